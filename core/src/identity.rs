@@ -1,0 +1,256 @@
+//! Which process exactly: a pid alone never says so.
+//!
+//! # Invariants
+//! 1. Unknown is never dead. [`Standing::Dead`] needs one of the four proofs of [`DeathProof`].
+//! 2. A pid of another pid namespace is never looked up in ours.
+//! 3. Start times are compared only within one time namespace, where they mean the same clock.
+//!
+//! Checked by `gates/tests/identity.rs`.
+
+use crate::harmless::*;
+use crate::id::Pid;
+use serde::{Deserialize, Serialize};
+
+/// When a process started, in clock ticks since boot, as `/proc/PID/stat` gives it in field 22.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct StartTime(u64);
+
+impl StartTime {
+    /// A start time from clock ticks since boot.
+    pub const fn from_ticks(ticks: u64) -> Self {
+        Self(ticks)
+    }
+
+    /// Clock ticks since boot.
+    pub const fn ticks(self) -> u64 {
+        self.0
+    }
+}
+
+/// The inode number of a kernel namespace, as `/proc/PID/ns/*` shows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct NamespaceId(u64);
+
+impl NamespaceId {
+    /// A namespace from its inode number.
+    pub const fn from_inode(inode: u64) -> Self {
+        Self(inode)
+    }
+
+    /// The inode number.
+    pub const fn inode(self) -> u64 {
+        self.0
+    }
+}
+
+/// One boot of one machine, as `/proc/sys/kernel/random/boot_id` names it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct BootId(String);
+
+impl BootId {
+    /// A boot id from the kernel's text.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The kernel's text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// One process, told apart from every other that ever had or will have its pid.
+///
+/// What the kernel did not tell, or what another program did not write down, is absent and proves nothing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProcessIdentity {
+    /// The pid, within `pid_namespace`.
+    pub pid: Pid,
+    /// When it started, on the boot clock of `time_namespace`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_time: Option<StartTime>,
+    /// The boot during which it ran.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot_id: Option<BootId>,
+    /// The namespace in which the pid is its pid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pid_namespace: Option<NamespaceId>,
+    /// The namespace whose boot clock `start_time` was read from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub time_namespace: Option<NamespaceId>,
+}
+
+/// Where we stand ourselves: the machine, boot and namespaces in which a judgement is made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Host {
+    /// The name people use; it may change at any time and decides only where nothing better is known.
+    pub hostname: String,
+    /// `/etc/machine-id`, where there is one.
+    pub machine_id: Option<String>,
+    /// This boot.
+    pub boot_id: Option<BootId>,
+    /// Our pid namespace.
+    pub pid_namespace: Option<NamespaceId>,
+    /// Our time namespace; absent on kernels that have none.
+    pub time_namespace: Option<NamespaceId>,
+}
+
+impl Host {
+    /// The identity of a process that runs here, from its pid and start time.
+    pub fn identify(&self, pid: Pid, start_time: Option<StartTime>) -> ProcessIdentity {
+        ProcessIdentity {
+            pid,
+            start_time,
+            boot_id: self.boot_id.clone(),
+            pid_namespace: self.pid_namespace,
+            time_namespace: self.time_namespace,
+        }
+    }
+}
+
+/// What the operating system says about a pid right now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sighting {
+    /// No process has this pid (ESRCH, and nothing else).
+    Absent,
+    /// It has exited and waits to be reaped.
+    Zombie,
+    /// A process has this pid.
+    Running {
+        /// When that process started, where it could be read.
+        start_time: Option<StartTime>,
+    },
+    /// We may not ask (EPERM), or the question failed.
+    NotPermitted,
+}
+
+/// What is known about a process that was written down earlier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Standing {
+    /// It runs.
+    Alive,
+    /// It is gone, and this proves it.
+    Dead(DeathProof),
+    /// Not to be judged from here.
+    Unjudged(Doubt),
+}
+
+/// What proves that a process is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DeathProof {
+    /// Its pid belongs to nobody.
+    NoSuchProcess,
+    /// It has exited and was not reaped.
+    Zombie,
+    /// Its pid belongs to a process that started at another time.
+    OtherStartTime,
+    /// It ran before this machine was booted.
+    OtherBoot,
+}
+
+impl DeathProof {
+    /// The proof in words, to follow "its process is gone:".
+    pub const fn describe(self) -> &'static str {
+        match self {
+            Self::NoSuchProcess => "no process has its pid",
+            Self::Zombie => "it has exited and was not reaped",
+            Self::OtherStartTime => "its pid now belongs to another process",
+            Self::OtherBoot => "the machine was booted since",
+        }
+    }
+}
+
+/// Why a process cannot be judged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Doubt {
+    /// Its pid means something only in another pid namespace.
+    OtherPidNamespace,
+    /// It runs, or ran, on another machine.
+    OtherMachine,
+    /// The operating system does not let us ask.
+    NotPermitted,
+}
+
+impl Doubt {
+    /// The reason in words.
+    pub const fn describe(self) -> &'static str {
+        match self {
+            Self::OtherPidNamespace => "it belongs to another pid namespace",
+            Self::OtherMachine => "it belongs to another machine",
+            Self::NotPermitted => "the system does not let us ask about it",
+        }
+    }
+}
+
+impl Standing {
+    /// Whether the process is provably gone.
+    pub const fn is_dead(self) -> bool {
+        matches!(self, Self::Dead(_))
+    }
+
+    /// Whether the process provably runs.
+    pub const fn is_alive(self) -> bool {
+        matches!(self, Self::Alive)
+    }
+}
+
+/// Judges a process that was written down earlier by what the system says of its pid now.
+///
+/// ```
+/// use rekindle_core::identity::{DeathProof, Host, Sighting, Standing, StartTime, judge};
+/// use rekindle_core::Pid;
+///
+/// let here = Host { hostname: "box".into(), machine_id: None, boot_id: None, pid_namespace: None, time_namespace: None };
+/// let worker = here.identify(Pid::new(42).unwrap(), Some(StartTime::from_ticks(1_000)));
+///
+/// // The pid was reused: the process that has it now started later.
+/// let now = Sighting::Running { start_time: Some(StartTime::from_ticks(2_000)) };
+/// assert_eq!(judge(&worker, &here, now), Standing::Dead(DeathProof::OtherStartTime));
+/// // A permission error is no death.
+/// assert!(!judge(&worker, &here, Sighting::NotPermitted).is_dead());
+/// ```
+pub fn judge(process: &ProcessIdentity, here: &Host, sighting: Sighting) -> Standing {
+    if differ(process.boot_id.as_ref(), here.boot_id.as_ref()) {
+        return Standing::Dead(DeathProof::OtherBoot);
+    }
+    if differ(process.pid_namespace.as_ref(), here.pid_namespace.as_ref()) {
+        return Standing::Unjudged(Doubt::OtherPidNamespace);
+    }
+    match sighting {
+        Sighting::Absent => Standing::Dead(DeathProof::NoSuchProcess),
+        Sighting::Zombie => Standing::Dead(DeathProof::Zombie),
+        Sighting::Running { start_time } if another_start(process, here, start_time) => {
+            Standing::Dead(DeathProof::OtherStartTime)
+        }
+        Sighting::Running { start_time: _ } => Standing::Alive,
+        Sighting::NotPermitted => Standing::Unjudged(Doubt::NotPermitted),
+    }
+}
+
+/// Known on both sides, and not the same.
+fn differ<T: PartialEq>(one: Option<&T>, other: Option<&T>) -> bool {
+    matches!((one, other), (Some(one), Some(other)) if one != other)
+}
+
+fn another_start(process: &ProcessIdentity, here: &Host, seen: Option<StartTime>) -> bool {
+    process.time_namespace == here.time_namespace && differ(process.start_time.as_ref(), seen.as_ref())
+}
+
+/// Whether something written down by `hostname` (and `machine_id`) in boot `boot_id` came from another machine.
+///
+/// A boot id settles it: the same one is the same running kernel, whatever the host is called today. Then the
+/// machine id does; the hostname decides only where neither is known on both sides.
+pub fn is_foreign(here: &Host, hostname: &str, machine_id: Option<&str>, boot_id: Option<&BootId>) -> bool {
+    if boot_id.is_some() && boot_id == here.boot_id.as_ref() {
+        return false;
+    }
+    match (machine_id, here.machine_id.as_deref()) {
+        (Some(theirs), Some(ours)) => theirs != ours,
+        (Some(_), None) | (None, Some(_)) | (None, None) => hostname != here.hostname,
+    }
+}

@@ -1,0 +1,56 @@
+//! The decision engine of rekindle: what to do about a session's background worker, as plain data.
+//!
+//! Everything in this crate is a pure function of its arguments. It opens no file or socket, starts no process,
+//! reads no clock and draws no random number; each of those is a method of a trait in [`effects`], which the
+//! adapters implement for the operating system and the gates implement as fakes.
+//!
+//! Read the modules in this order:
+//!
+//! | module | question it answers |
+//! |---|---|
+//! | [`id`], [`identity`] | which session, and which process exactly |
+//! | [`plan`], [`target`] | what is to be started, and is its socket path usable |
+//! | [`evidence`] | is the last worker provably gone |
+//! | [`decide`] | attach, spawn, adopt or reject |
+//! | [`claim`] | may this launcher decide about the session now |
+//! | [`release`] | may the claim be given up |
+//! | [`resume`], [`execute`] | how one start runs, step by step |
+//! | [`stop`] | how a worker is ended |
+//! | [`record`] | what is remembered about a session |
+//! | [`effects`], [`failure`] | what the outside world must be able to do, and how it fails |
+
+#![no_std]
+
+extern crate alloc;
+
+mod duration_ms;
+mod harmless;
+
+pub mod claim;
+pub mod decide;
+pub mod effects;
+pub mod evidence;
+pub mod execute;
+pub mod failure;
+pub mod id;
+pub mod identity;
+pub mod plan;
+pub mod record;
+pub mod release;
+pub mod resume;
+pub mod stop;
+pub mod target;
+
+pub use claim::{ClaimDecision, ClaimPolicy, LockClaim, decide_claim};
+pub use decide::{Finding, Intent, Liveness, RejectReason, Verdict, decide};
+pub use effects::{
+    ChildExit, KillError, KillSignal, ReleaseError, SpawnBgResumeDeps, SpawnError, WatchError,
+};
+pub use evidence::{Evidence, LastWorker, Lifeline, last_worker};
+pub use execute::{ExecuteError, Outcome, execute_spawn_bg_resume};
+pub use failure::OsFailure;
+pub use id::{Generation, Nonce, Pid, SessionId};
+pub use identity::{Host, ProcessIdentity, Sighting, Standing};
+pub use plan::{Environment, KillPolicy, ReadyKind, SpawnBgPlan};
+pub use record::{RecordState, SessionRecord};
+pub use release::ReleasePolicy;

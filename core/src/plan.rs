@@ -1,0 +1,228 @@
+//! What the decision engine says to do, as plain data that can be printed, stored and replayed.
+//!
+//! # Invariants
+//! 1. The plan is the only source of the socket path: whoever watches reads it here and never derives it again.
+//! 2. A plan that was read back means exactly what was written: unknown words in it are errors, not defaults.
+//!
+//! Checked by `gates/tests/plan.rs`.
+
+use crate::duration_ms;
+use crate::harmless::*;
+use crate::id::SessionId;
+use crate::release::ReleasePolicy;
+use alloc::collections::BTreeMap;
+use serde::{Deserialize, Serialize};
+
+/// How long a start is watched unless the caller says otherwise.
+pub const OBSERVE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
+/// How long a worker has to end after SIGTERM unless the caller says otherwise.
+pub const TERM_GRACE_DEFAULT: Duration = Duration::from_secs(5);
+/// How long the kernel has to end a worker after SIGKILL unless the caller says otherwise.
+pub const KILL_GRACE_DEFAULT: Duration = Duration::from_secs(5);
+
+/// How the worker is reached: a process of its own in the background.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Transport {
+    /// Started by the launcher, outliving it.
+    #[serde(rename = "spawn-bg")]
+    SpawnBg,
+}
+
+/// What is done to the session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Action {
+    /// Its worker is started, whether for the first time or again.
+    #[serde(rename = "resume")]
+    Resume,
+}
+
+/// When the claim may be released.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ReleaseWhen {
+    /// On either of the two observations, and on nothing else.
+    #[serde(rename = "socket-alive-or-child-exited")]
+    SocketAliveOrChildExited,
+}
+
+/// What counts as ready.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum ReadyKind {
+    /// The socket accepts a connection.
+    #[default]
+    Connect,
+}
+
+/// What the worker's environment is made of, besides the `REKINDLE_*` variables that it always gets.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Environment {
+    /// What it starts from.
+    pub base: EnvironmentBase,
+    /// Variables set on top, which win over inherited ones.
+    #[serde(default)]
+    pub set: BTreeMap<String, String>,
+}
+
+/// What an environment starts from.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EnvironmentBase {
+    /// All that the launcher has.
+    #[default]
+    Inherit,
+    /// Nothing.
+    Clear,
+    /// Of the launcher's variables these, where they are set.
+    Only(Vec<String>),
+}
+
+/// How a worker that must go is ended. Graces are upper bounds: the exit itself ends the wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum KillPolicy {
+    /// SIGTERM, and nothing stronger.
+    TermOnly {
+        /// How long it may take to end.
+        #[serde(rename = "grace_ms", with = "duration_ms")]
+        grace: Duration,
+    },
+    /// SIGTERM, and SIGKILL if that did not end it.
+    TermThenKill {
+        /// How long it may take to end after SIGTERM.
+        #[serde(rename = "term_grace_ms", with = "duration_ms")]
+        term_grace: Duration,
+        /// How long the kernel may take to end it after SIGKILL.
+        #[serde(rename = "kill_grace_ms", with = "duration_ms")]
+        kill_grace: Duration,
+    },
+}
+
+impl Default for KillPolicy {
+    fn default() -> Self {
+        Self::TermThenKill { term_grace: TERM_GRACE_DEFAULT, kill_grace: KILL_GRACE_DEFAULT }
+    }
+}
+
+impl KillPolicy {
+    /// The longest that ending a worker can take under this policy.
+    pub fn total_grace(&self) -> Duration {
+        match *self {
+            Self::TermOnly { grace } => grace,
+            Self::TermThenKill { term_grace, kill_grace } => term_grace.saturating_add(kill_grace),
+        }
+    }
+}
+
+/// One start of a session's worker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SpawnBgPlan {
+    /// How the worker is reached.
+    pub transport: Transport,
+    /// What is done.
+    pub action: Action,
+    /// The address that callers will use, as a URI (`unix:/…/sock`).
+    pub target: String,
+    /// The session that the worker serves.
+    pub session_id: SessionId,
+    /// The directory in which the worker starts; absolute.
+    pub cwd: PathBuf,
+    /// What the worker is asked to do first, for programs that take it as an argument.
+    pub prompt: Option<String>,
+    /// The program, then its arguments, with all placeholders filled in.
+    pub launch_args: Vec<String>,
+    /// The worker's environment.
+    pub env: Environment,
+    /// What counts as ready.
+    pub ready: ReadyKind,
+    /// The socket on which the worker will answer.
+    pub expected_socket_path: PathBuf,
+    /// How long the start is watched before it is ended.
+    #[serde(rename = "observe_timeout_ms", with = "duration_ms")]
+    pub observe_timeout: Duration,
+    /// How it is ended then.
+    pub kill_policy: KillPolicy,
+    /// When the claim may be released.
+    pub release_when: ReleaseWhen,
+}
+
+impl SpawnBgPlan {
+    /// A plan with the default environment, readiness, timeout and kill policy.
+    ///
+    /// `launch_args` may hold the placeholders `{session}`, `{socket}` and `{prompt}` behind the program; they are
+    /// filled in here, once. An argument is never split, and other braces stay as they are.
+    ///
+    /// ```
+    /// use rekindle_core::SpawnBgPlan;
+    ///
+    /// let plan = SpawnBgPlan::new(
+    ///     "cache".parse()?,
+    ///     "/run/cache.sock".into(),
+    ///     "/".into(),
+    ///     &["/usr/bin/redis-server".into(), "--unixsocket".into(), "{socket}".into()],
+    ///     None,
+    /// );
+    /// assert_eq!(plan.launch_args[2], "/run/cache.sock");
+    /// # Ok::<(), rekindle_core::id::InvalidSessionId>(())
+    /// ```
+    pub fn new(
+        session_id: SessionId,
+        expected_socket_path: PathBuf,
+        cwd: PathBuf,
+        launch_args: &[String],
+        prompt: Option<String>,
+    ) -> Self {
+        let socket = expected_socket_path.to_string_lossy().into_owned();
+        let fill = |arg: &String| fill_placeholders(arg, session_id.as_str(), &socket, prompt.as_deref());
+        let launch_args =
+            launch_args.iter().take(1).cloned().chain(launch_args.iter().skip(1).map(fill)).collect();
+        Self {
+            transport: Transport::SpawnBg,
+            action: Action::Resume,
+            target: format!("unix:{socket}"),
+            session_id,
+            cwd,
+            prompt,
+            launch_args,
+            env: Environment::default(),
+            ready: ReadyKind::default(),
+            expected_socket_path,
+            observe_timeout: OBSERVE_TIMEOUT_DEFAULT,
+            kill_policy: KillPolicy::default(),
+            release_when: ReleaseWhen::SocketAliveOrChildExited,
+        }
+    }
+
+    /// The program, where the plan names one.
+    pub fn program(&self) -> Option<&str> {
+        self.launch_args.first().map(String::as_str)
+    }
+
+    /// The release policy that this plan asks for.
+    pub fn release_policy(&self) -> ReleasePolicy {
+        match self.release_when {
+            ReleaseWhen::SocketAliveOrChildExited => ReleasePolicy::ReleaseAfterSpawnObservation,
+        }
+    }
+}
+
+/// Fills in one argument in a single pass, so that a value that looks like a placeholder is not filled in again.
+fn fill_placeholders(arg: &str, session: &str, socket: &str, prompt: Option<&str>) -> String {
+    let values = [("{session}", session), ("{socket}", socket), ("{prompt}", prompt.unwrap_or_default())];
+    let mut filled = String::with_capacity(arg.len());
+    let mut rest = arg;
+    while let Some(at) = rest.find('{') {
+        let (before, tail) = rest.split_at(at);
+        filled.push_str(before);
+        let (value, consumed) = values
+            .iter()
+            .find(|(name, _)| tail.starts_with(name))
+            .map_or(("{", 1), |(name, value)| (*value, name.len()));
+        filled.push_str(value);
+        rest = &tail[consumed..];
+    }
+    filled.push_str(rest);
+    filled
+}

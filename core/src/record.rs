@@ -1,0 +1,226 @@
+//! What is remembered about a session's worker: the durable description, and how it is read.
+//!
+//! # Invariants
+//! 1. Corrupt is never empty: content that cannot be read is an error on that session, and stays where it is.
+//! 2. A record of a newer schema is never rewritten; unknown fields survive a rewrite.
+//! 3. The state in a record proves nothing by itself; [`crate::evidence`] judges.
+//!
+//! Checked by `gates/tests/record.rs`.
+
+use crate::effects::ChildExit;
+use crate::harmless::*;
+use crate::id::{Generation, Nonce, SessionId};
+use crate::identity::ProcessIdentity;
+use crate::plan::{ReadyKind, SpawnBgPlan};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// The schema that this version writes.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// How far a start had come when it was last written down.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RecordState {
+    /// A start was begun; written before the process exists.
+    Starting,
+    /// Its socket answered.
+    Ready,
+    /// Its end was observed.
+    Exited,
+    /// Nothing could be observed of it.
+    Retained,
+}
+
+/// The description of one generation of a session's worker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionRecord {
+    /// The schema of this object.
+    pub schema_version: u32,
+    /// The session.
+    pub session: SessionId,
+    /// Which start of it.
+    pub generation: Generation,
+    /// What the worker was told to know itself by; not the claim's nonce.
+    pub nonce: Nonce,
+    /// How far the start had come.
+    pub state: RecordState,
+    /// The process that was started; absent until it is known.
+    #[serde(default)]
+    pub worker: Option<ProcessIdentity>,
+    /// The process that answered when the worker became ready.
+    #[serde(default)]
+    pub peer: Option<ProcessIdentity>,
+    /// The process that started it.
+    pub launcher: ProcessIdentity,
+    /// The program, absolute where it was found.
+    pub program: PathBuf,
+    /// Its arguments, as it got them.
+    pub arguments: Vec<String>,
+    /// The directory in which it started.
+    pub cwd: PathBuf,
+    /// Where it answers.
+    pub socket: PathBuf,
+    /// What counted as ready.
+    pub readiness: ReadyKind,
+    /// The version that the worker reported, where it did.
+    #[serde(default)]
+    pub worker_version: Option<String>,
+    /// When the start began.
+    pub started_at: Timestamp,
+    /// When it became ready.
+    #[serde(default)]
+    pub ready_at: Option<Timestamp>,
+    /// When its end was observed.
+    #[serde(default)]
+    pub exited_at: Option<Timestamp>,
+    /// How it ended.
+    #[serde(default)]
+    pub exit: Option<ChildExit>,
+    /// What a later version wrote and this one does not know.
+    #[serde(flatten)]
+    pub unknown: Map<String, Value>,
+}
+
+impl SessionRecord {
+    /// The record of a start that begins now, written before its process exists.
+    pub fn starting(
+        plan: &SpawnBgPlan,
+        generation: Generation,
+        nonce: Nonce,
+        launcher: ProcessIdentity,
+        started_at: Timestamp,
+    ) -> Self {
+        Self {
+            schema_version: SCHEMA_VERSION,
+            session: plan.session_id.clone(),
+            generation,
+            nonce,
+            state: RecordState::Starting,
+            worker: None,
+            peer: None,
+            launcher,
+            program: plan.program().unwrap_or_default().into(),
+            arguments: plan.launch_args.iter().skip(1).cloned().collect(),
+            cwd: plan.cwd.clone(),
+            socket: plan.expected_socket_path.clone(),
+            readiness: plan.ready,
+            worker_version: None,
+            started_at,
+            ready_at: None,
+            exited_at: None,
+            exit: None,
+            unknown: Map::new(),
+        }
+    }
+
+    /// The same start, observed to answer; `peer` is the process that did.
+    #[must_use]
+    pub fn into_ready(self, at: Timestamp, peer: Option<ProcessIdentity>) -> Self {
+        let ready_at = self.ready_at.or(Some(at));
+        let peer = peer.or_else(|| self.peer.clone());
+        Self { state: RecordState::Ready, ready_at, peer, ..self }
+    }
+
+    /// The same start, observed to have ended.
+    #[must_use]
+    pub fn into_exited(self, at: Timestamp, exit: ChildExit) -> Self {
+        Self { state: RecordState::Exited, exited_at: Some(at), exit: Some(exit), ..self }
+    }
+
+    /// The same start, of which nothing could be observed.
+    #[must_use]
+    pub fn into_retained(self) -> Self {
+        Self { state: RecordState::Retained, ..self }
+    }
+
+    /// Whether this start came to answer on its socket.
+    pub fn start_observed(&self) -> bool {
+        self.ready_at.is_some()
+    }
+
+    /// Whether `plan` would run something else than what this record describes.
+    pub fn differs_from(&self, plan: &SpawnBgPlan) -> bool {
+        plan.program().map(Path::new) != Some(self.program.as_path())
+            || plan.launch_args.get(1..) != Some(&self.arguments[..])
+    }
+}
+
+/// What a record file holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RecordFile {
+    /// There is none, or an empty one that a power cut left behind.
+    Absent,
+    /// A record that can be read and rewritten.
+    Whole(Box<SessionRecord>),
+    /// A record of a later version: it can be attached to, and is never rewritten.
+    Newer(NewerRecord),
+    /// No record. It stays where it is.
+    Corrupt {
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+/// What can be said of a record that a later version wrote.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewerRecord {
+    /// Its schema.
+    pub schema_version: u32,
+    /// All of it, as it stands.
+    pub content: Map<String, Value>,
+}
+
+impl NewerRecord {
+    /// Where its worker answers.
+    pub fn socket(&self) -> Option<&Path> {
+        self.content.get("socket").and_then(Value::as_str).map(Path::new)
+    }
+
+    /// Which start it describes.
+    pub fn generation(&self) -> Option<Generation> {
+        self.content.get("generation").and_then(Value::as_u64).map(Generation::new)
+    }
+}
+
+/// When a file was last written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Written {
+    /// During this boot.
+    ThisBoot,
+    /// Before this boot.
+    BeforeThisBoot,
+}
+
+impl RecordFile {
+    /// Reads the content of a session's record file; `None` where there is no file.
+    ///
+    /// An empty file is a record that never reached the disk, if it is older than the boot; a younger one is
+    /// corrupt, since a record is put in place whole.
+    pub fn read(content: Option<&[u8]>, written: Written, session: &SessionId) -> Self {
+        match (content, written) {
+            (None, _) | (Some([]), Written::BeforeThisBoot) => Self::Absent,
+            (Some(content), _) => Self::parse(content, session).unwrap_or_else(|why| Self::Corrupt { why }),
+        }
+    }
+
+    fn parse(content: &[u8], session: &SessionId) -> Result<Self, String> {
+        let fields: Map<String, Value> =
+            serde_json::from_slice(content).map_err(|error| error.to_string())?;
+        let version =
+            fields.get("schema_version").and_then(Value::as_u64).ok_or("it has no schema_version")?;
+        match u32::try_from(version) {
+            Ok(version) if version <= SCHEMA_VERSION => {}
+            Ok(schema_version) => return Ok(Self::Newer(NewerRecord { schema_version, content: fields })),
+            Err(_) => return Err(format!("schema_version {version} is out of range")),
+        }
+        let record: SessionRecord =
+            serde_json::from_value(Value::Object(fields)).map_err(|error| error.to_string())?;
+        if record.session == *session {
+            Ok(Self::Whole(Box::new(record)))
+        } else {
+            Err(format!("it describes session `{}`", record.session))
+        }
+    }
+}

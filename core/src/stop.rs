@@ -1,0 +1,322 @@
+//! How a worker is ended: a state machine, and the loop that drives it over [`StopDeps`].
+//!
+//! ```text
+//! Idle ─Begin→ ClosingStdin ─GraceElapsed→ Terminating ─GraceElapsed→ Killing ─GraceElapsed→ Done(GaveUp)
+//!                   └───────────────Exited───────┴──────Exited──────────┴→ Done(Ended)
+//! ```
+//!
+//! # Invariants
+//! 1. Pure and total, like [`crate::resume`].
+//! 2. Idempotent: the second request joins the first; a third asks for SIGKILL now.
+//! 3. Nothing is signalled after its exit is known.
+//! 4. Bounded: three graces lead to an end, and giving up is reported, never passed off as an end.
+//!
+//! Checked by `gates/tests/stop.rs`.
+
+use crate::effects::{ChildExit, KillError, KillSignal, WatchError};
+use crate::harmless::*;
+use crate::plan::{KILL_GRACE_DEFAULT, TERM_GRACE_DEFAULT};
+use alloc::vec;
+use async_trait::async_trait;
+use core::future::poll_fn;
+use core::task::{Context, Poll};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use serde::Serialize;
+
+/// How long each step may take. The exit itself ends every wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StopPolicy {
+    /// After stdin was closed, before SIGTERM; zero by default.
+    pub stdin_grace: Duration,
+    /// After SIGTERM, before SIGKILL; 5 s by default.
+    pub term_grace: Duration,
+    /// After SIGKILL, before giving up; 5 s by default.
+    pub kill_grace: Duration,
+}
+
+impl Default for StopPolicy {
+    fn default() -> Self {
+        Self { stdin_grace: Duration::ZERO, term_grace: TERM_GRACE_DEFAULT, kill_grace: KILL_GRACE_DEFAULT }
+    }
+}
+
+impl StopPolicy {
+    fn grace(&self, step: StopStep) -> Duration {
+        match step {
+            StopStep::CloseStdin => self.stdin_grace,
+            StopStep::Terminate => self.term_grace,
+            StopStep::Kill => self.kill_grace,
+        }
+    }
+}
+
+/// The steps of a stop, in their order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StopStep {
+    /// Its standard input is closed.
+    CloseStdin,
+    /// It is asked to end: SIGTERM, then SIGCONT.
+    Terminate,
+    /// It is ended: SIGKILL.
+    Kill,
+}
+
+/// A stop in progress.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Stop {
+    /// Where it is.
+    pub phase: StopPhase,
+    /// How often it was asked for on top of the first time.
+    repeats: Repeats,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Repeats {
+    None,
+    One,
+}
+
+/// Where a stop is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum StopPhase {
+    /// Not begun.
+    Idle,
+    /// Its stdin was closed.
+    ClosingStdin,
+    /// It was asked to end.
+    Terminating,
+    /// It was killed.
+    Killing,
+    /// Over.
+    Done(StopEnd),
+}
+
+/// How a stop ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum StopEnd {
+    /// The worker ended, and this was the last step taken.
+    Ended {
+        /// The step that was enough.
+        by: StopStep,
+    },
+    /// It was killed and its end was not seen in time.
+    GaveUp,
+}
+
+/// A fact that enters a stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum StopEvent {
+    /// The worker is to be stopped.
+    Begin,
+    /// Somebody asks again.
+    AskedAgain,
+    /// Every process of it is gone.
+    Exited,
+    /// The time of the present step is over.
+    GraceElapsed,
+}
+
+impl StopEvent {
+    /// Every event, in the order in which simultaneous ones are heard.
+    pub const ALL: [Self; 4] = [Self::Begin, Self::Exited, Self::AskedAgain, Self::GraceElapsed];
+}
+
+/// What a stop does next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[must_use = "a dropped effect is a lost signal"]
+pub enum StopEffect {
+    /// Take this step.
+    Take(StopStep),
+    /// Let its time run, in place of the time of the step before.
+    StartGrace(StopStep),
+}
+
+impl Stop {
+    /// A stop that has not begun.
+    pub const fn new() -> Self {
+        Self { phase: StopPhase::Idle, repeats: Repeats::None }
+    }
+}
+
+impl Default for Stop {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Takes one fact: where the stop is now, and what is to be done.
+///
+/// ```
+/// use rekindle_core::stop::{Stop, StopEffect, StopEvent, StopStep, step};
+///
+/// let (stop, effects) = step(Stop::new(), StopEvent::Begin);
+/// assert_eq!(effects[0], StopEffect::Take(StopStep::CloseStdin));
+/// let (_, effects) = step(stop, StopEvent::GraceElapsed);
+/// assert_eq!(effects[0], StopEffect::Take(StopStep::Terminate));
+/// ```
+#[must_use = "dropped effects are lost signals"]
+pub fn step(stop: Stop, event: StopEvent) -> (Stop, Vec<StopEffect>) {
+    use {StopEvent as Ev, StopPhase as P, StopStep as S};
+    let Stop { phase, repeats } = stop;
+    match (phase, event) {
+        (P::Idle, Ev::Begin) => take(S::CloseStdin, repeats),
+        (P::ClosingStdin, Ev::GraceElapsed) => take(S::Terminate, repeats),
+        (P::Terminating, Ev::GraceElapsed) => take(S::Kill, repeats),
+        (P::Killing, Ev::GraceElapsed) => done(StopEnd::GaveUp, repeats),
+        (P::ClosingStdin, Ev::Exited) => done(StopEnd::Ended { by: S::CloseStdin }, repeats),
+        (P::Terminating, Ev::Exited) => done(StopEnd::Ended { by: S::Terminate }, repeats),
+        (P::Killing, Ev::Exited) => done(StopEnd::Ended { by: S::Kill }, repeats),
+        (P::ClosingStdin | P::Terminating, Ev::AskedAgain) => match repeats {
+            Repeats::None => (Stop { phase, repeats: Repeats::One }, vec![]),
+            Repeats::One => take(S::Kill, repeats),
+        },
+        (P::Idle, Ev::AskedAgain | Ev::Exited | Ev::GraceElapsed)
+        | (P::ClosingStdin | P::Terminating, Ev::Begin)
+        | (P::Killing, Ev::Begin | Ev::AskedAgain)
+        | (P::Done(_), Ev::Begin | Ev::AskedAgain | Ev::Exited | Ev::GraceElapsed) => (stop, vec![]),
+    }
+}
+
+fn take(step: StopStep, repeats: Repeats) -> (Stop, Vec<StopEffect>) {
+    let phase = match step {
+        StopStep::CloseStdin => StopPhase::ClosingStdin,
+        StopStep::Terminate => StopPhase::Terminating,
+        StopStep::Kill => StopPhase::Killing,
+    };
+    (Stop { phase, repeats }, vec![StopEffect::Take(step), StopEffect::StartGrace(step)])
+}
+
+fn done(end: StopEnd, repeats: Repeats) -> (Stop, Vec<StopEffect>) {
+    (Stop { phase: StopPhase::Done(end), repeats }, vec![])
+}
+
+/// The effects of one stop.
+#[async_trait]
+pub trait StopDeps: Send + Sync {
+    /// Closes the worker's standard input, if we hold it.
+    ///
+    /// # Cancel safety
+    /// Safe; it is closed or it is not.
+    async fn close_stdin(&self);
+
+    /// Signals every process of the worker.
+    ///
+    /// # Errors
+    /// [`KillError`] if a signal could not be sent; that all of them are gone already is no error.
+    ///
+    /// # Cancel safety
+    /// Safe; some processes may have been signalled and others not.
+    async fn signal(&self, how: KillSignal) -> Result<(), KillError>;
+
+    /// Resolves once every process of the worker is gone.
+    ///
+    /// # Errors
+    /// [`WatchError`] if that cannot be observed; the stop goes on without.
+    ///
+    /// # Cancel safety
+    /// Safe; it may be asked again.
+    async fn await_exit(&self) -> Result<ChildExit, WatchError>;
+
+    /// Resolves after `after`.
+    ///
+    /// # Errors
+    /// [`WatchError`] if time cannot be measured; the grace counts as elapsed.
+    ///
+    /// # Cancel safety
+    /// Safe; the timer is gone with its future.
+    async fn await_timeout(&self, after: Duration) -> Result<(), WatchError>;
+
+    /// Resolves when somebody asks again; never, where nobody can.
+    ///
+    /// # Cancel safety
+    /// Safe; a request that was not delivered is delivered to the next call.
+    async fn asked_again(&self) {
+        core::future::pending::<()>().await;
+    }
+}
+
+/// How a stop went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StopReport {
+    /// How it ended.
+    pub end: StopEnd,
+    /// How the worker ended, where that was seen and can be told.
+    pub exit: Option<ChildExit>,
+    /// What went wrong on the way.
+    pub trouble: Vec<String>,
+}
+
+/// Stops a worker: stdin, SIGTERM and SIGCONT, SIGKILL, each with its grace.
+///
+/// # Cancel safety
+/// If dropped, the worker may have been signalled and may still run; stopping again is safe.
+pub async fn execute_stop<D: StopDeps>(policy: &StopPolicy, deps: &D) -> StopReport {
+    let mut run = StopRun {
+        exit_watch: Some(deps.await_exit()),
+        asked: deps.asked_again(),
+        grace: None,
+        signal: None,
+        report: StopReport { end: StopEnd::GaveUp, exit: None, trouble: vec![] },
+    };
+    let mut stop = Stop::new();
+    let mut event = StopEvent::Begin;
+    loop {
+        let (next, effects) = step(stop, event);
+        stop = next;
+        for effect in effects {
+            match effect {
+                StopEffect::Take(StopStep::CloseStdin) => deps.close_stdin().await,
+                StopEffect::Take(StopStep::Terminate) => run.signal = Some(deps.signal(KillSignal::Term)),
+                StopEffect::Take(StopStep::Kill) => run.signal = Some(deps.signal(KillSignal::Kill)),
+                StopEffect::StartGrace(step) => run.grace = Some(deps.await_timeout(policy.grace(step))),
+            }
+        }
+        if let StopPhase::Done(end) = stop.phase {
+            return StopReport { end, ..run.report };
+        }
+        event = poll_fn(|cx| run.poll_event(deps, cx)).await;
+    }
+}
+
+/// What is under way during a stop.
+struct StopRun<'d> {
+    exit_watch: Option<BoxFuture<'d, Result<ChildExit, WatchError>>>,
+    asked: BoxFuture<'d, ()>,
+    grace: Option<BoxFuture<'d, Result<(), WatchError>>>,
+    signal: Option<BoxFuture<'d, Result<(), KillError>>>,
+    report: StopReport,
+}
+
+impl<'d> StopRun<'d> {
+    /// The first event that is ready, in the order of [`StopEvent::ALL`]; the others stay where they are.
+    fn poll_event<D: StopDeps>(&mut self, deps: &'d D, cx: &mut Context<'_>) -> Poll<StopEvent> {
+        if let Some(Err(error)) = take_ready(&mut self.signal, cx) {
+            self.report.trouble.push(error.to_string());
+        }
+        match take_ready(&mut self.exit_watch, cx) {
+            Some(Ok(exit)) => {
+                self.report.exit = Some(exit);
+                return Poll::Ready(StopEvent::Exited);
+            }
+            // Without a watch the graces still bound the stop, and its end is reported as unseen.
+            Some(Err(error)) => self.report.trouble.push(error.to_string()),
+            None => {}
+        }
+        if self.asked.poll_unpin(cx).is_ready() {
+            self.asked = deps.asked_again();
+            return Poll::Ready(StopEvent::AskedAgain);
+        }
+        match take_ready(&mut self.grace, cx) {
+            Some(Ok(()) | Err(_)) => Poll::Ready(StopEvent::GraceElapsed),
+            None => Poll::Pending,
+        }
+    }
+}
+
+fn take_ready<T>(slot: &mut Option<BoxFuture<'_, T>>, cx: &mut Context<'_>) -> Option<T> {
+    let Poll::Ready(value) = slot.as_mut()?.poll_unpin(cx) else { return None };
+    *slot = None;
+    Some(value)
+}

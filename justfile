@@ -1,0 +1,63 @@
+# rekindle: run `just` for this list.
+
+[private]
+default:
+    @just --list --unsorted
+
+# The deterministic gate: formats, lints, dependency rules, gates and docs. No socket, child or sleep.
+check: fmt-check lint purity gates docs
+
+# Format every file.
+fmt:
+    cargo fmt --all
+
+[private]
+fmt-check:
+    cargo fmt --all --check
+
+# Lints, as errors.
+lint:
+    cargo clippy --workspace --all-targets --locked -- -D warnings
+
+# The core and the gates know no runtime, no system call and no clock.
+purity:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    # Alone, so that no feature another crate turns on can hide a use of it.
+    cargo check --quiet --locked -p rekindle-core
+    for crate in tokio nix libc rustix mio; do
+        if cargo tree --locked -p rekindle-core -e normal --prefix none | grep -q "^$crate v"; then
+            echo "rekindle-core depends on $crate; it must not" >&2
+            exit 1
+        fi
+    done
+    for crate in tokio nix rekindle-adapters; do
+        if cargo tree --locked -p rekindle-gates -e normal,dev --prefix none | grep -q "^$crate v"; then
+            echo "rekindle-gates depends on $crate; it must not" >&2
+            exit 1
+        fi
+    done
+    grep -q '^#!\[no_std\]' core/src/lib.rs
+    if grep -rn 'extern crate std' core/src | grep -v '^core/src/harmless.rs:'; then
+        echo "only core/src/harmless.rs may open std" >&2
+        exit 1
+    fi
+    if grep -rnE 'thread::sleep|time::sleep|Instant::now|SystemTime::now|std::(net|process|os)::' gates/src gates/tests; then
+        echo "gates must not touch the clock, a socket or a process" >&2
+        exit 1
+    fi
+
+# Deterministic tests on fakes: properties, the exhaustive walk, every rule. Doc examples too.
+gates:
+    cargo test --locked -p rekindle-core -p rekindle-gates -p rekindle-cli --lib --bins --tests
+    cargo test --locked -p rekindle-core --doc
+    cargo test --locked --workspace --doc --exclude rekindle-core --no-run
+
+# API documentation, with broken links as errors.
+docs:
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet
+
+# The live suite on real sockets, children and signals: LIVE=1 just smoke
+smoke *filter:
+    cargo build --locked -p rekindle-cli
+    cargo test --locked -p rekindle-smoke --test smoke -- {{filter}}
