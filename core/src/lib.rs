@@ -17,7 +17,7 @@
 //! | [`resume`], [`execute`] | how one start runs, step by step |
 //! | [`stop`] | how a worker is ended |
 //! | [`record`] | what is remembered about a session |
-//! | [`effects`], [`failure`] | what the outside world must be able to do, and how it fails |
+//! | [`effects`], [`seams`], [`failure`] | what the outside world must be able to do, and how it fails |
 
 #![no_std]
 
@@ -38,6 +38,7 @@ pub mod plan;
 pub mod record;
 pub mod release;
 pub mod resume;
+pub mod seams;
 pub mod stop;
 pub mod target;
 

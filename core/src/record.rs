@@ -129,6 +129,12 @@ impl SessionRecord {
         Self { state: RecordState::Exited, exited_at: Some(at), exit: Some(exit), ..self }
     }
 
+    /// The same start, which never came to a process.
+    #[must_use]
+    pub fn into_never_started(self, at: Timestamp) -> Self {
+        Self { state: RecordState::Exited, exited_at: Some(at), exit: None, ..self }
+    }
+
     /// The same start, of which nothing could be observed.
     #[must_use]
     pub fn into_retained(self) -> Self {

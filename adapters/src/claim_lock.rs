@@ -1,0 +1,243 @@
+//! The claim: an exclusive flock on the session directory, with its evidence in the file `claim`.
+//!
+//! # Invariants
+//! 1. The directory itself is locked, so that removing a file never takes a lock away.
+//! 2. The evidence is written and removed only while the lock is held, and removed only if nonce and inode are ours.
+//! 3. The lock is given up by an explicit unlock: a copy of the descriptor in a child that has not yet executed its
+//!    program must not keep it.
+//! 4. A claim that is dropped unreleased is marked retained first, so that a living process never wedges its session.
+//!
+//! Checked by `smoke/tests/smoke/claim.rs`.
+
+use crate::os::During;
+use crate::session_dir::{Inode, SessionDir};
+use crate::{clock, procfs, random, state_root};
+use nix::errno::Errno;
+use rekindle_core::claim::{ConflictReason, Found, KernelLock};
+use rekindle_core::identity::{Doubt, Standing};
+use rekindle_core::{
+    ClaimDecision, ClaimPolicy, Host, LockClaim, OsFailure, ReleaseError, SessionId, decide_claim,
+};
+use rustix::fs::{FlockOperation, flock};
+use state_root::{StateRoot, StateRootError};
+use std::env;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+
+/// The name of the evidence file.
+pub const CLAIM_FILE: &str = "claim";
+
+/// How often a directory may be replaced between opening and locking it before that counts as an attack.
+const REPLACED_MAX: u32 = 16;
+
+/// What came of asking for a claim.
+#[derive(Debug)]
+#[must_use = "a claim that is dropped is marked retained"]
+pub enum ClaimAttempt {
+    /// It is ours.
+    Held(Box<HeldClaim>),
+    /// It is not ours to take.
+    Conflict {
+        /// Why not.
+        why: ConflictReason,
+        /// The claim in the way, where it can be read.
+        holder: Option<Box<LockClaim>>,
+    },
+}
+
+/// A claim that this process holds.
+#[derive(Debug)]
+pub struct HeldClaim {
+    dir: SessionDir,
+    claim: LockClaim,
+    evidence: Inode,
+    given_up: bool,
+}
+
+/// Asks for the claim on `session`, creating its directory if there is none. Never waits.
+///
+/// # Errors
+/// If the directory cannot be used or the evidence cannot be written; nothing is held then.
+pub fn try_claim(root: &StateRoot, session: &SessionId, here: &Host) -> Result<ClaimAttempt, StateRootError> {
+    for _ in 0..REPLACED_MAX {
+        let dir = root.create_session(session)?;
+        if !try_lock(&dir, FlockOperation::NonBlockingLockExclusive)? {
+            let holder = read_evidence(&dir)?.payload().cloned().map(Box::new);
+            return Ok(ClaimAttempt::Conflict { why: ConflictReason::KernelLockHeld, holder });
+        }
+        // A directory that was removed before we locked it guards nothing.
+        if dir.is_still_in_place()? {
+            return Ok(take(dir, here)?);
+        }
+    }
+    Err(OsFailure::new("lock the session directory", "it is replaced again and again")
+        .on(root.path().join(session.as_str())))?
+}
+
+fn take(dir: SessionDir, here: &Host) -> Result<ClaimAttempt, OsFailure> {
+    let found = read_evidence(&dir)?;
+    let standing = holder_standing(&found, here);
+    match decide_claim(ClaimPolicy::dispatch(), KernelLock::Free, found, standing) {
+        ClaimDecision::Conflict { why, holder } => {
+            unlock(&dir)?;
+            Ok(ClaimAttempt::Conflict { why, holder: holder.map(Box::new) })
+        }
+        ClaimDecision::TakeOver { why, previous } => {
+            let previous = previous.map(|claim| claim.holder.pid.as_raw());
+            tracing::info!(session = %dir.session(), ?why, previous, "taking over a claim that was left behind");
+            hold(dir, here)
+        }
+        ClaimDecision::Fresh => hold(dir, here),
+    }
+}
+
+fn hold(dir: SessionDir, here: &Host) -> Result<ClaimAttempt, OsFailure> {
+    dir.sweep();
+    let claim = LockClaim {
+        session_id: dir.session().clone(),
+        holder: procfs::this_process(here),
+        hostname: here.hostname.clone(),
+        machine_id: here.machine_id.clone(),
+        created_at: clock::now(),
+        nonce: random::nonce(),
+        owner: program_name(),
+        lock_path: dir.path_of(CLAIM_FILE),
+        retained_at: None,
+    };
+    let evidence = write_evidence(&dir, &claim)?;
+    Ok(ClaimAttempt::Held(Box::new(HeldClaim { dir, claim, evidence, given_up: false })))
+}
+
+/// What is known of the holder that the evidence names.
+pub fn holder_standing(found: &Found<LockClaim>, here: &Host) -> Standing {
+    match found.payload() {
+        Some(claim) => claim.standing(here, procfs::standing(&claim.holder, here)),
+        None => Standing::Unjudged(Doubt::NotPermitted),
+    }
+}
+
+/// Reads the evidence of a session, whoever holds its claim.
+///
+/// # Errors
+/// If the file is there and cannot be read.
+pub fn read_evidence(dir: &SessionDir) -> Result<Found<LockClaim>, OsFailure> {
+    let content = dir.read(CLAIM_FILE)?;
+    Ok(Found::read(content.as_ref().map(|content| content.bytes.as_slice()), dir.session()))
+}
+
+/// Whether the claim's kernel lock is held by anybody. For showing only: it is known for no longer than this call.
+///
+/// # Errors
+/// If the kernel does not answer.
+pub fn is_locked(dir: &SessionDir) -> Result<bool, OsFailure> {
+    // Shared, so that two who ask do not see each other.
+    let free = try_lock(dir, FlockOperation::NonBlockingLockShared)?;
+    if free {
+        unlock(dir)?;
+    }
+    Ok(!free)
+}
+
+fn write_evidence(dir: &SessionDir, claim: &LockClaim) -> Result<Inode, OsFailure> {
+    let mut bytes = serde_json::to_vec(claim).expect("a claim holds nothing that JSON cannot");
+    bytes.push(b'\n');
+    dir.replace(CLAIM_FILE, &bytes)
+}
+
+fn try_lock(dir: &SessionDir, how: FlockOperation) -> Result<bool, OsFailure> {
+    loop {
+        match flock(dir.as_fd(), how).map_err(|error| Errno::from_raw(error.raw_os_error())) {
+            Ok(()) => return Ok(true),
+            Err(Errno::EWOULDBLOCK) => return Ok(false),
+            Err(Errno::EINTR) => {}
+            Err(error) => return Err(error).during("lock the session directory", dir.path()),
+        }
+    }
+}
+
+fn unlock(dir: &SessionDir) -> Result<(), OsFailure> {
+    flock(dir.as_fd(), FlockOperation::Unlock).during("unlock the session directory", dir.path())
+}
+
+/// The name of this program, for people to read.
+fn program_name() -> String {
+    let path = env::current_exe().ok().or_else(|| env::args_os().next().map(Into::into));
+    path.and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned())).unwrap_or_default()
+}
+
+impl HeldClaim {
+    /// The evidence, as it stands in the file.
+    pub fn claim(&self) -> &LockClaim {
+        &self.claim
+    }
+
+    /// The session's directory, which is held.
+    pub fn dir(&self) -> &SessionDir {
+        &self.dir
+    }
+
+    /// The locked descriptor. A child inherits a copy at fork, so that the claim outlives its launcher until the
+    /// child has taken its lifeline.
+    pub(crate) fn descriptor(&self) -> RawFd {
+        self.dir.as_fd().as_raw_fd()
+    }
+
+    /// Gives the claim up: evidence first, then the kernel's lock.
+    ///
+    /// # Errors
+    /// If the directory or the evidence is no longer ours, or cannot be removed. The kernel's lock is given up all
+    /// the same, so that nobody waits for it.
+    pub fn release(mut self) -> Result<(), ReleaseError> {
+        self.given_up = true;
+        let removed = self.remove_evidence();
+        unlock(&self.dir)?;
+        removed
+    }
+
+    fn remove_evidence(&self) -> Result<(), ReleaseError> {
+        if !self.dir.is_still_in_place()? {
+            return Err(ReleaseError::DirectoryReplaced { path: self.dir.path().to_owned() });
+        }
+        let Some(content) = self.dir.read(CLAIM_FILE)? else {
+            // Somebody removed it by hand; there is nothing left to take back.
+            return Ok(());
+        };
+        let found = Found::read(Some(&content.bytes), self.dir.session());
+        let ours = content.inode == self.evidence
+            && found.payload().is_some_and(|claim| claim.nonce == self.claim.nonce);
+        if !ours {
+            return Err(ReleaseError::NotOurs { path: self.claim.lock_path.clone() });
+        }
+        Ok(self.dir.remove(CLAIM_FILE)?)
+    }
+
+    /// Keeps the evidence, marked retained, and gives up the kernel's lock: from here on the lifeline and the
+    /// identities alone judge the worker.
+    ///
+    /// # Errors
+    /// If the mark cannot be written. The kernel's lock is given up all the same.
+    pub fn retain(mut self) -> Result<LockClaim, OsFailure> {
+        self.given_up = true;
+        let marked = self.mark_retained();
+        unlock(&self.dir)?;
+        marked.map(|()| self.claim.clone())
+    }
+
+    fn mark_retained(&mut self) -> Result<(), OsFailure> {
+        self.dir.require_in_place()?;
+        self.claim.retained_at = Some(clock::now());
+        self.evidence = write_evidence(&self.dir, &self.claim)?;
+        Ok(())
+    }
+}
+
+impl Drop for HeldClaim {
+    fn drop(&mut self) {
+        if self.given_up {
+            return;
+        }
+        // A panic or a dropped future: what the claim guarded may still be there, and nobody saw what became of it.
+        if let Err(error) = self.mark_retained().and_then(|()| unlock(&self.dir)) {
+            tracing::warn!(session = %self.dir.session(), %error, "a claim was dropped and could not be marked retained");
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! The operating system behind [`rekindle_core`]: every effect that the core names, on Linux.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`state_root`], [`session_dir`] | the directories, and files put in place whole |
+//! | [`claim_lock`], [`lifeline`] | the two kernel locks of a session |
+//! | [`record_file`] | the record |
+//! | [`probe`] | does anybody answer on a socket, and is it our user |
+//! | [`program`], [`spawn`] | which program, and how it becomes a worker |
+//! | [`worker`] | its exit, its signals, its survivors |
+//! | [`seams`], [`deps`] | the core's traits, put together for one start |
+//! | [`client`] | one JSON line there, one back |
+//! | [`procfs`], [`clock`], [`random`] | what the kernel says about processes, time and chance |
+//!
+//! This crate decides nothing: each judgement is a function of the core.
+
+#[cfg(not(target_os = "linux"))]
+compile_error!(
+    "rekindle-adapters needs Linux: it stands on pidfds, flock on directories, O_PATH and /proc. \
+     rekindle-core and rekindle-gates build everywhere."
+);
+
+mod backoff;
+mod os;
+
+pub mod claim_lock;
+pub mod client;
+pub mod clock;
+pub mod deps;
+pub mod lifeline;
+pub mod probe;
+pub mod procfs;
+pub mod program;
+pub mod random;
+pub mod record_file;
+pub mod seams;
+pub mod session_dir;
+pub mod spawn;
+pub mod state_root;
+pub mod worker;
+
+pub use claim_lock::{ClaimAttempt, HeldClaim};
+pub use deps::ProductionSpawnBgResumeDeps;
+pub use probe::{Connection, Probed};
+pub use session_dir::SessionDir;
+pub use state_root::{StateRoot, StateRootError};
+pub use worker::Worker;

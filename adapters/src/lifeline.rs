@@ -1,0 +1,142 @@
+//! The lifeline: a lock that a worker and its descendants hold for as long as any of them lives.
+//!
+//! The child takes it itself, between fork and exec, on a descriptor that it opened itself, so that the launcher
+//! never holds it and cannot leak it. It is a fresh file for each generation.
+//!
+//! # Invariants
+//! 1. It is asked with a shared lock: two who ask with exclusive ones would see each other.
+//! 2. We never unlock what a worker holds; a lock of ours is on a descriptor of ours.
+//! 3. What cannot be asked is unreadable, not free.
+//!
+//! Checked by `smoke/tests/smoke/s2_child.rs`.
+
+use crate::os::During;
+use crate::procfs;
+use crate::session_dir::{Inode, SessionDir};
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::sys::stat::{fstat, stat};
+use rekindle_core::{Generation, Lifeline, OsFailure, Pid, ProcessIdentity};
+use rustix::fs::{FlockOperation, flock};
+use serde::Deserialize;
+use std::fs;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+/// The name of the lifeline file.
+pub const LIFELINE_FILE: &str = "lifeline";
+
+/// What a worker wrote into its lifeline before it became its program.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct LifelineMark {
+    /// Which start it belongs to.
+    pub generation: Generation,
+    /// The process that took it.
+    #[serde(flatten)]
+    pub worker: ProcessIdentity,
+}
+
+/// One generation's lifeline, opened to be asked. It keeps meaning the same file, whatever the name comes to mean.
+#[derive(Debug)]
+pub struct LifelineProbe {
+    fd: OwnedFd,
+    inode: Inode,
+}
+
+/// Puts a fresh, empty lifeline in place. Only under the claim, once the last worker is provably gone.
+///
+/// # Errors
+/// If it cannot be put in place; the old one then still stands.
+pub fn renew(dir: &SessionDir) -> Result<LifelineProbe, OsFailure> {
+    let inode = dir.replace(LIFELINE_FILE, b"")?;
+    match open(dir)? {
+        Some(probe) if probe.inode == inode => Ok(probe),
+        Some(_) | None => {
+            Err(OsFailure::new("renew", "it was replaced at once").on(dir.path_of(LIFELINE_FILE)))
+        }
+    }
+}
+
+/// Opens the present lifeline; `None` if there is none.
+///
+/// # Errors
+/// If it cannot be opened.
+pub fn open(dir: &SessionDir) -> Result<Option<LifelineProbe>, OsFailure> {
+    let path = dir.path_of(LIFELINE_FILE);
+    match dir.open_file(LIFELINE_FILE, OFlag::O_RDONLY) {
+        Ok(fd) => {
+            let inode = Inode::of(&fstat(&fd).during("inspect", &path)?);
+            Ok(Some(LifelineProbe { fd, inode }))
+        }
+        Err(Errno::ENOENT) => Ok(None),
+        Err(error) => Err(error).during("open", &path),
+    }
+}
+
+/// Asks the present lifeline of a session.
+pub fn ask(dir: &SessionDir) -> Lifeline {
+    match open(dir) {
+        Ok(Some(probe)) => probe.ask(),
+        Ok(None) => Lifeline::Missing,
+        Err(_) => Lifeline::Unreadable,
+    }
+}
+
+/// What the worker wrote into the present lifeline; `None` if it wrote nothing that can be read.
+///
+/// # Errors
+/// If the file is there and cannot be read.
+pub fn read_mark(dir: &SessionDir) -> Result<Option<LifelineMark>, OsFailure> {
+    let content = dir.read(LIFELINE_FILE)?;
+    Ok(content.and_then(|content| serde_json::from_slice(&content.bytes).ok()))
+}
+
+impl LifelineProbe {
+    /// Which file it is.
+    pub fn inode(&self) -> Inode {
+        self.inode
+    }
+
+    /// Whether any process of the start holds it.
+    pub fn ask(&self) -> Lifeline {
+        loop {
+            match flock(self.fd.as_fd(), FlockOperation::NonBlockingLockShared) {
+                Ok(()) => {
+                    // Ours alone: nobody else has this descriptor.
+                    let _ = flock(self.fd.as_fd(), FlockOperation::Unlock);
+                    return Lifeline::Free;
+                }
+                Err(rustix::io::Errno::WOULDBLOCK) => return Lifeline::Held,
+                Err(rustix::io::Errno::INTR) => {}
+                Err(_) => return Lifeline::Unreadable,
+            }
+        }
+    }
+
+    /// The processes that hold it, as far as `/proc` lets us see: not those of programs that forbid it.
+    pub fn holders(&self) -> Vec<Pid> {
+        procfs::all_pids().into_iter().filter(|pid| self.is_held_by(*pid)).collect()
+    }
+
+    /// Whether `pid` holds it, as far as `/proc` lets us see.
+    pub fn is_held_by(&self, pid: Pid) -> bool {
+        let Ok(descriptors) = fs::read_dir(format!("/proc/{pid}/fd")) else { return false };
+        descriptors.flatten().any(|entry| {
+            let is_lifeline = fs::read_link(entry.path()).is_ok_and(|target| {
+                target.to_string_lossy().trim_end_matches(" (deleted)").ends_with(LIFELINE_FILE)
+            }) && stat(&entry.path()).is_ok_and(|stat| Inode::of(&stat) == self.inode);
+            // Whoever merely asks has the file open as well; the lock tells them apart.
+            is_lifeline && has_exclusive_lock(pid, &entry.file_name().to_string_lossy())
+        })
+    }
+}
+
+fn has_exclusive_lock(pid: Pid, descriptor: &str) -> bool {
+    let info = fs::read_to_string(format!("/proc/{pid}/fdinfo/{descriptor}")).unwrap_or_default();
+    info.lines().any(|line| line.starts_with("lock:") && line.contains("FLOCK") && line.contains("WRITE"))
+}
+
+impl AsRawFd for LifelineProbe {
+    fn as_raw_fd(&self) -> i32 {
+        self.fd.as_raw_fd()
+    }
+}

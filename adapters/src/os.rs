@@ -1,0 +1,40 @@
+//! Turns refused system calls into [`OsFailure`]: the operation, the path and the errno, always.
+
+use nix::errno::Errno;
+use rekindle_core::OsFailure;
+use std::io;
+use std::path::Path;
+
+/// Names what was being done when a system call failed.
+pub(crate) trait During<T> {
+    /// Names the operation and the file.
+    fn during(self, operation: &str, path: &Path) -> Result<T, OsFailure>;
+
+    /// Names the operation.
+    fn doing(self, operation: &str) -> Result<T, OsFailure>;
+}
+
+impl<T, E: Into<io::Error>> During<T> for Result<T, E> {
+    fn during(self, operation: &str, path: &Path) -> Result<T, OsFailure> {
+        self.map_err(|error| failure(operation, &error.into()).on(path))
+    }
+
+    fn doing(self, operation: &str) -> Result<T, OsFailure> {
+        self.map_err(|error| failure(operation, &error.into()))
+    }
+}
+
+/// A failure of `operation` as the kernel put it.
+pub(crate) fn failure(operation: &str, error: &io::Error) -> OsFailure {
+    match error.raw_os_error() {
+        Some(errno) => OsFailure::new(operation, describe(errno)).errno(errno),
+        None => OsFailure::new(operation, error.to_string()),
+    }
+}
+
+/// What an errno means, in the project's style: lowercase, no full stop.
+pub(crate) fn describe(errno: i32) -> String {
+    let text = Errno::from_raw(errno).desc();
+    let mut chars = text.chars();
+    chars.next().map(|first| first.to_lowercase().chain(chars).collect()).unwrap_or_default()
+}

@@ -1,0 +1,263 @@
+//! Does anybody answer at a socket path, and is it who we think?
+//!
+//! # Invariants
+//! 1. What is no socket is never connected to, and never followed.
+//! 2. The inode that was inspected is the one that is connected to, however often the name is swapped.
+//! 3. A refusal is *dormant*, which is not death; what cannot be told is *indeterminate*.
+//! 4. The connection that proved liveness is handed out: a worker that ends when its first client leaves must not
+//!    lose it to a probe.
+//! 5. Nothing blocks: `connect` on a non-blocking Unix socket answers at once.
+//!
+//! Checked by `smoke/tests/smoke/s1_probe.rs`.
+
+use crate::os::During;
+use crate::session_dir::Inode;
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
+use nix::sys::socket::sockopt::PeerCredentials;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, getsockopt, socket};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat, lstat, stat};
+use nix::unistd::geteuid;
+use rekindle_core::{Liveness, OsFailure, Pid};
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// How long a full backlog is retried before the verdict is *indeterminate*.
+pub const BUSY_RETRY_MAX: Duration = Duration::from_millis(500);
+/// How long to wait between two tries on a full backlog.
+const BUSY_PAUSE: Duration = Duration::from_millis(5);
+
+/// A connection to a live worker.
+#[derive(Debug)]
+pub struct Connection {
+    stream: UnixStream,
+    peer: Option<Pid>,
+}
+
+impl Connection {
+    /// The process that listens, as the kernel named it when the connection was made; `None` where it has no pid in
+    /// our namespace.
+    pub fn peer(&self) -> Option<Pid> {
+        self.peer
+    }
+
+    /// The connection, in blocking mode.
+    ///
+    /// # Errors
+    /// If the mode cannot be set.
+    pub fn into_std(self) -> io::Result<UnixStream> {
+        self.stream.set_nonblocking(false)?;
+        Ok(self.stream)
+    }
+
+    /// The connection, for tokio.
+    ///
+    /// # Errors
+    /// If it cannot be registered.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime with I/O enabled.
+    pub fn into_tokio(self) -> io::Result<tokio::net::UnixStream> {
+        tokio::net::UnixStream::from_std(self.stream)
+    }
+}
+
+/// What a probe found.
+#[derive(Debug)]
+pub enum Probed {
+    /// It answers, and it is our user.
+    Live(Connection),
+    /// Nothing is there, or nobody listens.
+    Dormant {
+        /// Which of the two.
+        why: String,
+    },
+    /// It could not be judged.
+    Indeterminate {
+        /// Why not.
+        why: String,
+    },
+    /// It is no socket of ours.
+    Forged {
+        /// What it is.
+        why: String,
+    },
+}
+
+impl Probed {
+    /// The verdict without what it stands on.
+    pub fn liveness(&self) -> Liveness {
+        match self {
+            Self::Live(_) => Liveness::Live,
+            Self::Dormant { .. } => Liveness::Dormant,
+            Self::Indeterminate { .. } => Liveness::Indeterminate,
+            Self::Forged { .. } => Liveness::Forged,
+        }
+    }
+
+    /// Why, in words.
+    pub fn why(&self) -> &str {
+        match self {
+            Self::Live(_) => "it accepts connections",
+            Self::Dormant { why } | Self::Indeterminate { why } | Self::Forged { why } => why,
+        }
+    }
+}
+
+/// What one look found.
+#[derive(Debug)]
+pub(crate) enum Look {
+    Found(Probed),
+    /// The listener's backlog is full: somebody is there, and has no time.
+    Busy,
+}
+
+/// Probes a socket path; a full backlog is retried on a new socket for [`BUSY_RETRY_MAX`].
+///
+/// # Cancel safety
+/// Safe; a connection in the making is closed.
+pub async fn probe(path: &Path) -> Probed {
+    let deadline = Instant::now() + BUSY_RETRY_MAX;
+    loop {
+        match look(path) {
+            Look::Found(probed) => return probed,
+            Look::Busy if Instant::now() < deadline => sleep(BUSY_PAUSE).await,
+            Look::Busy => {
+                let why = "somebody listens and does not accept: the backlog is full".to_owned();
+                return Probed::Indeterminate { why };
+            }
+        }
+    }
+}
+
+/// Looks once.
+pub(crate) fn look(path: &Path) -> Look {
+    inspect(path).unwrap_or_else(|error| Look::Found(Probed::Indeterminate { why: error.to_string() }))
+}
+
+fn inspect(path: &Path) -> Result<Look, OsFailure> {
+    if let Some(verdict) = judge_directory(path)? {
+        return Ok(Look::Found(verdict));
+    }
+    // Pinned: whatever the name comes to mean, this stays what was inspected.
+    let pinned = match open(path, OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC, Mode::empty()) {
+        Ok(pinned) => pinned,
+        Err(Errno::ENOENT) => return Ok(dormant("nothing is there")),
+        Err(error) => return Err(error).during("inspect the socket", path),
+    };
+    let stat = fstat(&pinned).during("inspect the socket", path)?;
+    if let Some(why) = why_not_our_socket(&stat) {
+        return Ok(forged(why));
+    }
+    let stream =
+        socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC, None)
+            .doing("create a socket")?;
+    match connect_pinned(&stream, &pinned, &stat, path) {
+        Ok(()) => judge_peer(stream, path),
+        Err(Errno::ECONNREFUSED | Errno::ENOENT) => Ok(dormant("nobody listens on it")),
+        Err(Errno::EAGAIN) => Ok(Look::Busy),
+        Err(Errno::EPROTOTYPE) => Ok(forged("it is not a stream socket".into())),
+        Err(Errno::ESTALE) => Ok(forged("it was replaced while it was being connected to".into())),
+        Err(error) => Err(error).during("connect to the socket", path),
+    }
+}
+
+fn dormant(why: &str) -> Look {
+    Look::Found(Probed::Dormant { why: why.to_owned() })
+}
+
+fn forged(why: String) -> Look {
+    Look::Found(Probed::Forged { why })
+}
+
+/// Who can write to the directory can put anything in the socket's place.
+fn judge_directory(path: &Path) -> Result<Option<Probed>, OsFailure> {
+    let dir = directory_of(path);
+    let stat = match stat(&dir) {
+        Ok(stat) => stat,
+        Err(Errno::ENOENT | Errno::ENOTDIR) => {
+            return Ok(Some(Probed::Dormant { why: format!("there is no directory `{}`", dir.display()) }));
+        }
+        Err(error) => return Err(error).during("inspect the directory", &dir),
+    };
+    let name = dir.display();
+    let why = if stat.st_uid != geteuid().as_raw() {
+        format!("its directory `{name}` belongs to user {}", stat.st_uid)
+    } else if stat.st_mode & 0o022 != 0 {
+        format!("its directory `{name}` can be written by others (mode {:04o})", stat.st_mode & 0o7777)
+    } else {
+        return Ok(None);
+    };
+    Ok(Some(Probed::Forged { why }))
+}
+
+fn directory_of(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent.to_owned(),
+        Some(_) | None => PathBuf::from("."),
+    }
+}
+
+fn why_not_our_socket(stat: &FileStat) -> Option<String> {
+    let kind = match SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT {
+        SFlag::S_IFSOCK if stat.st_uid == geteuid().as_raw() => return None,
+        SFlag::S_IFSOCK => return Some(format!("the socket belongs to user {}", stat.st_uid)),
+        SFlag::S_IFLNK => "a symbolic link",
+        SFlag::S_IFIFO => "a FIFO",
+        SFlag::S_IFDIR => "a directory",
+        SFlag::S_IFREG => "a regular file",
+        SFlag::S_IFCHR | SFlag::S_IFBLK => "a device",
+        _ => "of an unknown kind",
+    };
+    Some(format!("it is {kind}, not a socket"))
+}
+
+/// Connects to the pinned inode by way of `/proc`, which also takes paths that no socket address could hold.
+fn connect_pinned(
+    stream: &OwnedFd,
+    pinned: &OwnedFd,
+    inspected: &FileStat,
+    path: &Path,
+) -> Result<(), Errno> {
+    let magic = format!("/proc/self/fd/{}", pinned.as_raw_fd());
+    match connect_path(stream, Path::new(&magic)) {
+        Err(Errno::ENOENT) if lstat("/proc/self/fd") == Err(Errno::ENOENT) => {
+            // No /proc: connect by name, and see afterwards whether the name still means the same.
+            connect_path(stream, path)?;
+            let same = lstat(path).is_ok_and(|now| Inode::of(&now) == Inode::of(inspected));
+            if same { Ok(()) } else { Err(Errno::ESTALE) }
+        }
+        other => other,
+    }
+}
+
+fn connect_path(stream: &OwnedFd, path: &Path) -> Result<(), Errno> {
+    let address = UnixAddr::new(path)?;
+    loop {
+        match connect(stream.as_raw_fd(), &address) {
+            Err(Errno::EINTR) => {}
+            other => return other,
+        }
+    }
+}
+
+fn judge_peer(stream: OwnedFd, path: &Path) -> Result<Look, OsFailure> {
+    let peer = getsockopt(&stream, PeerCredentials).during("ask who listens on the socket", path)?;
+    if peer.uid() != geteuid().as_raw() {
+        return Ok(forged(format!("user {} listens on it", peer.uid())));
+    }
+    let connection = Connection { stream: UnixStream::from(stream), peer: Pid::new(peer.pid()) };
+    Ok(Look::Found(Probed::Live(connection)))
+}
+
+/// Whether a socket could ever be put at `path` and trusted there: its directory exists and is ours alone.
+///
+/// # Errors
+/// If the directory cannot be inspected.
+pub fn judge_place(path: &Path) -> Result<Option<Probed>, OsFailure> {
+    judge_directory(path)
+}

@@ -1,0 +1,138 @@
+//! What the kernel says about processes, this host and this process.
+//!
+//! # Invariants
+//! 1. [`Sighting::Absent`] needs ESRCH from the kernel itself: a `/proc` that hides others' processes proves nothing.
+//! 2. A zombie is told apart from a running process.
+//!
+//! Checked by the tests below and `smoke/tests/smoke/s2_child.rs`.
+
+use nix::errno::Errno;
+use nix::sys::signal::kill;
+use nix::unistd::Pid as NixPid;
+use rekindle_core::identity::{BootId, NamespaceId, Sighting, Standing, StartTime, judge};
+use rekindle_core::{Host, Pid, ProcessIdentity};
+use std::fs;
+use std::time::{Duration, SystemTime};
+
+/// What `/proc/PID/stat` tells of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stat {
+    /// Its state letter; `Z` and `X` have exited.
+    pub state: u8,
+    /// The session that it belongs to, named by its leader's pid.
+    pub session: i32,
+    /// When it started.
+    pub start_time: StartTime,
+}
+
+impl Stat {
+    /// Whether it has exited and waits to be reaped.
+    pub fn is_zombie(&self) -> bool {
+        matches!(self.state, b'Z' | b'X')
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        // The name is in parentheses and may hold anything, parentheses and newlines included.
+        let (_, fields) = text.rsplit_once(')')?;
+        let fields: Vec<&str> = fields.split_ascii_whitespace().collect();
+        Some(Self {
+            state: *fields.first()?.as_bytes().first()?,
+            session: fields.get(3)?.parse().ok()?,
+            start_time: StartTime::from_ticks(fields.get(19)?.parse().ok()?),
+        })
+    }
+}
+
+/// Reads `/proc/PID/stat`; `None` if it cannot be read, which proves nothing.
+pub fn stat(pid: Pid) -> Option<Stat> {
+    let text = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    Stat::parse(&String::from_utf8_lossy(&text))
+}
+
+/// The name of a process, where it can be read.
+pub fn name(pid: Pid) -> Option<String> {
+    let name = fs::read(format!("/proc/{pid}/comm")).ok()?;
+    Some(String::from_utf8_lossy(&name).trim_end().to_owned())
+}
+
+/// What the kernel says of `pid` right now.
+pub fn sighting(pid: Pid) -> Sighting {
+    match stat(pid) {
+        Some(stat) if stat.is_zombie() => Sighting::Zombie,
+        Some(stat) => Sighting::Running { start_time: Some(stat.start_time) },
+        None => match kill(NixPid::from_raw(pid.as_raw()), None) {
+            Err(Errno::ESRCH) => Sighting::Absent,
+            Ok(()) => Sighting::Running { start_time: None },
+            Err(_) => Sighting::NotPermitted,
+        },
+    }
+}
+
+/// Judges a process that was written down earlier.
+pub fn standing(process: &ProcessIdentity, here: &Host) -> Standing {
+    judge(process, here, sighting(process.pid))
+}
+
+/// The identity of a process that runs now; `None` if it is gone, a zombie, or cannot be read.
+pub fn identify(pid: Pid, here: &Host) -> Option<ProcessIdentity> {
+    stat(pid).filter(|stat| !stat.is_zombie()).map(|stat| here.identify(pid, Some(stat.start_time)))
+}
+
+/// This process.
+pub fn this_process(here: &Host) -> ProcessIdentity {
+    let pid = Pid::new(NixPid::this().as_raw()).expect("the kernel gives every process a positive pid");
+    here.identify(pid, stat(pid).map(|stat| stat.start_time))
+}
+
+/// This machine, boot and namespaces. What cannot be read is absent.
+pub fn this_host() -> Host {
+    let text = |path| fs::read_to_string(path).ok().map(|text| text.trim().to_owned());
+    Host {
+        hostname: nix::unistd::gethostname()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default(),
+        machine_id: text("/etc/machine-id").filter(|id| !id.is_empty()),
+        boot_id: text("/proc/sys/kernel/random/boot_id").map(BootId::new),
+        pid_namespace: namespace("pid"),
+        time_namespace: namespace("time"),
+    }
+}
+
+fn namespace(kind: &str) -> Option<NamespaceId> {
+    let link = fs::read_link(format!("/proc/self/ns/{kind}")).ok()?;
+    let inode = link.to_str()?.strip_prefix(kind)?.strip_prefix(":[")?.strip_suffix(']')?;
+    inode.parse().ok().map(NamespaceId::from_inode)
+}
+
+/// When this machine was booted, by the wall clock.
+pub fn booted_at() -> Option<SystemTime> {
+    let stat = fs::read_to_string("/proc/stat").ok()?;
+    let seconds = stat.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()?;
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
+}
+
+/// Every pid that `/proc` shows.
+pub fn all_pids() -> Vec<Pid> {
+    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    entries.flatten().filter_map(|entry| Pid::new(entry.file_name().to_str()?.parse().ok()?)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_parentheses_does_not_shift_the_fields() {
+        let fields = (5..=21).map(|field| field.to_string()).collect::<Vec<_>>().join(" ");
+        let stat = Stat::parse(&format!("7 (a) S 1 (b)) Z 1 7 99 {fields} 4242 0")).unwrap();
+        assert!(stat.is_zombie());
+        assert_eq!(stat.session, 99);
+        assert_eq!(stat.start_time.ticks(), 20);
+    }
+
+    #[test]
+    fn a_torn_stat_is_no_stat() {
+        assert_eq!(Stat::parse("7 (a) S 1"), None);
+        assert_eq!(Stat::parse(""), None);
+    }
+}

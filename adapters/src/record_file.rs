@@ -1,0 +1,31 @@
+//! The record on disk: read by anybody, written only under the claim.
+
+use crate::clock;
+use crate::session_dir::SessionDir;
+use rekindle_core::record::{RecordFile, Written};
+use rekindle_core::{OsFailure, SessionRecord};
+
+/// The name of the record file.
+pub const RECORD_FILE: &str = "session.json";
+
+/// Reads the record of a session.
+///
+/// # Errors
+/// If the file is there and cannot be read. What it holds may still be [`RecordFile::Corrupt`].
+pub fn read(dir: &SessionDir) -> Result<RecordFile, OsFailure> {
+    let content = dir.read(RECORD_FILE)?;
+    let written = content.as_ref().map_or(Written::ThisBoot, |content| clock::written(content.modified_at));
+    let bytes = content.as_ref().map(|content| content.bytes.as_slice());
+    Ok(RecordFile::read(bytes, written, dir.session()))
+}
+
+/// Puts a record in place. Only under the claim, for the generation that the caller is responsible for.
+///
+/// # Errors
+/// If it cannot be written; the old one then still stands.
+pub fn write(dir: &SessionDir, record: &SessionRecord) -> Result<(), OsFailure> {
+    dir.require_in_place()?;
+    let mut bytes = serde_json::to_vec_pretty(record).expect("a record holds nothing that JSON cannot");
+    bytes.push(b'\n');
+    dir.replace(RECORD_FILE, &bytes).map(drop)
+}

@@ -1,0 +1,284 @@
+//! One session's directory: the anchor of its claim, and the only place through which its files are touched.
+//!
+//! # Invariants
+//! 1. Every file is reached through the open directory, never by path: a directory that is swapped underneath us
+//!    receives nothing from us.
+//! 2. A file is put in place whole, by rename; no reader ever sees half of one.
+//! 3. Nothing is followed: a planted link, FIFO or device is an error, and never blocks.
+//! 4. Directories are 0700 and files 0600, whatever the umask.
+
+use crate::os::During;
+use crate::random;
+use nix::dir::Dir;
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag, openat, renameat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat, mkdirat, stat};
+use nix::unistd::{UnlinkatFlags, geteuid, unlinkat};
+use rekindle_core::{OsFailure, SessionId};
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+/// What unfinished files are called; whoever holds the claim sweeps them away.
+const PRIVATE_PREFIX: &str = ".tmp-";
+
+/// The longest file of ours that is read: a record or a claim is a few hundred bytes.
+const FILE_LEN_MAX: u64 = 1 << 20;
+
+/// Which file or directory it is, whatever it is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Inode {
+    device: u64,
+    number: u64,
+}
+
+impl Inode {
+    /// The inode that a `stat` described.
+    pub fn of(stat: &FileStat) -> Self {
+        Self { device: stat.st_dev, number: stat.st_ino }
+    }
+
+    pub(crate) fn device(self) -> u64 {
+        self.device
+    }
+
+    pub(crate) fn number(self) -> u64 {
+        self.number
+    }
+}
+
+/// A file of the session that was read.
+#[derive(Debug)]
+pub struct FileContent {
+    /// All of it.
+    pub bytes: Vec<u8>,
+    /// Which file it was.
+    pub inode: Inode,
+    /// When it was last written, in seconds since the epoch.
+    pub modified_at: i64,
+}
+
+/// An open session directory.
+#[derive(Debug)]
+pub struct SessionDir {
+    fd: OwnedFd,
+    path: PathBuf,
+    session: SessionId,
+}
+
+impl SessionDir {
+    /// Opens the directory of `session` below `root`; `None` if there is none.
+    ///
+    /// # Errors
+    /// If it cannot be opened, is no directory, or is not ours alone.
+    pub fn open(
+        root: BorrowedFd<'_>,
+        root_path: &Path,
+        session: &SessionId,
+    ) -> Result<Option<Self>, OsFailure> {
+        let path = root_path.join(session.as_str());
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        match openat(root, session.as_str(), flags, Mode::empty()) {
+            Ok(fd) => Self::checked(fd, path, session).map(Some),
+            Err(Errno::ENOENT) => Ok(None),
+            Err(error) => Err(error).during("open the session directory", &path),
+        }
+    }
+
+    /// Opens the directory of `session` below `root`, creating it if there is none.
+    ///
+    /// # Errors
+    /// As for [`Self::open`], or if it cannot be created.
+    pub fn create(root: BorrowedFd<'_>, root_path: &Path, session: &SessionId) -> Result<Self, OsFailure> {
+        let path = root_path.join(session.as_str());
+        let created = match mkdirat(root, session.as_str(), Mode::S_IRWXU) {
+            Ok(()) => true,
+            Err(Errno::EEXIST) => false,
+            Err(error) => return Err(error).during("create the session directory", &path),
+        };
+        let dir = Self::open(root, root_path, session)?.ok_or_else(|| {
+            OsFailure::new("open the session directory", "it was removed at once").on(&path)
+        })?;
+        if created {
+            // The umask may have taken away what we need ourselves.
+            fchmod(&dir.fd, Mode::S_IRWXU).during("set the mode of the session directory", &path)?;
+        }
+        Ok(dir)
+    }
+
+    fn checked(fd: OwnedFd, path: PathBuf, session: &SessionId) -> Result<Self, OsFailure> {
+        let stat = fstat(&fd).during("inspect the session directory", &path)?;
+        let refuse = |why: String| Err(OsFailure::new("trust the session directory", why).on(&path));
+        if stat.st_uid != geteuid().as_raw() {
+            return refuse(format!("it belongs to user {}", stat.st_uid));
+        }
+        if stat.st_mode & 0o022 != 0 {
+            return refuse(format!("its mode {:04o} lets others write to it", stat.st_mode & 0o7777));
+        }
+        Ok(Self { fd, path, session: session.clone() })
+    }
+
+    /// Where it was opened.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The session that it belongs to.
+    pub fn session(&self) -> &SessionId {
+        &self.session
+    }
+
+    /// The path of one of its files, for messages and for handing out.
+    pub fn path_of(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Whether its path still leads to it. Asked before every irreversible step.
+    ///
+    /// # Errors
+    /// If that cannot be told.
+    pub fn is_still_in_place(&self) -> Result<bool, OsFailure> {
+        let held = fstat(&self.fd).during("inspect the session directory", &self.path)?;
+        match stat(&self.path) {
+            Ok(found) => Ok(Inode::of(&found) == Inode::of(&held)),
+            Err(Errno::ENOENT | Errno::ENOTDIR) => Ok(false),
+            Err(error) => Err(error).during("inspect the session directory", &self.path),
+        }
+    }
+
+    /// Fails unless its path still leads to it.
+    ///
+    /// # Errors
+    /// If it was removed or replaced, or if that cannot be told.
+    pub fn require_in_place(&self) -> Result<(), OsFailure> {
+        if self.is_still_in_place()? {
+            Ok(())
+        } else {
+            Err(OsFailure::new("go on", "the session directory was removed or replaced").on(&self.path))
+        }
+    }
+
+    /// Reads a file whole; `None` if there is none.
+    ///
+    /// # Errors
+    /// If it cannot be read, is no regular file, or is longer than any file of ours.
+    pub fn read(&self, name: &str) -> Result<Option<FileContent>, OsFailure> {
+        let path = self.path_of(name);
+        let fd = match self.open_file(name, OFlag::O_RDONLY) {
+            Ok(fd) => fd,
+            Err(Errno::ENOENT) => return Ok(None),
+            Err(error) => return Err(error).during("open", &path),
+        };
+        let stat = fstat(&fd).during("inspect", &path)?;
+        if SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT != SFlag::S_IFREG {
+            return Err(OsFailure::new("read", "it is no regular file").on(&path));
+        }
+        let mut bytes = Vec::new();
+        File::from(fd).take(FILE_LEN_MAX + 1).read_to_end(&mut bytes).during("read", &path)?;
+        if bytes.len() as u64 > FILE_LEN_MAX {
+            return Err(OsFailure::new("read", "it is longer than 1 MiB").on(&path));
+        }
+        Ok(Some(FileContent { bytes, inode: Inode::of(&stat), modified_at: stat.st_mtime }))
+    }
+
+    /// Puts a file in place whole: written under a private name, then renamed.
+    ///
+    /// # Errors
+    /// If any step fails; the old file, if there was one, then still stands.
+    pub fn replace(&self, name: &str, bytes: &[u8]) -> Result<Inode, OsFailure> {
+        let path = self.path_of(name);
+        let private = format!("{PRIVATE_PREFIX}{name}-{:016x}", random::bits64());
+        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let fd = openat(&self.fd, private.as_str(), flags, Mode::S_IRUSR | Mode::S_IWUSR)
+            .during("create", &path)?;
+        let mut file = File::from(fd);
+        let written = fchmod(&file, Mode::S_IRUSR | Mode::S_IWUSR)
+            .during("set the mode of", &path)
+            .and_then(|()| file.write_all(bytes).during("write", &path))
+            .and_then(|()| fstat(&file).during("inspect", &path))
+            .and_then(|stat| {
+                renameat(&self.fd, private.as_str(), &self.fd, name).during("put in place", &path)?;
+                Ok(Inode::of(&stat))
+            });
+        if written.is_err() {
+            // Best effort: what stays behind is swept by the next holder of the claim.
+            let _ = unlinkat(&self.fd, private.as_str(), UnlinkatFlags::NoRemoveDir);
+        }
+        written
+    }
+
+    /// Removes a file; `Ok` if it is gone already.
+    ///
+    /// # Errors
+    /// If it cannot be removed.
+    pub fn remove(&self, name: &str) -> Result<(), OsFailure> {
+        match unlinkat(&self.fd, name, UnlinkatFlags::NoRemoveDir) {
+            Ok(()) | Err(Errno::ENOENT) => Ok(()),
+            Err(error) => Err(error).during("remove", &self.path_of(name)),
+        }
+    }
+
+    /// Gives a file another name; `Ok` if there is none.
+    ///
+    /// # Errors
+    /// If it cannot be renamed.
+    pub fn rename(&self, from: &str, to: &str) -> Result<(), OsFailure> {
+        match renameat(&self.fd, from, &self.fd, to) {
+            Ok(()) | Err(Errno::ENOENT) => Ok(()),
+            Err(error) => Err(error).during("rename", &self.path_of(from)),
+        }
+    }
+
+    /// Opens a log for appending, creating it if there is none.
+    ///
+    /// # Errors
+    /// If it cannot be opened.
+    pub fn open_log(&self, name: &str) -> Result<OwnedFd, OsFailure> {
+        let flags = OFlag::O_WRONLY
+            | OFlag::O_CREAT
+            | OFlag::O_APPEND
+            | OFlag::O_NOFOLLOW
+            | OFlag::O_CLOEXEC
+            | OFlag::O_NOCTTY;
+        openat(&self.fd, name, flags, Mode::S_IRUSR | Mode::S_IWUSR)
+            .during("open the log", &self.path_of(name))
+    }
+
+    /// What kind of thing stands under `name`, without following it; `None` if nothing does.
+    ///
+    /// # Errors
+    /// If it cannot be inspected.
+    pub fn inspect(&self, name: &str) -> Result<Option<FileStat>, OsFailure> {
+        match fstatat(&self.fd, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(Some(stat)),
+            Err(Errno::ENOENT) => Ok(None),
+            Err(error) => Err(error).during("inspect", &self.path_of(name)),
+        }
+    }
+
+    /// Removes unfinished files. Only for whoever holds the claim: nobody else writes here.
+    pub fn sweep(&self) {
+        let Ok(mut entries) = Dir::openat(&self.fd, ".", OFlag::O_RDONLY | OFlag::O_DIRECTORY, Mode::empty())
+        else {
+            return;
+        };
+        for entry in entries.iter().flatten() {
+            if entry.file_name().to_bytes().starts_with(PRIVATE_PREFIX.as_bytes()) {
+                // A leftover that stays is swept the next time.
+                let _ = unlinkat(&self.fd, entry.file_name(), UnlinkatFlags::NoRemoveDir);
+            }
+        }
+    }
+
+    pub(crate) fn open_file(&self, name: &str, access: OFlag) -> Result<OwnedFd, Errno> {
+        let flags = access | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC | OFlag::O_NOCTTY;
+        openat(&self.fd, name, flags, Mode::empty())
+    }
+}
+
+impl AsFd for SessionDir {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}

@@ -1,0 +1,146 @@
+//! Everything that a child needs, laid out in memory before it exists: between clone and exec nothing may allocate.
+
+use super::SpawnRequest;
+use crate::os::During;
+use crate::session_dir::SessionDir;
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::Mode;
+use rekindle_core::plan::{Environment, EnvironmentBase};
+use rekindle_core::{OsFailure, SpawnError};
+use std::collections::BTreeMap;
+use std::env;
+use std::ffi::{CStr, CString, OsStr, OsString, c_char};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::Path;
+
+/// The worker's log files, in the order of its descriptors 1 and 2.
+pub(crate) const LOGS: [&str; 2] = ["stdout.log", "stderr.log"];
+
+/// What follows a log's name once it is the previous run's.
+const PREVIOUS: &str = ".1";
+
+/// A child that is ready to be born.
+pub(crate) struct Prepared {
+    pub(super) program: CString,
+    pub(super) argv: CStrings,
+    pub(super) envp: CStrings,
+    pub(super) cwd: CString,
+    /// Descriptors 0, 1 and 2.
+    pub(super) stdio: [OwnedFd; 3],
+    /// The locked session directory, of which the child has a copy.
+    pub(super) claim: RawFd,
+    pub(super) lifeline_device: u64,
+    pub(super) lifeline_number: u64,
+    /// What follows pid and start time in the lifeline's mark.
+    pub(super) mark_tail: Vec<u8>,
+}
+
+/// Strings and the NULL-terminated array of pointers to them that the kernel wants.
+pub(super) struct CStrings {
+    pointers: Vec<*const c_char>,
+    _owned: Vec<CString>,
+}
+
+impl CStrings {
+    fn new(owned: Vec<CString>) -> Self {
+        let pointers = owned.iter().map(|text| text.as_ptr()).chain([std::ptr::null()]).collect();
+        Self { pointers, _owned: owned }
+    }
+
+    pub(super) fn as_ptr(&self) -> *const *const c_char {
+        self.pointers.as_ptr()
+    }
+}
+
+impl Prepared {
+    pub(super) fn new(request: &SpawnRequest<'_>, program: &Path) -> Result<Self, SpawnError> {
+        let plan = request.plan;
+        let program = c_string(program.as_os_str(), "the program's path")?;
+        let arguments = plan.launch_args.iter().skip(1).map(|arg| c_string(OsStr::new(arg), "an argument"));
+        let argv = std::iter::once(Ok(program.clone())).chain(arguments).collect::<Result<_, _>>()?;
+        let dir = request.claim.dir();
+        let [stdout, stderr] = open_logs(dir)?;
+        let inode = request.lifeline.inode();
+        Ok(Self {
+            argv: CStrings::new(argv),
+            envp: CStrings::new(environment(request)?),
+            cwd: c_string(plan.cwd.as_os_str(), "the working directory")?,
+            stdio: [open_null()?, stdout, stderr],
+            claim: request.claim.descriptor(),
+            lifeline_device: inode.device(),
+            lifeline_number: inode.number(),
+            mark_tail: mark_tail(request),
+            program,
+        })
+    }
+
+    pub(super) fn stdio_raw(&self) -> [RawFd; 3] {
+        self.stdio.each_ref().map(AsRawFd::as_raw_fd)
+    }
+
+    pub(super) fn lifeline_name(&self) -> &'static CStr {
+        c"lifeline"
+    }
+}
+
+fn c_string(text: &OsStr, what: &str) -> Result<CString, SpawnError> {
+    CString::new(text.as_bytes()).ok().ok_or_else(|| SpawnError::HoldsNul { what: what.to_owned() })
+}
+
+fn open_null() -> Result<OwnedFd, OsFailure> {
+    let path = Path::new("/dev/null");
+    open(path, OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty()).during("open", path)
+}
+
+/// Files, not pipes: a grandchild that keeps them open keeps nobody waiting, and a launcher may go.
+fn open_logs(dir: &SessionDir) -> Result<[OwnedFd; 2], OsFailure> {
+    for log in LOGS {
+        dir.rename(log, &format!("{log}{PREVIOUS}"))?;
+    }
+    Ok([dir.open_log(LOGS[0])?, dir.open_log(LOGS[1])?])
+}
+
+fn environment(request: &SpawnRequest<'_>) -> Result<Vec<CString>, SpawnError> {
+    let plan = request.plan;
+    let mut variables = inherited(&plan.env);
+    variables.extend(plan.env.set.iter().map(|(name, value)| (name.into(), value.into())));
+    let ours: [(&str, OsString); 4] = [
+        ("REKINDLE_SESSION", plan.session_id.as_str().into()),
+        ("REKINDLE_SOCKET", plan.expected_socket_path.clone().into()),
+        ("REKINDLE_GENERATION", request.generation.to_string().into()),
+        ("REKINDLE_NONCE", request.nonce.as_str().into()),
+    ];
+    variables.extend(ours.map(|(name, value)| (name.into(), value)));
+    let join = |(name, value): (OsString, OsString)| {
+        let what = format!("the variable {}", name.to_string_lossy());
+        let text = [name.into_vec(), value.into_vec()].join(&b'=');
+        c_string(OsStr::from_bytes(&text), &what)
+    };
+    variables.into_iter().map(join).collect()
+}
+
+fn inherited(environment: &Environment) -> BTreeMap<OsString, OsString> {
+    match &environment.base {
+        EnvironmentBase::Inherit => env::vars_os().collect(),
+        EnvironmentBase::Clear => BTreeMap::new(),
+        EnvironmentBase::Only(names) => {
+            names.iter().filter_map(|name| Some((name.into(), env::var_os(name)?))).collect()
+        }
+    }
+}
+
+/// The part of the mark that is known before the child exists. The child writes `{"pid":N,"start_time":N` before it.
+fn mark_tail(request: &SpawnRequest<'_>) -> Vec<u8> {
+    let host = request.host;
+    let known = serde_json::json!({
+        "boot_id": host.boot_id,
+        "pid_namespace": host.pid_namespace,
+        "time_namespace": host.time_namespace,
+        "session": request.plan.session_id,
+        "generation": request.generation,
+    });
+    let text = known.to_string();
+    let fields = text.strip_prefix('{').expect("a JSON object begins with a brace");
+    format!(",{fields}\n").into_bytes()
+}

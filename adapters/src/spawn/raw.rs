@@ -1,0 +1,369 @@
+//! The one place where a process is created: `clone(VM | VFORK | PIDFD)` and what the child does before `exec`.
+//!
+//! The child shares the launcher's memory and runs on a stack of its own, while the thread that called waits in the
+//! kernel. So the child may make system calls and touch what was prepared for it, and nothing else: no allocation, no
+//! lock, no panic. It reports through shared memory, needing no pipe.
+#![expect(unsafe_code, reason = "a child between clone and exec is beyond what safe Rust can express")]
+
+use super::prepare::Prepared;
+use libc::{c_int, c_void};
+use nix::errno::Errno;
+use nix::sys::signal::{SigSet, SigmaskHow, pthread_sigmask};
+use rekindle_core::Pid;
+use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect, munmap};
+use std::os::fd::{FromRawFd, OwnedFd};
+use std::ptr;
+
+/// The child's stack; it needs a few hundred bytes of it.
+const STACK_LEN: usize = 64 << 10;
+/// The page below the stack, which faults instead of running into other memory.
+const GUARD_LEN: usize = 4 << 10;
+/// Where the worker keeps its lifeline: clear of the descriptors that socket activation counts from 3.
+const LIFELINE_FD: c_int = 10;
+/// How long the child may take to become its program, in seconds: a directory on a dead server must not hold the
+/// launcher for ever. What sleeps where no signal reaches it, nothing can bound.
+const SPAWN_TIMEOUT_S: i64 = 10;
+/// How often the lifeline is asked for: somebody who only asks holds it for microseconds.
+const LOCK_TRIES_MAX: u32 = 2_000;
+/// How often a program that is being written is tried again.
+const BUSY_TRIES_MAX: u32 = 50;
+/// How long the child sleeps between two tries, in nanoseconds.
+const RETRY_PAUSE_NS: i64 = 1_000_000;
+
+/// What became of a child.
+pub(super) enum Born {
+    /// It runs its program, or did.
+    Running { pid: Pid, pidfd: OwnedFd, start_ticks: Option<u64> },
+    /// It could not come so far, and is gone.
+    Failed { stage: Stage, errno: i32 },
+}
+
+/// What a child was doing when it failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stage {
+    Session,
+    Directory,
+    OpenLifeline,
+    LifelineReplaced,
+    LockLifeline,
+    MarkLifeline,
+    Descriptors,
+    Exec,
+}
+
+/// What the child writes and the launcher reads, in that order: they never run at the same time.
+struct Report {
+    /// What the child is about to do.
+    reached: Stage,
+    failed: Option<(Stage, i32)>,
+    start_ticks: Option<u64>,
+}
+
+struct ChildArgs<'a> {
+    prepared: &'a Prepared,
+    stdio: [c_int; 3],
+    report: *mut Report,
+}
+
+/// Creates the child and returns once it runs its program or is gone.
+///
+/// # Errors
+/// The errno of a `clone` or `mmap` that failed; no child exists then.
+pub(super) fn clone_and_exec(prepared: &Prepared) -> Result<Born, i32> {
+    let stack = Stack::new().map_err(rustix::io::Errno::raw_os_error)?;
+    let mut report = Report { reached: Stage::Session, failed: None, start_ticks: None };
+    let mut args = ChildArgs { prepared, stdio: prepared.stdio_raw(), report: &raw mut report };
+    let mut pidfd: c_int = -1;
+    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
+
+    // No handler of ours may run in the child, which shares our memory; it unblocks once it has default dispositions.
+    let mut before = SigSet::empty();
+    pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut before))
+        .map_err(|e| e as i32)?;
+    // SAFETY: the child runs `child_main` on a stack that is its own and outlives it, since VFORK keeps us here until
+    // it has executed a program or ended. `args` and all that it points to outlive it for the same reason.
+    let pid = unsafe { libc::clone(child_main, stack.top(), flags, (&raw mut args).cast(), &raw mut pidfd) };
+    let errno = Errno::last_raw();
+    // The mask was valid a moment ago; it cannot be refused.
+    let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&before), None);
+
+    let Some(pid) = Pid::new(pid) else { return Err(errno) };
+    // SAFETY: the kernel has just opened this descriptor for us, and nobody else knows it.
+    let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+    let failed = match report.failed {
+        // It was killed on its way, by its own timer or by somebody else.
+        None if report.reached != Stage::Exec => Some((report.reached, libc::ETIMEDOUT)),
+        failed => failed,
+    };
+    match failed {
+        Some((stage, errno)) => {
+            crate::worker::reap(&pidfd);
+            Ok(Born::Failed { stage, errno })
+        }
+        None => Ok(Born::Running { pid, pidfd, start_ticks: report.start_ticks }),
+    }
+}
+
+/// A stack for a child, with a page below it that must not be touched.
+struct Stack {
+    base: *mut c_void,
+}
+
+impl Stack {
+    fn new() -> Result<Self, rustix::io::Errno> {
+        let protection = ProtFlags::READ | ProtFlags::WRITE;
+        // SAFETY: fresh memory of our own, at an address that the kernel chooses.
+        let base = unsafe { mmap_anonymous(ptr::null_mut(), STACK_LEN, protection, MapFlags::PRIVATE)? };
+        let stack = Self { base };
+        // SAFETY: the first page of the memory above, which nothing uses yet.
+        unsafe { mprotect(base, GUARD_LEN, MprotectFlags::empty())? };
+        Ok(stack)
+    }
+
+    fn top(&self) -> *mut c_void {
+        self.base.wrapping_byte_add(STACK_LEN)
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        // SAFETY: nobody runs on it any more: the child has executed its program or ended.
+        let _ = unsafe { munmap(self.base, STACK_LEN) };
+    }
+}
+
+/// The child. It never returns into the launcher's code: it executes its program or exits.
+extern "C" fn child_main(args: *mut c_void) -> c_int {
+    // SAFETY: `clone_and_exec` passes a `ChildArgs` that outlives the child, and waits meanwhile.
+    let args = unsafe { &*args.cast::<ChildArgs<'_>>() };
+    // SAFETY: as above, for the report that it points to; nobody else touches it now.
+    let report = unsafe { &mut *args.report };
+    if let Err(failed) = become_worker(args, report) {
+        report.failed = Some(failed);
+    }
+    // SAFETY: ends this process at once, running nothing of the launcher's.
+    unsafe { libc::_exit(127) }
+}
+
+type Step = Result<(), (Stage, i32)>;
+
+/// Steps 5 to 8 of a start, in the order that the design found to be safe.
+fn become_worker(args: &ChildArgs<'_>, report: &mut Report) -> Step {
+    let prepared = args.prepared;
+    limit_time();
+    reset_signals();
+    // SAFETY: system calls on values and strings that were prepared for them.
+    unsafe {
+        check(Stage::Session, libc::setsid())?;
+        report.reached = Stage::Directory;
+        check(Stage::Directory, libc::chdir(prepared.cwd.as_ptr()))?;
+        libc::umask(0o077);
+    }
+    report.reached = Stage::OpenLifeline;
+    let lifeline = take_lifeline(prepared)?;
+    report.start_ticks = start_ticks();
+    report.reached = Stage::MarkLifeline;
+    mark_lifeline(prepared, lifeline, report.start_ticks)?;
+    // Only now may the claim's descriptor go: from here on the lifeline guards this process.
+    report.reached = Stage::Descriptors;
+    arrange_descriptors(args.stdio, lifeline, prepared.claim)?;
+    report.reached = Stage::Exec;
+    Err((Stage::Exec, execute(prepared)))
+}
+
+/// Has the kernel kill this process should it not get far enough in time. Executing a program disarms the timer.
+fn limit_time() {
+    // SAFETY: zeroes are valid values of both structures, and the kernel reads them before the calls return. Called
+    // directly, since libc's `timer_create` may start a thread.
+    unsafe {
+        let mut event: libc::sigevent = std::mem::zeroed();
+        event.sigev_notify = libc::SIGEV_SIGNAL;
+        event.sigev_signo = libc::SIGKILL;
+        let mut timer: c_int = 0;
+        let created =
+            libc::syscall(libc::SYS_timer_create, libc::CLOCK_MONOTONIC, &raw mut event, &raw mut timer);
+        let mut length: libc::itimerspec = std::mem::zeroed();
+        length.it_value.tv_sec = SPAWN_TIMEOUT_S;
+        if created == 0 {
+            libc::syscall(libc::SYS_timer_settime, timer, 0, &raw const length, ptr::null_mut::<c_void>());
+        }
+    }
+}
+
+fn check(stage: Stage, result: c_int) -> Result<c_int, (Stage, i32)> {
+    if result < 0 { Err((stage, Errno::last_raw())) } else { Ok(result) }
+}
+
+/// Default dispositions for all, and nothing pending: a Ctrl-C that reached the launcher's group is not the worker's.
+fn reset_signals() {
+    const LAST: c_int = 64;
+    for signal in 1..=LAST {
+        // SAFETY: the table of dispositions is the child's own, since CLONE_SIGHAND is not set. What may not be
+        // changed (SIGKILL, SIGSTOP and libc's own) is refused without effect. Ignoring a signal drops it if pending.
+        unsafe {
+            libc::signal(signal, libc::SIG_IGN);
+            libc::signal(signal, libc::SIG_DFL);
+        }
+    }
+}
+
+fn take_lifeline(prepared: &Prepared) -> Result<c_int, (Stage, i32)> {
+    let flags = libc::O_RDWR | libc::O_NOFOLLOW | libc::O_CLOEXEC;
+    // SAFETY: opens a name in the directory that is held, of which the child has a copy of the descriptor.
+    let fd = unsafe { libc::openat(prepared.claim, prepared.lifeline_name().as_ptr(), flags) };
+    let fd = check(Stage::OpenLifeline, fd)?;
+    // SAFETY: a `stat` of zeroes is a valid value, and the kernel fills it in.
+    let stat = unsafe {
+        let mut stat: libc::stat = std::mem::zeroed();
+        check(Stage::OpenLifeline, libc::fstat(fd, &raw mut stat))?;
+        stat
+    };
+    if (stat.st_dev, stat.st_ino) != (prepared.lifeline_device, prepared.lifeline_number) {
+        return Err((Stage::LifelineReplaced, 0));
+    }
+    for _ in 0..LOCK_TRIES_MAX {
+        // SAFETY: locks a descriptor of the child's own.
+        if unsafe { libc::flock(fd, libc::LOCK_EX | libc::LOCK_NB) } == 0 {
+            return Ok(fd);
+        }
+        match Errno::last_raw() {
+            libc::EWOULDBLOCK => pause(),
+            libc::EINTR => {}
+            errno => return Err((Stage::LockLifeline, errno)),
+        }
+    }
+    Err((Stage::LockLifeline, libc::EWOULDBLOCK))
+}
+
+fn pause() {
+    let length = libc::timespec { tv_sec: 0, tv_nsec: RETRY_PAUSE_NS };
+    // SAFETY: reads a value of its own; how much of it was slept does not matter.
+    unsafe { libc::nanosleep(&raw const length, ptr::null_mut()) };
+}
+
+/// When this process started, from field 22 of its own stat; `None` where /proc does not tell.
+fn start_ticks() -> Option<u64> {
+    let mut buffer = [0_u8; 1024];
+    // SAFETY: reads into a buffer of its own, no further than its length.
+    let len = unsafe {
+        let fd = libc::open(c"/proc/self/stat".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC);
+        if fd < 0 {
+            return None;
+        }
+        let len = libc::read(fd, buffer.as_mut_ptr().cast(), buffer.len());
+        libc::close(fd);
+        usize::try_from(len).ok()?
+    };
+    let text = buffer.get(..len)?;
+    // The name ends at the last parenthesis; state is field 3, so the start time is the 20th after it.
+    let after_name = text.iter().rposition(|byte| *byte == b')')?;
+    let field =
+        text.get(after_name + 1..)?.split(|byte| *byte == b' ').filter(|field| !field.is_empty()).nth(19)?;
+    let mut ticks: u64 = 0;
+    for digit in field {
+        ticks =
+            ticks.checked_mul(10)?.checked_add(u64::from(digit.checked_sub(b'0').filter(|d| *d < 10)?))?;
+    }
+    Some(ticks)
+}
+
+/// A short text on the stack.
+struct Text {
+    bytes: [u8; 1024],
+    len: usize,
+}
+
+impl Text {
+    fn push(&mut self, more: &[u8]) {
+        for byte in more {
+            if let Some(slot) = self.bytes.get_mut(self.len) {
+                *slot = *byte;
+                self.len += 1;
+            }
+        }
+    }
+
+    fn push_number(&mut self, number: u64) {
+        let mut digits = [0_u8; 20];
+        let mut rest = number;
+        let mut first = digits.len();
+        for (index, slot) in digits.iter_mut().enumerate().rev() {
+            *slot = b'0' + (rest % 10) as u8;
+            rest /= 10;
+            first = index;
+            if rest == 0 {
+                break;
+            }
+        }
+        self.push(digits.get(first..).unwrap_or_default());
+    }
+}
+
+/// Writes who holds the lifeline into it, in one write.
+fn mark_lifeline(prepared: &Prepared, lifeline: c_int, start_ticks: Option<u64>) -> Step {
+    let mut mark = Text { bytes: [0; 1024], len: 0 };
+    // SAFETY: asks for a number.
+    let pid = unsafe { libc::getpid() };
+    mark.push(b"{\"pid\":");
+    mark.push_number(u64::from(pid.unsigned_abs()));
+    if let Some(ticks) = start_ticks {
+        mark.push(b",\"start_time\":");
+        mark.push_number(ticks);
+    }
+    mark.push(&prepared.mark_tail);
+    // SAFETY: writes from a buffer of its own, no further than what was filled.
+    let written = unsafe { libc::write(lifeline, mark.bytes.as_ptr().cast(), mark.len) };
+    match usize::try_from(written) {
+        Ok(len) if len == mark.len => Ok(()),
+        Ok(_) => Err((Stage::MarkLifeline, libc::ENOSPC)),
+        Err(_) => Err((Stage::MarkLifeline, Errno::last_raw())),
+    }
+}
+
+/// 0 to 2 are the worker's, 10 is its lifeline, and nothing else is open.
+fn arrange_descriptors(stdio: [c_int; 3], lifeline: c_int, claim: c_int) -> Step {
+    // SAFETY: moves and closes descriptors of the child's own table (CLONE_FILES is not set).
+    unsafe {
+        // All of them out of the way first: one may stand where another has to go, or still be the claim.
+        let first_free = LIFELINE_FD + 1;
+        let lifeline = check(Stage::Descriptors, libc::fcntl(lifeline, libc::F_DUPFD, first_free))?;
+        let mut moved = [0; 3];
+        for (slot, fd) in moved.iter_mut().zip(stdio) {
+            *slot = check(Stage::Descriptors, libc::fcntl(fd, libc::F_DUPFD, first_free))?;
+        }
+        libc::close(claim);
+        for (target, fd) in (0..).zip(moved) {
+            check(Stage::Descriptors, libc::dup2(fd, target))?;
+        }
+        check(Stage::Descriptors, libc::dup2(lifeline, LIFELINE_FD))?;
+        close_range(3, LIFELINE_FD.unsigned_abs() - 1)?;
+        close_range(LIFELINE_FD.unsigned_abs() + 1, u32::MAX)
+    }
+}
+
+fn close_range(first: u32, last: u32) -> Step {
+    // SAFETY: closes descriptors of the child's own table.
+    let result = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
+    if result == 0 { Ok(()) } else { Err((Stage::Descriptors, Errno::last_raw())) }
+}
+
+/// Becomes the program; returns only the errno of why it could not.
+fn execute(prepared: &Prepared) -> i32 {
+    let mut errno = 0;
+    for _ in 0..BUSY_TRIES_MAX {
+        // SAFETY: an empty mask of the child's own, then strings and arrays that end as the kernel wants them to.
+        unsafe {
+            let mut none: libc::sigset_t = std::mem::zeroed();
+            libc::sigemptyset(&raw mut none);
+            libc::sigprocmask(libc::SIG_SETMASK, &raw const none, ptr::null_mut());
+            libc::execve(prepared.program.as_ptr(), prepared.argv.as_ptr(), prepared.envp.as_ptr());
+        }
+        errno = Errno::last_raw();
+        // Somebody who forked while writing it still has it open; that passes.
+        if errno != libc::ETXTBSY {
+            break;
+        }
+        pause();
+    }
+    errno
+}

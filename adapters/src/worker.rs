@@ -1,0 +1,95 @@
+//! A running worker, ours or one whose launcher died: its exit, its signals, its survivors.
+//!
+//! # Invariants
+//! 1. An exit is believed only when the process is gone *and* the lifeline is free: a leader that exits while its
+//!    lifeline is held has daemonised, and the lifeline is watched in its place.
+//! 2. No exit is missed: the pidfd exists from birth. A child that nobody waits for is still reaped.
+//! 3. A signal goes through a pidfd whose process was identified after it was opened, never to a bare pid.
+//! 4. Our child is reaped last: until then its pid, and so the name of its group, cannot become a stranger's.
+//!
+//! Checked by `smoke/tests/smoke/s2_child.rs`.
+
+mod exit;
+mod reaper;
+mod signal;
+
+use crate::lifeline::LifelineProbe;
+use rekindle_core::{Lifeline, OsFailure, Pid, ProcessIdentity};
+use std::os::fd::OwnedFd;
+
+pub use exit::await_exit;
+pub(crate) use reaper::reap;
+pub use signal::{members, signal};
+
+/// A worker that is watched. Dropping it stops the watch and leaves the worker alone.
+#[derive(Debug)]
+pub struct Worker {
+    /// The process that was started.
+    leader: Option<Process>,
+    /// The process that answered when it had been ready, where that is another one.
+    peer: Option<Process>,
+    /// Missing only where somebody removed its file.
+    lifeline: Option<LifelineProbe>,
+}
+
+/// A process of a worker, pinned by its pidfd: the pid cannot come to mean another while we look.
+#[derive(Debug)]
+pub(crate) struct Process {
+    identity: ProcessIdentity,
+    pidfd: Option<OwnedFd>,
+    parentage: Parentage,
+}
+
+/// Whether we may wait for a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Parentage {
+    Ours,
+    Others,
+}
+
+impl Worker {
+    /// A child that was just started.
+    pub(crate) fn child(identity: ProcessIdentity, pidfd: OwnedFd, lifeline: LifelineProbe) -> Self {
+        let leader = Process { identity, pidfd: Some(pidfd), parentage: Parentage::Ours };
+        Self { leader: Some(leader), peer: None, lifeline: Some(lifeline) }
+    }
+
+    /// A worker whose launcher is gone, from what was written down about it.
+    ///
+    /// # Errors
+    /// If a process of it runs and cannot be pinned.
+    pub fn adopt(
+        leader: Option<ProcessIdentity>,
+        peer: Option<ProcessIdentity>,
+        lifeline: Option<LifelineProbe>,
+        here: &rekindle_core::Host,
+    ) -> Result<Self, OsFailure> {
+        let same = leader.as_ref().map(|leader| leader.pid) == peer.as_ref().map(|peer| peer.pid);
+        let pin = |identity: Option<ProcessIdentity>| identity.map(|it| Process::pin(it, here)).transpose();
+        Ok(Self { leader: pin(leader)?, peer: if same { None } else { pin(peer)? }, lifeline })
+    }
+
+    /// The process that was started, where it is known.
+    pub fn identity(&self) -> Option<&ProcessIdentity> {
+        self.leader.as_ref().map(|leader| &leader.identity)
+    }
+
+    /// Its pid, where it is known.
+    pub fn pid(&self) -> Option<Pid> {
+        self.identity().map(|identity| identity.pid)
+    }
+
+    /// What the kernel says of its lifeline.
+    pub fn ask_lifeline(&self) -> Lifeline {
+        self.lifeline.as_ref().map_or(Lifeline::Missing, LifelineProbe::ask)
+    }
+
+    /// Whether all of it is gone.
+    pub fn is_gone(&self) -> bool {
+        self.ask_lifeline() == Lifeline::Free && self.processes().all(Process::has_exited)
+    }
+
+    fn processes(&self) -> impl Iterator<Item = &Process> {
+        self.leader.iter().chain(&self.peer)
+    }
+}

@@ -1,0 +1,111 @@
+//! Signals every process of a worker, and no other.
+
+use super::Worker;
+use crate::os::failure;
+use crate::procfs;
+use rekindle_core::{KillError, KillSignal, OsFailure, Pid};
+use rustix::io::Errno;
+use rustix::process::{PidfdFlags, Signal, kill_process_group, pidfd_open, pidfd_send_signal};
+use std::collections::BTreeSet;
+use std::os::fd::{AsFd, BorrowedFd};
+
+/// How often the processes are looked for again, since one may fork while another is being signalled.
+const PASSES_MAX: u32 = 3;
+
+/// Signals every process of a worker: its leader and the group of that, the process that answered, everything in the
+/// leader's session, and every holder of its lifeline.
+///
+/// # Errors
+/// If one of them could not be signalled; the others were.
+pub fn signal(worker: &Worker, how: KillSignal) -> Result<(), KillError> {
+    let mut trouble = None;
+    signal_pinned(worker, how, &mut trouble);
+    let mut signalled: BTreeSet<Pid> =
+        worker.processes().filter(|it| it.pidfd().is_some()).map(|it| it.identity().pid).collect();
+    for _ in 0..PASSES_MAX {
+        let fresh: Vec<Pid> = members(worker).into_iter().filter(|pid| signalled.insert(*pid)).collect();
+        if fresh.is_empty() {
+            break;
+        }
+        for pid in fresh {
+            signal_member(worker, pid, how, &mut trouble);
+        }
+    }
+    // Those that ended meanwhile need no signal, and then nothing was wrong.
+    trouble.filter(|_| !worker.is_gone()).map_or(Ok(()), |error| Err(error.into()))
+}
+
+/// The processes of a worker that run, as far as they can be told.
+pub fn members(worker: &Worker) -> Vec<Pid> {
+    let pinned = worker.processes().filter(|it| !it.has_exited()).map(|it| it.identity().pid);
+    let mut members: BTreeSet<Pid> = pinned.collect();
+    members.extend(procfs::all_pids().into_iter().filter(|pid| is_member(worker, *pid)));
+    members.into_iter().collect()
+}
+
+/// Whether a process belongs to a worker by its session or its lifeline. We ourselves never do, even when a worker
+/// runs us to stop it.
+fn is_member(worker: &Worker, pid: Pid) -> bool {
+    let is_us = pid.as_raw().unsigned_abs() == std::process::id();
+    !is_us
+        && (is_in_session(worker, pid)
+            || worker.lifeline.as_ref().is_some_and(|lifeline| lifeline.is_held_by(pid)))
+}
+
+/// A session is named by its leader's pid, which is the leader's for as long as it lives or waits for us to reap it.
+fn is_in_session(worker: &Worker, pid: Pid) -> bool {
+    let Some(leader) = &worker.leader else { return false };
+    let session = leader.identity().pid.as_raw();
+    let belongs = procfs::stat(pid).is_some_and(|stat| stat.session == session && !stat.is_zombie());
+    // Asked afterwards: had the leader been reaped by somebody else meanwhile, the name might have changed hands.
+    belongs && leader.pidfd().is_some() && (leader.is_ours() || !leader.has_exited())
+}
+
+fn signal_pinned(worker: &Worker, how: KillSignal, trouble: &mut Option<OsFailure>) {
+    // The group first: unreaped by us, the leader keeps its name.
+    let group = worker.leader.as_ref().filter(|leader| leader.is_ours());
+    if let Some(group) =
+        group.and_then(|leader| rustix::process::Pid::from_raw(leader.identity().pid.as_raw()))
+    {
+        for signal in signals(how) {
+            // An empty group is what is wanted; anything else shows in the passes over the members.
+            let _ = kill_process_group(group, *signal);
+        }
+    }
+    for process in worker.processes() {
+        if let Some(pidfd) = process.pidfd() {
+            send(pidfd.as_fd(), process.identity().pid, how, trouble);
+        }
+    }
+}
+
+fn signal_member(worker: &Worker, pid: Pid, how: KillSignal, trouble: &mut Option<OsFailure>) {
+    let Some(raw) = rustix::process::Pid::from_raw(pid.as_raw()) else { return };
+    match pidfd_open(raw, PidfdFlags::empty()) {
+        // Still a member now that the pid is pinned? Otherwise it ended, and the pid may be a stranger's.
+        Ok(pidfd) if is_member(worker, pid) => send(pidfd.as_fd(), pid, how, trouble),
+        Ok(_) | Err(Errno::SRCH) => {}
+        Err(error) => note(trouble, pid, error),
+    }
+}
+
+fn send(pidfd: BorrowedFd<'_>, pid: Pid, how: KillSignal, trouble: &mut Option<OsFailure>) {
+    for signal in signals(how) {
+        match pidfd_send_signal(pidfd, *signal) {
+            Ok(()) | Err(Errno::SRCH) => {}
+            Err(error) => note(trouble, pid, error),
+        }
+    }
+}
+
+fn note(trouble: &mut Option<OsFailure>, pid: Pid, error: Errno) {
+    trouble.get_or_insert_with(|| failure(&format!("signal process {pid}"), &error.into()));
+}
+
+/// SIGCONT follows SIGTERM, since a stopped process would not hear it.
+fn signals(how: KillSignal) -> &'static [Signal] {
+    match how {
+        KillSignal::Term => &[Signal::TERM, Signal::CONT],
+        KillSignal::Kill => &[Signal::KILL],
+    }
+}
