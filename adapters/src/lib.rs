@@ -6,9 +6,11 @@
 //! | [`claim_lock`], [`lifeline`] | the two kernel locks of a session |
 //! | [`record_file`] | the record |
 //! | [`probe`] | does anybody answer on a socket, and is it our user |
+//! | [`socket_table`] | who listens where, without connecting |
 //! | [`program`], [`spawn`] | which program, and how it becomes a worker |
 //! | [`worker`] | its exit, its signals, its survivors |
 //! | [`seams`], [`deps`] | the core's traits, put together for one start |
+//! | [`startup`] | what a program that launches workers sets right first |
 //! | [`client`] | one JSON line there, one back |
 //! | [`procfs`], [`clock`], [`random`] | what the kernel says about processes, time and chance |
 //!
@@ -35,7 +37,9 @@ pub mod random;
 pub mod record_file;
 pub mod seams;
 pub mod session_dir;
+pub mod socket_table;
 pub mod spawn;
+pub mod startup;
 pub mod state_root;
 pub mod worker;
 

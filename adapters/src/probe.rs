@@ -126,12 +126,21 @@ pub async fn probe(path: &Path) -> Probed {
         match look(path) {
             Look::Found(probed) => return probed,
             Look::Busy if Instant::now() < deadline => sleep(BUSY_PAUSE).await,
-            Look::Busy => {
-                let why = "somebody listens and does not accept: the backlog is full".to_owned();
-                return Probed::Indeterminate { why };
-            }
+            Look::Busy => return busy(),
         }
     }
+}
+
+/// Probes a socket path without waiting: a full backlog is *indeterminate* at once.
+pub fn probe_once(path: &Path) -> Probed {
+    match look(path) {
+        Look::Found(probed) => probed,
+        Look::Busy => busy(),
+    }
+}
+
+fn busy() -> Probed {
+    Probed::Indeterminate { why: "somebody listens and does not accept: the backlog is full".to_owned() }
 }
 
 /// Looks once.

@@ -16,7 +16,7 @@ use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat, mkdirat, sta
 use nix::unistd::{UnlinkatFlags, geteuid, unlinkat};
 use rekindle_core::{OsFailure, SessionId};
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -180,6 +180,24 @@ impl SessionDir {
             return Err(OsFailure::new("read", "it is longer than 1 MiB").on(&path));
         }
         Ok(Some(FileContent { bytes, inode: Inode::of(&stat), modified_at: stat.st_mtime }))
+    }
+
+    /// Reads the last `len_max` bytes of a file; nothing if there is none.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn read_tail(&self, name: &str, len_max: usize) -> Result<Vec<u8>, OsFailure> {
+        let path = self.path_of(name);
+        let mut file = match self.open_file(name, OFlag::O_RDONLY) {
+            Ok(fd) => File::from(fd),
+            Err(Errno::ENOENT) => return Ok(Vec::new()),
+            Err(error) => return Err(error).during("open", &path),
+        };
+        let len = file.seek(SeekFrom::End(0)).during("read", &path)?;
+        file.seek(SeekFrom::Start(len.saturating_sub(len_max as u64))).during("read", &path)?;
+        let mut bytes = Vec::new();
+        file.take(len_max as u64).read_to_end(&mut bytes).during("read", &path)?;
+        Ok(bytes)
     }
 
     /// Puts a file in place whole: written under a private name, then renamed.

@@ -1,0 +1,308 @@
+//! What can be said on the command line. Every text here is what `--help` teaches.
+
+use clap::{ArgAction, Parser, Subcommand, ValueEnum};
+use rekindle::core::KillPolicy;
+use rekindle::core::SessionId;
+use rekindle::{Intent, StopPolicy};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Start or resume a background worker for a session exactly once, and never lose one.
+///
+/// A session is a name of your choice; its worker is one program that listens on a socket. `up` makes sure that the
+/// worker runs, however many callers ask at once and whatever crashed before, and prints where it answers.
+#[derive(Debug, Parser)]
+#[command(name = "rekindle", version, max_term_width = 100, arg_required_else_help = true)]
+#[command(
+    after_help = "Exit codes: 0 done; 1 failed or unknown session; 2 usage; 3 refused. For `up` also 4 the program \
+    never started; 5 it ended before it was ready; 6 the claim is retained.\n\n\
+    Start here: rekindle demo"
+)]
+pub(crate) struct Args {
+    /// State directory [default: $REKINDLE_DIR, $XDG_STATE_HOME/rekindle, ~/.local/state/rekindle]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) dir: Option<PathBuf>,
+
+    /// Print one JSON object a line on stdout, for failures too
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+
+    /// Say more on stderr; twice for more still
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
+
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Make sure that a session's worker runs, and print where it answers
+    Up(Box<UpArgs>),
+    /// List the sessions, without connecting to any
+    Ls,
+    /// Show all that is known of a session: its record, its claim and its lifeline
+    Show {
+        /// The session
+        session: SessionId,
+    },
+    /// End workers with all their processes: SIGTERM, then SIGKILL
+    Stop(StopArgs),
+    /// Send one JSON line to a worker's socket and print the one that comes back
+    Call(CallArgs),
+    /// Judge a socket path: alive, dead, indeterminate or forged, and why
+    Probe {
+        /// The socket
+        path: PathBuf,
+    },
+    /// Be a worker: the reference that the demo and the tests start
+    Worker(WorkerArgs),
+    /// Take a guided tour on real processes in a temporary directory
+    Demo,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(override_usage = "rekindle up [OPTIONS] <SESSION> [-- PROGRAM [ARG]...]")]
+#[command(
+    after_help = "In the program's arguments {session}, {socket} and {prompt} are filled in; nothing is split, and \
+    no shell is involved. The worker also gets REKINDLE_SESSION, REKINDLE_SOCKET, REKINDLE_GENERATION and \
+    REKINDLE_NONCE.\n\n\
+    A worker that ends when its first client leaves is not for `up` with --ready connect: the connection that proves \
+    that it answers closes when `up` ends. The library hands that connection on.\n\n\
+    Example: rekindle up cache -- redis-server --port 0 --unixsocket {socket} --save ''"
+)]
+pub(crate) struct UpArgs {
+    /// The session: up to 64 of the characters A-Z a-z 0-9 . _ -
+    pub(crate) session: SessionId,
+
+    /// ensure: start or attach; attach: never start; resume: must start
+    #[arg(long, value_enum, default_value_t = IntentArg::Ensure)]
+    pub(crate) intent: IntentArg,
+
+    /// What counts as ready: connect (the socket accepts a connection)
+    #[arg(long, value_parser = ready, default_value = "connect", value_name = "KIND")]
+    pub(crate) ready: rekindle::core::ReadyKind,
+
+    /// Where the worker answers [default: the session's own directory]
+    #[arg(long, value_name = "PATH")]
+    pub(crate) socket: Option<PathBuf>,
+
+    /// How long waiting and starting may take together
+    #[arg(long, value_parser = duration, default_value = "30s", value_name = "TIME")]
+    pub(crate) timeout: Duration,
+
+    #[command(flatten)]
+    pub(crate) graces: Graces,
+
+    /// The worker's working directory [default: this one]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) cwd: Option<PathBuf>,
+
+    /// Set a variable in the worker's environment; may be repeated
+    #[arg(long, value_parser = variable, value_name = "K=V")]
+    pub(crate) env: Vec<(String, String)>,
+
+    /// Start from an empty environment instead of this one
+    #[arg(long)]
+    pub(crate) clear_env: bool,
+
+    /// What {prompt} stands for
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) prompt: Option<String>,
+
+    /// Print what would be done and the plan; take, create and start nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+
+    /// The program and its arguments, after `--`; may be left out with --intent attach
+    #[arg(last = true, value_name = "PROGRAM")]
+    pub(crate) command: Vec<String>,
+}
+
+/// How long a worker that has to go is given.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Graces {
+    /// How long it may take to end after SIGTERM
+    #[arg(long, value_parser = duration, default_value = "5s", value_name = "TIME")]
+    pub(crate) term_grace: Duration,
+
+    /// How long it may take to end after SIGKILL
+    #[arg(long, value_parser = duration, default_value = "5s", value_name = "TIME")]
+    pub(crate) kill_grace: Duration,
+}
+
+impl Graces {
+    pub(crate) fn kill_policy(&self) -> KillPolicy {
+        KillPolicy::TermThenKill { term_grace: self.term_grace, kill_grace: self.kill_grace }
+    }
+
+    pub(crate) fn stop_policy(&self) -> StopPolicy {
+        StopPolicy { term_grace: self.term_grace, kill_grace: self.kill_grace, ..StopPolicy::default() }
+    }
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct StopArgs {
+    /// The sessions
+    #[arg(required_unless_present = "all")]
+    pub(crate) sessions: Vec<SessionId>,
+
+    /// All of them
+    #[arg(long, conflicts_with = "sessions")]
+    pub(crate) all: bool,
+
+    #[command(flatten)]
+    pub(crate) graces: Graces,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct CallArgs {
+    /// The session
+    pub(crate) session: SessionId,
+
+    /// The JSON to send, on one line
+    #[arg(value_parser = json)]
+    pub(crate) json_line: serde_json::Value,
+
+    /// How long the answer may take
+    #[arg(long, value_parser = duration, default_value = "30s", value_name = "TIME")]
+    pub(crate) timeout: Duration,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct WorkerArgs {
+    /// Where to answer [default: $REKINDLE_SOCKET]
+    #[arg(long, env = "REKINDLE_SOCKET", hide_env_values = true, value_name = "PATH")]
+    pub(crate) socket: PathBuf,
+
+    /// echo: send every line back as it came
+    #[arg(long, value_enum, default_value_t = Protocol::Echo)]
+    pub(crate) protocol: Protocol,
+
+    /// Misbehave: end only when killed
+    #[arg(long)]
+    pub(crate) ignore_term: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Protocol {
+    /// Send every line back as it came.
+    Echo,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum IntentArg {
+    Ensure,
+    Attach,
+    Resume,
+}
+
+impl From<IntentArg> for Intent {
+    fn from(intent: IntentArg) -> Self {
+        match intent {
+            IntentArg::Ensure => Self::Ensure,
+            IntentArg::Attach => Self::Attach,
+            IntentArg::Resume => Self::Resume,
+        }
+    }
+}
+
+/// An integer with `ms`, `s` or `m`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let unit_at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(unit_at);
+    let wrong = || "use an integer with ms, s or m, such as 500ms, 30s or 2m".to_owned();
+    let number: u64 = number.parse().ok().ok_or_else(wrong)?;
+    let millis = match unit {
+        "ms" => Some(number),
+        "s" => number.checked_mul(1_000),
+        "m" => number.checked_mul(60_000),
+        _ => return Err(wrong()),
+    };
+    // tokio's clock ends some centuries from now; nobody waits for longer than this.
+    const LONGEST_MS: u64 = 1_000 * 60 * 60 * 24 * 365;
+    millis
+        .filter(|millis| *millis <= LONGEST_MS)
+        .map(Duration::from_millis)
+        .ok_or_else(|| "at most one year".to_owned())
+}
+
+fn ready(text: &str) -> Result<rekindle::core::ReadyKind, String> {
+    match text {
+        "connect" => Ok(rekindle::core::ReadyKind::Connect),
+        "handshake" | "notify" | "listen" => {
+            Err(format!("{text} is not there yet; this version knows only connect"))
+        }
+        _ => Err("use connect".to_owned()),
+    }
+}
+
+fn variable(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        Some(_) | None => Err("use NAME=VALUE".to_owned()),
+    }
+}
+
+fn json(text: &str) -> Result<serde_json::Value, String> {
+    serde_json::from_str(text).map_err(|error| format!("this is not JSON: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_grammar_holds_together() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_are_integers_with_a_unit() {
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
+        for wrong in
+            ["", "5", "s", "1.5s", "-1s", "1h", "1 s", "99999999999999999999s", "18446744073709551615m"]
+        {
+            assert!(duration(wrong).is_err(), "{wrong:?} was taken");
+        }
+    }
+
+    #[test]
+    fn options_stand_anywhere_before_the_dashes() {
+        let args =
+            Args::try_parse_from(["rekindle", "up", "s", "--json", "--dir", "/d", "--", "p", "--json"])
+                .unwrap();
+        assert!(args.json);
+        let Verb::Up(up) = args.verb else { panic!("another verb") };
+        assert_eq!(up.command, ["p", "--json"]);
+    }
+
+    #[test]
+    fn readiness_that_is_not_there_yet_says_so() {
+        for kind in ["handshake", "notify", "listen"] {
+            let error =
+                Args::try_parse_from(["rekindle", "up", "s", "--ready", kind, "--", "p"]).unwrap_err();
+            assert!(error.to_string().contains("not there yet"), "{error}");
+            assert_eq!(error.exit_code(), 2);
+        }
+    }
+
+    #[test]
+    fn wrong_session_ids_are_usage_errors() {
+        let long = "a".repeat(65);
+        for id in ["../x", "a/b", ".", "", "a\nb", long.as_str()] {
+            let error = Args::try_parse_from(["rekindle", "up", id, "--", "p"]).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{id:?}");
+        }
+    }
+
+    #[test]
+    fn help_teaches() {
+        insta::assert_snapshot!("help", Args::command().render_long_help());
+        let mut command = Args::command();
+        let up = command.find_subcommand_mut("up").unwrap();
+        insta::assert_snapshot!("help_up", up.render_help());
+    }
+}

@@ -1,0 +1,27 @@
+//! `rekindle call`
+
+use super::sessions;
+use crate::args::CallArgs;
+use crate::report::{Exit, Report};
+use rekindle::adapters::client;
+use rekindle::{Ensured, Error};
+use std::path::Path;
+
+pub(crate) async fn run(dir: Option<&Path>, args: &CallArgs, report: &Report) -> Exit {
+    let sessions = match sessions(dir) {
+        Ok(sessions) => sessions,
+        Err(error) => return report.error(&error),
+    };
+    let worker = match sessions.attach(&args.session).await {
+        Ok(Ensured::Running(worker)) => worker,
+        Ok(other) => return super::up::show(&args.session, other, std::time::Duration::ZERO, report),
+        Err(error) => return report.error(&error),
+    };
+    match client::call(worker.connection, &worker.socket, &args.json_line, args.timeout).await {
+        Ok(answer) => {
+            report.result(&answer.to_string(), &answer);
+            Exit::Done
+        }
+        Err(error) => report.error(&Error::from(error)),
+    }
+}

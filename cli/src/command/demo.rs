@@ -1,0 +1,189 @@
+//! `rekindle demo`: the two-minute tour, on real processes in a temporary directory.
+
+use super::pid_text;
+use super::stop::to_json;
+use crate::report::{Exit, Report};
+use rekindle::adapters::client;
+use rekindle::core::{KillPolicy, RejectReason};
+use rekindle::{Ensured, How, Launch, SessionId, Sessions, StopOutcome, StopPolicy};
+use serde_json::{Value, json};
+use std::error::Error;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::time::Duration;
+use tempfile::TempDir;
+
+/// How long the parts of the tour that have to wait for a grace wait for it.
+const SHORT: Duration = Duration::from_millis(300);
+
+type Step = Result<(), Box<dyn Error>>;
+
+pub(crate) async fn run(report: &Report) -> Exit {
+    let toured = match Tour::begin(report) {
+        Ok(tour) => {
+            let toured = tour.all().await;
+            tour.stop_everything().await;
+            toured
+        }
+        Err(error) => Err(error),
+    };
+    match toured {
+        Ok(()) => Exit::Done,
+        Err(error) => report.failure("demo", &error.to_string(), "run it again with -vv", Exit::Failed),
+    }
+}
+
+struct Tour<'r> {
+    report: &'r Report,
+    dir: TempDir,
+    sessions: Sessions,
+    /// This very program, which can be a worker.
+    program: String,
+}
+
+impl<'r> Tour<'r> {
+    fn begin(report: &'r Report) -> Result<Self, Box<dyn Error>> {
+        let dir = tempfile::Builder::new().prefix("rekindle-demo-").tempdir()?;
+        let sessions = Sessions::open(dir.path().join("state"))?;
+        let program = std::env::current_exe()?.to_str().ok_or("this program's path is not UTF-8")?.to_owned();
+        Ok(Self { report, dir, sessions, program })
+    }
+
+    async fn all(&self) -> Step {
+        self.say(
+            "tour",
+            &format!("the state of this tour is in {}", self.sessions.dir().display()),
+            json!({}),
+        );
+        self.start().await?;
+        self.attach().await?;
+        self.talk().await?;
+        self.time_out().await?;
+        self.refuse_forgery().await?;
+        self.escalate().await?;
+        self.say("done", "that was all; nothing is left running", json!({}));
+        Ok(())
+    }
+
+    async fn start(&self) -> Step {
+        let Ensured::Running(worker) = self.sessions.ensure(&id("cache")?, self.worker(&[])).await? else {
+            return Err("the worker did not start".into());
+        };
+        expect(worker.how == How::Started, "the first call starts the worker")?;
+        let pid = pid_text(worker.pid);
+        let text = format!("started a worker, pid {pid}; it answers on {}", worker.socket.display());
+        self.say("start", &text, json!({ "pid": worker.pid, "socket": worker.socket }));
+        Ok(())
+    }
+
+    async fn attach(&self) -> Step {
+        let Ensured::Running(worker) = self.sessions.ensure(&id("cache")?, self.worker(&[])).await? else {
+            return Err("the worker is gone".into());
+        };
+        expect(worker.how == How::Attached, "the second call attaches")?;
+        let text = format!("asked for it again: attached to the same worker, pid {}", pid_text(worker.pid));
+        self.say("attach", &text, json!({ "pid": worker.pid }));
+        Ok(())
+    }
+
+    async fn talk(&self) -> Step {
+        let Ensured::Running(worker) = self.sessions.attach(&id("cache")?).await? else {
+            return Err("the worker is gone".into());
+        };
+        let line = json!({ "hello": "worker" });
+        let answer = client::call(worker.connection, &worker.socket, &line, Duration::from_secs(5)).await?;
+        expect(answer == line, "an echo comes back as it went")?;
+        self.say("talk", &format!("sent it {line}; it answered {answer}"), json!({ "answer": answer }));
+        Ok(())
+    }
+
+    async fn time_out(&self) -> Step {
+        let launch = Launch::new("sleep").args(["1000"]).timeout(SHORT).kill_policy(short_graces());
+        let Ensured::Exited(exited) = self.sessions.ensure(&id("hung")?, launch).await? else {
+            return Err("a program that never opens its socket came up".into());
+        };
+        expect(exited.after_kill, "it ended because it was told to")?;
+        let text = "started a program that never opens its socket: after 300 ms it was told to go, its end was \
+                    observed, and only then was the claim released";
+        self.say("time-out", text, json!({ "signal": exited.exit.signal(), "after_kill": true }));
+        Ok(())
+    }
+
+    async fn refuse_forgery(&self) -> Step {
+        let path = self.dir.path().join("forged");
+        let target = self.sessions.dir().join("cache/sock");
+        symlink(&target, &path)?;
+        let launch = self.worker(&[]).socket(&path);
+        let Ensured::Rejected(rejection) = self.sessions.ensure(&id("forged")?, launch).await? else {
+            return Err("a symbolic link was taken for a socket".into());
+        };
+        expect(rejection.reason == RejectReason::TargetAddressConflict, "a forged path is a conflict")?;
+        expect(is_link_to(&path, &target), "the link was not touched")?;
+        let text = format!("put a symbolic link in a socket's place: refused ({})", rejection.message);
+        self.say("forged", &text, json!({ "reason": rejection.reason }));
+        Ok(())
+    }
+
+    async fn escalate(&self) -> Step {
+        let session = id("stubborn")?;
+        let Ensured::Running(_) = self.sessions.ensure(&session, self.worker(&["--ignore-term"])).await?
+        else {
+            return Err("the stubborn worker did not start".into());
+        };
+        let policy = StopPolicy { term_grace: SHORT, ..StopPolicy::default() };
+        let stopped = self.sessions.stop(&session, &policy).await?;
+        expect(stopped.outcome == StopOutcome::Killed, "what ignores SIGTERM is killed")?;
+        let text =
+            "stopped a worker that ignores SIGTERM: after 300 ms it was killed, and its end was observed";
+        self.say("escalate", text, to_json(&stopped));
+        let stopped = self.sessions.stop(&id("cache")?, &StopPolicy::default()).await?;
+        expect(stopped.outcome == StopOutcome::Stopped, "a polite worker ends when asked")?;
+        expect(!self.sessions.dir().join("cache/sock").exists(), "no socket is left")?;
+        self.say(
+            "stop",
+            "stopped the first worker; its socket is gone, its record and logs stay",
+            to_json(&stopped),
+        );
+        Ok(())
+    }
+
+    /// Whatever a step left behind when it failed.
+    async fn stop_everything(&self) {
+        for summary in self.sessions.list().unwrap_or_default() {
+            let policy = StopPolicy { term_grace: SHORT, ..StopPolicy::default() };
+            if let Err(error) = self.sessions.stop(&summary.session, &policy).await {
+                tracing::warn!(session = %summary.session, %error, "could not be stopped");
+            }
+        }
+    }
+
+    fn worker(&self, more: &[&str]) -> Launch {
+        let args = ["worker", "--protocol", "echo", "--socket", "{socket}"].iter().chain(more);
+        Launch::new(&self.program).args(args.map(ToString::to_string)).kill_policy(short_graces())
+    }
+
+    fn say(&self, step: &str, text: &str, more: Value) {
+        let mut json = json!({ "step": step, "message": text });
+        if let (Value::Object(all), Value::Object(more)) = (&mut json, more) {
+            all.extend(more);
+        }
+        self.report.result(&format!("{step:>9}  {text}"), &json);
+    }
+}
+
+fn id(name: &str) -> Result<SessionId, Box<dyn Error>> {
+    Ok(name.parse()?)
+}
+
+fn short_graces() -> KillPolicy {
+    KillPolicy::TermThenKill { term_grace: Duration::from_secs(1), kill_grace: Duration::from_secs(5) }
+}
+
+fn is_link_to(path: &Path, target: &Path) -> bool {
+    std::fs::read_link(path).is_ok_and(|found| found == target)
+}
+
+/// The tour shows what happens; it does not claim what did not.
+fn expect(true_now: bool, what: &str) -> Step {
+    if true_now { Ok(()) } else { Err(format!("this should be, and is not: {what}").into()) }
+}

@@ -1,0 +1,19 @@
+//! `rekindle show`
+
+use super::sessions;
+use crate::report::{Exit, Report};
+use rekindle::SessionId;
+use serde_json::json;
+use std::path::Path;
+
+pub(crate) fn run(dir: Option<&Path>, session: &SessionId, report: &Report) -> Exit {
+    match sessions(dir).and_then(|sessions| sessions.show(session)) {
+        Ok(view) => {
+            let json = json!(view);
+            // What people want to see of a session is what machines get, only laid out.
+            report.result(&format!("{json:#}"), &json);
+            Exit::Done
+        }
+        Err(error) => report.error(&error),
+    }
+}

@@ -1,0 +1,120 @@
+//! How outcomes are shown, to people and to machines, and which exit code they have.
+//!
+//! Results go to stdout. Failures go to stderr for people, and to stdout as one JSON object for machines.
+
+use serde_json::{Value, json};
+use std::env;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+/// What the exit code says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Exit {
+    Done = 0,
+    Failed = 1,
+    Usage = 2,
+    Refused = 3,
+    NeverStarted = 4,
+    EndedEarly = 5,
+    Retained = 6,
+    Interrupted = 130,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Where and how to show things.
+#[derive(Debug)]
+pub(crate) struct Report {
+    json: bool,
+}
+
+impl Report {
+    pub(crate) fn new(json: bool) -> Self {
+        Self { json }
+    }
+
+    /// A result: text for people, JSON for machines.
+    pub(crate) fn result(&self, text: &str, json: &Value) {
+        if self.json { print(&json.to_string()) } else { print(text) }
+    }
+
+    /// A failure that has more to say to machines.
+    pub(crate) fn failed(&self, message: &str, next: &str, json: &Value, exit: Exit) -> Exit {
+        if self.json {
+            print(&json.to_string());
+        } else {
+            complain(message);
+            if !next.is_empty() {
+                complain(&format!("next: {next}"));
+            }
+        }
+        exit
+    }
+
+    /// A failure that is fully described by its reason and its message.
+    pub(crate) fn failure(&self, reason: &str, message: &str, next: &str, exit: Exit) -> Exit {
+        let json = json!({ "outcome": "error", "reason": reason, "message": message, "next": next });
+        self.failed(message, next, &json, exit)
+    }
+
+    /// A failure of the library.
+    pub(crate) fn error(&self, error: &rekindle::Error) -> Exit {
+        let exit = if error.is_refusal() { Exit::Refused } else { Exit::Failed };
+        self.failure(error.reason(), &error.to_string(), &error.next(), exit)
+    }
+
+    /// Progress, on stderr.
+    pub(crate) fn progress(&self, text: &str) {
+        complain(text);
+    }
+}
+
+/// A command line that cannot be understood, or asks for help. Understood too late for `--json` to be parsed.
+pub(crate) fn usage(error: &clap::Error) -> Exit {
+    let json = env::args_os().take_while(|arg| arg != "--").any(|arg| arg == "--json");
+    if !error.use_stderr() || !json {
+        // Nothing can be done about a terminal that is gone.
+        let _ = error.print();
+        return if error.use_stderr() { Exit::Usage } else { Exit::Done };
+    }
+    let text = error.to_string();
+    // What follows the first paragraph is the synopsis.
+    let message = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
+    Report::new(true).failure("usage", message, "rekindle --help", Exit::Usage)
+}
+
+/// Whoever reads our output may leave; that is not a failure of ours.
+fn print(text: &str) {
+    let _ = writeln!(io::stdout().lock(), "{text}");
+}
+
+fn complain(text: &str) {
+    let _ = writeln!(io::stderr().lock(), "rekindle: {}", printable(text));
+}
+
+/// Text from workers and files, without the control bytes that a terminal would obey.
+pub(crate) fn printable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c.is_control() && c != '\n' && c != '\t' {
+            shown.extend(c.escape_default());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escape_sequences_are_shown_and_not_obeyed() {
+        assert_eq!(printable("a\u{1b}[31mb\nc"), "a\\u{1b}[31mb\nc");
+    }
+}

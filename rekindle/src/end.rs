@@ -1,0 +1,126 @@
+//! One stop, and what is cleaned up after it.
+//!
+//! # Invariants
+//! 1. Signals go to the generation that was seen, without the claim: a stop does not wait for a launcher.
+//! 2. What is cleaned up is cleaned up under the claim, if nobody holds it, and only if the session is still that
+//!    generation and its worker provably gone. A launcher that is at work cleans up itself.
+
+use crate::error::Error;
+use crate::outcome::{StopOutcome, Stopped};
+use crate::start::clear_socket;
+use crate::survey::Survey;
+use async_trait::async_trait;
+use rekindle_adapters::claim_lock::{ClaimAttempt, try_claim};
+use rekindle_adapters::probe::{self, Probed};
+use rekindle_adapters::{SessionDir, StateRoot, Worker, clock, record_file, worker};
+use rekindle_core::stop::{StopDeps, StopEnd, StopPolicy, StopStep, execute_stop};
+use rekindle_core::{
+    ChildExit, Generation, Host, KillError, KillSignal, LastWorker, RecordState, SessionId, WatchError,
+};
+use std::time::{Duration, Instant};
+
+/// Stops the worker of one session.
+pub(crate) async fn stop(
+    root: &StateRoot,
+    here: &Host,
+    session: &SessionId,
+    policy: &StopPolicy,
+) -> Result<Stopped, Error> {
+    let began = Instant::now();
+    let unknown = || Error::UnknownSession { session: session.clone() };
+    let dir = root.session(session)?.ok_or_else(unknown)?;
+    let survey = Survey::take(&dir, here)?;
+    if let Some(newer) = &survey.newer {
+        return Err(Error::RecordNewer { session: session.clone(), schema_version: newer.schema_version });
+    }
+    let report = |outcome| Stopped {
+        session: session.clone(),
+        outcome,
+        pid: survey.pid(),
+        generation: survey.generation,
+        elapsed: Duration::ZERO,
+        survivors: Vec::new(),
+        trouble: Vec::new(),
+    };
+    if survey.last_worker() == LastWorker::Gone && survey.evidence.lifeline != rekindle_core::Lifeline::Held {
+        refuse_strangers(&survey)?;
+        clean_up(root, here, session, survey.generation, ChildExit::Unknown)?;
+        return Ok(Stopped { elapsed: began.elapsed(), ..report(StopOutcome::NotRunning) });
+    }
+    let worker = survey.worker(&dir, here)?;
+    let ended = execute_stop(policy, &Ending { worker: &worker }).await;
+    let outcome = match ended.end {
+        StopEnd::Ended { by: StopStep::CloseStdin | StopStep::Terminate } => StopOutcome::Stopped,
+        StopEnd::Ended { by: StopStep::Kill } => StopOutcome::Killed,
+        StopEnd::GaveUp => StopOutcome::GaveUp,
+    };
+    let survivors = if outcome == StopOutcome::GaveUp { worker::members(&worker) } else { Vec::new() };
+    clean_up(root, here, session, survey.generation, ended.exit.unwrap_or(ChildExit::Unknown))?;
+    Ok(Stopped { elapsed: began.elapsed(), survivors, trouble: ended.trouble, ..report(outcome) })
+}
+
+/// A socket that answers although our worker is gone belongs to somebody else.
+fn refuse_strangers(survey: &Survey) -> Result<(), Error> {
+    match survey.socket().map(|socket| (socket, probe::probe_once(socket))) {
+        Some((socket, Probed::Live(_))) => Err(Error::NotManaged { socket: socket.to_owned() }),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// Removes what the worker of `generation` left behind, and completes its record.
+fn clean_up(
+    root: &StateRoot,
+    here: &Host,
+    session: &SessionId,
+    generation: Generation,
+    exit: ChildExit,
+) -> Result<(), Error> {
+    // Somebody who holds the claim is deciding about the session now, and sees what we see.
+    let ClaimAttempt::Held(held) = try_claim(root, session, here)? else { return Ok(()) };
+    let cleaned = clean_up_dir(held.dir(), here, generation, exit);
+    let released = held.release().map_err(|source| Error::Release {
+        session: session.clone(),
+        observed: rekindle_core::execute::Seen::ChildExited { exit },
+        source,
+    });
+    cleaned.and(released)
+}
+
+fn clean_up_dir(dir: &SessionDir, here: &Host, generation: Generation, exit: ChildExit) -> Result<(), Error> {
+    let now = Survey::take(dir, here)?;
+    if now.generation != generation || now.last_worker() != LastWorker::Gone {
+        return Ok(());
+    }
+    if let Some(socket) = now.socket() {
+        clear_socket(dir, socket);
+    }
+    match now.record {
+        Some(record) if record.state != RecordState::Exited => {
+            Ok(record_file::write(dir, &record.into_exited(clock::now(), exit))?)
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+struct Ending<'w> {
+    worker: &'w Worker,
+}
+
+#[async_trait]
+impl StopDeps for Ending<'_> {
+    /// A background worker reads from /dev/null; there is nothing to close.
+    async fn close_stdin(&self) {}
+
+    async fn signal(&self, how: KillSignal) -> Result<(), KillError> {
+        worker::signal(self.worker, how)
+    }
+
+    async fn await_exit(&self) -> Result<ChildExit, WatchError> {
+        worker::await_exit(self.worker).await
+    }
+
+    async fn await_timeout(&self, after: Duration) -> Result<(), WatchError> {
+        tokio::time::sleep(after).await;
+        Ok(())
+    }
+}

@@ -1,0 +1,411 @@
+//! The five steps to a running worker: look without a lock, take the claim, look again, decide, start or adopt.
+//!
+//! # Invariants
+//! 1. Every way out gives the claim up: released on an observation or a rejection, retained if nothing was seen.
+//! 2. One deadline bounds waiting and observing together; the graces of a kill come on top.
+//! 3. The verdict is the core's; this only gathers what it asks for and carries it out.
+
+use crate::error::Error;
+use crate::launch::Launch;
+use crate::outcome::{DryRun, Ensured, Exited, How, Rejection, Retained, Running};
+use crate::start::Start;
+use crate::survey::Survey;
+use rekindle_adapters::claim_lock::{CLAIM_FILE, ClaimAttempt, try_claim};
+use rekindle_adapters::probe::{self, Connection, Probed};
+use rekindle_adapters::seams::SharedClaim;
+use rekindle_adapters::{HeldClaim, ProductionSpawnBgResumeDeps, StateRoot};
+use rekindle_core::claim::ConflictReason;
+use rekindle_core::execute::{Cause, Seen};
+use rekindle_core::target::{BadTarget, check_socket_path};
+use rekindle_core::{
+    ExecuteError, Finding, Generation, Host, Intent, LockClaim, Outcome, RecordState, RejectReason,
+    SessionId, SpawnBgPlan, Verdict, decide, execute_spawn_bg_resume,
+};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// The name of a session's own socket.
+const SOCKET_FILE: &str = "sock";
+
+/// The longest pause between two looks at a claim that somebody else holds.
+const CLAIM_PAUSE_MAX: Duration = Duration::from_millis(20);
+/// The first of those pauses.
+const CLAIM_PAUSE_FIRST: Duration = Duration::from_millis(1);
+
+/// One call for one session.
+pub(crate) struct Ensure {
+    pub(crate) root: StateRoot,
+    pub(crate) here: Arc<Host>,
+    pub(crate) session: SessionId,
+    pub(crate) launch: Launch,
+}
+
+/// Whether the call is over, or has to begin again.
+enum Next {
+    Over(Ensured),
+    Again,
+}
+
+impl Ensure {
+    /// Runs the transaction to its end.
+    pub(crate) async fn run(self) -> Result<Ensured, Error> {
+        let deadline = Instant::now() + self.launch.timeout;
+        let mut pause = CLAIM_PAUSE_FIRST;
+        loop {
+            let plan = self.plan()?;
+            if let Some(rejection) = self.refuse_target(&plan)? {
+                return Ok(rejected(rejection));
+            }
+            if let Some(over) = self.without_a_lock(&plan).await? {
+                return Ok(over);
+            }
+            match try_claim(&self.root, &self.session, &self.here)? {
+                ClaimAttempt::Held(held) => match self.under_the_claim(*held, plan, deadline).await? {
+                    Next::Over(over) => return Ok(over),
+                    Next::Again => pause = CLAIM_PAUSE_FIRST,
+                },
+                ClaimAttempt::Conflict { why, holder } => {
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    if left.is_zero() || !may_pass(&why) {
+                        return Ok(rejected(self.locked(&plan, &why, holder.map(|holder| *holder))));
+                    }
+                    sleep(pause.min(left)).await;
+                    pause = (pause * 2).min(CLAIM_PAUSE_MAX);
+                }
+            }
+        }
+    }
+
+    /// What `run` would do, taking and creating nothing.
+    pub(crate) async fn rehearse(self) -> Result<DryRun, Error> {
+        let plan = self.plan()?;
+        if let Some(rejection) = self.refuse_target(&plan)? {
+            return Ok(DryRun { verdict: "reject", rejection: Some(rejection), plan });
+        }
+        let survey = self.survey()?;
+        let probed = probe::probe(&plan.expected_socket_path).await;
+        let verdict = decide(self.launch.intent, finding(&probed, &survey));
+        let (word, rejection) = match verdict {
+            Verdict::Attach => ("attach", None),
+            Verdict::Spawn => ("spawn", None),
+            Verdict::Adopt => ("adopt", None),
+            Verdict::Reject(reason) => ("reject", Some(self.reject(reason, &plan, &probed, &survey))),
+        };
+        Ok(DryRun { verdict: word, rejection, plan })
+    }
+
+    /// The plan: it answers where the caller says, or where the running worker was told to, or in the session's
+    /// directory.
+    fn plan(&self) -> Result<SpawnBgPlan, Error> {
+        let socket = match &self.launch.socket {
+            Some(socket) => std::path::absolute(socket).unwrap_or_else(|_| socket.clone()),
+            None => self.recorded_socket()?.unwrap_or_else(|| self.own_socket()),
+        };
+        Ok(self.launch.plan(&self.session, &socket)?)
+    }
+
+    fn own_socket(&self) -> PathBuf {
+        self.root.path().join(self.session.as_str()).join(SOCKET_FILE)
+    }
+
+    fn recorded_socket(&self) -> Result<Option<PathBuf>, Error> {
+        let survey = self.survey()?;
+        Ok(if survey.may_answer() { survey.socket().map(Path::to_owned) } else { None })
+    }
+
+    fn survey(&self) -> Result<Survey, Error> {
+        match self.root.session(&self.session)? {
+            Some(dir) => Survey::take(&dir, &self.here),
+            None => Ok(Survey::nothing()),
+        }
+    }
+
+    /// Before any probe: a path that no worker could use.
+    fn refuse_target(&self, plan: &SpawnBgPlan) -> Result<Option<Rejection>, Error> {
+        let socket = &plan.expected_socket_path;
+        let reject = |reason, liveness, message: String, next: &str| {
+            Ok(Some(Rejection::new(reason, liveness, socket).saying(message, next)))
+        };
+        let mend = "name another path with --socket, or another state directory with --dir";
+        if let Err(bad) = check_socket_path(socket) {
+            return reject(RejectReason::BadTarget, None, bad.to_string(), mend);
+        }
+        // The session's own directory may not exist yet, and is made by us.
+        if *socket == self.own_socket() {
+            return Ok(None);
+        }
+        match probe::judge_place(socket)? {
+            None => Ok(None),
+            Some(Probed::Dormant { why }) => {
+                let bad = BadTarget::Directory { path: socket.clone(), why };
+                reject(
+                    RejectReason::BadTarget,
+                    None,
+                    bad.to_string(),
+                    "create the directory with mode 0700, or name another",
+                )
+            }
+            Some(found) => {
+                let message = format!("`{}` is not to be trusted: {}", socket.display(), found.why());
+                reject(RejectReason::TargetAddressConflict, Some(found.liveness()), message, mend)
+            }
+        }
+    }
+
+    /// Step 1: a worker that answers needs no lock.
+    async fn without_a_lock(&self, plan: &SpawnBgPlan) -> Result<Option<Ensured>, Error> {
+        let survey = self.survey()?;
+        let known = survey.evidence.recorded == Some(RecordState::Ready) && survey.may_answer();
+        // A call that may start nothing takes no claim and makes no directory.
+        if !known && self.launch.intent != Intent::Attach {
+            return Ok(None);
+        }
+        let probed = probe::probe(&plan.expected_socket_path).await;
+        // Between the record and the connection the worker may have been replaced.
+        let survey = self.survey()?;
+        let verdict = decide(self.launch.intent, finding(&probed, &survey));
+        Ok(match (verdict, probed) {
+            (Verdict::Attach, Probed::Live(connection)) => Some(self.attached(plan, &survey, connection)),
+            (Verdict::Reject(reason), probed)
+                if self.launch.intent == Intent::Attach || reason == RejectReason::AlreadyLive =>
+            {
+                Some(rejected(self.reject(reason, plan, &probed, &survey)))
+            }
+            (Verdict::Attach | Verdict::Spawn | Verdict::Adopt | Verdict::Reject(_), _) => None,
+        })
+    }
+
+    /// Steps 3 to 5.
+    async fn under_the_claim(
+        &self,
+        held: HeldClaim,
+        mut plan: SpawnBgPlan,
+        deadline: Instant,
+    ) -> Result<Next, Error> {
+        let survey = match Survey::take(held.dir(), &self.here) {
+            Ok(survey) => survey,
+            Err(error) => return Err(self.give_up(held, error)),
+        };
+        let probed = probe::probe(&plan.expected_socket_path).await;
+        let verdict = decide(self.launch.intent, finding(&probed, &survey));
+        let verdict = match verdict {
+            Verdict::Spawn | Verdict::Adopt if survey.newer.is_some() => {
+                let schema_version = survey.newer.map_or(0, |newer| newer.schema_version);
+                let error = Error::RecordNewer { session: self.session.clone(), schema_version };
+                return Err(self.give_up(held, error));
+            }
+            verdict => verdict,
+        };
+        plan.observe_timeout = deadline.saturating_duration_since(Instant::now());
+        match (verdict, probed) {
+            (Verdict::Attach, Probed::Live(connection)) => self.attach(held, &plan, &survey, connection),
+            (Verdict::Reject(reason), probed) => {
+                let rejection = self.reject(reason, &plan, &probed, &survey);
+                self.release(held)?;
+                Ok(Next::Over(rejected(rejection)))
+            }
+            (Verdict::Adopt, _) => self.adopt(held, &plan, &survey, deadline).await,
+            (Verdict::Spawn, _) => self.spawn(held, &plan, &survey).await,
+            // The verdict comes from this very probe, so this cannot be; if it were, it would be no reason to start.
+            (Verdict::Attach, probed) => {
+                let rejection = self.reject(RejectReason::IndeterminateNoSpawn, &plan, &probed, &survey);
+                self.release(held)?;
+                Ok(Next::Over(rejected(rejection)))
+            }
+        }
+    }
+
+    /// Found live under the claim: the record is completed before the claim goes.
+    fn attach(
+        &self,
+        held: HeldClaim,
+        plan: &SpawnBgPlan,
+        survey: &Survey,
+        connection: Connection,
+    ) -> Result<Next, Error> {
+        let unfinished = survey.record.clone().filter(|record| {
+            survey.may_answer() && (record.state != RecordState::Ready || record.worker.is_none())
+        });
+        let claim = held.claim().clone();
+        let shared = SharedClaim::new(held);
+        if let Some(mut record) = unfinished {
+            record.worker = record.worker.or_else(|| survey.leader.clone());
+            let start = Start::new(shared.clone(), self.here.clone(), Some(record));
+            start.note_alive(&connection);
+            start.complete();
+        }
+        let released = shared.take().map_or(Ok(()), HeldClaim::release);
+        released.map_err(|source| Error::Release {
+            session: claim.session_id,
+            observed: Seen::SocketAlive { pid: survey.pid() },
+            source,
+        })?;
+        Ok(Next::Over(self.attached(plan, survey, connection)))
+    }
+
+    async fn spawn(&self, held: HeldClaim, plan: &SpawnBgPlan, survey: &Survey) -> Result<Next, Error> {
+        let claim = held.claim().clone();
+        let start = Start::new(SharedClaim::new(held), self.here.clone(), None);
+        let deps = start.spawning(plan, survey.generation.next());
+        let over = self.execute(plan, &claim, &start, &deps, How::Started).await?;
+        Ok(Next::Over(over))
+    }
+
+    /// Watches a worker whose launcher died like one of ours. If it ends, the call begins anew while it has time.
+    async fn adopt(
+        &self,
+        held: HeldClaim,
+        plan: &SpawnBgPlan,
+        survey: &Survey,
+        deadline: Instant,
+    ) -> Result<Next, Error> {
+        let worker = match survey.worker(held.dir(), &self.here) {
+            Ok(worker) => worker,
+            Err(error) => return Err(self.give_up(held, error.into())),
+        };
+        tracing::info!(session = %self.session, generation = %survey.generation, "adopting a worker whose launcher died");
+        let mut record = survey.record.clone();
+        if let Some(record) = &mut record {
+            record.worker = record.worker.take().or_else(|| survey.leader.clone());
+        }
+        let claim = held.claim().clone();
+        let start = Start::new(SharedClaim::new(held), self.here.clone(), record);
+        let deps = start.adopting(plan, worker);
+        let over = self.execute(plan, &claim, &start, &deps, How::Adopted).await?;
+        Ok(match over {
+            Ensured::Exited(_) if Instant::now() < deadline => Next::Again,
+            over => Next::Over(over),
+        })
+    }
+
+    /// Runs the machine to its outcome.
+    async fn execute(
+        &self,
+        plan: &SpawnBgPlan,
+        claim: &LockClaim,
+        start: &Start,
+        deps: &ProductionSpawnBgResumeDeps,
+        how: How,
+    ) -> Result<Ensured, Error> {
+        let outcome = execute_spawn_bg_resume(plan, Some(claim), deps).await;
+        let generation = start.record().map_or(Generation::UNMANAGED, |record| record.generation);
+        Ok(match outcome {
+            Ok(Outcome::SocketAlive { pid, connection, after_kill }) => {
+                // The one that was started may have daemonised.
+                let lives = self.survey().ok().and_then(|survey| survey.pid());
+                Ensured::Running(Box::new(Running {
+                    how,
+                    pid: lives.or(pid),
+                    socket: plan.expected_socket_path.clone(),
+                    generation,
+                    managed: true,
+                    program_differs: start.record().is_some_and(|record| record.differs_from(plan)),
+                    after_kill,
+                    connection,
+                }))
+            }
+            Ok(Outcome::ChildExited { exit, pid, after_kill, cause }) => Ensured::Exited(Exited {
+                exit,
+                pid,
+                generation,
+                socket: plan.expected_socket_path.clone(),
+                after_kill,
+                cause: cause.map(|cause| self.in_callers_terms(cause)),
+                stderr_tail: crate::listing::stderr_tail(&self.root, &self.session),
+            }),
+            Ok(Outcome::SpawnStartFailed { error }) => Ensured::NotStarted(error),
+            Ok(Outcome::LockRetained { reason, cause, diagnostic }) => {
+                if let Err(error) = start.retain() {
+                    tracing::warn!(session = %self.session, %error, "the claim could not be marked retained");
+                }
+                let cause = self.in_callers_terms(cause);
+                Ensured::Retained(Box::new(Retained { reason, cause, diagnostic, generation }))
+            }
+            Err(ExecuteError::Release { source, observed }) => {
+                return Err(Error::Release { session: self.session.clone(), observed, source });
+            }
+            Err(ExecuteError::Pairing(error)) => {
+                unreachable!("the claim was taken on the plan's own session: {error}")
+            }
+        })
+    }
+
+    /// The machine knows how long it watched; the caller said how long waiting and watching may take together.
+    fn in_callers_terms(&self, cause: Cause) -> Cause {
+        match cause {
+            Cause::ObserveTimeout { .. } => Cause::ObserveTimeout { after: self.launch.timeout },
+            seam @ Cause::Seam(_) => seam,
+        }
+    }
+
+    /// Somebody answers; it is our worker if one of ours may still run.
+    fn attached(&self, plan: &SpawnBgPlan, survey: &Survey, connection: Connection) -> Ensured {
+        let managed = survey.may_answer();
+        let record = survey.record.as_ref().filter(|_| managed);
+        Ensured::Running(Box::new(Running {
+            how: How::Attached,
+            pid: if managed { survey.pid() } else { connection.peer() },
+            socket: plan.expected_socket_path.clone(),
+            generation: if managed { survey.generation } else { Generation::UNMANAGED },
+            managed,
+            program_differs: plan.program().is_some()
+                && record.is_some_and(|record| record.differs_from(plan)),
+            after_kill: false,
+            connection,
+        }))
+    }
+
+    fn locked(&self, plan: &SpawnBgPlan, why: &ConflictReason, holder: Option<LockClaim>) -> Rejection {
+        let claim = self.root.path().join(self.session.as_str()).join(CLAIM_FILE);
+        Rejection::locked(&self.session, &plan.expected_socket_path, why, holder, &claim)
+    }
+
+    fn reject(
+        &self,
+        reason: RejectReason,
+        plan: &SpawnBgPlan,
+        probed: &Probed,
+        survey: &Survey,
+    ) -> Rejection {
+        Rejection::of_worker(reason, &self.session, &plan.expected_socket_path, probed, survey)
+    }
+
+    /// Releases a claim under which nothing was started.
+    fn release(&self, held: HeldClaim) -> Result<(), Error> {
+        let observed = Seen::SpawnStartFailed;
+        held.release().map_err(|source| Error::Release { session: self.session.clone(), observed, source })
+    }
+
+    /// Releases the claim for an error, which matters more than what releasing says.
+    fn give_up(&self, held: HeldClaim, error: Error) -> Error {
+        if let Err(release) = held.release() {
+            tracing::warn!(session = %self.session, error = %release, "the claim could not be released");
+        }
+        error
+    }
+}
+
+fn rejected(rejection: Rejection) -> Ensured {
+    Ensured::Rejected(Box::new(rejection))
+}
+
+fn finding(probed: &Probed, survey: &Survey) -> Finding {
+    match probed {
+        Probed::Live(_) => Finding::Live,
+        Probed::Dormant { .. } => Finding::Dormant(survey.last_worker()),
+        Probed::Indeterminate { .. } => Finding::Indeterminate,
+        Probed::Forged { .. } => Finding::Forged,
+    }
+}
+
+/// Whether waiting can help: a launcher that is at work will be done, and one that is dying will be dead.
+fn may_pass(why: &ConflictReason) -> bool {
+    match why {
+        ConflictReason::KernelLockHeld | ConflictReason::HolderAlive => true,
+        ConflictReason::HolderUnjudged(_)
+        | ConflictReason::Corrupt { .. }
+        | ConflictReason::OtherSession { .. } => false,
+    }
+}

@@ -1,0 +1,134 @@
+//! What can go wrong besides the outcomes: a session or a state directory that cannot be worked with.
+
+use rekindle_adapters::StateRootError;
+use rekindle_adapters::client::CallError;
+use rekindle_core::execute::Seen;
+use rekindle_core::{OsFailure, ReleaseError, SessionId};
+use std::path::PathBuf;
+
+/// Why a session could not be worked with. Nothing was started, stopped or overwritten because of it.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The state directory cannot be used.
+    #[error(transparent)]
+    StateRoot(#[from] StateRootError),
+    /// Nothing is known of the session.
+    #[error("there is no session `{session}`")]
+    UnknownSession {
+        /// The session.
+        session: SessionId,
+    },
+    /// The record cannot be read. It was left as it is.
+    #[error("the record `{}` of session `{session}` is corrupt: {why}", path.display())]
+    RecordCorrupt {
+        /// The session.
+        session: SessionId,
+        /// Its record.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The record was written by a later version. It was left as it is.
+    #[error(
+        "the record of session `{session}` has schema version {schema_version}, which this version does not know"
+    )]
+    RecordNewer {
+        /// The session.
+        session: SessionId,
+        /// Its schema.
+        schema_version: u32,
+    },
+    /// The worker was not started by us, so it is not ours to stop.
+    #[error("the worker on `{}` was not started by rekindle, so it is not stopped", socket.display())]
+    NotManaged {
+        /// Where it answers.
+        socket: PathBuf,
+    },
+    /// Nobody answers on the session's socket.
+    #[error("nobody answers on `{}`: {why}", socket.display())]
+    NotAnswering {
+        /// The socket.
+        socket: PathBuf,
+        /// What was found.
+        why: String,
+    },
+    /// A call got no answer.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// The start is over and was observed, but its claim could not be released.
+    #[error("the claim of session `{session}` could not be released: {source}")]
+    Release {
+        /// The session.
+        session: SessionId,
+        /// What had been seen of the worker.
+        observed: Seen,
+        /// Why.
+        source: ReleaseError,
+    },
+    /// The transaction ended without an outcome: it panicked, or the runtime was shut down.
+    #[error("the start of session `{session}` was cut short: {why}")]
+    CutShort {
+        /// The session.
+        session: SessionId,
+        /// What ended it.
+        why: String,
+    },
+    /// The system refused.
+    #[error(transparent)]
+    Os(#[from] OsFailure),
+}
+
+impl Error {
+    /// The reason in one word, as JSON has it.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::StateRoot(StateRootError::NoLocks { .. }) => "state-dir-without-locks",
+            Self::StateRoot(StateRootError::Untrusted { .. }) => "state-dir-untrusted",
+            Self::StateRoot(_) => "state-dir-unusable",
+            Self::UnknownSession { .. } => "unknown-session",
+            Self::RecordCorrupt { .. } => "record-corrupt",
+            Self::RecordNewer { .. } => "record-newer",
+            Self::NotManaged { .. } => "not-managed",
+            Self::NotAnswering { .. } => "not-answering",
+            Self::Call(_) => "call-failed",
+            Self::Release { .. } => "release-failed",
+            Self::CutShort { .. } => "cut-short",
+            Self::Os(_) => "system",
+        }
+    }
+
+    /// Whether it is a refusal: something is there that must not be touched.
+    pub fn is_refusal(&self) -> bool {
+        match self {
+            Self::StateRoot(StateRootError::NoLocks { .. } | StateRootError::Untrusted { .. })
+            | Self::RecordCorrupt { .. }
+            | Self::RecordNewer { .. }
+            | Self::NotManaged { .. } => true,
+            Self::StateRoot(_)
+            | Self::UnknownSession { .. }
+            | Self::NotAnswering { .. }
+            | Self::Call(_)
+            | Self::Release { .. }
+            | Self::CutShort { .. }
+            | Self::Os(_) => false,
+        }
+    }
+
+    /// The next command to type, or the next thing to do.
+    pub fn next(&self) -> String {
+        match self {
+            Self::StateRoot(_) => "name another state directory with --dir".into(),
+            Self::UnknownSession { session } => format!("rekindle up {session} -- PROGRAM [ARG]..."),
+            Self::RecordCorrupt { path, .. } => {
+                format!("look at `{0}`; once its worker is surely gone: mv {0} {0}.aside", path.display())
+            }
+            Self::RecordNewer { .. } => "use the version of rekindle that started it".into(),
+            Self::NotManaged { .. } => "end it the way it was started".into(),
+            Self::NotAnswering { .. } | Self::Call(_) | Self::Os(_) => "rekindle ls".into(),
+            Self::Release { session, .. } | Self::CutShort { session, .. } => {
+                format!("rekindle show {session}")
+            }
+        }
+    }
+}

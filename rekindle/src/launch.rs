@@ -1,0 +1,135 @@
+//! What is to be run, and how long that may take.
+
+use rekindle_adapters::program;
+use rekindle_core::plan::OBSERVE_TIMEOUT_DEFAULT;
+use rekindle_core::{Environment, Intent, KillPolicy, OsFailure, ReadyKind, SessionId, SpawnBgPlan};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// A program to run for a session, with the choices that go with it.
+///
+/// ```
+/// use rekindle::Launch;
+/// use std::time::Duration;
+///
+/// let launch = Launch::new("my-worker").args(["--listen", "{socket}"]).timeout(Duration::from_secs(10));
+/// ```
+#[derive(Debug, Clone)]
+pub struct Launch {
+    pub(crate) command: Vec<String>,
+    pub(crate) intent: Intent,
+    pub(crate) socket: Option<PathBuf>,
+    pub(crate) cwd: Option<PathBuf>,
+    pub(crate) prompt: Option<String>,
+    pub(crate) environment: Environment,
+    pub(crate) ready: ReadyKind,
+    pub(crate) timeout: Duration,
+    pub(crate) kill_policy: KillPolicy,
+}
+
+impl Launch {
+    /// A launch of `program`, which is looked up in PATH, or relative to the working directory if it has a slash.
+    pub fn new(program: impl Into<String>) -> Self {
+        Self { command: vec![program.into()], intent: Intent::Ensure, ..Self::attach() }
+    }
+
+    /// No program: only for [`Intent::Attach`].
+    pub fn attach() -> Self {
+        Self {
+            command: Vec::new(),
+            intent: Intent::Attach,
+            socket: None,
+            cwd: None,
+            prompt: None,
+            environment: Environment::default(),
+            ready: ReadyKind::default(),
+            timeout: OBSERVE_TIMEOUT_DEFAULT,
+            kill_policy: KillPolicy::default(),
+        }
+    }
+
+    /// Its arguments. `{session}`, `{socket}` and `{prompt}` in them are filled in; nothing is split or expanded.
+    #[must_use]
+    pub fn args<I: IntoIterator<Item = S>, S: Into<String>>(mut self, args: I) -> Self {
+        self.command.extend(args.into_iter().map(Into::into));
+        self
+    }
+
+    /// What is wanted; [`Intent::Ensure`] for a launch with a program.
+    #[must_use]
+    pub fn intent(mut self, intent: Intent) -> Self {
+        self.intent = intent;
+        self
+    }
+
+    /// Where the worker answers; the session's own `sock` unless this says otherwise.
+    #[must_use]
+    pub fn socket(mut self, path: impl Into<PathBuf>) -> Self {
+        self.socket = Some(path.into());
+        self
+    }
+
+    /// Where it starts; the caller's working directory unless this says otherwise.
+    #[must_use]
+    pub fn cwd(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.cwd = Some(dir.into());
+        self
+    }
+
+    /// What `{prompt}` stands for.
+    #[must_use]
+    pub fn prompt(mut self, text: impl Into<String>) -> Self {
+        self.prompt = Some(text.into());
+        self
+    }
+
+    /// Its environment; all of the caller's unless this says otherwise.
+    #[must_use]
+    pub fn environment(mut self, environment: Environment) -> Self {
+        self.environment = environment;
+        self
+    }
+
+    /// How long waiting and starting may take together; 30 s unless this says otherwise. Ending a worker that was
+    /// not ready by then takes up to the graces of the kill policy on top.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// How a worker that was not ready in time is ended.
+    #[must_use]
+    pub fn kill_policy(mut self, policy: KillPolicy) -> Self {
+        self.kill_policy = policy;
+        self
+    }
+
+    /// The plan of a start that answers on `socket`.
+    pub(crate) fn plan(&self, session: &SessionId, socket: &Path) -> Result<SpawnBgPlan, OsFailure> {
+        let cwd = match &self.cwd {
+            Some(dir) => std::path::absolute(dir),
+            None => std::env::current_dir(),
+        };
+        let cwd = cwd.map_err(|error| OsFailure::new("read the current directory", error.to_string()))?;
+        let mut plan =
+            SpawnBgPlan::new(session.clone(), socket.to_owned(), cwd, &self.resolved(), self.prompt.clone());
+        plan.env = self.environment.clone();
+        plan.ready = self.ready;
+        plan.observe_timeout = self.timeout;
+        plan.kill_policy = self.kill_policy;
+        Ok(plan)
+    }
+
+    /// The command with its program made absolute; left as it is if it is not found, which only a start has to mind.
+    fn resolved(&self) -> Vec<String> {
+        let mut command = self.command.clone();
+        if let Some(program) = command.first_mut()
+            && let Ok(path) = program::resolve(program)
+            && let Some(path) = path.to_str()
+        {
+            path.clone_into(program);
+        }
+        command
+    }
+}

@@ -1,0 +1,56 @@
+//! Start or resume a background worker for a session exactly once, know for certain that it is alive, and never lose
+//! one.
+//!
+//! A *session* is the thing that is served, a *worker* the process that serves it. [`Sessions::ensure`] makes sure
+//! that one is running and hands back a connection to it; any number of processes may ask at the same time, and any
+//! of them may be killed at any instruction.
+//!
+//! ```no_run
+//! use rekindle::{Ensured, Launch, Sessions};
+//!
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! let sessions = Sessions::open("/var/lib/myapp/workers")?;
+//! let launch = Launch::new("redis-server").args(["--port", "0", "--unixsocket", "{socket}", "--save", ""]);
+//! match sessions.ensure(&"cache".parse()?, launch).await? {
+//!     Ensured::Running(worker) => println!("redis answers on {}", worker.socket.display()),
+//!     other => eprintln!("no redis: {other:?}"),
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The decisions are those of [`rekindle_core`], the system calls those of [`rekindle_adapters`]; this crate puts them
+//! together:
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`sessions`] | the public API |
+//! | [`launch`], [`outcome`], [`error`] | what goes in and what comes out |
+//! | `survey` | what is known of a session right now |
+//! | `ensure` | the five steps to a running worker |
+//! | `rejection` | the words of a refusal |
+//! | `start` | one start: its order, its record, its claim |
+//! | `end` | one stop, and what is cleaned up after it |
+//! | `listing` | what is there, without asking anybody |
+
+mod end;
+mod ensure;
+mod listing;
+mod rejection;
+mod start;
+mod survey;
+
+pub mod error;
+pub mod launch;
+pub mod outcome;
+pub mod sessions;
+
+pub use error::Error;
+pub use launch::Launch;
+pub use listing::{SessionState, SessionSummary, SessionView};
+pub use outcome::{DryRun, Ensured, Exited, How, Rejection, Retained, Running, StopOutcome, Stopped};
+pub use sessions::Sessions;
+
+pub use rekindle_adapters as adapters;
+pub use rekindle_core as core;
+pub use rekindle_core::{Intent, SessionId, stop::StopPolicy};

@@ -1,0 +1,155 @@
+//! How it went: every way in which a session can turn out.
+
+use rekindle_adapters::Connection;
+use rekindle_core::execute::{Cause, Diagnostic};
+use rekindle_core::resume::RetainedReason;
+use rekindle_core::{
+    ChildExit, Generation, Liveness, LockClaim, Pid, RejectReason, SessionId, SpawnBgPlan, SpawnError,
+};
+use serde::Serialize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How a session turned out.
+#[derive(Debug)]
+#[must_use = "it says whether there is a worker, and holds the connection to it"]
+pub enum Ensured {
+    /// A worker runs and answers.
+    Running(Box<Running>),
+    /// The worker ended before it was ready, by itself or because it took too long.
+    Exited(Exited),
+    /// The worker never started.
+    NotStarted(SpawnError),
+    /// Nothing could be observed of the worker, so the claim was not released.
+    Retained(Box<Retained>),
+    /// Nothing was done.
+    Rejected(Box<Rejection>),
+}
+
+/// How a running worker was come by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum How {
+    /// It was started by this call.
+    Started,
+    /// It was running.
+    Attached,
+    /// It had been started by a launcher that died, and was watched to the end of its start by this call.
+    Adopted,
+}
+
+/// A worker that answers.
+#[derive(Debug)]
+pub struct Running {
+    /// How it was come by.
+    pub how: How,
+    /// Its pid: of the process that was started, or of the one that answers if that has ended.
+    pub pid: Option<Pid>,
+    /// Where it answers.
+    pub socket: PathBuf,
+    /// Which start of the session it is; 0 if it was not started by us.
+    pub generation: Generation,
+    /// Whether it was started by us, and so can be stopped by us.
+    pub managed: bool,
+    /// Whether it was started with another program or other arguments than this call named.
+    pub program_differs: bool,
+    /// Whether it came up only after it had been told to go, and may yet go.
+    pub after_kill: bool,
+    /// The connection that proved that it answers. A worker that ends when its first client leaves must not lose it.
+    pub connection: Connection,
+}
+
+/// A worker that ended before it was ready.
+#[derive(Debug)]
+pub struct Exited {
+    /// How it ended.
+    pub exit: ChildExit,
+    /// The pid that it had.
+    pub pid: Option<Pid>,
+    /// Which start of the session it was.
+    pub generation: Generation,
+    /// Where it should have answered.
+    pub socket: PathBuf,
+    /// Whether it had been told to go.
+    pub after_kill: bool,
+    /// Why it had been told to go.
+    pub cause: Option<Cause>,
+    /// The end of what it wrote to its standard error.
+    pub stderr_tail: String,
+}
+
+/// A claim that was not released.
+#[derive(Debug)]
+pub struct Retained {
+    /// Why it stays.
+    pub reason: RetainedReason,
+    /// What led there.
+    pub cause: Cause,
+    /// What is held.
+    pub diagnostic: Diagnostic,
+    /// Which start of the session it was.
+    pub generation: Generation,
+}
+
+/// Why nothing was done.
+#[derive(Debug)]
+pub struct Rejection {
+    /// Why.
+    pub reason: RejectReason,
+    /// How the socket was found, if it was looked at.
+    pub liveness: Option<Liveness>,
+    /// The socket.
+    pub socket: PathBuf,
+    /// Who holds the claim, if that is why and it can be told.
+    pub holder: Option<LockClaim>,
+    /// The worker that is in the way, if one is.
+    pub pid: Option<Pid>,
+    /// What is wrong, in words.
+    pub message: String,
+    /// The next command to type, or the next thing to do.
+    pub next: String,
+}
+
+/// What a call would have done.
+#[derive(Debug)]
+pub struct DryRun {
+    /// `attach`, `spawn`, `adopt` or `reject`.
+    pub verdict: &'static str,
+    /// Why it would reject.
+    pub rejection: Option<Rejection>,
+    /// The plan of the start.
+    pub plan: SpawnBgPlan,
+}
+
+/// How a stop turned out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StopOutcome {
+    /// It ended when it was asked to.
+    Stopped,
+    /// It had to be killed.
+    Killed,
+    /// There was nothing to stop.
+    NotRunning,
+    /// It was killed, and its end was not seen in time.
+    GaveUp,
+}
+
+/// What a stop did.
+#[derive(Debug, Clone)]
+pub struct Stopped {
+    /// The session.
+    pub session: SessionId,
+    /// How it turned out.
+    pub outcome: StopOutcome,
+    /// The pid of the worker, where there was one.
+    pub pid: Option<Pid>,
+    /// Which start of the session it was.
+    pub generation: Generation,
+    /// How long it took.
+    pub elapsed: Duration,
+    /// What still runs.
+    pub survivors: Vec<Pid>,
+    /// What went wrong on the way.
+    pub trouble: Vec<String>,
+}

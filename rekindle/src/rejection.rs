@@ -1,0 +1,108 @@
+//! The words of a rejection: what is wrong, who is in the way, and the next command to type.
+
+use crate::outcome::Rejection;
+use crate::survey::Survey;
+use rekindle_adapters::Probed;
+use rekindle_core::claim::ConflictReason;
+use rekindle_core::{LastWorker, Liveness, LockClaim, RejectReason, SessionId};
+use std::path::Path;
+
+impl Rejection {
+    pub(crate) fn new(reason: RejectReason, liveness: Option<Liveness>, socket: &Path) -> Self {
+        let socket = socket.to_owned();
+        Self {
+            reason,
+            liveness,
+            socket,
+            holder: None,
+            pid: None,
+            message: String::new(),
+            next: String::new(),
+        }
+    }
+
+    pub(crate) fn saying(self, message: impl Into<String>, next: impl Into<String>) -> Self {
+        Self { message: message.into(), next: next.into(), ..self }
+    }
+
+    /// The worker, or what stands at its socket, is in the way.
+    pub(crate) fn of_worker(
+        reason: RejectReason,
+        session: &SessionId,
+        socket: &Path,
+        probed: &Probed,
+        survey: &Survey,
+    ) -> Self {
+        let (shown, why) = (socket.display(), probed.why());
+        let pid = survey.pid().filter(|_| survey.last_worker() != LastWorker::Gone);
+        let worker = pid.map_or_else(|| "its worker".to_owned(), |pid| format!("its worker (pid {pid})"));
+        let (message, next) = match reason {
+            RejectReason::TargetAddressConflict => (
+                format!("`{shown}` is not to be trusted: {why}"),
+                format!("look at what stands at `{shown}`, or name another path with --socket"),
+            ),
+            RejectReason::IndeterminateNoSpawn => {
+                (format!("`{shown}` could not be judged: {why}"), format!("rekindle probe {shown}"))
+            }
+            RejectReason::NotRunning => (
+                format!("no worker of session `{session}` answers: {why}"),
+                format!("rekindle up {session} -- PROGRAM [ARG]..."),
+            ),
+            RejectReason::AlreadyLive => (
+                format!("a worker of session `{session}` answers already"),
+                format!("rekindle up {session} --intent attach"),
+            ),
+            RejectReason::WorkerUnresponsive => {
+                let message =
+                    format!("session `{session}`: {worker} runs but does not answer on `{shown}`: {why}");
+                (message, format!("rekindle stop {session}"))
+            }
+            RejectReason::WorkerUnknown => (
+                format!("session `{session}`: whether {worker} still runs cannot be told from here"),
+                format!("rekindle show {session}"),
+            ),
+            RejectReason::BadTarget | RejectReason::TargetLocked | _ => {
+                (format!("session `{session}` cannot be started now"), format!("rekindle show {session}"))
+            }
+        };
+        Self { pid, ..Self::new(reason, Some(probed.liveness()), socket).saying(message, next) }
+    }
+
+    /// A claim that is not ours to take is in the way.
+    pub(crate) fn locked(
+        session: &SessionId,
+        socket: &Path,
+        why: &ConflictReason,
+        holder: Option<LockClaim>,
+        claim: &Path,
+    ) -> Self {
+        let by = holder.as_ref().map_or_else(|| "by somebody who left no name".to_owned(), describe_holder);
+        let claim = claim.display();
+        let wait = format!("wait for it, or look at it: rekindle show {session}");
+        let clear = format!("once you are sure that no launcher is at work on it: rm {claim}");
+        let (message, next) = match why {
+            ConflictReason::KernelLockHeld => (format!("session `{session}` is claimed {by}"), wait),
+            ConflictReason::HolderAlive => (
+                format!("session `{session}` is claimed {by}, which runs but no longer holds the lock"),
+                wait,
+            ),
+            ConflictReason::HolderUnjudged(doubt) => (
+                format!("session `{session}` was claimed {by}, which cannot be judged: {}", doubt.describe()),
+                clear,
+            ),
+            ConflictReason::Corrupt { why } => {
+                (format!("the claim file `{claim}` is corrupt and was left alone: {why}"), clear)
+            }
+            ConflictReason::OtherSession { named } => {
+                (format!("the claim file `{claim}` is about session `{named}` and was left alone"), clear)
+            }
+        };
+        Self { holder, ..Self::new(RejectReason::TargetLocked, None, socket).saying(message, next) }
+    }
+}
+
+/// Who holds a claim, to follow "is claimed". Its text comes from a file, so it is escaped.
+fn describe_holder(claim: &LockClaim) -> String {
+    let (owner, host) = (claim.owner.escape_debug(), claim.hostname.escape_debug());
+    format!("by {owner} (pid {} on {host}) since {}", claim.holder.pid, claim.created_at)
+}

@@ -1,0 +1,124 @@
+//! The public API: the sessions of one state directory.
+
+use crate::end;
+use crate::ensure::Ensure;
+use crate::error::Error;
+use crate::launch::Launch;
+use crate::listing::{self, SessionSummary, SessionView};
+use crate::outcome::{DryRun, Ensured, Stopped};
+use rekindle_adapters::{StateRoot, procfs};
+use rekindle_core::stop::StopPolicy;
+use rekindle_core::{Host, Intent, SessionId};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The sessions of one state directory. Cheap to clone; any number may be open on one directory.
+///
+/// All methods need a tokio runtime with I/O and time enabled.
+#[derive(Debug, Clone)]
+pub struct Sessions {
+    root: StateRoot,
+    here: Arc<Host>,
+}
+
+impl Sessions {
+    /// The sessions below `dir`, which is created with the first start.
+    ///
+    /// # Errors
+    /// If it exists and is not ours alone, or its file system does not keep locks.
+    ///
+    /// ```
+    /// use rekindle::Sessions;
+    ///
+    /// let dir = tempfile::tempdir()?;
+    /// let sessions = Sessions::open(dir.path().join("workers"))?;
+    /// assert!(sessions.list()?.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn open(dir: impl Into<PathBuf>) -> Result<Self, Error> {
+        Ok(Self { root: StateRoot::open(dir)?, here: Arc::new(procfs::this_host()) })
+    }
+
+    /// The sessions of this user: `$REKINDLE_DIR`, `$XDG_STATE_HOME/rekindle` or `~/.local/state/rekindle`.
+    ///
+    /// # Errors
+    /// As for [`Self::open`], or if there is no such directory to be found.
+    pub fn open_default() -> Result<Self, Error> {
+        Self::open(StateRoot::locate()?)
+    }
+
+    /// Where they are.
+    pub fn dir(&self) -> &Path {
+        self.root.path()
+    }
+
+    /// Makes sure that the worker of `session` runs, by `launch` if it has to be started.
+    ///
+    /// # Errors
+    /// [`Error`] if the session or the state directory cannot be worked with. That a worker did not come up, or that
+    /// another launcher was first, is an outcome.
+    ///
+    /// # Cancel safety
+    /// The transaction runs in a task of its own: whoever drops this future only stops watching, and the start goes
+    /// on to its end as long as the runtime lives. If the process ends, the next call adopts the worker.
+    pub async fn ensure(&self, session: &SessionId, launch: Launch) -> Result<Ensured, Error> {
+        let transaction = tokio::spawn(self.transaction(session, launch).run());
+        transaction
+            .await
+            .unwrap_or_else(|error| Err(Error::CutShort { session: session.clone(), why: error.to_string() }))
+    }
+
+    /// Connects to the worker of `session` if it runs; starts, takes and creates nothing.
+    ///
+    /// # Errors
+    /// As for [`Self::ensure`].
+    ///
+    /// # Cancel safety
+    /// Safe.
+    pub async fn attach(&self, session: &SessionId) -> Result<Ensured, Error> {
+        self.ensure(session, Launch::attach().intent(Intent::Attach)).await
+    }
+
+    /// What [`Self::ensure`] would do, taking and creating nothing.
+    ///
+    /// # Errors
+    /// As for [`Self::ensure`].
+    ///
+    /// # Cancel safety
+    /// Safe.
+    pub async fn rehearse(&self, session: &SessionId, launch: Launch) -> Result<DryRun, Error> {
+        self.transaction(session, launch).rehearse().await
+    }
+
+    /// Every session, in order.
+    ///
+    /// # Errors
+    /// If the state directory cannot be listed.
+    pub fn list(&self) -> Result<Vec<SessionSummary>, Error> {
+        listing::list(&self.root, &self.here)
+    }
+
+    /// Everything about one session.
+    ///
+    /// # Errors
+    /// If it is unknown, or its record cannot be read.
+    pub fn show(&self, session: &SessionId) -> Result<SessionView, Error> {
+        listing::show(&self.root, &self.here, session)
+    }
+
+    /// Ends the worker of `session`, with all its processes, and removes its claim and its socket.
+    ///
+    /// # Errors
+    /// If the session is unknown, its record cannot be read, or its worker is not ours to stop. That the worker does
+    /// not run, or would not end, is an outcome.
+    ///
+    /// # Cancel safety
+    /// If dropped, the worker may have been signalled and may still run; stopping again is safe.
+    pub async fn stop(&self, session: &SessionId, policy: &StopPolicy) -> Result<Stopped, Error> {
+        end::stop(&self.root, &self.here, session, policy).await
+    }
+
+    fn transaction(&self, session: &SessionId, launch: Launch) -> Ensure {
+        Ensure { root: self.root.clone(), here: self.here.clone(), session: session.clone(), launch }
+    }
+}

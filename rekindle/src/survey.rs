@@ -1,0 +1,132 @@
+//! What is known of a session right now: its record, its lifeline and its processes, read without any lock.
+
+use crate::error::Error;
+use rekindle_adapters::lifeline::{self, LifelineMark};
+use rekindle_adapters::record_file::{self, RECORD_FILE};
+use rekindle_adapters::{SessionDir, Worker, procfs};
+use rekindle_core::identity::Standing;
+use rekindle_core::record::{NewerRecord, RecordFile};
+use rekindle_core::{
+    Evidence, Generation, Host, LastWorker, Lifeline, OsFailure, Pid, ProcessIdentity, RecordState,
+    SessionRecord, last_worker,
+};
+use std::path::Path;
+
+/// All that is known of a session's last worker.
+#[derive(Debug)]
+pub(crate) struct Survey {
+    pub(crate) record: Option<SessionRecord>,
+    /// A record that this version may not rewrite.
+    pub(crate) newer: Option<NewerRecord>,
+    pub(crate) generation: Generation,
+    pub(crate) leader: Option<ProcessIdentity>,
+    pub(crate) peer: Option<ProcessIdentity>,
+    pub(crate) evidence: Evidence,
+    /// Who holds the lifeline where neither of them lives: a worker that daemonised after it had begun to listen.
+    daemon: Option<Pid>,
+}
+
+impl Survey {
+    /// Of a session that has no directory.
+    pub(crate) fn nothing() -> Self {
+        Self {
+            record: None,
+            newer: None,
+            generation: Generation::UNMANAGED,
+            leader: None,
+            peer: None,
+            evidence: Evidence::NONE,
+            daemon: None,
+        }
+    }
+
+    /// Reads everything about a session.
+    ///
+    /// # Errors
+    /// If the record is corrupt, or anything cannot be read.
+    pub(crate) fn take(dir: &SessionDir, here: &Host) -> Result<Self, Error> {
+        let (record, newer) = match record_file::read(dir)? {
+            RecordFile::Absent => (None, None),
+            RecordFile::Whole(record) => (Some(*record), None),
+            RecordFile::Newer(newer) => (None, Some(newer)),
+            RecordFile::Corrupt { why } => {
+                let path = dir.path_of(RECORD_FILE);
+                return Err(Error::RecordCorrupt { session: dir.session().clone(), path, why });
+            }
+        };
+        let mark = lifeline::read_mark(dir)?;
+        let mut survey = Self::of(record, newer, mark, lifeline::ask(dir), here);
+        if survey.evidence.lifeline == Lifeline::Held && survey.pid().is_none() {
+            survey.daemon = lifeline::open(dir)?.and_then(|probe| probe.holders().first().copied());
+        }
+        Ok(survey)
+    }
+
+    fn of(
+        record: Option<SessionRecord>,
+        newer: Option<NewerRecord>,
+        mark: Option<LifelineMark>,
+        lifeline: Lifeline,
+        here: &Host,
+    ) -> Self {
+        let recorded = record
+            .as_ref()
+            .map(|record| record.generation)
+            .or_else(|| newer.as_ref().and_then(NewerRecord::generation));
+        // The lifeline of another generation speaks of another start.
+        let mark = mark.filter(|mark| recorded.is_none_or(|recorded| recorded == mark.generation));
+        let generation =
+            recorded.or(mark.as_ref().map(|mark| mark.generation)).unwrap_or(Generation::UNMANAGED);
+        let leader = record.as_ref().and_then(|it| it.worker.clone()).or(mark.map(|mark| mark.worker));
+        let peer = record.as_ref().and_then(|it| it.peer.clone());
+        let standing =
+            |process: &Option<ProcessIdentity>| process.as_ref().map(|it| procfs::standing(it, here));
+        let evidence = Evidence {
+            recorded: record.as_ref().map(|it| it.state).or(newer.as_ref().map(|_| RecordState::Ready)),
+            start_observed: record.as_ref().is_some_and(SessionRecord::start_observed),
+            lifeline,
+            leader: standing(&leader),
+            peer: standing(&peer),
+        };
+        Self { record, newer, generation, leader, peer, evidence, daemon: None }
+    }
+
+    /// What it amounts to.
+    pub(crate) fn last_worker(&self) -> LastWorker {
+        last_worker(&self.evidence)
+    }
+
+    /// Whether whatever answers on the session's socket can be a worker of ours.
+    pub(crate) fn may_answer(&self) -> bool {
+        (self.record.is_some() || self.newer.is_some()) && self.last_worker() != LastWorker::Gone
+    }
+
+    /// The pid to show: the leader's; that of the process that answers, if the leader has ended; or that of one that
+    /// holds the lifeline, if both have.
+    pub(crate) fn pid(&self) -> Option<Pid> {
+        let lives = |standing: Option<Standing>| standing.is_some_and(|standing| !standing.is_dead());
+        let leader = self.leader.as_ref().map(|it| it.pid);
+        let peer = self.peer.as_ref().map(|it| it.pid);
+        if lives(self.evidence.leader) {
+            leader
+        } else if lives(self.evidence.peer) {
+            peer
+        } else {
+            self.daemon
+        }
+    }
+
+    /// Where its worker answers, as far as that was written down.
+    pub(crate) fn socket(&self) -> Option<&Path> {
+        let of_record = self.record.as_ref().map(|record| record.socket.as_path());
+        of_record.or_else(|| self.newer.as_ref().and_then(NewerRecord::socket))
+    }
+
+    /// The worker, pinned, to be watched or signalled.
+    ///
+    /// # Errors
+    /// If a process of it runs and cannot be pinned.
+    pub(crate) fn worker(&self, dir: &SessionDir, here: &Host) -> Result<Worker, OsFailure> {
+        Worker::adopt(self.leader.clone(), self.peer.clone(), lifeline::open(dir)?, here)
+    }
+}
