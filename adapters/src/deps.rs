@@ -1,14 +1,15 @@
 //! [`ProductionSpawnBgResumeDeps`]: the seams of one start, put together. Each can be replaced by another.
 
 use crate::probe::Connection;
-use crate::seams::{
-    ClaimReleaser, GroupKiller, PidfdExitWatcher, PollingSocketWatcher, SharedClaim, TokioTimer,
+use crate::seams::{GroupKiller, TokioTimer};
+use crate::start::{
+    CompletingReleaser, FoundWorker, FreshWorker, NotingExitWatcher, NotingSocketWatcher, Start,
 };
 use crate::worker::Worker;
 use async_trait::async_trait;
 use rekindle_core::seams::{ExitWatcher, Killer, Releaser, SocketWatcher, Spawner, Timer};
 use rekindle_core::{
-    ChildExit, KillError, KillPolicy, KillSignal, LockClaim, Pid, ReleaseError, SpawnBgPlan,
+    ChildExit, Generation, KillError, KillPolicy, KillSignal, LockClaim, Pid, ReleaseError, SpawnBgPlan,
     SpawnBgResumeDeps, SpawnError, WatchError,
 };
 use std::fmt;
@@ -46,22 +47,38 @@ impl fmt::Debug for Builder {
 }
 
 impl ProductionSpawnBgResumeDeps {
-    /// The effects of a start by `spawner` under `claim`, with the production adapter in every other seam.
-    pub fn builder(spawner: impl Spawner<Worker> + 'static, claim: SharedClaim) -> Builder {
+    /// The effects of starting a new worker, as `generation`.
+    pub fn fresh(start: &Start, generation: Generation) -> Builder {
+        Self::of(start, FreshWorker::new(start, generation))
+    }
+
+    /// The effects of watching a worker whose launcher died as if it were ours.
+    pub fn adopting(start: &Start, worker: Worker) -> Builder {
+        Self::of(start, FoundWorker::new(worker))
+    }
+
+    fn of(start: &Start, spawner: impl Spawner<Worker> + 'static) -> Builder {
         Builder(Self {
             spawner: Arc::new(spawner),
-            socket_watcher: Arc::new(PollingSocketWatcher),
-            exit_watcher: Arc::new(PidfdExitWatcher),
+            socket_watcher: Arc::new(NotingSocketWatcher(start.clone())),
+            exit_watcher: Arc::new(NotingExitWatcher(start.clone())),
             timer: Arc::new(TokioTimer),
             killer: Arc::new(GroupKiller),
-            releaser: Arc::new(ClaimReleaser::new(claim)),
+            releaser: Arc::new(CompletingReleaser(start.clone())),
             kill_policy: KillPolicy::default(),
         })
     }
 }
 
 impl Builder {
-    /// Watches the socket in another way.
+    /// Starts the worker in another way.
+    pub fn spawner(mut self, spawner: impl Spawner<Worker> + 'static) -> Self {
+        self.0.spawner = Arc::new(spawner);
+        self
+    }
+
+    /// Watches the socket in another way. It should tell [`Start::note_alive`] of the connection, so that the record
+    /// says who answered.
     pub fn socket_watcher(mut self, watcher: impl SocketWatcher<Connection> + 'static) -> Self {
         self.0.socket_watcher = Arc::new(watcher);
         self

@@ -9,7 +9,7 @@
 //! | [`socket_table`] | who listens where, without connecting |
 //! | [`program`], [`spawn`] | which program, and how it becomes a worker |
 //! | [`worker`] | its exit, its signals, its survivors |
-//! | [`seams`], [`deps`] | the core's traits, put together for one start |
+//! | [`seams`], [`start`], [`deps`] | the core's traits: one by one, around one start, and put together |
 //! | [`startup`] | what a program that launches workers sets right first |
 //! | [`client`] | one JSON line there, one back |
 //! | [`procfs`], [`clock`], [`random`] | what the kernel says about processes, time and chance |
@@ -39,6 +39,7 @@ pub mod seams;
 pub mod session_dir;
 pub mod socket_table;
 pub mod spawn;
+pub mod start;
 pub mod startup;
 pub mod state_root;
 pub mod worker;

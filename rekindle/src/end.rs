@@ -7,11 +7,11 @@
 
 use crate::error::Error;
 use crate::outcome::{StopOutcome, Stopped};
-use crate::start::clear_socket;
 use crate::survey::Survey;
 use async_trait::async_trait;
 use rekindle_adapters::claim_lock::{ClaimAttempt, try_claim};
 use rekindle_adapters::probe::{self, Probed};
+use rekindle_adapters::start::clear_socket;
 use rekindle_adapters::{SessionDir, StateRoot, Worker, clock, record_file, worker};
 use rekindle_core::stop::{StopDeps, StopEnd, StopPolicy, StopStep, execute_stop};
 use rekindle_core::{

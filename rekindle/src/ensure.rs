@@ -8,11 +8,11 @@
 use crate::error::Error;
 use crate::launch::Launch;
 use crate::outcome::{DryRun, Ensured, Exited, How, Rejection, Retained, Running};
-use crate::start::Start;
 use crate::survey::Survey;
 use rekindle_adapters::claim_lock::{CLAIM_FILE, ClaimAttempt, try_claim};
 use rekindle_adapters::probe::{self, Connection, Probed};
 use rekindle_adapters::seams::SharedClaim;
+use rekindle_adapters::start::Start;
 use rekindle_adapters::{HeldClaim, ProductionSpawnBgResumeDeps, StateRoot};
 use rekindle_core::claim::ConflictReason;
 use rekindle_core::execute::{Cause, Seen};
@@ -248,7 +248,8 @@ impl Ensure {
     async fn spawn(&self, held: HeldClaim, plan: &SpawnBgPlan, survey: &Survey) -> Result<Next, Error> {
         let claim = held.claim().clone();
         let start = Start::new(SharedClaim::new(held), self.here.clone(), None);
-        let deps = start.spawning(plan, survey.generation.next());
+        let deps = ProductionSpawnBgResumeDeps::fresh(&start, survey.generation.next());
+        let deps = deps.kill_policy(plan.kill_policy).build();
         let over = self.execute(plan, &claim, &start, &deps, How::Started).await?;
         Ok(Next::Over(over))
     }
@@ -272,7 +273,8 @@ impl Ensure {
         }
         let claim = held.claim().clone();
         let start = Start::new(SharedClaim::new(held), self.here.clone(), record);
-        let deps = start.adopting(plan, worker);
+        let deps =
+            ProductionSpawnBgResumeDeps::adopting(&start, worker).kill_policy(plan.kill_policy).build();
         let over = self.execute(plan, &claim, &start, &deps, How::Adopted).await?;
         Ok(match over {
             Ensured::Exited(_) if Instant::now() < deadline => Next::Again,

@@ -29,7 +29,6 @@
 //! | `survey` | what is known of a session right now |
 //! | `ensure` | the five steps to a running worker |
 //! | `rejection` | the words of a refusal |
-//! | `start` | one start: its order, its record, its claim |
 //! | `end` | one stop, and what is cleaned up after it |
 //! | `listing` | what is there, without asking anybody |
 
@@ -37,7 +36,6 @@ mod end;
 mod ensure;
 mod listing;
 mod rejection;
-mod start;
 mod survey;
 
 pub mod error;

@@ -1,22 +1,23 @@
 //! One start under the claim: its order, and the record that goes with it.
 //!
-//! Everything here is a seam of [`rekindle_core::execute`] wrapped around the production one: the spawner prepares the
-//! session before its process exists, the watchers note what was observed, the releaser completes the record before
-//! the claim goes.
+//! Everything here is a seam of [`rekindle_core::execute`] wrapped around a plain one: the spawner prepares the session
+//! before its process exists, the watchers note what was observed, the releaser completes the record before the claim
+//! goes.
 //!
 //! # Invariants
 //! 1. The order of a start: fresh lifeline, stale socket removed, record `starting`, then the process.
 //! 2. The record is completed before the claim is released, by what the machine heard: an exit beats a socket.
-//! 3. A record that cannot be written loses nothing: the lifeline holds the worker's identity.
+//! 3. A record that cannot be completed loses nothing: the lifeline holds the worker's identity.
+//!
+//! Checked by `smoke/tests/smoke/s3_integration.rs`.
 
+use crate::probe::{self, Connection, Probed};
+use crate::seams::{ClaimReleaser, PidfdExitWatcher, PollingSocketWatcher, SharedClaim};
+use crate::session_dir::SessionDir;
+use crate::spawn::{SpawnRequest, spawn};
+use crate::worker::Worker;
+use crate::{clock, lifeline, procfs, program, random, record_file};
 use async_trait::async_trait;
-use rekindle_adapters::probe::{self, Connection, Probed};
-use rekindle_adapters::seams::{ClaimReleaser, PidfdExitWatcher, PollingSocketWatcher, SharedClaim};
-use rekindle_adapters::spawn::{SpawnRequest, spawn};
-use rekindle_adapters::{
-    ProductionSpawnBgResumeDeps, SessionDir, Worker, clock, procfs, program, record_file,
-};
-use rekindle_adapters::{lifeline, random};
 use rekindle_core::seams::{ExitWatcher, Releaser, SocketWatcher, Spawner};
 use rekindle_core::{
     ChildExit, Generation, Host, LockClaim, OsFailure, ProcessIdentity, ReleaseError, SessionRecord,
@@ -27,7 +28,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// A start in progress, shared by its seams.
 #[derive(Debug, Clone)]
-pub(crate) struct Start {
+pub struct Start {
     claim: SharedClaim,
     here: Arc<Host>,
     notes: Arc<Mutex<Notes>>,
@@ -43,35 +44,17 @@ struct Notes {
 
 impl Start {
     /// A start under `claim`; `record` is that of the worker to be adopted, if one is.
-    pub(crate) fn new(claim: SharedClaim, here: Arc<Host>, record: Option<SessionRecord>) -> Self {
+    pub fn new(claim: SharedClaim, here: Arc<Host>, record: Option<SessionRecord>) -> Self {
         Self { claim, here, notes: Arc::new(Mutex::new(Notes { record, ..Notes::default() })) }
     }
 
-    /// The effects of starting a new worker, as `generation`.
-    pub(crate) fn spawning(&self, plan: &SpawnBgPlan, generation: Generation) -> ProductionSpawnBgResumeDeps {
-        self.deps(plan, FreshWorker { start: self.clone(), generation })
-    }
-
-    /// The effects of watching a worker whose launcher died.
-    pub(crate) fn adopting(&self, plan: &SpawnBgPlan, worker: Worker) -> ProductionSpawnBgResumeDeps {
-        self.deps(plan, FoundWorker { worker: Mutex::new(Some(worker)) })
-    }
-
-    fn deps(
-        &self,
-        plan: &SpawnBgPlan,
-        spawner: impl Spawner<Worker> + 'static,
-    ) -> ProductionSpawnBgResumeDeps {
-        ProductionSpawnBgResumeDeps::builder(spawner, self.claim.clone())
-            .socket_watcher(NotingSocketWatcher(self.clone()))
-            .exit_watcher(NotingExitWatcher(self.clone()))
-            .releaser(CompletingReleaser(self.clone()))
-            .kill_policy(plan.kill_policy)
-            .build()
+    /// The claim under which it goes on.
+    pub fn claim(&self) -> &SharedClaim {
+        &self.claim
     }
 
     /// The record as it stands.
-    pub(crate) fn record(&self) -> Option<SessionRecord> {
+    pub fn record(&self) -> Option<SessionRecord> {
         self.note(|notes| notes.record.clone())
     }
 
@@ -81,13 +64,13 @@ impl Start {
     }
 
     /// Notes that a connection was made, and who listens: only a process that runs now can be meant.
-    pub(crate) fn note_alive(&self, connection: &Connection) {
+    pub fn note_alive(&self, connection: &Connection) {
         let peer = connection.peer().and_then(|pid| procfs::identify(pid, &self.here));
         self.note(|notes| notes.peer = Some(peer));
     }
 
     /// Writes down what was observed, while the claim is still held.
-    pub(crate) fn complete(&self) {
+    pub fn complete(&self) {
         let (observed, exited) = self.note(|notes| {
             let record = notes.record.take();
             let observed = record.map(|record| match (notes.exit, notes.peer.take()) {
@@ -110,7 +93,7 @@ impl Start {
     ///
     /// # Errors
     /// If the claim cannot be marked.
-    pub(crate) fn retain(&self) -> Result<(), OsFailure> {
+    pub fn retain(&self) -> Result<(), OsFailure> {
         if let Some(record) = self.record() {
             self.write(&record.into_retained());
         }
@@ -128,7 +111,7 @@ impl Start {
 /// Removes a socket on which nobody listens any more. What answers, or is no socket of ours, stays.
 ///
 /// Only under the claim, once its worker is provably gone.
-pub(crate) fn clear_socket(dir: &SessionDir, socket: &Path) {
+pub fn clear_socket(dir: &SessionDir, socket: &Path) {
     if let Err(error) = remove_stale_socket(socket) {
         tracing::warn!(session = %dir.session(), %error, "a stale socket was left where it is");
     }
@@ -148,10 +131,18 @@ fn remove_stale_socket(socket: &Path) -> Result<(), SpawnError> {
     }
 }
 
-/// Starts a new worker.
-struct FreshWorker {
+/// Starts a new worker, in the order that was found to be safe.
+#[derive(Debug)]
+pub struct FreshWorker {
     start: Start,
     generation: Generation,
+}
+
+impl FreshWorker {
+    /// A worker that will be `generation`.
+    pub fn new(start: &Start, generation: Generation) -> Self {
+        Self { start: start.clone(), generation }
+    }
 }
 
 #[async_trait]
@@ -195,9 +186,17 @@ impl Start {
     }
 }
 
-/// "Starts" a worker that runs already.
-struct FoundWorker {
+/// Takes over a worker whose launcher died, in place of starting one.
+#[derive(Debug)]
+pub struct FoundWorker {
     worker: Mutex<Option<Worker>>,
+}
+
+impl FoundWorker {
+    /// A worker that runs already.
+    pub fn new(worker: Worker) -> Self {
+        Self { worker: Mutex::new(Some(worker)) }
+    }
 }
 
 #[async_trait]
@@ -208,7 +207,8 @@ impl Spawner<Worker> for FoundWorker {
     }
 }
 
-struct NotingSocketWatcher(Start);
+/// Watches a socket, and notes who answered.
+pub(crate) struct NotingSocketWatcher(pub(crate) Start);
 
 #[async_trait]
 impl SocketWatcher<Connection> for NotingSocketWatcher {
@@ -219,7 +219,8 @@ impl SocketWatcher<Connection> for NotingSocketWatcher {
     }
 }
 
-struct NotingExitWatcher(Start);
+/// Watches a worker's exit, and notes how it ended.
+pub(crate) struct NotingExitWatcher(pub(crate) Start);
 
 #[async_trait]
 impl ExitWatcher<Worker> for NotingExitWatcher {
@@ -230,7 +231,8 @@ impl ExitWatcher<Worker> for NotingExitWatcher {
     }
 }
 
-struct CompletingReleaser(Start);
+/// Completes the record, then releases the claim.
+pub(crate) struct CompletingReleaser(pub(crate) Start);
 
 #[async_trait]
 impl Releaser for CompletingReleaser {

@@ -1,0 +1,127 @@
+//! Plans, claims, hosts and identities with values that can be told apart.
+
+use crate::fakes::FakeChild;
+use jiff::Timestamp;
+use rekindle_core::effects::{KillError, ReleaseError, SpawnError, WatchError};
+use rekindle_core::identity::{BootId, NamespaceId, StartTime};
+use rekindle_core::{
+    Host, KillPolicy, LockClaim, Nonce, OsFailure, Pid, ProcessIdentity, SessionId, SpawnBgPlan,
+};
+use std::time::Duration;
+
+/// How long the built plan is observed. The three times differ, so that a log tells them apart.
+pub const OBSERVE: Duration = Duration::from_secs(30);
+/// The grace after SIGTERM.
+pub const TERM: Duration = Duration::from_secs(5);
+/// The grace after SIGKILL.
+pub const KILL: Duration = Duration::from_secs(3);
+
+/// The pid of the built child.
+pub const CHILD_PID: i32 = 4242;
+/// The pid of the launcher in the built claim.
+pub const LAUNCHER_PID: i32 = 77;
+
+/// The session `cache`, which every builder here is about.
+pub fn session() -> SessionId {
+    session_named("cache")
+}
+
+/// The session `name`.
+///
+/// # Panics
+/// If `name` is no session id.
+pub fn session_named(name: &str) -> SessionId {
+    name.parse().expect("the test names a valid session")
+}
+
+/// A pid.
+///
+/// # Panics
+/// If it is not positive.
+pub fn pid(raw: i32) -> Pid {
+    Pid::new(raw).expect("the test names a positive pid")
+}
+
+/// SIGTERM, then SIGKILL.
+pub fn then_kill() -> KillPolicy {
+    KillPolicy::TermThenKill { term_grace: TERM, kill_grace: KILL }
+}
+
+/// SIGTERM alone.
+pub fn term_only() -> KillPolicy {
+    KillPolicy::TermOnly { grace: TERM }
+}
+
+/// A plan for the session [`session`].
+pub fn plan() -> SpawnBgPlan {
+    let launch_args = ["/usr/bin/worker", "--socket", "{socket}"].map(String::from);
+    let plan = SpawnBgPlan::new(session(), "/run/cache/sock".into(), "/srv".into(), &launch_args, None);
+    SpawnBgPlan { observe_timeout: OBSERVE, kill_policy: then_kill(), ..plan }
+}
+
+/// The machine on which every judgement here is made.
+pub fn here() -> Host {
+    Host {
+        hostname: "box".into(),
+        machine_id: Some("3f2c".into()),
+        boot_id: Some(BootId::new("b00t")),
+        pid_namespace: Some(NamespaceId::from_inode(4_026_531_836)),
+        time_namespace: Some(NamespaceId::from_inode(4_026_531_834)),
+    }
+}
+
+/// A process of [`here`] that started at `ticks`.
+pub fn process(raw_pid: i32, ticks: u64) -> ProcessIdentity {
+    here().identify(pid(raw_pid), Some(StartTime::from_ticks(ticks)))
+}
+
+/// The instant at which everything built here happened: 2026-01-02T03:04:05Z.
+pub fn instant() -> Timestamp {
+    Timestamp::from_second(1_767_323_045).expect("it lies within the range of a timestamp")
+}
+
+/// A claim on the session [`session`], held by a launcher of [`here`].
+pub fn claim() -> LockClaim {
+    let host = here();
+    LockClaim {
+        session_id: session(),
+        holder: process(LAUNCHER_PID, 1_000),
+        hostname: host.hostname,
+        machine_id: host.machine_id,
+        created_at: instant(),
+        nonce: Nonce::from_random(0xc1a1),
+        owner: "rekindle".into(),
+        lock_path: "/state/cache/claim".into(),
+        retained_at: None,
+    }
+}
+
+/// The child that a fake spawn creates.
+pub fn child() -> FakeChild {
+    FakeChild { pid: Some(pid(CHILD_PID)) }
+}
+
+/// A refused system call; `operation` tells it apart.
+pub fn os(operation: &str) -> OsFailure {
+    OsFailure::new(operation, "input/output error").errno(5)
+}
+
+/// A spawn that failed for want of its program.
+pub fn spawn_error() -> SpawnError {
+    SpawnError::ProgramNotFound { program: "worker".into(), searched: None }
+}
+
+/// A watch or timer that failed; `what` tells it apart.
+pub fn watch_error(what: &str) -> WatchError {
+    WatchError::Os(os(what))
+}
+
+/// A signal that could not be sent.
+pub fn kill_error() -> KillError {
+    KillError::Os(os("signal the worker"))
+}
+
+/// A release that was refused.
+pub fn release_error() -> ReleaseError {
+    ReleaseError::NotOurs { path: "/state/cache/claim".into() }
+}

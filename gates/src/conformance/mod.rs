@@ -1,0 +1,185 @@
+//! What every implementation of [`SpawnBgResumeDeps`] must do, fake or real: one body, run on both.
+//!
+//! A [`Harness`] prepares a worker of a given [`Conduct`]; each expectation starts it through the executor, records
+//! what the executor asked of the implementation, and compares. Nothing here names a runtime, a clock or a path, so
+//! that the gates run it on fakes and the `smoke` crate on processes, sockets and timers.
+//!
+//! Run by `gates/tests/conformance.rs`.
+
+mod recording;
+
+pub use recording::Recording;
+
+use async_trait::async_trait;
+use rekindle_core::execute::Cause;
+use rekindle_core::{
+    ChildExit, KillSignal, LockClaim, Outcome, Pid, SpawnBgPlan, SpawnBgResumeDeps, execute_spawn_bg_resume,
+};
+
+/// The status with which a worker of [`Conduct::ExitsAtOnce`] exits.
+pub const EARLY_EXIT_CODE: i32 = 3;
+
+/// How a prepared worker behaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Conduct {
+    /// It answers on its socket, and ends on SIGTERM.
+    Polite,
+    /// It never answers, and ends on SIGTERM.
+    Hung,
+    /// It never answers, and ends on nothing but SIGKILL.
+    Stubborn,
+    /// It exits with [`EARLY_EXIT_CODE`] before it answers.
+    ExitsAtOnce,
+    /// Its program does not exist.
+    MissingProgram,
+}
+
+impl Conduct {
+    /// Every conduct.
+    pub const ALL: [Self; 5] =
+        [Self::Polite, Self::Hung, Self::Stubborn, Self::ExitsAtOnce, Self::MissingProgram];
+}
+
+/// A start that is ready to be executed.
+#[derive(Debug)]
+pub struct Prepared<D> {
+    /// The effects. Their kill policy is SIGTERM, then SIGKILL, with graces that suit the worker.
+    pub deps: D,
+    /// The plan. Its `observe_timeout` is short where the worker never answers.
+    pub plan: SpawnBgPlan,
+    /// The claim on the plan's session, held.
+    pub claim: LockClaim,
+}
+
+/// Prepares starts, and answers about their consequences.
+///
+/// A harness ends what it prepared when it is dropped, also if an expectation fails.
+#[async_trait]
+pub trait Harness: Send + Sync {
+    /// The implementation under test.
+    type Deps: SpawnBgResumeDeps;
+
+    /// A worker that behaves like `conduct`, on a session of its own whose claim is held.
+    async fn prepare(&self, conduct: Conduct) -> Prepared<Self::Deps>;
+
+    /// Whether the process that was started as `pid` runs now.
+    async fn is_alive(&self, prepared: &Prepared<Self::Deps>, pid: Pid) -> bool;
+
+    /// Whether the claim is still held or its evidence still there.
+    async fn is_claim_held(&self, prepared: &Prepared<Self::Deps>) -> bool;
+}
+
+/// A worker that answers is alive, gets no signal, and its claim is released once.
+///
+/// # Panics
+/// If the implementation behind `harness` does otherwise.
+pub async fn started_worker_is_alive_and_claim_released_once<H: Harness>(harness: &H) {
+    let prepared = harness.prepare(Conduct::Polite).await;
+    let (outcome, deps) = start(&prepared).await;
+    let Outcome::SocketAlive { pid: Some(pid), connection, after_kill: false } = outcome else {
+        panic!("a polite worker answers unasked and has a pid, not {}", named(&outcome));
+    };
+    assert!(harness.is_alive(&prepared, pid).await, "a worker that answers is alive");
+    assert_eq!(deps.kills(), [], "a worker that answers is not signalled");
+    assert_released_once(harness, &prepared, &deps).await;
+    // Kept until here: some workers end when their first client leaves.
+    drop(connection);
+}
+
+/// A worker that never answers is ended by SIGTERM, its exit is observed, and its claim is released once.
+///
+/// # Panics
+/// If the implementation behind `harness` does otherwise.
+pub async fn hung_worker_is_killed_observed_and_released_once<H: Harness>(harness: &H) {
+    let prepared = harness.prepare(Conduct::Hung).await;
+    let (outcome, deps) = start(&prepared).await;
+    let (_, pid) = killed_after_timeout(&prepared.plan, outcome);
+    assert_eq!(deps.kills(), [KillSignal::Term], "SIGTERM is enough for a worker that merely hangs");
+    assert!(!harness.is_alive(&prepared, pid).await, "a worker whose exit was observed is gone");
+    assert_released_once(harness, &prepared, &deps).await;
+}
+
+/// A worker that ignores SIGTERM is ended by SIGKILL, and by nothing before its grace is over.
+///
+/// # Panics
+/// If the implementation behind `harness` does otherwise.
+pub async fn stubborn_worker_is_escalated<H: Harness>(harness: &H) {
+    const SIGKILL: i32 = 9;
+    let prepared = harness.prepare(Conduct::Stubborn).await;
+    let (outcome, deps) = start(&prepared).await;
+    let (exit, pid) = killed_after_timeout(&prepared.plan, outcome);
+    assert_eq!(deps.kills(), [KillSignal::Term, KillSignal::Kill], "SIGTERM comes first");
+    assert_eq!(exit, ChildExit::Signal(SIGKILL), "nothing but SIGKILL ended it");
+    assert!(!harness.is_alive(&prepared, pid).await, "a worker whose exit was observed is gone");
+    assert_released_once(harness, &prepared, &deps).await;
+}
+
+/// A worker that exits before it answers is observed with its status, at once and without a signal.
+///
+/// # Panics
+/// If the implementation behind `harness` does otherwise.
+pub async fn early_exit_is_observed<H: Harness>(harness: &H) {
+    let prepared = harness.prepare(Conduct::ExitsAtOnce).await;
+    let (outcome, deps) = start(&prepared).await;
+    let Outcome::ChildExited { exit, pid: Some(pid), after_kill: false, cause: None } = outcome else {
+        panic!("a worker that exits is seen to, not {}", named(&outcome));
+    };
+    assert_eq!(exit, ChildExit::Code(EARLY_EXIT_CODE), "the status is the worker's own");
+    assert_eq!(deps.kills(), [], "nothing is signalled after its exit is known");
+    assert!(!harness.is_alive(&prepared, pid).await, "a worker whose exit was observed is gone");
+    assert_released_once(harness, &prepared, &deps).await;
+}
+
+/// A program that does not exist is never started, watched or signalled, and its claim is released once.
+///
+/// # Panics
+/// If the implementation behind `harness` does otherwise.
+pub async fn missing_program_never_starts<H: Harness>(harness: &H) {
+    let prepared = harness.prepare(Conduct::MissingProgram).await;
+    let (outcome, deps) = start(&prepared).await;
+    let Outcome::SpawnStartFailed { error } = outcome else {
+        panic!("a program that does not exist cannot start, not {}", named(&outcome));
+    };
+    let program = prepared.plan.program().expect("the plan names the missing program");
+    assert!(error.to_string().contains(program), "`{error}` does not name `{program}`");
+    assert_eq!(deps.watches(), 0, "there is nothing to watch");
+    assert_eq!(deps.kills(), [], "there is nothing to signal");
+    assert_released_once(harness, &prepared, &deps).await;
+}
+
+type Connection<D> = <D as SpawnBgResumeDeps>::Connection;
+
+async fn start<D: SpawnBgResumeDeps>(prepared: &Prepared<D>) -> (Outcome<Connection<D>>, Recording<'_, D>) {
+    let deps = Recording::new(&prepared.deps);
+    let outcome = execute_spawn_bg_resume(&prepared.plan, Some(&prepared.claim), &deps).await;
+    (outcome.expect("the claim is the plan's, and can be released"), deps)
+}
+
+async fn assert_released_once<H: Harness>(
+    harness: &H,
+    prepared: &Prepared<H::Deps>,
+    deps: &Recording<'_, H::Deps>,
+) {
+    assert_eq!(deps.releases(), 1, "an observed start releases its claim once");
+    assert!(!harness.is_claim_held(prepared).await, "a released claim is free");
+}
+
+fn killed_after_timeout<C>(plan: &SpawnBgPlan, outcome: Outcome<C>) -> (ChildExit, Pid) {
+    let Outcome::ChildExited { exit, pid: Some(pid), after_kill: true, cause: Some(cause) } = outcome else {
+        panic!("a worker that never answers is ended, not {}", named(&outcome));
+    };
+    assert_eq!(cause, Cause::ObserveTimeout { after: plan.observe_timeout });
+    (exit, pid)
+}
+
+/// The outcome in a word, since a connection need not be printable.
+fn named<C>(outcome: &Outcome<C>) -> String {
+    match outcome {
+        Outcome::SocketAlive { after_kill, .. } => format!("socket-alive (after kill: {after_kill})"),
+        Outcome::ChildExited { exit, after_kill, cause, .. } => {
+            format!("child-exited with {exit:?} (after kill: {after_kill}, cause: {cause:?})")
+        }
+        Outcome::SpawnStartFailed { error } => format!("spawn-start-failed: {error}"),
+        Outcome::LockRetained { reason, cause, .. } => format!("lock-retained: {reason:?}, {cause}"),
+    }
+}

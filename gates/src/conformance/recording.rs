@@ -1,0 +1,84 @@
+//! Writes down what the executor asks of an implementation, and passes it on.
+
+use async_trait::async_trait;
+use rekindle_core::effects::{
+    ChildExit, KillError, KillSignal, ReleaseError, SpawnBgResumeDeps, SpawnError, WatchError,
+};
+use rekindle_core::{KillPolicy, LockClaim, Pid, SpawnBgPlan};
+use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// An implementation, and what was asked of it.
+#[derive(Debug)]
+pub struct Recording<'d, D> {
+    deps: &'d D,
+    watches: AtomicUsize,
+    kills: Mutex<Vec<KillSignal>>,
+    releases: AtomicUsize,
+}
+
+impl<'d, D> Recording<'d, D> {
+    /// Records what is asked of `deps` from now on.
+    pub fn new(deps: &'d D) -> Self {
+        Self { deps, watches: AtomicUsize::new(0), kills: Mutex::default(), releases: AtomicUsize::new(0) }
+    }
+
+    /// How often the socket or the exit was asked for.
+    pub fn watches(&self) -> usize {
+        self.watches.load(Ordering::Relaxed)
+    }
+
+    /// The signals that were asked for, in their order.
+    pub fn kills(&self) -> Vec<KillSignal> {
+        self.kills.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// How often a release was asked for.
+    pub fn releases(&self) -> usize {
+        self.releases.load(Ordering::Relaxed)
+    }
+}
+
+#[async_trait]
+impl<D: SpawnBgResumeDeps> SpawnBgResumeDeps for Recording<'_, D> {
+    type Child = D::Child;
+    type Connection = D::Connection;
+
+    async fn spawn_child(&self, plan: &SpawnBgPlan) -> Result<Self::Child, SpawnError> {
+        self.deps.spawn_child(plan).await
+    }
+
+    async fn await_socket_alive(&self, socket: &Path) -> Result<Self::Connection, WatchError> {
+        self.watches.fetch_add(1, Ordering::Relaxed);
+        self.deps.await_socket_alive(socket).await
+    }
+
+    async fn await_child_exit(&self, child: &Self::Child) -> Result<ChildExit, WatchError> {
+        self.watches.fetch_add(1, Ordering::Relaxed);
+        self.deps.await_child_exit(child).await
+    }
+
+    async fn await_timeout(&self, after: Duration) -> Result<(), WatchError> {
+        self.deps.await_timeout(after).await
+    }
+
+    async fn kill_child(&self, child: &Self::Child, how: KillSignal) -> Result<(), KillError> {
+        self.kills.lock().unwrap_or_else(PoisonError::into_inner).push(how);
+        self.deps.kill_child(child, how).await
+    }
+
+    async fn release_lock(&self, claim: &LockClaim) -> Result<(), ReleaseError> {
+        self.releases.fetch_add(1, Ordering::Relaxed);
+        self.deps.release_lock(claim).await
+    }
+
+    fn child_pid(&self, child: &Self::Child) -> Option<Pid> {
+        self.deps.child_pid(child)
+    }
+
+    fn kill_policy(&self) -> KillPolicy {
+        self.deps.kill_policy()
+    }
+}

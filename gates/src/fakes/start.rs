@@ -1,0 +1,202 @@
+//! The effects of one start, as a fake.
+
+use super::log::{Call, Entry, Log, lock};
+use super::run::Run;
+use super::seam::Seam;
+use crate::builders;
+use async_trait::async_trait;
+use rekindle_core::effects::{
+    ChildExit, KillError, KillSignal, ReleaseError, SpawnBgResumeDeps, SpawnError, WatchError,
+};
+use rekindle_core::{
+    ExecuteError, KillPolicy, LockClaim, Nonce, Outcome, Pid, SpawnBgPlan, execute_spawn_bg_resume,
+};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::time::Duration;
+
+/// A started child.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FakeChild {
+    /// Its pid, where it has one.
+    pub pid: Option<Pid>,
+}
+
+/// What proved liveness. The log says when it was closed.
+#[derive(Debug)]
+pub struct FakeConnection(Log);
+
+impl Drop for FakeConnection {
+    fn drop(&mut self) {
+        self.0.push(Entry::ConnectionClosed);
+    }
+}
+
+/// One thing that a script lets happen to a start.
+pub type Step<'s> = &'s dyn Fn(&FakeStart);
+
+/// What the executor returns over a [`FakeStart`].
+pub type Ended = Result<Outcome<FakeConnection>, ExecuteError>;
+
+/// The effects of one start. Every one of them waits until the test answers it.
+#[derive(Debug)]
+pub struct FakeStart {
+    /// What happened, in its order.
+    pub log: Log,
+    /// Creating the child.
+    pub spawn: Seam<FakeChild, SpawnError>,
+    /// The socket.
+    pub socket: Seam<FakeConnection, WatchError>,
+    /// The exit.
+    pub exit: Seam<ChildExit, WatchError>,
+    /// SIGTERM.
+    pub term: Seam<(), KillError>,
+    /// SIGKILL.
+    pub kill: Seam<(), KillError>,
+    /// The release.
+    pub release: Seam<(), ReleaseError>,
+    timers: Mutex<HashMap<Duration, Seam<(), WatchError>>>,
+    policy: KillPolicy,
+    watched: Mutex<Vec<PathBuf>>,
+    released: Mutex<Vec<Nonce>>,
+}
+
+impl FakeStart {
+    /// Effects that all wait for the test.
+    pub fn silent(policy: KillPolicy) -> Self {
+        let log = Log::default();
+        Self {
+            spawn: Seam::new(Call::Spawn, &log),
+            socket: Seam::new(Call::Socket, &log),
+            exit: Seam::new(Call::Exit, &log),
+            term: Seam::new(Call::Kill(KillSignal::Term), &log),
+            kill: Seam::new(Call::Kill(KillSignal::Kill), &log),
+            release: Seam::new(Call::Release, &log),
+            timers: Mutex::default(),
+            policy,
+            watched: Mutex::default(),
+            released: Mutex::default(),
+            log,
+        }
+    }
+
+    /// Effects of which the spawn, both signals and the release succeed at once; what is observed is the test's.
+    pub fn new(policy: KillPolicy) -> Self {
+        let start = Self::silent(policy);
+        start.spawn.answer(Ok(builders::child()));
+        start.term.answer(Ok(()));
+        start.kill.answer(Ok(()));
+        start.release.answer(Ok(()));
+        start
+    }
+
+    /// A connection for the socket to answer with.
+    pub fn connection(&self) -> FakeConnection {
+        FakeConnection(self.log.clone())
+    }
+
+    /// The socket answers.
+    pub fn socket_alive(&self) {
+        self.socket.answer(Ok(self.connection()));
+    }
+
+    /// The child ends.
+    pub fn child_exits(&self, exit: ChildExit) {
+        self.exit.answer(Ok(exit));
+    }
+
+    /// The timer that runs for `after`.
+    pub fn timer(&self, after: Duration) -> Seam<(), WatchError> {
+        let seam = || Seam::new(Call::Timer(after), &self.log);
+        lock(&self.timers).entry(after).or_insert_with(seam).clone()
+    }
+
+    /// The timer that runs for `after` is over.
+    pub fn elapse(&self, after: Duration) {
+        self.timer(after).answer(Ok(()));
+    }
+
+    /// The timer that is waited for.
+    pub fn running_timer(&self) -> Option<Duration> {
+        self.log.outstanding().into_iter().find_map(|call| match call {
+            Call::Timer(after) => Some(after),
+            _ => None,
+        })
+    }
+
+    /// Lets time jump to where the timer that is waited for is over; how far that was.
+    pub fn jump(&self) -> Option<Duration> {
+        let after = self.running_timer()?;
+        self.elapse(after);
+        Some(after)
+    }
+
+    /// Starts the built plan under the built claim, takes one step of `script` each time the start waits, and
+    /// expects that it is over behind the last.
+    ///
+    /// # Panics
+    /// If it is over before, or still waits behind the last step.
+    pub fn play(&self, script: &[Step<'_>]) -> Ended {
+        let (plan, claim) = (builders::plan(), builders::claim());
+        let mut run = Run::new(execute_spawn_bg_resume(&plan, Some(&claim), self));
+        for step in script {
+            run.stall();
+            step(self);
+        }
+        run.finish()
+    }
+
+    /// The socket paths that were watched.
+    pub fn watched(&self) -> Vec<PathBuf> {
+        lock(&self.watched).clone()
+    }
+
+    /// The claims for which a release was asked, by their nonces.
+    pub fn released(&self) -> Vec<Nonce> {
+        lock(&self.released).clone()
+    }
+}
+
+#[async_trait]
+impl SpawnBgResumeDeps for FakeStart {
+    type Child = FakeChild;
+    type Connection = FakeConnection;
+
+    async fn spawn_child(&self, _plan: &SpawnBgPlan) -> Result<FakeChild, SpawnError> {
+        self.spawn.ask().await
+    }
+
+    async fn await_socket_alive(&self, socket: &Path) -> Result<FakeConnection, WatchError> {
+        lock(&self.watched).push(socket.to_path_buf());
+        self.socket.ask().await
+    }
+
+    async fn await_child_exit(&self, _child: &FakeChild) -> Result<ChildExit, WatchError> {
+        self.exit.ask().await
+    }
+
+    async fn await_timeout(&self, after: Duration) -> Result<(), WatchError> {
+        self.timer(after).ask().await
+    }
+
+    async fn kill_child(&self, _child: &FakeChild, how: KillSignal) -> Result<(), KillError> {
+        match how {
+            KillSignal::Term => self.term.ask().await,
+            KillSignal::Kill => self.kill.ask().await,
+        }
+    }
+
+    async fn release_lock(&self, claim: &LockClaim) -> Result<(), ReleaseError> {
+        lock(&self.released).push(claim.nonce.clone());
+        self.release.ask().await
+    }
+
+    fn child_pid(&self, child: &FakeChild) -> Option<Pid> {
+        child.pid
+    }
+
+    fn kill_policy(&self) -> KillPolicy {
+        self.policy
+    }
+}

@@ -1,0 +1,277 @@
+//! Effects that fail or hang once the child exists (design 3.4, rules 5 to 7).
+
+use rekindle_core::execute::{Cause, ExecuteError, Outcome, Seen};
+use rekindle_core::resume::RetainedReason;
+use rekindle_core::{ChildExit, KillSignal};
+use rekindle_gates::builders::{
+    self, CHILD_PID, KILL, OBSERVE, TERM, kill_error, pid, release_error, then_kill, watch_error,
+};
+use rekindle_gates::fakes::{Call, Ended, Entry, FakeStart, Step};
+
+const TERMINATED: ChildExit = ChildExit::Signal(15);
+const TIMED_OUT: Cause = Cause::ObserveTimeout { after: OBSERVE };
+
+fn exits(deps: &FakeStart) {
+    deps.child_exits(TERMINATED);
+}
+
+fn observe_elapses(deps: &FakeStart) {
+    deps.elapse(OBSERVE);
+}
+
+fn term_elapses(deps: &FakeStart) {
+    deps.elapse(TERM);
+}
+
+fn kill_elapses(deps: &FakeStart) {
+    deps.elapse(KILL);
+}
+
+fn socket_fails(deps: &FakeStart) {
+    deps.socket.answer(Err(watch_error("watch the socket")));
+}
+
+fn exit_fails(deps: &FakeStart) {
+    deps.exit.answer(Err(watch_error("watch the exit")));
+}
+
+fn timeout_fails(deps: &FakeStart) {
+    deps.timer(OBSERVE).answer(Err(watch_error("measure the timeout")));
+}
+
+/// The three effects that can fail while a start is observed, each with the cause that has to be kept.
+fn failures() -> [(Step<'static>, Cause); 3] {
+    [
+        (&socket_fails, Cause::Seam(watch_error("watch the socket"))),
+        (&exit_fails, Cause::Seam(watch_error("watch the exit"))),
+        (&timeout_fails, Cause::Seam(watch_error("measure the timeout"))),
+    ]
+}
+
+fn retained(ended: Ended) -> (RetainedReason, Cause, Option<String>) {
+    match ended {
+        Ok(Outcome::LockRetained { reason, cause, diagnostic }) => (reason, cause, diagnostic.kill_error),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Rule 5: the worker is killed; its exit releases, and the original error is kept as the cause.
+#[test]
+fn a_failing_effect_kills_and_an_exit_releases_with_the_error_as_cause() {
+    for (fails, cause) in failures() {
+        let deps = FakeStart::new(then_kill());
+        let ended = deps.play(&[fails, &exits]).unwrap();
+        assert!(ended.released());
+        let Outcome::ChildExited { exit, after_kill, cause: kept, .. } = ended else { panic!("{ended:?}") };
+        assert_eq!((exit, after_kill, kept), (TERMINATED, true, Some(cause)));
+        assert_eq!(deps.log.kills(), [KillSignal::Term]);
+        assert_eq!(deps.log.asked(Call::Release), 1);
+    }
+}
+
+/// Rule 5: no exit within the graces, and the claim stays for the reason that the worker could not be watched.
+#[test]
+fn a_failing_effect_without_an_exit_retains() {
+    for (fails, cause) in failures() {
+        let deps = FakeStart::new(then_kill());
+        let ended = deps.play(&[fails, &term_elapses, &kill_elapses]);
+        assert_eq!(retained(ended), (RetainedReason::ObserveFailed, cause, None));
+        assert_eq!(deps.log.kills(), [KillSignal::Term, KillSignal::Kill]);
+        assert_eq!(deps.log.asked(Call::Release), 0);
+        assert_eq!(deps.log.outstanding(), []);
+    }
+}
+
+/// Rule 5: the exit alone is waited for; a socket does not count any more, and is watched no longer.
+#[test]
+fn after_a_failing_effect_the_socket_no_longer_counts() {
+    for (fails, cause) in failures() {
+        let deps = FakeStart::new(then_kill());
+        let ended = deps.play(&[
+            fails,
+            &FakeStart::socket_alive,
+            &term_elapses,
+            &FakeStart::socket_alive,
+            &kill_elapses,
+        ]);
+        assert_eq!(retained(ended), (RetainedReason::ObserveFailed, cause, None));
+        assert_eq!(deps.log.count(Entry::Answered(Call::Socket)), 0, "nobody listened");
+        assert_eq!(deps.log.asked(Call::Socket), 1, "it is not asked again");
+    }
+}
+
+/// Rule 5: the exit is asked once more if it was the exit that failed, and never a third time.
+#[test]
+fn a_failing_exit_is_asked_exactly_once_more() {
+    let deps = FakeStart::new(then_kill());
+    let ended = deps.play(&[&exit_fails, &exit_fails, &term_elapses, &kill_elapses]);
+    let first = Cause::Seam(watch_error("watch the exit"));
+    assert_eq!(retained(ended), (RetainedReason::ObserveFailed, first, None));
+    assert_eq!(deps.log.asked(Call::Exit), 2);
+
+    for (fails, _) in [failures()[0].clone(), failures()[2].clone()] {
+        let deps = FakeStart::new(then_kill());
+        assert!(deps.play(&[fails, &exits]).unwrap().released());
+        assert_eq!(deps.log.asked(Call::Exit), 1, "what did not fail is not asked again");
+    }
+}
+
+/// Rule 5: an exit that fails only after the timeout is asked once more, too; the first cause is the one kept.
+#[test]
+fn an_exit_that_fails_after_the_kill_is_asked_once_more() {
+    let deps = FakeStart::new(then_kill());
+    let ended = deps.play(&[&observe_elapses, &exit_fails, &exits]).unwrap();
+    let Outcome::ChildExited { after_kill: true, cause, .. } = ended else { panic!("{ended:?}") };
+    assert_eq!(cause, Some(TIMED_OUT));
+    assert_eq!(deps.log.asked(Call::Exit), 2);
+
+    let deps = FakeStart::new(then_kill());
+    let ended = deps.play(&[&observe_elapses, &exit_fails, &exit_fails, &term_elapses, &kill_elapses]);
+    assert_eq!(retained(ended), (RetainedReason::ObserveFailed, TIMED_OUT, None));
+    assert_eq!(deps.log.asked(Call::Exit), 2);
+}
+
+/// Rule 5: the question that is asked again stays asked through the escalation.
+#[test]
+fn an_exit_that_is_asked_again_is_heard_after_the_escalation() {
+    let deps = FakeStart::new(then_kill());
+    let ended = deps.play(&[&exit_fails, &term_elapses, &exits]).unwrap();
+    assert!(matches!(ended, Outcome::ChildExited { after_kill: true, .. }), "{ended:?}");
+    assert_eq!(deps.log.kills(), [KillSignal::Term, KillSignal::Kill]);
+}
+
+/// Rule 5: a socket watch that fails after the kill leaves the exit to decide.
+#[test]
+fn a_socket_that_fails_after_the_kill_leaves_the_exit_to_decide() {
+    let deps = FakeStart::new(then_kill());
+    let ended = deps.play(&[&observe_elapses, &socket_fails, &exits]).unwrap();
+    assert!(matches!(ended, Outcome::ChildExited { after_kill: true, .. }), "{ended:?}");
+    assert_eq!(deps.log.kills(), [KillSignal::Term], "it is not killed twice");
+
+    let deps = FakeStart::new(then_kill());
+    let ended = deps.play(&[&observe_elapses, &socket_fails, &term_elapses, &kill_elapses]);
+    assert_eq!(retained(ended).0, RetainedReason::ObserveFailed);
+    assert_eq!(deps.log.time_asked(), OBSERVE + TERM + KILL, "its grace is not started anew");
+}
+
+/// Rule 5: of several that fail at once the first one heard is the cause, and there is one kill.
+#[test]
+fn effects_that_fail_at_once_kill_once() {
+    let deps = FakeStart::new(then_kill());
+    let all = |deps: &FakeStart| failures().iter().for_each(|(fails, _)| fails(deps));
+    let ended = deps.play(&[&all, &exits]).unwrap();
+    let Outcome::ChildExited { cause, .. } = ended else { panic!("{ended:?}") };
+    assert_eq!(cause, Some(Cause::Seam(watch_error("watch the exit"))));
+    assert_eq!(deps.log.kills(), [KillSignal::Term]);
+    assert_eq!(deps.log.asked(Call::Exit), 2);
+}
+
+/// Rule 5: an observation that is ready with a failure beats it.
+#[test]
+fn an_observation_beats_a_simultaneous_failure() {
+    let socket_and_failures = |deps: &FakeStart| {
+        exit_fails(deps);
+        timeout_fails(deps);
+        deps.socket_alive();
+    };
+    let deps = FakeStart::new(then_kill());
+    let ended = deps.play(&[&socket_and_failures]).unwrap();
+    assert!(matches!(ended, Outcome::SocketAlive { after_kill: false, .. }), "{ended:?}");
+    let exit_and_failures = |deps: &FakeStart| {
+        socket_fails(deps);
+        timeout_fails(deps);
+        deps.child_exits(ChildExit::Code(1));
+    };
+    let deps = FakeStart::new(then_kill());
+    let ended = deps.play(&[&exit_and_failures]).unwrap();
+    assert!(matches!(ended, Outcome::ChildExited { after_kill: false, cause: None, .. }), "{ended:?}");
+}
+
+/// Rule 5: a kill that fails is survived, the observation still decides, and the diagnostic tells of it.
+#[test]
+fn a_failing_kill_is_survived() {
+    let deps = FakeStart::silent(then_kill());
+    deps.spawn.answer(Ok(builders::child()));
+    deps.term.answer(Err(kill_error()));
+    deps.kill.answer(Err(kill_error()));
+    let ended = deps.play(&[&observe_elapses, &term_elapses, &kill_elapses]);
+    let told = Some(kill_error().to_string());
+    assert_eq!(retained(ended), (RetainedReason::KillUnconfirmed, TIMED_OUT, told));
+
+    let deps = FakeStart::silent(then_kill());
+    deps.spawn.answer(Ok(builders::child()));
+    deps.term.answer(Err(kill_error()));
+    deps.release.answer(Ok(()));
+    let ended = deps.play(&[&observe_elapses, &exits]).unwrap();
+    assert!(matches!(ended, Outcome::ChildExited { after_kill: true, .. }), "{ended:?}");
+}
+
+/// Rule 7 (T04): a kill that hangs is raced by its grace, and dropped when the next one comes.
+#[test]
+fn a_hanging_kill_is_raced_by_its_grace() {
+    let deps = FakeStart::silent(then_kill());
+    deps.spawn.answer(Ok(builders::child()));
+    let ended = deps.play(&[&observe_elapses, &term_elapses, &kill_elapses]);
+    assert_eq!(retained(ended), (RetainedReason::KillUnconfirmed, TIMED_OUT, None));
+    assert_eq!(deps.log.count(Entry::Dropped(Call::Kill(KillSignal::Term))), 1);
+    assert_eq!(deps.log.count(Entry::Dropped(Call::Kill(KillSignal::Kill))), 1);
+    let dropped = deps.log.position(Entry::Dropped(Call::Kill(KillSignal::Term)));
+    assert!(dropped < deps.log.position(Entry::Asked(Call::Kill(KillSignal::Kill))));
+}
+
+/// Rule 7: an exit is heard while the kill that led to it still hangs.
+#[test]
+fn an_exit_is_heard_while_the_kill_hangs() {
+    let deps = FakeStart::silent(then_kill());
+    deps.spawn.answer(Ok(builders::child()));
+    deps.release.answer(Ok(()));
+    let ended = deps.play(&[&observe_elapses, &exits]).unwrap();
+    assert!(matches!(ended, Outcome::ChildExited { after_kill: true, .. }), "{ended:?}");
+    assert_eq!(deps.log.outstanding(), []);
+}
+
+/// Rule 5: a grace that cannot be measured counts as elapsed, and is not what went wrong first.
+#[test]
+fn a_failing_grace_counts_as_elapsed() {
+    let term_fails = |deps: &FakeStart| deps.timer(TERM).answer(Err(watch_error("measure the grace")));
+    let kill_fails = |deps: &FakeStart| deps.timer(KILL).answer(Err(watch_error("measure the grace")));
+    let deps = FakeStart::new(then_kill());
+    let ended = deps.play(&[&observe_elapses, &term_fails, &kill_fails]);
+    assert_eq!(retained(ended), (RetainedReason::KillUnconfirmed, TIMED_OUT, None));
+    assert_eq!(deps.log.kills(), [KillSignal::Term, KillSignal::Kill]);
+}
+
+/// Rule 6: a release that fails says what had been seen, so that the caller does not start again.
+#[test]
+fn a_failing_release_says_what_was_seen() {
+    let spawn_fails = |deps: &FakeStart| deps.spawn.answer(Err(builders::spawn_error()));
+    let spawns = |deps: &FakeStart| deps.spawn.answer(Ok(builders::child()));
+    let release_fails = |deps: &FakeStart| deps.release.answer(Err(release_error()));
+    let alive = Seen::SocketAlive { pid: Some(pid(CHILD_PID)) };
+    let scripts: [(Seen, &[Step<'_>]); 4] = [
+        (Seen::SpawnStartFailed, &[&spawn_fails, &release_fails]),
+        (alive, &[&spawns, &FakeStart::socket_alive, &release_fails]),
+        (Seen::ChildExited { exit: TERMINATED }, &[&spawns, &exits, &release_fails]),
+        (Seen::ChildExited { exit: TERMINATED }, &[&spawns, &observe_elapses, &exits, &release_fails]),
+    ];
+    for (seen, script) in scripts {
+        let deps = FakeStart::silent(then_kill());
+        match deps.play(script) {
+            Err(ExecuteError::Release { source, observed }) => {
+                assert_eq!((source, observed), (release_error(), seen));
+            }
+            other => panic!("{other:?}"),
+        }
+        assert_eq!(deps.log.asked(Call::Release), 1, "it is not tried again");
+        assert_eq!(deps.log.outstanding(), []);
+    }
+}
+
+#[test]
+fn the_words_for_what_was_seen_are_the_documented_ones() {
+    let json = |seen: Seen| serde_json::to_string(&seen).unwrap();
+    assert_eq!(json(Seen::SpawnStartFailed), r#""spawn-start-failed""#);
+    assert_eq!(json(Seen::SocketAlive { pid: Some(pid(7)) }), r#"{"socket-alive":{"pid":7}}"#);
+    let exited = Seen::ChildExited { exit: ChildExit::Code(3) };
+    assert_eq!(json(exited), r#"{"child-exited":{"exit":{"code":3}}}"#);
+}

@@ -1,0 +1,198 @@
+//! Which process is dead, alive, or not to be judged (T07, T10, T28, T29).
+
+use rekindle_core::identity::{
+    BootId, DeathProof, Doubt, NamespaceId, Sighting, Standing, StartTime, is_foreign, judge,
+};
+use rekindle_core::{Host, ProcessIdentity};
+use rekindle_gates::builders::{here, process};
+
+const STARTED: u64 = 1_000;
+
+fn running(ticks: u64) -> Sighting {
+    Sighting::Running { start_time: Some(StartTime::from_ticks(ticks)) }
+}
+
+const UNREADABLE: Sighting = Sighting::Running { start_time: None };
+
+/// Three ways in which a fact that was written down relates to the same fact here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fact {
+    Same,
+    Other,
+    NotWritten,
+}
+
+impl Fact {
+    const ALL: [Self; 3] = [Self::Same, Self::Other, Self::NotWritten];
+
+    fn of<T>(self, same: Option<T>, other: T) -> Option<T> {
+        match self {
+            Self::Same => same,
+            Self::Other => Some(other),
+            Self::NotWritten => None,
+        }
+    }
+}
+
+fn written(boot: Fact, pid_namespace: Fact, time_namespace: Fact, start: Fact) -> ProcessIdentity {
+    let Host { boot_id, pid_namespace: pid_here, time_namespace: time_here, .. } = here();
+    ProcessIdentity {
+        boot_id: boot.of(boot_id, BootId::new("before")),
+        pid_namespace: pid_namespace.of(pid_here, NamespaceId::from_inode(1)),
+        time_namespace: time_namespace.of(time_here, NamespaceId::from_inode(2)),
+        start_time: start.of(Some(StartTime::from_ticks(STARTED)), StartTime::from_ticks(7)),
+        ..process(42, STARTED)
+    }
+}
+
+const SIGHTINGS: [Sighting; 5] = [
+    Sighting::Absent,
+    Sighting::Zombie,
+    Sighting::Running { start_time: Some(StartTime::from_ticks(STARTED)) },
+    UNREADABLE,
+    Sighting::NotPermitted,
+];
+
+/// Every combination of what can be written down and seen, against what each proof needs.
+#[test]
+fn every_death_has_its_proof_and_nothing_else_is_death() {
+    let mut judged = 0;
+    for (boot, pid_ns) in pairs() {
+        for (time_ns, start) in pairs() {
+            for sighting in SIGHTINGS {
+                let standing = judge(&written(boot, pid_ns, time_ns, start), &here(), sighting);
+                let told = (boot, pid_ns, time_ns, start, sighting);
+                let elsewhere = boot != Fact::Other && pid_ns == Fact::Other;
+                let here_now = boot != Fact::Other && pid_ns != Fact::Other;
+                let seen = matches!(sighting, Sighting::Running { .. });
+                let reused = sighting == running(STARTED) && time_ns == Fact::Same && start == Fact::Other;
+                let expected = [
+                    (boot == Fact::Other, Standing::Dead(DeathProof::OtherBoot)),
+                    (elsewhere, Standing::Unjudged(Doubt::OtherPidNamespace)),
+                    (here_now && sighting == Sighting::Absent, Standing::Dead(DeathProof::NoSuchProcess)),
+                    (here_now && sighting == Sighting::Zombie, Standing::Dead(DeathProof::Zombie)),
+                    (here_now && reused, Standing::Dead(DeathProof::OtherStartTime)),
+                    (here_now && seen && !reused, Standing::Alive),
+                    (here_now && sighting == Sighting::NotPermitted, Standing::Unjudged(Doubt::NotPermitted)),
+                ];
+                let mut holding = expected.iter().filter(|(holds, _)| *holds);
+                assert_eq!(holding.next().map(|(_, standing)| *standing), Some(standing), "{told:?}");
+                assert_eq!(holding.next(), None, "{told:?} has two meanings");
+                judged += 1;
+            }
+        }
+    }
+    println!("{judged} combinations judged");
+}
+
+fn pairs() -> impl Iterator<Item = (Fact, Fact)> {
+    Fact::ALL.into_iter().flat_map(|one| Fact::ALL.into_iter().map(move |other| (one, other)))
+}
+
+/// T07, L5: a pid that was given to a process that started later is not the process that was written down.
+#[test]
+fn a_reused_pid_is_another_process() {
+    let standing = judge(&process(42, STARTED), &here(), running(STARTED + 1));
+    assert_eq!(standing, Standing::Dead(DeathProof::OtherStartTime));
+}
+
+/// L6: start times of two time namespaces are two clocks.
+#[test]
+fn start_times_of_two_time_namespaces_are_not_compared() {
+    let shifted = Host { time_namespace: Some(NamespaceId::from_inode(9)), ..here() };
+    assert_eq!(judge(&process(42, STARTED), &shifted, running(STARTED + 100_000_000)), Standing::Alive);
+    let blind = Host { time_namespace: None, ..here() };
+    assert_eq!(judge(&process(42, STARTED), &blind, running(STARTED + 1)), Standing::Alive);
+}
+
+/// A kernel without time namespaces has one clock.
+#[test]
+fn a_kernel_without_time_namespaces_has_one_clock() {
+    let old = Host { time_namespace: None, ..here() };
+    let worker = old.identify(process(42, STARTED).pid, Some(StartTime::from_ticks(STARTED)));
+    let standing = judge(&worker, &old, running(STARTED + 1));
+    assert_eq!(standing, Standing::Dead(DeathProof::OtherStartTime));
+}
+
+/// L17, T10: a permission error is no death, and no life either.
+#[test]
+fn eperm_is_never_death() {
+    let standing = judge(&process(42, STARTED), &here(), Sighting::NotPermitted);
+    assert_eq!(standing, Standing::Unjudged(Doubt::NotPermitted));
+    assert!(!standing.is_dead() && !standing.is_alive());
+}
+
+/// L8, T28: ESRCH for a pid of another pid namespace says nothing.
+#[test]
+fn a_pid_of_another_namespace_is_not_looked_up_in_ours() {
+    let inner = Host { pid_namespace: Some(NamespaceId::from_inode(9)), ..here() };
+    for sighting in SIGHTINGS {
+        let standing = judge(&process(42, STARTED), &inner, sighting);
+        assert_eq!(standing, Standing::Unjudged(Doubt::OtherPidNamespace), "{sighting:?}");
+    }
+}
+
+/// A process of an earlier boot is gone, whatever has its pid today.
+#[test]
+fn no_process_outlives_its_boot() {
+    let rebooted = Host { boot_id: Some(BootId::new("next")), ..here() };
+    for sighting in SIGHTINGS {
+        let standing = judge(&process(42, STARTED), &rebooted, sighting);
+        assert_eq!(standing, Standing::Dead(DeathProof::OtherBoot), "{sighting:?}");
+    }
+}
+
+/// L9, L10, T29: a host may be renamed; a machine is told apart by what does not change.
+#[test]
+fn a_machine_is_known_by_boot_then_machine_id_then_hostname() {
+    let boot = |text: &str| Some(BootId::new(text));
+    let foreign = |hostname: &str, machine_id: Option<&str>, boot_id: Option<BootId>| {
+        is_foreign(&here(), hostname, machine_id, boot_id.as_ref())
+    };
+    let cases = [
+        ("all the same", foreign("box", Some("3f2c"), boot("b00t")), false),
+        ("renamed", foreign("new-name", Some("3f2c"), boot("b00t")), false),
+        ("renamed and rebooted", foreign("new-name", Some("3f2c"), boot("before")), false),
+        ("the same boot seen from a container", foreign("c0ffee", Some("0ther"), boot("b00t")), false),
+        ("another machine", foreign("elsewhere", Some("0ther"), boot("before")), true),
+        ("another machine with our hostname", foreign("box", Some("0ther"), boot("before")), true),
+        ("nothing but our hostname", foreign("box", None, None), false),
+        ("nothing but another hostname", foreign("elsewhere", None, None), true),
+        ("another hostname of an earlier boot", foreign("elsewhere", None, boot("before")), true),
+    ];
+    for (case, found, expected) in cases {
+        assert_eq!(found, expected, "{case}");
+    }
+    let bare = Host { machine_id: None, boot_id: None, ..here() };
+    assert!(is_foreign(&bare, "elsewhere", Some("3f2c"), None), "our machine has no id to compare");
+    assert!(
+        !is_foreign(&bare, "box", Some("3f2c"), None),
+        "the hostname decides where nothing better is known"
+    );
+}
+
+/// What is not known is not written, and what is not written stays unknown.
+#[test]
+fn an_identity_is_written_flat_and_read_back() {
+    let full = process(42, STARTED);
+    let json = r#"{"pid":42,"start_time":1000,"boot_id":"b00t","pid_namespace":4026531836,"time_namespace":4026531834}"#;
+    assert_eq!(serde_json::to_string(&full).unwrap(), json);
+    assert_eq!(serde_json::from_str::<ProcessIdentity>(json).unwrap(), full);
+    let bare = written(Fact::NotWritten, Fact::NotWritten, Fact::NotWritten, Fact::NotWritten);
+    assert_eq!(serde_json::to_string(&bare).unwrap(), r#"{"pid":42}"#);
+    assert_eq!(serde_json::from_str::<ProcessIdentity>(r#"{"pid":42}"#).unwrap(), bare);
+    assert!(serde_json::from_str::<ProcessIdentity>(r#"{"pid":0}"#).is_err());
+}
+
+#[test]
+fn every_proof_and_doubt_has_its_own_words() {
+    let proofs =
+        [DeathProof::NoSuchProcess, DeathProof::Zombie, DeathProof::OtherStartTime, DeathProof::OtherBoot];
+    let doubts = [Doubt::OtherPidNamespace, Doubt::OtherMachine, Doubt::NotPermitted];
+    let mut words: Vec<&str> = proofs.map(DeathProof::describe).into_iter().collect();
+    words.extend(doubts.map(Doubt::describe));
+    let said = words.len();
+    words.sort_unstable();
+    words.dedup();
+    assert_eq!(words.len(), said);
+}

@@ -1,0 +1,170 @@
+//! The plan as data: its JSON to the letter, its placeholders, and its bounds.
+
+use proptest::prelude::*;
+use rekindle_core::plan::{Environment, EnvironmentBase, ReadyKind};
+use rekindle_core::{KillPolicy, ReleasePolicy, SpawnBgPlan};
+use rekindle_gates::builders::{self, plan, session};
+use rekindle_gates::property;
+use std::time::Duration;
+
+/// The documented format: other tools read and write it, so that a change here is a change of the interface.
+const PLAN_JSON: &str = r#"{
+  "transport": "spawn-bg",
+  "action": "resume",
+  "target": "unix:/run/cache/sock",
+  "session_id": "cache",
+  "cwd": "/srv",
+  "prompt": null,
+  "launch_args": [
+    "/usr/bin/worker",
+    "--socket",
+    "/run/cache/sock"
+  ],
+  "env": {
+    "base": "inherit",
+    "set": {}
+  },
+  "ready": "connect",
+  "expected_socket_path": "/run/cache/sock",
+  "observe_timeout_ms": 30000,
+  "kill_policy": {
+    "kind": "term-then-kill",
+    "term_grace_ms": 5000,
+    "kill_grace_ms": 3000
+  },
+  "release_when": "socket-alive-or-child-exited"
+}"#;
+
+#[test]
+fn the_json_of_a_plan_is_the_documented_one() {
+    assert_eq!(serde_json::to_string_pretty(&plan()).unwrap(), PLAN_JSON);
+    assert_eq!(serde_json::from_str::<SpawnBgPlan>(PLAN_JSON).unwrap(), plan());
+}
+
+#[test]
+fn the_json_of_the_choices_is_the_documented_one() {
+    let term_only = serde_json::to_string(&builders::term_only()).unwrap();
+    assert_eq!(term_only, r#"{"kind":"term-only","grace_ms":5000}"#);
+    let base = |base: EnvironmentBase| serde_json::to_string(&base).unwrap();
+    assert_eq!(base(EnvironmentBase::Clear), r#""clear""#);
+    assert_eq!(base(EnvironmentBase::Only(vec!["PATH".into()])), r#"{"only":["PATH"]}"#);
+    assert_eq!(serde_json::to_string(&ReadyKind::Connect).unwrap(), r#""connect""#);
+}
+
+/// A plan that was read back means exactly what was written: an unknown word is an error, not a default.
+#[test]
+fn an_unknown_or_missing_word_in_a_plan_is_an_error() {
+    let changes = [
+        (r#""transport": "spawn-bg""#, r#""transport": "spawn-fg""#),
+        (r#""action": "resume""#, r#""action": "start""#),
+        (r#""prompt": null"#, r#""prompts": null"#),
+        (r#""cwd": "/srv","#, ""),
+        (r#""session_id": "cache""#, r#""session_id": "../cache""#),
+        (r#""base": "inherit""#, r#""bases": "inherit""#),
+        (r#""ready": "connect""#, r#""ready": "hope""#),
+        (r#""observe_timeout_ms": 30000"#, r#""observe_timeout_ms": -1"#),
+        (r#""observe_timeout_ms": 30000"#, r#""observe_timeout": 30"#),
+        (r#""kind": "term-then-kill""#, r#""kind": "term-only""#),
+        (r#""kill_grace_ms": 3000"#, r#""kill_grace_ms": 3000, "more": 1"#),
+        (r#""release_when": "socket-alive-or-child-exited""#, r#""release_when": "timeout""#),
+    ];
+    for (written, changed) in changes {
+        let json = PLAN_JSON.replacen(written, changed, 1);
+        assert_ne!(json, PLAN_JSON, "{written} is part of the format");
+        assert!(serde_json::from_str::<SpawnBgPlan>(&json).is_err(), "{changed} was accepted");
+    }
+}
+
+#[test]
+fn an_environment_survives_its_json() {
+    let set = [("A".to_owned(), "1=2".to_owned()), ("B".to_owned(), String::new())].into();
+    for base in [EnvironmentBase::Inherit, EnvironmentBase::Clear, EnvironmentBase::Only(vec!["HOME".into()])]
+    {
+        let plan = SpawnBgPlan { env: Environment { base, set: std::clone::Clone::clone(&set) }, ..plan() };
+        let json = serde_json::to_string(&plan).unwrap();
+        assert_eq!(serde_json::from_str::<SpawnBgPlan>(&json).unwrap(), plan);
+    }
+}
+
+/// A bound that is rounded down can become none at all.
+#[test]
+fn durations_are_rounded_up_to_milliseconds() {
+    let written = |timeout: Duration| {
+        let plan = SpawnBgPlan { observe_timeout: timeout, ..plan() };
+        serde_json::to_value(&plan).unwrap()["observe_timeout_ms"].as_u64()
+    };
+    assert_eq!(written(Duration::ZERO), Some(0));
+    assert_eq!(written(Duration::from_nanos(1)), Some(1));
+    assert_eq!(written(Duration::from_micros(1_500)), Some(2));
+    assert_eq!(written(Duration::from_millis(2)), Some(2));
+    assert_eq!(written(Duration::MAX), Some(u64::MAX));
+}
+
+#[test]
+fn the_total_grace_is_the_sum_and_never_overflows() {
+    assert_eq!(builders::term_only().total_grace(), builders::TERM);
+    assert_eq!(builders::then_kill().total_grace(), builders::TERM + builders::KILL);
+    let endless = KillPolicy::TermThenKill { term_grace: Duration::MAX, kill_grace: Duration::MAX };
+    assert_eq!(endless.total_grace(), Duration::MAX);
+}
+
+#[test]
+fn a_plan_asks_for_a_release_after_an_observation() {
+    assert_eq!(plan().release_policy(), ReleasePolicy::ReleaseAfterSpawnObservation);
+}
+
+fn launched(args: &[&str], prompt: Option<&str>) -> Vec<String> {
+    let args: Vec<String> = args.iter().map(ToString::to_string).collect();
+    SpawnBgPlan::new(session(), "/run/s".into(), "/".into(), &args, prompt.map(String::from)).launch_args
+}
+
+#[test]
+fn placeholders_are_filled_in_behind_the_program_only() {
+    let args = ["{session}", "--id={session}", "{socket}", "{prompt}", "{session}{socket}"];
+    let filled = ["{session}", "--id=cache", "/run/s", "go on", "cache/run/s"];
+    assert_eq!(launched(&args, Some("go on")), filled);
+    assert_eq!(launched(&["p", "<{prompt}>"], None), ["p", "<>"]);
+    assert_eq!(launched(&[], None), [""; 0]);
+}
+
+#[test]
+fn other_braces_are_untouched() {
+    for arg in [
+        "{",
+        "}",
+        "{}",
+        "{{",
+        "{ session}",
+        "{SESSION}",
+        "{session",
+        "a{b}c",
+        r#"{"json":{"x":1}}"#,
+        "{\u{e9}}",
+    ] {
+        assert_eq!(launched(&["p", arg], None), ["p", arg]);
+    }
+    assert_eq!(launched(&["p", "{{session}}"], None), ["p", "{cache}"]);
+}
+
+/// X2: what a prompt holds is one argument, to the letter, whatever it looks like.
+#[test]
+fn a_value_is_never_filled_in_again_nor_split() {
+    property!("plan", a_value_is_never_filled_in_again_nor_split).check(&any::<String>(), |text| {
+        let hostile = format!("{text}{{session}} $(x) --help{{socket}}");
+        prop_assert_eq!(launched(&["p", "{prompt}"], Some(&hostile)), ["p", hostile.as_str()]);
+        Ok(())
+    });
+}
+
+#[test]
+fn a_plan_survives_its_json() {
+    let input =
+        (prop::collection::vec(any::<String>(), 0..4), prop::option::of(any::<String>()), any::<u32>());
+    property!("plan", a_plan_survives_its_json).check(&input, |(args, prompt, millis)| {
+        let plan = SpawnBgPlan::new(session(), "/run/s".into(), "/".into(), &args, prompt);
+        let plan = SpawnBgPlan { observe_timeout: Duration::from_millis(millis.into()), ..plan };
+        let json = serde_json::to_string(&plan).unwrap();
+        prop_assert_eq!(serde_json::from_str::<SpawnBgPlan>(&json).unwrap(), plan);
+        Ok(())
+    });
+}

@@ -1,0 +1,254 @@
+//! The record of a session: its JSON to the letter, and what a damaged, newer or foreign one is read as
+//! (R-2, R-7, T12).
+
+use proptest::prelude::*;
+use rekindle_core::record::{RecordFile, SCHEMA_VERSION, Written};
+use rekindle_core::{ChildExit, Generation, Nonce, RecordState, SessionRecord, SpawnBgPlan};
+use rekindle_gates::builders::{self, instant, plan, process, session, session_named};
+use rekindle_gates::property;
+use serde_json::{Value, json};
+use std::path::Path;
+
+/// The documented format, of a start that has not got a process yet.
+const STARTING_JSON: &str = r#"{
+  "schema_version": 1,
+  "session": "cache",
+  "generation": 7,
+  "nonce": "00000000000000000000000000005e55",
+  "state": "starting",
+  "worker": null,
+  "peer": null,
+  "launcher": {
+    "pid": 77,
+    "start_time": 1000,
+    "boot_id": "b00t",
+    "pid_namespace": 4026531836,
+    "time_namespace": 4026531834
+  },
+  "program": "/usr/bin/worker",
+  "arguments": [
+    "--socket",
+    "/run/cache/sock"
+  ],
+  "cwd": "/srv",
+  "socket": "/run/cache/sock",
+  "readiness": "connect",
+  "worker_version": null,
+  "started_at": "2026-01-02T03:04:05Z",
+  "ready_at": null,
+  "exited_at": null,
+  "exit": null
+}"#;
+
+fn starting() -> SessionRecord {
+    let nonce = Nonce::from_random(0x5e55);
+    SessionRecord::starting(&plan(), Generation::new(7), nonce, process(77, 1_000), instant())
+}
+
+fn bytes(record: &SessionRecord) -> Vec<u8> {
+    serde_json::to_vec(record).expect("a record is plain data")
+}
+
+fn read(content: &[u8]) -> RecordFile {
+    RecordFile::read(Some(content), Written::ThisBoot, &session())
+}
+
+fn whole(record: SessionRecord) -> RecordFile {
+    RecordFile::Whole(Box::new(record))
+}
+
+fn is_corrupt(file: &RecordFile) -> bool {
+    matches!(file, RecordFile::Corrupt { .. })
+}
+
+#[test]
+fn the_json_of_a_record_is_the_documented_one() {
+    assert_eq!(serde_json::to_string_pretty(&starting()).unwrap(), STARTING_JSON);
+    assert_eq!(read(STARTING_JSON.as_bytes()), whole(starting()));
+}
+
+#[test]
+fn the_json_of_states_and_exits_is_the_documented_one() {
+    let ready = starting().into_ready(instant(), Some(process(9, 5)));
+    let json = serde_json::to_value(&ready).unwrap();
+    assert_eq!((&json["state"], &json["ready_at"]), (&json!("ready"), &json!("2026-01-02T03:04:05Z")));
+    assert_eq!(json["peer"]["pid"], 9);
+    let exits = [
+        (ChildExit::Code(3), json!({"code": 3})),
+        (ChildExit::Signal(9), json!({"signal": 9})),
+        (ChildExit::Unknown, json!("unknown")),
+    ];
+    for (exit, written) in exits {
+        let json = serde_json::to_value(starting().into_exited(instant(), exit)).unwrap();
+        assert_eq!((&json["state"], &json["exit"]), (&json!("exited"), &written));
+        assert_eq!(json["exited_at"], "2026-01-02T03:04:05Z");
+    }
+    assert_eq!(serde_json::to_value(starting().into_retained()).unwrap()["state"], "retained");
+}
+
+/// What was known about a start is kept when it moves on; when it first became ready is written once.
+#[test]
+fn a_record_that_moves_on_loses_nothing() {
+    let later = instant() + std::time::Duration::from_secs(60);
+    let ready = starting().into_ready(instant(), Some(process(9, 5)));
+    assert!(!starting().start_observed() && ready.start_observed());
+    let again = ready.clone().into_ready(later, None);
+    assert_eq!((again.ready_at, again.peer), (Some(instant()), Some(process(9, 5))));
+    let other_peer = ready.clone().into_ready(later, Some(process(10, 6)));
+    assert_eq!(other_peer.peer, Some(process(10, 6)));
+    let exited = ready.into_exited(later, ChildExit::Code(0));
+    assert_eq!(
+        (exited.state, exited.ready_at, exited.exited_at),
+        (RecordState::Exited, Some(instant()), Some(later))
+    );
+    assert!(exited.start_observed(), "an exit does not unmake the observation before it");
+    assert_eq!(starting().into_retained().nonce, starting().nonce);
+    let never = starting().into_never_started(later);
+    assert_eq!((never.state, never.exited_at, never.exit), (RecordState::Exited, Some(later), None));
+    assert!(!never.start_observed(), "what never ran was never observed");
+}
+
+#[test]
+fn every_record_survives_its_json() {
+    let records = [
+        starting(),
+        SessionRecord { worker: Some(process(42, 9)), worker_version: Some("1".into()), ..starting() },
+        starting().into_ready(instant(), None),
+        starting().into_exited(instant(), ChildExit::Unknown),
+        starting().into_retained(),
+    ];
+    for record in records {
+        assert_eq!(read(&bytes(&record)), whole(record));
+    }
+}
+
+/// R-7: what a later version of the same schema wrote survives a rewrite by this one.
+#[test]
+fn unknown_fields_survive_a_rewrite() {
+    let mut json = serde_json::to_value(starting()).unwrap();
+    json["opaque_name"] = json!("s-1");
+    json["later"] = json!({"deep": [1, null, {"x": "\u{1b}"}]});
+    let RecordFile::Whole(record) = read(json.to_string().as_bytes()) else {
+        panic!("an unknown field does not make a record corrupt")
+    };
+    let rewritten = serde_json::to_value(record.into_ready(instant(), None)).unwrap();
+    assert_eq!(rewritten["opaque_name"], json["opaque_name"]);
+    assert_eq!(rewritten["later"], json["later"]);
+}
+
+/// R-7, `record-newer`: shown and attached to, never parsed by our rules and so never rewritten.
+#[test]
+fn a_newer_schema_is_kept_as_it_stands() {
+    let content = json!({
+        "schema_version": SCHEMA_VERSION + 1, "session": "cache", "state": "hibernating",
+        "socket": "/run/cache/sock", "generation": 9, "worker": 12
+    });
+    let RecordFile::Newer(newer) = read(content.to_string().as_bytes()) else {
+        panic!("a newer record is neither ours nor corrupt")
+    };
+    assert_eq!(newer.schema_version, SCHEMA_VERSION + 1);
+    assert_eq!(newer.socket(), Some(Path::new("/run/cache/sock")));
+    assert_eq!(newer.generation(), Some(Generation::new(9)));
+    assert_eq!(Value::Object(newer.content), content);
+}
+
+#[test]
+fn a_schema_that_cannot_be_told_is_corrupt() {
+    for version in [json!(null), json!("1"), json!(-1), json!(1.5), json!(u64::MAX), json!([1])] {
+        let mut json = serde_json::to_value(starting()).unwrap();
+        json["schema_version"] = version.clone();
+        assert!(is_corrupt(&read(json.to_string().as_bytes())), "schema_version {version}");
+    }
+    for content in ["[]", "null", "1", "\"{}\"", "{}", "{}{}", " "] {
+        assert!(is_corrupt(&read(content.as_bytes())), "{content}");
+    }
+}
+
+#[test]
+fn a_missing_or_senseless_field_is_corrupt() {
+    let changes = [
+        ("session", json!("../cache")),
+        ("generation", json!(-1)),
+        ("nonce", json!("short")),
+        ("state", json!("hibernating")),
+        ("worker", json!({"pid": 0})),
+        ("launcher", json!(null)),
+        ("arguments", json!("--socket")),
+        ("readiness", json!("hope")),
+        ("started_at", json!("yesterday")),
+        ("exit", json!({"code": "3"})),
+    ];
+    for (field, senseless) in changes {
+        let mut json = serde_json::to_value(starting()).unwrap();
+        json[field] = senseless;
+        assert!(is_corrupt(&read(json.to_string().as_bytes())), "{json}");
+    }
+}
+
+/// A record is believed for its own session only.
+#[test]
+fn a_record_of_another_session_is_corrupt_and_names_it() {
+    let file = RecordFile::read(Some(&bytes(&starting())), Written::ThisBoot, &session_named("other"));
+    let RecordFile::Corrupt { why } = file else { panic!("{file:?}") };
+    assert!(why.contains("`cache`"), "{why}");
+}
+
+/// An empty record is one that a power cut swallowed, if it is older than the boot; else something went wrong.
+#[test]
+fn an_empty_record_is_absent_only_if_it_is_older_than_the_boot() {
+    let empty = |written| RecordFile::read(Some(b""), written, &session());
+    assert_eq!(empty(Written::BeforeThisBoot), RecordFile::Absent);
+    assert!(is_corrupt(&empty(Written::ThisBoot)));
+    for written in [Written::ThisBoot, Written::BeforeThisBoot] {
+        assert_eq!(RecordFile::read(None, written, &session()), RecordFile::Absent);
+        assert!(is_corrupt(&RecordFile::read(Some(b"\0\0\0"), written, &session())));
+    }
+}
+
+/// T12, R-2: truncated at any byte it is corrupt; never absent, never another record.
+#[test]
+fn a_record_cut_off_at_any_byte_is_corrupt() {
+    let content = bytes(&starting().into_ready(instant(), Some(process(9, 5))));
+    for written in [Written::ThisBoot, Written::BeforeThisBoot] {
+        for cut in 1..content.len() {
+            let file = RecordFile::read(Some(&content[..cut]), written, &session());
+            assert!(is_corrupt(&file), "cut off after {cut} bytes: {file:?}");
+        }
+    }
+}
+
+/// R-2: no bytes make a file absent, and none make reading panic.
+#[test]
+fn arbitrary_bytes_are_never_absent() {
+    let edits = prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..6);
+    let content = prop_oneof![
+        prop::collection::vec(any::<u8>(), 1..200),
+        edits.prop_map(|edits| {
+            let mut content = bytes(&starting());
+            edits.into_iter().for_each(|(at, byte)| *at.get_mut(&mut content) ^= byte);
+            content
+        })
+    ];
+    property!("record", arbitrary_bytes_are_never_absent).check(&content, |content| {
+        let file = RecordFile::read(Some(&content), Written::BeforeThisBoot, &session());
+        prop_assert!(file != RecordFile::Absent);
+        if let RecordFile::Whole(record) = file {
+            prop_assert_eq!(&record.session, &session());
+            prop_assert_eq!(read(&bytes(&record)), RecordFile::Whole(record));
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn another_program_is_told_apart() {
+    assert!(!starting().differs_from(&plan()));
+    let with = |args: &[&str]| SpawnBgPlan {
+        launch_args: args.iter().map(ToString::to_string).collect(),
+        ..builders::plan()
+    };
+    assert!(starting().differs_from(&with(&["/usr/bin/other", "--socket", "/run/cache/sock"])));
+    assert!(starting().differs_from(&with(&["/usr/bin/worker", "--socket"])));
+    assert!(starting().differs_from(&with(&["/usr/bin/worker", "--socket", "/run/cache/sock", "-v"])));
+    assert!(starting().differs_from(&with(&[])));
+}

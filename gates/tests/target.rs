@@ -1,0 +1,62 @@
+//! Which socket paths could ever work (S10).
+
+use rekindle_core::target::{BadTarget, SOCKET_PATH_LEN_MAX, check_socket_path};
+use std::path::{Path, PathBuf};
+
+fn check(path: &str) -> Result<(), BadTarget> {
+    check_socket_path(Path::new(path))
+}
+
+#[test]
+fn an_absolute_path_with_a_name_is_usable() {
+    for path in ["/s", "/run/user/1000/cache/sock", "/a b/\u{e9}", "/run/../s", "/run/.s", "/run/s..", "//s"]
+    {
+        assert_eq!(check(path), Ok(()), "{path}");
+    }
+}
+
+/// Two shells in two directories would mean two sockets.
+#[test]
+fn a_relative_path_is_refused() {
+    for path in ["sock", "./sock", "../sock", "~/sock", " /sock"] {
+        assert_eq!(check(path), Err(BadTarget::Relative { path: path.into() }));
+    }
+}
+
+#[test]
+fn nothing_and_a_directory_are_refused() {
+    assert_eq!(check(""), Err(BadTarget::Empty));
+    for path in ["/", "/run/", "/run/.", "/run/..", "/.."] {
+        assert_eq!(check(path), Err(BadTarget::NoFileName { path: path.into() }), "{path}");
+    }
+}
+
+#[test]
+fn a_nul_byte_is_refused_even_where_the_path_is_refused_anyway() {
+    for path in ["/run/so\0ck", "so\0ck", "/\0", "\0abstract"] {
+        assert_eq!(check(path), Err(BadTarget::HoldsNul { path: path.into() }));
+    }
+}
+
+/// S10: the kernel takes 107 bytes and not 108; the refusal names the way out.
+#[test]
+fn the_length_limit_is_exact_and_counts_bytes() {
+    let of_len = |len: usize| PathBuf::from(format!("/{}", "x".repeat(len - 1)));
+    for len in [100, SOCKET_PATH_LEN_MAX] {
+        assert_eq!(check_socket_path(&of_len(len)), Ok(()));
+    }
+    for len in [SOCKET_PATH_LEN_MAX + 1, 300] {
+        let path = of_len(len);
+        let refusal = check_socket_path(&path).unwrap_err();
+        assert_eq!(refusal, BadTarget::TooLong { path, len });
+        assert!(refusal.to_string().contains("--socket"), "{refusal}");
+    }
+    let wide = format!("/{}", "\u{e9}".repeat(54));
+    assert_eq!(check(&wide), Err(BadTarget::TooLong { path: wide.clone().into(), len: 109 }));
+}
+
+#[test]
+fn a_refusal_shows_no_control_bytes_of_a_nul_path() {
+    let shown = check("/run/\0").unwrap_err().to_string();
+    assert!(!shown.contains('\0'), "{shown:?}");
+}
