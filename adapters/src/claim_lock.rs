@@ -9,6 +9,8 @@
 //!
 //! Checked by `smoke/tests/smoke/claim.rs`.
 
+use crate::backoff::Backoff;
+use crate::hints::Happening;
 use crate::os::During;
 use crate::session_dir::{Inode, SessionDir};
 use crate::{clock, procfs, random, state_root};
@@ -58,53 +60,131 @@ pub struct HeldClaim {
 /// # Errors
 /// If the directory cannot be used or the evidence cannot be written; nothing is held then.
 pub fn try_claim(root: &StateRoot, session: &SessionId, here: &Host) -> Result<ClaimAttempt, StateRootError> {
-    for _ in 0..REPLACED_MAX {
-        let dir = root.create_session(session)?;
-        if !try_lock(&dir, FlockOperation::NonBlockingLockExclusive)? {
-            let holder = read_evidence(&dir)?.payload().cloned().map(Box::new);
-            return Ok(ClaimAttempt::Conflict { why: ConflictReason::KernelLockHeld, holder });
-        }
-        // A directory that was removed before we locked it guards nothing.
-        if dir.is_still_in_place()? {
-            return Ok(take(dir, here)?);
-        }
-    }
-    Err(OsFailure::new("lock the session directory", "it is replaced again and again")
-        .on(root.path().join(session.as_str())))?
+    ClaimQueue::new(root, session, here).attempt()
 }
 
-fn take(dir: SessionDir, here: &Host) -> Result<ClaimAttempt, OsFailure> {
-    let found = read_evidence(&dir)?;
+/// A place among those who want a claim. It keeps the session's directory open between two attempts: a directory that
+/// is closed tells everybody who waits that its lock may be free.
+#[derive(Debug)]
+pub struct ClaimQueue<'a> {
+    root: &'a StateRoot,
+    session: &'a SessionId,
+    here: &'a Host,
+    dir: Option<SessionDir>,
+    backoff: Backoff,
+}
+
+impl<'a> ClaimQueue<'a> {
+    /// A place for the claim on `session`.
+    pub fn new(root: &'a StateRoot, session: &'a SessionId, here: &'a Host) -> Self {
+        let backoff = Backoff::at(&root.path().join(session.as_str()), Happening::DirectoryChanges);
+        Self { root, session, here, dir: None, backoff }
+    }
+
+    /// The session's directory, once there was an attempt.
+    pub fn dir(&self) -> Option<&SessionDir> {
+        self.dir.as_ref()
+    }
+
+    /// Waits until the claim may have been given up, or something else happened to the session; never for long.
+    ///
+    /// # Cancel safety
+    /// Safe.
+    pub async fn wait(&mut self) {
+        self.backoff.wait().await;
+    }
+
+    /// Asks for the claim, creating the session's directory if there is none.
+    ///
+    /// # Errors
+    /// If the directory cannot be used or the evidence cannot be written; nothing is held then.
+    pub fn attempt(&mut self) -> Result<ClaimAttempt, StateRootError> {
+        for _ in 0..REPLACED_MAX {
+            let dir = match self.dir.take() {
+                Some(dir) if dir.is_still_in_place()? => dir,
+                Some(_) | None => self.root.create_session(self.session)?,
+            };
+            if !try_lock(&dir, FlockOperation::NonBlockingLockExclusive)? {
+                let holder = read_evidence(&dir)?.payload().cloned().map(Box::new);
+                self.dir = Some(dir);
+                return Ok(ClaimAttempt::Conflict { why: ConflictReason::KernelLockHeld, holder });
+            }
+            match self.take(dir) {
+                // A directory that was removed before we locked it guards nothing.
+                Ok(None) => {}
+                Ok(Some(attempt)) => return Ok(attempt),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(OsFailure::new("lock the session directory", "it is replaced again and again")
+            .on(self.root.path().join(self.session.as_str())))?
+    }
+
+    /// Judges the evidence in a directory that is locked; `None` if it is not the session's any more.
+    fn take(&mut self, dir: SessionDir) -> Result<Option<ClaimAttempt>, OsFailure> {
+        match judge(&dir, self.here) {
+            Ok(Judgement::Ours { claim, evidence }) => Ok(Some(ClaimAttempt::Held(Box::new(HeldClaim {
+                dir,
+                claim: *claim,
+                evidence,
+                given_up: false,
+            })))),
+            Ok(Judgement::NotOurs { why, holder }) => {
+                unlock(&dir)?;
+                self.dir = Some(dir);
+                Ok(Some(ClaimAttempt::Conflict { why, holder }))
+            }
+            Ok(Judgement::Removed) => Ok(None),
+            Err(error) => {
+                // Explicitly: a child of another thread may have a copy of the descriptor for a moment.
+                let _ = unlock(&dir);
+                Err(error)
+            }
+        }
+    }
+}
+
+/// What is to be made of a claim whose kernel lock we have.
+enum Judgement {
+    Ours { claim: Box<LockClaim>, evidence: Inode },
+    NotOurs { why: ConflictReason, holder: Option<Box<LockClaim>> },
+    Removed,
+}
+
+fn judge(dir: &SessionDir, here: &Host) -> Result<Judgement, OsFailure> {
+    if !dir.is_still_in_place()? {
+        return Ok(Judgement::Removed);
+    }
+    let found = read_evidence(dir)?;
     let standing = holder_standing(&found, here);
     match decide_claim(ClaimPolicy::dispatch(), KernelLock::Free, found, standing) {
         ClaimDecision::Conflict { why, holder } => {
-            unlock(&dir)?;
-            Ok(ClaimAttempt::Conflict { why, holder: holder.map(Box::new) })
+            return Ok(Judgement::NotOurs { why, holder: holder.map(Box::new) });
         }
         ClaimDecision::TakeOver { why, previous } => {
             let previous = previous.map(|claim| claim.holder.pid.as_raw());
             tracing::info!(session = %dir.session(), ?why, previous, "taking over a claim that was left behind");
-            hold(dir, here)
         }
-        ClaimDecision::Fresh => hold(dir, here),
+        ClaimDecision::Fresh => {}
     }
+    dir.sweep();
+    let claim = new_claim(dir, here)?;
+    let evidence = write_evidence(dir, &claim)?;
+    Ok(Judgement::Ours { claim: Box::new(claim), evidence })
 }
 
-fn hold(dir: SessionDir, here: &Host) -> Result<ClaimAttempt, OsFailure> {
-    dir.sweep();
-    let claim = LockClaim {
+fn new_claim(dir: &SessionDir, here: &Host) -> Result<LockClaim, OsFailure> {
+    Ok(LockClaim {
         session_id: dir.session().clone(),
         holder: procfs::this_process(here),
         hostname: here.hostname.clone(),
         machine_id: here.machine_id.clone(),
         created_at: clock::now(),
-        nonce: random::nonce(),
+        nonce: random::nonce()?,
         owner: program_name(),
         lock_path: dir.path_of(CLAIM_FILE),
         retained_at: None,
-    };
-    let evidence = write_evidence(&dir, &claim)?;
-    Ok(ClaimAttempt::Held(Box::new(HeldClaim { dir, claim, evidence, given_up: false })))
+    })
 }
 
 /// What is known of the holder that the evidence names.
@@ -135,6 +215,38 @@ pub fn is_locked(dir: &SessionDir) -> Result<bool, OsFailure> {
         unlock(dir)?;
     }
     Ok(!free)
+}
+
+/// The kernel's lock of a claim without evidence of its own: for looking after a session rather than deciding about it.
+#[derive(Debug)]
+pub struct BareLock {
+    dir: SessionDir,
+}
+
+impl BareLock {
+    /// Locks a session's directory; `None` if somebody holds it, or it is not in place any more. Never waits.
+    ///
+    /// # Errors
+    /// If the kernel refuses.
+    pub fn try_take(dir: SessionDir) -> Result<Option<Self>, OsFailure> {
+        if !try_lock(&dir, FlockOperation::NonBlockingLockExclusive)? {
+            return Ok(None);
+        }
+        let lock = Self { dir };
+        Ok(lock.dir.is_still_in_place()?.then_some(lock))
+    }
+
+    /// The session's directory, which is held.
+    pub fn dir(&self) -> &SessionDir {
+        &self.dir
+    }
+}
+
+impl Drop for BareLock {
+    fn drop(&mut self) {
+        // Explicitly: a child of another thread may have a copy of the descriptor for a moment.
+        let _ = unlock(&self.dir);
+    }
 }
 
 fn write_evidence(dir: &SessionDir, claim: &LockClaim) -> Result<Inode, OsFailure> {

@@ -23,6 +23,7 @@ compile_error!(
 );
 
 mod backoff;
+mod hints;
 mod os;
 
 pub mod claim_lock;

@@ -21,6 +21,7 @@ use rustix::fs::{FlockOperation, flock};
 use serde::Deserialize;
 use std::fs;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::PathBuf;
 
 /// The name of the lifeline file.
 pub const LIFELINE_FILE: &str = "lifeline";
@@ -91,6 +92,11 @@ pub fn read_mark(dir: &SessionDir) -> Result<Option<LifelineMark>, OsFailure> {
 }
 
 impl LifelineProbe {
+    /// A path that leads to this very file, whatever has taken its name.
+    pub(crate) fn magic_path(&self) -> PathBuf {
+        format!("/proc/self/fd/{}", self.fd.as_raw_fd()).into()
+    }
+
     /// Which file it is.
     pub fn inode(&self) -> Inode {
         self.inode
@@ -133,10 +139,4 @@ impl LifelineProbe {
 fn has_exclusive_lock(pid: Pid, descriptor: &str) -> bool {
     let info = fs::read_to_string(format!("/proc/{pid}/fdinfo/{descriptor}")).unwrap_or_default();
     info.lines().any(|line| line.starts_with("lock:") && line.contains("FLOCK") && line.contains("WRITE"))
-}
-
-impl AsRawFd for LifelineProbe {
-    fn as_raw_fd(&self) -> i32 {
-        self.fd.as_raw_fd()
-    }
 }

@@ -1,13 +1,15 @@
 //! Random numbers, from the kernel.
 
-use rekindle_core::Nonce;
-
-/// 64 random bits, for names that must not collide.
-pub(crate) fn bits64() -> u64 {
-    getrandom::u64().expect("Linux answers getrandom once it has booted")
-}
+use crate::os::During;
+use rekindle_core::{Nonce, OsFailure};
+use std::io;
 
 /// A nonce of 128 random bits.
-pub fn nonce() -> Nonce {
-    Nonce::from_random((u128::from(bits64()) << 64) | u128::from(bits64()))
+///
+/// # Errors
+/// If the kernel has none to give.
+pub fn nonce() -> Result<Nonce, OsFailure> {
+    let mut bytes = [0_u8; 16];
+    getrandom::fill(&mut bytes).map_err(io::Error::from).doing("draw a random number")?;
+    Ok(Nonce::from_random(u128::from_ne_bytes(bytes)))
 }

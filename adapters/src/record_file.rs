@@ -14,7 +14,9 @@ pub const RECORD_FILE: &str = "session.json";
 /// If the file is there and cannot be read. What it holds may still be [`RecordFile::Corrupt`].
 pub fn read(dir: &SessionDir) -> Result<RecordFile, OsFailure> {
     let content = dir.read(RECORD_FILE)?;
-    let written = content.as_ref().map_or(Written::ThisBoot, |content| clock::written(content.modified_at));
+    // Only of an empty file does it matter how old it is.
+    let empty = content.as_ref().filter(|content| content.bytes.is_empty());
+    let written = empty.map_or(Written::ThisBoot, |content| clock::written(content.modified_at));
     let bytes = content.as_ref().map(|content| content.bytes.as_slice());
     Ok(RecordFile::read(bytes, written, dir.session()))
 }

@@ -2,6 +2,7 @@
 
 use crate::backoff::Backoff;
 use crate::claim_lock::HeldClaim;
+use crate::hints::Happening;
 use crate::probe::{Connection, Look, Probed, look};
 use crate::worker::{self, Worker};
 use async_trait::async_trait;
@@ -18,7 +19,7 @@ pub struct PollingSocketWatcher;
 #[async_trait]
 impl SocketWatcher<Connection> for PollingSocketWatcher {
     async fn await_socket_alive(&self, socket: &Path) -> Result<Connection, WatchError> {
-        let mut backoff = Backoff::new();
+        let mut backoff = Backoff::at(socket.parent().unwrap_or(socket), Happening::NameAppears);
         loop {
             match look(socket) {
                 Look::Found(Probed::Live(connection)) => return Ok(connection),

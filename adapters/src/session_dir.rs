@@ -8,10 +8,9 @@
 //! 4. Directories are 0700 and files 0600, whatever the umask.
 
 use crate::os::During;
-use crate::random;
 use nix::dir::Dir;
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, openat, renameat};
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat, renameat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat, mkdirat, stat};
 use nix::unistd::{UnlinkatFlags, geteuid, unlinkat};
 use rekindle_core::{OsFailure, SessionId};
@@ -19,6 +18,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What unfinished files are called; whoever holds the claim sweeps them away.
 const PRIVATE_PREFIX: &str = ".tmp-";
@@ -57,6 +57,12 @@ pub struct FileContent {
     pub inode: Inode,
     /// When it was last written, in seconds since the epoch.
     pub modified_at: i64,
+}
+
+/// A name that nobody else uses: whoever writes here holds the claim, and swept the leftovers away before.
+fn private_name(name: &str) -> String {
+    static WRITTEN: AtomicU64 = AtomicU64::new(0);
+    format!("{PRIVATE_PREFIX}{name}-{}-{}", std::process::id(), WRITTEN.fetch_add(1, Ordering::Relaxed))
 }
 
 /// An open session directory.
@@ -206,7 +212,7 @@ impl SessionDir {
     /// If any step fails; the old file, if there was one, then still stands.
     pub fn replace(&self, name: &str, bytes: &[u8]) -> Result<Inode, OsFailure> {
         let path = self.path_of(name);
-        let private = format!("{PRIVATE_PREFIX}{name}-{:016x}", random::bits64());
+        let private = private_name(name);
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let fd = openat(&self.fd, private.as_str(), flags, Mode::S_IRUSR | Mode::S_IWUSR)
             .during("create", &path)?;
@@ -277,16 +283,32 @@ impl SessionDir {
 
     /// Removes unfinished files. Only for whoever holds the claim: nobody else writes here.
     pub fn sweep(&self) {
-        let Ok(mut entries) = Dir::openat(&self.fd, ".", OFlag::O_RDONLY | OFlag::O_DIRECTORY, Mode::empty())
-        else {
-            return;
-        };
-        for entry in entries.iter().flatten() {
-            if entry.file_name().to_bytes().starts_with(PRIVATE_PREFIX.as_bytes()) {
-                // A leftover that stays is swept the next time.
-                let _ = unlinkat(&self.fd, entry.file_name(), UnlinkatFlags::NoRemoveDir);
-            }
+        let unfinished =
+            self.names().unwrap_or_default().into_iter().filter(|name| name.starts_with(PRIVATE_PREFIX));
+        for name in unfinished {
+            // A leftover that stays is swept the next time.
+            let _ = self.remove(&name);
         }
+    }
+
+    /// The names of all that is in it.
+    ///
+    /// # Errors
+    /// If it cannot be listed.
+    pub fn names(&self) -> Result<Vec<String>, OsFailure> {
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let mut dir = Dir::openat(&self.fd, ".", flags, Mode::empty()).during("list", &self.path)?;
+        let names = dir.iter().flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+        Ok(names.filter(|name| name != "." && name != "..").collect())
+    }
+
+    /// Removes the directory itself, which must be empty, from below `root`. Only for whoever holds the claim.
+    ///
+    /// # Errors
+    /// If it is not empty or cannot be removed.
+    pub fn remove_self(&self) -> Result<(), OsFailure> {
+        self.require_in_place()?;
+        nix::unistd::unlinkat(AT_FDCWD, &self.path, UnlinkatFlags::RemoveDir).during("remove", &self.path)
     }
 
     pub(crate) fn open_file(&self, name: &str, access: OFlag) -> Result<OwnedFd, Errno> {

@@ -32,6 +32,17 @@ pub struct Start {
     claim: SharedClaim,
     here: Arc<Host>,
     notes: Arc<Mutex<Notes>>,
+    spawn_on: SpawnOn,
+}
+
+/// Which thread waits in the kernel while a worker is born.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum SpawnOn {
+    /// One of the runtime's own for blocking work, so that nothing else has to wait.
+    #[default]
+    BlockingThread,
+    /// The one that asks: for programs that have nothing else to do, and then need no second thread.
+    CallingThread,
 }
 
 /// What has been written down, and what has been seen since.
@@ -45,7 +56,14 @@ struct Notes {
 impl Start {
     /// A start under `claim`; `record` is that of the worker to be adopted, if one is.
     pub fn new(claim: SharedClaim, here: Arc<Host>, record: Option<SessionRecord>) -> Self {
-        Self { claim, here, notes: Arc::new(Mutex::new(Notes { record, ..Notes::default() })) }
+        let notes = Arc::new(Mutex::new(Notes { record, ..Notes::default() }));
+        Self { claim, here, notes, spawn_on: SpawnOn::default() }
+    }
+
+    /// The same start, with its worker spawned by another thread.
+    #[must_use]
+    pub fn spawn_on(self, thread: SpawnOn) -> Self {
+        Self { spawn_on: thread, ..self }
     }
 
     /// The claim under which it goes on.
@@ -148,11 +166,15 @@ impl FreshWorker {
 #[async_trait]
 impl Spawner<Worker> for FreshWorker {
     async fn spawn_child(&self, plan: &SpawnBgPlan) -> Result<Worker, SpawnError> {
-        let (start, plan, generation) = (self.start.clone(), plan.clone(), self.generation);
-        // The thread that spawns waits in the kernel until the program runs; no other session has to.
-        tokio::task::spawn_blocking(move || start.spawn(&plan, generation))
-            .await
-            .unwrap_or_else(|error| Err(OsFailure::new("spawn the worker", error.to_string()).into()))
+        match self.start.spawn_on {
+            SpawnOn::CallingThread => self.start.spawn(plan, self.generation),
+            SpawnOn::BlockingThread => {
+                let (start, plan, generation) = (self.start.clone(), plan.clone(), self.generation);
+                tokio::task::spawn_blocking(move || start.spawn(&plan, generation))
+                    .await
+                    .unwrap_or_else(|error| Err(OsFailure::new("spawn the worker", error.to_string()).into()))
+            }
+        }
     }
 }
 
@@ -166,7 +188,7 @@ impl Start {
             let lifeline = lifeline::renew(dir)?;
             remove_stale_socket(&plan.expected_socket_path)?;
             let launcher = procfs::this_process(&self.here);
-            let nonce = random::nonce();
+            let nonce = random::nonce()?;
             let record = SessionRecord::starting(plan, generation, nonce.clone(), launcher, clock::now());
             record_file::write(dir, &record)?;
             self.note(|notes| notes.record = Some(record));

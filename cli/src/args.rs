@@ -55,6 +55,26 @@ pub(crate) enum Verb {
         /// The socket
         path: PathBuf,
     },
+    /// Clear a claim that was left behind
+    Unlock {
+        /// The session
+        session: SessionId,
+
+        /// Clear any claim that no launcher holds at this moment, also one whose holder cannot be judged
+        #[arg(long)]
+        force: bool,
+    },
+    /// Remove sessions whose worker is provably gone, with their records and logs
+    Gc {
+        /// Set files that cannot be read aside, so that their sessions can be used again
+        #[arg(long)]
+        repair: bool,
+    },
+    /// Say what is held, by whom, since when, why that is believed, and what to type next
+    Doctor {
+        /// The session [default: all of them]
+        session: Option<SessionId>,
+    },
     /// Be a worker: the reference that the demo and the tests start
     Worker(WorkerArgs),
     /// Take a guided tour on real processes in a temporary directory

@@ -2,10 +2,13 @@
 
 pub(crate) mod call;
 pub(crate) mod demo;
+pub(crate) mod doctor;
+pub(crate) mod gc;
 pub(crate) mod ls;
 pub(crate) mod probe;
 pub(crate) mod show;
 pub(crate) mod stop;
+pub(crate) mod unlock;
 pub(crate) mod up;
 pub(crate) mod worker;
 
@@ -14,13 +17,22 @@ use std::path::Path;
 
 /// The sessions of `--dir`, or of this user.
 fn sessions(dir: Option<&Path>) -> Result<Sessions, Error> {
-    match dir {
+    let sessions = match dir {
         Some(dir) => Sessions::open(std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned())),
         None => Sessions::open_default(),
-    }
+    };
+    sessions.map(Sessions::spawn_on_calling_thread)
 }
 
 /// A pid for people.
 fn pid_text(pid: Option<rekindle::core::Pid>) -> String {
     pid.map_or_else(|| "unknown".to_owned(), |pid| pid.to_string())
+}
+
+/// A claim without its nonce: the authority to release it is its holder's alone.
+fn without_nonce(mut claim: serde_json::Value) -> serde_json::Value {
+    if let serde_json::Value::Object(fields) = &mut claim {
+        fields.shift_remove("nonce");
+    }
+    claim
 }

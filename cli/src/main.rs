@@ -10,6 +10,9 @@ mod report;
 use args::{Args, Verb};
 use clap::Parser;
 use report::{Exit, Report};
+use std::any::Any;
+use std::io;
+use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -21,14 +24,32 @@ fn main() -> ExitCode {
     rekindle::adapters::startup::hear_of_children();
     log_to_stderr(args.verbose);
     let report = Report::new(args.json);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let exit = match runtime {
-        Ok(runtime) => runtime.block_on(run(args, &report)),
-        Err(error) => {
-            report.failure("system", &format!("failed to start the runtime: {error}"), "", Exit::Failed)
+    // A panic is a failure like any other: it is reported in its place, and told in full to those who ask for more.
+    panic::set_hook(Box::new(|info| tracing::debug!("{info}")));
+    let done = panic::catch_unwind(AssertUnwindSafe(|| on_one_thread(run(args, &report))));
+    let exit = match done {
+        Ok(Ok(exit)) => exit,
+        Ok(Err(error)) => report.failure(
+            "system",
+            &format!("failed to start the runtime: {error}"),
+            "rekindle doctor",
+            Exit::Failed,
+        ),
+        Err(panic) => {
+            report.failure("internal", &panic_text(panic.as_ref()), "rekindle doctor", Exit::Failed)
         }
     };
     exit.into()
+}
+
+fn on_one_thread(work: impl Future<Output = Exit>) -> io::Result<Exit> {
+    Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work))
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> String {
+    let text =
+        panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    format!("an internal error: {}", text.unwrap_or("without a message"))
 }
 
 async fn run(args: Args, report: &Report) -> Exit {
@@ -40,6 +61,9 @@ async fn run(args: Args, report: &Report) -> Exit {
         Verb::Stop(stop) => command::stop::run(dir, &stop, report).await,
         Verb::Call(call) => command::call::run(dir, &call, report).await,
         Verb::Probe { path } => command::probe::run(&path, report).await,
+        Verb::Unlock { session, force } => command::unlock::run(dir, &session, force, report),
+        Verb::Gc { repair } => command::gc::run(dir, repair, report),
+        Verb::Doctor { session } => command::doctor::run(dir, session.as_ref(), report),
         Verb::Worker(worker) => command::worker::run(&worker, report).await,
         Verb::Demo => command::demo::run(report).await,
     }

@@ -39,7 +39,14 @@ impl Report {
 
     /// A result: text for people, JSON for machines.
     pub(crate) fn result(&self, text: &str, json: &Value) {
-        if self.json { print(&json.to_string()) } else { print(text) }
+        if self.json { print(&json.to_string()) } else { print(&printable(text)) }
+    }
+
+    /// A result that only people need to be told.
+    pub(crate) fn note(&self, text: &str) {
+        if !self.json {
+            print(text);
+        }
     }
 
     /// A failure that has more to say to machines.

@@ -65,6 +65,26 @@ impl Evidence {
     }
 }
 
+/// Whether the kernel knows of somebody who listens under the worker's socket path, answering or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Listener {
+    /// Somebody does, even if the path was removed since.
+    Present,
+    /// Nobody that the kernel's table names by this path.
+    Absent,
+}
+
+/// What is known of the process that answered, now that it may have left its socket to another.
+///
+/// Some daemons listen first and fork then: the process that the kernel names as the listener ends, and its child goes
+/// on listening. Such a death says nothing about the worker, so it is not counted as one.
+pub fn standing_of_peer(peer: Option<Standing>, listener: Listener) -> Option<Standing> {
+    match (peer, listener) {
+        (Some(Standing::Dead(_)), Listener::Present) => None,
+        (peer, Listener::Present | Listener::Absent) => peer,
+    }
+}
+
 /// What the evidence amounts to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum LastWorker {

@@ -196,7 +196,7 @@ struct Facts<C> {
     connection: Option<C>,
     exit: Option<ChildExit>,
     spawn_error: Option<SpawnError>,
-    /// The first thing that went wrong is the cause; what follows from it is not.
+    /// What led to the end of the worker.
     cause: Option<Cause>,
     kill_error: Option<KillError>,
     release_error: Option<ReleaseError>,
@@ -304,19 +304,13 @@ impl<D: SpawnBgResumeDeps> Driver<'_, D> {
     async fn run(&mut self, mut start: Resume, first: Event) -> Conclusion {
         let mut heard = VecDeque::from([first]);
         loop {
-            let event = match heard.pop_front() {
-                Some(event) => event,
-                None => {
-                    heard = poll_fn(|cx| self.poll_facts(cx)).await;
-                    continue;
-                }
-            };
+            // Between two events everything is looked at again: an effect of the first may have an answer at once,
+            // and an exit that was asked for again must be heard before the grace that ends with it.
+            let event = poll_fn(|cx| self.poll_event(&mut heard, cx)).await;
             let (next, effects) = step(start, event);
             start = next;
             for effect in effects {
-                if let Some(event) = self.perform(effect).await {
-                    heard.push_front(event);
-                }
+                heard.extend(self.perform(effect).await);
             }
             if let Phase::Done(conclusion) = start.phase {
                 return conclusion;
@@ -378,20 +372,18 @@ impl<D: SpawnBgResumeDeps> Driver<'_, D> {
         }
     }
 
-    /// Everything that is ready now, in the order in which it is to be heard.
-    fn poll_facts(&mut self, cx: &mut Context<'_>) -> Poll<VecDeque<Event>> {
+    /// The next event, of those that were ready before and those that are ready now.
+    fn poll_event(&mut self, heard: &mut VecDeque<Event>, cx: &mut Context<'_>) -> Poll<Event> {
         if let Some(Err(error)) = poll_slot(&mut self.slots.kill, cx) {
             self.facts.kill_error = Some(error);
         }
         let exit = poll_slot(&mut self.slots.exit, cx).map(|result| self.hear_exit(result));
         let socket = poll_slot(&mut self.slots.socket, cx).map(|result| self.hear_socket(result));
         let timer = self.poll_timer(cx);
-        let mut ready: Vec<Event> = [exit, socket, timer].into_iter().flatten().collect();
-        if ready.is_empty() {
-            return Poll::Pending;
-        }
-        ready.sort_by_key(|event| Event::ALL.iter().position(|known| known == event));
-        Poll::Ready(ready.into())
+        heard.extend([exit, socket, timer].into_iter().flatten());
+        let order = |event: &Event| Event::ALL.iter().position(|known| known == event);
+        heard.make_contiguous().sort_by_key(order);
+        heard.pop_front().map_or(Poll::Pending, Poll::Ready)
     }
 
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> Option<Event> {
@@ -435,8 +427,14 @@ impl<D: SpawnBgResumeDeps> Driver<'_, D> {
         Event::SeamFailed(seam)
     }
 
+    /// The first thing that went wrong is the cause; only that a watch failed says more than that time ran out.
     fn blame(&mut self, cause: Cause) {
-        self.facts.cause.get_or_insert(cause);
+        if matches!(
+            (&self.facts.cause, &cause),
+            (None, _) | (Some(Cause::ObserveTimeout { .. }), Cause::Seam(_))
+        ) {
+            self.facts.cause = Some(cause);
+        }
     }
 }
 

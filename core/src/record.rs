@@ -216,17 +216,16 @@ impl RecordFile {
             serde_json::from_slice(content).map_err(|error| error.to_string())?;
         let version =
             fields.get("schema_version").and_then(Value::as_u64).ok_or("it has no schema_version")?;
+        let named = fields.get("session").and_then(Value::as_str).ok_or("it names no session")?;
+        if named != session.as_str() {
+            return Err(format!("it describes session `{}`", named.escape_debug()));
+        }
         match u32::try_from(version) {
             Ok(version) if version <= SCHEMA_VERSION => {}
             Ok(schema_version) => return Ok(Self::Newer(NewerRecord { schema_version, content: fields })),
             Err(_) => return Err(format!("schema_version {version} is out of range")),
         }
-        let record: SessionRecord =
-            serde_json::from_value(Value::Object(fields)).map_err(|error| error.to_string())?;
-        if record.session == *session {
-            Ok(Self::Whole(Box::new(record)))
-        } else {
-            Err(format!("it describes session `{}`", record.session))
-        }
+        let record = serde_json::from_value(Value::Object(fields)).map_err(|error| error.to_string())?;
+        Ok(Self::Whole(Box::new(record)))
     }
 }

@@ -255,8 +255,10 @@ pub struct StopReport {
 pub async fn execute_stop<D: StopDeps>(policy: &StopPolicy, deps: &D) -> StopReport {
     let mut run = StopRun {
         exit_watch: Some(deps.await_exit()),
+        exit_watch_failed: false,
         asked: deps.asked_again(),
         grace: None,
+        closing: None,
         signal: None,
         report: StopReport { end: StopEnd::GaveUp, exit: None, trouble: vec![] },
     };
@@ -267,7 +269,7 @@ pub async fn execute_stop<D: StopDeps>(policy: &StopPolicy, deps: &D) -> StopRep
         stop = next;
         for effect in effects {
             match effect {
-                StopEffect::Take(StopStep::CloseStdin) => deps.close_stdin().await,
+                StopEffect::Take(StopStep::CloseStdin) => run.closing = Some(deps.close_stdin()),
                 StopEffect::Take(StopStep::Terminate) => run.signal = Some(deps.signal(KillSignal::Term)),
                 StopEffect::Take(StopStep::Kill) => run.signal = Some(deps.signal(KillSignal::Kill)),
                 StopEffect::StartGrace(step) => run.grace = Some(deps.await_timeout(policy.grace(step))),
@@ -283,8 +285,11 @@ pub async fn execute_stop<D: StopDeps>(policy: &StopPolicy, deps: &D) -> StopRep
 /// What is under way during a stop.
 struct StopRun<'d> {
     exit_watch: Option<BoxFuture<'d, Result<ChildExit, WatchError>>>,
+    exit_watch_failed: bool,
     asked: BoxFuture<'d, ()>,
     grace: Option<BoxFuture<'d, Result<(), WatchError>>>,
+    /// Closing runs beside its grace, like a signal: neither may hold the stop up.
+    closing: Option<BoxFuture<'d, ()>>,
     signal: Option<BoxFuture<'d, Result<(), KillError>>>,
     report: StopReport,
 }
@@ -292,17 +297,12 @@ struct StopRun<'d> {
 impl<'d> StopRun<'d> {
     /// The first event that is ready, in the order of [`StopEvent::ALL`]; the others stay where they are.
     fn poll_event<D: StopDeps>(&mut self, deps: &'d D, cx: &mut Context<'_>) -> Poll<StopEvent> {
+        take_ready(&mut self.closing, cx);
         if let Some(Err(error)) = take_ready(&mut self.signal, cx) {
             self.report.trouble.push(error.to_string());
         }
-        match take_ready(&mut self.exit_watch, cx) {
-            Some(Ok(exit)) => {
-                self.report.exit = Some(exit);
-                return Poll::Ready(StopEvent::Exited);
-            }
-            // Without a watch the graces still bound the stop, and its end is reported as unseen.
-            Some(Err(error)) => self.report.trouble.push(error.to_string()),
-            None => {}
+        if self.poll_exit(deps, cx).is_ready() {
+            return Poll::Ready(StopEvent::Exited);
         }
         if self.asked.poll_unpin(cx).is_ready() {
             self.asked = deps.asked_again();
@@ -312,6 +312,25 @@ impl<'d> StopRun<'d> {
             Some(Ok(()) | Err(_)) => Poll::Ready(StopEvent::GraceElapsed),
             None => Poll::Pending,
         }
+    }
+
+    /// A watch that fails is asked once more. Without one the graces still bound the stop, and its end is reported as
+    /// unseen.
+    fn poll_exit<D: StopDeps>(&mut self, deps: &'d D, cx: &mut Context<'_>) -> Poll<()> {
+        while let Some(watched) = take_ready(&mut self.exit_watch, cx) {
+            match watched {
+                Ok(exit) => {
+                    self.report.exit = Some(exit);
+                    return Poll::Ready(());
+                }
+                Err(error) => self.report.trouble.push(error.to_string()),
+            }
+            if !self.exit_watch_failed {
+                self.exit_watch_failed = true;
+                self.exit_watch = Some(deps.await_exit());
+            }
+        }
+        Poll::Pending
     }
 }
 

@@ -134,3 +134,21 @@ fn the_stories_of_the_design() {
         assert_eq!(last_worker(&evidence), verdict, "{story}");
     }
 }
+
+/// T19: a daemon that forks after it began to listen leaves a dead listener behind, and is alive all the same.
+#[test]
+fn a_listener_that_handed_its_socket_on_is_no_death() {
+    use rekindle_core::evidence::{Listener, standing_of_peer};
+    let dead = Standing::Dead(DeathProof::NoSuchProcess);
+    assert_eq!(standing_of_peer(Some(dead), Listener::Present), None);
+    assert_eq!(standing_of_peer(Some(dead), Listener::Absent), Some(dead));
+    assert_eq!(standing_of_peer(Some(Standing::Alive), Listener::Present), Some(Standing::Alive));
+    let daemon = Evidence {
+        recorded: Some(RecordState::Ready),
+        start_observed: true,
+        lifeline: Lifeline::Held,
+        leader: Some(dead),
+        peer: standing_of_peer(Some(dead), Listener::Present),
+    };
+    assert_eq!(last_worker(&daemon), LastWorker::AliveReady);
+}

@@ -116,19 +116,57 @@ fn a_failing_exit_is_asked_exactly_once_more() {
     }
 }
 
-/// Rule 5: an exit that fails only after the timeout is asked once more, too; the first cause is the one kept.
+/// Rule 5: an exit that fails only after the timeout is asked once more, too, and says more than that time ran out.
 #[test]
 fn an_exit_that_fails_after_the_kill_is_asked_once_more() {
+    let unseen = Cause::Seam(watch_error("watch the exit"));
     let deps = FakeStart::new(then_kill());
     let ended = deps.play(&[&observe_elapses, &exit_fails, &exits]).unwrap();
     let Outcome::ChildExited { after_kill: true, cause, .. } = ended else { panic!("{ended:?}") };
-    assert_eq!(cause, Some(TIMED_OUT));
+    assert_eq!(cause, Some(unseen.clone()));
     assert_eq!(deps.log.asked(Call::Exit), 2);
 
     let deps = FakeStart::new(then_kill());
     let ended = deps.play(&[&observe_elapses, &exit_fails, &exit_fails, &term_elapses, &kill_elapses]);
-    assert_eq!(retained(ended), (RetainedReason::ObserveFailed, TIMED_OUT, None));
+    assert_eq!(retained(ended), (RetainedReason::ObserveFailed, unseen, None));
     assert_eq!(deps.log.asked(Call::Exit), 2);
+}
+
+/// Rule 5: an exit that was asked for again is heard before the grace that ends at the same instant, also the last.
+#[test]
+fn an_exit_that_answers_when_asked_again_beats_the_end_of_the_grace() {
+    let fails_then_exits = |deps: &FakeStart| {
+        exit_fails(deps);
+        exits(deps);
+    };
+    let with_the_last_grace = |deps: &FakeStart| {
+        kill_elapses(deps);
+        fails_then_exits(deps);
+    };
+    let with_the_first_grace = |deps: &FakeStart| {
+        term_elapses(deps);
+        fails_then_exits(deps);
+    };
+    let scripts: [(&[Step<'_>], &[KillSignal]); 2] = [
+        (&[&observe_elapses, &with_the_first_grace], &[KillSignal::Term]),
+        (&[&observe_elapses, &term_elapses, &with_the_last_grace], &[KillSignal::Term, KillSignal::Kill]),
+    ];
+    for (script, kills) in scripts {
+        let deps = FakeStart::new(then_kill());
+        let ended = deps.play(script).unwrap();
+        assert!(matches!(ended, Outcome::ChildExited { after_kill: true, .. }), "{ended:?}");
+        assert_eq!(deps.log.kills(), kills, "nothing is signalled after its exit is known");
+        assert_eq!(deps.log.asked(Call::Release), 1);
+    }
+}
+
+/// Rule 5: of several effects that fail one after the other, the first is the cause.
+#[test]
+fn the_first_of_several_errors_is_the_cause() {
+    let deps = FakeStart::new(then_kill());
+    let ended = deps.play(&[&observe_elapses, &socket_fails, &exit_fails, &term_elapses, &kill_elapses]);
+    let first = Cause::Seam(watch_error("watch the socket"));
+    assert_eq!(retained(ended), (RetainedReason::ObserveFailed, first, None));
 }
 
 /// Rule 5: the question that is asked again stays asked through the escalation.

@@ -193,6 +193,21 @@ fn a_record_of_another_session_is_corrupt_and_names_it() {
     assert!(why.contains("`cache`"), "{why}");
 }
 
+/// The same for a record of a later schema: whatever else it means there, it has to name our session.
+#[test]
+fn a_newer_record_of_another_session_is_corrupt() {
+    for (named, why) in
+        [(json!("other"), "`other`"), (json!(7), "names no session"), (json!(null), "names no session")]
+    {
+        let mut json = serde_json::to_value(starting()).unwrap();
+        json["schema_version"] = json!(SCHEMA_VERSION + 1);
+        json["session"] = named;
+        let file = read(json.to_string().as_bytes());
+        let RecordFile::Corrupt { why: said } = file else { panic!("{file:?}") };
+        assert!(said.contains(why), "{said}");
+    }
+}
+
 /// An empty record is one that a power cut swallowed, if it is older than the boot; else something went wrong.
 #[test]
 fn an_empty_record_is_absent_only_if_it_is_older_than_the_boot() {

@@ -274,15 +274,52 @@ fn requests_that_arrive_together_are_all_heard() {
     assert_eq!(run(&deps, &[&elapse(STDIN), &twice, &exits]), ended(StopStep::Kill));
 }
 
+fn exit_fails(deps: &FakeStop) {
+    deps.exit.answer(Err(watch_error("watch the exit")));
+}
+
 /// Without a watch the graces still bound the stop, and its end is reported as unseen.
 #[test]
 fn a_failing_exit_watch_leads_through_every_step_to_giving_up() {
     let deps = FakeStop::new();
-    let exit_fails = |deps: &FakeStop| deps.exit.answer(Err(watch_error("watch the exit")));
-    let report = run(&deps, &[&exit_fails, &elapse(STDIN), &elapse(TERM), &elapse(KILL)]);
-    let trouble = vec![watch_error("watch the exit").to_string()];
+    let report =
+        run(&deps, &[&exit_fails, &exit_fails, &elapse(STDIN), &exit_fails, &elapse(TERM), &elapse(KILL)]);
+    let trouble = vec![watch_error("watch the exit").to_string(); 2];
     assert_eq!(report, StopReport { end: GaveUp, exit: None, trouble });
     assert_eq!(deps.log.kills(), [KillSignal::Term, KillSignal::Kill]);
+    assert_eq!(deps.log.asked(Call::Exit), 2, "it is asked once more, and not a third time");
+}
+
+/// A watch that fails is asked once more, and what it says then counts, also at the end of the last grace.
+#[test]
+fn an_exit_that_is_asked_again_is_heard() {
+    let again = |deps: &FakeStop| {
+        exit_fails(deps);
+        deps.elapse(KILL);
+        exits(deps);
+    };
+    let late: [&dyn Fn(&FakeStop); 3] = [&elapse(STDIN), &elapse(TERM), &again];
+    let early: [&dyn Fn(&FakeStop); 3] = [&exit_fails, &elapse(STDIN), &exits];
+    for (script, by) in [(late, StopStep::Kill), (early, StopStep::Terminate)] {
+        let deps = FakeStop::new();
+        let report = run(&deps, &script);
+        assert_eq!(report.trouble, [watch_error("watch the exit").to_string()]);
+        assert_eq!((report.end, report.exit), (Ended { by }, Some(TERMINATED)));
+        assert_eq!(deps.log.asked(Call::Exit), 2);
+    }
+}
+
+/// Closing stdin may hang like any other call to a worker: its grace runs beside it.
+#[test]
+fn a_stdin_that_cannot_be_closed_holds_nothing_up() {
+    let deps = FakeStop::silent();
+    deps.term.answer(Ok(()));
+    assert_eq!(run(&deps, &[&elapse(STDIN), &exits]), ended(StopStep::Terminate));
+    assert_eq!(deps.log.asked(Call::CloseStdin), 1);
+    assert_eq!(deps.log.outstanding(), []);
+
+    let deps = FakeStop::silent();
+    assert_eq!(run(&deps, &[&exits]), ended(StopStep::CloseStdin));
 }
 
 #[test]

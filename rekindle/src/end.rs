@@ -45,6 +45,9 @@ pub(crate) async fn stop(
     if survey.last_worker() == LastWorker::Gone && survey.evidence.lifeline != rekindle_core::Lifeline::Held {
         refuse_strangers(&survey)?;
         clean_up(root, here, session, survey.generation, ChildExit::Unknown)?;
+        if !survey.is_known() {
+            return Err(unknown());
+        }
         return Ok(Stopped { elapsed: began.elapsed(), ..report(StopOutcome::NotRunning) });
     }
     let worker = survey.worker(&dir, here)?;
@@ -54,9 +57,13 @@ pub(crate) async fn stop(
         StopEnd::Ended { by: StopStep::Kill } => StopOutcome::Killed,
         StopEnd::GaveUp => StopOutcome::GaveUp,
     };
+    let mut trouble = ended.trouble;
     let survivors = if outcome == StopOutcome::GaveUp { worker::members(&worker) } else { Vec::new() };
+    if outcome == StopOutcome::GaveUp && survivors.is_empty() {
+        trouble.push("its lifeline is held by a process that the system does not let us see".to_owned());
+    }
     clean_up(root, here, session, survey.generation, ended.exit.unwrap_or(ChildExit::Unknown))?;
-    Ok(Stopped { elapsed: began.elapsed(), survivors, trouble: ended.trouble, ..report(outcome) })
+    Ok(Stopped { elapsed: began.elapsed(), survivors, trouble, ..report(outcome) })
 }
 
 /// A socket that answers although our worker is gone belongs to somebody else.

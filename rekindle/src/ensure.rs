@@ -9,11 +9,11 @@ use crate::error::Error;
 use crate::launch::Launch;
 use crate::outcome::{DryRun, Ensured, Exited, How, Rejection, Retained, Running};
 use crate::survey::Survey;
-use rekindle_adapters::claim_lock::{CLAIM_FILE, ClaimAttempt, try_claim};
+use rekindle_adapters::claim_lock::{CLAIM_FILE, ClaimAttempt, ClaimQueue, try_claim};
 use rekindle_adapters::probe::{self, Connection, Probed};
 use rekindle_adapters::seams::SharedClaim;
-use rekindle_adapters::start::Start;
-use rekindle_adapters::{HeldClaim, ProductionSpawnBgResumeDeps, StateRoot};
+use rekindle_adapters::start::{SpawnOn, Start};
+use rekindle_adapters::{HeldClaim, ProductionSpawnBgResumeDeps, SessionDir, StateRoot};
 use rekindle_core::claim::ConflictReason;
 use rekindle_core::execute::{Cause, Seen};
 use rekindle_core::target::{BadTarget, check_socket_path};
@@ -23,21 +23,16 @@ use rekindle_core::{
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, timeout_at};
 
 /// The name of a session's own socket.
 const SOCKET_FILE: &str = "sock";
-
-/// The longest pause between two looks at a claim that somebody else holds.
-const CLAIM_PAUSE_MAX: Duration = Duration::from_millis(20);
-/// The first of those pauses.
-const CLAIM_PAUSE_FIRST: Duration = Duration::from_millis(1);
 
 /// One call for one session.
 pub(crate) struct Ensure {
     pub(crate) root: StateRoot,
     pub(crate) here: Arc<Host>,
+    pub(crate) spawn_on: SpawnOn,
     pub(crate) session: SessionId,
     pub(crate) launch: Launch,
 }
@@ -52,27 +47,26 @@ impl Ensure {
     /// Runs the transaction to its end.
     pub(crate) async fn run(self) -> Result<Ensured, Error> {
         let deadline = Instant::now() + self.launch.timeout;
-        let mut pause = CLAIM_PAUSE_FIRST;
+        let mut queue = ClaimQueue::new(&self.root, &self.session, &self.here);
         loop {
-            let plan = self.plan()?;
+            let plan = self.plan(queue.dir())?;
             if let Some(rejection) = self.refuse_target(&plan)? {
                 return Ok(rejected(rejection));
             }
-            if let Some(over) = self.without_a_lock(&plan).await? {
+            if let Some(over) = self.without_a_lock(&plan, queue.dir()).await? {
                 return Ok(over);
             }
-            match try_claim(&self.root, &self.session, &self.here)? {
-                ClaimAttempt::Held(held) => match self.under_the_claim(*held, plan, deadline).await? {
-                    Next::Over(over) => return Ok(over),
-                    Next::Again => pause = CLAIM_PAUSE_FIRST,
-                },
+            match queue.attempt()? {
+                ClaimAttempt::Held(held) => {
+                    if let Next::Over(over) = self.under_the_claim(*held, plan, deadline).await? {
+                        return Ok(over);
+                    }
+                    queue = ClaimQueue::new(&self.root, &self.session, &self.here);
+                }
                 ClaimAttempt::Conflict { why, holder } => {
-                    let left = deadline.saturating_duration_since(Instant::now());
-                    if left.is_zero() || !may_pass(&why) {
+                    if !may_pass(&why) || timeout_at(deadline, queue.wait()).await.is_err() {
                         return Ok(rejected(self.locked(&plan, &why, holder.map(|holder| *holder))));
                     }
-                    sleep(pause.min(left)).await;
-                    pause = (pause * 2).min(CLAIM_PAUSE_MAX);
                 }
             }
         }
@@ -80,11 +74,11 @@ impl Ensure {
 
     /// What `run` would do, taking and creating nothing.
     pub(crate) async fn rehearse(self) -> Result<DryRun, Error> {
-        let plan = self.plan()?;
+        let plan = self.plan(None)?;
         if let Some(rejection) = self.refuse_target(&plan)? {
             return Ok(DryRun { verdict: "reject", rejection: Some(rejection), plan });
         }
-        let survey = self.survey()?;
+        let survey = self.survey(None)?;
         let probed = probe::probe(&plan.expected_socket_path).await;
         let verdict = decide(self.launch.intent, finding(&probed, &survey));
         let (word, rejection) = match verdict {
@@ -98,10 +92,10 @@ impl Ensure {
 
     /// The plan: it answers where the caller says, or where the running worker was told to, or in the session's
     /// directory.
-    fn plan(&self) -> Result<SpawnBgPlan, Error> {
+    fn plan(&self, dir: Option<&SessionDir>) -> Result<SpawnBgPlan, Error> {
         let socket = match &self.launch.socket {
             Some(socket) => std::path::absolute(socket).unwrap_or_else(|_| socket.clone()),
-            None => self.recorded_socket()?.unwrap_or_else(|| self.own_socket()),
+            None => self.recorded_socket(dir)?.unwrap_or_else(|| self.own_socket()),
         };
         Ok(self.launch.plan(&self.session, &socket)?)
     }
@@ -110,12 +104,16 @@ impl Ensure {
         self.root.path().join(self.session.as_str()).join(SOCKET_FILE)
     }
 
-    fn recorded_socket(&self) -> Result<Option<PathBuf>, Error> {
-        let survey = self.survey()?;
+    fn recorded_socket(&self, dir: Option<&SessionDir>) -> Result<Option<PathBuf>, Error> {
+        let survey = self.survey(dir)?;
         Ok(if survey.may_answer() { survey.socket().map(Path::to_owned) } else { None })
     }
 
-    fn survey(&self) -> Result<Survey, Error> {
+    /// What is known of the session, by way of `dir` where it is open already.
+    fn survey(&self, dir: Option<&SessionDir>) -> Result<Survey, Error> {
+        if let Some(dir) = dir {
+            return Survey::take(dir, &self.here);
+        }
         match self.root.session(&self.session)? {
             Some(dir) => Survey::take(&dir, &self.here),
             None => Ok(Survey::nothing()),
@@ -155,8 +153,12 @@ impl Ensure {
     }
 
     /// Step 1: a worker that answers needs no lock.
-    async fn without_a_lock(&self, plan: &SpawnBgPlan) -> Result<Option<Ensured>, Error> {
-        let survey = self.survey()?;
+    async fn without_a_lock(
+        &self,
+        plan: &SpawnBgPlan,
+        dir: Option<&SessionDir>,
+    ) -> Result<Option<Ensured>, Error> {
+        let survey = self.survey(dir)?;
         let known = survey.evidence.recorded == Some(RecordState::Ready) && survey.may_answer();
         // A call that may start nothing takes no claim and makes no directory.
         if !known && self.launch.intent != Intent::Attach {
@@ -164,10 +166,13 @@ impl Ensure {
         }
         let probed = probe::probe(&plan.expected_socket_path).await;
         // Between the record and the connection the worker may have been replaced.
-        let survey = self.survey()?;
+        let survey = self.survey(dir)?;
         let verdict = decide(self.launch.intent, finding(&probed, &survey));
         Ok(match (verdict, probed) {
-            (Verdict::Attach, Probed::Live(connection)) => Some(self.attached(plan, &survey, connection)),
+            (Verdict::Attach, Probed::Live(connection)) => {
+                self.clear_stale_claim();
+                Some(self.attached(plan, &survey, connection))
+            }
             (Verdict::Reject(reason), probed)
                 if self.launch.intent == Intent::Attach || reason == RejectReason::AlreadyLive =>
             {
@@ -175,6 +180,20 @@ impl Ensure {
             }
             (Verdict::Attach | Verdict::Spawn | Verdict::Adopt | Verdict::Reject(_), _) => None,
         })
+    }
+
+    /// A launcher that died after its worker was ready left its claim behind. Taking it over and releasing it clears
+    /// it; whoever holds it will release it, and a worker that answers does not wait for that.
+    fn clear_stale_claim(&self) {
+        let left = || self.root.session(&self.session).ok()??.inspect(CLAIM_FILE).ok()?;
+        if self.launch.intent == Intent::Attach || left().is_none() {
+            return;
+        }
+        if let Ok(ClaimAttempt::Held(held)) = try_claim(&self.root, &self.session, &self.here)
+            && let Err(error) = held.release()
+        {
+            tracing::warn!(session = %self.session, %error, "a claim that was left behind could not be cleared");
+        }
     }
 
     /// Steps 3 to 5.
@@ -247,7 +266,7 @@ impl Ensure {
 
     async fn spawn(&self, held: HeldClaim, plan: &SpawnBgPlan, survey: &Survey) -> Result<Next, Error> {
         let claim = held.claim().clone();
-        let start = Start::new(SharedClaim::new(held), self.here.clone(), None);
+        let start = Start::new(SharedClaim::new(held), self.here.clone(), None).spawn_on(self.spawn_on);
         let deps = ProductionSpawnBgResumeDeps::fresh(&start, survey.generation.next());
         let deps = deps.kill_policy(plan.kill_policy).build();
         let over = self.execute(plan, &claim, &start, &deps, How::Started).await?;
@@ -296,10 +315,10 @@ impl Ensure {
         Ok(match outcome {
             Ok(Outcome::SocketAlive { pid, connection, after_kill }) => {
                 // The one that was started may have daemonised.
-                let lives = self.survey().ok().and_then(|survey| survey.pid());
+                let pid = self.survey(None).map_or(pid, |survey| survey.pid());
                 Ensured::Running(Box::new(Running {
                     how,
-                    pid: lives.or(pid),
+                    pid,
                     socket: plan.expected_socket_path.clone(),
                     generation,
                     managed: true,

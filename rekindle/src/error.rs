@@ -3,7 +3,7 @@
 use rekindle_adapters::StateRootError;
 use rekindle_adapters::client::CallError;
 use rekindle_core::execute::Seen;
-use rekindle_core::{OsFailure, ReleaseError, SessionId};
+use rekindle_core::{LockClaim, OsFailure, ReleaseError, SessionId};
 use std::path::PathBuf;
 
 /// Why a session could not be worked with. Nothing was started, stopped or overwritten because of it.
@@ -44,6 +44,16 @@ pub enum Error {
     NotManaged {
         /// Where it answers.
         socket: PathBuf,
+    },
+    /// The claim is not to be cleared.
+    #[error("{message}")]
+    Claimed {
+        /// Who holds it, or why it is not to be cleared.
+        message: String,
+        /// What to do about it.
+        next: String,
+        /// Who holds it, where that can be told.
+        holder: Option<Box<LockClaim>>,
     },
     /// Nobody answers on the session's socket.
     #[error("nobody answers on `{}`: {why}", socket.display())]
@@ -90,6 +100,7 @@ impl Error {
             Self::RecordCorrupt { .. } => "record-corrupt",
             Self::RecordNewer { .. } => "record-newer",
             Self::NotManaged { .. } => "not-managed",
+            Self::Claimed { .. } => "target-locked",
             Self::NotAnswering { .. } => "not-answering",
             Self::Call(_) => "call-failed",
             Self::Release { .. } => "release-failed",
@@ -104,7 +115,8 @@ impl Error {
             Self::StateRoot(StateRootError::NoLocks { .. } | StateRootError::Untrusted { .. })
             | Self::RecordCorrupt { .. }
             | Self::RecordNewer { .. }
-            | Self::NotManaged { .. } => true,
+            | Self::NotManaged { .. }
+            | Self::Claimed { .. } => true,
             Self::StateRoot(_)
             | Self::UnknownSession { .. }
             | Self::NotAnswering { .. }
@@ -120,11 +132,10 @@ impl Error {
         match self {
             Self::StateRoot(_) => "name another state directory with --dir".into(),
             Self::UnknownSession { session } => format!("rekindle up {session} -- PROGRAM [ARG]..."),
-            Self::RecordCorrupt { path, .. } => {
-                format!("look at `{0}`; once its worker is surely gone: mv {0} {0}.aside", path.display())
-            }
+            Self::RecordCorrupt { .. } => "rekindle gc --repair".into(),
             Self::RecordNewer { .. } => "use the version of rekindle that started it".into(),
             Self::NotManaged { .. } => "end it the way it was started".into(),
+            Self::Claimed { next, .. } => next.clone(),
             Self::NotAnswering { .. } | Self::Call(_) | Self::Os(_) => "rekindle ls".into(),
             Self::Release { session, .. } | Self::CutShort { session, .. } => {
                 format!("rekindle show {session}")

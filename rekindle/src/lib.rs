@@ -30,24 +30,31 @@
 //! | `ensure` | the five steps to a running worker |
 //! | `rejection` | the words of a refusal |
 //! | `end` | one stop, and what is cleaned up after it |
-//! | `listing` | what is there, without asking anybody |
+//! | `listing`, `diagnosis` | what is there, without asking anybody; and what to do about it |
+//! | `unlock`, `collect` | clearing a claim that was left behind; removing what is provably gone |
 
+mod collect;
+mod diagnosis;
 mod end;
 mod ensure;
 mod listing;
 mod rejection;
 mod survey;
+mod unlock;
 
 pub mod error;
 pub mod launch;
 pub mod outcome;
 pub mod sessions;
 
+pub use collect::{Collected, Kept, Repair};
+pub use diagnosis::Diagnosis;
 pub use error::Error;
 pub use launch::Launch;
 pub use listing::{SessionState, SessionSummary, SessionView};
 pub use outcome::{DryRun, Ensured, Exited, How, Rejection, Retained, Running, StopOutcome, Stopped};
 pub use sessions::Sessions;
+pub use unlock::{Force, Unlocked};
 
 pub use rekindle_adapters as adapters;
 pub use rekindle_core as core;

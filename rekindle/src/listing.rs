@@ -101,12 +101,12 @@ fn summarise(dir: &SessionDir, here: &Host, listening: &ListeningSockets) -> Opt
         return Some(SessionSummary { session, state, pid, socket, generation, started_at });
     };
     // A directory in which nothing was ever started is no session.
-    if survey.generation == Generation::UNMANAGED && survey.last_worker() == LastWorker::Gone {
+    if !survey.is_known() {
         return None;
     }
     Some(SessionSummary {
         session,
-        state: state(&survey, listening),
+        state: state_of(&survey, listening),
         pid: survey.pid(),
         socket: survey.socket().map(ToOwned::to_owned),
         generation: survey.generation,
@@ -114,7 +114,8 @@ fn summarise(dir: &SessionDir, here: &Host, listening: &ListeningSockets) -> Opt
     })
 }
 
-fn state(survey: &Survey, listening: &ListeningSockets) -> SessionState {
+/// How a session stands.
+pub(crate) fn state_of(survey: &Survey, listening: &ListeningSockets) -> SessionState {
     let worker = survey.last_worker();
     if worker == LastWorker::Gone {
         return SessionState::Exited;
@@ -154,7 +155,7 @@ pub(crate) fn show(root: &StateRoot, here: &Host, session: &SessionId) -> Result
     let holders = probe.filter(|_| held == Some(true)).map(|probe| probe.holders()).unwrap_or_default();
     Ok(SessionView {
         record: raw_record(&dir)?,
-        status: state(&survey, &ListeningSockets::read()),
+        status: state_of(&survey, &ListeningSockets::read()),
         claim,
         lifeline: LifelineView { held, holders },
     })

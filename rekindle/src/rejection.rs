@@ -1,7 +1,9 @@
 //! The words of a rejection: what is wrong, who is in the way, and the next command to type.
 
+use crate::error::Error;
 use crate::outcome::Rejection;
 use crate::survey::Survey;
+use crate::unlock::Force;
 use rekindle_adapters::Probed;
 use rekindle_core::claim::ConflictReason;
 use rekindle_core::{LastWorker, Liveness, LockClaim, RejectReason, SessionId};
@@ -76,28 +78,62 @@ impl Rejection {
         holder: Option<LockClaim>,
         claim: &Path,
     ) -> Self {
-        let by = holder.as_ref().map_or_else(|| "by somebody who left no name".to_owned(), describe_holder);
-        let claim = claim.display();
-        let wait = format!("wait for it, or look at it: rekindle show {session}");
-        let clear = format!("once you are sure that no launcher is at work on it: rm {claim}");
-        let (message, next) = match why {
-            ConflictReason::KernelLockHeld => (format!("session `{session}` is claimed {by}"), wait),
-            ConflictReason::HolderAlive => (
-                format!("session `{session}` is claimed {by}, which runs but no longer holds the lock"),
-                wait,
-            ),
-            ConflictReason::HolderUnjudged(doubt) => (
-                format!("session `{session}` was claimed {by}, which cannot be judged: {}", doubt.describe()),
-                clear,
-            ),
-            ConflictReason::Corrupt { why } => {
-                (format!("the claim file `{claim}` is corrupt and was left alone: {why}"), clear)
-            }
-            ConflictReason::OtherSession { named } => {
-                (format!("the claim file `{claim}` is about session `{named}` and was left alone"), clear)
-            }
-        };
+        let (message, next) = describe_claim(session, why, holder.as_ref(), claim);
         Self { holder, ..Self::new(RejectReason::TargetLocked, None, socket).saying(message, next) }
+    }
+}
+
+impl Error {
+    /// A claim that is not to be cleared.
+    pub(crate) fn claimed(
+        session: &SessionId,
+        claim: &Path,
+        why: &ConflictReason,
+        holder: Option<LockClaim>,
+        force: Force,
+    ) -> Self {
+        let (message, next) = match (why, force) {
+            (ConflictReason::HolderAlive, Force::No)
+                if holder.as_ref().is_some_and(|it| it.retained_at.is_some()) =>
+            {
+                (
+                    format!("the claim on session `{session}` is kept for a worker that still runs"),
+                    format!("rekindle stop {session}"),
+                )
+            }
+            (_, Force::No | Force::Yes) => describe_claim(session, why, holder.as_ref(), claim),
+        };
+        Self::Claimed { message, next, holder: holder.map(Box::new) }
+    }
+}
+
+/// What is wrong with a claim, and what to do about it.
+fn describe_claim(
+    session: &SessionId,
+    why: &ConflictReason,
+    holder: Option<&LockClaim>,
+    claim: &Path,
+) -> (String, String) {
+    let by = holder.map_or_else(|| "by somebody who left no name".to_owned(), describe_holder);
+    let claim = claim.display();
+    let wait = format!("wait for it, or look at it: rekindle doctor {session}");
+    let clear =
+        format!("once you are sure that no launcher is at work on it: rekindle unlock {session} --force");
+    match why {
+        ConflictReason::KernelLockHeld => (format!("session `{session}` is claimed {by}"), wait),
+        ConflictReason::HolderAlive => {
+            (format!("session `{session}` is claimed {by}, which runs but no longer holds the lock"), wait)
+        }
+        ConflictReason::HolderUnjudged(doubt) => (
+            format!("session `{session}` was claimed {by}, which cannot be judged: {}", doubt.describe()),
+            clear,
+        ),
+        ConflictReason::Corrupt { why } => {
+            (format!("the claim file `{claim}` is corrupt and was left alone: {why}"), clear)
+        }
+        ConflictReason::OtherSession { named } => {
+            (format!("the claim file `{claim}` is about session `{named}` and was left alone"), clear)
+        }
     }
 }
 

@@ -1,11 +1,15 @@
 //! The public API: the sessions of one state directory.
 
+use crate::collect::{self, Collected, Repair};
+use crate::diagnosis::{self, Diagnosis};
 use crate::end;
 use crate::ensure::Ensure;
 use crate::error::Error;
 use crate::launch::Launch;
 use crate::listing::{self, SessionSummary, SessionView};
 use crate::outcome::{DryRun, Ensured, Stopped};
+use crate::unlock::{self, Force, Unlocked};
+use rekindle_adapters::start::SpawnOn;
 use rekindle_adapters::{StateRoot, procfs};
 use rekindle_core::stop::StopPolicy;
 use rekindle_core::{Host, Intent, SessionId};
@@ -19,6 +23,7 @@ use std::sync::Arc;
 pub struct Sessions {
     root: StateRoot,
     here: Arc<Host>,
+    spawn_on: SpawnOn,
 }
 
 impl Sessions {
@@ -36,7 +41,11 @@ impl Sessions {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn open(dir: impl Into<PathBuf>) -> Result<Self, Error> {
-        Ok(Self { root: StateRoot::open(dir)?, here: Arc::new(procfs::this_host()) })
+        Ok(Self {
+            root: StateRoot::open(dir)?,
+            here: Arc::new(procfs::this_host()),
+            spawn_on: SpawnOn::default(),
+        })
     }
 
     /// The sessions of this user: `$REKINDLE_DIR`, `$XDG_STATE_HOME/rekindle` or `~/.local/state/rekindle`.
@@ -45,6 +54,13 @@ impl Sessions {
     /// As for [`Self::open`], or if there is no such directory to be found.
     pub fn open_default() -> Result<Self, Error> {
         Self::open(StateRoot::locate()?)
+    }
+
+    /// The same sessions, with workers spawned by the thread that asks. For programs that have nothing else to do
+    /// meanwhile: everything then happens on one thread.
+    #[must_use]
+    pub fn spawn_on_calling_thread(self) -> Self {
+        Self { spawn_on: SpawnOn::CallingThread, ..self }
     }
 
     /// Where they are.
@@ -118,7 +134,38 @@ impl Sessions {
         end::stop(&self.root, &self.here, session, policy).await
     }
 
+    /// Clears the claim of `session`, if no launcher holds it: one whose holder is provably gone, or with
+    /// [`Force::Yes`] any.
+    ///
+    /// # Errors
+    /// [`Error::Claimed`] if it is not to be cleared; or if the session is unknown.
+    pub fn unlock(&self, session: &SessionId, force: Force) -> Result<Unlocked, Error> {
+        unlock::unlock(&self.root, &self.here, session, force)
+    }
+
+    /// Removes every session whose worker is provably gone, with its record and its logs.
+    ///
+    /// # Errors
+    /// If the state directory cannot be listed. A session that cannot be removed is kept, and says why.
+    pub fn collect(&self, repair: Repair) -> Result<Collected, Error> {
+        collect::collect(&self.root, &self.here, repair)
+    }
+
+    /// What is held, by whom, since when, why that is believed and what to do next; of one session or of all.
+    ///
+    /// # Errors
+    /// If a session is unknown or cannot be looked at.
+    pub fn diagnose(&self, only: Option<&SessionId>) -> Result<Vec<Diagnosis>, Error> {
+        diagnosis::diagnose(&self.root, &self.here, only)
+    }
+
     fn transaction(&self, session: &SessionId, launch: Launch) -> Ensure {
-        Ensure { root: self.root.clone(), here: self.here.clone(), session: session.clone(), launch }
+        Ensure {
+            root: self.root.clone(),
+            here: self.here.clone(),
+            spawn_on: self.spawn_on,
+            session: session.clone(),
+            launch,
+        }
     }
 }

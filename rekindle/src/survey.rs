@@ -3,7 +3,9 @@
 use crate::error::Error;
 use rekindle_adapters::lifeline::{self, LifelineMark};
 use rekindle_adapters::record_file::{self, RECORD_FILE};
+use rekindle_adapters::socket_table::ListeningSockets;
 use rekindle_adapters::{SessionDir, Worker, procfs};
+use rekindle_core::evidence::{Listener, standing_of_peer};
 use rekindle_core::identity::Standing;
 use rekindle_core::record::{NewerRecord, RecordFile};
 use rekindle_core::{
@@ -57,9 +59,19 @@ impl Survey {
         let mark = lifeline::read_mark(dir)?;
         let mut survey = Self::of(record, newer, mark, lifeline::ask(dir), here);
         if survey.evidence.lifeline == Lifeline::Held && survey.pid().is_none() {
-            survey.daemon = lifeline::open(dir)?.and_then(|probe| probe.holders().first().copied());
+            survey.look_for_daemon(dir)?;
         }
         Ok(survey)
+    }
+
+    /// Nobody who was written down lives, and somebody holds the lifeline: a daemon that forked after it had begun to
+    /// listen, or a leftover.
+    fn look_for_daemon(&mut self, dir: &SessionDir) -> Result<(), OsFailure> {
+        let listens = self.socket().is_some_and(|socket| ListeningSockets::read().contains(socket));
+        let listener = if listens { Listener::Present } else { Listener::Absent };
+        self.evidence.peer = standing_of_peer(self.evidence.peer, listener);
+        self.daemon = lifeline::open(dir)?.and_then(|probe| probe.holders().first().copied());
+        Ok(())
     }
 
     fn of(
@@ -89,6 +101,11 @@ impl Survey {
             peer: standing(&peer),
         };
         Self { record, newer, generation, leader, peer, evidence, daemon: None }
+    }
+
+    /// Whether there ever was a worker.
+    pub(crate) fn is_known(&self) -> bool {
+        self.generation != Generation::UNMANAGED || self.last_worker() != LastWorker::Gone
     }
 
     /// What it amounts to.

@@ -197,12 +197,27 @@ fn check(stage: Stage, result: c_int) -> Result<c_int, (Stage, i32)> {
 /// Default dispositions for all, and nothing pending: a Ctrl-C that reached the launcher's group is not the worker's.
 fn reset_signals() {
     const LAST: c_int = 64;
+    /// `SIG_DFL` and `SIG_IGN`, as the kernel spells them.
+    const DEFAULT: u64 = 0;
+    const IGNORE: u64 = 1;
+    const MASK_LEN: usize = 8;
     for signal in 1..=LAST {
-        // SAFETY: the table of dispositions is the child's own, since CLONE_SIGHAND is not set. What may not be
-        // changed (SIGKILL, SIGSTOP and libc's own) is refused without effect. Ignoring a signal drops it if pending.
-        unsafe {
-            libc::signal(signal, libc::SIG_IGN);
-            libc::signal(signal, libc::SIG_DFL);
+        // To ignore a signal drops it if it is pending.
+        for handler in [IGNORE, DEFAULT] {
+            // The kernel's structure begins with the handler; flags, restorer and mask are all zero.
+            let action: [u64; 4] = [handler, 0, 0, 0];
+            // SAFETY: reads a structure that is large enough. The table of dispositions is the child's own, since
+            // CLONE_SIGHAND is not set; SIGKILL and SIGSTOP are refused. Called directly, since libc keeps two
+            // signals to itself that a parent may have had ignored.
+            unsafe {
+                libc::syscall(
+                    libc::SYS_rt_sigaction,
+                    signal,
+                    action.as_ptr(),
+                    ptr::null_mut::<c_void>(),
+                    MASK_LEN,
+                );
+            }
         }
     }
 }

@@ -3,6 +3,8 @@
 use super::reaper::{has_exited, peek};
 use super::{Parentage, Process, Worker};
 use crate::backoff::Backoff;
+use crate::hints::Happening;
+use crate::lifeline::LifelineProbe;
 use crate::os::During;
 use crate::procfs;
 use rekindle_core::{ChildExit, Host, Lifeline, OsFailure, ProcessIdentity, WatchError};
@@ -26,7 +28,8 @@ pub async fn await_exit(worker: &Worker) -> Result<ChildExit, WatchError> {
         process.exited().await?;
     }
     // The leader may have daemonised: what it left behind holds the lifeline, and nothing says when it lets go.
-    let mut backoff = Backoff::new();
+    let lifeline = worker.lifeline.as_ref().map(LifelineProbe::magic_path).unwrap_or_default();
+    let mut backoff = Backoff::at(&lifeline, Happening::FileCloses);
     loop {
         match worker.ask_lifeline() {
             Lifeline::Free => break,

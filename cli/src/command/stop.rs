@@ -46,7 +46,8 @@ fn show(stopped: &Stopped, report: &Report) -> Exit {
         }
         StopOutcome::NotRunning => format!("{session} is not running"),
         StopOutcome::GaveUp => {
-            let message = format!("gave up on {session} (pid {pid}) after {elapsed} ms: it still runs");
+            let why = stopped.trouble.last().map(|trouble| format!(": {trouble}")).unwrap_or_default();
+            let message = format!("gave up on {session} (pid {pid}) after {elapsed} ms: it still runs{why}");
             return report.failed(&message, &format!("rekindle show {session}"), &json, Exit::Failed);
         }
     };

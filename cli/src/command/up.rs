@@ -39,7 +39,7 @@ pub(crate) async fn run(dir: Option<&Path>, args: Box<UpArgs>, report: &Report) 
             Err(error) => report.error(&error),
         },
         () = say_what_is_waited_for(&session, report) => unreachable!("progress is reported for as long as it takes"),
-        _ = tokio::signal::ctrl_c() => {
+        () = interrupted() => {
             let next = format!("the worker goes on: rekindle show {session}, or the same command again");
             report.failure("interrupted", "interrupted", &next, Exit::Interrupted)
         }
@@ -68,6 +68,13 @@ fn launch(args: UpArgs) -> Launch {
         launch = launch.prompt(prompt);
     }
     launch
+}
+
+/// Resolves at Ctrl-C; never, where it cannot be listened for and simply ends us.
+async fn interrupted() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
 }
 
 async fn say_what_is_waited_for(session: &SessionId, report: &Report) {
@@ -211,14 +218,7 @@ impl Shown<'_> {
     }
 
     fn rejected(&self, rejection: &Rejection) -> Exit {
-        let holder = rejection.holder.as_ref().map(|holder| {
-            let mut holder = json!(holder);
-            // The authority to release the claim is its holder's alone.
-            if let Value::Object(fields) = &mut holder {
-                fields.remove("nonce");
-            }
-            holder
-        });
+        let holder = rejection.holder.as_ref().map(|holder| super::without_nonce(json!(holder)));
         let json = self.json(
             "rejected",
             json!({

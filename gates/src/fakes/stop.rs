@@ -1,6 +1,6 @@
 //! The effects of one stop, as a fake.
 
-use super::log::{Call, Entry, Log, lock};
+use super::log::{Call, Log, lock};
 use super::seam::Seam;
 use async_trait::async_trait;
 use rekindle_core::effects::{ChildExit, KillError, KillSignal, WatchError};
@@ -10,13 +10,15 @@ use std::convert::Infallible;
 use std::sync::Mutex;
 use std::time::Duration;
 
-/// The effects of one stop. Every one of them waits until the test answers it, but closing stdin, which is done.
+/// The effects of one stop. Every one of them waits until the test answers it.
 #[derive(Debug)]
 pub struct FakeStop {
     /// What happened, in its order.
     pub log: Log,
     /// The exit.
     pub exit: Seam<ChildExit, WatchError>,
+    /// Closing stdin.
+    pub stdin: Seam<(), Infallible>,
     /// SIGTERM.
     pub term: Seam<(), KillError>,
     /// SIGKILL.
@@ -31,6 +33,7 @@ impl FakeStop {
         let log = Log::default();
         Self {
             exit: Seam::new(Call::Exit, &log),
+            stdin: Seam::new(Call::CloseStdin, &log),
             term: Seam::new(Call::Kill(KillSignal::Term), &log),
             kill: Seam::new(Call::Kill(KillSignal::Kill), &log),
             again: Seam::new(Call::AskedAgain, &log),
@@ -39,9 +42,10 @@ impl FakeStop {
         }
     }
 
-    /// Effects of which both signals succeed at once.
+    /// Effects of which closing stdin and both signals succeed at once.
     pub fn new() -> Self {
         let stop = Self::silent();
+        stop.stdin.answer(Ok(()));
         stop.term.answer(Ok(()));
         stop.kill.answer(Ok(()));
         stop
@@ -78,8 +82,10 @@ impl Default for FakeStop {
 #[async_trait]
 impl StopDeps for FakeStop {
     async fn close_stdin(&self) {
-        self.log.push(Entry::Asked(Call::CloseStdin));
-        self.log.push(Entry::Answered(Call::CloseStdin));
+        match self.stdin.ask().await {
+            Ok(()) => {}
+            Err(never) => match never {},
+        }
     }
 
     async fn signal(&self, how: KillSignal) -> Result<(), KillError> {

@@ -1,0 +1,40 @@
+//! `rekindle unlock`
+
+use super::{sessions, without_nonce};
+use crate::report::{Exit, Report};
+use rekindle::{Error, Force, SessionId, Unlocked};
+use serde_json::{Value, json};
+use std::path::Path;
+
+pub(crate) fn run(dir: Option<&Path>, session: &SessionId, force: bool, report: &Report) -> Exit {
+    let force = if force { Force::Yes } else { Force::No };
+    match sessions(dir).and_then(|sessions| sessions.unlock(session, force)) {
+        Ok(Unlocked::NotLocked) => {
+            report.result(&format!("{session} is not locked"), &to_json(session, "not-locked", &None));
+            Exit::Done
+        }
+        Ok(Unlocked::Unlocked { previous }) => {
+            let previous = previous.map(|claim| without_nonce(json!(claim)));
+            report.result(&format!("unlocked {session}"), &to_json(session, "unlocked", &previous));
+            Exit::Done
+        }
+        Err(error) => refused(&error, report),
+    }
+}
+
+fn to_json(session: &SessionId, outcome: &str, previous: &Option<Value>) -> Value {
+    json!({ "session": session, "outcome": outcome, "previous": previous })
+}
+
+fn refused(error: &Error, report: &Report) -> Exit {
+    let Error::Claimed { message, next, holder } = error else { return report.error(error) };
+    let holder = holder.as_ref().map(|holder| without_nonce(json!(holder)));
+    let json = json!({
+        "outcome": "error",
+        "reason": error.reason(),
+        "message": message,
+        "next": next,
+        "holder": holder,
+    });
+    report.failed(message, next, &json, Exit::Refused)
+}

@@ -1,0 +1,29 @@
+//! What the live suite in `tests/smoke` stands on: scenes that own what they start, and facts about real processes.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`suite`] | runs trials, each within a bound, and closes with the count |
+//! | [`scene`] | a private directory and all processes started in it, ended when it goes |
+//! | [`cli`] | runs `rekindle` and reads what it answered |
+//! | [`starts`] | starts workers through the library |
+//! | [`procs`] | what `/proc` says of a process |
+//! | [`programs`] | other people's programs, and small workers in Python |
+//! | [`wait`] | waits for facts |
+//!
+//! # Invariants
+//! 1. Nothing waits for an interval: every wait is for a fact, and fails by its name when it does not come true.
+//! 2. No upper bound on time is asserted but by the outcome of what was bounded.
+//! 3. Whatever a trial starts is ended with its scene, also when the trial panics, and that nothing is left is checked.
+//! 4. A program that is missing fails the trial that needs it; nothing is skipped.
+
+pub mod cli;
+pub mod procs;
+pub mod programs;
+pub mod scene;
+pub mod starts;
+pub mod suite;
+pub mod wait;
+
+pub use cli::{Launcher, Reply};
+pub use scene::Scene;
+pub use starts::Starts;

@@ -1,0 +1,124 @@
+//! What `/proc` says of processes. What cannot be read is absent: a process may end at any time.
+
+use nix::sys::signal::{Signal, kill};
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// A process by its pid.
+pub type Pid = i32;
+
+/// Every process but this one.
+pub fn others() -> Vec<Pid> {
+    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
+    let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+    pids.filter(|pid: &Pid| pid.unsigned_abs() != std::process::id()).collect()
+}
+
+/// Sends a signal; a process that is gone needs none.
+pub fn send(pid: Pid, signal: Signal) {
+    let _ = kill(nix::unistd::Pid::from_raw(pid), signal);
+}
+
+/// The fields of `/proc/PID/stat` from the third on: state, parent, group, session, ...
+fn stat(pid: Pid) -> Option<Vec<String>> {
+    let text = fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let text = String::from_utf8_lossy(&text).into_owned();
+    let (_, fields) = text.rsplit_once(')')?;
+    Some(fields.split_ascii_whitespace().map(str::to_owned).collect())
+}
+
+/// Its state letter: `Z` has exited and waits to be reaped, `T` is stopped.
+pub fn state(pid: Pid) -> Option<char> {
+    stat(pid)?.first()?.chars().next()
+}
+
+/// Whether it runs: it exists and has not exited.
+pub fn is_running(pid: Pid) -> bool {
+    state(pid).is_some_and(|state| !matches!(state, 'Z' | 'X'))
+}
+
+/// The session it belongs to, by its leader's pid.
+pub fn session(pid: Pid) -> Option<Pid> {
+    stat(pid)?.get(3)?.parse().ok()
+}
+
+/// When it started, in clock ticks since boot.
+pub fn start_time(pid: Pid) -> Option<u64> {
+    stat(pid)?.get(19)?.parse().ok()
+}
+
+/// How many children of this process wait to be reaped.
+pub fn zombies_of_ours() -> usize {
+    let us = std::process::id().to_string();
+    let is_ours = |fields: &Vec<String>| fields[0] == "Z" && fields[1] == us;
+    others().into_iter().filter_map(stat).filter(is_ours).count()
+}
+
+/// A line of `/proc/PID/status`.
+pub fn status(pid: Pid, field: &str) -> Option<String> {
+    let text = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'))?;
+    Some(line.trim().to_owned())
+}
+
+/// A signal set of `/proc/PID/status`: `SigIgn`, `SigBlk` or `SigCgt`.
+pub fn signals(pid: Pid, set: &str) -> Option<u64> {
+    u64::from_str_radix(&status(pid, set)?, 16).ok()
+}
+
+/// Whether it has a handler for `signal`.
+pub fn catches(pid: Pid, signal: Signal) -> bool {
+    signals(pid, "SigCgt").is_some_and(|set| set & (1 << (signal as u32 - 1)) != 0)
+}
+
+/// The environment it was started with.
+pub fn environment(pid: Pid) -> BTreeMap<String, String> {
+    let bytes = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    let variables = bytes.split(|byte| *byte == 0).map(String::from_utf8_lossy);
+    variables.filter_map(|it| it.split_once('=').map(|(k, v)| (k.to_owned(), v.to_owned()))).collect()
+}
+
+/// Its open descriptors, and what they lead to.
+pub fn descriptors(pid: Pid) -> BTreeMap<i32, PathBuf> {
+    let Ok(entries) = fs::read_dir(format!("/proc/{pid}/fd")) else { return BTreeMap::new() };
+    let number = |entry: &fs::DirEntry| entry.file_name().to_str()?.parse().ok();
+    entries.flatten().filter_map(|entry| Some((number(&entry)?, fs::read_link(entry.path()).ok()?))).collect()
+}
+
+/// The name of the program that it runs now; a child that is not its own program yet runs its parent's.
+pub fn program(pid: Pid) -> Option<String> {
+    let exe = fs::read_link(format!("/proc/{pid}/exe")).ok()?;
+    Some(exe.file_name()?.to_string_lossy().into_owned())
+}
+
+/// How many descriptors this process has open.
+pub fn descriptors_of_ours() -> usize {
+    fs::read_dir("/proc/self/fd").map_or(0, Iterator::count)
+}
+
+/// Its command line, with spaces between the arguments.
+pub fn command_line(pid: Pid) -> String {
+    let bytes = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).replace('\0', " ").trim_end().to_owned()
+}
+
+/// The running processes that have to do with `dir`: their environment or their arguments name it, or they work or
+/// have something open below it.
+pub fn touching(dir: &Path) -> Vec<Pid> {
+    others().into_iter().filter(|pid| touches(*pid, dir) && is_running(*pid)).collect()
+}
+
+fn touches(pid: Pid, dir: &Path) -> bool {
+    let named_in = |file: &str| {
+        let bytes = fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
+        let name = dir.as_os_str().as_bytes();
+        bytes.windows(name.len()).any(|window| window == name)
+    };
+    let works_there = || fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.starts_with(dir));
+    named_in("environ")
+        || named_in("cmdline")
+        || works_there()
+        || descriptors(pid).values().any(|target| target.starts_with(dir))
+}

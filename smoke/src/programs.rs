@@ -1,0 +1,93 @@
+//! Other people's programs, and small workers in Python.
+
+use std::env;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+use crate::wait::FACT_TIMEOUT;
+
+/// Where Debian puts programs: first, so that a shim of the same name in PATH is not taken for the program.
+const DEBIAN_DIRS: &str = "/usr/bin:/usr/sbin:/bin";
+
+/// The path of a program.
+///
+/// # Panics
+/// If it is not installed; `package` is the Debian package that has it.
+pub fn find(program: &str, package: &str) -> String {
+    let path = env::var("PATH").unwrap_or_default();
+    let found = [DEBIAN_DIRS, &path]
+        .into_iter()
+        .flat_map(|dirs| env::split_paths(dirs).collect::<Vec<_>>())
+        .map(|dir| dir.join(program))
+        .find(|path| path.is_file());
+    let found = found.unwrap_or_else(|| panic!("`{program}` is missing: apt-get install {package}"));
+    found.into_os_string().into_string().expect("a program's path is UTF-8")
+}
+
+/// `python3`, ready to run a script that is its next argument.
+///
+/// # Panics
+/// If it is not installed.
+pub fn python() -> String {
+    find("python3", "python3")
+}
+
+/// Sends every line back, to any number of clients. Arguments: the socket.
+pub const ECHO_SERVER: &str = "
+import socketserver, sys
+class Echo(socketserver.StreamRequestHandler):
+    def handle(self):
+        for line in self.rfile:
+            self.wfile.write(line)
+socketserver.ThreadingUnixStreamServer(sys.argv[1], Echo).serve_forever()
+";
+
+/// What is put before [`ECHO_SERVER`] to make it wait for a file first, its second argument.
+const GATE: &str = "
+import os, sys, time
+while not os.path.exists(sys.argv[2]):
+    time.sleep(0.005)
+";
+
+/// What is put before [`ECHO_SERVER`] to make it daemonise first.
+const DAEMONISE: &str = "
+import os
+if os.fork():
+    os._exit(0)
+os.setsid()
+";
+
+/// What is put before [`ECHO_SERVER`] to make it close every descriptor that it was given.
+const CLOSE_ALL: &str = "
+import os
+os.closerange(3, 4096)
+";
+
+/// An echo server that begins to listen once its second argument, a file, is there.
+pub fn gated_echo_server() -> String {
+    [GATE, ECHO_SERVER].concat()
+}
+
+/// An echo server whose leader exits before it listens.
+pub fn daemonising_echo_server() -> String {
+    [DAEMONISE, ECHO_SERVER].concat()
+}
+
+/// An echo server that closes every inherited descriptor.
+pub fn closing_echo_server() -> String {
+    [CLOSE_ALL, ECHO_SERVER].concat()
+}
+
+/// Sends a line to a socket and expects the same line back.
+///
+/// # Panics
+/// If anything else happens.
+pub fn expect_echo(socket: &Path) {
+    let mut stream = UnixStream::connect(socket).expect("the worker accepts a connection");
+    stream.set_read_timeout(Some(FACT_TIMEOUT)).expect("a time-out can be set");
+    stream.write_all(b"are you there\n").expect("the worker takes a line");
+    let mut line = String::new();
+    BufReader::new(stream).read_line(&mut line).expect("the worker answers");
+    assert_eq!(line, "are you there\n");
+}

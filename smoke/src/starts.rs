@@ -1,0 +1,112 @@
+//! Starts workers through the adapters, as the library does, for trials of a single step.
+
+use crate::scene::{CANARY, Scene};
+use rekindle::adapters::claim_lock::{ClaimAttempt, try_claim};
+use rekindle::adapters::spawn::{SpawnRequest, spawn};
+use rekindle::adapters::{HeldClaim, StateRoot, Worker, lifeline, procfs, random};
+use rekindle::core::{Generation, Host, SpawnBgPlan, SpawnError};
+use rekindle::{SessionId, core::KillPolicy};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A scene whose workers are started by this process.
+#[derive(Debug)]
+pub struct Starts {
+    /// Its directory and its processes.
+    pub scene: Scene,
+    /// Its state directory.
+    pub root: StateRoot,
+    /// Where we are.
+    pub here: Arc<Host>,
+}
+
+impl Default for Starts {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Starts {
+    /// An empty scene.
+    ///
+    /// # Panics
+    /// If its state directory is refused.
+    pub fn new() -> Self {
+        let scene = Scene::new();
+        let root = StateRoot::open(scene.state()).expect("a scene's state directory can be used");
+        Self { scene, root, here: Arc::new(procfs::this_host()) }
+    }
+
+    /// A plan to run `command` in the scene.
+    ///
+    /// # Panics
+    /// If `session` is no session's name.
+    pub fn plan(&self, session: &str, command: &[&str]) -> SpawnBgPlan {
+        let command: Vec<String> = command.iter().map(|arg| (*arg).to_owned()).collect();
+        let (socket, dir) = (self.scene.socket(session), self.scene.dir().to_owned());
+        let mut plan = SpawnBgPlan::new(id(session), socket, dir, &command, None);
+        plan.env.set.insert(CANARY.into(), self.scene.dir().display().to_string());
+        plan.kill_policy = KillPolicy::TermThenKill {
+            term_grace: Duration::from_secs(1),
+            kill_grace: Duration::from_secs(30),
+        };
+        plan
+    }
+
+    /// Asks for the claim on a session.
+    ///
+    /// # Panics
+    /// If the state directory cannot be used.
+    pub fn try_claim(&self, session: &str) -> ClaimAttempt {
+        try_claim(&self.root, &id(session), &self.here).expect("the state directory can be used")
+    }
+
+    /// The claim on a session.
+    ///
+    /// # Panics
+    /// If somebody else holds it.
+    pub fn claim(&self, session: &str) -> HeldClaim {
+        match self.try_claim(session) {
+            ClaimAttempt::Held(held) => *held,
+            ClaimAttempt::Conflict { why, holder } => panic!("the claim is in conflict: {why:?}, {holder:?}"),
+        }
+    }
+
+    /// Starts what a plan says, under a claim, with a fresh lifeline.
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub fn spawn(&self, plan: &SpawnBgPlan, claim: &HeldClaim) -> Result<Worker, SpawnError> {
+        let lifeline = lifeline::renew(claim.dir())?;
+        let (generation, nonce) =
+            (Generation::new(1), random::nonce().expect("the kernel has random numbers"));
+        spawn(SpawnRequest { plan, claim, generation, nonce: &nonce, lifeline, host: &self.here })
+    }
+
+    /// Starts a command under a claim that is then released.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub fn start(&self, session: &str, command: &[&str]) -> Worker {
+        let claim = self.claim(session);
+        let worker = self.spawn(&self.plan(session, command), &claim);
+        claim.release().expect("our claim can be released");
+        worker.unwrap_or_else(|error| panic!("{command:?} did not start: {error}"))
+    }
+}
+
+/// A session by its name.
+///
+/// # Panics
+/// If it is none.
+pub fn id(session: &str) -> SessionId {
+    session.parse().expect("the name is a valid session id")
+}
+
+/// The pid of a worker.
+///
+/// # Panics
+/// If it is not known.
+pub fn pid_of(worker: &Worker) -> i32 {
+    worker.pid().expect("a started worker has a pid").as_raw()
+}

@@ -1,0 +1,70 @@
+//! Waits for facts: a predicate that comes true, a future that has been polled. Intervals prove nothing.
+
+use std::future::poll_fn;
+use std::path::Path;
+use std::pin::Pin;
+use std::task::Poll;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long a fact may take to come true: far longer than it ever does, on a machine that does much else.
+pub const FACT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The pause between two looks.
+const LOOK_PAUSE: Duration = Duration::from_millis(3);
+
+/// Waits until `look` finds something, and hands it out.
+///
+/// # Panics
+/// If it does not within [`FACT_TIMEOUT`]; `what` names what was waited for.
+pub fn for_some<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + FACT_TIMEOUT;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "waited in vain until {what}");
+        thread::sleep(LOOK_PAUSE);
+    }
+}
+
+/// Waits until `is_so`.
+///
+/// # Panics
+/// As [`for_some`].
+pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
+    for_some(what, || is_so().then_some(()));
+}
+
+/// Waits until something stands at `path`.
+///
+/// # Panics
+/// As [`for_some`].
+pub fn until_there(path: &Path) {
+    until(&format!("`{}` is there", path.display()), || path.symlink_metadata().is_ok());
+}
+
+/// Runs a future on a runtime of its own.
+///
+/// # Panics
+/// If there can be no runtime.
+pub fn run<F: Future>(future: F) -> F::Output {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.expect("a runtime needs three descriptors").block_on(future)
+}
+
+/// Polls a future once, and says whether it still waits.
+pub async fn is_pending<F: Future>(mut future: Pin<&mut F>) -> bool {
+    poll_fn(|context| Poll::Ready(future.as_mut().poll(context).is_pending())).await
+}
+
+/// Awaits a future as long as a fact may take.
+///
+/// # Panics
+/// If it is not ready by then.
+pub async fn soon<F: Future>(what: &str, future: F) -> F::Output {
+    let Ok(output) = tokio::time::timeout(FACT_TIMEOUT, future).await else {
+        panic!("waited in vain until {what}");
+    };
+    output
+}

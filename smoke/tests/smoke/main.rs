@@ -1,0 +1,51 @@
+//! The live suite: `LIVE=1 just smoke [FILTER]`. One file a subject; what they stand on is in the library.
+
+mod claim;
+mod conformance;
+mod hints;
+mod s1_probe;
+mod s1_swap;
+mod s1_watch;
+mod s2_child;
+mod s2_failures;
+mod s2_world;
+mod s3_adoption;
+mod s3_claims;
+mod s3_crash;
+mod s3_daemons;
+mod s3_library;
+mod s3_records;
+mod s3_refusals;
+mod s3_stop;
+mod s3_timeouts;
+mod s4_workers;
+mod s5_contention;
+
+use rekindle_smoke::suite;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let files = [
+        s1_probe::trials,
+        s1_swap::trials,
+        s1_watch::trials,
+        hints::trials,
+        s2_child::trials,
+        s2_failures::trials,
+        s2_world::trials,
+        claim::trials,
+        s3_timeouts::trials,
+        s3_refusals::trials,
+        s3_claims::trials,
+        s3_adoption::trials,
+        s3_crash::trials,
+        s3_daemons::trials,
+        s3_stop::trials,
+        s3_records::trials,
+        s3_library::trials,
+        s4_workers::trials,
+        s5_contention::trials,
+        conformance::trials,
+    ];
+    suite::main(files.iter().flat_map(|trials| trials()).collect())
+}

@@ -1,0 +1,229 @@
+//! S3: what is refused, with nothing touched and nothing created.
+
+use rekindle_smoke::{Launcher, Reply, Scene, cli, programs, trials};
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, Permissions};
+use std::io::ErrorKind;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+
+trials![
+    a_socket_path_that_is_a_symlink_is_refused,
+    what_is_no_socket_is_refused_and_kept,
+    a_socket_in_a_directory_of_all_is_refused,
+    a_socket_path_that_cannot_be_used_is_refused,
+    wrong_session_ids_are_usage_errors_and_create_nothing,
+    arguments_that_are_not_utf8_are_usage_errors,
+    readiness_of_a_later_version_is_a_usage_error,
+    a_dry_run_creates_nothing,
+    attach_and_look_create_nothing,
+    a_state_directory_that_cannot_be_trusted_is_refused,
+    a_probe_tells_in_one_word,
+];
+
+fn entries(dir: &Path) -> Vec<PathBuf> {
+    let mut entries: Vec<PathBuf> =
+        fs::read_dir(dir).expect("the directory is there").flatten().map(|entry| entry.path()).collect();
+    entries.sort();
+    entries
+}
+
+fn up_on(scene: &Scene, socket: &Path) -> Reply {
+    let socket = socket.to_str().expect("a scene's paths are UTF-8");
+    scene.up_with("s", &["--socket", socket], &[&cli::binary_arg(), "worker"])
+}
+
+/// T14, S5.
+fn a_socket_path_that_is_a_symlink_is_refused() {
+    let scene = Scene::new();
+    let (real, link) = (scene.path("real"), scene.path("link"));
+    let listener = UnixListener::bind(&real).expect("a scene can hold a socket");
+    listener.set_nonblocking(true).expect("a listener can be non-blocking");
+    symlink(&real, &link).expect("a scene can hold a link");
+    fs::create_dir_all(scene.of("s", "")).expect("a scene can hold a state directory");
+    fs::set_permissions(scene.state(), Permissions::from_mode(0o700)).expect("its mode can be set");
+    symlink(&real, scene.socket("s")).expect("a session can hold a link");
+    for path in [&link, &scene.socket("s")] {
+        let reply = up_on(&scene, path).expect_rejected("target-address-conflict");
+        assert_eq!(reply.json["liveness"], "forged", "{reply}");
+        assert!(reply.text("message").contains("symbolic link"), "{reply}");
+        assert_eq!(fs::read_link(path).expect("the link is untouched"), real);
+    }
+    let visited = listener.accept();
+    assert!(visited.is_err_and(|error| error.kind() == ErrorKind::WouldBlock), "the link was followed");
+    assert!(!scene.of("s", "claim").exists(), "a rejection keeps no claim");
+    scene.assert_no_process();
+}
+
+/// T14, S5.
+fn what_is_no_socket_is_refused_and_kept() {
+    let scene = Scene::new();
+    let file = scene.file("file", "content");
+    let fifo = scene.path("fifo");
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).expect("a scene can hold a FIFO");
+    let dir = scene.path("dir");
+    fs::create_dir(&dir).expect("a scene can hold a directory");
+    for path in [&file, &fifo, &dir] {
+        let reply = up_on(&scene, path).expect_rejected("target-address-conflict");
+        assert_eq!(reply.json["liveness"], "forged", "{reply}");
+        assert!(path.exists(), "{reply}");
+    }
+    assert_eq!(fs::read(&file).expect("the file is there"), b"content");
+    scene.assert_no_process();
+}
+
+/// T16, S8.
+fn a_socket_in_a_directory_of_all_is_refused() {
+    let scene = Scene::new();
+    let open = scene.path("open");
+    fs::create_dir(&open).expect("a scene can hold a directory");
+    fs::set_permissions(&open, Permissions::from_mode(0o777)).expect("its mode can be set");
+    let reply = up_on(&scene, &open.join("sock")).expect_rejected("target-address-conflict");
+    assert_eq!(reply.json["liveness"], "forged", "{reply}");
+    let tmp = format!("/tmp/rk-smoke-up-{}.sock", std::process::id());
+    let reply = up_on(&scene, Path::new(&tmp)).expect_rejected("target-address-conflict");
+    assert!(reply.text("message").contains("`/tmp`"), "{reply}");
+    assert!(!Path::new(&tmp).exists() && entries(&open).is_empty());
+    scene.assert_no_process();
+}
+
+/// S10.
+fn a_socket_path_that_cannot_be_used_is_refused() {
+    let scene = Scene::new();
+    let long = scene.path(&"x".repeat(108));
+    for path in [long, scene.path("no/such/directory/sock"), PathBuf::from("/")] {
+        let reply = up_on(&scene, &path).expect_rejected("bad-target");
+        assert!(reply.json["liveness"].is_null(), "nothing was probed: {reply}");
+    }
+    assert_eq!(entries(scene.dir()), [] as [PathBuf; 0], "nothing was created");
+}
+
+/// T38, X1, X2.
+fn wrong_session_ids_are_usage_errors_and_create_nothing() {
+    let scene = Scene::new();
+    let parent = entries(scene.dir().parent().expect("a scene has a parent"));
+    let long = "a".repeat(65);
+    let ids =
+        ["../x", "a/b", ".", "..", "", "a\nb", &long, "-x", "$(x)", "a b", "\u{e9}", ".hidden", "--help-me"];
+    for id in ids {
+        for args in [&["up", id, "--", "true"][..], &["show", id], &["stop", id], &["call", id, "{}"]] {
+            let reply = scene.rekindle(args);
+            assert_eq!(reply.code, Some(2), "{id:?}: {reply}");
+            assert_eq!(reply.json["outcome"], "error", "{id:?}: {reply}");
+        }
+    }
+    assert_eq!(entries(scene.dir()), [] as [PathBuf; 0], "nothing was created");
+    assert_eq!(entries(scene.dir().parent().expect("a scene has a parent")), parent);
+}
+
+/// X1.
+fn arguments_that_are_not_utf8_are_usage_errors() {
+    let scene = Scene::new();
+    let not_utf8 = OsStr::from_bytes(b"caf\xe9");
+    let plain = |text: &str| OsString::from(text);
+    let commands = [
+        vec![plain("up"), not_utf8.to_owned(), plain("--"), plain("true")],
+        vec![plain("up"), plain("s"), plain("--"), plain("true"), not_utf8.to_owned()],
+        vec![plain("up"), plain("s"), plain("--"), not_utf8.to_owned()],
+        vec![plain("up"), plain("s"), plain("--prompt"), not_utf8.to_owned(), plain("--"), plain("true")],
+    ];
+    for args in commands {
+        let reply = scene.rekindle(&args);
+        assert_eq!(reply.code, Some(2), "{args:?}: {reply}");
+    }
+    assert_eq!(entries(scene.dir()), [] as [PathBuf; 0], "nothing was created");
+}
+
+fn readiness_of_a_later_version_is_a_usage_error() {
+    let scene = Scene::new();
+    for kind in ["notify", "listen", "handshake"] {
+        let reply = scene.up_with("s", &["--ready", kind], &["true"]).expect(2, "error");
+        assert!(reply.text("message").contains(kind), "{reply}");
+    }
+    for wrong in [&["up", "s"][..], &["up", "s", "--timeout", "5", "--", "true"], &["no-such-verb"]] {
+        assert_eq!(scene.rekindle(wrong).code, Some(2), "{wrong:?}");
+    }
+    assert_eq!(entries(scene.dir()), [] as [PathBuf; 0], "nothing was created");
+}
+
+fn a_dry_run_creates_nothing() {
+    let scene = Scene::new();
+    let reply = scene.up_with("s", &["--dry-run", "--prompt", "hello"], &["echo", "{prompt}", "{socket}"]);
+    let reply = reply.expect(0, "dry-run");
+    assert_eq!(reply.json["verdict"], "spawn", "{reply}");
+    let socket = scene.socket("s").display().to_string();
+    assert_eq!(reply.json["plan"]["expected_socket_path"], socket, "{reply}");
+    assert_eq!(reply.json["plan"]["launch_args"][1], "hello", "{reply}");
+    assert_eq!(reply.json["plan"]["launch_args"][2], socket, "{reply}");
+    assert_eq!(entries(scene.dir()), [] as [PathBuf; 0], "nothing was created");
+    scene.up("s", &[&cli::binary_arg(), "worker"]).expect_running("started");
+    let before = fs::read(scene.of("s", "session.json")).expect("the record is there");
+    let reply = scene.up_with("s", &["--dry-run"], &["true"]).expect(0, "dry-run");
+    assert_eq!(reply.json["verdict"], "attach", "{reply}");
+    let resume = scene.up_with("s", &["--dry-run", "--intent", "resume"], &["true"]).expect(3, "dry-run");
+    assert_eq!(resume.json["reason"], "already-live", "{resume}");
+    assert_eq!(fs::read(scene.of("s", "session.json")).expect("the record is there"), before);
+}
+
+fn attach_and_look_create_nothing() {
+    let scene = Scene::new();
+    let attach = scene.rekindle(["up", "--intent", "attach", "s"]).expect_rejected("not-running");
+    assert_eq!(attach.json["liveness"], "dormant", "{attach}");
+    scene.rekindle(["show", "s"]).expect_error(1, "unknown-session");
+    scene.rekindle(["stop", "s"]).expect_error(1, "unknown-session");
+    assert_eq!(scene.rekindle(["ls"]).stdout.trim(), "[]");
+    assert_eq!(entries(scene.dir()), [] as [PathBuf; 0], "nothing was created");
+}
+
+/// T16, S8.
+fn a_state_directory_that_cannot_be_trusted_is_refused() {
+    let scene = Scene::new();
+    let made = |name: &str, mode: u32| {
+        let dir = scene.path(name);
+        fs::create_dir(&dir).expect("a scene can hold a directory");
+        fs::set_permissions(&dir, Permissions::from_mode(mode)).expect("its mode can be set");
+        dir
+    };
+    let (open, good, theirs) = (made("open", 0o777), made("good", 0o700), made("theirs", 0o700));
+    assert!(nix::unistd::geteuid().is_root(), "only root can be two users: run the suite as root");
+    chown(&theirs, Some(65534), None).expect("root can give a directory away");
+    let link = scene.path("link");
+    symlink(&good, &link).expect("a scene can hold a link");
+    let file = scene.file("file", "content");
+    let cases =
+        [(&open, "0777"), (&link, "symbolic link"), (&theirs, "user 65534"), (&file, "not a directory")];
+    for (dir, why) in cases {
+        for verb in [&["up", "s", "--", "true"][..], &["ls"], &["stop", "--all"]] {
+            let mut command = scene.command(cli::binary());
+            command.args(["--json", "--dir"]).arg(dir).args(verb);
+            let reply = Launcher::start(command).finish().expect_error(3, "state-dir-untrusted");
+            assert!(reply.text("message").contains(why), "{reply}");
+            assert!(reply.text("next").contains("--dir"), "{reply}");
+        }
+    }
+    assert!(entries(&open).is_empty() && entries(&good).is_empty() && entries(&theirs).is_empty());
+    assert_eq!(fs::read(&file).expect("the file is there"), b"content");
+}
+
+fn a_probe_tells_in_one_word() {
+    let scene = Scene::new();
+    let live = scene.path("live");
+    let _listener = UnixListener::bind(&live).expect("a scene can hold a socket");
+    let stale = scene.path("stale");
+    drop(UnixListener::bind(&stale).expect("a scene can hold a socket"));
+    let link = scene.path("link");
+    symlink(&live, &link).expect("a scene can hold a link");
+    let busy = scene.path("busy");
+    let _busy = crate::s1_probe::busy_listener(&busy);
+    let absent = scene.path("absent");
+    let cases =
+        [(live, "alive"), (stale, "dead"), (absent, "dead"), (link, "forged"), (busy, "indeterminate")];
+    for (path, verdict) in cases {
+        let reply = scene.rekindle([OsStr::new("probe"), path.as_os_str()]);
+        assert_eq!((reply.code, reply.text("verdict")), (Some(0), verdict), "{reply}");
+        assert_ne!(reply.text("why"), "", "{reply}");
+    }
+    assert!(!programs::python().is_empty());
+}
