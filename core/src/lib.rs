@@ -11,7 +11,7 @@
 //! | [`id`], [`identity`] | which session, and which process exactly |
 //! | [`plan`], [`target`] | what is to be started, and is its socket path usable |
 //! | [`evidence`] | is the last worker provably gone |
-//! | [`decide`] | attach, spawn, adopt or reject |
+//! | [`mod@decide`] | attach, spawn, adopt or reject |
 //! | [`claim`] | may this launcher decide about the session now |
 //! | [`release`] | may the claim be given up |
 //! | [`resume`], [`execute`] | how one start runs, step by step |
