@@ -16,21 +16,29 @@ use crate::session_dir::{Inode, SessionDir};
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::{fstat, stat};
-use rekindle_core::{Generation, Lifeline, OsFailure, Pid, ProcessIdentity};
+use rekindle_core::{Generation, Lifeline, Nonce, OsFailure, Pid, ProcessIdentity};
 use rustix::fs::{FlockOperation, flock};
 use serde::Deserialize;
-use std::fs;
+use std::fs::{self, File};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The name of the lifeline file.
 pub const LIFELINE_FILE: &str = "lifeline";
+
+/// Where a worker keeps its lifeline: clear of the descriptors that socket activation counts from 3.
+pub(crate) const LIFELINE_FD: i32 = 10;
+
+/// The longest mark, in bytes.
+const MARK_LEN_MAX: usize = 1024;
 
 /// What a worker wrote into its lifeline before it became its program.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct LifelineMark {
     /// Which start it belongs to.
     pub generation: Generation,
+    /// What the worker was told to know itself by.
+    pub nonce: Option<Nonce>,
     /// The process that took it.
     #[serde(flatten)]
     pub worker: ProcessIdentity,
@@ -41,6 +49,7 @@ pub struct LifelineMark {
 pub struct LifelineProbe {
     fd: OwnedFd,
     inode: Inode,
+    removed: bool,
 }
 
 /// Puts a fresh, empty lifeline in place. Only under the claim, once the last worker is provably gone.
@@ -59,6 +68,9 @@ pub fn renew(dir: &SessionDir) -> Result<LifelineProbe, OsFailure> {
 
 /// Opens the present lifeline; `None` if there is none.
 ///
+/// Where somebody removed the session's files under a living worker, its lifeline is still open in the worker, and is
+/// found there as far as `/proc` lets us see.
+///
 /// # Errors
 /// If it cannot be opened.
 pub fn open(dir: &SessionDir) -> Result<Option<LifelineProbe>, OsFailure> {
@@ -66,9 +78,9 @@ pub fn open(dir: &SessionDir) -> Result<Option<LifelineProbe>, OsFailure> {
     match dir.open_file(LIFELINE_FILE, OFlag::O_RDONLY) {
         Ok(fd) => {
             let inode = Inode::of(&fstat(&fd).during("inspect", &path)?);
-            Ok(Some(LifelineProbe { fd, inode }))
+            Ok(Some(LifelineProbe { fd, inode, removed: false }))
         }
-        Err(Errno::ENOENT) => Ok(None),
+        Err(Errno::ENOENT) => Ok(find_removed(&path)),
         Err(error) => Err(error).during("open", &path),
     }
 }
@@ -82,13 +94,21 @@ pub fn ask(dir: &SessionDir) -> Lifeline {
     }
 }
 
-/// What the worker wrote into the present lifeline; `None` if it wrote nothing that can be read.
-///
-/// # Errors
-/// If the file is there and cannot be read.
-pub fn read_mark(dir: &SessionDir) -> Result<Option<LifelineMark>, OsFailure> {
-    let content = dir.read(LIFELINE_FILE)?;
-    Ok(content.and_then(|content| serde_json::from_slice(&content.bytes).ok()))
+/// The lifeline that was removed from `path` while a worker held it.
+pub fn find_removed(path: &Path) -> Option<LifelineProbe> {
+    // The kernel shows where the file was with every link resolved; of the directories above, some may be left.
+    let place = path.ancestors().skip(1).find_map(|dir| Some((dir, dir.canonicalize().ok()?)));
+    let real = place.and_then(|(dir, real)| Some(real.join(path.strip_prefix(dir).ok()?)));
+    let removed = PathBuf::from(format!("{} (deleted)", real.as_deref().unwrap_or(path).display()));
+    procfs::all_pids().into_iter().find_map(|pid| {
+        let link = PathBuf::from(format!("/proc/{pid}/fd/{LIFELINE_FD}"));
+        if fs::read_link(&link).ok()? != removed {
+            return None;
+        }
+        let fd = OwnedFd::from(File::open(&link).ok()?);
+        let inode = Inode::of(&fstat(&fd).ok()?);
+        Some(LifelineProbe { fd, inode, removed: true }).filter(|probe| probe.ask() == Lifeline::Held)
+    })
 }
 
 impl LifelineProbe {
@@ -100,6 +120,27 @@ impl LifelineProbe {
     /// Which file it is.
     pub fn inode(&self) -> Inode {
         self.inode
+    }
+
+    /// The same file, to be asked by somebody else.
+    ///
+    /// # Errors
+    /// If there is no descriptor left for it.
+    pub fn try_clone(&self) -> Result<Self, OsFailure> {
+        let fd = self.fd.try_clone().doing("copy a descriptor of the lifeline")?;
+        Ok(Self { fd, inode: self.inode, removed: self.removed })
+    }
+
+    /// Whether it has lost its name while somebody held it.
+    pub fn was_removed(&self) -> bool {
+        self.removed
+    }
+
+    /// What the worker wrote into it; `None` if it wrote nothing that can be read.
+    pub fn mark(&self) -> Option<LifelineMark> {
+        let mut bytes = vec![0; MARK_LEN_MAX];
+        let len = rustix::io::pread(&self.fd, &mut bytes, 0).ok()?;
+        serde_json::from_slice(bytes.get(..len)?).ok()
     }
 
     /// Whether any process of the start holds it.

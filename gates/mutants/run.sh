@@ -20,8 +20,10 @@ sed -e 's/^members = .*/members = ["core", "gates"]/' -e '/^rekindle\(-adapters\
 cd "$copy"
 
 gates() {
-    cargo test --offline --quiet -p rekindle-gates --no-fail-fast -- --format=pretty 2>/dev/null
+    cargo test --offline --quiet -p rekindle-gates --no-fail-fast -- --format=pretty "$@" 2>/dev/null
 }
+# The long walks of the model run once; a mutant of one decision is for the gate of that decision.
+walks=(--skip two_launchers --skip three_launchers --skip guarded_twice)
 
 gates >"$copy/log" || { grep 'FAILED$' "$copy/log"; echo "the gates are red before anything is broken" >&2; exit 1; }
 
@@ -37,7 +39,7 @@ for name in "${names[@]}"; do
     rm -rf core && cp -rL "$root/core" core
     patch --silent -p1 <"$patch" || { echo "$name does not apply" >&2; exit 1; }
     cargo test --offline --quiet -p rekindle-gates --no-run 2>"$copy/errors" || { cat "$copy/errors"; echo "$name does not compile" >&2; exit 1; }
-    gates >"$copy/log" || true
+    gates "${walks[@]}" >"$copy/log" || true
     failed=$(sed -n 's/^test \(.*\) \.\.\. FAILED$/\1/p' "$copy/log" | sort -u)
     if grep -qx "$gate" <<<"$failed"; then
         printf '%-40s caught by %s (%d red)\n' "$name" "$gate" "$(wc -l <<<"$failed")"

@@ -10,6 +10,7 @@ use crate::outcome::{StopOutcome, Stopped};
 use crate::survey::Survey;
 use async_trait::async_trait;
 use rekindle_adapters::claim_lock::{ClaimAttempt, try_claim};
+use rekindle_adapters::lifeline::{self, LIFELINE_FILE};
 use rekindle_adapters::probe::{self, Probed};
 use rekindle_adapters::start::clear_socket;
 use rekindle_adapters::{SessionDir, StateRoot, Worker, clock, record_file, worker};
@@ -18,6 +19,9 @@ use rekindle_core::{
     ChildExit, Generation, Host, KillError, KillSignal, LastWorker, RecordState, SessionId, WatchError,
 };
 use std::time::{Duration, Instant};
+
+/// How long to wait before a session is surveyed again that is between two starts.
+const TORN_PAUSE: Duration = Duration::from_millis(2);
 
 /// Stops the worker of one session.
 pub(crate) async fn stop(
@@ -28,8 +32,15 @@ pub(crate) async fn stop(
 ) -> Result<Stopped, Error> {
     let began = Instant::now();
     let unknown = || Error::UnknownSession { session: session.clone() };
-    let dir = root.session(session)?.ok_or_else(unknown)?;
-    let survey = Survey::take(&dir, here)?;
+    let dir = match root.session(session)? {
+        Some(dir) => dir,
+        // Its files may have been removed under a living worker.
+        None if lifeline::find_removed(&root.path().join(session.as_str()).join(LIFELINE_FILE)).is_some() => {
+            root.create_session(session)?
+        }
+        None => return Err(unknown()),
+    };
+    let survey = settled(&dir, here, policy).await?;
     if let Some(newer) = &survey.newer {
         return Err(Error::RecordNewer { session: session.clone(), schema_version: newer.schema_version });
     }
@@ -50,7 +61,7 @@ pub(crate) async fn stop(
         }
         return Ok(Stopped { elapsed: began.elapsed(), ..report(StopOutcome::NotRunning) });
     }
-    let worker = survey.worker(&dir, here)?;
+    let worker = survey.worker(here)?;
     let ended = execute_stop(policy, &Ending { worker: &worker }).await;
     let outcome = match ended.end {
         StopEnd::Ended { by: StopStep::CloseStdin | StopStep::Terminate } => StopOutcome::Stopped,
@@ -64,6 +75,21 @@ pub(crate) async fn stop(
     }
     clean_up(root, here, session, survey.generation, ended.exit.unwrap_or(ChildExit::Unknown))?;
     Ok(Stopped { elapsed: began.elapsed(), survivors, trouble, ..report(outcome) })
+}
+
+/// A survey of one start. A launcher that is between two steps of the next one is given the time to take them.
+async fn settled(dir: &SessionDir, here: &Host, policy: &StopPolicy) -> Result<Survey, Error> {
+    let deadline = Instant::now() + policy.term_grace.saturating_add(policy.kill_grace);
+    loop {
+        let survey = Survey::take(dir, here)?;
+        if !survey.is_torn() {
+            return Ok(survey);
+        }
+        if Instant::now() > deadline {
+            return Err(Error::StartInProgress { session: dir.session().clone() });
+        }
+        tokio::time::sleep(TORN_PAUSE).await;
+    }
 }
 
 /// A socket that answers although our worker is gone belongs to somebody else.

@@ -281,7 +281,7 @@ impl Ensure {
         survey: &Survey,
         deadline: Instant,
     ) -> Result<Next, Error> {
-        let worker = match survey.worker(held.dir(), &self.here) {
+        let worker = match survey.worker(&self.here) {
             Ok(worker) => worker,
             Err(error) => return Err(self.give_up(held, error.into())),
         };

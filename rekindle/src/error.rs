@@ -45,6 +45,12 @@ pub enum Error {
         /// Where it answers.
         socket: PathBuf,
     },
+    /// A launcher is between two steps of a start, and stays there.
+    #[error("a start of session `{session}` is in progress, so nothing was signalled")]
+    StartInProgress {
+        /// The session.
+        session: SessionId,
+    },
     /// The claim is not to be cleared.
     #[error("{message}")]
     Claimed {
@@ -101,6 +107,7 @@ impl Error {
             Self::RecordNewer { .. } => "record-newer",
             Self::NotManaged { .. } => "not-managed",
             Self::Claimed { .. } => "target-locked",
+            Self::StartInProgress { .. } => "start-in-progress",
             Self::NotAnswering { .. } => "not-answering",
             Self::Call(_) => "call-failed",
             Self::Release { .. } => "release-failed",
@@ -116,7 +123,8 @@ impl Error {
             | Self::RecordCorrupt { .. }
             | Self::RecordNewer { .. }
             | Self::NotManaged { .. }
-            | Self::Claimed { .. } => true,
+            | Self::Claimed { .. }
+            | Self::StartInProgress { .. } => true,
             Self::StateRoot(_)
             | Self::UnknownSession { .. }
             | Self::NotAnswering { .. }
@@ -136,6 +144,7 @@ impl Error {
             Self::RecordNewer { .. } => "use the version of rekindle that started it".into(),
             Self::NotManaged { .. } => "end it the way it was started".into(),
             Self::Claimed { next, .. } => next.clone(),
+            Self::StartInProgress { session } => format!("rekindle doctor {session}"),
             Self::NotAnswering { .. } | Self::Call(_) | Self::Os(_) => "rekindle ls".into(),
             Self::Release { session, .. } | Self::CutShort { session, .. } => {
                 format!("rekindle show {session}")

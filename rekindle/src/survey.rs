@@ -1,7 +1,7 @@
 //! What is known of a session right now: its record, its lifeline and its processes, read without any lock.
 
 use crate::error::Error;
-use rekindle_adapters::lifeline::{self, LifelineMark};
+use rekindle_adapters::lifeline::{self, LifelineProbe};
 use rekindle_adapters::record_file::{self, RECORD_FILE};
 use rekindle_adapters::socket_table::ListeningSockets;
 use rekindle_adapters::{SessionDir, Worker, procfs};
@@ -24,6 +24,10 @@ pub(crate) struct Survey {
     pub(crate) leader: Option<ProcessIdentity>,
     pub(crate) peer: Option<ProcessIdentity>,
     pub(crate) evidence: Evidence,
+    /// The lifeline that was asked, whatever its name comes to mean.
+    lifeline: Option<LifelineProbe>,
+    /// Whether record and lifeline are of two different starts: a launcher is between two steps.
+    torn: bool,
     /// Who holds the lifeline where neither of them lives: a worker that daemonised after it had begun to listen.
     daemon: Option<Pid>,
 }
@@ -38,6 +42,8 @@ impl Survey {
             leader: None,
             peer: None,
             evidence: Evidence::NONE,
+            lifeline: None,
+            torn: false,
             daemon: None,
         }
     }
@@ -56,37 +62,43 @@ impl Survey {
                 return Err(Error::RecordCorrupt { session: dir.session().clone(), path, why });
             }
         };
-        let mark = lifeline::read_mark(dir)?;
-        let mut survey = Self::of(record, newer, mark, lifeline::ask(dir), here);
+        let mut survey = Self::of(record, newer, lifeline::open(dir)?, here);
         if survey.evidence.lifeline == Lifeline::Held && survey.pid().is_none() {
-            survey.look_for_daemon(dir)?;
+            survey.look_for_daemon();
         }
         Ok(survey)
     }
 
     /// Nobody who was written down lives, and somebody holds the lifeline: a daemon that forked after it had begun to
     /// listen, or a leftover.
-    fn look_for_daemon(&mut self, dir: &SessionDir) -> Result<(), OsFailure> {
+    fn look_for_daemon(&mut self) {
         let listens = self.socket().is_some_and(|socket| ListeningSockets::read().contains(socket));
         let listener = if listens { Listener::Present } else { Listener::Absent };
         self.evidence.peer = standing_of_peer(self.evidence.peer, listener);
-        self.daemon = lifeline::open(dir)?.and_then(|probe| probe.holders().first().copied());
-        Ok(())
+        self.daemon = self.lifeline.as_ref().and_then(|lifeline| lifeline.holders().first().copied());
     }
 
     fn of(
         record: Option<SessionRecord>,
         newer: Option<NewerRecord>,
-        mark: Option<LifelineMark>,
-        lifeline: Lifeline,
+        lifeline: Option<LifelineProbe>,
         here: &Host,
     ) -> Self {
+        // A record of a later version is of a worker that was ready, for all that this one may do about it. So is a
+        // worker whose files were removed: nobody can reach it, and it is not ours to end unasked.
+        let unwritten = newer.is_some() || lifeline.as_ref().is_some_and(LifelineProbe::was_removed);
+        let mark = lifeline.as_ref().and_then(LifelineProbe::mark);
+        let asked = lifeline.as_ref().map_or(Lifeline::Missing, LifelineProbe::ask);
         let recorded = record
             .as_ref()
             .map(|record| record.generation)
             .or_else(|| newer.as_ref().and_then(NewerRecord::generation));
-        // The lifeline of another generation speaks of another start.
+        // The lifeline of another start speaks of that other start.
+        let nonce = record.as_ref().map(|record| &record.nonce);
         let mark = mark.filter(|mark| recorded.is_none_or(|recorded| recorded == mark.generation));
+        let mark =
+            mark.filter(|mark| nonce.is_none() || mark.nonce.is_none() || nonce == mark.nonce.as_ref());
+        let torn = recorded.is_some() && asked == Lifeline::Held && mark.is_none();
         let generation =
             recorded.or(mark.as_ref().map(|mark| mark.generation)).unwrap_or(Generation::UNMANAGED);
         let leader = record.as_ref().and_then(|it| it.worker.clone()).or(mark.map(|mark| mark.worker));
@@ -94,13 +106,13 @@ impl Survey {
         let standing =
             |process: &Option<ProcessIdentity>| process.as_ref().map(|it| procfs::standing(it, here));
         let evidence = Evidence {
-            recorded: record.as_ref().map(|it| it.state).or(newer.as_ref().map(|_| RecordState::Ready)),
+            recorded: record.as_ref().map(|it| it.state).or(unwritten.then_some(RecordState::Ready)),
             start_observed: record.as_ref().is_some_and(SessionRecord::start_observed),
-            lifeline,
+            lifeline: asked,
             leader: standing(&leader),
             peer: standing(&peer),
         };
-        Self { record, newer, generation, leader, peer, evidence, daemon: None }
+        Self { record, newer, generation, leader, peer, evidence, lifeline, torn, daemon: None }
     }
 
     /// Whether there ever was a worker.
@@ -139,11 +151,17 @@ impl Survey {
         of_record.or_else(|| self.newer.as_ref().and_then(NewerRecord::socket))
     }
 
-    /// The worker, pinned, to be watched or signalled.
+    /// Whether what was read is of two different starts. It passes: whoever is between two steps takes the next.
+    pub(crate) fn is_torn(&self) -> bool {
+        self.torn
+    }
+
+    /// The worker, pinned, to be watched or signalled: of the very start that was surveyed.
     ///
     /// # Errors
     /// If a process of it runs and cannot be pinned.
-    pub(crate) fn worker(&self, dir: &SessionDir, here: &Host) -> Result<Worker, OsFailure> {
-        Worker::adopt(self.leader.clone(), self.peer.clone(), lifeline::open(dir)?, here)
+    pub(crate) fn worker(&self, here: &Host) -> Result<Worker, OsFailure> {
+        let lifeline = self.lifeline.as_ref().map(LifelineProbe::try_clone).transpose()?;
+        Worker::adopt(self.leader.clone(), self.peer.clone(), lifeline, here)
     }
 }

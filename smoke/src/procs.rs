@@ -87,10 +87,11 @@ pub fn descriptors(pid: Pid) -> BTreeMap<i32, PathBuf> {
     entries.flatten().filter_map(|entry| Some((number(&entry)?, fs::read_link(entry.path()).ok()?))).collect()
 }
 
-/// The name of the program that it runs now; a child that is not its own program yet runs its parent's.
-pub fn program(pid: Pid) -> Option<String> {
-    let exe = fs::read_link(format!("/proc/{pid}/exe")).ok()?;
-    Some(exe.file_name()?.to_string_lossy().into_owned())
+/// Whether it is `program` by now; a child that has not yet executed its own runs its parent's.
+pub fn runs(pid: Pid, program: &str) -> bool {
+    let exe = fs::read_link(format!("/proc/{pid}/exe"));
+    // The kernel sets the program first and what it was given last, so that the one without the other is half done.
+    exe.is_ok_and(|exe| exe.ends_with(program)) && !environment(pid).is_empty()
 }
 
 /// How many descriptors this process has open.

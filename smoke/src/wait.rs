@@ -17,13 +17,22 @@ const LOOK_PAUSE: Duration = Duration::from_millis(3);
 ///
 /// # Panics
 /// If it does not within [`FACT_TIMEOUT`]; `what` names what was waited for.
-pub fn for_some<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub fn for_some<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+    try_for_some(look).unwrap_or_else(|| panic!("waited in vain until {what}"))
+}
+
+/// Whether `is_so` within [`FACT_TIMEOUT`], for where nothing may panic.
+pub fn comes_true(mut is_so: impl FnMut() -> bool) -> bool {
+    try_for_some(|| is_so().then_some(())).is_some()
+}
+
+fn try_for_some<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
     let deadline = Instant::now() + FACT_TIMEOUT;
     loop {
-        if let Some(found) = look() {
+        let found = look();
+        if found.is_some() || Instant::now() > deadline {
             return found;
         }
-        assert!(Instant::now() < deadline, "waited in vain until {what}");
         thread::sleep(LOOK_PAUSE);
     }
 }

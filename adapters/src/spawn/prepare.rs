@@ -139,6 +139,7 @@ fn mark_tail(request: &SpawnRequest<'_>) -> Vec<u8> {
         "time_namespace": host.time_namespace,
         "session": request.plan.session_id,
         "generation": request.generation,
+        "nonce": request.nonce,
     });
     let text = known.to_string();
     let fields = text.strip_prefix('{').expect("a JSON object begins with a brace");

@@ -6,6 +6,7 @@
 #![expect(unsafe_code, reason = "a child between clone and exec is beyond what safe Rust can express")]
 
 use super::prepare::Prepared;
+use crate::lifeline::LIFELINE_FD;
 use libc::{c_int, c_void};
 use nix::errno::Errno;
 use nix::sys::signal::{SigSet, SigmaskHow, pthread_sigmask};
@@ -18,8 +19,6 @@ use std::ptr;
 const STACK_LEN: usize = 64 << 10;
 /// The page below the stack, which faults instead of running into other memory.
 const GUARD_LEN: usize = 4 << 10;
-/// Where the worker keeps its lifeline: clear of the descriptors that socket activation counts from 3.
-const LIFELINE_FD: c_int = 10;
 /// How long the child may take to become its program, in seconds: a directory on a dead server must not hold the
 /// launcher for ever. What sleeps where no signal reaches it, nothing can bound.
 const SPAWN_TIMEOUT_S: i64 = 10;

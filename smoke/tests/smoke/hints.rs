@@ -42,7 +42,7 @@ fn without_inotify_a_daemons_end_is_observed() {
     let launcher = launch_without_inotify(&scene, &["sh", "-c", "setsid sleep 1000 & exit 0"]);
     let leader = scene.worker_pid("s");
     wait::until("the leader has exited", || !procs::is_running(leader));
-    let is_sleep = |pid: &procs::Pid| procs::program(*pid).as_deref() == Some("sleep");
+    let is_sleep = |pid: &procs::Pid| procs::runs(*pid, "sleep");
     let daemon = wait::for_some("the daemon runs", || scene.processes().into_iter().find(is_sleep));
     procs::send(daemon, Signal::SIGKILL);
     let reply = launcher.finish().expect(5, "child-exited");

@@ -92,7 +92,7 @@ fn a_stopped_child_hears_a_termination() {
 fn all_of_a_group_is_signalled() {
     let starts = Starts::new();
     let worker = starts.start("s", &["sh", "-c", "sleep 1000 & sleep 1000 & setsid sleep 1000 & wait"]);
-    let is_sleep = |pid: &&i32| procs::program(**pid).as_deref() == Some("sleep");
+    let is_sleep = |pid: &&i32| procs::runs(**pid, "sleep");
     wait::until("all of it runs", || starts.scene.processes().iter().filter(is_sleep).count() == 3);
     procs::send(pid_of(&worker), Signal::SIGKILL);
     wait::until("the leader is gone", || !procs::is_running(pid_of(&worker)));

@@ -45,7 +45,7 @@ fn hostile_up(scene: &Scene) -> Launcher {
 /// Waits until the worker is its program, and looks at it.
 fn born(scene: &Scene) -> procs::Pid {
     let pid = scene.worker_pid("s");
-    wait::until("the worker is its program", || procs::program(pid).as_deref() == Some("sleep"));
+    wait::until("the worker is its program", || procs::runs(pid, "sleep"));
     pid
 }
 

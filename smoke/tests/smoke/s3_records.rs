@@ -1,7 +1,7 @@
 //! S3: records that a hand, a crash or a later version wrote.
 
 use nix::sys::signal::Signal;
-use rekindle_smoke::{Scene, cli, procs, programs, trials, wait};
+use rekindle_smoke::{Launcher, Scene, cli, procs, programs, trials, wait};
 use serde_json::json;
 use std::fs;
 
@@ -140,10 +140,12 @@ fn a_reused_pid_is_neither_alive_nor_signalled() {
     let pid = started(&scene, "s");
     procs::send(pid, Signal::SIGKILL);
     wait::until("it is gone", || !procs::is_running(pid));
-    let mut sentinel = scene.command("sleep");
-    let sentinel = rekindle_smoke::Launcher::start({
-        sentinel.arg("1000");
-        sentinel
+    let born = scene.record("s")["worker"]["start_time"].as_u64();
+    let sentinel = wait::for_some("a stranger starts in a later tick of the clock", || {
+        let mut sleep = scene.command("sleep");
+        sleep.arg("1000");
+        let sentinel = Launcher::start(sleep);
+        (procs::start_time(sentinel.pid()) != born).then_some(sentinel)
     });
     scene.edit("s", "session.json", |record| {
         record["worker"]["pid"] = json!(sentinel.pid());

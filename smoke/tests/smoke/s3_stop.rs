@@ -98,7 +98,7 @@ fn a_start_in_progress_can_be_stopped() {
     let scene = Scene::new();
     let launcher = scene.launch_up("s", &[], &["sleep", "1000"]);
     let pid = scene.worker_pid("s");
-    wait::until("it is its program", || procs::program(pid).as_deref() == Some("sleep"));
+    wait::until("it is its program", || procs::runs(pid, "sleep"));
     scene.stop("s").expect(0, "stopped");
     let reply = launcher.finish().expect(5, "child-exited");
     assert_eq!((reply.pid(), &reply.json["after_kill"]), (pid, &false.into()), "{reply}");

@@ -1,0 +1,183 @@
+//! The walk, breadth first, and the shortest history to a broken promise.
+
+use super::adversity::{Act, told};
+use super::launcher::{At, Choice};
+use super::promises::{Promise, Promises};
+use super::protocol::Model;
+use super::world::World;
+use std::collections::{HashSet, VecDeque};
+use std::fmt;
+use std::hash::{BuildHasherDefault, Hash, Hasher};
+
+/// A walk that finds more than this has lost a bound.
+const STATES_MAX: usize = 20_000_000;
+
+/// What a walk found.
+#[derive(Debug)]
+pub struct Report {
+    /// How many states it reached.
+    pub states: usize,
+    /// How many steps lead from one to another.
+    pub transitions: usize,
+    /// In how many everybody is done.
+    pub ends: usize,
+    /// The promise that was broken first, and how.
+    pub broken: Option<Broken>,
+    /// What launchers did on the way.
+    pub launchers: HashSet<(At, Choice)>,
+}
+
+/// A broken promise.
+#[derive(Debug)]
+pub struct Broken {
+    /// Which.
+    pub promise: Promise,
+    /// The shortest history to it.
+    pub history: Vec<String>,
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{:?} is broken by {} steps:", self.promise, self.history.len())?;
+        self.history.iter().enumerate().try_for_each(|(at, line)| writeln!(f, "{:>4}  {line}", at + 1))
+    }
+}
+
+/// Visits every state of `model` until one breaks one of `promises`.
+///
+/// # Panics
+/// If there is no end to it.
+pub fn explore(model: &Model, promises: &[Promise]) -> Report {
+    let asked = Promises::of(promises);
+    let root = World::new(model);
+    let mut walk = Walk { reached: vec![(0, Act::Unlock)], seen: HashSet::default() };
+    walk.seen.insert(fingerprint(&root));
+    let mut report = Report { states: 1, transitions: 0, ends: 0, broken: None, launchers: HashSet::new() };
+    let mut ahead = VecDeque::from([(0_u32, root)]);
+    let mut acts = vec![];
+    while let Some((from, world)) = ahead.pop_front() {
+        if model.is_over(&world) {
+            report.ends += 1;
+            let mut end = world;
+            model.check_end(&mut end);
+            if let Some(promise) = end.broken.first_of(asked) {
+                report.broken = Some(Broken { promise, history: walk.history(model, from, None) });
+                return report;
+            }
+        }
+        model.acts(&world, &mut acts);
+        for act in &acts {
+            report.note(&world, *act);
+            let mut next = world;
+            model.apply(&mut next, *act);
+            model.check(&mut next);
+            if let Some(promise) = next.broken.first_of(asked) {
+                report.broken = Some(Broken { promise, history: walk.history(model, from, Some(*act)) });
+                return report;
+            }
+            next.broken = Promises::NONE;
+            if walk.seen.insert(fingerprint(&next)) {
+                assert!(walk.reached.len() < STATES_MAX, "the walk has no end");
+                ahead.push_back((walk.reached.len() as u32, next));
+                walk.reached.push((from, *act));
+                report.states += 1;
+            }
+        }
+    }
+    report
+}
+
+impl Report {
+    fn note(&mut self, world: &World, act: Act) {
+        self.transitions += 1;
+        if let Act::Launcher(launcher, choice) = act {
+            self.launchers.insert((world.launchers[usize::from(launcher)].at, choice));
+        }
+    }
+}
+
+/// How each state was reached first. The states themselves are not kept: a history is played again.
+struct Walk {
+    reached: Vec<(u32, Act)>,
+    seen: HashSet<u128, BuildHasherDefault<Printed>>,
+}
+
+impl Walk {
+    fn history(&self, model: &Model, mut at: u32, last: Option<Act>) -> Vec<String> {
+        let mut acts: Vec<Act> = last.into_iter().collect();
+        while at != 0 {
+            let (from, act) = self.reached[at as usize];
+            acts.push(act);
+            at = from;
+        }
+        let mut world = World::new(model);
+        let mut lines = vec![];
+        for act in acts.into_iter().rev() {
+            lines.push(told(&world, act));
+            model.apply(&mut world, act);
+        }
+        lines
+    }
+}
+
+/// 128 bits that stand for a state: with ten million of them, two coincide with a probability of 10^-25.
+fn fingerprint(world: &World) -> u128 {
+    let mut printer = Printer { lanes: [0x243f_6a88_85a3_08d3, 0x1319_8a2e_0370_7344] };
+    world.hash(&mut printer);
+    let [low, high] = printer.lanes.map(finish);
+    u128::from(high) << 64 | u128::from(low)
+}
+
+struct Printer {
+    lanes: [u64; 2],
+}
+
+impl Printer {
+    fn mix(&mut self, value: u64) {
+        self.lanes[0] = (self.lanes[0].rotate_left(5) ^ value).wrapping_mul(0x517c_c1b7_2722_0a95);
+        self.lanes[1] = (self.lanes[1].rotate_left(23) ^ value).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+}
+
+fn finish(lane: u64) -> u64 {
+    let lane = (lane ^ (lane >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
+    lane ^ (lane >> 33)
+}
+
+impl Hasher for Printer {
+    fn finish(&self) -> u64 {
+        self.lanes[0]
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.mix(u64::from(*byte)));
+    }
+
+    fn write_u8(&mut self, value: u8) {
+        self.mix(u64::from(value));
+    }
+
+    fn write_isize(&mut self, value: isize) {
+        self.mix(value as u64);
+    }
+
+    fn write_usize(&mut self, value: usize) {
+        self.mix(value as u64);
+    }
+}
+
+/// A fingerprint is spread already.
+#[derive(Default)]
+struct Printed(u64);
+
+impl Hasher for Printed {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, _bytes: &[u8]) {}
+
+    fn write_u128(&mut self, value: u128) {
+        self.0 = value as u64;
+    }
+}

@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# Breaks one promise of the adapters at a time, in a copy, and checks that the live trial that keeps it fails.
+#
+#   LIVE=1 smoke/mutants/run.sh [NAME]...      all of them, or those named (no-uid-check for no-uid-check.patch)
+#
+# Each patch names in its first line the trial that has to fail. A mutant that does not apply, does not compile, or
+# lets that trial pass is an error: either the code has changed and the patch has to follow, or a trial sleeps.
+set -euo pipefail
+
+if [ "${LIVE:-}" != 1 ]; then
+    echo "nothing was done: these are live trials; run LIVE=1 $0"
+    exit 0
+fi
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+copy=$(mktemp -d)
+trap 'rm -rf "$copy"' EXIT
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$root/target/mutants}
+
+restore() { (cd "$root" && git ls-files -z -co --exclude-standard | tar -c --null -T -) | tar -x -C "$copy"; }
+trial() { (cd "$copy" && timeout 300 cargo test --offline --quiet -p rekindle-smoke --test smoke -- --exact "$1"); }
+
+restore
+names=("$@")
+if [ ${#names[@]} -eq 0 ]; then
+    for patch in "$here"/*.patch; do names+=("$(basename "$patch" .patch)"); done
+fi
+
+asleep=0
+for name in "${names[@]}"; do
+    restore
+    patch=$here/$name.patch
+    trial=$(sed -n '1s/^trial: //p' "$patch")
+    (cd "$copy" && patch --silent -p1 <"$patch") || { echo "$name does not apply" >&2; exit 1; }
+    (cd "$copy" && cargo build --offline --quiet -p rekindle-cli && cargo test --offline --quiet -p rekindle-smoke --test smoke --no-run) 2>"$copy/errors" ||
+        { cat "$copy/errors"; echo "$name does not compile" >&2; exit 1; }
+    if trial "$trial" >"$copy/log" 2>&1; then
+        printf '%-44s NOT CAUGHT by %s\n' "$name" "$trial"
+        asleep=1
+    elif grep -q '^0 passed, 1 failed$' "$copy/log"; then
+        printf '%-44s caught by %s\n' "$name" "$trial"
+    else
+        tail -5 "$copy/log"
+        printf '%-44s NOT RUN: there is no trial %s\n' "$name" "$trial"
+        asleep=1
+    fi
+done
+exit $asleep
