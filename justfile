@@ -61,6 +61,17 @@ smoke *filter:
     cargo build --locked -p rekindle-cli
     cargo test --locked -p rekindle-smoke --test smoke -- {{filter}}
 
-# Break the core one promise at a time, in a copy: each mutant must turn a named gate red (about ten minutes).
-mutants *name:
-    gates/mutants/run.sh {{name}}
+# Break one promise at a time, in a copy: each mutant must turn a named gate red, with LIVE=1 also a named live trial.
+mutants:
+    gates/mutants/run.sh
+    smoke/mutants/run.sh
+
+# Kill and fail the launcher at every system call: LIVE=1 just crash
+crash *filter:
+    cargo build --locked -p rekindle-cli
+    cargo test --locked -p rekindle-smoke --test crash -- {{filter}}
+
+# Sixteen launchers, a thousand rounds: LIVE=1 just contend
+contend *filter:
+    cargo build --locked -p rekindle-cli
+    cargo test --locked -p rekindle-smoke --test contend -- {{filter}}

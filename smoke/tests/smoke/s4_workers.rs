@@ -76,7 +76,7 @@ fn ssh_agent_as_a_daemon() {
     let scene = Scene::new();
     let socket = scene.socket("s");
     // It listens before it forks, so the process that was started may be named or the one that goes on.
-    scene.up("s", &command).expect_running("started");
+    scene.up("s", &command).expect(0, "started");
     expect_agent(&scene, &socket);
     let leader = scene.worker_pid("s");
     wait::until("the process that was started has left", || !procs::is_running(leader));
