@@ -209,10 +209,12 @@ pub fn read_evidence(dir: &SessionDir) -> Result<Found<LockClaim>, OsFailure> {
 /// # Errors
 /// If the kernel does not answer.
 pub fn is_locked(dir: &SessionDir) -> Result<bool, OsFailure> {
+    // By a descriptor of its own: the one that we may hold the claim with must not change its lock.
+    let asked = dir.reopen()?;
     // Shared, so that two who ask do not see each other.
-    let free = try_lock(dir, FlockOperation::NonBlockingLockShared)?;
+    let free = try_lock(&asked, FlockOperation::NonBlockingLockShared)?;
     if free {
-        unlock(dir)?;
+        unlock(&asked)?;
     }
     Ok(!free)
 }

@@ -125,6 +125,17 @@ impl SessionDir {
         Ok(Self { fd, path, session: session.clone() })
     }
 
+    /// The same directory by another descriptor, with locks of its own.
+    ///
+    /// # Errors
+    /// If it cannot be opened.
+    pub fn reopen(&self) -> Result<Self, OsFailure> {
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let fd =
+            openat(&self.fd, ".", flags, Mode::empty()).during("open the session directory", &self.path)?;
+        Ok(Self { fd, path: self.path.clone(), session: self.session.clone() })
+    }
+
     /// Where it was opened.
     pub fn path(&self) -> &Path {
         &self.path
