@@ -9,6 +9,7 @@
 //! | [`procs`] | what `/proc` says of a process |
 //! | [`programs`] | other people's programs, and small workers in Python |
 //! | [`wait`] | waits for facts |
+//! | [`harness`] | kills, fails and crowds launchers: `just crash`, `just contend` |
 //!
 //! # Invariants
 //! 1. Nothing waits for an interval: every wait is for a fact, and fails by its name when it does not come true.
@@ -17,6 +18,7 @@
 //! 4. A program that is missing fails the trial that needs it; nothing is skipped.
 
 pub mod cli;
+pub mod harness;
 pub mod procs;
 pub mod programs;
 pub mod scene;

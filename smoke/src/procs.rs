@@ -1,6 +1,6 @@
 //! What `/proc` says of processes. What cannot be read is absent: a process may end at any time.
 
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{Signal, kill, killpg};
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
@@ -19,6 +19,11 @@ pub fn others() -> Vec<Pid> {
 /// Sends a signal; a process that is gone needs none.
 pub fn send(pid: Pid, signal: Signal) {
     let _ = kill(nix::unistd::Pid::from_raw(pid), signal);
+}
+
+/// Sends a signal to every process of a group; one that is gone needs none.
+pub fn send_to_group(group: Pid, signal: Signal) {
+    let _ = killpg(nix::unistd::Pid::from_raw(group), signal);
 }
 
 /// The fields of `/proc/PID/stat` from the third on: state, parent, group, session, ...

@@ -20,11 +20,18 @@ mod s3_stop;
 mod s3_timeouts;
 mod s4_workers;
 mod s5_contention;
+mod s6_harness;
+mod s7_adversity;
+mod s8_looking_after;
 
-use rekindle_smoke::suite;
+use rekindle_smoke::{harness, suite};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    harness::serve_if_lane().unwrap_or_else(all)
+}
+
+fn all() -> ExitCode {
     let files = [
         s1_probe::trials,
         s1_swap::trials,
@@ -45,6 +52,9 @@ fn main() -> ExitCode {
         s3_library::trials,
         s4_workers::trials,
         s5_contention::trials,
+        s6_harness::trials,
+        s7_adversity::trials,
+        s8_looking_after::trials,
         conformance::trials,
     ];
     suite::main(files.iter().flat_map(|trials| trials()).collect())

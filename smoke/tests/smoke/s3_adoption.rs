@@ -2,8 +2,7 @@
 
 use nix::sys::signal::Signal;
 use rekindle_smoke::{Launcher, Scene, procs, programs, trials, wait};
-use serde_json::Value;
-use std::fs;
+use std::path::PathBuf;
 
 trials![
     a_worker_whose_launcher_was_killed_is_adopted,
@@ -24,12 +23,11 @@ fn open_the_gate(scene: &Scene) {
     scene.file("go", "");
 }
 
-/// Waits until `launcher` decides about the session.
-fn until_it_holds_the_claim(scene: &Scene, launcher: &Launcher) {
-    wait::until("the next launcher holds the claim", || {
-        let bytes = fs::read(scene.of("s", "claim")).unwrap_or_default();
-        let claim: Value = serde_json::from_slice(&bytes).unwrap_or_default();
-        claim["pid"] == launcher.pid() && claim["retained_at"].is_null()
+/// Waits until `launcher` has taken the worker in its care: it has looked for the socket before, and pinned it since.
+fn until_it_adopts(launcher: &Launcher) {
+    wait::until("the next launcher watches the worker", || {
+        let is_pidfd = |target: &PathBuf| target.to_string_lossy().contains("[pidfd]");
+        procs::descriptors(launcher.pid()).values().any(is_pidfd)
     });
 }
 
@@ -41,7 +39,7 @@ fn a_worker_whose_launcher_was_killed_is_adopted() {
     launcher.signal(Signal::SIGKILL);
     assert_eq!(launcher.finish().signal, Some(Signal::SIGKILL as i32));
     let next = launch_gated(&scene);
-    until_it_holds_the_claim(&scene, &next);
+    until_it_adopts(&next);
     open_the_gate(&scene);
     let reply = next.finish().expect_running("adopted");
     assert_eq!((reply.pid(), &reply.json["generation"]), (worker, &1.into()), "{reply}");
@@ -83,7 +81,7 @@ fn an_interrupted_launcher_leaves_its_worker_to_the_next() {
     assert_eq!(reply.text("reason"), "interrupted", "{reply}");
     assert!(procs::is_running(worker), "the worker goes on");
     let next = launch_gated(&scene);
-    until_it_holds_the_claim(&scene, &next);
+    until_it_adopts(&next);
     open_the_gate(&scene);
     assert_eq!(next.finish().expect_running("adopted").pid(), worker);
     scene.stop("s").expect(0, "stopped");
@@ -110,7 +108,7 @@ fn an_adopted_worker_that_ends_is_replaced() {
     launcher.signal(Signal::SIGKILL);
     launcher.finish();
     let next = launch_gated(&scene);
-    until_it_holds_the_claim(&scene, &next);
+    until_it_adopts(&next);
     procs::send(worker, Signal::SIGKILL);
     wait::until("a fresh one is recorded", || scene.record("s")["generation"] == 2);
     open_the_gate(&scene);

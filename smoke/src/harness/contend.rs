@@ -1,0 +1,121 @@
+//! The contention harness: many launchers at once, round after round.
+
+use super::cycle::KINDS;
+use super::job::Job;
+use super::lane::Lane;
+use super::rng::{Rng, seed};
+use super::trouble::{Trouble, TroubleKind};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::env;
+use std::process::ExitCode;
+use std::str::FromStr;
+use std::time::Instant;
+
+/// How many rounds there are, unless `$R` says otherwise.
+const ROUNDS: usize = 1000;
+
+/// How many launchers contend, unless `$P` says otherwise.
+const LAUNCHERS: usize = 16;
+
+/// What the rounds on one kind of session came to.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Kind {
+    /// How many rounds.
+    pub rounds: usize,
+    /// How many launchers started or adopted a worker.
+    pub winners: usize,
+    /// How many workers ran after the rounds.
+    pub workers: usize,
+    /// In how many rounds a launcher was killed before it had ended.
+    pub killed: usize,
+}
+
+/// What came out.
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// How many cycles were ended by a `stop` and a `gc` that left nothing.
+    pub cycles: usize,
+    /// By the kind of session.
+    pub kinds: BTreeMap<String, Kind>,
+    /// What failed.
+    pub troubles: Vec<Trouble>,
+}
+
+impl Tally {
+    /// How many rounds ended well.
+    pub fn passed(&self) -> usize {
+        self.kinds.values().map(|kind| kind.rounds).sum()
+    }
+
+    fn add(&mut self, job: &Job, done: Result<Value, Trouble>) {
+        let rounds = match done {
+            Ok(rounds) => rounds,
+            Err(trouble) => {
+                println!("FAILED {job}: {trouble}");
+                return self.troubles.push(trouble);
+            }
+        };
+        self.cycles += 1;
+        for round in rounds.as_array().into_iter().flatten() {
+            let kind = self.kinds.entry(round["kind"].as_str().unwrap_or_default().to_owned()).or_default();
+            kind.rounds += 1;
+            kind.winners += round["winners"].as_u64().unwrap_or_default() as usize;
+            kind.workers += round["workers"].as_u64().unwrap_or_default() as usize;
+            kind.killed += usize::from(round["killed"] == true);
+        }
+    }
+
+    /// Prints all of it.
+    pub fn print(&self) {
+        for (name, kind) in &self.kinds {
+            let Kind { rounds, winners, workers, killed } = kind;
+            println!(
+                "{name:12} {rounds:5} rounds, {winners:5} winners, {workers:5} workers; a launcher was killed in {killed}"
+            );
+        }
+        println!("{} times stopped and collected, each time 0 leftovers", self.cycles);
+        for kind in TroubleKind::ALL {
+            let count = self.troubles.iter().filter(|trouble| trouble.kind == kind).count();
+            println!("{count:4} {}", kind.name());
+        }
+    }
+}
+
+/// Does it.
+///
+/// # Panics
+/// If there can be no lane.
+pub fn run(rounds: usize, launchers: usize) -> Tally {
+    let seed = seed();
+    println!("{launchers} launchers, seed {seed} (SEED={seed} repeats the random choices)");
+    let mut rng = Rng::new(seed);
+    let mut lane = Lane::start();
+    let mut tally = Tally::default();
+    for number in 0..rounds.div_ceil(KINDS.len()) {
+        let job = Job::Cycle { seed: rng.number(), launchers, kill_in: number % KINDS.len() };
+        let done = lane.run(&job);
+        tally.add(&job, done);
+    }
+    tally
+}
+
+fn number(name: &str, default: usize) -> usize {
+    env::var(name).ok().and_then(|text| usize::from_str(&text).ok()).unwrap_or(default)
+}
+
+/// `just contend`: all of it, if LIVE=1 says so.
+pub fn main() -> ExitCode {
+    if env::var_os("LIVE").is_none_or(|live| live != "1") {
+        println!("nothing was run: this starts and kills processes. To run it: LIVE=1 just contend");
+        return ExitCode::SUCCESS;
+    }
+    let began = Instant::now();
+    let tally = run(number("R", ROUNDS), number("P", LAUNCHERS));
+    tally.print();
+    let seconds = began.elapsed().as_secs_f64();
+    println!("in {seconds:.0} s, {:.1} rounds a second", tally.passed() as f64 / seconds);
+    let failed = tally.troubles.len();
+    println!("{} passed, {failed} failed", tally.passed());
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

@@ -1,0 +1,180 @@
+//! The crash harness: every system call of a launcher, and random moments.
+
+use super::job::Job;
+use super::lane::Lane;
+use super::point::{Case, Fault, Point};
+use super::rng::{Rng, seed};
+use super::trouble::{Trouble, TroubleKind};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::env;
+use std::process::ExitCode;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::Instant;
+
+/// How many lanes work at once.
+const LANES: usize = 2;
+
+/// How many launchers are killed at random moments.
+const MOMENTS: usize = 200;
+
+/// How many failures are told in full.
+const TOLD_MAX: usize = 40;
+
+/// The cases whose calls are also failed, not only killed at.
+const FAILED_TOO: [Case; 3] = [Case::Up, Case::Stop, Case::Unlock];
+
+/// How much of it is done.
+#[derive(Debug, Clone)]
+pub struct Size {
+    /// Every how many points a launcher is killed; 1 is at all of them.
+    pub kill_stride: usize,
+    /// Every how many points a call fails.
+    pub error_stride: usize,
+    /// How many launchers are killed at random moments.
+    pub moments: usize,
+    /// Only points whose text contains this, if it is not empty.
+    pub filter: String,
+}
+
+/// What came out.
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// Points planned and injections that took place, by what was tried.
+    pub points: BTreeMap<String, (usize, usize)>,
+    /// How often each outcome was seen, by what was tried.
+    pub outcomes: BTreeMap<String, BTreeMap<String, usize>>,
+    /// What failed, by the job.
+    pub troubles: Vec<(String, Trouble)>,
+}
+
+impl Tally {
+    /// How many points there were.
+    pub fn total(&self) -> usize {
+        self.points.values().map(|(planned, _)| planned).sum()
+    }
+
+    /// How many failures of a kind.
+    pub fn count(&self, kind: TroubleKind) -> usize {
+        self.troubles.iter().filter(|(_, trouble)| trouble.kind == kind).count()
+    }
+
+    fn add(&mut self, job: &Job, done: Result<Value, Trouble>) {
+        let label = label(job);
+        let (planned, hit) = self.points.entry(label.clone()).or_default();
+        *planned += 1;
+        match done {
+            Ok(found) => {
+                *hit += usize::from(found["hit"] == true);
+                let outcome = found["outcome"].as_str().unwrap_or_default().to_owned();
+                *self.outcomes.entry(label).or_default().entry(outcome).or_default() += 1;
+            }
+            Err(trouble) => {
+                *hit += 1;
+                if self.troubles.len() < TOLD_MAX {
+                    println!("FAILED {job}: {trouble}");
+                }
+                self.troubles.push((job.to_string(), trouble));
+            }
+        }
+    }
+
+    /// Prints all of it.
+    pub fn print(&self) {
+        for (label, (planned, hit)) in &self.points {
+            println!("{label:24} {planned:5} points, {hit:5} hit: {}", self.outcomes_of(label));
+        }
+        let hit: usize = self.points.values().map(|(_, hit)| hit).sum();
+        println!("{} points covered, {hit} injections took place", self.total());
+        for kind in TroubleKind::ALL {
+            println!("{:4} {}", self.count(kind), kind.name());
+        }
+    }
+
+    fn outcomes_of(&self, label: &str) -> String {
+        let outcomes = self.outcomes.get(label).into_iter().flatten();
+        outcomes.map(|(outcome, count)| format!("{count} {outcome}")).collect::<Vec<_>>().join(", ")
+    }
+}
+
+fn label(job: &Job) -> String {
+    match job {
+        Job::Plan(case) => format!("{} plan", case.name()),
+        Job::Point(point) => format!("{} {}", point.case.name(), point.fault.name()),
+        Job::Moment { .. } => "random moments".to_owned(),
+        Job::Cycle { .. } => "rounds".to_owned(),
+    }
+}
+
+/// Does it.
+///
+/// # Panics
+/// If there can be no lane.
+pub fn run(size: &Size) -> Tally {
+    let seed = seed();
+    println!("seed {seed} (SEED={seed} repeats the random moments)");
+    let mut lanes: Vec<Lane> = (0..LANES).map(|_| Lane::start()).collect();
+    let mut tally = Tally::default();
+    let mut jobs = planned(&mut lanes[0], size, &mut tally);
+    let mut rng = Rng::new(seed);
+    jobs.extend((0..size.moments).map(|_| Job::Moment { seed: rng.number() }));
+    // The last is taken first.
+    jobs.reverse();
+    let (jobs, tally) = (Mutex::new(jobs), Mutex::new(tally));
+    thread::scope(|scope| {
+        for lane in &mut lanes {
+            scope.spawn(|| {
+                while let Some(job) = next(&jobs) {
+                    let done = lane.run(&job);
+                    tally.lock().unwrap_or_else(PoisonError::into_inner).add(&job, done);
+                }
+            });
+        }
+    });
+    tally.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn next(jobs: &Mutex<Vec<Job>>) -> Option<Job> {
+    jobs.lock().unwrap_or_else(PoisonError::into_inner).pop()
+}
+
+/// The points to be tried; a case that cannot be planned is a failure.
+fn planned(lane: &mut Lane, size: &Size, tally: &mut Tally) -> Vec<Job> {
+    let mut jobs = Vec::new();
+    for case in Case::ALL {
+        let job = Job::Plan(case);
+        match lane.run(&job) {
+            Ok(points) => jobs.extend(chosen(&points, size).into_iter().map(Job::Point)),
+            Err(trouble) => tally.add(&job, Err(trouble)),
+        }
+    }
+    jobs
+}
+
+fn chosen(points: &Value, size: &Size) -> Vec<Point> {
+    let texts = points.as_array().into_iter().flatten().filter_map(Value::as_str);
+    let texts = texts.filter(|text| format!("{text} ").contains(&size.filter));
+    let points: Vec<Point> = texts.filter_map(|text| text.parse().ok()).collect();
+    let (kills, errors): (Vec<Point>, Vec<Point>) =
+        points.into_iter().partition(|it| it.fault == Fault::Kill);
+    let errors = errors.into_iter().filter(|it| FAILED_TOO.contains(&it.case));
+    kills.into_iter().step_by(size.kill_stride).chain(errors.step_by(size.error_stride)).collect()
+}
+
+/// `just crash`: all of it, if LIVE=1 says so. The first argument restricts it to points that contain it.
+pub fn main() -> ExitCode {
+    if env::var_os("LIVE").is_none_or(|live| live != "1") {
+        println!("nothing was run: this starts and kills processes. To run it: LIVE=1 just crash");
+        return ExitCode::SUCCESS;
+    }
+    let filter = env::args().nth(1).unwrap_or_default();
+    let began = Instant::now();
+    let moments = if filter.is_empty() { MOMENTS } else { 0 };
+    let tally = run(&Size { kill_stride: 1, error_stride: 1, moments, filter });
+    tally.print();
+    println!("in {} s", began.elapsed().as_secs());
+    let failed = tally.troubles.len();
+    println!("{} passed, {failed} failed", tally.total() - failed);
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

@@ -1,0 +1,76 @@
+//! What a lane can be asked to do: one line each.
+
+use super::point::{Case, Point};
+use super::trouble::{Trouble, TroubleKind};
+use super::{cycle, moment, plan, sweep};
+use serde_json::Value;
+use std::fmt;
+use std::str::FromStr;
+
+/// One job.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Job {
+    /// Find the points of a case.
+    Plan(Case),
+    /// Try a point.
+    Point(Point),
+    /// Kill a launcher at a random moment.
+    Moment {
+        /// Decides which moment.
+        seed: u64,
+    },
+    /// Let launchers contend once on every kind of session.
+    Cycle {
+        /// Decides who is killed, and when.
+        seed: u64,
+        /// How many at once.
+        launchers: usize,
+        /// Which of the rounds sees one of them killed.
+        kill_in: usize,
+    },
+}
+
+impl Job {
+    /// Does it.
+    ///
+    /// # Errors
+    /// The promise that turned out to be broken.
+    pub fn run(&self) -> Result<Value, Trouble> {
+        match self {
+            Self::Plan(case) => plan::of(*case),
+            Self::Point(point) => sweep::at(point),
+            Self::Moment { seed } => moment::kill_at_random(*seed),
+            Self::Cycle { seed, launchers, kill_in } => cycle::run(*seed, *launchers, *kill_in),
+        }
+    }
+}
+
+impl fmt::Display for Job {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Plan(case) => write!(f, "plan {}", case.name()),
+            Self::Point(point) => write!(f, "point {point}"),
+            Self::Moment { seed } => write!(f, "moment {seed}"),
+            Self::Cycle { seed, launchers, kill_in } => write!(f, "cycle {seed} {launchers} {kill_in}"),
+        }
+    }
+}
+
+impl FromStr for Job {
+    type Err = Trouble;
+
+    fn from_str(text: &str) -> Result<Self, Trouble> {
+        let unclear = |why: String| Trouble::new(TroubleKind::Other, why);
+        let (what, rest) = text.split_once(' ').unwrap_or((text, ""));
+        let numbers: Vec<u64> = rest.split(' ').filter_map(|word| word.parse().ok()).collect();
+        match (what, numbers.as_slice()) {
+            ("plan", _) => Ok(Self::Plan(rest.parse().map_err(unclear)?)),
+            ("point", _) => Ok(Self::Point(rest.parse().map_err(unclear)?)),
+            ("moment", &[seed]) => Ok(Self::Moment { seed }),
+            ("cycle", &[seed, launchers, kill_in]) => {
+                Ok(Self::Cycle { seed, launchers: launchers as usize, kill_in: kill_in as usize })
+            }
+            (_, _) => Err(unclear(format!("`{text}` is no job"))),
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! A lane: this very program again, in a pid namespace of its own, doing one job after the other.
+//!
+//! What a launcher sees in `/proc` is then nothing but its own worker, so that its system calls repeat from run to run;
+//! and when the lane goes, so does all that it started.
+
+use super::job::Job;
+use super::trouble::{Trouble, TroubleKind};
+use crate::{procs, programs, scene, wait};
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+use std::env;
+use std::io::{BufRead, BufReader, Write, stdin};
+use std::panic::{self, AssertUnwindSafe};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitCode, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use tempfile::TempDir;
+
+/// Tells this program that it is a lane.
+const LANE: &str = "REKINDLE_SMOKE_LANE";
+
+/// How a process gets a pid namespace: as root, or as anybody where that is allowed.
+const NAMESPACES: [&[&str]; 2] = [
+    &["--pid", "--mount-proc", "--fork", "--kill-child"],
+    &["--map-root-user", "--pid", "--mount-proc", "--fork", "--kill-child"],
+];
+
+/// The first process of a lane: like any init it reaps whoever is orphaned, while it waits for the lane itself.
+const INIT: [&str; 4] = ["sh", "-c", "\"$@\"; exit $?", "sh"];
+
+/// A lane, seen from outside. When it is dropped, so is all that runs in it.
+#[derive(Debug)]
+pub struct Lane {
+    child: Child,
+    jobs: ChildStdin,
+    answers: BufReader<ChildStdout>,
+    dir: TempDir,
+}
+
+impl Lane {
+    /// Starts one.
+    ///
+    /// # Panics
+    /// If there can be no process in a pid namespace of its own.
+    pub fn start() -> Self {
+        let dir = tempfile::Builder::new().prefix("rk-lane-").tempdir().expect("there is room for a lane");
+        let mut command = in_a_namespace();
+        command.arg(env::current_exe().expect("this program knows where it is"));
+        command.env(LANE, "1").env("TMPDIR", dir.path()).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("a lane can be started");
+        let jobs = child.stdin.take().expect("its input is piped");
+        let answers = BufReader::new(child.stdout.take().expect("its output is piped"));
+        Self { child, jobs, answers, dir }
+    }
+
+    /// Has a job done.
+    ///
+    /// # Errors
+    /// What the job came to, or that the lane is gone.
+    pub fn run(&mut self, job: &Job) -> Result<Value, Trouble> {
+        let mut answer = String::new();
+        let asked = writeln!(self.jobs, "{job}").and_then(|()| self.answers.read_line(&mut answer));
+        let answer: Value = match asked.map(|_| serde_json::from_str(&answer)) {
+            Ok(Ok(answer)) => answer,
+            unclear => return Err(Trouble::new(TroubleKind::Other, format!("the lane broke: {unclear:?}"))),
+        };
+        match answer["trouble"].as_str() {
+            None => Ok(answer["found"].clone()),
+            Some(text) => {
+                let kind = TroubleKind::named(answer["kind"].as_str().unwrap_or_default());
+                Err(Trouble::new(kind, text))
+            }
+        }
+    }
+}
+
+impl Drop for Lane {
+    fn drop(&mut self) {
+        // The end of the namespace's first process is the end of all that is in it.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        wait::until("all processes of the lane are gone", || {
+            let left = procs::touching(self.dir.path());
+            left.iter().for_each(|pid| procs::send(*pid, Signal::SIGKILL));
+            left.is_empty()
+        });
+    }
+}
+
+/// `unshare` with what is allowed here.
+fn in_a_namespace() -> Command {
+    let unshare = programs::find("unshare", "util-linux");
+    let is_allowed = |options: &&&[&str]| {
+        let tried = Command::new(&unshare).args(**options).arg("true").output();
+        tried.is_ok_and(|output| output.status.success())
+    };
+    let options = NAMESPACES.iter().find(is_allowed);
+    let options = options.expect("a pid namespace can be had: as root, or where user namespaces are allowed");
+    let mut command = Command::new(unshare);
+    command.args(*options).args(INIT);
+    command
+}
+
+/// Does what a lane does, if this process is one: for the start of `main`.
+pub fn serve_if_lane() -> Option<ExitCode> {
+    env::var_os(LANE)?;
+    panic::set_hook(Box::new(|info| *last_panic() = info.to_string()));
+    for line in stdin().lines() {
+        let Ok(line) = line else { break };
+        let done = panic::catch_unwind(AssertUnwindSafe(|| line.parse::<Job>()?.run()));
+        let done = done.unwrap_or_else(|_| Err(Trouble::new(TroubleKind::Other, last_panic().clone())));
+        let answer = match done {
+            Ok(found) => json!({ "found": found }),
+            Err(Trouble { kind, text }) => json!({ "kind": kind.name(), "trouble": text }),
+        };
+        println!("{answer}");
+    }
+    scene::end_all_of_this_run();
+    Some(ExitCode::SUCCESS)
+}
+
+fn last_panic() -> MutexGuard<'static, String> {
+    static LAST: Mutex<String> = Mutex::new(String::new());
+    LAST.lock().unwrap_or_else(PoisonError::into_inner)
+}

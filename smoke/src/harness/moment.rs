@@ -1,0 +1,64 @@
+//! One launcher, killed at a random moment.
+
+use super::checks;
+use super::rng::Rng;
+use super::run::{SESSION, rekindle};
+use super::trouble::{Trouble, TroubleKind};
+use crate::{Scene, cli};
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+use std::thread;
+use std::time::Duration;
+
+/// How long the worker takes at most before it listens.
+const LISTEN_AFTER_MAX: Duration = Duration::from_millis(30);
+
+/// When the launcher is killed at the latest.
+const KILL_AFTER_MAX: Duration = Duration::from_millis(40);
+
+/// Waits for as many seconds as its first argument says, and becomes the worker.
+const SLOW: &str = r#"sleep "$1"; exec "$2" worker --socket "$3""#;
+
+/// How often a launcher may be done before it is killed; it is then tried again from the beginning.
+const TRIES_MAX: usize = 50;
+
+/// Kills one before its end, and looks what the next one makes of it.
+pub(super) fn kill_at_random(seed: u64) -> Result<Value, Trouble> {
+    let mut rng = Rng::new(seed);
+    for _ in 0..TRIES_MAX {
+        if let Some(outcome) = attempt(&mut rng)? {
+            return Ok(json!({ "hit": true, "outcome": outcome }));
+        }
+    }
+    Err(Trouble::new(TroubleKind::Other, "every launcher ended before it was killed"))
+}
+
+/// `None` if the launcher was done before; what follows must hold all the same.
+fn attempt(rng: &mut Rng) -> Result<Option<String>, Trouble> {
+    let (listen_after, kill_after) = (rng.pause(LISTEN_AFTER_MAX), rng.pause(KILL_AFTER_MAX));
+    let pause = format!("{:.6}", listen_after.as_secs_f64());
+    let worker = ["sh", "-c", SLOW, "sh", &pause, &cli::binary_arg(), "{socket}"];
+    let scene = Scene::new();
+    let launcher = scene.launch_up(SESSION, &[], &worker);
+    thread::sleep(kill_after);
+    launcher.signal(Signal::SIGKILL);
+    let killed = launcher.finish();
+    let outcome = next(&scene, &worker).map_err(|Trouble { kind, text }| {
+        let when = format!("listens after {listen_after:?}, killed after {kill_after:?}: {killed}");
+        Trouble::new(kind, format!("{text}\n  {when}"))
+    })?;
+    Ok(killed.signal.map(|_| outcome))
+}
+
+/// What the next launcher finds and makes of it.
+fn next(scene: &Scene, worker: &[&str]) -> Result<String, Trouble> {
+    let before = checks::at_most_one(scene)?;
+    let reply = rekindle(scene, &[&["up", SESSION, "--"], worker].concat())?;
+    checks::expect_worker(scene, before, &reply)?;
+    checks::at_most_one(scene)?;
+    checks::stop(scene)?;
+    checks::nothing_unfinished(scene)?;
+    checks::collect(scene)?;
+    let found = before.map_or("no worker", |_| "a worker");
+    Ok(format!("{found}, then {}", reply.text("outcome")))
+}

@@ -1,0 +1,126 @@
+//! One place in a run of `rekindle`, and what is done to it there.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A command, and the state in which it is run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Case {
+    /// `up` of a session that does not exist.
+    Up,
+    /// `up` of a session whose worker crashed, leaving its socket.
+    Restart,
+    /// `up` of a session whose launcher was killed when the worker had just come up.
+    Adopt,
+    /// `stop` of a live session.
+    Stop,
+    /// `unlock` of a claim that a killed launcher left, before it had started a worker.
+    Unlock,
+    /// `unlock` of a claim that a killed launcher left behind together with its live worker.
+    UnlockLive,
+}
+
+impl Case {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Up, Self::Restart, Self::Adopt, Self::Stop, Self::Unlock, Self::UnlockLive];
+
+    /// How it is called in a report.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Restart => "restart",
+            Self::Adopt => "adopt",
+            Self::Stop => "stop",
+            Self::Unlock => "unlock",
+            Self::UnlockLive => "unlock-live",
+        }
+    }
+}
+
+/// What happens to the launcher at a system call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fault {
+    /// SIGKILL before the call is made.
+    Kill,
+    /// The call is not made and fails.
+    Error(&'static str),
+}
+
+impl Fault {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Kill,
+        Self::Error("ENOSPC"),
+        Self::Error("EIO"),
+        Self::Error("EMFILE"),
+        Self::Error("ENOMEM"),
+        Self::Error("EINTR"),
+        Self::Error("EACCES"),
+    ];
+
+    /// `kill`, or the name of the error.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Kill => "kill",
+            Self::Error(errno) => errno,
+        }
+    }
+}
+
+/// The `nth` call of one name in a run, and what is done to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Point {
+    /// The run.
+    pub case: Case,
+    /// What is done.
+    pub fault: Fault,
+    /// The system call.
+    pub call: String,
+    /// Which one of that name, counted from 1.
+    pub nth: u32,
+}
+
+impl Point {
+    /// What `strace` is told.
+    pub fn injection(&self) -> String {
+        let Self { call, nth, .. } = self;
+        match self.fault {
+            Fault::Kill => format!("inject={call}:signal=SIGKILL:when={nth}"),
+            Fault::Error(errno) => format!("inject={call}:error={errno}:when={nth}"),
+        }
+    }
+}
+
+impl fmt::Display for Point {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {} {}", self.case.name(), self.fault.name(), self.call, self.nth)
+    }
+}
+
+impl FromStr for Case {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL.into_iter().find(|it| it.name() == text).ok_or_else(|| format!("`{text}` is no case"))
+    }
+}
+
+impl FromStr for Fault {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL.into_iter().find(|it| it.name() == text).ok_or_else(|| format!("`{text}` is no fault"))
+    }
+}
+
+impl FromStr for Point {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let words: Vec<&str> = text.split(' ').collect();
+        let &[case, fault, call, nth] = words.as_slice() else { return Err(format!("`{text}` is no point")) };
+        let nth = nth.parse().map_err(|error| format!("`{nth}` is no number: {error}"))?;
+        Ok(Self { case: case.parse()?, fault: fault.parse()?, call: call.to_owned(), nth })
+    }
+}

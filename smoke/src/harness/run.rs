@@ -1,0 +1,68 @@
+//! Runs commands, bounded, and under `strace`.
+
+use super::trouble::{Trouble, TroubleKind};
+use crate::cli::{self, Reply};
+use crate::{Scene, programs};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::Duration;
+
+/// How long a command may take; its own time-outs are far shorter. What takes longer hangs.
+const COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The session of all cases.
+pub(super) const SESSION: &str = "s";
+
+/// Where a traced command's calls are written to, in the scene's directory.
+pub(super) const TRACE: &str = "trace";
+
+/// The worker: the fastest there is.
+pub(super) fn worker() -> [String; 6] {
+    [&cli::binary_arg(), "worker", "--protocol", "echo", "--socket", "{socket}"].map(str::to_owned)
+}
+
+/// `rekindle up s -- WORKER` after `options`.
+pub(super) fn up_args(options: &[&str]) -> Vec<String> {
+    let mut args = vec!["up".to_owned()];
+    args.extend(options.iter().map(|it| (*it).to_owned()));
+    args.extend([SESSION, "--"].map(str::to_owned));
+    args.extend(worker());
+    args
+}
+
+/// Runs a command to its end, in a process group of its own.
+pub(super) fn to_the_end(mut command: Command) -> Result<Reply, Trouble> {
+    command.process_group(0).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let said = format!("{command:?}");
+    let child = command.spawn().unwrap_or_else(|error| panic!("{said} cannot be started: {error}"));
+    let group = Pid::from_raw(child.id().try_into().expect("a pid is an i32"));
+    let (sender, receiver) = channel();
+    thread::spawn(move || sender.send(child.wait_with_output()));
+    match receiver.recv_timeout(COMMAND_TIMEOUT) {
+        Ok(output) => Ok(Reply::from(output.expect("a child can be waited for"))),
+        Err(_) => {
+            // The group goes as a whole: a tracer that is killed alone lets go of what it traces.
+            let _ = killpg(group, Signal::SIGKILL);
+            Err(Trouble::new(TroubleKind::Wedged, format!("it hangs: {said}")))
+        }
+    }
+}
+
+/// `rekindle` with these arguments, to its end.
+pub(super) fn rekindle(scene: &Scene, args: &[impl AsRef<str>]) -> Result<Reply, Trouble> {
+    to_the_end(scene.rekindle_command(args.iter().map(AsRef::as_ref)))
+}
+
+/// `rekindle` under `strace`, which follows no child.
+pub(super) fn traced(scene: &Scene, options: &[&str], args: &[impl AsRef<str>]) -> Result<Reply, Trouble> {
+    static STRACE: OnceLock<String> = OnceLock::new();
+    let mut command = scene.command(STRACE.get_or_init(|| programs::find("strace", "strace")));
+    command.arg("-qq").args(options).arg(cli::binary()).arg("--json").arg("--dir").arg(scene.state());
+    command.args(args.iter().map(AsRef::as_ref));
+    to_the_end(command)
+}

@@ -1,0 +1,148 @@
+//! One point: the state before, the run with its fault, and what must hold afterwards.
+
+use super::checks;
+use super::point::{Case, Fault, Point};
+use super::run::{SESSION, TRACE, rekindle, traced, up_args};
+use super::trouble::TroubleKind::{Lost, Other, Wedged};
+use super::trouble::{Trouble, ensure};
+use crate::Scene;
+use crate::cli::Reply;
+use crate::procs::Pid;
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+use std::fs;
+
+/// What a run that a fault has hit may take, so that it ends by itself long before it counts as hanging.
+const SHORT: [&str; 6] = ["--timeout", "5s", "--term-grace", "1s", "--kill-grace", "1s"];
+
+/// The exit codes that there are, but for that of a usage error.
+const EXIT_CODES: [i32; 6] = [0, 1, 3, 4, 5, 6];
+
+/// How a message names an errno: ours, that of an `io::Error`, and that of one shown by a library.
+const ERRNO_MARKS: [&str; 3] = ["errno ", "os error ", "code: "];
+
+/// Errors that name no errno, by the call that failed and the reason they give.
+///
+/// `getrandom`: the keys of std's hash maps, for which std panics without the errno; the kernel never refuses them.
+/// `kill`: with signal 0 it knows no error but ESRCH and EPERM. Any other is doubt, and doubt about a holder refuses.
+const NAME_NO_ERRNO: [(&str, &str); 2] = [("getrandom", "internal"), ("kill", "target-locked")];
+
+/// A launcher dies before it starts a worker.
+const BEFORE_START: &str = "inject=clone:signal=SIGKILL:when=1";
+
+/// A launcher dies when its worker has answered for the first time, and it is about to ask who that is.
+const WHEN_LIVE: &str = "inject=getsockopt:signal=SIGKILL:when=1";
+
+/// What `rekindle` is told.
+pub(super) fn args(case: Case) -> Vec<String> {
+    match case {
+        Case::Up | Case::Restart | Case::Adopt => up_args(&SHORT),
+        Case::Stop => [&["stop"], &SHORT[2..], &[SESSION]].concat().into_iter().map(str::to_owned).collect(),
+        Case::Unlock | Case::UnlockLive => ["unlock", SESSION].map(str::to_owned).to_vec(),
+    }
+}
+
+/// Brings about the state that the case begins with, and says which worker runs then.
+pub(super) fn prepare(scene: &Scene, case: Case) -> Result<Option<Pid>, Trouble> {
+    match case {
+        Case::Up => Ok(None),
+        Case::Restart => {
+            checks::next_up(scene, None)?;
+            checks::crash_worker(scene);
+            Ok(None)
+        }
+        Case::Stop => Ok(Some(checks::next_up(scene, None)?.pid())),
+        Case::Unlock => interrupted_up(scene, BEFORE_START),
+        Case::Adopt | Case::UnlockLive => {
+            let worker = interrupted_up(scene, WHEN_LIVE)?;
+            ensure(worker.is_some(), Lost, || "an `up` that was killed left no worker".to_owned())?;
+            Ok(worker)
+        }
+    }
+}
+
+/// An `up` that is killed, so that its claim is left.
+fn interrupted_up(scene: &Scene, injection: &str) -> Result<Option<Pid>, Trouble> {
+    let reply = traced(scene, &["-o", "/dev/null", "-e", injection], &up_args(&SHORT))?;
+    ensure(was_killed(&reply), Other, || format!("`up` should have been killed: {reply}"))?;
+    let has_claim = scene.of(SESSION, "claim").exists();
+    ensure(has_claim, Other, || "an `up` that was killed left no claim".to_owned())?;
+    checks::at_most_one(scene)
+}
+
+/// `strace` dies of what its tracee died of.
+fn was_killed(reply: &Reply) -> bool {
+    reply.signal == Some(Signal::SIGKILL as i32)
+}
+
+/// Tries one point.
+pub(super) fn at(point: &Point) -> Result<Value, Trouble> {
+    let scene = Scene::new();
+    let before = prepare(&scene, point.case)?;
+    let trace = scene.path(TRACE).display().to_string();
+    let only = format!("trace={}", point.call);
+    let reply = traced(&scene, &["-o", &trace, "-e", &only, "-e", &point.injection()], &args(point.case))?;
+    let trace = fs::read_to_string(trace).unwrap_or_default();
+    let hit = was_killed(&reply) || trace.contains("(INJECTED)");
+    if point.fault != Fault::Kill || !hit {
+        ends_as_it_should(&reply, &point.call)?;
+    }
+    match point.case {
+        Case::Up | Case::Restart | Case::Adopt => after_up(&scene, before, &reply),
+        Case::Stop => after_stop(&scene, &reply),
+        Case::Unlock | Case::UnlockLive => after_unlock(&scene, before),
+    }
+    .and_then(|()| checks::stop(&scene))
+    .and_then(|()| checks::nothing_unfinished(&scene))
+    .and_then(|()| checks::collect(&scene))
+    .map_err(|Trouble { kind, text }| Trouble::new(kind, format!("{text}\n  the hit one: {reply}")))?;
+    Ok(json!({ "hit": hit, "outcome": outcome(&reply) }))
+}
+
+/// Never a panic, always a code that has a meaning, and an error that names its errno.
+fn ends_as_it_should(reply: &Reply, call: &str) -> Result<(), Trouble> {
+    let has_code = reply.code.is_some_and(|code| EXIT_CODES.contains(&code));
+    ensure(has_code, Other, || format!("no exit code of ours: {reply}"))?;
+    let panicked = reply.stderr.contains("panicked");
+    ensure(!panicked, Other, || format!("a panic: {reply}"))?;
+    let message = reply.text("message");
+    let names_errno = ERRNO_MARKS.iter().any(|mark| message.contains(mark));
+    let need_not = reply.text("outcome") != "error" || NAME_NO_ERRNO.contains(&(call, reply.text("reason")));
+    ensure(names_errno || need_not, Other, || format!("names no errno: {reply}"))
+}
+
+fn outcome(reply: &Reply) -> String {
+    match (reply.code, reply.text("outcome"), reply.text("reason")) {
+        (None, ..) => "SIGKILL".to_owned(),
+        (Some(code), "", _) => format!("silent, exit code {code}"),
+        (Some(_), outcome, "") => outcome.to_owned(),
+        (Some(_), outcome, reason) => format!("{outcome} ({reason})"),
+    }
+}
+
+fn after_up(scene: &Scene, before: Option<Pid>, reply: &Reply) -> Result<(), Trouble> {
+    let seen = checks::at_most_one(scene)?;
+    still_runs(before, seen)?;
+    ensure(reply.code != Some(0) || seen.is_some(), Lost, || "it said 0, and no worker runs".to_owned())?;
+    checks::next_up(scene, seen).map(drop)
+}
+
+fn after_stop(scene: &Scene, reply: &Reply) -> Result<(), Trouble> {
+    let seen = checks::at_most_one(scene)?;
+    ensure(reply.code != Some(0) || seen.is_none(), Lost, || format!("it said 0, and {seen:?} runs"))?;
+    checks::stop(scene)
+}
+
+fn after_unlock(scene: &Scene, before: Option<Pid>) -> Result<(), Trouble> {
+    let seen = checks::at_most_one(scene)?;
+    still_runs(before, seen)?;
+    let again = rekindle(scene, &["unlock", SESSION])?;
+    let ended_well = again.code == Some(0) && ["unlocked", "not-locked"].contains(&again.text("outcome"));
+    ensure(ended_well, Wedged, || format!("the next `unlock`: {again}"))?;
+    checks::next_up(scene, seen).map(drop)
+}
+
+fn still_runs(before: Option<Pid>, now: Option<Pid>) -> Result<(), Trouble> {
+    let is_so = before.is_none() || before == now;
+    ensure(is_so, Lost, || format!("{before:?} ran before, and now {now:?}"))
+}

@@ -1,0 +1,63 @@
+//! How it is told that a promise was broken.
+
+use std::fmt;
+
+/// Which promise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum TroubleKind {
+    /// Two workers at once.
+    Double,
+    /// A worker that nobody knows of any more, or that was replaced while it lived.
+    Lost,
+    /// A session that the next command does not repair, or a command that hangs.
+    Wedged,
+    /// Anything else: no typed error, a panic, something left behind.
+    Other,
+}
+
+impl TroubleKind {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Double, Self::Lost, Self::Wedged, Self::Other];
+
+    /// What several of them are called.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Double => "doubles",
+            Self::Lost => "lost workers",
+            Self::Wedged => "wedged sessions",
+            Self::Other => "other failures",
+        }
+    }
+
+    /// The kind of that name.
+    pub fn named(name: &str) -> Self {
+        Self::ALL.into_iter().find(|kind| kind.name() == name).unwrap_or(Self::Other)
+    }
+}
+
+/// A broken promise.
+#[derive(Debug, Clone)]
+pub struct Trouble {
+    /// Which one.
+    pub kind: TroubleKind,
+    /// What was seen.
+    pub text: String,
+}
+
+impl Trouble {
+    /// What was seen of one kind.
+    pub fn new(kind: TroubleKind, text: impl Into<String>) -> Self {
+        Self { kind, text: text.into() }
+    }
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "[{}] {}", self.kind.name(), self.text)
+    }
+}
+
+/// Fails with a trouble unless something is so.
+pub(super) fn ensure(is_so: bool, kind: TroubleKind, text: impl FnOnce() -> String) -> Result<(), Trouble> {
+    if is_so { Ok(()) } else { Err(Trouble::new(kind, text())) }
+}
