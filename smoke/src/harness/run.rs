@@ -62,7 +62,15 @@ pub(super) fn rekindle(scene: &Scene, args: &[impl AsRef<str>]) -> Result<Reply,
 pub(super) fn traced(scene: &Scene, options: &[&str], args: &[impl AsRef<str>]) -> Result<Reply, Trouble> {
     static STRACE: OnceLock<String> = OnceLock::new();
     let mut command = scene.command(STRACE.get_or_init(|| programs::find("strace", "strace")));
-    command.arg("-qq").args(options).arg(cli::binary()).arg("--json").arg("--dir").arg(scene.state());
+    // Cargo sets it, and the loader would look into each of its directories.
+    command
+        .env_remove("LD_LIBRARY_PATH")
+        .arg("-qq")
+        .args(options)
+        .arg(cli::binary())
+        .arg("--json")
+        .arg("--dir")
+        .arg(scene.state());
     command.args(args.iter().map(AsRef::as_ref));
     to_the_end(command)
 }

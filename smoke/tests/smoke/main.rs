@@ -16,6 +16,7 @@ mod s3_daemons;
 mod s3_library;
 mod s3_records;
 mod s3_refusals;
+mod s3_reuse;
 mod s3_stop;
 mod s3_timeouts;
 mod s4_workers;
@@ -49,6 +50,7 @@ fn all() -> ExitCode {
         s3_daemons::trials,
         s3_stop::trials,
         s3_records::trials,
+        s3_reuse::trials,
         s3_library::trials,
         s4_workers::trials,
         s5_contention::trials,
