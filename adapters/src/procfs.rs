@@ -9,7 +9,7 @@
 use nix::errno::Errno;
 use nix::sys::signal::kill;
 use nix::unistd::Pid as NixPid;
-use rekindle_core::identity::{BootId, NamespaceId, Sighting, Standing, StartTime, judge};
+use rekindle_core::identity::{BootId, DeathProof, NamespaceId, Sighting, Standing, StartTime, judge};
 use rekindle_core::{Host, Pid, ProcessIdentity};
 use std::fs;
 use std::time::{Duration, SystemTime};
@@ -71,6 +71,16 @@ pub fn sighting(pid: Pid) -> Sighting {
 /// Judges a process that was written down earlier.
 pub fn standing(process: &ProcessIdentity, here: &Host) -> Standing {
     judge(process, here, sighting(process.pid))
+}
+
+/// Judges a worker's leader that was written down earlier.
+///
+/// It leads a session of its own from before its program runs until it ends, and cannot leave it. So a process with its
+/// pid that leads no session is another one, even if both started within one tick of the clock.
+pub fn standing_of_leader(leader: &ProcessIdentity, here: &Host) -> Standing {
+    let standing = standing(leader, here);
+    let leads = || stat(leader.pid).is_none_or(|stat| stat.session == leader.pid.as_raw());
+    if standing.is_alive() && !leads() { Standing::Dead(DeathProof::OtherStartTime) } else { standing }
 }
 
 /// The identity of a process that runs now; `None` if it is gone, a zombie, or cannot be read.

@@ -14,6 +14,8 @@ mod reaper;
 mod signal;
 
 use crate::lifeline::LifelineProbe;
+use crate::procfs;
+use exit::Judge;
 use rekindle_core::{Lifeline, OsFailure, Pid, ProcessIdentity};
 use std::os::fd::OwnedFd;
 
@@ -65,8 +67,11 @@ impl Worker {
         here: &rekindle_core::Host,
     ) -> Result<Self, OsFailure> {
         let same = leader.as_ref().map(|leader| leader.pid) == peer.as_ref().map(|peer| peer.pid);
-        let pin = |identity: Option<ProcessIdentity>| identity.map(|it| Process::pin(it, here)).transpose();
-        Ok(Self { leader: pin(leader)?, peer: if same { None } else { pin(peer)? }, lifeline })
+        let pin = |identity: Option<ProcessIdentity>, judge: Judge| {
+            identity.map(|it| Process::pin(it, here, judge)).transpose()
+        };
+        let peer = if same { None } else { pin(peer, procfs::standing)? };
+        Ok(Self { leader: pin(leader, procfs::standing_of_leader)?, peer, lifeline })
     }
 
     /// The process that was started, where it is known.

@@ -103,14 +103,15 @@ impl Survey {
             recorded.or(mark.as_ref().map(|mark| mark.generation)).unwrap_or(Generation::UNMANAGED);
         let leader = record.as_ref().and_then(|it| it.worker.clone()).or(mark.map(|mark| mark.worker));
         let peer = record.as_ref().and_then(|it| it.peer.clone());
-        let standing =
-            |process: &Option<ProcessIdentity>| process.as_ref().map(|it| procfs::standing(it, here));
+        let of_leader = leader.as_ref().map(|it| procfs::standing_of_leader(it, here));
+        let of_peer = peer.as_ref().map(|it| procfs::standing(it, here));
+        let of_peer = if peer == leader { of_leader } else { of_peer };
         let evidence = Evidence {
             recorded: record.as_ref().map(|it| it.state).or(unwritten.then_some(RecordState::Ready)),
             start_observed: record.as_ref().is_some_and(SessionRecord::start_observed),
             lifeline: asked,
-            leader: standing(&leader),
-            peer: standing(&peer),
+            leader: of_leader,
+            peer: of_peer,
         };
         Self { record, newer, generation, leader, peer, evidence, lifeline, torn, daemon: None }
     }

@@ -6,8 +6,7 @@ use crate::backoff::Backoff;
 use crate::hints::Happening;
 use crate::lifeline::LifelineProbe;
 use crate::os::During;
-use crate::procfs;
-use rekindle_core::{ChildExit, Host, Lifeline, OsFailure, ProcessIdentity, WatchError};
+use rekindle_core::{ChildExit, Host, Lifeline, OsFailure, ProcessIdentity, Standing, WatchError};
 use rustix::process::{PidfdFlags, pidfd_open};
 use std::os::fd::OwnedFd;
 use tokio::io::Interest;
@@ -45,9 +44,12 @@ pub async fn await_exit(worker: &Worker) -> Result<ChildExit, WatchError> {
     Ok(worker.leader.as_ref().map_or(ChildExit::Unknown, Process::exit))
 }
 
+/// How a process that was written down is judged.
+pub(super) type Judge = fn(&ProcessIdentity, &Host) -> Standing;
+
 impl Process {
     /// Pins a process that was written down earlier. One that is gone is pinned by nothing.
-    pub(super) fn pin(identity: ProcessIdentity, here: &Host) -> Result<Self, OsFailure> {
+    pub(super) fn pin(identity: ProcessIdentity, here: &Host, judge: Judge) -> Result<Self, OsFailure> {
         let raw = rustix::process::Pid::from_raw(identity.pid.as_raw());
         let opened = raw.map(|pid| pidfd_open(pid, PidfdFlags::NONBLOCK));
         let pidfd = match opened {
@@ -56,7 +58,7 @@ impl Process {
             Some(Err(error)) => return Err(error).doing("open a descriptor of the worker's process")?,
         };
         // Only now, with the pid pinned, is it certain whose it is.
-        let pidfd = pidfd.filter(|_| !procfs::standing(&identity, here).is_dead());
+        let pidfd = pidfd.filter(|_| !judge(&identity, here).is_dead());
         Ok(Self { identity, pidfd, parentage: Parentage::Others })
     }
 

@@ -5,6 +5,7 @@ use super::job::Job;
 use super::lane::Lane;
 use super::rng::{Rng, seed};
 use super::trouble::{Trouble, TroubleKind};
+use crate::scene;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::env;
@@ -115,7 +116,9 @@ pub fn main() -> ExitCode {
     tally.print();
     let seconds = began.elapsed().as_secs_f64();
     println!("in {seconds:.0} s, {:.1} rounds a second", tally.passed() as f64 / seconds);
-    let failed = tally.troubles.len();
+    let left = scene::end_all_of_this_run();
+    left.iter().for_each(|process| println!("left behind: {process}"));
+    let failed = tally.troubles.len() + left.len();
     println!("{} passed, {failed} failed", tally.passed());
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

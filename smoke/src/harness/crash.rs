@@ -5,6 +5,7 @@ use super::lane::Lane;
 use super::point::{Case, Fault, Point};
 use super::rng::{Rng, seed};
 use super::trouble::{Trouble, TroubleKind};
+use crate::scene;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::env;
@@ -174,7 +175,9 @@ pub fn main() -> ExitCode {
     let tally = run(&Size { kill_stride: 1, error_stride: 1, moments, filter });
     tally.print();
     println!("in {} s", began.elapsed().as_secs());
+    let left = scene::end_all_of_this_run();
+    left.iter().for_each(|process| println!("left behind: {process}"));
     let failed = tally.troubles.len();
-    println!("{} passed, {failed} failed", tally.total() - failed);
-    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    println!("{} passed, {} failed", tally.total() - failed, failed + left.len());
+    if failed + left.len() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -5,15 +5,13 @@
 
 use super::job::Job;
 use super::trouble::{Trouble, TroubleKind};
-use crate::{procs, programs, scene, wait};
-use nix::sys::signal::Signal;
+use crate::{Scene, programs, scene};
 use serde_json::{Value, json};
 use std::env;
 use std::io::{BufRead, BufReader, Write, stdin};
 use std::panic::{self, AssertUnwindSafe};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitCode, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use tempfile::TempDir;
 
 /// Tells this program that it is a lane.
 const LANE: &str = "REKINDLE_SMOKE_LANE";
@@ -33,7 +31,8 @@ pub struct Lane {
     child: Child,
     jobs: ChildStdin,
     answers: BufReader<ChildStdout>,
-    dir: TempDir,
+    /// Whatever the lane leaves goes with it.
+    _scene: Scene,
 }
 
 impl Lane {
@@ -42,14 +41,14 @@ impl Lane {
     /// # Panics
     /// If there can be no process in a pid namespace of its own.
     pub fn start() -> Self {
-        let dir = tempfile::Builder::new().prefix("rk-lane-").tempdir().expect("there is room for a lane");
+        let scene = Scene::new();
         let mut command = in_a_namespace();
         command.arg(env::current_exe().expect("this program knows where it is"));
-        command.env(LANE, "1").env("TMPDIR", dir.path()).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.env(LANE, "1").env("TMPDIR", scene.dir()).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().expect("a lane can be started");
         let jobs = child.stdin.take().expect("its input is piped");
         let answers = BufReader::new(child.stdout.take().expect("its output is piped"));
-        Self { child, jobs, answers, dir }
+        Self { child, jobs, answers, _scene: scene }
     }
 
     /// Has a job done.
@@ -78,11 +77,6 @@ impl Drop for Lane {
         // The end of the namespace's first process is the end of all that is in it.
         let _ = self.child.kill();
         let _ = self.child.wait();
-        wait::until("all processes of the lane are gone", || {
-            let left = procs::touching(self.dir.path());
-            left.iter().for_each(|pid| procs::send(*pid, Signal::SIGKILL));
-            left.is_empty()
-        });
     }
 }
 
