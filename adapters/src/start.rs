@@ -66,11 +66,6 @@ impl Start {
         Self { spawn_on: thread, ..self }
     }
 
-    /// The claim under which it goes on.
-    pub fn claim(&self) -> &SharedClaim {
-        &self.claim
-    }
-
     /// The record as it stands.
     pub fn record(&self) -> Option<SessionRecord> {
         self.note(|notes| notes.record.clone())
