@@ -10,9 +10,10 @@
 //! Checked by `smoke/tests/smoke/claim.rs`.
 
 use crate::backoff::Backoff;
+use crate::directory::Inode;
 use crate::hints::Happening;
 use crate::os::During;
-use crate::session_dir::{Inode, SessionDir};
+use crate::session_dir::SessionDir;
 use crate::{clock, procfs, random, state_root};
 use nix::errno::Errno;
 use rekindle_core::claim::{ConflictReason, Found, KernelLock};

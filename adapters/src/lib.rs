@@ -2,9 +2,11 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`state_root`], [`session_dir`] | the directories, and files put in place whole |
+//! | [`state_root`], [`session_dir`], [`directory`] | the directories, and files put in place whole |
 //! | [`claim_lock`], [`lifeline`] | the two kernel locks of a session |
 //! | [`record_file`] | the record |
+//! | [`lifecycle`] | the files of a daemon's singleton marker |
+//! | [`attended`] | a program that runs under a lock, and not without it |
 //! | [`probe`] | does anybody answer on a socket, and is it our user |
 //! | [`socket_table`] | who listens where, without connecting |
 //! | [`program`], [`spawn`] | which program, and how it becomes a worker |
@@ -26,10 +28,13 @@ mod backoff;
 mod hints;
 mod os;
 
+pub mod attended;
 pub mod claim_lock;
 pub mod client;
 pub mod clock;
 pub mod deps;
+pub mod directory;
+pub mod lifecycle;
 pub mod lifeline;
 pub mod probe;
 pub mod procfs;

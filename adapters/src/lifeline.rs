@@ -10,9 +10,10 @@
 //!
 //! Checked by `smoke/tests/smoke/s2_child.rs`.
 
+use crate::directory::Inode;
 use crate::os::During;
 use crate::procfs;
-use crate::session_dir::{Inode, SessionDir};
+use crate::session_dir::SessionDir;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::{fstat, stat};

@@ -10,8 +10,8 @@
 //!
 //! Checked by `smoke/tests/smoke/s1_probe.rs`.
 
+use crate::directory::Inode;
 use crate::os::During;
-use crate::session_dir::Inode;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sys::socket::sockopt::PeerCredentials;

@@ -193,23 +193,29 @@ impl StateRoot {
     }
 }
 
-/// Asks the nearest directory that exists: what is created below it is on the same file system.
 fn refuse_network(path: &Path) -> Result<(), StateRootError> {
-    for existing in path.ancestors() {
-        match statfs(existing) {
-            Ok(info) => return refuse_kind(path, info.filesystem_type()),
-            Err(Errno::ENOENT | Errno::ENOTDIR) => {}
-            Err(error) => return Err(error).during("ask for the file system of", existing)?,
-        }
-    }
-    Ok(())
-}
-
-fn refuse_kind(path: &Path, found: statfs::FsType) -> Result<(), StateRootError> {
-    match REFUSED.iter().find(|(magic, _)| i128::from(found.0) == i128::from(*magic)) {
-        Some((_, kind)) => Err(StateRootError::NoLocks { path: path.to_owned(), kind: (*kind).to_owned() }),
+    match kind_without_locks(path)? {
+        Some(kind) => Err(StateRootError::NoLocks { path: path.to_owned(), kind: kind.to_owned() }),
         None => Ok(()),
     }
+}
+
+/// The kind of file system that `path` is on or would be created on, if it is one where locks do not hold.
+///
+/// Asks the nearest directory that exists: what is created below it is on the same file system.
+pub(crate) fn kind_without_locks(path: &Path) -> Result<Option<&'static str>, OsFailure> {
+    for existing in path.ancestors() {
+        match statfs(existing) {
+            Ok(info) => return Ok(refused_kind(info.filesystem_type())),
+            Err(Errno::ENOENT | Errno::ENOTDIR) => {}
+            Err(error) => return Err(error).during("ask for the file system of", existing),
+        }
+    }
+    Ok(None)
+}
+
+fn refused_kind(found: statfs::FsType) -> Option<&'static str> {
+    REFUSED.iter().find(|(magic, _)| i128::from(found.0) == i128::from(*magic)).map(|(_, kind)| *kind)
 }
 
 fn refuse_untrusted(path: &Path) -> Result<(), StateRootError> {

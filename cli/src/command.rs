@@ -4,6 +4,7 @@ pub(crate) mod call;
 pub(crate) mod demo;
 pub(crate) mod doctor;
 pub(crate) mod gc;
+pub(crate) mod lifecycle;
 pub(crate) mod ls;
 pub(crate) mod probe;
 pub(crate) mod show;

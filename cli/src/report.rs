@@ -10,19 +10,43 @@ use std::process::ExitCode;
 /// What the exit code says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
-    Done = 0,
-    Failed = 1,
-    Usage = 2,
-    Refused = 3,
-    NeverStarted = 4,
-    EndedEarly = 5,
-    Retained = 6,
-    Interrupted = 130,
+    Done,
+    Failed,
+    Usage,
+    Refused,
+    NeverStarted,
+    EndedEarly,
+    Retained,
+    Interrupted,
+    /// Whatever the program that was run for the caller returned.
+    Program(u8),
+}
+
+impl Exit {
+    /// The exit status of a program, of which the kernel keeps eight bits.
+    pub(crate) fn of_program(code: i32) -> Self {
+        Self::Program(u8::try_from(code & 0xff).expect("eight bits are a byte"))
+    }
+
+    /// The number that the shell sees.
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Refused => 3,
+            Self::NeverStarted => 4,
+            Self::EndedEarly => 5,
+            Self::Retained => 6,
+            Self::Interrupted => 130,
+            Self::Program(code) => code,
+        }
+    }
 }
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        Self::from(exit as u8)
+        Self::from(exit.code())
     }
 }
 
@@ -46,6 +70,13 @@ impl Report {
     pub(crate) fn note(&self, text: &str) {
         if !self.json {
             print(text);
+        }
+    }
+
+    /// What happens while somebody else has stdout: for machines, on stderr.
+    pub(crate) fn event(&self, json: &Value) {
+        if self.json {
+            let _ = writeln!(io::stderr().lock(), "{json}");
         }
     }
 

@@ -12,7 +12,7 @@
 
 use crate::harmless::*;
 use crate::id::{Nonce, SessionId};
-use crate::identity::{DeathProof, Doubt, Host, ProcessIdentity, Standing, is_foreign};
+use crate::identity::{DeathProof, Doubt, Host, ProcessIdentity, Standing, corrected_for_machine};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -45,9 +45,7 @@ pub struct LockClaim {
 impl LockClaim {
     /// Who holds it, with `standing` corrected for a holder on another machine, whose pid says nothing here.
     pub fn standing(&self, here: &Host, standing: Standing) -> Standing {
-        let foreign =
-            is_foreign(here, &self.hostname, self.machine_id.as_deref(), self.holder.boot_id.as_ref());
-        if foreign { Standing::Unjudged(Doubt::OtherMachine) } else { standing }
+        corrected_for_machine(&self.holder, here, &self.hostname, self.machine_id.as_deref(), standing)
     }
 }
 

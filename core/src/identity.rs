@@ -254,3 +254,16 @@ pub fn is_foreign(here: &Host, hostname: &str, machine_id: Option<&str>, boot_id
         (Some(_), None) | (None, Some(_)) | (None, None) => hostname != here.hostname,
     }
 }
+
+/// What is known of a process that is said to run on the machine named by `hostname` and `machine_id`: on another
+/// machine a pid says nothing here.
+pub(crate) fn corrected_for_machine(
+    process: &ProcessIdentity,
+    here: &Host,
+    hostname: &str,
+    machine_id: Option<&str>,
+    standing: Standing,
+) -> Standing {
+    let foreign = is_foreign(here, hostname, machine_id, process.boot_id.as_ref());
+    if foreign { Standing::Unjudged(Doubt::OtherMachine) } else { standing }
+}

@@ -13,6 +13,7 @@
 //! | [`evidence`] | is the last worker provably gone |
 //! | [`mod@decide`] | attach, spawn, adopt or reject |
 //! | [`claim`] | may this launcher decide about the session now |
+//! | [`lifecycle`] | the same for a daemon's singleton marker |
 //! | [`release`] | may the claim be given up |
 //! | [`resume`], [`execute`] | how one start runs, step by step |
 //! | [`stop`] | how a worker is ended |
@@ -34,6 +35,7 @@ pub mod execute;
 pub mod failure;
 pub mod id;
 pub mod identity;
+pub mod lifecycle;
 pub mod plan;
 pub mod record;
 pub mod release;
@@ -42,7 +44,7 @@ pub mod seams;
 pub mod stop;
 pub mod target;
 
-pub use claim::{ClaimDecision, ClaimPolicy, LockClaim, decide_claim};
+pub use claim::{ClaimDecision, ClaimPolicy, Found, LockClaim, decide_claim};
 pub use decide::{Finding, Intent, Liveness, RejectReason, Verdict, decide};
 pub use effects::{
     ChildExit, KillError, KillSignal, ReleaseError, SpawnBgResumeDeps, SpawnError, WatchError,
@@ -52,6 +54,7 @@ pub use execute::{ExecuteError, Outcome, execute_spawn_bg_resume};
 pub use failure::OsFailure;
 pub use id::{Generation, Nonce, Pid, SessionId};
 pub use identity::{Host, ProcessIdentity, Sighting, Standing};
+pub use lifecycle::LifecyclePayload;
 pub use plan::{Environment, KillPolicy, ReadyKind, SpawnBgPlan};
 pub use record::{RecordState, SessionRecord};
 pub use release::ReleasePolicy;

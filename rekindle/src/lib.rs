@@ -31,6 +31,7 @@
 //! | `rejection` | the words of a refusal |
 //! | `end` | one stop, and what is cleaned up after it |
 //! | `listing`, `diagnosis` | what is there, without asking anybody; and what to do about it |
+//! | [`lifecycle`] | a daemon's singleton marker |
 //! | `unlock`, `collect` | clearing a claim that was left behind; removing what is provably gone |
 
 mod collect;
@@ -44,6 +45,7 @@ mod unlock;
 
 pub mod error;
 pub mod launch;
+pub mod lifecycle;
 pub mod outcome;
 pub mod sessions;
 
@@ -51,6 +53,7 @@ pub use collect::{Collected, Kept, Repair};
 pub use diagnosis::Diagnosis;
 pub use error::Error;
 pub use launch::Launch;
+pub use lifecycle::LifecycleLock;
 pub use listing::{SessionState, SessionSummary, SessionView};
 pub use outcome::{DryRun, Ensured, Exited, How, Rejection, Retained, Running, StopOutcome, Stopped};
 pub use sessions::Sessions;

@@ -1,8 +1,9 @@
-//! The contention harness: many launchers at once, round after round.
+//! The contention harness: many launchers at once, round after round; then many daemons for one lifecycle lock.
 
 use super::cycle::KINDS;
 use super::job::Job;
 use super::lane::Lane;
+use super::markers;
 use super::rng::{Rng, seed};
 use super::trouble::{Trouble, TroubleKind};
 use crate::scene;
@@ -18,6 +19,9 @@ const ROUNDS: usize = 1000;
 
 /// How many launchers contend, unless `$P` says otherwise.
 const LAUNCHERS: usize = 16;
+
+/// How many daemons contend for one lifecycle lock, unless `$D` says otherwise.
+const DAEMONS: usize = 8;
 
 /// What the rounds on one kind of session came to.
 #[derive(Debug, Default, Clone, Copy)]
@@ -114,11 +118,18 @@ pub fn main() -> ExitCode {
     let began = Instant::now();
     let tally = run(number("R", ROUNDS), number("P", LAUNCHERS));
     tally.print();
+    let markers = markers::run(number("R", ROUNDS), number("D", DAEMONS));
+    for kind in &markers {
+        let markers::Rounds { left, rounds, winners, wrong } = kind;
+        println!("marker {left:?}: {rounds} rounds, {winners} winners, {wrong} wrong");
+    }
+    let wrong: usize = markers.iter().map(|kind| kind.wrong).sum();
+    let won: usize = markers.iter().map(|kind| kind.rounds - kind.wrong).sum();
     let seconds = began.elapsed().as_secs_f64();
     println!("in {seconds:.0} s, {:.1} rounds a second", tally.passed() as f64 / seconds);
     let left = scene::end_all_of_this_run();
     left.iter().for_each(|process| println!("left behind: {process}"));
-    let failed = tally.troubles.len() + left.len();
-    println!("{} passed, {failed} failed", tally.passed());
+    let failed = tally.troubles.len() + left.len() + wrong;
+    println!("{} passed, {failed} failed", tally.passed() + won);
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`crash`] | `just crash`: kills and failures at every system call of a launcher, and kills at random moments |
 //! | [`contend`] | `just contend`: many launchers at once, on every kind of session |
+//! | [`markers`] | many daemons at once for one lifecycle lock |
 //! | [`lane`] | runs jobs in a pid namespace of their own, so that traces repeat and nothing can be left behind |
 //! | [`job`] | what a lane can be asked to do |
 //! | [`point`] | one place in a run, and what is done to it there |
@@ -23,6 +24,7 @@ pub mod crash;
 mod cycle;
 pub mod job;
 pub mod lane;
+pub mod markers;
 mod moment;
 mod plan;
 pub mod point;

@@ -1,0 +1,247 @@
+//! `rekindle lifecycle`
+
+use super::without_nonce;
+use crate::args::{LifecycleVerb, MarkerPath};
+use crate::report::{Exit, Report};
+use rekindle::LifecycleLock;
+use rekindle::adapters::StateRoot;
+use rekindle::core::claim::{ConflictReason, TakeOverReason};
+use rekindle::core::{ChildExit, LifecyclePayload, Pid};
+use rekindle::lifecycle::{
+    Acquired, ForceUnlocked, LifecycleConflict, LifecycleError, LifecycleStatus, Released, TakenOver,
+};
+use serde_json::{Value, json};
+use std::path::Path;
+
+pub(crate) async fn run(dir: Option<&Path>, verb: LifecycleVerb, report: &Report) -> Exit {
+    let done = match verb {
+        LifecycleVerb::Acquire { place, pid: _, command } if !command.is_empty() => {
+            acquire_and_run(dir, &place, &command, report).await
+        }
+        LifecycleVerb::Acquire { place, pid, command: _ } => acquire(dir, &place, pid, report).await,
+        LifecycleVerb::Status { place } => status(dir, &place, report),
+        LifecycleVerb::Release { place, pid } => release(dir, &place, pid, report).await,
+        LifecycleVerb::ForceUnlock { place } => force_unlock(dir, &place, report).await,
+    };
+    done.unwrap_or_else(|error| {
+        let exit = if error.is_refusal() { Exit::Refused } else { Exit::Failed };
+        report.failure(error.reason(), &error.to_string(), &error.next(), exit)
+    })
+}
+
+fn lock(dir: Option<&Path>, place: &MarkerPath) -> Result<LifecycleLock, LifecycleError> {
+    match (&place.path, dir) {
+        (Some(path), _) => Ok(LifecycleLock::new(path)),
+        (None, Some(dir)) => {
+            let dir = StateRoot::open(std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned()))?;
+            Ok(LifecycleLock::in_state_dir(dir.path()))
+        }
+        (None, None) => LifecycleLock::default_path(),
+    }
+}
+
+/// The process that is meant: the one named, or whoever started us.
+fn holder(pid: Option<i32>, report: &Report) -> Result<Pid, Exit> {
+    let raw = pid.unwrap_or_else(|| std::os::unix::process::parent_id().cast_signed());
+    Pid::new(raw).ok_or_else(|| {
+        let message = match pid {
+            Some(pid) => format!("{pid} is no pid"),
+            None => "the parent process cannot be seen from here".to_owned(),
+        };
+        report.failure("usage", &message, "name the process with --pid", Exit::Usage)
+    })
+}
+
+async fn acquire(
+    dir: Option<&Path>,
+    place: &MarkerPath,
+    pid: Option<i32>,
+    report: &Report,
+) -> Result<Exit, LifecycleError> {
+    let pid = match holder(pid, report) {
+        Ok(pid) => pid,
+        Err(exit) => return Ok(exit),
+    };
+    let lock = lock(dir, place)?;
+    match lock.acquire_for(pid).await? {
+        Acquired::Conflict(conflict) => Ok(refused(&lock, &conflict, report)),
+        Acquired::Ours { payload, taken_over } => {
+            let text = format!(
+                "process {pid} holds `{}`{}",
+                lock.path().display(),
+                taken_text(taken_over.as_deref())
+            );
+            report.result(&text, &acquired_json(&lock, &payload, taken_over.as_deref()));
+            Ok(Exit::Done)
+        }
+    }
+}
+
+async fn acquire_and_run(
+    dir: Option<&Path>,
+    place: &MarkerPath,
+    command: &[String],
+    report: &Report,
+) -> Result<Exit, LifecycleError> {
+    let lock = lock(dir, place)?;
+    match lock.acquire().await? {
+        Acquired::Conflict(conflict) => return Ok(refused(&lock, &conflict, report)),
+        Acquired::Ours { payload, taken_over } => {
+            report.event(&acquired_json(&lock, &payload, taken_over.as_deref()));
+        }
+    }
+    let ended = lock.run_program(command);
+    let released = lock.release();
+    let exit = match ended {
+        Ok(ended) => passed_on(ended),
+        Err(error) => report.failure(
+            "spawn-start-failed",
+            &error.to_string(),
+            "name a program that exists",
+            Exit::NeverStarted,
+        ),
+    };
+    // The program is what was asked for; that its marker stays behind is only worth a word.
+    match released {
+        Ok(Released::Released) => {}
+        Ok(Released::NotHeld { .. }) => tracing::warn!("`{}` was removed meanwhile", lock.path().display()),
+        Err(error) => tracing::warn!(%error, "the lock could not be released"),
+    }
+    Ok(exit)
+}
+
+/// As a shell puts it: the status itself, or 128 and the signal's number.
+fn passed_on(ended: ChildExit) -> Exit {
+    match ended {
+        ChildExit::Code(code) => Exit::of_program(code),
+        ChildExit::Signal(signal) => Exit::of_program(128 + signal),
+        ChildExit::Unknown => Exit::Failed,
+    }
+}
+
+fn status(dir: Option<&Path>, place: &MarkerPath, report: &Report) -> Result<Exit, LifecycleError> {
+    let lock = lock(dir, place)?;
+    let LifecycleStatus { state, why, holder } = lock.status()?;
+    let state = json!(state);
+    let named = holder.as_ref().map(|holder| format!("; the marker names {}", named(holder)));
+    let path = lock.path().display();
+    let text = format!("{}: {why}{}", state.as_str().unwrap_or_default(), named.unwrap_or_default());
+    report.result(
+        &format!("`{path}` is {text}"),
+        &json!({ "path": lock.path(), "status": state, "why": why, "holder": holder.as_ref().map(shown) }),
+    );
+    Ok(Exit::Done)
+}
+
+async fn release(
+    dir: Option<&Path>,
+    place: &MarkerPath,
+    pid: Option<i32>,
+    report: &Report,
+) -> Result<Exit, LifecycleError> {
+    let pid = match holder(pid, report) {
+        Ok(pid) => pid,
+        Err(exit) => return Ok(exit),
+    };
+    let lock = lock(dir, place)?;
+    let (outcome, text, holder) = match lock.release_for(pid).await? {
+        Released::Released => ("released", format!("process {pid} released"), None),
+        Released::NotHeld { holder } => {
+            let by = holder.as_ref().map(|holder| format!(" (held by {})", named(holder)));
+            ("not-held", format!("process {pid} does not hold{}", by.unwrap_or_default()), holder)
+        }
+    };
+    report.result(
+        &format!("{text} `{}`", lock.path().display()),
+        &json!({ "outcome": outcome, "path": lock.path(), "holder": holder.as_deref().map(shown) }),
+    );
+    Ok(Exit::Done)
+}
+
+async fn force_unlock(
+    dir: Option<&Path>,
+    place: &MarkerPath,
+    report: &Report,
+) -> Result<Exit, LifecycleError> {
+    let lock = lock(dir, place)?;
+    let path = lock.path().display();
+    let (outcome, text, previous, kept_aside) = match lock.force_unlock().await? {
+        ForceUnlocked::NotLocked => ("not-locked", format!("`{path}` is not there"), None, None),
+        ForceUnlocked::Removed { previous, kept_aside } => {
+            let was = previous.as_ref().map(|holder| format!(", which named {}", named(holder)));
+            ("unlocked", format!("removed `{path}`{}", was.unwrap_or_default()), previous, kept_aside)
+        }
+    };
+    let previous = previous.as_deref().map(shown);
+    report.result(
+        &text,
+        &json!({ "outcome": outcome, "path": lock.path(), "previous": previous, "kept_aside": kept_aside }),
+    );
+    Ok(Exit::Done)
+}
+
+fn refused(lock: &LifecycleLock, conflict: &LifecycleConflict, report: &Report) -> Exit {
+    let path = lock.path().display();
+    let by =
+        conflict.holder.as_deref().map_or_else(|| "a process that has not said who it is".to_owned(), named);
+    let (why, message, next) = match &conflict.why {
+        ConflictReason::KernelLockHeld | ConflictReason::HolderAlive => {
+            ("held", format!("`{path}` is held by {by}"), format!("rekindle lifecycle status --path {path}"))
+        }
+        ConflictReason::HolderUnjudged(doubt) => (
+            "unjudged",
+            format!("`{path}` is held by {by}, which cannot be judged: {}", doubt.describe()),
+            format!("rekindle lifecycle force-unlock --path {path}, if you know that it is gone"),
+        ),
+        ConflictReason::Corrupt { .. } | ConflictReason::OtherSession { .. } => (
+            "corrupt",
+            format!("`{path}` cannot be read"),
+            format!("rekindle lifecycle force-unlock --path {path}"),
+        ),
+    };
+    let json = json!({
+        "outcome": "error",
+        "reason": "conflict",
+        "why": why,
+        "message": message,
+        "next": next,
+        "path": lock.path(),
+        "holder": conflict.holder.as_deref().map(shown),
+    });
+    report.failed(&message, &next, &json, Exit::Refused)
+}
+
+fn acquired_json(lock: &LifecycleLock, payload: &LifecyclePayload, taken: Option<&TakenOver>) -> Value {
+    json!({
+        "outcome": "acquired",
+        "path": lock.path(),
+        "holder": shown(payload),
+        "taken_over": taken.map(|taken| json!({
+            "why": reason(&taken.why),
+            "previous": taken.previous.as_ref().map(shown),
+            "kept_aside": taken.kept_aside,
+        })),
+    })
+}
+
+fn reason(why: &TakeOverReason) -> &'static str {
+    match why {
+        TakeOverReason::HolderDead(_) => "holder-dead",
+        TakeOverReason::Retained => "retained",
+        TakeOverReason::OtherMachine => "other-machine",
+        TakeOverReason::Corrupt | TakeOverReason::OtherSession => "corrupt",
+    }
+}
+
+fn taken_text(taken: Option<&TakenOver>) -> String {
+    let previous = taken.and_then(|taken| taken.previous.as_ref());
+    previous.map_or_else(String::new, |holder| format!(", taken over from {}", named(holder)))
+}
+
+fn named(holder: &LifecyclePayload) -> String {
+    format!("process {} on host {} since {}", holder.holder.pid, holder.hostname, holder.started_at)
+}
+
+fn shown(payload: &LifecyclePayload) -> Value {
+    without_nonce(json!(payload))
+}

@@ -1,0 +1,134 @@
+//! A daemon's singleton marker: what its file says, and how a file that somebody else wrote is read.
+//!
+//! Whether it may be taken is decided by [`crate::claim::decide_claim`] under [`crate::ClaimPolicy::lifecycle`].
+//!
+//! # Invariants
+//! 1. Four fields are enough: `pid`, `hostname`, `started_at` and `schema_version`. What else a file holds is used where
+//!    it can be understood, and is never a reason to call the file corrupt.
+//! 2. Without a start time only a missing process proves that the holder is gone.
+//! 3. A newer schema is read like ours: its holder lives or not, whatever else it wrote.
+//!
+//! Checked by `gates/tests/lifecycle.rs`.
+
+use crate::claim::Found;
+use crate::harmless::*;
+use crate::id::{Nonce, Pid};
+use crate::identity::{Host, ProcessIdentity, Standing, corrected_for_machine};
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+
+/// The schema that this version writes.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// What the file of a lifecycle lock says: one flat JSON object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LifecyclePayload {
+    /// The schema of this object.
+    pub schema_version: u32,
+    /// The process that holds the lock.
+    #[serde(flatten)]
+    pub holder: ProcessIdentity,
+    /// Its host, for people to read and to tell other machines' files.
+    pub hostname: String,
+    /// Its machine, where it has an id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub machine_id: Option<String>,
+    /// When it took the lock, RFC 3339 in UTC.
+    pub started_at: Timestamp,
+    /// The authority to release it, absent in files that somebody else wrote.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub nonce: Option<Nonce>,
+    /// What else was written there.
+    #[serde(flatten)]
+    pub unknown: Map<String, Value>,
+}
+
+impl LifecyclePayload {
+    /// What `holder`, a process of this machine, writes when it takes the lock.
+    pub fn new(here: &Host, holder: ProcessIdentity, started_at: Timestamp, nonce: Nonce) -> Self {
+        Self {
+            schema_version: SCHEMA_VERSION,
+            holder,
+            hostname: here.hostname.clone(),
+            machine_id: here.machine_id.clone(),
+            started_at,
+            nonce: Some(nonce),
+            unknown: Map::new(),
+        }
+    }
+
+    /// Who holds it, with `standing` corrected for a holder on another machine, whose pid says nothing here.
+    pub fn standing(&self, here: &Host, standing: Standing) -> Standing {
+        corrected_for_machine(&self.holder, here, &self.hostname, self.machine_id.as_deref(), standing)
+    }
+
+    fn from_fields(mut fields: Map<String, Value>) -> Result<Self, String> {
+        let pid: Pid = required(&mut fields, "pid")?;
+        let hostname = required(&mut fields, "hostname")?;
+        let started_at: String = required(&mut fields, "started_at")?;
+        let schema_version = required(&mut fields, "schema_version")?;
+        Ok(Self {
+            schema_version,
+            holder: ProcessIdentity {
+                pid,
+                start_time: optional(&mut fields, "start_time"),
+                boot_id: optional(&mut fields, "boot_id"),
+                pid_namespace: optional(&mut fields, "pid_namespace"),
+                time_namespace: optional(&mut fields, "time_namespace"),
+            },
+            hostname,
+            machine_id: optional(&mut fields, "machine_id"),
+            started_at: utc(&started_at)?,
+            nonce: optional(&mut fields, "nonce"),
+            unknown: fields,
+        })
+    }
+}
+
+fn required<T: DeserializeOwned>(fields: &mut Map<String, Value>, name: &str) -> Result<T, String> {
+    let value = fields.shift_remove(name).ok_or_else(|| format!("it has no {name}"))?;
+    serde_json::from_value(value).map_err(|error| format!("its {name} cannot be read: {error}"))
+}
+
+/// A field that somebody else may use in a way of their own is then theirs, and stays where it is.
+fn optional<T: DeserializeOwned>(fields: &mut Map<String, Value>, name: &str) -> Option<T> {
+    let value = serde_json::from_value(fields.get(name)?.clone()).ok()?;
+    fields.shift_remove(name);
+    value
+}
+
+/// ISO 8601 with an offset, or without one, which many programs write and mean UTC.
+fn utc(text: &str) -> Result<Timestamp, String> {
+    let without_offset = || text.parse::<DateTime>().ok()?.to_zoned(TimeZone::UTC).ok();
+    text.parse()
+        .ok()
+        .or_else(|| without_offset().map(|zoned| zoned.timestamp()))
+        .ok_or_else(|| "its started_at is no time in ISO 8601".to_owned())
+}
+
+impl Found<LifecyclePayload> {
+    /// Reads the content of a lifecycle lock's file; `None` where there is no file.
+    ///
+    /// ```
+    /// use rekindle_core::Found;
+    ///
+    /// let file = br#"{"pid":42,"hostname":"box","started_at":"2026-01-02T03:04:05Z","schema_version":1}"#;
+    /// assert!(matches!(Found::read_lifecycle(Some(file)), Found::Held(payload) if payload.holder.pid.as_raw() == 42));
+    /// assert!(matches!(Found::read_lifecycle(Some(b"{}")), Found::Corrupt { .. }));
+    /// ```
+    pub fn read_lifecycle(content: Option<&[u8]>) -> Self {
+        let Some(content) = content else { return Self::Nothing };
+        if content.is_empty() {
+            return Self::Empty;
+        }
+        let fields = serde_json::from_slice(content).map_err(|error| error.to_string());
+        match fields.and_then(LifecyclePayload::from_fields) {
+            Ok(payload) => Self::Held(payload),
+            Err(why) => Self::Corrupt { why },
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! The marker of a lifecycle lock: its format, what others may write there, and what damage leads to (L3, L4, L10,
+//! L17, T05, T12, T29).
+
+use proptest::prelude::*;
+use rekindle_core::claim::{ConflictReason, KernelLock, TakeOverReason};
+use rekindle_core::identity::{DeathProof, Doubt, Sighting, StartTime, judge};
+use rekindle_core::{ClaimDecision, ClaimPolicy, Found, LifecyclePayload, Nonce, Standing, decide_claim};
+use rekindle_gates::builders::{here, instant, pid, process};
+use rekindle_gates::property;
+
+/// The documented format.
+const OURS: &str = r#"{
+  "schema_version": 1,
+  "pid": 77,
+  "start_time": 1000,
+  "boot_id": "b00t",
+  "pid_namespace": 4026531836,
+  "time_namespace": 4026531834,
+  "hostname": "box",
+  "machine_id": "3f2c",
+  "started_at": "2026-01-02T03:04:05Z",
+  "nonce": "0000000000000000000000000000c1a1"
+}"#;
+
+/// What another program writes that keeps to the four fields.
+const FOUR: &str = r#"{"pid":77,"hostname":"box","started_at":"2026-01-02T03:04:05Z","schema_version":1}"#;
+
+fn ours() -> LifecyclePayload {
+    LifecyclePayload::new(&here(), process(77, 1_000), instant(), Nonce::from_random(0xc1a1))
+}
+
+fn read(content: &str) -> Found<LifecyclePayload> {
+    Found::read_lifecycle(Some(content.as_bytes()))
+}
+
+fn four() -> LifecyclePayload {
+    match read(FOUR) {
+        Found::Held(payload) => payload,
+        other => panic!("the four fields are not enough: {other:?}"),
+    }
+}
+
+fn decide(found: Found<LifecyclePayload>, standing: Standing) -> ClaimDecision<LifecyclePayload> {
+    decide_claim(ClaimPolicy::lifecycle(), KernelLock::Free, found, standing)
+}
+
+#[test]
+fn the_json_of_a_marker_is_the_documented_one() {
+    assert_eq!(serde_json::to_string_pretty(&ours()).unwrap(), OURS);
+    assert_eq!(read(OURS), Found::Held(ours()));
+}
+
+#[test]
+fn the_four_fields_are_enough() {
+    let payload = four();
+    assert_eq!((payload.holder.pid, payload.hostname.as_str()), (pid(77), "box"));
+    assert_eq!((payload.started_at, payload.schema_version), (instant(), 1));
+    assert_eq!((payload.holder.start_time, payload.nonce), (None, None));
+    for field in ["pid", "hostname", "started_at", "schema_version"] {
+        let without = FOUR.replacen(field, "x", 1);
+        assert!(matches!(read(&without), Found::Corrupt { .. }), "without {field}");
+    }
+}
+
+/// Without a start time only a missing process proves that the holder is gone: any process with its pid may be it.
+#[test]
+fn without_a_start_time_only_a_missing_process_is_death() {
+    let standing = |sighting| four().standing(&here(), judge(&four().holder, &here(), sighting));
+    let running = |ticks| Sighting::Running { start_time: Some(StartTime::from_ticks(ticks)) };
+    assert_eq!(standing(Sighting::Absent), Standing::Dead(DeathProof::NoSuchProcess));
+    assert_eq!(standing(Sighting::Zombie), Standing::Dead(DeathProof::Zombie));
+    assert_eq!(standing(running(1)), Standing::Alive);
+    assert_eq!(standing(running(u64::MAX)), Standing::Alive);
+    assert_eq!(standing(Sighting::NotPermitted), Standing::Unjudged(Doubt::NotPermitted));
+}
+
+/// What a program of another make writes under a name of ours does not turn a live holder's marker into garbage.
+#[test]
+fn fields_that_mean_something_else_are_left_to_their_owner() {
+    let theirs = FOUR.replacen('{', r#"{"start_time":"noon","nonce":7,"machine_id":null,"port":[80],"#, 1);
+    let Found::Held(payload) = read(&theirs) else { panic!("it is whole") };
+    assert_eq!((payload.holder.start_time, &payload.nonce), (None, &None));
+    let again = serde_json::to_value(&payload).unwrap();
+    assert_eq!((&again["start_time"], &again["port"][0]), (&"noon".into(), &80.into()));
+}
+
+#[test]
+fn times_are_understood_as_others_write_them() {
+    for time in [
+        "2026-01-02T03:04:05+00:00",
+        "2026-01-02T05:04:05+02:00",
+        "2026-01-02T03:04:05",
+        "2026-01-02 03:04:05",
+    ] {
+        let Found::Held(payload) = read(&FOUR.replace("2026-01-02T03:04:05Z", time)) else {
+            panic!("{time}")
+        };
+        assert_eq!(payload.started_at, instant(), "{time}");
+    }
+    for time in ["", "noon", "1767323045", "2026-13-02T03:04:05Z"] {
+        assert!(matches!(read(&FOUR.replace("2026-01-02T03:04:05Z", time)), Found::Corrupt { .. }), "{time}");
+    }
+}
+
+#[test]
+fn a_pid_that_no_process_has_is_no_marker() {
+    for pid in ["0", "-1", "1.5", "\"77\"", "null", "99999999999"] {
+        let found = read(&FOUR.replace("77", pid));
+        assert!(matches!(found, Found::Corrupt { .. }), "{pid}: {found:?}");
+    }
+}
+
+/// A newer schema is judged like ours: by its holder.
+#[test]
+fn a_newer_marker_is_its_holders_while_it_lives() {
+    let newer = || read(&OURS.replace(r#""schema_version": 1"#, r#""schema_version": 9"#));
+    let alive = decide(newer(), Standing::Alive);
+    assert!(
+        matches!(alive, ClaimDecision::Conflict { why: ConflictReason::HolderAlive, holder: Some(it) } if it.schema_version == 9)
+    );
+    let dead = decide(newer(), Standing::Dead(DeathProof::NoSuchProcess));
+    assert!(matches!(dead, ClaimDecision::TakeOver { why: TakeOverReason::HolderDead(_), .. }));
+}
+
+/// T29, L10: a file that was copied or synchronised from another machine.
+#[test]
+fn another_machine_is_told_by_its_id_or_else_by_its_name() {
+    let elsewhere = Standing::Unjudged(Doubt::OtherMachine);
+    let renamed = OURS.replace("\"box\"", "\"renamed\"");
+    let Found::Held(renamed) = read(&renamed) else { panic!("it is whole") };
+    assert_eq!(renamed.standing(&here(), Standing::Alive), Standing::Alive, "the boot is this one");
+    let Found::Held(named) = read(&FOUR.replace("box", "other")) else { panic!("it is whole") };
+    assert_eq!(named.standing(&here(), Standing::Alive), elsewhere);
+    let decided = decide(Found::Held(named), elsewhere);
+    assert!(
+        matches!(decided, ClaimDecision::TakeOver { why: TakeOverReason::OtherMachine, previous: Some(it) } if it.hostname == "other")
+    );
+}
+
+/// T05, T12, L3: cut off at any byte, a marker is taken over and kept aside; only an empty one is as good as none.
+#[test]
+fn a_marker_cut_off_at_any_byte_is_corrupt() {
+    for whole in [OURS, FOUR] {
+        assert_eq!(read(&whole[..0]), Found::Empty);
+        assert_eq!(decide(Found::Empty, Standing::Alive), ClaimDecision::Fresh);
+        for cut in 1..whole.len() {
+            let found = read(&whole[..cut]);
+            assert!(matches!(found, Found::Corrupt { .. }), "cut off after {cut} bytes: {found:?}");
+            let taken = ClaimDecision::TakeOver { why: TakeOverReason::Corrupt, previous: None };
+            assert_eq!(decide(found, Standing::Alive), taken);
+        }
+    }
+}
+
+fn is_read_or_corrupt(content: &[u8]) -> Result<(), TestCaseError> {
+    let found = Found::read_lifecycle(Some(content));
+    prop_assert_eq!(found == Found::Empty, content.is_empty());
+    let fresh = decide(found, Standing::Alive) == ClaimDecision::Fresh;
+    prop_assert_eq!(fresh, content.is_empty(), "only an empty file is taken without keeping its bytes");
+    Ok(())
+}
+
+/// L4.
+#[test]
+fn arbitrary_bytes_are_read_without_a_panic() {
+    let content = prop::collection::vec(any::<u8>(), 0..200);
+    property!("lifecycle", arbitrary_bytes_are_read_without_a_panic)
+        .check(&content, |content| is_read_or_corrupt(&content));
+}
+
+/// L4: the same for markers with a few bytes changed, dropped or added.
+#[test]
+fn damaged_markers_are_read_without_a_panic() {
+    let edits = prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0_u8..3), 1..6);
+    property!("lifecycle", damaged_markers_are_read_without_a_panic).check(&edits, |edits| {
+        let mut content = OURS.as_bytes().to_vec();
+        for (at, byte, how) in edits {
+            let at = at.index(content.len());
+            match how {
+                0 => content[at] ^= byte,
+                1 => content.insert(at, byte),
+                _ => drop(content.remove(at)),
+            }
+        }
+        is_read_or_corrupt(&content)
+    });
+}

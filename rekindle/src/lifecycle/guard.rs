@@ -1,0 +1,47 @@
+//! A lifecycle lock for those who want it released when they go out of scope.
+
+use super::lock::LifecycleLock;
+use super::outcome::Released;
+
+/// Releases its lock when it is dropped, if it is held then.
+///
+/// ```
+/// use rekindle::lifecycle::{Acquired, LifecycleLock};
+///
+/// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+/// # runtime.block_on(async {
+/// let dir = tempfile::tempdir()?;
+/// let path = dir.path().join("daemon.lock");
+/// let guard = LifecycleLock::new(&path).into_guard();
+/// assert!(matches!(guard.lock().acquire().await?, Acquired::Ours { .. }));
+/// assert!(path.exists());
+/// drop(guard);
+/// assert!(!path.exists());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// # })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct LifecycleGuard(LifecycleLock);
+
+impl LifecycleGuard {
+    pub(super) fn new(lock: LifecycleLock) -> Self {
+        Self(lock)
+    }
+
+    /// The lock that is guarded.
+    pub fn lock(&self) -> &LifecycleLock {
+        &self.0
+    }
+}
+
+impl Drop for LifecycleGuard {
+    fn drop(&mut self) {
+        match self.0.release() {
+            Ok(Released::Released | Released::NotHeld { .. }) => {}
+            Err(error) => {
+                tracing::warn!(path = %self.0.path().display(), %error, "a lifecycle lock could not be released");
+            }
+        }
+    }
+}

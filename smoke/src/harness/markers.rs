@@ -1,0 +1,163 @@
+//! Many daemons at once, for one lifecycle lock: round after round, over every marker that may have been left behind.
+
+use crate::{Launcher, Scene, procs, wait};
+use serde_json::json;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What a round finds where its marker will be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Left {
+    /// Nothing.
+    Absent,
+    /// The marker of a process that is gone, as we write it.
+    Stale,
+    /// The same, as a program writes it that keeps to the four fields.
+    StaleOfAnother,
+    /// Half a marker.
+    Corrupt,
+}
+
+impl Left {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Absent, Self::Stale, Self::StaleOfAnother, Self::Corrupt];
+
+    /// The bytes that are found, where there are any.
+    fn bytes(self, scene: &Scene) -> Option<Vec<u8>> {
+        let pid = gone(scene);
+        let four = json!({
+            "pid": pid,
+            "hostname": nix::unistd::gethostname().expect("this host has a name").to_string_lossy(),
+            "started_at": "2026-01-02T03:04:05Z",
+            "schema_version": 1,
+        });
+        let mut whole = four.clone();
+        whole["start_time"] = 1.into();
+        whole["nonce"] = "00112233445566778899aabbccddeeff".into();
+        match self {
+            Self::Absent => None,
+            Self::Stale => Some(whole.to_string().into_bytes()),
+            Self::StaleOfAnother => Some(four.to_string().into_bytes()),
+            Self::Corrupt => Some(whole.to_string().into_bytes()[..40].to_vec()),
+        }
+    }
+}
+
+/// The pid of a process that was and is no more.
+fn gone(scene: &Scene) -> procs::Pid {
+    let mut child = scene.command("true").spawn().expect("`true` is a program");
+    let pid = child.id().try_into().expect("a pid is an i32");
+    child.wait().expect("a child can be waited for");
+    pid
+}
+
+/// How the contenders want to hold the lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum By {
+    /// In the name of this process.
+    Pid,
+    /// For as long as a program runs, which says so and waits for us.
+    Program,
+}
+
+/// What the rounds over one kind of leftover came to.
+#[derive(Debug, Clone, Copy)]
+pub struct Rounds {
+    /// What they found.
+    pub left: Left,
+    /// How many there were.
+    pub rounds: usize,
+    /// How many contenders got the lock.
+    pub winners: usize,
+    /// In how many rounds it was not exactly one, or a loser was told something else than who holds it.
+    pub wrong: usize,
+}
+
+/// Lets `contenders` contend `rounds` times.
+///
+/// # Panics
+/// If the contenders do not end.
+pub fn run(rounds: usize, contenders: usize) -> Vec<Rounds> {
+    let mut tally: Vec<Rounds> =
+        Left::ALL.iter().map(|left| Rounds { left: *left, rounds: 0, winners: 0, wrong: 0 }).collect();
+    for number in 0..rounds {
+        let scene = Scene::new();
+        let kind = &mut tally[number % Left::ALL.len()];
+        let by = if (number / Left::ALL.len()).is_multiple_of(2) { By::Pid } else { By::Program };
+        let winners = round(&scene, kind.left, by, contenders);
+        kind.rounds += 1;
+        kind.winners += winners.unwrap_or_default();
+        if winners != Some(1) {
+            kind.wrong += 1;
+            println!("FAILED a round over {:?} by {by:?}: {winners:?} winners", kind.left);
+        }
+    }
+    tally
+}
+
+/// One round: how many got the lock; `None` if a loser was not told who holds it, or the bytes found were lost.
+fn round(scene: &Scene, left: Left, by: By, contenders: usize) -> Option<usize> {
+    let marker = scene.path("marker");
+    let bytes = left.bytes(scene);
+    if let Some(bytes) = &bytes {
+        fs::write(&marker, bytes).expect("a scene's directory is writable");
+    }
+    let winners = match by {
+        By::Pid => by_pid(scene, &marker, contenders),
+        By::Program => by_program(scene, &marker, contenders),
+    };
+    let kept = left != Left::Corrupt || kept_aside(scene) == bytes;
+    winners.filter(|_| kept)
+}
+
+fn by_pid(scene: &Scene, marker: &Path, contenders: usize) -> Option<usize> {
+    let pid = std::process::id().to_string();
+    let ask = || {
+        let mut command = scene.rekindle_command(["lifecycle", "acquire", "--pid", &pid, "--path"]);
+        command.arg(marker);
+        Launcher::start(command)
+    };
+    let asking: Vec<Launcher> = (0..contenders).map(|_| ask()).collect();
+    let replies: Vec<_> = asking.into_iter().map(Launcher::finish).collect();
+    let winners = replies.iter().filter(|reply| reply.code == Some(0)).count();
+    let told =
+        |reply: &&crate::Reply| reply.code == Some(3) && reply.json["holder"]["pid"] == std::process::id();
+    (winners + replies.iter().filter(told).count() == contenders).then_some(winners)
+}
+
+fn by_program(scene: &Scene, marker: &Path, contenders: usize) -> Option<usize> {
+    let (won, over) = (scene.path("won"), scene.path("over"));
+    nix::unistd::mkfifo(&over, nix::sys::stat::Mode::S_IRWXU).expect("a scene can hold a FIFO");
+    let script = r#"echo won >>"$0"; read -r line <"$1""#;
+    let ask = || {
+        let mut command = scene.rekindle_command(["lifecycle", "acquire", "--path"]);
+        command.arg(marker).args(["--", "sh", "-c", script]).args([&won, &over]);
+        Launcher::start(command)
+    };
+    let asking: Vec<Launcher> = (0..contenders).map(|_| ask()).collect();
+    let winners = || fs::read_to_string(&won).unwrap_or_default().lines().count();
+    let running = || asking.iter().filter(|asking| procs::is_running(asking.pid())).count();
+    wait::until("all but the winners have ended", || running() <= winners());
+    let counted = winners();
+    end_programs(&over, &asking);
+    let replies: Vec<_> = asking.into_iter().map(Launcher::finish).collect();
+    let refused = replies.iter().filter(|reply| reply.code == Some(3) && !reply.json["holder"].is_null());
+    (counted + refused.count() == contenders && !marker.exists()).then_some(counted)
+}
+
+/// Opening the FIFO for writing and closing it lets one reader after the other go on.
+fn end_programs(over: &PathBuf, asking: &[Launcher]) {
+    wait::until("the programs have ended", || {
+        let flags = nix::fcntl::OFlag::O_WRONLY | nix::fcntl::OFlag::O_NONBLOCK;
+        drop(nix::fcntl::open(over, flags, nix::sys::stat::Mode::empty()));
+        !asking.iter().any(|asking| procs::is_running(asking.pid()))
+    });
+}
+
+/// The bytes that were kept aside; `None` if there is not exactly one such file.
+fn kept_aside(scene: &Scene) -> Option<Vec<u8>> {
+    let entries = fs::read_dir(scene.dir()).expect("a scene's directory can be listed").flatten();
+    let mut kept = entries.filter(|entry| entry.file_name().to_string_lossy().contains(".aside-"));
+    let only = kept.next().filter(|_| kept.next().is_none())?;
+    fs::read(only.path()).ok()
+}
