@@ -18,6 +18,7 @@
 //! | [`resume`], [`execute`] | how one start runs, step by step |
 //! | [`stop`] | how a worker is ended |
 //! | [`record`] | what is remembered about a session |
+//! | [`pool`] | which session of a pool is meant |
 //! | [`protocol`] | what a pool and its workers say to each other |
 //! | [`effects`], [`seams`], [`failure`] | what the outside world must be able to do, and how it fails |
 
@@ -38,6 +39,7 @@ pub mod id;
 pub mod identity;
 pub mod lifecycle;
 pub mod plan;
+pub mod pool;
 pub mod protocol;
 pub mod record;
 pub mod release;

@@ -12,6 +12,7 @@ use crate::harmless::*;
 use crate::id::{Generation, Nonce, SessionId};
 use crate::identity::ProcessIdentity;
 use crate::plan::{ReadyKind, SpawnBgPlan};
+use crate::protocol::{Version, WorkerName};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -66,7 +67,10 @@ pub struct SessionRecord {
     pub readiness: ReadyKind,
     /// The version that the worker reported, where it did.
     #[serde(default)]
-    pub worker_version: Option<String>,
+    pub worker_version: Option<Version>,
+    /// The name by which the worker knows the session; absent until a pool's session was fed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worker_name: Option<WorkerName>,
     /// When the start began.
     pub started_at: Timestamp,
     /// When it became ready.
@@ -107,6 +111,7 @@ impl SessionRecord {
             socket: plan.expected_socket_path.clone(),
             readiness: plan.ready,
             worker_version: None,
+            worker_name: None,
             started_at,
             ready_at: None,
             exited_at: None,
@@ -139,6 +144,12 @@ impl SessionRecord {
     #[must_use]
     pub fn into_retained(self) -> Self {
         Self { state: RecordState::Retained, ..self }
+    }
+
+    /// The same start, whose worker said which version it is and by which name it knows the session.
+    #[must_use]
+    pub fn into_fed(self, version: Option<Version>, name: WorkerName) -> Self {
+        Self { worker_version: version.or(self.worker_version), worker_name: Some(name), ..self }
     }
 
     /// Whether this start came to answer on its socket.
