@@ -13,7 +13,8 @@
 //! | [`worker`] | its exit, its signals, its survivors |
 //! | [`seams`], [`start`], [`deps`] | the core's traits: one by one, around one start, and put together |
 //! | [`startup`] | what a program that launches workers sets right first |
-//! | [`client`] | one JSON line there, one back |
+//! | [`lines`], [`client`] | bounded lines on a socket; one there, one back |
+//! | [`pool_client`] | the client's side of the pool protocol |
 //! | [`procfs`], [`clock`], [`random`] | what the kernel says about processes, time and chance |
 //!
 //! This crate decides nothing: each judgement is a function of the core.
@@ -36,6 +37,8 @@ pub mod deps;
 pub mod directory;
 pub mod lifecycle;
 pub mod lifeline;
+pub mod lines;
+pub mod pool_client;
 pub mod probe;
 pub mod procfs;
 pub mod program;
@@ -52,6 +55,7 @@ pub mod worker;
 
 pub use claim_lock::{ClaimAttempt, HeldClaim};
 pub use deps::ProductionSpawnBgResumeDeps;
+pub use pool_client::{PoolClient, PoolError};
 pub use probe::{Connection, Probed};
 pub use session_dir::SessionDir;
 pub use state_root::{StateRoot, StateRootError};

@@ -18,6 +18,7 @@ use nix::sys::socket::sockopt::PeerCredentials;
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, getsockopt, socket};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, lstat, stat};
 use nix::unistd::geteuid;
+use rekindle_core::protocol::Greeting;
 use rekindle_core::{Liveness, OsFailure, Pid};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -35,10 +36,32 @@ const BUSY_PAUSE: Duration = Duration::from_millis(5);
 #[derive(Debug)]
 pub struct Connection {
     stream: UnixStream,
+    socket: PathBuf,
     peer: Option<Pid>,
+    greeting: Option<Greeting>,
 }
 
 impl Connection {
+    /// A connection on which hands were shaken.
+    pub(crate) fn greeted(
+        stream: UnixStream,
+        socket: PathBuf,
+        peer: Option<Pid>,
+        greeting: Greeting,
+    ) -> Self {
+        Self { stream, socket, peer, greeting: Some(greeting) }
+    }
+
+    /// The socket that it leads to.
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// What the worker said of itself, if it was asked on this very connection.
+    pub fn greeting(&self) -> Option<&Greeting> {
+        self.greeting.as_ref()
+    }
+
     /// The process that listens, as the kernel named it when the connection was made; `None` where it has no pid in
     /// our namespace.
     pub fn peer(&self) -> Option<Pid> {
@@ -259,7 +282,12 @@ fn judge_peer(stream: OwnedFd, path: &Path) -> Result<Look, OsFailure> {
     if peer.uid() != geteuid().as_raw() {
         return Ok(forged(format!("user {} listens on it", peer.uid())));
     }
-    let connection = Connection { stream: UnixStream::from(stream), peer: Pid::new(peer.pid()) };
+    let connection = Connection {
+        stream: UnixStream::from(stream),
+        socket: path.to_owned(),
+        peer: Pid::new(peer.pid()),
+        greeting: None,
+    };
     Ok(Look::Found(Probed::Live(connection)))
 }
 

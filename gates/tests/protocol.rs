@@ -11,11 +11,11 @@ use rekindle_gates::property;
 use serde_json::{Map, Value, json};
 
 fn version(text: &str) -> Version {
-    text.parse().unwrap()
+    text.parse().expect("it is short and not empty")
 }
 
 fn name(text: &str) -> WorkerName {
-    text.parse().unwrap()
+    text.parse().expect("it is short and not empty")
 }
 
 /// Every request, with its line to the letter.

@@ -17,7 +17,7 @@ pub(crate) async fn run(dir: Option<&Path>, args: &CallArgs, report: &Report) ->
         Ok(other) => return super::up::show(&args.session, other, std::time::Duration::ZERO, report),
         Err(error) => return report.error(&error),
     };
-    match client::call(worker.connection, &worker.socket, &args.json_line, args.timeout).await {
+    match client::call(worker.connection, &args.json_line, args.timeout).await {
         Ok(answer) => {
             report.result(&answer.to_string(), &answer);
             Exit::Done

@@ -91,7 +91,7 @@ impl<'r> Tour<'r> {
             return Err("the worker is gone".into());
         };
         let line = json!({ "hello": "worker" });
-        let answer = client::call(worker.connection, &worker.socket, &line, Duration::from_secs(5)).await?;
+        let answer = client::call(worker.connection, &line, Duration::from_secs(5)).await?;
         expect(answer == line, "an echo comes back as it went")?;
         self.say("talk", &format!("sent it {line}; it answered {answer}"), json!({ "answer": answer }));
         Ok(())
