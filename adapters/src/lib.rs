@@ -55,7 +55,7 @@ pub mod worker;
 
 pub use claim_lock::{ClaimAttempt, HeldClaim};
 pub use deps::ProductionSpawnBgResumeDeps;
-pub use pool_client::{PoolClient, PoolError};
+pub use pool_client::{PoolCallError, PoolClient};
 pub use probe::{Connection, Probed};
 pub use session_dir::SessionDir;
 pub use state_root::{StateRoot, StateRootError};

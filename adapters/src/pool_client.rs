@@ -66,7 +66,7 @@ impl Default for Limits {
 /// Why a worker did not do what it was asked for, or could not be asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum PoolError {
+pub enum PoolCallError {
     /// There is nobody whom we could ask.
     #[error("the worker on `{}` cannot be reached: {why}", socket.display())]
     Unreachable {
@@ -112,7 +112,7 @@ pub enum PoolError {
     Spent,
 }
 
-impl PoolError {
+impl PoolCallError {
     /// The reason in one word, as JSON has it.
     pub fn reason(&self) -> &'static str {
         match self {
@@ -141,7 +141,7 @@ impl PoolClient {
     /// Shakes hands on `connection`, or judges the greeting if that has been done already.
     ///
     /// # Errors
-    /// [`PoolError`]; the connection is closed then, and nothing else is done to the worker.
+    /// [`PoolCallError`]; the connection is closed then, and nothing else is done to the worker.
     ///
     /// # Cancel safety
     /// Safe; the connection is closed.
@@ -149,7 +149,7 @@ impl PoolClient {
         connection: Connection,
         speaking: &Speaking,
         limits: Limits,
-    ) -> Result<Self, PoolError> {
+    ) -> Result<Self, PoolCallError> {
         let peer = connection.peer();
         let greeted = connection.greeting().cloned();
         let mut lines = LineStream::open(connection, limits.line_len_max)?;
@@ -164,16 +164,16 @@ impl PoolClient {
     /// Connects to the worker on `socket`, as the [probe](crate::probe) does, and shakes hands.
     ///
     /// # Errors
-    /// As for [`Self::open`], or [`PoolError::Unreachable`].
+    /// As for [`Self::open`], or [`PoolCallError::Unreachable`].
     ///
     /// # Cancel safety
     /// Safe; the connection is closed.
-    pub async fn connect(socket: &Path, speaking: &Speaking, limits: Limits) -> Result<Self, PoolError> {
+    pub async fn connect(socket: &Path, speaking: &Speaking, limits: Limits) -> Result<Self, PoolCallError> {
         let after = limits.deadlines.connect;
         let probed = timeout(after, probe(socket)).await;
         match probed.map_err(|_elapsed| LineError::Hung { phase: Phase::Connect, after })? {
             Probed::Live(connection) => Self::open(connection, speaking, limits).await,
-            other => Err(PoolError::Unreachable {
+            other => Err(PoolCallError::Unreachable {
                 socket: socket.to_owned(),
                 liveness: other.liveness(),
                 why: other.why().to_owned(),
@@ -200,8 +200,8 @@ impl PoolClient {
     ///
     /// # Errors
     /// If it is spent, or the worker has said something that nobody asked for.
-    pub fn into_connection(self) -> Result<Connection, PoolError> {
-        let (stream, socket) = self.lines.ok_or(PoolError::Spent)?.into_parts()?;
+    pub fn into_connection(self) -> Result<Connection, PoolCallError> {
+        let (stream, socket) = self.lines.ok_or(PoolCallError::Spent)?.into_parts()?;
         let stream =
             stream.into_std().during("hand on the connection to", &socket).map_err(LineError::from)?;
         Ok(Connection::greeted(stream, socket, self.peer, self.greeting))
@@ -210,12 +210,12 @@ impl PoolClient {
     /// Begins a session.
     ///
     /// # Errors
-    /// [`PoolError`]. After [`PoolError::Refused`] the connection can still be used; after others see
+    /// [`PoolCallError`]. After [`PoolCallError::Refused`] the connection can still be used; after others see
     /// [`Self::is_usable`].
     ///
     /// # Cancel safety
     /// If dropped, the worker may have begun the session; the connection is spent.
-    pub async fn run(&mut self, run: Run) -> Result<Feed, PoolError> {
+    pub async fn run(&mut self, run: Run) -> Result<Feed, PoolCallError> {
         let work = self.limits.deadlines.work;
         self.feed(&Request::Run(run), work).await
     }
@@ -227,14 +227,14 @@ impl PoolClient {
     ///
     /// # Cancel safety
     /// If dropped, the worker may have taken the answer; the connection is spent.
-    pub async fn go_on(&mut self, answer: Continue) -> Result<Feed, PoolError> {
+    pub async fn go_on(&mut self, answer: Continue) -> Result<Feed, PoolCallError> {
         let (asked, work) = (answer.sid.clone(), self.limits.deadlines.work);
         let feed = self.feed(&Request::Continue(answer), work).await?;
         match &feed.session_id {
             Some(answered) if *answered != asked => {
                 let answered = answered.clone();
                 self.lines = None;
-                Err(PoolError::WrongSession { asked, answered })
+                Err(PoolCallError::WrongSession { asked, answered })
             }
             Some(_) | None => Ok(feed),
         }
@@ -247,7 +247,7 @@ impl PoolClient {
     ///
     /// # Cancel safety
     /// If dropped, the connection is spent.
-    pub async fn status(&mut self, request: StatusRequest) -> Result<StatusReport, PoolError> {
+    pub async fn status(&mut self, request: StatusRequest) -> Result<StatusReport, PoolCallError> {
         let request = Request::Status(request);
         match self.call(&request, self.limits.deadlines.answer).await? {
             Answer::Status(report) => Ok(report),
@@ -262,37 +262,37 @@ impl PoolClient {
     ///
     /// # Cancel safety
     /// If dropped, the worker may be ending; the connection is spent.
-    pub async fn shutdown(&mut self) -> Result<(), PoolError> {
+    pub async fn shutdown(&mut self) -> Result<(), PoolCallError> {
         match self.call(&Request::Shutdown, self.limits.deadlines.answer).await? {
             Answer::Shutdown => Ok(()),
             other => Err(self.wrong_kind(&Request::Shutdown, &other)),
         }
     }
 
-    async fn feed(&mut self, request: &Request, work: Duration) -> Result<Feed, PoolError> {
+    async fn feed(&mut self, request: &Request, work: Duration) -> Result<Feed, PoolCallError> {
         match self.call(request, work).await? {
             Answer::Feed(feed) => Ok(feed),
             other => Err(self.wrong_kind(request, &other)),
         }
     }
 
-    fn wrong_kind(&mut self, request: &Request, answer: &Answer) -> PoolError {
+    fn wrong_kind(&mut self, request: &Request, answer: &Answer) -> PoolCallError {
         self.lines = None;
-        PoolError::WrongKind { op: request.op(), kind: answer.kind() }
+        PoolCallError::WrongKind { op: request.op(), kind: answer.kind() }
     }
 
     /// The connection is taken out while the call is under way, and put back only if it can be used again.
-    async fn call(&mut self, request: &Request, first: Duration) -> Result<Answer, PoolError> {
-        let mut lines = self.lines.take().ok_or(PoolError::Spent)?;
+    async fn call(&mut self, request: &Request, first: Duration) -> Result<Answer, PoolCallError> {
+        let mut lines = self.lines.take().ok_or(PoolCallError::Spent)?;
         let exchanged = exchange(&mut lines, request, first, self.limits.deadlines).await;
-        let nothing_sent = Err(PoolError::Line(LineError::TooLong {
+        let nothing_sent = Err(PoolCallError::Line(LineError::TooLong {
             whose: Whose::Ours,
             len_max: self.limits.line_len_max,
         }));
         if exchanged.is_ok() || exchanged == nothing_sent {
             self.lines = Some(lines);
         }
-        exchanged?.map_err(PoolError::Refused)
+        exchanged?.map_err(PoolCallError::Refused)
     }
 }
 
@@ -300,11 +300,11 @@ async fn shake_hands(
     lines: &mut LineStream,
     speaking: &Speaking,
     deadlines: Deadlines,
-) -> Result<Greeting, PoolError> {
+) -> Result<Greeting, PoolCallError> {
     let request = Request::Handshake(Handshake { version: speaking.version.clone() });
-    match exchange(lines, &request, deadlines.answer, deadlines).await?.map_err(PoolError::Refused)? {
+    match exchange(lines, &request, deadlines.answer, deadlines).await?.map_err(PoolCallError::Refused)? {
         Answer::Handshake(greeting) => Ok(greeting),
-        other => Err(PoolError::WrongKind { op: request.op(), kind: other.kind() }),
+        other => Err(PoolCallError::WrongKind { op: request.op(), kind: other.kind() }),
     }
 }
 
@@ -314,13 +314,13 @@ async fn exchange(
     request: &Request,
     first: Duration,
     deadlines: Deadlines,
-) -> Result<Result<Answer, Refusal>, PoolError> {
+) -> Result<Result<Answer, Refusal>, PoolCallError> {
     match lines.arrived()? {
         Arrived::Nothing | Arrived::End => {}
         Arrived::Part(excerpt) => return Err(LineError::Unsolicited { excerpt }.into()),
         // Only a refusal needs no question: that the worker has no room for us, say.
         Arrived::Line(line) => match Response::read(line.as_bytes()) {
-            Ok(Response::Refused(refusal)) => return Err(PoolError::Refused(refusal)),
+            Ok(Response::Refused(refusal)) => return Err(PoolCallError::Refused(refusal)),
             Ok(Response::Answer(_)) | Err(_) => return Err(unsolicited(&line)),
         },
     }
@@ -342,6 +342,6 @@ async fn exchange(
     }
 }
 
-fn unsolicited(line: &str) -> PoolError {
+fn unsolicited(line: &str) -> PoolCallError {
     LineError::Unsolicited { excerpt: Excerpt::of(line) }.into()
 }

@@ -9,7 +9,19 @@ use std::io;
 /// # Errors
 /// If the kernel has none to give.
 pub fn nonce() -> Result<Nonce, OsFailure> {
-    let mut bytes = [0_u8; 16];
+    Ok(Nonce::from_random(u128::from_ne_bytes(bytes()?)))
+}
+
+/// A number of 64 random bits.
+///
+/// # Errors
+/// If the kernel has none to give.
+pub fn number() -> Result<u64, OsFailure> {
+    Ok(u64::from_ne_bytes(bytes()?))
+}
+
+fn bytes<const N: usize>() -> Result<[u8; N], OsFailure> {
+    let mut bytes = [0; N];
     getrandom::fill(&mut bytes).map_err(io::Error::from).doing("draw a random number")?;
-    Ok(Nonce::from_random(u128::from_ne_bytes(bytes)))
+    Ok(bytes)
 }

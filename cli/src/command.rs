@@ -6,6 +6,7 @@ pub(crate) mod doctor;
 pub(crate) mod gc;
 pub(crate) mod lifecycle;
 pub(crate) mod ls;
+pub(crate) mod pool;
 pub(crate) mod probe;
 pub(crate) mod show;
 pub(crate) mod stop;
@@ -28,6 +29,18 @@ fn sessions(dir: Option<&Path>) -> Result<Sessions, Error> {
 /// A pid for people.
 fn pid_text(pid: Option<rekindle::core::Pid>) -> String {
     pid.map_or_else(|| "unknown".to_owned(), |pid| pid.to_string())
+}
+
+/// Rows under each other, column by column.
+fn aligned<const N: usize>(rows: &[[String; N]]) -> String {
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: [usize; N] = std::array::from_fn(width);
+    let line = |row: &[String; N]| {
+        let cells: Vec<String> =
+            row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+        cells.join("  ").trim_end().to_owned()
+    };
+    rows.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
 /// A claim without its nonce: the authority to release it is its holder's alone.

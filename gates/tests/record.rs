@@ -112,7 +112,11 @@ fn a_record_that_moves_on_loses_nothing() {
 fn every_record_survives_its_json() {
     let records = [
         starting(),
-        SessionRecord { worker: Some(process(42, 9)), worker_version: Some("1".parse().unwrap()), ..starting() },
+        SessionRecord {
+            worker: Some(process(42, 9)),
+            worker_version: Some("1".parse().unwrap()),
+            ..starting()
+        },
         starting().into_ready(instant(), None),
         starting().into_exited(instant(), ChildExit::Unknown),
         starting().into_retained(),

@@ -55,9 +55,14 @@ pub struct Kept {
     pub why: String,
 }
 
-pub(crate) fn collect(root: &StateRoot, here: &Host, repair: Repair) -> Result<Collected, Error> {
+pub(crate) fn collect(
+    root: &StateRoot,
+    here: &Host,
+    repair: Repair,
+    is_meant: impl Fn(&SessionId) -> bool,
+) -> Result<Collected, Error> {
     let mut collected = Collected::default();
-    for session in root.sessions()? {
+    for session in root.sessions()?.into_iter().filter(is_meant) {
         let outcome = match root.session(&session) {
             Ok(Some(dir)) => collect_one(dir, here, repair, &mut collected.repaired),
             Ok(None) => continue,

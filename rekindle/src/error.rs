@@ -3,7 +3,7 @@
 use rekindle_adapters::StateRootError;
 use rekindle_adapters::client::CallError;
 use rekindle_core::execute::Seen;
-use rekindle_core::{LockClaim, OsFailure, ReleaseError, SessionId};
+use rekindle_core::{Generation, LockClaim, OsFailure, ReleaseError, SessionId};
 use std::path::PathBuf;
 
 /// Why a session could not be worked with. Nothing was started, stopped or overwritten because of it.
@@ -82,6 +82,22 @@ pub enum Error {
         /// Why.
         source: ReleaseError,
     },
+    /// The record was written, but the claim under which that was done could not be released.
+    #[error("the claim of session `{session}` could not be released: {source}")]
+    ReleaseAfterAmending {
+        /// The session.
+        session: SessionId,
+        /// Why.
+        source: ReleaseError,
+    },
+    /// The record is not that of the start that was seen any more.
+    #[error("the record of start {generation} of session `{session}` is gone, so nothing was added to it")]
+    RecordGone {
+        /// The session.
+        session: SessionId,
+        /// The start.
+        generation: Generation,
+    },
     /// The transaction ended without an outcome: it panicked, or the runtime was shut down.
     #[error("the start of session `{session}` was cut short: {why}")]
     CutShort {
@@ -110,7 +126,8 @@ impl Error {
             Self::StartInProgress { .. } => "start-in-progress",
             Self::NotAnswering { .. } => "not-answering",
             Self::Call(_) => "call-failed",
-            Self::Release { .. } => "release-failed",
+            Self::Release { .. } | Self::ReleaseAfterAmending { .. } => "release-failed",
+            Self::RecordGone { .. } => "record-gone",
             Self::CutShort { .. } => "cut-short",
             Self::Os(_) => "system",
         }
@@ -130,6 +147,8 @@ impl Error {
             | Self::NotAnswering { .. }
             | Self::Call(_)
             | Self::Release { .. }
+            | Self::ReleaseAfterAmending { .. }
+            | Self::RecordGone { .. }
             | Self::CutShort { .. }
             | Self::Os(_) => false,
         }
@@ -146,7 +165,10 @@ impl Error {
             Self::Claimed { next, .. } => next.clone(),
             Self::StartInProgress { session } => format!("rekindle doctor {session}"),
             Self::NotAnswering { .. } | Self::Call(_) | Self::Os(_) => "rekindle ls".into(),
-            Self::Release { session, .. } | Self::CutShort { session, .. } => {
+            Self::Release { session, .. }
+            | Self::ReleaseAfterAmending { session, .. }
+            | Self::RecordGone { session, .. }
+            | Self::CutShort { session, .. } => {
                 format!("rekindle show {session}")
             }
         }

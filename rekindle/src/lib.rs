@@ -31,9 +31,11 @@
 //! | `rejection` | the words of a refusal |
 //! | `end` | one stop, and what is cleaned up after it |
 //! | `listing`, `diagnosis` | what is there, without asking anybody; and what to do about it |
+//! | [`pool`] | pieces of work in workers of their own |
 //! | [`lifecycle`] | a daemon's singleton marker |
 //! | `unlock`, `collect` | clearing a claim that was left behind; removing what is provably gone |
 
+mod amend;
 mod collect;
 mod diagnosis;
 mod end;
@@ -47,6 +49,7 @@ pub mod error;
 pub mod launch;
 pub mod lifecycle;
 pub mod outcome;
+pub mod pool;
 pub mod sessions;
 
 pub use collect::{Collected, Kept, Repair};
@@ -56,6 +59,7 @@ pub use launch::Launch;
 pub use lifecycle::LifecycleLock;
 pub use listing::{SessionState, SessionSummary, SessionView};
 pub use outcome::{DryRun, Ensured, Exited, How, Rejection, Retained, Running, StopOutcome, Stopped};
+pub use pool::WorkerPool;
 pub use sessions::Sessions;
 pub use unlock::{Force, Unlocked};
 

@@ -8,7 +8,9 @@ use rekindle_adapters::record_file;
 use rekindle_adapters::socket_table::ListeningSockets;
 use rekindle_adapters::{SessionDir, StateRoot, lifeline};
 use rekindle_core::record::RecordFile;
-use rekindle_core::{Generation, Host, LastWorker, Lifeline, OsFailure, Pid, RecordState, SessionId};
+use rekindle_core::{
+    Generation, Host, LastWorker, Lifeline, OsFailure, Pid, RecordState, SessionId, SessionRecord,
+};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
@@ -76,9 +78,18 @@ pub struct LifelineView {
 
 /// Every session of a state directory.
 pub(crate) fn list(root: &StateRoot, here: &Host) -> Result<Vec<SessionSummary>, Error> {
+    Ok(list_those(root, here, |_| true)?.into_iter().map(|(summary, _)| summary).collect())
+}
+
+/// The sessions that are meant, with their records as far as those can be read.
+pub(crate) fn list_those(
+    root: &StateRoot,
+    here: &Host,
+    is_meant: impl Fn(&SessionId) -> bool,
+) -> Result<Vec<(SessionSummary, Option<SessionRecord>)>, Error> {
     let listening = ListeningSockets::read();
     let mut summaries = Vec::new();
-    for session in root.sessions()? {
+    for session in root.sessions()?.into_iter().filter(is_meant) {
         // One that is removed meanwhile, or cannot be opened, must not hide the others.
         let summary = match root.session(&session) {
             Ok(Some(dir)) => summarise(&dir, here, &listening),
@@ -93,25 +104,30 @@ pub(crate) fn list(root: &StateRoot, here: &Host) -> Result<Vec<SessionSummary>,
     Ok(summaries)
 }
 
-fn summarise(dir: &SessionDir, here: &Host, listening: &ListeningSockets) -> Option<SessionSummary> {
+fn summarise(
+    dir: &SessionDir,
+    here: &Host,
+    listening: &ListeningSockets,
+) -> Option<(SessionSummary, Option<SessionRecord>)> {
     let session = dir.session().clone();
     let Ok(survey) = Survey::take(dir, here) else {
         let (pid, socket, started_at) = (None, None, None);
         let (state, generation) = (SessionState::Corrupt, Generation::UNMANAGED);
-        return Some(SessionSummary { session, state, pid, socket, generation, started_at });
+        return Some((SessionSummary { session, state, pid, socket, generation, started_at }, None));
     };
     // A directory in which nothing was ever started is no session.
     if !survey.is_known() {
         return None;
     }
-    Some(SessionSummary {
+    let summary = SessionSummary {
         session,
         state: state_of(&survey, listening),
         pid: survey.pid(),
         socket: survey.socket().map(ToOwned::to_owned),
         generation: survey.generation,
         started_at: survey.record.as_ref().map(|record| record.started_at.to_string()),
-    })
+    };
+    Some((summary, survey.record))
 }
 
 /// How a session stands.

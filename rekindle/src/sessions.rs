@@ -148,7 +148,7 @@ impl Sessions {
     /// # Errors
     /// If the state directory cannot be listed. A session that cannot be removed is kept, and says why.
     pub fn collect(&self, repair: Repair) -> Result<Collected, Error> {
-        collect::collect(&self.root, &self.here, repair)
+        collect::collect(&self.root, &self.here, repair, |_| true)
     }
 
     /// What is held, by whom, since when, why that is believed and what to do next; of one session or of all.
@@ -157,6 +157,14 @@ impl Sessions {
     /// If a session is unknown or cannot be looked at.
     pub fn diagnose(&self, only: Option<&SessionId>) -> Result<Vec<Diagnosis>, Error> {
         diagnosis::diagnose(&self.root, &self.here, only)
+    }
+
+    pub(crate) fn root(&self) -> &StateRoot {
+        &self.root
+    }
+
+    pub(crate) fn here(&self) -> &Host {
+        &self.here
     }
 
     fn transaction(&self, session: &SessionId, launch: Launch) -> Ensure {

@@ -17,7 +17,7 @@ pub(crate) fn run(dir: Option<&Path>, repair: bool, report: &Report) -> Exit {
     }
 }
 
-fn text(collected: &Collected) -> String {
+pub(super) fn text(collected: &Collected) -> String {
     let removed = collected.removed.iter().map(|session| format!("removed {session}"));
     let repaired = collected.repaired.iter().map(|path| format!("set aside {}", path.display()));
     let kept = collected.kept.iter().map(|kept| format!("kept {}: {}", kept.session, kept.why));

@@ -35,7 +35,7 @@ fn targets(sessions: &Sessions, args: &StopArgs) -> Result<Vec<SessionId>, Error
     Ok(running.map(|it| it.session).collect())
 }
 
-fn show(stopped: &Stopped, report: &Report) -> Exit {
+pub(super) fn show(stopped: &Stopped, report: &Report) -> Exit {
     let json = to_json(stopped);
     let (session, pid) = (&stopped.session, pid_text(stopped.pid));
     let elapsed = stopped.elapsed.as_millis();

@@ -1,0 +1,111 @@
+//! `rekindle pool`
+
+use super::{aligned, gc, sessions, stop};
+use crate::args::{PoolTimes, PoolVerb};
+use crate::report::{Exit, Report};
+use rekindle::adapters::pool_client::{Deadlines, Limits};
+use rekindle::core::protocol::{Run, Speaking, StatusRequest, Version};
+use rekindle::pool::{Fed, PoolEntry, PoolError, PoolStatus, Reply};
+use rekindle::{Launch, WorkerPool};
+use serde_json::{Value, json};
+use std::path::Path;
+
+pub(crate) async fn run(dir: Option<&Path>, verb: PoolVerb, report: &Report) -> Exit {
+    let pool = match sessions(dir) {
+        Ok(sessions) => WorkerPool::new(sessions),
+        Err(error) => return report.error(&error),
+    };
+    let done = match verb {
+        PoolVerb::Run { speak, code, ctx, lib_path, times, command } => {
+            let pool = speaking(pool, Some(speak)).limits(limits(&times)).worker(launch(command, &times));
+            let ctx = ctx.unwrap_or_default();
+            pool.run(Run { code, ctx, lib_paths: lib_path }).await.map(|fed| show_fed(&fed, report))
+        }
+        PoolVerb::Continue { sid, speak, response, query_id, usage, times } => {
+            let pool = speaking(pool, Some(speak)).limits(limits(&times));
+            let reply = Reply { response, query_id, usage: usage.unwrap_or_default() };
+            pool.continue_session(&sid, reply).await.map(|fed| show_fed(&fed, report))
+        }
+        PoolVerb::Status { sid, history, speak } => {
+            let request = StatusRequest { include_history: history };
+            speaking(pool, speak).status(&sid, request).await.map(|status| show_status(status, report))
+        }
+        PoolVerb::Shutdown { sid, speak, graces } => {
+            let stopped = speaking(pool, speak).shutdown(&sid, &graces.stop_policy()).await;
+            stopped.map(|stopped| stop::show(&stopped, report))
+        }
+        PoolVerb::Ls => pool.list().map(|list| show_list(&list, report)),
+        PoolVerb::Gc => pool.gc().await.map(|collected| {
+            report.result(&gc::text(&collected), &json!(collected));
+            Exit::Done
+        }),
+    };
+    done.unwrap_or_else(|error| failed(&error, report))
+}
+
+fn speaking(pool: WorkerPool, version: Option<Version>) -> WorkerPool {
+    match version {
+        Some(version) => pool.speaking(Speaking::exactly(version)),
+        None => pool,
+    }
+}
+
+fn launch(command: Vec<String>, times: &PoolTimes) -> Launch {
+    let mut command = command.into_iter();
+    Launch::new(command.next().unwrap_or_default()).args(command).timeout(times.timeout)
+}
+
+fn limits(times: &PoolTimes) -> Limits {
+    let deadlines =
+        Deadlines { work: times.work_timeout, answer: times.answer_timeout, ..Deadlines::default() };
+    Limits { deadlines, ..Limits::default() }
+}
+
+/// The host's JSON, for people and machines alike.
+fn show_fed(fed: &Fed, report: &Report) -> Exit {
+    let mut host = fed.host.clone();
+    if let (Some(error), Value::Object(fields)) = (&fed.save_error, &mut host) {
+        fields.insert("save_error".to_owned(), json!(error));
+    }
+    report.result(&host.to_string(), &host);
+    Exit::Done
+}
+
+fn show_status(status: PoolStatus, report: &Report) -> Exit {
+    let PoolStatus { session, name, report: said } = status;
+    let id = said.session_id.or(name).map_or_else(|| json!(session), |name| json!(name));
+    let mut shown = json!({ "session_id": id, "session": session, "has_session": said.has_session });
+    if let (Some(history), Value::Object(fields)) = (said.conversation_history, &mut shown) {
+        fields.insert("conversation_history".to_owned(), history);
+    }
+    report.result(&shown.to_string(), &shown);
+    Exit::Done
+}
+
+fn show_list(list: &[PoolEntry], report: &Report) -> Exit {
+    let header = ["SESSION", "STATE", "PID", "STARTED", "WORKER'S NAME"].map(str::to_owned);
+    let rows = list.iter().map(|PoolEntry { summary, worker_name, worker_version: _ }| {
+        let state = json!(summary.state).as_str().unwrap_or_default().to_owned();
+        let pid = summary.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string());
+        let name = worker_name.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
+        [summary.session.to_string(), state, pid, summary.started_at.clone().unwrap_or_default(), name]
+    });
+    let text = match list {
+        [] => "no sessions".to_owned(),
+        [..] => aligned(&std::iter::once(header).chain(rows).collect::<Vec<_>>()),
+    };
+    report.result(&text, &json!(list));
+    Exit::Done
+}
+
+fn failed(error: &PoolError, report: &Report) -> Exit {
+    let (message, next) = (error.to_string(), error.next());
+    let json = json!({
+        "outcome": "error",
+        "reason": error.reason(),
+        "message": message,
+        "next": next,
+        "session": error.session(),
+    });
+    report.failed(&message, &next, &json, Exit::Failed)
+}

@@ -1,0 +1,66 @@
+//! Adding to the record of a start that was seen.
+//!
+//! # Invariants
+//! 1. Only under the claim, and only if the session is still that start: a record of another one is left alone.
+
+use crate::error::Error;
+use crate::unlock::Force;
+use rekindle_adapters::claim_lock::{CLAIM_FILE, ClaimAttempt, ClaimQueue};
+use rekindle_adapters::{SessionDir, StateRoot, record_file};
+use rekindle_core::claim::ConflictReason;
+use rekindle_core::record::RecordFile;
+use rekindle_core::{Generation, Host, SessionId, SessionRecord};
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
+
+/// How long another launcher may be at work on the session before the record stays as it is.
+const WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// Rewrites the record of `generation` as `change` makes it.
+///
+/// # Errors
+/// If the claim cannot be had in time, or the record is not that of `generation` any more, or cannot be written.
+pub(crate) async fn amend(
+    root: &StateRoot,
+    here: &Host,
+    session: &SessionId,
+    generation: Generation,
+    change: impl FnOnce(SessionRecord) -> SessionRecord,
+) -> Result<(), Error> {
+    let deadline = Instant::now() + WAIT_MAX;
+    let mut queue = ClaimQueue::new(root, session, here);
+    let held = loop {
+        match queue.attempt()? {
+            ClaimAttempt::Held(held) => break held,
+            ClaimAttempt::Conflict { why, holder } => {
+                let passing = matches!(why, ConflictReason::KernelLockHeld | ConflictReason::HolderAlive);
+                if !passing || timeout_at(deadline, queue.wait()).await.is_err() {
+                    let path = root.path().join(session.as_str()).join(CLAIM_FILE);
+                    return Err(Error::claimed(session, &path, &why, holder.map(|it| *it), Force::No));
+                }
+            }
+        }
+    };
+    let written = rewrite(held.dir(), generation, change);
+    let released =
+        held.release().map_err(|source| Error::ReleaseAfterAmending { session: session.clone(), source });
+    written.and(released)
+}
+
+fn rewrite(
+    dir: &SessionDir,
+    generation: Generation,
+    change: impl FnOnce(SessionRecord) -> SessionRecord,
+) -> Result<(), Error> {
+    match record_file::read(dir)? {
+        RecordFile::Whole(record) if record.generation == generation => {
+            Ok(record_file::write(dir, &change(*record))?)
+        }
+        RecordFile::Newer(newer) => {
+            Err(Error::RecordNewer { session: dir.session().clone(), schema_version: newer.schema_version })
+        }
+        RecordFile::Absent | RecordFile::Whole(_) | RecordFile::Corrupt { .. } => {
+            Err(Error::RecordGone { session: dir.session().clone(), generation })
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! What can go wrong between a host, a pool and a worker.
+
+use crate::error::Error;
+use crate::outcome::Ensured;
+use rekindle_adapters::pool_client::PoolCallError;
+use rekindle_core::{OsFailure, RejectReason, SessionId};
+
+/// Why a pool could not do what it was asked for.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PoolError {
+    /// No session of the pool has this name, ours or a worker's.
+    #[error("there is no session `{}`", name.escape_debug())]
+    UnknownSession {
+        /// The name.
+        name: String,
+    },
+    /// Several workers gave their sessions this name.
+    #[error("several sessions are called `{}`: {}", name.escape_debug(), listed(sessions))]
+    AmbiguousSession {
+        /// The name.
+        name: String,
+        /// Those that are called so.
+        sessions: Vec<SessionId>,
+    },
+    /// A run without a program to start.
+    #[error("no worker was named that could be started")]
+    NoProgram,
+    /// A call without a version to speak.
+    #[error("no version was named that could be spoken")]
+    NoVersion,
+    /// The worker did not come up. Nothing of it runs, unless its claim was retained.
+    #[error("the worker of session `{session}` did not come up: {}", not_started(outcome))]
+    NotStarted {
+        /// The session.
+        session: SessionId,
+        /// How its start turned out.
+        outcome: Box<Ensured>,
+    },
+    /// The worker is gone, and the session with it.
+    #[error("the worker of session `{session}` is gone")]
+    WorkerGone {
+        /// The session.
+        session: SessionId,
+    },
+    /// The worker lives, or may live, and cannot be reached.
+    #[error("the worker of session `{session}` cannot be reached: {message}")]
+    WorkerUnreachable {
+        /// The session.
+        session: SessionId,
+        /// Why.
+        message: String,
+        /// What to do about it.
+        next: String,
+    },
+    /// The worker did not take part in a handshake.
+    #[error("the worker of session `{session}` failed the handshake: {source}{}", and(stopped.as_deref()))]
+    Handshake {
+        /// The session.
+        session: SessionId,
+        /// What went wrong.
+        source: Box<PoolCallError>,
+        /// What became of the worker, if it was started for this very call.
+        stopped: Option<String>,
+    },
+    /// A call got no answer, or one that is of no use.
+    #[error("session `{session}`: {source}")]
+    Call {
+        /// The session.
+        session: SessionId,
+        /// What went wrong.
+        source: Box<PoolCallError>,
+    },
+    /// The worker runs and has nothing that could be continued.
+    #[error("the worker of session `{session}` has no session that could be continued")]
+    NoSession {
+        /// The session.
+        session: SessionId,
+    },
+    /// The session or the state directory cannot be worked with.
+    #[error(transparent)]
+    Sessions(#[from] Error),
+    /// The system refused.
+    #[error(transparent)]
+    Os(#[from] OsFailure),
+}
+
+fn listed(sessions: &[SessionId]) -> String {
+    sessions.iter().map(SessionId::as_str).collect::<Vec<_>>().join(", ")
+}
+
+fn and(stopped: Option<&str>) -> String {
+    stopped.map_or_else(String::new, |stopped| format!("; {stopped}"))
+}
+
+fn not_started(outcome: &Ensured) -> String {
+    match outcome {
+        Ensured::Running(_) => "it runs".to_owned(),
+        Ensured::Exited(exited) => {
+            let last = exited.stderr_tail.lines().last().unwrap_or_default().escape_debug().to_string();
+            let said = if last.is_empty() { String::new() } else { format!("; its last words: {last}") };
+            format!("it ended before it accepted ({:?}){said}", exited.exit)
+        }
+        Ensured::NotStarted(error) => error.to_string(),
+        Ensured::Retained(_) => "nothing could be observed of it".to_owned(),
+        Ensured::Rejected(rejection) => rejection.message.clone(),
+    }
+}
+
+impl PoolError {
+    pub(super) fn not_attached(session: SessionId, outcome: Ensured) -> Self {
+        match outcome {
+            Ensured::Rejected(rejection) if rejection.reason == RejectReason::NotRunning => {
+                Self::WorkerGone { session }
+            }
+            Ensured::Rejected(rejection) => {
+                let (message, next) = (rejection.message, rejection.next);
+                Self::WorkerUnreachable { session, message, next }
+            }
+            other @ (Ensured::Running(_)
+            | Ensured::Exited(_)
+            | Ensured::NotStarted(_)
+            | Ensured::Retained(_)) => Self::NotStarted { session, outcome: Box::new(other) },
+        }
+    }
+
+    /// Whether the worker said no, and so did nothing.
+    pub(super) fn is_refusal(&self) -> bool {
+        matches!(self, Self::Call { source, .. } if matches!(**source, PoolCallError::Refused(_)))
+    }
+
+    /// The reason in one word, as JSON has it.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::UnknownSession { .. } => "unknown-session",
+            Self::AmbiguousSession { .. } => "ambiguous-session",
+            Self::NoProgram => "no-program",
+            Self::NoVersion => "no-version",
+            Self::NotStarted { .. } => "worker-not-started",
+            Self::WorkerGone { .. } => "worker-gone",
+            Self::WorkerUnreachable { .. } => "worker-unreachable",
+            Self::Handshake { source, .. } | Self::Call { source, .. } => source.reason(),
+            Self::NoSession { .. } => "no-session",
+            Self::Sessions(error) => error.reason(),
+            Self::Os(_) => "system",
+        }
+    }
+
+    /// The session that it is about, where it is about one.
+    pub fn session(&self) -> Option<&SessionId> {
+        match self {
+            Self::NotStarted { session, .. }
+            | Self::WorkerGone { session }
+            | Self::WorkerUnreachable { session, .. }
+            | Self::Handshake { session, .. }
+            | Self::Call { session, .. }
+            | Self::NoSession { session } => Some(session),
+            Self::UnknownSession { .. }
+            | Self::AmbiguousSession { .. }
+            | Self::NoProgram
+            | Self::NoVersion
+            | Self::Sessions(_)
+            | Self::Os(_) => None,
+        }
+    }
+
+    /// The next command to type, or the next thing to do.
+    pub fn next(&self) -> String {
+        match self {
+            Self::UnknownSession { .. } | Self::AmbiguousSession { .. } => "rekindle pool ls".into(),
+            Self::NoProgram => "name the worker after `--`".into(),
+            Self::NoVersion => "name the version with --speak".into(),
+            Self::NotStarted { session, .. } => format!("rekindle show {session}"),
+            Self::WorkerGone { .. } => "rekindle pool gc".into(),
+            Self::WorkerUnreachable { next, .. } => next.clone(),
+            Self::Handshake { stopped: Some(_), .. } => "use a worker of the version that is spoken".into(),
+            Self::Handshake { session, .. } | Self::NoSession { session } => {
+                format!("rekindle pool shutdown {session}")
+            }
+            Self::Call { session, .. } => format!("rekindle pool status {session}"),
+            Self::Sessions(error) => error.next(),
+            Self::Os(_) => "rekindle doctor".into(),
+        }
+    }
+}
