@@ -29,7 +29,12 @@ use rekindle_adapters::{clock, random};
 use rekindle_core::pool::{is_minted, mint};
 use rekindle_core::protocol::{Continue, Run, Speaking, StatusRequest, WorkerName, host_json};
 use rekindle_core::stop::StopPolicy;
-use rekindle_core::{Intent, SessionId};
+use rekindle_core::{Intent, RejectReason, SessionId};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long to wait before a worker that is coming up is asked again.
+const ATTACH_PAUSE: Duration = Duration::from_millis(5);
 
 /// Runs and continues pieces of work in workers of their own. Cheap to clone.
 ///
@@ -212,10 +217,7 @@ impl WorkerPool {
     /// Connects to the worker of a session and shakes hands.
     async fn dialogue(&self, sid: &str) -> Result<Dialogue, PoolError> {
         let session = self.find(sid)?;
-        let running = match self.sessions.attach(&session).await? {
-            Ensured::Running(running) => *running,
-            other => return Err(PoolError::not_attached(session, other)),
-        };
+        let running = self.attach(&session).await?;
         // After the connection, so that it speaks of the worker that answered.
         let record = registry::record(&self.sessions, &session)?;
         let recorded = record.worker_version.map(Speaking::exactly);
@@ -227,6 +229,29 @@ impl WorkerPool {
             stopped: None,
         })?;
         Ok(Dialogue { session, generation: record.generation, client, name: record.worker_name })
+    }
+
+    /// Connects to the worker of a session. One whose host died while it came up is given a moment to do so.
+    async fn attach(&self, session: &SessionId) -> Result<Running, PoolError> {
+        let deadline = Instant::now() + self.limits.deadlines.connect;
+        loop {
+            match self.sessions.attach(session).await? {
+                Ensured::Running(running) => return Ok(*running),
+                Ensured::Rejected(rejection) if rejection.reason == RejectReason::NotRunning => {
+                    if registry::worker_is_gone(&self.sessions, session)? {
+                        return Err(PoolError::WorkerGone { session: session.clone() });
+                    }
+                    if Instant::now() >= deadline {
+                        return Err(PoolError::unreachable(session, rejection));
+                    }
+                    tokio::time::sleep(ATTACH_PAUSE).await;
+                }
+                Ensured::Rejected(rejection) => return Err(PoolError::unreachable(session, rejection)),
+                other @ (Ensured::Exited(_) | Ensured::NotStarted(_) | Ensured::Retained(_)) => {
+                    return Err(PoolError::NotStarted { session: session.clone(), outcome: Box::new(other) });
+                }
+            }
+        }
     }
 
     /// Writes down what a worker said of its session; what prevented it, if something did.

@@ -1,9 +1,9 @@
 //! What can go wrong between a host, a pool and a worker.
 
 use crate::error::Error;
-use crate::outcome::Ensured;
+use crate::outcome::{Ensured, Rejection};
 use rekindle_adapters::pool_client::PoolCallError;
-use rekindle_core::{OsFailure, RejectReason, SessionId};
+use rekindle_core::{OsFailure, SessionId};
 
 /// Why a pool could not do what it was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -108,20 +108,9 @@ fn not_started(outcome: &Ensured) -> String {
 }
 
 impl PoolError {
-    pub(super) fn not_attached(session: SessionId, outcome: Ensured) -> Self {
-        match outcome {
-            Ensured::Rejected(rejection) if rejection.reason == RejectReason::NotRunning => {
-                Self::WorkerGone { session }
-            }
-            Ensured::Rejected(rejection) => {
-                let (message, next) = (rejection.message, rejection.next);
-                Self::WorkerUnreachable { session, message, next }
-            }
-            other @ (Ensured::Running(_)
-            | Ensured::Exited(_)
-            | Ensured::NotStarted(_)
-            | Ensured::Retained(_)) => Self::NotStarted { session, outcome: Box::new(other) },
-        }
+    pub(super) fn unreachable(session: &SessionId, rejection: Box<Rejection>) -> Self {
+        let Rejection { message, next, .. } = *rejection;
+        Self::WorkerUnreachable { session: session.clone(), message, next }
     }
 
     /// Whether the worker said no, and so did nothing.
@@ -170,7 +159,12 @@ impl PoolError {
             Self::UnknownSession { .. } | Self::AmbiguousSession { .. } => "rekindle pool ls".into(),
             Self::NoProgram => "name the worker after `--`".into(),
             Self::NoVersion => "name the version with --speak".into(),
-            Self::NotStarted { session, .. } => format!("rekindle show {session}"),
+            Self::NotStarted { session, outcome } => match **outcome {
+                Ensured::NotStarted(_) => "name a worker that exists after `--`".into(),
+                Ensured::Running(_) | Ensured::Exited(_) | Ensured::Retained(_) | Ensured::Rejected(_) => {
+                    format!("rekindle show {session}")
+                }
+            },
             Self::WorkerGone { .. } => "rekindle pool gc".into(),
             Self::WorkerUnreachable { next, .. } => next.clone(),
             Self::Handshake { stopped: Some(_), .. } => "use a worker of the version that is spoken".into(),

@@ -11,12 +11,13 @@ use crate::amend::amend;
 use crate::error::Error;
 use crate::listing;
 use crate::sessions::Sessions;
+use crate::survey::Survey;
 use rekindle_adapters::procfs;
 use rekindle_adapters::record_file::{self, RECORD_FILE};
 use rekindle_core::pool::{self, Meant, is_minted};
 use rekindle_core::protocol::{Version, WorkerName};
 use rekindle_core::record::RecordFile;
-use rekindle_core::{SessionId, SessionRecord};
+use rekindle_core::{LastWorker, SessionId, SessionRecord};
 
 /// Every session of the pool.
 pub(super) fn list(sessions: &Sessions) -> Result<Vec<PoolEntry>, PoolError> {
@@ -65,6 +66,12 @@ pub(super) fn record(sessions: &Sessions, session: &SessionId) -> Result<Session
             Err(Error::RecordCorrupt { session, path, why }.into())
         }
     }
+}
+
+/// Whether the worker of a session is provably gone.
+pub(super) fn worker_is_gone(sessions: &Sessions, session: &SessionId) -> Result<bool, PoolError> {
+    let Some(dir) = sessions.root().session(session)? else { return Ok(true) };
+    Ok(Survey::take(&dir, sessions.here())?.last_worker() == LastWorker::Gone)
 }
 
 /// Writes down what a worker said of itself and of its session.
