@@ -242,7 +242,7 @@ impl WorkerPool {
                         return Err(PoolError::WorkerGone { session: session.clone() });
                     }
                     if Instant::now() >= deadline {
-                        return Err(PoolError::unreachable(session, rejection));
+                        return Err(PoolError::silent(session, &rejection));
                     }
                     tokio::time::sleep(ATTACH_PAUSE).await;
                 }

@@ -113,6 +113,16 @@ impl PoolError {
         Self::WorkerUnreachable { session: session.clone(), message, next }
     }
 
+    /// A worker that lives and was not heard of in time.
+    pub(super) fn silent(session: &SessionId, rejection: &Rejection) -> Self {
+        let message = format!("it runs and does not answer on `{}`", rejection.socket.display());
+        Self::WorkerUnreachable {
+            session: session.clone(),
+            message,
+            next: format!("rekindle doctor {session}"),
+        }
+    }
+
     /// Whether the worker said no, and so did nothing.
     pub(super) fn is_refusal(&self) -> bool {
         matches!(self, Self::Call { source, .. } if matches!(**source, PoolCallError::Refused(_)))

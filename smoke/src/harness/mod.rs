@@ -10,6 +10,7 @@
 //! | [`point`] | one place in a run, and what is done to it there |
 //! | `plan`, `sweep` | all the points of a run; one of them, and what must hold after it |
 //! | `moment`, `cycle` | one kill at a random moment; four rounds of many launchers |
+//! | `pool` | what must hold after a host of a pool was killed |
 //! | `checks`, [`trouble`] | what must hold, and how it is told that it does not |
 //!
 //! # Invariants
@@ -28,6 +29,7 @@ pub mod markers;
 mod moment;
 mod plan;
 pub mod point;
+mod pool;
 mod rng;
 mod run;
 mod sweep;

@@ -18,12 +18,14 @@ pub enum Case {
     Unlock,
     /// `unlock` of a claim that a killed launcher left behind together with its live worker.
     UnlockLive,
+    /// `pool run` of a piece of work that waits for an answer.
+    PoolRun,
 }
 
 impl Case {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Up, Self::Restart, Self::Adopt, Self::Stop, Self::Unlock, Self::UnlockLive];
+    pub const ALL: [Self; 7] =
+        [Self::Up, Self::Restart, Self::Adopt, Self::Stop, Self::Unlock, Self::UnlockLive, Self::PoolRun];
 
     /// How it is called in a report.
     pub fn name(self) -> &'static str {
@@ -34,6 +36,7 @@ impl Case {
             Self::Stop => "stop",
             Self::Unlock => "unlock",
             Self::UnlockLive => "unlock-live",
+            Self::PoolRun => "pool-run",
         }
     }
 }

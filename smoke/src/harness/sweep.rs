@@ -2,6 +2,7 @@
 
 use super::checks;
 use super::point::{Case, Fault, Point};
+use super::pool;
 use super::run::{SESSION, TRACE, rekindle, traced, up_args};
 use super::trouble::TroubleKind::{Lost, Other, Wedged};
 use super::trouble::{Trouble, ensure};
@@ -39,13 +40,14 @@ pub(super) fn args(case: Case) -> Vec<String> {
         Case::Up | Case::Restart | Case::Adopt => up_args(&SHORT),
         Case::Stop => [&["stop"], &SHORT[2..], &[SESSION]].concat().into_iter().map(str::to_owned).collect(),
         Case::Unlock | Case::UnlockLive => ["unlock", SESSION].map(str::to_owned).to_vec(),
+        Case::PoolRun => pool::run_args(),
     }
 }
 
 /// Brings about the state that the case begins with, and says which worker runs then.
 pub(super) fn prepare(scene: &Scene, case: Case) -> Result<Option<Pid>, Trouble> {
     match case {
-        Case::Up => Ok(None),
+        Case::Up | Case::PoolRun => Ok(None),
         Case::Restart => {
             checks::next_up(scene, None)?;
             checks::crash_worker(scene);
@@ -88,15 +90,19 @@ pub(super) fn at(point: &Point) -> Result<Value, Trouble> {
         ends_as_it_should(&reply, &point.call)?;
     }
     match point.case {
-        Case::Up | Case::Restart | Case::Adopt => after_up(&scene, before, &reply),
-        Case::Stop => after_stop(&scene, &reply),
-        Case::Unlock | Case::UnlockLive => after_unlock(&scene, before),
+        Case::Up | Case::Restart | Case::Adopt => after_up(&scene, before, &reply).and_then(|()| end(&scene)),
+        Case::Stop => after_stop(&scene, &reply).and_then(|()| end(&scene)),
+        Case::Unlock | Case::UnlockLive => after_unlock(&scene, before).and_then(|()| end(&scene)),
+        Case::PoolRun => pool::after_run(&scene),
     }
-    .and_then(|()| checks::stop(&scene))
-    .and_then(|()| checks::nothing_unfinished(&scene))
     .and_then(|()| checks::collect(&scene))
     .map_err(|Trouble { kind, text }| Trouble::new(kind, format!("{text}\n  the hit one: {reply}")))?;
     Ok(json!({ "hit": hit, "outcome": outcome(&reply) }))
+}
+
+fn end(scene: &Scene) -> Result<(), Trouble> {
+    checks::stop(scene)?;
+    checks::nothing_unfinished(scene)
 }
 
 /// Never a panic, always a code that has a meaning, and an error that names its errno.
