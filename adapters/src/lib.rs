@@ -14,7 +14,7 @@
 //! | [`seams`], [`start`], [`deps`] | the core's traits: one by one, around one start, and put together |
 //! | [`startup`] | what a program that launches workers sets right first |
 //! | [`lines`], [`client`] | bounded lines on a socket; one there, one back |
-//! | [`pool_client`] | the client's side of the pool protocol |
+//! | [`pool_client`], [`serve`] | the client's and the worker's side of the pool protocol |
 //! | [`procfs`], [`clock`], [`random`] | what the kernel says about processes, time and chance |
 //!
 //! This crate decides nothing: each judgement is a function of the core.
@@ -45,6 +45,7 @@ pub mod program;
 pub mod random;
 pub mod record_file;
 pub mod seams;
+pub mod serve;
 pub mod session_dir;
 pub mod socket_table;
 pub mod spawn;

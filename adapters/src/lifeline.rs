@@ -86,6 +86,24 @@ pub fn open(dir: &SessionDir) -> Result<Option<LifelineProbe>, OsFailure> {
     }
 }
 
+/// Whether this process was started by rekindle to answer on `socket`, and holds the lifeline of that start.
+pub fn guards_this_process(socket: &Path) -> bool {
+    let told = |name| std::env::var_os(name);
+    let named = told("REKINDLE_SOCKET").is_some_and(|named| Path::new(&named) == socket);
+    let link = format!("/proc/self/fd/{LIFELINE_FD}");
+    // Whatever else has that number may block when it is read.
+    let is_lifeline = fs::read_link(&link)
+        .is_ok_and(|target| target.to_string_lossy().contains(LIFELINE_FILE))
+        && fs::metadata(&link).is_ok_and(|found| found.is_file());
+    let (true, true, Ok(file)) = (named, is_lifeline, File::open(&link)) else { return false };
+    let fd = OwnedFd::from(file);
+    let Ok(inode) = fstat(&fd).map(|stat| Inode::of(&stat)) else { return false };
+    let probe = LifelineProbe { fd, inode, removed: false };
+    let nonce = probe.mark().and_then(|mark| mark.nonce);
+    let is_ours = nonce.zip(told("REKINDLE_NONCE")).is_some_and(|(ours, told)| told == ours.as_str());
+    is_ours && probe.ask() == Lifeline::Held
+}
+
 /// Asks the present lifeline of a session.
 pub fn ask(dir: &SessionDir) -> Lifeline {
     match open(dir) {

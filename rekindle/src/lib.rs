@@ -26,6 +26,7 @@
 //! |---|---|
 //! | [`sessions`] | the public API |
 //! | [`launch`], [`outcome`], [`error`] | what goes in and what comes out |
+//! | [`mod@serve`], [`protocol`] | workers in Rust that speak the pool protocol, and its messages |
 //! | `survey` | what is known of a session right now |
 //! | `ensure` | the five steps to a running worker |
 //! | `rejection` | the words of a refusal |
@@ -50,6 +51,7 @@ pub mod launch;
 pub mod lifecycle;
 pub mod outcome;
 pub mod pool;
+pub mod serve;
 pub mod sessions;
 
 pub use collect::{Collected, Kept, Repair};
@@ -65,4 +67,5 @@ pub use unlock::{Force, Unlocked};
 
 pub use rekindle_adapters as adapters;
 pub use rekindle_core as core;
+pub use rekindle_core::protocol;
 pub use rekindle_core::{Intent, SessionId, stop::StopPolicy};

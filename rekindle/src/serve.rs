@@ -1,0 +1,63 @@
+//! Workers in Rust that speak the pool protocol: implement [`Handler`], call [`serve()`].
+//!
+//! The socket is bound where rekindle says (or where [`Serve::on`] does), for nobody but us, and in the place of none but a
+//! dead worker's. Clients are served side by side; SIGTERM, a client's `shutdown` or an idle time-out end the worker, with
+//! the answers that are under way finished and the socket removed.
+//!
+//! ```
+//! use rekindle::adapters::pool_client::{Limits, PoolClient};
+//! use rekindle::protocol::{
+//!     Continue, Feed, FeedResult, Finish, Query, Refusal, Run, Speaking, StatusReport, StatusRequest, Version,
+//! };
+//! use rekindle::serve::{Ended, Handler, Serve, async_trait};
+//! use serde_json::{Value, json};
+//!
+//! /// Asks for a name, and greets.
+//! struct Greeter;
+//!
+//! #[async_trait]
+//! impl Handler for Greeter {
+//!     fn version(&self) -> Version {
+//!         "1".parse().expect("a short text is a version")
+//!     }
+//!
+//!     async fn run(&self, _run: Run) -> Result<Feed, Refusal> {
+//!         let queries = vec![Query::new("q-0", "What is your name?")];
+//!         let session = "greeting".parse().expect("a short text is a name");
+//!         Ok(Feed::new(session, &FeedResult::Paused { queries }))
+//!     }
+//!
+//!     async fn go_on(&self, answer: Continue) -> Result<Feed, Refusal> {
+//!         let state = Finish::Completed { result: json!(format!("Hello {}", answer.response)) };
+//!         Ok(Feed::new(answer.sid, &FeedResult::Finished { state, metrics: Value::Null }))
+//!     }
+//!
+//!     async fn status(&self, _request: StatusRequest) -> Result<StatusReport, Refusal> {
+//!         Ok(StatusReport::default())
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let dir = tempfile::tempdir()?;
+//! # let socket = dir.path().join("sock");
+//! // A worker that `rekindle up` starts says only `serve(Greeter).await?`.
+//! let worker = tokio::spawn(Serve::on(&socket).run(Greeter));
+//! # while !socket.exists() { tokio::task::yield_now().await }
+//!
+//! let speaking = Speaking::exactly("1".parse()?);
+//! let mut client = PoolClient::connect(&socket, &speaking, Limits::default()).await?;
+//! let paused = client.run(Run::default()).await?;
+//! let sid = paused.session_id.ok_or("a session without a name")?;
+//! let answer = Continue { sid, response: "Ada".into(), query_id: None, usage: Value::Null };
+//! let finished = client.go_on(answer).await?;
+//! assert_eq!(finished.feed_result["Finished"]["state"]["Completed"]["result"], "Hello Ada");
+//!
+//! client.shutdown().await?;
+//! assert_eq!(worker.await??, Ended::Shutdown);
+//! # Ok(())
+//! # }
+//! ```
+
+pub use async_trait::async_trait;
+pub use rekindle_adapters::serve::*;
