@@ -6,6 +6,7 @@ mod pool;
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 use rekindle::core::KillPolicy;
 use rekindle::core::SessionId;
+use rekindle::protocol::Version;
 use rekindle::{Intent, StopPolicy};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -207,9 +208,17 @@ pub(crate) struct WorkerArgs {
     #[arg(long, env = "REKINDLE_SOCKET", hide_env_values = true, value_name = "PATH")]
     pub(crate) socket: PathBuf,
 
-    /// echo: send every line back as it came
+    /// What to speak
     #[arg(long, value_enum, default_value_t = Protocol::Echo)]
     pub(crate) protocol: Protocol,
+
+    /// pool: the version that a handshake is answered with
+    #[arg(long, default_value = "1", value_name = "VERSION")]
+    pub(crate) version_string: Version,
+
+    /// pool: end after this time with neither a client nor a session [default: never]
+    #[arg(long, value_parser = duration, value_name = "TIME")]
+    pub(crate) idle_timeout: Option<Duration>,
 
     /// Misbehave: end only when killed
     #[arg(long)]
@@ -218,8 +227,10 @@ pub(crate) struct WorkerArgs {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Protocol {
-    /// Send every line back as it came.
+    /// Send every line back as it came
     Echo,
+    /// Run small scripts that ask their host: `name = ask("Who?")`, then `done("Hello {name}")`
+    Pool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -1,15 +1,29 @@
 //! `rekindle worker`: the reference worker that the demo and the live suite start.
 
+mod engine;
+mod pool;
+
 use crate::args::{Protocol, WorkerArgs};
 use crate::report::{Exit, Report};
+use pool::PoolWorker;
+use rekindle::serve::{Ended, Serve, Signals};
+use std::env;
+use std::error::Error;
 use std::io;
 use std::path::Path;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::signal::unix::{SignalKind, signal};
 
+/// What the session is called where nobody says.
+const SESSION_NAME_DEFAULT: &str = "session";
+
 pub(crate) async fn run(args: &WorkerArgs, report: &Report) -> Exit {
-    match serve(args).await {
+    let served = match args.protocol {
+        Protocol::Echo => serve_echo(args).await.map_err(|error| error.to_string()),
+        Protocol::Pool => serve_pool(args).await.map_err(|error| error.to_string()),
+    };
+    match served {
         Ok(()) => Exit::Done,
         Err(error) => {
             let message = format!("failed to serve on `{}`: {error}", args.socket.display());
@@ -23,7 +37,20 @@ pub(crate) async fn run(args: &WorkerArgs, report: &Report) -> Exit {
     }
 }
 
-async fn serve(args: &WorkerArgs) -> io::Result<()> {
+async fn serve_pool(args: &WorkerArgs) -> Result<(), Box<dyn Error>> {
+    let name = env::var("REKINDLE_SESSION").ok().and_then(|name| name.parse().ok());
+    let name = name.map_or_else(|| SESSION_NAME_DEFAULT.parse(), Ok)?;
+    // Heard, and not heeded.
+    let ignored = args.ignore_term.then(|| signal(SignalKind::terminate())).transpose()?;
+    let signals = if ignored.is_some() { Signals::LeftAlone } else { Signals::Heeded };
+    let serve = Serve::on(&args.socket).signals(signals);
+    let serve = args.idle_timeout.into_iter().fold(serve, Serve::idle_timeout);
+    match serve.run(PoolWorker::new(args.version_string.clone(), name)).await? {
+        Ended::Shutdown | Ended::Terminated | Ended::Idle => Ok(()),
+    }
+}
+
+async fn serve_echo(args: &WorkerArgs) -> io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     // The launcher has removed what was stale; what stands here now is somebody's, and `bind` refuses it.
     let listener = UnixListener::bind(&args.socket)?;
@@ -31,9 +58,7 @@ async fn serve(args: &WorkerArgs) -> io::Result<()> {
         tokio::select! {
             client = listener.accept() => {
                 let (client, _) = client?;
-                match args.protocol {
-                    Protocol::Echo => drop(tokio::spawn(echo(client))),
-                }
+                drop(tokio::spawn(echo(client)));
             }
             _ = terminate.recv() => {
                 if !args.ignore_term {
