@@ -19,7 +19,7 @@ mod registry;
 
 use crate::collect::{self, Collected, Repair};
 use crate::launch::Launch;
-use crate::outcome::{Ensured, Running, Stopped};
+use crate::outcome::{Ensured, Running, StopOutcome, Stopped};
 use crate::sessions::Sessions;
 use call::Dialogue;
 pub use error::PoolError;
@@ -152,15 +152,17 @@ impl WorkerPool {
     /// If dropped, the worker may be ending; asking again is safe.
     pub async fn shutdown(&self, sid: &str, policy: &StopPolicy) -> Result<Stopped, PoolError> {
         let session = self.find(sid)?;
-        match self.dialogue(session.as_str()).await {
-            Ok(mut dialogue) => {
-                if let Err(error) = dialogue.shutdown().await {
-                    tracing::info!(%session, %error, "the worker did not agree to end, and is signalled");
-                }
-            }
-            Err(error) => tracing::info!(%session, %error, "the worker was not asked to end"),
+        let agreed = match self.dialogue(session.as_str()).await {
+            Ok(mut dialogue) => dialogue.shutdown().await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = &agreed {
+            tracing::info!(%session, %error, "the worker did not agree to end, and is signalled");
         }
-        Ok(self.sessions.stop(&session, policy).await?)
+        let stopped = self.sessions.stop(&session, policy).await?;
+        // It may be gone before it could be signalled.
+        let by_itself = agreed.is_ok() && stopped.outcome == StopOutcome::NotRunning;
+        Ok(if by_itself { Stopped { outcome: StopOutcome::Stopped, ..stopped } } else { stopped })
     }
 
     /// Every session of the pool, in order of their age. Asks no worker.

@@ -10,10 +10,10 @@
 //! 2. The socket is never open to others, not for a moment, and no umask is changed for it.
 
 use super::ServeError;
+use crate::directory::Inode;
 use crate::lifeline;
 use crate::os::During;
 use crate::probe::{Probed, judge_place, probe_once};
-use crate::session_dir::Inode;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen, socket};
