@@ -8,6 +8,7 @@
 //! | [`starts`] | starts workers through the library |
 //! | [`procs`] | what `/proc` says of a process |
 //! | [`programs`] | other people's programs, and small workers in Python |
+//! | [`peers`] | threads that play a worker and misbehave |
 //! | [`wait`] | waits for facts |
 //! | [`harness`] | kills, fails and crowds launchers: `just crash`, `just contend` |
 //!
@@ -19,6 +20,7 @@
 
 pub mod cli;
 pub mod harness;
+pub mod peers;
 pub mod procs;
 pub mod programs;
 pub mod scene;

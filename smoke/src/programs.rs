@@ -79,6 +79,59 @@ pub fn closing_echo_server() -> String {
     [CLOSE_ALL, ECHO_SERVER].concat()
 }
 
+/// What a worker of the pool protocol does otherwise than the plain one.
+#[derive(Debug, Clone, Copy)]
+pub enum Quirk<'a> {
+    /// It reports this version instead of `1`.
+    Speaks(&'a str),
+    /// It reports more than its version.
+    SaysMore,
+    /// It answers every handshake with `ok:false`.
+    RefusesHandshake,
+    /// It gives its session this name instead of its pid in hexadecimal with colons.
+    Names(&'a str),
+    /// It gives its session no name.
+    Nameless,
+    /// It answers `continue` for this session, which is another.
+    AnswersFor(&'a str),
+    /// It serves a client to its end before it accepts the next one.
+    OneAtATime,
+    /// It exits when its first client leaves and no session waits for an answer.
+    LeavesWithClient,
+    /// It exits with 7 in the middle of `run`.
+    DiesInRun,
+    /// It never answers `run`.
+    HangsInRun,
+}
+
+impl Quirk<'_> {
+    fn switch(self) -> String {
+        match self {
+            Self::Speaks(version) => format!("--version={version}"),
+            Self::SaysMore => "--say-more".to_owned(),
+            Self::RefusesHandshake => "--refuse-handshake".to_owned(),
+            Self::Names(name) => format!("--name={name}"),
+            Self::Nameless => "--nameless".to_owned(),
+            Self::AnswersFor(name) => format!("--answer-for={name}"),
+            Self::OneAtATime => "--one-at-a-time".to_owned(),
+            Self::LeavesWithClient => "--leave-with-client".to_owned(),
+            Self::DiesInRun => "--die-in-run".to_owned(),
+            Self::HangsInRun => "--hang-in-run".to_owned(),
+        }
+    }
+}
+
+/// The command of a worker in Python that speaks the pool protocol on `socket` and shares no code with ours; what its
+/// sessions do is said at the head of `programs/pool_worker.py`. `{socket}` is a good socket for `rekindle up`.
+///
+/// # Panics
+/// If Python is not installed.
+pub fn pool_worker(socket: &str, quirks: &[Quirk<'_>]) -> Vec<String> {
+    let script = include_str!("../programs/pool_worker.py").to_owned();
+    let switches = quirks.iter().map(|quirk| quirk.switch());
+    [python(), "-c".to_owned(), script, socket.to_owned()].into_iter().chain(switches).collect()
+}
+
 /// Sends a line to a socket and expects the same line back.
 ///
 /// # Panics

@@ -3,6 +3,9 @@
 mod claim;
 mod conformance;
 mod hints;
+mod s10_pool_worker;
+mod s10_protocol;
+mod s10_serve;
 mod s1_probe;
 mod s1_swap;
 mod s1_watch;
@@ -59,6 +62,9 @@ fn all() -> ExitCode {
         s7_adversity::trials,
         s8_looking_after::trials,
         s9_lifecycle::trials,
+        s10_protocol::trials,
+        s10_serve::trials,
+        s10_pool_worker::trials,
         conformance::trials,
     ];
     suite::main(files.iter().flat_map(|trials| trials()).collect())

@@ -1,0 +1,124 @@
+"""A worker of the pool protocol that shares no code with ours.
+
+Usage: pool_worker.py SOCKET [SWITCH]...
+
+  --version=V          what the handshake reports [1]
+  --say-more           report more than the version
+  --refuse-handshake   answer every handshake with ok:false
+  --name=NAME          the name it gives its session [its own process id in hexadecimal, with colons]
+  --nameless           give the session no name
+  --answer-for=NAME    answer `continue` for another session
+  --one-at-a-time      serve a client to its end before the next one is accepted
+  --leave-with-client  exit when the first client leaves and no session waits for an answer
+  --die-in-run         exit in the middle of `run`
+  --hang-in-run        never answer `run`
+
+Its sessions: `run` of `done` finishes with the ctx, of `fail` fails with it, of `odd` answers with an unknown shape, of
+anything else asks that; `continue` finishes with the response. With `a|b` it asks two queries at once.
+"""
+import json, os, socket, sys, threading, time
+
+path = sys.argv[1]
+options = dict((arg.lstrip("-").split("=", 1) + [True])[:2] for arg in sys.argv[2:])
+own_name = options.get("name") or ":".join("%02x" % byte for byte in os.getpid().to_bytes(4, "big"))
+lock = threading.Lock()
+state = {"open": [], "answers": {}, "history": []}
+
+
+def finished(how):
+    return {"Finished": {"state": how, "metrics": {"llm_calls": len(state["history"])}}}
+
+
+def feed(result, name=own_name):
+    data = {"kind": "feed", "session_id": name, "feed_result": result}
+    if "nameless" in options:
+        del data["session_id"]
+    return {"ok": True, "data": data}
+
+
+def run(request):
+    if "die-in-run" in options:
+        os._exit(7)
+    if "hang-in-run" in options:
+        time.sleep(1 << 20)
+    code, ctx = request["code"], request.get("ctx")
+    if code == "done":
+        return feed(finished({"Completed": {"result": ctx}}))
+    if code == "fail":
+        return feed(finished({"Failed": {"error": ctx}}))
+    if code == "odd":
+        return feed({"Sleeping": {"since": 1}})
+    prompts = code.split("|")
+    state["open"] = ["q-%d" % number for number in range(len(prompts))]
+    state["answers"] = {}
+    state["history"] += prompts
+    queries = [{"id": id, "prompt": prompt} for id, prompt in zip(state["open"], prompts)]
+    return feed({"Paused": {"queries": queries}})
+
+
+def go_on(request):
+    if request["sid"] != own_name and "nameless" not in options:
+        return {"ok": False, "error": "unknown session " + request["sid"]}
+    if "answer-for" in options:
+        return feed({"Accepted": {"remaining": 1}}, options["answer-for"])
+    query = request.get("query_id") or (state["open"] + [None])[0]
+    if query not in state["open"]:
+        return {"ok": False, "error": "no such query"}
+    state["open"].remove(query)
+    state["answers"][query] = request["response"]
+    state["history"].append(request["response"])
+    if state["open"]:
+        return feed({"Accepted": {"remaining": len(state["open"])}})
+    answers = [state["answers"][query] for query in sorted(state["answers"])]
+    return feed(finished({"Completed": {"result": answers[0] if len(answers) == 1 else answers}}))
+
+
+def answer(request):
+    op = request.get("op")
+    if op == "handshake":
+        if "refuse-handshake" in options:
+            return {"ok": False, "error": "not with \x1b[31m" + request["version"]}
+        data = {"kind": "handshake", "version": options.get("version", "1")}
+        if "say-more" in options:
+            data.update(build="deadbeef", pid=os.getpid(), features=["odd"])
+        return {"ok": True, "data": data}
+    with lock:
+        if op == "run":
+            return run(request)
+        if op == "continue":
+            return go_on(request)
+        if op == "status":
+            data = {"kind": "status", "has_session": bool(state["open"]), "session_id": own_name}
+            if request.get("include_history"):
+                data["conversation_history"] = state["history"]
+            return {"ok": True, "data": data}
+    if op == "shutdown":
+        return {"ok": True, "data": {"kind": "shutdown"}}
+    return {"ok": False, "error": "unknown op"}
+
+
+def serve(client):
+    try:
+        with client, client.makefile("rw", encoding="utf-8", newline="\n") as lines:
+            for line in lines:
+                said = answer(json.loads(line))
+                lines.write(json.dumps(said) + "\n")
+                lines.flush()
+                if said.get("data", {}).get("kind") == "shutdown":
+                    os.unlink(path)
+                    os._exit(0)
+    except (BrokenPipeError, ConnectionResetError):
+        pass
+    if "leave-with-client" in options and not state["open"]:
+        os._exit(0)
+
+
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(path)
+listener.listen(64)
+while True:
+    client, _ = listener.accept()
+    if "one-at-a-time" in options:
+        serve(client)
+    else:
+        threading.Thread(target=serve, args=(client,), daemon=True).start()

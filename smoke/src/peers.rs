@@ -1,0 +1,110 @@
+//! Workers that are no programs but threads of the trial: peers that misbehave on a real socket.
+
+use crate::scene::Scene;
+use crate::wait::FACT_TIMEOUT;
+use std::io::{Read, Write};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::thread::{self, JoinHandle};
+
+/// What a peer answers to a handshake.
+pub const GREETING: &[u8] = b"{\"ok\":true,\"data\":{\"kind\":\"handshake\",\"version\":\"1\"}}\n";
+
+/// A thread that plays a worker to a number of clients, one after the other.
+#[derive(Debug)]
+pub struct Peer {
+    socket: PathBuf,
+    thread: JoinHandle<()>,
+}
+
+impl Peer {
+    /// Plays `part` to so many clients, with their number.
+    ///
+    /// # Panics
+    /// If there can be no socket.
+    pub fn to_many(
+        scene: &Scene,
+        clients: usize,
+        part: impl Fn(&mut UnixStream, usize) + Send + 'static,
+    ) -> Self {
+        let socket = scene.path("peer");
+        let listener = UnixListener::bind(&socket).expect("a scene can hold a socket");
+        let thread = thread::spawn(move || {
+            for number in 0..clients {
+                let (mut stream, _) = listener.accept().expect("a client comes");
+                stream.set_read_timeout(Some(FACT_TIMEOUT * 3)).expect("a time-out can be set");
+                part(&mut stream, number);
+            }
+        });
+        Self { socket, thread }
+    }
+
+    /// Plays `part` to one client.
+    ///
+    /// # Panics
+    /// If there can be no socket.
+    pub fn to_one(scene: &Scene, part: impl Fn(&mut UnixStream) + Send + 'static) -> Self {
+        Self::to_many(scene, 1, move |stream, _| part(stream))
+    }
+
+    /// Shakes hands with one client, takes its next request, and plays `part`.
+    ///
+    /// # Panics
+    /// If there can be no socket.
+    pub fn after_a_request(scene: &Scene, part: impl Fn(&mut UnixStream) + Send + 'static) -> Self {
+        Self::to_one(scene, move |stream| {
+            greet(stream);
+            take_line(stream);
+            part(stream);
+        })
+    }
+
+    /// Where it answers.
+    pub fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// Waits until it has played its part to all its clients.
+    ///
+    /// # Panics
+    /// If its part did.
+    pub fn finish(self) {
+        self.thread.join().expect("the peer plays its part");
+    }
+}
+
+/// Takes one line, and nothing behind it.
+///
+/// # Panics
+/// If there is none.
+pub fn take_line(stream: &mut UnixStream) -> Vec<u8> {
+    let mut line = Vec::new();
+    let mut byte = [0];
+    while byte != *b"\n" {
+        stream.read_exact(&mut byte).expect("the client sends a line");
+        line.extend(byte);
+    }
+    line
+}
+
+/// Takes a handshake and answers it.
+///
+/// # Panics
+/// If none comes.
+pub fn greet(stream: &mut UnixStream) {
+    take_line(stream);
+    stream.write_all(GREETING).expect("the client takes an answer");
+}
+
+/// Is silent until the client leaves.
+pub fn hang(stream: &mut UnixStream) {
+    let _ = what_came(stream);
+}
+
+/// Is silent until the client leaves, and tells how much it still sent.
+pub fn what_came(stream: &mut UnixStream) -> usize {
+    let mut rest = Vec::new();
+    // Whether it leaves in good order does not matter here.
+    let _ = stream.read_to_end(&mut rest);
+    rest.len()
+}
