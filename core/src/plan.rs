@@ -9,6 +9,7 @@
 use crate::duration_ms;
 use crate::harmless::*;
 use crate::id::SessionId;
+use crate::protocol::Version;
 use crate::release::ReleasePolicy;
 use alloc::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
@@ -137,6 +138,9 @@ pub struct SpawnBgPlan {
     pub env: Environment,
     /// What counts as ready.
     pub ready: ReadyKind,
+    /// The version in which its host will speak to it, where the host speaks a protocol of versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub speak: Option<Version>,
     /// The socket on which the worker will answer.
     pub expected_socket_path: PathBuf,
     /// How long the start is watched before it is ended.
@@ -188,6 +192,7 @@ impl SpawnBgPlan {
             launch_args,
             env: Environment::default(),
             ready: ReadyKind::default(),
+            speak: None,
             expected_socket_path,
             observe_timeout: OBSERVE_TIMEOUT_DEFAULT,
             kill_policy: KillPolicy::default(),

@@ -65,6 +65,9 @@ pub struct SessionRecord {
     pub socket: PathBuf,
     /// What counted as ready.
     pub readiness: ReadyKind,
+    /// The version in which its host began to speak to it, where it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub speak: Option<Version>,
     /// The version that the worker reported, where it did.
     #[serde(default)]
     pub worker_version: Option<Version>,
@@ -110,6 +113,7 @@ impl SessionRecord {
             cwd: plan.cwd.clone(),
             socket: plan.expected_socket_path.clone(),
             readiness: plan.ready,
+            speak: plan.speak.clone(),
             worker_version: None,
             worker_name: None,
             started_at,

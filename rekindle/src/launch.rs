@@ -2,6 +2,7 @@
 
 use rekindle_adapters::program;
 use rekindle_core::plan::OBSERVE_TIMEOUT_DEFAULT;
+use rekindle_core::protocol::Version;
 use rekindle_core::{Environment, Intent, KillPolicy, OsFailure, ReadyKind, SessionId, SpawnBgPlan};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -23,6 +24,7 @@ pub struct Launch {
     pub(crate) prompt: Option<String>,
     pub(crate) environment: Environment,
     pub(crate) ready: ReadyKind,
+    pub(crate) speak: Option<Version>,
     pub(crate) timeout: Duration,
     pub(crate) kill_policy: KillPolicy,
 }
@@ -43,6 +45,7 @@ impl Launch {
             prompt: None,
             environment: Environment::default(),
             ready: ReadyKind::default(),
+            speak: None,
             timeout: OBSERVE_TIMEOUT_DEFAULT,
             kill_policy: KillPolicy::default(),
         }
@@ -90,6 +93,14 @@ impl Launch {
         self
     }
 
+    /// The version in which its host will speak to it: written down before the worker exists, so that whoever comes
+    /// after a host that died can speak to it too.
+    #[must_use]
+    pub fn speak(mut self, version: Version) -> Self {
+        self.speak = Some(version);
+        self
+    }
+
     /// How long waiting and starting may take together; 30 s unless this says otherwise. Ending a worker that was
     /// not ready by then takes up to the graces of the kill policy on top.
     #[must_use]
@@ -116,6 +127,7 @@ impl Launch {
             SpawnBgPlan::new(session.clone(), socket.to_owned(), cwd, &self.resolved(), self.prompt.clone());
         plan.env = self.environment.clone();
         plan.ready = self.ready;
+        plan.speak = self.speak.clone();
         plan.observe_timeout = self.timeout;
         plan.kill_policy = self.kill_policy;
         Ok(plan)

@@ -54,8 +54,8 @@ impl WorkerPool {
         Self { sessions, speaking: None, worker: None, limits: Limits::default() }
     }
 
-    /// What is spoken with workers. Without it, each worker is spoken to in the version that it last reported, which is
-    /// enough to ask for its status and to shut it down.
+    /// What is spoken with workers. Without it, each worker is spoken to in the version that it last reported, or that
+    /// its host spoke, which is enough to ask for its status and to shut it down.
     #[must_use]
     pub fn speaking(self, speaking: Speaking) -> Self {
         Self { speaking: Some(speaking), ..self }
@@ -84,7 +84,7 @@ impl WorkerPool {
         let speaking = self.speaking.as_ref().ok_or(PoolError::NoVersion)?;
         let launch = self.worker.clone().ok_or(PoolError::NoProgram)?;
         let session = mint(clock::now(), random::number()?);
-        let running = self.start(&session, launch).await?;
+        let running = self.start(&session, launch.speak(speaking.version.clone())).await?;
         let generation = running.generation;
         let client = match PoolClient::open(running.connection, speaking, self.limits).await {
             Ok(client) => client,
@@ -222,7 +222,7 @@ impl WorkerPool {
         let running = self.attach(&session).await?;
         // After the connection, so that it speaks of the worker that answered.
         let record = registry::record(&self.sessions, &session)?;
-        let recorded = record.worker_version.map(Speaking::exactly);
+        let recorded = record.worker_version.or(record.speak).map(Speaking::exactly);
         let speaking = self.speaking.clone().or(recorded).ok_or(PoolError::NoVersion)?;
         let client = PoolClient::open(running.connection, &speaking, self.limits).await;
         let client = client.map_err(|source| PoolError::Handshake {

@@ -12,11 +12,16 @@ Usage: pool_worker.py SOCKET [SWITCH]...
   --leave-with-client  exit when the first client leaves and no session waits for an answer
   --die-in-run         exit in the middle of `run`
   --hang-in-run        never answer `run`
+  --refuse-run=WHY     answer `run` with ok:false
+  --wait-in-run=DIR    touch DIR/run-received in `run`, and go on once DIR/go-on is there
+  --silent             answer nothing at all
+  --count-in=FILE      write a line for each connection
+  --hold-claim         take the claim of its session in `run`
 
-Its sessions: `run` of `done` finishes with the ctx, of `fail` fails with it, of `odd` answers with an unknown shape, of
+Its sessions: `run` of `done` finishes with the ctx, of `echo` with the whole request, of `fail` fails with it, of `odd` answers with an unknown shape, of
 anything else asks that; `continue` finishes with the response. With `a|b` it asks two queries at once.
 """
-import json, os, socket, sys, threading, time
+import fcntl, json, os, socket, sys, threading, time
 
 path = sys.argv[1]
 options = dict((arg.lstrip("-").split("=", 1) + [True])[:2] for arg in sys.argv[2:])
@@ -41,7 +46,18 @@ def run(request):
         os._exit(7)
     if "hang-in-run" in options:
         time.sleep(1 << 20)
+    if "refuse-run" in options:
+        return {"ok": False, "error": options["refuse-run"]}
+    if "wait-in-run" in options:
+        open(os.path.join(options["wait-in-run"], "run-received"), "w").close()
+        while not os.path.exists(os.path.join(options["wait-in-run"], "go-on")):
+            time.sleep(0.003)
+    if "hold-claim" in options:
+        state["claim"] = os.open(os.path.dirname(path), os.O_RDONLY)
+        fcntl.flock(state["claim"], fcntl.LOCK_EX)
     code, ctx = request["code"], request.get("ctx")
+    if code == "echo":
+        return feed(finished({"Completed": {"result": request}}))
     if code == "done":
         return feed(finished({"Completed": {"result": ctx}}))
     if code == "fail":
@@ -75,6 +91,8 @@ def go_on(request):
 
 def answer(request):
     op = request.get("op")
+    if "silent" in options:
+        time.sleep(1 << 20)
     if op == "handshake":
         if "refuse-handshake" in options:
             return {"ok": False, "error": "not with \x1b[31m" + request["version"]}
@@ -118,6 +136,9 @@ listener.bind(path)
 listener.listen(64)
 while True:
     client, _ = listener.accept()
+    if "count-in" in options:
+        with open(options["count-in"], "a") as count:
+            count.write("connected\n")
     if "one-at-a-time" in options:
         serve(client)
     else:

@@ -102,6 +102,16 @@ pub enum Quirk<'a> {
     DiesInRun,
     /// It never answers `run`.
     HangsInRun,
+    /// It answers `run` with `ok:false`, for this reason.
+    RefusesRun(&'a str),
+    /// In `run` it makes `run-received` in this directory, and goes on once `go-on` is there.
+    WaitsInRun(&'a Path),
+    /// It accepts and never answers anything.
+    Silent,
+    /// It writes a line to this file for each connection.
+    CountsIn(&'a Path),
+    /// It takes the claim of its own session in `run`, and keeps it.
+    HoldsClaim,
 }
 
 impl Quirk<'_> {
@@ -117,6 +127,11 @@ impl Quirk<'_> {
             Self::LeavesWithClient => "--leave-with-client".to_owned(),
             Self::DiesInRun => "--die-in-run".to_owned(),
             Self::HangsInRun => "--hang-in-run".to_owned(),
+            Self::RefusesRun(why) => format!("--refuse-run={why}"),
+            Self::WaitsInRun(dir) => format!("--wait-in-run={}", dir.display()),
+            Self::Silent => "--silent".to_owned(),
+            Self::CountsIn(file) => format!("--count-in={}", file.display()),
+            Self::HoldsClaim => "--hold-claim".to_owned(),
         }
     }
 }

@@ -6,6 +6,7 @@ mod hints;
 mod s10_pool_worker;
 mod s10_protocol;
 mod s10_serve;
+mod s13_pool;
 mod s1_probe;
 mod s1_swap;
 mod s1_watch;
@@ -65,6 +66,7 @@ fn all() -> ExitCode {
         s10_protocol::trials,
         s10_serve::trials,
         s10_pool_worker::trials,
+        s13_pool::trials,
         conformance::trials,
     ];
     suite::main(files.iter().flat_map(|trials| trials()).collect())

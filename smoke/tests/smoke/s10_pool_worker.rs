@@ -5,7 +5,7 @@ use crate::s10_protocol::{SHORT, answer, connect, memory_peak_kib, patient, run}
 use nix::sys::signal::Signal;
 use rekindle::adapters::PoolClient;
 use rekindle::adapters::lines::{LineError, Phase};
-use rekindle::adapters::pool_client::PoolError;
+use rekindle::adapters::pool_client::PoolCallError;
 use rekindle::core::Lifeline;
 use rekindle::protocol::{
     Continue, Feed, Run, Speaking, StatusRequest, VersionPolicy, WorkerName, host_json,
@@ -109,7 +109,7 @@ fn a_session_asks_its_host_and_comes_to_an_end() {
             json!({"status": "needs_response", "session_id": "session", "queries": queries})
         );
         let refused = client.go_on(answer("session", "x")).await;
-        assert!(matches!(refused, Err(PoolError::Refused(_))), "which query? {refused:?}");
+        assert!(matches!(refused, Err(PoolCallError::Refused(_))), "which query? {refused:?}");
         let feed = client.go_on(answer_to("q-1", "7")).await.expect("it is answered");
         assert_eq!(seen(&feed), json!({"status": "accepted", "remaining": 1}));
         let feed = client.go_on(answer("session", "Ada")).await.expect("it is answered");
@@ -159,7 +159,7 @@ fn a_second_session_waits_for_the_end_of_the_first() {
         let mut second = connect(&scene.path("sock"), patient()).await.expect("it shakes hands");
         first.run(code("n = ask(\"Who?\")", Value::Null)).await.expect("it begins");
         let refused = second.run(code("done(\"x\")", Value::Null)).await;
-        assert!(matches!(refused, Err(PoolError::Refused(_))), "{refused:?}");
+        assert!(matches!(refused, Err(PoolCallError::Refused(_))), "{refused:?}");
         first.go_on(answer("session", "x")).await.expect("it goes on");
         assert!(second.run(code("done(\"x\")", Value::Null)).await.is_ok());
     });
@@ -335,7 +335,7 @@ fn a_stopped_worker_is_hung_and_goes_on() {
         let mut client = connect(&scene.path("sock"), limits).await.expect("it shakes hands");
         worker.signal(Signal::SIGSTOP);
         wait::until("it is stopped", || procs::state(worker.pid()) == Some('T'));
-        let hung = PoolError::Line(LineError::Hung { phase: Phase::Answer, after: SHORT });
+        let hung = PoolCallError::Line(LineError::Hung { phase: Phase::Answer, after: SHORT });
         assert_eq!(client.status(StatusRequest::default()).await, Err(hung.clone()));
         assert_eq!(connect(&scene.path("sock"), limits).await.map(drop), Err(hung));
         worker.signal(Signal::SIGCONT);
@@ -378,9 +378,9 @@ fn an_answer_never_comes_from_a_later_worker() {
         first.signal(Signal::SIGKILL);
         first.finish();
         let _second = start(&scene, &[]);
-        let closed = PoolError::Line(LineError::ClosedEarly { received: 0 });
+        let closed = PoolCallError::Line(LineError::ClosedEarly { received: 0 });
         assert_eq!(delayed.status(StatusRequest::default()).await, Err(closed));
-        assert_eq!(delayed.status(StatusRequest::default()).await, Err(PoolError::Spent));
+        assert_eq!(delayed.status(StatusRequest::default()).await, Err(PoolCallError::Spent));
     });
 }
 
@@ -416,7 +416,7 @@ fn a_strange_worker_that_answers_for_another_session_is_not_believed() {
         client.run(code("Who?", Value::Null)).await.expect("it begins");
         let error = client.go_on(answer("mine", "x")).await.expect_err("that was not asked");
         assert_eq!(error.to_string(), "the worker answered for session `another\\u{7}`, not for `mine`");
-        assert_eq!(client.status(StatusRequest::default()).await, Err(PoolError::Spent));
+        assert_eq!(client.status(StatusRequest::default()).await, Err(PoolCallError::Spent));
     });
     // One that names no session at all answers for the only one it has.
     let scene = Scene::new();
@@ -455,7 +455,7 @@ fn a_strange_worker_serves_one_client_after_the_other() {
     limits.deadlines.answer = SHORT;
     wait::run(async {
         let first = connect(&scene.path("sock"), patient()).await.expect("it shakes hands");
-        let hung = PoolError::Line(LineError::Hung { phase: Phase::Answer, after: SHORT });
+        let hung = PoolCallError::Line(LineError::Hung { phase: Phase::Answer, after: SHORT });
         assert_eq!(connect(&scene.path("sock"), limits).await.map(drop), Err(hung));
         drop(first);
         assert!(connect(&scene.path("sock"), patient()).await.is_ok());

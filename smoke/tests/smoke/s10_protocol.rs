@@ -2,7 +2,7 @@
 
 use rekindle::adapters::PoolClient;
 use rekindle::adapters::lines::{LineError, Phase, Whose};
-use rekindle::adapters::pool_client::{Limits, PoolError};
+use rekindle::adapters::pool_client::{Limits, PoolCallError};
 use rekindle::protocol::{
     Continue, Feed, Malformed, Run, Speaking, StatusRequest, WORKER_NAME_LEN_MAX, WorkerName,
 };
@@ -58,12 +58,12 @@ pub(crate) fn one() -> Speaking {
     Speaking::exactly("1".parse().expect("a short text is a version"))
 }
 
-pub(crate) async fn connect(socket: &Path, limits: Limits) -> Result<PoolClient, PoolError> {
+pub(crate) async fn connect(socket: &Path, limits: Limits) -> Result<PoolClient, PoolCallError> {
     PoolClient::connect(socket, &one(), limits).await
 }
 
 /// Connects and begins a session.
-pub(crate) async fn run(socket: &Path, limits: Limits) -> Result<Feed, PoolError> {
+pub(crate) async fn run(socket: &Path, limits: Limits) -> Result<Feed, PoolCallError> {
     connect(socket, limits).await?.run(Run::default()).await
 }
 
@@ -72,7 +72,7 @@ pub(crate) fn answer(sid: &str, response: &str) -> Continue {
     Continue { sid, response: response.to_owned(), query_id: None, usage: Value::Null }
 }
 
-fn hung(phase: Phase) -> PoolError {
+fn hung(phase: Phase) -> PoolCallError {
     LineError::Hung { phase, after: SHORT }.into()
 }
 
@@ -103,9 +103,9 @@ fn a_worker_that_is_silent_is_hung() {
         let mut client = connect(peer.socket(), limits).await.expect("it shakes hands");
         assert_eq!(client.run(Run::default()).await, Err(hung(Phase::Answer)));
         assert!(!client.is_usable());
-        assert_eq!(client.run(Run::default()).await, Err(PoolError::Spent));
-        assert_eq!(client.status(StatusRequest::default()).await, Err(PoolError::Spent));
-        assert_eq!(client.into_connection().map(drop), Err(PoolError::Spent));
+        assert_eq!(client.run(Run::default()).await, Err(PoolCallError::Spent));
+        assert_eq!(client.status(StatusRequest::default()).await, Err(PoolCallError::Spent));
+        assert_eq!(client.into_connection().map(drop), Err(PoolCallError::Spent));
     });
     peer.finish();
     expect_usable(&scene);
@@ -234,10 +234,10 @@ pub(crate) fn memory_peak_kib(pid: i32) -> usize {
 
 /// T32: each has its own error; none is taken for anything else, and none costs more than its connection.
 fn what_is_no_message_is_said_to_be_none() {
-    type Is = fn(&PoolError) -> bool;
-    let not_json: Is = |it| matches!(it, PoolError::Malformed(Malformed::NotJson { .. }));
-    let not_protocol: Is = |it| matches!(it, PoolError::Malformed(Malformed::NotProtocol { .. }));
-    let not_utf8: Is = |it| *it == PoolError::Line(LineError::NotUtf8);
+    type Is = fn(&PoolCallError) -> bool;
+    let not_json: Is = |it| matches!(it, PoolCallError::Malformed(Malformed::NotJson { .. }));
+    let not_protocol: Is = |it| matches!(it, PoolCallError::Malformed(Malformed::NotProtocol { .. }));
+    let not_utf8: Is = |it| *it == PoolCallError::Line(LineError::NotUtf8);
     let deep = [b"[".repeat(100_000), b"\n".to_vec()].concat();
     let long_name =
         feed_line(&json!(1)).replace("\"s\"", &format!("\"{}\"", "n".repeat(WORKER_NAME_LEN_MAX + 1)));
@@ -272,8 +272,8 @@ fn what_is_no_message_is_said_to_be_none() {
     expect_usable(&scene);
 }
 
-fn is_unsolicited(error: &PoolError) -> bool {
-    matches!(error, PoolError::Line(LineError::Unsolicited { .. }))
+fn is_unsolicited(error: &PoolCallError) -> bool {
+    matches!(error, PoolCallError::Line(LineError::Unsolicited { .. }))
 }
 
 /// Which of the two is the answer nobody can say; half a second one is no better.
@@ -317,7 +317,7 @@ fn what_came_before_the_question_is_no_answer() {
         told.recv().expect("the peer has said it");
         let error = client.go_on(answer("s", "x")).await.expect_err("it answered before it was asked");
         assert!(is_unsolicited(&error), "{error}");
-        assert_eq!(client.go_on(answer("s", "x")).await, Err(PoolError::Spent));
+        assert_eq!(client.go_on(answer("s", "x")).await, Err(PoolCallError::Spent));
     });
     peer.finish();
     expect_usable(&scene);
@@ -330,7 +330,7 @@ fn a_refusal_needs_no_question() {
         stream.write_all(b"{\"ok\":false,\"error\":\"no room\\u001b[2J\"}\n").expect("the client takes it");
     });
     let error = wait::run(run(peer.socket(), patient())).expect_err("it refused");
-    assert!(matches!(error, PoolError::Refused(_)), "{error}");
+    assert!(matches!(error, PoolCallError::Refused(_)), "{error}");
     assert_eq!(error.to_string(), "the worker refused: no room\\u{1b}[2J");
     peer.finish();
     expect_usable(&scene);
@@ -353,7 +353,7 @@ fn a_worker_that_never_reads_is_hung() {
         let code = "x".repeat(8 << 20);
         let run = Run { code, ..Run::default() };
         assert_eq!(client.run(run).await, Err(hung(Phase::Write)));
-        assert_eq!(client.shutdown().await, Err(PoolError::Spent), "half a line was sent");
+        assert_eq!(client.shutdown().await, Err(PoolCallError::Spent), "half a line was sent");
     });
     drop(done);
     peer.finish();
@@ -411,7 +411,7 @@ fn a_dropped_call_spends_its_connection() {
             let mut call = pin!(client.run(Run::default()));
             assert!(wait::is_pending(call.as_mut()).await, "nobody answers");
         }
-        assert_eq!(client.run(Run::default()).await, Err(PoolError::Spent));
+        assert_eq!(client.run(Run::default()).await, Err(PoolCallError::Spent));
     });
     peer.finish();
     expect_usable(&scene);
@@ -432,7 +432,7 @@ fn an_answer_to_another_question_is_none() {
         }
     });
     wait::run(async {
-        let wrong = |op, kind| Err(PoolError::WrongKind { op, kind });
+        let wrong = |op, kind| Err(PoolCallError::WrongKind { op, kind });
         assert_eq!(run(peer.socket(), patient()).await, wrong("run", "handshake"));
         assert_eq!(run(peer.socket(), patient()).await, wrong("handshake", "shutdown"));
     });
@@ -448,7 +448,10 @@ fn a_socket_without_a_worker_is_unreachable() {
     for (name, why) in [("none", "nothing is there"), ("left", "nobody listens"), ("file", "a regular file")]
     {
         let error = wait::run(run(&scene.path(name), patient())).expect_err("nobody is there");
-        assert!(matches!(error, PoolError::Unreachable { .. }) && error.to_string().contains(why), "{error}");
+        assert!(
+            matches!(error, PoolCallError::Unreachable { .. }) && error.to_string().contains(why),
+            "{error}"
+        );
     }
 }
 
@@ -470,7 +473,7 @@ fn a_connection_is_handed_on_with_its_greeting() {
         assert_eq!(client.shutdown().await, Ok(()));
         let connection = client.into_connection().expect("it is as good as new");
         let error = PoolClient::open(connection, &two, patient()).await.map(drop);
-        assert!(matches!(error, Err(PoolError::VersionMismatch(_))), "{error:?}");
+        assert!(matches!(error, Err(PoolCallError::VersionMismatch(_))), "{error:?}");
     });
     peer.finish();
 }

@@ -3,7 +3,7 @@
 use crate::s10_protocol::{SHORT, answer, connect, patient};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use rekindle::adapters::lines::LineError;
-use rekindle::adapters::pool_client::PoolError;
+use rekindle::adapters::pool_client::PoolCallError;
 use rekindle::protocol::{
     Continue, Feed, FeedResult, Finish, Refusal, Run, StatusReport, StatusRequest, Version,
 };
@@ -131,7 +131,7 @@ impl Worker {
     }
 
     /// A client whose session has begun and waits for the trial.
-    async fn client_that_waits(&self) -> JoinHandle<Result<Feed, PoolError>> {
+    async fn client_that_waits(&self) -> JoinHandle<Result<Feed, PoolCallError>> {
         let (socket, begun) = (self.socket(), self.controls.begun.load(Ordering::SeqCst));
         let client = tokio::spawn(async move {
             connect(&socket, patient()).await.expect("it shakes hands").run(run_of("wait")).await
@@ -223,7 +223,7 @@ fn who_has_been_silent_the_longest_makes_room() {
         let mut third = connect(&worker.socket(), patient()).await.expect("it shakes hands");
         assert!(third.run(run_of("x")).await.is_ok());
         assert!(first.run(run_of("x")).await.is_ok());
-        let closed = PoolError::Line(LineError::ClosedEarly { received: 0 });
+        let closed = PoolCallError::Line(LineError::ClosedEarly { received: 0 });
         assert_eq!(second.run(run_of("x")).await, Err(closed));
         drop((first, third));
         worker.end().await;
@@ -334,7 +334,7 @@ fn an_answer_that_is_too_long_is_refused() {
         let worker = Worker::start(|limits| limits.line_len_max = 1 << 10).await;
         let mut client = connect(&worker.socket(), patient()).await.expect("it shakes hands");
         let refusal = Refusal::new("the answer is longer than 1024 bytes");
-        assert_eq!(client.run(run_of("big")).await, Err(PoolError::Refused(refusal)));
+        assert_eq!(client.run(run_of("big")).await, Err(PoolCallError::Refused(refusal)));
         assert!(client.run(run_of("x")).await.is_ok(), "a refusal leaves the connection as it was");
         worker.end().await;
     });
@@ -345,7 +345,7 @@ fn a_handler_that_panics_costs_its_client_alone() {
         let worker = Worker::start(|_| {}).await;
         let mut other = connect(&worker.socket(), patient()).await.expect("it shakes hands");
         let mut client = connect(&worker.socket(), patient()).await.expect("it shakes hands");
-        let closed = PoolError::Line(LineError::ClosedEarly { received: 0 });
+        let closed = PoolCallError::Line(LineError::ClosedEarly { received: 0 });
         assert_eq!(client.run(run_of("panic")).await, Err(closed));
         assert!(other.run(run_of("x")).await.is_ok());
         worker.end().await;
