@@ -17,6 +17,7 @@
 //! | [`resume`], [`execute`] | how one start runs, step by step |
 //! | [`stop`] | how a worker is ended |
 //! | [`record`] | what is remembered about a session |
+//! | [`notify`] | what a worker says about itself while it starts |
 //! | [`effects`], [`seams`], [`failure`] | what the outside world must be able to do, and how it fails |
 
 #![no_std]
@@ -34,6 +35,7 @@ pub mod execute;
 pub mod failure;
 pub mod id;
 pub mod identity;
+pub mod notify;
 pub mod plan;
 pub mod record;
 pub mod release;
