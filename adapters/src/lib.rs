@@ -7,6 +7,7 @@
 //! | [`record_file`] | the record |
 //! | [`probe`] | does anybody answer on a socket, and is it our user |
 //! | [`socket_table`] | who listens where, without connecting |
+//! | [`bound`], [`notify`] | sockets that the launcher binds for its worker; what the worker says |
 //! | [`program`], [`spawn`] | which program, and how it becomes a worker |
 //! | [`worker`] | its exit, its signals, its survivors |
 //! | [`seams`], [`start`], [`deps`] | the core's traits: one by one, around one start, and put together |
@@ -25,12 +26,15 @@ compile_error!(
 mod backoff;
 mod hints;
 mod os;
+mod ready;
 
+pub mod bound;
 pub mod claim_lock;
 pub mod client;
 pub mod clock;
 pub mod deps;
 pub mod lifeline;
+pub mod notify;
 pub mod probe;
 pub mod procfs;
 pub mod program;
