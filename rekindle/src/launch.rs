@@ -69,6 +69,16 @@ impl Launch {
         self
     }
 
+    /// What counts as ready; that its socket accepts a connection unless this says otherwise.
+    ///
+    /// [`ReadyKind::Notify`] is for workers that say so themselves, and for those that end when their first client leaves:
+    /// nobody connects to them. [`ReadyKind::Listen`] is for workers that take an inherited socket.
+    #[must_use]
+    pub fn ready(mut self, kind: ReadyKind) -> Self {
+        self.ready = kind;
+        self
+    }
+
     /// Where it starts; the caller's working directory unless this says otherwise.
     #[must_use]
     pub fn cwd(mut self, dir: impl Into<PathBuf>) -> Self {
