@@ -24,7 +24,7 @@ use nix::unistd::geteuid;
 use rekindle_core::notify::{Assignment, DATAGRAM_LEN_MAX, Notices, parse};
 use rekindle_core::{Host, OsFailure, Pid, ProcessIdentity};
 use std::io::{self, IoSliceMut};
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -37,6 +37,9 @@ pub const NOTIFY_FILE: &str = "notify";
 
 /// The most descriptors that the kernel lets come with one message.
 const DESCRIPTORS_MAX: usize = 253;
+
+/// How many unread messages are heard at the end: more than the kernel lets wait unless it is told to.
+const UNREAD_MAX: usize = 64;
 
 /// One message, and who sent it.
 struct Message {
@@ -108,8 +111,12 @@ impl Hearing {
         self.began + self.notices().deadline()
     }
 
-    /// Takes the socket's name away. Only under the claim.
+    /// Hears what was said last and not read yet, and takes the socket's name away. Only under the claim.
     pub fn close(&self) {
+        for _ in 0..UNREAD_MAX {
+            let Ok(message) = receive(self.socket.as_fd().as_raw_fd()) else { break };
+            self.take(&message);
+        }
         self.socket.remove();
     }
 

@@ -7,6 +7,7 @@
 //! 3. Nothing is followed: a planted link, FIFO or device is an error, and never blocks.
 //! 4. Directories are 0700 and files 0600, whatever the umask.
 
+use crate::notify::NOTIFY_FILE;
 use crate::os::During;
 use nix::dir::Dir;
 use nix::errno::Errno;
@@ -292,10 +293,11 @@ impl SessionDir {
         }
     }
 
-    /// Removes unfinished files. Only for whoever holds the claim: nobody else writes here.
+    /// Removes unfinished files, and the ear of a launcher that is gone. Only for whoever holds the claim: nobody else
+    /// writes here.
     pub fn sweep(&self) {
-        let unfinished =
-            self.names().unwrap_or_default().into_iter().filter(|name| name.starts_with(PRIVATE_PREFIX));
+        let is_left = |name: &String| name.starts_with(PRIVATE_PREFIX) || name == NOTIFY_FILE;
+        let unfinished = self.names().unwrap_or_default().into_iter().filter(is_left);
         for name in unfinished {
             // A leftover that stays is swept the next time.
             let _ = self.remove(&name);

@@ -9,7 +9,6 @@ use crate::error::Error;
 use crate::survey::Survey;
 use rekindle_adapters::claim_lock::{BareLock, CLAIM_FILE, holder_standing, read_evidence};
 use rekindle_adapters::lifeline::LIFELINE_FILE;
-use rekindle_adapters::notify::NOTIFY_FILE;
 use rekindle_adapters::record_file::RECORD_FILE;
 use rekindle_adapters::start::clear_socket;
 use rekindle_adapters::{SessionDir, StateRoot};
@@ -20,16 +19,8 @@ use rekindle_core::{
 use serde::Serialize;
 
 /// What is ours in a session's directory, in the order in which it is removed.
-const OURS: [&str; 8] = [
-    CLAIM_FILE,
-    RECORD_FILE,
-    LIFELINE_FILE,
-    NOTIFY_FILE,
-    "stdout.log",
-    "stderr.log",
-    "stdout.log.1",
-    "stderr.log.1",
-];
+const OURS: [&str; 7] =
+    [CLAIM_FILE, RECORD_FILE, LIFELINE_FILE, "stdout.log", "stderr.log", "stdout.log.1", "stderr.log.1"];
 
 /// What a name gets behind it when its file is set aside.
 const ASIDE: &str = ".aside";

@@ -3,6 +3,8 @@
 mod claim;
 mod conformance;
 mod hints;
+mod s11_listen;
+mod s11_notify;
 mod s1_probe;
 mod s1_swap;
 mod s1_watch;
@@ -57,6 +59,8 @@ fn all() -> ExitCode {
         s6_harness::trials,
         s7_adversity::trials,
         s8_looking_after::trials,
+        s11_notify::trials,
+        s11_listen::trials,
         conformance::trials,
     ];
     suite::main(files.iter().flat_map(|trials| trials()).collect())
