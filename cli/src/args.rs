@@ -90,8 +90,8 @@ pub(crate) enum Verb {
     Which --ready: `connect` for any program that opens {socket} and needs to know nothing of rekindle. `notify` for \
     one that tells systemd when it is ready (sd_notify, NOTIFY_SOCKET): it counts as ready when it has said so and \
     listens, may ask for more time, up to ten times the --timeout, and says how it is should it fail. `listen` for one \
-    that takes its socket from systemd (LISTEN_FDS): it gets {socket} as descriptor 3, its clients never find nobody \
-    there, and the path may be longer than 107 bytes; it counts as ready once its program runs.\n\n\
+    that takes its socket from systemd (LISTEN_FDS): it gets {socket} as descriptor 3, clients find it listening \
+    from birth, and the path may be longer than 107 bytes; it counts as ready once its program runs.\n\n\
     A worker that ends when its first client leaves is not for `up` with --ready connect: the connection that proves \
     that it answers closes when `up` ends. The library hands that connection on. With notify and listen nobody \
     connects to it.\n\n\

@@ -101,7 +101,8 @@ impl Launch {
     }
 
     /// How long waiting and starting may take together; 30 s unless this says otherwise. Ending a worker that was
-    /// not ready by then takes up to the graces of the kill policy on top.
+    /// not ready by then takes up to the graces of the kill policy on top. A worker that was started with
+    /// [`ReadyKind::Notify`] may ask for more, up to ten times as much.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;

@@ -386,6 +386,7 @@ fn systemd_notify_is_believed_and_kept_waiting_for_nothing() {
     stop(&scene);
 }
 
+/// S1: and is started anew each time that it was killed.
 fn redis_says_when_it_is_ready() {
     let scene = Scene::new();
     let server = programs::find("redis-server", "redis-server");
@@ -399,7 +400,7 @@ fn redis_says_when_it_is_ready() {
         let output = scene.command(&client).arg("-s").arg(scene.socket("s")).arg("PING").output();
         assert_eq!(output.expect("redis-cli can be started").stdout, b"PONG\n");
         assert_eq!(scene.up("s", &command).expect_running("attached").pid(), reply.pid());
-        // T07: what was killed is started anew.
+        // What was killed is started anew.
         procs::send(reply.pid(), Signal::SIGKILL);
         wait::until("it is gone", || !procs::is_running(reply.pid()));
     }
