@@ -110,7 +110,7 @@ pub fn check_socket_path(path: &Path) -> Result<(), BadTarget> {
 /// As for [`check_socket_path`], except that only its last name has a limit.
 pub fn check_inherited_socket_path(path: &Path) -> Result<(), BadTarget> {
     check_shape(path)?;
-    match path.file_name().map_or(0, |name| name.len()) {
+    match path.file_name().unwrap_or_default().len() {
         len if len > SOCKET_NAME_LEN_MAX => Err(BadTarget::NameTooLong { path: path.to_path_buf(), len }),
         _ => Ok(()),
     }

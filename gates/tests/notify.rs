@@ -11,7 +11,7 @@ use std::time::Duration;
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 fn pid(raw: i32) -> Pid {
-    Pid::new(raw).unwrap()
+    Pid::new(raw).expect("the pids of this file are positive")
 }
 
 fn seconds(seconds: u64) -> Duration {

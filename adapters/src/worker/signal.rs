@@ -56,7 +56,7 @@ fn is_member(worker: &Worker, pid: Pid) -> bool {
 pub(crate) fn is_kin(worker: &Worker, pid: Pid) -> bool {
     let is_leader = || {
         let leader = worker.identity().filter(|leader| leader.pid == pid)?;
-        (procfs::stat(pid).map(|stat| stat.start_time) == leader.start_time).then_some(())
+        (Some(procfs::stat(pid)?.start_time) == leader.start_time).then_some(())
     };
     let in_session = || {
         let leader = worker.leader.as_ref().filter(|leader| !leader.has_exited())?;

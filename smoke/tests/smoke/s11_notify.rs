@@ -22,6 +22,7 @@ trials![
     a_worker_that_never_says_so_is_ended_with_its_last_status,
     a_worker_that_says_so_without_a_socket_is_ended,
     a_worker_that_exits_before_it_is_ready_is_reported_with_its_status,
+    what_a_worker_says_while_it_is_ended_is_heard,
     a_worker_that_stops_is_not_ready,
     a_worker_whose_launcher_was_killed_is_adopted_when_it_listens,
     two_launchers_start_one_worker,
@@ -297,6 +298,25 @@ sys.exit(3)
     scene.assert_nothing_left("s");
 }
 
+/// The watch is over by then, since what stands at its path will never be a socket.
+fn what_a_worker_says_while_it_is_ended_is_heard() {
+    let scene = Scene::new();
+    let script = "
+import signal
+def go(*_):
+    say('STATUS=tidying up')
+    os._exit(0)
+signal.signal(signal.SIGTERM, go)
+open(SOCKET, 'w').close()
+say('READY=1')
+time.sleep(1000)
+";
+    let reply = up(&scene, &[], script).expect(5, "child-exited");
+    assert!(reply.text("cause").contains("regular file"), "{reply}");
+    assert_eq!(reply.text("status_text"), "tidying up", "{reply}");
+    scene.assert_no_process();
+}
+
 fn a_worker_that_stops_is_not_ready() {
     let scene = Scene::new();
     let script = "
@@ -368,20 +388,22 @@ serve(listener)
     stop(&scene);
 }
 
-/// A messenger that is gone at once, but waits until it was heard: that closes what it sent along.
+/// A messenger that is gone at once, but waits until it was heard: until what it sent along is closed.
 fn systemd_notify_is_believed_and_kept_waiting_for_nothing() {
     let scene = Scene::new();
     let notify = programs::find("systemd-notify", "systemd");
     let server = scene.file("server.py", programs::ECHO_SERVER).display().to_string();
     let script = format!(
-        "{} {server} \"$REKINDLE_SOCKET\" & {notify} --ready --status='up and running'; \
-         echo $? >\"$1\"; wait",
+        "{notify} --status=loading; first=$?; {} {server} \"$REKINDLE_SOCKET\" & \
+         {notify} --ready --status='up and running'; echo $first $? >\"$1\"; wait",
         programs::python()
     );
     let said = scene.path("said").display().to_string();
     let reply = scene.up_with("s", &["--ready", "notify"], &["sh", "-c", &script, "sh", &said]);
     reply.expect_running("started");
-    wait::until("systemd-notify has ended well", || fs::read_to_string(&said).is_ok_and(|it| it == "0\n"));
+    wait::until("systemd-notify has ended well, both times", || {
+        fs::read_to_string(&said).is_ok_and(|it| it == "0 0\n")
+    });
     programs::expect_echo(&scene.socket("s"));
     stop(&scene);
 }
