@@ -1,10 +1,9 @@
 //! [`ProductionSpawnBgResumeDeps`]: the seams of one start, put together. Each can be replaced by another.
 
 use crate::probe::Connection;
-use crate::seams::{GroupKiller, TokioTimer};
-use crate::start::{
-    CompletingReleaser, FoundWorker, FreshWorker, NotingExitWatcher, NotingSocketWatcher, Start,
-};
+use crate::ready::{ExtendingTimer, ReadinessWatcher};
+use crate::seams::GroupKiller;
+use crate::start::{CompletingReleaser, FoundWorker, FreshWorker, NotingExitWatcher, Start};
 use crate::worker::Worker;
 use async_trait::async_trait;
 use rekindle_core::seams::{ExitWatcher, Killer, Releaser, SocketWatcher, Spawner, Timer};
@@ -54,15 +53,15 @@ impl ProductionSpawnBgResumeDeps {
 
     /// The effects of watching a worker whose launcher died as if it were ours.
     pub fn adopting(start: &Start, worker: Worker) -> Builder {
-        Self::of(start, FoundWorker::new(worker))
+        Self::of(start, FoundWorker::new(start, worker))
     }
 
     fn of(start: &Start, spawner: impl Spawner<Worker> + 'static) -> Builder {
         Builder(Self {
             spawner: Arc::new(spawner),
-            socket_watcher: Arc::new(NotingSocketWatcher(start.clone())),
+            socket_watcher: Arc::new(ReadinessWatcher(start.clone())),
             exit_watcher: Arc::new(NotingExitWatcher(start.clone())),
-            timer: Arc::new(TokioTimer),
+            timer: Arc::new(ExtendingTimer::new(start)),
             killer: Arc::new(GroupKiller),
             releaser: Arc::new(CompletingReleaser(start.clone())),
             kill_policy: KillPolicy::default(),

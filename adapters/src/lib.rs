@@ -9,6 +9,7 @@
 //! | [`attended`] | a program that runs under a lock, and not without it |
 //! | [`probe`] | does anybody answer on a socket, and is it our user |
 //! | [`socket_table`] | who listens where, without connecting |
+//! | [`bound`], [`notify`] | sockets that the launcher binds for its worker; what the worker says |
 //! | [`program`], [`spawn`] | which program, and how it becomes a worker |
 //! | [`worker`] | its exit, its signals, its survivors |
 //! | [`seams`], [`start`], [`deps`] | the core's traits: one by one, around one start, and put together |
@@ -28,8 +29,10 @@ compile_error!(
 mod backoff;
 mod hints;
 mod os;
+mod ready;
 
 pub mod attended;
+pub mod bound;
 pub mod claim_lock;
 pub mod client;
 pub mod clock;
@@ -38,6 +41,7 @@ pub mod directory;
 pub mod lifecycle;
 pub mod lifeline;
 pub mod lines;
+pub mod notify;
 pub mod pool_client;
 pub mod probe;
 pub mod procfs;

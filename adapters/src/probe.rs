@@ -12,6 +12,7 @@
 
 use crate::directory::Inode;
 use crate::os::During;
+use crate::socket_table::ListeningSockets;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sys::socket::sockopt::PeerCredentials;
@@ -32,13 +33,25 @@ pub const BUSY_RETRY_MAX: Duration = Duration::from_millis(500);
 /// How long to wait between two tries on a full backlog.
 const BUSY_PAUSE: Duration = Duration::from_millis(5);
 
-/// A connection to a live worker.
+/// A connection to a live worker, made or yet to be made.
+///
+/// What proved that a worker is live is mostly that it accepted a connection, and that is this one. Where the worker said
+/// so itself ([`ReadyKind::Notify`](rekindle_core::ReadyKind::Notify)), or listens from birth
+/// ([`ReadyKind::Listen`](rekindle_core::ReadyKind::Listen)), nobody has connected to it, and the connection is made
+/// when it is asked for.
 #[derive(Debug)]
 pub struct Connection {
-    stream: UnixStream,
+    end: End,
     socket: PathBuf,
     peer: Option<Pid>,
     greeting: Option<Greeting>,
+}
+
+/// Our end of a connection.
+#[derive(Debug)]
+enum End {
+    Open(UnixStream),
+    Deferred,
 }
 
 impl Connection {
@@ -49,7 +62,7 @@ impl Connection {
         peer: Option<Pid>,
         greeting: Greeting,
     ) -> Self {
-        Self { stream, socket, peer, greeting: Some(greeting) }
+        Self { end: End::Open(stream), socket, peer, greeting: Some(greeting) }
     }
 
     /// The socket that it leads to.
@@ -63,29 +76,53 @@ impl Connection {
     }
 
     /// The process that listens, as the kernel named it when the connection was made; `None` where it has no pid in
-    /// our namespace.
+    /// our namespace, or where no connection was made.
     pub fn peer(&self) -> Option<Pid> {
         self.peer
+    }
+
+    /// Whether it was made already; otherwise nobody has connected to the worker for it.
+    pub fn is_open(&self) -> bool {
+        matches!(self.end, End::Open(_))
     }
 
     /// The connection, in blocking mode.
     ///
     /// # Errors
-    /// If the mode cannot be set.
+    /// If the mode cannot be set; or, where it is yet to be made, if the worker does not answer now.
     pub fn into_std(self) -> io::Result<UnixStream> {
-        self.stream.set_nonblocking(false)?;
-        Ok(self.stream)
+        let stream = self.into_stream()?;
+        stream.set_nonblocking(false)?;
+        Ok(stream)
     }
 
     /// The connection, for tokio.
     ///
     /// # Errors
-    /// If it cannot be registered.
+    /// If it cannot be registered; or, where it is yet to be made, if the worker does not answer now.
     ///
     /// # Panics
     /// Outside a tokio runtime with I/O enabled.
     pub fn into_tokio(self) -> io::Result<tokio::net::UnixStream> {
-        tokio::net::UnixStream::from_std(self.stream)
+        tokio::net::UnixStream::from_std(self.into_stream()?)
+    }
+
+    /// To a worker that nobody has connected to.
+    pub(crate) fn deferred(socket: &Path) -> Self {
+        Self { end: End::Deferred, socket: socket.to_owned(), peer: None, greeting: None }
+    }
+
+    fn into_stream(self) -> io::Result<UnixStream> {
+        if let End::Open(stream) = self.end {
+            return Ok(stream);
+        }
+        match probe_once(&self.socket) {
+            Probed::Live(Self { end: End::Open(stream), .. }) => Ok(stream),
+            found => {
+                let socket = self.socket.display();
+                Err(io::Error::other(format!("failed to connect to `{socket}`: {}", found.why())))
+            }
+        }
     }
 }
 
@@ -125,6 +162,7 @@ impl Probed {
     /// Why, in words.
     pub fn why(&self) -> &str {
         match self {
+            Self::Live(connection) if !connection.is_open() => "somebody listens on it",
             Self::Live(_) => "it accepts connections",
             Self::Dormant { why } | Self::Indeterminate { why } | Self::Forged { why } => why,
         }
@@ -160,6 +198,33 @@ pub fn probe_once(path: &Path) -> Probed {
         Look::Found(probed) => probed,
         Look::Busy => busy(),
     }
+}
+
+/// Probes the socket of a worker that must not be connected to for a mere look: where the kernel's table of sockets
+/// knows a listener by this path, and a socket of ours stands there, it is live without a connection.
+///
+/// A listener that the table knows by another spelling is connected to, since nothing else can be said of it.
+///
+/// # Cancel safety
+/// As for [`probe`].
+pub async fn probe_gently(path: &Path) -> Probed {
+    match look_gently(path) {
+        Look::Found(probed) => probed,
+        Look::Busy => probe(path).await,
+    }
+}
+
+/// Looks once, as [`probe_gently`] does.
+pub(crate) fn look_gently(path: &Path) -> Look {
+    if stands_trusted(path) && ListeningSockets::read().contains(path) {
+        return Look::Found(Probed::Live(Connection::deferred(path)));
+    }
+    look(path)
+}
+
+fn stands_trusted(path: &Path) -> bool {
+    let trusted_place = matches!(judge_directory(path), Ok(None));
+    trusted_place && lstat(path).is_ok_and(|stat| why_not_our_socket(&stat).is_none())
 }
 
 fn busy() -> Probed {
@@ -283,7 +348,7 @@ fn judge_peer(stream: OwnedFd, path: &Path) -> Result<Look, OsFailure> {
         return Ok(forged(format!("user {} listens on it", peer.uid())));
     }
     let connection = Connection {
-        stream: UnixStream::from(stream),
+        end: End::Open(UnixStream::from(stream)),
         socket: path.to_owned(),
         peer: Pid::new(peer.pid()),
         greeting: None,

@@ -5,6 +5,7 @@
 //! 2. It is created 0700, whatever the umask.
 
 use crate::directory::Directory;
+use crate::notify::NOTIFY_FILE;
 use crate::os::During;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, openat};
@@ -94,6 +95,14 @@ impl SessionDir {
     /// The session that it belongs to.
     pub fn session(&self) -> &SessionId {
         &self.session
+    }
+
+    /// Removes what was left unfinished, and the ear of a launcher that is gone. Only for whoever holds the claim: nobody
+    /// else writes here.
+    pub fn sweep(&self) {
+        self.files.sweep();
+        // What stays is swept the next time.
+        let _ = self.files.remove(NOTIFY_FILE);
     }
 
     /// Removes the directory itself, which must be empty, from below `root`. Only for whoever holds the claim.

@@ -7,8 +7,8 @@
 //! 1. The lifeline is taken by the child, before its program runs, on a descriptor that it opened itself.
 //! 2. The child keeps its copy of the claim's descriptor until its lifeline is held and its identity written: at no
 //!    instant is a worker unguarded, however the launcher dies.
-//! 3. The worker has its own session, default signals, an empty mask, umask 077, and no descriptor but 0 to 2 and its
-//!    lifeline.
+//! 3. The worker has its own session, default signals, an empty mask, umask 077, and no descriptor but 0 to 2, its
+//!    lifeline and, where it is to inherit one, its socket.
 //! 4. A start that fails leaves no process, and says which file is missing.
 //!
 //! Checked by `smoke/tests/smoke/s2_child.rs`.
@@ -16,8 +16,10 @@
 mod prepare;
 mod raw;
 
+use crate::bound::BoundSocket;
 use crate::claim_lock::HeldClaim;
 use crate::lifeline::LifelineProbe;
+use crate::notify::Hearing;
 use crate::os::describe;
 use crate::program;
 use crate::worker::Worker;
@@ -42,6 +44,20 @@ pub struct SpawnRequest<'a> {
     pub lifeline: LifelineProbe,
     /// Where we are.
     pub host: &'a Host,
+    /// What it gets to become ready with.
+    pub provision: Provision<'a>,
+}
+
+/// What a worker gets to become ready with.
+#[derive(Debug, Clone, Copy)]
+pub enum Provision<'a> {
+    /// Nothing: it opens its socket itself.
+    Nothing,
+    /// Somebody to tell that it is ready: `NOTIFY_SOCKET`.
+    Ear(&'a Hearing),
+    /// The socket on which it is to answer, as descriptor 3: `LISTEN_FDS`, `LISTEN_PID`, `LISTEN_FDNAMES`. The child
+    /// itself begins to listen on it, so that the kernel names the worker, and not its launcher, as the listener.
+    Socket(&'a BoundSocket),
 }
 
 /// Starts a worker and returns once its program runs. Blocks the calling thread until then.
@@ -77,6 +93,7 @@ fn explain(stage: Stage, errno: i32, request: &SpawnRequest<'_>, program: &Path)
         Stage::LockLifeline => os("lock in the child").on(lifeline).into(),
         Stage::MarkLifeline => os("write in the child").on(lifeline).into(),
         Stage::Descriptors => os("arrange descriptors in the child").into(),
+        Stage::Listen => os("listen in the child").on(request.plan.expected_socket_path.clone()).into(),
         Stage::LifelineReplaced => {
             SpawnError::Abandoned { why: format!("`{}` was replaced during the start", lifeline.display()) }
         }

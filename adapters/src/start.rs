@@ -11,17 +11,21 @@
 //!
 //! Checked by `smoke/tests/smoke/s3_*.rs`.
 
+use crate::bound::BoundSocket;
+use crate::claim_lock::HeldClaim;
+use crate::notify::Hearing;
 use crate::probe::{self, Connection, Probed};
-use crate::seams::{ClaimReleaser, PidfdExitWatcher, PollingSocketWatcher, SharedClaim};
+use crate::seams::{ClaimReleaser, PidfdExitWatcher, SharedClaim};
 use crate::session_dir::SessionDir;
-use crate::spawn::{SpawnRequest, spawn};
+use crate::spawn::{Provision, SpawnRequest, spawn};
 use crate::worker::Worker;
 use crate::{clock, lifeline, procfs, program, random, record_file};
 use async_trait::async_trait;
-use rekindle_core::seams::{ExitWatcher, Releaser, SocketWatcher, Spawner};
+use rekindle_core::notify::Notices;
+use rekindle_core::seams::{ExitWatcher, Releaser, Spawner};
 use rekindle_core::{
-    ChildExit, Generation, Host, LockClaim, OsFailure, ProcessIdentity, ReleaseError, SessionRecord,
-    SpawnBgPlan, SpawnError, WatchError,
+    ChildExit, Generation, Host, LockClaim, OsFailure, ProcessIdentity, ReadyKind, ReleaseError,
+    SessionRecord, SpawnBgPlan, SpawnError, WatchError,
 };
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -51,6 +55,7 @@ struct Notes {
     record: Option<SessionRecord>,
     peer: Option<Option<ProcessIdentity>>,
     exit: Option<ChildExit>,
+    hearing: Option<Arc<Hearing>>,
 }
 
 impl Start {
@@ -76,10 +81,34 @@ impl Start {
         action(&mut self.notes.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// What the worker says about itself, where it says anything.
+    pub fn notices(&self) -> Option<Notices> {
+        self.hearing().map(|hearing| hearing.notices())
+    }
+
+    /// What counts as ready.
+    pub(crate) fn readiness(&self) -> ReadyKind {
+        self.note(|notes| notes.record.as_ref().map(|record| record.readiness)).unwrap_or_default()
+    }
+
+    pub(crate) fn hearing(&self) -> Option<Arc<Hearing>> {
+        self.note(|notes| notes.hearing.clone())
+    }
+
     /// Notes that a connection was made, and who listens: only a process that runs now can be meant.
     pub fn note_alive(&self, connection: &Connection) {
         let peer = connection.peer().and_then(|pid| procfs::identify(pid, &self.here));
+        self.note_ready(peer);
+    }
+
+    /// Notes that the worker is ready, and which of its processes answers, where that is known.
+    pub(crate) fn note_ready(&self, peer: Option<ProcessIdentity>) {
         self.note(|notes| notes.peer = Some(peer));
+    }
+
+    /// The process that was started, where the record says.
+    pub(crate) fn leader(&self) -> Option<ProcessIdentity> {
+        self.note(|notes| notes.record.as_ref()?.worker.clone())
     }
 
     /// Writes down what was observed, while the claim is still held.
@@ -94,6 +123,7 @@ impl Start {
             notes.record.clone_from(&observed);
             (observed, notes.exit.is_some())
         });
+        self.stop_hearing();
         if let Some(record) = observed {
             self.write(&record);
             if exited {
@@ -107,10 +137,18 @@ impl Start {
     /// # Errors
     /// If the claim cannot be marked.
     pub fn retain(&self) -> Result<(), OsFailure> {
+        self.stop_hearing();
         if let Some(record) = self.record() {
             self.write(&record.into_retained());
         }
         self.claim.take().map_or(Ok(()), |held| held.retain().map(drop))
+    }
+
+    /// The socket goes while the claim is held; what was heard stays.
+    fn stop_hearing(&self) {
+        if let Some(hearing) = self.hearing() {
+            self.claim.with(|_| hearing.close());
+        }
     }
 
     fn write(&self, record: &SessionRecord) {
@@ -177,18 +215,7 @@ impl Start {
     fn spawn(&self, plan: &SpawnBgPlan, generation: Generation) -> Result<Worker, SpawnError> {
         // A program that does not exist changes nothing.
         program::resolve(plan.program().ok_or(SpawnError::NoProgram)?)?;
-        let spawned = self.claim.with(|held| {
-            let dir = held.dir();
-            dir.require_in_place()?;
-            let lifeline = lifeline::renew(dir)?;
-            remove_stale_socket(&plan.expected_socket_path)?;
-            let launcher = procfs::this_process(&self.here);
-            let nonce = random::nonce()?;
-            let record = SessionRecord::starting(plan, generation, nonce.clone(), launcher, clock::now());
-            record_file::write(dir, &record)?;
-            self.note(|notes| notes.record = Some(record));
-            spawn(SpawnRequest { plan, claim: held, generation, nonce: &nonce, lifeline, host: &self.here })
-        });
+        let spawned = self.claim.with(|held| self.spawn_under(held, plan, generation));
         let worker =
             spawned.unwrap_or_else(|| Err(SpawnError::Abandoned { why: "its claim is gone".into() }))?;
         let record = self.note(|notes| {
@@ -201,38 +228,89 @@ impl Start {
         }
         Ok(worker)
     }
+
+    fn spawn_under(
+        &self,
+        held: &HeldClaim,
+        plan: &SpawnBgPlan,
+        generation: Generation,
+    ) -> Result<Worker, SpawnError> {
+        let dir = held.dir();
+        dir.require_in_place()?;
+        let lifeline = lifeline::renew(dir)?;
+        remove_stale_socket(&plan.expected_socket_path)?;
+        let launcher = procfs::this_process(&self.here);
+        let nonce = random::nonce()?;
+        let record = SessionRecord::starting(plan, generation, nonce.clone(), launcher, clock::now());
+        record_file::write(dir, &record)?;
+        self.note(|notes| notes.record = Some(record));
+        let spawn_with = |provision| {
+            let (nonce, host) = (&nonce, &*self.here);
+            spawn(SpawnRequest { plan, claim: held, generation, nonce, lifeline, host, provision })
+        };
+        match plan.ready {
+            ReadyKind::Notify => {
+                let notices = Notices::none(plan.observe_timeout);
+                let hearing = self.open_hearing(dir, notices)?;
+                let worker = spawn_with(Provision::Ear(&hearing)).inspect_err(|_| hearing.close())?;
+                // It runs: whom nobody can recognise is not believed, and ended when its time is up.
+                if let Err(error) = hearing.listen_to(&worker) {
+                    tracing::warn!(session = %plan.session_id, %error, "the worker will not be recognised");
+                }
+                Ok(worker)
+            }
+            ReadyKind::Listen => {
+                let socket = BoundSocket::stream(&plan.expected_socket_path)?;
+                // Our copy goes with this scope: once the worker is dead, nobody is left who listens.
+                spawn_with(Provision::Socket(&socket)).inspect_err(|_| socket.remove())
+            }
+            ReadyKind::Connect | _ => spawn_with(Provision::Nothing),
+        }
+    }
+
+    fn open_hearing(&self, dir: &SessionDir, notices: Notices) -> Result<Arc<Hearing>, OsFailure> {
+        let hearing = Arc::new(Hearing::open(dir, self.here.clone(), notices)?);
+        self.note(|notes| notes.hearing = Some(hearing.clone()));
+        Ok(hearing)
+    }
+
+    /// Hears what a worker says from now on whose launcher died.
+    fn hear_again(&self, worker: &Worker, plan: &SpawnBgPlan) -> Result<(), OsFailure> {
+        let notices = Notices::missed(plan.observe_timeout);
+        let hearing = self.claim.with(|held| self.open_hearing(held.dir(), notices)).transpose()?;
+        hearing.map_or(Ok(()), |hearing| hearing.listen_to(worker))
+    }
 }
 
 /// Takes over a worker whose launcher died, in place of starting one.
+///
+/// One that was to say that it is ready may have said so to nobody, and will not say it again: it counts as ready when
+/// somebody listens on its socket. What else it says is heard from now on.
 #[derive(Debug)]
 pub struct FoundWorker {
+    start: Start,
     worker: Mutex<Option<Worker>>,
 }
 
 impl FoundWorker {
     /// A worker that runs already.
-    pub fn new(worker: Worker) -> Self {
-        Self { worker: Mutex::new(Some(worker)) }
+    pub fn new(start: &Start, worker: Worker) -> Self {
+        Self { start: start.clone(), worker: Mutex::new(Some(worker)) }
     }
 }
 
 #[async_trait]
 impl Spawner<Worker> for FoundWorker {
-    async fn spawn_child(&self, _plan: &SpawnBgPlan) -> Result<Worker, SpawnError> {
+    async fn spawn_child(&self, plan: &SpawnBgPlan) -> Result<Worker, SpawnError> {
         let worker = self.worker.lock().unwrap_or_else(PoisonError::into_inner).take();
-        worker.ok_or_else(|| SpawnError::Abandoned { why: "the worker was adopted already".into() })
-    }
-}
-
-/// Watches a socket, and notes who answered.
-pub(crate) struct NotingSocketWatcher(pub(crate) Start);
-
-#[async_trait]
-impl SocketWatcher<Connection> for NotingSocketWatcher {
-    async fn await_socket_alive(&self, socket: &Path) -> Result<Connection, WatchError> {
-        let connection = PollingSocketWatcher.await_socket_alive(socket).await?;
-        self.0.note_alive(&connection);
-        Ok(connection)
+        let worker =
+            worker.ok_or_else(|| SpawnError::Abandoned { why: "the worker was adopted already".into() })?;
+        if self.start.readiness() == ReadyKind::Notify
+            && let Err(error) = self.start.hear_again(&worker, plan)
+        {
+            tracing::warn!(session = %plan.session_id, %error, "what the adopted worker says is not heard");
+        }
+        Ok(worker)
     }
 }
 

@@ -21,6 +21,7 @@ use std::os::fd::OwnedFd;
 
 pub use exit::await_exit;
 pub(crate) use reaper::reap;
+pub(crate) use signal::is_kin;
 pub use signal::{members, signal};
 
 /// A worker that is watched. Dropping it stops the watch and leaves the worker alone.
@@ -72,6 +73,12 @@ impl Worker {
         };
         let peer = if same { None } else { pin(peer, procfs::standing)? };
         Ok(Self { leader: pin(leader, procfs::standing_of_leader)?, peer, lifeline })
+    }
+
+    /// The same worker, pinned once more, to be recognised by somebody who does not end it.
+    pub(crate) fn pinned_again(&self, here: &rekindle_core::Host) -> Result<Self, OsFailure> {
+        let lifeline = self.lifeline.as_ref().map(LifelineProbe::try_clone).transpose()?;
+        Self::adopt(self.identity().cloned(), None, lifeline, here)
     }
 
     /// The process that was started, where it is known.

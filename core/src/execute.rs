@@ -149,7 +149,8 @@ pub enum ExecuteError {
 /// Starts a worker and watches it to the first observation.
 ///
 /// The longest that this takes is the plan's `observe_timeout`, plus the graces of the kill policy, plus what the
-/// adapters allow themselves for the spawn and the release.
+/// adapters allow themselves for the spawn and the release. Where a worker can ask for more time, the adapters' timer may
+/// grant it up to [`EXTENSION_FACTOR_MAX`](crate::notify::EXTENSION_FACTOR_MAX) times the `observe_timeout`.
 ///
 /// # Errors
 /// [`ExecuteError::Pairing`] before anything happens; [`ExecuteError::Release`] after everything has.

@@ -20,6 +20,7 @@
 //! | [`record`] | what is remembered about a session |
 //! | [`pool`] | which session of a pool is meant |
 //! | [`protocol`] | what a pool and its workers say to each other |
+//! | [`notify`] | what a worker says about itself while it starts |
 //! | [`effects`], [`seams`], [`failure`] | what the outside world must be able to do, and how it fails |
 
 #![no_std]
@@ -38,6 +39,7 @@ pub mod failure;
 pub mod id;
 pub mod identity;
 pub mod lifecycle;
+pub mod notify;
 pub mod plan;
 pub mod pool;
 pub mod protocol;

@@ -53,6 +53,11 @@ pub enum ReadyKind {
     /// The socket accepts a connection.
     #[default]
     Connect,
+    /// The worker says so, by the `sd_notify` protocol, and the kernel knows of a listener on the socket. Nobody
+    /// connects to it.
+    Notify,
+    /// The program runs: it inherits the socket on which it is to answer, bound by the launcher and listening already.
+    Listen,
 }
 
 /// What the worker's environment is made of, besides the `REKINDLE_*` variables that it always gets.

@@ -9,6 +9,10 @@ use crate::harmless::*;
 /// The longest path that `bind` takes, in bytes: `sun_path` holds 108 with its closing NUL.
 pub const SOCKET_PATH_LEN_MAX: usize = 107;
 
+/// The longest name that a socket may have which the launcher binds, in bytes: it binds it as
+/// `/proc/self/fd/N/name`, so that the directory may be as deep as it likes.
+pub const SOCKET_NAME_LEN_MAX: usize = 80;
+
 /// Why a socket path can never be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -30,6 +34,30 @@ pub enum BadTarget {
     )]
     TooLong {
         /// What was given.
+        path: PathBuf,
+        /// Its length in bytes.
+        len: usize,
+    },
+    /// Not even its launcher could bind it.
+    #[error(
+        "the last name in socket path `{}` is {len} bytes long, and may have {SOCKET_NAME_LEN_MAX}: \
+         name another with --socket",
+        path.display()
+    )]
+    NameTooLong {
+        /// What was given.
+        path: PathBuf,
+        /// The length of its last name in bytes.
+        len: usize,
+    },
+    /// The worker could not reach the socket to which it is to say that it is ready.
+    #[error(
+        "the notify socket would be `{}`, which is {len} bytes long; a socket address holds at most \
+         {SOCKET_PATH_LEN_MAX}: name a shorter state directory with --dir",
+        path.display()
+    )]
+    NotifyTooLong {
+        /// Where it would be.
         path: PathBuf,
         /// Its length in bytes.
         len: usize,
@@ -69,6 +97,37 @@ pub enum BadTarget {
 /// assert!(check_socket_path(Path::new("sock")).is_err());
 /// ```
 pub fn check_socket_path(path: &Path) -> Result<(), BadTarget> {
+    check_shape(path)?;
+    match path.as_os_str().len() {
+        len if len > SOCKET_PATH_LEN_MAX => Err(BadTarget::TooLong { path: path.to_path_buf(), len }),
+        _ => Ok(()),
+    }
+}
+
+/// Accepts a socket path that a launcher can bind for its worker; it may be longer than a socket address.
+///
+/// # Errors
+/// As for [`check_socket_path`], except that only its last name has a limit.
+pub fn check_inherited_socket_path(path: &Path) -> Result<(), BadTarget> {
+    check_shape(path)?;
+    match path.file_name().unwrap_or_default().len() {
+        len if len > SOCKET_NAME_LEN_MAX => Err(BadTarget::NameTooLong { path: path.to_path_buf(), len }),
+        _ => Ok(()),
+    }
+}
+
+/// Accepts a path to which a worker can say that it is ready.
+///
+/// # Errors
+/// If it is longer than a socket address, which is all that can be wrong with a path of our own making.
+pub fn check_notify_path(path: &Path) -> Result<(), BadTarget> {
+    match path.as_os_str().len() {
+        len if len > SOCKET_PATH_LEN_MAX => Err(BadTarget::NotifyTooLong { path: path.to_path_buf(), len }),
+        _ => Ok(()),
+    }
+}
+
+fn check_shape(path: &Path) -> Result<(), BadTarget> {
     let bytes = path.as_os_str().as_encoded_bytes();
     let path = || path.to_path_buf();
     if bytes.is_empty() {
@@ -77,8 +136,6 @@ pub fn check_socket_path(path: &Path) -> Result<(), BadTarget> {
         Err(BadTarget::HoldsNul { path: path() })
     } else if bytes.first() != Some(&b'/') {
         Err(BadTarget::Relative { path: path() })
-    } else if bytes.len() > SOCKET_PATH_LEN_MAX {
-        Err(BadTarget::TooLong { path: path(), len: bytes.len() })
     } else if bytes.ends_with(b"/") || bytes.ends_with(b"/.") || bytes.ends_with(b"/..") {
         Err(BadTarget::NoFileName { path: path() })
     } else {

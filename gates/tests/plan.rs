@@ -48,7 +48,12 @@ fn the_json_of_the_choices_is_the_documented_one() {
     let base = |base: EnvironmentBase| serde_json::to_string(&base).unwrap();
     assert_eq!(base(EnvironmentBase::Clear), r#""clear""#);
     assert_eq!(base(EnvironmentBase::Only(vec!["PATH".into()])), r#"{"only":["PATH"]}"#);
-    assert_eq!(serde_json::to_string(&ReadyKind::Connect).unwrap(), r#""connect""#);
+    let ready = |kind: ReadyKind| serde_json::to_string(&kind).unwrap();
+    assert_eq!(ready(ReadyKind::Connect), r#""connect""#);
+    assert_eq!(
+        (ready(ReadyKind::Notify), ready(ReadyKind::Listen)),
+        (r#""notify""#.into(), r#""listen""#.into())
+    );
 }
 
 /// A plan that was read back means exactly what was written: an unknown word is an error, not a default.

@@ -1,6 +1,9 @@
 //! Which socket paths could ever work (S10).
 
-use rekindle_core::target::{BadTarget, SOCKET_PATH_LEN_MAX, check_socket_path};
+use rekindle_core::target::{
+    BadTarget, SOCKET_NAME_LEN_MAX, SOCKET_PATH_LEN_MAX, check_inherited_socket_path, check_notify_path,
+    check_socket_path,
+};
 use std::path::{Path, PathBuf};
 
 fn check(path: &str) -> Result<(), BadTarget> {
@@ -59,4 +62,28 @@ fn the_length_limit_is_exact_and_counts_bytes() {
 fn a_refusal_shows_no_control_bytes_of_a_nul_path() {
     let shown = check("/run/\0").unwrap_err().to_string();
     assert!(!shown.contains('\0'), "{shown:?}");
+}
+
+/// S10: whoever binds by way of the directory needs only the last name to be short.
+#[test]
+fn an_inherited_socket_may_be_deep_and_not_long() {
+    let deep = |name_len: usize| PathBuf::from(format!("/{}/{}", "d/".repeat(100), "x".repeat(name_len)));
+    assert_eq!(check_inherited_socket_path(&deep(SOCKET_NAME_LEN_MAX)), Ok(()));
+    let (path, len) = (deep(SOCKET_NAME_LEN_MAX + 1), SOCKET_NAME_LEN_MAX + 1);
+    assert_eq!(check_inherited_socket_path(&path), Err(BadTarget::NameTooLong { path: path.clone(), len }));
+    for path in ["", "sock", "/run/", "/run/so\0ck"] {
+        let refused = check(path);
+        assert!(refused.is_err());
+        assert_eq!(check_inherited_socket_path(Path::new(path)), refused, "{path:?}");
+    }
+}
+
+/// The refusal names the option that helps: the notify socket is where the state directory is.
+#[test]
+fn a_notify_socket_has_to_fit_into_an_address() {
+    let of_len = |len: usize| PathBuf::from(format!("/{}", "x".repeat(len - 1)));
+    assert_eq!(check_notify_path(&of_len(SOCKET_PATH_LEN_MAX)), Ok(()));
+    let refusal = check_notify_path(&of_len(SOCKET_PATH_LEN_MAX + 1)).unwrap_err();
+    assert!(matches!(refusal, BadTarget::NotifyTooLong { len: 108, .. }), "{refusal:?}");
+    assert!(refusal.to_string().contains("--dir") && !refusal.to_string().contains("--socket"), "{refusal}");
 }

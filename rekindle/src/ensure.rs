@@ -10,19 +10,22 @@ use crate::launch::Launch;
 use crate::outcome::{DryRun, Ensured, Exited, How, Rejection, Retained, Running};
 use crate::survey::Survey;
 use rekindle_adapters::claim_lock::{CLAIM_FILE, ClaimAttempt, ClaimQueue, try_claim};
+use rekindle_adapters::notify::NOTIFY_FILE;
 use rekindle_adapters::probe::{self, Connection, Probed};
 use rekindle_adapters::seams::SharedClaim;
 use rekindle_adapters::start::{SpawnOn, Start};
 use rekindle_adapters::{HeldClaim, ProductionSpawnBgResumeDeps, SessionDir, StateRoot};
 use rekindle_core::claim::ConflictReason;
 use rekindle_core::execute::{Cause, Seen};
-use rekindle_core::target::{BadTarget, check_socket_path};
+use rekindle_core::notify::Notices;
+use rekindle_core::target::{BadTarget, check_inherited_socket_path, check_notify_path, check_socket_path};
 use rekindle_core::{
-    ExecuteError, Finding, Generation, Host, Intent, LockClaim, Outcome, RecordState, RejectReason,
-    SessionId, SpawnBgPlan, Verdict, decide, execute_spawn_bg_resume,
+    ExecuteError, Finding, Generation, Host, Intent, LockClaim, Outcome, ReadyKind, RecordState,
+    RejectReason, SessionId, SpawnBgPlan, Verdict, decide, execute_spawn_bg_resume,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 /// The name of a session's own socket.
@@ -79,7 +82,7 @@ impl Ensure {
             return Ok(DryRun { verdict: "reject", rejection: Some(rejection), plan });
         }
         let survey = self.survey(None)?;
-        let probed = probe::probe(&plan.expected_socket_path).await;
+        let probed = survey.probe(&plan.expected_socket_path).await;
         let verdict = decide(self.launch.intent, finding(&probed, &survey));
         let (word, rejection) = match verdict {
             Verdict::Attach => ("attach", None),
@@ -120,6 +123,25 @@ impl Ensure {
         }
     }
 
+    /// Whether the paths of a start fit into the addresses that they have to fit into.
+    fn check_paths(&self, plan: &SpawnBgPlan) -> Result<Result<(), BadTarget>, Error> {
+        let socket = &plan.expected_socket_path;
+        let bound_by_us = || -> Result<bool, Error> {
+            let attach = self.launch.intent == Intent::Attach;
+            Ok(attach || self.survey(None)?.readiness_on(socket) == Some(ReadyKind::Listen))
+        };
+        let checked = match (self.launch.ready, check_socket_path(socket)) {
+            (ReadyKind::Listen, _) => check_inherited_socket_path(socket),
+            // Whoever only connects needs no address as long as the path.
+            (_, Err(BadTarget::TooLong { .. })) if bound_by_us()? => check_inherited_socket_path(socket),
+            (ReadyKind::Notify, Ok(())) if self.launch.intent != Intent::Attach => {
+                check_notify_path(&self.root.path().join(self.session.as_str()).join(NOTIFY_FILE))
+            }
+            (_, checked) => checked,
+        };
+        Ok(checked)
+    }
+
     /// Before any probe: a path that no worker could use.
     fn refuse_target(&self, plan: &SpawnBgPlan) -> Result<Option<Rejection>, Error> {
         let socket = &plan.expected_socket_path;
@@ -127,7 +149,7 @@ impl Ensure {
             Ok(Some(Rejection::new(reason, liveness, socket).saying(message, next)))
         };
         let mend = "name another path with --socket, or another state directory with --dir";
-        if let Err(bad) = check_socket_path(socket) {
+        if let Err(bad) = self.check_paths(plan)? {
             return reject(RejectReason::BadTarget, None, bad.to_string(), mend);
         }
         // The session's own directory may not exist yet, and is made by us.
@@ -164,7 +186,7 @@ impl Ensure {
         if !known && self.launch.intent != Intent::Attach {
             return Ok(None);
         }
-        let probed = probe::probe(&plan.expected_socket_path).await;
+        let probed = survey.probe(&plan.expected_socket_path).await;
         // Between the record and the connection the worker may have been replaced.
         let survey = self.survey(dir)?;
         let verdict = decide(self.launch.intent, finding(&probed, &survey));
@@ -207,7 +229,7 @@ impl Ensure {
             Ok(survey) => survey,
             Err(error) => return Err(self.give_up(held, error)),
         };
-        let probed = probe::probe(&plan.expected_socket_path).await;
+        let probed = survey.probe(&plan.expected_socket_path).await;
         let verdict = decide(self.launch.intent, finding(&probed, &survey));
         let verdict = match verdict {
             Verdict::Spawn | Verdict::Adopt if survey.newer.is_some() => {
@@ -312,6 +334,9 @@ impl Ensure {
     ) -> Result<Ensured, Error> {
         let outcome = execute_spawn_bg_resume(plan, Some(claim), deps).await;
         let generation = start.record().map_or(Generation::UNMANAGED, |record| record.generation);
+        let notices = start.notices();
+        let extension = notices.as_ref().map(Notices::extension).unwrap_or_default();
+        let status_text = notices.and_then(|notices| notices.status().map(ToOwned::to_owned));
         Ok(match outcome {
             Ok(Outcome::SocketAlive { pid, connection, after_kill }) => {
                 // The one that was started may have daemonised.
@@ -333,16 +358,17 @@ impl Ensure {
                 generation,
                 socket: plan.expected_socket_path.clone(),
                 after_kill,
-                cause: cause.map(|cause| self.in_callers_terms(cause)),
+                cause: cause.map(|cause| self.in_callers_terms(cause, extension)),
                 stderr_tail: crate::listing::stderr_tail(&self.root, &self.session),
+                status_text,
             }),
             Ok(Outcome::SpawnStartFailed { error }) => Ensured::NotStarted(error),
             Ok(Outcome::LockRetained { reason, cause, diagnostic }) => {
                 if let Err(error) = start.retain() {
                     tracing::warn!(session = %self.session, %error, "the claim could not be marked retained");
                 }
-                let cause = self.in_callers_terms(cause);
-                Ensured::Retained(Box::new(Retained { reason, cause, diagnostic, generation }))
+                let cause = self.in_callers_terms(cause, extension);
+                Ensured::Retained(Box::new(Retained { reason, cause, diagnostic, generation, status_text }))
             }
             Err(ExecuteError::Release { source, observed }) => {
                 return Err(Error::Release { session: self.session.clone(), observed, source });
@@ -353,10 +379,13 @@ impl Ensure {
         })
     }
 
-    /// The machine knows how long it watched; the caller said how long waiting and watching may take together.
-    fn in_callers_terms(&self, cause: Cause) -> Cause {
+    /// The machine knows how long it watched; the caller said how long waiting and watching may take together, to which
+    /// comes what the worker was granted on top.
+    fn in_callers_terms(&self, cause: Cause, extension: Duration) -> Cause {
         match cause {
-            Cause::ObserveTimeout { .. } => Cause::ObserveTimeout { after: self.launch.timeout },
+            Cause::ObserveTimeout { .. } => {
+                Cause::ObserveTimeout { after: self.launch.timeout.saturating_add(extension) }
+            }
             seam @ Cause::Seam(_) => seam,
         }
     }

@@ -72,6 +72,16 @@ impl Launch {
         self
     }
 
+    /// What counts as ready; that its socket accepts a connection unless this says otherwise.
+    ///
+    /// [`ReadyKind::Notify`] is for workers that say so themselves, and for those that end when their first client leaves:
+    /// nobody connects to them. [`ReadyKind::Listen`] is for workers that take an inherited socket.
+    #[must_use]
+    pub fn ready(mut self, kind: ReadyKind) -> Self {
+        self.ready = kind;
+        self
+    }
+
     /// Where it starts; the caller's working directory unless this says otherwise.
     #[must_use]
     pub fn cwd(mut self, dir: impl Into<PathBuf>) -> Self {
@@ -102,7 +112,8 @@ impl Launch {
     }
 
     /// How long waiting and starting may take together; 30 s unless this says otherwise. Ending a worker that was
-    /// not ready by then takes up to the graces of the kill policy on top.
+    /// not ready by then takes up to the graces of the kill policy on top. A worker that was started with
+    /// [`ReadyKind::Notify`] may ask for more, up to ten times as much.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;

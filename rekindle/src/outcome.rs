@@ -56,6 +56,7 @@ pub struct Running {
     /// Whether it came up only after it had been told to go, and may yet go.
     pub after_kill: bool,
     /// The connection that proved that it answers. A worker that ends when its first client leaves must not lose it.
+    /// Where the worker said itself that it is ready, or listens from birth, it is made when it is asked for.
     pub connection: Connection,
 }
 
@@ -76,6 +77,8 @@ pub struct Exited {
     pub cause: Option<Cause>,
     /// The end of what it wrote to its standard error.
     pub stderr_tail: String,
+    /// What it said last of how it is (`STATUS=`), where it was listened to: bounded, and without control characters.
+    pub status_text: Option<String>,
 }
 
 /// A claim that was not released.
@@ -89,6 +92,8 @@ pub struct Retained {
     pub diagnostic: Diagnostic,
     /// Which start of the session it was.
     pub generation: Generation,
+    /// What the worker said last of how it is, as in [`Exited`].
+    pub status_text: Option<String>,
 }
 
 /// Why nothing was done.

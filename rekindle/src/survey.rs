@@ -2,6 +2,7 @@
 
 use crate::error::Error;
 use rekindle_adapters::lifeline::{self, LifelineProbe};
+use rekindle_adapters::probe::{self, Probed};
 use rekindle_adapters::record_file::{self, RECORD_FILE};
 use rekindle_adapters::socket_table::ListeningSockets;
 use rekindle_adapters::{SessionDir, Worker, procfs};
@@ -9,8 +10,8 @@ use rekindle_core::evidence::{Listener, standing_of_peer};
 use rekindle_core::identity::Standing;
 use rekindle_core::record::{NewerRecord, RecordFile};
 use rekindle_core::{
-    Evidence, Generation, Host, LastWorker, Lifeline, OsFailure, Pid, ProcessIdentity, RecordState,
-    SessionRecord, last_worker,
+    Evidence, Generation, Host, LastWorker, Lifeline, OsFailure, Pid, ProcessIdentity, ReadyKind,
+    RecordState, SessionRecord, last_worker,
 };
 use std::path::Path;
 
@@ -150,6 +151,20 @@ impl Survey {
     pub(crate) fn socket(&self) -> Option<&Path> {
         let of_record = self.record.as_ref().map(|record| record.socket.as_path());
         of_record.or_else(|| self.newer.as_ref().and_then(NewerRecord::socket))
+    }
+
+    /// What counted as ready, if a worker of ours may answer on `socket` and was to do so there.
+    pub(crate) fn readiness_on(&self, socket: &Path) -> Option<ReadyKind> {
+        let record = self.record.as_ref().filter(|record| record.socket == socket);
+        record.filter(|_| self.may_answer()).map(|record| record.readiness)
+    }
+
+    /// Probes a session's socket. A worker that was not connected to when it became ready is not connected to now.
+    pub(crate) async fn probe(&self, socket: &Path) -> Probed {
+        match self.readiness_on(socket) {
+            Some(ReadyKind::Notify | ReadyKind::Listen) => probe::probe_gently(socket).await,
+            Some(_) | None => probe::probe(socket).await,
+        }
     }
 
     /// Whether what was read is of two different starts. It passes: whoever is between two steps takes the next.

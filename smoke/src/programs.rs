@@ -43,6 +43,34 @@ class Echo(socketserver.StreamRequestHandler):
 socketserver.ThreadingUnixStreamServer(sys.argv[1], Echo).serve_forever()
 ";
 
+/// Sends every line back, on the listening socket that it was given; ends with 9 if it was given none.
+pub const INHERITING_ECHO_SERVER: &str = "
+import os, socket, socketserver, sys
+told = [os.environ.get(name) for name in ('LISTEN_FDS', 'LISTEN_PID', 'LISTEN_FDNAMES')]
+if told != ['1', str(os.getpid()), os.environ['REKINDLE_SESSION']]:
+    sys.exit(f'not meant for this process: {told}')
+listener = socket.socket(fileno=3)
+if not listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) or not os.get_blocking(3):
+    sys.exit('not a socket that listens')
+class Echo(socketserver.StreamRequestHandler):
+    def handle(self):
+        for line in self.rfile:
+            self.wfile.write(line)
+server = socketserver.ThreadingUnixStreamServer('', Echo, bind_and_activate=False)
+server.socket = listener
+server.serve_forever()
+";
+
+/// What is put before [`ECHO_SERVER`] to make it say that it is ready, before it is, to whoever listens.
+pub const NOTIFYING: &str = "
+import os, socket
+try:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ear:
+        ear.sendto(b'READY=1', os.environ['NOTIFY_SOCKET'])
+except OSError:
+    pass
+";
+
 /// What is put before [`ECHO_SERVER`] to make it wait for a file first, its second argument.
 const GATE: &str = "
 import os, sys, time

@@ -2,7 +2,7 @@
 
 use crate::scene::{CANARY, Scene};
 use rekindle::adapters::claim_lock::{ClaimAttempt, try_claim};
-use rekindle::adapters::spawn::{SpawnRequest, spawn};
+use rekindle::adapters::spawn::{Provision, SpawnRequest, spawn};
 use rekindle::adapters::{HeldClaim, StateRoot, Worker, lifeline, procfs, random};
 use rekindle::core::{Generation, Host, SpawnBgPlan, SpawnError};
 use rekindle::{SessionId, core::KillPolicy};
@@ -80,7 +80,8 @@ impl Starts {
         let lifeline = lifeline::renew(claim.dir())?;
         let (generation, nonce) =
             (Generation::new(1), random::nonce().expect("the kernel has random numbers"));
-        spawn(SpawnRequest { plan, claim, generation, nonce: &nonce, lifeline, host: &self.here })
+        let (nonce, host, provision) = (&nonce, &*self.here, Provision::Nothing);
+        spawn(SpawnRequest { plan, claim, generation, nonce, lifeline, host, provision })
     }
 
     /// Starts a command under a claim that is then released.

@@ -1,16 +1,17 @@
 //! Everything that a child needs, laid out in memory before it exists: between clone and exec nothing may allocate.
 
-use super::SpawnRequest;
+use super::{Provision, SpawnRequest};
 use crate::os::During;
 use crate::session_dir::SessionDir;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 use rekindle_core::plan::{Environment, EnvironmentBase};
 use rekindle_core::{OsFailure, SpawnError};
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::env;
 use std::ffi::{CStr, CString, OsStr, OsString, c_char};
-use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
@@ -34,6 +35,40 @@ pub(crate) struct Prepared {
     pub(super) lifeline_number: u64,
     /// What follows pid and start time in the lifeline's mark.
     pub(super) mark_tail: Vec<u8>,
+    /// The socket that it inherits.
+    pub(super) socket: Option<RawFd>,
+    /// The variable that names the pid it will have.
+    pub(super) listen_pid: Option<PidVariable>,
+}
+
+/// The name of the variable that says whose inherited sockets are.
+const LISTEN_PID: &[u8] = b"LISTEN_PID=";
+
+/// Room for [`LISTEN_PID`], the longest pid and the NUL that ends it.
+const PID_VARIABLE_LEN: usize = LISTEN_PID.len() + 10 + 1;
+
+/// A variable of the environment that only the child can fill in: its own pid.
+pub(super) struct PidVariable(Box<[Cell<u8>; PID_VARIABLE_LEN]>);
+
+impl PidVariable {
+    fn new() -> Self {
+        let mut text = [0; PID_VARIABLE_LEN];
+        for (slot, byte) in text.iter_mut().zip(LISTEN_PID) {
+            *slot = *byte;
+        }
+        Self(Box::new(text.map(Cell::new)))
+    }
+
+    /// Writes the number; touches nothing but the room that was made for it.
+    pub(super) fn fill_in(&self, digits: &[u8]) {
+        for (slot, digit) in self.0.iter().skip(LISTEN_PID.len()).zip(digits) {
+            slot.set(*digit);
+        }
+    }
+
+    fn as_ptr(&self) -> *const c_char {
+        self.0.as_ptr().cast()
+    }
 }
 
 /// Strings and the NULL-terminated array of pointers to them that the kernel wants.
@@ -44,7 +79,13 @@ pub(super) struct CStrings {
 
 impl CStrings {
     fn new(owned: Vec<CString>) -> Self {
-        let pointers = owned.iter().map(|text| text.as_ptr()).chain([std::ptr::null()]).collect();
+        Self::with(owned, None)
+    }
+
+    /// The strings, and one more that somebody else owns for as long.
+    fn with(owned: Vec<CString>, more: Option<*const c_char>) -> Self {
+        let texts = owned.iter().map(|text| text.as_ptr());
+        let pointers = texts.chain(more).chain([std::ptr::null()]).collect();
         Self { pointers, _owned: owned }
     }
 
@@ -62,9 +103,16 @@ impl Prepared {
         let dir = request.claim.dir();
         let [stdout, stderr] = open_logs(dir)?;
         let inode = request.lifeline.inode();
+        let socket = match request.provision {
+            Provision::Socket(socket) => Some(socket.as_fd().as_raw_fd()),
+            Provision::Nothing | Provision::Ear(_) => None,
+        };
+        let listen_pid = socket.map(|_| PidVariable::new());
         Ok(Self {
             argv: CStrings::new(argv),
-            envp: CStrings::new(environment(request)?),
+            envp: CStrings::with(environment(request)?, listen_pid.as_ref().map(PidVariable::as_ptr)),
+            socket,
+            listen_pid,
             cwd: c_string(plan.cwd.as_os_str(), "the working directory")?,
             stdio: [open_null()?, stdout, stderr],
             claim: request.claim.descriptor(),
@@ -101,9 +149,21 @@ fn open_logs(dir: &SessionDir) -> Result<[OwnedFd; 2], OsFailure> {
     Ok([dir.open_log(LOGS[0])?, dir.open_log(LOGS[1])?])
 }
 
+/// What a supervisor of ours said to us alone: a worker that heard it would answer in our name, or take descriptors that
+/// it does not have.
+const OURS_ALONE: [&str; 6] =
+    ["NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "WATCHDOG_USEC", "WATCHDOG_PID"];
+
 fn environment(request: &SpawnRequest<'_>) -> Result<Vec<CString>, SpawnError> {
     let plan = request.plan;
     let mut variables = inherited(&plan.env);
+    for name in OURS_ALONE {
+        variables.remove(OsStr::new(name));
+    }
+    if let Provision::Socket(_) = request.provision {
+        // A name that the caller gives it wins.
+        variables.insert("LISTEN_FDNAMES".into(), plan.session_id.as_str().into());
+    }
     variables.extend(plan.env.set.iter().map(|(name, value)| (name.into(), value.into())));
     let ours: [(&str, OsString); 4] = [
         ("REKINDLE_SESSION", plan.session_id.as_str().into()),
@@ -112,6 +172,17 @@ fn environment(request: &SpawnRequest<'_>) -> Result<Vec<CString>, SpawnError> {
         ("REKINDLE_NONCE", request.nonce.as_str().into()),
     ];
     variables.extend(ours.map(|(name, value)| (name.into(), value)));
+    match request.provision {
+        Provision::Nothing => {}
+        Provision::Ear(hearing) => {
+            variables.insert("NOTIFY_SOCKET".into(), hearing.path().into());
+        }
+        Provision::Socket(_) => {
+            variables.insert("LISTEN_FDS".into(), "1".into());
+            // Filled in by the child, which alone knows it.
+            variables.remove(OsStr::new("LISTEN_PID"));
+        }
+    }
     let join = |(name, value): (OsString, OsString)| {
         let what = format!("the variable {}", name.to_string_lossy());
         let text = [name.into_vec(), value.into_vec()].join(&b'=');

@@ -26,6 +26,10 @@ const SPAWN_TIMEOUT_S: i64 = 10;
 const LOCK_TRIES_MAX: u32 = 2_000;
 /// How often a program that is being written is tried again.
 const BUSY_TRIES_MAX: u32 = 50;
+/// Where socket activation begins to count.
+const SOCKET_FD: c_int = 3;
+/// How many connections may wait for a worker that does not accept yet; the kernel lowers it to its own limit.
+const BACKLOG_MAX: c_int = c_int::MAX;
 /// How long the child sleeps between two tries, in nanoseconds.
 const RETRY_PAUSE_NS: i64 = 1_000_000;
 
@@ -47,6 +51,7 @@ pub(super) enum Stage {
     LockLifeline,
     MarkLifeline,
     Descriptors,
+    Listen,
     Exec,
 }
 
@@ -165,7 +170,9 @@ fn become_worker(args: &ChildArgs<'_>, report: &mut Report) -> Step {
     mark_lifeline(prepared, lifeline, report.start_ticks)?;
     // Only now may the claim's descriptor go: from here on the lifeline guards this process.
     report.reached = Stage::Descriptors;
-    arrange_descriptors(args.stdio, lifeline, prepared.claim)?;
+    arrange_descriptors(args.stdio, lifeline, prepared)?;
+    report.reached = Stage::Listen;
+    listen_on_socket(prepared)?;
     report.reached = Stage::Exec;
     Err((Stage::Exec, execute(prepared)))
 }
@@ -334,8 +341,8 @@ fn mark_lifeline(prepared: &Prepared, lifeline: c_int, start_ticks: Option<u64>)
     }
 }
 
-/// 0 to 2 are the worker's, 10 is its lifeline, and nothing else is open.
-fn arrange_descriptors(stdio: [c_int; 3], lifeline: c_int, claim: c_int) -> Step {
+/// 0 to 2 are the worker's, 3 is the socket that it inherits, 10 is its lifeline, and nothing else is open.
+fn arrange_descriptors(stdio: [c_int; 3], lifeline: c_int, prepared: &Prepared) -> Step {
     // SAFETY: moves and closes descriptors of the child's own table (CLONE_FILES is not set).
     unsafe {
         // All of them out of the way first: one may stand where another has to go, or still be the claim.
@@ -345,14 +352,36 @@ fn arrange_descriptors(stdio: [c_int; 3], lifeline: c_int, claim: c_int) -> Step
         for (slot, fd) in moved.iter_mut().zip(stdio) {
             *slot = check(Stage::Descriptors, libc::fcntl(fd, libc::F_DUPFD, first_free))?;
         }
-        libc::close(claim);
+        let socket = match prepared.socket {
+            Some(fd) => Some(check(Stage::Descriptors, libc::fcntl(fd, libc::F_DUPFD, first_free))?),
+            None => None,
+        };
+        libc::close(prepared.claim);
         for (target, fd) in (0..).zip(moved) {
             check(Stage::Descriptors, libc::dup2(fd, target))?;
         }
         check(Stage::Descriptors, libc::dup2(lifeline, LIFELINE_FD))?;
-        close_range(3, LIFELINE_FD.unsigned_abs() - 1)?;
+        let mut first_closed = SOCKET_FD;
+        if let Some(socket) = socket {
+            check(Stage::Descriptors, libc::dup2(socket, SOCKET_FD))?;
+            first_closed += 1;
+        }
+        close_range(first_closed.unsigned_abs(), LIFELINE_FD.unsigned_abs() - 1)?;
         close_range(LIFELINE_FD.unsigned_abs() + 1, u32::MAX)
     }
+}
+
+/// Begins to listen on the socket that is inherited: guarded by the lifeline, and in the worker's own name.
+fn listen_on_socket(prepared: &Prepared) -> Step {
+    if let Some(variable) = &prepared.listen_pid {
+        let mut pid = Text { bytes: [0; 1024], len: 0 };
+        // SAFETY: asks for a number.
+        pid.push_number(u64::from(unsafe { libc::getpid() }.unsigned_abs()));
+        variable.fill_in(pid.bytes.get(..pid.len).unwrap_or_default());
+        // SAFETY: a descriptor of the child's own table.
+        check(Stage::Listen, unsafe { libc::listen(SOCKET_FD, BACKLOG_MAX) })?;
+    }
+    Ok(())
 }
 
 fn close_range(first: u32, last: u32) -> Step {

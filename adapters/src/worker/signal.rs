@@ -52,6 +52,22 @@ fn is_member(worker: &Worker, pid: Pid) -> bool {
             || worker.lifeline.as_ref().is_some_and(|lifeline| lifeline.is_held_by(pid)))
 }
 
+/// Whether a process belongs to a worker, running or waiting to be reaped: who spoke may have ended already.
+pub(crate) fn is_kin(worker: &Worker, pid: Pid) -> bool {
+    let is_leader = || {
+        let leader = worker.identity().filter(|leader| leader.pid == pid)?;
+        (Some(procfs::stat(pid)?.start_time) == leader.start_time).then_some(())
+    };
+    let in_session = || {
+        let leader = worker.leader.as_ref().filter(|leader| !leader.has_exited())?;
+        // Asked between two looks at the leader: its pid has named its session all the while.
+        let same = procfs::stat(pid)?.session == leader.identity().pid.as_raw();
+        (same && !leader.has_exited()).then_some(())
+    };
+    let named = is_leader().or_else(in_session).is_some();
+    named || worker.lifeline.as_ref().is_some_and(|lifeline| lifeline.is_held_by(pid))
+}
+
 /// A session is named by its leader's pid, which is the leader's for as long as it lives or waits for us to reap it.
 fn is_in_session(worker: &Worker, pid: Pid) -> bool {
     let Some(leader) = &worker.leader else { return false };

@@ -55,6 +55,7 @@ fn launch(args: UpArgs) -> Launch {
     };
     launch = launch
         .intent(args.intent.into())
+        .ready(args.ready)
         .timeout(args.timeout)
         .kill_policy(args.graces.kill_policy())
         .environment(Environment { base, set: args.env.into_iter().collect() });
@@ -176,6 +177,7 @@ impl Shown<'_> {
                 "after_kill": exited.after_kill,
                 "cause": exited.cause.as_ref().map(ToString::to_string),
                 "stderr_tail": exited.stderr_tail,
+                "status_text": exited.status_text,
             }),
         );
         let how = match exited.exit {
@@ -185,6 +187,9 @@ impl Shown<'_> {
         };
         let why = exited.cause.as_ref().map(|cause| format!(": {cause}")).unwrap_or_default();
         let mut message = format!("the worker of {} {how} before it was ready{why}", self.session);
+        if let Some(status) = &exited.status_text {
+            message.push_str(&format!("\n  its last status was: {status}"));
+        }
         for line in exited.stderr_tail.lines() {
             message.push_str("\n  ");
             message.push_str(line);
@@ -211,6 +216,7 @@ impl Shown<'_> {
                 "reason": retained.reason,
                 "cause": retained.cause.to_string(),
                 "diagnostic": retained.diagnostic,
+                "status_text": retained.status_text,
                 "next": next,
             }),
         );

@@ -6,6 +6,8 @@ mod hints;
 mod s10_pool_worker;
 mod s10_protocol;
 mod s10_serve;
+mod s11_listen;
+mod s11_notify;
 mod s13_pool;
 mod s1_probe;
 mod s1_swap;
@@ -67,6 +69,8 @@ fn all() -> ExitCode {
         s10_serve::trials,
         s10_pool_worker::trials,
         s13_pool::trials,
+        s11_notify::trials,
+        s11_listen::trials,
         conformance::trials,
     ];
     suite::main(files.iter().flat_map(|trials| trials()).collect())

@@ -8,12 +8,14 @@ use std::fs;
 trials![
     a_launcher_that_dies_at_any_step_of_a_first_start,
     a_launcher_that_dies_at_any_step_of_a_restart,
+    a_launcher_that_dies_at_any_step_before_its_worker_says_that_it_is_ready,
+    a_launcher_that_dies_at_any_step_of_a_start_on_its_socket,
     a_stop_that_dies_at_any_step,
 ];
 
 /// The system calls that change something, or that something may have changed before. The others are the loader's.
 const STEPS: &str = "mkdir,mkdirat,openat,flock,fchmod,write,rename,renameat,renameat2,unlink,unlinkat,clone,\
-    socket,connect,getsockopt,pidfd_open,pidfd_send_signal,kill,epoll_wait,exit_group";
+    socket,bind,connect,getsockopt,setsockopt,recvmsg,pidfd_open,pidfd_send_signal,kill,epoll_wait,exit_group";
 
 /// `rekindle` under `strace`, which follows no child.
 fn traced(scene: &Scene, output: &str, inject: &[&str], args: &[&str]) -> Launcher {
@@ -62,14 +64,18 @@ fn at_every_step(scene: &Scene, args: &[&str], prepare: impl Fn(), check: impl F
 
 /// The next launcher finds the worker or starts one, and leaves nothing but it.
 fn expect_one_worker(scene: &Scene, what: &str) {
-    let reply = scene.up("s", &[&cli::binary_arg(), "worker"]);
+    expect_one_of(scene, &[], &[&cli::binary_arg(), "worker"], what);
+}
+
+fn expect_one_of(scene: &Scene, options: &[&str], command: &[&str], what: &str) {
+    let reply = scene.up_with("s", options, command);
     assert!(["started", "attached", "adopted"].contains(&reply.text("outcome")), "{what}: {reply}");
     assert_eq!(scene.processes(), [reply.pid()], "{what}: {reply}");
     programs::expect_echo(&scene.socket("s"));
     let files = fs::read_dir(scene.of("s", "")).expect("the session is there");
     let names: Vec<String> =
         files.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
-    let is_leftover = |name: &String| name == "claim" || name.starts_with('.');
+    let is_leftover = |name: &String| name == "claim" || name == "notify" || name.starts_with('.');
     // A worker that came up alone is attached to without the claim, and so without sweeping.
     assert!(reply.text("outcome") == "attached" || !names.iter().any(is_leftover), "{what}: {names:?}");
     assert_eq!(scene.record("s")["state"], "ready", "{what}");
@@ -101,6 +107,26 @@ fn a_launcher_that_dies_at_any_step_of_a_restart() {
         wait::until("the worker is gone", || scene.processes().is_empty());
     };
     at_every_step(&scene, &command, crash, |what| expect_one_worker(&scene, what));
+}
+
+/// T02, P11: of a worker that says when it is ready, perhaps to nobody.
+fn a_launcher_that_dies_at_any_step_before_its_worker_says_that_it_is_ready() {
+    let scene = Scene::new();
+    let server = [programs::NOTIFYING, programs::ECHO_SERVER].concat();
+    let (options, worker) = (["--ready", "notify"], [&programs::python(), "-c", &server, "{socket}"]);
+    let command = [&["up"], options.as_slice(), &["s", "--"], &worker].concat();
+    let check = |what: &str| expect_one_of(&scene, &options, &worker, what);
+    at_every_step(&scene, &command, || stop_and_forget(&scene), check);
+}
+
+/// T02, P11, S1: of a worker whose socket the launcher binds.
+fn a_launcher_that_dies_at_any_step_of_a_start_on_its_socket() {
+    let scene = Scene::new();
+    let (options, worker) =
+        (["--ready", "listen"], [&programs::python(), "-c", programs::INHERITING_ECHO_SERVER]);
+    let command = [&["up"], options.as_slice(), &["s", "--"], &worker].concat();
+    let check = |what: &str| expect_one_of(&scene, &options, &worker, what);
+    at_every_step(&scene, &command, || stop_and_forget(&scene), check);
 }
 
 /// Promise 7 of the catalogue: the next command repairs the state.
