@@ -10,6 +10,7 @@
 //! | [`probe`] | does anybody answer on a socket, and is it our user |
 //! | [`socket_table`] | who listens where, without connecting |
 //! | [`bound`], [`notify`] | sockets that the launcher binds for its worker; what the worker says |
+//! | [`handshake`] | a worker is ready when it answers, to us |
 //! | [`program`], [`spawn`] | which program, and how it becomes a worker |
 //! | [`worker`] | its exit, its signals, its survivors |
 //! | [`seams`], [`start`], [`deps`] | the core's traits: one by one, around one start, and put together |
@@ -38,6 +39,7 @@ pub mod client;
 pub mod clock;
 pub mod deps;
 pub mod directory;
+pub mod handshake;
 pub mod lifecycle;
 pub mod lifeline;
 pub mod lines;

@@ -63,6 +63,15 @@ impl Default for Limits {
     }
 }
 
+impl Limits {
+    /// The usual length, and no deadline: for who is dropped when it has taken too long.
+    pub(crate) fn without_deadlines() -> Self {
+        let never = Duration::MAX;
+        let deadlines = Deadlines { connect: never, write: never, answer: never, work: never, line: never };
+        Self { deadlines, ..Self::default() }
+    }
+}
+
 /// Why a worker did not do what it was asked for, or could not be asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

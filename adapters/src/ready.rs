@@ -3,6 +3,7 @@
 //! | kind | ready when | connects |
 //! |---|---|---|
 //! | connect | its socket accepts a connection | yes, and hands it on |
+//! | handshake | it answers a handshake; [`crate::handshake`] watches for that | yes, and hands it on |
 //! | notify | it said `READY=1`, and then somebody listens on its socket | no |
 //! | listen | its program runs; it inherited a socket that listens | no |
 //!
@@ -40,12 +41,14 @@ impl SocketWatcher<Connection> for ReadinessWatcher {
         let connection = match (start.readiness(), start.hearing()) {
             (ReadyKind::Notify, Some(hearing)) => await_notified(&hearing, socket).await?,
             (ReadyKind::Notify, None) | (ReadyKind::Listen, _) => await_listener(socket).await?,
-            (ReadyKind::Connect | _, _) => PollingSocketWatcher.await_socket_alive(socket).await?,
+            (ReadyKind::Connect | ReadyKind::Handshake | _, _) => {
+                PollingSocketWatcher.await_socket_alive(socket).await?
+            }
         };
         match start.readiness() {
             ReadyKind::Notify => start.note_ready(start.hearing().and_then(|hearing| hearing.main_process())),
             ReadyKind::Listen => start.note_ready(listener_of(start, socket)),
-            ReadyKind::Connect | _ => start.note_alive(&connection),
+            ReadyKind::Connect | ReadyKind::Handshake | _ => start.note_alive(&connection),
         }
         Ok(connection)
     }

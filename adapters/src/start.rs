@@ -22,6 +22,7 @@ use crate::worker::Worker;
 use crate::{clock, lifeline, procfs, program, random, record_file};
 use async_trait::async_trait;
 use rekindle_core::notify::Notices;
+use rekindle_core::protocol::Version;
 use rekindle_core::seams::{ExitWatcher, Releaser, Spawner};
 use rekindle_core::{
     ChildExit, Generation, Host, LockClaim, OsFailure, ProcessIdentity, ReadyKind, ReleaseError,
@@ -54,6 +55,7 @@ pub enum SpawnOn {
 struct Notes {
     record: Option<SessionRecord>,
     peer: Option<Option<ProcessIdentity>>,
+    version: Option<Version>,
     exit: Option<ChildExit>,
     hearing: Option<Arc<Hearing>>,
 }
@@ -98,6 +100,8 @@ impl Start {
     /// Notes that a connection was made, and who listens: only a process that runs now can be meant.
     pub fn note_alive(&self, connection: &Connection) {
         let peer = connection.peer().and_then(|pid| procfs::identify(pid, &self.here));
+        let version = connection.greeting().map(|greeting| greeting.version.clone());
+        self.note(|notes| notes.version = version.or_else(|| notes.version.take()));
         self.note_ready(peer);
     }
 
@@ -117,7 +121,7 @@ impl Start {
             let record = notes.record.take();
             let observed = record.map(|record| match (notes.exit, notes.peer.take()) {
                 (Some(exit), _) => record.into_exited(clock::now(), exit),
-                (None, Some(peer)) => record.into_ready(clock::now(), peer),
+                (None, Some(peer)) => record.into_ready(clock::now(), peer).reporting(notes.version.take()),
                 (None, None) => record.into_never_started(clock::now()),
             });
             notes.record.clone_from(&observed);

@@ -118,10 +118,15 @@ pub(crate) struct UpArgs {
     #[arg(long, value_enum, default_value_t = IntentArg::Ensure)]
     pub(crate) intent: IntentArg,
 
-    /// What counts as ready: connect (the socket accepts a connection), notify (the worker says READY=1), listen (it
-    /// inherits its socket)
+    /// What counts as ready: connect (the socket accepts a connection), handshake (the worker answers a handshake of
+    /// the pool protocol, in the version that --speak names), notify (the worker says READY=1), listen (it inherits
+    /// its socket)
     #[arg(long, value_parser = ready, default_value = "connect", value_name = "KIND")]
     pub(crate) ready: rekindle::core::ReadyKind,
+
+    /// The version of the pool protocol that we speak, with --ready handshake
+    #[arg(long, required_if_eq("ready", "handshake"), value_name = "VERSION")]
+    pub(crate) speak: Option<Version>,
 
     /// Where the worker answers [default: the session's own directory]
     #[arg(long, value_name = "PATH")]
@@ -280,10 +285,10 @@ fn duration(text: &str) -> Result<Duration, String> {
 fn ready(text: &str) -> Result<rekindle::core::ReadyKind, String> {
     match text {
         "connect" => Ok(rekindle::core::ReadyKind::Connect),
+        "handshake" => Ok(rekindle::core::ReadyKind::Handshake),
         "notify" => Ok(rekindle::core::ReadyKind::Notify),
         "listen" => Ok(rekindle::core::ReadyKind::Listen),
-        "handshake" => Err(format!("{text} is not there yet; this version knows connect, notify and listen")),
-        _ => Err("use connect, notify or listen".to_owned()),
+        _ => Err("use connect, handshake, notify or listen".to_owned()),
     }
 }
 
@@ -330,11 +335,21 @@ mod tests {
     }
 
     #[test]
-    fn readiness_that_is_not_there_yet_says_so() {
-        let error =
-            Args::try_parse_from(["rekindle", "up", "s", "--ready", "handshake", "--", "p"]).unwrap_err();
-        assert!(error.to_string().contains("not there yet"), "{error}");
+    fn readiness_that_is_not_known_says_which_is() {
+        let error = Args::try_parse_from(["rekindle", "up", "s", "--ready", "hope", "--", "p"]).unwrap_err();
+        assert!(error.to_string().contains("use connect, handshake, notify or listen"), "{error}");
         assert_eq!(error.exit_code(), 2);
+    }
+
+    #[test]
+    fn a_handshake_needs_a_version_to_speak() {
+        let parse = |options: &[&str]| {
+            Args::try_parse_from([&["rekindle", "up", "s"], options, &["--", "p"]].concat())
+        };
+        assert!(parse(&["--ready", "handshake", "--speak", "1"]).is_ok());
+        for wrong in [&["--ready", "handshake"][..], &["--ready", "handshake", "--speak", ""]] {
+            assert_eq!(parse(wrong).unwrap_err().exit_code(), 2, "{wrong:?}");
+        }
     }
 
     #[test]

@@ -82,6 +82,10 @@ pub enum RejectReason {
     WorkerUnresponsive,
     /// Whether the last worker lives cannot be told from here.
     WorkerUnknown,
+    /// The worker lives and speaks another version; it is left as it is.
+    VersionMismatch,
+    /// The worker lives, and answers a handshake with something else; it is left as it is.
+    HandshakeFailed,
 }
 
 /// What to do.

@@ -189,6 +189,14 @@ pub enum WatchError {
         /// What stands there.
         why: String,
     },
+    /// Somebody answers, and will never go together with us.
+    #[error("the worker on `{}` answers, but not to us: {why}", path.display())]
+    Handshake {
+        /// The socket path.
+        path: PathBuf,
+        /// What it said instead.
+        why: String,
+    },
     /// The system refused.
     #[error(transparent)]
     Os(#[from] OsFailure),

@@ -9,7 +9,7 @@
 use crate::duration_ms;
 use crate::harmless::*;
 use crate::id::SessionId;
-use crate::protocol::Version;
+use crate::protocol::Speaking;
 use crate::release::ReleasePolicy;
 use alloc::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
@@ -53,6 +53,8 @@ pub enum ReadyKind {
     /// The socket accepts a connection.
     #[default]
     Connect,
+    /// The worker answers a handshake of the [pool protocol](crate::protocol); the plan says which version we speak.
+    Handshake,
     /// The worker says so, by the `sd_notify` protocol, and the kernel knows of a listener on the socket. Nobody
     /// connects to it.
     Notify,
@@ -143,9 +145,9 @@ pub struct SpawnBgPlan {
     pub env: Environment,
     /// What counts as ready.
     pub ready: ReadyKind,
-    /// The version in which its host will speak to it, where the host speaks a protocol of versions.
+    /// What we speak to it, where that is a protocol of versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub speak: Option<Version>,
+    pub speaking: Option<Speaking>,
     /// The socket on which the worker will answer.
     pub expected_socket_path: PathBuf,
     /// How long the start is watched before it is ended.
@@ -197,7 +199,7 @@ impl SpawnBgPlan {
             launch_args,
             env: Environment::default(),
             ready: ReadyKind::default(),
-            speak: None,
+            speaking: None,
             expected_socket_path,
             observe_timeout: OBSERVE_TIMEOUT_DEFAULT,
             kill_policy: KillPolicy::default(),
@@ -208,6 +210,11 @@ impl SpawnBgPlan {
     /// The program, where the plan names one.
     pub fn program(&self) -> Option<&str> {
         self.launch_args.first().map(String::as_str)
+    }
+
+    /// What we speak in the handshake that makes the worker ready, where one does.
+    pub fn handshake(&self) -> Option<&Speaking> {
+        self.speaking.as_ref().filter(|_| self.ready == ReadyKind::Handshake)
     }
 
     /// The release policy that this plan asks for.

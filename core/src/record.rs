@@ -113,7 +113,7 @@ impl SessionRecord {
             cwd: plan.cwd.clone(),
             socket: plan.expected_socket_path.clone(),
             readiness: plan.ready,
-            speak: plan.speak.clone(),
+            speak: plan.speaking.as_ref().map(|speaking| speaking.version.clone()),
             worker_version: None,
             worker_name: None,
             started_at,
@@ -130,6 +130,12 @@ impl SessionRecord {
         let ready_at = self.ready_at.or(Some(at));
         let peer = peer.or_else(|| self.peer.clone());
         Self { state: RecordState::Ready, ready_at, peer, ..self }
+    }
+
+    /// The same start, with the version that its worker reported, if it did.
+    #[must_use]
+    pub fn reporting(self, version: Option<Version>) -> Self {
+        Self { worker_version: version.or(self.worker_version), ..self }
     }
 
     /// The same start, observed to have ended.

@@ -54,6 +54,7 @@ fn the_json_of_the_choices_is_the_documented_one() {
         (ready(ReadyKind::Notify), ready(ReadyKind::Listen)),
         (r#""notify""#.into(), r#""listen""#.into())
     );
+    assert_eq!(ready(ReadyKind::Handshake), r#""handshake""#);
 }
 
 /// A plan that was read back means exactly what was written: an unknown word is an error, not a default.

@@ -6,10 +6,12 @@
 //! 3. The verdict is the core's; this only gathers what it asks for and carries it out.
 
 use crate::error::Error;
+use crate::handshake;
 use crate::launch::Launch;
 use crate::outcome::{DryRun, Ensured, Exited, How, Rejection, Retained, Running};
 use crate::survey::Survey;
 use rekindle_adapters::claim_lock::{CLAIM_FILE, ClaimAttempt, ClaimQueue, try_claim};
+use rekindle_adapters::handshake::{HandshakeSocketWatcher, Strangers};
 use rekindle_adapters::notify::NOTIFY_FILE;
 use rekindle_adapters::probe::{self, Connection, Probed};
 use rekindle_adapters::seams::SharedClaim;
@@ -20,7 +22,7 @@ use rekindle_core::execute::{Cause, Seen};
 use rekindle_core::notify::Notices;
 use rekindle_core::target::{BadTarget, check_inherited_socket_path, check_notify_path, check_socket_path};
 use rekindle_core::{
-    ExecuteError, Finding, Generation, Host, Intent, LockClaim, Outcome, ReadyKind, RecordState,
+    ExecuteError, Finding, Generation, Host, Intent, LastWorker, LockClaim, Outcome, ReadyKind, RecordState,
     RejectReason, SessionId, SpawnBgPlan, Verdict, decide, execute_spawn_bg_resume,
 };
 use std::path::{Path, PathBuf};
@@ -50,6 +52,19 @@ impl Ensure {
     /// Runs the transaction to its end.
     pub(crate) async fn run(self) -> Result<Ensured, Error> {
         let deadline = Instant::now() + self.launch.timeout;
+        let ensured = self.settle(deadline).await?;
+        match (ensured, self.launch.handshake_spoken()) {
+            // No claim is held any more: who is slow to answer holds up nobody but us.
+            (Ensured::Running(worker), Some(speaking)) => {
+                let left = deadline.saturating_duration_since(Instant::now());
+                Ok(handshake::introduce(&self.session, *worker, speaking, left).await)
+            }
+            (ensured, _) => Ok(ensured),
+        }
+    }
+
+    /// Attaches, starts, adopts or rejects.
+    async fn settle(&self, deadline: Instant) -> Result<Ensured, Error> {
         let mut queue = ClaimQueue::new(&self.root, &self.session, &self.here);
         loop {
             let plan = self.plan(queue.dir())?;
@@ -241,13 +256,19 @@ impl Ensure {
         };
         plan.observe_timeout = deadline.saturating_duration_since(Instant::now());
         match (verdict, probed) {
+            // It accepts, and whether it is ready only its answer can say: its launcher died before it heard that.
+            (Verdict::Attach, Probed::Live(connection))
+                if plan.handshake().is_some() && survey.last_worker() == LastWorker::AliveUnobserved =>
+            {
+                self.adopt(held, &plan, &survey, deadline, Some(connection)).await
+            }
             (Verdict::Attach, Probed::Live(connection)) => self.attach(held, &plan, &survey, connection),
             (Verdict::Reject(reason), probed) => {
                 let rejection = self.reject(reason, &plan, &probed, &survey);
                 self.release(held)?;
                 Ok(Next::Over(rejected(rejection)))
             }
-            (Verdict::Adopt, _) => self.adopt(held, &plan, &survey, deadline).await,
+            (Verdict::Adopt, _) => self.adopt(held, &plan, &survey, deadline, None).await,
             (Verdict::Spawn, _) => self.spawn(held, &plan, &survey).await,
             // The verdict comes from this very probe, so this cannot be; if it were, it would be no reason to start.
             (Verdict::Attach, probed) => {
@@ -289,7 +310,11 @@ impl Ensure {
     async fn spawn(&self, held: HeldClaim, plan: &SpawnBgPlan, survey: &Survey) -> Result<Next, Error> {
         let claim = held.claim().clone();
         let start = Start::new(SharedClaim::new(held), self.here.clone(), None).spawn_on(self.spawn_on);
-        let deps = ProductionSpawnBgResumeDeps::fresh(&start, survey.generation.next());
+        let mut deps = ProductionSpawnBgResumeDeps::fresh(&start, survey.generation.next());
+        if let Some(speaking) = plan.handshake() {
+            let watcher = HandshakeSocketWatcher::new(&start, speaking.clone(), Strangers::Fail);
+            deps = deps.socket_watcher(watcher);
+        }
         let deps = deps.kill_policy(plan.kill_policy).build();
         let over = self.execute(plan, &claim, &start, &deps, How::Started).await?;
         Ok(Next::Over(over))
@@ -302,6 +327,7 @@ impl Ensure {
         plan: &SpawnBgPlan,
         survey: &Survey,
         deadline: Instant,
+        found: Option<Connection>,
     ) -> Result<Next, Error> {
         let worker = match survey.worker(&self.here) {
             Ok(worker) => worker,
@@ -314,8 +340,13 @@ impl Ensure {
         }
         let claim = held.claim().clone();
         let start = Start::new(SharedClaim::new(held), self.here.clone(), record);
-        let deps =
-            ProductionSpawnBgResumeDeps::adopting(&start, worker).kill_policy(plan.kill_policy).build();
+        let mut deps = ProductionSpawnBgResumeDeps::adopting(&start, worker);
+        if let Some(speaking) = plan.handshake() {
+            let watcher = HandshakeSocketWatcher::new(&start, speaking.clone(), Strangers::PassOn);
+            deps =
+                deps.socket_watcher(found.into_iter().fold(watcher, HandshakeSocketWatcher::beginning_with));
+        }
+        let deps = deps.kill_policy(plan.kill_policy).build();
         let over = self.execute(plan, &claim, &start, &deps, How::Adopted).await?;
         Ok(match over {
             Ensured::Exited(_) if Instant::now() < deadline => Next::Again,

@@ -2,7 +2,7 @@
 
 use rekindle_adapters::program;
 use rekindle_core::plan::OBSERVE_TIMEOUT_DEFAULT;
-use rekindle_core::protocol::Version;
+use rekindle_core::protocol::Speaking;
 use rekindle_core::{Environment, Intent, KillPolicy, OsFailure, ReadyKind, SessionId, SpawnBgPlan};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -24,7 +24,7 @@ pub struct Launch {
     pub(crate) prompt: Option<String>,
     pub(crate) environment: Environment,
     pub(crate) ready: ReadyKind,
-    pub(crate) speak: Option<Version>,
+    pub(crate) speaking: Option<Speaking>,
     pub(crate) timeout: Duration,
     pub(crate) kill_policy: KillPolicy,
 }
@@ -45,7 +45,7 @@ impl Launch {
             prompt: None,
             environment: Environment::default(),
             ready: ReadyKind::default(),
-            speak: None,
+            speaking: None,
             timeout: OBSERVE_TIMEOUT_DEFAULT,
             kill_policy: KillPolicy::default(),
         }
@@ -103,11 +103,24 @@ impl Launch {
         self
     }
 
-    /// The version in which its host will speak to it: written down before the worker exists, so that whoever comes
-    /// after a host that died can speak to it too.
+    /// What its host speaks to it: written down before the worker exists, so that whoever comes after a host that died
+    /// can speak to it too.
     #[must_use]
-    pub fn speak(mut self, version: Version) -> Self {
-        self.speak = Some(version);
+    pub fn speaking(mut self, speaking: Speaking) -> Self {
+        self.speaking = Some(speaking);
+        self
+    }
+
+    /// The worker counts as ready when it answers a handshake of the pool protocol, and goes together with what we
+    /// speak. The connection that is handed out has been greeted:
+    /// [`PoolClient::open`](rekindle_adapters::PoolClient::open) does not ask again.
+    ///
+    /// A worker of another version that this call started is ended, and its start has failed; any other is left as it
+    /// is, and rejected.
+    #[must_use]
+    pub fn handshake(mut self, speaking: Speaking) -> Self {
+        self.ready = ReadyKind::Handshake;
+        self.speaking = Some(speaking);
         self
     }
 
@@ -127,6 +140,11 @@ impl Launch {
         self
     }
 
+    /// What we speak in the handshake that makes the worker ready, where one does.
+    pub(crate) fn handshake_spoken(&self) -> Option<&Speaking> {
+        self.speaking.as_ref().filter(|_| self.ready == ReadyKind::Handshake)
+    }
+
     /// The plan of a start that answers on `socket`.
     pub(crate) fn plan(&self, session: &SessionId, socket: &Path) -> Result<SpawnBgPlan, OsFailure> {
         let cwd = match &self.cwd {
@@ -138,7 +156,7 @@ impl Launch {
             SpawnBgPlan::new(session.clone(), socket.to_owned(), cwd, &self.resolved(), self.prompt.clone());
         plan.env = self.environment.clone();
         plan.ready = self.ready;
-        plan.speak = self.speak.clone();
+        plan.speaking.clone_from(&self.speaking);
         plan.observe_timeout = self.timeout;
         plan.kill_policy = self.kill_policy;
         Ok(plan)

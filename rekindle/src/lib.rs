@@ -29,6 +29,7 @@
 //! | [`mod@serve`], [`protocol`] | workers in Rust that speak the pool protocol, and its messages |
 //! | `survey` | what is known of a session right now |
 //! | `ensure` | the five steps to a running worker |
+//! | `handshake` | whether a worker that was found goes together with us |
 //! | `rejection` | the words of a refusal |
 //! | `end` | one stop, and what is cleaned up after it |
 //! | `listing`, `diagnosis` | what is there, without asking anybody; and what to do about it |
@@ -41,6 +42,7 @@ mod collect;
 mod diagnosis;
 mod end;
 mod ensure;
+mod handshake;
 mod listing;
 mod rejection;
 mod survey;

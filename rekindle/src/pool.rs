@@ -84,7 +84,7 @@ impl WorkerPool {
         let speaking = self.speaking.as_ref().ok_or(PoolError::NoVersion)?;
         let launch = self.worker.clone().ok_or(PoolError::NoProgram)?;
         let session = mint(clock::now(), random::number()?);
-        let running = self.start(&session, launch.speak(speaking.version.clone())).await?;
+        let running = self.start(&session, launch.speaking(speaking.clone())).await?;
         let generation = running.generation;
         let client = match PoolClient::open(running.connection, speaking, self.limits).await {
             Ok(client) => client,

@@ -17,6 +17,8 @@ Usage: pool_worker.py SOCKET [SWITCH]...
   --silent             answer nothing at all
   --count-in=FILE      write a line for each connection
   --hold-claim         take the claim of its session in `run`
+  --silent-until=FILE  accept, and answer nothing before FILE is there
+  --slam=N             close the first N connections at once
 
 Its sessions: `run` of `done` finishes with the ctx, of `echo` with the whole request, of `fail` fails with it, of `odd` answers with an unknown shape, of
 anything else asks that; `continue` finishes with the response. With `a|b` it asks two queries at once.
@@ -93,6 +95,8 @@ def answer(request):
     op = request.get("op")
     if "silent" in options:
         time.sleep(1 << 20)
+    while "silent-until" in options and not os.path.exists(options["silent-until"]):
+        time.sleep(0.005)
     if op == "handshake":
         if "refuse-handshake" in options:
             return {"ok": False, "error": "not with \x1b[31m" + request["version"]}
@@ -134,11 +138,16 @@ def serve(client):
 listener = socket.socket(socket.AF_UNIX)
 listener.bind(path)
 listener.listen(64)
+slams = int(options.get("slam", 0))
 while True:
     client, _ = listener.accept()
     if "count-in" in options:
         with open(options["count-in"], "a") as count:
             count.write("connected\n")
+    if slams > 0:
+        slams -= 1
+        client.close()
+        continue
     if "one-at-a-time" in options:
         serve(client)
     else:

@@ -140,6 +140,10 @@ pub enum Quirk<'a> {
     CountsIn(&'a Path),
     /// It takes the claim of its own session in `run`, and keeps it.
     HoldsClaim,
+    /// It accepts, and answers nothing before this file is there.
+    SilentUntil(&'a str),
+    /// It closes so many connections at once before it serves one.
+    Slams(u32),
 }
 
 impl Quirk<'_> {
@@ -160,6 +164,8 @@ impl Quirk<'_> {
             Self::Silent => "--silent".to_owned(),
             Self::CountsIn(file) => format!("--count-in={}", file.display()),
             Self::HoldsClaim => "--hold-claim".to_owned(),
+            Self::SilentUntil(file) => format!("--silent-until={file}"),
+            Self::Slams(count) => format!("--slam={count}"),
         }
     }
 }

@@ -4,7 +4,8 @@ use super::{pid_text, sessions};
 use crate::args::UpArgs;
 use crate::report::{Exit, Report, printable};
 use rekindle::core::plan::EnvironmentBase;
-use rekindle::core::{ChildExit, Environment, SpawnError};
+use rekindle::core::{ChildExit, Environment, ReadyKind, SpawnError};
+use rekindle::protocol::Speaking;
 use rekindle::{Ensured, Exited, How, Intent, Launch, Rejection, Retained, Running, SessionId, Sessions};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -23,6 +24,10 @@ pub(crate) async fn run(dir: Option<&Path>, args: Box<UpArgs>, report: &Report) 
             &next,
             Exit::Usage,
         );
+    }
+    if args.speak.is_some() && args.ready != ReadyKind::Handshake {
+        let message = "--speak names a version for --ready handshake, which is not asked for";
+        return report.failure("usage", message, "rekindle up --help", Exit::Usage);
     }
     let sessions = match sessions(dir) {
         Ok(sessions) => sessions,
@@ -59,6 +64,9 @@ fn launch(args: UpArgs) -> Launch {
         .timeout(args.timeout)
         .kill_policy(args.graces.kill_policy())
         .environment(Environment { base, set: args.env.into_iter().collect() });
+    if let Some(version) = args.speak {
+        launch = launch.handshake(Speaking::exactly(version));
+    }
     if let Some(socket) = args.socket {
         launch = launch.socket(socket);
     }
@@ -152,6 +160,7 @@ impl Shown<'_> {
                 "managed": worker.managed,
                 "program_differs": worker.program_differs,
                 "after_kill": worker.after_kill,
+                "worker_version": worker.connection.greeting().map(|greeting| &greeting.version),
             }),
         );
         let (session, pid, socket) = (self.session, pid_text(worker.pid), worker.socket.display());

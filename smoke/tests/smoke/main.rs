@@ -5,6 +5,7 @@ mod conformance;
 mod hints;
 mod s10_pool_worker;
 mod s10_protocol;
+mod s10_ready;
 mod s10_serve;
 mod s11_listen;
 mod s11_notify;
@@ -71,6 +72,7 @@ fn all() -> ExitCode {
         s13_pool::trials,
         s11_notify::trials,
         s11_listen::trials,
+        s10_ready::trials,
         conformance::trials,
     ];
     suite::main(files.iter().flat_map(|trials| trials()).collect())
