@@ -17,10 +17,11 @@ Usage: pool_worker.py SOCKET [SWITCH]...
   --silent             answer nothing at all
   --count-in=FILE      write a line for each connection
   --hold-claim         take the claim of its session in `run`
-  --silent-until=FILE  accept, and answer nothing before FILE is there
+  --silent-until=FILE  answer nothing before FILE is there; each request until then is a line in FILE.asked
   --slam=N             close the first N connections at once
 
-Its sessions: `run` of `done` finishes with the ctx, of `echo` with the whole request, of `fail` fails with it, of `odd` answers with an unknown shape, of
+Its sessions: `run` of `done` finishes with the ctx, of `echo` with the whole request, of `fail` fails with
+it, of `odd` answers with an unknown shape, of
 anything else asks that; `continue` finishes with the response. With `a|b` it asks two queries at once.
 """
 import fcntl, json, os, socket, sys, threading, time
@@ -95,8 +96,11 @@ def answer(request):
     op = request.get("op")
     if "silent" in options:
         time.sleep(1 << 20)
-    while "silent-until" in options and not os.path.exists(options["silent-until"]):
-        time.sleep(0.005)
+    if "silent-until" in options and not os.path.exists(options["silent-until"]):
+        with open(options["silent-until"] + ".asked", "a") as asked:
+            asked.write(op + "\n")
+        while not os.path.exists(options["silent-until"]):
+            time.sleep(0.005)
     if op == "handshake":
         if "refuse-handshake" in options:
             return {"ok": False, "error": "not with \x1b[31m" + request["version"]}

@@ -140,7 +140,8 @@ pub enum Quirk<'a> {
     CountsIn(&'a Path),
     /// It takes the claim of its own session in `run`, and keeps it.
     HoldsClaim,
-    /// It accepts, and answers nothing before this file is there.
+    /// It answers nothing before this file is there. What it is asked until then is in the file of that name with
+    /// `.asked`, a line each.
     SilentUntil(&'a str),
     /// It closes so many connections at once before it serves one.
     Slams(u32),

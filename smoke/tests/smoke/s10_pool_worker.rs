@@ -10,6 +10,7 @@ use rekindle::core::Lifeline;
 use rekindle::protocol::{
     Continue, Feed, Run, Speaking, StatusRequest, VersionPolicy, WorkerName, host_json,
 };
+use rekindle_smoke::peers::take_line;
 use rekindle_smoke::programs::{Quirk, pool_worker};
 use rekindle_smoke::{Launcher, Scene, cli, procs, trials, wait};
 use serde_json::{Value, json};
@@ -202,6 +203,8 @@ fn a_worker_that_is_asked_to_end_leaves_nothing() {
     let scene = Scene::new();
     let worker = start(&scene, &[]);
     let mut silent = UnixStream::connect(scene.path("sock")).expect("it listens");
+    silent.write_all(b"{\"op\":\"handshake\",\"version\":\"1\"}\n").expect("it takes a line");
+    take_line(&mut silent);
     worker.signal(Signal::SIGTERM);
     assert_eq!(worker.finish().code, Some(0));
     assert!(!scene.path("sock").exists());
@@ -329,15 +332,16 @@ fn a_worker_that_rekindle_starts_needs_no_lock_of_its_own() {
 fn a_stopped_worker_is_hung_and_goes_on() {
     let scene = Scene::new();
     let worker = start(&scene, &[]);
-    let mut limits = patient();
-    limits.deadlines.answer = SHORT;
+    let (mut working, mut greeting) = (patient(), patient());
+    working.deadlines.work = SHORT;
+    greeting.deadlines.answer = SHORT;
     wait::run(async {
-        let mut client = connect(&scene.path("sock"), limits).await.expect("it shakes hands");
+        let mut client = connect(&scene.path("sock"), working).await.expect("it shakes hands");
         worker.signal(Signal::SIGSTOP);
         wait::until("it is stopped", || procs::state(worker.pid()) == Some('T'));
         let hung = PoolCallError::Line(LineError::Hung { phase: Phase::Answer, after: SHORT });
-        assert_eq!(client.status(StatusRequest::default()).await, Err(hung.clone()));
-        assert_eq!(connect(&scene.path("sock"), limits).await.map(drop), Err(hung));
+        assert_eq!(client.run(Run::default()).await, Err(hung.clone()));
+        assert_eq!(connect(&scene.path("sock"), greeting).await.map(drop), Err(hung));
         worker.signal(Signal::SIGCONT);
         assert!(run(&scene.path("sock"), patient()).await.is_ok());
     });

@@ -11,6 +11,7 @@ use rekindle_smoke::scene::CANARY;
 use rekindle_smoke::starts::id;
 use rekindle_smoke::{Launcher, Reply, Scene, cli, procs, trials, wait};
 use serde_json::json;
+use std::fs;
 
 trials![
     a_worker_that_answers_is_ready_and_its_version_is_kept,
@@ -94,18 +95,16 @@ fn a_worker_that_accepts_and_is_silent_is_not_ready() {
     // One that answers only later is ready then, and not before.
     let go = scene.path("go").display().to_string();
     let launcher = launch_strange(&scene, &SPEAK_1, &[Quirk::SilentUntil(&go)]);
-    wait::until("it has been connected to", || connections_to(&scene) > 0);
+    wait::until("it has been asked", || times_asked(&scene) == 1);
     assert_eq!(scene.record("s")["state"], "starting");
     scene.file("go", "");
     launcher.finish().expect_running("started");
     expect_end(&scene);
 }
 
-/// How many connections there are on the session's socket, as the kernel counts them.
-fn connections_to(scene: &Scene) -> usize {
-    let table = std::fs::read_to_string("/proc/net/unix").expect("the kernel has a table of sockets");
-    let socket = scene.socket("s").display().to_string();
-    table.lines().filter(|line| line.ends_with(&socket) && !line.contains(" 00010000 ")).count()
+/// How often a worker that is silent until there is a file `go` has been asked something.
+fn times_asked(scene: &Scene) -> usize {
+    fs::read_to_string(scene.path("go.asked")).unwrap_or_default().lines().count()
 }
 
 fn a_worker_that_closes_its_first_connections_becomes_ready() {
@@ -177,11 +176,11 @@ fn a_silent_worker_whose_launcher_was_killed_is_adopted() {
     let go = scene.path("go").display().to_string();
     let launcher = launch_strange(&scene, &SPEAK_1, &[Quirk::SilentUntil(&go), Quirk::SaysMore]);
     let worker = scene.worker_pid("s");
-    wait::until("it has been connected to", || connections_to(&scene) > 0);
+    wait::until("it has been asked", || times_asked(&scene) == 1);
     launcher.signal(Signal::SIGKILL);
     launcher.finish();
     let next = launch_strange(&scene, &SPEAK_1, &[]);
-    wait::until("the next launcher has connected as well", || connections_to(&scene) > 1);
+    wait::until("the next launcher has asked as well", || times_asked(&scene) == 2);
     assert_eq!(scene.record("s")["state"], "starting", "a connection is no answer");
     scene.file("go", "");
     let reply = next.finish().expect_running("adopted");
@@ -198,7 +197,7 @@ fn a_worker_of_another_version_whose_launcher_was_killed_is_not_ended() {
     let quirks = [Quirk::SilentUntil(&go), Quirk::Speaks("2")];
     let launcher = launch_strange(&scene, &SPEAK_2, &quirks);
     let worker = scene.worker_pid("s");
-    wait::until("it has been connected to", || connections_to(&scene) > 0);
+    wait::until("it has been asked", || times_asked(&scene) == 1);
     launcher.signal(Signal::SIGKILL);
     launcher.finish();
     scene.file("go", "");
