@@ -16,6 +16,7 @@
 //! | [`release`] | may the claim be given up |
 //! | [`resume`], [`execute`] | how one start runs, step by step |
 //! | [`stop`] | how a worker is ended |
+//! | [`lines`] | what is remembered of a child's complaints |
 //! | [`record`] | what is remembered about a session |
 //! | [`effects`], [`seams`], [`failure`] | what the outside world must be able to do, and how it fails |
 
@@ -34,6 +35,7 @@ pub mod execute;
 pub mod failure;
 pub mod id;
 pub mod identity;
+pub mod lines;
 pub mod plan;
 pub mod record;
 pub mod release;
