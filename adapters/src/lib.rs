@@ -11,6 +11,7 @@
 //! | [`worker`] | its exit, its signals, its survivors |
 //! | [`seams`], [`start`], [`deps`] | the core's traits: one by one, around one start, and put together |
 //! | [`startup`] | what a program that launches workers sets right first |
+//! | [`stdio`] | a child that is spoken to over its standard streams, and its guardian |
 //! | [`client`] | one JSON line there, one back |
 //! | [`procfs`], [`clock`], [`random`] | what the kernel says about processes, time and chance |
 //!
@@ -43,6 +44,7 @@ pub mod spawn;
 pub mod start;
 pub mod startup;
 pub mod state_root;
+pub mod stdio;
 pub mod worker;
 
 pub use claim_lock::{ClaimAttempt, HeldClaim};

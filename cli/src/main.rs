@@ -64,6 +64,7 @@ async fn run(args: Args, report: &Report) -> Exit {
         Verb::Unlock { session, force } => command::unlock::run(dir, &session, force, report),
         Verb::Gc { repair } => command::gc::run(dir, repair, report),
         Verb::Doctor { session } => command::doctor::run(dir, session.as_ref(), report),
+        Verb::Supervise(supervise) => command::supervise::run(supervise, report).await,
         Verb::Worker(worker) => command::worker::run(&worker, report).await,
         Verb::Demo => command::demo::run(report).await,
     }

@@ -10,19 +10,37 @@ use std::process::ExitCode;
 /// What the exit code says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
-    Done = 0,
-    Failed = 1,
-    Usage = 2,
-    Refused = 3,
-    NeverStarted = 4,
-    EndedEarly = 5,
-    Retained = 6,
-    Interrupted = 130,
+    Done,
+    Failed,
+    Usage,
+    Refused,
+    NeverStarted,
+    EndedEarly,
+    Retained,
+    Interrupted,
+    /// That of a program that we stand in for.
+    Child(u8),
+}
+
+impl Exit {
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::Refused => 3,
+            Self::NeverStarted => 4,
+            Self::EndedEarly => 5,
+            Self::Retained => 6,
+            Self::Interrupted => 130,
+            Self::Child(code) => code,
+        }
+    }
 }
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        Self::from(exit as u8)
+        Self::from(exit.code())
     }
 }
 
@@ -35,6 +53,11 @@ pub(crate) struct Report {
 impl Report {
     pub(crate) fn new(json: bool) -> Self {
         Self { json }
+    }
+
+    /// Whether machines are spoken to.
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
     }
 
     /// A result: text for people, JSON for machines.

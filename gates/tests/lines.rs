@@ -68,8 +68,10 @@ fn the_bounds_hold() {
 fn lines_are_the_lines_of_the_stream() {
     property!("lines", lines_are_the_lines_of_the_stream).check(&arb_stream(), |pieces| {
         let whole = pieces.concat();
-        let mut expected: Vec<String> =
-            whole.split(|byte| *byte == b'\n').map(|line| String::from_utf8_lossy(line).into_owned()).collect();
+        let mut expected: Vec<String> = whole
+            .split(|byte| *byte == b'\n')
+            .map(|line| String::from_utf8_lossy(line).into_owned())
+            .collect();
         if whole.is_empty() || whole.ends_with(b"\n") {
             expected.pop();
         }

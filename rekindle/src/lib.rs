@@ -31,6 +31,7 @@
 //! | `rejection` | the words of a refusal |
 //! | `end` | one stop, and what is cleaned up after it |
 //! | `listing`, `diagnosis` | what is there, without asking anybody; and what to do about it |
+//! | [`stdio`] | a child that is spoken to over its standard streams |
 //! | `unlock`, `collect` | clearing a claim that was left behind; removing what is provably gone |
 
 mod collect;
@@ -46,6 +47,7 @@ pub mod error;
 pub mod launch;
 pub mod outcome;
 pub mod sessions;
+pub mod stdio;
 
 pub use collect::{Collected, Kept, Repair};
 pub use diagnosis::Diagnosis;
@@ -54,6 +56,7 @@ pub use launch::Launch;
 pub use listing::{SessionState, SessionSummary, SessionView};
 pub use outcome::{DryRun, Ensured, Exited, How, Rejection, Retained, Running, StopOutcome, Stopped};
 pub use sessions::Sessions;
+pub use stdio::{StdioChild, StdioEnd, StdioEvent, StdioLaunch, StdioStopped};
 pub use unlock::{Force, Unlocked};
 
 pub use rekindle_adapters as adapters;

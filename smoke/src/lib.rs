@@ -6,6 +6,7 @@
 //! | [`scene`] | a private directory and all processes started in it, ended when it goes |
 //! | [`cli`] | runs `rekindle` and reads what it answered |
 //! | [`starts`] | starts workers through the library |
+//! | [`children`] | starts children that are spoken to over their standard streams |
 //! | [`procs`] | what `/proc` says of a process |
 //! | [`programs`] | other people's programs, and small workers in Python |
 //! | [`wait`] | waits for facts |
@@ -17,6 +18,7 @@
 //! 3. Whatever a trial starts is ended with its scene, also when the trial panics, and that nothing is left is checked.
 //! 4. A program that is missing fails the trial that needs it; nothing is skipped.
 
+pub mod children;
 pub mod cli;
 pub mod harness;
 pub mod procs;

@@ -37,18 +37,18 @@ pub(crate) struct Prepared {
 }
 
 /// Strings and the NULL-terminated array of pointers to them that the kernel wants.
-pub(super) struct CStrings {
+pub(crate) struct CStrings {
     pointers: Vec<*const c_char>,
     _owned: Vec<CString>,
 }
 
 impl CStrings {
-    fn new(owned: Vec<CString>) -> Self {
+    pub(crate) fn new(owned: Vec<CString>) -> Self {
         let pointers = owned.iter().map(|text| text.as_ptr()).chain([std::ptr::null()]).collect();
         Self { pointers, _owned: owned }
     }
 
-    pub(super) fn as_ptr(&self) -> *const *const c_char {
+    pub(crate) fn as_ptr(&self) -> *const *const c_char {
         self.pointers.as_ptr()
     }
 }
@@ -84,7 +84,7 @@ impl Prepared {
     }
 }
 
-fn c_string(text: &OsStr, what: &str) -> Result<CString, SpawnError> {
+pub(crate) fn c_string(text: &OsStr, what: &str) -> Result<CString, SpawnError> {
     CString::new(text.as_bytes()).ok().ok_or_else(|| SpawnError::HoldsNul { what: what.to_owned() })
 }
 
@@ -103,8 +103,7 @@ fn open_logs(dir: &SessionDir) -> Result<[OwnedFd; 2], OsFailure> {
 
 fn environment(request: &SpawnRequest<'_>) -> Result<Vec<CString>, SpawnError> {
     let plan = request.plan;
-    let mut variables = inherited(&plan.env);
-    variables.extend(plan.env.set.iter().map(|(name, value)| (name.into(), value.into())));
+    let mut variables = declared(&plan.env);
     let ours: [(&str, OsString); 4] = [
         ("REKINDLE_SESSION", plan.session_id.as_str().into()),
         ("REKINDLE_SOCKET", plan.expected_socket_path.clone().into()),
@@ -112,6 +111,11 @@ fn environment(request: &SpawnRequest<'_>) -> Result<Vec<CString>, SpawnError> {
         ("REKINDLE_NONCE", request.nonce.as_str().into()),
     ];
     variables.extend(ours.map(|(name, value)| (name.into(), value)));
+    to_c_strings(variables)
+}
+
+/// Variables as the kernel wants them.
+pub(crate) fn to_c_strings(variables: BTreeMap<OsString, OsString>) -> Result<Vec<CString>, SpawnError> {
     let join = |(name, value): (OsString, OsString)| {
         let what = format!("the variable {}", name.to_string_lossy());
         let text = [name.into_vec(), value.into_vec()].join(&b'=');
@@ -120,14 +124,17 @@ fn environment(request: &SpawnRequest<'_>) -> Result<Vec<CString>, SpawnError> {
     variables.into_iter().map(join).collect()
 }
 
-fn inherited(environment: &Environment) -> BTreeMap<OsString, OsString> {
-    match &environment.base {
+/// What an environment is made of: what it starts from, and what is set on top.
+pub(crate) fn declared(environment: &Environment) -> BTreeMap<OsString, OsString> {
+    let mut variables = match &environment.base {
         EnvironmentBase::Inherit => env::vars_os().collect(),
         EnvironmentBase::Clear => BTreeMap::new(),
         EnvironmentBase::Only(names) => {
             names.iter().filter_map(|name| Some((name.into(), env::var_os(name)?))).collect()
         }
-    }
+    };
+    variables.extend(environment.set.iter().map(|(name, value)| (name.into(), value.into())));
+    variables
 }
 
 /// The part of the mark that is known before the child exists. The child writes `{"pid":N,"start_time":N` before it.

@@ -20,7 +20,7 @@ pub(crate) async fn run(dir: Option<&Path>, args: &StopArgs, report: &Report) ->
             Ok(stopped) => show(&stopped, report),
             Err(error) => report.error(&error),
         };
-        if exit as u8 > worst as u8 {
+        if exit.code() > worst.code() {
             worst = exit;
         }
     }

@@ -24,6 +24,7 @@ mod s5_contention;
 mod s6_harness;
 mod s7_adversity;
 mod s8_looking_after;
+mod s9_stdio;
 
 use rekindle_smoke::{harness, suite};
 use std::process::ExitCode;
@@ -57,6 +58,7 @@ fn all() -> ExitCode {
         s6_harness::trials,
         s7_adversity::trials,
         s8_looking_after::trials,
+        s9_stdio::trials,
         conformance::trials,
     ];
     suite::main(files.iter().flat_map(|trials| trials()).collect())
