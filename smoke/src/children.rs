@@ -25,9 +25,23 @@ pub fn patient() -> StopPolicy {
     StopPolicy { term_grace: long, kill_grace: long, ..StopPolicy::default() }
 }
 
+/// Time to end by itself once its stdin is closed.
+pub fn gentle() -> StopPolicy {
+    StopPolicy { stdin_grace: wait::FACT_TIMEOUT, ..patient() }
+}
+
+/// A SIGKILL right after SIGTERM.
+pub fn abrupt() -> StopPolicy {
+    StopPolicy { term_grace: Duration::ZERO, ..prompt() }
+}
+
 /// A SIGKILL that comes soon.
 pub fn prompt() -> StopPolicy {
-    StopPolicy { term_grace: Duration::from_millis(100), kill_grace: wait::FACT_TIMEOUT, ..StopPolicy::default() }
+    StopPolicy {
+        term_grace: Duration::from_millis(100),
+        kill_grace: wait::FACT_TIMEOUT,
+        ..StopPolicy::default()
+    }
 }
 
 /// A launch whose processes belong to the scene.
@@ -110,12 +124,20 @@ pub fn assert_nothing_left(scene: &Scene) {
     wait::until("no zombie is left", || procs::zombies_of_ours() == 0);
 }
 
-/// The most memory that this process ever had, in KiB.
+/// The most memory that this process had since [`forget_peak_memory`], in KiB.
 ///
 /// # Panics
 /// If the kernel does not say.
 pub fn peak_memory_kib() -> u64 {
     memory_kib("VmHWM")
+}
+
+/// Has the kernel begin anew: what others once needed is no measure.
+///
+/// # Panics
+/// If the kernel does not.
+pub fn forget_peak_memory() {
+    fs::write("/proc/self/clear_refs", "5").expect("the kernel forgets");
 }
 
 /// The memory that this process has, in KiB.

@@ -9,6 +9,8 @@
 //! | [`children`] | starts children that are spoken to over their standard streams |
 //! | [`procs`] | what `/proc` says of a process |
 //! | [`programs`] | other people's programs, and small workers in Python |
+//! | [`proxy`] | `rekindle supervise` as a client sees it |
+//! | [`soak`] | starts and ends children over and over: `just soak` |
 //! | [`wait`] | waits for facts |
 //! | [`harness`] | kills, fails and crowds launchers: `just crash`, `just contend` |
 //!
@@ -23,7 +25,9 @@ pub mod cli;
 pub mod harness;
 pub mod procs;
 pub mod programs;
+pub mod proxy;
 pub mod scene;
+pub mod soak;
 pub mod starts;
 pub mod suite;
 pub mod wait;

@@ -150,8 +150,13 @@ impl Supervision {
             read_all.await;
             child.close_stdin();
             seen.mark_unchanged();
-            // An output that has ended is as silent as can be.
-            while let Ok(Ok(())) = timeout(SILENCE, seen.changed()).await {}
+            while let Ok(changed) = timeout(SILENCE, seen.changed()).await {
+                if changed.is_err() {
+                    // Its output has ended, and so, most likely, will it.
+                    sleep(SILENCE).await;
+                    break;
+                }
+            }
         };
         tokio::select! {
             _ = child.wait() => Cause::ChildExited,

@@ -24,7 +24,11 @@ mod s5_contention;
 mod s6_harness;
 mod s7_adversity;
 mod s8_looking_after;
+mod s9_guardian;
+mod s9_leaks;
+mod s9_mcp;
 mod s9_stdio;
+mod s9_supervise;
 
 use rekindle_smoke::{harness, suite};
 use std::process::ExitCode;
@@ -59,6 +63,10 @@ fn all() -> ExitCode {
         s7_adversity::trials,
         s8_looking_after::trials,
         s9_stdio::trials,
+        s9_guardian::trials,
+        s9_supervise::trials,
+        s9_leaks::trials,
+        s9_mcp::trials,
         conformance::trials,
     ];
     suite::main(files.iter().flat_map(|trials| trials()).collect())

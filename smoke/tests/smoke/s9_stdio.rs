@@ -82,7 +82,8 @@ fn complaints_are_collected() {
 
 fn complaints_can_be_read_as_they_come() {
     let scene = Scene::new();
-    let launch = children::launch(&scene, &["sh", "-c", "printf 'no newline' >&2"]).stderr(StderrMode::Stream);
+    let launch =
+        children::launch(&scene, &["sh", "-c", "printf 'no newline' >&2"]).stderr(StderrMode::Stream);
     wait::run(async {
         let mut child = StdioChild::spawn(launch).await.expect("it starts");
         let mut stderr = child.stderr.take().expect("it is handed out");
@@ -213,7 +214,8 @@ fn a_stopped_child_is_terminated() {
 fn a_grandchild_that_holds_the_pipes_keeps_nobody_waiting() {
     let scene = Scene::new();
     wait::run(async {
-        let mut child = children::spawn(&scene, &["sh", "-c", "sleep 1000 & echo out; echo err >&2; exit 3"]).await;
+        let mut child =
+            children::spawn(&scene, &["sh", "-c", "sleep 1000 & echo out; echo err >&2; exit 3"]).await;
         let (_stdin, mut stdout) = children::streams(&mut child);
         assert_eq!(children::ended(&child).await, ChildExit::Code(3));
         assert_eq!(child.stderr_tail(), ["err"]);
@@ -255,7 +257,9 @@ fn what_a_child_wrote_is_delivered_to_a_slow_reader() {
         child.stop(&patient()).await;
         let mut read = Vec::new();
         let mut piece = [0; 1000];
-        while let len @ 1.. = wait::soon("it can be read", stdout.read(&mut piece)).await.expect("it can be read") {
+        while let len @ 1.. =
+            wait::soon("it can be read", stdout.read(&mut piece)).await.expect("it can be read")
+        {
             read.extend_from_slice(&piece[..len]);
             tokio::task::yield_now().await;
         }
@@ -265,10 +269,12 @@ fn what_a_child_wrote_is_delivered_to_a_slow_reader() {
 
 fn a_gigabyte_of_complaints_stays_small() {
     let scene = Scene::new();
+    children::forget_peak_memory();
     let before = children::peak_memory_kib();
     // Half of it in lines, half of it in one.
     let half = GIBIBYTE / 2;
-    let script = format!("yes {} | head -c {half} >&2; head -c {half} /dev/zero >&2; echo end >&2", "y".repeat(150));
+    let script =
+        format!("yes {} | head -c {half} >&2; head -c {half} /dev/zero >&2; echo end >&2", "y".repeat(150));
     wait::run(async {
         let child = children::spawn(&scene, &["sh", "-c", &script]).await;
         assert_eq!(child.wait().await.expect("it can be waited for"), ChildExit::Code(0));
@@ -292,7 +298,8 @@ fn a_child_that_never_reads_is_stopped() {
         assert!(wait::is_pending(writing.as_mut()).await, "a pipe is not that large");
         assert!(child.unread_input() > 0);
         // Closed under the one who writes to it, who is told.
-        let (written, stopped) = tokio::join!(wait::soon("the writer is told", writing), child.stop(&patient()));
+        let policy = patient();
+        let (written, stopped) = tokio::join!(wait::soon("the writer is told", writing), child.stop(&policy));
         assert_eq!(written.expect_err("it was closed").kind(), std::io::ErrorKind::BrokenPipe);
         assert_eq!(stopped.end, StdioEnd::Terminated);
     });
@@ -301,7 +308,9 @@ fn a_child_that_never_reads_is_stopped() {
 
 /// T22, P9.
 fn a_drop_leaves_nothing() {
-    for command in [&["cat"][..], &["sleep", "1000"], &children::STUBBORN, &["sh", "-c", "sleep 1000 & exit 0"]] {
+    for command in
+        [&["cat"][..], &["sleep", "1000"], &children::STUBBORN, &["sh", "-c", "sleep 1000 & exit 0"]]
+    {
         let scene = Scene::new();
         wait::run(async {
             let launch = children::launch(&scene, command).term_grace(Duration::from_millis(100));
@@ -364,7 +373,10 @@ fn what_is_missing_is_named() {
     let spawn = |launch| wait::run(async { StdioChild::spawn(launch).await.expect_err("it cannot start") });
     assert_eq!(spawn(StdioLaunch::new("")), SpawnError::NoProgram);
     let error = spawn(children::launch(&scene, &[missing]));
-    assert!(matches!(error, SpawnError::ProgramNotFound { .. }) && error.to_string().contains(missing), "{error}");
+    assert!(
+        matches!(error, SpawnError::ProgramNotFound { .. }) && error.to_string().contains(missing),
+        "{error}"
+    );
     let error = spawn(children::launch(&scene, &[script]));
     assert!(matches!(error, SpawnError::InterpreterNotFound { .. }), "{error}");
     let error = spawn(children::launch(&scene, &["cat"]).cwd(missing));
