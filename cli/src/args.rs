@@ -75,7 +75,7 @@ pub(crate) enum Verb {
         /// The session [default: all of them]
         session: Option<SessionId>,
     },
-    /// Run a program that is spoken to over stdin and stdout, and end it in order with all that it started
+    /// Run a program that speaks over stdin and stdout, and end it in order
     Supervise(SuperviseArgs),
     /// Be a worker: the reference that the demo and the tests start
     Worker(WorkerArgs),
@@ -192,6 +192,7 @@ pub(crate) struct CallArgs {
 }
 
 #[derive(Debug, clap::Args)]
+#[command(override_usage = "rekindle supervise [OPTIONS] -- PROGRAM [ARG]...")]
 #[command(
     after_help = "stdin, stdout and stderr pass through unchanged, and the program's exit status becomes ours \
     (128 + N if signal N ended it). The end of our stdin begins the stop, and so do SIGTERM, SIGINT, SIGHUP and a \
@@ -352,5 +353,7 @@ mod tests {
         let mut command = Args::command();
         let up = command.find_subcommand_mut("up").unwrap();
         insta::assert_snapshot!("help_up", up.render_help());
+        let supervise = command.find_subcommand_mut("supervise").unwrap();
+        insta::assert_snapshot!("help_supervise", supervise.render_help());
     }
 }

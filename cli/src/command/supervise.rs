@@ -132,7 +132,7 @@ impl Supervision {
             () = is_refused(&mut self.output) => Cause::OutputClosed,
             // The pump goes on for as long as its program, so the channel does too.
             _ = self.input.wait_for(|delivered| *delivered == Delivered::All) => Cause::EndOfInput,
-            () = abandoned => Cause::EndOfInput,
+            () = abandoned => Cause::ClientLeft,
         }
     }
 

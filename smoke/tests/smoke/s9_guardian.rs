@@ -2,12 +2,13 @@
 
 use nix::sys::signal::Signal;
 use rekindle::core::ChildExit;
-use rekindle::{StdioChild, StdioEnd};
+use rekindle::{StdioChild, StdioEnd, StopPolicy};
 use rekindle_smoke::children::{self, KILLED, STUBBORN, patient};
 use rekindle_smoke::proxy::Proxy;
 use rekindle_smoke::{Scene, procs, trials, wait};
 use std::fs;
 use std::thread;
+use std::time::Duration;
 
 trials![
     a_killed_supervisor_takes_its_child_along,
@@ -16,6 +17,7 @@ trials![
     an_orphan_that_ends_with_its_input_is_not_waited_for,
     a_thread_that_ends_leaves_its_child_alone,
     a_killed_guardian_takes_all_along,
+    a_guardian_that_was_put_to_sleep_is_given_up,
     a_guardian_is_deaf,
     a_leader_that_was_killed_leaves_a_session_that_is_stopped,
     a_job_in_a_group_of_its_own_is_stopped,
@@ -92,7 +94,7 @@ fn a_thread_that_ends_leaves_its_child_alone() {
         // It drives no I/O itself, so it needs us to; that is what the yielding is for.
         let starter = thread::spawn(move || runtime.block_on(StdioChild::spawn(launch)));
         while !starter.is_finished() {
-            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            tokio::time::sleep(Duration::from_millis(1)).await;
         }
         let mut child = starter.join().expect("nobody panics").expect("it starts");
         let (mut stdin, mut stdout) = children::streams(&mut child);
@@ -116,6 +118,29 @@ fn a_killed_guardian_takes_all_along() {
         let stopped = wait::soon("the stop ends", child.stop(&patient())).await;
         assert_eq!((stopped.end, stopped.survivors), (StdioEnd::HadEnded, vec![]));
     });
+    children::assert_nothing_left(&scene);
+}
+
+/// T04: what was not seen to end is not said to have ended, and who is left is named.
+fn a_guardian_that_was_put_to_sleep_is_given_up() {
+    let scene = Scene::new();
+    wait::run(async {
+        let child = children::spawn(&scene, &["sleep", "1000"]).await;
+        let guardian = child.guardian_pid().as_raw();
+        procs::send(guardian, Signal::SIGSTOP);
+        wait::until("it sleeps", || procs::state(guardian) == Some('T'));
+        let grace = Duration::from_millis(20);
+        let policy = StopPolicy { stdin_grace: grace, term_grace: grace, kill_grace: grace };
+        let stopped = child.stop(&policy).await;
+        assert_eq!((stopped.end, stopped.exit), (StdioEnd::GaveUp, None));
+        assert_eq!(stopped.survivors, [child.pid()]);
+        procs::send(guardian, Signal::SIGCONT);
+        assert!(
+            matches!(children::ended(&child).await, ChildExit::Signal(9 | 15)),
+            "it does then what it was told"
+        );
+    });
+    wait::until("nobody is left", || scene.processes().is_empty());
     children::assert_nothing_left(&scene);
 }
 

@@ -1,6 +1,8 @@
 //! S9: `rekindle supervise`: a proxy that changes nothing, ends what it runs, and says how that ended.
 
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::signal::Signal;
+use nix::unistd::write;
 use rekindle_smoke::children::STUBBORN;
 use rekindle_smoke::proxy::{self, Proxy};
 use rekindle_smoke::{Scene, procs, programs, trials, wait};
@@ -30,11 +32,14 @@ trials![
     what_a_program_leaves_behind_is_ended,
     a_daemon_does_not_hold_our_output_open,
     what_cannot_start_exits_with_4,
+    every_limit_on_descriptors_ends_in_an_outcome,
     usage_is_explained,
 ];
 
 /// More than all pipes and buffers on the way hold.
 const MUCH: usize = 32 << 20;
+/// What a pipe holds.
+const PIPE_LEN: usize = 64 << 10;
 /// More than they hold, and little enough to be sent at once.
 const MORE_THAN_FITS: usize = 1 << 20;
 
@@ -218,26 +223,17 @@ fn a_client_that_left_does_not_leave_a_deaf_program_behind() {
     let scene = Scene::new();
     let options = ["--term-grace", "100ms"];
     let mut proxy = Proxy::start(&scene, &options, &["sleep", "1000"]);
-    let mut stdin = proxy.take_stdin();
-    let writer = thread::spawn(move || {
-        // It takes what fits on the way, and then no more, until it is gone.
-        let much = vec![b'x'; MORE_THAN_FITS];
-        nix::fcntl::fcntl(&stdin, nix::fcntl::FcntlArg::F_SETFL(nix::fcntl::OFlag::O_NONBLOCK))
-            .expect("it is a pipe");
-        let mut refused = 0;
-        while refused < 200 {
-            match stdin.write(&much) {
-                Ok(_) => refused = 0,
-                Err(_) => {
-                    refused += 1;
-                    thread::yield_now();
-                }
-            }
-        }
+    let stdin = proxy.take_stdin();
+    let nonblocking = FcntlArg::F_SETFL(OFlag::O_NONBLOCK);
+    fcntl(&stdin, nonblocking).expect("it is a pipe");
+    let (much, mut taken) = (vec![b'x'; MORE_THAN_FITS], 0);
+    wait::until("both pipes are full, and there is something in between", || {
+        taken += write(&stdin, &much).unwrap_or(0);
+        taken > 2 * PIPE_LEN
     });
-    writer.join().expect("nobody panics");
+    drop(stdin);
     let end = proxy.finish();
-    assert_eq!((end.code, &end.events()[1]["why"]), (Some(143), &json!("end-of-input")), "{end:?}");
+    assert_eq!((end.code, &end.events()[1]["why"]), (Some(143), &json!("client-left")), "{end:?}");
     scene.assert_no_process();
 }
 
@@ -316,6 +312,27 @@ fn what_cannot_start_exits_with_4() {
         scene.command(rekindle_smoke::cli::binary()).args(["supervise", "--", "no-such-program"]).output();
     let said = String::from_utf8_lossy(&output.expect("it runs").stderr).into_owned();
     assert!(said.contains("program `no-such-program` was not found") && said.contains("next:"), "{said}");
+    scene.assert_no_process();
+}
+
+/// T31, P16.
+fn every_limit_on_descriptors_ends_in_an_outcome() {
+    let scene = Scene::new();
+    let binary = rekindle_smoke::cli::binary_arg();
+    let mut codes = Vec::new();
+    for limit in 3..48 {
+        let script = format!("ulimit -n {limit}; exec {binary} supervise -- sh -c 'echo out'");
+        let output = scene.command("sh").args(["-c", &script]).output().expect("a shell can be started");
+        codes.push(output.status.code());
+        let is_outcome = match output.status.code() {
+            Some(0) => output.stdout == b"out\n",
+            // The runtime itself needs some; a file that a program needs may not be opened either.
+            Some(1 | 4 | 127) => output.stdout.is_empty() && !output.stderr.is_empty(),
+            _ => false,
+        };
+        assert!(is_outcome, "{limit} descriptors: {output:?}");
+    }
+    assert!(codes.contains(&Some(4)) && codes.ends_with(&[Some(0)]), "{codes:?}");
     scene.assert_no_process();
 }
 

@@ -5,6 +5,7 @@ use rekindle::adapters::stdio::{ChildStdout, OwnOutput};
 use rekindle::core::{KillSignal, SpawnError};
 use rekindle::{StdioEnd, StdioEvent, StdioStopped};
 use serde_json::{Value, json};
+use std::io::{self, Write};
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -18,6 +19,8 @@ const CHUNK_LEN: usize = 16 << 10;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cause {
     EndOfInput,
+    /// The input has ended, and the program does not read far enough to be told.
+    ClientLeft,
     Signal,
     OutputClosed,
     ChildExited,
@@ -27,6 +30,7 @@ impl Cause {
     fn word(self) -> &'static str {
         match self {
             Self::EndOfInput => "end-of-input",
+            Self::ClientLeft => "client-left",
             Self::Signal => "signal",
             Self::OutputClosed => "output-closed",
             Self::ChildExited => "child-exited",
@@ -130,7 +134,7 @@ impl Voice {
 impl Complaints {
     /// Writes everything to stderr until there is nothing more to write.
     pub(super) async fn speak(mut self, mut stderr: Option<ChildStdout>) {
-        let Ok(mut to) = OwnOutput::stderr() else { return };
+        let mut to = Stderr::open();
         let mut buffer = vec![0; CHUNK_LEN];
         loop {
             let read = async {
@@ -153,18 +157,37 @@ impl Complaints {
                     len => buffer.get(..len).unwrap_or_default().to_vec(),
                 },
             };
-            // Nobody reads it: the program is not held up for that.
-            let _ = to.write(bytes).await;
+            to.write(bytes).await;
         }
         self.rest(stderr, &mut to).await;
     }
 
     /// There is nothing more to be said by us; what the program said last is still due.
-    async fn rest(self, stderr: Option<ChildStdout>, to: &mut OwnOutput) {
+    async fn rest(self, stderr: Option<ChildStdout>, to: &mut Stderr) {
         let Some(mut stderr) = stderr else { return };
         let mut buffer = vec![0; CHUNK_LEN];
         while let Ok(len @ 1..) = stderr.read(&mut buffer).await {
-            let _ = to.write(buffer.get(..len).unwrap_or_default().to_vec()).await;
+            to.write(buffer.get(..len).unwrap_or_default().to_vec()).await;
         }
+    }
+}
+
+/// Our own stderr. Nobody may be reading it; the program is not held up for that.
+enum Stderr {
+    Watched(OwnOutput),
+    /// Where the system has no descriptor to spare.
+    Plain,
+}
+
+impl Stderr {
+    fn open() -> Self {
+        OwnOutput::stderr().map_or(Self::Plain, Self::Watched)
+    }
+
+    async fn write(&mut self, bytes: Vec<u8>) {
+        let _ = match self {
+            Self::Watched(stderr) => stderr.write(bytes).await,
+            Self::Plain => io::stderr().write_all(&bytes),
+        };
     }
 }
