@@ -4,7 +4,7 @@ use crate::scene::{CANARY, Scene};
 use crate::{procs, wait};
 use rekindle::core::{ChildExit, Environment};
 use rekindle::stdio::{ChildStdin, ChildStdout};
-use rekindle::{StdioChild, StdioLaunch, StopPolicy};
+use rekindle::{StdioChild, StdioLaunch, StdioStopped, StopPolicy};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -106,6 +106,14 @@ pub async fn rest(stdout: &mut ChildStdout) -> String {
 /// If it does not.
 pub async fn ended(child: &StdioChild) -> ChildExit {
     wait::soon("the child ends", child.wait()).await.expect("an exit can be waited for")
+}
+
+/// Stops a child.
+///
+/// # Panics
+/// If that does not end.
+pub async fn stop(child: &StdioChild, policy: &StopPolicy) -> StdioStopped {
+    wait::soon("the stop ends", child.stop(policy)).await
 }
 
 /// Resolves when no process of the scene runs and no zombie of ours is left.

@@ -138,7 +138,7 @@ pub fn starts_and_stops(cycles: usize) {
             if end == StdioEnd::Killed {
                 assert_eq!(children::hear(&mut stdout).await, "ready\n");
             }
-            assert_eq!(child.stop(&policy).await.end, end);
+            assert_eq!(children::stop(&child, &policy).await.end, end);
         }
     });
     children::assert_nothing_left(&scene);

@@ -100,7 +100,7 @@ fn a_thread_that_ends_leaves_its_child_alone() {
         let (mut stdin, mut stdout) = children::streams(&mut child);
         children::say(&mut stdin, "still there\n").await;
         assert_eq!(children::hear(&mut stdout).await, "still there\n");
-        child.stop(&patient()).await;
+        children::stop(&child, &patient()).await;
     });
     children::assert_nothing_left(&scene);
 }
@@ -115,7 +115,7 @@ fn a_killed_guardian_takes_all_along() {
         wait::until("all run", || scene.processes().iter().filter(|pid| is_sleep(pid)).count() == 2);
         procs::send(child.guardian_pid().as_raw(), Signal::SIGKILL);
         assert_eq!(children::ended(&child).await, ChildExit::Unknown);
-        let stopped = wait::soon("the stop ends", child.stop(&patient())).await;
+        let stopped = children::stop(&child, &patient()).await;
         assert_eq!((stopped.end, stopped.survivors), (StdioEnd::HadEnded, vec![]));
     });
     children::assert_nothing_left(&scene);
@@ -131,7 +131,7 @@ fn a_guardian_that_was_put_to_sleep_is_given_up() {
         wait::until("it sleeps", || procs::state(guardian) == Some('T'));
         let grace = Duration::from_millis(20);
         let policy = StopPolicy { stdin_grace: grace, term_grace: grace, kill_grace: grace };
-        let stopped = child.stop(&policy).await;
+        let stopped = children::stop(&child, &policy).await;
         assert_eq!((stopped.end, stopped.exit), (StdioEnd::GaveUp, None));
         assert_eq!(stopped.survivors, [child.pid()]);
         procs::send(guardian, Signal::SIGCONT);
@@ -177,7 +177,7 @@ fn a_leader_that_was_killed_leaves_a_session_that_is_stopped() {
         procs::send(child.pid().as_raw(), Signal::SIGKILL);
         assert_eq!(children::ended(&child).await, KILLED);
         assert_eq!((sleeps(), procs::state(child.pid().as_raw())), (2, Some('Z')), "its name is held");
-        let stopped = child.stop(&patient()).await;
+        let stopped = children::stop(&child, &patient()).await;
         assert_eq!((stopped.end, stopped.exit), (StdioEnd::Terminated, Some(KILLED)));
     });
     children::assert_nothing_left(&scene);
@@ -193,7 +193,7 @@ fn a_job_in_a_group_of_its_own_is_stopped() {
             let (_stdin, mut stdout) = children::streams(&mut child);
             let job: i32 = children::hear(&mut stdout).await.trim().parse().expect("it says a pid");
             wait::until("it has a group of its own", || procs::group(job) == Some(job));
-            child.stop(&policy).await;
+            children::stop(&child, &policy).await;
             wait::until("it is gone", || !procs::is_running(job));
         });
         children::assert_nothing_left(&scene);

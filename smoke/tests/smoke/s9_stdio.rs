@@ -54,7 +54,7 @@ fn an_echo_goes_round() {
         drop(stdin);
         assert_eq!(children::ended(&child).await, ChildExit::Code(0));
         assert_eq!(children::rest(&mut stdout).await, "");
-        let stopped = child.stop(&prompt()).await;
+        let stopped = children::stop(&child, &prompt()).await;
         assert_eq!((stopped.end, stopped.exit), (StdioEnd::HadEnded, Some(ChildExit::Code(0))));
         assert_eq!((stopped.survivors, stopped.trouble), (vec![], vec![]));
         assert_eq!(child.exit(), Some(ChildExit::Code(0)));
@@ -101,7 +101,7 @@ fn a_child_that_honours_sigterm_is_terminated() {
         let mut child = children::spawn(&scene, &["sh", "-c", script]).await;
         let (_stdin, mut stdout) = children::streams(&mut child);
         assert_eq!(children::hear(&mut stdout).await, "ready\n");
-        let stopped = child.stop(&patient()).await;
+        let stopped = children::stop(&child, &patient()).await;
         assert_eq!((stopped.end, stopped.exit), (StdioEnd::Terminated, Some(ChildExit::Code(5))));
         assert_eq!(children::rest(&mut stdout).await, "bye\n", "what it said last is delivered");
     });
@@ -113,7 +113,7 @@ fn a_child_that_ends_with_its_input_is_not_signalled() {
     wait::run(async {
         let child = children::spawn(&scene, &["cat"]).await;
         let policy = StopPolicy { stdin_grace: wait::FACT_TIMEOUT, ..prompt() };
-        let stopped = child.stop(&policy).await;
+        let stopped = children::stop(&child, &policy).await;
         assert_eq!((stopped.end, stopped.exit), (StdioEnd::ClosedStdin, Some(ChildExit::Code(0))));
     });
     children::assert_nothing_left(&scene);
@@ -126,7 +126,7 @@ fn a_child_that_ignores_sigterm_is_killed() {
         let mut child = children::spawn(&scene, &children::STUBBORN).await;
         let (_stdin, mut stdout) = children::streams(&mut child);
         assert_eq!(children::hear(&mut stdout).await, "ready\n");
-        let stopped = child.stop(&prompt()).await;
+        let stopped = children::stop(&child, &prompt()).await;
         assert_eq!((stopped.end, stopped.exit), (StdioEnd::Killed, Some(KILLED)));
         assert_eq!(children::ended(&child).await, KILLED);
     });
@@ -149,7 +149,7 @@ fn stops_join_and_the_third_kills() {
             wait::soon("all three end", async { tokio::join!(first, second, third) }).await;
         assert_eq!((first.end, first.exit), (StdioEnd::Killed, Some(KILLED)));
         assert_eq!((&second, &third), (&first, &first));
-        assert_eq!(child.stop(&policy).await, first, "and so does whoever comes later");
+        assert_eq!(children::stop(&child, &policy).await, first, "and so does whoever comes later");
     });
     children::assert_nothing_left(&scene);
 }
@@ -204,7 +204,7 @@ fn a_stopped_child_is_terminated() {
         let pid = child.pid().as_raw();
         procs::send(pid, Signal::SIGSTOP);
         wait::until("it is stopped", || procs::state(pid) == Some('T'));
-        let stopped = child.stop(&patient()).await;
+        let stopped = children::stop(&child, &patient()).await;
         assert_eq!((stopped.end, stopped.exit), (StdioEnd::Terminated, Some(TERMINATED)));
     });
     children::assert_nothing_left(&scene);
@@ -222,7 +222,7 @@ fn a_grandchild_that_holds_the_pipes_keeps_nobody_waiting() {
         assert_eq!(children::rest(&mut stdout).await, "out\n");
         // P14: what it left behind runs, so its name is still held.
         assert_eq!(procs::state(child.pid().as_raw()), Some('Z'));
-        let stopped = child.stop(&patient()).await;
+        let stopped = children::stop(&child, &patient()).await;
         assert_eq!((stopped.end, stopped.exit), (StdioEnd::Terminated, Some(ChildExit::Code(3))));
         assert_eq!(procs::state(child.pid().as_raw()), None, "it is reaped");
     });
@@ -239,7 +239,7 @@ fn a_daemon_that_holds_the_pipes_keeps_nobody_waiting() {
         assert_eq!(children::hear(&mut stdout).await, "out\n");
         let is_sleep = |pid: &i32| procs::runs(*pid, "sleep");
         wait::until("both run", || scene.processes().iter().filter(|pid| is_sleep(pid)).count() == 2);
-        let stopped = wait::soon("the stop ends", child.stop(&patient())).await;
+        let stopped = children::stop(&child, &patient()).await;
         assert_eq!((stopped.end, stopped.survivors), (StdioEnd::Terminated, vec![]));
         assert_eq!(children::rest(&mut stdout).await, "");
         assert_eq!(scene.processes().len(), 1, "the daemon was left alone");
@@ -254,7 +254,7 @@ fn what_a_child_wrote_is_delivered_to_a_slow_reader() {
         let mut child = children::spawn(&scene, &["sh", "-c", script]).await;
         let (_stdin, mut stdout) = children::streams(&mut child);
         children::ended(&child).await;
-        child.stop(&patient()).await;
+        children::stop(&child, &patient()).await;
         let mut read = Vec::new();
         let mut piece = [0; 1000];
         while let len @ 1.. =
@@ -408,7 +408,7 @@ fn a_child_has_three_descriptors_and_its_guardian_none_of_them() {
         assert_eq!(procs::signals(pid, "SigBlk"), Some(0));
         assert_eq!(procs::signals(pid, "SigIgn"), Some(0));
         assert_eq!(procs::session(pid), Some(guardian));
-        child.stop(&patient()).await;
+        children::stop(&child, &patient()).await;
     });
 }
 
@@ -420,7 +420,7 @@ fn events_tell_the_story() {
         .on_event(move |event| listener.lock().expect("nobody panics").push(event));
     let pid = wait::run(async {
         let child = StdioChild::spawn(launch).await.expect("it starts");
-        child.stop(&patient()).await;
+        children::stop(&child, &patient()).await;
         child.pid()
     });
     let expected = [
