@@ -59,7 +59,8 @@ impl Session {
 
     /// The group of a running process, if it belongs to the session.
     fn has(self, pid: i32) -> Option<i32> {
-        if pid == self.guardian {
+        // Asked first, since it costs a hundredth of what `/proc` does.
+        if pid == self.guardian || sys::session_of(pid) != self.guardian {
             return None;
         }
         let mut name = Name::new(b"/proc/");

@@ -20,6 +20,7 @@ mod number {
     pub(super) const SETPGID: usize = 109;
     pub(super) const GETPPID: usize = 110;
     pub(super) const SETSID: usize = 112;
+    pub(super) const GETSID: usize = 124;
     pub(super) const PRCTL: usize = 157;
     pub(super) const GETDENTS64: usize = 217;
     pub(super) const CLOCK_GETTIME: usize = 228;
@@ -47,6 +48,7 @@ mod number {
     pub(super) const KILL: usize = 129;
     pub(super) const RT_SIGPROCMASK: usize = 135;
     pub(super) const SETPGID: usize = 154;
+    pub(super) const GETSID: usize = 156;
     pub(super) const SETSID: usize = 157;
     pub(super) const PRCTL: usize = 167;
     pub(super) const GETPID: usize = 172;
@@ -171,6 +173,12 @@ pub(crate) fn set_signal_mask(blocked: u64) {
 pub(crate) fn new_session() {
     // SAFETY: changes the session of this process.
     unsafe { call(number::SETSID, [0; 5]) };
+}
+
+/// The session of a process, by its leader's pid; negative where there is no such process.
+pub(crate) fn session_of(pid: i32) -> i32 {
+    // SAFETY: asks for a number.
+    unsafe { call(number::GETSID, [pid as usize, 0, 0, 0, 0]) as i32 }
 }
 
 /// Puts a process, zero being this one, into a group of its own.

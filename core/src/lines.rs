@@ -51,7 +51,7 @@ impl Lines {
     /// lines.push(b"a\nlonger th", &mut |_| {});
     /// lines.push(b"an that\nc", &mut |_| {});
     /// lines.finish(&mut |_| {});
-    /// assert!(lines.kept().eq(["longe [12 more bytes]", "c"]));
+    /// assert!(lines.kept().eq(["longe [11 more bytes]", "c"]));
     /// ```
     pub fn push(&mut self, bytes: &[u8], each: &mut dyn FnMut(&str)) {
         let mut rest = bytes;
