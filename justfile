@@ -10,14 +10,19 @@ check: fmt-check lint purity gates docs
 # Format every file.
 fmt:
     cargo fmt --all
+    rustfmt --edition 2024 adapters/guardian/main.rs
 
 [private]
 fmt-check:
     cargo fmt --all --check
+    rustfmt --edition 2024 --check adapters/guardian/main.rs
 
 # Lints, as errors.
 lint:
     cargo clippy --workspace --all-targets --locked -- -D warnings
+    # The guardian is a program of its own, which build.rs compiles.
+    clippy-driver --edition 2024 --crate-name guardian --crate-type bin -C panic=abort --emit metadata \
+        -o "$(mktemp -d)/guardian" -D warnings -W clippy::all -W clippy::undocumented_unsafe_blocks adapters/guardian/main.rs
 
 # The core and the gates know no runtime, no system call and no clock.
 purity:
@@ -79,3 +84,7 @@ crash *filter:
 contend *filter:
     cargo build --locked -p rekindle-cli
     cargo test --locked -p rekindle-smoke --test contend -- {{filter}}
+
+# Start and end ten thousand children in one process, and count what stays: LIVE=1 just soak
+soak *filter:
+    cargo test --locked -p rekindle-smoke --test soak -- {{filter}}

@@ -17,6 +17,7 @@
 //! | [`startup`] | what a program that launches workers sets right first |
 //! | [`lines`], [`client`] | bounded lines on a socket; one there, one back |
 //! | [`pool_client`], [`serve`] | the client's and the worker's side of the pool protocol |
+//! | [`stdio`] | a child that is spoken to over its standard streams, and its guardian |
 //! | [`procfs`], [`clock`], [`random`] | what the kernel says about processes, time and chance |
 //!
 //! This crate decides nothing: each judgement is a function of the core.
@@ -58,6 +59,7 @@ pub mod spawn;
 pub mod start;
 pub mod startup;
 pub mod state_root;
+pub mod stdio;
 pub mod worker;
 
 pub use claim_lock::{ClaimAttempt, HeldClaim};

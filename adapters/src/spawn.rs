@@ -13,8 +13,8 @@
 //!
 //! Checked by `smoke/tests/smoke/s2_child.rs`.
 
-mod prepare;
-mod raw;
+pub(crate) mod prepare;
+pub(crate) mod raw;
 
 use crate::bound::BoundSocket;
 use crate::claim_lock::HeldClaim;

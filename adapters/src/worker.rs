@@ -20,7 +20,7 @@ use rekindle_core::{Lifeline, OsFailure, Pid, ProcessIdentity};
 use std::os::fd::OwnedFd;
 
 pub use exit::await_exit;
-pub(crate) use reaper::reap;
+pub(crate) use reaper::{has_exited, leave_to_reaper, reap};
 pub(crate) use signal::is_kin;
 pub use signal::{members, signal};
 

@@ -88,6 +88,8 @@ pub(crate) enum Verb {
     /// Hold a daemon's singleton marker: one file that says who runs, and a lock that decides who may
     #[command(subcommand)]
     Lifecycle(LifecycleVerb),
+    /// Run a program that speaks over stdin and stdout, and end it in order
+    Supervise(SuperviseArgs),
     /// Be a worker: the reference that the demo and the tests start
     Worker(WorkerArgs),
     /// Take a guided tour on real processes in a temporary directory
@@ -212,6 +214,33 @@ pub(crate) struct CallArgs {
     /// How long the answer may take
     #[arg(long, value_parser = duration, default_value = "30s", value_name = "TIME")]
     pub(crate) timeout: Duration,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(override_usage = "rekindle supervise [OPTIONS] -- PROGRAM [ARG]...")]
+#[command(
+    after_help = "stdin, stdout and stderr pass through unchanged, and the program's exit status becomes ours \
+    (128 + N if signal N ended it). The end of our stdin begins the stop, and so do SIGTERM, SIGINT, SIGHUP and a \
+    stdout that nobody reads any more; a third such signal kills at once. If we are killed, the program ends all the \
+    same, with all that it started.\n\n\
+    A stop closes the program's stdin and sends SIGTERM once --stdin-grace is over, then SIGKILL. With the default of \
+    0s a program whose input ended is asked to go as soon as it has read everything and then been silent on stdout for \
+    a second, at the latest after ten. Name a grace for one that takes its time over the last answer, or that ends by \
+    itself when its input does and needs longer for it:\n\n\
+    Example: printf '%s\\n' \"$REQUEST\" | rekindle supervise --stdin-grace 30s -- my-mcp-server --stdio\n\n\
+    With --json what happens is told on stderr, one object a line: started, stopping, signalled, exited, stopped."
+)]
+pub(crate) struct SuperviseArgs {
+    /// How long it may take to end by itself after its stdin was closed
+    #[arg(long, value_parser = duration, default_value = "0s", value_name = "TIME")]
+    pub(crate) stdin_grace: Duration,
+
+    #[command(flatten)]
+    pub(crate) graces: Graces,
+
+    /// The program and its arguments, after `--`
+    #[arg(last = true, required = true, value_name = "PROGRAM")]
+    pub(crate) command: Vec<String>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -367,5 +396,7 @@ mod tests {
         let mut command = Args::command();
         let up = command.find_subcommand_mut("up").unwrap();
         insta::assert_snapshot!("help_up", up.render_help());
+        let supervise = command.find_subcommand_mut("supervise").unwrap();
+        insta::assert_snapshot!("help_supervise", supervise.render_help());
     }
 }

@@ -10,6 +10,7 @@ pub(crate) mod pool;
 pub(crate) mod probe;
 pub(crate) mod show;
 pub(crate) mod stop;
+pub(crate) mod supervise;
 pub(crate) mod unlock;
 pub(crate) mod up;
 pub(crate) mod worker;

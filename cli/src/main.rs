@@ -66,6 +66,7 @@ async fn run(args: Args, report: &Report) -> Exit {
         Verb::Doctor { session } => command::doctor::run(dir, session.as_ref(), report),
         Verb::Pool(verb) => command::pool::run(dir, verb, report).await,
         Verb::Lifecycle(verb) => command::lifecycle::run(dir, verb, report).await,
+        Verb::Supervise(supervise) => command::supervise::run(supervise, report).await,
         Verb::Worker(worker) => command::worker::run(&worker, report).await,
         Verb::Demo => command::demo::run(report).await,
     }

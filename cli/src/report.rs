@@ -2,6 +2,7 @@
 //!
 //! Results go to stdout. Failures go to stderr for people, and to stdout as one JSON object for machines.
 
+use rekindle::core::ChildExit;
 use serde_json::{Value, json};
 use std::env;
 use std::io::{self, Write};
@@ -23,9 +24,14 @@ pub(crate) enum Exit {
 }
 
 impl Exit {
-    /// The exit status of a program, of which the kernel keeps eight bits.
-    pub(crate) fn of_program(code: i32) -> Self {
-        Self::Program(u8::try_from(code & 0xff).expect("eight bits are a byte"))
+    /// That of a program that we stand in for, as a shell puts it: its status, or 128 and the number of its signal.
+    pub(crate) fn of_exit(exit: ChildExit) -> Self {
+        let code = match exit {
+            ChildExit::Code(code) => code,
+            ChildExit::Signal(signal) => 128 + signal,
+            ChildExit::Unknown => return Self::Failed,
+        };
+        u8::try_from(code).map_or(Self::Failed, Self::Program)
     }
 
     /// The number that the shell sees.
@@ -59,6 +65,11 @@ pub(crate) struct Report {
 impl Report {
     pub(crate) fn new(json: bool) -> Self {
         Self { json }
+    }
+
+    /// Whether machines are spoken to.
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
     }
 
     /// A result: text for people, JSON for machines.

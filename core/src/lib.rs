@@ -17,6 +17,7 @@
 //! | [`release`] | may the claim be given up |
 //! | [`resume`], [`execute`] | how one start runs, step by step |
 //! | [`stop`] | how a worker is ended |
+//! | [`lines`] | what is remembered of a child's complaints |
 //! | [`record`] | what is remembered about a session |
 //! | [`pool`] | which session of a pool is meant |
 //! | [`protocol`] | what a pool and its workers say to each other |
@@ -39,6 +40,7 @@ pub mod failure;
 pub mod id;
 pub mod identity;
 pub mod lifecycle;
+pub mod lines;
 pub mod notify;
 pub mod plan;
 pub mod pool;

@@ -35,6 +35,7 @@
 //! | `listing`, `diagnosis` | what is there, without asking anybody; and what to do about it |
 //! | [`pool`] | pieces of work in workers of their own |
 //! | [`lifecycle`] | a daemon's singleton marker |
+//! | [`stdio`] | a child that is spoken to over its standard streams |
 //! | `unlock`, `collect` | clearing a claim that was left behind; removing what is provably gone |
 
 mod amend;
@@ -55,6 +56,7 @@ pub mod outcome;
 pub mod pool;
 pub mod serve;
 pub mod sessions;
+pub mod stdio;
 
 pub use collect::{Collected, Kept, Repair};
 pub use diagnosis::Diagnosis;
@@ -65,6 +67,7 @@ pub use listing::{SessionState, SessionSummary, SessionView};
 pub use outcome::{DryRun, Ensured, Exited, How, Rejection, Retained, Running, StopOutcome, Stopped};
 pub use pool::WorkerPool;
 pub use sessions::Sessions;
+pub use stdio::{StdioChild, StdioEnd, StdioEvent, StdioLaunch, StdioStopped};
 pub use unlock::{Force, Unlocked};
 
 pub use rekindle_adapters as adapters;

@@ -6,9 +6,12 @@
 //! | [`scene`] | a private directory and all processes started in it, ended when it goes |
 //! | [`cli`] | runs `rekindle` and reads what it answered |
 //! | [`starts`] | starts workers through the library |
+//! | [`children`] | starts children that are spoken to over their standard streams |
 //! | [`procs`] | what `/proc` says of a process |
 //! | [`programs`] | other people's programs, and small workers in Python |
 //! | [`peers`] | threads that play a worker and misbehave |
+//! | [`proxy`] | `rekindle supervise` as a client sees it |
+//! | [`soak`] | starts and ends children over and over: `just soak` |
 //! | [`wait`] | waits for facts |
 //! | [`harness`] | kills, fails and crowds launchers: `just crash`, `just contend` |
 //!
@@ -18,12 +21,15 @@
 //! 3. Whatever a trial starts is ended with its scene, also when the trial panics, and that nothing is left is checked.
 //! 4. A program that is missing fails the trial that needs it; nothing is skipped.
 
+pub mod children;
 pub mod cli;
 pub mod harness;
 pub mod peers;
 pub mod procs;
 pub mod programs;
+pub mod proxy;
 pub mod scene;
+pub mod soak;
 pub mod starts;
 pub mod suite;
 pub mod wait;

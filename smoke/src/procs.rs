@@ -44,6 +44,11 @@ pub fn is_running(pid: Pid) -> bool {
     state(pid).is_some_and(|state| !matches!(state, 'Z' | 'X'))
 }
 
+/// The process group it belongs to, by its leader's pid.
+pub fn group(pid: Pid) -> Option<Pid> {
+    stat(pid)?.get(2)?.parse().ok()
+}
+
 /// The session it belongs to, by its leader's pid.
 pub fn session(pid: Pid) -> Option<Pid> {
     stat(pid)?.get(3)?.parse().ok()

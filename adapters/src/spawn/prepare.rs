@@ -72,13 +72,13 @@ impl PidVariable {
 }
 
 /// Strings and the NULL-terminated array of pointers to them that the kernel wants.
-pub(super) struct CStrings {
+pub(crate) struct CStrings {
     pointers: Vec<*const c_char>,
     _owned: Vec<CString>,
 }
 
 impl CStrings {
-    fn new(owned: Vec<CString>) -> Self {
+    pub(crate) fn new(owned: Vec<CString>) -> Self {
         Self::with(owned, None)
     }
 
@@ -89,7 +89,7 @@ impl CStrings {
         Self { pointers, _owned: owned }
     }
 
-    pub(super) fn as_ptr(&self) -> *const *const c_char {
+    pub(crate) fn as_ptr(&self) -> *const *const c_char {
         self.pointers.as_ptr()
     }
 }
@@ -132,7 +132,7 @@ impl Prepared {
     }
 }
 
-fn c_string(text: &OsStr, what: &str) -> Result<CString, SpawnError> {
+pub(crate) fn c_string(text: &OsStr, what: &str) -> Result<CString, SpawnError> {
     CString::new(text.as_bytes()).ok().ok_or_else(|| SpawnError::HoldsNul { what: what.to_owned() })
 }
 
@@ -183,12 +183,24 @@ fn environment(request: &SpawnRequest<'_>) -> Result<Vec<CString>, SpawnError> {
             variables.remove(OsStr::new("LISTEN_PID"));
         }
     }
+    to_c_strings(variables)
+}
+
+/// Variables as the kernel wants them.
+pub(crate) fn to_c_strings(variables: BTreeMap<OsString, OsString>) -> Result<Vec<CString>, SpawnError> {
     let join = |(name, value): (OsString, OsString)| {
         let what = format!("the variable {}", name.to_string_lossy());
         let text = [name.into_vec(), value.into_vec()].join(&b'=');
         c_string(OsStr::from_bytes(&text), &what)
     };
     variables.into_iter().map(join).collect()
+}
+
+/// What an environment is made of: what it starts from, and what is set on top.
+pub(crate) fn declared(environment: &Environment) -> BTreeMap<OsString, OsString> {
+    let mut variables = inherited(environment);
+    variables.extend(environment.set.iter().map(|(name, value)| (name.into(), value.into())));
+    variables
 }
 
 fn inherited(environment: &Environment) -> BTreeMap<OsString, OsString> {

@@ -74,26 +74,10 @@ struct ChildArgs<'a> {
 /// # Errors
 /// The errno of a `clone` or `mmap` that failed; no child exists then.
 pub(super) fn clone_and_exec(prepared: &Prepared) -> Result<Born, i32> {
-    let stack = Stack::new().map_err(rustix::io::Errno::raw_os_error)?;
     let mut report = Report { reached: Stage::Session, failed: None, start_ticks: None };
     let mut args = ChildArgs { prepared, stdio: prepared.stdio_raw(), report: &raw mut report };
-    let mut pidfd: c_int = -1;
-    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
-
-    // No handler of ours may run in the child, which shares our memory; it unblocks once it has default dispositions.
-    let mut before = SigSet::empty();
-    pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut before))
-        .map_err(|e| e as i32)?;
-    // SAFETY: the child runs `child_main` on a stack that is its own and outlives it, since VFORK keeps us here until
-    // it has executed a program or ended. `args` and all that it points to outlive it for the same reason.
-    let pid = unsafe { libc::clone(child_main, stack.top(), flags, (&raw mut args).cast(), &raw mut pidfd) };
-    let errno = Errno::last_raw();
-    // The mask was valid a moment ago; it cannot be refused.
-    let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&before), None);
-
-    let Some(pid) = Pid::new(pid) else { return Err(errno) };
-    // SAFETY: the kernel has just opened this descriptor for us, and nobody else knows it.
-    let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+    // SAFETY: `child_main` keeps to its own stack and to `args`, which with all that it points to outlives the child.
+    let (pid, pidfd) = unsafe { clone_child(child_main, (&raw mut args).cast())? };
     let failed = match report.failed {
         // It was killed on its way, by its own timer or by somebody else.
         None if report.reached != Stage::Exec => Some((report.reached, libc::ETIMEDOUT)),
@@ -106,6 +90,39 @@ pub(super) fn clone_and_exec(prepared: &Prepared) -> Result<Born, i32> {
         }
         None => Ok(Born::Running { pid, pidfd, start_ticks: report.start_ticks }),
     }
+}
+
+/// Creates a child that runs `main` in our memory, and returns once that has executed a program or ended.
+///
+/// # Errors
+/// The errno of a `clone` or `mmap` that failed; no child exists then.
+///
+/// # Safety
+/// `main` makes system calls and touches what `args` points to and its own stack, and nothing else: no allocation, no
+/// lock, no panic. It does not return.
+pub(crate) unsafe fn clone_child(
+    main: extern "C" fn(*mut c_void) -> c_int,
+    args: *mut c_void,
+) -> Result<(Pid, OwnedFd), i32> {
+    let stack = Stack::new().map_err(rustix::io::Errno::raw_os_error)?;
+    let mut pidfd: c_int = -1;
+    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
+
+    // No handler of ours may run in the child, which shares our memory; it unblocks once it has default dispositions.
+    let mut before = SigSet::empty();
+    pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut before))
+        .map_err(|e| e as i32)?;
+    // SAFETY: the child runs on a stack that is its own and outlives it, since VFORK keeps us here until it has executed
+    // a program or ended; the rest is the caller's.
+    let pid = unsafe { libc::clone(main, stack.top(), flags, args, &raw mut pidfd) };
+    let errno = Errno::last_raw();
+    // The mask was valid a moment ago; it cannot be refused.
+    let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&before), None);
+
+    let Some(pid) = Pid::new(pid) else { return Err(errno) };
+    // SAFETY: the kernel has just opened this descriptor for us, and nobody else knows it.
+    let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+    Ok((pid, pidfd))
 }
 
 /// A stack for a child, with a page below it that must not be touched.
@@ -201,7 +218,7 @@ fn check(stage: Stage, result: c_int) -> Result<c_int, (Stage, i32)> {
 }
 
 /// Default dispositions for all, and nothing pending: a Ctrl-C that reached the launcher's group is not the worker's.
-fn reset_signals() {
+pub(crate) fn reset_signals() {
     const LAST: c_int = 64;
     /// `SIG_DFL` and `SIG_IGN`, as the kernel spells them.
     const DEFAULT: u64 = 0;

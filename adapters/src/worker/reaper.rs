@@ -48,7 +48,7 @@ impl Drop for Process {
 }
 
 /// Whether the process behind a pidfd has ended.
-pub(super) fn has_exited(pidfd: &OwnedFd) -> bool {
+pub(crate) fn has_exited(pidfd: &OwnedFd) -> bool {
     let mut fds = [PollFd::new(pidfd, PollFlags::IN)];
     let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
     loop {
@@ -61,7 +61,7 @@ pub(super) fn has_exited(pidfd: &OwnedFd) -> bool {
 }
 
 /// Hands a running child to the reaper's thread, which is started for the first of them.
-fn leave_to_reaper(pidfd: OwnedFd) {
+pub(crate) fn leave_to_reaper(pidfd: OwnedFd) {
     static REAPER: OnceLock<Option<Reaper>> = OnceLock::new();
     let reaper = REAPER.get_or_init(Reaper::start);
     // Without a thread the child stays a zombie until this process ends; nothing worse can come of it.

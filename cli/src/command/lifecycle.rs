@@ -6,7 +6,7 @@ use crate::report::{Exit, Report};
 use rekindle::LifecycleLock;
 use rekindle::adapters::StateRoot;
 use rekindle::core::claim::{ConflictReason, TakeOverReason};
-use rekindle::core::{ChildExit, LifecyclePayload, Pid};
+use rekindle::core::{LifecyclePayload, Pid};
 use rekindle::lifecycle::{
     Acquired, ForceUnlocked, LifecycleConflict, LifecycleError, LifecycleStatus, Released, TakenOver,
 };
@@ -93,7 +93,7 @@ async fn acquire_and_run(
     let ended = lock.run_program(command);
     let released = lock.release();
     let exit = match ended {
-        Ok(ended) => passed_on(ended),
+        Ok(ended) => Exit::of_exit(ended),
         Err(error) => report.failure(
             "spawn-start-failed",
             &error.to_string(),
@@ -108,15 +108,6 @@ async fn acquire_and_run(
         Err(error) => tracing::warn!(%error, "the lock could not be released"),
     }
     Ok(exit)
-}
-
-/// As a shell puts it: the status itself, or 128 and the signal's number.
-fn passed_on(ended: ChildExit) -> Exit {
-    match ended {
-        ChildExit::Code(code) => Exit::of_program(code),
-        ChildExit::Signal(signal) => Exit::of_program(128 + signal),
-        ChildExit::Unknown => Exit::Failed,
-    }
 }
 
 fn status(dir: Option<&Path>, place: &MarkerPath, report: &Report) -> Result<Exit, LifecycleError> {

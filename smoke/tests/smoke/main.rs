@@ -31,7 +31,12 @@ mod s5_contention;
 mod s6_harness;
 mod s7_adversity;
 mod s8_looking_after;
+mod s9_guardian;
+mod s9_leaks;
 mod s9_lifecycle;
+mod s9_mcp;
+mod s9_stdio;
+mod s9_supervise;
 
 use rekindle_smoke::{harness, suite};
 use std::process::ExitCode;
@@ -73,6 +78,11 @@ fn all() -> ExitCode {
         s11_notify::trials,
         s11_listen::trials,
         s10_ready::trials,
+        s9_stdio::trials,
+        s9_guardian::trials,
+        s9_supervise::trials,
+        s9_leaks::trials,
+        s9_mcp::trials,
         conformance::trials,
     ];
     suite::main(files.iter().flat_map(|trials| trials()).collect())

@@ -1,0 +1,47 @@
+//! Compiles the guardian: a program of its own, without std, which the library carries as bytes.
+//!
+//! It is no crate, since a program without std cannot be built in a profile that unwinds, and cargo has no way yet to
+//! hand one crate's program to another.
+
+use std::env;
+use std::path::PathBuf;
+use std::process::Command;
+
+fn main() {
+    println!("cargo::rerun-if-changed=guardian");
+    println!("cargo::rerun-if-changed=src/stdio/wire.rs");
+    if required("CARGO_CFG_TARGET_OS") != "linux" {
+        // The library says in a sentence of its own that it needs Linux.
+        return;
+    }
+    let program = PathBuf::from(required("OUT_DIR")).join("guardian");
+    let mut rustc = Command::new(required("RUSTC"));
+    rustc.args(["--edition", "2024", "--crate-name", "guardian", "--crate-type", "bin"]);
+    rustc.args(["--target", &required("TARGET"), "--cap-lints", "warn"]);
+    for option in [
+        "opt-level=s",
+        "panic=abort",
+        "strip=symbols",
+        "relocation-model=static",
+        "link-arg=-nostartfiles",
+        "link-arg=-nostdlib",
+        "link-arg=-static",
+        "link-arg=-no-pie",
+        "link-arg=-Wl,--build-id=none",
+    ] {
+        rustc.args(["-C", option]);
+    }
+    if required("CARGO_CFG_TARGET_ENV") == "musl" {
+        // There rustc would bring the C library's own beginning of a program.
+        rustc.args(["-C", "link-self-contained=no"]);
+    }
+    if let Some(linker) = env::var_os("RUSTC_LINKER") {
+        rustc.arg("-C").arg(format!("linker={}", linker.display()));
+    }
+    let built = rustc.arg("-o").arg(&program).arg("guardian/main.rs").status();
+    assert!(built.is_ok_and(|status| status.success()), "the guardian does not compile; see above");
+}
+
+fn required(variable: &str) -> String {
+    env::var(variable).unwrap_or_else(|_| panic!("cargo sets {variable} for a build script"))
+}

@@ -1,0 +1,183 @@
+//! What is to be run as a child, and what is to be told of it.
+
+use rekindle_adapters::stdio::StdioSpec;
+use rekindle_core::lines::LineLimits;
+use rekindle_core::plan::{KILL_GRACE_DEFAULT, TERM_GRACE_DEFAULT};
+use rekindle_core::{ChildExit, Environment, KillSignal, OsFailure, Pid};
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A program to run as a child, with the choices that go with it.
+///
+/// ```
+/// use rekindle::StdioLaunch;
+///
+/// let launch = StdioLaunch::new("my-mcp-server").args(["--verbose"]).on_stderr_line(|line| eprintln!("{line}"));
+/// ```
+pub struct StdioLaunch {
+    command: Vec<String>,
+    cwd: Option<PathBuf>,
+    environment: Environment,
+    term_grace: Duration,
+    kill_grace: Duration,
+    pub(super) stderr: StderrMode,
+    pub(super) line_limits: LineLimits,
+    pub(super) on_line: Box<dyn FnMut(&str) + Send>,
+    pub(super) listener: Listener,
+}
+
+/// What becomes of the child's stderr.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum StderrMode {
+    /// It is read always, line by line, and the last lines are kept.
+    #[default]
+    Lines,
+    /// It is handed out as it comes, to be read by the caller.
+    Stream,
+}
+
+/// What happens to a child.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StdioEvent {
+    /// It runs its program.
+    Started {
+        /// Its pid.
+        pid: Pid,
+    },
+    /// A stop has begun: its stdin is closed.
+    Stopping,
+    /// A stop had all of its session signalled.
+    Signalled {
+        /// How strongly.
+        how: KillSignal,
+    },
+    /// It has ended.
+    Exited {
+        /// How.
+        exit: ChildExit,
+    },
+}
+
+/// Whoever wants to hear of it.
+#[derive(Clone)]
+pub(super) struct Listener(Arc<dyn Fn(StdioEvent) + Send + Sync>);
+
+impl Listener {
+    pub(super) fn tell(&self, event: StdioEvent) {
+        (self.0)(event);
+    }
+}
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Listener")
+    }
+}
+
+impl StdioLaunch {
+    /// A launch of `program`, which is looked up in PATH, or relative to the working directory if it has a slash.
+    pub fn new(program: impl Into<String>) -> Self {
+        Self {
+            command: vec![program.into()],
+            cwd: None,
+            environment: Environment::default(),
+            term_grace: TERM_GRACE_DEFAULT,
+            kill_grace: KILL_GRACE_DEFAULT,
+            stderr: StderrMode::default(),
+            line_limits: LineLimits::default(),
+            on_line: Box::new(|_| {}),
+            listener: Listener(Arc::new(|_| {})),
+        }
+    }
+
+    /// Its arguments; nothing in them is split, expanded or filled in.
+    #[must_use]
+    pub fn args<I: IntoIterator<Item = S>, S: Into<String>>(mut self, args: I) -> Self {
+        self.command.extend(args.into_iter().map(Into::into));
+        self
+    }
+
+    /// Where it starts; the caller's working directory unless this says otherwise.
+    #[must_use]
+    pub fn cwd(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.cwd = Some(dir.into());
+        self
+    }
+
+    /// Its environment; all of the caller's unless this says otherwise.
+    #[must_use]
+    pub fn environment(mut self, environment: Environment) -> Self {
+        self.environment = environment;
+        self
+    }
+
+    /// How long it may take to end after SIGTERM once its supervisor is gone or has dropped it; 5 s unless this says
+    /// otherwise. A stop has a policy of its own.
+    #[must_use]
+    pub fn term_grace(mut self, grace: Duration) -> Self {
+        self.term_grace = grace;
+        self
+    }
+
+    /// How long the kernel may take to end it after SIGKILL, then; 5 s unless this says otherwise.
+    #[must_use]
+    pub fn kill_grace(mut self, grace: Duration) -> Self {
+        self.kill_grace = grace;
+        self
+    }
+
+    /// What becomes of its stderr; read and kept as lines unless this says otherwise.
+    #[must_use]
+    pub fn stderr(mut self, mode: StderrMode) -> Self {
+        self.stderr = mode;
+        self
+    }
+
+    /// How much of its stderr is kept.
+    #[must_use]
+    pub fn line_limits(mut self, limits: LineLimits) -> Self {
+        self.line_limits = limits;
+        self
+    }
+
+    /// Called with each line of its stderr. It runs on the runtime, and while it runs no more is read.
+    #[must_use]
+    pub fn on_stderr_line(mut self, listener: impl FnMut(&str) + Send + 'static) -> Self {
+        self.on_line = Box::new(listener);
+        self
+    }
+
+    /// Called with what happens to it, on the runtime; it must not block.
+    #[must_use]
+    pub fn on_event(mut self, listener: impl Fn(StdioEvent) + Send + Sync + 'static) -> Self {
+        self.listener = Listener(Arc::new(listener));
+        self
+    }
+
+    pub(super) fn absolute_cwd(&self) -> Result<PathBuf, OsFailure> {
+        let cwd = match &self.cwd {
+            Some(dir) => std::path::absolute(dir),
+            None => std::env::current_dir(),
+        };
+        cwd.map_err(|error| OsFailure::new("read the current directory", error.to_string()))
+    }
+
+    pub(super) fn spec<'a>(&'a self, cwd: &'a Path) -> StdioSpec<'a> {
+        StdioSpec {
+            command: &self.command,
+            cwd,
+            environment: &self.environment,
+            term_grace: self.term_grace,
+            kill_grace: self.kill_grace,
+        }
+    }
+}
+
+impl fmt::Debug for StdioLaunch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StdioLaunch").field("command", &self.command).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,178 @@
+//! `rekindle supervise` as a client sees it.
+
+use crate::cli;
+use crate::procs::{self, Pid};
+use crate::scene::Scene;
+use crate::wait::FACT_TIMEOUT;
+use nix::sys::signal::Signal;
+use serde_json::Value;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread::{self, JoinHandle};
+
+/// A `rekindle supervise --json` that runs. One that is dropped is killed and reaped.
+#[derive(Debug)]
+pub struct Proxy {
+    child: Child,
+    stdin: Option<ChildStdin>,
+    stdout: Option<BufReader<ChildStdout>>,
+    stderr: Option<JoinHandle<String>>,
+}
+
+/// How a proxy ended.
+#[derive(Debug)]
+pub struct ProxyEnd {
+    /// Its exit code; `None` if a signal ended it.
+    pub code: Option<i32>,
+    /// The signal that ended it.
+    pub signal: Option<i32>,
+    /// What it still said on stdout.
+    pub stdout: Vec<u8>,
+    /// What it said on stderr.
+    pub stderr: String,
+}
+
+impl ProxyEnd {
+    /// The rest of stdout as text.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.stdout).into_owned()
+    }
+
+    /// What it told of what happened: the lines of stderr that are JSON.
+    pub fn events(&self) -> Vec<Value> {
+        self.stderr.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
+    /// The names of what happened, in order.
+    pub fn story(&self) -> Vec<String> {
+        self.events().iter().map(|event| event["event"].as_str().unwrap_or_default().to_owned()).collect()
+    }
+}
+
+/// The command, with its streams left to the caller.
+pub fn command(scene: &Scene, options: &[&str], program: &[&str]) -> Command {
+    let mut command = scene.command(cli::binary());
+    command.args(["supervise", "--json"]).args(options).arg("--").args(program);
+    command
+}
+
+impl Proxy {
+    /// Starts one between two pipes.
+    ///
+    /// # Panics
+    /// If it cannot be started.
+    pub fn start(scene: &Scene, options: &[&str], program: &[&str]) -> Self {
+        let mut command = command(scene, options, program);
+        command.stdin(Stdio::piped());
+        Self::start_command(command)
+    }
+
+    /// Starts a command whose stdin was decided by the caller.
+    ///
+    /// # Panics
+    /// If it cannot be started.
+    pub fn start_command(mut command: Command) -> Self {
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child =
+            command.spawn().unwrap_or_else(|error| panic!("{command:?} cannot be started: {error}"));
+        let mut stderr = child.stderr.take().expect("it is a pipe");
+        let complaints = thread::spawn(move || {
+            let mut bytes = Vec::new();
+            // What was read before an error is all there is.
+            let _ = stderr.read_to_end(&mut bytes);
+            String::from_utf8_lossy(&bytes).into_owned()
+        });
+        Self {
+            stdin: child.stdin.take(),
+            stdout: child.stdout.take().map(BufReader::new),
+            stderr: Some(complaints),
+            child,
+        }
+    }
+
+    /// Its pid.
+    pub fn pid(&self) -> Pid {
+        self.child.id().try_into().expect("a pid is an i32")
+    }
+
+    /// Sends it a signal.
+    pub fn signal(&self, signal: Signal) {
+        procs::send(self.pid(), signal);
+    }
+
+    /// Sends bytes.
+    ///
+    /// # Panics
+    /// If it does not take them.
+    pub fn say(&mut self, bytes: impl AsRef<[u8]>) {
+        let stdin = self.stdin.as_mut().expect("its stdin is open");
+        stdin.write_all(bytes.as_ref()).expect("it takes what is sent");
+    }
+
+    /// The next line. That none comes fails with the trial, which is bounded.
+    ///
+    /// # Panics
+    /// If its output ends.
+    pub fn hear(&mut self) -> String {
+        let mut line = String::new();
+        let stdout = self.stdout.as_mut().expect("its stdout is open");
+        let len = stdout.read_line(&mut line).expect("it speaks UTF-8");
+        assert!(len > 0, "its output has ended");
+        line
+    }
+
+    /// Closes its stdin.
+    pub fn close_stdin(&mut self) {
+        self.stdin = None;
+    }
+
+    /// Stops reading its stdout.
+    pub fn close_stdout(&mut self) {
+        self.stdout = None;
+    }
+
+    /// Its stdin, for a thread that writes.
+    ///
+    /// # Panics
+    /// If it was taken.
+    pub fn take_stdin(&mut self) -> ChildStdin {
+        self.stdin.take().expect("it is there once")
+    }
+
+    /// Waits for its end, and for all who hold its output open.
+    ///
+    /// # Panics
+    /// If that takes too long.
+    pub fn finish(mut self) -> ProxyEnd {
+        let (stdout, stderr) = (self.stdout.take(), self.stderr.take().expect("it is finished only once"));
+        let (sender, receiver) = channel();
+        thread::spawn(move || {
+            let mut bytes = Vec::new();
+            if let Some(mut stdout) = stdout {
+                // What was read before an error is all there is.
+                let _ = stdout.read_to_end(&mut bytes);
+            }
+            sender.send((bytes, stderr.join().unwrap_or_default()))
+        });
+        let (stdout, stderr) = self.await_output(&receiver);
+        let status = self.child.wait().expect("a child can be waited for");
+        ProxyEnd { code: status.code(), signal: status.signal(), stdout, stderr }
+    }
+
+    fn await_output<T>(&self, output: &Receiver<T>) -> T {
+        output.recv_timeout(FACT_TIMEOUT * 2).unwrap_or_else(|_| {
+            let runs = procs::is_running(self.pid());
+            panic!("the proxy (pid {}) did not end, or its output is held open (it runs: {runs})", self.pid())
+        })
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        // It may have ended by itself; all that matters is that no zombie of ours stays.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

@@ -1,0 +1,20 @@
+//! Ten thousand children in one process: `LIVE=1 just soak`.
+
+use rekindle_smoke::{soak, suite, trials};
+use std::process::ExitCode;
+
+trials![starts_and_exits, starts_and_stops];
+
+/// T22, P9.
+fn starts_and_exits() {
+    soak::starts_and_exits(10_000);
+}
+
+/// T22, P9.
+fn starts_and_stops() {
+    soak::starts_and_stops(2_000);
+}
+
+fn main() -> ExitCode {
+    suite::main(trials())
+}
