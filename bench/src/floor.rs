@@ -131,8 +131,9 @@ pub(crate) fn spin_connect(path: &Path) -> OwnedFd {
     }
 }
 
-/// Connects as soon as the name appears, by hand: what sleeping until an event costs on this machine.
-pub(crate) fn inotify_connect(path: &Path) -> OwnedFd {
+/// Connects as soon as the name appears, by hand: what sleeping until an event costs on this machine. The events are
+/// handed out, since closing them makes the kernel wait for milliseconds.
+pub(crate) fn inotify_connect(path: &Path) -> (OwnedFd, OwnedFd) {
     let dir = c_path(path.parent().expect("a socket is in a directory"));
     // SAFETY: a new descriptor, which nobody else owns, and a string that outlives the call.
     let events = unsafe {
@@ -142,10 +143,10 @@ pub(crate) fn inotify_connect(path: &Path) -> OwnedFd {
     };
     let address = address(path);
     if let Some(socket) = connect(&address) {
-        return socket;
+        return (socket, events);
     }
     poll(&events);
-    spin_connect(path)
+    (spin_connect(path), events)
 }
 
 /// Opens, locks and closes a file.

@@ -8,7 +8,7 @@ use rekindle::adapters::{HeldClaim, StateRoot, Worker, lifeline, procfs, random}
 use rekindle::core::{Generation, Host, Nonce, SpawnBgPlan};
 use rekindle::{SessionId, Sessions};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The smallest program that can be started; see `programs/child.c`.
 pub(crate) const CHILD: &str = env!("BENCH_CHILD");
@@ -23,25 +23,34 @@ pub(crate) struct Bench {
     pub(crate) effort: Effort,
     /// The command, as it is shipped.
     pub(crate) rekindle: PathBuf,
-    /// Where all files are.
+    /// A directory on a disk, for what is about files.
     pub(crate) dir: PathBuf,
+    /// A directory in memory, for what is about processes: ext4 looks through all inodes that were deleted in the last
+    /// five seconds whenever it makes a file, and a benchmark deletes more of them than anybody does.
+    pub(crate) memory: PathBuf,
+}
+
+/// A place of one's own below `parent`.
+fn emptied(parent: &Path, name: &str) -> PathBuf {
+    let path = parent.join(name);
+    if path.exists() {
+        fs::remove_dir_all(&path).expect("a directory of ours can be removed");
+    }
+    fs::create_dir(&path).expect("a directory of ours can be made");
+    path
 }
 
 impl Bench {
-    /// An empty directory of its own.
-    pub(crate) fn fresh(&self, name: &str) -> PathBuf {
-        let path = self.dir.join(name);
-        if path.exists() {
-            fs::remove_dir_all(&path).expect("a directory of ours can be removed");
-        }
-        fs::create_dir(&path).expect("a directory of ours can be made");
-        path
+    /// An empty directory on the disk.
+    pub(crate) fn on_disk(&self, name: &str) -> PathBuf {
+        emptied(&self.dir, name)
     }
 
-    /// An empty state directory.
-    pub(crate) fn home(&self, name: &str) -> Home {
-        Home::new(self.fresh(name).join("state"))
+    /// An empty directory in memory.
+    pub(crate) fn in_memory(&self, name: &str) -> PathBuf {
+        emptied(&self.memory, name)
     }
+
 }
 
 /// A state directory, with this process as a launcher.
@@ -53,8 +62,9 @@ pub(crate) struct Home {
 }
 
 impl Home {
-    fn new(path: PathBuf) -> Self {
-        let root = StateRoot::open(path).expect("a directory of ours can be used");
+    /// An empty state directory below `dir`.
+    pub(crate) fn new(dir: &Path) -> Self {
+        let root = StateRoot::open(dir.join("state")).expect("a directory of ours can be used");
         let nonce = random::nonce().expect("the kernel has random numbers");
         Self { root, here: procfs::this_host(), nonce }
     }

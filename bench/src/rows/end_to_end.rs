@@ -4,7 +4,7 @@ use super::readiness::{poll_connect, poller};
 use super::spawn::timed;
 use crate::floor::{self, Program};
 use crate::harness::{Promise, Role, Row, Table, Unit};
-use crate::home::{Bench, CHILD, end, runtime, session};
+use crate::home::{Bench, Home, CHILD, end, runtime, session};
 use rekindle::{Ensured, Launch};
 use std::cell::Cell;
 use std::process::{Command, Stdio};
@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 const OURS: &str = "rekindle, reference worker";
 
 pub(crate) fn run(bench: &Bench) -> Vec<Table> {
-    let (home, runtime, dir) = (bench.home("end-to-end"), runtime(), bench.fresh("by-hand"));
+    let (home, runtime, dir) = (Home::new(&bench.in_memory("end-to-end")), runtime(), bench.in_memory("by-hand"));
     let (sessions, started) = (home.sessions(), Cell::new(0));
     let ensure = |launch: Launch| {
         let session = session(started.replace(started.get() + 1));
@@ -53,7 +53,7 @@ pub(crate) fn run(bench: &Bench) -> Vec<Table> {
                 let mut command = Command::new(reference);
                 command.args(["worker", "--socket"]).arg(socket).stdin(Stdio::null());
                 worker = command.spawn().ok();
-                poll_connect(socket, every);
+                drop(poll_connect(socket, every));
             });
             let mut worker = worker.expect("the reference worker starts");
             drop(worker.kill().and_then(|()| worker.wait()));

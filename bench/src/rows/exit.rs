@@ -28,7 +28,7 @@ struct Stage {
 
 impl Stage {
     fn new(bench: &Bench) -> Self {
-        let (home, session) = (bench.home("exit"), session(0));
+        let (home, session) = (Home::new(&bench.in_memory("exit")), session(0));
         let claim = Some(home.claim(&session));
         Self { home, session, claim }
     }

@@ -3,7 +3,7 @@
 use super::spawn::timed;
 use crate::floor::{self, c_path};
 use crate::harness::{Promise, Role, Row, Table, Unit};
-use crate::home::{Bench, session};
+use crate::home::{Bench, Home, session};
 use fs4::fs_std::FileExt;
 use std::fs::{self, File, OpenOptions};
 use std::path::Path;
@@ -12,8 +12,8 @@ const BY_HAND: &str = "create, write, link, unlink";
 const WITH_FSYNC: &str = "JSON lock file with fsync and rename";
 
 pub(crate) fn run(bench: &Bench) -> Vec<Table> {
-    let home = bench.home("lock");
-    let (session, dir) = (session(0), bench.fresh("locks"));
+    let home = Home::new(&bench.on_disk("lock"));
+    let (session, dir) = (session(0), bench.on_disk("locks"));
     let (private, name, bare) = (c_path(dir.join("private")), c_path(dir.join("name")), c_path(dir.join("bare")));
     // As much evidence as ours is.
     let claim = home.claim(&session);

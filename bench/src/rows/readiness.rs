@@ -20,20 +20,19 @@ pub(crate) fn run(bench: &Bench) -> Vec<Table> {
     let runtime = runtime();
     let ours = |path: &Path| {
         let connected = runtime.block_on(PollingSocketWatcher.await_socket_alive(path));
-        drop(connected.expect("it listens in the end"));
+        connected.expect("it listens in the end")
     };
     let mut row = Row::new("readiness", 20)
         .measure("from listen() to a connected socket", Unit::Microseconds)
         .measure("processor time of the waiting thread", Unit::Microseconds);
     // A directory each, so that nobody is woken by the others' workers.
-    let socket = |name: &str| bench.fresh(&format!("readiness-{name}")).join("sock");
+    let socket = |name: &str| bench.in_memory(&format!("readiness-{name}")).join("sock");
     let path = socket("spin");
-    row = row.contender(Role::Floor, "connect in a loop", move || wait(&path, |path| drop(floor::spin_connect(path))));
+    row = row.contender(Role::Floor, "connect in a loop", move || wait(&path, floor::spin_connect));
     let path = socket("ours");
     row = row.contender(Role::Ours, "rekindle", move || wait(&path, ours));
     let path = socket("by-hand");
-    let by_hand = |path: &Path| drop(floor::inotify_connect(path));
-    row = row.contender(Role::Peer, "inotify by hand", move || wait(&path, by_hand));
+    row = row.contender(Role::Peer, "inotify by hand", move || wait(&path, floor::inotify_connect));
     for interval in INTERVALS_MS {
         let path = socket(&format!("poll{interval}"));
         let every = Duration::from_millis(interval);
@@ -51,14 +50,17 @@ pub(crate) fn poller(interval_ms: u64) -> String {
 }
 
 /// The classic: ask, sleep, ask again.
-pub(crate) fn poll_connect(path: &Path, every: Duration) {
-    while UnixStream::connect(path).is_err() {
-        thread::sleep(every);
+pub(crate) fn poll_connect(path: &Path, every: Duration) -> UnixStream {
+    loop {
+        match UnixStream::connect(path) {
+            Ok(connected) => return connected,
+            Err(_) => thread::sleep(every),
+        }
     }
 }
 
 /// One wait for a worker that is played by another thread.
-fn wait(path: &PathBuf, until_connected: impl Fn(&Path)) -> Sample {
+fn wait<T>(path: &PathBuf, until_connected: impl Fn(&Path) -> T) -> Sample {
     let _ = std::fs::remove_file(path);
     let (listen_at, startup) = (path.clone(), Duration::from_millis(fastrand::u64(STARTUP_MS)));
     let worker = thread::spawn(move || {
@@ -69,8 +71,9 @@ fn wait(path: &PathBuf, until_connected: impl Fn(&Path)) -> Sample {
         listened
     });
     let cpu = thread_cpu();
-    until_connected(path);
+    let connection = until_connected(path);
     let (connected, cpu) = (Instant::now(), thread_cpu().saturating_sub(cpu));
+    drop(connection);
     let listened = worker.join().expect("the worker does not panic");
     vec![micros(connected.saturating_duration_since(listened)), micros(cpu)]
 }

@@ -55,8 +55,8 @@ struct Registry {
 impl Registry {
     fn new(bench: &Bench, size: usize) -> Self {
         eprintln!("  making {size} sessions");
-        let home = bench.home(&format!("registry{size}"));
-        let dir = bench.fresh(&format!("peers{size}"));
+        let home = Home::new(&bench.on_disk(&format!("registry{size}")));
+        let dir = bench.on_disk(&format!("peers{size}"));
         let file = dir.join("registry.json");
         let mut database = rusqlite::Connection::open(dir.join("registry.db")).expect("a database can be made");
         database.execute_batch("CREATE TABLE sessions (id TEXT PRIMARY KEY, record TEXT)").expect("it is empty");
@@ -125,7 +125,7 @@ fn update(bench: &Bench, registry: &Registry) -> Vec<Table> {
 
 fn add(bench: &Bench, registries: &[Registry]) -> Vec<Table> {
     const FLOOR: &str = "mkdir, write, rename";
-    let bare = bench.fresh("bare");
+    let bare = bench.on_disk("bare");
     let mut row = Row::new("registry: add a session", 10).measure("one more", Unit::Microseconds);
     let bytes = serde_json::to_vec_pretty(&record(&registries[0].home, &session(0))).expect("a record is JSON");
     row = row.timed(Role::Floor, FLOOR, move || {
@@ -233,7 +233,7 @@ fn each(times: usize, mut action: impl FnMut(usize)) -> Sample {
 }
 
 fn list(bench: &Bench) -> Vec<Table> {
-    let (home, runtime) = (bench.home("list"), runtime());
+    let (home, runtime) = (Home::new(&bench.in_memory("list")), runtime());
     let sessions = home.sessions();
     let pids: Vec<_> = (0..LISTED)
         .map(|number| {

@@ -2,7 +2,7 @@
 
 use crate::floor::{self, Program};
 use crate::harness::{Promise, Role, Row, Table, Unit};
-use crate::home::{Bench, CHILD, runtime, session, start};
+use crate::home::{Bench, Home, CHILD, runtime, session, start};
 use process_wrap::std::{CommandWrap, ProcessSession};
 use rekindle::adapters::worker::await_exit;
 use std::hint::black_box;
@@ -24,7 +24,7 @@ pub(crate) fn run(bench: &Bench) -> Vec<Table> {
 }
 
 fn row(bench: &Bench, name: &str, rounds: usize) -> Vec<Table> {
-    let home = bench.home("spawn");
+    let home = Home::new(&bench.in_memory("spawn"));
     let session = session(0);
     let claim = home.claim(&session);
     let plan = home.plan(&session, &[]);

@@ -3,14 +3,14 @@
 use super::spawn::timed;
 use crate::floor::Program;
 use crate::harness::{Promise, Role, Row, Table, Unit};
-use crate::home::{Bench, CHILD, HELLO, end, runtime, session};
+use crate::home::{Bench, Home, CHILD, HELLO, end, runtime, session};
 use rekindle::{Ensured, Launch};
 
 const FLOOR: &str = "a static hello-world";
 const UP: &str = "rekindle up, already live";
 
 pub(crate) fn run(bench: &Bench) -> Vec<Table> {
-    let (home, runtime) = (bench.home("start-up"), runtime());
+    let (home, runtime) = (Home::new(&bench.in_memory("start-up")), runtime());
     let ensured = runtime.block_on(home.sessions().ensure(&session(0), Launch::new(CHILD).args(["{socket}"])));
     let Ok(Ensured::Running(running)) = ensured else { panic!("the smallest worker starts: {ensured:?}") };
     let command = bench.rekindle.as_os_str();

@@ -2,7 +2,7 @@
 
 use crate::floor::{self, Program};
 use crate::harness::{Promise, Role, Row, Sample, Table, Unit, micros};
-use crate::home::{Bench, CHILD, own_resources, runtime, session, start};
+use crate::home::{Bench, Home, CHILD, own_resources, runtime, session, start};
 use rekindle::adapters::Worker;
 use rekindle::adapters::worker::{await_exit, signal};
 use rekindle::core::KillSignal;
@@ -18,11 +18,11 @@ const PROCESSES: &str = "rekindle, the processes alone";
 const SESSIONS: &str = "rekindle, ensure and stop";
 
 pub(crate) fn run(bench: &Bench) -> Vec<Table> {
-    let (home, runtime) = (bench.home("thousand"), runtime());
+    let (home, runtime) = (Home::new(&bench.in_memory("thousand")), runtime());
     let child = Program::new(&[CHILD, "-"]);
     let claims: Vec<_> = (0..WORKERS).map(|number| home.claim(&session(number))).collect();
     let plans: Vec<_> = (0..WORKERS).map(|number| home.plan(&session(number), &["-"])).collect();
-    let served = bench.home("thousand-sessions").sessions();
+    let served = Home::new(&bench.in_memory("thousand-sessions")).sessions();
     let processes = || {
         let mut requests: Vec<_> =
             plans.iter().zip(&claims).map(|(plan, claim)| home.prepare(plan, claim)).collect();
