@@ -191,7 +191,9 @@ impl SessionDir {
         if SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT != SFlag::S_IFREG {
             return Err(OsFailure::new("read", "it is no regular file").on(&path));
         }
-        let mut bytes = Vec::new();
+        // One byte more than there should be, so that one read brings all of it and the next one nothing.
+        let len = u64::try_from(stat.st_size).unwrap_or(0).min(FILE_LEN_MAX);
+        let mut bytes = Vec::with_capacity(usize::try_from(len).unwrap_or(0) + 1);
         File::from(fd).take(FILE_LEN_MAX + 1).read_to_end(&mut bytes).during("read", &path)?;
         if bytes.len() as u64 > FILE_LEN_MAX {
             return Err(OsFailure::new("read", "it is longer than 1 MiB").on(&path));

@@ -104,8 +104,10 @@ impl Survey {
         let leader = record.as_ref().and_then(|it| it.worker.clone()).or(mark.map(|mark| mark.worker));
         let peer = record.as_ref().and_then(|it| it.peer.clone());
         let of_leader = leader.as_ref().map(|it| procfs::standing_of_leader(it, here));
-        let of_peer = peer.as_ref().map(|it| procfs::standing(it, here));
-        let of_peer = if peer == leader { of_leader } else { of_peer };
+        let of_peer = match &peer {
+            peer if *peer == leader => of_leader,
+            peer => peer.as_ref().map(|it| procfs::standing(it, here)),
+        };
         let evidence = Evidence {
             recorded: record.as_ref().map(|it| it.state).or(unwritten.then_some(RecordState::Ready)),
             start_observed: record.as_ref().is_some_and(SessionRecord::start_observed),
