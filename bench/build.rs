@@ -16,7 +16,13 @@ fn main() {
 
 fn build_child(child: &Path) {
     let mut compiler = cc::Build::new().get_compiler().to_command();
-    compiler.args(["-O2", "-static", "-nostdlib", "-fno-stack-protector", "-fno-tree-loop-distribute-patterns"]);
+    compiler.args([
+        "-O2",
+        "-static",
+        "-nostdlib",
+        "-fno-stack-protector",
+        "-fno-tree-loop-distribute-patterns",
+    ]);
     run(compiler.arg("-Wl,--build-id=none,-z,noseparate-code").arg("programs/child.c").arg("-o").arg(child));
     println!("cargo::rustc-env=BENCH_CHILD={}", child.display());
 }

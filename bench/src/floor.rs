@@ -52,7 +52,8 @@ impl Program {
     pub(crate) fn start(&self) -> pid_t {
         let (environment, output) = ([ptr::null()], self.output.as_ref().map_or(-1, AsRawFd::as_raw_fd));
         // SAFETY: arrays of strings that end with NULL and outlive the call, which waits until they were read.
-        let pid = unsafe { floor_start(self.pointers[0], self.pointers.as_ptr(), environment.as_ptr(), output) };
+        let pid =
+            unsafe { floor_start(self.pointers[0], self.pointers.as_ptr(), environment.as_ptr(), output) };
         assert!(pid > 0, "a program did not start: errno {}", -pid);
         pid
     }
@@ -163,7 +164,11 @@ pub(crate) fn open_flock_close(path: &CStr) {
 pub(crate) fn create_write_link_unlink(private: &CStr, name: &CStr, content: &[u8]) {
     // SAFETY: system calls on strings, a buffer and a descriptor of our own.
     unsafe {
-        let fd = libc::open(private.as_ptr(), libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_CLOEXEC, 0o600);
+        let fd = libc::open(
+            private.as_ptr(),
+            libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_CLOEXEC,
+            0o600,
+        );
         assert!(fd >= 0, "a private name is free");
         libc::write(fd, content.as_ptr().cast(), content.len());
         libc::close(fd);
@@ -177,7 +182,11 @@ pub(crate) fn create_write_link_unlink(private: &CStr, name: &CStr, content: &[u
 pub(crate) fn write_rename(private: &CStr, name: &CStr, content: &[u8]) {
     // SAFETY: as above.
     unsafe {
-        let fd = libc::open(private.as_ptr(), libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_CLOEXEC, 0o600);
+        let fd = libc::open(
+            private.as_ptr(),
+            libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_CLOEXEC,
+            0o600,
+        );
         assert!(fd >= 0, "a private name is free");
         libc::write(fd, content.as_ptr().cast(), content.len());
         libc::close(fd);

@@ -192,7 +192,8 @@ impl<'a> Row<'a> {
             }
         }
         let medians = |samples: &Vec<Sample>| {
-            let of_measure = |measure: usize| median(&mut samples.iter().map(|it| it[measure]).collect::<Vec<_>>());
+            let of_measure =
+                |measure: usize| median(&mut samples.iter().map(|it| it[measure]).collect::<Vec<_>>());
             (0..self.measures.len()).map(of_measure).collect()
         };
         samples.iter().map(medians).collect()
@@ -225,7 +226,8 @@ impl<'a> Row<'a> {
                 }
                 Promise::Within { value } => {
                     let found = Spread::of(values(by));
-                    let text = format!("{}: at most {}", promised.by, amount(*value, self.measures[measure].1));
+                    let text =
+                        format!("{}: at most {}", promised.by, amount(*value, self.measures[measure].1));
                     Judged { text, found, met: found.median <= *value }
                 }
             }

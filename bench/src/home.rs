@@ -50,7 +50,6 @@ impl Bench {
     pub(crate) fn in_memory(&self, name: &str) -> PathBuf {
         emptied(&self.memory, name)
     }
-
 }
 
 /// A state directory, with this process as a launcher.
@@ -136,4 +135,3 @@ pub(crate) fn own_resources() -> (f64, f64, f64) {
     let descriptors = fs::read_dir("/proc/self/fd").expect("/proc is there").count();
     (floor::allocated() as f64, descriptors as f64, field("Threads:"))
 }
-

@@ -59,10 +59,15 @@ fn run(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
     let rekindle = args.rekindle.canonicalize().map_err(|error| {
         format!("`{}` is not there ({error}); build it first: just dist", args.rekindle.display())
     })?;
-    let effort = if args.quick { Effort { repetitions: 1, percent: 15 } } else { Effort { repetitions: 5, percent: 100 } };
+    let effort = if args.quick {
+        Effort { repetitions: 1, percent: 15 }
+    } else {
+        Effort { repetitions: 5, percent: 100 }
+    };
     let (dir, memory) = (tempfile::tempdir()?, tempfile::tempdir_in("/dev/shm")?);
     let bench = Bench { effort, rekindle, dir: dir.path().to_owned(), memory: memory.path().to_owned() };
-    let is_meant = |name: &str| args.subjects.is_empty() || args.subjects.iter().any(|it| name.contains(it.as_str()));
+    let is_meant =
+        |name: &str| args.subjects.is_empty() || args.subjects.iter().any(|it| name.contains(it.as_str()));
     let mut tables = Vec::new();
     for subject in rows::SUBJECTS.iter().filter(|subject| is_meant(subject.name)) {
         tables.extend((subject.run)(&bench));

@@ -72,7 +72,10 @@ fn registry(file: &Path, table: &Table) -> Result<(), Box<dyn Error>> {
     let of = |name: &str, color| Series {
         name: name.to_owned(),
         color,
-        points: SIZES.iter().filter_map(|size| Some((*size as f64, value(table, &at(name, *size))?))).collect(),
+        points: SIZES
+            .iter()
+            .filter_map(|size| Some((*size as f64, value(table, &at(name, *size))?)))
+            .collect(),
     };
     let series = [of(ONE_FILE, RED), of(DATABASE, GREEN), of(OURS, BLUE)];
     let axes = Axes {

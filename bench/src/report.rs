@@ -41,11 +41,12 @@ pub(crate) fn json(tables: &[Table]) -> Result<String, serde_json::Error> {
 /// As Markdown, which is also readable as it stands.
 pub(crate) fn markdown(tables: &[Table]) -> String {
     let machine = Machine::this();
-    let mut text =
-        format!("Linux {}, {} x {}.\n", machine.kernel, machine.processors, machine.processor);
+    let mut text = format!("Linux {}, {} x {}.\n", machine.kernel, machine.processors, machine.processor);
     for table in tables {
         let _ = write!(text, "\n### {}: {}\n\n", table.row, table.measure);
-        text.push_str("| contender | median | min - max | ratio to the floor | min - max |\n|---|--:|--:|--:|--:|\n");
+        text.push_str(
+            "| contender | median | min - max | ratio to the floor | min - max |\n|---|--:|--:|--:|--:|\n",
+        );
         for line in &table.lines {
             let ratio = line.ratio.filter(|ratio| ratio.median.is_finite());
             let (ratio, spread) =

@@ -4,7 +4,7 @@ use super::readiness::{poll_connect, poller};
 use super::spawn::timed;
 use crate::floor::{self, Program};
 use crate::harness::{Promise, Role, Row, Table, Unit};
-use crate::home::{Bench, Home, CHILD, end, runtime, session};
+use crate::home::{Bench, CHILD, Home, end, runtime, session};
 use rekindle::{Ensured, Launch};
 use std::cell::Cell;
 use std::process::{Command, Stdio};
@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 const OURS: &str = "rekindle, reference worker";
 
 pub(crate) fn run(bench: &Bench) -> Vec<Table> {
-    let (home, runtime, dir) = (Home::new(&bench.in_memory("end-to-end")), runtime(), bench.in_memory("by-hand"));
+    let (home, runtime, dir) =
+        (Home::new(&bench.in_memory("end-to-end")), runtime(), bench.in_memory("by-hand"));
     let (sessions, started) = (home.sessions(), Cell::new(0));
     let ensure = |launch: Launch| {
         let session = session(started.replace(started.get() + 1));
@@ -29,7 +30,8 @@ pub(crate) fn run(bench: &Bench) -> Vec<Table> {
     let reference = bench.rekindle.to_str().expect("the command's path is UTF-8");
     let socket = dir.join("sock");
     let path = socket.to_str().expect("the directory's path is UTF-8");
-    let (smallest, by_vfork) = (Program::new(&[CHILD, path]), Program::new(&[reference, "worker", "--socket", path]));
+    let (smallest, by_vfork) =
+        (Program::new(&[CHILD, path]), Program::new(&[reference, "worker", "--socket", path]));
     let spun = |program: &Program| {
         let mut pid = 0;
         let took = timed(|| {

@@ -14,7 +14,8 @@ const WITH_FSYNC: &str = "JSON lock file with fsync and rename";
 pub(crate) fn run(bench: &Bench) -> Vec<Table> {
     let home = Home::new(&bench.on_disk("lock"));
     let (session, dir) = (session(0), bench.on_disk("locks"));
-    let (private, name, bare) = (c_path(dir.join("private")), c_path(dir.join("name")), c_path(dir.join("bare")));
+    let (private, name, bare) =
+        (c_path(dir.join("private")), c_path(dir.join("name")), c_path(dir.join("bare")));
     // As much evidence as ours is.
     let claim = home.claim(&session);
     let evidence = serde_json::to_vec(claim.claim()).expect("a claim is JSON");
@@ -25,7 +26,9 @@ pub(crate) fn run(bench: &Bench) -> Vec<Table> {
     Row::new("claim", 200)
         .measure("take and give back", Unit::Microseconds)
         .timed(Role::Floor, "open, flock, close", || timed(|| floor::open_flock_close(&bare)))
-        .timed(Role::Ours, "rekindle", || timed(|| home.claim(&session).release().expect("the claim is ours")))
+        .timed(Role::Ours, "rekindle", || {
+            timed(|| home.claim(&session).release().expect("the claim is ours"))
+        })
         .timed(Role::Peer, BY_HAND, || timed(|| floor::create_write_link_unlink(&private, &name, &evidence)))
         .timed(Role::Peer, WITH_FSYNC, || timed(|| json_lock(&dir, &evidence)))
         .timed(Role::Peer, "std File::try_lock", || {
@@ -37,7 +40,9 @@ pub(crate) fn run(bench: &Bench) -> Vec<Table> {
                 FileExt::unlock(&lock_file).expect("the lock is ours");
             })
         })
-        .timed(Role::Peer, "fd-lock, kept open", || timed(|| drop(fd_lock.try_write().expect("nobody else locks it"))))
+        .timed(Role::Peer, "fd-lock, kept open", || {
+            timed(|| drop(fd_lock.try_write().expect("nobody else locks it")))
+        })
         .timed(Role::Peer, "SQLite, BEGIN EXCLUSIVE", || {
             timed(|| database.execute_batch("BEGIN EXCLUSIVE; COMMIT").expect("nobody else locks it"))
         })
@@ -53,6 +58,7 @@ fn open(path: &Path) -> File {
 
 fn json_lock(dir: &Path, evidence: &[u8]) {
     let name = dir.join("lock.json");
-    floor::write_fsync_rename(&dir.join("lock.json.tmp"), &name, evidence).expect("a file of ours can be written");
+    floor::write_fsync_rename(&dir.join("lock.json.tmp"), &name, evidence)
+        .expect("a file of ours can be written");
     fs::remove_file(name).expect("a file of ours can be removed");
 }

@@ -36,7 +36,8 @@ pub(crate) fn run(bench: &Bench) -> Vec<Table> {
     for interval in INTERVALS_MS {
         let path = socket(&format!("poll{interval}"));
         let every = Duration::from_millis(interval);
-        row = row.contender(Role::Peer, poller(interval), move || wait(&path, |path| poll_connect(path, every)));
+        row = row
+            .contender(Role::Peer, poller(interval), move || wait(&path, |path| poll_connect(path, every)));
     }
     row.promise(0, "rekindle", Promise::AtMost { times: 2.5, than: "connect in a loop".into() })
         .promise(0, "rekindle", Promise::Below { times: 1000.0, than: poller(50) })

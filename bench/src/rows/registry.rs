@@ -58,8 +58,11 @@ impl Registry {
         let home = Home::new(&bench.on_disk(&format!("registry{size}")));
         let dir = bench.on_disk(&format!("peers{size}"));
         let file = dir.join("registry.json");
-        let mut database = rusqlite::Connection::open(dir.join("registry.db")).expect("a database can be made");
-        database.execute_batch("CREATE TABLE sessions (id TEXT PRIMARY KEY, record TEXT)").expect("it is empty");
+        let mut database =
+            rusqlite::Connection::open(dir.join("registry.db")).expect("a database can be made");
+        database
+            .execute_batch("CREATE TABLE sessions (id TEXT PRIMARY KEY, record TEXT)")
+            .expect("it is empty");
         let mut all = Map::new();
         let transaction = database.transaction().expect("nobody else uses it");
         for number in 0..size {
@@ -72,7 +75,8 @@ impl Registry {
             all.insert(session.to_string(), value);
         }
         transaction.commit().expect("nobody else uses it");
-        fs::write(&file, serde_json::to_vec(&all).expect("a map is JSON")).expect("a file of ours can be written");
+        fs::write(&file, serde_json::to_vec(&all).expect("a map is JSON"))
+            .expect("a file of ours can be written");
         Self { size, home, file, database }
     }
 
@@ -103,15 +107,20 @@ fn update(bench: &Bench, registry: &Registry) -> Vec<Table> {
     let tables = Row::new("record update", 200)
         .measure("one update", Unit::Microseconds)
         .timed(Role::Floor, FLOOR, || timed(|| floor::write_rename(&private, &name, &bytes)))
-        .timed(Role::Ours, OURS, || timed(|| record_file::write(&dir, &record).expect("a record can be written")))
+        .timed(Role::Ours, OURS, || {
+            timed(|| record_file::write(&dir, &record).expect("a record can be written"))
+        })
         .timed(Role::Peer, "write, fsync, rename", || {
             let (private, name) = (dir.path_of("forced.tmp"), dir.path_of("forced"));
-            timed(|| floor::write_fsync_rename(&private, &name, &bytes).expect("a file of ours can be written"))
+            timed(|| {
+                floor::write_fsync_rename(&private, &name, &bytes).expect("a file of ours can be written")
+            })
         })
         .timed(Role::Peer, DATABASE, || {
             let text = String::from_utf8_lossy(&bytes);
             timed(|| {
-                let updated = registry.database.execute("UPDATE sessions SET record = ?1 WHERE id = 's0'", (&text,));
+                let updated =
+                    registry.database.execute("UPDATE sessions SET record = ?1 WHERE id = 's0'", (&text,));
                 updated.expect("the session is there");
             })
         })
@@ -127,7 +136,8 @@ fn add(bench: &Bench, registries: &[Registry]) -> Vec<Table> {
     const FLOOR: &str = "mkdir, write, rename";
     let bare = bench.on_disk("bare");
     let mut row = Row::new("registry: add a session", 10).measure("one more", Unit::Microseconds);
-    let bytes = serde_json::to_vec_pretty(&record(&registries[0].home, &session(0))).expect("a record is JSON");
+    let bytes =
+        serde_json::to_vec_pretty(&record(&registries[0].home, &session(0))).expect("a record is JSON");
     row = row.timed(Role::Floor, FLOOR, move || {
         let dir = bare.join("new");
         let (private, name) = (c_path(dir.join("tmp")), c_path(dir.join("record")));
@@ -174,7 +184,8 @@ fn rewrite(file: &Path, session: &SessionId, record: &SessionRecord) {
     let mut all = read_all(file);
     all.insert(session.to_string(), serde_json::to_value(record).expect("a record is JSON"));
     let bytes = serde_json::to_vec(&all).expect("a map is JSON");
-    floor::write_fsync_rename(&file.with_extension("tmp"), file, &bytes).expect("a file of ours can be written");
+    floor::write_fsync_rename(&file.with_extension("tmp"), file, &bytes)
+        .expect("a file of ours can be written");
 }
 
 fn read_all(file: &Path) -> Map<String, Value> {
@@ -197,7 +208,11 @@ fn find(bench: &Bench, registries: &[Registry]) -> Vec<Table> {
             .contender(Role::Ours, at(OURS, registry.size), || {
                 let sessions: Vec<SessionId> = (0..FOUND).map(|_| registry.some()).collect();
                 each(FOUND, |number| {
-                    let dir = registry.home.root.session(&sessions[number]).expect("a directory of ours can be used");
+                    let dir = registry
+                        .home
+                        .root
+                        .session(&sessions[number])
+                        .expect("a directory of ours can be used");
                     let found = record_file::read(&dir.expect("the session is there"));
                     assert!(matches!(found, Ok(RecordFile::Whole(_))), "the record is whole");
                 })

@@ -2,7 +2,7 @@
 
 use crate::floor::{self, Program};
 use crate::harness::{Promise, Role, Row, Table, Unit};
-use crate::home::{Bench, Home, CHILD, runtime, session, start};
+use crate::home::{Bench, CHILD, Home, runtime, session, start};
 use process_wrap::std::{CommandWrap, ProcessSession};
 use rekindle::adapters::worker::await_exit;
 use std::hint::black_box;

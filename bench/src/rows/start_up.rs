@@ -3,7 +3,7 @@
 use super::spawn::timed;
 use crate::floor::Program;
 use crate::harness::{Promise, Role, Row, Table, Unit};
-use crate::home::{Bench, Home, CHILD, HELLO, end, runtime, session};
+use crate::home::{Bench, CHILD, HELLO, Home, end, runtime, session};
 use rekindle::{Ensured, Launch};
 
 const FLOOR: &str = "a static hello-world";
@@ -11,7 +11,8 @@ const UP: &str = "rekindle up, already live";
 
 pub(crate) fn run(bench: &Bench) -> Vec<Table> {
     let (home, runtime) = (Home::new(&bench.in_memory("start-up")), runtime());
-    let ensured = runtime.block_on(home.sessions().ensure(&session(0), Launch::new(CHILD).args(["{socket}"])));
+    let ensured =
+        runtime.block_on(home.sessions().ensure(&session(0), Launch::new(CHILD).args(["{socket}"])));
     let Ok(Ensured::Running(running)) = ensured else { panic!("the smallest worker starts: {ensured:?}") };
     let command = bench.rekindle.as_os_str();
     let dir = home.root.path().as_os_str();
@@ -21,7 +22,10 @@ pub(crate) fn run(bench: &Bench) -> Vec<Table> {
         Program::new(&all).silent()
     };
     let (hello, smallest) = (Program::new(&[HELLO]).silent(), Program::new(&[CHILD]));
-    let (up, json) = (words(&["up", "s0", "--", CHILD, "{socket}"]), words(&["--json", "up", "s0", "--", CHILD, "{socket}"]));
+    let (up, json) = (
+        words(&["up", "s0", "--", CHILD, "{socket}"]),
+        words(&["--json", "up", "s0", "--", CHILD, "{socket}"]),
+    );
     let (ls, version) = (words(&["ls"]), words(&["--version"]));
     let tables = Row::new("start-up of the command", 60)
         .measure("the whole process", Unit::Microseconds)

@@ -2,7 +2,7 @@
 
 use crate::floor::{self, Program};
 use crate::harness::{Promise, Role, Row, Sample, Table, Unit, micros};
-use crate::home::{Bench, Home, CHILD, own_resources, runtime, session, start};
+use crate::home::{Bench, CHILD, Home, own_resources, runtime, session, start};
 use rekindle::adapters::Worker;
 use rekindle::adapters::worker::{await_exit, signal};
 use rekindle::core::KillSignal;
@@ -44,7 +44,10 @@ pub(crate) fn run(bench: &Bench) -> Vec<Table> {
                 for number in 0..WORKERS {
                     let launch = Launch::new(CHILD).args(["{socket}"]);
                     let ensured = runtime.block_on(served.ensure(&session(number), launch));
-                    assert!(matches!(ensured, Ok(Ensured::Running(_))), "the smallest worker starts: {ensured:?}");
+                    assert!(
+                        matches!(ensured, Ok(Ensured::Running(_))),
+                        "the smallest worker starts: {ensured:?}"
+                    );
                 }
             },
             |()| {
