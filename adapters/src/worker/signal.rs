@@ -6,7 +6,7 @@ use crate::procfs;
 use rekindle_core::{KillError, KillSignal, OsFailure, Pid};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::process::{PidfdFlags, Signal, getsid, kill_process_group, pidfd_open, pidfd_send_signal};
+use rustix::process::{PidfdFlags, Signal, kill_process_group, pidfd_open, pidfd_send_signal};
 use std::collections::BTreeSet;
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -93,8 +93,9 @@ fn is_in_session(worker: &Worker, pid: Pid) -> bool {
     let Some(leader) = &worker.leader else { return false };
     let session = leader.identity().pid.as_raw();
     // Nearly all processes belong to another one, which one short call tells.
-    let asked = rustix::process::Pid::from_raw(pid.as_raw());
-    if !asked.is_some_and(|pid| getsid(Some(pid)).is_ok_and(|found| found.as_raw_nonzero().get() == session)) {
+    // By nix, since rustix takes no session 0, which is that of the kernel's own threads.
+    let asked = nix::unistd::getsid(Some(nix::unistd::Pid::from_raw(pid.as_raw())));
+    if asked.map(nix::unistd::Pid::as_raw) != Ok(session) {
         return false;
     }
     let belongs = procfs::stat(pid).is_some_and(|stat| stat.session == session && !stat.is_zombie());

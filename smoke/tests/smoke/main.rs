@@ -3,6 +3,7 @@
 mod claim;
 mod conformance;
 mod hints;
+mod s12_large_parent;
 mod s1_probe;
 mod s1_swap;
 mod s1_watch;
@@ -29,7 +30,7 @@ use rekindle_smoke::{harness, suite};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    harness::serve_if_lane().unwrap_or_else(all)
+    harness::serve_if_lane().or_else(s12_large_parent::serve_if_large_parent).unwrap_or_else(all)
 }
 
 fn all() -> ExitCode {
@@ -57,6 +58,7 @@ fn all() -> ExitCode {
         s6_harness::trials,
         s7_adversity::trials,
         s8_looking_after::trials,
+        s12_large_parent::trials,
         conformance::trials,
     ];
     suite::main(files.iter().flat_map(|trials| trials()).collect())
