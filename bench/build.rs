@@ -2,7 +2,7 @@
 
 use std::env;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, ExitStatus};
 
 fn main() {
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo names a directory to build in"));
@@ -39,5 +39,5 @@ fn build_hello(hello: &Path) {
 
 fn run(command: &mut Command) {
     let status = command.status();
-    assert!(status.as_ref().is_ok_and(|status| status.success()), "{command:?} failed: {status:?}");
+    assert!(status.as_ref().is_ok_and(ExitStatus::success), "{command:?} failed: {status:?}");
 }

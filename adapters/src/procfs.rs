@@ -13,6 +13,7 @@ use rekindle_core::identity::{BootId, DeathProof, NamespaceId, Sighting, Standin
 use rekindle_core::{Host, Pid, ProcessIdentity};
 use std::fs::{self, File};
 use std::io::Read;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 /// What `/proc/PID/stat` tells of a process.
@@ -98,8 +99,15 @@ pub fn identify(pid: Pid, here: &Host) -> Option<ProcessIdentity> {
 
 /// This process.
 pub fn this_process(here: &Host) -> ProcessIdentity {
+    /// What was read of this process; another pid is a child of it that was forked since.
+    static READ: Mutex<Option<(Pid, StartTime)>> = Mutex::new(None);
     let pid = Pid::new(NixPid::this().as_raw()).expect("the kernel gives every process a positive pid");
-    here.identify(pid, stat(pid).map(|stat| stat.start_time))
+    // A panic elsewhere does not change when we started.
+    let mut read = READ.lock().unwrap_or_else(PoisonError::into_inner);
+    if read.is_none_or(|(of, _)| of != pid) {
+        *read = stat(pid).map(|stat| (pid, stat.start_time));
+    }
+    here.identify(pid, read.map(|(_, start_time)| start_time))
 }
 
 /// This machine, boot and namespaces. What cannot be read is absent.

@@ -65,6 +65,12 @@ fn private_name(name: &str) -> String {
     format!("{PRIVATE_PREFIX}{name}-{}-{}", std::process::id(), WRITTEN.fetch_add(1, Ordering::Relaxed))
 }
 
+/// Gives back what the umask took away from a file of ours; hardly any umask does.
+fn set_private(file: &File, stat: &FileStat) -> Result<(), Errno> {
+    let private = Mode::S_IRUSR | Mode::S_IWUSR;
+    if stat.st_mode & 0o7777 == private.bits() { Ok(()) } else { fchmod(file, private) }
+}
+
 /// An open session directory.
 #[derive(Debug)]
 pub struct SessionDir {
@@ -230,10 +236,10 @@ impl SessionDir {
         let fd = openat(&self.fd, private.as_str(), flags, Mode::S_IRUSR | Mode::S_IWUSR)
             .during("create", &path)?;
         let mut file = File::from(fd);
-        let written = fchmod(&file, Mode::S_IRUSR | Mode::S_IWUSR)
-            .during("set the mode of", &path)
-            .and_then(|()| file.write_all(bytes).during("write", &path))
-            .and_then(|()| fstat(&file).during("inspect", &path))
+        let written = fstat(&file)
+            .during("inspect", &path)
+            .and_then(|stat| set_private(&file, &stat).during("set the mode of", &path).map(|()| stat))
+            .and_then(|stat| file.write_all(bytes).during("write", &path).map(|()| stat))
             .and_then(|stat| {
                 renameat(&self.fd, private.as_str(), &self.fd, name).during("put in place", &path)?;
                 Ok(Inode::of(&stat))

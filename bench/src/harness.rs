@@ -21,7 +21,7 @@ pub(crate) struct Effort {
 
 impl Effort {
     fn rounds(self, usual: usize) -> usize {
-        (usual * self.percent).div_ceil(100).max(3)
+        (usual * self.percent).div_ceil(100)
     }
 }
 
@@ -112,6 +112,8 @@ pub(crate) struct Line {
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Judged {
     pub(crate) text: String,
+    /// In what it was counted; absent for a ratio.
+    pub(crate) unit: Option<Unit>,
     pub(crate) found: Spread,
     pub(crate) met: bool,
 }
@@ -217,18 +219,18 @@ impl<'a> Row<'a> {
                 Promise::AtMost { times, than } => {
                     let found = ratios(by, self.index(than));
                     let text = format!("{}: at most {times}x {than}", promised.by);
-                    Judged { text, found, met: found.median <= *times }
+                    Judged { text, unit: None, found, met: found.median <= *times }
                 }
                 Promise::Below { times, than } => {
                     let found = ratios(self.index(than), by);
                     let text = format!("{}: at least {times}x less than {than}", promised.by);
-                    Judged { text, found, met: found.median >= *times }
+                    Judged { text, unit: None, found, met: found.median >= *times }
                 }
                 Promise::Within { value } => {
                     let found = Spread::of(values(by));
-                    let text =
-                        format!("{}: at most {}", promised.by, amount(*value, self.measures[measure].1));
-                    Judged { text, found, met: found.median <= *value }
+                    let unit = self.measures[measure].1;
+                    let text = format!("{}: at most {}", promised.by, amount(*value, unit));
+                    Judged { text, unit: Some(unit), found, met: found.median <= *value }
                 }
             }
         };

@@ -69,10 +69,12 @@ fn run(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
     let is_meant =
         |name: &str| args.subjects.is_empty() || args.subjects.iter().any(|it| name.contains(it.as_str()));
     let mut tables = Vec::new();
+    print!("{}", report::heading());
     for subject in rows::SUBJECTS.iter().filter(|subject| is_meant(subject.name)) {
-        tables.extend((subject.run)(&bench));
+        let measured = (subject.run)(&bench);
+        print!("{}", report::markdown(&measured));
+        tables.extend(measured);
     }
-    print!("{}", report::markdown(&tables));
     if let Some(file) = &args.json {
         std::fs::write(file, report::json(&tables)?)?;
     }

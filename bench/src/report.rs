@@ -1,6 +1,6 @@
 //! The tables, for people and for machines.
 
-use crate::harness::{Judged, Spread, Table, Unit, amount};
+use crate::harness::{Judged, Spread, Table, amount};
 use serde::Serialize;
 use std::fmt::Write;
 
@@ -38,10 +38,15 @@ pub(crate) fn json(tables: &[Table]) -> Result<String, serde_json::Error> {
     Ok(serde_json::to_string_pretty(&Report { machine: Machine::this(), tables })? + "\n")
 }
 
+/// On what was measured, as a line.
+pub(crate) fn heading() -> String {
+    let Machine { kernel, processor, processors } = Machine::this();
+    format!("Linux {kernel}, {processors} x {processor}.\n")
+}
+
 /// As Markdown, which is also readable as it stands.
 pub(crate) fn markdown(tables: &[Table]) -> String {
-    let machine = Machine::this();
-    let mut text = format!("Linux {}, {} x {}.\n", machine.kernel, machine.processors, machine.processor);
+    let mut text = String::new();
     for table in tables {
         let _ = write!(text, "\n### {}: {}\n\n", table.row, table.measure);
         text.push_str(
@@ -64,16 +69,15 @@ pub(crate) fn markdown(tables: &[Table]) -> String {
             text.push('\n');
         }
         for promise in &table.promises {
-            let _ = writeln!(text, "- {}", judgement(promise, table.unit));
+            let _ = writeln!(text, "- {}", judgement(promise));
         }
     }
     text
 }
 
-fn judgement(promise: &Judged, unit: Unit) -> String {
+fn judgement(promise: &Judged) -> String {
     let met = if promise.met { "met" } else { "**missed**" };
-    let is_ratio = promise.text.contains('x');
-    let show = |value| if is_ratio { times(value) } else { amount(value, unit) };
+    let show = |value| promise.unit.map_or_else(|| times(value), |unit| amount(value, unit));
     format!("{}: {met}, {} ({})", promise.text, show(promise.found.median), between(promise.found, show))
 }
 

@@ -41,7 +41,7 @@ pub(crate) fn run(bench: &Bench) -> Vec<Table> {
         finish(pid, &socket);
         took
     };
-    let mut row = Row::new("end to end", 20)
+    let mut row = Row::new("end to end", 12)
         .measure("from nothing to a connected socket", Unit::Microseconds)
         .timed(Role::Floor, "vfork and connect in a loop, smallest worker", || spun(&smallest))
         .timed(Role::Ours, "rekindle, smallest worker", || ensure(Launch::new(CHILD).args(["{socket}"])))

@@ -60,7 +60,7 @@ impl Drop for Stage {
 fn of_a_child(bench: &Bench) -> Vec<Table> {
     let (stage, runtime) = (Stage::new(bench), runtime());
     let child = Program::new(&[CHILD, "-"]);
-    Row::new("exit of a child", 30)
+    Row::new("exit of a child", 20)
         .measure("from the kill to the notice", Unit::Microseconds)
         .timed(Role::Floor, "waitpid", || {
             let pid = child.start();
@@ -87,7 +87,7 @@ fn of_a_stranger(bench: &Bench) -> Vec<Table> {
     const FLOOR: &str = "poll on a pidfd";
     let (stage, runtime) = (Stage::new(bench), runtime());
     let child = Program::new(&[CHILD, "-"]);
-    let mut row = Row::new("exit of a process that is no child", 30)
+    let mut row = Row::new("exit of a process that is no child", 15)
         .measure("from the kill to the notice", Unit::Microseconds)
         .timed(Role::Floor, FLOOR, || {
             let pid = child.start();

@@ -22,7 +22,7 @@ pub(crate) fn run(bench: &Bench) -> Vec<Table> {
         let connected = runtime.block_on(PollingSocketWatcher.await_socket_alive(path));
         connected.expect("it listens in the end")
     };
-    let mut row = Row::new("readiness", 20)
+    let mut row = Row::new("readiness", 12)
         .measure("from listen() to a connected socket", Unit::Microseconds)
         .measure("processor time of the waiting thread", Unit::Microseconds);
     // A directory each, so that nobody is woken by the others' workers.

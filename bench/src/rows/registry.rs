@@ -113,7 +113,7 @@ fn update(bench: &Bench, registry: &Registry) -> Vec<Table> {
         .timed(Role::Peer, "write, fsync, rename", || {
             let (private, name) = (dir.path_of("forced.tmp"), dir.path_of("forced"));
             timed(|| {
-                floor::write_fsync_rename(&private, &name, &bytes).expect("a file of ours can be written")
+                floor::write_fsync_rename(&private, &name, &bytes).expect("a file of ours can be written");
             })
         })
         .timed(Role::Peer, DATABASE, || {

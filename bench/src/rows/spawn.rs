@@ -18,7 +18,7 @@ const VFORK: &str = "vfork, exec, waitpid";
 pub(crate) fn run(bench: &Bench) -> Vec<Table> {
     let mut tables = row(bench, "spawn", 200);
     let memory = floor::touched(GROWN);
-    tables.extend(row(bench, "spawn with 1 GiB in the parent", 20));
+    tables.extend(row(bench, "spawn with 1 GiB in the parent", 15));
     drop(black_box(memory));
     tables
 }

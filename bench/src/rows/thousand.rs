@@ -58,7 +58,7 @@ pub(crate) fn run(bench: &Bench) -> Vec<Table> {
             },
         )
     };
-    let tables = Row::new(format!("{WORKERS} workers"), 3)
+    let tables = Row::new(format!("{WORKERS} workers"), 1)
         .measure("starting and ending, for each worker", Unit::Microseconds)
         .measure("descriptors, for each worker", Unit::Count)
         .measure("memory of the launcher, for each worker", Unit::Bytes)
