@@ -88,3 +88,35 @@ contend *filter:
 # Start and end ten thousand children in one process, and count what stays: LIVE=1 just soak
 soak *filter:
     cargo test --locked -p rekindle-smoke --test soak -- {{filter}}
+
+# One static binary for any Linux of this processor, with its size and what starting it takes.
+dist:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    target="$(uname -m)-unknown-linux-musl"
+    rustup target add "$target"
+    cargo build --locked --profile dist -p rekindle-cli --target "$target"
+    binary="${CARGO_TARGET_DIR:-target}/$target/dist/rekindle"
+    if readelf --program-headers --wide "$binary" | grep -q INTERP; then
+        echo "$binary needs a loader; it was to be static" >&2
+        exit 1
+    fi
+    # The shell's own fork is in both figures.
+    mean() {
+        local began=$EPOCHREALTIME runs=200
+        for ((run = 0; run < runs; run++)); do "$@" >/dev/null; done
+        echo $(((${EPOCHREALTIME/./} - ${began/./}) / runs))
+    }
+    echo "$binary: static, $(stat -c %s "$binary") bytes"
+    echo "start to end: $(mean "$binary" --version) us for \`rekindle --version\`, $(mean /bin/true) us for /bin/true"
+
+# Side by side with the physical limit and with what people would use instead; see bench/README.md. Takes some minutes.
+bench *subjects: dist
+    REKINDLE_BIN="${CARGO_TARGET_DIR:-target}/$(uname -m)-unknown-linux-musl/dist/rekindle" \
+        cargo run --locked --release --manifest-path bench/Cargo.toml -- \
+        --json bench/last.json --plots bench/plots {{subjects}}
+
+# The same, once and shortly: to see that all of it runs.
+bench-quick *subjects: dist
+    REKINDLE_BIN="${CARGO_TARGET_DIR:-target}/$(uname -m)-unknown-linux-musl/dist/rekindle" \
+        cargo run --locked --release --manifest-path bench/Cargo.toml -- --quick {{subjects}}

@@ -1,4 +1,7 @@
 //! Waits between two questions, longer each time, up to a bound; woken early where there are hints.
+//!
+//! The hint is asked for with the first wait: from then on most waits end with an event, and a question that is asked in
+//! between costs more than the subscription does.
 
 use crate::hints::{Happening, Hint};
 use std::path::{Path, PathBuf};
@@ -11,10 +14,10 @@ const FIRST: Duration = Duration::from_micros(100);
 const LONGEST: Duration = Duration::from_millis(20);
 /// The longest wait with hints, which only a lost one makes matter.
 const LONGEST_WITH_HINTS: Duration = Duration::from_millis(50);
+/// The wait where nothing is to be seen yet and the first thing to be seen will be told: only a lost hint makes it end.
+const UNTIL_TOLD: Duration = Duration::from_millis(100);
 /// How often the question is repeated without waiting at all.
 const YIELDS_MAX: u32 = 8;
-/// From which wait on it is worth asking for hints.
-const HINTS_FROM: Duration = Duration::from_millis(1);
 
 /// A wait that grows.
 #[derive(Debug)]
@@ -33,30 +36,48 @@ impl Backoff {
 
     /// Waits, and makes the next wait longer. Safe to drop.
     pub(crate) async fn wait(&mut self) {
-        if self.yields < YIELDS_MAX {
-            self.yields += 1;
-            return tokio::task::yield_now().await;
-        }
-        if self.next >= HINTS_FROM
-            && let Some((path, happening)) = self.place.take()
-        {
-            self.hint = Hint::subscribe(&path, happening);
-            // Whatever happened before the subscription is seen by asking once more, at once.
+        if self.subscribes() {
             return;
         }
+        if self.yields < YIELDS_MAX {
+            self.yields += 1;
+            // Whoever is about to answer may be waiting for this very processor.
+            std::thread::yield_now();
+            return tokio::task::yield_now().await;
+        }
+        let length = self.next;
+        let longest = if self.hint.is_some() { LONGEST_WITH_HINTS } else { LONGEST };
+        self.next = (self.next * 2).min(longest);
+        self.wait_for(length).await;
+    }
+
+    /// Waits where the answer cannot change before a hint tells of it; without hints like [`Self::wait`]. Safe to drop.
+    pub(crate) async fn wait_until_told(&mut self) {
+        if self.subscribes() {
+            return;
+        }
+        match self.hint {
+            Some(_) => self.wait_for(UNTIL_TOLD).await,
+            None => self.wait().await,
+        }
+    }
+
+    /// Asks for hints, once. Whatever happened before the subscription is seen by asking once more, at once.
+    fn subscribes(&mut self) -> bool {
+        let Some((path, happening)) = self.place.take() else { return false };
+        self.hint = Hint::subscribe(&path, happening);
+        true
+    }
+
+    async fn wait_for(&mut self, length: Duration) {
         match &self.hint {
             Some(hint) => {
-                if timeout(self.next, hint.woken()).await.is_ok() {
+                if timeout(length, hint.woken()).await.is_ok() {
                     // A name appears before it answers, and a descriptor is closed before its lock goes: ask quickly.
                     (self.yields, self.next) = (0, FIRST);
-                    return;
                 }
-                self.next = (self.next * 2).min(LONGEST_WITH_HINTS);
             }
-            None => {
-                sleep(self.next).await;
-                self.next = (self.next * 2).min(LONGEST);
-            }
+            None => sleep(length).await,
         }
     }
 }

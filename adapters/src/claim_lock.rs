@@ -25,6 +25,7 @@ use rustix::fs::{FlockOperation, flock};
 use state_root::{StateRoot, StateRootError};
 use std::env;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::sync::OnceLock;
 
 /// The name of the evidence file.
 pub const CLAIM_FILE: &str = "claim";
@@ -275,8 +276,12 @@ fn unlock(dir: &SessionDir) -> Result<(), OsFailure> {
 
 /// The name of this program, for people to read.
 fn program_name() -> String {
-    let path = env::current_exe().ok().or_else(|| env::args_os().next().map(Into::into));
-    path.and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned())).unwrap_or_default()
+    static NAME: OnceLock<String> = OnceLock::new();
+    let read = || {
+        let path = env::current_exe().ok().or_else(|| env::args_os().next().map(Into::into));
+        path.and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned())).unwrap_or_default()
+    };
+    NAME.get_or_init(read).clone()
 }
 
 impl HeldClaim {

@@ -67,6 +67,12 @@ fn private_name(name: &str) -> String {
     format!("{PRIVATE_PREFIX}{name}-{}-{}", std::process::id(), WRITTEN.fetch_add(1, Ordering::Relaxed))
 }
 
+/// Gives back what the umask took away from a file of ours; hardly any umask does.
+fn set_private(file: &File, stat: &FileStat) -> Result<(), Errno> {
+    let private = Mode::S_IRUSR | Mode::S_IWUSR;
+    if stat.st_mode & 0o7777 == private.bits() { Ok(()) } else { fchmod(file, private) }
+}
+
 /// An open directory.
 #[derive(Debug)]
 pub struct Directory {
@@ -140,7 +146,9 @@ impl Directory {
         if SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT != SFlag::S_IFREG {
             return Err(OsFailure::new("read", "it is no regular file").on(&path));
         }
-        let mut bytes = Vec::new();
+        // One byte more than there should be, so that one read brings all of it and the next one nothing.
+        let len = u64::try_from(stat.st_size).unwrap_or(0).min(FILE_LEN_MAX);
+        let mut bytes = Vec::with_capacity(usize::try_from(len).unwrap_or(0) + 1);
         File::from(fd).take(FILE_LEN_MAX + 1).read_to_end(&mut bytes).during("read", &path)?;
         if bytes.len() as u64 > FILE_LEN_MAX {
             return Err(OsFailure::new("read", "it is longer than 1 MiB").on(&path));
@@ -177,10 +185,10 @@ impl Directory {
         let fd = openat(&self.fd, private.as_str(), flags, Mode::S_IRUSR | Mode::S_IWUSR)
             .during("create", &path)?;
         let mut file = File::from(fd);
-        let written = fchmod(&file, Mode::S_IRUSR | Mode::S_IWUSR)
-            .during("set the mode of", &path)
-            .and_then(|()| file.write_all(bytes).during("write", &path))
-            .and_then(|()| fstat(&file).during("inspect", &path))
+        let written = fstat(&file)
+            .during("inspect", &path)
+            .and_then(|stat| set_private(&file, &stat).during("set the mode of", &path).map(|()| stat))
+            .and_then(|stat| file.write_all(bytes).during("write", &path).map(|()| stat))
             .and_then(|stat| {
                 renameat(&self.fd, private.as_str(), &self.fd, name).during("put in place", &path)?;
                 Ok(Inode::of(&stat))

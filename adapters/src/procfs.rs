@@ -11,7 +11,9 @@ use nix::sys::signal::kill;
 use nix::unistd::Pid as NixPid;
 use rekindle_core::identity::{BootId, DeathProof, NamespaceId, Sighting, Standing, StartTime, judge};
 use rekindle_core::{Host, Pid, ProcessIdentity};
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 /// What `/proc/PID/stat` tells of a process.
@@ -45,8 +47,10 @@ impl Stat {
 
 /// Reads `/proc/PID/stat`; `None` if it cannot be read, which proves nothing.
 pub fn stat(pid: Pid) -> Option<Stat> {
-    let text = fs::read(format!("/proc/{pid}/stat")).ok()?;
-    Stat::parse(&String::from_utf8_lossy(&text))
+    // One read brings all of it: the kernel writes the line when it is asked, and it is shorter than this.
+    let mut text = [0; 1024];
+    let len = File::open(format!("/proc/{pid}/stat")).ok()?.read(&mut text).ok()?;
+    Stat::parse(&String::from_utf8_lossy(text.get(..len)?))
 }
 
 /// The name of a process, where it can be read.
@@ -57,7 +61,11 @@ pub fn name(pid: Pid) -> Option<String> {
 
 /// What the kernel says of `pid` right now.
 pub fn sighting(pid: Pid) -> Sighting {
-    match stat(pid) {
+    sighting_of(stat(pid), pid)
+}
+
+fn sighting_of(stat: Option<Stat>, pid: Pid) -> Sighting {
+    match stat {
         Some(stat) if stat.is_zombie() => Sighting::Zombie,
         Some(stat) => Sighting::Running { start_time: Some(stat.start_time) },
         None => match kill(NixPid::from_raw(pid.as_raw()), None) {
@@ -78,9 +86,10 @@ pub fn standing(process: &ProcessIdentity, here: &Host) -> Standing {
 /// It leads a session of its own from before its program runs until it ends, and cannot leave it. So a process with its
 /// pid that leads no session is another one, even if both started within one tick of the clock.
 pub fn standing_of_leader(leader: &ProcessIdentity, here: &Host) -> Standing {
-    let standing = standing(leader, here);
-    let leads = || stat(leader.pid).is_none_or(|stat| stat.session == leader.pid.as_raw());
-    if standing.is_alive() && !leads() { Standing::Dead(DeathProof::OtherStartTime) } else { standing }
+    let stat = stat(leader.pid);
+    let standing = judge(leader, here, sighting_of(stat, leader.pid));
+    let leads = stat.is_none_or(|stat| stat.session == leader.pid.as_raw());
+    if standing.is_alive() && !leads { Standing::Dead(DeathProof::OtherStartTime) } else { standing }
 }
 
 /// The identity of a process that runs now; `None` if it is gone, a zombie, or cannot be read.
@@ -90,8 +99,15 @@ pub fn identify(pid: Pid, here: &Host) -> Option<ProcessIdentity> {
 
 /// This process.
 pub fn this_process(here: &Host) -> ProcessIdentity {
+    /// What was read of this process; another pid is a child of it that was forked since.
+    static READ: Mutex<Option<(Pid, StartTime)>> = Mutex::new(None);
     let pid = Pid::new(NixPid::this().as_raw()).expect("the kernel gives every process a positive pid");
-    here.identify(pid, stat(pid).map(|stat| stat.start_time))
+    // A panic elsewhere does not change when we started.
+    let mut read = READ.lock().unwrap_or_else(PoisonError::into_inner);
+    if read.is_none_or(|(of, _)| of != pid) {
+        *read = stat(pid).map(|stat| (pid, stat.start_time));
+    }
+    here.identify(pid, read.map(|(_, start_time)| start_time))
 }
 
 /// This machine, boot and namespaces. What cannot be read is absent.

@@ -153,10 +153,11 @@ impl StateRoot {
     /// # Errors
     /// If it cannot be opened or trusted.
     pub fn session(&self, session: &SessionId) -> Result<Option<SessionDir>, OsFailure> {
-        if lstat(&self.path) == Err(Errno::ENOENT) {
-            return Ok(None);
+        match self.open_root() {
+            Ok(root) => SessionDir::open(root.as_fd(), &self.path, session),
+            Err(Errno::ENOENT) => Ok(None),
+            Err(error) => Err(error).during("open the state directory", &self.path),
         }
-        SessionDir::open(self.handle()?.as_fd(), &self.path, session)
     }
 
     /// Opens the directory of `session`, creating it if there is none.
@@ -188,8 +189,12 @@ impl StateRoot {
     }
 
     fn handle(&self) -> Result<OwnedFd, OsFailure> {
+        self.open_root().during("open the state directory", &self.path)
+    }
+
+    fn open_root(&self) -> Result<OwnedFd, Errno> {
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        open(&self.path, flags, Mode::empty()).during("open the state directory", &self.path)
+        open(&self.path, flags, Mode::empty())
     }
 }
 

@@ -16,6 +16,11 @@ use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
 use tracing_subscriber::filter::LevelFilter;
 
+/// musl's own allocator maps and unmaps nearly every block.
+#[cfg(target_env = "musl")]
+#[global_allocator]
+static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
+
 fn main() -> ExitCode {
     let args = match Args::try_parse() {
         Ok(args) => args,
@@ -26,7 +31,10 @@ fn main() -> ExitCode {
     let report = Report::new(args.json);
     // A panic is a failure like any other: it is reported in its place, and told in full to those who ask for more.
     panic::set_hook(Box::new(|info| tracing::debug!("{info}")));
-    let done = panic::catch_unwind(AssertUnwindSafe(|| on_one_thread(run(args, &report))));
+    let done = panic::catch_unwind(AssertUnwindSafe(|| match at_once(&args, &report) {
+        Some(exit) => Ok(exit),
+        None => on_one_thread(run(args, &report)),
+    }));
     let exit = match done {
         Ok(Ok(exit)) => exit,
         Ok(Err(error)) => report.failure(
@@ -52,10 +60,31 @@ fn panic_text(panic: &(dyn Any + Send)) -> String {
     format!("an internal error: {}", text.unwrap_or("without a message"))
 }
 
+/// Does what needs no runtime; `None` if it takes one.
+fn at_once(args: &Args, report: &Report) -> Option<Exit> {
+    let dir = args.dir.as_deref();
+    match &args.verb {
+        Verb::Up(up) => command::up::at_once(dir, up, report),
+        Verb::Ls => Some(command::ls::run(dir, report)),
+        Verb::Show { session } => Some(command::show::run(dir, session, report)),
+        Verb::Unlock { session, force } => Some(command::unlock::run(dir, session, *force, report)),
+        Verb::Gc { repair } => Some(command::gc::run(dir, *repair, report)),
+        Verb::Doctor { session } => Some(command::doctor::run(dir, session.as_ref(), report)),
+        Verb::Stop(_)
+        | Verb::Call(_)
+        | Verb::Probe { .. }
+        | Verb::Pool(_)
+        | Verb::Lifecycle(_)
+        | Verb::Supervise(_)
+        | Verb::Worker(_)
+        | Verb::Demo => None,
+    }
+}
+
 async fn run(args: Args, report: &Report) -> Exit {
     let dir = args.dir.as_deref();
     match args.verb {
-        Verb::Up(up) => command::up::run(dir, up, report).await,
+        Verb::Up(up) => command::up::run(dir, &up, report).await,
         Verb::Ls => command::ls::run(dir, report),
         Verb::Show { session } => command::show::run(dir, &session, report),
         Verb::Stop(stop) => command::stop::run(dir, &stop, report).await,

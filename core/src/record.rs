@@ -233,20 +233,30 @@ impl RecordFile {
     }
 
     fn parse(content: &[u8], session: &SessionId) -> Result<Self, String> {
-        let fields: Map<String, Value> =
-            serde_json::from_slice(content).map_err(|error| error.to_string())?;
-        let version =
-            fields.get("schema_version").and_then(Value::as_u64).ok_or("it has no schema_version")?;
-        let named = fields.get("session").and_then(Value::as_str).ok_or("it names no session")?;
+        let head: Head = serde_json::from_slice(content).map_err(|error| error.to_string())?;
+        let version = head.schema_version.as_u64().ok_or("it has no schema_version")?;
+        let named = head.session.as_str().ok_or("it names no session")?;
         if named != session.as_str() {
             return Err(format!("it describes session `{}`", named.escape_debug()));
         }
         match u32::try_from(version) {
             Ok(version) if version <= SCHEMA_VERSION => {}
-            Ok(schema_version) => return Ok(Self::Newer(NewerRecord { schema_version, content: fields })),
+            Ok(schema_version) => {
+                let content = serde_json::from_slice(content).map_err(|error| error.to_string())?;
+                return Ok(Self::Newer(NewerRecord { schema_version, content }));
+            }
             Err(_) => return Err(format!("schema_version {version} is out of range")),
         }
-        let record = serde_json::from_value(Value::Object(fields)).map_err(|error| error.to_string())?;
+        let record = serde_json::from_slice(content).map_err(|error| error.to_string())?;
         Ok(Self::Whole(Box::new(record)))
     }
+}
+
+/// What decides how the rest of a record is to be read.
+#[derive(Deserialize)]
+struct Head {
+    #[serde(default)]
+    schema_version: Value,
+    #[serde(default)]
+    session: Value,
 }

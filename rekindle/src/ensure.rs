@@ -111,20 +111,23 @@ impl Ensure {
     /// The plan: it answers where the caller says, or where the running worker was told to, or in the session's
     /// directory.
     fn plan(&self, dir: Option<&SessionDir>) -> Result<SpawnBgPlan, Error> {
+        match &self.launch.socket {
+            Some(_) => self.plan_beside(&Survey::nothing()),
+            None => self.plan_beside(&self.survey(dir)?),
+        }
+    }
+
+    fn plan_beside(&self, survey: &Survey) -> Result<SpawnBgPlan, Error> {
+        let recorded = || survey.socket().filter(|_| survey.may_answer()).map(Path::to_owned);
         let socket = match &self.launch.socket {
             Some(socket) => std::path::absolute(socket).unwrap_or_else(|_| socket.clone()),
-            None => self.recorded_socket(dir)?.unwrap_or_else(|| self.own_socket()),
+            None => recorded().unwrap_or_else(|| self.own_socket()),
         };
         Ok(self.launch.plan(&self.session, &socket)?)
     }
 
     fn own_socket(&self) -> PathBuf {
         self.root.path().join(self.session.as_str()).join(SOCKET_FILE)
-    }
-
-    fn recorded_socket(&self, dir: Option<&SessionDir>) -> Result<Option<PathBuf>, Error> {
-        let survey = self.survey(dir)?;
-        Ok(if survey.may_answer() { survey.socket().map(Path::to_owned) } else { None })
     }
 
     /// What is known of the session, by way of `dir` where it is open already.
@@ -189,6 +192,35 @@ impl Ensure {
         }
     }
 
+    /// Step 1 alone, and without waiting: `None` if there is more to do than to connect.
+    pub(crate) fn at_once(&self) -> Result<Option<Ensured>, Error> {
+        if self.launch.intent == Intent::Resume || self.launch.ready != ReadyKind::Connect {
+            return Ok(None);
+        }
+        let survey = self.survey(None)?;
+        if !is_known_to_answer(&survey) {
+            return Ok(None);
+        }
+        let plan = self.plan_beside(&survey)?;
+        if self.refuse_target(&plan)?.is_some() {
+            return Ok(None);
+        }
+        // A worker that must not be connected to for a mere look is looked at with more care.
+        if !survey.may_be_connected_to(&plan.expected_socket_path) {
+            return Ok(None);
+        }
+        let probed = probe::probe_once(&plan.expected_socket_path);
+        // Between the record and the connection the worker may have been replaced.
+        let survey = self.survey(None)?;
+        Ok(match (decide(self.launch.intent, finding(&probed, &survey)), probed) {
+            (Verdict::Attach, Probed::Live(connection)) => {
+                self.clear_stale_claim();
+                Some(self.attached(&plan, &survey, connection))
+            }
+            (Verdict::Attach | Verdict::Spawn | Verdict::Adopt | Verdict::Reject(_), _) => None,
+        })
+    }
+
     /// Step 1: a worker that answers needs no lock.
     async fn without_a_lock(
         &self,
@@ -196,9 +228,8 @@ impl Ensure {
         dir: Option<&SessionDir>,
     ) -> Result<Option<Ensured>, Error> {
         let survey = self.survey(dir)?;
-        let known = survey.evidence.recorded == Some(RecordState::Ready) && survey.may_answer();
         // A call that may start nothing takes no claim and makes no directory.
-        if !known && self.launch.intent != Intent::Attach {
+        if !is_known_to_answer(&survey) && self.launch.intent != Intent::Attach {
             return Ok(None);
         }
         let probed = survey.probe(&plan.expected_socket_path).await;
@@ -470,6 +501,11 @@ impl Ensure {
 
 fn rejected(rejection: Rejection) -> Ensured {
     Ensured::Rejected(Box::new(rejection))
+}
+
+/// Whether the record says that a worker of ours answers.
+fn is_known_to_answer(survey: &Survey) -> bool {
+    survey.evidence.recorded == Some(RecordState::Ready) && survey.may_answer()
 }
 
 fn finding(probed: &Probed, survey: &Survey) -> Finding {

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 /// The sessions of one state directory. Cheap to clone; any number may be open on one directory.
 ///
-/// All methods need a tokio runtime with I/O and time enabled.
+/// The methods that are `async` need a tokio runtime with I/O and time enabled.
 #[derive(Debug, Clone)]
 pub struct Sessions {
     root: StateRoot,
@@ -82,6 +82,15 @@ impl Sessions {
         transaction
             .await
             .unwrap_or_else(|error| Err(Error::CutShort { session: session.clone(), why: error.to_string() }))
+    }
+
+    /// The first step of [`Self::ensure`] alone, for programs that have no runtime yet: connects to a worker that is known
+    /// to run. `None` if there is more to do, or anything to wait for: then [`Self::ensure`] does it.
+    ///
+    /// # Errors
+    /// As for [`Self::ensure`].
+    pub fn attach_at_once(&self, session: &SessionId, launch: Launch) -> Result<Option<Ensured>, Error> {
+        self.transaction(session, launch).at_once()
     }
 
     /// Connects to the worker of `session` if it runs; starts, takes and creates nothing.

@@ -105,8 +105,10 @@ impl Survey {
         let leader = record.as_ref().and_then(|it| it.worker.clone()).or(mark.map(|mark| mark.worker));
         let peer = record.as_ref().and_then(|it| it.peer.clone());
         let of_leader = leader.as_ref().map(|it| procfs::standing_of_leader(it, here));
-        let of_peer = peer.as_ref().map(|it| procfs::standing(it, here));
-        let of_peer = if peer == leader { of_leader } else { of_peer };
+        let of_peer = match &peer {
+            peer if *peer == leader => of_leader,
+            peer => peer.as_ref().map(|it| procfs::standing(it, here)),
+        };
         let evidence = Evidence {
             recorded: record.as_ref().map(|it| it.state).or(unwritten.then_some(RecordState::Ready)),
             start_observed: record.as_ref().is_some_and(SessionRecord::start_observed),
@@ -161,10 +163,16 @@ impl Survey {
 
     /// Probes a session's socket. A worker that was not connected to when it became ready is not connected to now.
     pub(crate) async fn probe(&self, socket: &Path) -> Probed {
-        match self.readiness_on(socket) {
-            Some(ReadyKind::Notify | ReadyKind::Listen) => probe::probe_gently(socket).await,
-            Some(_) | None => probe::probe(socket).await,
+        if self.may_be_connected_to(socket) {
+            probe::probe(socket).await
+        } else {
+            probe::probe_gently(socket).await
         }
+    }
+
+    /// Whether the worker was connected to when it became ready, so that it can be connected to for a look.
+    pub(crate) fn may_be_connected_to(&self, socket: &Path) -> bool {
+        !matches!(self.readiness_on(socket), Some(ReadyKind::Notify | ReadyKind::Listen))
     }
 
     /// Whether what was read is of two different starts. It passes: whoever is between two steps takes the next.

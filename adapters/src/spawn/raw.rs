@@ -172,11 +172,12 @@ type Step = Result<(), (Stage, i32)>;
 fn become_worker(args: &ChildArgs<'_>, report: &mut Report) -> Step {
     let prepared = args.prepared;
     limit_time();
+    // SAFETY: asks for nothing but what it says.
+    check(Stage::Session, unsafe { libc::setsid() })?;
     reset_signals();
+    report.reached = Stage::Directory;
     // SAFETY: system calls on values and strings that were prepared for them.
     unsafe {
-        check(Stage::Session, libc::setsid())?;
-        report.reached = Stage::Directory;
         check(Stage::Directory, libc::chdir(prepared.cwd.as_ptr()))?;
         libc::umask(0o077);
     }
@@ -218,31 +219,41 @@ fn check(stage: Stage, result: c_int) -> Result<c_int, (Stage, i32)> {
 }
 
 /// Default dispositions for all, and nothing pending: a Ctrl-C that reached the launcher's group is not the worker's.
+///
+/// Only once the session is its own: from then on no terminal sends it anything.
 pub(crate) fn reset_signals() {
     const LAST: c_int = 64;
-    /// `SIG_DFL` and `SIG_IGN`, as the kernel spells them.
-    const DEFAULT: u64 = 0;
-    const IGNORE: u64 = 1;
-    const MASK_LEN: usize = 8;
     for signal in 1..=LAST {
-        // To ignore a signal drops it if it is pending.
-        for handler in [IGNORE, DEFAULT] {
-            // The kernel's structure begins with the handler; flags, restorer and mask are all zero.
-            let action: [u64; 4] = [handler, 0, 0, 0];
-            // SAFETY: reads a structure that is large enough. The table of dispositions is the child's own, since
-            // CLONE_SIGHAND is not set; SIGKILL and SIGSTOP are refused. Called directly, since libc keeps two
-            // signals to itself that a parent may have had ignored.
-            unsafe {
-                libc::syscall(
-                    libc::SYS_rt_sigaction,
-                    signal,
-                    action.as_ptr(),
-                    ptr::null_mut::<c_void>(),
-                    MASK_LEN,
-                );
-            }
-        }
+        dispose(signal, Disposition::Default);
     }
+    let mut pending: u64 = 0;
+    // SAFETY: fills in a set that is as long as the kernel is told.
+    unsafe { libc::syscall(libc::SYS_rt_sigpending, &raw mut pending, SIGNAL_SET_LEN) };
+    for signal in (1..=LAST).filter(|signal| pending & (1 << (signal - 1)) != 0) {
+        // To ignore a signal drops it if it is pending.
+        dispose(signal, Disposition::Ignore);
+        dispose(signal, Disposition::Default);
+    }
+}
+
+/// The length of a set of signals, as the kernel has it.
+const SIGNAL_SET_LEN: usize = 8;
+
+/// `SIG_DFL` and `SIG_IGN`, as the kernel spells them.
+#[derive(Clone, Copy)]
+enum Disposition {
+    Default = 0,
+    Ignore = 1,
+}
+
+/// SIGKILL and SIGSTOP are refused, which is as well.
+fn dispose(signal: c_int, how: Disposition) {
+    // The kernel's structure begins with the handler; flags, restorer and mask are all zero.
+    let action: [u64; 4] = [how as u64, 0, 0, 0];
+    let nothing = ptr::null_mut::<c_void>();
+    // SAFETY: reads a structure that is large enough. The table of dispositions is the child's own, since CLONE_SIGHAND
+    // is not set. Called directly, since libc keeps two signals to itself that a parent may have had ignored.
+    unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, action.as_ptr(), nothing, SIGNAL_SET_LEN) };
 }
 
 fn take_lifeline(prepared: &Prepared) -> Result<c_int, (Stage, i32)> {

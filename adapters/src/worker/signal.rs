@@ -1,9 +1,10 @@
 //! Signals every process of a worker, and no other.
 
-use super::Worker;
+use super::{Process, Worker};
 use crate::os::failure;
 use crate::procfs;
 use rekindle_core::{KillError, KillSignal, OsFailure, Pid};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{PidfdFlags, Signal, kill_process_group, pidfd_open, pidfd_send_signal};
 use std::collections::BTreeSet;
@@ -11,6 +12,9 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 /// How often the processes are looked for again, since one may fork while another is being signalled.
 const PASSES_MAX: u32 = 3;
+/// How long a worker that was signalled is given before its other processes are looked for: most have none, and are gone
+/// by then. To look through the descriptors of all processes takes longer than this.
+const PROMPT_END: Timespec = Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
 
 /// Signals every process of a worker: its leader and the group of that, the process that answered, everything in the
 /// leader's session, and every holder of its lifeline.
@@ -19,9 +23,19 @@ const PASSES_MAX: u32 = 3;
 /// If one of them could not be signalled; the others were.
 pub fn signal(worker: &Worker, how: KillSignal) -> Result<(), KillError> {
     let mut trouble = None;
+    // Looked for while the leader is sure to be there: with a leader that is not ours, the session's name goes.
+    let companions = companions(worker);
     signal_pinned(worker, how, &mut trouble);
     let mut signalled: BTreeSet<Pid> =
         worker.processes().filter(|it| it.pidfd().is_some()).map(|it| it.identity().pid).collect();
+    for pid in &companions {
+        if signalled.insert(*pid) {
+            signal_member(worker, *pid, how, &mut trouble);
+        }
+    }
+    if signalled.len() <= worker.processes().count() && ends_promptly(worker) {
+        return Ok(());
+    }
     for _ in 0..PASSES_MAX {
         let fresh: Vec<Pid> = members(worker).into_iter().filter(|pid| signalled.insert(*pid)).collect();
         if fresh.is_empty() {
@@ -35,6 +49,25 @@ pub fn signal(worker: &Worker, how: KillSignal) -> Result<(), KillError> {
     trouble.filter(|_| !worker.is_gone()).map_or(Ok(()), |error| Err(error.into()))
 }
 
+/// Whether a worker is gone within a moment: then nobody holds its lifeline, and nobody needs to be looked for.
+fn ends_promptly(worker: &Worker) -> bool {
+    for pidfd in worker.processes().filter_map(Process::pidfd) {
+        // One that does not end, or cannot be waited for, is no prompt end.
+        let ended = poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&PROMPT_END));
+        if ended != Ok(1) {
+            return false;
+        }
+    }
+    worker.is_gone()
+}
+
+/// The processes of the leader's session, other than the leader.
+fn companions(worker: &Worker) -> Vec<Pid> {
+    let Some(leader) = worker.leader.as_ref().map(|leader| leader.identity().pid) else { return Vec::new() };
+    let others = procfs::all_pids().into_iter().filter(|pid| *pid != leader && !is_us(*pid));
+    others.filter(|pid| is_in_session(worker, *pid)).collect()
+}
+
 /// The processes of a worker that run, as far as they can be told.
 pub fn members(worker: &Worker) -> Vec<Pid> {
     let pinned = worker.processes().filter(|it| !it.has_exited()).map(|it| it.identity().pid);
@@ -46,10 +79,13 @@ pub fn members(worker: &Worker) -> Vec<Pid> {
 /// Whether a process belongs to a worker by its session or its lifeline. We ourselves never do, even when a worker
 /// runs us to stop it.
 fn is_member(worker: &Worker, pid: Pid) -> bool {
-    let is_us = pid.as_raw().unsigned_abs() == std::process::id();
-    !is_us
+    !is_us(pid)
         && (is_in_session(worker, pid)
             || worker.lifeline.as_ref().is_some_and(|lifeline| lifeline.is_held_by(pid)))
+}
+
+fn is_us(pid: Pid) -> bool {
+    pid.as_raw().unsigned_abs() == std::process::id()
 }
 
 /// Whether a process belongs to a worker, running or waiting to be reaped: who spoke may have ended already.
@@ -72,6 +108,12 @@ pub(crate) fn is_kin(worker: &Worker, pid: Pid) -> bool {
 fn is_in_session(worker: &Worker, pid: Pid) -> bool {
     let Some(leader) = &worker.leader else { return false };
     let session = leader.identity().pid.as_raw();
+    // Nearly all processes belong to another one, which one short call tells.
+    // By nix, since rustix takes no session 0, which is that of the kernel's own threads.
+    let asked = nix::unistd::getsid(Some(nix::unistd::Pid::from_raw(pid.as_raw())));
+    if asked.map(nix::unistd::Pid::as_raw) != Ok(session) {
+        return false;
+    }
     let belongs = procfs::stat(pid).is_some_and(|stat| stat.session == session && !stat.is_zombie());
     // Asked afterwards: had the leader been reaped by somebody else meanwhile, the name might have changed hands.
     belongs && leader.pidfd().is_some() && (leader.is_ours() || !leader.has_exited())

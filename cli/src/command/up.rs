@@ -15,7 +15,19 @@ use tokio::time::sleep;
 /// After how long a call says what it waits for.
 const PROGRESS_AFTER: Duration = Duration::from_secs(1);
 
-pub(crate) async fn run(dir: Option<&Path>, args: Box<UpArgs>, report: &Report) -> Exit {
+/// A worker that answers is attached to without a runtime, whose making takes longer than all the rest. `None` if there
+/// is more to do; what fails here fails again there.
+pub(crate) fn at_once(dir: Option<&Path>, args: &UpArgs, report: &Report) -> Option<Exit> {
+    let began = Instant::now();
+    let names_nothing = args.command.is_empty() && Intent::from(args.intent) != Intent::Attach;
+    if names_nothing || args.dry_run {
+        return None;
+    }
+    let attached = sessions(dir).ok()?.attach_at_once(&args.session, launch(args)).ok()??;
+    Some(show(&args.session, attached, began.elapsed(), report))
+}
+
+pub(crate) async fn run(dir: Option<&Path>, args: &UpArgs, report: &Report) -> Exit {
     if args.command.is_empty() && Intent::from(args.intent) != Intent::Attach {
         let next = format!("rekindle up {} -- PROGRAM [ARG]...", args.session);
         return report.failure(
@@ -35,11 +47,11 @@ pub(crate) async fn run(dir: Option<&Path>, args: Box<UpArgs>, report: &Report) 
     };
     let session = args.session.clone();
     if args.dry_run {
-        return rehearse(&sessions, &session, launch(*args), report).await;
+        return rehearse(&sessions, &session, launch(args), report).await;
     }
     let began = Instant::now();
     tokio::select! {
-        ensured = sessions.ensure(&session, launch(*args)) => match ensured {
+        ensured = sessions.ensure(&session, launch(args)) => match ensured {
             Ok(ensured) => show(&session, ensured, began.elapsed(), report),
             Err(error) => report.error(&error),
         },
@@ -51,9 +63,9 @@ pub(crate) async fn run(dir: Option<&Path>, args: Box<UpArgs>, report: &Report) 
     }
 }
 
-fn launch(args: UpArgs) -> Launch {
+fn launch(args: &UpArgs) -> Launch {
     let base = if args.clear_env { EnvironmentBase::Clear } else { EnvironmentBase::Inherit };
-    let mut command = args.command.into_iter();
+    let mut command = args.command.iter().cloned();
     let mut launch = match command.next() {
         Some(program) => Launch::new(program).args(command),
         None => Launch::attach(),
@@ -63,17 +75,17 @@ fn launch(args: UpArgs) -> Launch {
         .ready(args.ready)
         .timeout(args.timeout)
         .kill_policy(args.graces.kill_policy())
-        .environment(Environment { base, set: args.env.into_iter().collect() });
-    if let Some(version) = args.speak {
-        launch = launch.handshake(Speaking::exactly(version));
+        .environment(Environment { base, set: args.env.iter().cloned().collect() });
+    if let Some(version) = &args.speak {
+        launch = launch.handshake(Speaking::exactly(version.clone()));
     }
-    if let Some(socket) = args.socket {
+    if let Some(socket) = &args.socket {
         launch = launch.socket(socket);
     }
-    if let Some(cwd) = args.cwd {
+    if let Some(cwd) = &args.cwd {
         launch = launch.cwd(cwd);
     }
-    if let Some(prompt) = args.prompt {
+    if let Some(prompt) = &args.prompt {
         launch = launch.prompt(prompt);
     }
     launch

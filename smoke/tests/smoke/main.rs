@@ -9,6 +9,7 @@ mod s10_ready;
 mod s10_serve;
 mod s11_listen;
 mod s11_notify;
+mod s12_large_parent;
 mod s13_pool;
 mod s1_probe;
 mod s1_swap;
@@ -42,7 +43,7 @@ use rekindle_smoke::{harness, suite};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    harness::serve_if_lane().unwrap_or_else(all)
+    harness::serve_if_lane().or_else(s12_large_parent::serve_if_large_parent).unwrap_or_else(all)
 }
 
 fn all() -> ExitCode {
@@ -83,6 +84,7 @@ fn all() -> ExitCode {
         s9_supervise::trials,
         s9_leaks::trials,
         s9_mcp::trials,
+        s12_large_parent::trials,
         conformance::trials,
     ];
     suite::main(files.iter().flat_map(|trials| trials()).collect())

@@ -1,0 +1,142 @@
+//! Noticing that a process has ended: a child of ours, and one that is somebody else's.
+
+use super::readiness::poller;
+use crate::floor::{self, Program};
+use crate::harness::{Promise, Role, Row, Table, Unit};
+use crate::home::{Bench, CHILD, Home, runtime, session, start};
+use rekindle::SessionId;
+use rekindle::adapters::worker::await_exit;
+use rekindle::adapters::{HeldClaim, Worker, lifeline};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long a process runs before it is killed: drawn anew for each round, so that no poller is in step with it.
+const LIFE_US: std::ops::Range<u64> = 2_000..60_000;
+
+pub(crate) fn run(bench: &Bench) -> Vec<Table> {
+    let mut tables = of_a_child(bench);
+    tables.extend(of_a_stranger(bench));
+    tables
+}
+
+/// A worker that runs until it is killed, and all that its start needs.
+struct Stage {
+    home: Home,
+    session: SessionId,
+    claim: Option<HeldClaim>,
+}
+
+impl Stage {
+    fn new(bench: &Bench) -> Self {
+        let (home, session) = (Home::new(&bench.in_memory("exit")), session(0));
+        let claim = Some(home.claim(&session));
+        Self { home, session, claim }
+    }
+
+    fn claim(&self) -> &HeldClaim {
+        self.claim.as_ref().expect("it is held until the end")
+    }
+
+    fn worker(&self) -> Worker {
+        let plan = self.home.plan(&self.session, &["-"]);
+        start(self.home.prepare(&plan, self.claim()))
+    }
+
+    /// The same worker as a launcher sees it that did not start it.
+    fn adopted(&self, worker: &Worker) -> Worker {
+        let lifeline = lifeline::open(self.claim().dir()).expect("the lifeline is ours");
+        Worker::adopt(worker.identity().cloned(), None, lifeline, &self.home.here).expect("it runs")
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        if let Some(claim) = self.claim.take() {
+            claim.release().expect("the claim is ours");
+        }
+    }
+}
+
+fn of_a_child(bench: &Bench) -> Vec<Table> {
+    let (stage, runtime) = (Stage::new(bench), runtime());
+    let child = Program::new(&[CHILD, "-"]);
+    Row::new("exit of a child", 20)
+        .measure("from the kill to the notice", Unit::Microseconds)
+        .timed(Role::Floor, "waitpid", || {
+            let pid = child.start();
+            killed(pid, || floor::reap(pid))
+        })
+        .timed(Role::Ours, "rekindle", || {
+            let worker = stage.worker();
+            killed(pid(&worker), || drop(runtime.block_on(await_exit(&worker))))
+        })
+        .timed(Role::Peer, "tokio", || {
+            runtime.block_on(async {
+                let mut child = tokio::process::Command::new(CHILD).arg("-").spawn().expect("it starts");
+                let killer = kill_later(child.id().expect("it runs").cast_signed());
+                drop(child.wait().await);
+                let noticed = Instant::now();
+                noticed.saturating_duration_since(killer.join().expect("the killer does not panic"))
+            })
+        })
+        .run(bench.effort)
+}
+
+/// Its parent, another thread, reaps it at once; the watcher only knows its pid.
+fn of_a_stranger(bench: &Bench) -> Vec<Table> {
+    const FLOOR: &str = "poll on a pidfd";
+    let (stage, runtime) = (Stage::new(bench), runtime());
+    let child = Program::new(&[CHILD, "-"]);
+    let mut row = Row::new("exit of a process that is no child", 15)
+        .measure("from the kill to the notice", Unit::Microseconds)
+        .timed(Role::Floor, FLOOR, || {
+            let pid = child.start();
+            let pidfd = floor::pidfd(pid);
+            let noticed = killed(pid, || floor::poll(&pidfd));
+            floor::reap(pid);
+            noticed
+        })
+        .timed(Role::Ours, "rekindle", || {
+            let worker = stage.worker();
+            let adopted = stage.adopted(&worker);
+            killed(pid(&worker), || drop(runtime.block_on(await_exit(&adopted))))
+        });
+    for interval in [50, 150] {
+        let (child, every) = (&child, Duration::from_millis(interval));
+        row = row.timed(Role::Peer, format!("kill(0), {}", poller(interval)), move || {
+            let pid = child.start();
+            let parent = thread::spawn(move || floor::reap(pid));
+            let noticed = killed(pid, || {
+                while floor::exists(pid) {
+                    thread::sleep(every);
+                }
+            });
+            parent.join().expect("the parent does not panic");
+            noticed
+        });
+    }
+    row.promise(0, "rekindle", Promise::AtMost { times: 1.4, than: FLOOR.into() }).run(bench.effort)
+}
+
+fn pid(worker: &Worker) -> libc::pid_t {
+    worker.pid().expect("a started worker has a pid").as_raw()
+}
+
+/// Kills a process after a while, from another thread, and says when.
+fn kill_later(pid: libc::pid_t) -> thread::JoinHandle<Instant> {
+    let life = Duration::from_micros(fastrand::u64(LIFE_US));
+    thread::spawn(move || {
+        thread::sleep(life);
+        let killed = Instant::now();
+        floor::signal(pid, libc::SIGKILL);
+        killed
+    })
+}
+
+/// How long after it was killed the end of a process is noticed.
+fn killed(pid: libc::pid_t, notice: impl FnOnce()) -> Duration {
+    let killer = kill_later(pid);
+    notice();
+    let noticed = Instant::now();
+    noticed.saturating_duration_since(killer.join().expect("the killer does not panic"))
+}

@@ -1,0 +1,80 @@
+//! From the worker's `listen()` to our connected socket, and what the waiting costs us.
+
+use crate::floor::{self, thread_cpu};
+use crate::harness::{Promise, Role, Row, Sample, Table, Unit, micros};
+use crate::home::{Bench, runtime};
+use rekindle::adapters::seams::PollingSocketWatcher;
+use rekindle::core::seams::SocketWatcher;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// How long a worker takes before it listens: drawn anew for each round, so that no poller is in step with it.
+const STARTUP_MS: std::ops::Range<u64> = 40..200;
+
+/// The intervals that are found in the wild, and more of them for the plot.
+pub(crate) const INTERVALS_MS: [u64; 6] = [5, 10, 20, 50, 100, 150];
+
+pub(crate) fn run(bench: &Bench) -> Vec<Table> {
+    let runtime = runtime();
+    let ours = |path: &Path| {
+        let connected = runtime.block_on(PollingSocketWatcher.await_socket_alive(path));
+        connected.expect("it listens in the end")
+    };
+    let mut row = Row::new("readiness", 12)
+        .measure("from listen() to a connected socket", Unit::Microseconds)
+        .measure("processor time of the waiting thread", Unit::Microseconds);
+    // A directory each, so that nobody is woken by the others' workers.
+    let socket = |name: &str| bench.in_memory(&format!("readiness-{name}")).join("sock");
+    let path = socket("spin");
+    row = row.contender(Role::Floor, "connect in a loop", move || wait(&path, floor::spin_connect));
+    let path = socket("ours");
+    row = row.contender(Role::Ours, "rekindle", move || wait(&path, ours));
+    let path = socket("by-hand");
+    row = row.contender(Role::Peer, "inotify by hand", move || wait(&path, floor::inotify_connect));
+    for interval in INTERVALS_MS {
+        let path = socket(&format!("poll{interval}"));
+        let every = Duration::from_millis(interval);
+        row = row
+            .contender(Role::Peer, poller(interval), move || wait(&path, |path| poll_connect(path, every)));
+    }
+    row.promise(0, "rekindle", Promise::AtMost { times: 2.5, than: "connect in a loop".into() })
+        .promise(0, "rekindle", Promise::Below { times: 1000.0, than: poller(50) })
+        .promise(1, "rekindle", Promise::AtMost { times: 1.0, than: poller(50) })
+        .run(bench.effort)
+}
+
+/// The name of a poller.
+pub(crate) fn poller(interval_ms: u64) -> String {
+    format!("poll every {interval_ms} ms")
+}
+
+/// The classic: ask, sleep, ask again.
+pub(crate) fn poll_connect(path: &Path, every: Duration) -> UnixStream {
+    loop {
+        match UnixStream::connect(path) {
+            Ok(connected) => return connected,
+            Err(_) => thread::sleep(every),
+        }
+    }
+}
+
+/// One wait for a worker that is played by another thread.
+fn wait<T>(path: &PathBuf, until_connected: impl Fn(&Path) -> T) -> Sample {
+    let _ = std::fs::remove_file(path);
+    let (listen_at, startup) = (path.clone(), Duration::from_millis(fastrand::u64(STARTUP_MS)));
+    let worker = thread::spawn(move || {
+        thread::sleep(startup);
+        let listener = UnixListener::bind(listen_at).expect("the name is free");
+        let listened = Instant::now();
+        drop(listener.accept());
+        listened
+    });
+    let cpu = thread_cpu();
+    let connection = until_connected(path);
+    let (connected, cpu) = (Instant::now(), thread_cpu().saturating_sub(cpu));
+    drop(connection);
+    let listened = worker.join().expect("the worker does not panic");
+    vec![micros(connected.saturating_duration_since(listened)), micros(cpu)]
+}

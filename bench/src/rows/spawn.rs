@@ -1,0 +1,69 @@
+//! Starting and reaping the smallest program, from a small process and from one that has grown.
+
+use crate::floor::{self, Program};
+use crate::harness::{Promise, Role, Row, Table, Unit};
+use crate::home::{Bench, CHILD, Home, runtime, session, start};
+use process_wrap::std::{CommandWrap, ProcessSession};
+use rekindle::adapters::worker::await_exit;
+use std::hint::black_box;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+/// How large a program is that has been at work for a while.
+const GROWN: usize = 1 << 30;
+
+/// The floor's name.
+const VFORK: &str = "vfork, exec, waitpid";
+
+pub(crate) fn run(bench: &Bench) -> Vec<Table> {
+    let mut tables = row(bench, "spawn", 200);
+    let memory = floor::touched(GROWN);
+    tables.extend(row(bench, "spawn with 1 GiB in the parent", 15));
+    drop(black_box(memory));
+    tables
+}
+
+fn row(bench: &Bench, name: &str, rounds: usize) -> Vec<Table> {
+    let home = Home::new(&bench.in_memory("spawn"));
+    let session = session(0);
+    let claim = home.claim(&session);
+    let plan = home.plan(&session, &[]);
+    let runtime = runtime();
+    let child = Program::new(&[CHILD]);
+    let tables = Row::new(name, rounds)
+        .measure("start and reap", Unit::Microseconds)
+        .timed(Role::Floor, VFORK, || timed(|| child.run()))
+        .timed(Role::Ours, "rekindle", || {
+            let request = home.prepare(&plan, &claim);
+            timed(|| drop(runtime.block_on(await_exit(&start(request)))))
+        })
+        .timed(Role::Peer, "std", || timed(|| drop(Command::new(CHILD).status())))
+        .timed(Role::Peer, "std with pre_exec (setsid)", || {
+            timed(|| {
+                let mut command = Command::new(CHILD);
+                floor::with_pre_exec(&mut command);
+                drop(command.status());
+            })
+        })
+        .timed(Role::Peer, "process-wrap (session)", || {
+            timed(|| {
+                let mut command = CommandWrap::from(Command::new(CHILD));
+                let child = command.wrap(ProcessSession).spawn();
+                drop(child.and_then(|mut child| child.wait()));
+            })
+        })
+        .timed(Role::Peer, "tokio", || {
+            timed(|| drop(runtime.block_on(async { tokio::process::Command::new(CHILD).status().await })))
+        })
+        .promise(0, "rekindle", Promise::AtMost { times: 1.4, than: VFORK.into() })
+        .run(bench.effort);
+    claim.release().expect("the claim is ours");
+    tables
+}
+
+/// How long something takes.
+pub(crate) fn timed(action: impl FnOnce()) -> Duration {
+    let began = Instant::now();
+    action();
+    began.elapsed()
+}

@@ -1,0 +1,137 @@
+//! A thousand workers of one process: starting and ending all of them, and what they cost while they run.
+
+use crate::floor::{self, Program};
+use crate::harness::{Promise, Role, Row, Sample, Table, Unit, micros};
+use crate::home::{Bench, CHILD, Home, own_resources, runtime, session, start};
+use rekindle::adapters::Worker;
+use rekindle::adapters::worker::{await_exit, signal};
+use rekindle::core::KillSignal;
+use rekindle::{Ensured, Launch, StopPolicy};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// How many workers.
+const WORKERS: usize = 1_000;
+
+const FLOOR: &str = "vfork, kill, waitpid";
+const PROCESSES: &str = "rekindle, the processes alone";
+const SESSIONS: &str = "rekindle, ensure and stop";
+
+pub(crate) fn run(bench: &Bench) -> Vec<Table> {
+    let (home, runtime) = (Home::new(&bench.in_memory("thousand")), runtime());
+    let child = Program::new(&[CHILD, "-"]);
+    let claims: Vec<_> = (0..WORKERS).map(|number| home.claim(&session(number))).collect();
+    let plans: Vec<_> = (0..WORKERS).map(|number| home.plan(&session(number), &["-"])).collect();
+    let served = Home::new(&bench.in_memory("thousand-sessions")).sessions();
+    let processes = || {
+        let mut requests: Vec<_> =
+            plans.iter().zip(&claims).map(|(plan, claim)| home.prepare(plan, claim)).collect();
+        measured(
+            || requests.drain(..).map(start).collect::<Vec<Worker>>(),
+            |workers| {
+                for worker in &workers {
+                    signal(worker, KillSignal::Term).expect("our worker can be signalled");
+                }
+                for worker in &workers {
+                    runtime.block_on(await_exit(worker)).expect("our worker can be watched");
+                }
+            },
+        )
+    };
+    let ensured = || {
+        measured(
+            || {
+                for number in 0..WORKERS {
+                    let launch = Launch::new(CHILD).args(["{socket}"]);
+                    let ensured = runtime.block_on(served.ensure(&session(number), launch));
+                    assert!(
+                        matches!(ensured, Ok(Ensured::Running(_))),
+                        "the smallest worker starts: {ensured:?}"
+                    );
+                }
+            },
+            |()| {
+                for number in 0..WORKERS {
+                    let stopped = runtime.block_on(served.stop(&session(number), &StopPolicy::default()));
+                    stopped.expect("our worker can be stopped");
+                }
+            },
+        )
+    };
+    let tables = Row::new(format!("{WORKERS} workers"), 1)
+        .measure("starting and ending, for each worker", Unit::Microseconds)
+        .measure("descriptors, for each worker", Unit::Count)
+        .measure("memory of the launcher, for each worker", Unit::Bytes)
+        .measure("threads more, for all workers together", Unit::Count)
+        .contender(Role::Floor, FLOOR, || {
+            measured(
+                || (0..WORKERS).map(|_| child.start()).collect::<Vec<_>>(),
+                |pids| {
+                    pids.iter().for_each(|pid| floor::signal(*pid, libc::SIGTERM));
+                    pids.into_iter().for_each(floor::reap);
+                },
+            )
+        })
+        .contender(Role::Ours, PROCESSES, processes)
+        .contender(Role::Ours, SESSIONS, ensured)
+        .contender(Role::Peer, "std", by_std)
+        .contender(Role::Peer, "tokio", || runtime.block_on(by_tokio()))
+        .promise(0, PROCESSES, Promise::AtMost { times: 1.3, than: FLOOR.into() })
+        .promise(1, SESSIONS, Promise::Within { value: 1.0 })
+        .promise(2, SESSIONS, Promise::Within { value: 1024.0 })
+        .promise(3, SESSIONS, Promise::Within { value: 1.0 })
+        .run(bench.effort);
+    for claim in claims {
+        claim.release().expect("the claim is ours");
+    }
+    tables
+}
+
+/// What all of them took together, and what they cost in between.
+fn measured<W>(start: impl FnOnce() -> W, end: impl FnOnce(W)) -> Sample {
+    let before = own_resources();
+    let began = Instant::now();
+    let workers = start();
+    let starting = began.elapsed();
+    let running = own_resources();
+    let began = Instant::now();
+    end(workers);
+    sample(starting + began.elapsed(), before, running)
+}
+
+fn sample(took: Duration, before: (f64, f64, f64), running: (f64, f64, f64)) -> Sample {
+    let each = |before: f64, running: f64| (running - before).max(0.0) / WORKERS as f64;
+    vec![
+        micros(took) / WORKERS as f64,
+        each(before.1, running.1),
+        each(before.0, running.0),
+        (running.2 - before.2).max(0.0),
+    ]
+}
+
+fn by_std() -> Sample {
+    let start = || -> Vec<Child> {
+        let command = || Command::new(CHILD).arg("-").stdin(Stdio::null()).spawn();
+        (0..WORKERS).map(|_| command().expect("the smallest program can be started")).collect()
+    };
+    measured(start, |mut children| {
+        children.iter_mut().for_each(|child| drop(child.kill()));
+        children.iter_mut().for_each(|child| drop(child.wait()));
+    })
+}
+
+async fn by_tokio() -> Sample {
+    let before = own_resources();
+    let began = Instant::now();
+    let command = || tokio::process::Command::new(CHILD).arg("-").spawn();
+    let mut children: Vec<_> =
+        (0..WORKERS).map(|_| command().expect("the smallest program can be started")).collect();
+    let starting = began.elapsed();
+    let running = own_resources();
+    let began = Instant::now();
+    children.iter_mut().for_each(|child| drop(child.start_kill()));
+    for child in &mut children {
+        drop(child.wait().await);
+    }
+    sample(starting + began.elapsed(), before, running)
+}
