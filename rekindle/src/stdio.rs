@@ -4,15 +4,16 @@
 //! - The child ends when this process ends, however that is, SIGKILL and a core dump included, and whichever thread
 //!   started it: a *guardian*, a process of some pages, is its parent and watches us. It closes nothing that is not its
 //!   own, so the child reads the end of its input when we are gone; it gets SIGTERM and SIGCONT, its grace, SIGKILL.
-//! - That holds for every process of the child's session, wrappers such as `sh -c` or `npx` and their children included.
+//! - That holds for every process of the child's session: wrappers such as `sh -c` or `npx`, and their children.
 //! - Nothing is signalled that could be a stranger's by then, and every process that was started is reaped.
-//! - Whoever holds the child's pipes open keeps nobody waiting: what the child had written is delivered, then it is over.
+//! - Whoever holds the child's pipes open keeps nobody waiting: what the child had written is delivered, and no more.
 //!
 //! # What the kernel does not allow
 //! - A process that begins a session of its own (`setsid`, daemons) is left alone, as it asked for.
 //! - Should somebody kill the guardian, the kernel kills the child with it, unless that has changed its user by
 //!   executing a set-user-id program; we end the rest of its session. Should the guardian and we be killed at the same
 //!   instant, only the child is ended for certain, and not what it started.
+//! - A guardian that somebody puts to sleep (SIGSTOP) ends nobody until it is woken; a stop says then that it gave up.
 //! - A process in uninterruptible sleep ends when the kernel lets it; a stop says then that it gave up.
 //! - Where `/proc` cannot be read, what the child leaves behind gets no grace but is killed with its group.
 //!
@@ -42,8 +43,8 @@ use tokio::io::AsyncReadExt;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
-/// How long others may go on writing to a child's pipes once it has ended. What was in the pipes by then is delivered in
-/// any case.
+/// How long others may go on writing to a child's pipes once it has ended. What was in the pipes by then is delivered
+/// in any case.
 pub const DRAIN_GRACE: Duration = Duration::from_millis(500);
 /// The pause between two looks at who still holds a pipe.
 const LOOK_PAUSE: Duration = Duration::from_millis(2);
@@ -80,8 +81,8 @@ const CHUNK_LEN: usize = 16 << 10;
 pub struct StdioChild {
     /// Where its input goes; taken by whoever writes. Dropping it closes it, and so does a stop.
     pub stdin: Option<ChildStdin>,
-    /// Where its output comes from; taken by whoever reads. A child whose output nobody reads waits once 64 KiB of it are
-    /// there.
+    /// Where its output comes from; taken by whoever reads. A child whose output nobody reads waits once 64 KiB of it
+    /// are there.
     pub stdout: Option<ChildStdout>,
     /// Where its complaints come from, with [`StderrMode::Stream`].
     pub stderr: Option<ChildStdout>,
@@ -178,8 +179,8 @@ impl StdioChild {
         Ok(ended.ok().ok_or_else(cut_short)?.end.unwrap_or(ChildExit::Unknown))
     }
 
-    /// Ends it: stdin is closed, then after each grace SIGTERM and SIGCONT, and SIGKILL, to all of its session. If it had
-    /// ended by itself, this ends what it left behind.
+    /// Ends it: stdin is closed, then after each grace SIGTERM and SIGCONT, and SIGKILL, to all of its session. If it
+    /// had ended by itself, this ends what it left behind.
     ///
     /// The first caller's policy holds. A second call joins the first; a third asks for SIGKILL now.
     ///
