@@ -3,8 +3,8 @@
 //! The library carries it as bytes, puts it into a file in memory and executes that file, so that it stands on nothing
 //! on the disk and shares no memory with the supervisor: neither a large supervisor makes it large, nor does a core
 //! dump or the out-of-memory killer, which end everybody who shares a memory, take it along. It is the child's parent.
-//! So nobody but it can reap the child, and until it does, the child's pid, which names the child's group, cannot become
-//! a stranger's.
+//! So nobody but it can reap the child, and until it does, the child's pid, which names the child's group, cannot
+//! become a stranger's.
 //!
 //! ```text
 //! guardian TERM_GRACE_MS KILL_GRACE_MS DIRECTORY PROGRAM ARGV0 [ARG]...

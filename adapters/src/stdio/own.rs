@@ -1,8 +1,8 @@
 //! Our own standard streams, for a program that stands between a client and its child.
 //!
-//! tokio's `stdin` reads on a thread that a runtime waits for when it is shut down. Here a pipe is opened a second time,
-//! so that it can be non-blocking without making it so for those who share it with us; everything else is read and
-//! written on a thread that nobody waits for: it goes with the process.
+//! tokio's `stdin` reads on a thread that a runtime waits for when it is shut down. Here a pipe is opened a second
+//! time, so that it can be non-blocking without making it so for those who share it with us; everything else is read
+//! and written on a thread that nobody waits for: it goes with the process.
 
 use crate::os::During;
 use rekindle_core::OsFailure;

@@ -1,7 +1,7 @@
 //! `rekindle supervise`: a transparent proxy between a client and a program that speaks over stdin and stdout.
 //!
-//! Nothing but the program's own bytes is ever written to stdout. Each direction holds one chunk at most, so that a side
-//! that does not read holds the other one up, and not our memory.
+//! Nothing but the program's own bytes is ever written to stdout. Each direction holds a chunk or two at most, so that a
+//! side that does not read holds the other one up, and does not fill our memory.
 
 mod pumps;
 mod voice;
