@@ -15,7 +15,7 @@ const LONGEST: Duration = Duration::from_millis(20);
 /// The longest wait with hints, which only a lost one makes matter.
 const LONGEST_WITH_HINTS: Duration = Duration::from_millis(50);
 /// The wait where nothing is to be seen yet and the first thing to be seen will be told: only a lost hint makes it end.
-const UNTIL_TOLD: Duration = Duration::from_millis(100);
+const UNTIL_TOLD: Duration = Duration::from_millis(250);
 /// How often the question is repeated without waiting at all.
 const YIELDS_MAX: u32 = 8;
 

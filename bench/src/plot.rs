@@ -1,6 +1,6 @@
 //! The two plots: readiness against polling interval, and registry cost against size.
 
-use crate::harness::Table;
+use crate::harness::{Table, Unit, amount};
 use crate::rows::readiness::{INTERVALS_MS, poller};
 use crate::rows::registry::{DATABASE, ONE_FILE, OURS, SIZES, at};
 use plotters::prelude::*;
@@ -22,7 +22,6 @@ struct Series {
 struct Axes {
     title: &'static str,
     x: &'static str,
-    y: &'static str,
     x_range: Range<f64>,
     y_range: Range<f64>,
 }
@@ -61,7 +60,6 @@ fn readiness(file: &Path, table: &Table) -> Result<(), Box<dyn Error>> {
     let axes = Axes {
         title: "From the worker's listen() to a connected socket",
         x: "polling interval, ms",
-        y: "us",
         x_range: 4.0..200.0,
         y_range: 1.0..1e6,
     };
@@ -81,7 +79,6 @@ fn registry(file: &Path, table: &Table) -> Result<(), Box<dyn Error>> {
     let axes = Axes {
         title: "Adding one session to a registry",
         x: "sessions in it",
-        y: "us",
         x_range: 8.0..12_000.0,
         y_range: 10.0..1e6,
     };
@@ -97,7 +94,13 @@ fn plot(file: &Path, axes: &Axes, series: &[Series]) -> Result<(), Box<dyn Error
         .x_label_area_size(40)
         .y_label_area_size(70)
         .build_cartesian_2d(axes.x_range.clone().log_scale(), axes.y_range.clone().log_scale())?;
-    chart.configure_mesh().x_desc(axes.x).y_desc(axes.y).light_line_style(WHITE).draw()?;
+    chart
+        .configure_mesh()
+        .x_desc(axes.x)
+        .x_label_formatter(&|value| format!("{value:.0}"))
+        .y_label_formatter(&|value| amount(*value, Unit::Microseconds))
+        .light_line_style(WHITE)
+        .draw()?;
     for line in series {
         let color = line.color;
         chart
