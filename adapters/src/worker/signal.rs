@@ -13,8 +13,8 @@ use std::os::fd::{AsFd, BorrowedFd};
 /// How often the processes are looked for again, since one may fork while another is being signalled.
 const PASSES_MAX: u32 = 3;
 /// How long a worker that was signalled is given before its other processes are looked for: most have none, and are gone
-/// by then. To look through the descriptors of all processes takes longer than this.
-const PROMPT_END: Timespec = Timespec { tv_sec: 0, tv_nsec: 1_000_000 };
+/// by then. To look through the descriptors of all processes takes about as long on a quiet machine.
+const PROMPT_END: Timespec = Timespec { tv_sec: 0, tv_nsec: 5_000_000 };
 
 /// Signals every process of a worker: its leader and the group of that, the process that answered, everything in the
 /// leader's session, and every holder of its lifeline.
