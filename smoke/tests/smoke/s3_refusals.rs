@@ -16,7 +16,7 @@ trials![
     a_socket_path_that_cannot_be_used_is_refused,
     wrong_session_ids_are_usage_errors_and_create_nothing,
     arguments_that_are_not_utf8_are_usage_errors,
-    readiness_of_a_later_version_is_a_usage_error,
+    readiness_that_is_not_known_is_a_usage_error,
     a_dry_run_creates_nothing,
     attach_and_look_create_nothing,
     a_state_directory_that_cannot_be_trusted_is_refused,
@@ -136,11 +136,11 @@ fn arguments_that_are_not_utf8_are_usage_errors() {
     assert_eq!(entries(scene.dir()), [] as [PathBuf; 0], "nothing was created");
 }
 
-fn readiness_of_a_later_version_is_a_usage_error() {
+fn readiness_that_is_not_known_is_a_usage_error() {
     let scene = Scene::new();
-    for kind in ["notify", "listen"] {
+    for kind in ["hope", "handshake"] {
         let reply = scene.up_with("s", &["--ready", kind], &["true"]).expect(2, "error");
-        assert!(reply.text("message").contains(kind), "{reply}");
+        assert!(reply.text("message").contains(if kind == "hope" { kind } else { "--speak" }), "{reply}");
     }
     for wrong in [&["up", "s"][..], &["up", "s", "--timeout", "5", "--", "true"], &["no-such-verb"]] {
         assert_eq!(scene.rekindle(wrong).code, Some(2), "{wrong:?}");
