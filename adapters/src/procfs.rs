@@ -53,6 +53,12 @@ pub fn stat(pid: Pid) -> Option<Stat> {
     Stat::parse(&String::from_utf8_lossy(text.get(..len)?))
 }
 
+/// The session of a process, by one short call; `None` if it is gone. That of the kernel's own threads is 0.
+pub fn session(pid: Pid) -> Option<i32> {
+    // By nix: rustix takes no session 0.
+    nix::unistd::getsid(Some(NixPid::from_raw(pid.as_raw()))).map(NixPid::as_raw).ok()
+}
+
 /// The name of a process, where it can be read.
 pub fn name(pid: Pid) -> Option<String> {
     let name = fs::read(format!("/proc/{pid}/comm")).ok()?;

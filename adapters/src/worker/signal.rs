@@ -109,9 +109,7 @@ fn is_in_session(worker: &Worker, pid: Pid) -> bool {
     let Some(leader) = &worker.leader else { return false };
     let session = leader.identity().pid.as_raw();
     // Nearly all processes belong to another one, which one short call tells.
-    // By nix, since rustix takes no session 0, which is that of the kernel's own threads.
-    let asked = nix::unistd::getsid(Some(nix::unistd::Pid::from_raw(pid.as_raw())));
-    if asked.map(nix::unistd::Pid::as_raw) != Ok(session) {
+    if procfs::session(pid) != Some(session) {
         return false;
     }
     let belongs = procfs::stat(pid).is_some_and(|stat| stat.session == session && !stat.is_zombie());

@@ -251,6 +251,8 @@ fn only_the_one_who_took_it_releases_it() {
     lifecycle(&scene, "acquire", &["--pid", &theirs]).expect(0, "acquired");
     other.kill().expect("it can be killed");
     // L18: it is a zombie now, which holds nothing.
+    let pid = other.id().try_into().expect("a pid is an i32");
+    wait::until("it is a zombie", || procs::state(pid) == Some('Z'));
     assert_eq!(lifecycle(&scene, "status", &[]).json["status"], "stale");
     lifecycle(&scene, "acquire", &[]).expect(0, "acquired");
     other.wait().expect("a child can be waited for");
