@@ -1,6 +1,6 @@
 //! One JSON line there, one back: for workers of any protocol.
 
-use crate::lines::{LineError, LineStream, Phase};
+use crate::lines::{LineError, LineStream};
 use crate::probe::Connection;
 use rekindle_core::protocol::{Excerpt, LINE_LEN_MAX};
 use std::time::Duration;
@@ -10,6 +10,12 @@ use tokio::time::timeout;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CallError {
+    /// It took too long.
+    #[error("the worker did not answer within {} ms", after.as_millis())]
+    TimedOut {
+        /// How long it had.
+        after: Duration,
+    },
     /// No whole line came, or none could be sent.
     #[error(transparent)]
     Line(#[from] LineError),
@@ -35,20 +41,19 @@ pub async fn call(
     request: &serde_json::Value,
     within: Duration,
 ) -> Result<serde_json::Value, CallError> {
-    // All of it has one deadline; what was waited for last is what did not come.
-    let hung = LineError::Hung { phase: Phase::Answer, after: within };
-    timeout(within, exchange(connection, request, within)).await.unwrap_or(Err(hung.into()))
+    // All of it has one deadline.
+    timeout(within, exchange(connection, request)).await.unwrap_or(Err(CallError::TimedOut { after: within }))
 }
 
 async fn exchange(
     connection: Connection,
     request: &serde_json::Value,
-    within: Duration,
 ) -> Result<serde_json::Value, CallError> {
+    let never = Duration::MAX;
     let mut lines = LineStream::open(connection, LINE_LEN_MAX)?;
     // Who leaves may have answered before.
-    let _ = lines.send(&request.to_string(), within).await?;
-    let line = lines.receive(Some(within), within).await?.ok_or(LineError::ClosedEarly { received: 0 })?;
+    let _ = lines.send(&request.to_string(), never).await?;
+    let line = lines.receive(None, never).await?.ok_or(LineError::ClosedEarly { received: 0 })?;
     serde_json::from_str(&line)
         .map_err(|error| CallError::NotJson { why: error.to_string(), excerpt: Excerpt::of(&line) })
 }

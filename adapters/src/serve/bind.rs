@@ -52,7 +52,7 @@ pub(super) struct BoundSocket {
 #[derive(Debug)]
 pub(super) struct Place {
     socket: PathBuf,
-    inode: Inode,
+    mark: Mark,
     /// Held until the socket is gone; none where a lifeline stands in for it.
     _lock: Option<SocketLock>,
 }
@@ -71,8 +71,9 @@ impl BoundSocket {
         }
         let listener = listen_on(path)?;
         let stat = lstat(path).during("inspect our socket", path)?;
-        let marked = lock.as_ref().map_or(Ok(()), |lock| lock.mark(&Mark::of(&stat)));
-        let place = Place { socket: path.to_owned(), inode: Inode::of(&stat), _lock: lock };
+        let mark = Mark::of(&stat);
+        let marked = lock.as_ref().map_or(Ok(()), |lock| lock.write_mark(&mark));
+        let place = Place { socket: path.to_owned(), mark, _lock: lock };
         marked?;
         let listener = UnixListener::from_std(listener).during("listen on", path)?;
         Ok(Self { listener, place })
@@ -94,7 +95,7 @@ impl BoundSocket {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let is_ours = lstat(&self.socket).is_ok_and(|stat| Inode::of(&stat) == self.inode);
+        let is_ours = lstat(&self.socket).is_ok_and(|stat| Mark::of(&stat) == self.mark);
         if is_ours && let Err(error) = fs::remove_file(&self.socket) {
             tracing::warn!(socket = %self.socket.display(), %error, "our socket could not be removed");
         }
@@ -212,7 +213,7 @@ impl SocketLock {
         Ok(serde_json::from_slice(&bytes).ok())
     }
 
-    fn mark(&self, mark: &Mark) -> Result<(), ServeError> {
+    fn write_mark(&self, mark: &Mark) -> Result<(), ServeError> {
         let bytes = serde_json::to_vec(mark).map_err(|error| OsFailure::new("write", error.to_string()))?;
         self.file.set_len(0).during("empty", &self.path)?;
         Ok(self.file.write_all_at(&bytes, 0).during("write", &self.path)?)
