@@ -10,11 +10,13 @@ trials![
     a_launcher_that_dies_at_any_step_of_a_restart,
     a_launcher_that_dies_at_any_step_before_its_worker_says_that_it_is_ready,
     a_launcher_that_dies_at_any_step_of_a_start_on_its_socket,
+    a_call_that_fails_before_a_worker_says_that_it_is_ready,
+    a_call_that_fails_of_a_start_on_its_socket,
     a_stop_that_dies_at_any_step,
 ];
 
 /// The system calls that change something, or that something may have changed before. The others are the loader's.
-const STEPS: &str = "mkdir,mkdirat,openat,flock,fchmod,write,rename,renameat,renameat2,unlink,unlinkat,clone,\
+const STEPS: &str = "mkdir,mkdirat,openat,flock,fchmod,fchmodat,write,rename,renameat,renameat2,unlink,unlinkat,clone,\
     socket,bind,connect,getsockopt,setsockopt,recvmsg,pidfd_open,pidfd_send_signal,kill,epoll_wait,exit_group";
 
 /// `rekindle` under `strace`, which follows no child.
@@ -109,24 +111,85 @@ fn a_launcher_that_dies_at_any_step_of_a_restart() {
     at_every_step(&scene, &command, crash, |what| expect_one_worker(&scene, what));
 }
 
-/// T02, P11: of a worker that says when it is ready, perhaps to nobody.
-fn a_launcher_that_dies_at_any_step_before_its_worker_says_that_it_is_ready() {
-    let scene = Scene::new();
-    let server = [programs::NOTIFYING, programs::ECHO_SERVER].concat();
-    let (options, worker) = (["--ready", "notify"], [&programs::python(), "-c", &server, "{socket}"]);
-    let command = [&["up"], options.as_slice(), &["s", "--"], &worker].concat();
-    let check = |what: &str| expect_one_of(&scene, &options, &worker, what);
-    at_every_step(&scene, &command, || stop_and_forget(&scene), check);
+/// `up` of an echo server by one kind of readiness.
+struct Kind {
+    options: [&'static str; 2],
+    worker: Vec<String>,
 }
 
-/// T02, P11, S1: of a worker whose socket the launcher binds.
+impl Kind {
+    /// A worker that says when it is ready, perhaps to nobody.
+    fn notify() -> Self {
+        let server = [programs::NOTIFYING, programs::ECHO_SERVER].concat();
+        let worker = [programs::python(), "-c".into(), server, "{socket}".into()].to_vec();
+        Self { options: ["--ready", "notify"], worker }
+    }
+
+    /// A worker whose socket the launcher binds.
+    fn listen() -> Self {
+        let worker = [programs::python(), "-c".into(), programs::INHERITING_ECHO_SERVER.into()].to_vec();
+        Self { options: ["--ready", "listen"], worker }
+    }
+
+    fn worker(&self) -> Vec<&str> {
+        self.worker.iter().map(String::as_str).collect()
+    }
+
+    fn command(&self) -> Vec<&str> {
+        [&["up"], self.options.as_slice(), &["--timeout", "5s", "s", "--"], &self.worker()].concat()
+    }
+
+    fn killed_at_every_step(&self) {
+        let scene = Scene::new();
+        let check = |what: &str| expect_one_of(&scene, &self.options, &self.worker(), what);
+        at_every_step(&scene, &self.command(), || stop_and_forget(&scene), check);
+    }
+
+    /// The calls that only such a start makes.
+    fn failed_at_every_call(&self) {
+        let scene = Scene::new();
+        let steps = steps_of(&scene, &self.command());
+        stop_and_forget(&scene);
+        let failed = |(name, _): &(String, u32)| FAILED.contains(&name.as_str());
+        let (mut hit, log) = (0, scene.path("trace").display().to_string());
+        for (call, times) in steps.into_iter().filter(failed) {
+            for (time, errno) in (1..=times).flat_map(|time| ERRNOS.map(|errno| (time, errno))) {
+                let inject = format!("inject={call}:error={errno}:when={time}");
+                let reply = traced(&scene, &log, &["-e", &inject], &self.command()).finish();
+                let what = format!("{call} number {time} fails with {errno}: {reply}");
+                assert!(reply.code.is_some_and(|code| [0, 1, 3, 4, 5].contains(&code)), "{what}");
+                assert!(!reply.stderr.contains("panicked") && !reply.text("outcome").is_empty(), "{what}");
+                hit += u32::from(fs::read_to_string(&log).is_ok_and(|log| log.contains("(INJECTED)")));
+                expect_one_of(&scene, &self.options, &self.worker(), &what);
+                stop_and_forget(&scene);
+            }
+        }
+        assert!(hit > 10, "only {hit} calls failed");
+    }
+}
+
+/// The calls that are failed, and how.
+const FAILED: [&str; 6] = ["socket", "bind", "fchmod", "fchmodat", "setsockopt", "recvmsg"];
+const ERRNOS: [&str; 3] = ["EIO", "ENOMEM", "EMFILE"];
+
+/// T02, P11.
+fn a_launcher_that_dies_at_any_step_before_its_worker_says_that_it_is_ready() {
+    Kind::notify().killed_at_every_step();
+}
+
+/// T02, P11, S1.
 fn a_launcher_that_dies_at_any_step_of_a_start_on_its_socket() {
-    let scene = Scene::new();
-    let (options, worker) =
-        (["--ready", "listen"], [&programs::python(), "-c", programs::INHERITING_ECHO_SERVER]);
-    let command = [&["up"], options.as_slice(), &["s", "--"], &worker].concat();
-    let check = |what: &str| expect_one_of(&scene, &options, &worker, what);
-    at_every_step(&scene, &command, || stop_and_forget(&scene), check);
+    Kind::listen().killed_at_every_step();
+}
+
+/// P16.
+fn a_call_that_fails_before_a_worker_says_that_it_is_ready() {
+    Kind::notify().failed_at_every_call();
+}
+
+/// P16.
+fn a_call_that_fails_of_a_start_on_its_socket() {
+    Kind::listen().failed_at_every_call();
 }
 
 /// Promise 7 of the catalogue: the next command repairs the state.
