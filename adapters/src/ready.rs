@@ -46,9 +46,14 @@ impl SocketWatcher<Connection> for ReadinessWatcher {
             }
         };
         match start.readiness() {
-            ReadyKind::Notify => start.note_ready(start.hearing().and_then(|hearing| hearing.main_process())),
+            ReadyKind::Notify if !connection.is_open() => {
+                start.note_ready(start.hearing().and_then(|hearing| hearing.main_process()));
+            }
             ReadyKind::Listen => start.note_ready(listener_of(start, socket)),
-            ReadyKind::Connect | ReadyKind::Handshake | _ => start.note_alive(&connection),
+            // Where a connection had to be made, the kernel has named the listener.
+            ReadyKind::Notify | ReadyKind::Connect | ReadyKind::Handshake | _ => {
+                start.note_alive(&connection)
+            }
         }
         Ok(connection)
     }

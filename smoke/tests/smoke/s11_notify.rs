@@ -16,6 +16,7 @@ trials![
     a_stranger_is_not_believed,
     the_main_process_is_the_one_that_the_worker_names,
     a_main_process_that_is_not_of_the_worker_is_not_believed,
+    a_listener_that_is_spelled_otherwise_is_connected_to,
     a_worker_that_asks_for_more_time_gets_it,
     more_time_has_a_bound,
     more_time_is_not_for_who_is_being_ended,
@@ -194,6 +195,25 @@ fn a_main_process_that_is_not_of_the_worker_is_not_believed() {
     assert_eq!(scene.record("s")["peer"]["pid"], reply.pid(), "it said itself that it is ready");
     let heard = fs::read_to_string(scene.path("heard")).expect("the trace is there");
     assert!(heard.contains("not of the worker"), "{heard}");
+    stop(&scene);
+}
+
+/// The kernel's table shows a path as it was bound; who listens there, a connection tells.
+fn a_listener_that_is_spelled_otherwise_is_connected_to() {
+    let scene = Scene::new();
+    let script = "
+os.chdir(os.path.dirname(SOCKET))
+SOCKET = os.path.basename(SOCKET)
+child = os.fork()
+if child == 0:
+    serve(listen())
+say('READY=1')
+os.waitpid(child, 0)
+";
+    let pid = up(&scene, &[], script).expect_running("started").pid();
+    let listener = scene.record("s")["peer"]["pid"].as_i64().expect("the listener is recorded");
+    assert!(listener != i64::from(pid) && scene.processes().contains(&(listener as procs::Pid)));
+    assert_eq!(up(&scene, &[], script).expect_running("attached").pid(), pid);
     stop(&scene);
 }
 
