@@ -15,7 +15,8 @@ const UNFINISHED: &str = ".tmp-";
 pub(super) fn workers(scene: &Scene) -> Vec<Pid> {
     let all = scene.processes();
     let parent = |pid: &Pid| procs::status(*pid, "PPid").and_then(|pid| pid.parse::<Pid>().ok());
-    all.iter().copied().filter(|pid| !parent(pid).is_some_and(|parent| all.contains(&parent))).collect()
+    // One without a parent has ended since.
+    all.iter().copied().filter(|pid| parent(pid).is_some_and(|parent| !all.contains(&parent))).collect()
 }
 
 /// At most one worker runs, and `ls` shows no more.
