@@ -52,7 +52,7 @@ impl SocketWatcher<Connection> for ReadinessWatcher {
             ReadyKind::Listen => start.note_ready(listener_of(start, socket)),
             // Where a connection had to be made, the kernel has named the listener.
             ReadyKind::Notify | ReadyKind::Connect | ReadyKind::Handshake | _ => {
-                start.note_alive(&connection)
+                start.note_alive(&connection);
             }
         }
         Ok(connection)
