@@ -3,7 +3,7 @@
 use crate::floor;
 use crate::harness::Effort;
 use rekindle::adapters::claim_lock::{ClaimAttempt, try_claim};
-use rekindle::adapters::spawn::{SpawnRequest, spawn};
+use rekindle::adapters::spawn::{Provision, SpawnRequest, spawn};
 use rekindle::adapters::{HeldClaim, StateRoot, Worker, lifeline, procfs, random};
 use rekindle::core::{Generation, Host, Nonce, SpawnBgPlan};
 use rekindle::{SessionId, Sessions};
@@ -98,7 +98,15 @@ impl Home {
     pub(crate) fn prepare<'a>(&'a self, plan: &'a SpawnBgPlan, claim: &'a HeldClaim) -> SpawnRequest<'a> {
         let lifeline = lifeline::renew(claim.dir()).expect("the claim is ours");
         let generation = Generation::new(1);
-        SpawnRequest { plan, claim, generation, nonce: &self.nonce, lifeline, host: &self.here }
+        SpawnRequest {
+            plan,
+            claim,
+            generation,
+            nonce: &self.nonce,
+            lifeline,
+            host: &self.here,
+            provision: Provision::Nothing,
+        }
     }
 }
 
