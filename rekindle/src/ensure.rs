@@ -16,14 +16,14 @@ use rekindle_adapters::notify::NOTIFY_FILE;
 use rekindle_adapters::probe::{self, Connection, Probed};
 use rekindle_adapters::seams::SharedClaim;
 use rekindle_adapters::start::{SpawnOn, Start};
-use rekindle_adapters::{HeldClaim, ProductionSpawnBgResumeDeps, SessionDir, StateRoot};
+use rekindle_adapters::{HeldClaim, ProductionSpawnBgResumeDeps, SessionDir, StateRoot, procfs};
 use rekindle_core::claim::ConflictReason;
 use rekindle_core::execute::{Cause, Seen};
 use rekindle_core::notify::Notices;
 use rekindle_core::target::{BadTarget, check_inherited_socket_path, check_notify_path, check_socket_path};
 use rekindle_core::{
-    ExecuteError, Finding, Generation, Host, Intent, LastWorker, LockClaim, Outcome, ReadyKind, RecordState,
-    RejectReason, SessionId, SpawnBgPlan, Verdict, decide, execute_spawn_bg_resume,
+    ExecuteError, Finding, Generation, Host, Intent, LastWorker, LockClaim, Outcome, Pid, ReadyKind,
+    RecordState, RejectReason, SessionId, SpawnBgPlan, Verdict, decide, execute_spawn_bg_resume,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -401,8 +401,7 @@ impl Ensure {
         let status_text = notices.and_then(|notices| notices.status().map(ToOwned::to_owned));
         Ok(match outcome {
             Ok(Outcome::SocketAlive { pid, connection, after_kill }) => {
-                // The one that was started may have daemonised.
-                let pid = self.survey(None).map_or(pid, |survey| survey.pid());
+                let pid = self.pid_after(start, pid);
                 Ensured::Running(Box::new(Running {
                     how,
                     pid,
@@ -439,6 +438,15 @@ impl Ensure {
                 unreachable!("the claim was taken on the plan's own session: {error}")
             }
         })
+    }
+
+    /// The pid to show: that of the process that was started, unless it has daemonised meanwhile.
+    fn pid_after(&self, start: &Start, started: Option<Pid>) -> Option<Pid> {
+        let leader = start.record().and_then(|record| record.worker);
+        match leader.map(|leader| (leader.pid, procfs::standing_of_leader(&leader, &self.here))) {
+            Some((pid, standing)) if standing.is_alive() => Some(pid),
+            _ => self.survey(None).map_or(started, |survey| survey.pid()),
+        }
     }
 
     /// The machine knows how long it watched; the caller said how long waiting and watching may take together, to which
