@@ -3,21 +3,22 @@
 //! The hint is asked for with the first wait: from then on most waits end with an event, and a question that is asked in
 //! between costs more than the subscription does.
 
+use crate::blink::Blink;
 use crate::hints::{Happening, Hint};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tokio::time::{sleep, timeout};
 
-/// The first wait.
-const FIRST: Duration = Duration::from_micros(100);
+/// The first wait: longer than a worker that runs needs from `bind` to `listen`.
+const FIRST: Duration = Duration::from_micros(50);
 /// The longest wait without hints, and so the most by which an answer can be late.
 const LONGEST: Duration = Duration::from_millis(20);
 /// The longest wait with hints, which only a lost one makes matter.
 const LONGEST_WITH_HINTS: Duration = Duration::from_millis(50);
 /// The wait where nothing is to be seen yet and the first thing to be seen will be told: only a lost hint makes it end.
 const UNTIL_TOLD: Duration = Duration::from_millis(250);
-/// How often the question is repeated without waiting at all.
-const YIELDS_MAX: u32 = 8;
+/// How often the question is repeated without waiting at all. Few: a worker is a session of its own, and where the kernel
+/// schedules by sessions, to yield does not give it the processor.
+const YIELDS_MAX: u32 = 3;
 
 /// A wait that grows.
 #[derive(Debug)]
@@ -26,12 +27,19 @@ pub(crate) struct Backoff {
     hint: Option<Hint>,
     yields: u32,
     next: Duration,
+    blink: Blink,
 }
 
 impl Backoff {
     /// A wait for something to happen at `path`.
     pub(crate) fn at(path: &Path, happening: Happening) -> Self {
-        Self { place: Some((path.to_owned(), happening)), hint: None, yields: 0, next: FIRST }
+        Self {
+            place: Some((path.to_owned(), happening)),
+            hint: None,
+            yields: 0,
+            next: FIRST,
+            blink: Blink::default(),
+        }
     }
 
     /// Waits, and makes the next wait longer. Safe to drop.
@@ -70,14 +78,15 @@ impl Backoff {
     }
 
     async fn wait_for(&mut self, length: Duration) {
-        match &self.hint {
-            Some(hint) => {
-                if timeout(length, hint.woken()).await.is_ok() {
-                    // A name appears before it answers, and a descriptor is closed before its lock goes: ask quickly.
-                    (self.yields, self.next) = (0, FIRST);
-                }
-            }
-            None => sleep(length).await,
+        let Some(hint) = &self.hint else { return self.blink.wait(length).await };
+        let woken = tokio::select! {
+            biased;
+            () = hint.woken() => true,
+            () = self.blink.wait(length) => false,
+        };
+        if woken {
+            // A name appears before it answers, and a descriptor is closed before its lock goes: ask quickly.
+            (self.yields, self.next) = (0, FIRST);
         }
     }
 }

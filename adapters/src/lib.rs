@@ -29,6 +29,7 @@ compile_error!(
 );
 
 mod backoff;
+mod blink;
 mod hints;
 mod os;
 mod ready;

@@ -1,4 +1,5 @@
-//! Hints only wake: with inotify denied everything still comes true, by asking again and again.
+//! Hints only wake: with inotify denied everything still comes true, by asking again and again. So it does with the
+//! kernel's timers denied, which only make the pauses shorter.
 
 use nix::sys::signal::Signal;
 use rekindle_smoke::{Launcher, Scene, cli, procs, programs, trials, wait};
@@ -7,12 +8,18 @@ trials![
     without_inotify_a_late_socket_is_found,
     without_inotify_a_daemons_end_is_observed,
     without_inotify_a_claim_that_is_given_up_is_noticed,
+    without_timers_a_late_socket_is_found,
 ];
 
 /// `rekindle up` for which there is no inotify descriptor to be had.
 fn launch_without_inotify(scene: &Scene, command: &[&str]) -> Launcher {
+    launch_denied(scene, "inotify_init,inotify_init1", command)
+}
+
+/// `rekindle up` for which some system calls fail.
+fn launch_denied(scene: &Scene, calls: &str, command: &[&str]) -> Launcher {
     let mut strace = scene.command(programs::find("strace", "strace"));
-    strace.args(["-f", "-qq", "-o", "/dev/null", "-e", "inject=inotify_init,inotify_init1:error=EMFILE"]);
+    strace.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("inject={calls}:error=EMFILE")]);
     strace.arg(cli::binary()).args(["--json", "--dir"]).arg(scene.state());
     strace.args(["up", "s", "--"]).args(command);
     Launcher::start(strace)
@@ -23,10 +30,21 @@ fn gated(scene: &Scene) -> [String; 5] {
     [programs::python(), "-c".into(), programs::gated_echo_server(), "{socket}".into(), go]
 }
 
-/// T40, A5. The trace follows the worker and so outlives `up`; the worker's record says how that went.
+/// T40, A5.
 fn without_inotify_a_late_socket_is_found() {
+    find_a_late_socket_without("inotify_init,inotify_init1");
+}
+
+/// Nor with both denied, when every pause is tokio's.
+fn without_timers_a_late_socket_is_found() {
+    find_a_late_socket_without("timerfd_create");
+    find_a_late_socket_without("timerfd_create,inotify_init,inotify_init1");
+}
+
+/// The trace follows the worker and so outlives `up`; the worker's record says how that went.
+fn find_a_late_socket_without(calls: &str) {
     let scene = Scene::new();
-    let tracer = launch_without_inotify(&scene, &gated(&scene).each_ref().map(String::as_str));
+    let tracer = launch_denied(&scene, calls, &gated(&scene).each_ref().map(String::as_str));
     scene.worker_pid("s");
     scene.file("go", "");
     wait::until("the record is completed", || scene.record("s")["state"] == "ready");

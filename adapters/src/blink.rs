@@ -1,0 +1,66 @@
+//! Pauses of less than a millisecond.
+//!
+//! tokio counts time in milliseconds and rounds up: its shortest sleep is ten times as long as a worker needs from `bind`
+//! to `listen`. The kernel's own timers are exact, and to wait for one keeps no thread.
+//!
+//! Where there is no timer to be had, tokio's sleep takes its place and nothing but the time changes.
+//!
+//! Checked by `smoke/tests/smoke/hints.rs`.
+
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
+};
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::time::sleep;
+
+/// From here on tokio's own sleep is exact enough.
+const SHORT_BELOW: Duration = Duration::from_millis(1);
+
+/// Waits for as long as it is told, also where that is shorter than a tick of tokio's clock.
+#[derive(Debug, Default)]
+pub(crate) struct Blink(Option<AsyncFd<OwnedFd>>);
+
+impl Blink {
+    /// Waits. Safe to drop: what is left of the wait is overwritten by the next one.
+    pub(crate) async fn wait(&mut self, length: Duration) {
+        match self.timer(length) {
+            // It may have been readable since an earlier wait: whoever is woken early asks again.
+            Some(timer) if set(timer, length) => {
+                if let Ok(mut ready) = timer.readable().await {
+                    ready.clear_ready();
+                }
+            }
+            Some(_) | None => sleep(length).await,
+        }
+    }
+
+    /// The timer, for a short wait; it is made for the first of them.
+    fn timer(&mut self, length: Duration) -> Option<&AsyncFd<OwnedFd>> {
+        if length >= SHORT_BELOW {
+            return None;
+        }
+        if self.0.is_none() {
+            self.0 = open();
+        }
+        self.0.as_ref()
+    }
+}
+
+fn open() -> Option<AsyncFd<OwnedFd>> {
+    let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
+    let timer = timerfd_create(TimerfdClockId::Monotonic, flags).ok()?;
+    #[expect(unsafe_code, reason = "tokio marks registering a descriptor unsafe")]
+    // SAFETY: an `OwnedFd` names the same open descriptor until it is dropped, and the `AsyncFd` owns it.
+    unsafe { AsyncFd::register_with_interest(timer, Interest::READABLE) }.ok()
+}
+
+/// Sets a timer anew; what it was set to before, and whether it went off, is forgotten.
+fn set(timer: &AsyncFd<OwnedFd>, length: Duration) -> bool {
+    // All zeroes would stop it.
+    let it_value = Timespec { tv_sec: 0, tv_nsec: length.subsec_nanos().max(1).into() };
+    let once = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value };
+    timerfd_settime(timer, TimerfdTimerFlags::empty(), &once).is_ok()
+}
