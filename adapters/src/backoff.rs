@@ -16,8 +16,8 @@ const LONGEST: Duration = Duration::from_millis(20);
 const LONGEST_WITH_HINTS: Duration = Duration::from_millis(50);
 /// The wait where nothing is to be seen yet and the first thing to be seen will be told: only a lost hint makes it end.
 const UNTIL_TOLD: Duration = Duration::from_millis(250);
-/// How often the question is repeated without waiting at all. Few: a worker is a session of its own, and where the kernel
-/// schedules by sessions, to yield does not give it the processor.
+/// How often the question is repeated without waiting at all. Not often: a worker is a session of its own, and where the
+/// kernel schedules by sessions, to yield does not give it the processor.
 const YIELDS_MAX: u32 = 3;
 
 /// A wait that grows.

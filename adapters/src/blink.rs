@@ -1,7 +1,7 @@
 //! Pauses of less than a millisecond.
 //!
-//! tokio counts time in milliseconds and rounds up: its shortest sleep is ten times as long as a worker needs from `bind`
-//! to `listen`. The kernel's own timers are exact, and to wait for one keeps no thread.
+//! tokio counts time in milliseconds and rounds up, and a worker needs microseconds from `bind` to `listen`. The kernel's
+//! own timers are exact, and to wait for one keeps no thread.
 //!
 //! Where there is no timer to be had, tokio's sleep takes its place and nothing but the time changes.
 //!
