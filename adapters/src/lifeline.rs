@@ -119,6 +119,8 @@ pub fn find_removed(path: &Path) -> Option<LifelineProbe> {
     let place = path.ancestors().skip(1).find_map(|dir| Some((dir, dir.canonicalize().ok()?)));
     let real = place.and_then(|(dir, real)| Some(real.join(path.strip_prefix(dir).ok()?)));
     let removed = PathBuf::from(format!("{} (deleted)", real.as_deref().unwrap_or(path).display()));
+    // Not asked of /proc/locks, which names whoever took a lock: to read it waits for every processor of the machine, for
+    // milliseconds, and to look at every process takes a fraction of one.
     procfs::all_pids().into_iter().find_map(|pid| {
         let link = PathBuf::from(format!("/proc/{pid}/fd/{LIFELINE_FD}"));
         if fs::read_link(&link).ok()? != removed {
