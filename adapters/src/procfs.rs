@@ -11,10 +11,13 @@ use nix::sys::signal::kill;
 use nix::unistd::Pid as NixPid;
 use rekindle_core::identity::{BootId, DeathProof, NamespaceId, Sighting, Standing, StartTime, judge};
 use rekindle_core::{Host, Pid, ProcessIdentity};
-use std::fs::{self, File};
-use std::io::Read;
+use std::fs::{self, DirEntry, File};
+use std::io::{self, Read};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
+
+/// SIGCHLD among the signals that `/proc/PID/stat` shows as ignored or handled.
+const SIGCHLD_BIT: u64 = 1 << (nix::libc::SIGCHLD - 1);
 
 /// What `/proc/PID/stat` tells of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +28,17 @@ pub struct Stat {
     pub session: i32,
     /// When it started.
     pub start_time: StartTime,
+    /// What it has had to do with children.
+    children: Childhood,
+}
+
+/// What `/proc/PID/stat` tells of the children that a process had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Childhood {
+    /// It reaped none, and none can have been reaped for it.
+    NoneReaped,
+    /// It reaped some, or they would not show.
+    Doubtful,
 }
 
 impl Stat {
@@ -41,7 +55,21 @@ impl Stat {
             state: *fields.first()?.as_bytes().first()?,
             session: fields.get(3)?.parse().ok()?,
             start_time: StartTime::from_ticks(fields.get(19)?.parse().ok()?),
+            children: Childhood::parse(&fields).unwrap_or(Childhood::Doubtful),
         })
+    }
+}
+
+impl Childhood {
+    fn parse(fields: &[&str]) -> Option<Self> {
+        let number = |at: usize| -> Option<u64> { fields.get(at)?.parse().ok() };
+        // Who reaps a child is given its page faults, and no process runs without one.
+        let (faults_of_reaped, threads) = (number(8)?, number(17)?);
+        // Who ignores SIGCHLD is given none; nor, possibly, who handles it.
+        let unusual = (number(30)? | number(31)?) & SIGCHLD_BIT;
+        // A process that is just being removed shows zeros throughout.
+        let is_clear = faults_of_reaped == 0 && threads > 0 && unusual == 0;
+        Some(if is_clear { Self::NoneReaped } else { Self::Doubtful })
     }
 }
 
@@ -51,6 +79,18 @@ pub fn stat(pid: Pid) -> Option<Stat> {
     let mut text = [0; 1024];
     let len = File::open(format!("/proc/{pid}/stat")).ok()?.read(&mut text).ok()?;
     Stat::parse(&String::from_utf8_lossy(text.get(..len)?))
+}
+
+/// Whether `pid` runs and provably never had a child, so that nobody descends from it. What cannot be read proves
+/// nothing; a process that is made as somebody else's child (`CLONE_PARENT`) is not counted as one.
+pub fn is_childless(pid: Pid) -> bool {
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return false };
+    let has_none = |thread: io::Result<DirEntry>| -> io::Result<bool> {
+        Ok(File::open(thread?.path().join("children"))?.read(&mut [0])? == 0)
+    };
+    // In this order: a child that is reaped between the two looks shows in the second.
+    threads.into_iter().all(|thread| has_none(thread).unwrap_or(false))
+        && stat(pid).is_some_and(|stat| !stat.is_zombie() && stat.children == Childhood::NoneReaped)
 }
 
 /// The session of a process, by one short call; `None` if it is gone. That of the kernel's own threads is 0.
@@ -160,6 +200,23 @@ mod tests {
         assert!(stat.is_zombie());
         assert_eq!(stat.session, 99);
         assert_eq!(stat.start_time.ticks(), 20);
+    }
+
+    /// Fields 3 to 34 of a process with one thread, which reaped children with so many page faults.
+    fn stat_with(faults_of_reaped: u64, ignored: u64, handled: u64) -> Stat {
+        let text = format!(
+            "7 (a) S 1 7 7 0 -1 0 90 {faults_of_reaped} 0 0 0 0 0 0 20 0 1 0 77 0 0 0 0 0 0 0 0 0 0 {ignored} {handled}"
+        );
+        Stat::parse(&text).unwrap()
+    }
+
+    #[test]
+    fn children_that_were_reaped_or_would_not_show_are_a_doubt() {
+        assert_eq!(stat_with(0, 0, 0).children, Childhood::NoneReaped);
+        assert_eq!(stat_with(0, !SIGCHLD_BIT, !SIGCHLD_BIT).children, Childhood::NoneReaped);
+        for doubtful in [stat_with(1, 0, 0), stat_with(0, SIGCHLD_BIT, 0), stat_with(0, 0, SIGCHLD_BIT)] {
+            assert_eq!(doubtful.children, Childhood::Doubtful);
+        }
     }
 
     #[test]

@@ -24,17 +24,40 @@ const PROMPT_END: Timespec = Timespec { tv_sec: 0, tv_nsec: 5_000_000 };
 pub fn signal(worker: &Worker, how: KillSignal) -> Result<(), KillError> {
     let mut trouble = None;
     // Looked for while the leader is sure to be there: with a leader that is not ours, the session's name goes.
-    let companions = companions(worker);
+    let was_alone = is_alone(worker);
+    let companions = if was_alone { Vec::new() } else { companions(worker) };
     signal_pinned(worker, how, &mut trouble);
+    // Looked at once more, since it may have forked before it was signalled.
+    if !(was_alone && is_alone(worker)) {
+        signal_others(worker, companions, how, &mut trouble);
+    }
+    // Those that ended meanwhile need no signal, and then nothing was wrong.
+    trouble.filter(|_| !worker.is_gone()).map_or(Ok(()), |error| Err(error.into()))
+}
+
+/// Whether a worker provably is one process that runs, so that there is nobody else to look for. Most workers are, and to
+/// look through all processes for each of a thousand workers is to look a million times.
+fn is_alone(worker: &Worker) -> bool {
+    let is_one = worker.processes().filter(|process| !process.has_exited()).count() == 1;
+    // Asked last whether it still runs: so long its pid has been its own.
+    is_one
+        && worker
+            .leader
+            .as_ref()
+            .is_some_and(|leader| procfs::is_childless(leader.identity().pid) && !leader.has_exited())
+}
+
+/// Signals the companions of a worker, and whoever else turns out to belong to it.
+fn signal_others(worker: &Worker, companions: Vec<Pid>, how: KillSignal, trouble: &mut Option<OsFailure>) {
     let mut signalled: BTreeSet<Pid> =
         worker.processes().filter(|it| it.pidfd().is_some()).map(|it| it.identity().pid).collect();
-    for pid in &companions {
-        if signalled.insert(*pid) {
-            signal_member(worker, *pid, how, &mut trouble);
+    for pid in companions {
+        if signalled.insert(pid) {
+            signal_member(worker, pid, how, trouble);
         }
     }
     if signalled.len() <= worker.processes().count() && ends_promptly(worker) {
-        return Ok(());
+        return;
     }
     for _ in 0..PASSES_MAX {
         let fresh: Vec<Pid> = members(worker).into_iter().filter(|pid| signalled.insert(*pid)).collect();
@@ -42,11 +65,9 @@ pub fn signal(worker: &Worker, how: KillSignal) -> Result<(), KillError> {
             break;
         }
         for pid in fresh {
-            signal_member(worker, pid, how, &mut trouble);
+            signal_member(worker, pid, how, trouble);
         }
     }
-    // Those that ended meanwhile need no signal, and then nothing was wrong.
-    trouble.filter(|_| !worker.is_gone()).map_or(Ok(()), |error| Err(error.into()))
 }
 
 /// Whether a worker is gone within a moment: then nobody holds its lifeline, and nobody needs to be looked for.
@@ -63,7 +84,9 @@ fn ends_promptly(worker: &Worker) -> bool {
 
 /// The processes of the leader's session, other than the leader.
 fn companions(worker: &Worker) -> Vec<Pid> {
-    let Some(leader) = worker.leader.as_ref().map(|leader| leader.identity().pid) else { return Vec::new() };
+    // A session whose name may have changed hands is nobody's.
+    let named = worker.leader.as_ref().filter(|leader| names_its_session(leader));
+    let Some(leader) = named.map(|leader| leader.identity().pid) else { return Vec::new() };
     let others = procfs::all_pids().into_iter().filter(|pid| *pid != leader && !is_us(*pid));
     others.filter(|pid| is_in_session(worker, *pid)).collect()
 }
@@ -114,7 +137,12 @@ fn is_in_session(worker: &Worker, pid: Pid) -> bool {
     }
     let belongs = procfs::stat(pid).is_some_and(|stat| stat.session == session && !stat.is_zombie());
     // Asked afterwards: had the leader been reaped by somebody else meanwhile, the name might have changed hands.
-    belongs && leader.pidfd().is_some() && (leader.is_ours() || !leader.has_exited())
+    belongs && names_its_session(leader)
+}
+
+/// Whether a leader's pid still is the name of its session: it lives, or waits for us to reap it.
+fn names_its_session(leader: &Process) -> bool {
+    leader.pidfd().is_some() && (leader.is_ours() || !leader.has_exited())
 }
 
 fn signal_pinned(worker: &Worker, how: KillSignal, trouble: &mut Option<OsFailure>) {

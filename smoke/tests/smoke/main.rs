@@ -15,6 +15,7 @@ mod s1_probe;
 mod s1_swap;
 mod s1_watch;
 mod s2_child;
+mod s2_companions;
 mod s2_failures;
 mod s2_world;
 mod s3_adoption;
@@ -53,6 +54,7 @@ fn all() -> ExitCode {
         s1_watch::trials,
         hints::trials,
         s2_child::trials,
+        s2_companions::trials,
         s2_failures::trials,
         s2_world::trials,
         claim::trials,
