@@ -30,6 +30,7 @@ extern crate alloc;
 
 mod duration_ms;
 mod harmless;
+mod sift;
 
 pub mod claim;
 pub mod decide;

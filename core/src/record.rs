@@ -13,8 +13,9 @@ use crate::id::{Generation, Nonce, SessionId};
 use crate::identity::ProcessIdentity;
 use crate::plan::{ReadyKind, SpawnBgPlan};
 use crate::protocol::{Version, WorkerName};
+use crate::sift::Sift;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
 /// The schema that this version writes.
@@ -36,6 +37,7 @@ pub enum RecordState {
 
 /// The description of one generation of a session's worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(remote = "Self")]
 pub struct SessionRecord {
     /// The schema of this object.
     pub schema_version: u32,
@@ -86,8 +88,23 @@ pub struct SessionRecord {
     #[serde(default)]
     pub exit: Option<ChildExit>,
     /// What a later version wrote and this one does not know.
-    #[serde(flatten)]
+    #[serde(flatten, skip_deserializing)]
     pub unknown: Map<String, Value>,
+}
+
+impl Serialize for SessionRecord {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // What was derived, which `remote` makes an inherent function.
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for SessionRecord {
+    fn deserialize<D: Deserializer<'de>>(object: D) -> Result<Self, D::Error> {
+        let mut unknown = Map::new();
+        let record = Self::deserialize(Sift { object, unknown: &mut unknown })?;
+        Ok(Self { unknown, ..record })
+    }
 }
 
 impl SessionRecord {
@@ -233,6 +250,13 @@ impl RecordFile {
     }
 
     fn parse(content: &[u8], session: &SessionId) -> Result<Self, String> {
+        // Nearly every record is one of ours and of this schema; only another is looked at a second time.
+        match serde_json::from_slice::<SessionRecord>(content) {
+            Ok(record) if record.schema_version <= SCHEMA_VERSION && record.session == *session => {
+                return Ok(Self::Whole(Box::new(record)));
+            }
+            Ok(_) | Err(_) => {}
+        }
         let head: Head = serde_json::from_slice(content).map_err(|error| error.to_string())?;
         let version = head.schema_version.as_u64().ok_or("it has no schema_version")?;
         let named = head.session.as_str().ok_or("it names no session")?;

@@ -156,6 +156,25 @@ fn a_newer_schema_is_kept_as_it_stands() {
     assert_eq!(Value::Object(newer.content), content);
 }
 
+/// also one that could be read by our rules is not ours to rewrite.
+#[test]
+fn a_newer_schema_of_the_same_fields_is_not_ours() {
+    let mut json = serde_json::to_value(starting()).unwrap();
+    json["schema_version"] = json!(SCHEMA_VERSION + 1);
+    assert!(matches!(read(json.to_string().as_bytes()), RecordFile::Newer(_)));
+}
+
+/// A field that is there twice has no meaning; one that is not known keeps the last, as every JSON object does.
+#[test]
+fn a_field_that_is_there_twice_is_corrupt() {
+    let twice = |field: &str| STARTING_JSON.replacen('{', &format!("{{{field},"), 1);
+    assert!(is_corrupt(&read(twice("\"generation\": 7").as_bytes())));
+    let RecordFile::Whole(record) = read(twice("\"later\": 1, \"later\": 2").as_bytes()) else {
+        panic!("an unknown field does not make a record corrupt")
+    };
+    assert_eq!(record.unknown["later"], 2);
+}
+
 #[test]
 fn a_schema_that_cannot_be_told_is_corrupt() {
     for version in [json!(null), json!("1"), json!(-1), json!(1.5), json!(u64::MAX), json!([1])] {

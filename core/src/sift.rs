@@ -1,0 +1,114 @@
+//! Reads an object whose fields are known, and sets aside those that are not: in one pass, copying only the latter.
+//!
+//! `#[serde(flatten)]` would copy every value into a tree first, which for a record takes longer than all the rest.
+//!
+//! Checked by `gates/tests/record.rs`.
+
+use crate::harmless::*;
+use core::fmt;
+use serde::de::{DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, Visitor};
+use serde::forward_to_deserialize_any;
+use serde_json::{Map, Value};
+
+/// Deserialises a struct from an object, and puts what the struct does not name into `unknown`.
+pub(crate) struct Sift<'u, D> {
+    pub(crate) object: D,
+    pub(crate) unknown: &'u mut Map<String, Value>,
+}
+
+impl<'de, D: Deserializer<'de>> Deserializer<'de> for Sift<'_, D> {
+    type Error = D::Error;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
+        self.object.deserialize_any(visitor)
+    }
+
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _name: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, D::Error> {
+        self.object.deserialize_map(OfObject { fields, unknown: self.unknown, visitor })
+    }
+
+    forward_to_deserialize_any! {
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf option unit unit_struct
+        newtype_struct seq tuple tuple_struct map enum identifier ignored_any
+    }
+}
+
+struct OfObject<'u, V> {
+    fields: &'static [&'static str],
+    unknown: &'u mut Map<String, Value>,
+    visitor: V,
+}
+
+impl<'de, V: Visitor<'de>> Visitor<'de> for OfObject<'_, V> {
+    type Value = V::Value;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.visitor.expecting(formatter)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<V::Value, A::Error> {
+        self.visitor.visit_map(Known { object, fields: self.fields, unknown: self.unknown })
+    }
+}
+
+/// The fields of an object that are known.
+struct Known<'u, A> {
+    object: A,
+    fields: &'static [&'static str],
+    unknown: &'u mut Map<String, Value>,
+}
+
+impl<'de, A: MapAccess<'de>> MapAccess<'de> for Known<'_, A> {
+    type Error = A::Error;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, A::Error> {
+        while let Some(key) = self.object.next_key_seed(Among(self.fields))? {
+            match key {
+                Key::Known(field) => return seed.deserialize(field.into_deserializer()).map(Some),
+                Key::Unknown(name) => {
+                    let value = self.object.next_value()?;
+                    self.unknown.insert(name, value);
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, A::Error> {
+        self.object.next_value_seed(seed)
+    }
+}
+
+enum Key {
+    Known(&'static str),
+    Unknown(String),
+}
+
+/// Tells a known name from another one.
+struct Among(&'static [&'static str]);
+
+impl<'de> DeserializeSeed<'de> for Among {
+    type Value = Key;
+
+    fn deserialize<D: Deserializer<'de>>(self, name: D) -> Result<Key, D::Error> {
+        name.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Among {
+    type Value = Key;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("the name of a field")
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Key, E> {
+        let known = self.0.iter().find(|field| **field == name);
+        Ok(known.map_or_else(|| Key::Unknown(name.to_owned()), |field| Key::Known(field)))
+    }
+}
