@@ -16,6 +16,7 @@ use nix::fcntl::{AtFlags, OFlag, openat, renameat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat, stat};
 use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
 use rekindle_core::OsFailure;
+use rustix::io::retry_on_intr;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -146,10 +147,15 @@ impl Directory {
         if SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT != SFlag::S_IFREG {
             return Err(OsFailure::new("read", "it is no regular file").on(&path));
         }
-        // One byte more than there should be, so that one read brings all of it and the next one nothing.
         let len = u64::try_from(stat.st_size).unwrap_or(0).min(FILE_LEN_MAX);
-        let mut bytes = Vec::with_capacity(usize::try_from(len).unwrap_or(0) + 1);
-        File::from(fd).take(FILE_LEN_MAX + 1).read_to_end(&mut bytes).during("read", &path)?;
+        let mut bytes = vec![0; usize::try_from(len).unwrap_or(0) + 1];
+        let read = retry_on_intr(|| rustix::io::read(&fd, &mut *bytes)).during("read", &path)?;
+        // One byte more was asked for than there should be: who gets less has met the end.
+        if read < bytes.len() {
+            bytes.truncate(read);
+        } else {
+            File::from(fd).take(FILE_LEN_MAX).read_to_end(&mut bytes).during("read", &path)?;
+        }
         if bytes.len() as u64 > FILE_LEN_MAX {
             return Err(OsFailure::new("read", "it is longer than 1 MiB").on(&path));
         }

@@ -17,6 +17,7 @@ use crate::session_dir::SessionDir;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::sys::stat::{fstat, stat};
+use rekindle_core::identity::{BootId, NamespaceId, StartTime};
 use rekindle_core::{Generation, Lifeline, Nonce, OsFailure, Pid, ProcessIdentity};
 use rustix::fs::{FlockOperation, flock};
 use serde::Deserialize;
@@ -35,14 +36,39 @@ const MARK_LEN_MAX: usize = 1024;
 
 /// What a worker wrote into its lifeline before it became its program.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(from = "Written")]
 pub struct LifelineMark {
     /// Which start it belongs to.
     pub generation: Generation,
     /// What the worker was told to know itself by.
     pub nonce: Option<Nonce>,
     /// The process that took it.
-    #[serde(flatten)]
     pub worker: ProcessIdentity,
+}
+
+/// A mark as it is written: all in one object, which `#[serde(flatten)]` would copy before it reads it.
+#[derive(Deserialize)]
+struct Written {
+    generation: Generation,
+    #[serde(default)]
+    nonce: Option<Nonce>,
+    pid: Pid,
+    #[serde(default)]
+    start_time: Option<StartTime>,
+    #[serde(default)]
+    boot_id: Option<BootId>,
+    #[serde(default)]
+    pid_namespace: Option<NamespaceId>,
+    #[serde(default)]
+    time_namespace: Option<NamespaceId>,
+}
+
+impl From<Written> for LifelineMark {
+    fn from(written: Written) -> Self {
+        let Written { generation, nonce, pid, start_time, boot_id, pid_namespace, time_namespace } = written;
+        let worker = ProcessIdentity { pid, start_time, boot_id, pid_namespace, time_namespace };
+        Self { generation, nonce, worker }
+    }
 }
 
 /// One generation's lifeline, opened to be asked. It keeps meaning the same file, whatever the name comes to mean.
@@ -159,7 +185,7 @@ impl LifelineProbe {
 
     /// What the worker wrote into it; `None` if it wrote nothing that can be read.
     pub fn mark(&self) -> Option<LifelineMark> {
-        let mut bytes = vec![0; MARK_LEN_MAX];
+        let mut bytes = [0; MARK_LEN_MAX];
         let len = rustix::io::pread(&self.fd, &mut bytes, 0).ok()?;
         serde_json::from_slice(bytes.get(..len)?).ok()
     }
@@ -183,6 +209,14 @@ impl LifelineProbe {
     /// The processes that hold it, as far as `/proc` lets us see: not those of programs that forbid it.
     pub fn holders(&self) -> Vec<Pid> {
         procfs::all_pids().into_iter().filter(|pid| self.is_held_by(*pid)).collect()
+    }
+
+    /// Whether `pid` has it open where a worker keeps it, which only a process that runs can. For the pid of the process
+    /// that took it this is the shortest proof that it still runs; of others it proves nothing, since whoever asks has it
+    /// open too.
+    pub fn is_kept_by(&self, pid: Pid) -> bool {
+        let path = format!("/proc/{pid}/fd/{LIFELINE_FD}");
+        stat(path.as_str()).is_ok_and(|stat| Inode::of(&stat) == self.inode)
     }
 
     /// Whether `pid` holds it, as far as `/proc` lets us see.

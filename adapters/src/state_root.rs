@@ -153,8 +153,20 @@ impl StateRoot {
     /// # Errors
     /// If it cannot be opened or trusted.
     pub fn session(&self, session: &SessionId) -> Result<Option<SessionDir>, OsFailure> {
-        match self.open_root() {
-            Ok(root) => SessionDir::open(root.as_fd(), &self.path, session),
+        match self.opened()? {
+            Some(root) => root.session(session),
+            None => Ok(None),
+        }
+    }
+
+    /// Opens the directory itself, to look at several sessions of it; `None` if there is none.
+    ///
+    /// # Errors
+    /// If it cannot be opened.
+    pub fn opened(&self) -> Result<Option<OpenRoot<'_>>, OsFailure> {
+        // Only names are looked up in it.
+        match self.open_root(OFlag::O_PATH) {
+            Ok(fd) => Ok(Some(OpenRoot { fd, path: &self.path })),
             Err(Errno::ENOENT) => Ok(None),
             Err(error) => Err(error).during("open the state directory", &self.path),
         }
@@ -189,12 +201,29 @@ impl StateRoot {
     }
 
     fn handle(&self) -> Result<OwnedFd, OsFailure> {
-        self.open_root().during("open the state directory", &self.path)
+        self.open_root(OFlag::O_RDONLY).during("open the state directory", &self.path)
     }
 
-    fn open_root(&self) -> Result<OwnedFd, Errno> {
-        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    fn open_root(&self, access: OFlag) -> Result<OwnedFd, Errno> {
+        let flags = access | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         open(&self.path, flags, Mode::empty())
+    }
+}
+
+/// A state directory that is open: one and the same, whatever its path comes to lead to.
+#[derive(Debug)]
+pub struct OpenRoot<'r> {
+    fd: OwnedFd,
+    path: &'r Path,
+}
+
+impl OpenRoot<'_> {
+    /// Opens the directory of `session`; `None` if there is none.
+    ///
+    /// # Errors
+    /// If it cannot be opened or trusted.
+    pub fn session(&self, session: &SessionId) -> Result<Option<SessionDir>, OsFailure> {
+        SessionDir::open(self.fd.as_fd(), self.path, session)
     }
 }
 

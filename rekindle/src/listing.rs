@@ -87,11 +87,12 @@ pub(crate) fn list_those(
     here: &Host,
     is_meant: impl Fn(&SessionId) -> bool,
 ) -> Result<Vec<(SessionSummary, Option<SessionRecord>)>, Error> {
+    let Some(open) = root.opened()? else { return Ok(Vec::new()) };
     let listening = ListeningSockets::read();
     let mut summaries = Vec::new();
     for session in root.sessions()?.into_iter().filter(is_meant) {
         // One that is removed meanwhile, or cannot be opened, must not hide the others.
-        let summary = match root.session(&session) {
+        let summary = match open.session(&session) {
             Ok(Some(dir)) => summarise(&dir, here, &listening),
             Ok(None) => None,
             Err(error) => {

@@ -7,7 +7,7 @@ use rekindle_adapters::record_file::{self, RECORD_FILE};
 use rekindle_adapters::socket_table::ListeningSockets;
 use rekindle_adapters::{SessionDir, Worker, procfs};
 use rekindle_core::evidence::{Listener, standing_of_peer};
-use rekindle_core::identity::Standing;
+use rekindle_core::identity::{Sighting, Standing, judge};
 use rekindle_core::record::{NewerRecord, RecordFile};
 use rekindle_core::{
     Evidence, Generation, Host, LastWorker, Lifeline, OsFailure, Pid, ProcessIdentity, ReadyKind,
@@ -102,9 +102,14 @@ impl Survey {
         let torn = recorded.is_some() && asked == Lifeline::Held && mark.is_none();
         let generation =
             recorded.or(mark.as_ref().map(|mark| mark.generation)).unwrap_or(Generation::UNMANAGED);
-        let leader = record.as_ref().and_then(|it| it.worker.clone()).or(mark.map(|mark| mark.worker));
+        let held = lifeline.as_ref().filter(|_| asked == Lifeline::Held);
+        let taker = mark.map(|mark| mark.worker);
+        let leader = record.as_ref().and_then(|it| it.worker.clone()).or_else(|| taker.clone());
         let peer = record.as_ref().and_then(|it| it.peer.clone());
-        let of_leader = leader.as_ref().map(|it| procfs::standing_of_leader(it, here));
+        let of_leader = leader.as_ref().map(|it| match held {
+            Some(lifeline) if taker.as_ref() == Some(it) => standing_of_taker(it, lifeline, here),
+            Some(_) | None => procfs::standing_of_leader(it, here),
+        });
         let of_peer = match &peer {
             peer if *peer == leader => of_leader,
             peer => peer.as_ref().map(|it| procfs::standing(it, here)),
@@ -187,5 +192,14 @@ impl Survey {
     pub(crate) fn worker(&self, here: &Host) -> Result<Worker, OsFailure> {
         let lifeline = self.lifeline.as_ref().map(LifelineProbe::try_clone).transpose()?;
         Worker::adopt(self.leader.clone(), self.peer.clone(), lifeline, here)
+    }
+}
+
+/// How a leader stands that took the lifeline, which is held. That it has it open still is proof enough that it runs.
+fn standing_of_taker(leader: &ProcessIdentity, lifeline: &LifelineProbe, here: &Host) -> Standing {
+    if lifeline.is_kept_by(leader.pid) {
+        judge(leader, here, Sighting::Running { start_time: leader.start_time })
+    } else {
+        procfs::standing_of_leader(leader, here)
     }
 }

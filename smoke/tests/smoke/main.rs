@@ -17,6 +17,7 @@ mod s1_watch;
 mod s2_child;
 mod s2_companions;
 mod s2_failures;
+mod s2_lifeline;
 mod s2_world;
 mod s3_adoption;
 mod s3_claims;
@@ -56,6 +57,7 @@ fn all() -> ExitCode {
         s2_child::trials,
         s2_companions::trials,
         s2_failures::trials,
+        s2_lifeline::trials,
         s2_world::trials,
         claim::trials,
         s3_timeouts::trials,
