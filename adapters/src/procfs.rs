@@ -82,7 +82,8 @@ pub fn stat(pid: Pid) -> Option<Stat> {
 }
 
 /// Whether `pid` runs and provably never had a child, so that nobody descends from it. What cannot be read proves
-/// nothing; a process that is made as somebody else's child (`CLONE_PARENT`) is not counted as one.
+/// nothing. Two kinds of children are not seen: those that were made as its siblings (`CLONE_PARENT`), and those that ended
+/// while it asked not to be told of any (`SA_NOCLDWAIT`, with SIGCHLD neither ignored nor handled).
 pub fn is_childless(pid: Pid) -> bool {
     let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return false };
     let has_none = |thread: io::Result<DirEntry>| -> io::Result<bool> {
