@@ -1,11 +1,14 @@
 //! A daemon's singleton marker: one file that says who runs, and a lock that decides who may.
 //!
 //! # Invariants
-//! 1. Who may take it is [`decide_claim`](rekindle_core::decide_claim)'s to say, under [`ClaimPolicy::lifecycle`](rekindle_core::ClaimPolicy::lifecycle).
+//! 1. Who may take it is [`decide_claim`]'s to say, under [`ClaimPolicy::lifecycle`].
 //! 2. The marker is written, replaced and removed only by whoever has the flock of `<path>.lock`.
 //! 3. A conflict leaves the marker as it is, byte for byte; a release removes only our own.
 //!
 //! Checked by `gates/tests/claim.rs` and `lifecycle.rs`, and by `smoke/tests/smoke/s9_lifecycle.rs`.
+//!
+//! [`decide_claim`]: rekindle_core::decide_claim
+//! [`ClaimPolicy::lifecycle`]: rekindle_core::ClaimPolicy::lifecycle
 
 mod guard;
 mod lock;
