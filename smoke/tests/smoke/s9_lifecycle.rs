@@ -129,6 +129,7 @@ fn a_killed_holder_takes_its_program_with_it() {
         let scene = Scene::new();
         let (holder, sleep) = held_by_sleep(&scene);
         holder.signal(Signal::SIGKILL);
+        wait::until("the holder is gone", || !procs::is_running(holder.pid()));
         let reply = lifecycle(&scene, "acquire", &[]).expect(0, "acquired");
         assert!(!procs::is_running(sleep), "the lock was free while its program ran");
         assert_eq!(reply.json["taken_over"]["why"], "holder-dead");
