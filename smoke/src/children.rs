@@ -123,12 +123,13 @@ pub async fn until_nothing_left(scene: &Scene) {
     }
 }
 
-/// Asserts that no process of the scene is left, and waits for the last zombie to be reaped.
+/// Asserts that nothing of the scene is left once its guardians have gone, which is a moment after their children, and
+/// the last zombie is reaped.
 ///
 /// # Panics
-/// If something is left.
+/// If something stays.
 pub fn assert_nothing_left(scene: &Scene) {
-    scene.assert_no_process();
+    wait::until("no process of the scene is left", || scene.processes().is_empty());
     wait::until("no zombie is left", || procs::zombies_of_ours() == 0);
 }
 
