@@ -86,7 +86,8 @@ fn only(scene: &Scene) -> Value {
 
 fn assert_nothing_left(scene: &Scene) {
     scene.assert_no_process();
-    pool(scene, &["gc"]);
+    let collected = pool(scene, &["gc"]);
+    assert_eq!(collected.code, Some(0), "{collected}");
     assert_eq!(listed(scene), Vec::<Value>::new());
     let left = fs::read_dir(scene.state()).map_or(0, Iterator::count);
     assert_eq!(left, 0, "the state directory is empty");

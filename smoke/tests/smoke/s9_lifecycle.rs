@@ -177,7 +177,8 @@ fn a_holder_killed_at_any_moment_leaves_nothing_in_the_way() {
                 break;
             }
             traced += 1;
-            lifecycle(&scene, "acquire", &["--", "true"]);
+            let next = lifecycle(&scene, "acquire", &["--", "true"]);
+            assert_eq!(next.code, Some(0), "after {call} {nth}: {next}");
             let left: Vec<_> = fs::read_dir(scene.dir())
                 .expect("a scene's directory can be listed")
                 .flatten()
@@ -341,7 +342,7 @@ fn a_guard_releases_when_it_goes() {
     });
     assert!(panicking.is_err());
     assert_eq!(content(&scene), None);
-    lifecycle(&scene, "acquire", &["--", "true"]);
+    assert_eq!(lifecycle(&scene, "acquire", &["--", "true"]).code, Some(0), "the next one gets it");
 }
 
 fn force_removes_a_marker_but_not_a_lock_in_use() {
@@ -380,10 +381,8 @@ fn every_reader_sees_a_whole_marker() {
         for _ in 0..200 {
             let lock = LifecycleLock::new(&path);
             assert!(matches!(wait::run(lock.acquire()).expect("it can be asked for"), Acquired::Ours { .. }));
-            let bytes = fs::read(&path).expect("it is there");
-            let left =
-                scene.file("left", String::from_utf8_lossy(&bytes).replace("\"pid\":", "\"pid\":9999999"));
-            // As if its holder had died: another name for the rename that puts it in place.
+            // The marker of a holder that has died since, put in place as whole as ours.
+            let left = scene.file("left", four(999_999_999, &hostname()));
             fs::rename(left, &path).expect("it can be replaced");
             drop(lock);
         }
