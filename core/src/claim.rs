@@ -194,6 +194,16 @@ pub enum ConflictReason {
     },
 }
 
+impl ConflictReason {
+    /// Whether waiting can help: a launcher that is at work will be done, and one that is dying will be dead.
+    pub const fn may_pass(&self) -> bool {
+        match self {
+            Self::KernelLockHeld | Self::HolderAlive => true,
+            Self::HolderUnjudged(_) | Self::Corrupt { .. } | Self::OtherSession { .. } => false,
+        }
+    }
+}
+
 /// Decides whether a claim may be taken.
 ///
 /// `standing` is what is known of the holder that `found` names; it is not looked at where `found` names none.

@@ -7,7 +7,6 @@ use crate::error::Error;
 use crate::unlock::Force;
 use rekindle_adapters::claim_lock::{CLAIM_FILE, ClaimAttempt, ClaimQueue};
 use rekindle_adapters::{SessionDir, StateRoot, record_file};
-use rekindle_core::claim::ConflictReason;
 use rekindle_core::record::RecordFile;
 use rekindle_core::{Generation, Host, SessionId, SessionRecord};
 use std::time::Duration;
@@ -33,8 +32,7 @@ pub(crate) async fn amend(
         match queue.attempt()? {
             ClaimAttempt::Held(held) => break held,
             ClaimAttempt::Conflict { why, holder } => {
-                let passing = matches!(why, ConflictReason::KernelLockHeld | ConflictReason::HolderAlive);
-                if !passing || timeout_at(deadline, queue.wait()).await.is_err() {
+                if !why.may_pass() || timeout_at(deadline, queue.wait()).await.is_err() {
                     let path = root.path().join(session.as_str()).join(CLAIM_FILE);
                     return Err(Error::claimed(session, &path, &why, holder.map(|it| *it), Force::No));
                 }

@@ -82,7 +82,7 @@ impl Ensure {
                     queue = ClaimQueue::new(&self.root, &self.session, &self.here);
                 }
                 ClaimAttempt::Conflict { why, holder } => {
-                    if !may_pass(&why) || timeout_at(deadline, queue.wait()).await.is_err() {
+                    if !why.may_pass() || timeout_at(deadline, queue.wait()).await.is_err() {
                         return Ok(rejected(self.locked(&plan, &why, holder.map(|holder| *holder))));
                     }
                 }
@@ -522,15 +522,5 @@ fn finding(probed: &Probed, survey: &Survey) -> Finding {
         Probed::Dormant { .. } => Finding::Dormant(survey.last_worker()),
         Probed::Indeterminate { .. } => Finding::Indeterminate,
         Probed::Forged { .. } => Finding::Forged,
-    }
-}
-
-/// Whether waiting can help: a launcher that is at work will be done, and one that is dying will be dead.
-fn may_pass(why: &ConflictReason) -> bool {
-    match why {
-        ConflictReason::KernelLockHeld | ConflictReason::HolderAlive => true,
-        ConflictReason::HolderUnjudged(_)
-        | ConflictReason::Corrupt { .. }
-        | ConflictReason::OtherSession { .. } => false,
     }
 }
