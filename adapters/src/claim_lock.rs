@@ -12,10 +12,9 @@
 use crate::backoff::Backoff;
 use crate::directory::Inode;
 use crate::hints::Happening;
-use crate::os::During;
+use crate::os::{During, try_flock};
 use crate::session_dir::SessionDir;
 use crate::{clock, procfs, random, state_root};
-use nix::errno::Errno;
 use rekindle_core::claim::{ConflictReason, Found, KernelLock};
 use rekindle_core::identity::{Doubt, Standing};
 use rekindle_core::{
@@ -260,14 +259,7 @@ fn write_evidence(dir: &SessionDir, claim: &LockClaim) -> Result<Inode, OsFailur
 }
 
 fn try_lock(dir: &SessionDir, how: FlockOperation) -> Result<bool, OsFailure> {
-    loop {
-        match flock(dir.as_fd(), how).map_err(|error| Errno::from_raw(error.raw_os_error())) {
-            Ok(()) => return Ok(true),
-            Err(Errno::EWOULDBLOCK) => return Ok(false),
-            Err(Errno::EINTR) => {}
-            Err(error) => return Err(error).during("lock the session directory", dir.path()),
-        }
-    }
+    try_flock(dir, how).during("lock the session directory", dir.path())
 }
 
 fn unlock(dir: &SessionDir) -> Result<(), OsFailure> {

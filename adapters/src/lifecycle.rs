@@ -9,7 +9,7 @@
 //! Checked by `smoke/tests/smoke/s9_lifecycle.rs`.
 
 use crate::directory::{Directory, Inode};
-use crate::os::During;
+use crate::os::{During, try_flock};
 use crate::state_root::kind_without_locks;
 use crate::{clock, procfs};
 use nix::errno::Errno;
@@ -259,14 +259,7 @@ impl MarkerLock {
     }
 
     fn try_flock(&self, how: FlockOperation) -> Result<bool, OsFailure> {
-        loop {
-            match flock(&self.fd, how).map_err(|error| Errno::from_raw(error.raw_os_error())) {
-                Ok(()) => return Ok(true),
-                Err(Errno::EWOULDBLOCK) => return Ok(false),
-                Err(Errno::EINTR) => {}
-                Err(error) => return Err(error).during("lock", &self.path),
-            }
-        }
+        try_flock(&self.fd, how).during("lock", &self.path)
     }
 
     /// Whether its path still leads to it: a lock on a file that was removed guards nothing.

@@ -2,7 +2,9 @@
 
 use nix::errno::Errno;
 use rekindle_core::OsFailure;
+use rustix::fs::{FlockOperation, flock};
 use std::io;
+use std::os::fd::AsFd;
 use std::path::Path;
 
 /// Names what was being done when a system call failed.
@@ -37,4 +39,13 @@ pub(crate) fn describe(errno: i32) -> String {
     let text = Errno::from_raw(errno).desc();
     let mut chars = text.chars();
     chars.next().map(|first| first.to_lowercase().chain(chars).collect()).unwrap_or_default()
+}
+
+/// Locks a file without waiting, whatever interrupts us; `false` if somebody else has it.
+pub(crate) fn try_flock(file: impl AsFd, how: FlockOperation) -> Result<bool, Errno> {
+    match rustix::io::retry_on_intr(|| flock(file.as_fd(), how)) {
+        Ok(()) => Ok(true),
+        Err(rustix::io::Errno::WOULDBLOCK) => Ok(false),
+        Err(error) => Err(Errno::from_raw(error.raw_os_error())),
+    }
 }

@@ -12,7 +12,7 @@
 use super::ServeError;
 use crate::directory::Inode;
 use crate::lifeline;
-use crate::os::During;
+use crate::os::{During, try_flock};
 use crate::probe::{Probed, judge_place, probe_once};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
@@ -21,12 +21,12 @@ use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, lstat};
 use nix::unistd::geteuid;
 use rekindle_core::OsFailure;
 use rekindle_core::target::check_socket_path;
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::os::unix::net::UnixListener as StdListener;
 use std::path::{Path, PathBuf};
@@ -180,10 +180,8 @@ impl SocketLock {
             let why = "it is no regular file of ours";
             return Err(OsFailure::new("lock", why).on(path).into());
         }
-        match flock(file.as_fd(), FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {}
-            Err(rustix::io::Errno::WOULDBLOCK) => return Err(ServeError::Locked { lock: path.to_owned() }),
-            Err(error) => return Ok(Err(error).during("lock", path)?),
+        if !try_flock(&file, FlockOperation::NonBlockingLockExclusive).during("lock", path)? {
+            return Err(ServeError::Locked { lock: path.to_owned() });
         }
         let named = lstat(path).is_ok_and(|named| Inode::of(&named) == Inode::of(&stat));
         Ok(named.then(|| Self { file, path: path.to_owned() }))
