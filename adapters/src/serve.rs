@@ -16,7 +16,7 @@
 //! Checked by `smoke/tests/smoke/s10_serve.rs`.
 
 use crate::os::During;
-use bind::BoundSocket;
+use bind::ServedSocket;
 use client::{Client, House};
 use rekindle_core::OsFailure;
 use rekindle_core::protocol::{LINE_LEN_MAX, StatusRequest};
@@ -207,7 +207,7 @@ impl Serve {
             Signals::Heeded => Some(signal(SignalKind::terminate()).doing("hear of SIGTERM")?),
             Signals::LeftAlone => None,
         };
-        let bound = BoundSocket::bind(&self.socket)?;
+        let bound = ServedSocket::bind(&self.socket)?;
         let house = Arc::new(House::new(handler, self.limits, bound.path().to_owned()));
         let mut clients = JoinSet::new();
         let ended = self.receive_clients(&bound, &house, &mut clients, &mut terminate).await;
@@ -224,7 +224,7 @@ impl Serve {
 
     async fn receive_clients<H: Handler>(
         &self,
-        bound: &BoundSocket,
+        bound: &ServedSocket,
         house: &Arc<House<H>>,
         clients: &mut JoinSet<()>,
         terminate: &mut Option<Signal>,

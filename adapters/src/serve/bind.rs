@@ -43,7 +43,7 @@ const MARK_LEN_MAX: u64 = 1024;
 
 /// A socket that we bound; it goes when this is dropped, if it still is the one.
 #[derive(Debug)]
-pub(super) struct BoundSocket {
+pub(super) struct ServedSocket {
     listener: UnixListener,
     place: Place,
 }
@@ -57,7 +57,7 @@ pub(super) struct Place {
     _lock: Option<SocketLock>,
 }
 
-impl BoundSocket {
+impl ServedSocket {
     pub(super) fn bind(path: &Path) -> Result<Self, ServeError> {
         let path = &std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         check_socket_path(path)?;
