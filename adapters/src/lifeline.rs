@@ -11,7 +11,7 @@
 //! Checked by `smoke/tests/smoke/s2_child.rs`.
 
 use crate::directory::Inode;
-use crate::os::During;
+use crate::os::{During, keep_high};
 use crate::procfs;
 use crate::session_dir::SessionDir;
 use nix::errno::Errno;
@@ -19,10 +19,12 @@ use nix::fcntl::OFlag;
 use nix::sys::stat::{fstat, stat};
 use rekindle_core::identity::{BootId, NamespaceId, StartTime};
 use rekindle_core::{Generation, Lifeline, Nonce, OsFailure, Pid, ProcessIdentity};
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::{FlockOperation, Mode, OFlags, flock, openat, readlinkat_raw};
 use serde::Deserialize;
 use std::fs::{self, File};
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// The name of the lifeline file.
@@ -144,15 +146,20 @@ pub fn find_removed(path: &Path) -> Option<LifelineProbe> {
     // The kernel shows where the file was with every link resolved; of the directories above, some may be left.
     let place = path.ancestors().skip(1).find_map(|dir| Some((dir, dir.canonicalize().ok()?)));
     let real = place.and_then(|(dir, real)| Some(real.join(path.strip_prefix(dir).ok()?)));
-    let removed = PathBuf::from(format!("{} (deleted)", real.as_deref().unwrap_or(path).display()));
+    let mut removed = real.as_deref().unwrap_or(path).as_os_str().to_owned();
+    removed.push(" (deleted)");
     // Not asked of /proc/locks, which names whoever took a lock: to read it waits for every processor of the machine, for
     // milliseconds, and to look at every process takes a fraction of one.
-    procfs::all_pids().into_iter().find_map(|pid| {
-        let link = PathBuf::from(format!("/proc/{pid}/fd/{LIFELINE_FD}"));
-        if fs::read_link(&link).ok()? != removed {
+    let proc = File::open("/proc").ok()?;
+    // Room for one byte more, which whoever leads elsewhere may fill.
+    let mut target = vec![MaybeUninit::uninit(); removed.len() + 1];
+    procfs::processes().into_iter().find_map(|pid| {
+        let link = format!("{pid}/fd/{LIFELINE_FD}");
+        let (target, _) = readlinkat_raw(&proc, &link, &mut *target).ok()?;
+        if target != removed.as_bytes() {
             return None;
         }
-        let fd = OwnedFd::from(File::open(&link).ok()?);
+        let fd = openat(&proc, &link, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
         let inode = Inode::of(&fstat(&fd).ok()?);
         Some(LifelineProbe { fd, inode, removed: true }).filter(|probe| probe.ask() == Lifeline::Held)
     })
@@ -162,6 +169,11 @@ impl LifelineProbe {
     /// A path that leads to this very file, whatever has taken its name.
     pub(crate) fn magic_path(&self) -> PathBuf {
         format!("/proc/self/fd/{}", self.fd.as_raw_fd()).into()
+    }
+
+    /// The same, to be kept for as long as its worker runs.
+    pub(crate) fn kept_high(self) -> Self {
+        Self { fd: keep_high(self.fd), ..self }
     }
 
     /// Which file it is.
@@ -208,7 +220,7 @@ impl LifelineProbe {
 
     /// The processes that hold it, as far as `/proc` lets us see: not those of programs that forbid it.
     pub fn holders(&self) -> Vec<Pid> {
-        procfs::all_pids().into_iter().filter(|pid| self.is_held_by(*pid)).collect()
+        procfs::processes().into_iter().filter(|pid| self.is_held_by(*pid)).collect()
     }
 
     /// Whether `pid` has it open where a worker keeps it, which only a process that runs can. For the pid of the process

@@ -4,7 +4,7 @@ use nix::errno::Errno;
 use rekindle_core::OsFailure;
 use rustix::fs::{FlockOperation, flock};
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 /// Names what was being done when a system call failed.
@@ -39,6 +39,15 @@ pub(crate) fn describe(errno: i32) -> String {
     let text = Errno::from_raw(errno).desc();
     let mut chars = text.chars();
     chars.next().map(|first| first.to_lowercase().chain(chars).collect()).unwrap_or_default()
+}
+
+/// Where descriptors begin that are kept for as long as a worker runs. A child is born with a copy of all descriptors up to
+/// the highest one that it needs, so those that are opened for its birth had better be low ones.
+const KEPT_FROM: i32 = 512;
+
+/// The same descriptor under a number out of the way; as it is where there is none to be had.
+pub(crate) fn keep_high(fd: OwnedFd) -> OwnedFd {
+    rustix::io::fcntl_dupfd_cloexec(&fd, KEPT_FROM).unwrap_or(fd)
 }
 
 /// Locks a file without waiting, whatever interrupts us; `false` if somebody else has it.

@@ -19,6 +19,9 @@ use std::time::{Duration, SystemTime};
 /// SIGCHLD among the signals that `/proc/PID/stat` shows as ignored or handled.
 const SIGCHLD_BIT: u64 = 1 << (nix::libc::SIGCHLD - 1);
 
+/// The namespace that the machine began with, by the number that the kernel has fixed for it.
+const FIRST_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
+
 /// What `/proc/PID/stat` tells of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stat {
@@ -184,10 +187,16 @@ pub fn booted_at() -> Option<SystemTime> {
     SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
 }
 
-/// Every pid that `/proc` shows.
-pub fn all_pids() -> Vec<Pid> {
+/// Every process that `/proc` shows; the kernel's own threads, which are most of them on a quiet machine, are left out.
+pub fn processes() -> Vec<Pid> {
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
-    entries.flatten().filter_map(|entry| Pid::new(entry.file_name().to_str()?.parse().ok()?)).collect()
+    let pids = entries.flatten().filter_map(|entry| Pid::new(entry.file_name().to_str()?.parse().ok()?));
+    // Elsewhere there are none of them, and a process whose session began further out seems to have none either.
+    if namespace("pid") == Some(NamespaceId::from_inode(FIRST_PID_NAMESPACE)) {
+        pids.filter(|pid| session(*pid) != Some(0)).collect()
+    } else {
+        pids.collect()
+    }
 }
 
 #[cfg(test)]

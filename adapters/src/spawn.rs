@@ -13,8 +13,10 @@
 //!
 //! Checked by `smoke/tests/smoke/s2_child.rs`.
 
+mod birth_time;
 pub(crate) mod prepare;
 pub(crate) mod raw;
+mod stack;
 
 use crate::bound::BoundSocket;
 use crate::claim_lock::HeldClaim;

@@ -14,6 +14,7 @@ mod reaper;
 mod signal;
 
 use crate::lifeline::LifelineProbe;
+use crate::os::keep_high;
 use crate::procfs;
 use exit::Judge;
 use rekindle_core::{Lifeline, OsFailure, Pid, ProcessIdentity};
@@ -53,8 +54,8 @@ enum Parentage {
 impl Worker {
     /// A child that was just started.
     pub(crate) fn child(identity: ProcessIdentity, pidfd: OwnedFd, lifeline: LifelineProbe) -> Self {
-        let leader = Process { identity, pidfd: Some(pidfd), parentage: Parentage::Ours };
-        Self { leader: Some(leader), peer: None, lifeline: Some(lifeline) }
+        let leader = Process { identity, pidfd: Some(keep_high(pidfd)), parentage: Parentage::Ours };
+        Self { leader: Some(leader), peer: None, lifeline: Some(lifeline.kept_high()) }
     }
 
     /// A worker whose launcher is gone, from what was written down about it.

@@ -5,20 +5,17 @@
 //! lock, no panic. It reports through shared memory, needing no pipe.
 #![expect(unsafe_code, reason = "a child between clone and exec is beyond what safe Rust can express")]
 
+use super::birth_time::BeforeBirth;
 use super::prepare::Prepared;
+use super::stack::Stack;
 use crate::lifeline::LIFELINE_FD;
-use libc::{c_int, c_void};
+use libc::{c_int, c_uint, c_void};
 use nix::errno::Errno;
 use nix::sys::signal::{SigSet, SigmaskHow, pthread_sigmask};
 use rekindle_core::Pid;
-use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect, munmap};
 use std::os::fd::{FromRawFd, OwnedFd};
 use std::ptr;
 
-/// The child's stack; it needs a few hundred bytes of it.
-const STACK_LEN: usize = 64 << 10;
-/// The page below the stack, which faults instead of running into other memory.
-const GUARD_LEN: usize = 4 << 10;
 /// How long the child may take to become its program, in seconds: a directory on a dead server must not hold the
 /// launcher for ever. What sleeps where no signal reaches it, nothing can bound.
 const SPAWN_TIMEOUT_S: i64 = 10;
@@ -66,6 +63,7 @@ struct Report {
 struct ChildArgs<'a> {
     prepared: &'a Prepared,
     stdio: [c_int; 3],
+    born_after: BeforeBirth,
     report: *mut Report,
 }
 
@@ -75,7 +73,8 @@ struct ChildArgs<'a> {
 /// The errno of a `clone` or `mmap` that failed; no child exists then.
 pub(super) fn clone_and_exec(prepared: &Prepared) -> Result<Born, i32> {
     let mut report = Report { reached: Stage::Session, failed: None, start_ticks: None };
-    let mut args = ChildArgs { prepared, stdio: prepared.stdio_raw(), report: &raw mut report };
+    let (stdio, born_after) = (prepared.stdio_raw(), BeforeBirth::now());
+    let mut args = ChildArgs { prepared, stdio, born_after, report: &raw mut report };
     // SAFETY: `child_main` keeps to its own stack and to `args`, which with all that it points to outlives the child.
     let (pid, pidfd) = unsafe { clone_child(child_main, (&raw mut args).cast())? };
     let failed = match report.failed {
@@ -92,21 +91,22 @@ pub(super) fn clone_and_exec(prepared: &Prepared) -> Result<Born, i32> {
     }
 }
 
-/// Creates a child that runs `main` in our memory, and returns once that has executed a program or ended.
+/// Creates a child that runs `main` in our memory and shares our descriptors, and returns once that has executed a program
+/// or ended.
 ///
 /// # Errors
 /// The errno of a `clone` or `mmap` that failed; no child exists then.
 ///
 /// # Safety
 /// `main` makes system calls and touches what `args` points to and its own stack, and nothing else: no allocation, no
-/// lock, no panic. It does not return.
+/// lock, no panic. It leaves our table of descriptors before it opens or closes any. It does not return.
 pub(crate) unsafe fn clone_child(
     main: extern "C" fn(*mut c_void) -> c_int,
     args: *mut c_void,
 ) -> Result<(Pid, OwnedFd), i32> {
-    let stack = Stack::new().map_err(rustix::io::Errno::raw_os_error)?;
+    let stack = Stack::take().map_err(rustix::io::Errno::raw_os_error)?;
     let mut pidfd: c_int = -1;
-    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
+    let flags = libc::CLONE_VM | libc::CLONE_FILES | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
 
     // No handler of ours may run in the child, which shares our memory; it unblocks once it has default dispositions.
     let mut before = SigSet::empty();
@@ -125,34 +125,6 @@ pub(crate) unsafe fn clone_child(
     Ok((pid, pidfd))
 }
 
-/// A stack for a child, with a page below it that must not be touched.
-struct Stack {
-    base: *mut c_void,
-}
-
-impl Stack {
-    fn new() -> Result<Self, rustix::io::Errno> {
-        let protection = ProtFlags::READ | ProtFlags::WRITE;
-        // SAFETY: fresh memory of our own, at an address that the kernel chooses.
-        let base = unsafe { mmap_anonymous(ptr::null_mut(), STACK_LEN, protection, MapFlags::PRIVATE)? };
-        let stack = Self { base };
-        // SAFETY: the first page of the memory above, which nothing uses yet.
-        unsafe { mprotect(base, GUARD_LEN, MprotectFlags::empty())? };
-        Ok(stack)
-    }
-
-    fn top(&self) -> *mut c_void {
-        self.base.wrapping_byte_add(STACK_LEN)
-    }
-}
-
-impl Drop for Stack {
-    fn drop(&mut self) {
-        // SAFETY: nobody runs on it any more: the child has executed its program or ended.
-        let _ = unsafe { munmap(self.base, STACK_LEN) };
-    }
-}
-
 /// The child. It never returns into the launcher's code: it executes its program or exits.
 extern "C" fn child_main(args: *mut c_void) -> c_int {
     // SAFETY: `clone_and_exec` passes a `ChildArgs` that outlives the child, and waits meanwhile.
@@ -168,10 +140,21 @@ extern "C" fn child_main(args: *mut c_void) -> c_int {
 
 type Step = Result<(), (Stage, i32)>;
 
+/// Gives a child its own table of descriptors, in place of its parent's: a copy of that, as far as the highest one that it
+/// needs. To copy and to close those of a thousand other workers would take longer than the rest of a birth.
+pub(crate) fn leave_parents_table(needed: impl Iterator<Item = c_int>) -> Result<(), i32> {
+    let first_left = needed.max().unwrap_or(-1) + 1;
+    close_range(first_left.unsigned_abs(), u32::MAX, libc::CLOSE_RANGE_UNSHARE)
+}
+
 /// Steps 5 to 8 of a start, in the order that the design found to be safe.
 fn become_worker(args: &ChildArgs<'_>, report: &mut Report) -> Step {
     let prepared = args.prepared;
     limit_time();
+    // Early: the less time has passed, the likelier it is that no tick has.
+    report.start_ticks = args.born_after.own_start_ticks();
+    let needed = args.stdio.into_iter().chain([prepared.claim]).chain(prepared.socket);
+    leave_parents_table(needed).map_err(|errno| (Stage::Descriptors, errno))?;
     // SAFETY: asks for nothing but what it says.
     check(Stage::Session, unsafe { libc::setsid() })?;
     reset_signals();
@@ -183,7 +166,6 @@ fn become_worker(args: &ChildArgs<'_>, report: &mut Report) -> Step {
     }
     report.reached = Stage::OpenLifeline;
     let lifeline = take_lifeline(prepared)?;
-    report.start_ticks = start_ticks();
     report.reached = Stage::MarkLifeline;
     mark_lifeline(prepared, lifeline, report.start_ticks)?;
     // Only now may the claim's descriptor go: from here on the lifeline guards this process.
@@ -290,32 +272,6 @@ fn pause() {
     unsafe { libc::nanosleep(&raw const length, ptr::null_mut()) };
 }
 
-/// When this process started, from field 22 of its own stat; `None` where /proc does not tell.
-fn start_ticks() -> Option<u64> {
-    let mut buffer = [0_u8; 1024];
-    // SAFETY: reads into a buffer of its own, no further than its length.
-    let len = unsafe {
-        let fd = libc::open(c"/proc/self/stat".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC);
-        if fd < 0 {
-            return None;
-        }
-        let len = libc::read(fd, buffer.as_mut_ptr().cast(), buffer.len());
-        libc::close(fd);
-        usize::try_from(len).ok()?
-    };
-    let text = buffer.get(..len)?;
-    // The name ends at the last parenthesis; state is field 3, so the start time is the 20th after it.
-    let after_name = text.iter().rposition(|byte| *byte == b')')?;
-    let field =
-        text.get(after_name + 1..)?.split(|byte| *byte == b' ').filter(|field| !field.is_empty()).nth(19)?;
-    let mut ticks: u64 = 0;
-    for digit in field {
-        ticks =
-            ticks.checked_mul(10)?.checked_add(u64::from(digit.checked_sub(b'0').filter(|d| *d < 10)?))?;
-    }
-    Some(ticks)
-}
-
 /// A short text on the stack.
 struct Text {
     bytes: [u8; 1024],
@@ -371,7 +327,7 @@ fn mark_lifeline(prepared: &Prepared, lifeline: c_int, start_ticks: Option<u64>)
 
 /// 0 to 2 are the worker's, 3 is the socket that it inherits, 10 is its lifeline, and nothing else is open.
 fn arrange_descriptors(stdio: [c_int; 3], lifeline: c_int, prepared: &Prepared) -> Step {
-    // SAFETY: moves and closes descriptors of the child's own table (CLONE_FILES is not set).
+    // SAFETY: moves and closes descriptors of the child's own table.
     unsafe {
         // All of them out of the way first: one may stand where another has to go, or still be the claim.
         let first_free = LIFELINE_FD + 1;
@@ -394,8 +350,9 @@ fn arrange_descriptors(stdio: [c_int; 3], lifeline: c_int, prepared: &Prepared) 
             check(Stage::Descriptors, libc::dup2(socket, SOCKET_FD))?;
             first_closed += 1;
         }
-        close_range(first_closed.unsigned_abs(), LIFELINE_FD.unsigned_abs() - 1)?;
-        close_range(LIFELINE_FD.unsigned_abs() + 1, u32::MAX)
+        close_range(first_closed.unsigned_abs(), LIFELINE_FD.unsigned_abs() - 1, 0)
+            .and_then(|()| close_range(LIFELINE_FD.unsigned_abs() + 1, u32::MAX, 0))
+            .map_err(|errno| (Stage::Descriptors, errno))
     }
 }
 
@@ -412,10 +369,10 @@ fn listen_on_socket(prepared: &Prepared) -> Step {
     Ok(())
 }
 
-fn close_range(first: u32, last: u32) -> Step {
-    // SAFETY: closes descriptors of the child's own table.
-    let result = unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
-    if result == 0 { Ok(()) } else { Err((Stage::Descriptors, Errno::last_raw())) }
+fn close_range(first: u32, last: u32, flags: c_uint) -> Result<(), i32> {
+    // SAFETY: closes descriptors of the child's own table, which it leaves its parent's for if it is told to.
+    let result = unsafe { libc::syscall(libc::SYS_close_range, first, last, flags) };
+    if result == 0 { Ok(()) } else { Err(Errno::last_raw()) }
 }
 
 /// Becomes the program; returns only the errno of why it could not.

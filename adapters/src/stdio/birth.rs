@@ -8,7 +8,7 @@ use super::{image, wire};
 use crate::os::{During, describe};
 use crate::program;
 use crate::spawn::prepare::{CStrings, c_string, declared, to_c_strings};
-use crate::spawn::raw::{clone_child, reset_signals};
+use crate::spawn::raw::{clone_child, leave_parents_table, reset_signals};
 use libc::{c_char, c_int, c_void};
 use nix::errno::Errno;
 use rekindle_core::{Environment, OsFailure, Pid, SpawnError};
@@ -153,8 +153,9 @@ extern "C" fn become_guardian(args: *mut c_void) -> c_int {
 
 /// 0 to 4 are the guardian's, then comes its program, and nothing else is open.
 fn arrange(args: &ChildArgs) -> Result<(), i32> {
+    leave_parents_table(args.places.iter().map(|(_, fd)| *fd).chain([args.image]))?;
     let check = |result: c_int| if result < 0 { Err(Errno::last_raw()) } else { Ok(result) };
-    // SAFETY: moves and closes descriptors of the child's own table (CLONE_FILES is not set).
+    // SAFETY: moves and closes descriptors of the child's own table.
     unsafe {
         // All of them out of the way first: one may stand where another has to go.
         let image = check(libc::fcntl(args.image, libc::F_DUPFD, FIRST_FREE_FD))?;

@@ -4,10 +4,11 @@ use super::{Parentage, Process};
 use nix::errno::Errno;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use rekindle_core::ChildExit;
-use rustix::event::{PollFd, PollFlags, poll};
-use std::os::fd::{AsFd, OwnedFd};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Mutex, OnceLock};
+use rustix::buffer::spare_capacity;
+use rustix::event::{PollFd, PollFlags, epoll, poll};
+use std::collections::HashMap;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 
 /// Reaps a child that has ended or is about to; waits for that.
@@ -62,7 +63,7 @@ pub(crate) fn has_exited(pidfd: &OwnedFd) -> bool {
 
 /// Hands a running child to the reaper's thread, which is started for the first of them.
 pub(crate) fn leave_to_reaper(pidfd: OwnedFd) {
-    static REAPER: OnceLock<Option<Reaper>> = OnceLock::new();
+    static REAPER: OnceLock<Option<Arc<Reaper>>> = OnceLock::new();
     let reaper = REAPER.get_or_init(Reaper::start);
     // Without a thread the child stays a zombie until this process ends; nothing worse can come of it.
     if let Some(reaper) = reaper {
@@ -70,54 +71,53 @@ pub(crate) fn leave_to_reaper(pidfd: OwnedFd) {
     }
 }
 
+/// The children that are left to the thread, by their descriptors. The kernel watches them: neither to add one nor to be
+/// told of one depends on how many there are.
 struct Reaper {
-    arrivals: Mutex<Sender<OwnedFd>>,
-    doorbell: OwnedFd,
+    watch: OwnedFd,
+    children: Mutex<HashMap<RawFd, OwnedFd>>,
 }
 
 impl Reaper {
-    fn start() -> Option<Self> {
-        let flags = rustix::event::EventfdFlags::CLOEXEC | rustix::event::EventfdFlags::NONBLOCK;
-        let doorbell = rustix::event::eventfd(0, flags).ok()?;
-        let bell = doorbell.try_clone().ok()?;
-        let (sender, receiver) = channel();
+    fn start() -> Option<Arc<Self>> {
+        let watch = epoll::create(epoll::CreateFlags::CLOEXEC).ok()?;
+        let reaper = Arc::new(Self { watch, children: Mutex::default() });
+        let its_own = reaper.clone();
         thread::Builder::new()
             .name("rekindle-reaper".into())
             .stack_size(64 << 10)
-            .spawn(move || reap_all(&receiver, &bell))
+            .spawn(move || its_own.reap_all())
             .ok()?;
-        Some(Self { arrivals: Mutex::new(sender), doorbell })
+        Some(reaper)
     }
 
     fn take(&self, pidfd: OwnedFd) {
-        let sent = self.arrivals.lock().is_ok_and(|sender| sender.send(pidfd).is_ok());
-        if sent {
-            // The counter can only be full if the thread has that much to look at already.
-            let _ = rustix::io::write(&self.doorbell, &1_u64.to_ne_bytes());
+        let key = epoll::EventData::new_u64(u64::from(pidfd.as_raw_fd().unsigned_abs()));
+        // Held meanwhile: the thread may be told of it at once.
+        let mut children = self.children();
+        // What cannot be watched stays a zombie, as without a thread.
+        if epoll::add(&self.watch, &pidfd, key, epoll::EventFlags::IN).is_ok() {
+            children.insert(pidfd.as_raw_fd(), pidfd);
         }
     }
-}
 
-fn reap_all(arrivals: &Receiver<OwnedFd>, doorbell: &OwnedFd) {
-    let mut children: Vec<OwnedFd> = Vec::new();
-    loop {
-        children.extend(arrivals.try_iter());
-        let ended: Vec<bool> = {
-            let mut fds: Vec<PollFd<'_>> =
-                std::iter::once(doorbell).chain(&children).map(|fd| PollFd::new(fd, PollFlags::IN)).collect();
-            if poll(&mut fds, None).is_err() {
-                continue;
+    fn reap_all(&self) {
+        let mut ended = Vec::with_capacity(64);
+        loop {
+            ended.clear();
+            let _ = epoll::wait(&self.watch, spare_capacity(&mut ended), None);
+            for event in ended.drain(..) {
+                let fd = RawFd::try_from(event.data.u64()).ok();
+                let child = fd.and_then(|fd| self.children().remove(&fd));
+                if let Some(child) = child {
+                    let _ = epoll::delete(&self.watch, &child);
+                    reap(&child);
+                }
             }
-            fds.iter().skip(1).map(|fd| !fd.revents().is_empty()).collect()
-        };
-        let _ = rustix::io::read(doorbell, &mut [0_u8; 8]);
-        let mut ended = ended.into_iter();
-        children.retain(|child| {
-            let gone = ended.next().unwrap_or(false);
-            if gone {
-                reap(child);
-            }
-            !gone
-        });
+        }
+    }
+
+    fn children(&self) -> MutexGuard<'_, HashMap<RawFd, OwnedFd>> {
+        self.children.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -87,7 +87,7 @@ fn companions(worker: &Worker) -> Vec<Pid> {
     // A session whose name may have changed hands is nobody's.
     let named = worker.leader.as_ref().filter(|leader| names_its_session(leader));
     let Some(leader) = named.map(|leader| leader.identity().pid) else { return Vec::new() };
-    let others = procfs::all_pids().into_iter().filter(|pid| *pid != leader && !is_us(*pid));
+    let others = procfs::processes().into_iter().filter(|pid| *pid != leader && !is_us(*pid));
     others.filter(|pid| is_in_session(worker, *pid)).collect()
 }
 
@@ -95,7 +95,7 @@ fn companions(worker: &Worker) -> Vec<Pid> {
 pub fn members(worker: &Worker) -> Vec<Pid> {
     let pinned = worker.processes().filter(|it| !it.has_exited()).map(|it| it.identity().pid);
     let mut members: BTreeSet<Pid> = pinned.collect();
-    members.extend(procfs::all_pids().into_iter().filter(|pid| is_member(worker, *pid)));
+    members.extend(procfs::processes().into_iter().filter(|pid| is_member(worker, *pid)));
     members.into_iter().collect()
 }
 

@@ -5,7 +5,9 @@ use rekindle::adapters::worker;
 use rekindle::core::{ChildExit, KillSignal, Lifeline};
 use rekindle_smoke::starts::pid_of;
 use rekindle_smoke::{Starts, procs, programs, trials, wait};
+use rustix::io::fcntl_dupfd_cloexec;
 use std::fs;
+use std::os::fd::AsRawFd;
 use std::pin::pin;
 
 trials![
@@ -19,10 +21,14 @@ trials![
     no_zombie_is_left_behind,
     a_child_that_nobody_awaits_is_reaped,
     a_large_parent_can_spawn,
+    a_start_time_is_the_kernels,
+    a_birth_leaves_the_launchers_descriptors_alone,
 ];
 
 /// How many workers start and end within one process.
 const CYCLES: usize = 200;
+/// A descriptor that nothing else has.
+const HIGH: i32 = 900;
 /// How often a watch is polled before it counts as waiting.
 const POLLS: usize = 20;
 
@@ -43,6 +49,34 @@ fn spawn_returns_on_a_started_process() {
     assert_eq!(mark["pid"], pid_of(&worker));
     assert_eq!(mark["start_time"], procs::start_time(pid_of(&worker)).expect("it runs"));
     assert_eq!((&mark["session"], &mark["generation"]), (&"s".into(), &1.into()));
+}
+
+/// The start time is told by the clock unless a tick goes by, which it does in one birth of a hundred or so.
+fn a_start_time_is_the_kernels() {
+    let starts = Starts::new();
+    for _ in 0..CYCLES {
+        let worker = starts.start("s", &["sleep", "1000"]);
+        let identity = worker.identity().expect("a child has an identity");
+        let told = identity.start_time.expect("a child's start time is known").ticks();
+        assert_eq!(Some(told), procs::start_time(pid_of(&worker)));
+        worker::signal(&worker, KillSignal::Kill).expect("it can be signalled");
+        expect_exit(&worker);
+    }
+}
+
+/// A child shares them until it has a table of its own.
+fn a_birth_leaves_the_launchers_descriptors_alone() {
+    let starts = Starts::new();
+    let low = fs::File::open("/etc/passwd").expect("it is there");
+    let high = fcntl_dupfd_cloexec(&low, HIGH).map(fs::File::from).expect("there are descriptors so high");
+    let worker = starts.start("s", &["sleep", "1000"]);
+    for (name, file) in [("low", &low), ("high", &high)] {
+        assert!(file.metadata().is_ok(), "our {name} descriptor is closed");
+        let its = procs::descriptors(pid_of(&worker));
+        assert!(!its.contains_key(&file.as_raw_fd()), "the worker has our {name} descriptor: {its:?}");
+    }
+    worker::signal(&worker, KillSignal::Kill).expect("it can be signalled");
+    expect_exit(&worker);
 }
 
 fn a_termination_is_observed() {

@@ -20,14 +20,14 @@ trials![
     files_are_private_whatever_the_umask,
 ];
 
-/// Ignores and blocks what it can, opens up its umask, leaks two descriptors, and becomes the command.
+/// Ignores and blocks what it can, opens up its umask, leaks descriptors low and high, and becomes the command.
 const HOSTILE_LAUNCHER: &str = "
 import os, signal, sys
 for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGPIPE, signal.SIGUSR1, 40):
     signal.signal(each, signal.SIG_IGN)
 signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65))
 os.umask(0)
-for target in (7, 10, 33):
+for target in (7, 10, 33, 900):
     os.dup2(os.open('/etc/passwd', os.O_RDONLY), target, inheritable=True)
 os.execv(sys.argv[1], sys.argv[1:])
 ";

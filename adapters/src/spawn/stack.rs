@@ -1,0 +1,71 @@
+//! The stack that a child runs on until it executes its program.
+//!
+//! It is kept for the next child: to unmap memory that a child has used on another processor, that processor is
+//! interrupted, which takes longer than all else that a stack needs.
+#![expect(unsafe_code, reason = "a stack is memory that the compiler knows nothing of")]
+
+use libc::c_void;
+use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect, munmap};
+use std::ptr;
+use std::sync::{Mutex, PoisonError};
+
+/// Its length; a child needs a few hundred bytes of it.
+const LEN: usize = 64 << 10;
+/// The page below it, which faults instead of running into other memory.
+const GUARD_LEN: usize = 4 << 10;
+
+/// One that nobody runs on. Where two children are born at once, one of the stacks is unmapped afterwards.
+static SPARE: Mutex<Option<Mapping>> = Mutex::new(None);
+
+/// A stack of one's own, for one child after the other.
+pub(super) struct Stack {
+    /// There until it is given back.
+    mapping: Option<Mapping>,
+    top: *mut c_void,
+}
+
+impl Stack {
+    /// The spare one, or a new one.
+    pub(super) fn take() -> Result<Self, rustix::io::Errno> {
+        let spare = SPARE.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let mapping = spare.map_or_else(Mapping::new, Ok)?;
+        Ok(Self { top: mapping.base.wrapping_byte_add(LEN), mapping: Some(mapping) })
+    }
+
+    /// Where a child begins.
+    pub(super) fn top(&self) -> *mut c_void {
+        self.top
+    }
+}
+
+impl Drop for Stack {
+    fn drop(&mut self) {
+        *SPARE.lock().unwrap_or_else(PoisonError::into_inner) = self.mapping.take();
+    }
+}
+
+struct Mapping {
+    base: *mut c_void,
+}
+
+// SAFETY: memory that belongs to whoever has this value, whichever thread that is.
+unsafe impl Send for Mapping {}
+
+impl Mapping {
+    fn new() -> Result<Self, rustix::io::Errno> {
+        let protection = ProtFlags::READ | ProtFlags::WRITE;
+        // SAFETY: fresh memory of our own, at an address that the kernel chooses.
+        let base = unsafe { mmap_anonymous(ptr::null_mut(), LEN, protection, MapFlags::PRIVATE)? };
+        let mapping = Self { base };
+        // SAFETY: the first page of the memory above, which nothing uses yet.
+        unsafe { mprotect(base, GUARD_LEN, MprotectFlags::empty())? };
+        Ok(mapping)
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: nobody runs on it any more: the child has executed its program or ended.
+        let _ = unsafe { munmap(self.base, LEN) };
+    }
+}
