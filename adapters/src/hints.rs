@@ -56,6 +56,10 @@ impl Happening {
     }
 }
 
+/// So many events can fill the room of one read: 4096 bytes, of which an event takes 16 and the length of a name. Fewer were
+/// all that there were.
+const FILL_A_READ: usize = 4096 / (16 + 256);
+
 /// A subscription. Dropping it ends it.
 #[derive(Debug)]
 pub(crate) struct Hint {
@@ -141,6 +145,7 @@ impl Hub {
     /// Reads what has happened. A queue that overflowed says nothing of what was lost, so it wakes everybody.
     fn wake_everybody(&self) {
         while let Ok(events) = self.inotify.read_events() {
+            let may_be_more = events.len() >= FILL_A_READ;
             let subscribers = self.lock();
             for event in events {
                 let lost = event.mask.contains(AddWatchFlags::IN_Q_OVERFLOW);
@@ -149,6 +154,10 @@ impl Hub {
                         subscriber.woken.notify_one();
                     }
                 }
+            }
+            // What happens from now on makes the descriptor readable anew.
+            if !may_be_more {
+                return;
             }
         }
     }

@@ -42,7 +42,9 @@ pub(crate) struct Args {
     pub(crate) verb: Verb,
 }
 
+// Deferred: of all that can be said, one start needs to know only what is.
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(crate) enum Verb {
     /// Make sure that a session's worker runs, and print where it answers
     Up(Box<UpArgs>),
@@ -166,7 +168,7 @@ pub(crate) struct UpArgs {
     pub(crate) command: Vec<String>,
 }
 
-/// How long a worker that has to go is given.
+// How long a worker that has to go is given. No doc comment: that would take the place of what the verb is about.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Graces {
     /// How long it may take to end after SIGTERM

@@ -442,7 +442,15 @@ impl Ensure {
 
     /// The pid to show: that of the process that was started, unless it has daemonised meanwhile.
     fn pid_after(&self, start: &Start, started: Option<Pid>) -> Option<Pid> {
-        let leader = start.record().and_then(|record| record.worker);
+        let record = start.record();
+        // It has just answered itself.
+        if let Some(record) = &record
+            && record.peer.is_some()
+            && record.peer == record.worker
+        {
+            return record.worker.as_ref().map(|leader| leader.pid);
+        }
+        let leader = record.and_then(|record| record.worker);
         match leader.map(|leader| (leader.pid, procfs::standing_of_leader(&leader, &self.here))) {
             Some((pid, standing)) if standing.is_alive() => Some(pid),
             _ => self.survey(None).map_or(started, |survey| survey.pid()),

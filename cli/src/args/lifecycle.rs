@@ -4,6 +4,7 @@ use clap::Subcommand;
 use std::path::PathBuf;
 
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 pub(crate) enum LifecycleVerb {
     /// Take the lock for a process, or for as long as a program runs
     #[command(override_usage = "rekindle lifecycle acquire [OPTIONS] [-- PROGRAM [ARG]...]")]
@@ -49,7 +50,7 @@ pub(crate) enum LifecycleVerb {
     },
 }
 
-/// Where a lifecycle lock's marker is.
+// Where a lifecycle lock's marker is. No doc comment: that would take the place of what the verb is about.
 #[derive(Debug, clap::Args)]
 pub(crate) struct MarkerPath {
     /// The marker [default: .locked in the state directory]

@@ -6,6 +6,7 @@ use rekindle::core::protocol::Version;
 use std::time::Duration;
 
 #[derive(Debug, Subcommand)]
+#[command(defer = true)]
 #[command(
     after_help = "A session may be called by our name or by the one that its worker gave it. `run`, `continue` and \
     `status` print one JSON object, as a host is to see it.\n\n\
@@ -98,7 +99,7 @@ pub(crate) enum PoolVerb {
     Gc,
 }
 
-/// How long a pool's call may take.
+// How long a pool's call may take. No doc comment: that would take the place of what the verb is about.
 #[derive(Debug, clap::Args)]
 pub(crate) struct PoolTimes {
     /// How long the worker may take to come up
