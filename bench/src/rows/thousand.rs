@@ -6,7 +6,7 @@ use crate::home::{Bench, CHILD, Home, own_resources, runtime, session, start};
 use rekindle::adapters::Worker;
 use rekindle::adapters::worker::{await_exit, signal};
 use rekindle::core::KillSignal;
-use rekindle::{Ensured, Launch, StopPolicy};
+use rekindle::{Ensured, Launch, Sessions, StopPolicy};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -16,18 +16,16 @@ const WORKERS: usize = 1_000;
 const FLOOR: &str = "vfork, kill, waitpid";
 const PROCESSES: &str = "rekindle, the processes alone";
 const SESSIONS: &str = "rekindle, ensure and stop";
+const FIRST: &str = "rekindle, ensure and stop, all for the first time";
 
 pub(crate) fn run(bench: &Bench) -> Vec<Table> {
     let (home, runtime) = (Home::new(&bench.in_memory("thousand")), runtime());
     let child = Program::new(&[CHILD, "-"]);
-    let claims: Vec<_> = (0..WORKERS).map(|number| home.claim(&session(number))).collect();
-    let plans: Vec<_> = (0..WORKERS).map(|number| home.plan(&session(number), &["-"])).collect();
-    let served = Home::new(&bench.in_memory("thousand-sessions")).sessions();
+    // One claim is enough, since each of them gets a lifeline of its own; a launcher would hold none for long.
+    let (claim, plan) = (home.claim(&session(0)), home.plan(&session(0), &["-"]));
     let processes = || {
-        let mut requests: Vec<_> =
-            plans.iter().zip(&claims).map(|(plan, claim)| home.prepare(plan, claim)).collect();
         measured(
-            || requests.drain(..).map(start).collect::<Vec<Worker>>(),
+            || (0..WORKERS).map(|_| start(home.prepare(&plan, &claim))).collect::<Vec<Worker>>(),
             |workers| {
                 for worker in &workers {
                     signal(worker, KillSignal::Term).expect("our worker can be signalled");
@@ -38,7 +36,7 @@ pub(crate) fn run(bench: &Bench) -> Vec<Table> {
             },
         )
     };
-    let ensured = || {
+    let ensured = |served: &Sessions| {
         measured(
             || {
                 for number in 0..WORKERS {
@@ -58,6 +56,8 @@ pub(crate) fn run(bench: &Bench) -> Vec<Table> {
             },
         )
     };
+    let served = Home::new(&bench.in_memory("thousand-sessions")).sessions();
+    ensured(&served);
     let tables = Row::new(format!("{WORKERS} workers"), 1)
         .measure("starting and ending, for each worker", Unit::Microseconds)
         .measure("descriptors, for each worker", Unit::Count)
@@ -73,7 +73,10 @@ pub(crate) fn run(bench: &Bench) -> Vec<Table> {
             )
         })
         .contender(Role::Ours, PROCESSES, processes)
-        .contender(Role::Ours, SESSIONS, ensured)
+        .contender(Role::Ours, SESSIONS, || ensured(&served))
+        .contender(Role::Ours, FIRST, || {
+            ensured(&Home::new(&bench.in_memory("thousand-first-sessions")).sessions())
+        })
         .contender(Role::Peer, "std", by_std)
         .contender(Role::Peer, "tokio", || runtime.block_on(by_tokio()))
         .promise(0, PROCESSES, Promise::AtMost { times: 1.3, than: FLOOR.into() })
@@ -81,9 +84,7 @@ pub(crate) fn run(bench: &Bench) -> Vec<Table> {
         .promise(2, SESSIONS, Promise::Within { value: 1024.0 })
         .promise(3, SESSIONS, Promise::Within { value: 1.0 })
         .run(bench.effort);
-    for claim in claims {
-        claim.release().expect("the claim is ours");
-    }
+    claim.release().expect("the claim is ours");
     tables
 }
 
