@@ -70,6 +70,14 @@ impl Backoff {
         }
     }
 
+    /// Ends the wait when the runtime has nothing better to do: to end a subscription takes the kernel longer than to look
+    /// once more, and whoever waited has what it waited for.
+    pub(crate) fn end_later(self) {
+        if self.hint.is_some() {
+            tokio::spawn(async move { drop(self) });
+        }
+    }
+
     /// Asks for hints, once. Whatever happened before the subscription is seen by asking once more, at once.
     fn subscribes(&mut self) -> bool {
         let Some((path, happening)) = self.place.take() else { return false };

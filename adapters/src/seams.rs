@@ -24,7 +24,10 @@ impl SocketWatcher<Connection> for PollingSocketWatcher {
         let mut backoff = Backoff::at(socket.parent().unwrap_or(socket), Happening::NameAppears);
         loop {
             match look(socket) {
-                Look::Found(Probed::Live(connection)) => return Ok(connection),
+                Look::Found(Probed::Live(connection)) => {
+                    backoff.end_later();
+                    return Ok(connection);
+                }
                 Look::Found(Probed::Forged { why }) => {
                     return Err(WatchError::Forged { path: socket.to_owned(), why });
                 }
