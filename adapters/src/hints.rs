@@ -124,6 +124,9 @@ impl Drop for Hint {
         if !subscribers.iter().any(|other| other.watch == self.subscriber.watch) {
             // It may be gone with its file already.
             let _ = hub.inotify.rm_watch(self.subscriber.watch);
+            drop(subscribers);
+            // That it is gone is an event too, for which the next one to wait would be woken.
+            hub.wake_everybody();
         }
     }
 }

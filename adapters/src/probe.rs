@@ -173,8 +173,24 @@ impl Probed {
 #[derive(Debug)]
 pub(crate) enum Look {
     Found(Probed),
+    /// There is no such name yet, in a directory that can be trusted; when there is one, the directory will tell.
+    Absent,
     /// The listener's backlog is full: somebody is there, and has no time.
     Busy,
+}
+
+impl Look {
+    /// The verdict of one who does not look again.
+    fn into_probed(self) -> Probed {
+        match self {
+            Self::Found(probed) => probed,
+            Self::Absent => Probed::Dormant { why: "nothing is there".to_owned() },
+            Self::Busy => {
+                let why = "somebody listens and does not accept: the backlog is full";
+                Probed::Indeterminate { why: why.to_owned() }
+            }
+        }
+    }
 }
 
 /// Probes a socket path; a full backlog is retried on a new socket for [`BUSY_RETRY_MAX`].
@@ -185,19 +201,15 @@ pub async fn probe(path: &Path) -> Probed {
     let deadline = Instant::now() + BUSY_RETRY_MAX;
     loop {
         match look(path) {
-            Look::Found(probed) => return probed,
             Look::Busy if Instant::now() < deadline => sleep(BUSY_PAUSE).await,
-            Look::Busy => return busy(),
+            look => return look.into_probed(),
         }
     }
 }
 
 /// Probes a socket path without waiting: a full backlog is *indeterminate* at once.
 pub fn probe_once(path: &Path) -> Probed {
-    match look(path) {
-        Look::Found(probed) => probed,
-        Look::Busy => busy(),
-    }
+    look(path).into_probed()
 }
 
 /// Probes the socket of a worker that must not be connected to for a mere look: where the kernel's table of sockets
@@ -209,8 +221,8 @@ pub fn probe_once(path: &Path) -> Probed {
 /// As for [`probe`].
 pub async fn probe_gently(path: &Path) -> Probed {
     match look_gently(path) {
-        Look::Found(probed) => probed,
         Look::Busy => probe(path).await,
+        look => look.into_probed(),
     }
 }
 
@@ -227,10 +239,6 @@ fn stands_trusted(path: &Path) -> bool {
     trusted_place && lstat(path).is_ok_and(|stat| why_not_our_socket(&stat).is_none())
 }
 
-fn busy() -> Probed {
-    Probed::Indeterminate { why: "somebody listens and does not accept: the backlog is full".to_owned() }
-}
-
 /// Looks once.
 pub(crate) fn look(path: &Path) -> Look {
     inspect(path).unwrap_or_else(|error| Look::Found(Probed::Indeterminate { why: error.to_string() }))
@@ -243,7 +251,7 @@ fn inspect(path: &Path) -> Result<Look, OsFailure> {
     // Pinned: whatever the name comes to mean, this stays what was inspected.
     let pinned = match open(path, OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC, Mode::empty()) {
         Ok(pinned) => pinned,
-        Err(Errno::ENOENT) => return Ok(dormant("nothing is there")),
+        Err(Errno::ENOENT) => return Ok(Look::Absent),
         Err(error) => return Err(error).during("inspect the socket", path),
     };
     let stat = fstat(&pinned).during("inspect the socket", path)?;

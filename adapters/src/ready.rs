@@ -103,7 +103,9 @@ fn see_listener(socket: &Path) -> Result<Option<Connection>, WatchError> {
         Look::Found(Probed::Live(connection)) => Ok(Some(connection)),
         Look::Found(Probed::Forged { why }) => Err(WatchError::Forged { path: socket.to_owned(), why }),
         // Not there yet, not listening yet, or too busy: none of it is an answer.
-        Look::Found(Probed::Dormant { .. } | Probed::Indeterminate { .. }) | Look::Busy => Ok(None),
+        Look::Found(Probed::Dormant { .. } | Probed::Indeterminate { .. }) | Look::Absent | Look::Busy => {
+            Ok(None)
+        }
     }
 }
 

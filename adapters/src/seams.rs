@@ -6,8 +6,6 @@ use crate::hints::Happening;
 use crate::probe::{Connection, Look, Probed, look};
 use crate::worker::{self, Worker};
 use async_trait::async_trait;
-use nix::errno::Errno;
-use nix::sys::stat::lstat;
 use rekindle_core::seams::{ExitWatcher, Killer, Releaser, SocketWatcher, Timer};
 use rekindle_core::{ChildExit, KillError, KillSignal, LockClaim, ReleaseError, WatchError};
 use std::path::Path;
@@ -32,24 +30,14 @@ impl SocketWatcher<Connection> for PollingSocketWatcher {
                     return Err(WatchError::Forged { path: socket.to_owned(), why });
                 }
                 // Not there yet, not listening yet, or too busy: none of it is an answer.
-                Look::Found(Probed::Dormant { .. } | Probed::Indeterminate { .. }) | Look::Busy
-                    if is_absent(socket) =>
-                {
-                    backoff.wait_until_told().await;
-                }
-                // It is there, and no event tells when somebody begins to listen or to accept.
+                Look::Absent => backoff.wait_until_told().await,
+                // No event tells when somebody begins to listen or to accept.
                 Look::Found(Probed::Dormant { .. } | Probed::Indeterminate { .. }) | Look::Busy => {
                     backoff.wait().await;
                 }
             }
         }
     }
-}
-
-/// Whether the name has yet to appear, in a directory that is there to be watched.
-fn is_absent(socket: &Path) -> bool {
-    let absent = |path: &Path| lstat(path) == Err(Errno::ENOENT);
-    absent(socket) && socket.parent().is_some_and(|dir| !absent(dir))
 }
 
 /// Watches a worker by its pidfd and its lifeline.

@@ -5,39 +5,50 @@ use crate::harness::{Promise, Role, Row, Sample, Table, Unit, micros};
 use crate::home::{Bench, runtime};
 use rekindle::adapters::seams::PollingSocketWatcher;
 use rekindle::core::seams::SocketWatcher;
+use std::ops::Range;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long a worker takes before it listens: drawn anew for each round, so that no poller is in step with it.
-const STARTUP_MS: std::ops::Range<u64> = 40..200;
+/// How long a worker takes before it listens, in microseconds: drawn anew for each round, so that no poller is in step with
+/// it. After so long a processor has gone to sleep, and nothing of ours is in its caches any more.
+const SLOW_US: Range<u64> = 40_000..200_000;
+/// The same for a worker that is quick, as most compiled ones are.
+const QUICK_US: Range<u64> = 1_000..3_000;
 
 /// The intervals that are found in the wild, and more of them for the plot.
 pub(crate) const INTERVALS_MS: [u64; 6] = [5, 10, 20, 50, 100, 150];
 
 pub(crate) fn run(bench: &Bench) -> Vec<Table> {
+    let mut tables = row(bench, "readiness", &SLOW_US, &INTERVALS_MS);
+    tables.extend(row(bench, "readiness of a quick worker", &QUICK_US, &[1, 50]));
+    tables
+}
+
+fn row(bench: &Bench, name: &str, startup: &'static Range<u64>, intervals_ms: &[u64]) -> Vec<Table> {
     let runtime = runtime();
     let ours = |path: &Path| {
         let connected = runtime.block_on(PollingSocketWatcher.await_socket_alive(path));
         connected.expect("it listens in the end")
     };
-    let mut row = Row::new("readiness", 12)
+    let mut row = Row::new(name, 12)
         .measure("from listen() to a connected socket", Unit::Microseconds)
         .measure("processor time of the waiting thread", Unit::Microseconds);
     // A directory each, so that nobody is woken by the others' workers.
     let socket = |name: &str| bench.in_memory(&format!("readiness-{name}")).join("sock");
     let path = socket("spin");
-    row = row.contender(Role::Floor, "connect in a loop", move || wait(&path, floor::spin_connect));
+    row = row.contender(Role::Floor, "connect in a loop", move || wait(&path, startup, floor::spin_connect));
     let path = socket("ours");
-    row = row.contender(Role::Ours, "rekindle", move || wait(&path, ours));
+    row = row.contender(Role::Ours, "rekindle", move || wait(&path, startup, ours));
     let path = socket("by-hand");
-    row = row.contender(Role::Peer, "inotify by hand", move || wait(&path, floor::inotify_connect));
-    for interval in INTERVALS_MS {
+    row = row.contender(Role::Peer, "inotify by hand", move || wait(&path, startup, floor::inotify_connect));
+    for &interval in intervals_ms {
         let path = socket(&format!("poll{interval}"));
         let every = Duration::from_millis(interval);
-        row = row
-            .contender(Role::Peer, poller(interval), move || wait(&path, |path| poll_connect(path, every)));
+        row = row.contender(Role::Peer, poller(interval), move || {
+            wait(&path, startup, |path| poll_connect(path, every))
+        });
     }
     row.promise(0, "rekindle", Promise::AtMost { times: 2.5, than: "connect in a loop".into() })
         .promise(0, "rekindle", Promise::Below { times: 1000.0, than: poller(50) })
@@ -61,9 +72,9 @@ pub(crate) fn poll_connect(path: &Path, every: Duration) -> UnixStream {
 }
 
 /// One wait for a worker that is played by another thread.
-fn wait<T>(path: &PathBuf, until_connected: impl Fn(&Path) -> T) -> Sample {
+fn wait<T>(path: &Path, startup: &Range<u64>, until_connected: impl Fn(&Path) -> T) -> Sample {
     let _ = std::fs::remove_file(path);
-    let (listen_at, startup) = (path.clone(), Duration::from_millis(fastrand::u64(STARTUP_MS)));
+    let (listen_at, startup) = (path.to_owned(), Duration::from_micros(fastrand::u64(startup.clone())));
     let worker = thread::spawn(move || {
         thread::sleep(startup);
         let listener = UnixListener::bind(listen_at).expect("the name is free");
