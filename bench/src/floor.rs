@@ -18,6 +18,12 @@ unsafe extern "C" {
         envp: *const *const c_char,
         output: c_int,
     ) -> pid_t;
+    fn floor_start_worker(
+        program: *const c_char,
+        argv: *const *const c_char,
+        envp: *const *const c_char,
+        dir: c_int,
+    ) -> pid_t;
     fn floor_reap(pid: pid_t) -> c_int;
 }
 
@@ -56,6 +62,25 @@ impl Program {
             unsafe { floor_start(self.pointers[0], self.pointers.as_ptr(), environment.as_ptr(), output) };
         assert!(pid > 0, "a program did not start: errno {}", -pid);
         pid
+    }
+
+    /// Starts it as a worker is started, in a directory that holds a fresh lifeline; and reaps it, which must have gone well.
+    pub(crate) fn run_as_worker(&self, dir: &File) {
+        let environment = [ptr::null()];
+        // SAFETY: as above.
+        let pid = unsafe {
+            floor_start_worker(
+                self.pointers[0],
+                self.pointers.as_ptr(),
+                environment.as_ptr(),
+                dir.as_raw_fd(),
+            )
+        };
+        assert!(pid > 0, "a program did not start: errno {}", -pid);
+        let mut status = 0;
+        // SAFETY: waits for a child of ours.
+        unsafe { libc::waitpid(pid, &raw mut status, 0) };
+        assert_eq!(status, 0, "the steps before its program failed");
     }
 
     /// Starts it and reaps it.

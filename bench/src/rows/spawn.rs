@@ -5,6 +5,7 @@ use crate::harness::{Promise, Role, Row, Table, Unit};
 use crate::home::{Bench, CHILD, Home, runtime, session, start};
 use process_wrap::std::{CommandWrap, ProcessSession};
 use rekindle::adapters::worker::await_exit;
+use std::fs::{self, File};
 use std::hint::black_box;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -30,12 +31,20 @@ fn row(bench: &Bench, name: &str, rounds: usize) -> Vec<Table> {
     let plan = home.plan(&session, &[]);
     let runtime = runtime();
     let child = Program::new(&[CHILD]);
+    let dir = bench.in_memory("spawn-by-hand");
+    let (opened, lifeline) =
+        (File::open(&dir).expect("a directory of ours can be opened"), dir.join("lifeline"));
     let tables = Row::new(name, rounds)
         .measure("start and reap", Unit::Microseconds)
         .timed(Role::Floor, VFORK, || timed(|| child.run()))
         .timed(Role::Ours, "rekindle", || {
             let request = home.prepare(&plan, &claim);
             timed(|| drop(runtime.block_on(await_exit(&start(request)))))
+        })
+        .timed(Role::Peer, "the same steps by vfork in C", || {
+            drop(fs::remove_file(&lifeline));
+            fs::write(&lifeline, "").expect("a file of ours can be written");
+            timed(|| child.run_as_worker(&opened))
         })
         .timed(Role::Peer, "std", || timed(|| drop(Command::new(CHILD).status())))
         .timed(Role::Peer, "std with pre_exec (setsid)", || {
