@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::env;
 use std::ffi::{CStr, CString, OsStr, OsString, c_char};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 /// The worker's log files, in the order of its descriptors 1 and 2.
@@ -133,7 +133,11 @@ impl Prepared {
 }
 
 pub(crate) fn c_string(text: &OsStr, what: &str) -> Result<CString, SpawnError> {
-    CString::new(text.as_bytes()).ok().ok_or_else(|| SpawnError::HoldsNul { what: what.to_owned() })
+    CString::new(text.as_bytes()).ok().ok_or_else(|| holds_nul(what.to_owned()))
+}
+
+fn holds_nul(what: String) -> SpawnError {
+    SpawnError::HoldsNul { what }
 }
 
 fn open_null() -> Result<OwnedFd, OsFailure> {
@@ -189,9 +193,12 @@ fn environment(request: &SpawnRequest<'_>) -> Result<Vec<CString>, SpawnError> {
 /// Variables as the kernel wants them.
 pub(crate) fn to_c_strings(variables: BTreeMap<OsString, OsString>) -> Result<Vec<CString>, SpawnError> {
     let join = |(name, value): (OsString, OsString)| {
-        let what = format!("the variable {}", name.to_string_lossy());
-        let text = [name.into_vec(), value.into_vec()].join(&b'=');
-        c_string(OsStr::from_bytes(&text), &what)
+        // Room for the sign in between and the NUL at the end.
+        let mut text = Vec::with_capacity(name.len() + value.len() + 2);
+        text.extend_from_slice(name.as_bytes());
+        text.push(b'=');
+        text.extend_from_slice(value.as_bytes());
+        CString::new(text).ok().ok_or_else(|| holds_nul(format!("the variable {}", name.to_string_lossy())))
     };
     variables.into_iter().map(join).collect()
 }
