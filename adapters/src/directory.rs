@@ -10,12 +10,12 @@
 //! Checked by `smoke/tests/smoke/s3_records.rs` and `s9_lifecycle.rs`.
 
 use crate::os::During;
-use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat, renameat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat, stat};
 use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
 use rekindle_core::OsFailure;
+use rustix::fs::Dir;
 use rustix::io::retry_on_intr;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -286,9 +286,8 @@ impl Directory {
     /// # Errors
     /// If it cannot be listed.
     pub fn names(&self) -> Result<Vec<String>, OsFailure> {
-        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let mut dir = Dir::openat(&self.fd, ".", flags, Mode::empty()).during("list", &self.path)?;
-        let names = dir.iter().flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+        let dir = Dir::read_from(&self.fd).during("list", &self.path)?;
+        let names = dir.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
         Ok(names.filter(|name| name != "." && name != "..").collect())
     }
 

@@ -8,10 +8,12 @@ mod command;
 mod report;
 
 use args::{Args, Verb};
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches};
 use report::{Exit, Report};
 use std::any::Any;
+use std::env;
 use std::io;
+use std::mem::ManuallyDrop;
 use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
 use tracing_subscriber::filter::LevelFilter;
@@ -22,7 +24,7 @@ use tracing_subscriber::filter::LevelFilter;
 static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 
 fn main() -> ExitCode {
-    let args = match Args::try_parse() {
+    let args = match parse() {
         Ok(args) => args,
         Err(error) => return report::usage(&error).into(),
     };
@@ -48,6 +50,16 @@ fn main() -> ExitCode {
         }
     };
     exit.into()
+}
+
+/// What was said on the command line. The definition of all that could have been said is not taken apart again: that would take
+/// as long as to read the arguments, and whoever runs is over soon, or has other things to do.
+fn parse() -> Result<Args, clap::Error> {
+    let mut command = ManuallyDrop::new(Args::command());
+    let matches = command.try_get_matches_from_mut(env::args_os());
+    matches
+        .and_then(|mut matches| Args::from_arg_matches_mut(&mut matches))
+        .map_err(|error| error.format(&mut command))
 }
 
 fn on_one_thread(work: impl Future<Output = Exit>) -> io::Result<Exit> {

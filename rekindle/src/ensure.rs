@@ -67,11 +67,12 @@ impl Ensure {
     async fn settle(&self, deadline: Instant) -> Result<Ensured, Error> {
         let mut queue = ClaimQueue::new(&self.root, &self.session, &self.here);
         loop {
-            let plan = self.plan(queue.dir())?;
+            let survey = self.survey(queue.dir())?;
+            let plan = self.plan(&survey)?;
             if let Some(rejection) = self.refuse_target(&plan)? {
                 return Ok(rejected(rejection));
             }
-            if let Some(over) = self.without_a_lock(&plan, queue.dir()).await? {
+            if let Some(over) = self.without_a_lock(&plan, survey, queue.dir()).await? {
                 return Ok(over);
             }
             match queue.attempt()? {
@@ -92,11 +93,11 @@ impl Ensure {
 
     /// What `run` would do, taking and creating nothing.
     pub(crate) async fn rehearse(self) -> Result<DryRun, Error> {
-        let plan = self.plan(None)?;
+        let survey = self.survey(None)?;
+        let plan = self.plan(&survey)?;
         if let Some(rejection) = self.refuse_target(&plan)? {
             return Ok(DryRun { verdict: "reject", rejection: Some(rejection), plan });
         }
-        let survey = self.survey(None)?;
         let probed = survey.probe(&plan.expected_socket_path).await;
         let verdict = decide(self.launch.intent, finding(&probed, &survey));
         let (word, rejection) = match verdict {
@@ -110,14 +111,7 @@ impl Ensure {
 
     /// The plan: it answers where the caller says, or where the running worker was told to, or in the session's
     /// directory.
-    fn plan(&self, dir: Option<&SessionDir>) -> Result<SpawnBgPlan, Error> {
-        match &self.launch.socket {
-            Some(_) => self.plan_beside(&Survey::nothing()),
-            None => self.plan_beside(&self.survey(dir)?),
-        }
-    }
-
-    fn plan_beside(&self, survey: &Survey) -> Result<SpawnBgPlan, Error> {
+    fn plan(&self, survey: &Survey) -> Result<SpawnBgPlan, Error> {
         let recorded = || survey.socket().filter(|_| survey.may_answer()).map(Path::to_owned);
         let socket = match &self.launch.socket {
             Some(socket) => std::path::absolute(socket).unwrap_or_else(|_| socket.clone()),
@@ -201,7 +195,7 @@ impl Ensure {
         if !is_known_to_answer(&survey) {
             return Ok(None);
         }
-        let plan = self.plan_beside(&survey)?;
+        let plan = self.plan(&survey)?;
         if self.refuse_target(&plan)?.is_some() {
             return Ok(None);
         }
@@ -225,9 +219,9 @@ impl Ensure {
     async fn without_a_lock(
         &self,
         plan: &SpawnBgPlan,
+        survey: Survey,
         dir: Option<&SessionDir>,
     ) -> Result<Option<Ensured>, Error> {
-        let survey = self.survey(dir)?;
         // A call that may start nothing takes no claim and makes no directory.
         if !is_known_to_answer(&survey) && self.launch.intent != Intent::Attach {
             return Ok(None);
