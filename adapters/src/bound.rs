@@ -20,6 +20,18 @@ use std::ffi::OsString;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
+/// What its owner may do with a socket, and nobody else.
+const PRIVATE: Mode = Mode::S_IRUSR.union(Mode::S_IWUSR);
+
+/// Binds a socket that is its owner's alone: the kernel makes the file with the mode of the socket, less the umask, so that at
+/// no instant can others use it.
+pub(crate) fn bind_private(path: &Path, kind: SockType, flags: SockFlag) -> nix::Result<OwnedFd> {
+    let fd = socket(AddressFamily::Unix, kind, flags | SockFlag::SOCK_CLOEXEC, None)?;
+    fchmod(&fd, PRIVATE)?;
+    bind(fd.as_raw_fd(), &UnixAddr::new(path)?)?;
+    Ok(fd)
+}
+
 /// A socket that has a name and does not listen yet.
 #[derive(Debug)]
 pub struct BoundSocket {
@@ -52,16 +64,9 @@ impl BoundSocket {
         let name = path.file_name().unwrap_or_default().to_owned();
         let opened = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
         let dir = open(parent, opened, Mode::empty()).during("open the directory", parent)?;
-        let fd = socket(AddressFamily::Unix, kind, flags | SockFlag::SOCK_CLOEXEC, None)
-            .doing("create a socket")?;
-        let private = Mode::S_IRUSR | Mode::S_IWUSR;
-        // The kernel makes the file with the mode of the socket, less the umask: at no instant can others use it.
-        fchmod(&fd, private).during("set the mode of", path)?;
-        UnixAddr::new(&address(path, &dir, &name))
-            .and_then(|address| bind(fd.as_raw_fd(), &address))
-            .during("bind the socket", path)?;
+        let fd = bind_private(&address(path, &dir, &name), kind, flags).during("bind the socket", path)?;
         // The umask may have taken away what its owner needs.
-        fchmodat(&dir, name.as_os_str(), private, FchmodatFlags::FollowSymlink)
+        fchmodat(&dir, name.as_os_str(), PRIVATE, FchmodatFlags::FollowSymlink)
             .during("set the mode of", path)?;
         let stat = fstatat(&dir, name.as_os_str(), AtFlags::AT_SYMLINK_NOFOLLOW).during("inspect", path)?;
         Ok(Self { fd, dir, name, path: path.to_owned(), inode: Inode::of(&stat) })

@@ -45,6 +45,7 @@ pub mod handshake;
 pub mod lifecycle;
 pub mod lifeline;
 pub mod lines;
+pub mod lock_file;
 pub mod notify;
 pub mod pool_client;
 pub mod probe;

@@ -9,23 +9,21 @@
 //! Checked by `smoke/tests/smoke/s9_lifecycle.rs`.
 
 use crate::directory::{Directory, Inode};
-use crate::os::{During, try_flock};
+use crate::lock_file::{LockFile, LockFileError};
+use crate::os::During;
 use crate::state_root::kind_without_locks;
 use crate::{clock, procfs};
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open, openat};
-use nix::sys::stat::{Mode, SFlag, fchmod, fstat};
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::{Mode, SFlag, fstat};
 use nix::unistd::geteuid;
 use rekindle_core::identity::Doubt;
 use rekindle_core::{Found, Host, LifecyclePayload, OsFailure, Standing};
-use rustix::fs::{FlockOperation, flock};
+use rustix::fs::FlockOperation;
 use std::fs::DirBuilder;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
-
-/// How often a lock file may be replaced between opening and locking it before that counts as an attack.
-const REPLACED_MAX: u32 = 16;
 
 /// A marker longer than this is none: ours have a few hundred bytes.
 const MARKER_LEN_MAX: i64 = 64 << 10;
@@ -76,6 +74,15 @@ impl Marker {
         match self.found.payload() {
             Some(payload) => payload.standing(here, procfs::standing(&payload.holder, here)),
             None => Standing::Unjudged(Doubt::NotPermitted),
+        }
+    }
+}
+
+impl From<LockFileError> for LifecycleFileError {
+    fn from(error: LockFileError) -> Self {
+        match error {
+            LockFileError::Untrusted { path, why } => Self::Untrusted { path, why },
+            LockFileError::Os(failure) => Self::Os(failure),
         }
     }
 }
@@ -187,19 +194,9 @@ impl MarkerDir {
     ///
     /// # Errors
     /// If the lock file cannot be opened or trusted, or the kernel refuses.
-    pub fn try_lock(&self) -> Result<Option<MarkerLock>, LifecycleFileError> {
-        let name = format!("{}.lock", self.name);
-        for _ in 0..REPLACED_MAX {
-            let lock = MarkerLock::open(&self.dir, &name)?;
-            if !lock.try_flock(FlockOperation::NonBlockingLockExclusive)? {
-                return Ok(None);
-            }
-            if lock.is_in_place()? {
-                return Ok(Some(lock));
-            }
-        }
-        let path = self.dir.path_of(&name);
-        Err(OsFailure::new("lock", "it is replaced again and again").on(path).into())
+    pub fn try_lock(&self) -> Result<Option<LockFile>, LifecycleFileError> {
+        let name = self.lock_name();
+        Ok(LockFile::try_take(self.dir.as_fd(), Path::new(&name), &self.dir.path_of(&name))?)
     }
 
     /// Whether anybody has the flock. For showing only: it is known for no longer than this call.
@@ -207,12 +204,17 @@ impl MarkerDir {
     /// # Errors
     /// As for [`Self::try_lock`].
     pub fn is_locked(&self) -> Result<bool, LifecycleFileError> {
-        let name = format!("{}.lock", self.name);
+        let name = self.lock_name();
         if self.dir.inspect(&name)?.is_none() {
             return Ok(false);
         }
+        let lock = LockFile::open(self.dir.as_fd(), Path::new(&name), &self.dir.path_of(&name))?;
         // Shared, so that two who ask do not see each other.
-        Ok(!MarkerLock::open(&self.dir, &name)?.try_flock(FlockOperation::NonBlockingLockShared)?)
+        Ok(!lock.try_flock(FlockOperation::NonBlockingLockShared)?)
+    }
+
+    fn lock_name(&self) -> String {
+        format!("{}.lock", self.name)
     }
 }
 
@@ -228,62 +230,4 @@ fn refuse_untrusted_dir(fd: &OwnedFd, path: &Path) -> Result<(), LifecycleFileEr
         (false, true) => format!("its mode {:04o} lets others replace files", stat.st_mode & 0o7777),
     };
     Err(LifecycleFileError::Untrusted { path: path.to_owned(), why })
-}
-
-/// The lock file, open; its flock is given up when this is dropped, for every copy of the descriptor.
-#[derive(Debug)]
-pub struct MarkerLock {
-    fd: OwnedFd,
-    inode: Inode,
-    path: PathBuf,
-}
-
-impl MarkerLock {
-    fn open(dir: &Directory, name: &str) -> Result<Self, LifecycleFileError> {
-        let path = dir.path_of(name);
-        let flags = OFlag::O_RDWR
-            | OFlag::O_CREAT
-            | OFlag::O_NOFOLLOW
-            | OFlag::O_NONBLOCK
-            | OFlag::O_NOCTTY
-            | OFlag::O_CLOEXEC;
-        let fd = openat(dir, name, flags, Mode::S_IRUSR | Mode::S_IWUSR).during("open", &path)?;
-        let stat = fstat(&fd).during("inspect", &path)?;
-        if stat.st_uid != geteuid().as_raw() {
-            let why = format!("it belongs to user {}", stat.st_uid);
-            return Err(LifecycleFileError::Untrusted { path, why });
-        }
-        // The umask may have taken away what we need ourselves.
-        fchmod(&fd, Mode::S_IRUSR | Mode::S_IWUSR).during("set the mode of", &path)?;
-        Ok(Self { fd, inode: Inode::of(&stat), path })
-    }
-
-    fn try_flock(&self, how: FlockOperation) -> Result<bool, OsFailure> {
-        try_flock(&self.fd, how).during("lock", &self.path)
-    }
-
-    /// Whether its path still leads to it: a lock on a file that was removed guards nothing.
-    ///
-    /// # Errors
-    /// If that cannot be told.
-    pub fn is_in_place(&self) -> Result<bool, OsFailure> {
-        match nix::sys::stat::lstat(&self.path) {
-            Ok(found) => Ok(Inode::of(&found) == self.inode),
-            Err(Errno::ENOENT | Errno::ENOTDIR) => Ok(false),
-            Err(error) => Err(error).during("inspect", &self.path),
-        }
-    }
-}
-
-impl AsFd for MarkerLock {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
-    }
-}
-
-impl Drop for MarkerLock {
-    fn drop(&mut self) {
-        // Explicitly: a child that has not yet executed its program may have a copy of the descriptor.
-        let _ = flock(&self.fd, FlockOperation::Unlock);
-    }
 }

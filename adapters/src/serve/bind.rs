@@ -10,23 +10,21 @@
 //! 2. The socket is never open to others, not for a moment, and no umask is changed for it.
 
 use super::ServeError;
-use crate::directory::Inode;
+use crate::bound::bind_private;
 use crate::lifeline;
-use crate::os::{During, try_flock};
+use crate::lock_file::{LockFile, LockFileError};
+use crate::os::During;
 use crate::probe::{Probed, judge_place, probe_once};
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open};
-use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, listen, socket};
-use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, lstat};
-use nix::unistd::geteuid;
+use nix::fcntl::AT_FDCWD;
+use nix::sys::socket::{Backlog, SockFlag, SockType, listen};
+use nix::sys::stat::{FileStat, lstat};
 use rekindle_core::OsFailure;
 use rekindle_core::target::check_socket_path;
-use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
-use std::fs::{self, DirBuilder, File};
-use std::io;
-use std::os::fd::AsRawFd;
+use std::fs::{self, DirBuilder};
+use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::os::unix::net::UnixListener as StdListener;
 use std::path::{Path, PathBuf};
@@ -34,9 +32,6 @@ use tokio::net::{UnixListener, UnixStream};
 
 /// How many clients may wait to be accepted.
 const BACKLOG: i32 = 128;
-
-/// How often the lock is tried again on a file that somebody removes from under it.
-const LOCK_TRIES_MAX: u32 = 8;
 
 /// The longest mark, in bytes.
 const MARK_LEN_MAX: u64 = 1024;
@@ -54,7 +49,7 @@ pub(super) struct Place {
     socket: PathBuf,
     mark: Mark,
     /// Held until the socket is gone; none where a lifeline stands in for it.
-    _lock: Option<SocketLock>,
+    _lock: Option<LockFile>,
 }
 
 impl ServedSocket {
@@ -64,15 +59,15 @@ impl ServedSocket {
         prepare_directory(path)?;
         let lock = match lifeline::guards_this_process(path) {
             true => None,
-            false => Some(SocketLock::take(path)?),
+            false => Some(take_lock(path)?),
         };
         if let Some(lock) = &lock {
-            lock.remove_stale(path)?;
+            remove_stale(lock, path)?;
         }
         let listener = listen_on(path)?;
         let stat = lstat(path).during("inspect our socket", path)?;
         let mark = Mark::of(&stat);
-        let marked = lock.as_ref().map_or(Ok(()), |lock| lock.write_mark(&mark));
+        let marked = lock.as_ref().map_or(Ok(()), |lock| write_mark(lock, &mark));
         let place = Place { socket: path.to_owned(), mark, _lock: lock };
         marked?;
         let listener = UnixListener::from_std(listener).during("listen on", path)?;
@@ -118,19 +113,15 @@ fn prepare_directory(socket: &Path) -> Result<(), ServeError> {
 }
 
 fn listen_on(path: &Path) -> Result<StdListener, ServeError> {
-    let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-    let fd = socket(AddressFamily::Unix, SockType::Stream, flags, None).doing("create a socket")?;
-    // The mode of a socket without a name becomes that of the name: on Linux it is never open to others.
-    fchmod(&fd, Mode::from_bits_truncate(0o600)).doing("set the mode of the socket")?;
-    let address = UnixAddr::new(path).during("use as an address", path)?;
-    match bind(fd.as_raw_fd(), &address) {
-        Ok(()) => {}
+    let bound = bind_private(path, SockType::Stream, SockFlag::SOCK_NONBLOCK);
+    let fd = match bound {
+        Ok(fd) => fd,
         Err(Errno::EADDRINUSE) => {
             let why = "something is there already".to_owned();
             return Err(ServeError::Taken { socket: path.to_owned(), why });
         }
         Err(error) => return Ok(Err(error).during("bind", path)?),
-    }
+    };
     let backlog = Backlog::new(BACKLOG).during("listen on", path)?;
     listen(&fd, backlog).during("listen on", path)?;
     Ok(fd.into())
@@ -152,68 +143,49 @@ impl Mark {
     }
 }
 
-/// The lifeline of a worker without a launcher: a lock on a file beside its socket.
-#[derive(Debug)]
-struct SocketLock {
-    file: File,
-    path: PathBuf,
+/// The lifeline of a worker without a launcher: the lock on a file beside its socket.
+fn take_lock(socket: &Path) -> Result<LockFile, ServeError> {
+    let mut name: OsString = socket.into();
+    name.push(".lock");
+    let path = PathBuf::from(name);
+    let taken = LockFile::try_take(AT_FDCWD, &path, &path)?;
+    taken.ok_or(ServeError::Locked { lock: path })
 }
 
-impl SocketLock {
-    fn take(socket: &Path) -> Result<Self, ServeError> {
-        let mut name: OsString = socket.into();
-        name.push(".lock");
-        let path = PathBuf::from(name);
-        let too_often = || OsFailure::new("lock", "somebody removes it again and again").on(&path).into();
-        (0..LOCK_TRIES_MAX)
-            .find_map(|_| Self::try_take(&path).transpose())
-            .unwrap_or_else(|| Err(too_often()))
-    }
-
-    /// `None` if the file that we locked is not the one that has the name.
-    fn try_take(path: &Path) -> Result<Option<Self>, ServeError> {
-        let flags = OFlag::O_RDWR | OFlag::O_CREAT | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK;
-        let file = File::from(open(path, flags, Mode::from_bits_truncate(0o600)).during("open", path)?);
-        let stat = fstat(&file).during("inspect", path)?;
-        let kind = SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT;
-        if kind != SFlag::S_IFREG || stat.st_uid != geteuid().as_raw() {
-            let why = "it is no regular file of ours";
-            return Err(OsFailure::new("lock", why).on(path).into());
+/// Removes a socket that was bound under this lock, which we hold: its worker is dead.
+fn remove_stale(lock: &LockFile, socket: &Path) -> Result<(), ServeError> {
+    let found = match lstat(socket) {
+        Ok(found) => found,
+        Err(Errno::ENOENT) => return Ok(()),
+        Err(error) => return Ok(Err(error).during("inspect", socket)?),
+    };
+    match probe_once(socket) {
+        Probed::Dormant { .. } if read_mark(lock)? == Some(Mark::of(&found)) => {}
+        Probed::Dormant { .. } => return Err(ServeError::NotProvenDead { socket: socket.to_owned() }),
+        other @ (Probed::Live(_) | Probed::Indeterminate { .. } | Probed::Forged { .. }) => {
+            return Err(ServeError::Taken { socket: socket.to_owned(), why: other.why().to_owned() });
         }
-        if !try_flock(&file, FlockOperation::NonBlockingLockExclusive).during("lock", path)? {
-            return Err(ServeError::Locked { lock: path.to_owned() });
+    }
+    Ok(fs::remove_file(socket).during("remove the stale socket", socket)?)
+}
+
+fn read_mark(lock: &LockFile) -> Result<Option<Mark>, ServeError> {
+    let mut bytes = Vec::new();
+    lock.file().take(MARK_LEN_MAX).read_to_end(&mut bytes).during("read", lock.path())?;
+    Ok(serde_json::from_slice(&bytes).ok())
+}
+
+fn write_mark(lock: &LockFile, mark: &Mark) -> Result<(), ServeError> {
+    let bytes = serde_json::to_vec(mark).map_err(|error| OsFailure::new("write", error.to_string()))?;
+    lock.file().set_len(0).during("empty", lock.path())?;
+    Ok(lock.file().write_all_at(&bytes, 0).during("write", lock.path())?)
+}
+
+impl From<LockFileError> for ServeError {
+    fn from(error: LockFileError) -> Self {
+        match error {
+            LockFileError::Untrusted { path, why } => OsFailure::new("lock", why).on(path).into(),
+            LockFileError::Os(failure) => failure.into(),
         }
-        let named = lstat(path).is_ok_and(|named| Inode::of(&named) == Inode::of(&stat));
-        Ok(named.then(|| Self { file, path: path.to_owned() }))
-    }
-
-    /// Removes a socket that was bound under this lock, which we hold: its worker is dead.
-    fn remove_stale(&self, socket: &Path) -> Result<(), ServeError> {
-        let found = match lstat(socket) {
-            Ok(found) => found,
-            Err(Errno::ENOENT) => return Ok(()),
-            Err(error) => return Ok(Err(error).during("inspect", socket)?),
-        };
-        match probe_once(socket) {
-            Probed::Dormant { .. } if self.read_mark()? == Some(Mark::of(&found)) => {}
-            Probed::Dormant { .. } => return Err(ServeError::NotProvenDead { socket: socket.to_owned() }),
-            other @ (Probed::Live(_) | Probed::Indeterminate { .. } | Probed::Forged { .. }) => {
-                return Err(ServeError::Taken { socket: socket.to_owned(), why: other.why().to_owned() });
-            }
-        }
-        Ok(fs::remove_file(socket).during("remove the stale socket", socket)?)
-    }
-
-    fn read_mark(&self) -> Result<Option<Mark>, ServeError> {
-        let mut bytes = Vec::new();
-        io::Read::read_to_end(&mut io::Read::take(&self.file, MARK_LEN_MAX), &mut bytes)
-            .during("read", &self.path)?;
-        Ok(serde_json::from_slice(&bytes).ok())
-    }
-
-    fn write_mark(&self, mark: &Mark) -> Result<(), ServeError> {
-        let bytes = serde_json::to_vec(mark).map_err(|error| OsFailure::new("write", error.to_string()))?;
-        self.file.set_len(0).during("empty", &self.path)?;
-        Ok(self.file.write_all_at(&bytes, 0).during("write", &self.path)?)
     }
 }

@@ -14,19 +14,30 @@ use serde_json::{Value, json};
 use std::path::Path;
 
 pub(crate) async fn run(dir: Option<&Path>, verb: LifecycleVerb, report: &Report) -> Exit {
-    let done = match verb {
-        LifecycleVerb::Acquire { place, pid: _, command } if !command.is_empty() => {
-            acquire_and_run(dir, &place, &command, report).await
-        }
-        LifecycleVerb::Acquire { place, pid, command: _ } => acquire(dir, &place, pid, report).await,
-        LifecycleVerb::Status { place } => status(dir, &place, report),
-        LifecycleVerb::Release { place, pid } => release(dir, &place, pid, report).await,
-        LifecycleVerb::ForceUnlock { place } => force_unlock(dir, &place, report).await,
-    };
+    let done = carry_out(dir, verb, report).await;
     done.unwrap_or_else(|error| {
         let exit = if error.is_refusal() { Exit::Refused } else { Exit::Failed };
         report.failure(error.reason(), &error.to_string(), &error.next(), exit)
     })
+}
+
+async fn carry_out(dir: Option<&Path>, verb: LifecycleVerb, report: &Report) -> Result<Exit, LifecycleError> {
+    let lock = |place: &MarkerPath| lock(dir, place);
+    match verb {
+        LifecycleVerb::Acquire { place, pid: _, command } if !command.is_empty() => {
+            acquire_and_run(&lock(&place)?, &command, report).await
+        }
+        LifecycleVerb::Acquire { place, pid, command: _ } => match holder(pid, report) {
+            Ok(pid) => acquire(&lock(&place)?, pid, report).await,
+            Err(exit) => Ok(exit),
+        },
+        LifecycleVerb::Status { place } => status(&lock(&place)?, report),
+        LifecycleVerb::Release { place, pid } => match holder(pid, report) {
+            Ok(pid) => release(&lock(&place)?, pid, report).await,
+            Err(exit) => Ok(exit),
+        },
+        LifecycleVerb::ForceUnlock { place } => force_unlock(&lock(&place)?, report).await,
+    }
 }
 
 fn lock(dir: Option<&Path>, place: &MarkerPath) -> Result<LifecycleLock, LifecycleError> {
@@ -52,42 +63,30 @@ fn holder(pid: Option<i32>, report: &Report) -> Result<Pid, Exit> {
     })
 }
 
-async fn acquire(
-    dir: Option<&Path>,
-    place: &MarkerPath,
-    pid: Option<i32>,
-    report: &Report,
-) -> Result<Exit, LifecycleError> {
-    let pid = match holder(pid, report) {
-        Ok(pid) => pid,
-        Err(exit) => return Ok(exit),
-    };
-    let lock = lock(dir, place)?;
+async fn acquire(lock: &LifecycleLock, pid: Pid, report: &Report) -> Result<Exit, LifecycleError> {
     match lock.acquire_for(pid).await? {
-        Acquired::Conflict(conflict) => Ok(refused(&lock, &conflict, report)),
+        Acquired::Conflict(conflict) => Ok(refused(lock, &conflict, report)),
         Acquired::Ours { payload, taken_over } => {
             let text = format!(
                 "process {pid} holds `{}`{}",
                 lock.path().display(),
                 taken_text(taken_over.as_deref())
             );
-            report.result(&text, &acquired_json(&lock, &payload, taken_over.as_deref()));
+            report.result(&text, &acquired_json(lock, &payload, taken_over.as_deref()));
             Ok(Exit::Done)
         }
     }
 }
 
 async fn acquire_and_run(
-    dir: Option<&Path>,
-    place: &MarkerPath,
+    lock: &LifecycleLock,
     command: &[String],
     report: &Report,
 ) -> Result<Exit, LifecycleError> {
-    let lock = lock(dir, place)?;
     match lock.acquire().await? {
-        Acquired::Conflict(conflict) => return Ok(refused(&lock, &conflict, report)),
+        Acquired::Conflict(conflict) => return Ok(refused(lock, &conflict, report)),
         Acquired::Ours { payload, taken_over } => {
-            report.event(&acquired_json(&lock, &payload, taken_over.as_deref()));
+            report.event(&acquired_json(lock, &payload, taken_over.as_deref()));
         }
     }
     let ended = lock.run_program(command);
@@ -110,8 +109,7 @@ async fn acquire_and_run(
     Ok(exit)
 }
 
-fn status(dir: Option<&Path>, place: &MarkerPath, report: &Report) -> Result<Exit, LifecycleError> {
-    let lock = lock(dir, place)?;
+fn status(lock: &LifecycleLock, report: &Report) -> Result<Exit, LifecycleError> {
     let LifecycleStatus { state, why, holder } = lock.status()?;
     let state = json!(state);
     let named = holder.as_ref().map(|holder| format!("; the marker names {}", named(holder)));
@@ -124,17 +122,7 @@ fn status(dir: Option<&Path>, place: &MarkerPath, report: &Report) -> Result<Exi
     Ok(Exit::Done)
 }
 
-async fn release(
-    dir: Option<&Path>,
-    place: &MarkerPath,
-    pid: Option<i32>,
-    report: &Report,
-) -> Result<Exit, LifecycleError> {
-    let pid = match holder(pid, report) {
-        Ok(pid) => pid,
-        Err(exit) => return Ok(exit),
-    };
-    let lock = lock(dir, place)?;
+async fn release(lock: &LifecycleLock, pid: Pid, report: &Report) -> Result<Exit, LifecycleError> {
     let (outcome, text, holder) = match lock.release_for(pid).await? {
         Released::Released => ("released", format!("process {pid} released"), None),
         Released::NotHeld { holder } => {
@@ -149,12 +137,7 @@ async fn release(
     Ok(Exit::Done)
 }
 
-async fn force_unlock(
-    dir: Option<&Path>,
-    place: &MarkerPath,
-    report: &Report,
-) -> Result<Exit, LifecycleError> {
-    let lock = lock(dir, place)?;
+async fn force_unlock(lock: &LifecycleLock, report: &Report) -> Result<Exit, LifecycleError> {
     let path = lock.path().display();
     let (outcome, text, previous, kept_aside) = match lock.force_unlock().await? {
         ForceUnlocked::NotLocked => ("not-locked", format!("`{path}` is not there"), None, None),

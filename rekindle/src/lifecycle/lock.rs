@@ -6,7 +6,8 @@ use super::outcome::{
     TakenOver,
 };
 use rekindle_adapters::directory::Inode;
-use rekindle_adapters::lifecycle::{Marker, MarkerDir, MarkerLock};
+use rekindle_adapters::lifecycle::{Marker, MarkerDir};
+use rekindle_adapters::lock_file::LockFile;
 use rekindle_adapters::{StateRoot, attended, clock, procfs, random};
 use rekindle_core::claim::{ConflictReason, KernelLock, TakeOverReason};
 use rekindle_core::identity::Doubt;
@@ -62,7 +63,7 @@ pub struct LifecycleLock {
 struct Held {
     nonce: Nonce,
     inode: Inode,
-    lock: MarkerLock,
+    lock: LockFile,
 }
 
 /// Who keeps the flock once the marker is written.
@@ -270,7 +271,7 @@ impl LifecycleLock {
     }
 
     /// The marker's directory with its flock taken; `None` if there is no such directory.
-    async fn locked_dir(&self) -> Result<Option<(MarkerDir, MarkerLock)>, LifecycleError> {
+    async fn locked_dir(&self) -> Result<Option<(MarkerDir, LockFile)>, LifecycleError> {
         let began = Instant::now();
         loop {
             let Some(dir) = MarkerDir::open(&self.path)? else { return Ok(None) };
