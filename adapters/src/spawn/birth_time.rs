@@ -3,6 +3,12 @@
 //! The kernel takes a child's start time from the clock of the boot, somewhere between our last look at that clock before
 //! the child exists and the child's first one, and shows it in ticks of a hundredth of a second. Where both looks fall
 //! into one tick, that is it; where a tick went by between them, `/proc` is asked after all.
+//!
+//! # Invariants
+//! 1. What is told is what `/proc` would have shown, or nothing.
+//! 2. A child that asks allocates nothing and takes no lock.
+//!
+//! Checked by the tests below and `smoke/tests/smoke/s2_child.rs`.
 #![expect(unsafe_code, reason = "a child between clone and exec asks the kernel directly")]
 
 use libc::c_int;

@@ -9,6 +9,7 @@ use rustix::io::fcntl_dupfd_cloexec;
 use std::fs;
 use std::os::fd::AsRawFd;
 use std::pin::pin;
+use std::thread;
 
 trials![
     spawn_returns_on_a_started_process,
@@ -23,10 +24,13 @@ trials![
     a_large_parent_can_spawn,
     a_start_time_is_the_kernels,
     a_birth_leaves_the_launchers_descriptors_alone,
+    many_threads_start_workers_at_once,
 ];
 
 /// How many workers start and end within one process.
 const CYCLES: usize = 200;
+/// How many threads of it start some at once.
+const THREADS: usize = 8;
 /// A descriptor that nothing else has.
 const HIGH: i32 = 900;
 /// How often a watch is polled before it counts as waiting.
@@ -77,6 +81,24 @@ fn a_birth_leaves_the_launchers_descriptors_alone() {
     }
     worker::signal(&worker, KillSignal::Kill).expect("it can be signalled");
     expect_exit(&worker);
+}
+
+/// Each child runs on a stack of its own until it is its program, however many are born at once.
+fn many_threads_start_workers_at_once() {
+    // One scene for all: what ends with a scene is whoever has anything of it open, as a child has that is not born yet.
+    let starts = Starts::new();
+    thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let (starts, session) = (&starts, format!("s{thread}"));
+            scope.spawn(move || {
+                for cycle in 0..CYCLES / THREADS {
+                    let code = i32::try_from(cycle).expect("it is small");
+                    let worker = starts.start(&session, &["sh", "-c", &format!("exit {code}")]);
+                    assert_eq!(expect_exit(&worker), ChildExit::Code(code));
+                }
+            });
+        }
+    });
 }
 
 fn a_termination_is_observed() {
