@@ -22,8 +22,8 @@ use rekindle_core::execute::{Cause, Seen};
 use rekindle_core::notify::Notices;
 use rekindle_core::target::{BadTarget, check_inherited_socket_path, check_notify_path, check_socket_path};
 use rekindle_core::{
-    ExecuteError, Finding, Generation, Host, Intent, LastWorker, LockClaim, Outcome, Pid, ReadyKind,
-    RecordState, RejectReason, SessionId, SpawnBgPlan, Verdict, decide, execute_spawn_bg_resume,
+    ExecuteError, Finding, Generation, Host, Intent, LastWorker, LockClaim, Outcome, Pid, ProcessIdentity,
+    ReadyKind, RecordState, RejectReason, SessionId, SpawnBgPlan, Verdict, decide, execute_spawn_bg_resume,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -395,7 +395,7 @@ impl Ensure {
         let status_text = notices.and_then(|notices| notices.status().map(ToOwned::to_owned));
         Ok(match outcome {
             Ok(Outcome::SocketAlive { pid, connection, after_kill }) => {
-                let pid = self.pid_after(start, pid);
+                let pid = self.pid_after(start, &connection, pid);
                 Ensured::Running(Box::new(Running {
                     how,
                     pid,
@@ -435,19 +435,16 @@ impl Ensure {
     }
 
     /// The pid to show: that of the process that was started, unless it has daemonised meanwhile.
-    fn pid_after(&self, start: &Start, started: Option<Pid>) -> Option<Pid> {
-        let record = start.record();
-        // It has just answered itself.
-        if let Some(record) = &record
-            && record.peer.is_some()
-            && record.peer == record.worker
-        {
-            return record.worker.as_ref().map(|leader| leader.pid);
-        }
-        let leader = record.and_then(|record| record.worker);
-        match leader.map(|leader| (leader.pid, procfs::standing_of_leader(&leader, &self.here))) {
-            Some((pid, standing)) if standing.is_alive() => Some(pid),
-            _ => self.survey(None).map_or(started, |survey| survey.pid()),
+    fn pid_after(&self, start: &Start, connection: &Connection, started: Option<Pid>) -> Option<Pid> {
+        let (leader, peer) = start.record().map_or((None, None), |record| (record.worker, record.peer));
+        let runs = |leader: &ProcessIdentity| {
+            // Who was connected to was looked at when it answered.
+            (connection.is_open() && peer.as_ref() == Some(leader))
+                || procfs::standing_of_leader(leader, &self.here).is_alive()
+        };
+        match leader.filter(runs) {
+            Some(leader) => Some(leader.pid),
+            None => self.survey(None).map_or(started, |survey| survey.pid()),
         }
     }
 

@@ -113,8 +113,7 @@ fn prepare_directory(socket: &Path) -> Result<(), ServeError> {
 }
 
 fn listen_on(path: &Path) -> Result<StdListener, ServeError> {
-    let bound = bind_private(path, SockType::Stream, SockFlag::SOCK_NONBLOCK);
-    let fd = match bound {
+    let fd = match bind_private(path, SockType::Stream, SockFlag::SOCK_NONBLOCK) {
         Ok(fd) => fd,
         Err(Errno::EADDRINUSE) => {
             let why = "something is there already".to_owned();

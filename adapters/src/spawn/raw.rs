@@ -151,10 +151,10 @@ pub(crate) fn leave_parents_table(needed: impl Iterator<Item = c_int>) -> Result
 fn become_worker(args: &ChildArgs<'_>, report: &mut Report) -> Step {
     let prepared = args.prepared;
     limit_time();
-    // Early: the less time has passed, the likelier it is that no tick has.
-    report.start_ticks = args.born_after.own_start_ticks();
     let needed = args.stdio.into_iter().chain([prepared.claim]).chain(prepared.socket);
     leave_parents_table(needed).map_err(|errno| (Stage::Descriptors, errno))?;
+    // Early: the less time has passed, the likelier it is that no tick has. Not earlier: it may have to open a file.
+    report.start_ticks = args.born_after.own_start_ticks();
     // SAFETY: asks for nothing but what it says.
     check(Stage::Session, unsafe { libc::setsid() })?;
     reset_signals();
