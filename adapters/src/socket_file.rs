@@ -23,6 +23,12 @@ use rekindle_core::record::SocketFile;
 use rekindle_core::{OsFailure, SpawnError};
 use std::os::fd::AsRawFd;
 use std::path::Path;
+use std::time::Duration;
+
+/// How often a socket is looked at that its worker is just letting go of.
+const LETTING_GO_MAX: u32 = 50;
+/// How long to wait before it is looked at again.
+const LETTING_GO_PAUSE: Duration = Duration::from_millis(1);
 
 /// Whether any socket has a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,10 +104,17 @@ pub fn make_room(dir: &SessionDir, path: &Path, recorded: Option<SocketFile>) ->
     }
 }
 
-/// Removes the socket file that a worker left behind, if it is stale and ours.
+/// Removes the socket file that a worker left behind, if it is stale and ours. A process that ends may let go of its
+/// lifeline a moment before its socket.
 ///
 /// Only under the claim, once the worker is provably gone.
 pub fn clear(dir: &SessionDir, path: &Path, recorded: Option<SocketFile>) {
+    for _ in 0..LETTING_GO_MAX {
+        if tenancy(path) != Tenancy::Taken {
+            break;
+        }
+        std::thread::sleep(LETTING_GO_PAUSE);
+    }
     if let Err(error) = make_room(dir, path, recorded) {
         tracing::info!(session = %dir.session(), %error, "a socket was left where it is");
     }
