@@ -2,7 +2,9 @@
 
 mod claim;
 mod conformance;
+mod containers;
 mod hints;
+mod namespaces;
 mod s10_pool_worker;
 mod s10_protocol;
 mod s10_ready;
@@ -83,6 +85,8 @@ fn all() -> ExitCode {
         s11_notify::trials,
         s11_listen::trials,
         s10_ready::trials,
+        namespaces::trials,
+        containers::trials,
         s9_stdio::trials,
         s9_guardian::trials,
         s9_supervise::trials,
