@@ -57,13 +57,7 @@ impl Account {
         }
         let uid = self.uid();
         chown(dir, Some(uid), Some(uid)).expect("only root can run tests for another user");
-        for above in dir.ancestors().skip(1) {
-            let mode = fs::metadata(above).expect("a directory above ours can be looked at").permissions().mode();
-            if mode & 0o001 == 0 {
-                let passable = fs::Permissions::from_mode(PASSABLE);
-                fs::set_permissions(above, passable).expect("the way to a scene is ours");
-            }
-        }
+        dir.parent().into_iter().for_each(make_passable);
     }
 
     /// `program`, where this user can execute it; the copy, where one is needed, is `copy`.
@@ -79,6 +73,17 @@ impl Account {
                 fs::set_permissions(&copy, fs::Permissions::from_mode(0o755)).expect("the copy is ours");
                 copy
             }
+        }
+    }
+}
+
+/// Lets everybody pass through `dir` and the directories above it.
+pub(crate) fn make_passable(dir: &Path) {
+    for dir in dir.ancestors() {
+        let mode = fs::metadata(dir).expect("a directory above a scene can be looked at").permissions().mode();
+        if mode & 0o001 == 0 {
+            let passable = fs::Permissions::from_mode(PASSABLE);
+            fs::set_permissions(dir, passable).expect("the way to a scene is ours");
         }
     }
 }

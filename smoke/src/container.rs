@@ -10,7 +10,7 @@ use crate::scene::Scene;
 use crate::{programs, wait};
 use nix::sys::signal::Signal;
 use std::ffi::OsStr;
-use std::fs;
+use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
@@ -93,6 +93,14 @@ impl Container {
     /// If it is gone.
     pub fn pid_namespace(&self) -> u64 {
         procs::namespace(self.init, "pid").expect("the container runs")
+    }
+
+    /// Keeps the number of its pid namespace from being given to another one, for as long as the file is open.
+    ///
+    /// # Panics
+    /// If the container is gone.
+    pub fn hold_namespace(&self) -> File {
+        File::open(format!("/proc/{}/ns/pid", self.init)).expect("the container runs")
     }
 
     /// A command of the scene that runs in the container.

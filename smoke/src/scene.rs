@@ -5,7 +5,7 @@
 //!    open.
 //! 2. When a scene goes, by a panic too, so do its processes; that nobody holds a lifeline any more is then checked.
 
-use crate::account::Account;
+use crate::account::{self, Account};
 use crate::cli::{self, Launcher, Reply};
 use crate::procs::{self, Pid};
 use crate::wait;
@@ -97,6 +97,14 @@ impl Scene {
         let dir = dir.expect("the directory of all scenes is writable");
         account.take_over(dir.path());
         Self { dir, account }
+    }
+
+    /// Lets other users pass through its directory, as through a home directory of mode 0711.
+    ///
+    /// # Panics
+    /// If that is impossible.
+    pub fn let_others_pass(&self) {
+        account::make_passable(self.dir());
     }
 
     /// Whose it is.

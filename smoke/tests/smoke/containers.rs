@@ -6,7 +6,7 @@ use rekindle_smoke::programs::{self, INHERITING_ECHO_SERVER};
 use rekindle_smoke::{Account, Container, Launcher, Place, Reply, Scene, Sentinel, SentinelKind, trials, wait};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
 
 trials![
     a_restarted_container_gets_its_redis_back,
@@ -75,8 +75,11 @@ fn assert_runs_in(container: &Container, reply: &Reply) {
 fn restart_over_and_over(account: Account, worker: impl Fn(&Scene) -> Worker) {
     let scene = Scene::owned_by(account);
     let worker = worker(&scene);
+    // Each container has a number of its own; that a number comes back is another trial's matter.
+    let mut namespaces = Vec::new();
     for round in 1..=RESTARTS {
         let container = Container::start(&scene);
+        namespaces.push(container.hold_namespace());
         let reply = container.rekindle(&scene, worker.up_args());
         assert_eq!(
             (reply.code, reply.text("outcome")),
@@ -110,7 +113,7 @@ fn a_restarted_container_gets_its_daemon_back() {
     for account in Account::ALL {
         let scene = Scene::owned_by(account);
         let marker = scene.path("daemon.lock");
-        let mut holders = Vec::new();
+        let mut namespaces = Vec::new();
         for round in 1..=RESTARTS {
             let container = Container::start(&scene);
             let began = scene.path(&format!("began{round}"));
@@ -127,7 +130,7 @@ fn a_restarted_container_gets_its_daemon_back() {
             let payload: Value = serde_json::from_slice(&fs::read(&marker).expect("there is a marker"))
                 .expect("a marker is JSON");
             assert_eq!(payload["pid_namespace"], container.pid_namespace(), "it names its holder: {payload}");
-            holders.push(payload);
+            namespaces.push(container.hold_namespace());
             container.kill();
             drop(holder);
         }
@@ -140,8 +143,10 @@ fn a_restarted_container_gets_its_daemon_back() {
 fn a_container_killed_while_its_worker_came_up_is_no_obstacle() {
     for account in Account::ALL {
         let scene = Scene::owned_by(account);
+        let mut namespaces = Vec::new();
         for round in 1..=RESTARTS {
             let container = Container::start(&scene);
+            namespaces.push(container.hold_namespace());
             let started = |scene: &Scene| {
                 let record = fs::read(scene.of(SESSION, "session.json")).ok()?;
                 let record: Value = serde_json::from_slice(&record).ok()?;
@@ -206,6 +211,7 @@ fn a_container_killed_at_any_step_of_a_start_is_no_obstacle() {
         let kill = format!("inject={name}:signal=KILL:when={nth}");
         let options = ["-o", "/dev/null", "-e", &kill];
         Launcher::start(Place::Inside(&container).traced(&scene, &options, worker.up_args())).finish();
+        let _namespace = container.hold_namespace();
         container.kill();
         let container = Container::start(&scene);
         let reply = container.rekindle(&scene, worker.up_args());
@@ -275,10 +281,13 @@ fn a_namespace_with_the_number_of_an_old_one_proves_nothing_else() {
 const NO_PROOF: [Option<Value>; 2] = [None, Some(Value::Bool(false))];
 
 /// A session whose worker went with its container, and of which nobody wrote down that its lifeline had been held.
-fn unproved_session(scene: &Scene, proof: Option<&Value>) {
+///
+/// Its pid namespace is held: had the next container its number, the dead pid would be proof enough.
+fn unproved_session(scene: &Scene, proof: Option<&Value>) -> File {
     let container = Container::start(scene);
     let up = Worker::new(&[], &[&scene.binary_arg(), "worker"]).up_args();
     container.rekindle(scene, up).expect(0, "started");
+    let namespace = container.hold_namespace();
     container.kill();
     scene.edit(SESSION, "session.json", |record| match proof {
         Some(proof) => record["lifeline_held_when_ready"] = proof.clone(),
@@ -286,6 +295,7 @@ fn unproved_session(scene: &Scene, proof: Option<&Value>) {
             record.as_object_mut().expect("a record is an object").remove("lifeline_held_when_ready");
         }
     });
+    namespace
 }
 
 /// U2: such a session is cleared by hand, by the command that the refusal names.
@@ -293,7 +303,7 @@ fn what_cannot_be_proved_is_refused_and_forgotten_by_hand() {
     for account in Account::ALL {
         for proof in NO_PROOF {
             let scene = Scene::owned_by(account);
-            unproved_session(&scene, proof.as_ref());
+            let _namespace = unproved_session(&scene, proof.as_ref());
             let pid = scene.record(SESSION)["worker"]["pid"].as_i64().expect("a record names its worker");
             let container = Container::start(&scene);
             let kind = SentinelKind::SessionLeader;

@@ -42,6 +42,7 @@ mod s9_lifecycle;
 mod s9_mcp;
 mod s9_stdio;
 mod s9_supervise;
+mod strangers;
 
 use rekindle_smoke::{harness, suite};
 use std::process::ExitCode;
@@ -87,6 +88,7 @@ fn all() -> ExitCode {
         s10_ready::trials,
         namespaces::trials,
         containers::trials,
+        strangers::trials,
         s9_stdio::trials,
         s9_guardian::trials,
         s9_supervise::trials,
