@@ -80,7 +80,8 @@ impl Account {
 /// Lets everybody pass through `dir` and the directories above it.
 pub(crate) fn make_passable(dir: &Path) {
     for dir in dir.ancestors() {
-        let mode = fs::metadata(dir).expect("a directory above a scene can be looked at").permissions().mode();
+        let mode =
+            fs::metadata(dir).expect("a directory above a scene can be looked at").permissions().mode();
         if mode & 0o001 == 0 {
             let passable = fs::Permissions::from_mode(PASSABLE);
             fs::set_permissions(dir, passable).expect("the way to a scene is ours");

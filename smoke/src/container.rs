@@ -78,7 +78,8 @@ impl Container {
         let unshare = command.stderr(Stdio::null()).spawn().expect("`unshare` can be started");
         wait::until_there(&ready);
         let us = unshare.id().try_into().expect("a pid is an i32");
-        let init = wait::for_some("the container has a first process", || procs::children(us).first().copied());
+        let init =
+            wait::for_some("the container has a first process", || procs::children(us).first().copied());
         Self { unshare, init, account: scene.account() }
     }
 

@@ -115,7 +115,9 @@ impl Sentinel {
         command.process_group(0);
         let parent = Launcher::start(command);
         let ready = with_suffix(&base, ".ready");
-        wait::until("the sentinel is ready, or cannot be", || ready.exists() || !procs::is_running(parent.pid()));
+        wait::until("the sentinel is ready, or cannot be", || {
+            ready.exists() || !procs::is_running(parent.pid())
+        });
         if !ready.exists() {
             panic!("there is no sentinel: {}", parent.finish());
         }
@@ -124,7 +126,8 @@ impl Sentinel {
         let pid: Pid = pid.parse().expect("a pid is an i32");
         let start_time = start_time.parse().expect("a start time is a number");
         let name = base.to_string_lossy().into_owned();
-        let is_it = |it: &Pid| procs::innermost_pid(*it) == Some(pid) && procs::command_line(*it).contains(&name);
+        let is_it =
+            |it: &Pid| procs::innermost_pid(*it) == Some(pid) && procs::command_line(*it).contains(&name);
         let pid_outside = wait::for_some("the sentinel is seen", || procs::others().into_iter().find(is_it));
         Self { base, pid, start_time, pid_outside, _parent: parent }
     }
@@ -150,7 +153,9 @@ impl Sentinel {
         let heard = fs::read_to_string(with_suffix(&self.base, ".heard")).unwrap_or_default();
         match (lives(), answered, heard.as_str()) {
             (true, true, "") => None,
-            (true, true, heard) => Some(format!("it got the signals {:?}", heard.lines().collect::<Vec<_>>())),
+            (true, true, heard) => {
+                Some(format!("it got the signals {:?}", heard.lines().collect::<Vec<_>>()))
+            }
             (true, false, _) => Some(format!("it is stopped: state {:?}", procs::state(self.pid_outside))),
             (false, _, heard) => Some(format!("it was killed; before that it got {heard:?}")),
         }

@@ -81,7 +81,8 @@ pub fn run(rounds: usize, accounts: &[Account]) -> Tally {
         for account in accounts {
             let what = number % Vandalism::ALL.len();
             let job = Job::Removal { seed: rng.number(), what, account: *account };
-            let kind = tally.kinds.entry(format!("{} ({account:?})", Vandalism::ALL[what].name())).or_default();
+            let kind =
+                tally.kinds.entry(format!("{} ({account:?})", Vandalism::ALL[what].name())).or_default();
             match lane.run(&job) {
                 Ok(found) => {
                     kind.passed += 1;

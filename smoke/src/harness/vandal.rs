@@ -158,7 +158,9 @@ impl Round {
                 thread::sleep(pause);
                 self.vandalise(away);
             }
-            threads.into_iter().try_for_each(|thread| thread.join().expect("a thread of a round does not panic"))
+            threads
+                .into_iter()
+                .try_for_each(|thread| thread.join().expect("a thread of a round does not panic"))
         })
     }
 

@@ -3,7 +3,9 @@
 use nix::sys::signal::Signal;
 use rekindle_smoke::procs::{self, Pid};
 use rekindle_smoke::programs::{self, INHERITING_ECHO_SERVER};
-use rekindle_smoke::{Account, Container, Launcher, Place, Reply, Scene, Sentinel, SentinelKind, trials, wait};
+use rekindle_smoke::{
+    Account, Container, Launcher, Place, Reply, Scene, Sentinel, SentinelKind, trials, wait,
+};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -68,7 +70,10 @@ fn assert_runs_in(container: &Container, reply: &Reply) {
     let all = procs::others();
     let is_it = |it: &&Pid| procs::namespace(**it, "pid") == Some(container.pid_namespace());
     let mut inside = all.iter().filter(is_it).filter(|it| procs::is_running(**it));
-    assert!(inside.any(|it| procs::innermost_pid(*it) == Some(reply.pid())), "its worker does not run: {reply}");
+    assert!(
+        inside.any(|it| procs::innermost_pid(*it) == Some(reply.pid())),
+        "its worker does not run: {reply}"
+    );
 }
 
 /// Starts `worker` in one container after the other, each of which is killed with its worker in it.
@@ -180,7 +185,9 @@ fn calls_of_a_start(worker: &Worker) -> Vec<(String, usize)> {
     let container = Container::start(&scene);
     let trace = scene.path("trace");
     let options = ["-o", trace.to_str().expect("a scene's path is UTF-8")];
-    Launcher::start(Place::Inside(&container).traced(&scene, &options, worker.up_args())).finish().expect(0, "started");
+    Launcher::start(Place::Inside(&container).traced(&scene, &options, worker.up_args()))
+        .finish()
+        .expect(0, "started");
     let mut counts = BTreeMap::new();
     let text = fs::read_to_string(&trace).expect("strace writes it");
     let name = |line: &str| Some(line.split_once('(')?.0.to_owned()).filter(|name| is_name(name));
@@ -223,7 +230,7 @@ fn a_container_killed_at_any_step_of_a_start_is_no_obstacle() {
 
 /// Has every identity of a session say that it is of this pid namespace.
 fn move_to_namespace(scene: &Scene, namespace: u64) {
-    let mut rename = |identity: &mut Value| {
+    let rename = |identity: &mut Value| {
         if identity.is_object() {
             identity["pid_namespace"] = namespace.into();
         }
@@ -233,9 +240,9 @@ fn move_to_namespace(scene: &Scene, namespace: u64) {
             rename(&mut record[role]);
         }
     });
-    scene.edit(SESSION, "lifeline", &mut rename);
+    scene.edit(SESSION, "lifeline", rename);
     if scene.of(SESSION, "claim").exists() {
-        scene.edit(SESSION, "claim", &mut rename);
+        scene.edit(SESSION, "claim", rename);
     }
 }
 
@@ -269,7 +276,11 @@ fn a_namespace_with_the_number_of_an_old_one_proves_nothing_else() {
             let sentinel = Sentinel::with_pid(&scene, Place::Inside(&container), kind, pid);
             let reply = container.rekindle(&scene, Worker::new(&[], &[&rekindle, "worker"]).up_args());
             sentinel.assert_untouched(&reply.to_string());
-            assert_eq!((reply.code, reply.text("outcome")), (Some(0), "started"), "silent {is_silent}: {reply}");
+            assert_eq!(
+                (reply.code, reply.text("outcome")),
+                (Some(0), "started"),
+                "silent {is_silent}: {reply}"
+            );
             let reply = container.rekindle(&scene, ["stop", SESSION]);
             sentinel.assert_untouched(&reply.to_string());
             assert_eq!(reply.code, Some(0), "{reply}");

@@ -5,7 +5,9 @@
 
 use nix::sys::signal::Signal;
 use rekindle_smoke::procs::{self, Pid};
-use rekindle_smoke::{Account, Container, Launcher, Place, Reply, Scene, Sentinel, SentinelKind, trials, wait};
+use rekindle_smoke::{
+    Account, Container, Launcher, Place, Reply, Scene, Sentinel, SentinelKind, trials, wait,
+};
 use serde_json::{Value, json};
 use std::fmt;
 use std::fs;
@@ -30,15 +32,15 @@ const SHORT: [&str; 4] = ["--term-grace", "200ms", "--kill-grace", "200ms"];
 /// What a worker that never comes up runs.
 const NEVER_READY: [&str; 2] = ["sleep", "1000"];
 
-/// Where the worker is, and where the commands are.
+/// Where the commands run, and so where the worker is seen from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum View {
-    /// The worker in a container, the commands in none.
-    FromOutside,
-    /// The worker in no container, the commands in one.
-    FromInside,
-    /// Each in a container of its own.
-    FromASibling,
+    /// In no container; the worker is in one.
+    Outside,
+    /// In a container; the worker is in none.
+    Inside,
+    /// In a container; the worker is in another.
+    Sibling,
 }
 
 /// Whether the worker still runs.
@@ -145,9 +147,9 @@ fn on_stage(case: Case, act: impl FnOnce(&Stage<'_>)) {
     let scene = Scene::owned_by(case.account);
     let (one, another) = (Container::start(&scene), Container::start(&scene));
     let (worker_at, commands_at) = match case.view {
-        View::FromOutside => (Place::Inside(&one), Place::Outside),
-        View::FromInside => (Place::Outside, Place::Inside(&one)),
-        View::FromASibling => (Place::Inside(&one), Place::Inside(&another)),
+        View::Outside => (Place::Inside(&one), Place::Outside),
+        View::Inside => (Place::Outside, Place::Inside(&one)),
+        View::Sibling => (Place::Inside(&one), Place::Inside(&another)),
     };
     let worker = match case.start {
         Start::Ready => ready_worker(&scene, worker_at),
@@ -280,29 +282,29 @@ fn on_every_session(account: Account, view: View, sentinels: &[SentinelKind]) {
 
 /// U1.
 fn a_worker_inside_is_not_mistaken_outside() {
-    on_every_session(Account::Ours, View::FromOutside, &SentinelKind::ALL);
+    on_every_session(Account::Ours, View::Outside, &SentinelKind::ALL);
 }
 
 /// U1.
 fn a_worker_outside_is_not_mistaken_inside() {
-    on_every_session(Account::Ours, View::FromInside, &SentinelKind::ALL);
+    on_every_session(Account::Ours, View::Inside, &SentinelKind::ALL);
 }
 
 /// U1.
 fn a_worker_of_a_sibling_is_not_mistaken() {
-    on_every_session(Account::Ours, View::FromASibling, &SentinelKind::ALL);
+    on_every_session(Account::Ours, View::Sibling, &SentinelKind::ALL);
 }
 
 /// U1.
 fn an_ordinary_user_mistakes_nobody_either() {
-    for view in [View::FromOutside, View::FromInside, View::FromASibling] {
+    for view in [View::Outside, View::Inside, View::Sibling] {
         on_every_session(Account::Ordinary, view, &[SentinelKind::SessionLeader]);
     }
 }
 
 /// U1, L6: with the namespace of the pid, and without it, which nobody wrote down.
 fn an_identity_without_a_clock_is_not_believed() {
-    for view in [View::FromOutside, View::FromInside] {
+    for view in [View::Outside, View::Inside] {
         for life in [Life::Alive, Life::Dead] {
             for clock in [Clock::Absent, Clock::OfAnotherNamespace] {
                 let case = Case {
@@ -358,7 +360,7 @@ fn a_pid_that_both_namespaces_gave_out_is_two_processes() {
             let sentinel = Sentinel::with_pid(&scene, commands_at, kind, inside);
             let case = Case {
                 account: Account::Ours,
-                view: View::FromASibling,
+                view: View::Sibling,
                 life,
                 start: Start::Ready,
                 sentinel: kind,
@@ -380,7 +382,7 @@ fn a_kernel_thread_is_neither_pinned_nor_signalled() {
         for start in [Start::Begun, Start::Ready] {
             let case = Case {
                 account: Account::Ours,
-                view: View::FromOutside,
+                view: View::Outside,
                 life,
                 start,
                 sentinel: SentinelKind::Plain,

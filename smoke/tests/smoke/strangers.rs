@@ -78,7 +78,9 @@ fn another_users_lifeline_is_nobodys() {
             if !done.exists() {
                 panic!("there is no squatter: {}", squatter.finish());
             }
-            for args in [up_args(&scene), words(&["doctor"]), words(&["stop", SESSION]), words(&["stop", "--all"])] {
+            for args in
+                [up_args(&scene), words(&["doctor"]), words(&["stop", SESSION]), words(&["stop", "--all"])]
+            {
                 let reply = scene.rekindle(&args);
                 let told = format!("{name}, over {over}, {:?}: {reply}", args[0]);
                 sentinel.assert_untouched(&told);
@@ -123,9 +125,11 @@ fn a_containers_lifeline_of_the_same_path_is_another() {
             inside.rekindle(&scene, up_args(&scene)).expect(0, "started");
             let line = worker(&scene).join(" ");
             let of_container = |pid: &Pid| {
-                procs::command_line(*pid) == line && procs::namespace(*pid, "pid") == Some(container.pid_namespace())
+                procs::command_line(*pid) == line
+                    && procs::namespace(*pid, "pid") == Some(container.pid_namespace())
             };
-            let theirs = scene.processes().into_iter().find(of_container).expect("the container's worker runs");
+            let theirs =
+                scene.processes().into_iter().find(of_container).expect("the container's worker runs");
             if removed {
                 shell(r#"rm -r "$1"/s"#);
             }
@@ -183,7 +187,15 @@ fn verbs(scene: &Scene, socket: &str) -> Vec<Vec<String>> {
     up.extend(worker(scene));
     let mut again = up.clone();
     again.splice(2..2, words(&["--intent", "resume"]));
-    vec![words(&["gc"]), words(&["stop", SESSION]), up, again, words(&["stop", SESSION]), words(&["stop", "--all"]), words(&["gc"])]
+    vec![
+        words(&["gc"]),
+        words(&["stop", SESSION]),
+        up,
+        again,
+        words(&["stop", SESSION]),
+        words(&["stop", "--all"]),
+        words(&["gc"]),
+    ]
 }
 
 /// U34: for a session that never was.
@@ -228,8 +240,15 @@ fn a_socket_that_took_the_place_of_ours_is_not_removed() {
 }
 
 /// U33: names that begin as ours do while we write.
-const NOTES: [&str; 7] =
-    [".tmp-web-notes", ".tmp-web", ".tmp-web-1", ".tmp-web-admin-1-2", ".tmp-web.lock-1", "web.notes", "web.lock.old"];
+const NOTES: [&str; 7] = [
+    ".tmp-web-notes",
+    ".tmp-web",
+    ".tmp-web-1",
+    ".tmp-web-admin-1-2",
+    ".tmp-web.lock-1",
+    "web.notes",
+    "web.lock.old",
+];
 
 /// U33.
 fn files_that_look_unfinished_and_are_not_ours_stay() {
@@ -258,7 +277,11 @@ fn files_that_look_unfinished_and_are_not_ours_stay() {
             let reply = scene.rekindle([&["lifecycle"], args].concat());
             for name in NOTES {
                 let content = fs::read_to_string(dir.join(name)).ok();
-                assert_eq!(content.as_deref(), Some("mine\n"), "{account:?}, `{name}` after {args:?}: {reply}");
+                assert_eq!(
+                    content.as_deref(),
+                    Some("mine\n"),
+                    "{account:?}, `{name}` after {args:?}: {reply}"
+                );
             }
         }
     }
