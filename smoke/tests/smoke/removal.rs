@@ -169,15 +169,24 @@ fn a_healthy_worker_without_record_and_socket_is_not_ended() {
 /// U29: a session whose record went is not "starting" for ever, and `up` and `stop` agree on whose it is.
 fn a_record_that_is_gone_is_written_anew() {
     for account in Account::ALL {
-        let scene = Scene::owned_by(account);
-        let worker = started(&scene);
-        remove(&scene.of(SESSION, "session.json"));
-        let reply = up_shortly(&scene);
-        assert_eq!((reply.code, reply.text("outcome")), (Some(0), "attached"), "{account:?}: {reply}");
-        assert_eq!((reply.pid(), &reply.json["managed"]), (worker, &true.into()), "{account:?}: {reply}");
-        assert_eq!(scene.record(SESSION)["worker"]["pid"], worker, "{account:?}");
-        assert_eq!(listed(&scene).map(|it| it["state"].clone()), Some("live".into()), "{account:?}");
-        scene.stop(SESSION).expect(0, "stopped");
+        for how in ["removed", "set aside"] {
+            let scene = Scene::owned_by(account);
+            let worker = started(&scene);
+            if how == "removed" {
+                remove(&scene.of(SESSION, "session.json"));
+            } else {
+                fs::write(scene.of(SESSION, "session.json"), "{").expect("root may write anything");
+                let repaired = scene.rekindle(["gc", "--repair"]);
+                assert_eq!(repaired.code, Some(0), "{account:?}: {repaired}");
+            }
+            let reply = up_shortly(&scene);
+            let told = format!("{account:?}, {how}: {reply}");
+            assert_eq!((reply.code, reply.text("outcome")), (Some(0), "attached"), "{told}");
+            assert_eq!((reply.pid(), &reply.json["managed"]), (worker, &true.into()), "{told}");
+            assert_eq!(scene.record(SESSION)["worker"]["pid"], worker, "{told}");
+            assert_eq!(listed(&scene).map(|it| it["state"].clone()), Some("live".into()), "{told}");
+            scene.stop(SESSION).expect(0, "stopped");
+        }
     }
 }
 
@@ -292,10 +301,7 @@ fn a_shortage_of_descriptors_is_no_fault_of_the_record() {
             assert!(!reply.stderr.contains("panicked"), "{told}");
             assert!(!reply.stdout.contains("corrupt"), "a shortage is no corruption: {told}");
             assert!(!reply.stdout.contains("--repair"), "there is nothing to repair: {told}");
-            assert!(
-                !reply.stdout.contains("another state directory"),
-                "that would be another worker: {told}"
-            );
+            assert_names_no_other_place(&reply, &told);
             if args == ["ls"] && reply.code == Some(0) {
                 let shown = sessions(&reply.json);
                 let state = shown.first().map(|it| it["state"].clone());
@@ -309,6 +315,13 @@ fn a_shortage_of_descriptors_is_no_fault_of_the_record() {
     up(&scene).expect_running("attached");
 }
 
+/// Another state directory would have another worker.
+#[track_caller]
+fn assert_names_no_other_place(reply: &Reply, told: &str) {
+    let next = reply.text("next");
+    assert!(!next.contains("another") && !next.contains("elsewhere"), "{told}");
+}
+
 /// U19: EMFILE where processes are searched.
 fn a_search_that_finds_no_descriptor_starts_nothing() {
     for few in FEW {
@@ -320,7 +333,7 @@ fn a_search_that_finds_no_descriptor_starts_nothing() {
         let reply = with_few(&scene, few, &args);
         let told = format!("with {few} descriptors: {reply}");
         assert_ne!(reply.code, Some(0), "{told}");
-        assert!(!reply.text("next").contains("--dir"), "another state directory has another worker: {told}");
+        assert_names_no_other_place(&reply, &told);
         assert_eq!(workers(&scene), [worker], "{told}");
     }
 }
@@ -390,8 +403,8 @@ fn a_worker_that_cannot_be_looked_into_is_not_doubled() {
         };
         assert_eq!(agents(), [worker], "{told}");
         assert_eq!((reply.code, reply.text("reason")), (Some(3), "worker-unknown"), "{told}");
-        let next = reply.text("next");
-        assert!(next.starts_with("rekindle ") && !next.contains("--dir "), "{told}");
+        assert!(reply.text("next").starts_with("rekindle "), "{told}");
+        assert_names_no_other_place(&reply, &told);
         kill(worker);
         let reply = scene.up(SESSION, &command);
         assert_eq!((reply.code, reply.text("outcome")), (Some(0), "started"), "{removed}: {reply}");
