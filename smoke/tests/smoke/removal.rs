@@ -23,6 +23,7 @@ trials![
     a_session_that_was_moved_is_listed_and_ended,
     a_shortage_of_descriptors_is_no_fault_of_the_record,
     a_search_that_finds_no_descriptor_starts_nothing,
+    a_search_that_fails_at_any_call_starts_nothing,
     a_search_without_a_proc_of_our_own_starts_nothing,
     a_worker_that_cannot_be_looked_into_is_not_doubled,
     an_unrelated_agent_is_no_obstacle,
@@ -335,6 +336,51 @@ fn a_search_that_finds_no_descriptor_starts_nothing() {
         assert_ne!(reply.code, Some(0), "{told}");
         assert_names_no_other_place(&reply, &told);
         assert_eq!(workers(&scene), [worker], "{told}");
+    }
+}
+
+/// What may fail while processes are searched, and how.
+const FAILURES: [(&str, &str); 10] = [
+    ("openat", "EMFILE"),
+    ("openat", "EACCES"),
+    ("getdents64", "ENOMEM"),
+    ("readlinkat", "EACCES"),
+    ("readlink", "ENOMEM"),
+    ("newfstatat", "EACCES"),
+    ("statx", "EACCES"),
+    ("fstat", "ENOMEM"),
+    ("flock", "ENOLCK"),
+    ("pread64", "EIO"),
+];
+
+/// U19: one call fails and all others succeed, each in turn. Whether the call has to do with the search or not: no
+/// second worker.
+fn a_search_that_fails_at_any_call_starts_nothing() {
+    let scene = Scene::new();
+    let container = Container::start(&scene);
+    let inside = Place::Inside(&container);
+    let rekindle = scene.binary_arg();
+    inside.rekindle(&scene, ["up", SESSION, "--", &rekindle, "worker"]).expect(0, "started");
+    let before = workers(&scene);
+    let trace = scene.path("trace");
+    let up = |options: &[&str]| {
+        let _ = fs::remove_dir_all(scene.of(SESSION, ""));
+        let options = [&["-o", trace.to_str().expect("a scene's path is UTF-8")], options].concat();
+        let args =
+            [&["up", SESSION, "--timeout", "100ms"][..], &SHORT[2..], &["--", &rekindle, "worker"]].concat();
+        Launcher::start(inside.traced(&scene, &options, args)).finish()
+    };
+    let reply = up(&[]);
+    assert_eq!(reply.code, Some(3), "{reply}");
+    let calls = fs::read_to_string(&trace).expect("strace writes it");
+    for (call, errno) in FAILURES {
+        let count = calls.lines().filter(|line| line.starts_with(&format!("{call}("))).count();
+        for nth in 1..=count {
+            let reply = up(&["-e", &format!("inject={call}:error={errno}:when={nth}")]);
+            let told = format!("{call} number {nth} of {count} failed with {errno}: {reply}");
+            assert_eq!(workers(&scene), before, "{told}");
+            assert_ne!(reply.code, Some(0), "{told}");
+        }
     }
 }
 
