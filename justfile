@@ -122,6 +122,11 @@ contend *filter:
     cargo build --locked -p rekindle-cli
     cargo test --locked -p rekindle-smoke --test contend -- {{filter}}
 
+# Remove and move files under launchers, stops and collections, 500 rounds for each of two users: LIVE=1 just removal
+removal *filter:
+    cargo build --locked -p rekindle-cli
+    cargo test --locked -p rekindle-smoke --test removal -- {{filter}}
+
 # Start and end ten thousand children in one process, and count what stays: LIVE=1 just soak
 soak *filter:
     cargo test --locked -p rekindle-smoke --test soak -- {{filter}}

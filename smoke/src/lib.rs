@@ -4,6 +4,9 @@
 //! |---|---|
 //! | [`suite`] | runs trials, each within a bound, and closes with the count |
 //! | [`scene`] | a private directory and all processes started in it, ended when it goes |
+//! | [`account`] | whose processes a test starts: ours, or an ordinary user's |
+//! | [`container`] | a container: namespaces of its own over the scene's files |
+//! | [`sentinel`] | a process that writes down every signal it gets |
 //! | [`cli`] | runs `rekindle` and reads what it answered |
 //! | [`starts`] | starts workers through the library |
 //! | [`children`] | starts children that are spoken to over their standard streams |
@@ -22,19 +25,25 @@
 //! 4. A program that is missing fails the trial that needs it. Only what [`suite::Need`] names may be missing, and then
 //!    the trial is skipped by name.
 
+pub mod account;
 pub mod children;
 pub mod cli;
+pub mod container;
 pub mod harness;
 pub mod peers;
 pub mod procs;
 pub mod programs;
 pub mod proxy;
 pub mod scene;
+pub mod sentinel;
 pub mod soak;
 pub mod starts;
 pub mod suite;
 pub mod wait;
 
+pub use account::Account;
 pub use cli::{Launcher, Reply};
+pub use container::{Container, Place};
 pub use scene::Scene;
+pub use sentinel::{Sentinel, SentinelKind};
 pub use starts::Starts;

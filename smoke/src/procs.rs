@@ -59,6 +59,25 @@ pub fn start_time(pid: Pid) -> Option<u64> {
     stat(pid)?.get(19)?.parse().ok()
 }
 
+/// Its children, those of all its threads.
+pub fn children(pid: Pid) -> Vec<Pid> {
+    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let of_thread = |thread: fs::DirEntry| fs::read_to_string(thread.path().join("children")).ok();
+    let texts: Vec<String> = threads.filter_map(of_thread).collect();
+    texts.iter().flat_map(|text| text.split_ascii_whitespace()).filter_map(|pid| pid.parse().ok()).collect()
+}
+
+/// The inode number of one of its namespaces: `pid`, `mnt`, `time`.
+pub fn namespace(pid: Pid, kind: &str) -> Option<u64> {
+    let link = fs::read_link(format!("/proc/{pid}/ns/{kind}")).ok()?;
+    link.to_str()?.strip_prefix(kind)?.strip_prefix(":[")?.strip_suffix(']')?.parse().ok()
+}
+
+/// Its pid in the innermost pid namespace that it belongs to.
+pub fn innermost_pid(pid: Pid) -> Option<Pid> {
+    status(pid, "NSpid")?.split_ascii_whitespace().last()?.parse().ok()
+}
+
 /// How many children of this process wait to be reaped.
 pub fn zombies_of_ours() -> usize {
     let us = std::process::id().to_string();

@@ -5,6 +5,7 @@
 //!    open.
 //! 2. When a scene goes, by a panic too, so do its processes; that nobody holds a lifeline any more is then checked.
 
+use crate::account::{self, Account};
 use crate::cli::{self, Launcher, Reply};
 use crate::procs::{self, Pid};
 use crate::wait;
@@ -32,6 +33,7 @@ const DECIDED_HERE: [&str; 5] =
 #[derive(Debug)]
 pub struct Scene {
     dir: TempDir,
+    account: Account,
 }
 
 /// The directory in which all scenes of this run are; its name is in the environment of all that they start.
@@ -44,6 +46,11 @@ fn all_scenes() -> &'static Path {
     })
 }
 
+/// Where the command under test is copied to for users who cannot reach the target directory.
+fn copy_of_binary() -> PathBuf {
+    all_scenes().join("rekindle")
+}
+
 /// Ends whatever is left of all scenes of this run, and says what that was: after a trial that hung, say.
 pub fn end_all_of_this_run() -> Vec<String> {
     let describe = |pid: Pid| format!("process {pid}: {}", procs::command_line(pid));
@@ -51,7 +58,8 @@ pub fn end_all_of_this_run() -> Vec<String> {
     if !kill_all(all_scenes()) {
         left.push("and not all of them could be killed".to_owned());
     }
-    // The directory is empty by now, or holds what a failure is looked into with.
+    // The directory is empty by now but for the copy of the command, or holds what a failure is looked into with.
+    let _ = fs::remove_file(copy_of_binary());
     let _ = fs::remove_dir(all_scenes());
     left
 }
@@ -77,8 +85,44 @@ impl Scene {
     /// # Panics
     /// If the directory cannot be made.
     pub fn new() -> Self {
+        Self::owned_by(Account::Ours)
+    }
+
+    /// An empty scene of a user, who runs its commands.
+    ///
+    /// # Panics
+    /// If the directory cannot be made, or cannot be given to that user.
+    pub fn owned_by(account: Account) -> Self {
         let dir = tempfile::Builder::new().prefix("s").rand_bytes(4).tempdir_in(all_scenes());
-        Self { dir: dir.expect("the directory of all scenes is writable") }
+        let dir = dir.expect("the directory of all scenes is writable");
+        account.take_over(dir.path());
+        Self { dir, account }
+    }
+
+    /// Lets other users pass through its directory, as through a home directory of mode 0711.
+    ///
+    /// # Panics
+    /// If that is impossible.
+    pub fn let_others_pass(&self) {
+        account::make_passable(self.dir());
+    }
+
+    /// Whose it is.
+    pub fn account(&self) -> Account {
+        self.account
+    }
+
+    /// The command under test, where the scene's user can execute it.
+    pub fn binary(&self) -> PathBuf {
+        self.account.executable(cli::binary(), copy_of_binary())
+    }
+
+    /// The same, as an argument.
+    ///
+    /// # Panics
+    /// If its path is not UTF-8.
+    pub fn binary_arg(&self) -> String {
+        self.binary().into_os_string().into_string().expect("the command's path is UTF-8")
     }
 
     /// Its directory.
@@ -141,7 +185,15 @@ impl Scene {
 
     /// A command whose process belongs to the scene.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
-        let mut command = Command::new(program);
+        let prefix = self.account.prefix();
+        let mut command = match prefix.split_first() {
+            None => Command::new(program),
+            Some((first, rest)) => {
+                let mut command = Command::new(first);
+                command.args(rest).arg(program);
+                command
+            }
+        };
         command.env(CANARY, self.dir()).current_dir(self.dir()).stdin(Stdio::null());
         for name in DECIDED_HERE {
             command.env_remove(name);
@@ -151,7 +203,7 @@ impl Scene {
 
     /// `rekindle --json` on the scene's state directory.
     pub fn rekindle_command<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
-        let mut command = self.command(cli::binary());
+        let mut command = self.command(self.binary());
         command.arg("--json").arg("--dir").arg(self.state()).args(args);
         command
     }

@@ -2,7 +2,9 @@
 
 use super::point::{Case, Point};
 use super::trouble::{Trouble, TroubleKind};
+use super::vandal::{self, Vandalism};
 use super::{cycle, moment, plan, sweep};
+use crate::Account;
 use serde_json::Value;
 use std::fmt;
 use std::str::FromStr;
@@ -28,6 +30,15 @@ pub enum Job {
         /// Which of the rounds sees one of them killed.
         kill_in: usize,
     },
+    /// Remove or move the files of a session while everybody is at work.
+    Removal {
+        /// Decides when.
+        seed: u64,
+        /// Which of [`Vandalism::ALL`].
+        what: usize,
+        /// Whose session it is.
+        account: Account,
+    },
 }
 
 impl Job {
@@ -41,6 +52,7 @@ impl Job {
             Self::Point(point) => sweep::at(point),
             Self::Moment { seed } => moment::kill_at_random(*seed),
             Self::Cycle { seed, launchers, kill_in } => cycle::run(*seed, *launchers, *kill_in),
+            Self::Removal { seed, what, account } => vandal::round(*seed, Vandalism::ALL[*what], *account),
         }
     }
 }
@@ -52,6 +64,9 @@ impl fmt::Display for Job {
             Self::Point(point) => write!(f, "point {point}"),
             Self::Moment { seed } => write!(f, "moment {seed}"),
             Self::Cycle { seed, launchers, kill_in } => write!(f, "cycle {seed} {launchers} {kill_in}"),
+            Self::Removal { seed, what, account } => {
+                write!(f, "removal {seed} {what} {}", usize::from(*account == Account::Ordinary))
+            }
         }
     }
 }
@@ -69,6 +84,10 @@ impl FromStr for Job {
             ("moment", &[seed]) => Ok(Self::Moment { seed }),
             ("cycle", &[seed, launchers, kill_in]) => {
                 Ok(Self::Cycle { seed, launchers: launchers as usize, kill_in: kill_in as usize })
+            }
+            ("removal", &[seed, what, ordinary]) if what < Vandalism::ALL.len() as u64 => {
+                let account = if ordinary == 0 { Account::Ours } else { Account::Ordinary };
+                Ok(Self::Removal { seed, what: what as usize, account })
             }
             (_, _) => Err(unclear(format!("`{text}` is no job"))),
         }

@@ -5,6 +5,7 @@
 //! | [`crash`] | `just crash`: kills and failures at every system call of a launcher, and kills at random moments |
 //! | [`contend`] | `just contend`: many launchers at once, on every kind of session |
 //! | [`markers`] | many daemons at once for one lifecycle lock |
+//! | [`removal`], [`vandal`] | `just removal`: files go while everybody is at work |
 //! | [`lane`] | runs jobs in a pid namespace of their own, so that traces repeat and nothing can be left behind |
 //! | [`job`] | what a lane can be asked to do |
 //! | [`point`] | one place in a run, and what is done to it there |
@@ -30,9 +31,11 @@ mod moment;
 mod plan;
 pub mod point;
 mod pool;
+pub mod removal;
 mod rng;
 mod run;
 mod sweep;
 pub mod trouble;
+pub mod vandal;
 
 pub use lane::serve_if_lane;

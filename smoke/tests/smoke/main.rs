@@ -3,7 +3,10 @@
 
 mod claim;
 mod conformance;
+mod containers;
 mod hints;
+mod namespaces;
+mod removal;
 mod s10_pool_worker;
 mod s10_protocol;
 mod s10_ready;
@@ -41,6 +44,10 @@ mod s9_lifecycle;
 mod s9_mcp;
 mod s9_stdio;
 mod s9_supervise;
+mod scale;
+mod state_root;
+mod strangers;
+mod successors;
 
 use rekindle_smoke::{harness, suite};
 use std::process::ExitCode;
@@ -84,6 +91,13 @@ fn all() -> ExitCode {
         s11_notify::trials,
         s11_listen::trials,
         s10_ready::trials,
+        namespaces::trials,
+        containers::trials,
+        strangers::trials,
+        removal::trials,
+        state_root::trials,
+        successors::trials,
+        scale::trials,
         s9_stdio::trials,
         s9_guardian::trials,
         s9_supervise::trials,

@@ -1,0 +1,445 @@
+//! Two pid namespaces over one state directory: a pid that was written down in one of them is a stranger's in the other.
+//!
+//! Each case starts a worker in one place, writes the pid of a sentinel of another place into its record, its mark and its
+//! claim, and runs commands in that other place. What tells the two processes apart is the pid namespace alone.
+
+use nix::sys::signal::Signal;
+use rekindle_smoke::procs::{self, Pid};
+use rekindle_smoke::{
+    Account, Container, Launcher, Place, Reply, Scene, Sentinel, SentinelKind, trials, wait,
+};
+use serde_json::{Value, json};
+use std::fmt;
+use std::fs;
+
+trials![
+    a_worker_inside_is_not_mistaken_outside,
+    a_worker_outside_is_not_mistaken_inside,
+    a_worker_of_a_sibling_is_not_mistaken,
+    an_ordinary_user_mistakes_nobody_either,
+    an_identity_without_a_clock_is_not_believed,
+    a_pid_that_both_namespaces_gave_out_is_two_processes,
+    a_kernel_thread_is_neither_pinned_nor_signalled,
+    a_worker_that_is_seen_from_outside_is_stopped_from_outside,
+];
+
+/// A name that is one of a pool's too, so that every verb takes it.
+const SESSION: &str = "p-1-0123456789abcdef";
+
+/// Graces that are over soon, for workers that cannot be ended.
+const SHORT: [&str; 4] = ["--term-grace", "200ms", "--kill-grace", "200ms"];
+
+/// What a worker that never comes up runs.
+const NEVER_READY: [&str; 2] = ["sleep", "1000"];
+
+/// Where the commands run, and so where the worker is seen from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum View {
+    /// In no container; the worker is in one.
+    Outside,
+    /// In a container; the worker is in none.
+    Inside,
+    /// In a container; the worker is in another.
+    Sibling,
+}
+
+/// Whether the worker still runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Life {
+    Alive,
+    Dead,
+}
+
+/// How far its start had come when its launcher left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Start {
+    /// It was killed while the worker had not come up.
+    Begun,
+    /// It had seen the worker ready.
+    Ready,
+}
+
+/// What is written down beside the sentinel's pid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Clock {
+    /// The sentinel's own start time: nothing but the pid namespace is another's.
+    Matching,
+    /// No start time.
+    Absent,
+    /// The sentinel's own start time, on the clock of another time namespace.
+    OfAnotherNamespace,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Case {
+    account: Account,
+    view: View,
+    life: Life,
+    start: Start,
+    sentinel: SentinelKind,
+    clock: Clock,
+}
+
+/// What an operator types.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verb {
+    Doctor,
+    Ls,
+    Show,
+    Unlock,
+    Resume,
+    Up,
+    Gc,
+    Stop,
+    StopAll,
+    PoolShutdown,
+}
+
+/// Each line is tried on a session of its own: what one verb did is no excuse for the next.
+const LINES: [&[Verb]; 6] = [
+    &[Verb::Doctor, Verb::Ls, Verb::Show, Verb::Unlock, Verb::Resume],
+    &[Verb::Gc],
+    &[Verb::Stop],
+    &[Verb::StopAll],
+    &[Verb::Up],
+    &[Verb::PoolShutdown],
+];
+
+impl Verb {
+    fn args(self, scene: &Scene) -> Vec<String> {
+        let up = ["up", "--timeout", "300ms"];
+        let worker = [SESSION, "--", &scene.binary_arg(), "worker"];
+        let words = match self {
+            Self::Doctor => vec!["doctor", SESSION],
+            Self::Ls => vec!["ls"],
+            Self::Show => vec!["show", SESSION],
+            Self::Unlock => vec!["unlock", SESSION, "--force"],
+            Self::Resume => [&up, &SHORT[..], &["--intent", "resume"], &worker].concat(),
+            Self::Up => [&up, &SHORT[..], &worker].concat(),
+            Self::Gc => vec!["gc"],
+            Self::Stop => [&["stop", SESSION], &SHORT[..]].concat(),
+            Self::StopAll => [&["stop", "--all"], &SHORT[..]].concat(),
+            Self::PoolShutdown => [&["pool", "shutdown", SESSION], &SHORT[..]].concat(),
+        };
+        words.into_iter().map(str::to_owned).collect()
+    }
+}
+
+/// A session whose record names a sentinel, seen from where the sentinel is.
+struct Stage<'c> {
+    case: Case,
+    scene: &'c Scene,
+    worker_at: Place<'c>,
+    commands_at: Place<'c>,
+    worker: Pid,
+    sentinel: Sentinel,
+}
+
+impl fmt::Display for Stage<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let record = fs::read_to_string(self.scene.of(SESSION, "session.json")).unwrap_or_default();
+        write!(f, "{:?}; the record now: {record}", self.case)
+    }
+}
+
+/// Prepares a case and hands it to `act`.
+fn on_stage(case: Case, act: impl FnOnce(&Stage<'_>)) {
+    let scene = Scene::owned_by(case.account);
+    let (one, another) = (Container::start(&scene), Container::start(&scene));
+    let (worker_at, commands_at) = match case.view {
+        View::Outside => (Place::Inside(&one), Place::Outside),
+        View::Inside => (Place::Outside, Place::Inside(&one)),
+        View::Sibling => (Place::Inside(&one), Place::Inside(&another)),
+    };
+    let worker = match case.start {
+        Start::Ready => ready_worker(&scene, worker_at),
+        Start::Begun => half_started_worker(&scene, worker_at),
+    };
+    if case.life == Life::Dead {
+        procs::send(worker, Signal::SIGKILL);
+        wait::until("the worker is gone", || !procs::is_running(worker));
+    }
+    let sentinel = Sentinel::start(&scene, commands_at, case.sentinel);
+    name_it_in_every_file(&scene, &sentinel, case.clock);
+    act(&Stage { case, scene: &scene, worker_at, commands_at, worker, sentinel });
+}
+
+/// The workers of a scene, whichever way they were started, by their pids outside.
+fn workers(scene: &Scene) -> Vec<Pid> {
+    let programs = [format!("{} worker", scene.binary_arg()), NEVER_READY.join(" ")];
+    let is_worker = |pid: &Pid| programs.iter().any(|it| procs::command_line(*pid).ends_with(it));
+    scene.processes().into_iter().filter(is_worker).collect()
+}
+
+fn the_worker(scene: &Scene) -> Pid {
+    wait::for_some("the worker runs its program", || workers(scene).first().copied())
+}
+
+fn ready_worker(scene: &Scene, place: Place<'_>) -> Pid {
+    place.rekindle(scene, ["up", SESSION, "--", &scene.binary_arg(), "worker"]).expect(0, "started");
+    the_worker(scene)
+}
+
+/// A worker that never comes up and whose launcher was killed: its claim is left, its record says `starting`.
+fn half_started_worker(scene: &Scene, place: Place<'_>) -> Pid {
+    let args = [&["up", SESSION, "--"][..], &NEVER_READY].concat();
+    let launcher = Launcher::start(place.rekindle_command(scene, args));
+    wait::until("the worker is written down", || {
+        scene.of(SESSION, "session.json").exists() && !scene.record(SESSION)["worker"].is_null()
+    });
+    let worker = the_worker(scene);
+    let is_up = |pid: &Pid| procs::command_line(*pid).contains(" up ");
+    let ups = || scene.processes().into_iter().filter(is_up);
+    ups().for_each(|pid| procs::send(pid, Signal::SIGKILL));
+    drop(launcher);
+    wait::until("its launcher is gone", || ups().count() == 0);
+    worker
+}
+
+/// Writes the sentinel's pid to wherever a pid stands, and leaves the pid namespace as it is.
+fn name_it_in_every_file(scene: &Scene, sentinel: &Sentinel, clock: Clock) {
+    let rename = |identity: &mut Value| {
+        if identity.is_null() {
+            return;
+        }
+        identity["pid"] = sentinel.pid().into();
+        identity["start_time"] = sentinel.start_time().into();
+        match clock {
+            Clock::Matching => {}
+            Clock::Absent => {
+                identity.as_object_mut().expect("an identity is an object").remove("start_time");
+            }
+            Clock::OfAnotherNamespace => {
+                let namespace = identity["time_namespace"].as_u64().unwrap_or_default();
+                identity["time_namespace"] = (namespace + 1).into();
+            }
+        }
+    };
+    scene.edit(SESSION, "session.json", |record| {
+        rename(&mut record["worker"]);
+        rename(&mut record["peer"]);
+    });
+    scene.edit(SESSION, "lifeline", rename);
+    if scene.of(SESSION, "claim").exists() {
+        scene.edit(SESSION, "claim", rename);
+    }
+}
+
+impl Stage<'_> {
+    fn worker_lives(&self) -> bool {
+        procs::is_running(self.worker)
+    }
+
+    /// Whether a stop may reach the worker from where the commands run: as whoever holds the lifeline.
+    fn worker_can_be_signalled(&self) -> bool {
+        self.worker_lives() && self.commands_at.sees(self.worker_at)
+    }
+
+    fn run(&self, verb: Verb) -> Reply {
+        let could_be_signalled = self.worker_can_be_signalled();
+        let lived = self.worker_lives();
+        let reply = self.commands_at.rekindle(self.scene, verb.args(self.scene));
+        let told = format!("{verb:?} answered {reply}\n  case: {self}");
+        self.sentinel.assert_untouched(&told);
+        assert!(reply.code.is_some_and(|code| code <= 6), "it has no outcome: {told}");
+        assert!(!reply.stderr.contains("panicked"), "{told}");
+        if !could_be_signalled {
+            self.assert_harmless_advice(&reply, &told);
+        }
+        if lived && self.worker_lives() {
+            assert_eq!(workers(self.scene), [self.worker], "a second worker runs: {told}");
+        }
+        if lived && !could_be_signalled {
+            assert!(self.worker_lives(), "the worker ended though nobody here can see it: {told}");
+        }
+        reply
+    }
+
+    /// What to type next is nothing that would signal whoever has the pid here.
+    #[track_caller]
+    fn assert_harmless_advice(&self, reply: &Reply, told: &str) {
+        let next = reply.text("next");
+        for signalling in ["stop", "shutdown", "kill", "restart"] {
+            let is_named = next.split(|c: char| !c.is_alphanumeric()).any(|word| word == signalling);
+            assert!(!is_named, "`next` names a command that signals: {told}");
+        }
+    }
+}
+
+/// Every line of verbs on every kind of session, seen as `view` says.
+fn on_every_session(account: Account, view: View, sentinels: &[SentinelKind]) {
+    for life in [Life::Alive, Life::Dead] {
+        for start in [Start::Begun, Start::Ready] {
+            for sentinel in sentinels {
+                let case = Case { account, view, life, start, sentinel: *sentinel, clock: Clock::Matching };
+                for line in LINES {
+                    on_stage(case, |stage| line.iter().for_each(|verb| drop(stage.run(*verb))));
+                }
+            }
+        }
+    }
+}
+
+/// U1.
+fn a_worker_inside_is_not_mistaken_outside() {
+    on_every_session(Account::Ours, View::Outside, &SentinelKind::ALL);
+}
+
+/// U1.
+fn a_worker_outside_is_not_mistaken_inside() {
+    on_every_session(Account::Ours, View::Inside, &SentinelKind::ALL);
+}
+
+/// U1.
+fn a_worker_of_a_sibling_is_not_mistaken() {
+    on_every_session(Account::Ours, View::Sibling, &SentinelKind::ALL);
+}
+
+/// U1.
+fn an_ordinary_user_mistakes_nobody_either() {
+    for view in [View::Outside, View::Inside, View::Sibling] {
+        on_every_session(Account::Ordinary, view, &[SentinelKind::SessionLeader]);
+    }
+}
+
+/// U1, L6: with the namespace of the pid, and without it, which nobody wrote down.
+fn an_identity_without_a_clock_is_not_believed() {
+    for view in [View::Outside, View::Inside] {
+        for life in [Life::Alive, Life::Dead] {
+            for clock in [Clock::Absent, Clock::OfAnotherNamespace] {
+                let case = Case {
+                    account: Account::Ours,
+                    view,
+                    life,
+                    start: Start::Ready,
+                    sentinel: SentinelKind::SessionLeader,
+                    clock,
+                };
+                for line in LINES {
+                    on_stage(case, |stage| line.iter().for_each(|verb| drop(stage.run(*verb))));
+                    on_stage(case, |stage| {
+                        forget_the_namespace(stage.scene);
+                        line.iter().for_each(|verb| drop(stage.run(*verb)));
+                    });
+                }
+            }
+        }
+    }
+}
+
+/// As another program writes an identity: a pid and little else.
+fn forget_the_namespace(scene: &Scene) {
+    let forget = |identity: &mut Value| {
+        if let Some(identity) = identity.as_object_mut() {
+            identity.remove("pid_namespace");
+        }
+    };
+    scene.edit(SESSION, "session.json", |record| {
+        forget(&mut record["worker"]);
+        forget(&mut record["peer"]);
+    });
+    scene.edit(SESSION, "lifeline", forget);
+}
+
+/// U1: nothing is edited here; the sibling's kernel gives the very pid to a stranger.
+fn a_pid_that_both_namespaces_gave_out_is_two_processes() {
+    for life in [Life::Alive, Life::Dead] {
+        for line in LINES {
+            let scene = Scene::new();
+            let (one, another) = (Container::start(&scene), Container::start(&scene));
+            let (worker_at, commands_at) = (Place::Inside(&one), Place::Inside(&another));
+            let worker = ready_worker(&scene, worker_at);
+            let inside = procs::innermost_pid(worker).expect("the worker runs");
+            // Out of the way of what a container runs first.
+            assert_eq!(scene.record(SESSION)["worker"]["pid"], inside);
+            if life == Life::Dead {
+                procs::send(worker, Signal::SIGKILL);
+                wait::until("the worker is gone", || !procs::is_running(worker));
+            }
+            let kind = SentinelKind::SessionLeader;
+            let sentinel = Sentinel::with_pid(&scene, commands_at, kind, inside);
+            let case = Case {
+                account: Account::Ours,
+                view: View::Sibling,
+                life,
+                start: Start::Ready,
+                sentinel: kind,
+                clock: Clock::Matching,
+            };
+            let stage = Stage { case, scene: &scene, worker_at, commands_at, worker, sentinel };
+            line.iter().for_each(|verb| drop(stage.run(*verb)));
+        }
+    }
+}
+
+/// The process that makes the kernel's threads.
+const KERNEL_THREAD: Pid = 2;
+
+/// U1: a kernel thread hears no signal, so that the calls themselves are looked at.
+fn a_kernel_thread_is_neither_pinned_nor_signalled() {
+    let start_time = procs::start_time(KERNEL_THREAD).expect("the kernel has threads");
+    for life in [Life::Alive, Life::Dead] {
+        for start in [Start::Begun, Start::Ready] {
+            let case = Case {
+                account: Account::Ours,
+                view: View::Outside,
+                life,
+                start,
+                sentinel: SentinelKind::Plain,
+                clock: Clock::Matching,
+            };
+            for verb in [Verb::Gc, Verb::Stop, Verb::StopAll, Verb::Up, Verb::Resume, Verb::PoolShutdown] {
+                on_stage(case, |stage| {
+                    let rename = |identity: &mut Value| {
+                        if !identity.is_null() {
+                            identity["pid"] = KERNEL_THREAD.into();
+                            identity["start_time"] = start_time.into();
+                        }
+                    };
+                    stage.scene.edit(SESSION, "session.json", |record| {
+                        rename(&mut record["worker"]);
+                        rename(&mut record["peer"]);
+                    });
+                    stage.scene.edit(SESSION, "lifeline", rename);
+                    let trace = stage.scene.path("trace");
+                    let trace = trace.to_str().expect("a scene's path is UTF-8");
+                    let calls = "trace=kill,tkill,tgkill,pidfd_open,pidfd_send_signal";
+                    let options = ["-f", "-o", trace, "-e", calls];
+                    let args = verb.args(stage.scene);
+                    Launcher::start(stage.commands_at.traced(stage.scene, &options, args)).finish();
+                    let text = fs::read_to_string(trace).expect("strace writes it");
+                    let wrong: Vec<&str> = text.lines().filter(|line| touches_kernel_thread(line)).collect();
+                    assert!(wrong.is_empty(), "{verb:?}: {wrong:?}; {stage}");
+                });
+            }
+        }
+    }
+}
+
+/// Whether a traced call pins the kernel thread or sends it, or its group, more than a question.
+fn touches_kernel_thread(line: &str) -> bool {
+    let names = |call: &str, pid: &str| {
+        line.split_once(&format!("{call}({pid}, ")).is_some_and(|(_, rest)| !rest.starts_with("0)"))
+    };
+    line.contains(&format!("pidfd_open({KERNEL_THREAD},"))
+        || ["kill", "tkill"].iter().any(|call| names(call, &KERNEL_THREAD.to_string()))
+        || names("kill", &format!("-{KERNEL_THREAD}"))
+        || names("kill", "0")
+        || line.contains(&format!("tgkill({KERNEL_THREAD},"))
+}
+
+/// U1: what may be ended is still ended: a worker that holds its lifeline where the stop can see it.
+fn a_worker_that_is_seen_from_outside_is_stopped_from_outside() {
+    for account in Account::ALL {
+        for args in [&["stop", SESSION][..], &["stop", "--all"], &["pool", "shutdown", SESSION]] {
+            let scene = Scene::owned_by(account);
+            let container = Container::start(&scene);
+            let worker = ready_worker(&scene, Place::Inside(&container));
+            let listed = scene.rekindle(["ls"]);
+            assert_eq!(listed.json[0]["state"], json!("live"), "{listed}");
+            let reply = scene.rekindle(args);
+            assert_eq!(reply.code, Some(0), "{account:?} {args:?}: {reply}");
+            assert!(!procs::is_running(worker), "{account:?} {args:?}: {reply}");
+        }
+    }
+}

@@ -1,0 +1,494 @@
+//! Files that go while a worker lives, or after it died; and what cannot be looked at, which is no proof of anything.
+
+use nix::sys::signal::Signal;
+use rekindle_smoke::harness::removal;
+use rekindle_smoke::harness::vandal::sessions;
+use rekindle_smoke::procs::{self, Pid};
+use rekindle_smoke::{
+    Account, Container, Launcher, Place, Reply, Scene, Sentinel, SentinelKind, programs, trials, wait,
+};
+use serde_json::Value;
+use std::fs;
+use std::path::Path;
+
+trials![
+    a_sample_of_removal,
+    a_collection_beside_starts_and_stops_fails_nobody,
+    a_start_that_lost_its_lifeline_is_no_obstacle_to_the_next,
+    a_dead_worker_without_its_lifeline_is_no_obstacle,
+    a_healthy_worker_without_record_and_socket_is_not_ended,
+    a_record_that_is_gone_is_written_anew,
+    a_missing_socket_is_told_alike_by_every_verb,
+    a_session_without_its_files_is_listed_and_ended,
+    a_session_that_was_moved_is_listed_and_ended,
+    a_shortage_of_descriptors_is_no_fault_of_the_record,
+    a_search_that_finds_no_descriptor_starts_nothing,
+    a_search_that_fails_at_any_call_starts_nothing,
+    a_search_without_a_proc_of_our_own_starts_nothing,
+    a_worker_that_cannot_be_looked_into_is_not_doubled,
+    an_unrelated_agent_is_no_obstacle,
+];
+
+const SESSION: &str = "s";
+
+/// A wait for a worker that does not come back.
+const SHORT: [&str; 6] = ["--timeout", "400ms", "--term-grace", "300ms", "--kill-grace", "2s"];
+
+/// U19 to U22. In full: `just removal`.
+fn a_sample_of_removal() {
+    let tally = removal::run(30, &Account::ALL);
+    tally.print();
+    let troubles: Vec<String> = tally.troubles().map(ToString::to_string).collect();
+    assert!(troubles.is_empty(), "{} of 60 rounds failed: {}", troubles.len(), troubles[0]);
+}
+
+/// U28. In full: `just removal`.
+fn a_collection_beside_starts_and_stops_fails_nobody() {
+    let failed = removal::beside_a_collection(150);
+    assert!(failed.is_empty(), "{} calls failed: {}", failed.len(), failed[0]);
+}
+
+fn up(scene: &Scene) -> Reply {
+    scene.up(SESSION, &[&scene.binary_arg(), "worker"])
+}
+
+fn up_shortly(scene: &Scene) -> Reply {
+    scene.up_with(SESSION, &SHORT, &[&scene.binary_arg(), "worker"])
+}
+
+fn started(scene: &Scene) -> Pid {
+    up(scene).expect_running("started").pid()
+}
+
+/// The workers of a scene, whatever the files say.
+fn workers(scene: &Scene) -> Vec<Pid> {
+    let line = format!("{} worker", scene.binary_arg());
+    scene.processes().into_iter().filter(|pid| procs::command_line(*pid) == line).collect()
+}
+
+fn kill(pid: Pid) {
+    procs::send(pid, Signal::SIGKILL);
+    wait::until("the process is gone", || !procs::is_running(pid));
+}
+
+fn remove(path: &Path) {
+    fs::remove_file(path).unwrap_or_else(|error| panic!("`{}`: {error}", path.display()));
+}
+
+/// The session as `ls` shows it.
+fn listed(scene: &Scene) -> Option<Value> {
+    let reply = scene.rekindle(["ls"]);
+    assert_eq!(reply.code, Some(0), "{reply}");
+    sessions(&reply.json).into_iter().find(|it| it["session"] == SESSION)
+}
+
+/// U20, U28: the worker itself removes its lifeline and fails.
+fn a_start_that_lost_its_lifeline_is_no_obstacle_to_the_next() {
+    for account in Account::ALL {
+        let scene = Scene::owned_by(account);
+        let script = r#"rm "$(dirname "$0")/lifeline"; exit 1"#;
+        let failed = scene.up(SESSION, &["sh", "-c", script, "{socket}"]);
+        assert_eq!((failed.code, failed.text("outcome")), (Some(5), "child-exited"), "{account:?}: {failed}");
+        started(&scene);
+        scene.stop(SESSION).expect(0, "stopped");
+    }
+}
+
+/// U20: more evidence than the free lifeline would be, never less.
+fn a_dead_worker_without_its_lifeline_is_no_obstacle() {
+    for account in Account::ALL {
+        for removed in [&["lifeline"][..], &["lifeline", "sock"], &["lifeline", "session.json"]] {
+            let scene = Scene::owned_by(account);
+            kill(started(&scene));
+            removed.iter().for_each(|file| remove(&scene.of(SESSION, file)));
+            let reply = up(&scene);
+            assert_eq!(
+                (reply.code, reply.text("outcome")),
+                (Some(0), "started"),
+                "{account:?} {removed:?}: {reply}"
+            );
+        }
+        // Its launcher had died before anybody saw it ready.
+        let scene = Scene::owned_by(account);
+        let launcher = scene.launch_up(SESSION, &[], &["sleep", "1000"]);
+        let worker = scene.worker_pid(SESSION);
+        launcher.signal(Signal::SIGKILL);
+        launcher.finish();
+        kill(worker);
+        remove(&scene.of(SESSION, "lifeline"));
+        let reply = up(&scene);
+        assert_eq!((reply.code, reply.text("outcome")), (Some(0), "started"), "{account:?}: {reply}");
+    }
+}
+
+/// U21: for every readiness, by the process that lives and the lifeline that it holds.
+fn a_healthy_worker_without_record_and_socket_is_not_ended() {
+    let (rekindle, python) = (Scene::new().binary_arg(), programs::python());
+    let redis = programs::find("redis-server", "redis-server");
+    let plain = ["worker"];
+    let kinds: [(&[&str], Vec<&str>); 4] = [
+        (&[], [&[rekindle.as_str()][..], &plain].concat()),
+        (&["--ready", "handshake", "--speak", "1"], vec![&rekindle, "worker", "--protocol", "pool"]),
+        (
+            &["--ready", "notify"],
+            vec![&redis, "--port", "0", "--unixsocket", "{socket}", "--supervised", "systemd"],
+        ),
+        (&["--ready", "listen"], vec![&python, "-c", programs::INHERITING_ECHO_SERVER]),
+    ];
+    for (options, command) in kinds {
+        for removed in [
+            &["session.json", "sock"][..],
+            &["session.json"],
+            &["sock"],
+            &["session.json", "sock", "lifeline"],
+        ] {
+            let scene = Scene::new();
+            let worker = scene.up_with(SESSION, options, &command).expect_running("started").pid();
+            removed.iter().for_each(|file| remove(&scene.of(SESSION, file)));
+            let before = scene.processes();
+            for _ in 0..2 {
+                let reply = scene.up_with(SESSION, &[options, &SHORT].concat(), &command);
+                let told = format!("{options:?}, without {removed:?}: {reply}");
+                assert!(procs::is_running(worker), "a healthy worker was ended: {told}");
+                assert_eq!(scene.processes(), before, "{told}");
+                match reply.code {
+                    Some(0) => {
+                        assert_eq!((reply.text("outcome"), reply.pid()), ("attached", worker), "{told}");
+                    }
+                    code => {
+                        assert_eq!((code, reply.text("reason")), (Some(3), "worker-unresponsive"), "{told}");
+                    }
+                }
+            }
+            let reply = scene.stop(SESSION);
+            assert_eq!(reply.code, Some(0), "{options:?}, without {removed:?}: {reply}");
+            assert!(!procs::is_running(worker), "{options:?}, without {removed:?}: {reply}");
+        }
+    }
+}
+
+/// U29: a session whose record went is not "starting" for ever, and `up` and `stop` agree on whose it is.
+fn a_record_that_is_gone_is_written_anew() {
+    for account in Account::ALL {
+        for how in ["removed", "set aside"] {
+            let scene = Scene::owned_by(account);
+            let worker = started(&scene);
+            if how == "removed" {
+                remove(&scene.of(SESSION, "session.json"));
+            } else {
+                fs::write(scene.of(SESSION, "session.json"), "{").expect("root may write anything");
+                let repaired = scene.rekindle(["gc", "--repair"]);
+                assert_eq!(repaired.code, Some(0), "{account:?}: {repaired}");
+            }
+            let reply = up_shortly(&scene);
+            let told = format!("{account:?}, {how}: {reply}");
+            assert_eq!((reply.code, reply.text("outcome")), (Some(0), "attached"), "{told}");
+            assert_eq!((reply.pid(), &reply.json["managed"]), (worker, &true.into()), "{told}");
+            assert_eq!(scene.record(SESSION)["worker"]["pid"], worker, "{told}");
+            assert_eq!(listed(&scene).map(|it| it["state"].clone()), Some("live".into()), "{told}");
+            scene.stop(SESSION).expect(0, "stopped");
+        }
+    }
+}
+
+/// U22: one function says what a session's state is.
+fn a_missing_socket_is_told_alike_by_every_verb() {
+    for account in Account::ALL {
+        let scene = Scene::owned_by(account);
+        let worker = started(&scene);
+        remove(&scene.socket(SESSION));
+        let state = listed(&scene).map(|it| it["state"].clone()).unwrap_or_default();
+        let show = scene.rekindle(["show", SESSION]);
+        let doctor = scene.rekindle(["doctor", SESSION]);
+        let up = up_shortly(&scene).expect_rejected("worker-unresponsive");
+        assert_eq!(up.pid(), worker, "{up}");
+        assert_eq!(state, "unresponsive", "{account:?}: as `up` says: {up}");
+        assert_eq!(show.json["status"], "unresponsive", "{account:?}: {show}");
+        assert_eq!(state_in(&doctor), "unresponsive", "{account:?}: {doctor}");
+        scene.stop(SESSION).expect(0, "stopped");
+    }
+}
+
+/// The state of the session, in either of the forms that `doctor` has had.
+fn state_in(doctor: &Reply) -> Value {
+    let one = if doctor.json["state"].is_null() {
+        sessions(&doctor.json).into_iter().find(|it| it["session"] == SESSION).unwrap_or_default()
+    } else {
+        doctor.json.clone()
+    };
+    one["state"].clone()
+}
+
+/// Takes the files of a session away, out of the way of whoever looks for them by name.
+type Take = fn(&Scene);
+
+/// U22: what lives is found by its lifeline.
+fn assert_listed_and_ended(account: Account, how: &str, take: Take) {
+    for end in [&["stop", "--all"][..], &["stop", SESSION]] {
+        let scene = Scene::owned_by(account);
+        let worker = started(&scene);
+        take(&scene);
+        let told = format!("{account:?}, {how}");
+        let line = listed(&scene).unwrap_or_else(|| panic!("{told}: a worker that lives is in no list"));
+        assert_eq!(line["pid"], worker, "{told}: {line}");
+        assert_ne!(line["state"], "exited", "{told}: {line}");
+        for args in [&["doctor"][..], &["doctor", SESSION]] {
+            let doctor = scene.rekindle(args);
+            assert_eq!(doctor.code, Some(0), "{told}, {args:?}: {doctor}");
+            assert!(doctor.stdout.contains(&worker.to_string()), "{told}, {args:?}: {doctor}");
+        }
+        let refused = up_shortly(&scene);
+        assert_ne!(refused.text("outcome"), "started", "{told}: {refused}");
+        assert_eq!(workers(&scene), [worker], "{told}: {refused}");
+        let gc = scene.rekindle(["gc"]);
+        assert_eq!(workers(&scene), [worker], "{told}: {gc}");
+        let stop = scene.rekindle(end);
+        assert_eq!(stop.code, Some(0), "{told}, {end:?}: {stop}");
+        assert!(workers(&scene).is_empty(), "{told}, {end:?}: {stop}");
+        let again = up(&scene);
+        assert_eq!(
+            (again.code, again.text("outcome")),
+            (Some(0), "started"),
+            "{told}, after {end:?}: {again}"
+        );
+    }
+}
+
+fn a_session_without_its_files_is_listed_and_ended() {
+    for account in Account::ALL {
+        assert_listed_and_ended(account, "its directory was removed", |scene| {
+            fs::remove_dir_all(scene.of(SESSION, "")).expect("the session can be removed");
+        });
+        assert_listed_and_ended(account, "the state directory was removed", |scene| {
+            fs::remove_dir_all(scene.state()).expect("the state directory can be removed");
+        });
+    }
+}
+
+/// U19, U22.
+fn a_session_that_was_moved_is_listed_and_ended() {
+    for account in Account::ALL {
+        assert_listed_and_ended(account, "its directory was moved", |scene| {
+            fs::rename(scene.state().join(SESSION), scene.path("away")).expect("the session can be moved");
+        });
+        assert_listed_and_ended(account, "the state directory was moved", |scene| {
+            fs::rename(scene.state(), scene.path("away")).expect("the state directory can be moved");
+        });
+    }
+}
+
+/// The fewest and the most descriptors that a command is given where it has too few.
+const FEW: std::ops::RangeInclusive<usize> = 3..=20;
+
+/// `rekindle` with so few descriptors.
+fn with_few(scene: &Scene, few: usize, args: &[&str]) -> Reply {
+    let mut command = scene.command("sh");
+    command.args(["-c", r#"ulimit -n "$0"; exec "$@""#, &few.to_string()]).arg(scene.binary());
+    command.args(["--json", "--dir"]).arg(scene.state()).args(args);
+    Launcher::start(command).finish()
+}
+
+/// U29.
+fn a_shortage_of_descriptors_is_no_fault_of_the_record() {
+    let scene = Scene::new();
+    let worker = started(&scene);
+    let record = fs::read(scene.of(SESSION, "session.json")).expect("there is a record");
+    for few in FEW {
+        for args in
+            [&["ls"][..], &["show", SESSION], &["doctor"], &["doctor", SESSION], &["gc"], &["gc", "--repair"]]
+        {
+            let reply = with_few(&scene, few, args);
+            let told = format!("{args:?} with {few} descriptors: {reply}");
+            assert!(!reply.stderr.contains("panicked"), "{told}");
+            assert!(!reply.stdout.contains("corrupt"), "a shortage is no corruption: {told}");
+            assert!(!reply.stdout.contains("--repair"), "there is nothing to repair: {told}");
+            assert_names_no_other_place(&reply, &told);
+            if args == ["ls"] && reply.code == Some(0) {
+                let shown = sessions(&reply.json);
+                let state = shown.first().map(|it| it["state"].clone());
+                assert_eq!(state, Some("live".into()), "a list that leaves something out fails: {told}");
+            }
+            let now = fs::read(scene.of(SESSION, "session.json")).ok();
+            assert_eq!(now.as_ref(), Some(&record), "{told}");
+        }
+    }
+    assert_eq!(scene.processes().into_iter().filter(|pid| *pid == worker).count(), 1);
+    up(&scene).expect_running("attached");
+}
+
+/// Another state directory would have another worker.
+#[track_caller]
+fn assert_names_no_other_place(reply: &Reply, told: &str) {
+    let next = reply.text("next");
+    assert!(!next.contains("another") && !next.contains("elsewhere"), "{told}");
+}
+
+/// U19: EMFILE where processes are searched.
+fn a_search_that_finds_no_descriptor_starts_nothing() {
+    for few in FEW {
+        let scene = Scene::new();
+        let worker = started(&scene);
+        fs::remove_dir_all(scene.of(SESSION, "")).expect("the session can be removed");
+        let rekindle = scene.binary_arg();
+        let args = [&["up", SESSION][..], &SHORT, &["--", &rekindle, "worker"]].concat();
+        let reply = with_few(&scene, few, &args);
+        let told = format!("with {few} descriptors: {reply}");
+        assert_ne!(reply.code, Some(0), "{told}");
+        assert_names_no_other_place(&reply, &told);
+        assert_eq!(workers(&scene), [worker], "{told}");
+    }
+}
+
+/// What may fail while processes are searched, and how.
+const FAILURES: [(&str, &str); 10] = [
+    ("openat", "EMFILE"),
+    ("openat", "EACCES"),
+    ("getdents64", "ENOMEM"),
+    ("readlinkat", "EACCES"),
+    ("readlink", "ENOMEM"),
+    ("newfstatat", "EACCES"),
+    ("statx", "EACCES"),
+    ("fstat", "ENOMEM"),
+    ("flock", "ENOLCK"),
+    ("pread64", "EIO"),
+];
+
+/// U19: one call fails and all others succeed, each in turn. Whether the call has to do with the search or not: no
+/// second worker.
+fn a_search_that_fails_at_any_call_starts_nothing() {
+    let scene = Scene::new();
+    let container = Container::start(&scene);
+    let inside = Place::Inside(&container);
+    let rekindle = scene.binary_arg();
+    inside.rekindle(&scene, ["up", SESSION, "--", &rekindle, "worker"]).expect(0, "started");
+    let before = workers(&scene);
+    let trace = scene.path("trace");
+    let up = |options: &[&str]| {
+        let _ = fs::remove_dir_all(scene.of(SESSION, ""));
+        let options = [&["-o", trace.to_str().expect("a scene's path is UTF-8")], options].concat();
+        let args =
+            [&["up", SESSION, "--timeout", "100ms"][..], &SHORT[2..], &["--", &rekindle, "worker"]].concat();
+        Launcher::start(inside.traced(&scene, &options, args)).finish()
+    };
+    let reply = up(&[]);
+    assert_eq!(reply.code, Some(3), "{reply}");
+    let calls = fs::read_to_string(&trace).expect("strace writes it");
+    for (call, errno) in FAILURES {
+        let count = calls.lines().filter(|line| line.starts_with(&format!("{call}("))).count();
+        for nth in 1..=count {
+            let reply = up(&["-e", &format!("inject={call}:error={errno}:when={nth}")]);
+            let told = format!("{call} number {nth} of {count} failed with {errno}: {reply}");
+            assert_eq!(workers(&scene), before, "{told}");
+            assert_ne!(reply.code, Some(0), "{told}");
+        }
+    }
+}
+
+/// U19: `/proc` is not mounted, or shows another pid namespace.
+fn a_search_without_a_proc_of_our_own_starts_nothing() {
+    for account in Account::ALL {
+        for proc in ["another namespace's", "not mounted"] {
+            let scene = Scene::owned_by(account);
+            let container = Container::start(&scene);
+            let inside = Place::Inside(&container);
+            let rekindle = scene.binary_arg();
+            let started =
+                inside.rekindle(&scene, ["up", SESSION, "--", &rekindle, "worker"]).expect(0, "started");
+            let before = workers(&scene);
+            assert_eq!(before.len(), 1, "{started}");
+            // The number that the outer `/proc` shows for the worker is a stranger's inside.
+            let kind = SentinelKind::SessionLeader;
+            let sentinel = Sentinel::with_pid(&scene, inside, kind, before[0]);
+            fs::remove_dir_all(scene.of(SESSION, "")).expect("the session can be removed");
+            let script = match (proc, account) {
+                // A mount that came from outside cannot be taken away by the container's user, but covered.
+                ("not mounted", _) => "mount -t tmpfs tmpfs /proc",
+                (_, Account::Ours) => "umount /proc",
+                (_, Account::Ordinary) => "umount -l /proc",
+            };
+            let mut command = inside.command(&scene, "sh");
+            command.args(["-c", script]);
+            let reply = Launcher::start(command).finish();
+            assert_eq!(reply.code, Some(0), "{script}: {reply}");
+            let args = [&["up", SESSION][..], &SHORT, &["--", &rekindle, "worker"]].concat();
+            let reply = inside.rekindle(&scene, args);
+            let told = format!("{account:?}, /proc is {proc}: {reply}");
+            assert_eq!(workers(&scene), before, "{told}");
+            for end in [&["stop", SESSION][..], &["stop", "--all"]] {
+                let reply = inside.rekindle(&scene, [end, &SHORT[2..]].concat());
+                sentinel.assert_untouched(&format!("{account:?}, /proc is {proc}: {reply}"));
+            }
+            assert_eq!((reply.code, reply.text("reason")), (Some(3), "worker-unknown"), "{told}");
+        }
+    }
+}
+
+/// A program that ordinary users may not look into, though it is their own.
+fn agent(socket: &str) -> Vec<String> {
+    let agent = programs::find("ssh-agent", "openssh-client");
+    [agent.as_str(), "-D", "-a", socket].map(str::to_owned).to_vec()
+}
+
+/// U19: what cannot be searched is no proof that nothing is there.
+fn a_worker_that_cannot_be_looked_into_is_not_doubled() {
+    let removals: [(&str, Take); 2] = [
+        ("the session", |scene| fs::remove_dir_all(scene.of(SESSION, "")).expect("it can be removed")),
+        ("the state directory", |scene| fs::remove_dir_all(scene.state()).expect("it can be removed")),
+    ];
+    for (removed, take) in removals {
+        let scene = Scene::owned_by(Account::Ordinary);
+        let command = agent("{socket}");
+        let command: Vec<&str> = command.iter().map(String::as_str).collect();
+        let worker = scene.up(SESSION, &command).expect_running("started").pid();
+        take(&scene);
+        let reply = scene.up_with(SESSION, &SHORT, &command);
+        let told = format!("{removed} was removed: {reply}");
+        let agents = || {
+            let all = scene.processes().into_iter();
+            all.filter(|pid| procs::command_line(*pid).contains("ssh-agent")).collect::<Vec<_>>()
+        };
+        assert_eq!(agents(), [worker], "{told}");
+        assert_eq!((reply.code, reply.text("reason")), (Some(3), "worker-unknown"), "{told}");
+        assert!(reply.text("next").starts_with("rekindle "), "{told}");
+        assert_names_no_other_place(&reply, &told);
+        kill(worker);
+        let reply = scene.up(SESSION, &command);
+        assert_eq!((reply.code, reply.text("outcome")), (Some(0), "started"), "{removed}: {reply}");
+    }
+}
+
+/// U19: somebody's agent that has nothing to do with us, older or younger than the state directory.
+fn an_unrelated_agent_is_no_obstacle() {
+    for older in [true, false] {
+        let scene = Scene::owned_by(Account::Ordinary);
+        let run_agent = || {
+            let socket = scene.path("agent");
+            let words = agent(&socket.display().to_string());
+            let mut command = scene.command(&words[0]);
+            command.args(&words[1..]);
+            let agent = Launcher::start(command);
+            wait::until_there(&socket);
+            agent
+        };
+        let rekindle = scene.binary_arg();
+        let unrelated = if older {
+            run_agent()
+        } else {
+            scene.up("other", &[&rekindle, "worker"]).expect_running("started");
+            run_agent()
+        };
+        let reply = up_shortly(&scene);
+        let told = format!("older than the state directory: {older}: {reply}");
+        assert_eq!((reply.code, reply.text("outcome")), (Some(0), "started"), "{told}");
+        // Stopped, collected and started again, it is as fresh as before.
+        scene.stop(SESSION).expect(0, "stopped");
+        let reply = up_shortly(&scene);
+        assert_eq!((reply.code, reply.text("outcome")), (Some(0), "started"), "{told}, then {reply}");
+        scene.stop(SESSION).expect(0, "stopped");
+        scene.rekindle(["gc"]);
+        let reply = up_shortly(&scene);
+        assert_eq!((reply.code, reply.text("outcome")), (Some(0), "started"), "{told}, then {reply}");
+        scene.stop(SESSION).expect(0, "stopped");
+        assert!(procs::is_running(unrelated.pid()), "it is nobody's to end");
+    }
+}

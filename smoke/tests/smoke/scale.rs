@@ -1,0 +1,161 @@
+//! What a verb costs on a machine with many other processes, in system calls; and many sessions side by side.
+
+use rekindle_smoke::procs::{self, Pid};
+use rekindle_smoke::{Container, Launcher, Place, Scene, programs, trials, wait};
+use std::fs;
+use std::time::Instant;
+
+trials![the_descriptors_of_others_cost_nothing, ten_stubborn_workers_are_stopped_side_by_side];
+
+const SESSION: &str = "s";
+
+/// How many other processes there are on a busy machine, and how many descriptors each has open.
+const OTHERS: usize = 2000;
+const DESCRIPTORS: usize = 100;
+
+/// How many calls a verb may make for each other process, whatever that process has open.
+const CALLS_FOR_EACH: usize = 25;
+
+/// Forks sleepers. Arguments: how many, with how many descriptors each, and where it says that all sleep.
+const SLEEPERS: &str = "
+import os, signal, sys
+count, descriptors, done = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
+null = os.open('/dev/null', os.O_RDONLY)
+for _ in range(descriptors - 4):
+    os.dup(null)
+for _ in range(count):
+    if os.fork() == 0:
+        signal.pause()
+        os._exit(0)
+open(done, 'w').close()
+signal.pause()
+";
+
+/// A worker and its child, both of which ignore SIGTERM. Arguments: the command under test, the socket.
+const STUBBORN: &str = r#"trap '' TERM; sleep 1000 & exec "$0" worker --ignore-term --socket "$1""#;
+
+/// How many system calls each verb makes.
+#[derive(Debug)]
+struct Cost {
+    verb: &'static str,
+    calls: usize,
+    micros: u128,
+}
+
+/// The number of system calls of `rekindle ARGS`, with those of its threads; and what it takes, untraced by nobody.
+fn count(scene: &Scene, verb: &'static str, args: &[&str], outcome: &str) -> Cost {
+    let trace = scene.path("trace");
+    let path = trace.to_str().expect("a scene's path is UTF-8");
+    let began = Instant::now();
+    // No child is followed but the threads: what a worker does is its own affair.
+    let options = ["-o", path, "-e", "signal=none"];
+    let reply = Launcher::start(Place::Outside.traced(scene, &options, args)).finish();
+    let micros = began.elapsed().as_micros();
+    assert_eq!(reply.code, Some(0), "{verb}: {reply}");
+    assert!(outcome.is_empty() || reply.text("outcome") == outcome, "{verb}: {reply}");
+    let text = fs::read_to_string(&trace).expect("strace writes it");
+    let calls = text.lines().filter(|line| line.contains('(')).count();
+    Cost { verb, calls, micros }
+}
+
+/// One session's life, each verb of it counted.
+fn costs(scene: &Scene) -> Vec<Cost> {
+    let rekindle = scene.binary_arg();
+    let up = ["up", SESSION, "--", "sh", "-c", STUBBORN, &rekindle, "{socket}"];
+    let stop = ["stop", SESSION, "--term-grace", "300ms"];
+    vec![
+        count(scene, "first up", &up, "started"),
+        count(scene, "ls", &["ls"], ""),
+        count(scene, "escalated stop", &stop, "killed"),
+        count(scene, "next up", &up, "started"),
+        count(scene, "escalated stop --all", &["stop", "--all", "--term-grace", "300ms"], ""),
+        count(scene, "gc", &["gc"], ""),
+    ]
+}
+
+/// U18: counted twice, on the machine as it is and beside many others. Only counts are judged.
+fn the_descriptors_of_others_cost_nothing() {
+    let scene = Scene::new();
+    let quiet = costs(&scene);
+    let crowd = Container::start(&scene);
+    let done = scene.path("all-sleep");
+    let mut command = crowd.command(&scene, programs::python());
+    command.args(["-c", SLEEPERS, &OTHERS.to_string(), &DESCRIPTORS.to_string()]).arg(&done);
+    let sleepers = Launcher::start(command);
+    wait::until_there(&done);
+    assert!(procs::others().len() > OTHERS, "they sleep");
+    let busy = costs(&scene);
+    for (quiet, busy) in quiet.iter().zip(&busy) {
+        let extra = busy.calls.saturating_sub(quiet.calls);
+        println!(
+            "{:22} {:6} calls, beside {OTHERS} processes {:7}: {:.1} for each; {:.1} times as long",
+            quiet.verb,
+            quiet.calls,
+            busy.calls,
+            extra as f64 / OTHERS as f64,
+            busy.micros as f64 / quiet.micros as f64,
+        );
+    }
+    for (quiet, busy) in quiet.iter().zip(&busy) {
+        let extra = busy.calls.saturating_sub(quiet.calls);
+        let most = OTHERS * CALLS_FOR_EACH;
+        assert!(
+            extra < most,
+            "{}: {extra} calls more beside {OTHERS} processes with {} descriptors",
+            busy.verb,
+            OTHERS * DESCRIPTORS
+        );
+    }
+    crowd.kill();
+    drop(sleepers);
+}
+
+/// How many workers are stopped at once.
+const STUBBORN_WORKERS: usize = 10;
+
+/// Ends at no SIGTERM, and writes down who of all workers runs when it gets one. Arguments: the socket, a directory.
+const WITNESS: &str = "
+import os, signal, socket, sys
+path, directory = sys.argv[1:]
+def runs(pid):
+    try:
+        return open(f'/proc/{pid}/stat').read().rsplit(')', 1)[1].split()[0] not in 'ZX'
+    except OSError:
+        return False
+def note(number, frame):
+    alive = [name for name in os.listdir(directory) if name.isdigit() and runs(name)]
+    with open(f'{directory}/heard-{os.getpid()}', 'w') as file:
+        file.write(str(len(alive)))
+signal.signal(signal.SIGTERM, note)
+listener = socket.socket(socket.AF_UNIX)
+open(f'{directory}/{os.getpid()}', 'w').close()
+listener.bind(path)
+listener.listen()
+while True:
+    signal.pause()
+";
+
+/// U18: when each is asked to end, all still run; were they ended one after the other, the last would find itself alone.
+fn ten_stubborn_workers_are_stopped_side_by_side() {
+    let scene = Scene::new();
+    let directory = scene.path("witnesses");
+    fs::create_dir(&directory).expect("a scene can hold a directory");
+    let (python, directory_arg) = (programs::python(), directory.display().to_string());
+    let start = |number: usize| {
+        let session = format!("s{number}");
+        scene
+            .up(&session, &[&python, "-c", WITNESS, "{socket}", &directory_arg])
+            .expect_running("started")
+            .pid()
+    };
+    let workers: Vec<Pid> = (0..STUBBORN_WORKERS).map(start).collect();
+    let reply = scene.rekindle(["stop", "--all", "--term-grace", "3s"]);
+    assert_eq!(reply.code, Some(0), "{reply}");
+    let alive: Vec<&Pid> = workers.iter().filter(|pid| procs::is_running(**pid)).collect();
+    assert!(alive.is_empty(), "{alive:?} run: {reply}");
+    for pid in &workers {
+        let seen = fs::read_to_string(directory.join(format!("heard-{pid}"))).unwrap_or_default();
+        let seen: usize = seen.parse().unwrap_or_else(|_| panic!("{pid} got no SIGTERM: {reply}"));
+        assert_eq!(seen, STUBBORN_WORKERS, "when {pid} got its SIGTERM, others had been killed: {reply}");
+    }
+}

@@ -1,0 +1,198 @@
+//! The way to the state directory, and the modes of what lies in it.
+
+use nix::sys::signal::Signal;
+use rekindle_smoke::procs;
+use rekindle_smoke::{Account, Launcher, Reply, Scene, trials, wait};
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+
+trials![
+    a_way_that_others_can_write_to_is_refused_by_name,
+    a_way_that_belongs_to_another_user_is_refused_by_name,
+    a_sticky_directory_above_is_fine,
+    a_session_directory_that_was_loosened_is_mended_or_refused,
+    a_state_directory_that_was_loosened_is_mended_or_refused,
+    what_is_created_is_private_under_any_umask,
+];
+
+/// Somebody who is neither root nor the scene's user.
+const STRANGER: u32 = 399_999;
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap_or_else(|error| panic!("`{}`: {error}", path.display())).mode() & 0o7777
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("root may change any mode");
+}
+
+/// `rekindle` on a state directory of its own, after a line of shell.
+fn on(scene: &Scene, before: &str, state: &Path, args: &[&str]) -> Reply {
+    let mut command = scene.command("sh");
+    command.args(["-c", &format!(r#"{before} exec "$@""#), "sh"]).arg(scene.binary());
+    command.args(["--json", "--dir"]).arg(state).args(args);
+    Launcher::start(command).finish()
+}
+
+fn up(scene: &Scene, state: &Path) -> Reply {
+    on(scene, "", state, &["up", "s", "--", &scene.binary_arg(), "worker"])
+}
+
+/// A directory of the scene's user, on the way to a state directory that is there or not.
+fn way(scene: &Scene, exists: bool) -> (PathBuf, PathBuf) {
+    let above = scene.path("above");
+    let state = above.join("a/b/state");
+    if exists {
+        let started = up(scene, &state);
+        assert_eq!(started.code, Some(0), "{started}");
+        let stopped = on(scene, "", &state, &["stop", "s"]);
+        assert_eq!(stopped.code, Some(0), "{stopped}");
+    } else {
+        let mut command = scene.command("mkdir");
+        command.args(["-p", "-m", "700"]).arg(&above);
+        assert_eq!(Launcher::start(command).finish().code, Some(0));
+    }
+    (above, state)
+}
+
+/// Every verb that would work there refuses, and names the directory that is wrong.
+fn assert_refused(scene: &Scene, state: &Path, wrong: &Path, told: &str) {
+    let rekindle = scene.binary_arg();
+    let verbs: [&[&str]; 4] = [&["up", "s", "--", &rekindle, "worker"], &["ls"], &["stop", "--all"], &["gc"]];
+    for verb in verbs {
+        let reply = on(scene, "", state, verb);
+        let told = format!("{told}, {verb:?}: {reply}");
+        assert_eq!(reply.code, Some(3), "{told}");
+        let named = format!("`{}`", wrong.display());
+        assert!(reply.text("message").contains(&named), "{named} is to be named: {told}");
+        assert_ne!(reply.text("next"), "", "{told}");
+        assert!(!reply.text("next").contains("go-w /tmp"), "{told}");
+    }
+    scene.assert_no_process();
+}
+
+/// U25, U31.
+fn a_way_that_others_can_write_to_is_refused_by_name() {
+    for account in Account::ALL {
+        for exists in [true, false] {
+            for loose in [0o777, 0o770, 0o722] {
+                let scene = Scene::owned_by(account);
+                let (above, state) = way(&scene, exists);
+                set_mode(&above, loose);
+                let told = format!("{account:?}, mode {loose:o}, the state directory exists: {exists}");
+                assert_refused(&scene, &state, &above, &told);
+                assert_eq!(mode(&above), loose, "what is not ours to decide is left: {told}");
+            }
+        }
+    }
+}
+
+/// U25, U31.
+fn a_way_that_belongs_to_another_user_is_refused_by_name() {
+    for account in Account::ALL {
+        for exists in [true, false] {
+            let scene = Scene::owned_by(account);
+            let (above, state) = way(&scene, exists);
+            set_mode(&above, 0o755);
+            chown(&above, Some(STRANGER), Some(STRANGER)).expect("root may give files away");
+            assert_refused(
+                &scene,
+                &state,
+                &above,
+                &format!("{account:?}, the state directory exists: {exists}"),
+            );
+        }
+    }
+}
+
+/// As `/tmp` is: others can add names, and not take ours.
+fn a_sticky_directory_above_is_fine() {
+    for account in Account::ALL {
+        for owner in [account.uid(), 0] {
+            let scene = Scene::owned_by(account);
+            let (above, state) = way(&scene, true);
+            set_mode(&above, 0o1777);
+            chown(&above, Some(owner), Some(owner)).expect("root may give files away");
+            // `chown` takes the sticky bit from nobody, but not by any promise.
+            assert_eq!(mode(&above), 0o1777);
+            let reply = up(&scene, &state);
+            assert_eq!(
+                (reply.code, reply.text("outcome")),
+                (Some(0), "started"),
+                "{account:?}, {owner}: {reply}"
+            );
+        }
+    }
+}
+
+/// The state directory of a stopped, a dead and a living session.
+fn loosened(account: Account, how: &str, loosen: impl Fn(&Scene)) {
+    let scene = Scene::owned_by(account);
+    let worker = [scene.binary_arg(), "worker".to_owned()];
+    let worker: Vec<&str> = worker.iter().map(String::as_str).collect();
+    let pid = scene.up("s", &worker).expect_running("started").pid();
+    match how {
+        "stopped" => drop(scene.stop("s").expect(0, "stopped")),
+        "killed" => {
+            procs::send(pid, Signal::SIGKILL);
+            wait::until("the worker is gone", || !procs::is_running(pid));
+        }
+        _ => {}
+    }
+    loosen(&scene);
+    let reply = scene.up("s", &worker);
+    let told = format!("{account:?}, {how}: {reply}");
+    let modes = [mode(&scene.state()), mode(&scene.of("s", ""))];
+    match reply.code {
+        Some(3) => assert_ne!(reply.text("next"), "", "{told}"),
+        code => {
+            assert_eq!(code, Some(0), "{told}");
+            assert_eq!(modes, [0o700, 0o700], "{told}");
+        }
+    }
+}
+
+/// U25.
+fn a_session_directory_that_was_loosened_is_mended_or_refused() {
+    for account in Account::ALL {
+        for how in ["stopped", "killed", "alive"] {
+            for loose in [0o755, 0o750, 0o777, 0o711] {
+                loosened(account, how, |scene| set_mode(&scene.of("s", ""), loose));
+            }
+        }
+    }
+}
+
+/// U25.
+fn a_state_directory_that_was_loosened_is_mended_or_refused() {
+    for account in Account::ALL {
+        for how in ["stopped", "killed", "alive"] {
+            for loose in [0o755, 0o777] {
+                loosened(account, how, |scene| set_mode(&scene.state(), loose));
+            }
+        }
+    }
+}
+
+/// U26, U31: the directories above the state directory too.
+fn what_is_created_is_private_under_any_umask() {
+    for account in Account::ALL {
+        for umask in ["0", "022", "077", "0777"] {
+            let scene = Scene::owned_by(account);
+            let state = scene.path("new/way/state");
+            let args = ["up", "s", "--", &scene.binary_arg(), "worker"];
+            let reply = on(&scene, &format!("umask {umask};"), &state, &args);
+            let told = format!("{account:?}, umask {umask}: {reply}");
+            assert_eq!((reply.code, reply.text("outcome")), (Some(0), "started"), "{told}");
+            for dir in state.join("s").ancestors().take(4) {
+                assert_eq!(mode(dir), 0o700, "`{}`: {told}", dir.display());
+            }
+            for file in ["lifeline", "session.json", "stdout.log", "stderr.log"] {
+                assert_eq!(mode(&state.join("s").join(file)), 0o600, "`{file}`: {told}");
+            }
+            let reply = on(&scene, &format!("umask {umask};"), &state, &["stop", "s"]);
+            assert_eq!(reply.code, Some(0), "{told}, then {reply}");
+        }
+    }
+}

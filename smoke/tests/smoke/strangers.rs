@@ -1,0 +1,313 @@
+//! What looks like ours and is not: another user's lifeline, another container's, another program's socket and files.
+
+use nix::sys::signal::Signal;
+use rekindle_smoke::procs::{self, Pid};
+use rekindle_smoke::{
+    Account, Container, Launcher, Place, Reply, Scene, Sentinel, SentinelKind, programs, trials, wait,
+};
+use serde_json::Value;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::thread;
+
+trials![
+    another_users_lifeline_is_nobodys,
+    a_containers_lifeline_of_the_same_path_is_another,
+    a_socket_that_is_bound_and_does_not_listen_is_not_removed,
+    a_socket_that_took_the_place_of_ours_is_not_removed,
+    files_that_look_unfinished_and_are_not_ours_stay,
+    two_locks_of_similar_names_do_not_meet,
+];
+
+const SESSION: &str = "s";
+
+fn worker(scene: &Scene) -> [String; 2] {
+    [scene.binary_arg(), "worker".to_owned()]
+}
+
+fn up_args(scene: &Scene) -> Vec<String> {
+    let up = ["up", SESSION, "--timeout", "2s", "--term-grace", "300ms", "--kill-grace", "300ms", "--"];
+    up.map(str::to_owned).into_iter().chain(worker(scene)).collect()
+}
+
+/// What an ordinary user does in namespaces of its own. Arguments: where it mounts an empty file system, the session's
+/// directory, the mark, whether the name goes, and where it says that all is done.
+const SQUAT: &str = r#"
+import fcntl, os, signal, subprocess, sys
+mount, session, mark, name, done = sys.argv[1:]
+subprocess.run(["mount", "-t", "tmpfs", "tmpfs", mount], check=True)
+os.makedirs(session)
+path = session + "/lifeline"
+opened = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+fcntl.flock(opened, fcntl.LOCK_EX)
+os.write(opened, mark.encode())
+os.dup2(opened, 10)
+os.close(opened)
+if name == "removed":
+    os.unlink(path)
+elif name == "moved":
+    os.rename(path, session + "/elsewhere")
+open(done, "w").close()
+signal.pause()
+"#;
+
+/// U30: an ordinary user's file, whose link in `/proc` reads like root's own lifeline and whose mark names a process of
+/// root's.
+fn another_users_lifeline_is_nobodys() {
+    for name in ["removed", "moved", "kept"] {
+        for over in ["the state directory", "what is above it"] {
+            let (scene, theirs) = (Scene::new(), Scene::owned_by(Account::Ordinary));
+            scene.let_others_pass();
+            // All that such a user can know of a mark, and more: its very text.
+            scene.rekindle(up_args(&scene)).expect(0, "started");
+            let mark = fs::read(scene.of(SESSION, "lifeline")).expect("the worker has a lifeline");
+            let mut mark: Value = serde_json::from_slice(&mark).expect("a mark is JSON");
+            scene.stop(SESSION).expect(0, "stopped");
+            fs::remove_dir_all(scene.of(SESSION, "")).expect("the session can be removed");
+            let sentinel = Sentinel::start(&scene, Place::Outside, SentinelKind::SessionLeader);
+            mark["pid"] = sentinel.pid().into();
+            mark["start_time"] = sentinel.start_time().into();
+            let mount = if over == "the state directory" { scene.state() } else { scene.dir().to_owned() };
+            let done = theirs.path("done");
+            let mut command = theirs.command(programs::find("unshare", "util-linux"));
+            command.args(["-Urm", &programs::python(), "-c", SQUAT]).arg(&mount).arg(scene.of(SESSION, ""));
+            command.arg(mark.to_string()).arg(name).arg(&done);
+            let squatter = Launcher::start(command);
+            wait::until("the squatter is done", || done.exists() || !procs::is_running(squatter.pid()));
+            if !done.exists() {
+                panic!("there is no squatter: {}", squatter.finish());
+            }
+            for args in
+                [up_args(&scene), words(&["doctor"]), words(&["stop", SESSION]), words(&["stop", "--all"])]
+            {
+                let reply = scene.rekindle(&args);
+                let told = format!("{name}, over {over}, {:?}: {reply}", args[0]);
+                sentinel.assert_untouched(&told);
+                assert!(!names_pid(&reply, sentinel.pid()), "it names a process that is no worker: {told}");
+                assert!(matches!(reply.code, Some(0 | 1 | 3)), "{told}");
+                if args[0] == "up" && reply.code == Some(0) {
+                    assert_eq!(reply.text("outcome"), "started", "{told}");
+                }
+                assert!(procs::is_running(squatter.pid()), "it is not ours to end either: {told}");
+            }
+        }
+    }
+}
+
+fn words(words: &[&str]) -> Vec<String> {
+    words.iter().map(|it| (*it).to_owned()).collect()
+}
+
+/// Whether a reply names a pid, in any of its fields.
+fn names_pid(reply: &Reply, pid: Pid) -> bool {
+    let digits = pid.to_string();
+    reply.stdout.split(|c: char| !c.is_ascii_digit()).any(|word| word == digits)
+}
+
+/// U30, the honest form: a container of the same user has its own files at the same path.
+fn a_containers_lifeline_of_the_same_path_is_another() {
+    for account in Account::ALL {
+        for removed in [true, false] {
+            let scene = Scene::owned_by(account);
+            let container = Container::start(&scene);
+            // The state directory exists on both sides; what is in it differs.
+            scene.rekindle(["up", "other", "--", &scene.binary_arg(), "worker"]).expect(0, "started");
+            scene.rekindle(["stop", "other"]).expect(0, "stopped");
+            let inside = Place::Inside(&container);
+            let shell = |script: &str| {
+                let mut command = inside.command(&scene, "sh");
+                command.args(["-ec", script, "sh"]).arg(scene.state());
+                let reply = Launcher::start(command).finish();
+                assert_eq!(reply.code, Some(0), "{script}: {reply}");
+            };
+            shell(r#"mount -t tmpfs -o mode=700 tmpfs "$1""#);
+            inside.rekindle(&scene, up_args(&scene)).expect(0, "started");
+            let line = worker(&scene).join(" ");
+            let of_container = |pid: &Pid| {
+                procs::command_line(*pid) == line
+                    && procs::namespace(*pid, "pid") == Some(container.pid_namespace())
+            };
+            let theirs =
+                scene.processes().into_iter().find(of_container).expect("the container's worker runs");
+            if removed {
+                shell(r#"rm -r "$1"/s"#);
+            }
+            let reply = scene.rekindle(up_args(&scene)).expect(0, "started");
+            assert!(procs::is_running(reply.pid()), "{account:?}, removed {removed}: {reply}");
+            for args in [&["stop", SESSION][..], &["stop", "--all"], &["gc"]] {
+                let stopped = scene.rekindle(args);
+                assert_eq!(stopped.code, Some(0), "{account:?}, removed {removed}: {stopped}");
+                assert!(procs::is_running(theirs), "{account:?}, removed {removed}, {args:?}: {stopped}");
+            }
+            assert!(!procs::is_running(reply.pid()), "{account:?}, removed {removed}: {reply}");
+        }
+    }
+}
+
+/// A program that binds a socket and does not listen on it.
+const BIND: &str = "
+import signal, socket, sys
+bound = socket.socket(socket.AF_UNIX)
+bound.bind(sys.argv[1])
+open(sys.argv[2], 'w').close()
+signal.pause()
+";
+
+/// A stranger's socket; it is bound until the stranger is dropped.
+struct Bound {
+    path: PathBuf,
+    inode: u64,
+    _stranger: Launcher,
+}
+
+impl Bound {
+    fn at(scene: &Scene, path: &Path) -> Self {
+        let ready = scene.path("bound");
+        let mut command = scene.command(programs::python());
+        command.args(["-c", BIND]).arg(path).arg(&ready);
+        let stranger = Launcher::start(command);
+        wait::until_there(&ready);
+        fs::remove_file(&ready).expect("it is ours");
+        let inode = fs::symlink_metadata(path).expect("it is bound").ino();
+        Self { path: path.to_owned(), inode, _stranger: stranger }
+    }
+
+    #[track_caller]
+    fn assert_untouched(&self, what: &str) {
+        let inode = fs::symlink_metadata(&self.path).map(|found| found.ino()).ok();
+        assert_eq!(inode, Some(self.inode), "a stranger's socket was removed by: {what}");
+    }
+}
+
+/// What is run where a stranger's socket stands.
+fn verbs(scene: &Scene, socket: &str) -> Vec<Vec<String>> {
+    let mut up = words(&["up", SESSION, "--socket", socket, "--timeout", "500ms"]);
+    up.extend(words(&["--term-grace", "300ms", "--kill-grace", "300ms", "--"]));
+    up.extend(worker(scene));
+    let mut again = up.clone();
+    again.splice(2..2, words(&["--intent", "resume"]));
+    vec![
+        words(&["gc"]),
+        words(&["stop", SESSION]),
+        up,
+        again,
+        words(&["stop", SESSION]),
+        words(&["stop", "--all"]),
+        words(&["gc"]),
+    ]
+}
+
+/// U34: for a session that never was.
+fn a_socket_that_is_bound_and_does_not_listen_is_not_removed() {
+    for account in Account::ALL {
+        let scene = Scene::owned_by(account);
+        let socket = scene.path("given");
+        let bound = Bound::at(&scene, &socket);
+        for args in verbs(&scene, &socket.display().to_string()) {
+            let reply = scene.rekindle(&args);
+            bound.assert_untouched(&format!("{args:?}: {reply}"));
+            assert!(reply.text("outcome") != "started", "nobody can listen there: {reply}");
+        }
+    }
+}
+
+/// U34: for a session whose worker answered there before, and was stopped, or killed.
+fn a_socket_that_took_the_place_of_ours_is_not_removed() {
+    for how in ["stopped", "killed", "killed, then its socket removed"] {
+        // From each verb on: what an earlier one wrote down is no excuse.
+        let count = verbs(&Scene::new(), "").len();
+        for first in 0..count {
+            let scene = Scene::new();
+            let socket = scene.path("given");
+            let given = socket.display().to_string();
+            let up = ["up", SESSION, "--socket", &given, "--", &scene.binary_arg(), "worker"];
+            let pid = scene.rekindle(up).expect(0, "started").pid();
+            if how == "stopped" {
+                scene.stop(SESSION).expect(0, "stopped");
+            } else {
+                procs::send(pid, Signal::SIGKILL);
+                wait::until("the worker is gone", || !procs::is_running(pid));
+            }
+            let _ = fs::remove_file(&socket);
+            let bound = Bound::at(&scene, &socket);
+            for args in verbs(&scene, &given).into_iter().skip(first) {
+                let reply = scene.rekindle(&args);
+                bound.assert_untouched(&format!("{how}, {args:?}: {reply}"));
+            }
+        }
+    }
+}
+
+/// U33: names that begin as ours do while we write.
+const NOTES: [&str; 7] = [
+    ".tmp-web-notes",
+    ".tmp-web",
+    ".tmp-web-1",
+    ".tmp-web-admin-1-2",
+    ".tmp-web.lock-1",
+    "web.notes",
+    "web.lock.old",
+];
+
+/// U33.
+fn files_that_look_unfinished_and_are_not_ours_stay() {
+    for account in Account::ALL {
+        let scene = Scene::owned_by(account);
+        let dir = scene.path("locks");
+        let made = Launcher::start({
+            let mut command = scene.command("mkdir");
+            command.args(["-m", "700"]).arg(&dir);
+            command
+        });
+        assert_eq!(made.finish().code, Some(0));
+        for name in NOTES {
+            let mut command = scene.command("sh");
+            command.args(["-c", r#"echo mine >"$0""#]).arg(dir.join(name));
+            assert_eq!(Launcher::start(command).finish().code, Some(0));
+        }
+        let web = dir.join("web").display().to_string();
+        for args in [
+            &["acquire", "--path", &web, "--", "true"][..],
+            &["acquire", "--path", &web],
+            &["status", "--path", &web],
+            &["force-unlock", "--path", &web],
+            &["acquire", "--path", &web, "--", "sh", "-c", "exit 7"],
+        ] {
+            let reply = scene.rekindle([&["lifecycle"], args].concat());
+            for name in NOTES {
+                let content = fs::read_to_string(dir.join(name)).ok();
+                assert_eq!(
+                    content.as_deref(),
+                    Some("mine\n"),
+                    "{account:?}, `{name}` after {args:?}: {reply}"
+                );
+            }
+        }
+    }
+}
+
+/// How often each of two locks is taken and released beside the other.
+const TURNS: usize = 250;
+
+/// U33: 78 of 2,418 failed.
+fn two_locks_of_similar_names_do_not_meet() {
+    let scene = Scene::new();
+    let take = |name: &str| {
+        let path = scene.path(name).display().to_string();
+        let failed = (0..TURNS).filter_map(|_| {
+            let reply = scene.rekindle(["lifecycle", "acquire", "--path", &path, "--", "true"]);
+            (reply.code != Some(0)).then(|| reply.to_string())
+        });
+        failed.collect::<Vec<_>>()
+    };
+    let failed = thread::scope(|scope| {
+        let others = ["web-admin", "web-"].map(|name| scope.spawn(move || take(name)));
+        let mut failed = take("web");
+        for other in others {
+            failed.extend(other.join().expect("a turn does not panic"));
+        }
+        failed
+    });
+    assert!(failed.is_empty(), "{} of {} failed: {}", failed.len(), 3 * TURNS, failed[0]);
+}
