@@ -66,6 +66,43 @@ smoke *filter:
     cargo build --locked -p rekindle-cli
     cargo test --locked -p rekindle-smoke --test smoke -- {{filter}}
 
+# The same as an ordinary user, who is made if need be; root starts it: LIVE=1 just smoke-as-user [USER] [FILTER]
+smoke-as-user user="rkuser" *filter:
+    #!/usr/bin/env bash
+    set -euo pipefail
+    # What needs root declares it and is skipped by name: see smoke/README.md.
+    user={{quote(user)}}
+    if [ "${LIVE:-}" != 1 ]; then
+        echo "nothing was run: this starts processes, and makes the user $user. To run it: LIVE=1 just smoke-as-user"
+        exit 0
+    fi
+    if [ "$(id -u)" != 0 ]; then
+        echo "only root can become $user; as an ordinary user run: LIVE=1 just smoke" >&2
+        exit 1
+    fi
+    id "$user" >/dev/null 2>&1 || useradd --create-home "$user"
+    uid=$(id -u "$user") gid=$(id -g "$user") home=$(getent passwd "$user" | cut -d: -f6)
+    if [ "$uid" = 0 ]; then
+        echo "$user is root; name an ordinary user" >&2
+        exit 1
+    fi
+    cargo build --locked -p rekindle-cli
+    suite=$(cargo test --locked -p rekindle-smoke --test smoke --no-run --message-format=json |
+        sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' | tail -n 1)
+    # The user may have no way to the target directory.
+    dir=$(mktemp -d /tmp/rk-user-XXXXXX)
+    trap 'rm -rf "$dir"' EXIT
+    install "${CARGO_TARGET_DIR:-target}/debug/rekindle" "$suite" "$dir"
+    chown -R "$uid:$gid" "$dir"
+    # The environment is the user's: root's PATH and root's runtime directory stay with root.
+    as_user=(setpriv "--reuid=$uid" "--regid=$gid" --clear-groups env -i -C "$dir" "HOME=$home" "USER=$user" "LOGNAME=$user"
+        PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "TMPDIR=$dir" LIVE=1 "REKINDLE_BIN=$dir/rekindle"
+        ${SEED:+"SEED=$SEED"} ${RUST_BACKTRACE:+"RUST_BACKTRACE=$RUST_BACKTRACE"})
+    if "${as_user[@]}" test -r "${REKINDLE_MCP_SERVER:-}"; then
+        as_user+=("REKINDLE_MCP_SERVER=$REKINDLE_MCP_SERVER")
+    fi
+    "${as_user[@]}" "$dir/${suite##*/}" {{filter}}
+
 # Break one promise at a time, in a copy: each mutant must turn a named gate red, with LIVE=1 also a named live trial.
 mutants:
     gates/mutants/run.sh

@@ -29,7 +29,7 @@ use std::sync::OnceLock;
 /// The name of the evidence file.
 pub const CLAIM_FILE: &str = "claim";
 
-/// How often a directory may be replaced between opening and locking it before that counts as an attack.
+/// How often a directory may be replaced between opening and locking it before the claim counts as another's for now.
 const REPLACED_MAX: u32 = 16;
 
 /// What came of asking for a claim.
@@ -117,8 +117,8 @@ impl<'a> ClaimQueue<'a> {
                 Err(error) => return Err(error.into()),
             }
         }
-        Err(OsFailure::new("lock the session directory", "it is replaced again and again")
-            .on(self.root.path().join(self.session.as_str())))?
+        // Whoever replaces it is at work on the session, and whoever waits for that asks again.
+        Ok(ClaimAttempt::Conflict { why: ConflictReason::KernelLockHeld, holder: None })
     }
 
     /// Judges the evidence in a directory that is locked; `None` if it is not the session's any more.

@@ -15,6 +15,7 @@ use nix::fcntl::{AtFlags, OFlag, openat, renameat};
 use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat, stat};
 use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
 use rekindle_core::OsFailure;
+use rekindle_core::record::SocketFile;
 use rustix::fs::Dir;
 use rustix::io::retry_on_intr;
 use std::fs::File;
@@ -51,6 +52,12 @@ impl Inode {
     }
 }
 
+impl From<Inode> for SocketFile {
+    fn from(Inode { device, number }: Inode) -> Self {
+        Self { device, inode: number }
+    }
+}
+
 /// A file of the session that was read.
 #[derive(Debug)]
 pub struct FileContent {
@@ -61,6 +68,9 @@ pub struct FileContent {
     /// When it was last written, in seconds since the epoch.
     pub modified_at: i64,
 }
+
+/// How many files of one name may be set aside.
+const ASIDE_MAX: u32 = 10_000;
 
 /// A name that nobody else uses: whoever writes here holds the claim, and swept the leftovers away before.
 fn private_name(name: &str) -> String {
@@ -186,6 +196,10 @@ impl Directory {
     /// If any step fails; the old file, if there was one, then still stands.
     pub fn replace(&self, name: &str, bytes: &[u8]) -> Result<Inode, OsFailure> {
         let path = self.path_of(name);
+        if bytes.len() as u64 > FILE_LEN_MAX {
+            let why = "it would be longer than 1 MiB, and could not be read back";
+            return Err(OsFailure::new("write", why).on(&path));
+        }
         let private = private_name(name);
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
         let fd = openat(&self.fd, private.as_str(), flags, Mode::S_IRUSR | Mode::S_IWUSR)
@@ -234,6 +248,32 @@ impl Directory {
     /// If there is no such file, or the second name is taken.
     pub fn keep_as(&self, name: &str, kept: &str) -> Result<(), OsFailure> {
         linkat(&self.fd, name, &self.fd, kept, AtFlags::empty()).during("keep aside", &self.path_of(name))
+    }
+
+    /// Gives a file another name, under which nothing stands yet, and says which: what was set aside earlier stays.
+    ///
+    /// # Errors
+    /// If there is no such file, or it cannot be renamed.
+    pub fn set_aside(&self, name: &str) -> Result<PathBuf, OsFailure> {
+        for number in 1..=ASIDE_MAX {
+            let aside = match number {
+                1 => format!("{name}.aside"),
+                number => format!("{name}.aside-{number}"),
+            };
+            let renamed = rustix::fs::renameat_with(
+                &self.fd,
+                name,
+                &self.fd,
+                aside.as_str(),
+                rustix::fs::RenameFlags::NOREPLACE,
+            );
+            match renamed {
+                Ok(()) => return Ok(self.path_of(&aside)),
+                Err(rustix::io::Errno::EXIST) => {}
+                Err(error) => return Err(error).during("set aside", &self.path_of(name)),
+            }
+        }
+        Err(OsFailure::new("set aside", "too many were set aside before; remove some").on(self.path_of(name)))
     }
 
     /// Opens a log for appending, creating it if there is none.

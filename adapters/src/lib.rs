@@ -56,6 +56,7 @@ pub mod record_file;
 pub mod seams;
 pub mod serve;
 pub mod session_dir;
+pub mod socket_file;
 pub mod socket_table;
 pub mod spawn;
 pub mod start;

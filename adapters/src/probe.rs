@@ -234,7 +234,8 @@ pub(crate) fn look_gently(path: &Path) -> Look {
     look(path)
 }
 
-fn stands_trusted(path: &Path) -> bool {
+/// Whether a socket of ours stands at a path, in a directory that can be trusted.
+pub fn stands_trusted(path: &Path) -> bool {
     let trusted_place = matches!(judge_directory(path), Ok(None));
     trusted_place && lstat(path).is_ok_and(|stat| why_not_our_socket(&stat).is_none())
 }
@@ -340,7 +341,7 @@ fn connect_pinned(
     }
 }
 
-fn connect_path(stream: &OwnedFd, path: &Path) -> Result<(), Errno> {
+pub(crate) fn connect_path(stream: &OwnedFd, path: &Path) -> Result<(), Errno> {
     let address = UnixAddr::new(path)?;
     loop {
         match connect(stream.as_raw_fd(), &address) {

@@ -11,9 +11,17 @@ pub const RECORD_FILE: &str = "session.json";
 /// Reads the record of a session.
 ///
 /// # Errors
-/// If the file is there and cannot be read. What it holds may still be [`RecordFile::Corrupt`].
+/// If the file is there and the system does not let us read it: a shortage of descriptors, say, is no fault of the record.
+/// What it holds may still be [`RecordFile::Corrupt`], as is a file that is too long for a record, or none.
 pub fn read(dir: &SessionDir) -> Result<RecordFile, OsFailure> {
-    let content = dir.read(RECORD_FILE)?;
+    let content = match dir.read(RECORD_FILE) {
+        Ok(content) => content,
+        // Not refused by the system: what is there is no record.
+        Err(failure) if failure.raw_errno().is_none() => {
+            return Ok(RecordFile::Corrupt { why: failure.to_string() });
+        }
+        Err(failure) => return Err(failure),
+    };
     // Only of an empty file does it matter how old it is.
     let empty = content.as_ref().filter(|content| content.bytes.is_empty());
     let written = empty.map_or(Written::ThisBoot, |content| clock::written(content.modified_at));

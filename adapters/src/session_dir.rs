@@ -51,25 +51,30 @@ impl SessionDir {
         }
     }
 
-    /// Opens the directory of `session` below `root`, creating it if there is none.
+    /// Opens the directory of `session` below `root`, creating it if there is none; `None` if somebody removed it, or `root`,
+    /// at once.
     ///
     /// # Errors
     /// As for [`Self::open`], or if it cannot be created.
-    pub fn create(root: BorrowedFd<'_>, root_path: &Path, session: &SessionId) -> Result<Self, OsFailure> {
+    pub fn create(
+        root: BorrowedFd<'_>,
+        root_path: &Path,
+        session: &SessionId,
+    ) -> Result<Option<Self>, OsFailure> {
         let path = root_path.join(session.as_str());
         let created = match mkdirat(root, session.as_str(), Mode::S_IRWXU) {
             Ok(()) => true,
             Err(Errno::EEXIST) => false,
+            // The root itself has lost its name.
+            Err(Errno::ENOENT) => return Ok(None),
             Err(error) => return Err(error).during("create the session directory", &path),
         };
-        let dir = Self::open(root, root_path, session)?.ok_or_else(|| {
-            OsFailure::new("open the session directory", "it was removed at once").on(&path)
-        })?;
+        let Some(dir) = Self::open(root, root_path, session)? else { return Ok(None) };
         if created {
             // The umask may have taken away what we need ourselves.
             fchmod(&dir.files, Mode::S_IRWXU).during("set the mode of the session directory", &path)?;
         }
-        Ok(dir)
+        Ok(Some(dir))
     }
 
     fn checked(fd: OwnedFd, path: PathBuf, session: &SessionId) -> Result<Self, OsFailure> {
@@ -90,6 +95,11 @@ impl SessionDir {
     /// If it cannot be opened.
     pub fn reopen(&self) -> Result<Self, OsFailure> {
         Ok(Self { files: self.files.reopen()?, session: self.session.clone() })
+    }
+
+    /// The state root that it is in.
+    pub fn root_path(&self) -> &Path {
+        self.path().parent().unwrap_or(Path::new("/"))
     }
 
     /// The session that it belongs to.

@@ -24,16 +24,56 @@ impl ListeningSockets {
         self.0.contains(path)
     }
 
-    /// The columns are `Num RefCount Protocol Flags Type St Inode Path`; a path may hold spaces.
     fn parse(table: &[u8]) -> Self {
-        let listening = table.split(|byte| *byte == b'\n').skip(1).filter_map(|line| {
-            let mut columns = line.splitn(4, |byte| *byte == b' ');
-            let rest = columns.nth(3)?;
-            let flags = u32::from_str_radix(std::str::from_utf8(rest.get(..8)?).ok()?, 16).ok()?;
-            let path = rest.iter().position(|byte| *byte == b'/').and_then(|at| rest.get(at..))?;
-            (flags & LISTENS != 0).then(|| PathBuf::from(OsStr::from_bytes(path)))
+        Self(rows(table).map(|row| row.path.to_owned()).collect())
+    }
+}
+
+/// One socket that listens under a path.
+struct Row<'t> {
+    inode: &'t str,
+    path: &'t Path,
+}
+
+impl Row<'_> {
+    /// What `/proc/PID/fd` shows for it.
+    fn link(&self) -> PathBuf {
+        format!("socket:[{}]", self.inode).into()
+    }
+}
+
+/// The columns are `Num RefCount Protocol Flags Type St Inode Path`, and a path may hold spaces. A name that is no path, which
+/// anybody may choose as he likes, begins with an `@`.
+fn rows(table: &[u8]) -> impl Iterator<Item = Row<'_>> {
+    table.split(|byte| *byte == b'\n').skip(1).filter_map(|line| {
+        let mut rest = line;
+        let mut columns = std::iter::from_fn(|| {
+            rest = rest.trim_ascii_start();
+            let (column, behind) = rest.split_at(rest.iter().position(|byte| *byte == b' ')?);
+            rest = behind;
+            std::str::from_utf8(column).ok()
         });
-        Self(listening.collect())
+        let flags = u32::from_str_radix(columns.nth(3)?, 16).ok()?;
+        let inode = columns.nth(2)?;
+        let path = rest.get(1..).filter(|path| path.starts_with(b"/"))?;
+        (flags & LISTENS != 0).then(|| Row { inode, path: Path::new(OsStr::from_bytes(path)) })
+    })
+}
+
+/// The sockets that listen at one path.
+#[derive(Debug, Default)]
+pub(crate) struct SocketInodes(HashSet<PathBuf>);
+
+impl SocketInodes {
+    /// Reads the table of our network namespace.
+    pub(crate) fn at(path: &Path) -> Self {
+        let table = fs::read("/proc/net/unix").unwrap_or_default();
+        Self(rows(&table).filter(|row| row.path == path).map(|row| row.link()).collect())
+    }
+
+    /// Whether the link of a descriptor leads to one of them.
+    pub(crate) fn names(&self, link: &Path) -> bool {
+        self.0.contains(link)
     }
 }
 
@@ -47,9 +87,12 @@ mod tests {
             0000000000000000: 00000002 00000000 00010000 0001 01  7142 /run/a b/sock\n\
             0000000000000000: 00000003 00000000 00000000 0001 03 25640 /run/connected\n\
             0000000000000000: 00000002 00000000 00010000 0001 01 2564 @/abstract\n\
+            0000000000000000: 00000002 00000000 00010000 0001 01 2565 @x /abstract\n\
             0000000000000000: 00000003 00000000 00000000 0001 03 2564\n";
         let listening = ListeningSockets::parse(table);
         assert!(listening.contains(Path::new("/run/a b/sock")));
         assert!(!listening.contains(Path::new("/run/connected")));
+        let inodes: Vec<_> = rows(table).map(|row| row.link()).collect();
+        assert_eq!(inodes, [Path::new("socket:[7142]")]);
     }
 }

@@ -25,6 +25,7 @@ use crate::notify::Hearing;
 use crate::os::describe;
 use crate::program;
 use crate::worker::Worker;
+use jiff::Timestamp;
 use prepare::Prepared;
 use raw::{Born, Stage};
 use rekindle_core::identity::StartTime;
@@ -46,6 +47,8 @@ pub struct SpawnRequest<'a> {
     pub lifeline: LifelineProbe,
     /// Where we are.
     pub host: &'a Host,
+    /// When the start began.
+    pub started_at: Timestamp,
     /// What it gets to become ready with.
     pub provision: Provision<'a>,
 }
@@ -95,6 +98,9 @@ fn explain(stage: Stage, errno: i32, request: &SpawnRequest<'_>, program: &Path)
         Stage::LockLifeline => os("lock in the child").on(lifeline).into(),
         Stage::MarkLifeline => os("write in the child").on(lifeline).into(),
         Stage::Descriptors => os("arrange descriptors in the child").into(),
+        Stage::FilesMoved => SpawnError::Abandoned {
+            why: format!("`{}` was removed or moved during the start", request.claim.dir().path().display()),
+        },
         Stage::Listen => os("listen in the child").on(request.plan.expected_socket_path.clone()).into(),
         Stage::LifelineReplaced => {
             SpawnError::Abandoned { why: format!("`{}` was replaced during the start", lifeline.display()) }

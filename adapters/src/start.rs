@@ -14,21 +14,21 @@
 use crate::bound::BoundSocket;
 use crate::claim_lock::HeldClaim;
 use crate::notify::Hearing;
-use crate::probe::{self, Connection, Probed};
+use crate::probe::Connection;
 use crate::seams::{ClaimReleaser, PidfdExitWatcher, SharedClaim};
 use crate::session_dir::SessionDir;
 use crate::spawn::{Provision, SpawnRequest, spawn};
 use crate::worker::Worker;
-use crate::{clock, lifeline, procfs, program, random, record_file};
+use crate::{clock, lifeline, procfs, program, random, record_file, socket_file};
 use async_trait::async_trait;
 use rekindle_core::notify::Notices;
 use rekindle_core::protocol::Version;
+use rekindle_core::record::SocketFile;
 use rekindle_core::seams::{ExitWatcher, Releaser, Spawner};
 use rekindle_core::{
-    ChildExit, Generation, Host, LockClaim, OsFailure, ProcessIdentity, ReadyKind, ReleaseError,
-    SessionRecord, SpawnBgPlan, SpawnError, WatchError,
+    ChildExit, Generation, Host, Lifeline, LockClaim, OsFailure, ProcessIdentity, ReadyKind, RecordState,
+    ReleaseError, SessionRecord, SpawnBgPlan, SpawnError, WatchError,
 };
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// A start in progress, shared by its seams.
@@ -38,6 +38,7 @@ pub struct Start {
     here: Arc<Host>,
     notes: Arc<Mutex<Notes>>,
     spawn_on: SpawnOn,
+    left_behind: Option<SocketFile>,
 }
 
 /// Which thread waits in the kernel while a worker is born.
@@ -64,7 +65,13 @@ impl Start {
     /// A start under `claim`; `record` is that of the worker to be adopted, if one is.
     pub fn new(claim: SharedClaim, here: Arc<Host>, record: Option<SessionRecord>) -> Self {
         let notes = Arc::new(Mutex::new(Notes { record, ..Notes::default() }));
-        Self { claim, here, notes, spawn_on: SpawnOn::default() }
+        Self { claim, here, notes, spawn_on: SpawnOn::default(), left_behind: None }
+    }
+
+    /// The same start, which may remove the socket file that the last worker left behind.
+    #[must_use]
+    pub fn replacing(self, left_behind: Option<SocketFile>) -> Self {
+        Self { left_behind, ..self }
     }
 
     /// The same start, with its worker spawned by another thread.
@@ -124,16 +131,23 @@ impl Start {
                 (None, Some(peer)) => record.into_ready(clock::now(), peer).reporting(notes.version.take()),
                 (None, None) => record.into_never_started(clock::now()),
             });
-            notes.record.clone_from(&observed);
             (observed, notes.exit.is_some())
         });
         self.stop_hearing();
-        if let Some(record) = observed {
-            self.write(&record);
-            if exited {
-                self.claim.with(|held| clear_socket(held.dir(), &record.socket));
-            }
+        let Some(record) = observed else { return };
+        let record = if record.state == RecordState::Ready { self.guarded(record) } else { record };
+        self.note(|notes| notes.record = Some(record.clone()));
+        self.write(&record);
+        if exited {
+            self.claim.with(|held| socket_file::clear(held.dir(), &record.socket, record.socket_file));
         }
+    }
+
+    /// The record of a worker that is ready, with what guards it now.
+    fn guarded(&self, record: SessionRecord) -> SessionRecord {
+        let asked = self.claim.with(|held| Some(lifeline::open(held.dir()).ok()??.ask()));
+        let socket_file = socket_file::file_at(&record.socket);
+        record.guarded_by(asked.flatten().unwrap_or(Lifeline::Unreadable), socket_file)
     }
 
     /// Marks the record and the claim retained.
@@ -160,29 +174,6 @@ impl Start {
         if let Some(Err(error)) = written {
             tracing::warn!(session = %record.session, %error, "the record could not be completed");
         }
-    }
-}
-
-/// Removes a socket on which nobody listens any more. What answers, or is no socket of ours, stays.
-///
-/// Only under the claim, once its worker is provably gone.
-pub fn clear_socket(dir: &SessionDir, socket: &Path) {
-    if let Err(error) = remove_stale_socket(socket) {
-        tracing::warn!(session = %dir.session(), %error, "a stale socket was left where it is");
-    }
-}
-
-fn remove_stale_socket(socket: &Path) -> Result<(), SpawnError> {
-    let busy = |why: &str| SpawnError::Abandoned { why: format!("`{}`: {why}", socket.display()) };
-    match probe::probe_once(socket) {
-        Probed::Dormant { .. } => {}
-        Probed::Live(_) => return Err(busy("somebody answers on it now")),
-        other @ (Probed::Indeterminate { .. } | Probed::Forged { .. }) => return Err(busy(other.why())),
-    }
-    match std::fs::remove_file(socket) {
-        Ok(()) => Ok(()),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(OsFailure::new("remove the stale socket", error.to_string()).on(socket).into()),
     }
 }
 
@@ -242,15 +233,24 @@ impl Start {
         let dir = held.dir();
         dir.require_in_place()?;
         let lifeline = lifeline::renew(dir)?;
-        remove_stale_socket(&plan.expected_socket_path)?;
+        socket_file::make_room(dir, &plan.expected_socket_path, self.left_behind)?;
         let launcher = procfs::this_process(&self.here);
-        let nonce = random::nonce()?;
-        let record = SessionRecord::starting(plan, generation, nonce.clone(), launcher, clock::now());
+        let (nonce, started_at) = (random::nonce()?, clock::now());
+        let record = SessionRecord::starting(plan, generation, nonce.clone(), launcher, started_at);
         record_file::write(dir, &record)?;
         self.note(|notes| notes.record = Some(record));
         let spawn_with = |provision| {
             let (nonce, host) = (&nonce, &*self.here);
-            spawn(SpawnRequest { plan, claim: held, generation, nonce, lifeline, host, provision })
+            spawn(SpawnRequest {
+                plan,
+                claim: held,
+                generation,
+                nonce,
+                lifeline,
+                host,
+                started_at,
+                provision,
+            })
         };
         match plan.ready {
             ReadyKind::Notify => {

@@ -38,6 +38,10 @@ const REFUSED: &[(i64, &str)] = &[
     (0x786f_4256, "VirtualBox shared folders"),
 ];
 
+/// How often a directory may be removed between its creation and its opening: whoever collects what is gone does that now
+/// and then, and nobody does so all the time.
+const REMOVED_MAX: u32 = 1_000;
+
 /// Why a state directory cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -177,8 +181,19 @@ impl StateRoot {
     /// # Errors
     /// If it cannot be created, opened or trusted.
     pub fn create_session(&self, session: &SessionId) -> Result<SessionDir, StateRootError> {
-        self.create()?;
-        Ok(SessionDir::create(self.handle()?.as_fd(), &self.path, session)?)
+        for _ in 0..REMOVED_MAX {
+            self.create()?;
+            let root = match self.open_root(OFlag::O_RDONLY) {
+                Ok(root) => root,
+                Err(Errno::ENOENT) => continue,
+                Err(error) => return Err(error).during("open the state directory", &self.path)?,
+            };
+            if let Some(dir) = SessionDir::create(root.as_fd(), &self.path, session)? {
+                return Ok(dir);
+            }
+        }
+        let path = self.path.join(session.as_str());
+        Err(OsFailure::new("open the session directory", "it is removed again and again").on(path))?
     }
 
     /// Every session that has a directory, in order.

@@ -4,26 +4,33 @@
 //! 1. An exit is believed only when the process is gone *and* the lifeline is free: a leader that exits while its
 //!    lifeline is held has daemonised, and the lifeline is watched in its place.
 //! 2. No exit is missed: the pidfd exists from birth. A child that nobody waits for is still reaped.
-//! 3. A signal goes through a pidfd whose process was identified after it was opened, never to a bare pid.
+//! 3. A signal goes through a pidfd, never to a bare pid, and only with a warrant of the core's judges: a process that is
+//!    not to be judged is never pinned, signalled or counted as a member.
 //! 4. Our child is reaped last: until then its pid, and so the name of its group, cannot become a stranger's.
 //!
 //! Checked by `smoke/tests/smoke/s2_child.rs`.
 
 mod exit;
+mod members;
+mod pin;
 mod reaper;
 mod signal;
 
 use crate::lifeline::LifelineProbe;
 use crate::os::keep_high;
 use crate::procfs;
-use exit::Judge;
+use crate::socket_file::{self, Tenancy};
+use exit::Prover;
+use pin::Pin;
 use rekindle_core::{Lifeline, OsFailure, Pid, ProcessIdentity};
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
 
 pub use exit::await_exit;
+pub(crate) use members::is_kin;
+pub use members::{listener_at, members};
 pub(crate) use reaper::{has_exited, leave_to_reaper, reap};
-pub(crate) use signal::is_kin;
-pub use signal::{members, signal};
+pub use signal::signal;
 
 /// A worker that is watched. Dropping it stops the watch and leaves the worker alone.
 #[derive(Debug)]
@@ -32,15 +39,17 @@ pub struct Worker {
     leader: Option<Process>,
     /// The process that answered when it had been ready, where that is another one.
     peer: Option<Process>,
-    /// Missing only where somebody removed its file.
+    /// Missing only where somebody removed its file, and no process keeps it.
     lifeline: Option<LifelineProbe>,
+    /// The session's own private path, where only whoever listens there is known of the worker.
+    listener: Option<PathBuf>,
 }
 
-/// A process of a worker, pinned by its pidfd: the pid cannot come to mean another while we look.
+/// A process of a worker, pinned if it runs and is proved to be the one that was written down.
 #[derive(Debug)]
 pub(crate) struct Process {
     identity: ProcessIdentity,
-    pidfd: Option<OwnedFd>,
+    pin: Option<Pin>,
     parentage: Parentage,
 }
 
@@ -54,8 +63,9 @@ enum Parentage {
 impl Worker {
     /// A child that was just started.
     pub(crate) fn child(identity: ProcessIdentity, pidfd: OwnedFd, lifeline: LifelineProbe) -> Self {
-        let leader = Process { identity, pidfd: Some(keep_high(pidfd)), parentage: Parentage::Ours };
-        Self { leader: Some(leader), peer: None, lifeline: Some(lifeline.kept_high()) }
+        let leader =
+            Process { identity, pin: Some(Pin::of_child(keep_high(pidfd))), parentage: Parentage::Ours };
+        Self { leader: Some(leader), peer: None, lifeline: Some(lifeline.kept_high()), listener: None }
     }
 
     /// A worker whose launcher is gone, from what was written down about it.
@@ -69,11 +79,17 @@ impl Worker {
         here: &rekindle_core::Host,
     ) -> Result<Self, OsFailure> {
         let same = leader.as_ref().map(|leader| leader.pid) == peer.as_ref().map(|peer| peer.pid);
-        let pin = |identity: Option<ProcessIdentity>, judge: Judge| {
-            identity.map(|it| Process::pin(it, here, judge)).transpose()
+        let pin = |identity: Option<ProcessIdentity>, prove: Prover| {
+            identity.map(|it| Process::pin(it, here, prove)).transpose()
         };
-        let peer = if same { None } else { pin(peer, procfs::standing)? };
-        Ok(Self { leader: pin(leader, procfs::standing_of_leader)?, peer, lifeline })
+        let peer = if same { None } else { pin(peer, procfs::warrant_for)? };
+        Ok(Self { leader: pin(leader, procfs::warrant_for_leader)?, peer, lifeline, listener: None })
+    }
+
+    /// The same worker, which also is whoever holds the socket that listens at `socket`, the session's own private path.
+    #[must_use]
+    pub fn listening_at(self, socket: PathBuf) -> Self {
+        Self { listener: Some(socket), ..self }
     }
 
     /// The same worker, pinned once more, to be recognised by somebody who does not end it.
@@ -99,7 +115,10 @@ impl Worker {
 
     /// Whether all of it is gone.
     pub fn is_gone(&self) -> bool {
-        self.ask_lifeline() == Lifeline::Free && self.processes().all(Process::has_exited)
+        let nobody_holds = matches!(self.ask_lifeline(), Lifeline::Free | Lifeline::Missing);
+        let nobody_listens =
+            self.listener.as_ref().is_none_or(|socket| socket_file::tenancy(socket) == Tenancy::Vacant);
+        nobody_holds && nobody_listens && self.processes().all(Process::has_exited)
     }
 
     fn processes(&self) -> impl Iterator<Item = &Process> {

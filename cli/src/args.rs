@@ -65,14 +65,7 @@ pub(crate) enum Verb {
         path: PathBuf,
     },
     /// Clear a claim that was left behind
-    Unlock {
-        /// The session
-        session: SessionId,
-
-        /// Clear any claim that no launcher holds at this moment, also one whose holder cannot be judged
-        #[arg(long)]
-        force: bool,
-    },
+    Unlock(UnlockArgs),
     /// Remove sessions whose worker is provably gone, with their records and logs
     Gc {
         /// Set files that cannot be read aside, so that their sessions can be used again
@@ -188,6 +181,22 @@ impl Graces {
     pub(crate) fn stop_policy(&self) -> StopPolicy {
         StopPolicy { term_grace: self.term_grace, kill_grace: self.kill_grace, ..StopPolicy::default() }
     }
+}
+
+/// `rekindle unlock`
+#[derive(Debug, clap::Args)]
+pub(crate) struct UnlockArgs {
+    /// The session
+    pub(crate) session: SessionId,
+
+    /// Clear any claim that no launcher holds at this moment, also one whose holder cannot be judged
+    #[arg(long)]
+    pub(crate) force: bool,
+
+    /// Clear the whole session, of whose worker nothing can be proved from here: set its record aside, signal nobody, and
+    /// say what could not be proved. For a session that `up` and `stop` refuse with `worker-unknown`
+    #[arg(long, conflicts_with = "force")]
+    pub(crate) forget: bool,
 }
 
 #[derive(Debug, clap::Args)]

@@ -79,7 +79,7 @@ fn at_once(args: &Args, report: &Report) -> Option<Exit> {
         Verb::Up(up) => command::up::at_once(dir, up, report),
         Verb::Ls => Some(command::ls::run(dir, report)),
         Verb::Show { session } => Some(command::show::run(dir, session, report)),
-        Verb::Unlock { session, force } => Some(command::unlock::run(dir, session, *force, report)),
+        Verb::Unlock(unlock) => Some(command::unlock::run(dir, unlock, report)),
         Verb::Gc { repair } => Some(command::gc::run(dir, *repair, report)),
         Verb::Doctor { session } => Some(command::doctor::run(dir, session.as_ref(), report)),
         Verb::Stop(_)
@@ -102,7 +102,7 @@ async fn run(args: Args, report: &Report) -> Exit {
         Verb::Stop(stop) => command::stop::run(dir, &stop, report).await,
         Verb::Call(call) => command::call::run(dir, &call, report).await,
         Verb::Probe { path } => command::probe::run(&path, report).await,
-        Verb::Unlock { session, force } => command::unlock::run(dir, &session, force, report),
+        Verb::Unlock(unlock) => command::unlock::run(dir, &unlock, report),
         Verb::Gc { repair } => command::gc::run(dir, repair, report),
         Verb::Doctor { session } => command::doctor::run(dir, session.as_ref(), report),
         Verb::Pool(verb) => command::pool::run(dir, verb, report).await,

@@ -2,6 +2,7 @@
 //!
 //! Results go to stdout. Failures go to stderr for people, and to stdout as one JSON object for machines.
 
+use rekindle::LeftOut;
 use rekindle::core::ChildExit;
 use serde_json::{Value, json};
 use std::env;
@@ -114,6 +115,17 @@ impl Report {
     pub(crate) fn error(&self, error: &rekindle::Error) -> Exit {
         let exit = if error.is_refusal() { Exit::Refused } else { Exit::Failed };
         self.failure(error.reason(), &error.to_string(), &error.next(), exit)
+    }
+
+    /// What a look at several sessions could not see: told on stderr, and a failure if there is anything.
+    pub(crate) fn left_out(&self, left_out: &[LeftOut]) -> Exit {
+        for LeftOut { session, why } in left_out {
+            match session {
+                Some(session) => complain(&format!("session {session} was left out: {why}")),
+                None => complain(why),
+            }
+        }
+        if left_out.is_empty() { Exit::Done } else { Exit::Failed }
     }
 
     /// Progress, on stderr.

@@ -5,7 +5,8 @@
 //! # Invariants
 //! 1. A held kernel lock is a conflict, whatever the file says.
 //! 2. No age ever takes a claim: there is no clock in the input.
-//! 3. `EPERM` and another pid namespace are not death.
+//! 3. `EPERM` is not death. Another pid namespace of this boot is not death either, unless the holder kept the kernel's
+//!    lock for as long as it lived: then a free lock is.
 //! 4. One function serves both policies; they differ only in the cells that name them.
 //!
 //! Every cell is checked by `gates/tests/claim.rs`.
@@ -46,6 +47,28 @@ impl LockClaim {
     /// Who holds it, with `standing` corrected for a holder on another machine, whose pid says nothing here.
     pub fn standing(&self, here: &Host, standing: Standing) -> Standing {
         corrected_for_machine(&self.holder, here, &self.hostname, self.machine_id.as_deref(), standing)
+    }
+}
+
+/// What is kept by whoever a piece of evidence names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum KeptBy {
+    /// The kernel's lock, for as long as the holder lives: a free lock proves its death.
+    KernelLock,
+    /// The evidence alone: a free lock proves nothing.
+    Evidence,
+}
+
+/// Evidence of a holder: a claim, or a lifecycle lock's marker.
+pub trait HolderEvidence {
+    /// What its holder keeps.
+    fn kept_by(&self) -> KeptBy;
+}
+
+impl HolderEvidence for LockClaim {
+    /// A claim is only ever written by whoever has its lock.
+    fn kept_by(&self) -> KeptBy {
+        KeptBy::KernelLock
     }
 }
 
@@ -207,7 +230,7 @@ impl ConflictReason {
 /// Decides whether a claim may be taken.
 ///
 /// `standing` is what is known of the holder that `found` names; it is not looked at where `found` names none.
-pub fn decide_claim<P>(
+pub fn decide_claim<P: HolderEvidence>(
     policy: ClaimPolicy,
     kernel: KernelLock,
     found: Found<P>,
@@ -225,12 +248,29 @@ pub fn decide_claim<P>(
         (KernelLock::Free, Found::Retained(claim)) if !lifecycle && !is_elsewhere(standing) => {
             take_over(Why::Retained, Some(claim))
         }
-        (KernelLock::Free, Found::Held(claim) | Found::Retained(claim)) => match standing {
-            Standing::Dead(proof) => take_over(Why::HolderDead(proof), Some(claim)),
-            Standing::Unjudged(Doubt::OtherMachine) if lifecycle => take_over(Why::OtherMachine, Some(claim)),
-            Standing::Unjudged(doubt) => conflict(No::HolderUnjudged(doubt), Some(claim)),
-            Standing::Alive => conflict(No::HolderAlive, Some(claim)),
-        },
+        (KernelLock::Free, Found::Held(claim) | Found::Retained(claim)) => {
+            match by_free_lock(&claim, standing) {
+                Standing::Dead(proof) => take_over(Why::HolderDead(proof), Some(claim)),
+                Standing::Unjudged(Doubt::OtherMachine) if lifecycle => {
+                    take_over(Why::OtherMachine, Some(claim))
+                }
+                // A process that has the holder's pid is taken for the holder.
+                Standing::Alive | Standing::Unjudged(Doubt::Unproven) => {
+                    conflict(No::HolderAlive, Some(claim))
+                }
+                Standing::Unjudged(doubt) => conflict(No::HolderUnjudged(doubt), Some(claim)),
+            }
+        }
+    }
+}
+
+/// How a holder stands, now that its kernel lock is known to be free: one lock is one lock in all pid namespaces of a kernel.
+fn by_free_lock(claim: &impl HolderEvidence, standing: Standing) -> Standing {
+    match (standing, claim.kept_by()) {
+        (Standing::Unjudged(Doubt::OtherPidNamespace), KeptBy::KernelLock) => {
+            Standing::Dead(DeathProof::LockFree)
+        }
+        (standing, KeptBy::KernelLock | KeptBy::Evidence) => standing,
     }
 }
 

@@ -1,14 +1,21 @@
 //! Is the last worker provably gone? One pure function over one value decides this, everywhere.
 //!
 //! # Invariants
-//! 1. [`LastWorker::Gone`] needs a free lifeline *and* the death of every recorded process, with one exception: a
-//!    worker that had been ready, whose leader and whose answering process are both recorded and both dead. What
-//!    still holds its lifeline is a leftover.
-//! 2. A lifeline that is missing or cannot be asked proves nothing, and a record `exited` proves nothing by itself.
+//! 1. [`LastWorker::Gone`] needs a lifeline that nobody holds *and* the death of every recorded process, with one
+//!    exception: a worker that had been ready, whose leader and whose answering process are both recorded and both dead.
+//!    What still holds its lifeline is a leftover.
+//! 2. A process of another pid namespace of this boot counts as dead if its lifeline was seen held, is free now, and
+//!    nobody listens at the endpoint: a kernel lock is one lock for all namespaces of a kernel.
+//! 3. A lifeline that cannot be asked, or could not be searched for everywhere, proves nothing; a record `exited` proves
+//!    nothing by itself.
+//! 4. Whoever has the socket at the private path of a session that had been ready is its worker, whatever became of the
+//!    processes that were recorded.
+//! 5. A worker that lives without a record is not ours to end unasked: a start writes its record before its process exists,
+//!    so somebody removed it.
 //!
 //! Walked exhaustively by `gates/tests/evidence.rs`.
 
-use crate::identity::{DeathProof, Standing};
+use crate::identity::{DeathProof, Doubt, Standing};
 use crate::record::RecordState;
 
 /// What the kernel says of the lifeline: the lock that a worker and its descendants hold as long as they live.
@@ -18,10 +25,30 @@ pub enum Lifeline {
     Free,
     /// Some process of the start holds it.
     Held,
-    /// There is no lifeline file.
+    /// There is no lifeline file, and no process keeps one that was removed or moved.
     Missing,
-    /// The question failed.
+    /// The question failed, or the search for a lifeline without a file could not look everywhere.
     Unreadable,
+}
+
+/// Whether the lifeline is known to have been held by the worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum LifelineHistory {
+    /// It was held when the start was observed; or, of a start that nobody observed, the worker has marked it.
+    WasHeld,
+    /// Nobody wrote that down: a worker may have closed it.
+    NotKnown,
+}
+
+/// What is known of the session's endpoint, besides what a probe found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Endpoint {
+    /// Some process of our user has the socket at the session's own private path.
+    Ours,
+    /// Nobody has a socket there.
+    Vacant,
+    /// Somebody may have a socket there, who need not be a worker of ours; or nobody asked.
+    Unclear,
 }
 
 /// All that is known about the last worker of a session.
@@ -33,16 +60,27 @@ pub struct Evidence {
     pub start_observed: bool,
     /// Whether any process of it still holds the kernel's lock.
     pub lifeline: Lifeline,
+    /// Whether any process of it ever did.
+    pub history: LifelineHistory,
     /// The process that was started, from the record or from what it wrote into its lifeline.
     pub leader: Option<Standing>,
     /// The process that answered on the socket when it became ready.
     pub peer: Option<Standing>,
+    /// Who has the socket.
+    pub endpoint: Endpoint,
 }
 
 impl Evidence {
     /// Of a session that was never started.
-    pub const NONE: Self =
-        Self { recorded: None, start_observed: false, lifeline: Lifeline::Missing, leader: None, peer: None };
+    pub const NONE: Self = Self {
+        recorded: None,
+        start_observed: false,
+        lifeline: Lifeline::Missing,
+        history: LifelineHistory::NotKnown,
+        leader: None,
+        peer: None,
+        endpoint: Endpoint::Unclear,
+    };
 
     fn any(&self, is: impl Fn(Standing) -> bool) -> bool {
         [self.leader, self.peer].into_iter().flatten().any(is)
@@ -62,6 +100,19 @@ impl Evidence {
     /// No process and no lifeline outlives its boot.
     fn of_another_boot(&self) -> bool {
         self.leader.is_some() && self.all(|standing| standing == Standing::Dead(DeathProof::OtherBoot))
+    }
+
+    /// Invariant 2: everybody is dead, or was in a pid namespace whose lock is gone.
+    fn ended_in_another_namespace(&self) -> bool {
+        let elsewhere = Standing::Unjudged(Doubt::OtherPidNamespace);
+        self.history == LifelineHistory::WasHeld
+            && self.endpoint == Endpoint::Vacant
+            && self.all(|standing| standing.is_dead() || standing == elsewhere)
+    }
+
+    /// Invariant 4.
+    fn is_answered_for(&self) -> bool {
+        self.recorded == Some(RecordState::Ready) && self.endpoint == Endpoint::Ours
     }
 }
 
@@ -101,32 +152,32 @@ pub enum LastWorker {
 /// Judges the last worker of a session.
 ///
 /// ```
-/// use rekindle_core::{Evidence, LastWorker, Lifeline, last_worker};
+/// use rekindle_core::{Evidence, LastWorker, Lifeline, RecordState, last_worker};
 ///
 /// assert_eq!(last_worker(&Evidence::NONE), LastWorker::Gone);
-/// // The lock is held, whoever holds it: its launcher died before it could write anything down.
-/// assert_eq!(last_worker(&Evidence { lifeline: Lifeline::Held, ..Evidence::NONE }), LastWorker::AliveUnobserved);
+/// // The lock is held, whoever holds it: its launcher died before it could complete the record.
+/// let starting = Evidence { recorded: Some(RecordState::Starting), ..Evidence::NONE };
+/// assert_eq!(last_worker(&Evidence { lifeline: Lifeline::Held, ..starting }), LastWorker::AliveUnobserved);
 /// ```
 pub fn last_worker(evidence: &Evidence) -> LastWorker {
-    if evidence.only_leftovers() {
-        return LastWorker::Gone;
-    }
     let somebody_lives = evidence.any(Standing::is_alive);
     let everybody_is_dead = evidence.all(Standing::is_dead);
     match evidence.lifeline {
         _ if somebody_lives => alive(evidence),
+        _ if evidence.is_answered_for() => LastWorker::AliveReady,
+        _ if evidence.only_leftovers() => LastWorker::Gone,
         Lifeline::Held if everybody_is_dead => alive(evidence),
-        Lifeline::Free if everybody_is_dead => LastWorker::Gone,
-        Lifeline::Missing if evidence.recorded.is_none() && everybody_is_dead => LastWorker::Gone,
-        Lifeline::Missing if evidence.of_another_boot() => LastWorker::Gone,
+        Lifeline::Free | Lifeline::Missing if everybody_is_dead => LastWorker::Gone,
+        Lifeline::Unreadable if evidence.of_another_boot() => LastWorker::Gone,
+        Lifeline::Free if evidence.ended_in_another_namespace() => LastWorker::Gone,
         Lifeline::Held | Lifeline::Free | Lifeline::Missing | Lifeline::Unreadable => LastWorker::Unknown,
     }
 }
 
 fn alive(evidence: &Evidence) -> LastWorker {
     match evidence.recorded {
-        Some(RecordState::Ready) => LastWorker::AliveReady,
-        Some(RecordState::Starting | RecordState::Retained | RecordState::Exited) | None => {
+        Some(RecordState::Ready) | None => LastWorker::AliveReady,
+        Some(RecordState::Starting | RecordState::Retained | RecordState::Exited) => {
             LastWorker::AliveUnobserved
         }
     }

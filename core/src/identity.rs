@@ -1,9 +1,11 @@
 //! Which process exactly: a pid alone never says so.
 //!
 //! # Invariants
-//! 1. Unknown is never dead. [`Standing::Dead`] needs one of the four proofs of [`DeathProof`].
+//! 1. Unknown is never dead. [`Standing::Dead`] needs one of the proofs of [`DeathProof`].
 //! 2. A pid of another pid namespace is never looked up in ours.
 //! 3. Start times are compared only within one time namespace, where they mean the same clock.
+//! 4. [`Standing::Alive`] needs every field: boot, pid namespace, time namespace, pid and start time. A process that merely
+//!    has the recorded pid is unproven, and an unproven process is never signalled ([`crate::warrant`]).
 //!
 //! Checked by `gates/tests/identity.rs`.
 
@@ -150,6 +152,8 @@ pub enum DeathProof {
     OtherStartTime,
     /// It ran before this machine was booted.
     OtherBoot,
+    /// The kernel lock that it kept for as long as it lived is free: proof across the pid namespaces of one kernel.
+    LockFree,
 }
 
 impl DeathProof {
@@ -160,6 +164,7 @@ impl DeathProof {
             Self::Zombie => "it has exited and was not reaped",
             Self::OtherStartTime => "its pid now belongs to another process",
             Self::OtherBoot => "the machine was booted since",
+            Self::LockFree => "the kernel lock that it kept for life is free",
         }
     }
 }
@@ -168,8 +173,12 @@ impl DeathProof {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Doubt {
-    /// Its pid means something only in another pid namespace.
+    /// Its pid means something only in another pid namespace of this boot.
     OtherPidNamespace,
+    /// Its pid means something only in another pid namespace, and nothing says during which boot.
+    UnknownBoot,
+    /// A process has its pid, and what was written down does not prove that it is the same process.
+    Unproven,
     /// It runs, or ran, on another machine.
     OtherMachine,
     /// The operating system does not let us ask.
@@ -181,6 +190,8 @@ impl Doubt {
     pub const fn describe(self) -> &'static str {
         match self {
             Self::OtherPidNamespace => "it belongs to another pid namespace",
+            Self::UnknownBoot => "it belongs to another pid namespace, of a boot that nobody wrote down",
+            Self::Unproven => "a process has its pid, and nothing proves that it is the same process",
             Self::OtherMachine => "it belongs to another machine",
             Self::NotPermitted => "the system does not let us ask about it",
         }
@@ -197,6 +208,11 @@ impl Standing {
     pub const fn is_alive(self) -> bool {
         matches!(self, Self::Alive)
     }
+
+    /// Whether a process with the recorded pid runs here, the same one or another.
+    pub const fn pid_is_taken(self) -> bool {
+        matches!(self, Self::Alive | Self::Unjudged(Doubt::Unproven))
+    }
 }
 
 /// Judges a process that was written down earlier by what the system says of its pid now.
@@ -211,34 +227,66 @@ impl Standing {
 /// // The pid was reused: the process that has it now started later.
 /// let now = Sighting::Running { start_time: Some(StartTime::from_ticks(2_000)) };
 /// assert_eq!(judge(&worker, &here, now), Standing::Dead(DeathProof::OtherStartTime));
-/// // A permission error is no death.
+/// // A permission error is no death, and a pid without the rest of an identity is no life.
 /// assert!(!judge(&worker, &here, Sighting::NotPermitted).is_dead());
+/// assert!(!judge(&worker, &here, Sighting::Running { start_time: None }).is_alive());
 /// ```
 pub fn judge(process: &ProcessIdentity, here: &Host, sighting: Sighting) -> Standing {
-    if differ(process.boot_id.as_ref(), here.boot_id.as_ref()) {
-        return Standing::Dead(DeathProof::OtherBoot);
-    }
-    if differ(process.pid_namespace.as_ref(), here.pid_namespace.as_ref()) {
-        return Standing::Unjudged(Doubt::OtherPidNamespace);
-    }
-    match sighting {
-        Sighting::Absent => Standing::Dead(DeathProof::NoSuchProcess),
-        Sighting::Zombie => Standing::Dead(DeathProof::Zombie),
-        Sighting::Running { start_time } if another_start(process, here, start_time) => {
-            Standing::Dead(DeathProof::OtherStartTime)
+    let boot = relate(process.boot_id.as_ref(), here.boot_id.as_ref());
+    let namespace = relate(process.pid_namespace.as_ref(), here.pid_namespace.as_ref());
+    match (boot, namespace) {
+        (Relation::Other, _) => return Standing::Dead(DeathProof::OtherBoot),
+        (Relation::Same, Relation::Other) => return Standing::Unjudged(Doubt::OtherPidNamespace),
+        (Relation::NotWritten | Relation::NotKnownHere, Relation::Other) => {
+            return Standing::Unjudged(Doubt::UnknownBoot);
         }
-        Sighting::Running { start_time: _ } => Standing::Alive,
-        Sighting::NotPermitted => Standing::Unjudged(Doubt::NotPermitted),
+        // A pid of a namespace that may not be ours is not looked up in ours.
+        (Relation::Same | Relation::NotWritten | Relation::NotKnownHere, Relation::NotKnownHere) => {
+            return Standing::Unjudged(Doubt::NotPermitted);
+        }
+        (
+            Relation::Same | Relation::NotWritten | Relation::NotKnownHere,
+            Relation::Same | Relation::NotWritten,
+        ) => {}
+    }
+    let start_time = match sighting {
+        Sighting::Absent => return Standing::Dead(DeathProof::NoSuchProcess),
+        Sighting::Zombie => return Standing::Dead(DeathProof::Zombie),
+        Sighting::NotPermitted => return Standing::Unjudged(Doubt::NotPermitted),
+        Sighting::Running { start_time } => start_time,
+    };
+    let one_clock = process.time_namespace == here.time_namespace;
+    match relate(process.start_time.as_ref(), start_time.as_ref()) {
+        Relation::Other if one_clock => Standing::Dead(DeathProof::OtherStartTime),
+        Relation::Same if one_clock && boot == Relation::Same && namespace == Relation::Same => {
+            Standing::Alive
+        }
+        Relation::Same | Relation::Other | Relation::NotWritten | Relation::NotKnownHere => {
+            Standing::Unjudged(Doubt::Unproven)
+        }
     }
 }
 
-/// Known on both sides, and not the same.
-fn differ<T: PartialEq>(one: Option<&T>, other: Option<&T>) -> bool {
-    matches!((one, other), (Some(one), Some(other)) if one != other)
+/// How a fact that was written down relates to the same fact here and now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Relation {
+    /// Known on both sides, and the same.
+    Same,
+    /// Known on both sides, and not the same.
+    Other,
+    /// Nobody wrote it down.
+    NotWritten,
+    /// It was written down, and is not to be had here.
+    NotKnownHere,
 }
 
-fn another_start(process: &ProcessIdentity, here: &Host, seen: Option<StartTime>) -> bool {
-    process.time_namespace == here.time_namespace && differ(process.start_time.as_ref(), seen.as_ref())
+fn relate<T: PartialEq>(written: Option<&T>, here: Option<&T>) -> Relation {
+    match (written, here) {
+        (Some(written), Some(here)) if written == here => Relation::Same,
+        (Some(_), Some(_)) => Relation::Other,
+        (Some(_), None) => Relation::NotKnownHere,
+        (None, _) => Relation::NotWritten,
+    }
 }
 
 /// Whether something written down by `hostname` (and `machine_id`) in boot `boot_id` came from another machine.

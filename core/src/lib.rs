@@ -11,6 +11,8 @@
 //! | [`id`], [`identity`] | which session, and which process exactly |
 //! | [`plan`], [`target`] | what is to be started, and is its socket path usable |
 //! | [`evidence`] | is the last worker provably gone |
+//! | [`state`] | how does the session stand, in one word |
+//! | [`warrant`] | may a process be signalled |
 //! | [`mod@decide`] | attach, spawn, adopt or reject |
 //! | [`claim`] | may this launcher decide about the session now |
 //! | [`lifecycle`] | the same for a daemon's singleton marker |
@@ -50,8 +52,10 @@ pub mod record;
 pub mod release;
 pub mod resume;
 pub mod seams;
+pub mod state;
 pub mod stop;
 pub mod target;
+pub mod warrant;
 
 pub use claim::{ClaimDecision, ClaimPolicy, Found, LockClaim, decide_claim};
 pub use decide::{Finding, Intent, Liveness, RejectReason, Verdict, decide};
@@ -67,3 +71,4 @@ pub use lifecycle::LifecyclePayload;
 pub use plan::{Environment, KillPolicy, ReadyKind, SpawnBgPlan};
 pub use record::{RecordState, SessionRecord};
 pub use release::ReleasePolicy;
+pub use state::SessionState;

@@ -10,7 +10,7 @@
 //!
 //! Checked by `gates/tests/lifecycle.rs`.
 
-use crate::claim::Found;
+use crate::claim::{Found, HolderEvidence, KeptBy};
 use crate::harmless::*;
 use crate::id::{Nonce, Pid};
 use crate::identity::{Host, ProcessIdentity, Standing, corrected_for_machine};
@@ -42,6 +42,9 @@ pub struct LifecyclePayload {
     /// The authority to release it, absent in files that somebody else wrote.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nonce: Option<Nonce>,
+    /// Whether the holder keeps the flock beside the marker for as long as it lives.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub keeps_flock: Option<bool>,
     /// What else was written there.
     #[serde(flatten)]
     pub unknown: Map<String, Value>,
@@ -49,7 +52,13 @@ pub struct LifecyclePayload {
 
 impl LifecyclePayload {
     /// What `holder`, a process of this machine, writes when it takes the lock.
-    pub fn new(here: &Host, holder: ProcessIdentity, started_at: Timestamp, nonce: Nonce) -> Self {
+    pub fn new(
+        here: &Host,
+        holder: ProcessIdentity,
+        started_at: Timestamp,
+        nonce: Nonce,
+        kept_by: KeptBy,
+    ) -> Self {
         Self {
             schema_version: SCHEMA_VERSION,
             holder,
@@ -57,6 +66,7 @@ impl LifecyclePayload {
             machine_id: here.machine_id.clone(),
             started_at,
             nonce: Some(nonce),
+            keeps_flock: Some(kept_by == KeptBy::KernelLock),
             unknown: Map::new(),
         }
     }
@@ -84,8 +94,16 @@ impl LifecyclePayload {
             machine_id: optional(&mut fields, "machine_id"),
             started_at: utc(&started_at)?,
             nonce: optional(&mut fields, "nonce"),
+            keeps_flock: optional(&mut fields, "keeps_flock"),
             unknown: fields,
         })
+    }
+}
+
+impl HolderEvidence for LifecyclePayload {
+    /// A marker that somebody else wrote says nothing of a flock.
+    fn kept_by(&self) -> KeptBy {
+        if self.keeps_flock == Some(true) { KeptBy::KernelLock } else { KeptBy::Evidence }
     }
 }
 

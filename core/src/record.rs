@@ -8,6 +8,7 @@
 //! Checked by `gates/tests/record.rs`.
 
 use crate::effects::ChildExit;
+use crate::evidence::{Lifeline, LifelineHistory};
 use crate::harmless::*;
 use crate::id::{Generation, Nonce, SessionId};
 use crate::identity::ProcessIdentity;
@@ -76,6 +77,12 @@ pub struct SessionRecord {
     /// The name by which the worker knows the session; absent until a pool's session was fed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub worker_name: Option<WorkerName>,
+    /// Whether the lifeline was held when the worker became ready. A worker that closed it is not known by it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lifeline_held_when_ready: Option<bool>,
+    /// The socket file that the worker answered on, as `{device, inode}`: the only one that may be removed in its name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub socket_file: Option<SocketFile>,
     /// When the start began.
     pub started_at: Timestamp,
     /// When it became ready.
@@ -133,6 +140,8 @@ impl SessionRecord {
             speak: plan.speaking.as_ref().map(|speaking| speaking.version.clone()),
             worker_version: None,
             worker_name: None,
+            lifeline_held_when_ready: None,
+            socket_file: None,
             started_at,
             ready_at: None,
             exited_at: None,
@@ -147,6 +156,14 @@ impl SessionRecord {
         let ready_at = self.ready_at.or(Some(at));
         let peer = peer.or_else(|| self.peer.clone());
         Self { state: RecordState::Ready, ready_at, peer, ..self }
+    }
+
+    /// The same start, with what was seen of its lifeline and its socket when it became ready.
+    #[must_use]
+    pub fn guarded_by(self, lifeline: Lifeline, socket_file: Option<SocketFile>) -> Self {
+        let held = Some(lifeline == Lifeline::Held);
+        let socket_file = socket_file.or(self.socket_file);
+        Self { lifeline_held_when_ready: held, socket_file, ..self }
     }
 
     /// The same start, with the version that its worker reported, if it did.
@@ -179,6 +196,13 @@ impl SessionRecord {
         Self { worker_version: version.or(self.worker_version), worker_name: Some(name), ..self }
     }
 
+    /// Whether the lifeline was held when the worker became ready; `None` of a start that nobody observed.
+    pub fn lifeline_history(&self) -> Option<LifelineHistory> {
+        self.ready_at?;
+        let held = self.lifeline_held_when_ready == Some(true);
+        Some(if held { LifelineHistory::WasHeld } else { LifelineHistory::NotKnown })
+    }
+
     /// Whether this start came to answer on its socket.
     pub fn start_observed(&self) -> bool {
         self.ready_at.is_some()
@@ -189,6 +213,15 @@ impl SessionRecord {
         plan.program().map(Path::new) != Some(self.program.as_path())
             || plan.launch_args.get(1..) != Some(&self.arguments[..])
     }
+}
+
+/// Which file a socket is, whatever stands under its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct SocketFile {
+    /// The device that it is on.
+    pub device: u64,
+    /// Its inode number there.
+    pub inode: u64,
 }
 
 /// What a record file holds.

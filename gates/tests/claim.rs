@@ -36,13 +36,15 @@ fn read(content: &[u8]) -> Found<LockClaim> {
     Found::read(Some(content), &session())
 }
 
-const STANDINGS: [Standing; 8] = [
+const STANDINGS: [Standing; 10] = [
     Standing::Alive,
     Standing::Dead(DeathProof::NoSuchProcess),
     Standing::Dead(DeathProof::Zombie),
     Standing::Dead(DeathProof::OtherStartTime),
     Standing::Dead(DeathProof::OtherBoot),
     Standing::Unjudged(Doubt::OtherPidNamespace),
+    Standing::Unjudged(Doubt::UnknownBoot),
+    Standing::Unjudged(Doubt::Unproven),
     Standing::Unjudged(Doubt::OtherMachine),
     Standing::Unjudged(Doubt::NotPermitted),
 ];
@@ -86,7 +88,7 @@ fn told(decision: &ClaimDecision<LockClaim>) -> String {
 #[rustfmt::skip]
 fn table() -> Vec<(Found<LockClaim>, Standing, &'static str, &'static str)> {
     let [nothing, empty, corrupt, other, held, retained] = founds();
-    let [alive, absent, zombie, reused, rebooted, namespace, machine, eperm] = STANDINGS;
+    let [alive, absent, zombie, reused, rebooted, namespace, unbooted, unproven, machine, eperm] = STANDINGS;
     vec![
         (nothing,          alive,     "fresh",            "fresh"),
         (empty,            alive,     "fresh",            "fresh"),
@@ -97,7 +99,9 @@ fn table() -> Vec<(Found<LockClaim>, Standing, &'static str, &'static str)> {
         (held.clone(),     zombie,    "take: dead +",     "take: dead +"),
         (held.clone(),     reused,    "take: dead +",     "take: dead +"),
         (held.clone(),     rebooted,  "take: dead +",     "take: dead +"),
-        (held.clone(),     namespace, "no: unjudged +",   "no: unjudged +"),
+        (held.clone(),     namespace, "take: dead +",     "take: dead +"),
+        (held.clone(),     unbooted,  "no: unjudged +",   "no: unjudged +"),
+        (held.clone(),     unproven,  "no: alive +",      "no: alive +"),
         (held.clone(),     machine,   "no: machine +",    "take: machine +"),
         (held,             eperm,     "no: unjudged +",   "no: unjudged +"),
         (retained.clone(), alive,     "take: retained +", "no: alive +"),
@@ -105,7 +109,9 @@ fn table() -> Vec<(Found<LockClaim>, Standing, &'static str, &'static str)> {
         (retained.clone(), zombie,    "take: retained +", "take: dead +"),
         (retained.clone(), reused,    "take: retained +", "take: dead +"),
         (retained.clone(), rebooted,  "take: retained +", "take: dead +"),
-        (retained.clone(), namespace, "take: retained +", "no: unjudged +"),
+        (retained.clone(), namespace, "take: retained +", "take: dead +"),
+        (retained.clone(), unbooted,  "take: retained +", "no: unjudged +"),
+        (retained.clone(), unproven,  "take: retained +", "no: alive +"),
         (retained.clone(), machine,   "no: machine +",    "take: machine +"),
         (retained,         eperm,     "take: retained +", "no: unjudged +"),
     ]
@@ -154,8 +160,13 @@ fn a_decision_carries_its_reason() {
         let decision =
             decide_claim(ClaimPolicy::dispatch(), KernelLock::Free, Found::Held(claim()), standing);
         let expected = match standing {
-            Standing::Alive => {
+            Standing::Alive | Standing::Unjudged(Doubt::Unproven) => {
                 ClaimDecision::Conflict { why: ConflictReason::HolderAlive, holder: Some(claim()) }
+            }
+            // U2: the lock that it took with its claim is free, in every pid namespace of this kernel.
+            Standing::Unjudged(Doubt::OtherPidNamespace) => {
+                let why = TakeOverReason::HolderDead(DeathProof::LockFree);
+                ClaimDecision::TakeOver { why, previous: Some(claim()) }
             }
             Standing::Dead(proof) => {
                 ClaimDecision::TakeOver { why: TakeOverReason::HolderDead(proof), previous: Some(claim()) }

@@ -1,5 +1,6 @@
 //! When a last worker is provably gone: every value of the evidence, and what the design says of it (3.2).
 
+use rekindle_core::evidence::{Endpoint, LifelineHistory};
 use rekindle_core::identity::{DeathProof, Doubt, Standing};
 use rekindle_core::record::RecordState;
 use rekindle_core::{Evidence, LastWorker, Lifeline, last_worker};
@@ -13,11 +14,14 @@ const STATES: [Option<RecordState>; 5] = [
     Some(RecordState::Retained),
 ];
 const LIFELINES: [Lifeline; 4] = [Lifeline::Free, Lifeline::Held, Lifeline::Missing, Lifeline::Unreadable];
+const HISTORIES: [LifelineHistory; 2] = [LifelineHistory::WasHeld, LifelineHistory::NotKnown];
+const ENDPOINTS: [Endpoint; 3] = [Endpoint::Ours, Endpoint::Vacant, Endpoint::Unclear];
 const DEAD: Option<Standing> = Some(Standing::Dead(DeathProof::NoSuchProcess));
 const OF_ANOTHER_BOOT: Option<Standing> = Some(Standing::Dead(DeathProof::OtherBoot));
 const ALIVE: Option<Standing> = Some(Standing::Alive);
 const UNJUDGED: Option<Standing> = Some(Standing::Unjudged(Doubt::NotPermitted));
-const STANDINGS: [Option<Standing>; 9] = [
+const ELSEWHERE: Option<Standing> = Some(Standing::Unjudged(Doubt::OtherPidNamespace));
+const STANDINGS: [Option<Standing>; 11] = [
     None,
     ALIVE,
     DEAD,
@@ -25,23 +29,30 @@ const STANDINGS: [Option<Standing>; 9] = [
     Some(Standing::Dead(DeathProof::OtherStartTime)),
     OF_ANOTHER_BOOT,
     UNJUDGED,
-    Some(Standing::Unjudged(Doubt::OtherPidNamespace)),
+    ELSEWHERE,
+    Some(Standing::Unjudged(Doubt::UnknownBoot)),
+    Some(Standing::Unjudged(Doubt::Unproven)),
     Some(Standing::Unjudged(Doubt::OtherMachine)),
 ];
 
 fn every_evidence() -> Vec<Evidence> {
-    let mut all = vec![];
-    for recorded in STATES {
-        for start_observed in [false, true] {
-            for lifeline in LIFELINES {
-                for leader in STANDINGS {
-                    let with = |peer| Evidence { recorded, start_observed, lifeline, leader, peer };
-                    all.extend(STANDINGS.map(with));
-                }
-            }
-        }
-    }
-    all
+    let mut all = vec![Evidence::NONE];
+    all = spread(all, STATES, |evidence, recorded| Evidence { recorded, ..evidence });
+    all = spread(all, [false, true], |evidence, start_observed| Evidence { start_observed, ..evidence });
+    all = spread(all, LIFELINES, |evidence, lifeline| Evidence { lifeline, ..evidence });
+    all = spread(all, HISTORIES, |evidence, history| Evidence { history, ..evidence });
+    all = spread(all, STANDINGS, |evidence, leader| Evidence { leader, ..evidence });
+    all = spread(all, STANDINGS, |evidence, peer| Evidence { peer, ..evidence });
+    spread(all, ENDPOINTS, |evidence, endpoint| Evidence { endpoint, ..evidence })
+}
+
+/// Each of the evidence with each of the values.
+fn spread<T: Copy, const N: usize>(
+    all: Vec<Evidence>,
+    values: [T; N],
+    with: impl Fn(Evidence, T) -> Evidence,
+) -> Vec<Evidence> {
+    all.into_iter().flat_map(|evidence| values.map(|value| with(evidence, value))).collect()
 }
 
 fn known(evidence: &Evidence) -> impl Iterator<Item = Standing> {
@@ -61,15 +72,21 @@ fn every_value_has_the_verdict_that_its_facts_allow() {
         let leftovers = evidence.start_observed && both_dead;
         let lost_in_a_reboot = evidence.leader == OF_ANOTHER_BOOT
             && known(&evidence).all(|standing| Some(standing) == OF_ANOTHER_BOOT);
+        let ended_elsewhere = evidence.history == LifelineHistory::WasHeld
+            && evidence.endpoint == Endpoint::Vacant
+            && known(&evidence).all(|standing| standing.is_dead() || Some(standing) == ELSEWHERE);
+        let answered_for =
+            evidence.recorded == Some(RecordState::Ready) && evidence.endpoint == Endpoint::Ours;
         let may_be_gone = match evidence.lifeline {
-            Lifeline::Free => all_dead,
-            Lifeline::Held | Lifeline::Unreadable => leftovers,
-            Lifeline::Missing => leftovers || lost_in_a_reboot || (evidence.recorded.is_none() && all_dead),
+            Lifeline::Free => all_dead || ended_elsewhere,
+            Lifeline::Held => leftovers,
+            Lifeline::Unreadable => leftovers || lost_in_a_reboot,
+            Lifeline::Missing => all_dead,
         };
-        let provably_alive = alive || (evidence.lifeline == Lifeline::Held && all_dead);
-        let expected = match (may_be_gone, provably_alive, evidence.recorded) {
+        let provably_alive = alive || answered_for || (evidence.lifeline == Lifeline::Held && all_dead);
+        let expected = match (may_be_gone && !alive && !answered_for, provably_alive, evidence.recorded) {
             (true, _, _) => LastWorker::Gone,
-            (false, true, Some(RecordState::Ready)) => LastWorker::AliveReady,
+            (false, true, Some(RecordState::Ready) | None) => LastWorker::AliveReady,
             (false, true, _) => LastWorker::AliveUnobserved,
             (false, false, _) => LastWorker::Unknown,
         };
@@ -78,12 +95,35 @@ fn every_value_has_the_verdict_that_its_facts_allow() {
     println!("{} values: {verdicts:?}", verdicts.values().sum::<usize>());
 }
 
-/// The sharpest of it once more, without a second table: what is alive or unjudged is never gone.
+/// The sharpest of it once more, without a second table: what is alive is never gone, and of what cannot be judged only what
+/// was in another pid namespace and has let go of its lock (U2).
 #[test]
 fn nobody_who_lives_or_cannot_be_judged_is_gone() {
     for evidence in every_evidence() {
         let gone = last_worker(&evidence) == LastWorker::Gone;
-        assert!(!gone || known(&evidence).all(Standing::is_dead), "{evidence:?}");
+        let dead = |standing: Standing| {
+            let let_go = evidence.lifeline == Lifeline::Free
+                && evidence.history == LifelineHistory::WasHeld
+                && evidence.endpoint == Endpoint::Vacant;
+            standing.is_dead() || (let_go && Some(standing) == ELSEWHERE)
+        };
+        assert!(!gone || known(&evidence).all(dead), "{evidence:?}");
+    }
+}
+
+/// U20, U21: to know more never makes it worse. Whoever is gone without an endpoint to ask is gone with a vacant one, and
+/// whoever lives is not gone because a file of his is.
+#[test]
+fn more_evidence_never_makes_it_worse() {
+    for evidence in every_evidence().into_iter().filter(|it| it.endpoint == Endpoint::Unclear) {
+        let asked = Evidence { endpoint: Endpoint::Vacant, ..evidence };
+        let was_gone = last_worker(&evidence) == LastWorker::Gone;
+        assert!(!was_gone || last_worker(&asked) == LastWorker::Gone, "{evidence:?}");
+        let unrecorded = Evidence { recorded: None, ..evidence };
+        let lives = evidence.lifeline == Lifeline::Held && last_worker(&evidence) != LastWorker::Gone;
+        assert!(!lives || last_worker(&unrecorded) != LastWorker::Gone, "{evidence:?}");
+        let adopted = last_worker(&unrecorded) == LastWorker::AliveUnobserved;
+        assert!(!adopted, "a worker without a record is not ours to end: {evidence:?}");
     }
 }
 
@@ -107,6 +147,12 @@ fn the_stories_of_the_design() {
     let exited = Evidence { recorded: Some(RecordState::Exited), ..ready };
     let retained = Evidence { recorded: Some(RecordState::Retained), ..starting };
     let with = |evidence: Evidence, lifeline, leader, peer| Evidence { lifeline, leader, peer, ..evidence };
+    let in_container = |evidence, endpoint| Evidence {
+        history: LifelineHistory::WasHeld,
+        endpoint,
+        ..with(evidence, Free, ELSEWHERE, ELSEWHERE)
+    };
+    let forgotten = |evidence| Evidence { history: LifelineHistory::NotKnown, ..evidence };
     let stories = [
         ("never started", Evidence::NONE, Gone),
         ("launcher killed before the fork", with(starting, Free, None, None), Gone),
@@ -123,12 +169,38 @@ fn the_stories_of_the_design() {
         ("the same, who answered is unknown", with(ready, Held, DEAD, None), AliveReady),
         ("the same, never ready", with(starting, Held, DEAD, DEAD), AliveUnobserved),
         ("its pid was reused, the lifeline held (T07)", with(starting, Held, DEAD, None), AliveUnobserved),
-        ("the lifeline was removed (T27)", with(ready, Missing, DEAD, None), Unknown),
+        (
+            "the lifeline was removed, nobody keeps it, all are dead (U20)",
+            with(ready, Missing, DEAD, None),
+            Gone,
+        ),
+        ("the same, and it lives (T27)", with(ready, Missing, ALIVE, None), AliveReady),
+        ("the same, and not everybody could be searched (U19)", with(ready, Unreadable, DEAD, None), Unknown),
+        ("its record was removed, and it lives (U21)", with(Evidence::NONE, Held, ALIVE, None), AliveReady),
+        (
+            "nothing is there, and not everybody could be searched",
+            with(Evidence::NONE, Unreadable, None, None),
+            Unknown,
+        ),
         ("the same before a reboot", with(ready, Missing, OF_ANOTHER_BOOT, None), Gone),
         ("the lifeline cannot be asked (T30)", with(ready, Unreadable, DEAD, None), Unknown),
         ("EPERM on everything (L17)", with(ready, Free, UNJUDGED, UNJUDGED), Unknown),
         ("EPERM on its peer alone", with(ready, Free, DEAD, UNJUDGED), Unknown),
         ("held, by whom cannot be judged (T28)", with(ready, Held, UNJUDGED, None), Unknown),
+        ("its container is gone (U2)", in_container(ready, Endpoint::Vacant), Gone),
+        ("the same, killed in the middle of its start", in_container(starting, Endpoint::Vacant), Gone),
+        ("the same, and somebody listens", in_container(ready, Endpoint::Unclear), Unknown),
+        ("the same, it had closed its lifeline", forgotten(in_container(ready, Endpoint::Vacant)), Unknown),
+        (
+            "it replaced itself and listens on",
+            Evidence { endpoint: Endpoint::Ours, ..with(ready, Free, DEAD, DEAD) },
+            AliveReady,
+        ),
+        (
+            "another program on the path of one that exited",
+            Evidence { endpoint: Endpoint::Ours, ..with(exited, Free, DEAD, DEAD) },
+            Gone,
+        ),
     ];
     for (story, evidence, verdict) in stories {
         assert_eq!(last_worker(&evidence), verdict, "{story}");
@@ -149,6 +221,7 @@ fn a_listener_that_handed_its_socket_on_is_no_death() {
         lifeline: Lifeline::Held,
         leader: Some(dead),
         peer: standing_of_peer(Some(dead), Listener::Present),
+        ..Evidence::NONE
     };
     assert_eq!(last_worker(&daemon), LastWorker::AliveReady);
 }

@@ -62,17 +62,22 @@ fn every_death_has_its_proof_and_nothing_else_is_death() {
             for sighting in SIGHTINGS {
                 let standing = judge(&written(boot, pid_ns, time_ns, start), &here(), sighting);
                 let told = (boot, pid_ns, time_ns, start, sighting);
-                let elsewhere = boot != Fact::Other && pid_ns == Fact::Other;
+                let elsewhere = boot == Fact::Same && pid_ns == Fact::Other;
+                let nowhere = boot == Fact::NotWritten && pid_ns == Fact::Other;
                 let here_now = boot != Fact::Other && pid_ns != Fact::Other;
                 let seen = matches!(sighting, Sighting::Running { .. });
                 let reused = sighting == running(STARTED) && time_ns == Fact::Same && start == Fact::Other;
+                let proven = sighting == running(STARTED)
+                    && [boot, pid_ns, time_ns, start].iter().all(|fact| *fact == Fact::Same);
                 let expected = [
                     (boot == Fact::Other, Standing::Dead(DeathProof::OtherBoot)),
                     (elsewhere, Standing::Unjudged(Doubt::OtherPidNamespace)),
+                    (nowhere, Standing::Unjudged(Doubt::UnknownBoot)),
                     (here_now && sighting == Sighting::Absent, Standing::Dead(DeathProof::NoSuchProcess)),
                     (here_now && sighting == Sighting::Zombie, Standing::Dead(DeathProof::Zombie)),
                     (here_now && reused, Standing::Dead(DeathProof::OtherStartTime)),
-                    (here_now && seen && !reused, Standing::Alive),
+                    (proven, Standing::Alive),
+                    (here_now && seen && !reused && !proven, Standing::Unjudged(Doubt::Unproven)),
                     (here_now && sighting == Sighting::NotPermitted, Standing::Unjudged(Doubt::NotPermitted)),
                 ];
                 let mut holding = expected.iter().filter(|(holds, _)| *holds);
@@ -100,9 +105,13 @@ fn a_reused_pid_is_another_process() {
 #[test]
 fn start_times_of_two_time_namespaces_are_not_compared() {
     let shifted = Host { time_namespace: Some(NamespaceId::from_inode(9)), ..here() };
-    assert_eq!(judge(&process(42, STARTED), &shifted, running(STARTED + 100_000_000)), Standing::Alive);
+    let unproven = Standing::Unjudged(Doubt::Unproven);
+    // By the same number even: it is a number of another clock.
+    for start in [STARTED, STARTED + 100_000_000] {
+        assert_eq!(judge(&process(42, STARTED), &shifted, running(start)), unproven);
+    }
     let blind = Host { time_namespace: None, ..here() };
-    assert_eq!(judge(&process(42, STARTED), &blind, running(STARTED + 1)), Standing::Alive);
+    assert_eq!(judge(&process(42, STARTED), &blind, running(STARTED + 1)), unproven);
 }
 
 /// A kernel without time namespaces has one clock.
@@ -130,6 +139,19 @@ fn a_pid_of_another_namespace_is_not_looked_up_in_ours() {
         let standing = judge(&process(42, STARTED), &inner, sighting);
         assert_eq!(standing, Standing::Unjudged(Doubt::OtherPidNamespace), "{sighting:?}");
     }
+}
+
+/// T28: where our own namespace cannot be read, no pid can be looked up, and nothing is dead for having none.
+#[test]
+fn a_pid_is_not_looked_up_where_our_own_namespace_is_unknown() {
+    let blind = Host { pid_namespace: None, ..here() };
+    for sighting in SIGHTINGS {
+        let standing = judge(&process(42, STARTED), &blind, sighting);
+        assert_eq!(standing, Standing::Unjudged(Doubt::NotPermitted), "{sighting:?}");
+    }
+    let unbooted = Host { boot_id: None, ..here() };
+    let standing = judge(&process(42, STARTED), &unbooted, running(STARTED));
+    assert_eq!(standing, Standing::Unjudged(Doubt::Unproven));
 }
 
 /// A process of an earlier boot is gone, whatever has its pid today.
@@ -186,9 +208,20 @@ fn an_identity_is_written_flat_and_read_back() {
 
 #[test]
 fn every_proof_and_doubt_has_its_own_words() {
-    let proofs =
-        [DeathProof::NoSuchProcess, DeathProof::Zombie, DeathProof::OtherStartTime, DeathProof::OtherBoot];
-    let doubts = [Doubt::OtherPidNamespace, Doubt::OtherMachine, Doubt::NotPermitted];
+    let proofs = [
+        DeathProof::NoSuchProcess,
+        DeathProof::Zombie,
+        DeathProof::OtherStartTime,
+        DeathProof::OtherBoot,
+        DeathProof::LockFree,
+    ];
+    let doubts = [
+        Doubt::OtherPidNamespace,
+        Doubt::UnknownBoot,
+        Doubt::Unproven,
+        Doubt::OtherMachine,
+        Doubt::NotPermitted,
+    ];
     let mut words: Vec<&str> = proofs.map(DeathProof::describe).into_iter().collect();
     words.extend(doubts.map(Doubt::describe));
     let said = words.len();

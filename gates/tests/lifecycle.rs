@@ -2,7 +2,7 @@
 //! L17, T05, T12, T29).
 
 use proptest::prelude::*;
-use rekindle_core::claim::{ConflictReason, KernelLock, TakeOverReason};
+use rekindle_core::claim::{ConflictReason, KeptBy, KernelLock, TakeOverReason};
 use rekindle_core::identity::{DeathProof, Doubt, Sighting, StartTime, judge};
 use rekindle_core::{ClaimDecision, ClaimPolicy, Found, LifecyclePayload, Nonce, Standing, decide_claim};
 use rekindle_gates::builders::{here, instant, pid, process};
@@ -19,14 +19,21 @@ const OURS: &str = r#"{
   "hostname": "box",
   "machine_id": "3f2c",
   "started_at": "2026-01-02T03:04:05Z",
-  "nonce": "0000000000000000000000000000c1a1"
+  "nonce": "0000000000000000000000000000c1a1",
+  "keeps_flock": true
 }"#;
 
 /// What another program writes that keeps to the four fields.
 const FOUR: &str = r#"{"pid":77,"hostname":"box","started_at":"2026-01-02T03:04:05Z","schema_version":1}"#;
 
 fn ours() -> LifecyclePayload {
-    LifecyclePayload::new(&here(), process(77, 1_000), instant(), Nonce::from_random(0xc1a1))
+    LifecyclePayload::new(
+        &here(),
+        process(77, 1_000),
+        instant(),
+        Nonce::from_random(0xc1a1),
+        KeptBy::KernelLock,
+    )
 }
 
 fn read(content: &str) -> Found<LifecyclePayload> {
@@ -69,9 +76,31 @@ fn without_a_start_time_only_a_missing_process_is_death() {
     let running = |ticks| Sighting::Running { start_time: Some(StartTime::from_ticks(ticks)) };
     assert_eq!(standing(Sighting::Absent), Standing::Dead(DeathProof::NoSuchProcess));
     assert_eq!(standing(Sighting::Zombie), Standing::Dead(DeathProof::Zombie));
-    assert_eq!(standing(running(1)), Standing::Alive);
-    assert_eq!(standing(running(u64::MAX)), Standing::Alive);
+    for ticks in [1, u64::MAX] {
+        let standing = standing(running(ticks));
+        assert_eq!(standing, Standing::Unjudged(Doubt::Unproven));
+        let decision = decide(Found::Held(four()), standing);
+        let why = ConflictReason::HolderAlive;
+        assert_eq!(decision, ClaimDecision::Conflict { why, holder: Some(four()) });
+    }
     assert_eq!(standing(Sighting::NotPermitted), Standing::Unjudged(Doubt::NotPermitted));
+}
+
+/// U2: a container is restarted over the same volume. Who kept the flock is gone with it; of who has only the marker nothing
+/// is known.
+#[test]
+fn a_free_flock_proves_the_death_of_who_kept_it() {
+    let elsewhere = Standing::Unjudged(Doubt::OtherPidNamespace);
+    let why = TakeOverReason::HolderDead(DeathProof::LockFree);
+    let taken = ClaimDecision::TakeOver { why, previous: Some(ours()) };
+    assert_eq!(decide(Found::Held(ours()), elsewhere), taken);
+    let spoken_for = LifecyclePayload { keeps_flock: Some(false), ..ours() };
+    let unsaid = LifecyclePayload { keeps_flock: None, ..ours() };
+    for marker in [spoken_for, unsaid] {
+        let why = ConflictReason::HolderUnjudged(Doubt::OtherPidNamespace);
+        let conflict = ClaimDecision::Conflict { why, holder: Some(marker.clone()) };
+        assert_eq!(decide(Found::Held(marker), elsewhere), conflict);
+    }
 }
 
 /// What a program of another make writes under a name of ours does not turn a live holder's marker into garbage.

@@ -6,12 +6,12 @@
 //! 3. The record goes before the lifeline: without a record a free lifeline means that nothing was ever started.
 
 use crate::error::Error;
+use crate::restore;
 use crate::survey::Survey;
 use rekindle_adapters::claim_lock::{BareLock, CLAIM_FILE, holder_standing, read_evidence};
 use rekindle_adapters::lifeline::LIFELINE_FILE;
 use rekindle_adapters::record_file::RECORD_FILE;
-use rekindle_adapters::start::clear_socket;
-use rekindle_adapters::{SessionDir, StateRoot};
+use rekindle_adapters::{SessionDir, StateRoot, socket_file};
 use rekindle_core::claim::KernelLock;
 use rekindle_core::{
     ClaimDecision, ClaimPolicy, Host, LastWorker, Lifeline, OsFailure, SessionId, decide_claim,
@@ -21,9 +21,6 @@ use serde::Serialize;
 /// What is ours in a session's directory, in the order in which it is removed.
 const OURS: [&str; 7] =
     [CLAIM_FILE, RECORD_FILE, LIFELINE_FILE, "stdout.log", "stderr.log", "stdout.log.1", "stderr.log.1"];
-
-/// What a name gets behind it when its file is set aside.
-const ASIDE: &str = ".aside";
 
 /// Whether files that cannot be read are set aside.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -104,7 +101,8 @@ fn collect_one(
     {
         return Ok(Outcome::Kept("its claim is not ours to clear"));
     }
-    let survey = Survey::take(dir, here)?;
+    let survey = restore::in_place(dir, here)?;
+    survey.require_readable(dir.path(), dir.session())?;
     if survey.newer.is_some() {
         return Ok(Outcome::Kept("its record was written by a later version"));
     }
@@ -112,7 +110,7 @@ fn collect_one(
         return Ok(Outcome::Kept("its worker runs, or may run"));
     }
     if let Some(socket) = survey.socket() {
-        clear_socket(dir, socket);
+        socket_file::clear(dir, socket, survey.record.as_ref().and_then(|record| record.socket_file));
     }
     remove(dir)
 }
@@ -125,18 +123,13 @@ fn set_unreadable_aside(
 ) -> Result<(), OsFailure> {
     use rekindle_core::claim::Found;
     let mut set_aside = |name: &str| {
-        let aside = format!("{name}{ASIDE}");
-        dir.rename(name, &aside)?;
-        repaired.push(dir.path_of(&aside));
+        repaired.push(dir.set_aside(name)?);
         Ok(())
     };
     if let Found::Corrupt { .. } | Found::OtherSession { .. } = read_evidence(dir)? {
         set_aside(CLAIM_FILE)?;
     }
-    match Survey::take(dir, here) {
-        Err(Error::RecordCorrupt { .. }) => set_aside(RECORD_FILE),
-        Ok(_) | Err(_) => Ok(()),
-    }
+    if Survey::take(dir, here)?.corrupt.is_some() { set_aside(RECORD_FILE) } else { Ok(()) }
 }
 
 fn remove(dir: &SessionDir) -> Result<Outcome, Error> {

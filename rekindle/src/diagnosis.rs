@@ -1,14 +1,14 @@
 //! What is held, by whom, since when, why that is believed, and what to type next.
 
 use crate::error::Error;
-use crate::listing::{SessionState, state_of};
+use crate::listing::{self, LeftOut, Listed};
 use crate::survey::Survey;
 use rekindle_adapters::claim_lock::{CLAIM_FILE, holder_standing, is_locked, read_evidence};
 use rekindle_adapters::socket_table::ListeningSockets;
-use rekindle_adapters::{SessionDir, StateRoot, lifeline, procfs};
+use rekindle_adapters::{SessionDir, StateRoot, procfs};
 use rekindle_core::claim::Found;
-use rekindle_core::identity::Standing;
-use rekindle_core::{Host, LastWorker, Lifeline, Pid, ProcessIdentity, SessionId};
+use rekindle_core::identity::{Doubt, Standing};
+use rekindle_core::{Host, LastWorker, Lifeline, Pid, ProcessIdentity, SessionId, SessionState};
 use serde::Serialize;
 
 /// What is to be said about one session.
@@ -26,52 +26,67 @@ pub struct Diagnosis {
     pub next: Option<String>,
 }
 
-pub(crate) fn diagnose(
-    root: &StateRoot,
-    here: &Host,
-    only: Option<&SessionId>,
-) -> Result<Vec<Diagnosis>, Error> {
-    let sessions = match only {
-        Some(session) => vec![session.clone()],
-        None => root.sessions()?,
-    };
-    let mut diagnoses = Vec::new();
-    for session in sessions {
-        match root.session(&session)? {
-            Some(dir) => diagnoses.push(diagnose_one(&dir, here)?),
-            None if only.is_some() => return Err(Error::UnknownSession { session }),
-            None => {}
-        }
-    }
-    Ok(diagnoses)
+/// What is to be said about several sessions.
+#[derive(Debug, Default)]
+pub struct Diagnoses {
+    /// One for each session.
+    pub sessions: Vec<Diagnosis>,
+    /// What could not be looked at, and why.
+    pub left_out: Vec<LeftOut>,
 }
 
-fn diagnose_one(dir: &SessionDir, here: &Host) -> Result<Diagnosis, Error> {
-    let session = dir.session().clone();
-    let mut findings = Vec::new();
-    let claim_next = claim_findings(dir, here, &mut findings)?;
-    let survey = match Survey::take(dir, here) {
-        Ok(survey) => survey,
-        Err(error) => {
-            findings.push(error.to_string());
-            let (state, leftovers) = (Some(SessionState::Corrupt), Vec::new());
-            return Ok(Diagnosis {
-                session,
-                state,
-                findings,
-                leftovers,
-                next: Some("rekindle gc --repair".into()),
-            });
+pub(crate) fn diagnose(root: &StateRoot, here: &Host, only: Option<&SessionId>) -> Result<Diagnoses, Error> {
+    if let Some(session) = only {
+        let dir = root.session(session)?;
+        let survey = match &dir {
+            Some(dir) => Survey::take(dir, here)?,
+            None => listing::lost_survey(root, here, session)?,
+        };
+        return Ok(Diagnoses {
+            sessions: vec![diagnose_one(session, dir.as_ref(), &survey, here)?],
+            left_out: Vec::new(),
+        });
+    }
+    let mut all = Diagnoses::default();
+    let (surveys, left_out) = listing::surveys(root, here, |_| true)?;
+    all.left_out = left_out;
+    for Listed { session, survey } in surveys {
+        let diagnosed = root
+            .session(&session)
+            .map_err(Error::from)
+            .and_then(|dir| diagnose_one(&session, dir.as_ref(), &survey, here));
+        match diagnosed {
+            Ok(diagnosis) => all.sessions.push(diagnosis),
+            Err(error) => all.left_out.push(LeftOut { session: Some(session), why: error.to_string() }),
         }
-    };
-    process_findings(&survey, &mut findings);
-    let holders = lifeline::open(dir)?.filter(|_| survey.evidence.lifeline == Lifeline::Held);
-    let holders = holders.map(|probe| probe.holders()).unwrap_or_default();
-    lifeline_finding(&survey, &holders, &mut findings);
+    }
+    Ok(all)
+}
+
+fn diagnose_one(
+    session: &SessionId,
+    dir: Option<&SessionDir>,
+    survey: &Survey,
+    here: &Host,
+) -> Result<Diagnosis, Error> {
+    let session = session.clone();
+    let mut findings = Vec::new();
+    let claim_next = dir.map(|dir| claim_findings(dir, here, &mut findings)).transpose()?.flatten();
+    if dir.is_none() {
+        findings.push(
+            "files: its directory was removed or moved, and a process still keeps its lifeline".to_owned(),
+        );
+    }
+    if let Some(why) = &survey.corrupt {
+        findings.push(format!("record: it cannot be read: {why}"));
+    }
+    process_findings(survey, &mut findings);
+    let holders = survey.holders()?;
+    lifeline_finding(survey, &holders, &mut findings);
     let gone = survey.last_worker() == LastWorker::Gone;
     let leftovers = if gone { holders } else { Vec::new() };
-    let state = survey.is_known().then(|| state_of(&survey, &ListeningSockets::read()));
-    let next = claim_next.or_else(|| next(&session, state, &leftovers));
+    let state = survey.is_known().then(|| survey.state(&ListeningSockets::read()));
+    let next = claim_next.or_else(|| next(&session, survey, state, &leftovers));
     Ok(Diagnosis { session, state, findings, leftovers, next })
 }
 
@@ -114,9 +129,9 @@ fn claim_findings(
             ));
             return Ok(match standing {
                 _ if locked => None,
-                Standing::Unjudged(_) => {
-                    Some(format!("rekindle unlock {session} --force, once you are sure that it is gone"))
-                }
+                // A process that merely has the holder's pid is waited for like the holder.
+                Standing::Unjudged(Doubt::Unproven | Doubt::OtherPidNamespace) => None,
+                Standing::Unjudged(_) => Some(format!("rekindle unlock {session} --force")),
                 Standing::Dead(_) | Standing::Alive => None,
             });
         }
@@ -158,10 +173,13 @@ fn lifeline_finding(survey: &Survey, holders: &[Pid], findings: &mut Vec<String>
             format!("lifeline: held by process {}", pids.join(", "))
         }
         Lifeline::Missing if survey.is_known() => {
-            "lifeline: the file is missing, which proves nothing".to_owned()
+            "lifeline: the file is missing, and no process keeps it".to_owned()
         }
         Lifeline::Missing => return,
-        Lifeline::Unreadable => "lifeline: the kernel does not say whether it is held".to_owned(),
+        Lifeline::Unreadable => match &survey.gap {
+            Some(why) => format!("lifeline: the file is missing, and could not be searched for: {why}"),
+            None => "lifeline: the kernel does not say whether it is held".to_owned(),
+        },
     };
     findings.push(text);
 }
@@ -174,7 +192,21 @@ fn describe(standing: Standing) -> String {
     }
 }
 
-fn next(session: &SessionId, state: Option<SessionState>, leftovers: &[Pid]) -> Option<String> {
+fn next(
+    session: &SessionId,
+    survey: &Survey,
+    state: Option<SessionState>,
+    leftovers: &[Pid],
+) -> Option<String> {
+    // Nobody is named who could be signalled by mistake.
+    if survey.last_worker() == LastWorker::Unknown && survey.corrupt.is_none() {
+        return Some(match survey.evidence.lifeline {
+            Lifeline::Held => format!("rekindle stop {session}"),
+            Lifeline::Free | Lifeline::Missing | Lifeline::Unreadable => {
+                format!("rekindle unlock {session} --forget")
+            }
+        });
+    }
     match state {
         _ if !leftovers.is_empty() => Some(format!("rekindle stop {session}, to end what is left over")),
         Some(SessionState::Live) => None,

@@ -2,7 +2,8 @@
 //!
 //! # Invariants
 //! 1. Signals go to the generation that was seen, without the claim: a stop does not wait for a launcher.
-//! 2. What is cleaned up is cleaned up under the claim, if nobody holds it, and only if the session is still that
+//! 2. Who cannot be judged is not signalled: then the stop is refused, and says what cannot be proved.
+//! 3. What is cleaned up is cleaned up under the claim, if nobody holds it, and only if the session is still that
 //!    generation and its worker provably gone. A launcher that is at work cleans up itself.
 
 use crate::error::Error;
@@ -10,13 +11,13 @@ use crate::outcome::{StopOutcome, Stopped};
 use crate::survey::Survey;
 use async_trait::async_trait;
 use rekindle_adapters::claim_lock::{ClaimAttempt, try_claim};
-use rekindle_adapters::lifeline::{self, LIFELINE_FILE};
+use rekindle_adapters::lifeline::{self, Located};
 use rekindle_adapters::probe::{self, Probed};
-use rekindle_adapters::start::clear_socket;
-use rekindle_adapters::{SessionDir, StateRoot, Worker, clock, record_file, worker};
+use rekindle_adapters::{SessionDir, StateRoot, Worker, clock, record_file, socket_file, worker};
 use rekindle_core::stop::{StopDeps, StopEnd, StopPolicy, StopStep, execute_stop};
 use rekindle_core::{
-    ChildExit, Generation, Host, KillError, KillSignal, LastWorker, RecordState, SessionId, WatchError,
+    ChildExit, Generation, Host, KillError, KillSignal, LastWorker, Lifeline, RecordState, SessionId,
+    WatchError,
 };
 use std::time::{Duration, Instant};
 
@@ -32,14 +33,7 @@ pub(crate) async fn stop(
 ) -> Result<Stopped, Error> {
     let began = Instant::now();
     let unknown = || Error::UnknownSession { session: session.clone() };
-    let dir = match root.session(session)? {
-        Some(dir) => dir,
-        // Its files may have been removed under a living worker.
-        None if lifeline::find_removed(&root.path().join(session.as_str()).join(LIFELINE_FILE)).is_some() => {
-            root.create_session(session)?
-        }
-        None => return Err(unknown()),
-    };
+    let dir = find(root, session)?;
     let survey = settled(&dir, here, policy).await?;
     if let Some(newer) = &survey.newer {
         return Err(Error::RecordNewer { session: session.clone(), schema_version: newer.schema_version });
@@ -53,7 +47,9 @@ pub(crate) async fn stop(
         survivors: Vec::new(),
         trouble: Vec::new(),
     };
-    if survey.last_worker() == LastWorker::Gone && survey.evidence.lifeline != rekindle_core::Lifeline::Held {
+    let held = survey.evidence.lifeline == Lifeline::Held;
+    if survey.last_worker() == LastWorker::Gone && !held {
+        survey.require_readable(dir.path(), session)?;
         refuse_strangers(&survey)?;
         clean_up(root, here, session, survey.generation, ChildExit::Unknown)?;
         if !survey.is_known() {
@@ -62,6 +58,9 @@ pub(crate) async fn stop(
         return Ok(Stopped { elapsed: began.elapsed(), ..report(StopOutcome::NotRunning) });
     }
     let worker = survey.worker(here)?;
+    if survey.last_worker() == LastWorker::Unknown && (!held || worker::members(&worker)?.is_empty()) {
+        return Err(Error::Unjudged { session: session.clone(), doubts: survey.doubts() });
+    }
     let ended = execute_stop(policy, &Ending { worker: &worker }).await;
     let outcome = match ended.end {
         StopEnd::Ended { by: StopStep::CloseStdin | StopStep::Terminate } => StopOutcome::Stopped,
@@ -69,12 +68,24 @@ pub(crate) async fn stop(
         StopEnd::GaveUp => StopOutcome::GaveUp,
     };
     let mut trouble = ended.trouble;
-    let survivors = if outcome == StopOutcome::GaveUp { worker::members(&worker) } else { Vec::new() };
+    let survivors = if outcome == StopOutcome::GaveUp { worker::members(&worker)? } else { Vec::new() };
     if outcome == StopOutcome::GaveUp && survivors.is_empty() {
         trouble.push("its lifeline is held by a process that the system does not let us see".to_owned());
     }
     clean_up(root, here, session, survey.generation, ended.exit.unwrap_or(ChildExit::Unknown))?;
     Ok(Stopped { elapsed: began.elapsed(), survivors, trouble, ..report(outcome) })
+}
+
+/// The directory of a session. It is made anew where somebody removed it under a living worker.
+fn find(root: &StateRoot, session: &SessionId) -> Result<SessionDir, Error> {
+    if let Some(dir) = root.session(session)? {
+        return Ok(dir);
+    }
+    match lifeline::find(root.path(), session) {
+        Located::Named(_) | Located::Lost(_) => Ok(root.create_session(session)?),
+        Located::Nowhere => Err(Error::UnknownSession { session: session.clone() }),
+        Located::Unsearched { why } => Err(Error::Unsearched { session: session.clone(), why }),
+    }
 }
 
 /// A survey of one start. A launcher that is between two steps of the next one is given the time to take them.
@@ -125,7 +136,7 @@ fn clean_up_dir(dir: &SessionDir, here: &Host, generation: Generation, exit: Chi
         return Ok(());
     }
     if let Some(socket) = now.socket() {
-        clear_socket(dir, socket);
+        socket_file::clear(dir, socket, now.record.as_ref().and_then(|record| record.socket_file));
     }
     match now.record {
         Some(record) if record.state != RecordState::Exited => {

@@ -8,7 +8,9 @@
 use crate::error::Error;
 use crate::handshake;
 use crate::launch::Launch;
+use crate::listing;
 use crate::outcome::{DryRun, Ensured, Exited, How, Rejection, Retained, Running};
+use crate::restore;
 use crate::survey::Survey;
 use rekindle_adapters::claim_lock::{CLAIM_FILE, ClaimAttempt, ClaimQueue, try_claim};
 use rekindle_adapters::handshake::{HandshakeSocketWatcher, Strangers};
@@ -23,7 +25,8 @@ use rekindle_core::notify::Notices;
 use rekindle_core::target::{BadTarget, check_inherited_socket_path, check_notify_path, check_socket_path};
 use rekindle_core::{
     ExecuteError, Finding, Generation, Host, Intent, LastWorker, LockClaim, Outcome, Pid, ProcessIdentity,
-    ReadyKind, RecordState, RejectReason, SessionId, SpawnBgPlan, Verdict, decide, execute_spawn_bg_resume,
+    ReadyKind, RecordState, RejectReason, ReleaseError, SessionId, SpawnBgPlan, SpawnError, Verdict, decide,
+    execute_spawn_bg_resume,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -32,6 +35,9 @@ use tokio::time::{Instant, timeout_at};
 
 /// The name of a session's own socket.
 const SOCKET_FILE: &str = "sock";
+
+/// How long to wait before a start is begun again that somebody else made impossible.
+const ABANDONED_PAUSE: Duration = Duration::from_millis(2);
 
 /// One call for one session.
 pub(crate) struct Ensure {
@@ -93,7 +99,14 @@ impl Ensure {
 
     /// What `run` would do, taking and creating nothing.
     pub(crate) async fn rehearse(self) -> Result<DryRun, Error> {
-        let survey = self.survey(None)?;
+        let survey = match self.root.session(&self.session)? {
+            Some(dir) => self.readable(Survey::take(&dir, &self.here)?)?,
+            // Its files may have been removed under a living worker.
+            None => match listing::lost_survey(&self.root, &self.here, &self.session) {
+                Err(Error::UnknownSession { .. }) => Survey::nothing(),
+                found => found?,
+            },
+        };
         let plan = self.plan(&survey)?;
         if let Some(rejection) = self.refuse_target(&plan)? {
             return Ok(DryRun { verdict: "reject", rejection: Some(rejection), plan });
@@ -126,13 +139,20 @@ impl Ensure {
 
     /// What is known of the session, by way of `dir` where it is open already.
     fn survey(&self, dir: Option<&SessionDir>) -> Result<Survey, Error> {
-        if let Some(dir) = dir {
-            return Survey::take(dir, &self.here);
-        }
-        match self.root.session(&self.session)? {
-            Some(dir) => Survey::take(&dir, &self.here),
-            None => Ok(Survey::nothing()),
-        }
+        let survey = match dir {
+            Some(dir) => Survey::take(dir, &self.here)?,
+            None => match self.root.session(&self.session)? {
+                Some(dir) => Survey::take(&dir, &self.here)?,
+                None => Survey::nothing(),
+            },
+        };
+        self.readable(survey)
+    }
+
+    /// A survey whose record can be read.
+    fn readable(&self, survey: Survey) -> Result<Survey, Error> {
+        survey.require_readable(&self.root.path().join(self.session.as_str()), &self.session)?;
+        Ok(survey)
     }
 
     /// Whether the paths of a start fit into the addresses that they have to fit into.
@@ -265,7 +285,8 @@ impl Ensure {
         mut plan: SpawnBgPlan,
         deadline: Instant,
     ) -> Result<Next, Error> {
-        let survey = match Survey::take(held.dir(), &self.here) {
+        let surveyed = restore::in_place(held.dir(), &self.here);
+        let survey = match surveyed.map_err(Error::from).and_then(|survey| self.readable(survey)) {
             Ok(survey) => survey,
             Err(error) => return Err(self.give_up(held, error)),
         };
@@ -294,7 +315,7 @@ impl Ensure {
                 Ok(Next::Over(rejected(rejection)))
             }
             (Verdict::Adopt, _) => self.adopt(held, &plan, &survey, deadline, None).await,
-            (Verdict::Spawn, _) => self.spawn(held, &plan, &survey).await,
+            (Verdict::Spawn, _) => self.spawn(held, &plan, &survey, deadline).await,
             // The verdict comes from this very probe, so this cannot be; if it were, it would be no reason to start.
             (Verdict::Attach, probed) => {
                 let rejection = self.reject(RejectReason::IndeterminateNoSpawn, &plan, &probed, &survey);
@@ -332,17 +353,38 @@ impl Ensure {
         Ok(Next::Over(self.attached(plan, survey, connection)))
     }
 
-    async fn spawn(&self, held: HeldClaim, plan: &SpawnBgPlan, survey: &Survey) -> Result<Next, Error> {
+    async fn spawn(
+        &self,
+        held: HeldClaim,
+        plan: &SpawnBgPlan,
+        survey: &Survey,
+        deadline: Instant,
+    ) -> Result<Next, Error> {
         let claim = held.claim().clone();
-        let start = Start::new(SharedClaim::new(held), self.here.clone(), None).spawn_on(self.spawn_on);
+        let left_behind = survey.record.as_ref().filter(|record| record.socket == plan.expected_socket_path);
+        let start = Start::new(SharedClaim::new(held), self.here.clone(), None)
+            .spawn_on(self.spawn_on)
+            .replacing(left_behind.and_then(|record| record.socket_file));
         let mut deps = ProductionSpawnBgResumeDeps::fresh(&start, survey.generation.next());
         if let Some(speaking) = plan.handshake() {
             let watcher = HandshakeSocketWatcher::new(&start, speaking.clone(), Strangers::Fail);
             deps = deps.socket_watcher(watcher);
         }
         let deps = deps.kill_policy(plan.kill_policy).build();
-        let over = self.execute(plan, &claim, &start, &deps, How::Started).await?;
-        Ok(Next::Over(over))
+        match self.execute(plan, &claim, &start, &deps, How::Started).await {
+            // Somebody removed, moved or took what the start needs, before its process existed: nothing was begun.
+            Ok(Ensured::NotStarted(SpawnError::Abandoned { why })) if Instant::now() < deadline => {
+                tracing::info!(session = %self.session, why, "a start was abandoned, and is begun again");
+                tokio::time::sleep(ABANDONED_PAUSE).await;
+                Ok(Next::Again)
+            }
+            Err(Error::Release {
+                observed: Seen::SpawnStartFailed,
+                source: ReleaseError::DirectoryReplaced { .. },
+                ..
+            }) if Instant::now() < deadline => Ok(Next::Again),
+            over => Ok(Next::Over(over?)),
+        }
     }
 
     /// Watches a worker whose launcher died like one of ours. If it ends, the call begins anew while it has time.

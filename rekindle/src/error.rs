@@ -45,6 +45,30 @@ pub enum Error {
         /// Where it answers.
         socket: PathBuf,
     },
+    /// Whether the worker runs cannot be told from here, so it was neither signalled nor taken for dead.
+    #[error("whether the worker of session `{session}` runs cannot be told from here, so nothing was signalled: {}", doubts.join("; "))]
+    Unjudged {
+        /// The session.
+        session: SessionId,
+        /// What cannot be proved.
+        doubts: Vec<String>,
+    },
+    /// The session has no files, and whether a worker of it lives could not be found out.
+    #[error(
+        "session `{session}` has no files, and whether a worker of it lives could not be found out: {why}"
+    )]
+    Unsearched {
+        /// The session.
+        session: SessionId,
+        /// What could not be looked into.
+        why: OsFailure,
+    },
+    /// The worker of a session that was to be forgotten runs.
+    #[error("the worker of session `{session}` runs, so the session is not forgotten")]
+    StillRuns {
+        /// The session.
+        session: SessionId,
+    },
     /// A launcher is between two steps of a start, and stays there.
     #[error("a start of session `{session}` is in progress, so nothing was signalled")]
     StartInProgress {
@@ -123,6 +147,8 @@ impl Error {
             Self::RecordNewer { .. } => "record-newer",
             Self::NotManaged { .. } => "not-managed",
             Self::Claimed { .. } => "target-locked",
+            Self::Unjudged { .. } | Self::Unsearched { .. } => "worker-unknown",
+            Self::StillRuns { .. } => "still-runs",
             Self::StartInProgress { .. } => "start-in-progress",
             Self::NotAnswering { .. } => "not-answering",
             Self::Call(_) => "call-failed",
@@ -141,6 +167,9 @@ impl Error {
             | Self::RecordNewer { .. }
             | Self::NotManaged { .. }
             | Self::Claimed { .. }
+            | Self::Unjudged { .. }
+            | Self::Unsearched { .. }
+            | Self::StillRuns { .. }
             | Self::StartInProgress { .. } => true,
             Self::StateRoot(_)
             | Self::UnknownSession { .. }
@@ -163,7 +192,11 @@ impl Error {
             Self::RecordNewer { .. } => "use the version of rekindle that started it".into(),
             Self::NotManaged { .. } => "end it the way it was started".into(),
             Self::Claimed { next, .. } => next.clone(),
-            Self::StartInProgress { session } => format!("rekindle doctor {session}"),
+            Self::StartInProgress { session } | Self::Unsearched { session, .. } => {
+                format!("rekindle doctor {session}")
+            }
+            Self::Unjudged { session, .. } => format!("rekindle unlock {session} --forget"),
+            Self::StillRuns { session } => format!("rekindle stop {session}"),
             Self::NotAnswering { .. } | Self::Call(_) | Self::Os(_) => "rekindle ls".into(),
             Self::Release { session, .. }
             | Self::ReleaseAfterAmending { session, .. }

@@ -28,6 +28,7 @@
 //! | [`launch`], [`outcome`], [`error`] | what goes in and what comes out |
 //! | [`mod@serve`], [`protocol`] | workers in Rust that speak the pool protocol, and its messages |
 //! | `survey` | what is known of a session right now |
+//! | `restore` | a record written anew whose file is gone |
 //! | `ensure` | the five steps to a running worker |
 //! | `handshake` | whether a worker that was found goes together with us |
 //! | `rejection` | the words of a refusal |
@@ -46,6 +47,7 @@ mod ensure;
 mod handshake;
 mod listing;
 mod rejection;
+mod restore;
 mod survey;
 mod unlock;
 
@@ -59,18 +61,18 @@ pub mod sessions;
 pub mod stdio;
 
 pub use collect::{Collected, Kept, Repair};
-pub use diagnosis::Diagnosis;
+pub use diagnosis::{Diagnoses, Diagnosis};
 pub use error::Error;
 pub use launch::Launch;
 pub use lifecycle::LifecycleLock;
-pub use listing::{SessionState, SessionSummary, SessionView};
+pub use listing::{LeftOut, LifelineView, Listing, SessionSummary, SessionView};
 pub use outcome::{DryRun, Ensured, Exited, How, Rejection, Retained, Running, StopOutcome, Stopped};
 pub use pool::WorkerPool;
 pub use sessions::Sessions;
 pub use stdio::{StdioChild, StdioEnd, StdioEvent, StdioLaunch, StdioStopped};
-pub use unlock::{Force, Unlocked};
+pub use unlock::{Force, Forgotten, Unlocked};
 
 pub use rekindle_adapters as adapters;
 pub use rekindle_core as core;
 pub use rekindle_core::protocol;
-pub use rekindle_core::{Intent, SessionId, stop::StopPolicy};
+pub use rekindle_core::{Intent, SessionId, SessionState, stop::StopPolicy};

@@ -3,13 +3,13 @@
 use crate::error::Error;
 use crate::survey::Survey;
 use rekindle_adapters::claim_lock::{CLAIM_FILE, is_locked};
-use rekindle_adapters::probe::{self, Probed};
+use rekindle_adapters::lifeline::{self, LifelineProbe, Located, Lost, RootId, Searched};
 use rekindle_adapters::record_file;
 use rekindle_adapters::socket_table::ListeningSockets;
-use rekindle_adapters::{SessionDir, StateRoot, lifeline};
+use rekindle_adapters::{SessionDir, StateRoot};
 use rekindle_core::record::RecordFile;
 use rekindle_core::{
-    Generation, Host, LastWorker, Lifeline, OsFailure, Pid, RecordState, SessionId, SessionRecord,
+    Generation, Host, LastWorker, Lifeline, OsFailure, Pid, SessionId, SessionRecord, SessionState,
 };
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -17,24 +17,6 @@ use std::path::PathBuf;
 
 /// How much of the end of a log is shown.
 const TAIL_LEN_MAX: usize = 4 << 10;
-
-/// How a session stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum SessionState {
-    /// Its worker runs and is not ready yet.
-    Starting,
-    /// Its worker runs and listens.
-    Live,
-    /// Its worker runs and does not listen, or cannot be judged.
-    Unresponsive,
-    /// Its worker is gone.
-    Exited,
-    /// Its worker runs, and nothing could be observed of its start.
-    Retained,
-    /// Its record cannot be read.
-    Corrupt,
-}
 
 /// One line of a list of sessions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -76,106 +58,134 @@ pub struct LifelineView {
     pub holders: Vec<Pid>,
 }
 
-/// Every session of a state directory.
-pub(crate) fn list(root: &StateRoot, here: &Host) -> Result<Vec<SessionSummary>, Error> {
-    Ok(list_those(root, here, |_| true)?.into_iter().map(|(summary, _)| summary).collect())
+/// What a list of sessions came to.
+#[derive(Debug, Default)]
+pub struct Listing {
+    /// The sessions, in order.
+    pub sessions: Vec<SessionSummary>,
+    /// What could not be looked at, and why: a session, or the processes among which workers without files are searched for.
+    pub left_out: Vec<LeftOut>,
 }
 
-/// The sessions that are meant, with their records as far as those can be read.
+/// Something that a list does not show.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LeftOut {
+    /// The session; `None` if it is not known which ones there would be.
+    pub session: Option<SessionId>,
+    /// What prevented it.
+    pub why: String,
+}
+
+/// A session with all that is known of it.
+pub(crate) struct Listed {
+    pub(crate) session: SessionId,
+    pub(crate) survey: Survey,
+}
+
+/// The sessions that are meant, those included whose files somebody removed under a living worker.
+pub(crate) fn surveys(
+    root: &StateRoot,
+    here: &Host,
+    is_meant: impl Fn(&SessionId) -> bool,
+) -> Result<(Vec<Listed>, Vec<LeftOut>), Error> {
+    let (mut listed, mut left_out) = (Vec::new(), Vec::new());
+    let named = root.sessions()?;
+    if let Some(open) = root.opened()? {
+        for session in named.iter().filter(|it| is_meant(it)).cloned() {
+            // One that is removed meanwhile, or cannot be looked at, must not hide the others.
+            match open.session(&session).and_then(|dir| dir.map(|dir| Survey::take(&dir, here)).transpose()) {
+                Ok(Some(survey)) if survey.is_known() => listed.push(Listed { session, survey }),
+                Ok(Some(_) | None) => {}
+                Err(error) => left_out.push(LeftOut { session: Some(session), why: error.to_string() }),
+            }
+        }
+    }
+    let seen: Vec<&SessionId> = named.iter().collect();
+    for (session, probe) in lost(root, &mut left_out) {
+        if is_meant(&session) && !seen.contains(&&session) {
+            listed.push(Listed { survey: Survey::of_lost(probe, here), session });
+        }
+    }
+    listed.sort_by(|one, other| one.session.cmp(&other.session));
+    Ok((listed, left_out))
+}
+
+/// The lifelines of this state directory that processes keep, by their sessions.
+fn lost(root: &StateRoot, left_out: &mut Vec<LeftOut>) -> Vec<(SessionId, LifelineProbe)> {
+    let searched = match RootId::of(root.path()) {
+        Ok(Some(id)) => lifeline::search(&id, None),
+        Ok(None) => Searched::default(),
+        Err(gap) => Searched { gap: Some(gap), ..Searched::default() },
+    };
+    let why = |gap: OsFailure| format!("workers whose files were removed could not be searched for: {gap}");
+    left_out.extend(searched.gap.map(|gap| LeftOut { session: None, why: why(gap) }));
+    let named = |lost: Lost| Some((lost.mark.session?, lost.probe));
+    searched.found.into_iter().filter_map(named).collect()
+}
+
+/// Every session of a state directory.
+pub(crate) fn list(root: &StateRoot, here: &Host) -> Result<Listing, Error> {
+    let (those, left_out) = list_those(root, here, |_| true)?;
+    Ok(Listing { sessions: those.into_iter().map(|(summary, _)| summary).collect(), left_out })
+}
+
+/// Sessions, each with its record as far as that can be read.
+pub(crate) type Recorded = Vec<(SessionSummary, Option<SessionRecord>)>;
+
+/// The sessions that are meant.
 pub(crate) fn list_those(
     root: &StateRoot,
     here: &Host,
     is_meant: impl Fn(&SessionId) -> bool,
-) -> Result<Vec<(SessionSummary, Option<SessionRecord>)>, Error> {
-    let Some(open) = root.opened()? else { return Ok(Vec::new()) };
+) -> Result<(Recorded, Vec<LeftOut>), Error> {
+    let (surveys, left_out) = surveys(root, here, is_meant)?;
     let listening = ListeningSockets::read();
-    let mut summaries = Vec::new();
-    for session in root.sessions()?.into_iter().filter(is_meant) {
-        // One that is removed meanwhile, or cannot be opened, must not hide the others.
-        let summary = match open.session(&session) {
-            Ok(Some(dir)) => summarise(&dir, here, &listening),
-            Ok(None) => None,
-            Err(error) => {
-                tracing::warn!(%session, %error, "a session was left out");
-                None
-            }
+    let summaries = surveys.into_iter().map(|Listed { session, survey }| {
+        let summary = SessionSummary {
+            session,
+            state: survey.state(&listening),
+            pid: survey.pid().filter(|_| survey.last_worker() != LastWorker::Gone),
+            socket: survey.socket().map(ToOwned::to_owned),
+            generation: survey.generation,
+            started_at: survey.started_at(),
         };
-        summaries.extend(summary);
-    }
-    Ok(summaries)
-}
-
-fn summarise(
-    dir: &SessionDir,
-    here: &Host,
-    listening: &ListeningSockets,
-) -> Option<(SessionSummary, Option<SessionRecord>)> {
-    let session = dir.session().clone();
-    let Ok(survey) = Survey::take(dir, here) else {
-        let (pid, socket, started_at) = (None, None, None);
-        let (state, generation) = (SessionState::Corrupt, Generation::UNMANAGED);
-        return Some((SessionSummary { session, state, pid, socket, generation, started_at }, None));
-    };
-    // A directory in which nothing was ever started is no session.
-    if !survey.is_known() {
-        return None;
-    }
-    let summary = SessionSummary {
-        session,
-        state: state_of(&survey, listening),
-        pid: survey.pid(),
-        socket: survey.socket().map(ToOwned::to_owned),
-        generation: survey.generation,
-        started_at: survey.record.as_ref().map(|record| record.started_at.to_string()),
-    };
-    Some((summary, survey.record))
-}
-
-/// How a session stands.
-pub(crate) fn state_of(survey: &Survey, listening: &ListeningSockets) -> SessionState {
-    let worker = survey.last_worker();
-    if worker == LastWorker::Gone {
-        return SessionState::Exited;
-    }
-    if survey.socket().is_some_and(|socket| listening.contains(socket)) {
-        return SessionState::Live;
-    }
-    match survey.evidence.recorded {
-        Some(RecordState::Starting) | None => SessionState::Starting,
-        Some(RecordState::Retained) => SessionState::Retained,
-        // The table knows the path as the worker gave it; a relative one has to be asked for itself.
-        Some(RecordState::Ready | RecordState::Exited) => match survey.socket().map(probe::probe_once) {
-            Some(Probed::Live(_)) => SessionState::Live,
-            Some(_) | None => SessionState::Unresponsive,
-        },
-    }
+        (summary, survey.record)
+    });
+    Ok((summaries.collect(), left_out))
 }
 
 /// Everything about one session.
 pub(crate) fn show(root: &StateRoot, here: &Host, session: &SessionId) -> Result<SessionView, Error> {
     let unknown = || Error::UnknownSession { session: session.clone() };
-    let dir = root.session(session)?.ok_or_else(unknown)?;
-    let survey = Survey::take(&dir, here)?;
-    let claim = show_claim(&dir)?;
-    if survey.generation == Generation::UNMANAGED
-        && survey.last_worker() == LastWorker::Gone
-        && claim.is_none()
-    {
+    let dir = root.session(session)?;
+    let (survey, claim) = match &dir {
+        Some(dir) => (Survey::take(dir, here)?, show_claim(dir)?),
+        None => (lost_survey(root, here, session)?, None),
+    };
+    survey.require_readable(&root.path().join(session.as_str()), session)?;
+    if !survey.is_known() && claim.is_none() {
         return Err(unknown());
     }
-    let probe = lifeline::open(&dir)?;
     let held = match survey.evidence.lifeline {
         Lifeline::Held => Some(true),
         Lifeline::Free => Some(false),
         Lifeline::Missing | Lifeline::Unreadable => None,
     };
-    let holders = probe.filter(|_| held == Some(true)).map(|probe| probe.holders()).unwrap_or_default();
     Ok(SessionView {
-        record: raw_record(&dir)?,
-        status: state_of(&survey, &ListeningSockets::read()),
+        record: dir.as_ref().map_or_else(|| Ok(Map::new()), raw_record)?,
+        status: survey.state(&ListeningSockets::read()),
         claim,
-        lifeline: LifelineView { held, holders },
+        lifeline: LifelineView { held, holders: survey.holders()? },
     })
+}
+
+/// What is known of a session without a directory.
+pub(crate) fn lost_survey(root: &StateRoot, here: &Host, session: &SessionId) -> Result<Survey, Error> {
+    match lifeline::find(root.path(), session) {
+        Located::Named(probe) | Located::Lost(probe) => Ok(Survey::of_lost(probe, here)),
+        Located::Nowhere => Err(Error::UnknownSession { session: session.clone() }),
+        Located::Unsearched { why } => Err(Error::Unsearched { session: session.clone(), why }),
+    }
 }
 
 fn raw_record(dir: &SessionDir) -> Result<Map<String, Value>, OsFailure> {

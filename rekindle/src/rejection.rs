@@ -6,7 +6,7 @@ use crate::survey::Survey;
 use crate::unlock::Force;
 use rekindle_adapters::Probed;
 use rekindle_core::claim::ConflictReason;
-use rekindle_core::{LastWorker, Liveness, LockClaim, RejectReason, SessionId};
+use rekindle_core::{LastWorker, Lifeline, Liveness, LockClaim, RejectReason, SessionId};
 use std::path::Path;
 
 impl Rejection {
@@ -59,10 +59,16 @@ impl Rejection {
                     format!("session `{session}`: {worker} runs but does not answer on `{shown}`: {why}");
                 (message, format!("rekindle stop {session}"))
             }
-            RejectReason::WorkerUnknown => (
-                format!("session `{session}`: whether {worker} still runs cannot be told from here"),
-                format!("rekindle show {session}"),
-            ),
+            RejectReason::WorkerUnknown => {
+                let held = survey.evidence.lifeline == Lifeline::Held;
+                let doubts = survey.doubts().join("; ");
+                let message = format!(
+                    "session `{session}`: whether its worker still runs cannot be told from here: {doubts}"
+                );
+                let verb = if held { "stop" } else { "unlock" };
+                let option = if held { "" } else { " --forget" };
+                (message, format!("rekindle {verb} {session}{option}"))
+            }
             RejectReason::BadTarget | RejectReason::TargetLocked | _ => {
                 (format!("session `{session}` cannot be started now"), format!("rekindle show {session}"))
             }

@@ -1,14 +1,14 @@
 //! The public API: the sessions of one state directory.
 
 use crate::collect::{self, Collected, Repair};
-use crate::diagnosis::{self, Diagnosis};
+use crate::diagnosis::{self, Diagnoses};
 use crate::end;
 use crate::ensure::Ensure;
 use crate::error::Error;
 use crate::launch::Launch;
-use crate::listing::{self, SessionSummary, SessionView};
+use crate::listing::{self, Listing, SessionView};
 use crate::outcome::{DryRun, Ensured, Stopped};
-use crate::unlock::{self, Force, Unlocked};
+use crate::unlock::{self, Force, Forgotten, Unlocked};
 use rekindle_adapters::start::SpawnOn;
 use rekindle_adapters::{StateRoot, procfs};
 use rekindle_core::stop::StopPolicy;
@@ -37,7 +37,7 @@ impl Sessions {
     ///
     /// let dir = tempfile::tempdir()?;
     /// let sessions = Sessions::open(dir.path().join("workers"))?;
-    /// assert!(sessions.list()?.is_empty());
+    /// assert!(sessions.list()?.sessions.is_empty());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn open(dir: impl Into<PathBuf>) -> Result<Self, Error> {
@@ -115,11 +115,12 @@ impl Sessions {
         self.transaction(session, launch).rehearse().await
     }
 
-    /// Every session, in order.
+    /// Every session, in order, those included whose files somebody removed under a living worker.
     ///
     /// # Errors
-    /// If the state directory cannot be listed.
-    pub fn list(&self) -> Result<Vec<SessionSummary>, Error> {
+    /// If the state directory cannot be listed. What cannot be looked at alone is left out, and [`Listing::left_out`] says
+    /// why.
+    pub fn list(&self) -> Result<Listing, Error> {
         listing::list(&self.root, &self.here)
     }
 
@@ -152,6 +153,16 @@ impl Sessions {
         unlock::unlock(&self.root, &self.here, session, force)
     }
 
+    /// Clears `session`, of whose worker nothing can be proved from here: its record is set aside, and the next start begins
+    /// anew. Signals nobody, and says what could not be proved.
+    ///
+    /// # Errors
+    /// [`Error::StillRuns`] if its worker provably runs, [`Error::Claimed`] if a launcher is at work on it; or if the session
+    /// is unknown or cannot be worked with.
+    pub fn forget(&self, session: &SessionId) -> Result<Forgotten, Error> {
+        unlock::forget(&self.root, &self.here, session)
+    }
+
     /// Removes every session whose worker is provably gone, with its record and its logs.
     ///
     /// # Errors
@@ -164,7 +175,7 @@ impl Sessions {
     ///
     /// # Errors
     /// If a session is unknown or cannot be looked at.
-    pub fn diagnose(&self, only: Option<&SessionId>) -> Result<Vec<Diagnosis>, Error> {
+    pub fn diagnose(&self, only: Option<&SessionId>) -> Result<Diagnoses, Error> {
         diagnosis::diagnose(&self.root, &self.here, only)
     }
 

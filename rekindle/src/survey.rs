@@ -1,19 +1,23 @@
-//! What is known of a session right now: its record, its lifeline and its processes, read without any lock.
+//! What is known of a session right now: its record, its lifeline, its processes and its socket, read without any lock.
+//!
+//! Every verb that shows a session or decides about it takes a survey, and all words for how it stands come from here.
 
 use crate::error::Error;
-use rekindle_adapters::lifeline::{self, LifelineProbe};
+use rekindle_adapters::lifeline::{self, LifelineMark, LifelineProbe, Located, Worksite};
 use rekindle_adapters::probe::{self, Probed};
-use rekindle_adapters::record_file::{self, RECORD_FILE};
+use rekindle_adapters::record_file;
+use rekindle_adapters::socket_file::{self, Tenancy};
 use rekindle_adapters::socket_table::ListeningSockets;
-use rekindle_adapters::{SessionDir, Worker, procfs};
-use rekindle_core::evidence::{Listener, standing_of_peer};
+use rekindle_adapters::{SessionDir, Worker, procfs, worker};
+use rekindle_core::evidence::{Endpoint, LifelineHistory, Listener, standing_of_peer};
 use rekindle_core::identity::{Sighting, Standing, judge};
 use rekindle_core::record::{NewerRecord, RecordFile};
+use rekindle_core::state::{Listening, session_state};
 use rekindle_core::{
     Evidence, Generation, Host, LastWorker, Lifeline, OsFailure, Pid, ProcessIdentity, ReadyKind,
-    RecordState, SessionRecord, last_worker,
+    RecordState, SessionId, SessionRecord, SessionState, last_worker,
 };
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// All that is known of a session's last worker.
 #[derive(Debug)]
@@ -21,16 +25,53 @@ pub(crate) struct Survey {
     pub(crate) record: Option<SessionRecord>,
     /// A record that this version may not rewrite.
     pub(crate) newer: Option<NewerRecord>,
+    /// A record that cannot be read, and why. What the lifeline says is known all the same.
+    pub(crate) corrupt: Option<String>,
     pub(crate) generation: Generation,
     pub(crate) leader: Option<ProcessIdentity>,
     pub(crate) peer: Option<ProcessIdentity>,
     pub(crate) evidence: Evidence,
+    /// What the worker wrote into its lifeline, if that is of the start that was recorded.
+    pub(crate) mark: Option<LifelineMark>,
+    /// Why the lifeline could not be searched for everywhere.
+    pub(crate) gap: Option<OsFailure>,
     /// The lifeline that was asked, whatever its name comes to mean.
     lifeline: Option<LifelineProbe>,
     /// Whether record and lifeline are of two different starts: a launcher is between two steps.
     torn: bool,
-    /// Who holds the lifeline where neither of them lives: a worker that daemonised after it had begun to listen.
-    daemon: Option<Pid>,
+    /// Who holds the lifeline or the socket where none of those lives who were written down.
+    successor: Option<Pid>,
+}
+
+/// What the record's file holds.
+#[derive(Debug, Default)]
+struct Recorded {
+    record: Option<SessionRecord>,
+    newer: Option<NewerRecord>,
+    corrupt: Option<String>,
+}
+
+impl Recorded {
+    fn read(dir: &SessionDir) -> Result<Self, OsFailure> {
+        Ok(match record_file::read(dir)? {
+            RecordFile::Absent => Self::default(),
+            RecordFile::Whole(record) => Self { record: Some(*record), ..Self::default() },
+            RecordFile::Newer(newer) => Self { newer: Some(newer), ..Self::default() },
+            RecordFile::Corrupt { why } => Self { corrupt: Some(why), ..Self::default() },
+        })
+    }
+
+    fn generation(&self) -> Option<Generation> {
+        let of_record = self.record.as_ref().map(|record| record.generation);
+        of_record.or_else(|| self.newer.as_ref().and_then(NewerRecord::generation))
+    }
+
+    /// How far the start had come. What cannot be read, or was written by a later version, is of a worker that was ready,
+    /// for all that this version may do about it.
+    fn state(&self) -> Option<RecordState> {
+        let unread = self.newer.is_some() || self.corrupt.is_some();
+        self.record.as_ref().map(|record| record.state).or(unread.then_some(RecordState::Ready))
+    }
 }
 
 impl Survey {
@@ -39,71 +80,86 @@ impl Survey {
         Self {
             record: None,
             newer: None,
+            corrupt: None,
             generation: Generation::UNMANAGED,
             leader: None,
             peer: None,
             evidence: Evidence::NONE,
+            mark: None,
+            gap: None,
             lifeline: None,
             torn: false,
-            daemon: None,
+            successor: None,
         }
     }
 
     /// Reads everything about a session.
     ///
     /// # Errors
-    /// If the record is corrupt, or anything cannot be read.
-    pub(crate) fn take(dir: &SessionDir, here: &Host) -> Result<Self, Error> {
-        let (record, newer) = match record_file::read(dir)? {
-            RecordFile::Absent => (None, None),
-            RecordFile::Whole(record) => (Some(*record), None),
-            RecordFile::Newer(newer) => (None, Some(newer)),
-            RecordFile::Corrupt { why } => {
-                let path = dir.path_of(RECORD_FILE);
-                return Err(Error::RecordCorrupt { session: dir.session().clone(), path, why });
-            }
+    /// If anything cannot be read. That the record is corrupt is no error: the lifeline may know the worker.
+    pub(crate) fn take(dir: &SessionDir, here: &Host) -> Result<Self, OsFailure> {
+        let recorded = Recorded::read(dir)?;
+        let (lifeline, gap) = match lifeline::locate(dir)? {
+            Located::Named(probe) => match another_session(&probe, dir.session()) {
+                Some(gap) => (None, Some(gap)),
+                None => (Some(probe), None),
+            },
+            Located::Lost(probe) => (Some(probe), None),
+            Located::Nowhere => (None, None),
+            Located::Unsearched { why } => (None, Some(why)),
         };
-        let mut survey = Self::of(record, newer, lifeline::open(dir)?, here);
-        if survey.evidence.lifeline == Lifeline::Held && survey.pid().is_none() {
-            survey.look_for_daemon();
-        }
+        let mut survey = Self::of(recorded, lifeline, gap, here);
+        survey.look_for_successor(dir.path());
         Ok(survey)
     }
 
-    /// Nobody who was written down lives, and somebody holds the lifeline: a daemon that forked after it had begun to
-    /// listen, or a leftover.
-    fn look_for_daemon(&mut self) {
-        let listens = self.socket().is_some_and(|socket| ListeningSockets::read().contains(socket));
-        let listener = if listens { Listener::Present } else { Listener::Absent };
-        self.evidence.peer = standing_of_peer(self.evidence.peer, listener);
-        self.daemon = self.lifeline.as_ref().and_then(|lifeline| lifeline.holders().first().copied());
+    /// Of a session whose files are gone, from the lifeline that its worker still holds.
+    pub(crate) fn of_lost(lifeline: LifelineProbe, here: &Host) -> Self {
+        Self::of(Recorded::default(), Some(lifeline), None, here)
     }
 
-    fn of(
-        record: Option<SessionRecord>,
-        newer: Option<NewerRecord>,
-        lifeline: Option<LifelineProbe>,
-        here: &Host,
-    ) -> Self {
-        // A record of a later version is of a worker that was ready, for all that this one may do about it. So is a
-        // worker whose files were removed: nobody can reach it, and it is not ours to end unasked.
-        let unwritten = newer.is_some() || lifeline.as_ref().is_some_and(LifelineProbe::was_removed);
-        let mark = lifeline.as_ref().and_then(LifelineProbe::mark);
-        let asked = lifeline.as_ref().map_or(Lifeline::Missing, LifelineProbe::ask);
-        let recorded = record
-            .as_ref()
-            .map(|record| record.generation)
-            .or_else(|| newer.as_ref().and_then(NewerRecord::generation));
+    /// Where nobody who was written down lives, somebody else may: a daemon that forked after it had begun to listen, a
+    /// leftover, or a worker that replaced itself and closed what it had inherited.
+    fn look_for_successor(&mut self, dir: &Path) {
+        if self.evidence.lifeline == Lifeline::Held && self.pid().is_none() {
+            let listens = self.socket().is_some_and(|socket| ListeningSockets::read().contains(socket));
+            let listener = if listens { Listener::Present } else { Listener::Absent };
+            self.evidence.peer = standing_of_peer(self.evidence.peer, listener);
+            // One that cannot be seen has no pid to show; that it lives, its lock says.
+            let holders = self.lifeline.as_ref().and_then(|lifeline| lifeline.holders().ok());
+            self.successor = holders.and_then(|holders| holders.first().copied());
+        }
+        let was_lost_sight_of = match self.last_worker() {
+            LastWorker::Gone => self.evidence.recorded == Some(RecordState::Ready),
+            LastWorker::Unknown => self.evidence.history == LifelineHistory::WasHeld,
+            LastWorker::AliveUnobserved | LastWorker::AliveReady => false,
+        };
+        if let Some(socket) = self.socket().filter(|_| was_lost_sight_of).map(ToOwned::to_owned) {
+            self.evidence.endpoint = endpoint(&socket, dir);
+            if self.evidence.endpoint == Endpoint::Ours {
+                self.successor = worker::listener_at(&socket);
+            }
+        }
+    }
+
+    fn of(recorded: Recorded, lifeline: Option<LifelineProbe>, gap: Option<OsFailure>, here: &Host) -> Self {
+        let (state, generation) = (recorded.state(), recorded.generation());
+        let Recorded { record, newer, corrupt } = recorded;
+        let asked = match (&lifeline, &gap) {
+            (Some(lifeline), _) => lifeline.ask(),
+            (None, Some(_)) => Lifeline::Unreadable,
+            (None, None) => Lifeline::Missing,
+        };
         // The lifeline of another start speaks of that other start.
         let nonce = record.as_ref().map(|record| &record.nonce);
-        let mark = mark.filter(|mark| recorded.is_none_or(|recorded| recorded == mark.generation));
+        let mark = lifeline.as_ref().and_then(LifelineProbe::mark);
+        let mark = mark.filter(|mark| generation.is_none_or(|recorded| recorded == mark.generation));
         let mark =
             mark.filter(|mark| nonce.is_none() || mark.nonce.is_none() || nonce == mark.nonce.as_ref());
-        let torn = recorded.is_some() && asked == Lifeline::Held && mark.is_none();
-        let generation =
-            recorded.or(mark.as_ref().map(|mark| mark.generation)).unwrap_or(Generation::UNMANAGED);
+        let torn = generation.is_some() && asked == Lifeline::Held && mark.is_none();
+        let marked = mark.as_ref().map(|mark| mark.generation);
         let held = lifeline.as_ref().filter(|_| asked == Lifeline::Held);
-        let taker = mark.map(|mark| mark.worker);
+        let taker = mark.as_ref().map(|mark| mark.worker.clone());
         let leader = record.as_ref().and_then(|it| it.worker.clone()).or_else(|| taker.clone());
         let peer = record.as_ref().and_then(|it| it.peer.clone());
         let of_leader = leader.as_ref().map(|it| match held {
@@ -115,18 +171,37 @@ impl Survey {
             peer => peer.as_ref().map(|it| procfs::standing(it, here)),
         };
         let evidence = Evidence {
-            recorded: record.as_ref().map(|it| it.state).or(unwritten.then_some(RecordState::Ready)),
+            recorded: state,
             start_observed: record.as_ref().is_some_and(SessionRecord::start_observed),
             lifeline: asked,
+            history: history(record.as_ref(), mark.as_ref()),
             leader: of_leader,
             peer: of_peer,
+            endpoint: Endpoint::Unclear,
         };
-        Self { record, newer, generation, leader, peer, evidence, lifeline, torn, daemon: None }
+        let generation = generation.or(marked).unwrap_or(Generation::UNMANAGED);
+        let successor = None;
+        Self {
+            record,
+            newer,
+            corrupt,
+            generation,
+            leader,
+            peer,
+            evidence,
+            mark,
+            gap,
+            lifeline,
+            torn,
+            successor,
+        }
     }
 
     /// Whether there ever was a worker.
     pub(crate) fn is_known(&self) -> bool {
-        self.generation != Generation::UNMANAGED || self.last_worker() != LastWorker::Gone
+        self.generation != Generation::UNMANAGED
+            || self.evidence.recorded.is_some()
+            || self.evidence.lifeline == Lifeline::Held
     }
 
     /// What it amounts to.
@@ -134,15 +209,53 @@ impl Survey {
         last_worker(&self.evidence)
     }
 
+    /// How the session stands, in the word that every list uses.
+    pub(crate) fn state(&self, listening: &ListeningSockets) -> SessionState {
+        if self.corrupt.is_some() {
+            return SessionState::Corrupt;
+        }
+        let listens = self.last_worker() != LastWorker::Gone
+            && self.socket().is_some_and(|socket| self.is_listened_on(socket, listening));
+        let listens = if listens { Listening::Yes } else { Listening::No };
+        session_state(self.last_worker(), self.evidence.recorded, listens)
+    }
+
+    /// Whether somebody listens on a socket that stands where it belongs. Nobody is connected to who was not when he became
+    /// ready.
+    fn is_listened_on(&self, socket: &Path, listening: &ListeningSockets) -> bool {
+        if listening.contains(socket) {
+            return probe::stands_trusted(socket);
+        }
+        // The table knows the path as the worker gave it; a relative one has to be asked for itself.
+        match self.evidence.recorded {
+            Some(RecordState::Starting | RecordState::Retained) => false,
+            Some(RecordState::Ready | RecordState::Exited) | None if self.may_be_connected_to(socket) => {
+                matches!(probe::probe_once(socket), Probed::Live(_))
+            }
+            Some(RecordState::Ready | RecordState::Exited) | None => {
+                probe::stands_trusted(socket) && socket_file::tenancy(socket) == Tenancy::Taken
+            }
+        }
+    }
+
+    /// Fails if the record cannot be read.
+    pub(crate) fn require_readable(&self, dir: &Path, session: &SessionId) -> Result<(), Error> {
+        let corrupt = |why: &String| {
+            let path = dir.join(record_file::RECORD_FILE);
+            Err(Error::RecordCorrupt { session: session.clone(), path, why: why.clone() })
+        };
+        self.corrupt.as_ref().map_or(Ok(()), corrupt)
+    }
+
     /// Whether whatever answers on the session's socket can be a worker of ours.
     pub(crate) fn may_answer(&self) -> bool {
-        (self.record.is_some() || self.newer.is_some()) && self.last_worker() != LastWorker::Gone
+        self.is_known() && self.last_worker() != LastWorker::Gone
     }
 
     /// The pid to show: the leader's; that of the process that answers, if the leader has ended; or that of one that
-    /// holds the lifeline, if both have.
+    /// holds the lifeline or the socket, if both have.
     pub(crate) fn pid(&self) -> Option<Pid> {
-        let lives = |standing: Option<Standing>| standing.is_some_and(|standing| !standing.is_dead());
+        let lives = |standing: Option<Standing>| standing.is_some_and(Standing::is_alive);
         let leader = self.leader.as_ref().map(|it| it.pid);
         let peer = self.peer.as_ref().map(|it| it.pid);
         if lives(self.evidence.leader) {
@@ -150,20 +263,50 @@ impl Survey {
         } else if lives(self.evidence.peer) {
             peer
         } else {
-            self.daemon
+            self.successor
         }
+    }
+
+    /// What cannot be proved, one sentence a fact.
+    pub(crate) fn doubts(&self) -> Vec<String> {
+        let of_process = |identity: &Option<ProcessIdentity>, standing: Option<Standing>| {
+            let (Some(identity), Some(Standing::Unjudged(doubt))) = (identity, standing) else { return None };
+            Some(format!("process {} cannot be judged: {}", identity.pid, doubt.describe()))
+        };
+        let leader = of_process(&self.leader, self.evidence.leader);
+        let peer = of_process(&self.peer, self.evidence.peer).filter(|_| self.peer != self.leader);
+        let unsearched =
+            self.gap.as_ref().map(|why| format!("its lifeline could not be searched for: {why}"));
+        let unread = (self.evidence.lifeline == Lifeline::Unreadable && self.gap.is_none())
+            .then(|| "the kernel does not say whether its lifeline is held".to_owned());
+        leader.into_iter().chain(peer).chain(unsearched).chain(unread).collect()
+    }
+
+    /// What the worker was started for, as it wrote it into its lifeline.
+    pub(crate) fn worksite(&self) -> Option<&Worksite> {
+        self.mark.as_ref().and_then(|mark| mark.worksite.as_ref())
     }
 
     /// Where its worker answers, as far as that was written down.
     pub(crate) fn socket(&self) -> Option<&Path> {
         let of_record = self.record.as_ref().map(|record| record.socket.as_path());
-        of_record.or_else(|| self.newer.as_ref().and_then(NewerRecord::socket))
+        let of_mark = || self.worksite().map(|site| site.socket.as_path());
+        of_record.or_else(|| self.newer.as_ref().and_then(NewerRecord::socket)).or_else(of_mark)
+    }
+
+    /// When the start began.
+    pub(crate) fn started_at(&self) -> Option<String> {
+        let of_record = self.record.as_ref().map(|record| record.started_at);
+        of_record.or_else(|| self.worksite().map(|site| site.started_at)).map(|at| at.to_string())
     }
 
     /// What counted as ready, if a worker of ours may answer on `socket` and was to do so there.
     pub(crate) fn readiness_on(&self, socket: &Path) -> Option<ReadyKind> {
-        let record = self.record.as_ref().filter(|record| record.socket == socket);
-        record.filter(|_| self.may_answer()).map(|record| record.readiness)
+        if self.socket() != Some(socket) || !self.may_answer() {
+            return None;
+        }
+        let of_record = self.record.as_ref().map(|record| record.readiness);
+        of_record.or_else(|| self.worksite().map(|site| site.readiness))
     }
 
     /// Probes a session's socket. A worker that was not connected to when it became ready is not connected to now.
@@ -185,13 +328,52 @@ impl Survey {
         self.torn
     }
 
-    /// The worker, pinned, to be watched or signalled: of the very start that was surveyed.
+    /// The worker, pinned, to be watched or signalled: of the very start that was surveyed. Who is not proved to be of it is
+    /// not pinned.
     ///
     /// # Errors
     /// If a process of it runs and cannot be pinned.
     pub(crate) fn worker(&self, here: &Host) -> Result<Worker, OsFailure> {
         let lifeline = self.lifeline.as_ref().map(LifelineProbe::try_clone).transpose()?;
-        Worker::adopt(self.leader.clone(), self.peer.clone(), lifeline, here)
+        let worker = Worker::adopt(self.leader.clone(), self.peer.clone(), lifeline, here)?;
+        let listener = self.socket().filter(|_| self.evidence.endpoint == Endpoint::Ours);
+        Ok(match listener.map(PathBuf::from) {
+            Some(socket) => worker.listening_at(socket),
+            None => worker,
+        })
+    }
+
+    /// Those who can be seen to hold the lifeline.
+    ///
+    /// # Errors
+    /// If the processes cannot be listed.
+    pub(crate) fn holders(&self) -> Result<Vec<Pid>, OsFailure> {
+        let held = self.lifeline.as_ref().filter(|_| self.evidence.lifeline == Lifeline::Held);
+        held.map_or(Ok(Vec::new()), LifelineProbe::holders)
+    }
+}
+
+/// A directory that was moved to another session's name brings its lifeline along, which is not that session's.
+fn another_session(lifeline: &LifelineProbe, session: &SessionId) -> Option<OsFailure> {
+    let named = lifeline.mark()?.session?;
+    let why = || OsFailure::new("judge the lifeline", format!("it is that of session `{named}`"));
+    (named != *session).then(why)
+}
+
+/// Whether the worker is known to have held its lifeline.
+fn history(record: Option<&SessionRecord>, mark: Option<&LifelineMark>) -> LifelineHistory {
+    let when_ready = record.and_then(SessionRecord::lifeline_history);
+    // Of a start that nobody observed, the mark says that it was taken.
+    let marked = record.and(mark).map(|_| LifelineHistory::WasHeld);
+    when_ready.or(marked).unwrap_or(LifelineHistory::NotKnown)
+}
+
+/// Who has the socket of a session whose directory is `dir`. Nobody but us can put a socket into that directory.
+fn endpoint(socket: &Path, dir: &Path) -> Endpoint {
+    match socket_file::tenancy(socket) {
+        Tenancy::Vacant => Endpoint::Vacant,
+        Tenancy::Taken if socket.parent() == Some(dir) => Endpoint::Ours,
+        Tenancy::Taken | Tenancy::Unclear => Endpoint::Unclear,
     }
 }
 

@@ -7,10 +7,15 @@
 
 use crate::error::Error;
 use rekindle_adapters::claim_lock::{BareLock, CLAIM_FILE, holder_standing, read_evidence};
+use rekindle_adapters::lifeline::LIFELINE_FILE;
+use rekindle_adapters::record_file::RECORD_FILE;
 use rekindle_adapters::{SessionDir, StateRoot};
 use rekindle_core::claim::{ConflictReason, Found, KernelLock, TakeOverReason};
-use rekindle_core::{ClaimDecision, ClaimPolicy, Host, LastWorker, LockClaim, SessionId, decide_claim};
+use rekindle_core::{
+    ClaimDecision, ClaimPolicy, Host, LastWorker, Lifeline, LockClaim, SessionId, decide_claim,
+};
 use serde::Serialize;
+use std::path::PathBuf;
 
 use crate::survey::Survey;
 
@@ -35,6 +40,49 @@ pub enum Unlocked {
         /// The claim that was there, where it could be read.
         previous: Option<Box<LockClaim>>,
     },
+}
+
+/// What was cleared without proof.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Forgotten {
+    /// The claim that was there, where it could be read.
+    pub previous: Option<Box<LockClaim>>,
+    /// Where the record was set aside, if there was one.
+    pub kept_aside: Option<PathBuf>,
+    /// What could not be proved of the worker, one sentence a fact; empty if it was provably gone.
+    pub unproven: Vec<String>,
+}
+
+/// Clears a session whose worker cannot be judged. Signals nobody.
+pub(crate) fn forget(root: &StateRoot, here: &Host, session: &SessionId) -> Result<Forgotten, Error> {
+    let dir = root.session(session)?.ok_or_else(|| Error::UnknownSession { session: session.clone() })?;
+    let path = dir.path_of(CLAIM_FILE);
+    let found = read_evidence(&dir)?;
+    let Some(lock) = BareLock::try_take(dir)? else {
+        let holder = found.payload().cloned();
+        return Err(Error::claimed(session, &path, &ConflictReason::KernelLockHeld, holder, Force::Yes));
+    };
+    let survey = Survey::take(lock.dir(), here)?;
+    survey.require_readable(lock.dir().path(), session)?;
+    if let Some(newer) = &survey.newer {
+        return Err(Error::RecordNewer { session: session.clone(), schema_version: newer.schema_version });
+    }
+    match survey.last_worker() {
+        LastWorker::Unknown if survey.evidence.lifeline != Lifeline::Held => {}
+        LastWorker::Unknown | LastWorker::AliveUnobserved | LastWorker::AliveReady => {
+            return Err(Error::StillRuns { session: session.clone() });
+        }
+        LastWorker::Gone => {}
+    }
+    let previous = read_evidence(lock.dir())?.payload().cloned().map(Box::new);
+    lock.dir().remove(CLAIM_FILE)?;
+    if survey.last_worker() == LastWorker::Gone {
+        return Ok(Forgotten { previous, kept_aside: None, unproven: Vec::new() });
+    }
+    // The lifeline first: a record without one is searched for, and a lifeline without a record is a life.
+    lock.dir().remove(LIFELINE_FILE)?;
+    let kept_aside = survey.record.is_some().then(|| lock.dir().set_aside(RECORD_FILE)).transpose()?;
+    Ok(Forgotten { previous, kept_aside, unproven: survey.doubts() })
 }
 
 pub(crate) fn unlock(

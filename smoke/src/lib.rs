@@ -22,7 +22,8 @@
 //! 1. Nothing waits for an interval: every wait is for a fact, and fails by its name when it does not come true.
 //! 2. No upper bound on time is asserted but by the outcome of what was bounded.
 //! 3. Whatever a trial starts is ended with its scene, also when the trial panics, and that nothing is left is checked.
-//! 4. A program that is missing fails the trial that needs it; nothing is skipped.
+//! 4. A program that is missing fails the trial that needs it. Only what [`suite::Need`] names may be missing, and then
+//!    the trial is skipped by name.
 
 pub mod account;
 pub mod children;

@@ -3,7 +3,7 @@
 use crate::scene::{CANARY, Scene};
 use rekindle::adapters::claim_lock::{ClaimAttempt, try_claim};
 use rekindle::adapters::spawn::{Provision, SpawnRequest, spawn};
-use rekindle::adapters::{HeldClaim, StateRoot, Worker, lifeline, procfs, random};
+use rekindle::adapters::{HeldClaim, StateRoot, Worker, clock, lifeline, procfs, random};
 use rekindle::core::{Generation, Host, SpawnBgPlan, SpawnError};
 use rekindle::{SessionId, core::KillPolicy};
 use std::sync::Arc;
@@ -81,7 +81,16 @@ impl Starts {
         let (generation, nonce) =
             (Generation::new(1), random::nonce().expect("the kernel has random numbers"));
         let (nonce, host, provision) = (&nonce, &*self.here, Provision::Nothing);
-        spawn(SpawnRequest { plan, claim, generation, nonce, lifeline, host, provision })
+        spawn(SpawnRequest {
+            plan,
+            claim,
+            generation,
+            nonce,
+            lifeline,
+            host,
+            started_at: clock::now(),
+            provision,
+        })
     }
 
     /// Starts a command under a claim that is then released.

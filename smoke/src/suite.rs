@@ -1,35 +1,120 @@
 //! Runs trials one after the other, each within a bound, and closes with the count.
+//!
+//! # Invariants
+//! 1. A trial is skipped only for a [`Need`] that it declares. As root, no trial is skipped for want of a privilege.
+//! 2. A skipped trial is named at the end, with the reason, and counted in the last line.
+//!
+//! Checked by `tests/smoke/s6_harness.rs`.
 
-use crate::scene;
-use libtest_mimic::{Arguments, Failed, Trial};
+use crate::cli::Reply;
+use crate::{Scene, programs, scene};
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use std::any::Any;
 use std::env;
-use std::process::ExitCode;
+use std::process::{Command, ExitCode, Output};
 use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 /// How long one trial may take. What takes longer hangs.
 const TRIAL_TIMEOUT: Duration = Duration::from_secs(150);
 
-/// Makes `trials()` out of functions: all of a file's trials, in order.
+/// Names the script of a real MCP server.
+pub const MCP_SERVER: &str = "REKINDLE_MCP_SERVER";
+
+/// The options of `unshare` that make a user root of a user namespace, with mounts of its own.
+const ROOT_OF_A_NAMESPACE: [&str; 3] = ["--user", "--map-root-user", "--mount"];
+
+/// Makes `trials()` out of functions: all of a file's trials, in order. `name needs TwoUsers` declares a [`Need`].
 #[macro_export]
 macro_rules! trials {
-    ($($test:ident),* $(,)?) => {
+    (@trial $test:ident) => {
+        $crate::suite::trial(module_path!(), stringify!($test), $test)
+    };
+    (@trial $test:ident needs $need:ident) => {
+        $crate::suite::trial_with($crate::suite::Need::$need, module_path!(), stringify!($test), $test)
+    };
+    ($($test:ident $(needs $need:ident)?),* $(,)?) => {
         pub(crate) fn trials() -> Vec<libtest_mimic::Trial> {
-            vec![$($crate::suite::trial(module_path!(), stringify!($test), $test)),*]
+            vec![$($crate::trials!(@trial $test $(needs $need)?)),*]
         }
     };
 }
 
+/// What a trial needs, and not every user or machine has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// Files and processes of a second user. Only root can make them.
+    TwoUsers,
+    /// Root's rights over mounts and pids of its own. An ordinary user has them in a user namespace, where the suite runs
+    /// the trial in a process of its own.
+    NamespaceRoot,
+    /// Namespaces that the trial makes itself; an ordinary user can, in a user namespace.
+    Namespaces,
+    /// A real MCP server, which [`MCP_SERVER`] names.
+    McpServer,
+}
+
+/// How a trial is run.
+enum Way {
+    Here,
+    InNamespace,
+    Skipped { reason: String },
+}
+
+impl Need {
+    fn way(self) -> Way {
+        let is_root = nix::unistd::geteuid().is_root();
+        let skipped = |reason| Way::Skipped { reason };
+        match self {
+            Self::TwoUsers | Self::NamespaceRoot | Self::Namespaces if is_root => Way::Here,
+            Self::TwoUsers => skipped("needs root: only root can act for two users".to_owned()),
+            Self::NamespaceRoot => namespace_refusal().map_or(Way::InNamespace, skipped),
+            Self::Namespaces => namespace_refusal().map_or(Way::Here, skipped),
+            Self::McpServer if env::var_os(MCP_SERVER).is_some_and(|server| !server.is_empty()) => Way::Here,
+            Self::McpServer => skipped(format!(
+                "${MCP_SERVER} names no server: npm install --prefix DIR \
+                 @modelcontextprotocol/server-everything, then {MCP_SERVER}=\
+                 DIR/node_modules/@modelcontextprotocol/server-everything/dist/index.js"
+            )),
+        }
+    }
+}
+
 /// A trial of `body`, which fails by panicking.
 pub fn trial(module: &str, name: &str, body: fn()) -> Trial {
+    Trial::test(full_name(module, name), move || within_the_bound(body))
+}
+
+/// A trial of `body` that is run if `need` is met.
+pub fn trial_with(need: Need, module: &str, name: &str, body: fn()) -> Trial {
+    let name = full_name(module, name);
+    Trial::ignorable_test(name.clone(), move || match need.way() {
+        Way::Here => within_the_bound(body).map(|()| Completion::Completed),
+        Way::InNamespace => {
+            within_the_bound(move || passes_in_a_namespace(&name)).map(|()| Completion::Completed)
+        }
+        Way::Skipped { reason } => {
+            skipped().push(format!("{name}: {reason}"));
+            Ok(Completion::ignored_with(reason))
+        }
+    })
+}
+
+fn full_name(module: &str, name: &str) -> String {
     let module = module.rsplit("::").next().unwrap_or(module);
-    Trial::test(format!("{module}::{name}"), move || within_the_bound(body))
+    format!("{module}::{name}")
+}
+
+/// The trials that were skipped, with the reasons.
+fn skipped() -> MutexGuard<'static, Vec<String>> {
+    static SKIPPED: Mutex<Vec<String>> = Mutex::new(Vec::new());
+    SKIPPED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// On a thread of its own, so that a trial that hangs fails instead of hanging all.
-fn within_the_bound(body: fn()) -> Result<(), Failed> {
+fn within_the_bound(body: impl FnOnce() + Send + 'static) -> Result<(), Failed> {
     let (done, ended) = channel::<()>();
     let thread = thread::spawn(move || {
         let _done = done;
@@ -46,6 +131,37 @@ fn within_the_bound(body: fn()) -> Result<(), Failed> {
 fn said_by(panic: &(dyn Any + Send)) -> String {
     let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "it panicked".to_owned())
+}
+
+/// Why this user cannot be root of a namespace; `None` if it can.
+fn namespace_refusal() -> Option<String> {
+    let tried = in_a_namespace(&Scene::new()).arg("true").output().expect("`unshare` can be started");
+    let why = String::from_utf8_lossy(&tried.stderr);
+    (!tried.status.success()).then(|| format!("needs root, or user namespaces: {}", why.trim()))
+}
+
+fn in_a_namespace(scene: &Scene) -> Command {
+    let mut command = scene.command(programs::find("unshare", "util-linux"));
+    command.args(ROOT_OF_A_NAMESPACE);
+    command
+}
+
+/// Runs one trial of this program again, as root of a namespace.
+fn passes_in_a_namespace(name: &str) {
+    let scene = Scene::new();
+    let mut command = in_a_namespace(&scene);
+    command.arg(env::current_exe().expect("this program knows where it is"));
+    let reply = only(command.env("TMPDIR", scene.dir()), name);
+    assert!(reply.stdout.ends_with("\n1 passed, 0 failed\n"), "as root of a user namespace: {reply}");
+}
+
+/// What the suite says when `command`, which starts it, is to run the one trial of this name.
+///
+/// # Panics
+/// If it cannot be started.
+pub fn only(command: &mut Command, name: &str) -> Reply {
+    let output: Output = command.args(["--exact", name]).output().expect("the suite can be started");
+    Reply::from(output)
 }
 
 /// Runs the trials if LIVE=1 says so. The last line is the count.
@@ -65,10 +181,13 @@ pub fn main(trials: Vec<Trial>) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let left = scene::end_all_of_this_run();
-    for process in &left {
-        println!("left behind: {process}");
-    }
+    left.iter().for_each(|process| println!("left behind: {process}"));
+    skipped().iter().for_each(|trial| println!("skipped: {trial}"));
     let failed = conclusion.num_failed + u64::from(!left.is_empty());
-    println!("{} passed, {failed} failed", conclusion.num_passed);
+    let skipped = match conclusion.num_ignored {
+        0 => String::new(),
+        count => format!(", {count} skipped"),
+    };
+    println!("{} passed, {failed} failed{skipped}", conclusion.num_passed);
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

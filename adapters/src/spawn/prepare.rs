@@ -1,6 +1,7 @@
 //! Everything that a child needs, laid out in memory before it exists: between clone and exec nothing may allocate.
 
 use super::{Provision, SpawnRequest};
+use crate::lifeline::{RootId, mark};
 use crate::os::During;
 use crate::session_dir::SessionDir;
 use nix::fcntl::{OFlag, open};
@@ -31,6 +32,8 @@ pub(crate) struct Prepared {
     pub(super) stdio: [OwnedFd; 3],
     /// The locked session directory, of which the child has a copy.
     pub(super) claim: RawFd,
+    /// The path that is to lead to it, still, when the child has its lifeline.
+    pub(super) session_path: CString,
     pub(super) lifeline_device: u64,
     pub(super) lifeline_number: u64,
     /// What follows pid and start time in the lifeline's mark.
@@ -103,6 +106,8 @@ impl Prepared {
         let dir = request.claim.dir();
         let [stdout, stderr] = open_logs(dir)?;
         let inode = request.lifeline.inode();
+        let root = RootId::of(dir.root_path())?
+            .ok_or_else(|| OsFailure::new("resolve", "it is not there").on(dir.root_path()))?;
         let socket = match request.provision {
             Provision::Socket(socket) => Some(socket.as_fd().as_raw_fd()),
             Provision::Nothing | Provision::Ear(_) => None,
@@ -118,7 +123,15 @@ impl Prepared {
             claim: request.claim.descriptor(),
             lifeline_device: inode.device(),
             lifeline_number: inode.number(),
-            mark_tail: mark_tail(request),
+            session_path: c_string(dir.path().as_os_str(), "the session's directory")?,
+            mark_tail: mark::tail(
+                plan,
+                request.generation,
+                request.nonce,
+                request.host,
+                root,
+                request.started_at,
+            ),
             program,
         })
     }
@@ -218,20 +231,4 @@ fn inherited(environment: &Environment) -> BTreeMap<OsString, OsString> {
             names.iter().filter_map(|name| Some((name.into(), env::var_os(name)?))).collect()
         }
     }
-}
-
-/// The part of the mark that is known before the child exists. The child writes `{"pid":N,"start_time":N` before it.
-fn mark_tail(request: &SpawnRequest<'_>) -> Vec<u8> {
-    let host = request.host;
-    let known = serde_json::json!({
-        "boot_id": host.boot_id,
-        "pid_namespace": host.pid_namespace,
-        "time_namespace": host.time_namespace,
-        "session": request.plan.session_id,
-        "generation": request.generation,
-        "nonce": request.nonce,
-    });
-    let text = known.to_string();
-    let fields = text.strip_prefix('{').expect("a JSON object begins with a brace");
-    format!(",{fields}\n").into_bytes()
 }

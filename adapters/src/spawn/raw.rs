@@ -45,6 +45,7 @@ pub(super) enum Stage {
     Directory,
     OpenLifeline,
     LifelineReplaced,
+    FilesMoved,
     LockLifeline,
     MarkLifeline,
     Descriptors,
@@ -168,9 +169,12 @@ fn become_worker(args: &ChildArgs<'_>, report: &mut Report) -> Step {
     let lifeline = take_lifeline(prepared)?;
     report.reached = Stage::MarkLifeline;
     mark_lifeline(prepared, lifeline, report.start_ticks)?;
-    // Only now may the claim's descriptor go: from here on the lifeline guards this process.
     report.reached = Stage::Descriptors;
-    arrange_descriptors(args.stdio, lifeline, prepared)?;
+    let claim = arrange_descriptors(args.stdio, lifeline, prepared)?;
+    // At its final place, where whoever searches for it looks: if the files are still where they were, nobody has searched.
+    require_in_place(prepared, claim)?;
+    // Only now may the claim's descriptor go: from here on the lifeline guards this process.
+    close_all_others(prepared)?;
     report.reached = Stage::Listen;
     listen_on_socket(prepared)?;
     report.reached = Stage::Exec;
@@ -243,13 +247,9 @@ fn take_lifeline(prepared: &Prepared) -> Result<c_int, (Stage, i32)> {
     // SAFETY: opens a name in the directory that is held, of which the child has a copy of the descriptor.
     let fd = unsafe { libc::openat(prepared.claim, prepared.lifeline_name().as_ptr(), flags) };
     let fd = check(Stage::OpenLifeline, fd)?;
-    // SAFETY: a `stat` of zeroes is a valid value, and the kernel fills it in.
-    let stat = unsafe {
-        let mut stat: libc::stat = std::mem::zeroed();
-        check(Stage::OpenLifeline, libc::fstat(fd, &raw mut stat))?;
-        stat
-    };
-    if (stat.st_dev, stat.st_ino) != (prepared.lifeline_device, prepared.lifeline_number) {
+    // SAFETY: fills in a value that it is given.
+    let found = inode(|stat| unsafe { libc::fstat(fd, stat) })?;
+    if found != (prepared.lifeline_device, prepared.lifeline_number) {
         return Err((Stage::LifelineReplaced, 0));
     }
     for _ in 0..LOCK_TRIES_MAX {
@@ -274,7 +274,7 @@ fn pause() {
 
 /// A short text on the stack.
 struct Text {
-    bytes: [u8; 1024],
+    bytes: [u8; 128],
     len: usize,
 }
 
@@ -306,60 +306,95 @@ impl Text {
 
 /// Writes who holds the lifeline into it, in one write.
 fn mark_lifeline(prepared: &Prepared, lifeline: c_int, start_ticks: Option<u64>) -> Step {
-    let mut mark = Text { bytes: [0; 1024], len: 0 };
+    let mut known = Text { bytes: [0; 128], len: 0 };
     // SAFETY: asks for a number.
     let pid = unsafe { libc::getpid() };
-    mark.push(b"{\"pid\":");
-    mark.push_number(u64::from(pid.unsigned_abs()));
+    known.push(b"{\"pid\":");
+    known.push_number(u64::from(pid.unsigned_abs()));
     if let Some(ticks) = start_ticks {
-        mark.push(b",\"start_time\":");
-        mark.push_number(ticks);
+        known.push(b",\"start_time\":");
+        known.push_number(ticks);
     }
-    mark.push(&prepared.mark_tail);
-    // SAFETY: writes from a buffer of its own, no further than what was filled.
-    let written = unsafe { libc::write(lifeline, mark.bytes.as_ptr().cast(), mark.len) };
+    let parts = [known.bytes.get(..known.len).unwrap_or_default(), &prepared.mark_tail];
+    let vector =
+        parts.map(|part| libc::iovec { iov_base: part.as_ptr().cast_mut().cast(), iov_len: part.len() });
+    // SAFETY: writes from buffers that outlive the call, no further than their lengths.
+    let written = unsafe { libc::writev(lifeline, vector.as_ptr(), 2) };
     match usize::try_from(written) {
-        Ok(len) if len == mark.len => Ok(()),
+        Ok(len) if len == known.len + prepared.mark_tail.len() => Ok(()),
         Ok(_) => Err((Stage::MarkLifeline, libc::ENOSPC)),
         Err(_) => Err((Stage::MarkLifeline, Errno::last_raw())),
     }
 }
 
-/// 0 to 2 are the worker's, 3 is the socket that it inherits, 10 is its lifeline, and nothing else is open.
-fn arrange_descriptors(stdio: [c_int; 3], lifeline: c_int, prepared: &Prepared) -> Step {
-    // SAFETY: moves and closes descriptors of the child's own table.
+/// 0 to 2 are the worker's, 3 is the socket that it inherits, 10 is its lifeline. Returns the claim's descriptor, which is
+/// out of their way.
+fn arrange_descriptors(
+    stdio: [c_int; 3],
+    lifeline: c_int,
+    prepared: &Prepared,
+) -> Result<c_int, (Stage, i32)> {
+    // SAFETY: moves descriptors of the child's own table.
     unsafe {
-        // All of them out of the way first: one may stand where another has to go, or still be the claim.
+        // All of them out of the way first: one may stand where another has to go.
         let first_free = LIFELINE_FD + 1;
-        let lifeline = check(Stage::Descriptors, libc::fcntl(lifeline, libc::F_DUPFD, first_free))?;
+        let out_of_the_way = |fd| check(Stage::Descriptors, libc::fcntl(fd, libc::F_DUPFD, first_free));
+        let lifeline = out_of_the_way(lifeline)?;
+        let claim = out_of_the_way(prepared.claim)?;
         let mut moved = [0; 3];
         for (slot, fd) in moved.iter_mut().zip(stdio) {
-            *slot = check(Stage::Descriptors, libc::fcntl(fd, libc::F_DUPFD, first_free))?;
+            *slot = out_of_the_way(fd)?;
         }
         let socket = match prepared.socket {
-            Some(fd) => Some(check(Stage::Descriptors, libc::fcntl(fd, libc::F_DUPFD, first_free))?),
+            Some(fd) => Some(out_of_the_way(fd)?),
             None => None,
         };
-        libc::close(prepared.claim);
         for (target, fd) in (0..).zip(moved) {
             check(Stage::Descriptors, libc::dup2(fd, target))?;
         }
         check(Stage::Descriptors, libc::dup2(lifeline, LIFELINE_FD))?;
-        let mut first_closed = SOCKET_FD;
         if let Some(socket) = socket {
             check(Stage::Descriptors, libc::dup2(socket, SOCKET_FD))?;
-            first_closed += 1;
         }
-        close_range(first_closed.unsigned_abs(), LIFELINE_FD.unsigned_abs() - 1, 0)
-            .and_then(|()| close_range(LIFELINE_FD.unsigned_abs() + 1, u32::MAX, 0))
-            .map_err(|errno| (Stage::Descriptors, errno))
+        Ok(claim)
     }
+}
+
+/// Fails unless the lifeline still has its name and the session's directory its place. Whoever finds them gone searches the
+/// processes for a lifeline at its place; a child that was not there yet has to leave.
+fn require_in_place(prepared: &Prepared, claim: c_int) -> Step {
+    let lifeline = inode(|stat| {
+        // SAFETY: fills in a value that it is given, for a name in the directory that is held.
+        unsafe { libc::fstatat(claim, prepared.lifeline_name().as_ptr(), stat, libc::AT_SYMLINK_NOFOLLOW) }
+    })?;
+    // SAFETY: fills in a value that it is given.
+    let held = inode(|stat| unsafe { libc::fstat(claim, stat) })?;
+    // SAFETY: as above, for a string that was prepared.
+    let found = inode(|stat| unsafe { libc::stat(prepared.session_path.as_ptr(), stat) })?;
+    let in_place = lifeline == (prepared.lifeline_device, prepared.lifeline_number) && held == found;
+    if in_place { Ok(()) } else { Err((Stage::FilesMoved, 0)) }
+}
+
+/// Device and number of what a call looks at.
+fn inode(look: impl FnOnce(*mut libc::stat) -> c_int) -> Result<(u64, u64), (Stage, i32)> {
+    // SAFETY: a `stat` of zeroes is a valid value.
+    let mut stat: libc::stat = unsafe { std::mem::zeroed() };
+    check(Stage::FilesMoved, look(&raw mut stat))?;
+    Ok((stat.st_dev, stat.st_ino))
+}
+
+/// Nothing is open but what [`arrange_descriptors`] put in its place.
+fn close_all_others(prepared: &Prepared) -> Step {
+    let first_closed = if prepared.socket.is_some() { SOCKET_FD + 1 } else { SOCKET_FD };
+    close_range(first_closed.unsigned_abs(), LIFELINE_FD.unsigned_abs() - 1, 0)
+        .and_then(|()| close_range(LIFELINE_FD.unsigned_abs() + 1, u32::MAX, 0))
+        .map_err(|errno| (Stage::Descriptors, errno))
 }
 
 /// Begins to listen on the socket that is inherited: guarded by the lifeline, and in the worker's own name.
 fn listen_on_socket(prepared: &Prepared) -> Step {
     if let Some(variable) = &prepared.listen_pid {
-        let mut pid = Text { bytes: [0; 1024], len: 0 };
+        let mut pid = Text { bytes: [0; 128], len: 0 };
         // SAFETY: asks for a number.
         pid.push_number(u64::from(unsafe { libc::getpid() }.unsigned_abs()));
         variable.fill_in(pid.bytes.get(..pid.len).unwrap_or_default());

@@ -196,7 +196,7 @@ impl Drop for Guardian {
 
 /// The processes of a session that run, but for the one that leads it.
 fn members(session: Pid) -> Vec<Pid> {
-    procfs::processes().into_iter().filter(|pid| is_member(*pid, session)).collect()
+    procfs::processes().unwrap_or_default().into_iter().filter(|pid| is_member(*pid, session)).collect()
 }
 
 fn is_member(pid: Pid, session: Pid) -> bool {

@@ -1,14 +1,15 @@
 //! Waits until all of a worker is gone.
 
+use super::pin::Pin;
 use super::reaper::{has_exited, peek};
 use super::{Parentage, Process, Worker};
 use crate::backoff::Backoff;
 use crate::hints::Happening;
 use crate::lifeline::LifelineProbe;
 use crate::os::During;
-use rekindle_core::{ChildExit, Host, Lifeline, OsFailure, ProcessIdentity, Standing, WatchError};
-use rustix::process::{PidfdFlags, pidfd_open};
-use std::os::fd::OwnedFd;
+use crate::socket_file::{self, Tenancy};
+use rekindle_core::warrant::Warrant;
+use rekindle_core::{ChildExit, Host, Lifeline, OsFailure, ProcessIdentity, WatchError};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -31,9 +32,10 @@ pub async fn await_exit(worker: &Worker) -> Result<ChildExit, WatchError> {
     let mut backoff = Backoff::at(&lifeline, Happening::FileCloses);
     loop {
         match worker.ask_lifeline() {
-            Lifeline::Free => break,
+            // There is none, and no process was found to keep one: the processes are all that there was.
+            Lifeline::Free | Lifeline::Missing => break,
             Lifeline::Held => backoff.wait().await,
-            Lifeline::Missing | Lifeline::Unreadable => {
+            Lifeline::Unreadable => {
                 return Err(OsFailure::new(
                     "ask the lifeline",
                     "the kernel does not say whether it is held",
@@ -41,29 +43,28 @@ pub async fn await_exit(worker: &Worker) -> Result<ChildExit, WatchError> {
             }
         }
     }
+    if let Some(socket) = &worker.listener {
+        let mut backoff = Backoff::at(socket, Happening::FileCloses);
+        while socket_file::tenancy(socket) != Tenancy::Vacant {
+            backoff.wait().await;
+        }
+    }
     Ok(worker.leader.as_ref().map_or(ChildExit::Unknown, Process::exit))
 }
 
-/// How a process that was written down is judged.
-pub(super) type Judge = fn(&ProcessIdentity, &Host) -> Standing;
+/// Who proves that a process is the one that was written down.
+pub(super) type Prover = fn(&ProcessIdentity, &Host) -> Option<Warrant>;
 
 impl Process {
-    /// Pins a process that was written down earlier. One that is gone is pinned by nothing.
-    pub(super) fn pin(identity: ProcessIdentity, here: &Host, judge: Judge) -> Result<Self, OsFailure> {
-        let raw = rustix::process::Pid::from_raw(identity.pid.as_raw());
-        let opened = raw.map(|pid| pidfd_open(pid, PidfdFlags::NONBLOCK));
-        let pidfd = match opened {
-            Some(Ok(pidfd)) => Some(pidfd),
-            Some(Err(rustix::io::Errno::SRCH)) | None => None,
-            Some(Err(error)) => return Err(error).doing("open a descriptor of the worker's process")?,
-        };
-        // Only now, with the pid pinned, is it certain whose it is.
-        let pidfd = pidfd.filter(|_| !judge(&identity, here).is_dead());
-        Ok(Self { identity, pidfd, parentage: Parentage::Others })
+    /// Pins a process that was written down earlier. One that is gone, or is not proved in every field to be the one that
+    /// was written down, is pinned by nothing: its pid may be a stranger's.
+    pub(super) fn pin(identity: ProcessIdentity, here: &Host, prove: Prover) -> Result<Self, OsFailure> {
+        let pin = Pin::of(identity.pid, || prove(&identity, here))?;
+        Ok(Self { identity, pin, parentage: Parentage::Others })
     }
 
     pub(super) fn has_exited(&self) -> bool {
-        self.pidfd.as_ref().is_none_or(has_exited)
+        self.pin.as_ref().is_none_or(|pin| has_exited(pin.pidfd()))
     }
 
     pub(super) fn is_ours(&self) -> bool {
@@ -74,19 +75,19 @@ impl Process {
         &self.identity
     }
 
-    pub(super) fn pidfd(&self) -> Option<&OwnedFd> {
-        self.pidfd.as_ref()
+    pub(super) fn pin_held(&self) -> Option<&Pin> {
+        self.pin.as_ref()
     }
 
     fn exit(&self) -> ChildExit {
-        match (&self.pidfd, self.parentage) {
-            (Some(pidfd), Parentage::Ours) => peek(pidfd),
+        match (&self.pin, self.parentage) {
+            (Some(pin), Parentage::Ours) => peek(pin.pidfd()),
             (Some(_) | None, Parentage::Others) | (None, Parentage::Ours) => ChildExit::Unknown,
         }
     }
 
     async fn exited(&self) -> Result<(), OsFailure> {
-        let Some(pidfd) = &self.pidfd else { return Ok(()) };
+        let Some(pidfd) = self.pin.as_ref().map(Pin::pidfd) else { return Ok(()) };
         // A descriptor of its own, so that any number of watches can wait at once.
         let pidfd = pidfd.try_clone().doing("copy a descriptor of the worker's process")?;
         #[expect(unsafe_code, reason = "tokio marks registering a descriptor unsafe")]

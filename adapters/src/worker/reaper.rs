@@ -39,7 +39,8 @@ fn exit_of(status: nix::Result<WaitStatus>) -> ChildExit {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        let Some(pidfd) = self.pidfd.take().filter(|_| self.parentage == Parentage::Ours) else { return };
+        let Some(pin) = self.pin.take().filter(|_| self.parentage == Parentage::Ours) else { return };
+        let pidfd = pin.into_pidfd();
         if has_exited(&pidfd) {
             reap(&pidfd);
         } else {

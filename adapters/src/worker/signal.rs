@@ -1,38 +1,44 @@
 //! Signals every process of a worker, and no other.
+//!
+//! # Invariants
+//! 1. Whom nobody can judge gets no signal: each goes through a [`Pin`], which needs a warrant.
+//! 2. Relatives first. Only while the lifeline is held after those are gone are all processes looked at, and only while it
+//!    is held after that, all of their descriptors.
+//!
+//! Checked by `smoke/tests/smoke/s2_companions.rs`, `namespaces.rs` and `scale.rs`.
 
+use super::members::{Judge, Search, found};
+use super::pin::Pin;
 use super::{Process, Worker};
-use crate::os::failure;
 use crate::procfs;
-use rekindle_core::{KillError, KillSignal, OsFailure, Pid};
+use rekindle_core::{KillError, KillSignal, Lifeline, OsFailure, Pid};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::Errno;
-use rustix::process::{PidfdFlags, Signal, kill_process_group, pidfd_open, pidfd_send_signal};
+use rustix::process::{Signal, kill_process_group};
 use std::collections::BTreeSet;
-use std::os::fd::{AsFd, BorrowedFd};
 
 /// How often the processes are looked for again, since one may fork while another is being signalled.
 const PASSES_MAX: u32 = 3;
 /// How long a worker that was signalled is given before its other processes are looked for: most have none, and are gone
-/// by then. To look through the descriptors of all processes takes about as long on a quiet machine.
+/// by then.
 const PROMPT_END: Timespec = Timespec { tv_sec: 0, tv_nsec: 5_000_000 };
 
 /// Signals every process of a worker: its leader and the group of that, the process that answered, everything in the
-/// leader's session, and every holder of its lifeline.
+/// leader's session, and every holder of its lifeline. Processes that are not to be judged from here are left alone.
 ///
 /// # Errors
 /// If one of them could not be signalled; the others were.
 pub fn signal(worker: &Worker, how: KillSignal) -> Result<(), KillError> {
-    let mut trouble = None;
+    let mut volley = Volley { worker, how, signalled: BTreeSet::new(), trouble: None };
     // Looked for while the leader is sure to be there: with a leader that is not ours, the session's name goes.
     let was_alone = is_alone(worker);
-    let companions = if was_alone { Vec::new() } else { companions(worker) };
-    signal_pinned(worker, how, &mut trouble);
+    let companions = if was_alone { Vec::new() } else { volley.look(Search::Relatives) };
+    volley.signal_pinned();
     // Looked at once more, since it may have forked before it was signalled.
     if !(was_alone && is_alone(worker)) {
-        signal_others(worker, companions, how, &mut trouble);
+        volley.signal_others(companions);
     }
     // Those that ended meanwhile need no signal, and then nothing was wrong.
-    trouble.filter(|_| !worker.is_gone()).map_or(Ok(()), |error| Err(error.into()))
+    volley.trouble.filter(|_| !worker.is_gone()).map_or(Ok(()), |error| Err(error.into()))
 }
 
 /// Whether a worker provably is one process that runs, so that there is nobody else to look for. Most workers are, and to
@@ -41,149 +47,110 @@ fn is_alone(worker: &Worker) -> bool {
     let is_one = worker.processes().filter(|process| !process.has_exited()).count() == 1;
     // Asked last whether it still runs: so long its pid has been its own.
     is_one
-        && worker
-            .leader
-            .as_ref()
-            .is_some_and(|leader| procfs::is_childless(leader.identity().pid) && !leader.has_exited())
+        && worker.leader.as_ref().is_some_and(|leader| {
+            leader.pin_held().is_some() && procfs::is_childless(leader.identity().pid) && !leader.has_exited()
+        })
 }
 
-/// Signals the companions of a worker, and whoever else turns out to belong to it.
-fn signal_others(worker: &Worker, companions: Vec<Pid>, how: KillSignal, trouble: &mut Option<OsFailure>) {
-    let mut signalled: BTreeSet<Pid> =
-        worker.processes().filter(|it| it.pidfd().is_some()).map(|it| it.identity().pid).collect();
-    for pid in companions {
-        if signalled.insert(pid) {
-            signal_member(worker, pid, how, trouble);
+/// One signal to all of a worker.
+struct Volley<'w> {
+    worker: &'w Worker,
+    how: KillSignal,
+    signalled: BTreeSet<Pid>,
+    trouble: Option<OsFailure>,
+}
+
+impl Volley<'_> {
+    /// The processes that the worker is known by.
+    fn signal_pinned(&mut self) {
+        // The group first: unreaped by us, the leader keeps its name.
+        let group = self.worker.leader.as_ref().filter(|leader| leader.is_ours());
+        if let Some(group) =
+            group.and_then(|leader| rustix::process::Pid::from_raw(leader.identity().pid.as_raw()))
+        {
+            for signal in signals(self.how) {
+                // An empty group is what is wanted; anything else shows in the looks for the members.
+                let _ = kill_process_group(group, *signal);
+            }
+        }
+        for process in self.worker.processes() {
+            if let Some(pin) = process.pin_held() {
+                self.signalled.insert(process.identity().pid);
+                self.send(pin);
+            }
         }
     }
-    if signalled.len() <= worker.processes().count() && ends_promptly(worker) {
-        return;
-    }
-    for _ in 0..PASSES_MAX {
-        let fresh: Vec<Pid> = members(worker).into_iter().filter(|pid| signalled.insert(*pid)).collect();
-        if fresh.is_empty() {
-            break;
-        }
-        for pid in fresh {
-            signal_member(worker, pid, how, trouble);
-        }
-    }
-}
 
-/// Whether a worker is gone within a moment: then nobody holds its lifeline, and nobody needs to be looked for.
-fn ends_promptly(worker: &Worker) -> bool {
-    for pidfd in worker.processes().filter_map(Process::pidfd) {
-        // One that does not end, or cannot be waited for, is no prompt end.
-        let ended = poll(&mut [PollFd::new(pidfd, PollFlags::IN)], Some(&PROMPT_END));
-        if ended != Ok(1) {
-            return false;
+    /// The companions, and whoever else turns out to belong to the worker.
+    fn signal_others(&mut self, companions: Vec<Pid>) {
+        self.signal_members(companions, Search::Relatives);
+        for search in Search::ALL {
+            if self.ends_promptly() || (search > Search::Relatives && !self.somebody_is_unseen()) {
+                return;
+            }
+            for _ in 0..PASSES_MAX {
+                let fresh = self.look(search);
+                if !self.signal_members(fresh, search) {
+                    break;
+                }
+            }
         }
     }
-    worker.is_gone()
-}
 
-/// The processes of the leader's session, other than the leader.
-fn companions(worker: &Worker) -> Vec<Pid> {
-    // A session whose name may have changed hands is nobody's.
-    let named = worker.leader.as_ref().filter(|leader| names_its_session(leader));
-    let Some(leader) = named.map(|leader| leader.identity().pid) else { return Vec::new() };
-    let others = procfs::processes().into_iter().filter(|pid| *pid != leader && !is_us(*pid));
-    others.filter(|pid| is_in_session(worker, *pid)).collect()
-}
-
-/// The processes of a worker that run, as far as they can be told.
-pub fn members(worker: &Worker) -> Vec<Pid> {
-    let pinned = worker.processes().filter(|it| !it.has_exited()).map(|it| it.identity().pid);
-    let mut members: BTreeSet<Pid> = pinned.collect();
-    members.extend(procfs::processes().into_iter().filter(|pid| is_member(worker, *pid)));
-    members.into_iter().collect()
-}
-
-/// Whether a process belongs to a worker by its session or its lifeline. We ourselves never do, even when a worker
-/// runs us to stop it.
-fn is_member(worker: &Worker, pid: Pid) -> bool {
-    !is_us(pid)
-        && (is_in_session(worker, pid)
-            || worker.lifeline.as_ref().is_some_and(|lifeline| lifeline.is_held_by(pid)))
-}
-
-fn is_us(pid: Pid) -> bool {
-    pid.as_raw().unsigned_abs() == std::process::id()
-}
-
-/// Whether a process belongs to a worker, running or waiting to be reaped: who spoke may have ended already.
-pub(crate) fn is_kin(worker: &Worker, pid: Pid) -> bool {
-    let is_leader = || {
-        let leader = worker.identity().filter(|leader| leader.pid == pid)?;
-        (Some(procfs::stat(pid)?.start_time) == leader.start_time).then_some(())
-    };
-    let in_session = || {
-        let leader = worker.leader.as_ref().filter(|leader| !leader.has_exited())?;
-        // Asked between two looks at the leader: its pid has named its session all the while.
-        let same = procfs::stat(pid)?.session == leader.identity().pid.as_raw();
-        (same && !leader.has_exited()).then_some(())
-    };
-    let named = is_leader().or_else(in_session).is_some();
-    named || worker.lifeline.as_ref().is_some_and(|lifeline| lifeline.is_held_by(pid))
-}
-
-/// A session is named by its leader's pid, which is the leader's for as long as it lives or waits for us to reap it.
-fn is_in_session(worker: &Worker, pid: Pid) -> bool {
-    let Some(leader) = &worker.leader else { return false };
-    let session = leader.identity().pid.as_raw();
-    // Nearly all processes belong to another one, which one short call tells.
-    if procfs::session(pid) != Some(session) {
-        return false;
+    /// Whether the lifeline is held by somebody who has not been signalled.
+    fn somebody_is_unseen(&self) -> bool {
+        let holds =
+            |pid: &Pid| self.worker.lifeline.as_ref().is_some_and(|lifeline| lifeline.is_held_by(*pid));
+        let listens = self.worker.listener.is_some();
+        listens || (self.worker.ask_lifeline() == Lifeline::Held && !self.signalled.iter().any(holds))
     }
-    let belongs = procfs::stat(pid).is_some_and(|stat| stat.session == session && !stat.is_zombie());
-    // Asked afterwards: had the leader been reaped by somebody else meanwhile, the name might have changed hands.
-    belongs && names_its_session(leader)
-}
 
-/// Whether a leader's pid still is the name of its session: it lives, or waits for us to reap it.
-fn names_its_session(leader: &Process) -> bool {
-    leader.pidfd().is_some() && (leader.is_ours() || !leader.has_exited())
-}
-
-fn signal_pinned(worker: &Worker, how: KillSignal, trouble: &mut Option<OsFailure>) {
-    // The group first: unreaped by us, the leader keeps its name.
-    let group = worker.leader.as_ref().filter(|leader| leader.is_ours());
-    if let Some(group) =
-        group.and_then(|leader| rustix::process::Pid::from_raw(leader.identity().pid.as_raw()))
-    {
-        for signal in signals(how) {
-            // An empty group is what is wanted; anything else shows in the passes over the members.
-            let _ = kill_process_group(group, *signal);
+    fn look(&mut self, search: Search) -> Vec<Pid> {
+        match found(self.worker, search) {
+            Ok(members) => members,
+            Err(error) => {
+                self.trouble.get_or_insert(error);
+                Vec::new()
+            }
         }
     }
-    for process in worker.processes() {
-        if let Some(pidfd) = process.pidfd() {
-            send(pidfd.as_fd(), process.identity().pid, how, trouble);
+
+    /// Signals those who have not been signalled; `false` if there is none.
+    fn signal_members(&mut self, members: Vec<Pid>, search: Search) -> bool {
+        let fresh: Vec<Pid> = members.into_iter().filter(|pid| self.signalled.insert(*pid)).collect();
+        let judge = Judge::of(self.worker, search);
+        for pid in &fresh {
+            // Still a member now that the pid is pinned? Otherwise it ended, and the pid may be a stranger's.
+            match Pin::of(*pid, || judge.warrant(*pid)) {
+                Ok(Some(pin)) => self.send(&pin),
+                Ok(None) => {}
+                Err(error) => {
+                    self.trouble.get_or_insert(error);
+                }
+            }
+        }
+        !fresh.is_empty()
+    }
+
+    fn send(&mut self, pin: &Pin) {
+        for signal in signals(self.how) {
+            if let Err(error) = pin.send(*signal) {
+                self.trouble.get_or_insert(error);
+            }
         }
     }
-}
 
-fn signal_member(worker: &Worker, pid: Pid, how: KillSignal, trouble: &mut Option<OsFailure>) {
-    let Some(raw) = rustix::process::Pid::from_raw(pid.as_raw()) else { return };
-    match pidfd_open(raw, PidfdFlags::empty()) {
-        // Still a member now that the pid is pinned? Otherwise it ended, and the pid may be a stranger's.
-        Ok(pidfd) if is_member(worker, pid) => send(pidfd.as_fd(), pid, how, trouble),
-        Ok(_) | Err(Errno::SRCH) => {}
-        Err(error) => note(trouble, pid, error),
-    }
-}
-
-fn send(pidfd: BorrowedFd<'_>, pid: Pid, how: KillSignal, trouble: &mut Option<OsFailure>) {
-    for signal in signals(how) {
-        match pidfd_send_signal(pidfd, *signal) {
-            Ok(()) | Err(Errno::SRCH) => {}
-            Err(error) => note(trouble, pid, error),
+    /// Whether the worker is gone within a moment: then nobody needs to be looked for.
+    fn ends_promptly(&self) -> bool {
+        for pin in self.worker.processes().filter_map(Process::pin_held) {
+            // One that does not end, or cannot be waited for, is no prompt end.
+            let ended = poll(&mut [PollFd::new(pin.pidfd(), PollFlags::IN)], Some(&PROMPT_END));
+            if ended != Ok(1) {
+                return false;
+            }
         }
+        self.worker.is_gone()
     }
-}
-
-fn note(trouble: &mut Option<OsFailure>, pid: Pid, error: Errno) {
-    trouble.get_or_insert_with(|| failure(&format!("signal process {pid}"), &error.into()));
 }
 
 /// SIGCONT follows SIGTERM, since a stopped process would not hear it.

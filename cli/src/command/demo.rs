@@ -149,7 +149,7 @@ impl<'r> Tour<'r> {
 
     /// Whatever a step left behind when it failed.
     async fn stop_everything(&self) {
-        for summary in self.sessions.list().unwrap_or_default() {
+        for summary in self.sessions.list().unwrap_or_default().sessions {
             let policy = StopPolicy { term_grace: SHORT, ..StopPolicy::default() };
             if let Err(error) = self.sessions.stop(&summary.session, &policy).await {
                 tracing::warn!(session = %summary.session, %error, "could not be stopped");

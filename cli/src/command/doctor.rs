@@ -2,20 +2,20 @@
 
 use super::sessions;
 use crate::report::{Exit, Report};
-use rekindle::{Diagnosis, SessionId};
+use rekindle::{Diagnoses, Diagnosis, SessionId};
 use serde_json::json;
 use std::path::Path;
 
 pub(crate) fn run(dir: Option<&Path>, session: Option<&SessionId>, report: &Report) -> Exit {
     match sessions(dir).and_then(|sessions| sessions.diagnose(session)) {
-        Ok(diagnoses) => {
-            for diagnosis in &diagnoses {
+        Ok(Diagnoses { sessions, left_out }) => {
+            for diagnosis in &sessions {
                 report.result(&text(diagnosis), &json!(diagnosis));
             }
-            if diagnoses.is_empty() {
+            if sessions.is_empty() && left_out.is_empty() {
                 report.note("no sessions");
             }
-            Exit::Done
+            report.left_out(&left_out)
         }
         Err(error) => report.error(&error),
     }

@@ -2,15 +2,15 @@
 
 use super::{aligned, sessions};
 use crate::report::{Exit, Report};
-use rekindle::SessionSummary;
+use rekindle::{Listing, SessionSummary};
 use serde_json::json;
 use std::path::Path;
 
 pub(crate) fn run(dir: Option<&Path>, report: &Report) -> Exit {
     match sessions(dir).and_then(|sessions| sessions.list()) {
-        Ok(list) => {
-            report.result(&table(&list), &json!(list));
-            Exit::Done
+        Ok(Listing { sessions, left_out }) => {
+            report.result(&table(&sessions), &json!(sessions));
+            report.left_out(&left_out)
         }
         Err(error) => report.error(&error),
     }

@@ -3,20 +3,24 @@
 use super::{pid_text, sessions};
 use crate::args::StopArgs;
 use crate::report::{Exit, Report};
-use rekindle::{Error, SessionId, SessionState, Sessions, StopOutcome, Stopped};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use rekindle::{Error, LeftOut, Listing, SessionId, SessionState, Sessions, StopOutcome, Stopped};
 use serde_json::{Value, json};
 use std::path::Path;
 
 pub(crate) async fn run(dir: Option<&Path>, args: &StopArgs, report: &Report) -> Exit {
-    let (sessions, targets) =
+    let (sessions, (targets, left_out)) =
         match sessions(dir).and_then(|it| targets(&it, args).map(|targets| (it, targets))) {
             Ok(found) => found,
             Err(error) => return report.error(&error),
         };
     let policy = args.graces.stop_policy();
-    let mut worst = Exit::Done;
-    for session in targets {
-        let exit = match sessions.stop(&session, &policy).await {
+    // Side by side: one that takes its grace keeps no other waiting. Each is told of when it is over.
+    let mut stops: FuturesUnordered<_> = targets.iter().map(|it| sessions.stop(it, &policy)).collect();
+    let mut worst = report.left_out(&left_out);
+    while let Some(ended) = stops.next().await {
+        let exit = match ended {
             Ok(stopped) => show(&stopped, report),
             Err(error) => report.error(&error),
         };
@@ -27,12 +31,14 @@ pub(crate) async fn run(dir: Option<&Path>, args: &StopArgs, report: &Report) ->
     worst
 }
 
-fn targets(sessions: &Sessions, args: &StopArgs) -> Result<Vec<SessionId>, Error> {
+/// The sessions that are meant, and what could not be looked at to find them.
+fn targets(sessions: &Sessions, args: &StopArgs) -> Result<(Vec<SessionId>, Vec<LeftOut>), Error> {
     if !args.all {
-        return Ok(args.sessions.clone());
+        return Ok((args.sessions.clone(), Vec::new()));
     }
-    let running = sessions.list()?.into_iter().filter(|it| it.state != SessionState::Exited);
-    Ok(running.map(|it| it.session).collect())
+    let Listing { sessions, left_out } = sessions.list()?;
+    let running = sessions.into_iter().filter(|it| it.state != SessionState::Exited);
+    Ok((running.map(|it| it.session).collect(), left_out))
 }
 
 pub(super) fn show(stopped: &Stopped, report: &Report) -> Exit {

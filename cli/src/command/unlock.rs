@@ -1,12 +1,41 @@
 //! `rekindle unlock`
 
 use super::{sessions, without_nonce};
+use crate::args::UnlockArgs;
 use crate::report::{Exit, Report};
-use rekindle::{Error, Force, SessionId, Unlocked};
+use rekindle::{Error, Force, Forgotten, SessionId, Unlocked};
 use serde_json::{Value, json};
 use std::path::Path;
 
-pub(crate) fn run(dir: Option<&Path>, session: &SessionId, force: bool, report: &Report) -> Exit {
+pub(crate) fn run(dir: Option<&Path>, args: &UnlockArgs, report: &Report) -> Exit {
+    if args.forget {
+        forget(dir, &args.session, report)
+    } else {
+        clear(dir, &args.session, args.force, report)
+    }
+}
+
+fn forget(dir: Option<&Path>, session: &SessionId, report: &Report) -> Exit {
+    let forgotten = match sessions(dir).and_then(|sessions| sessions.forget(session)) {
+        Ok(forgotten) => forgotten,
+        Err(error) => return refused(&error, report),
+    };
+    let Forgotten { previous, kept_aside, unproven } = forgotten;
+    let mut lines = vec![format!("forgot what was known of {session}; nobody was signalled")];
+    lines.extend(unproven.iter().map(|fact| format!("  not proved: {fact}")));
+    lines.extend(kept_aside.iter().map(|path| format!("  its record is kept as `{}`", path.display())));
+    let json = json!({
+        "session": session,
+        "outcome": "forgotten",
+        "unproven": unproven,
+        "kept_aside": kept_aside,
+        "previous": previous.map(|claim| without_nonce(json!(claim))),
+    });
+    report.result(&lines.join("\n"), &json);
+    Exit::Done
+}
+
+fn clear(dir: Option<&Path>, session: &SessionId, force: bool, report: &Report) -> Exit {
     let force = if force { Force::Yes } else { Force::No };
     match sessions(dir).and_then(|sessions| sessions.unlock(session, force)) {
         Ok(Unlocked::NotLocked) => {

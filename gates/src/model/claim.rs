@@ -3,9 +3,19 @@
 use super::promises::Promise;
 use super::protocol::{Lock, Model};
 use super::world::{Actor, Paper, SLOTS, World};
-use rekindle_core::claim::{Found, KernelLock};
+use rekindle_core::claim::{Found, HolderEvidence, KeptBy, KernelLock};
 use rekindle_core::identity::{DeathProof, Standing};
 use rekindle_core::{ClaimDecision, ClaimPolicy, decide_claim};
+
+/// Who left a piece of evidence.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Holder(pub Actor);
+
+impl HolderEvidence for Holder {
+    fn kept_by(&self) -> KeptBy {
+        KeptBy::KernelLock
+    }
+}
 
 impl World {
     /// Whether somebody holds the kernel's lock on what stands there now.
@@ -24,11 +34,11 @@ impl World {
     }
 
     /// Reads the evidence and decides.
-    pub fn judge_claim(&self, kernel: KernelLock) -> ClaimDecision<Actor> {
+    pub fn judge_claim(&self, kernel: KernelLock) -> ClaimDecision<Holder> {
         let (found, holder) = match self.evidence {
             Paper::Absent => (Found::Nothing, None),
-            Paper::Held(actor) => (Found::Held(actor), Some(actor)),
-            Paper::Retained(actor) => (Found::Retained(actor), Some(actor)),
+            Paper::Held(actor) => (Found::Held(Holder(actor)), Some(actor)),
+            Paper::Retained(actor) => (Found::Retained(Holder(actor)), Some(actor)),
         };
         let standing = match holder {
             Some(actor) if self.is_dead(actor) => Standing::Dead(DeathProof::NoSuchProcess),

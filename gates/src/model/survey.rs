@@ -2,6 +2,7 @@
 
 use super::protocol::{GoneBy, Model};
 use super::world::{InodeId, Process, Record, Role, StartId, World};
+use rekindle_core::evidence::{Endpoint, LifelineHistory};
 use rekindle_core::identity::{DeathProof, Standing};
 use rekindle_core::{Evidence, LastWorker, Lifeline, RecordState, last_worker};
 
@@ -79,6 +80,8 @@ impl Survey {
             recorded: record.map(|record| record.state),
             start_observed: record.is_some_and(|record| record.observed),
             lifeline,
+            history: LifelineHistory::NotKnown,
+            endpoint: Endpoint::Unclear,
             leader: leader.map(|start| standing(Process { start, role: Role::Leader })),
             peer: record.and_then(|record| record.peer).map(standing),
         };

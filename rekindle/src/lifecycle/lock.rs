@@ -9,8 +9,8 @@ use rekindle_adapters::directory::Inode;
 use rekindle_adapters::lifecycle::{Marker, MarkerDir};
 use rekindle_adapters::lock_file::LockFile;
 use rekindle_adapters::{StateRoot, attended, clock, procfs, random};
-use rekindle_core::claim::{ConflictReason, KernelLock, TakeOverReason};
-use rekindle_core::identity::Doubt;
+use rekindle_core::claim::{ConflictReason, HolderEvidence, KeptBy, KernelLock, TakeOverReason};
+use rekindle_core::identity::{DeathProof, Doubt};
 use rekindle_core::{
     ChildExit, ClaimDecision, ClaimPolicy, Found, Host, LifecyclePayload, Nonce, Pid, ProcessIdentity,
     SpawnError, Standing, decide_claim,
@@ -164,7 +164,7 @@ impl LifecycleLock {
         };
         let marker = dir.read()?;
         let is_its = marker.found.payload().is_some_and(|payload| payload.holder.pid == pid)
-            && marker.standing(&self.here).is_alive();
+            && marker.standing(&self.here).pid_is_taken();
         if is_its {
             dir.remove()?;
             return Ok(Released::Released);
@@ -293,7 +293,7 @@ impl LifecycleLock {
         let kernel = if lock.is_some() { KernelLock::Free } else { KernelLock::Held };
         let taken_over = match decide_claim(ClaimPolicy::lifecycle(), kernel, marker.found, standing) {
             ClaimDecision::Conflict { why, holder } => {
-                let holder_runs = holder.is_some() && standing.is_alive();
+                let holder_runs = holder.is_some() && standing.pid_is_taken();
                 let holder = holder.map(Box::new);
                 return Ok(Acquired::Conflict(LifecycleConflict { why, holder, holder_runs }));
             }
@@ -301,7 +301,11 @@ impl LifecycleLock {
             ClaimDecision::TakeOver { why, previous } => Some(self.make_room(&dir, why, previous)?),
         };
         let nonce = random::nonce()?;
-        let payload = LifecyclePayload::new(&self.here, holder.clone(), clock::now(), nonce.clone());
+        let kept_by = match keeper {
+            Keeper::Us => KeptBy::KernelLock,
+            Keeper::Nobody => KeptBy::Evidence,
+        };
+        let payload = LifecyclePayload::new(&self.here, holder.clone(), clock::now(), nonce.clone(), kept_by);
         let inode = dir.write(&payload)?;
         if let (Keeper::Us, Some(lock)) = (keeper, lock) {
             *self.held() = Some(Held { nonce, inode, lock });
@@ -371,6 +375,14 @@ fn judged(marker: &Marker, standing: Standing, locked: bool) -> (LifecycleState,
         (Found::Held(_) | Found::Retained(_), Standing::Alive) => (Is::Held, "its holder runs".to_owned()),
         (Found::Held(_) | Found::Retained(_), Standing::Dead(proof)) => {
             (Is::Stale, format!("its holder is gone: {}", proof.describe()))
+        }
+        (Found::Held(_) | Found::Retained(_), Standing::Unjudged(Doubt::Unproven)) => {
+            (Is::Held, "a process with its holder's pid runs".to_owned())
+        }
+        (Found::Held(payload), Standing::Unjudged(Doubt::OtherPidNamespace))
+            if payload.kept_by() == KeptBy::KernelLock =>
+        {
+            (Is::Stale, format!("its holder is gone: {}", DeathProof::LockFree.describe()))
         }
         (Found::Held(_) | Found::Retained(_), Standing::Unjudged(Doubt::OtherMachine)) => {
             (Is::OtherMachine, Doubt::OtherMachine.describe().to_owned())

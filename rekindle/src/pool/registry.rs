@@ -9,7 +9,7 @@ use super::error::PoolError;
 use super::outcome::PoolEntry;
 use crate::amend::amend;
 use crate::error::Error;
-use crate::listing;
+use crate::listing::{self, LeftOut};
 use crate::sessions::Sessions;
 use crate::survey::Survey;
 use rekindle_adapters::procfs;
@@ -21,7 +21,10 @@ use rekindle_core::{LastWorker, SessionId, SessionRecord};
 
 /// Every session of the pool.
 pub(super) fn list(sessions: &Sessions) -> Result<Vec<PoolEntry>, PoolError> {
-    let summaries = listing::list_those(sessions.root(), sessions.here(), is_minted)?;
+    let (summaries, left_out) = listing::list_those(sessions.root(), sessions.here(), is_minted)?;
+    for LeftOut { session, why } in left_out {
+        tracing::warn!(?session, why, "left out of the list");
+    }
     let entry = |(summary, record): (_, Option<SessionRecord>)| {
         let (worker_name, worker_version) =
             record.map(|record| (record.worker_name, record.worker_version)).unwrap_or_default();
@@ -71,7 +74,8 @@ pub(super) fn record(sessions: &Sessions, session: &SessionId) -> Result<Session
 /// Whether the worker of a session is provably gone.
 pub(super) fn worker_is_gone(sessions: &Sessions, session: &SessionId) -> Result<bool, PoolError> {
     let Some(dir) = sessions.root().session(session)? else { return Ok(true) };
-    Ok(Survey::take(&dir, sessions.here())?.last_worker() == LastWorker::Gone)
+    let survey = Survey::take(&dir, sessions.here()).map_err(Error::from)?;
+    Ok(survey.last_worker() == LastWorker::Gone)
 }
 
 /// Writes down what a worker said of itself and of its session.

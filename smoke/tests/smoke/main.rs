@@ -1,4 +1,5 @@
-//! The live suite: `LIVE=1 just smoke [FILTER]`. One file a subject; what they stand on is in the library.
+//! The live suite: `LIVE=1 just smoke [FILTER]`, and as an ordinary user `LIVE=1 just smoke-as-user`. One file a subject;
+//! what they stand on is in the library.
 
 mod claim;
 mod conformance;

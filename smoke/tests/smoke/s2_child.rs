@@ -169,7 +169,7 @@ fn a_leader_that_daemonised_has_not_exited() {
             assert!(wait::is_pending(watch.as_mut()).await, "its lifeline is still held");
             tokio::task::yield_now().await;
         }
-        let daemon = worker::members(&worker);
+        let daemon = worker::members(&worker).expect("the processes can be listed");
         assert_eq!(daemon.len(), 1, "the daemon holds the lifeline");
         procs::send(daemon[0].as_raw(), Signal::SIGKILL);
         let exit = wait::soon("the end of the daemon is observed", watch).await;

@@ -14,7 +14,7 @@ trials![
     a_claim_file_that_is_no_file_never_blocks,
     a_claim_of_another_session_is_refused_and_kept,
     a_holder_on_another_machine_is_named,
-    a_holder_in_another_pid_namespace_is_not_judged,
+    a_holder_in_another_pid_namespace_is_judged_by_its_lock,
     a_holder_that_lives_without_its_lock_is_waited_for,
 ];
 
@@ -143,13 +143,18 @@ fn a_holder_on_another_machine_is_named() {
     expect_refused_and_kept(&scene, claim.to_string().as_bytes());
 }
 
-/// T28, L8: a pid of another namespace is never looked up in ours.
-fn a_holder_in_another_pid_namespace_is_not_judged() {
+/// T28, L8, U2: a pid of another namespace is never looked up in ours. Of this boot the free lock says that its holder is
+/// gone; of a boot that nobody wrote down, nothing does.
+fn a_holder_in_another_pid_namespace_is_judged_by_its_lock() {
     let scene = Scene::new();
     let mut claim = left_behind(&scene);
     claim["pid_namespace"] = json!(1);
+    let boot = claim.as_object_mut().and_then(|fields| fields.remove("boot_id"));
     let reply = expect_refused_and_kept(&scene, claim.to_string().as_bytes());
     assert!(reply.text("message").contains("pid namespace"), "{reply}");
+    claim["boot_id"] = boot.expect("a claim names its boot");
+    write(&scene, claim.to_string().as_bytes());
+    serve(&scene).expect_running("started");
 }
 
 /// L5: the deadline passes, and the holder is named.

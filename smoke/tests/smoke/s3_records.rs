@@ -7,6 +7,8 @@ use std::fs;
 
 trials![
     a_corrupt_record_is_an_error_on_that_session_alone,
+    a_worker_whose_record_cannot_be_read_can_be_stopped,
+    a_record_that_would_be_too_long_is_refused,
     a_newer_record_of_a_live_worker_is_attached_and_never_rewritten,
     a_newer_record_of_a_dead_worker_is_never_rewritten,
     unknown_fields_survive_a_rewrite,
@@ -32,7 +34,7 @@ fn a_corrupt_record_is_an_error_on_that_session_alone() {
     let foreign = fs::read(scene.of("other", "session.json")).expect("the record is there");
     for content in [b"garbage".to_vec(), Vec::new(), b"{}".to_vec(), half, foreign] {
         fs::write(&path, &content).expect("the record can be written");
-        for verb in [&["up", "s", "--", "true"][..], &["stop", "s"], &["show", "s"]] {
+        for verb in [&["up", "s", "--", "true"][..], &["show", "s"]] {
             scene.rekindle(verb).expect_error(3, "record-corrupt");
         }
         let list = scene.rekindle(["ls"]);
@@ -46,8 +48,36 @@ fn a_corrupt_record_is_an_error_on_that_session_alone() {
     }
     assert!(procs::is_running(pid), "nothing was done to its worker");
     fs::write(&path, &whole).expect("the record can be mended");
-    scene.stop("s").expect(0, "stopped");
+    scene.up("s", &[&cli::binary_arg(), "worker"]).expect_running("attached");
     scene.stop("other").expect(0, "stopped");
+    scene.stop("s").expect(0, "stopped");
+}
+
+/// U23: the worker is known by its lifeline, whatever became of the record, and the record stays as it is.
+fn a_worker_whose_record_cannot_be_read_can_be_stopped() {
+    let scene = Scene::new();
+    let path = scene.of("s", "session.json");
+    for content in [b"garbage".to_vec(), vec![b' '; (1 << 20) + 1]] {
+        let pid = started(&scene, "s");
+        fs::write(&path, &content).expect("the record can be written");
+        scene.rekindle(["up", "s", "--", "true"]).expect_error(3, "record-corrupt");
+        assert_eq!(scene.rekindle(["ls"]).json[0]["pid"], pid);
+        assert_eq!(scene.stop("s").expect(0, "stopped").pid(), pid);
+        assert_eq!(fs::read(&path).expect("the record is kept"), content);
+        scene.rekindle(["gc", "--repair"]);
+    }
+}
+
+/// U23: what could not be read back is refused before anything is started.
+fn a_record_that_would_be_too_long_is_refused() {
+    let scene = Scene::new();
+    let long = "x".repeat(100_000);
+    let mut command = vec![cli::binary_arg(), "worker".to_owned()];
+    command.extend(vec![long; 12]);
+    let command: Vec<&str> = command.iter().map(String::as_str).collect();
+    let reply = scene.up("s", &command).expect(4, "spawn-start-failed");
+    assert!(reply.stdout.contains("longer than"), "{reply}");
+    scene.assert_no_process();
 }
 
 fn make_newer(scene: &Scene) -> Vec<u8> {
@@ -129,8 +159,11 @@ fn a_lost_record_starts_no_second_worker() {
     fs::remove_file(scene.of("s", "session.json")).expect("the record can be removed");
     fs::remove_file(scene.socket("s")).expect("the socket can be removed");
     let reply = scene.up_with("s", &["--timeout", "300ms"], &["true"]);
-    // Its launcher seems to have died before it could write anything down: it is watched, and ended in time.
-    assert_eq!(reply.expect(5, "child-exited").pid(), pid);
+    // A start writes its record first, so somebody removed it: the worker is not ours to end unasked (U21).
+    assert_eq!(reply.expect_rejected("worker-unresponsive").pid(), pid);
+    assert!(procs::is_running(pid), "it lives on");
+    assert_eq!(scene.record("s")["generation"], 1, "its record is written anew (U29)");
+    assert_eq!(scene.stop("s").expect(0, "stopped").pid(), pid);
     scene.assert_nothing_left("s");
 }
 

@@ -177,6 +177,17 @@ fn attach_and_look_create_nothing() {
     assert_eq!(entries(scene.dir()), [] as [PathBuf; 0], "nothing was created");
 }
 
+/// A directory that is not ours, and how its owner is called: root gives one away, anybody else takes one of root's.
+fn directory_of_another_user(scene: &Scene) -> (PathBuf, &'static str) {
+    if !nix::unistd::geteuid().is_root() {
+        return (PathBuf::from("/usr"), "user 0");
+    }
+    let dir = scene.path("theirs");
+    fs::create_dir(&dir).expect("a scene can hold a directory");
+    chown(&dir, Some(65534), None).expect("root can give a directory away");
+    (dir, "user 65534")
+}
+
 /// T16, S8.
 fn a_state_directory_that_cannot_be_trusted_is_refused() {
     let scene = Scene::new();
@@ -186,14 +197,14 @@ fn a_state_directory_that_cannot_be_trusted_is_refused() {
         fs::set_permissions(&dir, Permissions::from_mode(mode)).expect("its mode can be set");
         dir
     };
-    let (open, good, theirs) = (made("open", 0o777), made("good", 0o700), made("theirs", 0o700));
-    assert!(nix::unistd::geteuid().is_root(), "only root can be two users: run the suite as root");
-    chown(&theirs, Some(65534), None).expect("root can give a directory away");
+    let (open, good) = (made("open", 0o777), made("good", 0o700));
+    let (theirs, their_name) = directory_of_another_user(&scene);
+    let before = entries(&theirs);
     let link = scene.path("link");
     symlink(&good, &link).expect("a scene can hold a link");
     let file = scene.file("file", "content");
     let cases =
-        [(&open, "0777"), (&link, "symbolic link"), (&theirs, "user 65534"), (&file, "not a directory")];
+        [(&open, "0777"), (&link, "symbolic link"), (&theirs, their_name), (&file, "not a directory")];
     for (dir, why) in cases {
         for verb in [&["up", "s", "--", "true"][..], &["ls"], &["stop", "--all"]] {
             let mut command = scene.command(cli::binary());
@@ -203,7 +214,7 @@ fn a_state_directory_that_cannot_be_trusted_is_refused() {
             assert!(reply.text("next").contains("--dir"), "{reply}");
         }
     }
-    assert!(entries(&open).is_empty() && entries(&good).is_empty() && entries(&theirs).is_empty());
+    assert!(entries(&open).is_empty() && entries(&good).is_empty() && entries(&theirs) == before);
     assert_eq!(fs::read(&file).expect("the file is there"), b"content");
 }
 

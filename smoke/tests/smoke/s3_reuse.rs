@@ -2,7 +2,7 @@
 
 use rekindle_smoke::{Launcher, Scene, cli, programs, trials};
 
-trials![a_stranger_on_the_workers_pid_is_never_signalled];
+trials![a_stranger_on_the_workers_pid_is_never_signalled needs NamespaceRoot];
 
 /// The init of a pid namespace. Arguments: rekindle, the state directory, what is to be written down.
 ///

@@ -1,6 +1,9 @@
 //! S4: other people's programs as workers: started, attached, talked to, stopped, and nothing left.
 
+use nix::sys::signal::Signal;
+use rekindle::core::Lifeline;
 use rekindle_smoke::{Scene, procs, programs, trials, wait};
+use serde_json::Value;
 use std::fs;
 use std::path::Path;
 use std::process::Output;
@@ -80,15 +83,40 @@ fn ssh_agent_as_a_daemon() {
     expect_agent(&scene, &socket);
     let leader = scene.worker_pid("s");
     wait::until("the process that was started has left", || !procs::is_running(leader));
-    let daemon = scene.up("s", &command).expect_running("attached").pid();
-    assert_eq!(scene.processes(), [daemon]);
+    let daemon = scene.processes();
+    assert_eq!(daemon.len(), 1, "{daemon:?}");
+    // Only root may look into it. For anybody else it holds the lifeline without a name.
+    let is_opaque = procs::descriptors(daemon[0]).is_empty();
+    let pid = if is_opaque { Value::Null } else { daemon[0].into() };
+    let reply = scene.up("s", &command).expect(0, "attached");
+    assert_eq!(reply.json["pid"], pid, "{reply}");
     // T26: everybody who was written down is dead, and yet it is no leftover.
     fs::remove_file(&socket).expect("the socket can be removed");
     let reply = scene.up("s", &command).expect_rejected("worker-unresponsive");
-    assert_eq!(reply.pid(), daemon, "{reply}");
-    assert_eq!(scene.processes(), [daemon]);
-    scene.stop("s").expect(0, "stopped");
+    assert_eq!(reply.json["pid"], pid, "{reply}");
+    assert_eq!(scene.processes(), daemon);
+    if is_opaque {
+        nobody_ends_it(&scene, daemon[0]);
+    } else {
+        scene.stop("s").expect(0, "stopped");
+    }
     scene.assert_nothing_left("s");
+}
+
+/// A process that cannot be looked into is not signalled on a guess, and not forgotten either.
+fn nobody_ends_it(scene: &Scene, daemon: procs::Pid) {
+    let graces = ["--term-grace", "1ms", "--kill-grace", "1ms"];
+    let stop = scene.rekindle([&["stop"], graces.as_slice(), &["s"]].concat()).expect(1, "gave-up");
+    assert!(
+        stop.json["trouble"][0].as_str().is_some_and(|why| why.contains("does not let us see")),
+        "{stop}"
+    );
+    let collected = scene.rekindle(["gc"]);
+    assert_eq!(collected.json["kept"][0]["session"], "s", "{collected}");
+    assert_eq!(scene.processes(), [daemon]);
+    procs::send(daemon, Signal::SIGTERM);
+    wait::until("its lifeline is free", || scene.lifeline("s") == Lifeline::Free);
+    scene.stop("s").expect(0, "not-running");
 }
 
 fn pythons_socketserver() {

@@ -1,9 +1,15 @@
-//! S6: the crash harness and the contention harness, in short. In full: `just crash` and `just contend`.
+//! S6: the crash harness and the contention harness, in short. In full: `just crash` and `just contend`. And what the
+//! suite skips.
 
 use rekindle_smoke::harness::{contend, crash};
-use rekindle_smoke::trials;
+use rekindle_smoke::{Scene, suite, trials};
+use std::env;
 
-trials![a_sample_of_all_kills_and_failures, a_sample_of_contention];
+trials![
+    a_sample_of_all_kills_and_failures needs Namespaces,
+    a_sample_of_contention needs Namespaces,
+    what_needs_root_is_skipped_for_an_ordinary_user_only,
+];
 
 /// T02, T05, P11, R-3, R-9 (recipes R1, R1e, R2).
 fn a_sample_of_all_kills_and_failures() {
@@ -20,4 +26,19 @@ fn a_sample_of_contention() {
     tally.print();
     assert!(tally.troubles.is_empty(), "{} failed", tally.troubles.len());
     assert_eq!(tally.passed(), 40);
+}
+
+/// Whoever runs the suite has one of the two answers to give; `just smoke-as-user` gives the other.
+fn what_needs_root_is_skipped_for_an_ordinary_user_only() {
+    let scene = Scene::new();
+    let name = "s1_probe::another_users_listener_is_forged";
+    let mut command = scene.command(env::current_exe().expect("this program knows where it is"));
+    let reply = suite::only(command.env("TMPDIR", scene.dir()), name);
+    let last_lines = if nix::unistd::geteuid().is_root() {
+        "\n1 passed, 0 failed\n".to_owned()
+    } else {
+        let reason = "needs root: only root can act for two users";
+        format!("\nskipped: {name}: {reason}\n0 passed, 0 failed, 1 skipped\n")
+    };
+    assert!(reply.code == Some(0) && reply.stdout.ends_with(&last_lines), "{reply}");
 }

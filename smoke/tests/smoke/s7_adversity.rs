@@ -10,8 +10,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 trials![
-    a_full_disk_ends_in_a_typed_outcome,
-    a_read_only_disk_is_named,
+    a_full_disk_ends_in_a_typed_outcome needs NamespaceRoot,
+    a_read_only_disk_is_named needs NamespaceRoot,
     a_lock_that_is_refused_is_a_typed_error,
     a_launcher_that_was_put_to_sleep_kills_no_healthy_worker,
     a_terminal_that_goes_away_spares_the_worker,
@@ -26,18 +26,22 @@ impl Disk {
         let path = scene.path("disk");
         std::fs::create_dir(&path).expect("a scene can hold a directory");
         let disk = Self(path);
-        disk.run("mount", &["-t", "tmpfs", "-o", options, "tmpfs"]);
+        disk.run_mount(options);
         disk
     }
 
+    /// Changes `options` of the mounted file system.
     fn remount(&self, options: &str) {
-        self.run("mount", &["-o", options]);
+        self.run_mount(&format!("remount,{options}"));
     }
 
-    fn run(&self, program: &str, args: &[&str]) {
-        let program = programs::find(program, "mount");
-        let status = Command::new(program).args(args).arg(&self.0).status();
-        assert!(status.expect("it can be started").success(), "{args:?}");
+    /// With all arguments, also for a remount: `mount` else repeats the options that it finds, and of those the owner's
+    /// uid is another one in a user namespace.
+    fn run_mount(&self, options: &str) {
+        let program = programs::find("mount", "mount");
+        let status =
+            Command::new(program).args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(&self.0).status();
+        assert!(status.expect("`mount` can be started").success(), "{options}");
     }
 
     fn state(&self) -> PathBuf {
@@ -78,7 +82,7 @@ fn a_full_disk_ends_in_a_typed_outcome() {
             scene.assert_no_process();
         }
         // With room again, the next call repairs what the first left behind.
-        disk.remount("remount,size=1m,nr_inodes=100");
+        disk.remount("size=1m,nr_inodes=100");
         let reply = up_on(&scene, &disk.state());
         assert_eq!(reply.code, Some(0), "{limit}: {reply}");
         assert_eq!(scene.processes(), [reply.pid()], "{limit}: {reply}");
@@ -93,7 +97,7 @@ fn a_read_only_disk_is_named() {
     let disk = Disk::mount(&scene, "mode=700,size=1m");
     up_on(&scene, &disk.state()).expect(0, "started");
     stop_on(&scene, &disk.state()).expect(0, "stopped");
-    disk.remount("remount,ro");
+    disk.remount("ro");
     let reply = up_on(&scene, &disk.state()).expect(1, "error");
     assert!(reply.text("message").contains("errno 30"), "{reply}");
     scene.assert_no_process();

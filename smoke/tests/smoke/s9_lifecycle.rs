@@ -25,7 +25,8 @@ trials![
     a_holder_of_another_make_is_understood,
     a_holder_on_another_machine_gives_way_with_a_warning,
     bytes_that_cannot_be_read_are_kept_aside,
-    a_marker_that_is_no_file_or_not_ours_is_refused,
+    a_marker_that_is_no_file_or_open_to_all_is_refused,
+    a_marker_of_another_user_is_refused needs TwoUsers,
     a_guard_releases_when_it_goes,
     force_removes_a_marker_but_not_a_lock_in_use,
     every_reader_sees_a_whole_marker,
@@ -306,8 +307,8 @@ fn bytes_that_cannot_be_read_are_kept_aside() {
     assert_eq!(reply.json["taken_over"], Value::Null, "an empty file has nothing to keep");
 }
 
-/// S5, X4, X6.
-fn a_marker_that_is_no_file_or_not_ours_is_refused() {
+/// S5, X4.
+fn a_marker_that_is_no_file_or_open_to_all_is_refused() {
     let scene = Scene::new();
     let path = marker(&scene);
     let target = scene.file("target", "untouched");
@@ -318,14 +319,19 @@ fn a_marker_that_is_no_file_or_not_ours_is_refused() {
     nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).expect("a FIFO can be made");
     lifecycle(&scene, "acquire", &[]).expect_error(3, "untrusted");
     fs::remove_file(&path).expect("a FIFO can be removed");
-    scene.file("marker", four(1, &hostname()));
-    nix::unistd::chown(&path, Some(nix::unistd::Uid::from_raw(65_534)), None).expect("we are root");
-    lifecycle(&scene, "acquire", &[]).expect_error(3, "untrusted");
-    fs::remove_file(&path).expect("it can be removed");
     fs::set_permissions(scene.dir(), fs::Permissions::from_mode(0o777)).expect("it is ours");
     lifecycle(&scene, "acquire", &[]).expect_error(3, "untrusted");
     fs::set_permissions(scene.dir(), fs::Permissions::from_mode(0o1777)).expect("it is ours");
     lifecycle(&scene, "acquire", &[]).expect(0, "acquired");
+}
+
+/// X4, X6.
+fn a_marker_of_another_user_is_refused() {
+    let scene = Scene::new();
+    let path = scene.file("marker", four(1, &hostname()));
+    nix::unistd::chown(&path, Some(nix::unistd::Uid::from_raw(65_534)), None)
+        .expect("root can give a file away");
+    lifecycle(&scene, "acquire", &[]).expect_error(3, "untrusted");
 }
 
 fn a_guard_releases_when_it_goes() {

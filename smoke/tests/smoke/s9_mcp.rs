@@ -1,29 +1,14 @@
 //! S9: a real MCP server from the npm registry under `rekindle supervise`.
 //!
-//! `.ci/run` fetches it and names it in `REKINDLE_MCP_SERVER`. Without that the trial is listed as ignored, and why is
-//! said.
+//! `.ci/run` fetches it and names it in `REKINDLE_MCP_SERVER`.
 
-use libtest_mimic::Trial;
 use rekindle_smoke::proxy::Proxy;
-use rekindle_smoke::{Scene, programs, suite};
+use rekindle_smoke::suite::MCP_SERVER;
+use rekindle_smoke::{Scene, programs, trials};
 use serde_json::{Value, json};
 use std::env;
 
-/// Where the server's script is.
-const SERVER: &str = "REKINDLE_MCP_SERVER";
-
-pub(crate) fn trials() -> Vec<Trial> {
-    let is_there = env::var_os(SERVER).is_some_and(|server| !server.is_empty());
-    if !is_there && env::var_os("LIVE").is_some() {
-        println!(
-            "s9_mcp is not run: ${SERVER} names no server. To run it: npm install --prefix DIR \
-             @modelcontextprotocol/server-everything, and {SERVER}=\
-             DIR/node_modules/@modelcontextprotocol/server-everything/dist/index.js"
-        );
-    }
-    let trial = suite::trial(module_path!(), "a_real_server_is_talked_to", a_real_server_is_talked_to);
-    vec![trial.with_ignored_flag(!is_there)]
-}
+trials![a_real_server_is_talked_to needs McpServer];
 
 /// Sends a request, and returns what is answered to it; what else the server says is not for us.
 fn ask(proxy: &mut Proxy, id: u32, method: &str, params: &Value) -> Value {
@@ -41,7 +26,7 @@ fn ask(proxy: &mut Proxy, id: u32, method: &str, params: &Value) -> Value {
 
 fn a_real_server_is_talked_to() {
     let scene = Scene::new();
-    let server = env::var(SERVER).expect("the trial is ignored without");
+    let server = env::var(MCP_SERVER).expect("the trial is skipped without");
     let node = programs::find("node", "nodejs");
     let mut proxy = Proxy::start(&scene, &[], &[&node, &server, "stdio"]);
     let client = json!({

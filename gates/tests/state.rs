@@ -1,0 +1,45 @@
+//! How a session stands, for every value of what is known (U22: one function, and every verb asks it).
+
+use rekindle_core::state::{Listening, session_state};
+use rekindle_core::{LastWorker, RecordState, SessionState};
+
+const WORKERS: [LastWorker; 4] =
+    [LastWorker::Gone, LastWorker::AliveUnobserved, LastWorker::AliveReady, LastWorker::Unknown];
+const RECORDED: [Option<RecordState>; 5] = [
+    None,
+    Some(RecordState::Starting),
+    Some(RecordState::Ready),
+    Some(RecordState::Exited),
+    Some(RecordState::Retained),
+];
+
+#[test]
+fn a_session_is_exited_exactly_if_its_worker_is_gone() {
+    for worker in WORKERS {
+        for recorded in RECORDED {
+            for listening in [Listening::Yes, Listening::No] {
+                let state = session_state(worker, recorded, listening);
+                assert_eq!(state == SessionState::Exited, worker == LastWorker::Gone, "{state:?}");
+                let live = worker != LastWorker::Gone && listening == Listening::Yes;
+                assert_eq!(state == SessionState::Live, live, "{worker:?} {recorded:?} {listening:?}");
+                assert_ne!(state, SessionState::Corrupt);
+            }
+        }
+    }
+}
+
+#[test]
+fn who_does_not_listen_is_named_by_how_far_the_start_had_come() {
+    use {LastWorker as W, RecordState as R, SessionState as S};
+    let silent = |worker, recorded| session_state(worker, recorded, Listening::No);
+    for worker in [W::AliveUnobserved, W::Unknown] {
+        assert_eq!(silent(worker, Some(R::Starting)), S::Starting);
+        assert_eq!(silent(worker, Some(R::Retained)), S::Retained);
+        for recorded in [Some(R::Ready), Some(R::Exited), None] {
+            assert_eq!(silent(worker, recorded), S::Unresponsive);
+        }
+    }
+    for recorded in RECORDED {
+        assert_eq!(silent(W::AliveReady, recorded), S::Unresponsive, "it had been ready");
+    }
+}
