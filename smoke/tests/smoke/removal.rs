@@ -147,7 +147,8 @@ fn a_healthy_worker_without_record_and_socket_is_not_ended() {
             removed.iter().for_each(|file| remove(&scene.of(SESSION, file)));
             let before = scene.processes();
             for _ in 0..2 {
-                let reply = scene.up_with(SESSION, &[options, &SHORT].concat(), &command);
+                let bounded = [options, &["--timeout", "1s", "--term-grace", "1s"]].concat();
+                let reply = scene.up_with(SESSION, &bounded, &command);
                 let told = format!("{options:?}, without {removed:?}: {reply}");
                 assert!(procs::is_running(worker), "a healthy worker was ended: {told}");
                 assert_eq!(scene.processes(), before, "{told}");
@@ -180,7 +181,7 @@ fn a_record_that_is_gone_is_written_anew() {
                 let repaired = scene.rekindle(["gc", "--repair"]);
                 assert_eq!(repaired.code, Some(0), "{account:?}: {repaired}");
             }
-            let reply = up_shortly(&scene);
+            let reply = up(&scene);
             let told = format!("{account:?}, {how}: {reply}");
             assert_eq!((reply.code, reply.text("outcome")), (Some(0), "attached"), "{told}");
             assert_eq!((reply.pid(), &reply.json["managed"]), (worker, &true.into()), "{told}");
@@ -477,16 +478,16 @@ fn an_unrelated_agent_is_no_obstacle() {
             scene.up("other", &[&rekindle, "worker"]).expect_running("started");
             run_agent()
         };
-        let reply = up_shortly(&scene);
+        let reply = up(&scene);
         let told = format!("older than the state directory: {older}: {reply}");
         assert_eq!((reply.code, reply.text("outcome")), (Some(0), "started"), "{told}");
         // Stopped, collected and started again, it is as fresh as before.
         scene.stop(SESSION).expect(0, "stopped");
-        let reply = up_shortly(&scene);
+        let reply = up(&scene);
         assert_eq!((reply.code, reply.text("outcome")), (Some(0), "started"), "{told}, then {reply}");
         scene.stop(SESSION).expect(0, "stopped");
         scene.rekindle(["gc"]);
-        let reply = up_shortly(&scene);
+        let reply = up(&scene);
         assert_eq!((reply.code, reply.text("outcome")), (Some(0), "started"), "{told}, then {reply}");
         scene.stop(SESSION).expect(0, "stopped");
         assert!(procs::is_running(unrelated.pid()), "it is nobody's to end");
