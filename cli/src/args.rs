@@ -3,11 +3,15 @@
 mod lifecycle;
 mod pool;
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 use rekindle::core::KillPolicy;
 use rekindle::core::SessionId;
+use rekindle::core::shown::Shown;
 use rekindle::protocol::Version;
 use rekindle::{Intent, StopPolicy};
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -141,8 +145,8 @@ pub(crate) struct UpArgs {
     pub(crate) cwd: Option<PathBuf>,
 
     /// Set a variable in the worker's environment; may be repeated
-    #[arg(long, value_parser = variable, value_name = "K=V")]
-    pub(crate) env: Vec<(String, String)>,
+    #[arg(long, value_parser = OsStringValueParser::new().try_map(variable), value_name = "K=V")]
+    pub(crate) env: Vec<(String, OsString)>,
 
     /// Start from an empty environment instead of this one
     #[arg(long)]
@@ -150,7 +154,7 @@ pub(crate) struct UpArgs {
 
     /// What {prompt} stands for
     #[arg(long, value_name = "TEXT")]
-    pub(crate) prompt: Option<String>,
+    pub(crate) prompt: Option<OsString>,
 
     /// Print what would be done and the plan; take, create and start nothing
     #[arg(long)]
@@ -158,7 +162,7 @@ pub(crate) struct UpArgs {
 
     /// The program and its arguments, after `--`; may be left out with --intent attach
     #[arg(last = true, value_name = "PROGRAM")]
-    pub(crate) command: Vec<String>,
+    pub(crate) command: Vec<OsString>,
 }
 
 // How long a worker that has to go is given. No doc comment: that would take the place of what the verb is about.
@@ -251,7 +255,7 @@ pub(crate) struct SuperviseArgs {
 
     /// The program and its arguments, after `--`
     #[arg(last = true, required = true, value_name = "PROGRAM")]
-    pub(crate) command: Vec<String>,
+    pub(crate) command: Vec<OsString>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -332,10 +336,16 @@ fn ready(text: &str) -> Result<rekindle::core::ReadyKind, String> {
     }
 }
 
-fn variable(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        Some(_) | None => Err("use NAME=VALUE".to_owned()),
+/// A value may hold any bytes; the name of a variable is text.
+fn variable(text: OsString) -> Result<(String, OsString), String> {
+    let bytes = text.as_bytes();
+    let Some(at) = bytes.iter().position(|byte| *byte == b'=').filter(|at| *at > 0) else {
+        return Err("use NAME=VALUE".to_owned());
+    };
+    let (name, value) = (OsStr::from_bytes(&bytes[..at]), OsStr::from_bytes(&bytes[at + 1..]));
+    match name.to_str() {
+        Some(name) => Ok((name.to_owned(), value.to_owned())),
+        None => Err(format!("the name `{}` is not UTF-8", Shown(name))),
     }
 }
 

@@ -9,7 +9,8 @@ mod report;
 
 use args::{Args, Verb};
 use clap::{CommandFactory, FromArgMatches};
-use report::{Exit, Report};
+use rekindle::adapters::startup;
+use report::{Exit, Log, Report};
 use std::any::Any;
 use std::env;
 use std::io;
@@ -28,7 +29,8 @@ fn main() -> ExitCode {
         Ok(args) => args,
         Err(error) => return report::usage(&error).into(),
     };
-    rekindle::adapters::startup::hear_of_children();
+    startup::hear_of_children();
+    startup::survive_file_size_limit();
     log_to_stderr(args.verbose);
     let report = Report::new(args.json);
     // A panic is a failure like any other: it is reported in its place, and told in full to those who ask for more.
@@ -120,5 +122,5 @@ fn log_to_stderr(verbose: u8) {
         2 => LevelFilter::DEBUG,
         _ => LevelFilter::TRACE,
     };
-    tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_target(false).init();
+    tracing_subscriber::fmt().with_max_level(level).with_writer(|| Log).with_target(false).init();
 }

@@ -4,9 +4,12 @@
 
 use rekindle::LeftOut;
 use rekindle::core::ChildExit;
+use rekindle::core::byte_text::ByteText;
+use rekindle::core::shown::{Shown, is_obeyed, terminal_safe};
 use serde_json::{Value, json};
 use std::env;
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 /// What the exit code says.
@@ -75,27 +78,27 @@ impl Report {
 
     /// A result: text for people, JSON for machines.
     pub(crate) fn result(&self, text: &str, json: &Value) {
-        if self.json { print(&json.to_string()) } else { print(&printable(text)) }
+        if self.json { print(&one_line(json)) } else { print(&printable(text)) }
     }
 
     /// A result that only people need to be told.
     pub(crate) fn note(&self, text: &str) {
         if !self.json {
-            print(text);
+            print(&printable(text));
         }
     }
 
     /// What happens while somebody else has stdout: for machines, on stderr.
     pub(crate) fn event(&self, json: &Value) {
         if self.json {
-            let _ = writeln!(io::stderr().lock(), "{json}");
+            let _ = writeln!(io::stderr().lock(), "{}", one_line(json));
         }
     }
 
     /// A failure that has more to say to machines.
     pub(crate) fn failed(&self, message: &str, next: &str, json: &Value, exit: Exit) -> Exit {
         if self.json {
-            print(&json.to_string());
+            print(&one_line(json));
         } else {
             complain(message);
             if !next.is_empty() {
@@ -157,11 +160,44 @@ fn complain(text: &str) {
     let _ = writeln!(io::stderr().lock(), "rekindle: {}", printable(text));
 }
 
-/// Text from workers and files, without the control bytes that a terminal would obey.
+/// A value on one line, in which no string holds what a terminal would obey.
+pub(crate) fn one_line(json: &Value) -> String {
+    terminal_safe(json.to_string())
+}
+
+/// A value laid out for people, in which no string holds what a terminal would obey.
+pub(crate) fn laid_out(json: &Value) -> String {
+    terminal_safe(format!("{json:#}"))
+}
+
+/// A path for machines. `json!` would panic on one that is not UTF-8.
+pub(crate) fn path_text(path: &Path) -> Value {
+    json!(ByteText(path.as_os_str()))
+}
+
+/// The log on stderr: one line an event, whatever it tells of.
+#[derive(Debug)]
+pub(crate) struct Log;
+
+impl Write for Log {
+    /// Called once an event, with all of it and the line's end.
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(event.strip_suffix(b"\n").unwrap_or(event));
+        writeln!(io::stderr().lock(), "{}", Shown(text.as_ref()))?;
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Text from workers and files, without the characters that a terminal would obey. It may have several lines: what is put
+/// into it and must stay on one line is [`Shown`].
 pub(crate) fn printable(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
-        if c.is_control() && c != '\n' && c != '\t' {
+        if is_obeyed(c) && c != '\n' && c != '\t' {
             shown.extend(c.escape_default());
         } else {
             shown.push(c);
@@ -177,5 +213,17 @@ mod tests {
     #[test]
     fn escape_sequences_are_shown_and_not_obeyed() {
         assert_eq!(printable("a\u{1b}[31mb\nc"), "a\\u{1b}[31mb\nc");
+        assert_eq!(printable("\u{9b}31m\u{202e}"), "\\u{9b}31m\\u{202e}");
+        let json = json!({ "text": "\u{9b}31m\u{202e}\n\u{7f}" });
+        assert_eq!(one_line(&json), r#"{"text":"\u009b31m\u202e\n\u007f"}"#);
+        assert_eq!(serde_json::from_str::<Value>(&laid_out(&json)).unwrap(), json, "it still means the same");
+    }
+
+    #[test]
+    fn a_path_that_is_not_utf_8_is_told_in_bytes() {
+        use std::os::unix::ffi::OsStrExt;
+        let path = |bytes: &'static [u8]| path_text(Path::new(std::ffi::OsStr::from_bytes(bytes)));
+        assert_eq!(path(b"/tmp/a"), json!("/tmp/a"));
+        assert_eq!(path(b"/\xe9"), json!({ "bytes": "2fe9" }));
     }
 }

@@ -37,6 +37,7 @@ pub struct LockClaim {
     /// The program that holds it, for people to read.
     pub owner: String,
     /// This file.
+    #[serde(with = "crate::byte_text")]
     pub lock_path: PathBuf,
     /// When it was retained: given up unreleased, since nothing could be observed.
     #[serde(default, skip_serializing_if = "Option::is_none")]

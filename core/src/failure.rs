@@ -1,6 +1,7 @@
 //! How the outside world fails: one shape for every refused system call.
 
 use crate::harmless::*;
+use crate::shown::Shown;
 use core::fmt;
 use serde::Serialize;
 
@@ -17,6 +18,7 @@ use serde::Serialize;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct OsFailure {
     operation: String,
+    #[serde(with = "crate::byte_text")]
     path: Option<PathBuf>,
     errno: Option<i32>,
     reason: String,
@@ -53,11 +55,71 @@ impl OsFailure {
     }
 }
 
+/// The operation in which `EAGAIN` says that there are too many processes; elsewhere it says that something is busy.
+pub const CREATE_PROCESS: &str = "create a process";
+
+/// Something that the system has no more of. No other command or option helps, and the same one may work later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Shortage {
+    /// The disk, or the user's share of it, is full.
+    DiskFull,
+    /// A file would be longer than the limit on the size of files.
+    FileSizeLimit,
+    /// This process, or the system, has as many descriptors open as it may.
+    TooManyOpenFiles,
+    /// There are as many processes as there may be.
+    TooManyProcesses,
+    /// There is no memory left.
+    OutOfMemory,
+}
+
+impl Shortage {
+    /// What to do about it.
+    pub const fn advice(self) -> &'static str {
+        match self {
+            Self::DiskFull => {
+                "free some space on the disk of the state directory (df), then the same command again"
+            }
+            Self::FileSizeLimit => {
+                "raise the limit on the size of files (ulimit -f), then the same command again"
+            }
+            Self::TooManyOpenFiles => {
+                "raise the limit on open files (ulimit -n), then the same command again"
+            }
+            Self::TooManyProcesses => "raise the limit on processes (ulimit -u), then the same command again",
+            Self::OutOfMemory => "free some memory, then the same command again",
+        }
+    }
+}
+
+impl OsFailure {
+    /// What the system has no more of, where that is why it failed.
+    pub fn shortage(&self) -> Option<Shortage> {
+        // The core knows no system; these are Linux's numbers.
+        const EAGAIN: i32 = 11;
+        const ENOMEM: i32 = 12;
+        const ENFILE: i32 = 23;
+        const EMFILE: i32 = 24;
+        const EFBIG: i32 = 27;
+        const ENOSPC: i32 = 28;
+        const EDQUOT: i32 = 122;
+        match self.errno? {
+            ENOSPC | EDQUOT => Some(Shortage::DiskFull),
+            EFBIG => Some(Shortage::FileSizeLimit),
+            ENFILE | EMFILE => Some(Shortage::TooManyOpenFiles),
+            EAGAIN if self.operation == CREATE_PROCESS => Some(Shortage::TooManyProcesses),
+            ENOMEM => Some(Shortage::OutOfMemory),
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for OsFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "failed to {}", self.operation)?;
         if let Some(path) = &self.path {
-            write!(f, " `{}`", path.display())?;
+            write!(f, " `{}`", Shown(path))?;
         }
         write!(f, ": {}", self.reason)?;
         match self.errno {

@@ -7,6 +7,7 @@
 //!
 //! Checked by `gates/tests/record.rs`.
 
+use crate::byte_text;
 use crate::effects::ChildExit;
 use crate::evidence::{Lifeline, LifelineHistory};
 use crate::harmless::*;
@@ -59,12 +60,16 @@ pub struct SessionRecord {
     /// The process that started it.
     pub launcher: ProcessIdentity,
     /// The program, absolute where it was found.
+    #[serde(with = "byte_text")]
     pub program: PathBuf,
     /// Its arguments, as it got them.
-    pub arguments: Vec<String>,
+    #[serde(with = "byte_text")]
+    pub arguments: Vec<OsString>,
     /// The directory in which it started.
+    #[serde(with = "byte_text")]
     pub cwd: PathBuf,
     /// Where it answers.
+    #[serde(with = "byte_text")]
     pub socket: PathBuf,
     /// What counted as ready.
     pub readiness: ReadyKind,
@@ -247,12 +252,20 @@ pub struct NewerRecord {
     pub schema_version: u32,
     /// All of it, as it stands.
     pub content: Map<String, Value>,
+    /// Where its worker answers, as its content says.
+    socket: Option<PathBuf>,
 }
 
 impl NewerRecord {
+    /// A record of this schema with this content.
+    pub fn new(schema_version: u32, content: Map<String, Value>) -> Self {
+        let socket = content.get("socket").and_then(byte_text::from_value).map(PathBuf::from);
+        Self { schema_version, content, socket }
+    }
+
     /// Where its worker answers.
     pub fn socket(&self) -> Option<&Path> {
-        self.content.get("socket").and_then(Value::as_str).map(Path::new)
+        self.socket.as_deref()
     }
 
     /// Which start it describes.
@@ -300,7 +313,7 @@ impl RecordFile {
             Ok(version) if version <= SCHEMA_VERSION => {}
             Ok(schema_version) => {
                 let content = serde_json::from_slice(content).map_err(|error| error.to_string())?;
-                return Ok(Self::Newer(NewerRecord { schema_version, content }));
+                return Ok(Self::Newer(NewerRecord::new(schema_version, content)));
             }
             Err(_) => return Err(format!("schema_version {version} is out of range")),
         }

@@ -8,6 +8,7 @@ use rekindle_adapters::socket_table::ListeningSockets;
 use rekindle_adapters::{SessionDir, StateRoot, procfs};
 use rekindle_core::claim::Found;
 use rekindle_core::identity::{Doubt, Standing};
+use rekindle_core::shown::Shown;
 use rekindle_core::{Host, LastWorker, Lifeline, Pid, ProcessIdentity, SessionId, SessionState};
 use serde::Serialize;
 
@@ -110,7 +111,7 @@ fn claim_findings(
         Found::Corrupt { why } => {
             findings.push(format!(
                 "claim: `{}` cannot be read: {why}; {kernel}",
-                dir.path_of(CLAIM_FILE).display()
+                Shown(&dir.path_of(CLAIM_FILE))
             ));
             return Ok(Some("rekindle gc --repair".into()));
         }
@@ -150,6 +151,10 @@ fn process_findings(survey: &Survey, findings: &mut Vec<String>) {
     process("started", survey.leader.as_ref(), survey.evidence.leader);
     if survey.peer != survey.leader {
         process("answered", survey.peer.as_ref(), survey.evidence.peer);
+    }
+    let alive = survey.evidence.leader.is_some_and(Standing::is_alive);
+    if let Some(leader) = survey.leader.as_ref().filter(|leader| alive && procfs::lost_its_cwd(leader.pid)) {
+        findings.push(format!("cwd: the working directory of process {} was removed", leader.pid));
     }
     if let Some(record) = &survey.record {
         let ready = record

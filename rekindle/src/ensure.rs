@@ -22,6 +22,7 @@ use rekindle_adapters::{HeldClaim, ProductionSpawnBgResumeDeps, SessionDir, Stat
 use rekindle_core::claim::ConflictReason;
 use rekindle_core::execute::{Cause, Seen};
 use rekindle_core::notify::Notices;
+use rekindle_core::shown::Shown;
 use rekindle_core::target::{BadTarget, check_inherited_socket_path, check_notify_path, check_socket_path};
 use rekindle_core::{
     ExecuteError, Finding, Generation, Host, Intent, LastWorker, LockClaim, Outcome, Pid, ProcessIdentity,
@@ -74,7 +75,7 @@ impl Ensure {
         let mut queue = ClaimQueue::new(&self.root, &self.session, &self.here);
         loop {
             let survey = self.survey(queue.dir())?;
-            let plan = self.plan(&survey)?;
+            let plan = self.plan(&survey);
             if let Some(rejection) = self.refuse_target(&plan)? {
                 return Ok(rejected(rejection));
             }
@@ -107,7 +108,7 @@ impl Ensure {
                 found => found?,
             },
         };
-        let plan = self.plan(&survey)?;
+        let plan = self.plan(&survey);
         if let Some(rejection) = self.refuse_target(&plan)? {
             return Ok(DryRun { verdict: "reject", rejection: Some(rejection), plan });
         }
@@ -124,13 +125,13 @@ impl Ensure {
 
     /// The plan: it answers where the caller says, or where the running worker was told to, or in the session's
     /// directory.
-    fn plan(&self, survey: &Survey) -> Result<SpawnBgPlan, Error> {
+    fn plan(&self, survey: &Survey) -> SpawnBgPlan {
         let recorded = || survey.socket().filter(|_| survey.may_answer()).map(Path::to_owned);
         let socket = match &self.launch.socket {
             Some(socket) => std::path::absolute(socket).unwrap_or_else(|_| socket.clone()),
             None => recorded().unwrap_or_else(|| self.own_socket()),
         };
-        Ok(self.launch.plan(&self.session, &socket)?)
+        self.launch.plan(&self.session, &socket)
     }
 
     fn own_socket(&self) -> PathBuf {
@@ -200,7 +201,7 @@ impl Ensure {
                 )
             }
             Some(found) => {
-                let message = format!("`{}` is not to be trusted: {}", socket.display(), found.why());
+                let message = format!("`{}` is not to be trusted: {}", Shown(socket), found.why());
                 reject(RejectReason::TargetAddressConflict, Some(found.liveness()), message, mend)
             }
         }
@@ -215,7 +216,7 @@ impl Ensure {
         if !is_known_to_answer(&survey) {
             return Ok(None);
         }
-        let plan = self.plan(&survey)?;
+        let plan = self.plan(&survey);
         if self.refuse_target(&plan)?.is_some() {
             return Ok(None);
         }

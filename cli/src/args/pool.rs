@@ -3,6 +3,7 @@
 use super::{Graces, duration, json};
 use clap::Subcommand;
 use rekindle::core::protocol::Version;
+use std::ffi::OsString;
 use std::time::Duration;
 
 #[derive(Debug, Subcommand)]
@@ -42,7 +43,7 @@ pub(crate) enum PoolVerb {
 
         /// The worker and its arguments, after `--`
         #[arg(last = true, required = true, value_name = "PROGRAM")]
-        command: Vec<String>,
+        command: Vec<OsString>,
     },
     /// Hand a paused session its answer, and have it go on
     Continue {

@@ -2,12 +2,13 @@
 
 use super::{aligned, gc, sessions, stop};
 use crate::args::{PoolTimes, PoolVerb};
-use crate::report::{Exit, Report};
+use crate::report::{Exit, Report, one_line};
 use rekindle::adapters::pool_client::{Deadlines, Limits};
 use rekindle::core::protocol::{Run, Speaking, StatusRequest, Version};
 use rekindle::pool::{Fed, PoolEntry, PoolError, PoolStatus, Reply};
 use rekindle::{Launch, WorkerPool};
 use serde_json::{Value, json};
+use std::ffi::OsString;
 use std::path::Path;
 
 pub(crate) async fn run(dir: Option<&Path>, verb: PoolVerb, report: &Report) -> Exit {
@@ -50,7 +51,7 @@ fn speaking(pool: WorkerPool, version: Option<Version>) -> WorkerPool {
     }
 }
 
-fn launch(command: Vec<String>, times: &PoolTimes) -> Launch {
+fn launch(command: Vec<OsString>, times: &PoolTimes) -> Launch {
     let mut command = command.into_iter();
     Launch::new(command.next().unwrap_or_default()).args(command).timeout(times.timeout)
 }
@@ -67,7 +68,7 @@ fn show_fed(fed: &Fed, report: &Report) -> Exit {
     if let (Some(error), Value::Object(fields)) = (&fed.save_error, &mut host) {
         fields.insert("save_error".to_owned(), json!(error));
     }
-    report.result(&host.to_string(), &host);
+    report.result(&one_line(&host), &host);
     Exit::Done
 }
 
@@ -78,7 +79,7 @@ fn show_status(status: PoolStatus, report: &Report) -> Exit {
     if let (Some(history), Value::Object(fields)) = (said.conversation_history, &mut shown) {
         fields.insert("conversation_history".to_owned(), history);
     }
-    report.result(&shown.to_string(), &shown);
+    report.result(&one_line(&shown), &shown);
     Exit::Done
 }
 

@@ -6,6 +6,7 @@ mod pool;
 use crate::args::{Protocol, WorkerArgs};
 use crate::report::{Exit, Report};
 use pool::PoolWorker;
+use rekindle::core::shown::Shown;
 use rekindle::serve::{Ended, Serve, Signals};
 use std::env;
 use std::error::Error;
@@ -26,11 +27,11 @@ pub(crate) async fn run(args: &WorkerArgs, report: &Report) -> Exit {
     match served {
         Ok(()) => Exit::Done,
         Err(error) => {
-            let message = format!("failed to serve on `{}`: {error}", args.socket.display());
+            let message = format!("failed to serve on `{}`: {error}", Shown(&args.socket));
             report.failure(
                 "worker",
                 &message,
-                &format!("rekindle probe {}", args.socket.display()),
+                &format!("rekindle probe {}", Shown(&args.socket)),
                 Exit::Failed,
             )
         }

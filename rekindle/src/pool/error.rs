@@ -3,6 +3,7 @@
 use crate::error::Error;
 use crate::outcome::{Ensured, Rejection};
 use rekindle_adapters::pool_client::PoolCallError;
+use rekindle_core::shown::Shown;
 use rekindle_core::{OsFailure, SessionId};
 
 /// Why a pool could not do what it was asked for.
@@ -115,7 +116,7 @@ impl PoolError {
 
     /// A worker that lives and was not heard of in time.
     pub(super) fn silent(session: &SessionId, rejection: &Rejection) -> Self {
-        let message = format!("it runs and does not answer on `{}`", rejection.socket.display());
+        let message = format!("it runs and does not answer on `{}`", Shown(&rejection.socket));
         Self::WorkerUnreachable {
             session: session.clone(),
             message,

@@ -1,6 +1,6 @@
 //! What is said on stderr: the program's own complaints, unchanged, and with `--json` what happens to it.
 
-use crate::report::{Report, printable};
+use crate::report::{Report, one_line, printable};
 use rekindle::adapters::stdio::{ChildStdout, OwnOutput};
 use rekindle::core::{KillSignal, SpawnError};
 use rekindle::{StdioEnd, StdioEvent, StdioStopped};
@@ -107,7 +107,7 @@ impl Voice {
     /// For machines.
     fn tell(&self, event: &Value) {
         if self.json {
-            self.line(event.to_string());
+            self.line(one_line(event));
         }
     }
 

@@ -1,0 +1,99 @@
+//! Foreign text for people to read, for a shell to take back, and inside JSON.
+//!
+//! A path is bytes, and may hold anything but NUL. Whatever a worker, a file or another program wrote may hold anything. What
+//! is not UTF-8 in it, and what a terminal would obey, is escaped. Checked by `gates/tests/shown.rs`.
+
+use crate::harmless::*;
+use core::fmt;
+
+/// A path, an argument or a text for people, on one line: what is not UTF-8 in it is shown as `\xNN`, and control characters
+/// and those that turn the direction of text are escaped.
+///
+/// ```
+/// use rekindle_core::shown::Shown;
+/// use std::path::Path;
+///
+/// assert_eq!(Shown(Path::new("/tmp/a b")).to_string(), "/tmp/a b");
+/// assert_eq!(Shown(Path::new("/tmp/a\nb")).to_string(), "/tmp/a\\nb");
+/// ```
+#[derive(Debug)]
+pub struct Shown<'a, T: AsRef<OsStr> + ?Sized>(pub &'a T);
+
+impl<T: AsRef<OsStr> + ?Sized> fmt::Display for Shown<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for chunk in self.0.as_ref().as_encoded_bytes().utf8_chunks() {
+            for c in chunk.valid().chars() {
+                if is_obeyed(c) { write!(f, "{}", c.escape_default())? } else { write!(f, "{c}")? }
+            }
+            for byte in chunk.invalid() {
+                write!(f, "\\x{byte:02x}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Whether a terminal does something for it rather than show it: control characters, and those that turn the direction of text.
+pub fn is_obeyed(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// JSON in which no string holds a character that a terminal would obey: each is written as `\uNNNN`, which means the same.
+///
+/// ```
+/// use rekindle_core::shown::terminal_safe;
+///
+/// assert_eq!(terminal_safe("[\"\u{9b}31m\"]".to_owned()), r#"["\u009b31m"]"#);
+/// ```
+pub fn terminal_safe(json: String) -> String {
+    // Between the strings of JSON stand ASCII characters only; a line's end is layout, and is never inside a string.
+    let is_unsafe = |c: char| is_obeyed(c) && c != '\n';
+    if !json.contains(is_unsafe) {
+        return json;
+    }
+    let mut safe = String::with_capacity(json.len());
+    for c in json.chars() {
+        if is_unsafe(c) { safe.push_str(&format!("\\u{:04x}", u32::from(c))) } else { safe.push(c) }
+    }
+    safe
+}
+
+/// A path as one word of a shell's command line.
+///
+/// Plain words stay as they are, others are quoted; what can only be written as a number is in `$'...'`, which bash, zsh and
+/// POSIX since 2024 know.
+///
+/// ```
+/// use rekindle_core::shown::shell_quoted;
+/// use std::path::Path;
+///
+/// assert_eq!(shell_quoted(Path::new("/run/me/sock")), "/run/me/sock");
+/// assert_eq!(shell_quoted(Path::new("/tmp/it's")), r"'/tmp/it'\''s'");
+/// ```
+pub fn shell_quoted(path: &Path) -> String {
+    let bytes = path.as_os_str().as_encoded_bytes();
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-+:@%,=".contains(byte);
+    match path.to_str() {
+        // A word that begins with a dash would be taken for an option.
+        Some(text) if bytes.iter().all(is_plain) && !bytes.is_empty() && !text.starts_with('-') => {
+            text.to_owned()
+        }
+        Some(text) if text.starts_with('-') => shell_quoted(&Path::new(".").join(text)),
+        Some(text) if !text.chars().any(is_obeyed) => format!("'{}'", text.replace('\'', r"'\''")),
+        Some(_) | None => in_numbers(bytes),
+    }
+}
+
+fn in_numbers(bytes: &[u8]) -> String {
+    let mut word = String::from("$'");
+    for byte in bytes {
+        match byte {
+            b'\'' | b'\\' => word.extend(['\\', char::from(*byte)]),
+            b' '..=b'~' => word.push(char::from(*byte)),
+            _ => word.push_str(&format!("\\{byte:03o}")),
+        }
+    }
+    word.push('\'');
+    word
+}
