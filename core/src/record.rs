@@ -15,6 +15,7 @@ use crate::id::{Generation, Nonce, SessionId};
 use crate::identity::ProcessIdentity;
 use crate::plan::{ReadyKind, SpawnBgPlan};
 use crate::protocol::{Version, WorkerName};
+use crate::shown::Shown;
 use crate::sift::Sift;
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -303,23 +304,28 @@ impl RecordFile {
             }
             Ok(_) | Err(_) => {}
         }
-        let head: Head = serde_json::from_slice(content).map_err(|error| error.to_string())?;
+        let head: Head = serde_json::from_slice(content).map_err(unreadable)?;
         let version = head.schema_version.as_u64().ok_or("it has no schema_version")?;
         let named = head.session.as_str().ok_or("it names no session")?;
         if named != session.as_str() {
-            return Err(format!("it describes session `{}`", named.escape_debug()));
+            return Err(format!("it describes session `{}`", Shown(named)));
         }
         match u32::try_from(version) {
             Ok(version) if version <= SCHEMA_VERSION => {}
             Ok(schema_version) => {
-                let content = serde_json::from_slice(content).map_err(|error| error.to_string())?;
+                let content = serde_json::from_slice(content).map_err(unreadable)?;
                 return Ok(Self::Newer(NewerRecord::new(schema_version, content)));
             }
             Err(_) => return Err(format!("schema_version {version} is out of range")),
         }
-        let record = serde_json::from_slice(content).map_err(|error| error.to_string())?;
+        let record = serde_json::from_slice(content).map_err(unreadable)?;
         Ok(Self::Whole(Box::new(record)))
     }
+}
+
+/// What serde says of a content may quote it.
+fn unreadable(error: serde_json::Error) -> String {
+    Shown(&error.to_string()).to_string()
 }
 
 /// What decides how the rest of a record is to be read.

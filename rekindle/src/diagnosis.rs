@@ -120,7 +120,7 @@ fn claim_findings(
             return Ok(Some("rekindle gc --repair".into()));
         }
         Found::Held(claim) | Found::Retained(claim) => {
-            let (owner, host) = (claim.owner.escape_debug(), claim.hostname.escape_debug());
+            let (owner, host) = (Shown(&claim.owner), Shown(&claim.hostname));
             let what = if claim.retained_at.is_some() { "retained" } else { "taken" };
             findings.push(format!(
                 "claim: {what} by {owner} (pid {} on {host}) at {}; {}; {kernel}",
@@ -144,7 +144,7 @@ fn process_findings(survey: &Survey, findings: &mut Vec<String>) {
     let mut process = |role: &str, identity: Option<&ProcessIdentity>, standing: Option<Standing>| {
         if let (Some(identity), Some(standing)) = (identity, standing) {
             let name = procfs::name(identity.pid).filter(|_| standing.is_alive());
-            let name = name.map(|name| format!(" ({})", name.escape_debug())).unwrap_or_default();
+            let name = name.map(|name| format!(" ({})", Shown(&name))).unwrap_or_default();
             findings.push(format!("{role}: process {}{name}; {}", identity.pid, describe(standing)));
         }
     };

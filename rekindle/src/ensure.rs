@@ -4,6 +4,8 @@
 //! 1. Every way out gives the claim up: released on an observation or a rejection, retained if nothing was seen.
 //! 2. One deadline bounds waiting and observing together; the graces of a kill come on top.
 //! 3. The verdict is the core's; this only gathers what it asks for and carries it out.
+//! 4. A worker that had been ready and is silent is waited for until the deadline, without the claim; it is never ended, and
+//!    no second one is started beside it.
 
 use crate::error::Error;
 use crate::handshake;
@@ -12,6 +14,7 @@ use crate::listing;
 use crate::outcome::{DryRun, Ensured, Exited, How, Rejection, Retained, Running};
 use crate::restore;
 use crate::survey::Survey;
+use rekindle_adapters::backoff::Backoff;
 use rekindle_adapters::claim_lock::{CLAIM_FILE, ClaimAttempt, ClaimQueue, try_claim};
 use rekindle_adapters::handshake::{HandshakeSocketWatcher, Strangers};
 use rekindle_adapters::notify::NOTIFY_FILE;
@@ -53,6 +56,8 @@ pub(crate) struct Ensure {
 enum Next {
     Over(Ensured),
     Again,
+    /// The worker had been ready and does not answer now: perhaps it is binding its socket anew. What to say if it stays so.
+    Silent(Box<Rejection>),
 }
 
 impl Ensure {
@@ -84,8 +89,13 @@ impl Ensure {
             }
             match queue.attempt()? {
                 ClaimAttempt::Held(held) => {
-                    if let Next::Over(over) = self.under_the_claim(*held, plan, deadline).await? {
-                        return Ok(over);
+                    let socket = plan.expected_socket_path.clone();
+                    match self.under_the_claim(*held, plan, deadline).await? {
+                        Next::Over(over) => return Ok(over),
+                        Next::Silent(rejection) if !self.silence_ends(&socket, deadline).await? => {
+                            return Ok(Ensured::Rejected(rejection));
+                        }
+                        Next::Silent(_) | Next::Again => {}
                     }
                     queue = ClaimQueue::new(&self.root, &self.session, &self.here);
                 }
@@ -96,6 +106,19 @@ impl Ensure {
                 }
             }
         }
+    }
+
+    /// Waits, holding no claim, until the worker that had been ready answers again or is gone; `false` at the deadline.
+    async fn silence_ends(&self, socket: &Path, deadline: Instant) -> Result<bool, Error> {
+        let mut pauses = Backoff::for_name_in(socket.parent().unwrap_or(socket));
+        while Instant::now() < deadline && timeout_at(deadline, pauses.wait()).await.is_ok() {
+            let survey = self.survey(None)?;
+            let probed = survey.probe(socket).await;
+            if finding(&probed, &survey) != Finding::Dormant(LastWorker::AliveReady) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// What `run` would do, taking and creating nothing.
@@ -313,7 +336,12 @@ impl Ensure {
             (Verdict::Reject(reason), probed) => {
                 let rejection = self.reject(reason, &plan, &probed, &survey);
                 self.release(held)?;
-                Ok(Next::Over(rejected(rejection)))
+                let may_come_back =
+                    reason == RejectReason::WorkerUnresponsive && self.launch.intent == Intent::Ensure;
+                Ok(match may_come_back {
+                    true => Next::Silent(Box::new(rejection)),
+                    false => Next::Over(rejected(rejection)),
+                })
             }
             (Verdict::Adopt, _) => self.adopt(held, &plan, &survey, deadline, None).await,
             (Verdict::Spawn, _) => self.spawn(held, &plan, &survey, deadline).await,

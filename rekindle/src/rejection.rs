@@ -150,6 +150,6 @@ fn describe_claim(
 
 /// Who holds a claim, to follow "is claimed". Its text comes from a file, so it is escaped.
 fn describe_holder(claim: &LockClaim) -> String {
-    let (owner, host) = (claim.owner.escape_debug(), claim.hostname.escape_debug());
+    let (owner, host) = (Shown(&claim.owner), Shown(&claim.hostname));
     format!("by {owner} (pid {} on {host}) since {}", claim.holder.pid, claim.created_at)
 }
