@@ -1,11 +1,13 @@
 //! The live suite: `LIVE=1 just smoke [FILTER]`, and as an ordinary user `LIVE=1 just smoke-as-user`. One file a subject;
 //! what they stand on is in the library.
 
+mod bytes;
 mod claim;
 mod conformance;
 mod containers;
 mod hints;
 mod namespaces;
+mod reload;
 mod removal;
 mod s10_pool_worker;
 mod s10_protocol;
@@ -45,6 +47,7 @@ mod s9_mcp;
 mod s9_stdio;
 mod s9_supervise;
 mod scale;
+mod shortages;
 mod state_root;
 mod strangers;
 mod successors;
@@ -68,6 +71,9 @@ fn all() -> ExitCode {
         s2_lifeline::trials,
         s2_world::trials,
         claim::trials,
+        bytes::trials,
+        reload::trials,
+        shortages::trials,
         s3_timeouts::trials,
         s3_refusals::trials,
         s3_claims::trials,
