@@ -10,9 +10,11 @@ mod report;
 use args::{Args, Verb};
 use clap::{CommandFactory, FromArgMatches};
 use rekindle::adapters::startup;
+use rekindle::core::Shortage;
 use report::{Exit, Log, Report};
 use std::any::Any;
 use std::env;
+use std::fs::File;
 use std::io;
 use std::mem::ManuallyDrop;
 use std::panic::{self, AssertUnwindSafe};
@@ -44,7 +46,7 @@ fn main() -> ExitCode {
         Ok(Err(error)) => report.failure(
             "system",
             &format!("failed to start the runtime: {error}"),
-            "rekindle doctor",
+            error.raw_os_error().and_then(Shortage::of_errno).map_or("rekindle doctor", Shortage::advice),
             Exit::Failed,
         ),
         Err(panic) => {
@@ -64,7 +66,13 @@ fn parse() -> Result<Args, clap::Error> {
         .map_err(|error| error.format(&mut command))
 }
 
+/// How many descriptors a runtime opens, and some more. It panics where it gets too few of them.
+const RUNTIME_DESCRIPTORS: usize = 8;
+
 fn on_one_thread(work: impl Future<Output = Exit>) -> io::Result<Exit> {
+    let spare = File::open("/dev/null")?;
+    drop((0..RUNTIME_DESCRIPTORS).map(|_| spare.try_clone()).collect::<io::Result<Vec<_>>>()?);
+    drop(spare);
     Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work))
 }
 

@@ -75,6 +75,23 @@ pub enum Shortage {
 }
 
 impl Shortage {
+    /// What an errno of Linux says of any operation, as far as it says that something has run out.
+    pub const fn of_errno(errno: i32) -> Option<Self> {
+        const ENOMEM: i32 = 12;
+        const ENFILE: i32 = 23;
+        const EMFILE: i32 = 24;
+        const EFBIG: i32 = 27;
+        const ENOSPC: i32 = 28;
+        const EDQUOT: i32 = 122;
+        match errno {
+            ENOSPC | EDQUOT => Some(Self::DiskFull),
+            EFBIG => Some(Self::FileSizeLimit),
+            ENFILE | EMFILE => Some(Self::TooManyOpenFiles),
+            ENOMEM => Some(Self::OutOfMemory),
+            _ => None,
+        }
+    }
+
     /// What to do about it.
     pub const fn advice(self) -> &'static str {
         match self {
@@ -96,21 +113,10 @@ impl Shortage {
 impl OsFailure {
     /// What the system has no more of, where that is why it failed.
     pub fn shortage(&self) -> Option<Shortage> {
-        // The core knows no system; these are Linux's numbers.
         const EAGAIN: i32 = 11;
-        const ENOMEM: i32 = 12;
-        const ENFILE: i32 = 23;
-        const EMFILE: i32 = 24;
-        const EFBIG: i32 = 27;
-        const ENOSPC: i32 = 28;
-        const EDQUOT: i32 = 122;
         match self.errno? {
-            ENOSPC | EDQUOT => Some(Shortage::DiskFull),
-            EFBIG => Some(Shortage::FileSizeLimit),
-            ENFILE | EMFILE => Some(Shortage::TooManyOpenFiles),
             EAGAIN if self.operation == CREATE_PROCESS => Some(Shortage::TooManyProcesses),
-            ENOMEM => Some(Shortage::OutOfMemory),
-            _ => None,
+            errno => Shortage::of_errno(errno),
         }
     }
 }

@@ -189,6 +189,9 @@ impl Error {
     /// The next command to type, or the next thing to do.
     pub fn next(&self) -> String {
         match self {
+            Self::StateRoot(StateRootError::Os(failure)) if let Some(shortage) = failure.shortage() => {
+                shortage.advice().into()
+            }
             Self::StateRoot(_) => "name another state directory with --dir".into(),
             Self::UnknownSession { session } => format!("rekindle up {session} -- PROGRAM [ARG]..."),
             Self::RecordCorrupt { .. } => "rekindle gc --repair".into(),

@@ -198,7 +198,7 @@ fn other_verbs_take_any_bytes() {
 fn the_text_of_others_is_obeyed_by_no_terminal() {
     let hostile = "x\u{1b}[31m\u{9b}31m\u{202e}\nrekindle: all is well\r";
     let scene = Scene::new();
-    let launcher = scene.launch_up("s", &[], &["sleep", "1000", hostile]);
+    let launcher = scene.launch_up("s", &[], &["sh", "-c", "exec sleep 1000", hostile]);
     let pid = scene.worker_pid("s");
     wait::until("the worker is its program", || procs::runs(pid, "sleep"));
     launcher.signal(nix::sys::signal::Signal::SIGKILL);
