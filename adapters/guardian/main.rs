@@ -1,4 +1,5 @@
-//! The guardian: a program of a few pages that starts one child and ends it when its supervisor is gone.
+//! The guardian: a program of a few pages that starts one child and ends it, with all that the child started, when its
+//! supervisor says so or is gone.
 //!
 //! The library carries it as bytes, puts it into a file in memory and executes that file, so that it stands on nothing
 //! on the disk and shares no memory with the supervisor: neither a large supervisor makes it large, nor does a core
@@ -7,7 +8,7 @@
 //! become a stranger's.
 //!
 //! ```text
-//! guardian TERM_GRACE_MS KILL_GRACE_MS DIRECTORY PROGRAM ARGV0 [ARG]...
+//! guardian TERM_GRACE_MS KILL_GRACE_MS E|L DIRECTORY PROGRAM ARGV0 [ARG]...
 //!    0, 1, 2   the child's; closed here once the child has them
 //!    3         the connection to the supervisor (`wire`)
 //!    4         the supervisor's pidfd
@@ -19,15 +20,19 @@
 //! 2. No signal reaches the guardian but SIGKILL and SIGSTOP: all others are blocked, and it leads a session that has
 //!    no terminal.
 //! 3. Everything is signalled while its name is held: the group before the child is reaped, others through a pidfd.
-//! 4. It ends when nobody of its session is left, and then nothing of it stays. Once the supervisor is gone it ends
-//!    them: SIGTERM and SIGCONT, the grace, SIGKILL.
+//! 4. No descendant is lost or stays a zombie: the guardian is a child subreaper, so the kernel hands it each orphan
+//!    below it, and it reaps the orphans as they end.
+//! 5. It ends when no process is left that belongs to the child (`kin`), and then nothing of it stays. Once the
+//!    supervisor is gone it ends those processes: SIGTERM and SIGCONT, the grace, SIGKILL until the last has gone.
 //!
-//! Checked by `smoke/tests/smoke/s9_guardian.rs`.
+//! Checked by `smoke/tests/smoke/s9_guardian.rs` and `s9_detached.rs`.
 
 #![no_std]
 #![no_main]
 #![no_builtins]
 
+#[path = "../src/stdio/kin.rs"]
+mod kin;
 mod members;
 mod memory;
 mod sys;
@@ -36,17 +41,20 @@ mod wire;
 
 use core::ffi::c_char;
 use core::panic::PanicInfo;
-use members::Session;
+use kin::Scope;
+use members::Members;
 use sys::{End, POLLIN, PollFd, SIGCONT, SIGKILL, SIGTERM};
 use wire::{CONTROL_FD, SUPERVISOR_FD};
 
 /// The arguments before those of the child.
-const OWN_ARGUMENTS: usize = 5;
-/// The pause before it is asked again whether anybody is left of a child that has ended: the first and the longest.
+const OWN_ARGUMENTS: usize = 6;
+/// The pause before the next look at the processes that are left: the first and the longest.
 const PAUSE_FIRST_MS: u64 = 2;
 const PAUSE_LONGEST_MS: u64 = 200;
-/// How many questions in a row have to find nobody: one alone may miss a process that was just born.
+/// How many looks through `/proc` in a row have to find no process: one look may miss a process that was just born.
 const EMPTY_LOOKS: u32 = 2;
+/// The most processes that are named as left running; the supervisor reads them, but the guardian must not wait for it.
+const LEFT_MAX: u32 = 64;
 /// How often a program that is being written is tried again, and the pause between two tries.
 const BUSY_TRIES_MAX: u32 = 50;
 const BUSY_PAUSE_MS: u64 = 1;
@@ -67,6 +75,7 @@ extern "C" fn rust_eh_personality() {}
 struct Arguments {
     term_grace_ms: u64,
     kill_grace_ms: u64,
+    scope: Scope,
     directory: *const c_char,
     program: *const c_char,
     argv: *const *const c_char,
@@ -87,8 +96,13 @@ unsafe extern "C" fn begin(stack: *const usize) -> ! {
         Arguments {
             term_grace_ms: milliseconds(*argv.add(1)),
             kill_grace_ms: milliseconds(*argv.add(2)),
-            directory: *argv.add(3),
-            program: *argv.add(4),
+            scope: match *(*argv.add(3)).cast::<u8>() {
+                wire::END_DETACHED => Scope::Descendants,
+                wire::LEAVE_DETACHED => Scope::Session,
+                _ => sys::exit(GAVE_UP),
+            },
+            directory: *argv.add(4),
+            program: *argv.add(5),
             argv: argv.add(OWN_ARGUMENTS),
             envp: argv.add(count + 1),
         }
@@ -133,12 +147,16 @@ enum Birth {
 
 struct Guardian<'a> {
     arguments: &'a Arguments,
-    session: Session,
+    members: Members,
     child_pidfd: i32,
+    /// Readable when a child of this process has ended.
+    deaths: i32,
     birth: Birth,
     /// How the child ended, once it has.
     end: Option<End>,
     orphaned: Orphaned,
+    /// SIGKILL was sent, and is sent again to each process that was born meanwhile.
+    killing: bool,
     empty_looks: u32,
     pause_ms: u64,
 }
@@ -146,6 +164,14 @@ struct Guardian<'a> {
 impl<'a> Guardian<'a> {
     fn guard(arguments: &'a Arguments) -> ! {
         let guardian = sys::this_process();
+        match sys::adopt_orphans() {
+            0 => {}
+            errno => fail(wire::STAGE_TIE, errno),
+        }
+        let deaths = match sys::watch_children() {
+            fd if fd >= 0 => fd as i32,
+            errno => fail(wire::STAGE_CREATE, errno),
+        };
         let Some([news, tell]) = sys::pipe() else { fail(wire::STAGE_CREATE, 0) };
         let mut child_pidfd = -1;
         let child = match sys::fork(&mut child_pidfd) {
@@ -160,11 +186,13 @@ impl<'a> Guardian<'a> {
         sys::enter(c"/".as_ptr());
         let mut guardian = Guardian {
             arguments,
-            session: Session { guardian, child },
+            members: Members { guardian, child, scope: arguments.scope },
             child_pidfd,
+            deaths,
             birth: Birth::Pending { news },
             end: None,
             orphaned: Orphaned::No,
+            killing: false,
             empty_looks: 0,
             pause_ms: PAUSE_FIRST_MS,
         };
@@ -187,9 +215,10 @@ impl<'a> Guardian<'a> {
             wait(self.child_pidfd, self.end.is_none()),
             wait(CONTROL_FD, supervised),
             wait(SUPERVISOR_FD, supervised),
+            wait(self.deaths, true),
         ];
         sys::poll(&mut fds, self.patience());
-        let [news, child, control, supervisor] = fds.map(|it| it.revents != 0);
+        let [news, child, control, supervisor, deaths] = fds.map(|it| it.revents != 0);
         if news {
             self.hear_of_birth();
         }
@@ -202,8 +231,11 @@ impl<'a> Guardian<'a> {
         if supervisor {
             self.orphan();
         }
+        if deaths {
+            self.hear_of_deaths();
+        }
         self.escalate();
-        self.leave_if_nobody_is_left();
+        self.look_at_the_rest();
     }
 
     /// How long nothing may happen; for ever, unless something is due.
@@ -214,7 +246,7 @@ impl<'a> Guardian<'a> {
                 Some(until_ms.saturating_sub(sys::now_ms()))
             }
         };
-        let pause = self.end.map(|_| self.pause_ms);
+        let pause = (self.killing || self.end.is_some()).then_some(self.pause_ms);
         match (due, pause) {
             (Some(due), Some(pause)) => Some(due.min(pause)),
             (due, pause) => due.or(pause),
@@ -229,21 +261,45 @@ impl<'a> Guardian<'a> {
         self.birth = Birth::Over;
         if len == why.len() as isize {
             sys::write(CONTROL_FD, &why);
-            sys::reap(self.session.child);
+            sys::reap(self.members.child);
             sys::exit(0);
         }
-        tell([wire::STARTED, self.session.child, 0]);
+        tell([wire::STARTED, self.members.child, 0]);
     }
 
     fn hear_of_end(&mut self) {
-        let Some(end) = sys::peek(self.session.child) else { return };
+        let Some(end) = sys::peek(self.members.child) else { return };
         // It may have ended while its birth was being told.
         self.hear_of_birth();
         self.end = Some(end);
+        self.pause_ms = PAUSE_FIRST_MS;
+        self.reap_orphans();
         match end {
             End::Returned(status) => tell([wire::RETURNED, status, 0]),
             End::Signalled(signal) => tell([wire::SIGNALLED, signal, 0]),
             End::Unknown => {}
+        }
+    }
+
+    /// Reaps the orphans that have ended.
+    fn hear_of_deaths(&self) {
+        // One read takes the signal: of one kind no more than one is pending.
+        sys::read(self.deaths, &mut [0; sys::SIGNAL_LEN]);
+        self.reap_orphans();
+    }
+
+    fn reap_orphans(&self) {
+        let child = self.members.child;
+        while let Some(pid) = sys::ended_child().filter(|pid| *pid != child) {
+            sys::reap(pid);
+        }
+        if self.end.is_some() {
+            // The child itself stays, and the kernel names no child that comes after it: so each process is tried.
+            members::for_each_process(|pid| {
+                if pid != child {
+                    sys::reap_if_ended(pid);
+                }
+            });
         }
     }
 
@@ -256,8 +312,8 @@ impl<'a> Guardian<'a> {
         }
         for command in commands.get(..len).unwrap_or_default() {
             match *command {
-                wire::TERMINATE => self.session.signal(&[SIGTERM, SIGCONT]),
-                wire::KILL => self.session.signal(&[SIGKILL]),
+                wire::TERMINATE => self.members.signal(&[SIGTERM, SIGCONT]),
+                wire::KILL => self.kill(),
                 _ => {}
             }
         }
@@ -265,17 +321,22 @@ impl<'a> Guardian<'a> {
 
     fn orphan(&mut self) {
         if let Orphaned::No = self.orphaned {
-            self.session.signal(&[SIGTERM, SIGCONT]);
+            self.members.signal(&[SIGTERM, SIGCONT]);
             self.pause_ms = PAUSE_FIRST_MS;
             self.orphaned = Orphaned::Terminated { until_ms: sys::now_ms() + self.arguments.term_grace_ms };
         }
     }
 
+    fn kill(&mut self) {
+        self.members.signal(&[SIGKILL]);
+        self.killing = true;
+        self.pause_ms = PAUSE_FIRST_MS;
+    }
+
     fn escalate(&mut self) {
         match self.orphaned {
             Orphaned::Terminated { until_ms } if sys::now_ms() >= until_ms => {
-                self.session.signal(&[SIGKILL]);
-                self.pause_ms = PAUSE_FIRST_MS;
+                self.kill();
                 self.orphaned = Orphaned::Killed { until_ms: sys::now_ms() + self.arguments.kill_grace_ms };
             }
             // What the kernel cannot end, nobody can.
@@ -284,26 +345,63 @@ impl<'a> Guardian<'a> {
         }
     }
 
-    /// Once the child has ended, its name is held until nobody else of the session runs.
-    fn leave_if_nobody_is_left(&mut self) {
-        if self.end.is_none() {
-            return;
-        }
-        match self.session.is_populated() {
-            Some(true) => self.empty_looks = 0,
-            Some(false) => self.empty_looks += 1,
-            // Nobody can be seen, so all that is known to be left is what the group's name reaches.
-            None => {
-                self.session.signal(&[SIGKILL]);
-                self.empty_looks = EMPTY_LOOKS;
+    /// Leaves once no process of the child is left. Until then the name of the child is held.
+    fn look_at_the_rest(&mut self) {
+        if self.end.is_some() {
+            match self.is_populated() {
+                Populated::No => self.leave(),
+                Populated::NotSeen => self.empty_looks += 1,
+                Populated::Yes => self.empty_looks = 0,
+            }
+            if self.empty_looks >= EMPTY_LOOKS {
+                self.leave();
             }
         }
-        if self.empty_looks >= EMPTY_LOOKS {
-            sys::reap(self.session.child);
-            sys::exit(0);
+        if self.killing {
+            self.members.signal(&[SIGKILL]);
         }
-        self.pause_ms = (self.pause_ms * 2).min(PAUSE_LONGEST_MS);
+        if self.killing || self.end.is_some() {
+            self.pause_ms = (self.pause_ms * 2).min(PAUSE_LONGEST_MS);
+        }
     }
+
+    fn is_populated(&self) -> Populated {
+        // The kernel knows it for certain: below this process a process runs only if a child of this process does.
+        if !sys::has_running_children() {
+            return Populated::No;
+        }
+        match self.members.is_populated() {
+            Some(false) => Populated::NotSeen,
+            // Where `/proc` cannot be read, the kernel's word is all there is.
+            Some(true) | None => Populated::Yes,
+        }
+    }
+
+    /// Names the processes that are left alone, reaps all others, and ends.
+    fn leave(&self) -> ! {
+        if self.members.scope == Scope::Session {
+            let mut left = 0;
+            let _named = Members { scope: Scope::Descendants, ..self.members }.for_each(|pid| {
+                if left < LEFT_MAX {
+                    tell([wire::LEFT, pid, 0]);
+                }
+                left += 1;
+            });
+        }
+        self.reap_orphans();
+        sys::reap(self.members.child);
+        sys::exit(0);
+    }
+}
+
+/// Whether any process is left that belongs to the child.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Populated {
+    Yes,
+    /// None was seen among the processes below the guardian, which may be workers or left alone.
+    NotSeen,
+    /// No process is below the guardian.
+    No,
 }
 
 /// A message as it is sent. Both ends are on one machine, in its own byte order.
