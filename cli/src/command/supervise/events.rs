@@ -1,73 +1,81 @@
-//! What is said on stderr: the program's own complaints, unchanged, and with `--json` what happens to it.
+//! What is said beside the program's own bytes: its complaints on stderr, unchanged; what happens to it, as text for
+//! people or as events for machines.
+//!
+//! # Invariants
+//! 1. Events are written to stderr or to a descriptor of their own, never to both. On stderr the program could forge
+//!    them; the other descriptor it does not have.
+//! 2. Saying something never blocks: lines are queued, and there are a handful of them.
+//! 3. Nothing that came from outside begins a line of ours or steers a terminal.
 
+use super::cause::{Cause, EndedByUs, MORE_TIME, name};
 use crate::report::{Report, printable};
-use rekindle::adapters::stdio::{ChildStdout, OwnOutput};
-use rekindle::core::{KillSignal, SpawnError};
+use rekindle::adapters::stdio::{ChildStdout, OwnOutput, write_blocking};
+use rekindle::core::{OsFailure, Pid, SpawnError};
 use rekindle::{StdioEnd, StdioEvent, StdioStopped};
 use serde_json::{Value, json};
-use std::io::{self, Write};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::io::AsyncReadExt;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 /// How much of the program's complaints is passed on at once.
 const CHUNK_LEN: usize = 16 << 10;
 
-/// Why a program is stopped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Cause {
-    EndOfInput,
-    /// The input has ended, and the program does not read far enough to be told.
-    ClientLeft,
-    Signal,
-    OutputClosed,
-    ChildExited,
-}
-
-impl Cause {
-    fn word(self) -> &'static str {
-        match self {
-            Self::EndOfInput => "end-of-input",
-            Self::ClientLeft => "client-left",
-            Self::Signal => "signal",
-            Self::OutputClosed => "output-closed",
-            Self::ChildExited => "child-exited",
-        }
-    }
-}
-
-/// Says what happens. It never blocks: what is said is a handful of lines, and written elsewhere.
+/// Says what happens.
 #[derive(Debug, Clone)]
-pub(super) struct Voice {
-    json: bool,
-    lines: UnboundedSender<String>,
+pub(super) struct EventWriter {
+    /// For machines.
+    events: Option<UnboundedSender<String>>,
+    /// For people.
+    text: Option<UnboundedSender<String>>,
+    /// How much has been written by now.
+    written: Arc<AtomicU64>,
+    /// When the program ended.
+    ended_at: Arc<OnceLock<Instant>>,
 }
 
-/// What is to be written, and the complaints beside it.
+/// Where what is said goes.
 #[derive(Debug)]
-pub(super) struct Complaints {
-    lines: UnboundedReceiver<String>,
+pub(super) struct Outlets {
+    to_stderr: UnboundedReceiver<String>,
+    to_events: Option<(UnboundedReceiver<String>, OwnOutput)>,
+    written: Arc<AtomicU64>,
 }
 
-impl Voice {
-    pub(super) fn new(report: &Report) -> (Self, Complaints) {
-        let (sender, receiver) = unbounded_channel();
-        (Self { json: report.is_json(), lines: sender }, Complaints { lines: receiver })
+impl EventWriter {
+    /// Events go to `events_fd`, or as `report` says to stderr in place of text.
+    ///
+    /// # Errors
+    /// If there is no descriptor or thread to spare for `events_fd`.
+    pub(super) fn new(report: &Report, events_fd: Option<&OwnedFd>) -> Result<(Self, Outlets), OsFailure> {
+        let (stderr, to_stderr) = unbounded_channel();
+        let (events, text, to_events) = match events_fd {
+            Some(fd) => {
+                let (events, to_events) = unbounded_channel();
+                (Some(events), Some(stderr), Some((to_events, OwnOutput::handed(fd)?)))
+            }
+            None if report.is_json() => (Some(stderr), None, None),
+            None => (None, Some(stderr), None),
+        };
+        let written = Arc::<AtomicU64>::default();
+        let writer = Self { events, text, written: Arc::clone(&written), ended_at: Arc::default() };
+        Ok((writer, Outlets { to_stderr, to_events, written }))
     }
 
     pub(super) fn event(&self, event: StdioEvent) {
         match event {
             StdioEvent::Started { pid } => self.tell(&json!({ "event": "started", "pid": pid })),
             StdioEvent::Signalled { how } => {
-                let signal = match how {
-                    KillSignal::Term => "SIGTERM",
-                    KillSignal::Kill => "SIGKILL",
-                };
-                self.tell(&json!({ "event": "signalled", "signal": signal }));
+                self.tell(&json!({ "event": "signalled", "signal": name(how) }));
             }
             StdioEvent::Exited { exit } => {
+                // It ends once.
+                let _ = self.ended_at.set(Instant::now());
                 self.tell(&json!({ "event": "exited", "exit_code": exit.code(), "signal": exit.signal() }));
             }
             // Told with its cause, by `cause`.
@@ -75,8 +83,25 @@ impl Voice {
         }
     }
 
+    /// When the program ended; now, if it has not.
+    pub(super) fn ended_at(&self) -> Instant {
+        self.ended_at.get().copied().unwrap_or_else(Instant::now)
+    }
+
     pub(super) fn cause(&self, cause: Cause) {
         self.tell(&json!({ "event": "stopping", "why": cause.word() }));
+    }
+
+    pub(super) fn ended_by_us(&self, cause: Cause, ended: &EndedByUs) {
+        self.tell(&json!({
+            "event": "ended-by-us",
+            "why": cause.word(),
+            "signal": name(ended.signal),
+            "after_ms": u64::try_from(ended.after.as_millis()).unwrap_or(u64::MAX),
+            "option": MORE_TIME,
+            "message": ended.message,
+        }));
+        self.say(&ended.message);
     }
 
     pub(super) fn stopped(&self, stopped: &StdioStopped) {
@@ -84,12 +109,27 @@ impl Voice {
             "event": "stopped",
             "end": stopped.end,
             "survivors": stopped.survivors,
+            "left": stopped.left,
             "trouble": stopped.trouble,
         }));
+        let listed = |pids: &[Pid]| pids.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         if stopped.end == StdioEnd::GaveUp {
-            let left: Vec<String> = stopped.survivors.iter().map(ToString::to_string).collect();
-            self.say(&format!("gave up: still running: {}", left.join(", ")));
+            self.say(&format!("gave up: still running: {}", listed(&stopped.survivors)));
         }
+        if !stopped.left.is_empty() {
+            self.say(&format!("left running, each in a session of its own: {}", listed(&stopped.left)));
+        }
+        for trouble in &stopped.trouble {
+            self.say(trouble);
+        }
+    }
+
+    /// Some of the program's output is lost.
+    pub(super) fn output_lost(&self, errno: i32) {
+        let message =
+            format!("the program's output could not be written: {}", io::Error::from_raw_os_error(errno));
+        self.tell(&json!({ "event": "output-lost", "errno": errno, "message": message }));
+        self.say(&message);
     }
 
     pub(super) fn not_started(&self, error: &SpawnError) {
@@ -104,90 +144,112 @@ impl Voice {
         self.say(&format!("next: {next}"));
     }
 
-    /// For machines.
     fn tell(&self, event: &Value) {
-        if self.json {
-            self.line(event.to_string());
+        if let Some(events) = &self.events {
+            // Nobody listens any more: there is nobody to tell.
+            let _ = events.send(format!("{event}\n"));
         }
     }
 
-    /// For people.
     fn say(&self, text: &str) {
-        if !self.json {
-            self.line(format!("rekindle: {}", printable(text)));
+        if let Some(to) = &self.text {
+            // A line of ours is one line, whatever it quotes.
+            let _ = to.send(format!("rekindle: {}\n", printable(text).replace('\n', "\\n")));
         }
     }
 
-    fn line(&self, mut line: String) {
-        line.push('\n');
-        // Nobody listens any more: there is nobody to tell.
-        let _ = self.lines.send(line);
-    }
-
-    /// Waits until all is said; not for long, should nobody be reading.
-    pub(super) async fn fall_silent(self, complaining: JoinHandle<()>, at_most: Duration) {
+    /// Waits until all is said; no longer than `patience` after the last byte was taken, should nobody be reading.
+    pub(super) async fn finish(self, mut writing: JoinHandle<()>, patience: Duration) {
+        let written = Arc::clone(&self.written);
         drop(self);
-        let _ = timeout(at_most, complaining).await;
+        loop {
+            let before = written.load(Ordering::Relaxed);
+            let is_done = timeout(patience, &mut writing).await.is_ok();
+            if is_done || written.load(Ordering::Relaxed) == before {
+                return;
+            }
+        }
     }
 }
 
-impl Complaints {
-    /// Writes everything to stderr until there is nothing more to write.
-    pub(super) async fn speak(mut self, mut stderr: Option<ChildStdout>) {
-        let mut to = Stderr::open();
-        let mut buffer = vec![0; CHUNK_LEN];
-        loop {
-            let read = async {
-                match &mut stderr {
-                    Some(stderr) => stderr.read(&mut buffer).await.unwrap_or(0),
-                    None => std::future::pending().await,
+impl Outlets {
+    /// Writes everything, with the program's complaints, until there is nothing more to write.
+    pub(super) fn write(self, complaints: Option<ChildStdout>) -> JoinHandle<()> {
+        let Self { to_stderr, to_events, written } = self;
+        tokio::spawn(async move {
+            let stderr = Stderr { to: OwnOutput::stderr().ok(), written: Arc::clone(&written) };
+            let events = async {
+                if let Some((lines, output)) = to_events {
+                    write_events(lines, output, &written).await;
                 }
             };
-            let bytes = tokio::select! {
-                biased;
-                line = self.lines.recv() => match line {
-                    Some(line) => line.into_bytes(),
-                    None => break,
-                },
-                len = read => match len {
-                    0 => {
-                        stderr = None;
-                        continue;
-                    }
-                    len => buffer.get(..len).unwrap_or_default().to_vec(),
-                },
-            };
-            to.write(bytes).await;
-        }
-        self.rest(stderr, &mut to).await;
+            tokio::join!(write_stderr(to_stderr, complaints, stderr), events);
+        })
     }
+}
 
-    /// There is nothing more to be said by us; what the program said last is still due.
-    async fn rest(self, stderr: Option<ChildStdout>, to: &mut Stderr) {
-        let Some(mut stderr) = stderr else { return };
-        let mut buffer = vec![0; CHUNK_LEN];
-        while let Ok(len @ 1..) = stderr.read(&mut buffer).await {
-            to.write(buffer.get(..len).unwrap_or_default().to_vec()).await;
+async fn write_events(mut lines: UnboundedReceiver<String>, mut to: OwnOutput, written: &AtomicU64) {
+    while let Some(line) = lines.recv().await {
+        if to.write(line.into_bytes()).await.is_err() {
+            // Nobody reads them.
+            return;
         }
+        written.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+async fn write_stderr(
+    mut lines: UnboundedReceiver<String>,
+    mut complaints: Option<ChildStdout>,
+    mut to: Stderr,
+) {
+    let mut buffer = vec![0; CHUNK_LEN];
+    loop {
+        let read = async {
+            match &mut complaints {
+                Some(complaints) => complaints.read(&mut buffer).await.unwrap_or(0),
+                None => std::future::pending().await,
+            }
+        };
+        let bytes = tokio::select! {
+            biased;
+            line = lines.recv() => match line {
+                Some(line) => line.into_bytes(),
+                None => break,
+            },
+            len = read => match len {
+                0 => {
+                    complaints = None;
+                    continue;
+                }
+                len => buffer.get(..len).unwrap_or_default().to_vec(),
+            },
+        };
+        to.write(bytes).await;
+    }
+    // There is nothing more to be said by us; what the program said last is still due.
+    let Some(mut complaints) = complaints else { return };
+    while let Ok(len @ 1..) = complaints.read(&mut buffer).await {
+        to.write(buffer.get(..len).unwrap_or_default().to_vec()).await;
     }
 }
 
 /// Our own stderr. Nobody may be reading it; the program is not held up for that.
-enum Stderr {
-    Watched(OwnOutput),
-    /// Where the system has no descriptor to spare.
-    Plain,
+struct Stderr {
+    /// `None` where the system has no descriptor to spare for watching it.
+    to: Option<OwnOutput>,
+    written: Arc<AtomicU64>,
 }
 
 impl Stderr {
-    fn open() -> Self {
-        OwnOutput::stderr().map_or(Self::Plain, Self::Watched)
-    }
-
     async fn write(&mut self, bytes: Vec<u8>) {
-        let _ = match self {
-            Self::Watched(stderr) => stderr.write(bytes).await,
-            Self::Plain => io::stderr().write_all(&bytes),
+        let done = match &mut self.to {
+            Some(stderr) => stderr.write(bytes).await,
+            None => write_blocking(io::stderr(), &bytes),
         };
+        // That it cannot be written cannot be said anywhere.
+        if done.is_ok() {
+            self.written.fetch_add(1, Ordering::Relaxed);
+        }
     }
 }
