@@ -1,28 +1,41 @@
-//! S9: a real MCP server from the npm registry under `rekindle supervise`.
+//! S9: a real MCP server from the npm registry under `rekindle supervise`, and the official client SDKs in front of it.
 //!
-//! `.ci/run` fetches it and names it in `REKINDLE_MCP_SERVER`. Without that the trial is listed as ignored, and why is
-//! said.
+//! `.ci/run` fetches them and names them in `REKINDLE_MCP_SERVER` and `REKINDLE_MCP_SDKS`. Without these the trials are listed
+//! as ignored, and why is said.
 
 use libtest_mimic::Trial;
 use rekindle_smoke::proxy::Proxy;
-use rekindle_smoke::{Scene, programs, suite};
+use rekindle_smoke::{Launcher, Scene, cli, programs, suite};
 use serde_json::{Value, json};
 use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// Where the server's script is.
 const SERVER: &str = "REKINDLE_MCP_SERVER";
+/// Where `node_modules/@modelcontextprotocol/sdk` and `python/mcp` are.
+const SDKS: &str = "REKINDLE_MCP_SDKS";
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let is_there = env::var_os(SERVER).is_some_and(|server| !server.is_empty());
+    let how_to_server = "npm install --prefix DIR @modelcontextprotocol/server-everything, and REKINDLE_MCP_SERVER=\
+                         DIR/node_modules/@modelcontextprotocol/server-everything/dist/index.js";
+    let how_to_sdks = "npm install --prefix DIR @modelcontextprotocol/sdk, python3 -m pip install --target \
+                       DIR/python mcp, and REKINDLE_MCP_SDKS=DIR";
+    vec![
+        trial("a_real_server_is_talked_to", a_real_server_is_talked_to, SERVER, how_to_server),
+        trial("the_python_client_lets_a_server_clean_up", python_client, SDKS, how_to_sdks),
+        trial("the_typescript_client_lets_a_server_clean_up", typescript_client, SDKS, how_to_sdks),
+    ]
+}
+
+/// A trial that needs what `variable` names.
+fn trial(name: &str, body: fn(), variable: &str, how_to: &str) -> Trial {
+    let is_there = env::var_os(variable).is_some_and(|named| !named.is_empty());
     if !is_there && env::var_os("LIVE").is_some() {
-        println!(
-            "s9_mcp is not run: ${SERVER} names no server. To run it: npm install --prefix DIR \
-             @modelcontextprotocol/server-everything, and {SERVER}=\
-             DIR/node_modules/@modelcontextprotocol/server-everything/dist/index.js"
-        );
+        println!("s9_mcp::{name} is not run: ${variable} is not set. To run it: {how_to}");
     }
-    let trial = suite::trial(module_path!(), "a_real_server_is_talked_to", a_real_server_is_talked_to);
-    vec![trial.with_ignored_flag(!is_there)]
+    suite::trial(module_path!(), name, body).with_ignored_flag(!is_there)
 }
 
 /// Sends a request, and returns what is answered to it; what else the server says is not for us.
@@ -65,4 +78,42 @@ fn a_real_server_is_talked_to() {
     let end = proxy.finish();
     assert_eq!((end.code, end.text().as_str()), (Some(0), ""), "{end:?}");
     scene.assert_no_process();
+}
+
+fn sdks() -> PathBuf {
+    let dir = env::var_os(SDKS).expect("the trial is ignored without");
+    fs::canonicalize(dir).expect("the SDKs were fetched")
+}
+
+/// U6: a client of an official SDK closes the input, and waits for 2 s before it signals. A server that needs 1.6 s for its
+/// end is done by then, with `rekindle supervise` in between as without.
+fn lets_a_server_clean_up(client: impl Fn(&Scene) -> Command) {
+    let scene = Scene::new();
+    let server = scene.file("server.py", include_str!("../../programs/mcp_server.py"));
+    let marker = scene.path("cleaned-up");
+    let mut command = client(&scene);
+    command.arg(cli::binary()).args(["supervise", "--", &programs::python()]).arg(server).arg(&marker);
+    let reply = Launcher::start(command).finish();
+    assert_eq!((reply.code, reply.stdout.as_str()), (Some(0), "0 tools\n"), "{reply}");
+    let cleaned_up = fs::read_to_string(&marker).ok();
+    assert_eq!(cleaned_up.as_deref(), Some("cleaned up\n"), "{reply}");
+    scene.assert_no_process();
+}
+
+fn python_client() {
+    lets_a_server_clean_up(|scene| {
+        let client = scene.file("client.py", include_str!("../../programs/mcp_client.py"));
+        let mut command = scene.command(programs::python());
+        command.env("PYTHONPATH", sdks().join("python")).env("PYTHONDONTWRITEBYTECODE", "1").arg(client);
+        command
+    });
+}
+
+fn typescript_client() {
+    lets_a_server_clean_up(|scene| {
+        let client = scene.file("client.mjs", include_str!("../../programs/mcp_client.mjs"));
+        let mut command = scene.command(programs::find("node", "nodejs"));
+        command.arg(client).arg(sdks().join(Path::new("node_modules/@modelcontextprotocol/sdk")));
+        command
+    });
 }
