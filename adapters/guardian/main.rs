@@ -217,7 +217,7 @@ impl<'a> Guardian<'a> {
             wait(SUPERVISOR_FD, supervised),
             wait(self.deaths, true),
         ];
-        sys::poll(&mut fds, self.patience());
+        let is_pause_over = sys::poll(&mut fds, self.patience()) == 0;
         let [news, child, control, supervisor, deaths] = fds.map(|it| it.revents != 0);
         if news {
             self.hear_of_birth();
@@ -233,6 +233,9 @@ impl<'a> Guardian<'a> {
         }
         if deaths {
             self.hear_of_deaths();
+        }
+        if is_pause_over && self.killing {
+            self.members.signal(&[SIGKILL]);
         }
         self.escalate();
         self.look_at_the_rest();
@@ -273,12 +276,13 @@ impl<'a> Guardian<'a> {
         self.hear_of_birth();
         self.end = Some(end);
         self.pause_ms = PAUSE_FIRST_MS;
-        self.reap_orphans();
         match end {
             End::Returned(status) => tell([wire::RETURNED, status, 0]),
             End::Signalled(signal) => tell([wire::SIGNALLED, signal, 0]),
             End::Unknown => {}
         }
+        // From now on the kernel names none of them before the child.
+        self.reap_orphans();
     }
 
     /// Reaps the orphans that have ended.
@@ -293,13 +297,12 @@ impl<'a> Guardian<'a> {
         while let Some(pid) = sys::ended_child().filter(|pid| *pid != child) {
             sys::reap(pid);
         }
-        if self.end.is_some() {
-            // The child itself stays, and the kernel names no child that comes after it: so each process is tried.
-            members::for_each_process(|pid| {
-                if pid != child {
-                    sys::reap_if_ended(pid);
-                }
-            });
+        // The child itself stays, and the kernel names no child that comes after it: so each is tried, until none was
+        // left out of the list.
+        let mut reaped = self.end.is_some();
+        while core::mem::take(&mut reaped) {
+            let mut reap = |pid| reaped |= pid != child && sys::reap_if_ended(pid);
+            let _listed = members::for_each_child(&mut reap).or_else(|| members::for_each_process(reap));
         }
     }
 
@@ -356,9 +359,6 @@ impl<'a> Guardian<'a> {
             if self.empty_looks >= EMPTY_LOOKS {
                 self.leave();
             }
-        }
-        if self.killing {
-            self.members.signal(&[SIGKILL]);
         }
         if self.killing || self.end.is_some() {
             self.pause_ms = (self.pause_ms * 2).min(PAUSE_LONGEST_MS);

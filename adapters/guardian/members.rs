@@ -128,6 +128,30 @@ pub(crate) fn for_each_process(mut visit: impl FnMut(i32)) -> Option<()> {
     complete
 }
 
+/// Calls `visit` with the pid of every child of this process, which has one thread. `None` where the kernel was built
+/// without such a list, or shows no `/proc`.
+///
+/// A child that is reaped meanwhile moves those behind it up: then one of them may be left out.
+pub(crate) fn for_each_child(mut visit: impl FnMut(i32)) -> Option<()> {
+    let list = sys::open(c"/proc/thread-self/children") as i32;
+    if list < 0 {
+        return None;
+    }
+    let mut buffer = [0_u8; 4096];
+    let mut pid = 0_i32;
+    while let Ok(len @ 1..) = usize::try_from(sys::read(list, &mut buffer)) {
+        for byte in buffer.get(..len).unwrap_or_default() {
+            // Each pid is followed by a space.
+            match number(&[*byte]) {
+                Some(digit) => pid = pid.saturating_mul(10).saturating_add(digit),
+                None => visit(core::mem::take(&mut pid)),
+            }
+        }
+    }
+    sys::close(list);
+    Some(())
+}
+
 /// The first entry of a listing, if it is a process, and what follows it.
 fn entry(listing: &[u8]) -> Option<(Option<i32>, &[u8])> {
     let len = [*listing.get(ENTRY_LEN_AT)?, *listing.get(ENTRY_LEN_AT + 1)?];

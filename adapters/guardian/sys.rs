@@ -374,9 +374,9 @@ pub(crate) fn reap(pid: i32) {
     let _ = wait(P_PID, pid, WEXITED);
 }
 
-/// Reaps a process if it is a child and has ended.
-pub(crate) fn reap_if_ended(pid: i32) {
-    let _ = wait(P_PID, pid, WEXITED | WNOHANG);
+/// Whether a process was a child that had ended; it is reaped then.
+pub(crate) fn reap_if_ended(pid: i32) -> bool {
+    matches!(wait(P_PID, pid, WEXITED | WNOHANG), Ok(Some(_)))
 }
 
 /// Which child the kernel has news of, and how that ended; or the errno.
