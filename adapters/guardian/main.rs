@@ -51,9 +51,11 @@ const OWN_ARGUMENTS: usize = 6;
 /// The pause before the next look at the processes that are left: the first and the longest.
 const PAUSE_FIRST_MS: u64 = 2;
 const PAUSE_LONGEST_MS: u64 = 200;
+/// The longest pause while SIGKILL has its grace: a process that keeps forking has to be met between two forks.
+const PAUSE_KILLING_MS: u64 = 16;
 /// How many looks through `/proc` in a row have to find no process: one look may miss a process that was just born.
 const EMPTY_LOOKS: u32 = 2;
-/// The most processes that are named as left running; the supervisor reads them, but the guardian must not wait for it.
+/// The most processes that are named as left running: more could fill the connection, and block.
 const LEFT_MAX: u32 = 64;
 /// How often a program that is being written is tried again, and the pause between two tries.
 const BUSY_TRIES_MAX: u32 = 50;
@@ -155,9 +157,11 @@ struct Guardian<'a> {
     /// How the child ended, once it has.
     end: Option<End>,
     orphaned: Orphaned,
-    /// SIGKILL was sent, and is sent again to each process that was born meanwhile.
-    killing: bool,
+    /// SIGKILL was sent, and is sent again to processes that were born meanwhile; until when it has its grace.
+    killing_until_ms: Option<u64>,
     empty_looks: u32,
+    /// When the processes that are left are looked at next, and the pause after that.
+    look_at_ms: u64,
     pause_ms: u64,
 }
 
@@ -192,8 +196,9 @@ impl<'a> Guardian<'a> {
             birth: Birth::Pending { news },
             end: None,
             orphaned: Orphaned::No,
-            killing: false,
+            killing_until_ms: None,
             empty_looks: 0,
+            look_at_ms: 0,
             pause_ms: PAUSE_FIRST_MS,
         };
         loop {
@@ -217,7 +222,7 @@ impl<'a> Guardian<'a> {
             wait(SUPERVISOR_FD, supervised),
             wait(self.deaths, true),
         ];
-        let is_pause_over = sys::poll(&mut fds, self.patience()) == 0;
+        sys::poll(&mut fds, self.patience());
         let [news, child, control, supervisor, deaths] = fds.map(|it| it.revents != 0);
         if news {
             self.hear_of_birth();
@@ -234,9 +239,6 @@ impl<'a> Guardian<'a> {
         if deaths {
             self.hear_of_deaths();
         }
-        if is_pause_over && self.killing {
-            self.members.signal(&[SIGKILL]);
-        }
         self.escalate();
         self.look_at_the_rest();
     }
@@ -249,7 +251,7 @@ impl<'a> Guardian<'a> {
                 Some(until_ms.saturating_sub(sys::now_ms()))
             }
         };
-        let pause = (self.killing || self.end.is_some()).then_some(self.pause_ms);
+        let pause = self.is_looking().then(|| self.look_at_ms.saturating_sub(sys::now_ms()));
         match (due, pause) {
             (Some(due), Some(pause)) => Some(due.min(pause)),
             (due, pause) => due.or(pause),
@@ -275,13 +277,13 @@ impl<'a> Guardian<'a> {
         // It may have ended while its birth was being told.
         self.hear_of_birth();
         self.end = Some(end);
-        self.pause_ms = PAUSE_FIRST_MS;
+        self.look_soon();
         match end {
             End::Returned(status) => tell([wire::RETURNED, status, 0]),
             End::Signalled(signal) => tell([wire::SIGNALLED, signal, 0]),
             End::Unknown => {}
         }
-        // From now on the kernel names none of them before the child.
+        // From now on the zombie of the child hides them.
         self.reap_orphans();
     }
 
@@ -297,8 +299,7 @@ impl<'a> Guardian<'a> {
         while let Some(pid) = sys::ended_child().filter(|pid| *pid != child) {
             sys::reap(pid);
         }
-        // The child itself stays, and the kernel names no child that comes after it: so each is tried, until none was
-        // left out of the list.
+        // The zombie of the child stays, and hides the orphans behind it: so each is tried, until a list has none.
         let mut reaped = self.end.is_some();
         while core::mem::take(&mut reaped) {
             let mut reap = |pid| reaped |= pid != child && sys::reap_if_ended(pid);
@@ -325,15 +326,15 @@ impl<'a> Guardian<'a> {
     fn orphan(&mut self) {
         if let Orphaned::No = self.orphaned {
             self.members.signal(&[SIGTERM, SIGCONT]);
-            self.pause_ms = PAUSE_FIRST_MS;
+            self.look_soon();
             self.orphaned = Orphaned::Terminated { until_ms: sys::now_ms() + self.arguments.term_grace_ms };
         }
     }
 
     fn kill(&mut self) {
         self.members.signal(&[SIGKILL]);
-        self.killing = true;
-        self.pause_ms = PAUSE_FIRST_MS;
+        self.killing_until_ms.get_or_insert(sys::now_ms() + self.arguments.kill_grace_ms);
+        self.look_soon();
     }
 
     fn escalate(&mut self) {
@@ -350,31 +351,41 @@ impl<'a> Guardian<'a> {
 
     /// Leaves once no process of the child is left. Until then the name of the child is held.
     fn look_at_the_rest(&mut self) {
-        if self.end.is_some() {
-            match self.is_populated() {
-                Populated::No => self.leave(),
-                Populated::NotSeen => self.empty_looks += 1,
-                Populated::Yes => self.empty_looks = 0,
-            }
-            if self.empty_looks >= EMPTY_LOOKS {
-                self.leave();
+        // For certain: a process runs below this one only if a child of this one runs.
+        if self.end.is_some() && !sys::has_running_children() {
+            self.leave();
+        }
+        if !self.is_looking() || sys::now_ms() < self.look_at_ms {
+            return;
+        }
+        // The processes that run may be workers, or left alone.
+        match self.members.is_populated() {
+            Some(false) if self.end.is_some() => self.empty_looks += 1,
+            // Where `/proc` cannot be read, the kernel's word is all there is.
+            Some(_) | None => self.empty_looks = 0,
+        }
+        if self.empty_looks >= EMPTY_LOOKS {
+            self.leave();
+        }
+        let mut longest_ms = PAUSE_LONGEST_MS;
+        if let Some(until_ms) = self.killing_until_ms {
+            self.members.signal(&[SIGKILL]);
+            if sys::now_ms() < until_ms {
+                longest_ms = PAUSE_KILLING_MS;
             }
         }
-        if self.killing || self.end.is_some() {
-            self.pause_ms = (self.pause_ms * 2).min(PAUSE_LONGEST_MS);
-        }
+        self.look_at_ms = sys::now_ms() + self.pause_ms;
+        self.pause_ms = (self.pause_ms * 2).min(longest_ms);
     }
 
-    fn is_populated(&self) -> Populated {
-        // The kernel knows it for certain: below this process a process runs only if a child of this process does.
-        if !sys::has_running_children() {
-            return Populated::No;
-        }
-        match self.members.is_populated() {
-            Some(false) => Populated::NotSeen,
-            // Where `/proc` cannot be read, the kernel's word is all there is.
-            Some(true) | None => Populated::Yes,
-        }
+    /// Whether the processes that are left are looked at from time to time.
+    fn is_looking(&self) -> bool {
+        self.killing_until_ms.is_some() || self.end.is_some()
+    }
+
+    fn look_soon(&mut self) {
+        self.look_at_ms = sys::now_ms() + PAUSE_FIRST_MS;
+        self.pause_ms = PAUSE_FIRST_MS * 2;
     }
 
     /// Names the processes that are left alone, reaps all others, and ends.
@@ -392,16 +403,6 @@ impl<'a> Guardian<'a> {
         sys::reap(self.members.child);
         sys::exit(0);
     }
-}
-
-/// Whether any process is left that belongs to the child.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Populated {
-    Yes,
-    /// None was seen among the processes below the guardian, which may be workers or left alone.
-    NotSeen,
-    /// No process is below the guardian.
-    No,
 }
 
 /// A message as it is sent. Both ends are on one machine, in its own byte order.

@@ -47,6 +47,21 @@ os.closerange(0, 4096)
 time.sleep(1000)
 ";
 
+/// Sixteen processes that ignore SIGTERM, and each become another process within moments, again and again.
+const FLEEING: &str = "
+import os, signal, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+for _ in range(16):
+    if not os.fork():
+        os.setsid()
+        os.write(1, b'ready\\n')
+        while True:
+            if os.fork():
+                os._exit(0)
+            time.sleep(0.001)
+time.sleep(1000)
+";
+
 /// The ways in which descendants detach themselves: a shell script for each. Each has two processes with a session of
 /// their own in the end.
 fn ways() -> [String; 4] {
@@ -146,14 +161,15 @@ fn a_detached_descendant_that_ignores_sigterm_is_killed() {
     children::assert_nothing_left(&scene);
 }
 
-/// U5: SIGKILL is sent until none is left, however many are born meanwhile.
+/// U5: SIGKILL is sent until none is left, however many are born meanwhile, and however many end.
 fn descendants_that_are_born_during_the_end_are_ended() {
     let scene = Scene::new();
     wait::run(async {
-        let script = "trap '' TERM; echo ready; while :; do setsid sleep 1000 & sleep 0.002; done";
-        let mut child = children::spawn(&scene, &["setsid", "--fork", "--wait", "sh", "-c", script]).await;
+        let mut child = children::spawn(&scene, &[&programs::python(), "-c", FLEEING]).await;
         let (_stdin, mut stdout) = children::streams(&mut child);
-        assert_eq!(children::hear(&mut stdout).await, "ready\n");
+        for _ in 0..16 {
+            assert_eq!(children::hear(&mut stdout).await, "ready\n");
+        }
         let stopped = children::stop(&child, &prompt()).await;
         assert_eq!((stopped.end, stopped.survivors), (StdioEnd::Killed, vec![]));
         assert_eq!(scene.processes(), NOBODY);

@@ -63,29 +63,40 @@ fn a_program_that_ends_by_itself_is_not_spoken_of() {
     }
 }
 
+/// A program that does not end by itself, and the line about it.
+struct Case<'a> {
+    options: &'a [&'a str],
+    program: &'a [&'a str],
+    after: &'a str,
+    why: &'a str,
+    signal: &'a str,
+}
+
+const CASE: Case<'_> = Case { options: &[], program: &[], after: "", why: "", signal: "SIGTERM" };
+
 /// U6: whatever the reason, the one line says how long the program had, and which option gives it more.
 fn whoever_is_ended_by_us_is_spoken_of_once() {
     let stubborn = ["sh", "-c", "trap '' TERM; while :; do sleep 0.01; done"];
-    let cases: [(&[&str], &[&str], &str, &str, &str); 4] = [
-        (&[], &["sh", "-c", "cat; sleep 1000"], "2 s", "was silent for 2 s", "SIGTERM"),
+    let cases = [
+        Case { program: &["sh", "-c", "cat; sleep 1000"], after: "2 s", why: "was silent for 2 s", ..CASE },
         // It never reads its stdin.
-        (&[], &["sleep", "1000"], "10 s", "read nothing of what is left", "SIGTERM"),
-        (
-            &["--stdin-grace", "300ms"],
-            &["sleep", "1000"],
-            "3",
-            "did not end by itself within 300 ms",
-            "SIGTERM",
-        ),
-        (
-            &["--stdin-grace", "1ms", "--term-grace", "200ms"],
-            &stubborn,
-            "",
-            "SIGTERM (--term-grace)",
-            "SIGKILL",
-        ),
+        Case { program: &["sleep", "1000"], after: "10 s", why: "read nothing of what is left", ..CASE },
+        Case {
+            options: &["--stdin-grace", "300ms"],
+            program: &["sleep", "1000"],
+            after: "3",
+            why: "did not end by itself within 300 ms",
+            ..CASE
+        },
+        Case {
+            options: &["--stdin-grace", "1ms", "--term-grace", "200ms"],
+            program: &stubborn,
+            why: "SIGTERM (--term-grace)",
+            signal: "SIGKILL",
+            ..CASE
+        },
     ];
-    for (options, program, after, why, signal) in cases {
+    for Case { options, program, after, why, signal } in cases {
         let scene = Scene::new();
         let reply = supervise(&scene, options, program, "hello\n").finish();
         let [said] = reply.stderr.lines().collect::<Vec<_>>()[..] else { panic!("not one line: {reply}") };
