@@ -20,13 +20,13 @@ use rekindle_core::Pid;
 pub enum Reaped {
     /// Every orphan that had ended was reaped.
     All,
-    /// A child of ours has ended, and the kernel names no child behind it before it is reaped.
+    /// A child of ours is a zombie, and hides the orphans behind it until it is reaped.
     UpToOurs,
 }
 
 /// Whether the kernel hands orphans to this process.
 pub fn come_to_us() -> bool {
-    // What cannot be asked is not so: the kernel has answered since Linux 3.4.
+    // Every kernel since 3.4 answers.
     getpid().as_raw() == 1 || get_child_subreaper().unwrap_or(false)
 }
 
@@ -43,7 +43,7 @@ pub fn reap_all_but(ours: &[Pid]) -> Reaped {
         if ours.iter().any(|pid| pid.as_raw() == ended.as_raw()) {
             return Reaped::UpToOurs;
         }
-        // Still there, since nobody else of this process reaps it; how it ended interests nobody.
+        // No other thread reaps it. Its status interests nobody.
         let _ = waitid(Id::Pid(ended), WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG);
     }
 }

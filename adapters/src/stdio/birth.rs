@@ -39,17 +39,17 @@ pub struct StdioSpec<'a> {
     pub term_grace: Duration,
     /// How long the kernel may take to end it after SIGKILL, then.
     pub kill_grace: Duration,
-    /// What becomes of descendants that begin a session of their own.
+    /// The fate of descendants with a session of their own.
     pub detached: Detached,
 }
 
-/// What becomes of the descendants of a child that begin a session of their own: daemons, browsers, `setsid`.
+/// The fate of descendants with a session of their own: daemons, browsers, `setsid`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Detached {
-    /// They are ended with the child.
+    /// End them with the child.
     #[default]
     End,
-    /// They are left alone, and named.
+    /// Leave them alone, and name them.
     Leave,
 }
 

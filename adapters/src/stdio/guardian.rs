@@ -1,5 +1,7 @@
 //! A guardian as its supervisor sees it: what it is told, what it tells, and what is done should it be lost.
 
+#[cfg(doc)]
+use super::Detached;
 use super::birth::{self, Newborn, StdioSpec};
 use super::kin::Scope;
 use super::members;
@@ -124,13 +126,13 @@ impl Orders {
         self.session
     }
 
-    /// The processes that belong to the child and run: those of its session, and unless they are left alone those that
-    /// began a session of their own. To be asked while the guardian is there, whose pid names the session.
+    /// The running processes of the child: those of its session and, unless [`Detached::Leave`] was chosen, all other
+    /// descendants. To be asked before the guardian is reaped: its pid names the session.
     pub fn members(&self) -> Vec<Pid> {
         members::running(self.session, self.scope)
     }
 
-    /// The processes that run, began a session of their own, and are left alone. To be asked while the guardian is there.
+    /// The running descendants that are left alone. To be asked before the guardian is reaped.
     pub fn left(&self) -> Vec<Pid> {
         match self.scope {
             Scope::Descendants => Vec::new(),
@@ -147,9 +149,9 @@ impl Orders {
 /// How a guardian went.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Departure {
-    /// The processes that it left alone, since they began a session of their own; no more than a few dozen are named.
+    /// The running descendants that were left alone; 64 of them at most.
     pub left: Vec<Pid>,
-    /// How the guardian itself ended. One that did not return 0 may have left more, and named nobody.
+    /// How the guardian itself ended. Unless it returned 0, it may have left more descendants, unnamed.
     pub guardian: ChildExit,
 }
 

@@ -24,7 +24,7 @@ const WALKS_MAX: u32 = 3;
 /// How many foreign sessions one pass over all processes remembers.
 const FOREIGN_MAX: usize = 128;
 
-/// Which processes are ended with the child.
+/// Which processes end with the child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scope {
     /// Every descendant of the guardian, also in a session of its own.
@@ -33,7 +33,7 @@ pub(crate) enum Scope {
     Session,
 }
 
-/// What `/proc/PID/stat` tells of a process.
+/// The fields of `/proc/PID/stat` that matter here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stat {
     state: u8,
@@ -69,7 +69,7 @@ pub(crate) fn number(digits: &[u8]) -> Option<i32> {
     })
 }
 
-/// Whether the target of a descriptor's link is a lifeline.
+/// Whether the link of a descriptor leads to a lifeline.
 pub(crate) fn is_lifeline(target: &[u8]) -> bool {
     target.strip_suffix(DELETED).unwrap_or(target).ends_with(LIFELINE_NAME)
 }
@@ -78,7 +78,7 @@ pub(crate) fn is_lifeline(target: &[u8]) -> bool {
 pub(crate) trait Look {
     /// The session of a process, by its leader's pid. Zero or less for a kernel thread, and if there is no process.
     fn session(&self, pid: i32) -> i32;
-    /// What `/proc/PID/stat` tells.
+    /// The fields of `/proc/PID/stat`; `None` if there is no process.
     fn stat(&self, pid: i32) -> Option<Stat>;
     /// Whether a process has a lifeline open at [`LIFELINE_FD`].
     fn keeps_lifeline(&self, pid: i32) -> bool;
@@ -122,7 +122,7 @@ pub(crate) fn belongs(
     if scope == Scope::Session || *foreign.slot(session) == session {
         return false;
     }
-    // A process whose parent ends in the middle of a walk has another parent in the next one.
+    // If a parent ends in the middle of a walk, its child has another parent in the next walk.
     let descent = (0..WALKS_MAX).find_map(|_| descends(pid, guardian, look, DEPTH_MAX));
     match descent {
         Some(true) => {
@@ -148,6 +148,6 @@ fn descends(pid: i32, ancestor: i32, look: &impl Look, depth: u32) -> Option<boo
         return Some(false);
     }
     let descent = look.session(parent) == ancestor || descends(parent, ancestor, look, depth - 1)?;
-    // Still the same parent: so the parent ran all the while, and what was read above was read of the parent.
+    // Still the same parent: so the parent ran all the while, and its pid named no other process.
     (look.stat(pid)?.parent == parent).then_some(descent)
 }

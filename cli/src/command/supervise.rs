@@ -25,7 +25,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 /// How long whoever reads our output may take once we were told to go.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
-/// The pause before orphans are looked for again that wait behind a child of ours.
+/// The pause before another look for orphans that the guardian's zombie hides.
 const ORPHANS_PAUSE: Duration = Duration::from_millis(2);
 
 pub(crate) async fn run(args: SuperviseArgs, report: &Report) -> Exit {
@@ -161,7 +161,7 @@ impl Supervision {
         }
     }
 
-    /// The program's own, unless that says success and some of its output could not be written.
+    /// The program's own status, unless it reports success and some of its output could not be written.
     fn exit(&self, stopped: &StdioStopped, events: &EventWriter) -> Exit {
         let lost = self.output.borrow().lost;
         if let Some(errno) = lost {
@@ -186,7 +186,7 @@ fn launch(args: &SuperviseArgs, events: &EventWriter) -> StdioLaunch {
     if args.leave_detached { launch.leave_detached() } else { launch }
 }
 
-/// Reaps the orphans that the kernel hands to us, for as long as the runtime runs; `ours` is reaped elsewhere.
+/// Reaps orphans that the kernel hands to us, until the runtime ends. The guardian, `ours`, is reaped elsewhere.
 async fn reap_orphans(mut deaths: Signal, ours: Pid) {
     loop {
         match orphans::reap_all_but(&[ours]) {

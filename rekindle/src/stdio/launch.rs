@@ -131,8 +131,8 @@ impl StdioLaunch {
         self
     }
 
-    /// Leaves descendants alone that begin a session of their own (daemons, browsers, `setsid`); they are ended with the
-    /// child unless this says otherwise. A stop names the processes that were left.
+    /// Leaves descendants with a session of their own alone: daemons, browsers, `setsid`. By default they end with the
+    /// child. A stop names the processes that were left.
     #[must_use]
     pub fn leave_detached(mut self) -> Self {
         self.detached = Detached::Leave;

@@ -24,8 +24,8 @@ pub struct StdioStopped {
     pub signalled: Option<KillSignal>,
     /// The processes of the child that still run; empty unless the stop gave up.
     pub survivors: Vec<Pid>,
-    /// The processes that were left alone, as [`StdioLaunch::leave_detached`](super::StdioLaunch::leave_detached) asks
-    /// for; a few dozen are named at most.
+    /// The running descendants that [`StdioLaunch::leave_detached`](super::StdioLaunch::leave_detached) left alone; 64 of
+    /// them at most.
     pub left: Vec<Pid>,
     /// What went wrong on the way.
     pub trouble: Vec<String>,
@@ -148,13 +148,13 @@ impl Reins {
         if self.life.borrow().is_gone() { Vec::new() } else { self.orders.members() }
     }
 
-    /// The processes that were left alone, or are about to be.
+    /// The running descendants that were left alone, or are about to be.
     fn left(&self) -> Vec<Pid> {
         let departure = self.life.borrow().departure.clone();
         departure.map_or_else(|| self.orders.left(), |departure| departure.left)
     }
 
-    /// What cannot be known since the guardian was lost.
+    /// A sentence about what a lost guardian leaves unknown.
     fn loss(&self) -> Option<String> {
         let life = self.life.borrow();
         let guardian = life.departure.as_ref()?.guardian;

@@ -1,39 +1,39 @@
-//! Why a program is stopped, and what is said of a program that we ended.
+//! Reasons to stop a program, and the report of a program that we ended.
 
 use super::patience::{ANSWERS_TIMEOUT, READ_TIMEOUT, SILENCE};
 use rekindle::core::KillSignal;
 use rekindle::{StdioStopped, StopPolicy};
 use std::time::Duration;
 
-/// Why a program is stopped.
+/// A reason to stop a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cause {
-    /// Its input has ended, and its grace is all that it gets.
+    /// The input ended: the program has its --stdin-grace and no more.
     GraceOver,
-    /// Its input has ended, and it was silent for long enough.
+    /// The input ended, and the program was silent for [`SILENCE`].
     Silent,
-    /// Its input has ended, and it does not read what is left of it.
+    /// The input ended, and the program read nothing of the rest for [`READ_TIMEOUT`].
     Unread,
-    /// Its input has ended, and it answers without an end.
+    /// The input ended, and the program still answers after [`ANSWERS_TIMEOUT`].
     StillAnswering,
-    /// The client has closed the input, and the program does not read far enough to be told.
+    /// The client closed the input, and the program does not read up to the end.
     ClientLeft,
-    /// We were told to go.
+    /// A signal told us to go.
     Signal,
-    /// Nobody reads its output, or it cannot be written.
+    /// The client closed the output, or writing to it failed.
     OutputClosed,
-    /// It has ended by itself.
+    /// The program ended by itself.
     ChildExited,
 }
 
-/// What is said of a program that we ended.
+/// The report of a program that we ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct EndedByUs {
-    /// The signal that was enough.
+    /// The strongest signal that the program was sent.
     pub(super) signal: KillSignal,
-    /// How long that was after there was a reason to stop it.
+    /// The time from the reason to stop until the program ended.
     pub(super) after: Duration,
-    /// All of it, in one sentence.
+    /// The report in one line, for people.
     pub(super) message: String,
 }
 
@@ -41,7 +41,7 @@ pub(super) struct EndedByUs {
 pub(super) const MORE_TIME: &str = "--stdin-grace";
 
 impl Cause {
-    /// For machines.
+    /// The word for it in events; stable.
     pub(super) fn word(self) -> &'static str {
         match self {
             Self::GraceOver | Self::Silent | Self::Unread | Self::StillAnswering => "end-of-input",
@@ -52,14 +52,14 @@ impl Cause {
         }
     }
 
-    /// What to say of a stop; `None` if the program ended by itself.
+    /// The report of a stop; `None` if the program ended by itself or still runs.
     pub(super) fn ended(
         self,
         stopped: &StdioStopped,
         policy: &StopPolicy,
         after: Duration,
     ) -> Option<EndedByUs> {
-        // A program that did not end is said to have survived.
+        // A program that still runs is named as a survivor instead.
         let signal = stopped.signalled.filter(|_| stopped.exit.is_some())?;
         let name = name(signal);
         let since = match self {
@@ -109,7 +109,7 @@ pub(super) fn name(signal: KillSignal) -> &'static str {
     }
 }
 
-/// As people write it: 150 ms, 2 s, 2.5 s.
+/// A time as people write times: 150 ms, 2 s, 2.5 s.
 fn shown(time: Duration) -> String {
     let ms = time.as_millis();
     match (ms / 1_000, ms % 1_000 / 100) {

@@ -1,11 +1,13 @@
-//! What is said beside the program's own bytes: its complaints on stderr, unchanged; what happens to it, as text for
+//! Everything that is written beside the program's stdout: the program's stderr, unchanged; and our reports, as lines for
 //! people or as events for machines.
 //!
 //! # Invariants
-//! 1. Events are written to stderr or to a descriptor of their own, never to both. On stderr the program could forge
-//!    them; the other descriptor it does not have.
-//! 2. Saying something never blocks: lines are queued, and there are a handful of them.
-//! 3. Nothing that came from outside begins a line of ours or steers a terminal.
+//! 1. Events go to stderr or to a descriptor of their own, never to both. The program can forge events on stderr; it does
+//!    not have the other descriptor.
+//! 2. A report never blocks: lines are queued, and one run makes a handful of them.
+//! 3. Quoted text neither begins a line nor steers a terminal.
+//!
+//! Checked by `smoke/tests/smoke/s9_events.rs`.
 
 use super::cause::{Cause, EndedByUs, MORE_TIME, name};
 use crate::report::{Report, printable};
@@ -26,20 +28,20 @@ use tokio::time::{Instant, timeout};
 /// How much of the program's complaints is passed on at once.
 const CHUNK_LEN: usize = 16 << 10;
 
-/// Says what happens.
+/// Reports what happens.
 #[derive(Debug, Clone)]
 pub(super) struct EventWriter {
-    /// For machines.
+    /// Events, for machines.
     events: Option<UnboundedSender<String>>,
-    /// For people.
+    /// Lines, for people.
     text: Option<UnboundedSender<String>>,
-    /// How much has been written by now.
+    /// How many writes were done: progress.
     written: Arc<AtomicU64>,
     /// When the program ended.
     ended_at: Arc<OnceLock<Instant>>,
 }
 
-/// Where what is said goes.
+/// The queues of lines and events, with their destinations.
 #[derive(Debug)]
 pub(super) struct Outlets {
     to_stderr: UnboundedReceiver<String>,
@@ -74,16 +76,16 @@ impl EventWriter {
                 self.tell(&json!({ "event": "signalled", "signal": name(how) }));
             }
             StdioEvent::Exited { exit } => {
-                // It ends once.
+                // A program ends once.
                 let _ = self.ended_at.set(Instant::now());
                 self.tell(&json!({ "event": "exited", "exit_code": exit.code(), "signal": exit.signal() }));
             }
-            // Told with its cause, by `cause`.
+            // `cause` tells of it, with the reason.
             _ => {}
         }
     }
 
-    /// When the program ended; now, if it has not.
+    /// When the program ended; now, if it still runs.
     pub(super) fn ended_at(&self) -> Instant {
         self.ended_at.get().copied().unwrap_or_else(Instant::now)
     }
@@ -124,7 +126,7 @@ impl EventWriter {
         }
     }
 
-    /// Some of the program's output is lost.
+    /// Reports that some of the program's output is lost.
     pub(super) fn output_lost(&self, errno: i32) {
         let message =
             format!("the program's output could not be written: {}", io::Error::from_raw_os_error(errno));
@@ -146,19 +148,19 @@ impl EventWriter {
 
     fn tell(&self, event: &Value) {
         if let Some(events) = &self.events {
-            // Nobody listens any more: there is nobody to tell.
+            // The queue is closed only after the last report.
             let _ = events.send(format!("{event}\n"));
         }
     }
 
     fn say(&self, text: &str) {
         if let Some(to) = &self.text {
-            // A line of ours is one line, whatever it quotes.
+            // One report is one line, whatever it quotes.
             let _ = to.send(format!("rekindle: {}\n", printable(text).replace('\n', "\\n")));
         }
     }
 
-    /// Waits until all is said; no longer than `patience` after the last byte was taken, should nobody be reading.
+    /// Waits until everything is written; gives up when nothing was taken for `patience`.
     pub(super) async fn finish(self, mut writing: JoinHandle<()>, patience: Duration) {
         let written = Arc::clone(&self.written);
         drop(self);
@@ -173,7 +175,7 @@ impl EventWriter {
 }
 
 impl Outlets {
-    /// Writes everything, with the program's complaints, until there is nothing more to write.
+    /// Writes all lines, events and complaints of the program, to the last.
     pub(super) fn write(self, complaints: Option<ChildStdout>) -> JoinHandle<()> {
         let Self { to_stderr, to_events, written } = self;
         tokio::spawn(async move {
@@ -191,7 +193,7 @@ impl Outlets {
 async fn write_events(mut lines: UnboundedReceiver<String>, mut to: OwnOutput, written: &AtomicU64) {
     while let Some(line) = lines.recv().await {
         if to.write(line.into_bytes()).await.is_err() {
-            // Nobody reads them.
+            // The reader of events has left.
             return;
         }
         written.fetch_add(1, Ordering::Relaxed);
@@ -227,16 +229,16 @@ async fn write_stderr(
         };
         to.write(bytes).await;
     }
-    // There is nothing more to be said by us; what the program said last is still due.
+    // No more reports; the program's last words are still due.
     let Some(mut complaints) = complaints else { return };
     while let Ok(len @ 1..) = complaints.read(&mut buffer).await {
         to.write(buffer.get(..len).unwrap_or_default().to_vec()).await;
     }
 }
 
-/// Our own stderr. Nobody may be reading it; the program is not held up for that.
+/// Our own stderr. A reader that stops reading does not hold the program up.
 struct Stderr {
-    /// `None` where the system has no descriptor to spare for watching it.
+    /// `None` where the system has no descriptor to spare for a watched copy.
     to: Option<OwnOutput>,
     written: Arc<AtomicU64>,
 }
@@ -247,7 +249,7 @@ impl Stderr {
             Some(stderr) => stderr.write(bytes).await,
             None => write_blocking(io::stderr(), &bytes),
         };
-        // That it cannot be written cannot be said anywhere.
+        // A failure to write to stderr can be reported nowhere.
         if done.is_ok() {
             self.written.fetch_add(1, Ordering::Relaxed);
         }

@@ -1,4 +1,4 @@
-//! How long a program is waited for before it has to stop: for a reason to stop, and then for its last answer.
+//! Time limits of a supervised program: until there is a reason to stop, and then until its last answer.
 
 use super::Supervision;
 use super::cause::Cause;
@@ -9,20 +9,20 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
-/// Without a grace for stdin: how long a program whose input ended may be silent before it has to stop. The official
-/// MCP clients wait for as long before they send SIGTERM.
+/// Without --stdin-grace: how long a program may be silent after the end of its input. The official MCP clients wait as
+/// long before they send SIGTERM.
 pub(super) const SILENCE: Duration = Duration::from_secs(2);
-/// Without a grace for stdin: how long a program may read nothing of what is left of its input.
+/// Without --stdin-grace: how long a program may read nothing of the rest of its input.
 pub(super) const READ_TIMEOUT: Duration = Duration::from_secs(10);
-/// Without a grace for stdin: how long a program may answer once it has read everything.
+/// Without --stdin-grace: how long a program may answer after it has read all of its input.
 pub(super) const ANSWERS_TIMEOUT: Duration = Duration::from_secs(60);
-/// The pause between two looks at how much of its input the program has read.
+/// The pause between two looks at the unread input.
 const LOOK_PAUSE: Duration = Duration::from_millis(2);
 
 impl Supervision {
     /// Waits for a reason to stop the program.
     pub(super) async fn has_to_stop(&mut self) -> Cause {
-        // A client that has left cannot wait for the delivery of what it sent: that may take as long as an end would.
+        // After the client has left, delivery may stand still for as long as an end may take.
         let delivery_timeout = self.policy.stdin_grace.saturating_add(self.policy.term_grace);
         let (child, delivered) = (&self.child, self.input.clone());
         let abandoned = async {
@@ -33,13 +33,13 @@ impl Supervision {
             _ = child.wait() => Cause::ChildExited,
             () = self.signals.next() => Cause::Signal,
             () = is_refused(&mut self.output) => Cause::OutputClosed,
-            // The pump goes on for as long as its program, so the channel does too.
+            // The pump lives as long as the program, so the channel does too.
             _ = self.input.wait_for(|delivered| delivered.all) => Cause::GraceOver,
             () = abandoned => Cause::ClientLeft,
         }
     }
 
-    /// Passes the end of the input on, and lets the program read what was sent and answer it.
+    /// Passes the end of the input on once the program has read all, and waits for the last answer.
     pub(super) async fn let_it_answer(&mut self) -> Cause {
         let (child, output) = (&self.child, self.output.clone());
         let answered = async {
@@ -61,7 +61,7 @@ impl Supervision {
     }
 }
 
-/// Resolves when `place` has not changed for `time`.
+/// Resolves when the value of `place` has not changed for `time`.
 async fn stands_still<T: PartialEq>(time: Duration, place: impl Fn() -> T) {
     let (mut at, mut since) = (place(), Instant::now());
     while since.elapsed() < time {
@@ -86,8 +86,7 @@ async fn reads_all(child: &StdioChild) -> bool {
     }
 }
 
-/// Resolves when a program has been silent for long enough. It is not silent while the client does not take what the
-/// program said.
+/// Resolves when a program has been silent for [`SILENCE`]. Output that the client has not taken yet is no silence.
 async fn is_silent(mut output: watch::Receiver<Passed>) {
     loop {
         let is_held_up = output.borrow_and_update().is_held_up;
@@ -97,7 +96,7 @@ async fn is_silent(mut output: watch::Receiver<Passed>) {
             Err(_) => return,
         };
         if changed.is_err() {
-            // Its output has ended, and so, most likely, will it.
+            // The program closed its output, and most likely ends soon.
             sleep(SILENCE).await;
             return;
         }

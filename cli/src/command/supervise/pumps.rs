@@ -12,7 +12,7 @@ const CHUNK_LEN: usize = 64 << 10;
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Delivered {
     pub(super) chunks: u64,
-    /// There will be no more.
+    /// The client's input has ended.
     pub(super) all: bool,
 }
 
@@ -22,9 +22,9 @@ pub(super) struct Passed {
     ended: bool,
     /// The client has not taken the last chunk yet.
     pub(super) is_held_up: bool,
-    /// Nobody reads it any more, or it cannot be written.
+    /// The client closed the output, or writing to it failed.
     pub(super) refused: bool,
-    /// The errno, if it could not be written though somebody may want it.
+    /// The errno of a write that failed for another reason than a client that left.
     pub(super) lost: Option<i32>,
 }
 
@@ -73,7 +73,7 @@ pub(super) async fn pump_out(mut from: ChildStdout, mut to: OwnOutput, passed: w
     passed.send_modify(|passed| passed.ended = true);
 }
 
-/// Resolves when the output cannot be passed on any more.
+/// Resolves when no more output can be passed on.
 pub(super) async fn is_refused(output: &mut watch::Receiver<Passed>) {
     if output.wait_for(|passed| passed.refused).await.is_err() {
         std::future::pending::<()>().await;
