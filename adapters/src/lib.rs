@@ -18,6 +18,7 @@
 //! | [`lines`], [`client`] | bounded lines on a socket; one there, one back |
 //! | [`pool_client`], [`serve`] | the client's and the worker's side of the pool protocol |
 //! | [`stdio`] | a child that is spoken to over its standard streams, and its guardian |
+//! | [`orphans`] | children that the kernel handed to us, as it does to pid 1 |
 //! | [`procfs`], [`clock`], [`random`] | what the kernel says about processes, time and chance |
 //!
 //! This crate decides nothing: each judgement is a function of the core.
@@ -47,6 +48,7 @@ pub mod lifeline;
 pub mod lines;
 pub mod lock_file;
 pub mod notify;
+pub mod orphans;
 pub mod pool_client;
 pub mod probe;
 pub mod procfs;

@@ -38,10 +38,15 @@ mod s5_contention;
 mod s6_harness;
 mod s7_adversity;
 mod s8_looking_after;
+mod s9_detached;
+mod s9_events;
 mod s9_guardian;
 mod s9_leaks;
 mod s9_lifecycle;
 mod s9_mcp;
+mod s9_nonblocking;
+mod s9_orphans;
+mod s9_patience;
 mod s9_stdio;
 mod s9_supervise;
 mod scale;
@@ -100,7 +105,12 @@ fn all() -> ExitCode {
         scale::trials,
         s9_stdio::trials,
         s9_guardian::trials,
+        s9_detached::trials,
         s9_supervise::trials,
+        s9_patience::trials,
+        s9_nonblocking::trials,
+        s9_events::trials,
+        s9_orphans::trials,
         s9_leaks::trials,
         s9_mcp::trials,
         s12_large_parent::trials,
