@@ -13,14 +13,14 @@ use std::fmt;
 use std::fs;
 
 trials![
-    a_worker_inside_is_not_mistaken_outside,
-    a_worker_outside_is_not_mistaken_inside,
-    a_worker_of_a_sibling_is_not_mistaken,
-    an_ordinary_user_mistakes_nobody_either,
-    an_identity_without_a_clock_is_not_believed,
-    a_pid_that_both_namespaces_gave_out_is_two_processes,
-    a_kernel_thread_is_neither_pinned_nor_signalled,
-    a_worker_that_is_seen_from_outside_is_stopped_from_outside,
+    a_worker_inside_is_not_mistaken_outside needs Namespaces,
+    a_worker_outside_is_not_mistaken_inside needs Namespaces,
+    a_worker_of_a_sibling_is_not_mistaken needs Namespaces,
+    an_ordinary_user_mistakes_nobody_either needs TwoUsers,
+    an_identity_without_a_clock_is_not_believed needs Namespaces,
+    a_pid_that_both_namespaces_gave_out_is_two_processes needs Namespaces,
+    a_kernel_thread_is_neither_pinned_nor_signalled needs Namespaces,
+    a_worker_that_is_seen_from_outside_is_stopped_from_outside needs Namespaces,
 ];
 
 /// A name that is one of a pool's too, so that every verb takes it.
@@ -449,7 +449,7 @@ fn touches_kernel_thread(line: &str) -> bool {
 
 /// U1: what may be ended is still ended: a worker that holds its lifeline where the stop can see it.
 fn a_worker_that_is_seen_from_outside_is_stopped_from_outside() {
-    for account in Account::ALL {
+    for account in Account::all() {
         for args in [&["stop", SESSION][..], &["stop", "--all"], &["pool", "shutdown", SESSION]] {
             let scene = Scene::owned_by(account);
             let container = Container::start(&scene);
