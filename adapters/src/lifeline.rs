@@ -102,12 +102,7 @@ pub fn locate(dir: &SessionDir) -> Result<Located, OsFailure> {
 
 /// Searches for the lifeline of a session whose file was removed or moved.
 pub fn find(root: &Path, session: &SessionId) -> Located {
-    match RootId::of(root) {
-        Ok(Some(root)) => search(&root, Some(session)).into_located(),
-        // Nothing can have been started below a directory that never was, nor be known by its device.
-        Ok(None) => Located::Nowhere,
-        Err(why) => Located::Unsearched { why },
-    }
+    search(root, Some(session)).into_located()
 }
 
 /// Whether this process was started by rekindle to answer on `socket`, and holds the lifeline of that start.
@@ -168,7 +163,12 @@ impl LifelineProbe {
 
     /// What the worker wrote into it; `None` if it wrote nothing that can be read.
     pub fn mark(&self) -> Option<LifelineMark> {
-        LifelineMark::read(&self.fd)
+        self.read_mark().ok().flatten()
+    }
+
+    /// The same, for those to whom what cannot be read is no absence.
+    fn read_mark(&self) -> Result<Option<LifelineMark>, OsFailure> {
+        LifelineMark::read(&self.fd).doing("read a lifeline")
     }
 
     /// Whether any process of the start holds it.

@@ -84,9 +84,9 @@ fn diagnose_one(
     let holders = survey.holders()?;
     lifeline_finding(survey, &holders, &mut findings);
     let gone = survey.last_worker() == LastWorker::Gone;
-    let leftovers = if gone { holders } else { Vec::new() };
+    let leftovers = if gone { holders.clone() } else { Vec::new() };
     let state = survey.is_known().then(|| survey.state(&ListeningSockets::read()));
-    let next = claim_next.or_else(|| next(&session, survey, state, &leftovers));
+    let next = claim_next.or_else(|| next(&session, survey, state, &holders, &leftovers));
     Ok(Diagnosis { session, state, findings, leftovers, next })
 }
 
@@ -196,16 +196,18 @@ fn next(
     session: &SessionId,
     survey: &Survey,
     state: Option<SessionState>,
+    holders: &[Pid],
     leftovers: &[Pid],
 ) -> Option<String> {
-    // Nobody is named who could be signalled by mistake.
+    // Nobody is to be ended who cannot be judged: a stop is named only where it reaches who holds the lifeline.
     if survey.last_worker() == LastWorker::Unknown && survey.corrupt.is_none() {
-        return Some(match survey.evidence.lifeline {
-            Lifeline::Held => format!("rekindle stop {session}"),
+        return match survey.evidence.lifeline {
+            Lifeline::Held if holders.is_empty() => None,
+            Lifeline::Held => Some(format!("rekindle stop {session}")),
             Lifeline::Free | Lifeline::Missing | Lifeline::Unreadable => {
-                format!("rekindle unlock {session} --forget")
+                Some(format!("rekindle unlock {session} --forget"))
             }
-        });
+        };
     }
     match state {
         _ if !leftovers.is_empty() => Some(format!("rekindle stop {session}, to end what is left over")),

@@ -59,7 +59,8 @@ pub(crate) async fn stop(
     }
     let worker = survey.worker(here)?;
     if survey.last_worker() == LastWorker::Unknown && (!held || worker::members(&worker)?.is_empty()) {
-        return Err(Error::Unjudged { session: session.clone(), doubts: survey.doubts() });
+        let (session, lifeline) = (session.clone(), survey.evidence.lifeline);
+        return Err(Error::Unjudged { session, doubts: survey.doubts(), lifeline });
     }
     let ended = execute_stop(policy, &Ending { worker: &worker }).await;
     let outcome = match ended.end {

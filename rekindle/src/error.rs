@@ -3,7 +3,7 @@
 use rekindle_adapters::StateRootError;
 use rekindle_adapters::client::CallError;
 use rekindle_core::execute::Seen;
-use rekindle_core::{Generation, LockClaim, OsFailure, ReleaseError, SessionId};
+use rekindle_core::{Generation, Lifeline, LockClaim, OsFailure, ReleaseError, SessionId};
 use std::path::PathBuf;
 
 /// Why a session could not be worked with. Nothing was started, stopped or overwritten because of it.
@@ -52,6 +52,8 @@ pub enum Error {
         session: SessionId,
         /// What cannot be proved.
         doubts: Vec<String>,
+        /// Whether its lifeline is held, by whom cannot be seen.
+        lifeline: Lifeline,
     },
     /// The session has no files, and whether a worker of it lives could not be found out.
     #[error(
@@ -195,6 +197,7 @@ impl Error {
             Self::StartInProgress { session } | Self::Unsearched { session, .. } => {
                 format!("rekindle doctor {session}")
             }
+            Self::Unjudged { session, lifeline: Lifeline::Held, .. } => format!("rekindle doctor {session}"),
             Self::Unjudged { session, .. } => format!("rekindle unlock {session} --forget"),
             Self::StillRuns { session } => format!("rekindle stop {session}"),
             Self::NotAnswering { .. } | Self::Call(_) | Self::Os(_) => "rekindle ls".into(),

@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::survey::Survey;
 use rekindle_adapters::claim_lock::{CLAIM_FILE, is_locked};
-use rekindle_adapters::lifeline::{self, LifelineProbe, Located, Lost, RootId, Searched};
+use rekindle_adapters::lifeline::{self, LifelineProbe, Located, Lost};
 use rekindle_adapters::record_file;
 use rekindle_adapters::socket_table::ListeningSockets;
 use rekindle_adapters::{SessionDir, StateRoot};
@@ -112,11 +112,7 @@ pub(crate) fn surveys(
 
 /// The lifelines of this state directory that processes keep, by their sessions.
 fn lost(root: &StateRoot, left_out: &mut Vec<LeftOut>) -> Vec<(SessionId, LifelineProbe)> {
-    let searched = match RootId::of(root.path()) {
-        Ok(Some(id)) => lifeline::search(&id, None),
-        Ok(None) => Searched::default(),
-        Err(gap) => Searched { gap: Some(gap), ..Searched::default() },
-    };
+    let searched = lifeline::search(root.path(), None);
     let why = |gap: OsFailure| format!("workers whose files were removed could not be searched for: {gap}");
     left_out.extend(searched.gap.map(|gap| LeftOut { session: None, why: why(gap) }));
     let named = |lost: Lost| Some((lost.mark.session?, lost.probe));

@@ -65,9 +65,13 @@ impl Rejection {
                 let message = format!(
                     "session `{session}`: whether its worker still runs cannot be told from here: {doubts}"
                 );
-                let verb = if held { "stop" } else { "unlock" };
-                let option = if held { "" } else { " --forget" };
-                (message, format!("rekindle {verb} {session}{option}"))
+                // Who lives is not forgotten: the doctor says whether a stop from here would reach it.
+                let next = if held {
+                    format!("rekindle doctor {session}")
+                } else {
+                    format!("rekindle unlock {session} --forget")
+                };
+                (message, next)
             }
             RejectReason::BadTarget | RejectReason::TargetLocked | _ => {
                 (format!("session `{session}` cannot be started now"), format!("rekindle show {session}"))

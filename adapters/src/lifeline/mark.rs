@@ -7,6 +7,7 @@ use super::RootId;
 use jiff::Timestamp;
 use rekindle_core::identity::{BootId, NamespaceId, StartTime};
 use rekindle_core::{Generation, Host, Nonce, Pid, ProcessIdentity, ReadyKind, SessionId, SpawnBgPlan};
+use rustix::io::{Errno, pread};
 use serde::{Deserialize, Serialize};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -110,17 +111,16 @@ struct Tail<'a> {
 }
 
 impl LifelineMark {
-    /// Reads the mark of an open lifeline.
-    pub(super) fn read(fd: &OwnedFd) -> Option<Self> {
+    /// Reads the mark of an open lifeline; `None` if nothing is written there that is one.
+    pub(super) fn read(fd: &OwnedFd) -> Result<Option<Self>, Errno> {
         // Most are short, and to clear the room for the longest would take longer than to read one.
         let mut bytes = vec![0; 1 << 10];
-        let len = rustix::io::pread(fd, &mut bytes, 0).ok()?;
+        let mut len = pread(fd, &mut bytes, 0)?;
         if len == bytes.len() {
             bytes.resize(MARK_LEN_MAX, 0);
-            let more = rustix::io::pread(fd, bytes.get_mut(len..)?, len.try_into().ok()?).ok()?;
-            return serde_json::from_slice(bytes.get(..len + more)?).ok();
+            len += pread(fd, bytes.get_mut(len..).unwrap_or_default(), len as u64)?;
         }
-        serde_json::from_slice(bytes.get(..len)?).ok()
+        Ok(serde_json::from_slice(bytes.get(..len).unwrap_or_default()).ok())
     }
 }
 

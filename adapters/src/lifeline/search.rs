@@ -13,13 +13,13 @@
 //! Checked by `smoke/tests/smoke/removal.rs`.
 
 use super::locks::{self, LockTable};
-use super::{LIFELINE_FD, LifelineMark, LifelineProbe, Located, RootId};
+use super::{LIFELINE_FD, LIFELINE_FILE, LifelineMark, LifelineProbe, Located, RootId};
 use crate::directory::Inode;
 use crate::os::{During, describe};
 use crate::procfs;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat, readlinkat};
-use nix::sys::stat::{Mode, SFlag, fstatat};
+use nix::sys::stat::{Mode, SFlag, fstatat, lstat};
 use nix::unistd::geteuid;
 use rekindle_core::warrant::{FoundLifeline, LifelineSighting, Sameness};
 use rekindle_core::{Lifeline, OsFailure, Pid, SessionId};
@@ -58,8 +58,9 @@ impl Searched {
     }
 }
 
-/// Searches every process for the lifelines of a state root: of one session, or of all.
-pub fn search(root: &RootId, session: Option<&SessionId>) -> Searched {
+/// Searches every process for the lifelines of the state root at `root` that have lost their name: of one session, or of
+/// all.
+pub fn search(root: &Path, session: Option<&SessionId>) -> Searched {
     let mut searched = Searched::default();
     if let Err(gap) = search_all(root, session, &mut searched) {
         searched.gap.get_or_insert(gap);
@@ -67,7 +68,10 @@ pub fn search(root: &RootId, session: Option<&SessionId>) -> Searched {
     searched
 }
 
-fn search_all(root: &RootId, session: Option<&SessionId>, searched: &mut Searched) -> Result<(), OsFailure> {
+fn search_all(path: &Path, session: Option<&SessionId>, searched: &mut Searched) -> Result<(), OsFailure> {
+    // Nothing can have been started below a directory that never was, nor be known by its device.
+    let Some(id) = RootId::of(path)? else { return Ok(()) };
+    let root = &Root { path, id };
     let proc = File::open("/proc").during("open", Path::new("/proc"))?;
     let mut closed = Vec::new();
     for pid in procfs::processes()? {
@@ -99,6 +103,12 @@ fn search_all(root: &RootId, session: Option<&SessionId>, searched: &mut Searche
     Ok(())
 }
 
+/// The state root whose lifelines are searched for.
+struct Root<'r> {
+    path: &'r Path,
+    id: RootId,
+}
+
 /// What one process showed.
 enum Look {
     Nothing,
@@ -108,7 +118,7 @@ enum Look {
     Closed,
 }
 
-fn look_into(proc: &File, pid: Pid, root: &RootId, session: Option<&SessionId>) -> Result<Look, OsFailure> {
+fn look_into(proc: &File, pid: Pid, root: &Root<'_>, session: Option<&SessionId>) -> Result<Look, OsFailure> {
     let link = format!("{pid}/fd/{LIFELINE_FD}");
     let unseen = |error| unseen(error, pid);
     let target = match readlinkat(proc, link.as_str()) {
@@ -124,7 +134,7 @@ fn look_into(proc: &File, pid: Pid, root: &RootId, session: Option<&SessionId>) 
         Err(error) => return unseen(error),
     };
     let owner = Sameness::of(Some(stat.st_uid), Some(geteuid().as_raw()));
-    let device = Sameness::of(Some(stat.st_dev), Some(root.device()));
+    let device = Sameness::of(Some(stat.st_dev), Some(root.id.device()));
     let is_file = SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFREG;
     if !is_file || owner != Sameness::Same || device != Sameness::Same {
         return Ok(Look::Nothing);
@@ -135,20 +145,30 @@ fn look_into(proc: &File, pid: Pid, root: &RootId, session: Option<&SessionId>) 
         Err(error) => return unseen(error),
     };
     let probe = LifelineProbe::of(fd).doing("inspect a lifeline")?;
-    if probe.inode() != Inode::of(&stat) || probe.ask() != Lifeline::Held {
-        return Ok(Look::Nothing);
-    }
-    let Some(mark) = probe.mark() else { return Ok(Look::Nothing) };
+    let Some(mark) = probe.read_mark()? else { return Ok(Look::Nothing) };
     let (Some(site), Some(named)) = (&mark.worksite, &mark.session) else { return Ok(Look::Nothing) };
     if session.is_some_and(|session| session != named) {
         return Ok(Look::Nothing);
+    }
+    // What has kept its name is found by it.
+    let named = root.path.join(named.as_str()).join(LIFELINE_FILE);
+    if lstat(&named).is_ok_and(|named| Inode::of(&named) == probe.inode()) {
+        return Ok(Look::Nothing);
+    }
+    match probe.ask() {
+        Lifeline::Held => {}
+        Lifeline::Free | Lifeline::Missing => return Ok(Look::Nothing),
+        Lifeline::Unreadable => {
+            let why = "the kernel does not say whether its lifeline is held";
+            return Err(OsFailure::new(format!("judge process {pid}"), why));
+        }
     }
     let same = |is: bool| if is { Sameness::Same } else { Sameness::Other };
     let sighting = LifelineSighting {
         owner,
         device,
-        mark: same(site.root.has_path_of(*root)),
-        root: same(site.root.is_directory_of(*root)),
+        mark: same(site.root.has_path_of(root.id)),
+        root: same(site.root.is_directory_of(root.id)),
         mount_namespace: procfs::shares_namespace(pid, "mnt"),
         pid_namespace: procfs::shares_namespace(pid, "pid"),
     };

@@ -59,7 +59,11 @@ impl Process {
     /// Pins a process that was written down earlier. One that is gone, or is not proved in every field to be the one that
     /// was written down, is pinned by nothing: its pid may be a stranger's.
     pub(super) fn pin(identity: ProcessIdentity, here: &Host, prove: Prover) -> Result<Self, OsFailure> {
-        let pin = Pin::of(identity.pid, || prove(&identity, here))?;
+        // Asked before it is pinned as well: a stranger is not even pinned.
+        let pin = match prove(&identity, here) {
+            Some(_) => Pin::of(identity.pid, || prove(&identity, here))?,
+            None => None,
+        };
         Ok(Self { identity, pin, parentage: Parentage::Others })
     }
 
