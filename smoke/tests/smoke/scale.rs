@@ -5,7 +5,7 @@ use rekindle_smoke::{Container, Launcher, Place, Scene, programs, trials, wait};
 use std::fs;
 use std::time::Instant;
 
-trials![the_descriptors_of_others_cost_nothing, ten_stubborn_workers_are_stopped_side_by_side];
+trials![the_descriptors_of_others_cost_nothing needs Namespaces, ten_stubborn_workers_are_stopped_side_by_side];
 
 const SESSION: &str = "s";
 

@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 trials![
-    another_users_lifeline_is_nobodys,
-    a_containers_lifeline_of_the_same_path_is_another,
+    another_users_lifeline_is_nobodys needs TwoUsers,
+    a_containers_lifeline_of_the_same_path_is_another needs Namespaces,
     a_socket_that_is_bound_and_does_not_listen_is_not_removed,
     a_socket_that_took_the_place_of_ours_is_not_removed,
     files_that_look_unfinished_and_are_not_ours_stay,
@@ -107,7 +107,7 @@ fn names_pid(reply: &Reply, pid: Pid) -> bool {
 
 /// U30, the honest form: a container of the same user has its own files at the same path.
 fn a_containers_lifeline_of_the_same_path_is_another() {
-    for account in Account::ALL {
+    for account in Account::all() {
         for removed in [true, false] {
             let scene = Scene::owned_by(account);
             let container = Container::start(&scene);
@@ -200,7 +200,7 @@ fn verbs(scene: &Scene, socket: &str) -> Vec<Vec<String>> {
 
 /// U34: for a session that never was.
 fn a_socket_that_is_bound_and_does_not_listen_is_not_removed() {
-    for account in Account::ALL {
+    for account in Account::all() {
         let scene = Scene::owned_by(account);
         let socket = scene.path("given");
         let bound = Bound::at(&scene, &socket);
@@ -252,7 +252,7 @@ const NOTES: [&str; 7] = [
 
 /// U33.
 fn files_that_look_unfinished_and_are_not_ours_stay() {
-    for account in Account::ALL {
+    for account in Account::all() {
         let scene = Scene::owned_by(account);
         let dir = scene.path("locks");
         let made = Launcher::start({
