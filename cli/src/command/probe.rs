@@ -1,6 +1,6 @@
 //! `rekindle probe`
 
-use crate::report::{Exit, Report, printable};
+use crate::report::{Exit, Report, path_text, printable};
 use rekindle::adapters::probe;
 use rekindle::core::Liveness;
 use serde_json::json;
@@ -16,6 +16,6 @@ pub(crate) async fn run(path: &Path, report: &Report) -> Exit {
         Liveness::Forged => "forged",
     };
     let text = printable(&format!("{verdict}: {}", probed.why()));
-    report.result(&text, &json!({ "path": path, "verdict": verdict, "why": probed.why() }));
+    report.result(&text, &json!({ "path": path_text(path), "verdict": verdict, "why": probed.why() }));
     Exit::Done
 }

@@ -2,7 +2,9 @@
 
 mod claim;
 mod conformance;
+mod foreign_files;
 mod hints;
+mod places;
 mod s10_pool_worker;
 mod s10_protocol;
 mod s10_ready;
@@ -89,6 +91,8 @@ fn all() -> ExitCode {
         s9_leaks::trials,
         s9_mcp::trials,
         s12_large_parent::trials,
+        places::trials,
+        foreign_files::trials,
         conformance::trials,
     ];
     suite::main(files.iter().flat_map(|trials| trials()).collect())
