@@ -382,3 +382,32 @@ impl AsFd for Directory {
         self.fd.as_fd()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn what_is_set_aside_takes_no_name_that_is_taken() {
+        let scene = tempfile::tempdir().unwrap();
+        let dir = Directory::open(scene.path()).unwrap().unwrap();
+        let kept: Vec<(PathBuf, String)> = (0..50)
+            .map(|round| {
+                fs::write(dir.path_of("x"), round.to_string()).unwrap();
+                (dir.set_aside("x").unwrap(), round.to_string())
+            })
+            .collect();
+        assert!(kept.iter().all(|(path, content)| fs::read_to_string(path).unwrap() == *content));
+        assert!(dir.set_aside("x").is_err(), "there is none");
+        // Of two that come at one instant, the second finds the name taken.
+        fs::write(dir.path_of("x"), "new").unwrap();
+        fs::write(dir.path_of("old"), "old").unwrap();
+        assert_eq!(dir.rename_to_free(OsStr::new("x"), OsStr::new("old")), Err(Errno::EEXIST));
+        assert_eq!(fs::read(dir.path_of("old")).unwrap(), b"old");
+        assert!(!dir.create_new(OsStr::new("old"), b"").unwrap());
+        assert!(dir.create_new(OsStr::new("fresh"), b"whole").unwrap());
+        assert_eq!(fs::read(dir.path_of("fresh")).unwrap(), b"whole");
+        assert_eq!(dir.names().unwrap().len(), kept.len() + 3, "nothing unfinished is left");
+    }
+}

@@ -105,7 +105,7 @@ impl MarkerDir {
     /// [`LifecycleFileError`] if locks do not hold there, or somebody else could replace the marker.
     pub fn open(path: &Path) -> Result<Option<Self>, LifecycleFileError> {
         let (parent, name) = parts(path)?;
-        let way = way::judge(parent, Place::MarkerDirectory)?;
+        let way = way::judge(parent, Place::Marker)?;
         if let Some(kind) = kind_without_locks(parent)? {
             return Err(LifecycleFileError::NoLocks { path: path.to_owned(), kind });
         }
@@ -115,7 +115,7 @@ impl MarkerDir {
                 Ok(dir.map(|dir| Self { dir, name: name.to_owned() }))
             }
             Way::Ends(end) => {
-                end.require_makeable(Place::MarkerDirectory)?;
+                end.require_makeable(Place::Marker)?;
                 Ok(None)
             }
         }
@@ -130,7 +130,7 @@ impl MarkerDir {
             return Ok(dir);
         }
         let (parent, _) = parts(path)?;
-        way::create(parent, Place::MarkerDirectory)?;
+        way::create(parent, Place::Marker)?;
         Self::open(path)?
             .ok_or_else(|| OsFailure::new("open the directory", "it was removed at once").on(parent).into())
     }
@@ -152,7 +152,7 @@ impl MarkerDir {
             return Ok(Marker { found: Found::Nothing, inode: None });
         };
         let path = self.dir.path_of(&self.name);
-        let untrusted = |what: String| Err(Untrusted::new(&path, what, Place::MarkerDirectory).into());
+        let untrusted = |what: String| Err(Untrusted::new(&path, what, Place::Marker).into());
         if SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT != SFlag::S_IFREG {
             return untrusted("is not a regular file".to_owned());
         }

@@ -52,8 +52,8 @@ impl Guards {
 
     fn place(self) -> Place {
         match self {
-            Self::Marker => Place::MarkerDirectory,
-            Self::Socket => Place::SocketDirectory,
+            Self::Marker => Place::Marker,
+            Self::Socket => Place::Socket,
         }
     }
 }

@@ -268,12 +268,13 @@ impl<'p> Lookout<'p> {
     /// Who can write to the directory, or to one that leads to it, can put anything in the socket's place.
     fn judge_directory(&mut self) -> Result<Option<Probed>, OsFailure> {
         let dir = directory_of(self.path);
-        if let (Some(judged), Ok(stat)) = (self.judged, stat(&dir))
+        if let Some(judged) = self.judged
+            && let Ok(stat) = stat(&dir)
             && Inode::of(&stat) == judged
         {
-            return Ok(judge_last(&dir, &stat, Place::SocketDirectory).err().as_ref().map(untrusted));
+            return Ok(judge_last(&dir, &stat, Place::Socket).err().as_ref().map(untrusted));
         }
-        match way::judge(&dir, Place::SocketDirectory) {
+        match way::judge(&dir, Place::Socket) {
             Ok(Way::Whole(stat)) => {
                 self.judged = Some(Inode::of(&stat));
                 Ok(None)
@@ -398,7 +399,7 @@ pub fn judge_place(path: &Path) -> Result<Option<Probed>, OsFailure> {
 
 /// What to do about a place that is not trusted; `None` if nothing is wrong with the way to it.
 pub fn mend(path: &Path) -> Option<String> {
-    match way::judge(&directory_of(path), Place::SocketDirectory) {
+    match way::judge(&directory_of(path), Place::Socket) {
         Err(WayError::Untrusted(fault)) => Some(fault.mend().to_owned()),
         Ok(_) | Err(WayError::Os(_)) => None,
     }

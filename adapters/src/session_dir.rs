@@ -63,7 +63,7 @@ impl SessionDir {
 
     fn checked(fd: OwnedFd, path: PathBuf, session: &SessionId) -> Result<Self, OsFailure> {
         let stat = fstat(&fd).during("inspect the session directory", &path)?;
-        if let Err(fault) = judge_last(&path, &stat, Place::StateDirectory) {
+        if let Err(fault) = judge_last(&path, &stat, Place::State) {
             let why = format!("it {}; {}", fault.what(), fault.mend());
             return Err(OsFailure::new("trust the session directory", why).on(path));
         }

@@ -119,10 +119,10 @@ impl StateRoot {
             return Err(StateRootError::NotText { path });
         }
         let root = Self { path };
-        match way::judge(&root.path, Place::StateDirectory).map_err(|error| root.unusable(error))? {
+        match way::judge(&root.path, Place::State).map_err(|error| root.unusable(error))? {
             Way::Whole(_) => {}
             Way::Ends(end) => {
-                end.require_makeable(Place::StateDirectory).map_err(|fault| root.unusable(fault.into()))?;
+                end.require_makeable(Place::State).map_err(|fault| root.unusable(fault.into()))?;
             }
         }
         refuse_network(&root.path)?;
@@ -151,7 +151,7 @@ impl StateRoot {
     }
 
     fn created(&self) -> Result<OwnedFd, StateRootError> {
-        way::create(&self.path, Place::StateDirectory).map_err(|error| self.unusable(error))?;
+        way::create(&self.path, Place::State).map_err(|error| self.unusable(error))?;
         let root = self.open_root(OFlag::O_RDONLY).during("open the state directory", &self.path)?;
         let stat = self.judge_opened(&root)?;
         if stat.st_mode & 0o077 != 0
@@ -192,7 +192,7 @@ impl StateRoot {
     /// It may have been made by somebody since its way was judged.
     fn judge_opened(&self, root: &OwnedFd) -> Result<FileStat, OsFailure> {
         let stat = fstat(root).during("inspect the state directory", &self.path)?;
-        match judge_last(&self.path, &stat, Place::StateDirectory) {
+        match judge_last(&self.path, &stat, Place::State) {
             Ok(()) => Ok(stat),
             Err(fault) => {
                 let why = format!("it {}; {}", fault.what(), fault.mend());

@@ -5,7 +5,7 @@
 //! 1. Each directory and each link belongs to us or to root. A directory that others can write to is sticky: there they
 //!    cannot replace what is ours.
 //! 2. The way is judged from `/` down. So nobody but us and root can change what was judged, and the judgement holds after it.
-//! 3. A look creates and changes nothing. Only [`create`] makes directories: one by one, each 0700 from the instant that it has
+//! 3. A look creates and changes nothing. Only `create` makes directories: one by one, each 0700 from the instant that it has
 //!    its name, whatever the umask.
 //! 4. The same fault has the same words, whatever the place is for. `chmod` is advised for a directory of our own only.
 //!
@@ -41,22 +41,22 @@ const OF_THE_SYSTEM: [&str; 12] =
 
 /// What the directory at the end of a way is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
+pub(crate) enum Place {
     /// The state directory: ours alone to write to, and no link.
-    StateDirectory,
+    State,
     /// The directory of a socket: ours alone to write to.
-    SocketDirectory,
+    Socket,
     /// The directory of a lifecycle marker: root's will do, and a sticky one.
-    MarkerDirectory,
+    Marker,
 }
 
 impl Place {
     /// The option that names another.
     fn option(self) -> &'static str {
         match self {
-            Self::StateDirectory => "--dir",
-            Self::SocketDirectory => "--socket",
-            Self::MarkerDirectory => "--path",
+            Self::State => "--dir",
+            Self::Socket => "--socket",
+            Self::Marker => "--path",
         }
     }
 }
@@ -185,14 +185,12 @@ pub(crate) fn create(dir: &Path, place: Place) -> Result<(), WayError> {
 /// Judges the directory at the end of a way, whose other directories were judged.
 pub(crate) fn judge_last(dir: &Path, stat: &FileStat, place: Place) -> Result<(), Untrusted> {
     match place {
-        Place::MarkerDirectory => judge_ancestor(dir, stat, place),
-        Place::StateDirectory | Place::SocketDirectory if stat.st_uid != geteuid().as_raw() => {
+        Place::Marker => judge_ancestor(dir, stat, place),
+        Place::State | Place::Socket if stat.st_uid != geteuid().as_raw() => {
             Err(belongs_to(dir, stat, place))
         }
-        Place::StateDirectory | Place::SocketDirectory if stat.st_mode & OTHERS_WRITE != 0 => {
-            Err(writable(dir, stat, place))
-        }
-        Place::StateDirectory | Place::SocketDirectory => Ok(()),
+        Place::State | Place::Socket if stat.st_mode & OTHERS_WRITE != 0 => Err(writable(dir, stat, place)),
+        Place::State | Place::Socket => Ok(()),
     }
 }
 
@@ -312,7 +310,7 @@ impl Walk {
             let what = format!("is a symbolic link that belongs to user {}", stat.st_uid);
             return Err(Untrusted::new(link, what, self.place).into());
         }
-        if self.place == Place::StateDirectory && self.left.is_empty() {
+        if self.place == Place::State && self.left.is_empty() {
             let fault = Untrusted::new(link, "is a symbolic link", self.place);
             return Err(fault.mended_by("name the directory that it leads to with --dir").into());
         }
@@ -400,5 +398,149 @@ fn sweep_directories(parent: &Path, name: &std::ffi::OsStr) {
             // One that stays is swept the next time.
             let _ = fs::remove_dir(entry.path());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::AsRawFd;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    use tempfile::TempDir;
+
+    fn dir() -> TempDir {
+        tempfile::tempdir().unwrap()
+    }
+
+    /// Where the way to `dir` ends, or the mode of its last directory.
+    fn found(dir: &Path, place: Place) -> Result<u32, PathBuf> {
+        match judge(dir, place).unwrap() {
+            Way::Whole(stat) => Ok(stat.st_mode & 0o7777),
+            Way::Ends(end) => Err(end.at),
+        }
+    }
+
+    fn fault(dir: &Path, place: Place) -> Untrusted {
+        match judge(dir, place) {
+            Err(WayError::Untrusted(fault)) => fault,
+            other => panic!("{} was trusted: {other:?}", dir.display()),
+        }
+    }
+
+    #[test]
+    fn a_way_is_walked_as_the_kernel_walks_it() {
+        let scene = dir();
+        let real = scene.path().canonicalize().unwrap();
+        fs::create_dir_all(real.join("a/b")).unwrap();
+        fs::set_permissions(real.join("a/b"), PermissionsExt::from_mode(0o750)).unwrap();
+        symlink("a", real.join("link")).unwrap();
+        symlink(real.join("link/b"), real.join("a/absolute")).unwrap();
+        for way in ["a/b", "link/b", "a/absolute", "link/b/../../a/./b", "a/b/"] {
+            assert_eq!(found(&real.join(way), Place::Socket), Ok(0o750), "{way}");
+        }
+        assert_eq!(found(&real.join("a/x/y"), Place::Socket), Err(real.join("a/x")));
+        assert_eq!(found(&real.join("link/x/y"), Place::Socket), Err(real.join("a/x")));
+        assert_eq!(found(Path::new("/.."), Place::Marker), found(Path::new("/"), Place::Marker));
+    }
+
+    #[test]
+    fn a_state_directory_is_no_link_and_the_way_to_it_may_have_some() {
+        let scene = dir();
+        fs::create_dir(scene.path().join("a")).unwrap();
+        symlink(scene.path(), scene.path().join("link")).unwrap();
+        assert_eq!(fault(&scene.path().join("link"), Place::State).what(), "is a symbolic link");
+        assert!(found(&scene.path().join("link/a"), Place::State).is_ok());
+        assert!(found(&scene.path().join("link"), Place::Socket).is_ok());
+    }
+
+    /// The kernel shows a removed directory under the name that it had, with a word behind it.
+    #[test]
+    fn a_link_that_leads_elsewhere_than_it_says_is_refused() {
+        let scene = dir();
+        let [removed, other] = ["x", "x (deleted)"].map(|name| scene.path().join(name));
+        fs::create_dir(&removed).unwrap();
+        let held = fs::File::open(&removed).unwrap();
+        let link = PathBuf::from(format!("/proc/self/fd/{}", held.as_raw_fd()));
+        assert!(found(&link, Place::Socket).is_ok());
+        fs::remove_dir(&removed).unwrap();
+        assert_eq!(found(&link, Place::Socket), Err(other.canonicalize().unwrap_or(other.clone())));
+        fs::create_dir(&other).unwrap();
+        assert_eq!(fault(&link, Place::Socket).what(), "leads elsewhere than its links say");
+    }
+
+    #[test]
+    fn each_place_names_its_own_option() {
+        let scene = dir();
+        let open = scene.path().join("open");
+        fs::create_dir_all(open.join("x")).unwrap();
+        fs::set_permissions(&open, PermissionsExt::from_mode(0o1777)).unwrap();
+        for (place, option) in [(Place::State, "--dir"), (Place::Socket, "--socket")] {
+            let fault = fault(&open, place);
+            assert_eq!(
+                fault.mend(),
+                format!("name another place with {option}"),
+                "a sticky one is meant to be so"
+            );
+            assert_eq!(
+                fault.to_string(),
+                format!("`{}` can be written by others (mode 1777)", open.display())
+            );
+        }
+        assert!(found(&open, Place::Marker).is_ok());
+        fs::set_permissions(&open, PermissionsExt::from_mode(0o777)).unwrap();
+        for place in [Place::State, Place::Socket, Place::Marker] {
+            for dir in [&open, &open.join("x"), &open.join("absent")] {
+                assert_eq!(fault(dir, place).mend(), format!("chmod go-w {}", open.display()));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_made_for_us_alone() {
+        let scene = dir();
+        let deep = scene.path().join("a/b/c");
+        create(&deep, Place::State).unwrap();
+        create(&deep, Place::State).unwrap();
+        for made in [scene.path().join("a"), scene.path().join("a/b"), deep] {
+            assert_eq!(lstat(&made).unwrap().st_mode & 0o7777, 0o700);
+            assert_eq!(
+                fs::read_dir(made.parent().unwrap()).unwrap().count(),
+                1,
+                "nothing unfinished is left"
+            );
+        }
+    }
+
+    #[test]
+    fn what_another_left_unfinished_is_swept_with_the_next_one() {
+        let scene = dir();
+        let left = |name: &str| scene.path().join(format!(".rekindle-tmp.999999999.1.0.0.{name}"));
+        let [ours, others, used] = ["a", "ab", "a.b"].map(left);
+        for dir in [&ours, &others, &used] {
+            fs::create_dir(dir).unwrap();
+        }
+        create(&scene.path().join("a"), Place::State).unwrap();
+        assert!(!ours.exists() && others.exists() && used.exists());
+    }
+
+    #[test]
+    fn only_a_namespace_that_leaves_users_out_has_some_without_a_number() {
+        assert!(numbers_all_users("         0          0 4294967295\n"));
+        for map in ["", "0 1000 1", "0 0 65536", "0 0 1000\n1000 1000 4294966295", "1 0 4294967295"] {
+            assert!(!numbers_all_users(map), "{map}");
+        }
+    }
+
+    #[test]
+    fn directories_near_the_root_are_the_systems() {
+        for dir in ["/", "/srv", "/tmp"] {
+            assert!(is_the_systems(Path::new(dir)), "{dir}");
+        }
+        assert!(!is_the_systems(Path::new("/home/me")));
+        assert_eq!(
+            is_the_systems(Path::new("/var/mail")),
+            geteuid().is_root(),
+            "an ordinary user owns none of it"
+        );
     }
 }

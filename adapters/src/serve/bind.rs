@@ -55,7 +55,7 @@ impl ServedSocket {
     pub(super) fn bind(path: &Path) -> Result<Self, ServeError> {
         let path = &std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         check_socket_path(path)?;
-        way::create(directory_of(path), WayTo::SocketDirectory).map_err(|error| untrusted(path, error))?;
+        way::create(directory_of(path), WayTo::Socket).map_err(|error| untrusted(path, error))?;
         let lock = match lifeline::guards_this_process(path) {
             true => None,
             false => Some(take_lock(path)?),

@@ -4,6 +4,8 @@ mod claim;
 mod conformance;
 mod foreign_files;
 mod hints;
+mod modes;
+mod names;
 mod places;
 mod s10_pool_worker;
 mod s10_protocol;
@@ -92,7 +94,9 @@ fn all() -> ExitCode {
         s9_mcp::trials,
         s12_large_parent::trials,
         places::trials,
+        modes::trials,
         foreign_files::trials,
+        names::trials,
         conformance::trials,
     ];
     suite::main(files.iter().flat_map(|trials| trials()).collect())

@@ -1,14 +1,13 @@
-//! Whose directories lead to a state directory, a socket or a lifecycle marker: U10, U25, U26, U31.
+//! Whose directories lead to a state directory, a socket or a lifecycle marker: U25, U31.
 
-use nix::unistd::{Gid, Uid};
-use rekindle_smoke::{Launcher, Reply, Scene, cli, procs, programs, trials, wait};
+use nix::sys::signal::Signal;
+use rekindle_smoke::homes::{Home, STRANGER, USER, all_below, give, made, mode, text};
+use rekindle_smoke::{Launcher, Reply, Scene, cli, procs, programs, trials};
 use std::ffi::OsStr;
 use std::fs::{self, Permissions};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, lchown, symlink};
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use tempfile::TempDir;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::Path;
 
 trials![
     a_bad_directory_on_the_way_is_named_alike_everywhere,
@@ -21,26 +20,17 @@ trials![
     a_link_that_leads_nowhere_makes_no_directory_there,
     an_ordinary_user_is_judged_like_root,
     in_a_user_namespace_root_has_no_number,
-    directories_are_private_whatever_the_umask,
-    directories_are_private_from_their_first_instant,
-    nothing_is_made_in_the_home_of_another,
-    a_loose_state_directory_is_mended_by_a_start_and_by_no_look,
-    a_state_directory_that_holds_anything_else_is_left_as_it_is,
-    a_loose_session_directory_is_mended_by_a_start_and_by_no_look,
     a_watch_judges_the_way_once,
 ];
 
-/// Two ordinary users; nobody has to know them by name.
-const USER: u32 = 14_242;
-const STRANGER: u32 = 15_151;
-
 /// What every program of ours can be told to use a place for, and the option that names it.
-const USES: [(&str, &str); 8] = [
+const USES: [(&str, &str); 9] = [
     ("look at sessions", "--dir"),
     ("start a session", "--dir"),
     ("start on a socket", "--socket"),
     ("attach to a socket", "--socket"),
     ("serve", "--socket"),
+    ("probe", "--socket"),
     ("look at a marker", "--path"),
     ("take a marker", "--path"),
     ("remove a marker", "--path"),
@@ -57,6 +47,7 @@ fn use_place(scene: &Scene, dir: &Path, what: &str) -> Reply {
         "start on a socket" => &["up", "--socket", socket, "s", "--", &binary, "worker"],
         "attach to a socket" => &["up", "--socket", socket, "--intent", "attach", "s"],
         "serve" => &["worker", "--protocol", "pool", "--socket", socket],
+        "probe" => &["probe", socket],
         "look at a marker" => &["lifecycle", "status", "--path", marker],
         "take a marker" => &["lifecycle", "acquire", "--path", marker],
         "remove a marker" => &["lifecycle", "force-unlock", "--path", marker],
@@ -65,37 +56,6 @@ fn use_place(scene: &Scene, dir: &Path, what: &str) -> Reply {
     let mut command = scene.command(cli::binary());
     command.arg("--json").env("REKINDLE_DIR", scene.state()).args(args);
     Launcher::start(command).finish()
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().expect("a scene's paths are UTF-8")
-}
-
-fn mode(path: &Path) -> u32 {
-    path.symlink_metadata().unwrap_or_else(|error| panic!("{}: {error}", path.display())).mode() & 0o7777
-}
-
-fn made(path: PathBuf, mode: u32) -> PathBuf {
-    fs::create_dir(&path).expect("a scene can hold a directory");
-    fs::set_permissions(&path, Permissions::from_mode(mode)).expect("its mode can be set");
-    path
-}
-
-fn give(path: &Path, user: u32) {
-    lchown(path, Some(user), None).expect("only root can be two users: run the suite as root");
-}
-
-/// All that is below a directory, with its mode.
-fn all_below(dir: &Path) -> Vec<(PathBuf, u32)> {
-    let mut all = Vec::new();
-    for entry in fs::read_dir(dir).expect("root can list it").flatten() {
-        all.push((entry.path(), mode(&entry.path())));
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            all.extend(all_below(&entry.path()));
-        }
-    }
-    all.sort();
-    all
 }
 
 /// Asserts that every use of `dir` is refused for what is wrong with `bad`, in the same words, with the advice that fits, and
@@ -118,9 +78,13 @@ fn refused_for(
     let said = format!("`{}` {what}", bad.display());
     for (used, option) in uses {
         let reply = use_place(scene, dir, used);
-        let code = if *used == "serve" { 1 } else { 3 };
-        assert_eq!(reply.code, Some(code), "{used}: {reply}");
-        assert!(reply.text("message").contains(&said), "{used}: `{said}` is not what is said: {reply}");
+        let (is_told, told) = match *used {
+            "serve" => (reply.code == Some(1), "message"),
+            "probe" => (reply.text("verdict") == "forged", "why"),
+            _ => (reply.code == Some(3), "message"),
+        };
+        assert!(is_told, "{used}: {reply}");
+        assert!(reply.text(told).contains(&said), "{used}: `{said}` is not what is said: {reply}");
         let other = format!("name another place with {option}");
         assert_eq!(reply.text("next"), advice.unwrap_or(&other), "{used}: {reply}");
         assert_eq!(all_below(scene.dir()), before, "{used}: something was made or changed");
@@ -169,7 +133,7 @@ fn the_last_directory_is_ours_alone_unless_it_holds_a_marker() {
     // On the way a sticky directory is like any other.
     let below = made(sticky.join("below"), 0o700);
     let reply = use_place(&scene, &below, "start a session").expect_running("started");
-    procs::send(reply.pid(), nix::sys::signal::Signal::SIGKILL);
+    procs::send(reply.pid(), Signal::SIGKILL);
     let open = made(scene.path("open"), 0o777);
     let advice = format!("chmod go-w {}", open.display());
     refused_alike(&scene, &open, &open, "can be written by others (mode 0777)", Some(&advice));
@@ -243,7 +207,7 @@ fn links_on_the_way_are_followed_step_by_step() {
         assert_eq!(use_place(&scene, &dir, "start on a socket").code, Some(0), "{way}");
         assert_eq!(use_place(&scene, &dir, "take a marker").code, Some(0), "{way}");
         assert_eq!(use_place(&scene, &dir, "remove a marker").code, Some(0), "{way}");
-        procs::send(reply.pid(), nix::sys::signal::Signal::SIGKILL);
+        procs::send(reply.pid(), Signal::SIGKILL);
         let mut stop = scene.rekindle_command(["stop", "s"]);
         stop.env_remove("REKINDLE_DIR");
         Launcher::start(stop).finish();
@@ -303,61 +267,16 @@ fn links_without_an_end_are_refused() {
 fn a_link_that_leads_nowhere_makes_no_directory_there() {
     let scene = Scene::new();
     symlink("not/mounted", scene.path("link")).expect("a scene can hold a link");
-    let uses: Vec<_> = USES.iter().filter(|(used, _)| !used.contains("socket")).copied().collect();
+    let uses: Vec<_> = USES
+        .iter()
+        .filter(|(used, _)| *used == "serve" || !(used.contains("socket") || *used == "probe"))
+        .copied()
+        .collect();
     let what = "is where a symbolic link leads, and is not there";
     refused_for(&scene, &scene.path("link/x"), &scene.path("not"), what, None, &uses);
     let file = scene.file("file", "content");
     refused_for(&scene, &file.join("x"), &file, "is not a directory", None, &uses);
     assert_eq!(fs::read(&file).expect("it is there"), b"content");
-}
-
-/// The home of an ordinary user, outside any scene, since nobody but root gets into those.
-struct Home {
-    scene: Scene,
-    dir: TempDir,
-    user: u32,
-}
-
-impl Home {
-    fn new(user: u32) -> Self {
-        let dir =
-            tempfile::Builder::new().prefix("rk-home-").tempdir_in("/tmp").expect("/tmp can be written");
-        chown(dir.path(), Some(user), Some(user)).expect("only root can be two users: run the suite as root");
-        // A place that the user can execute it from.
-        let binary = dir.path().join("rekindle");
-        fs::copy(cli::binary(), &binary).expect("the command can be copied");
-        Self { scene: Scene::new(), dir, user }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    fn made(&self, name: &str, mode: u32) -> PathBuf {
-        let path = made(self.path(name), mode);
-        nix::unistd::chown(&path, Some(Uid::from_raw(self.user)), Some(Gid::from_raw(self.user)))
-            .expect("we are root");
-        path
-    }
-
-    /// A command of the user, whose home it is, to which a program and its arguments are added.
-    fn command(&self) -> Command {
-        let user = self.user;
-        let mut command = self.scene.command(programs::find("setpriv", "util-linux"));
-        command.args([format!("--reuid={user}"), format!("--regid={user}"), "--clear-groups".to_owned()]);
-        command.current_dir("/").env("HOME", self.dir.path());
-        command
-    }
-
-    fn binary(&self) -> PathBuf {
-        self.path("rekindle")
-    }
-
-    fn rekindle(&self, args: &[&str]) -> Reply {
-        let mut command = self.command();
-        command.arg(self.binary()).arg("--json").args(args);
-        Launcher::start(command).finish()
-    }
 }
 
 fn an_ordinary_user_is_judged_like_root() {
@@ -369,11 +288,11 @@ fn an_ordinary_user_is_judged_like_root() {
     let made_for_it = home.path(".local/state/rekindle/s");
     assert_eq!((mode(&made_for_it), mode(&home.path(".local"))), (0o700, 0o700));
     assert_eq!(home.rekindle(&["ls"]).json[0]["state"], "live");
-    procs::send(reply.pid(), nix::sys::signal::Signal::SIGKILL);
+    procs::send(reply.pid(), Signal::SIGKILL);
     // Another user's, and one of their own that others can write to.
     let other = Home::new(STRANGER);
-    fs::set_permissions(other.dir.path(), Permissions::from_mode(0o755)).expect("we are root");
-    let theirs = text(other.dir.path());
+    fs::set_permissions(other.dir(), Permissions::from_mode(0o755)).expect("we are root");
+    let theirs = text(other.dir());
     let reply =
         home.rekindle(&["--dir", &format!("{theirs}/x"), "ls"]).expect_error(3, "state-dir-untrusted");
     assert!(reply.text("message").contains(&format!("`{theirs}` belongs to user {STRANGER}")), "{reply}");
@@ -402,7 +321,7 @@ fn in_a_user_namespace_root_has_no_number() {
     let state = home.path("state");
     let reply =
         inside(&[&["--dir", text(&state), "up", "s", "--"][..], &worker].concat()).expect_running("started");
-    procs::send(reply.pid(), nix::sys::signal::Signal::SIGKILL);
+    procs::send(reply.pid(), Signal::SIGKILL);
     assert_eq!(
         inside(&["lifecycle", "status", "--path", "/tmp/rk-no-such-marker"]).code,
         Some(0),
@@ -429,205 +348,10 @@ fn in_a_user_namespace_root_has_no_number() {
     assert!(reply.text("message").contains(&format!("is HOME and belongs to user {overflow}")), "{reply}");
     // Where all users have a number, that one is a user like any other.
     let nobodys = Home::new(overflow.parse().expect("it is a number"));
-    fs::set_permissions(nobodys.dir.path(), Permissions::from_mode(0o755)).expect("we are root");
+    fs::set_permissions(nobodys.dir(), Permissions::from_mode(0o755)).expect("we are root");
     let reply =
         home.rekindle(&["--dir", text(&nobodys.path("x")), "ls"]).expect_error(3, "state-dir-untrusted");
     assert!(reply.text("message").contains(&format!("belongs to user {overflow}")), "{reply}");
-}
-
-/// `rekindle` under a umask.
-fn under_umask(mut shell: Command, umask: &str, binary: &Path, args: &[&str]) -> Launcher {
-    shell.args(["sh", "-c", &format!("umask {umask}; exec \"$0\" --json \"$@\"")]).arg(binary).args(args);
-    Launcher::start(shell)
-}
-
-/// U26, U31.
-fn directories_are_private_whatever_the_umask() {
-    for umask in ["0", "777", "077", "022"] {
-        let home = Home::new(USER);
-        let binary = home.binary();
-        let run = |args: &[&str]| under_umask(home.command(), umask, &binary, args);
-        let (state, marker, socket) =
-            (home.path("a/b/state"), home.path("c/d/marker"), home.path("e/f/sock"));
-        // A program that makes no files of its own: what the worker makes follows the caller's umask.
-        let up = ["--dir", text(&state), "up", "--ready", "listen", "s", "--", "sleep", "1000"];
-        let reply = run(&up).finish().expect_running("started");
-        assert_eq!(run(&["--dir", text(&state), "ls"]).finish().json[0]["state"], "live", "umask {umask}");
-        run(&["lifecycle", "acquire", "--path", text(&marker), "--pid", "1"]).finish();
-        assert_eq!(
-            run(&["lifecycle", "status", "--path", text(&marker)]).finish().code,
-            Some(0),
-            "umask {umask}"
-        );
-        let worker = run(&["worker", "--protocol", "pool", "--socket", text(&socket)]);
-        wait::until_there(&socket);
-        let made = ["a", "a/b", "a/b/state", "a/b/state/s", "c", "c/d", "e", "e/f"];
-        assert_eq!(made.map(|dir| mode(&home.path(dir))), [0o700; 8], "umask {umask}");
-        let files =
-            ["a/b/state/s/session.json", "a/b/state/s/stdout.log", "c/d/marker.lock", "e/f/sock.lock"];
-        assert_eq!(files.map(|file| mode(&home.path(file))), [0o600; 4], "umask {umask}");
-        worker.signal(nix::sys::signal::Signal::SIGTERM);
-        assert_eq!(worker.finish().code, Some(0), "umask {umask}");
-        procs::send(reply.pid(), nix::sys::signal::Signal::SIGKILL);
-        let left = all_below(home.dir.path()).into_iter().filter(|(path, _)| text(path).contains("-tmp."));
-        assert_eq!(left.collect::<Vec<_>>(), [], "umask {umask}");
-    }
-}
-
-/// U31: not for an instant does anybody else get in, and under no umask is a directory there that we cannot use.
-fn directories_are_private_from_their_first_instant() {
-    for umask in ["0", "777"] {
-        let scene = Scene::new();
-        let (trace, deep) = (scene.path("trace"), scene.path("a/b/state"));
-        let mut strace = scene.command(programs::find("strace", "strace"));
-        strace.args(["-f", "-qq", "-o"]).arg(&trace).args(["-e", "trace=mkdir,mkdirat,/chmod,/rename"]);
-        let args = ["--dir", text(&deep), "up", "s", "--", "true"];
-        let reply = under_umask(strace, umask, &cli::binary(), &args).finish();
-        assert_eq!(reply.code, Some(5), "{reply}");
-        let calls = fs::read_to_string(&trace).expect("strace wrote it");
-        let makes: Vec<&str> = calls.lines().filter(|call| call.contains("mkdir")).collect();
-        assert!(
-            makes.len() >= 4 && makes.iter().all(|call| call.contains(", 0700)")),
-            "umask {umask}: {makes:?}"
-        );
-        for name in ["a", "b", "state"] {
-            let in_place = |call: &&&str| call.contains(&format!("/{name}\", 0700"));
-            assert_eq!(makes.iter().filter(in_place).count(), 0, "`{name}` was made in its place: {makes:?}");
-        }
-    }
-}
-
-/// U10: irlume#532.
-fn nothing_is_made_in_the_home_of_another() {
-    // Root, with the HOME of a user.
-    let home = Home::new(USER);
-    let before = all_below(home.dir.path());
-    let mut command = home.scene.command(cli::binary());
-    command.env("HOME", home.dir.path()).args(["--json", "up", "s", "--", "true"]);
-    let reply = Launcher::start(command).finish().expect_error(3, "state-dir-untrusted");
-    let theirs = format!("`{}` belongs to user {USER}", home.dir.path().display());
-    assert!(reply.text("message").contains(&theirs), "{reply}");
-    assert_eq!(reply.text("next"), "name another place with --dir", "{reply}");
-    let mut command = home.scene.command(cli::binary());
-    command.env("HOME", home.dir.path()).args(["--json", "lifecycle", "acquire"]);
-    Launcher::start(command).finish().expect_error(3, "untrusted");
-    assert_eq!(all_below(home.dir.path()), before);
-    // A user, with the HOME of root.
-    let roots = home.path("roots");
-    made(roots.clone(), 0o755);
-    let with_roots_home = |args: &[&str]| {
-        let mut command = home.command();
-        command.env("HOME", &roots).arg(home.binary()).arg("--json").args(args);
-        Launcher::start(command).finish()
-    };
-    let reply = with_roots_home(&["up", "s", "--", "true"]).expect_error(3, "state-dir-untrusted");
-    assert!(reply.text("message").contains("is HOME and belongs to user 0"), "{reply}");
-    assert_eq!(reply.text("next"), "name another place with --dir", "{reply}");
-    assert_eq!(fs::read_dir(&roots).expect("it is there").count(), 0);
-    assert_eq!(with_roots_home(&["ls"]).stdout.trim(), "[]", "a look makes nothing, and there is nothing");
-    // A directory in it that is theirs will do.
-    let own = roots.join("own");
-    made(own.clone(), 0o700);
-    chown(&own, Some(USER), Some(USER)).expect("we are root");
-    let dir = own.join("state");
-    assert_eq!(with_roots_home(&["--dir", text(&dir), "up", "s", "--", "true"]).code, Some(5));
-}
-
-fn up(scene: &Scene) -> Reply {
-    scene.up("s", &[&cli::binary_arg(), "worker"])
-}
-
-/// Everything that only looks.
-fn look(scene: &Scene) {
-    for verb in [
-        &["ls"][..],
-        &["show", "s"],
-        &["doctor"],
-        &["up", "--intent", "attach", "s"],
-        &["lifecycle", "status"],
-    ] {
-        scene.rekindle(verb);
-    }
-}
-
-/// U25.
-fn a_loose_state_directory_is_mended_by_a_start_and_by_no_look() {
-    for loose in [0o755, 0o750, 0o711, 0o705] {
-        let scene = Scene::new();
-        // One that somebody has made for us, with nothing in it.
-        made(scene.state(), loose);
-        look(&scene);
-        assert_eq!(mode(&scene.state()), loose, "a look changes nothing");
-        up(&scene).expect_running("started");
-        assert_eq!(mode(&scene.state()), 0o700);
-        scene.rekindle(["lifecycle", "acquire", "--pid", "1"]);
-        scene.stop("s").expect(0, "stopped");
-        // One that has sessions, and the marker of a daemon.
-        fs::set_permissions(scene.state(), Permissions::from_mode(loose)).expect("it is ours");
-        look(&scene);
-        assert_eq!(mode(&scene.state()), loose, "a look changes nothing");
-        up(&scene).expect_running("started");
-        assert_eq!(mode(&scene.state()), 0o700);
-    }
-}
-
-/// Makes something where it is told to.
-type Make = fn(&Path);
-
-fn a_state_directory_that_holds_anything_else_is_left_as_it_is() {
-    let foreign: [(&str, Make); 5] = [
-        ("a file", |path| fs::write(path, "mine").expect("it can be written")),
-        ("a directory like a session's", |path| fs::create_dir(path).expect("it can be made")),
-        ("a project", |path| {
-            fs::create_dir(path).expect("it can be made");
-            fs::write(path.join("notes"), "mine").expect("it can be written");
-        }),
-        ("a link", |path| symlink("/", path).expect("it can be made")),
-        ("another user's session", |path| {
-            fs::create_dir(path).expect("it can be made");
-            fs::write(path.join("session.json"), "{}").expect("it can be written");
-            give(path, STRANGER);
-        }),
-    ];
-    for (what, make) in foreign {
-        let scene = Scene::new();
-        let state = made(scene.state(), 0o755);
-        make(&state.join("other"));
-        up(&scene).expect_running("started");
-        assert_eq!(mode(&state), 0o755, "{what}: it is not ours alone");
-        assert_eq!(mode(&scene.of("s", "")), 0o700, "{what}");
-    }
-}
-
-/// U25.
-fn a_loose_session_directory_is_mended_by_a_start_and_by_no_look() {
-    for loose in [0o755, 0o750, 0o711, 0o777, 0o770, 0o500] {
-        let scene = Scene::new();
-        up(&scene).expect_running("started");
-        scene.stop("s").expect(0, "stopped");
-        let dir = scene.of("s", "");
-        fs::set_permissions(&dir, Permissions::from_mode(loose)).expect("it is ours");
-        look(&scene);
-        assert_eq!(mode(&dir), loose, "a look changes nothing");
-        let shown = scene.rekindle(["show", "s"]);
-        if loose & 0o022 == 0 {
-            assert_eq!(shown.code, Some(0), "{shown}");
-        } else {
-            let said = shown.text("message");
-            assert!(said.contains("can be written by others") && said.contains("chmod go-w"), "{shown}");
-        }
-        up(&scene).expect_running("started");
-        assert_eq!(mode(&dir), 0o700, "it was {loose:o}");
-    }
-    // Another user's is not mended.
-    let scene = Scene::new();
-    made(scene.state(), 0o700);
-    let theirs = made(scene.of("s", ""), 0o755);
-    give(&theirs, STRANGER);
-    let reply = up(&scene);
-    assert_eq!(reply.json["outcome"], "error", "{reply}");
-    assert!(reply.text("message").contains(&format!("belongs to user {STRANGER}")), "{reply}");
-    assert_eq!(mode(&theirs), 0o755);
 }
 
 /// A worker that is waited for is looked at again and again; the directories that lead to it are not.
