@@ -2,6 +2,7 @@
 //!
 //! | module | what it does |
 //! |---|---|
+//! | [`way`] | whose directories lead to a place, and may they be trusted |
 //! | [`state_root`], [`session_dir`], [`directory`] | the directories, and files put in place whole |
 //! | [`claim_lock`], [`lifeline`] | the two kernel locks of a session |
 //! | [`record_file`] | the record |
@@ -31,9 +32,11 @@ compile_error!(
 
 mod backoff;
 mod blink;
+mod file_system;
 mod hints;
 mod os;
 mod ready;
+mod temporary;
 
 pub mod attended;
 pub mod bound;
@@ -65,6 +68,7 @@ pub mod start;
 pub mod startup;
 pub mod state_root;
 pub mod stdio;
+pub mod way;
 pub mod worker;
 
 pub use claim_lock::{ClaimAttempt, HeldClaim};

@@ -3,10 +3,12 @@
 mod lifecycle;
 mod pool;
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 use rekindle::adapters::startup;
 use rekindle::core::KillPolicy;
 use rekindle::core::SessionId;
+use rekindle::core::shown::Shown;
 use rekindle::protocol::Version;
 use rekindle::{Intent, StopPolicy};
 use std::os::fd::OwnedFd;
@@ -30,7 +32,7 @@ pub(crate) use pool::{PoolTimes, PoolVerb};
 )]
 pub(crate) struct Args {
     /// State directory [default: $REKINDLE_DIR, $XDG_STATE_HOME/rekindle, ~/.local/state/rekindle]
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, value_parser = text_path(), value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
 
     /// Print one JSON object a line on stdout, for failures too
@@ -129,7 +131,7 @@ pub(crate) struct UpArgs {
     pub(crate) speak: Option<Version>,
 
     /// Where the worker answers [default: the session's own directory]
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_parser = text_path(), value_name = "PATH")]
     pub(crate) socket: Option<PathBuf>,
 
     /// How long waiting and starting may take together
@@ -140,7 +142,7 @@ pub(crate) struct UpArgs {
     pub(crate) graces: Graces,
 
     /// The worker's working directory [default: this one]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_parser = text_path(), value_name = "DIR")]
     pub(crate) cwd: Option<PathBuf>,
 
     /// Set a variable in the worker's environment; may be repeated
@@ -316,6 +318,15 @@ impl From<IntentArg> for Intent {
             IntentArg::Resume => Self::Resume,
         }
     }
+}
+
+/// A path that a record can hold: those are text.
+fn text_path() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().try_map(|given| {
+        let path = PathBuf::from(given);
+        let refusal = || format!("`{}` is not UTF-8", Shown(&path));
+        if path.to_str().is_some() { Ok(path) } else { Err(refusal()) }
+    })
 }
 
 /// An integer with `ms`, `s` or `m`.

@@ -4,9 +4,11 @@
 
 use rekindle::LeftOut;
 use rekindle::core::ChildExit;
+use rekindle::core::shown::Shown;
 use serde_json::{Value, json};
 use std::env;
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 /// What the exit code says.
@@ -157,6 +159,11 @@ fn complain(text: &str) {
     let _ = writeln!(io::stderr().lock(), "rekindle: {}", printable(text));
 }
 
+/// A path for machines: as it is, or escaped where it is no text.
+pub(crate) fn path_text(path: &Path) -> String {
+    path.to_str().map_or_else(|| Shown(path).to_string(), str::to_owned)
+}
+
 /// Text from workers and files, without the control bytes that a terminal would obey.
 pub(crate) fn printable(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
@@ -173,6 +180,15 @@ pub(crate) fn printable(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
+    #[test]
+    fn paths_that_are_no_text_are_escaped() {
+        let path = |bytes: &'static [u8]| path_text(Path::new(OsStr::from_bytes(bytes)));
+        assert_eq!(path(b"/tmp/a\nb"), "/tmp/a\nb", "machines get what there is");
+        assert_eq!(path(b"/tmp/caf\xe9"), "/tmp/caf\\xe9");
+    }
 
     #[test]
     fn escape_sequences_are_shown_and_not_obeyed() {

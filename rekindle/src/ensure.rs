@@ -58,6 +58,9 @@ impl Ensure {
     /// Runs the transaction to its end.
     pub(crate) async fn run(self) -> Result<Ensured, Error> {
         let deadline = Instant::now() + self.launch.timeout;
+        if self.launch.intent != Intent::Attach {
+            self.root.mend_session(&self.session)?;
+        }
         let ensured = self.settle(deadline).await?;
         match (ensured, self.launch.handshake_spoken()) {
             // No claim is held any more: who is slow to answer holds up nobody but us.
@@ -201,7 +204,8 @@ impl Ensure {
             }
             Some(found) => {
                 let message = format!("`{}` is not to be trusted: {}", socket.display(), found.why());
-                reject(RejectReason::TargetAddressConflict, Some(found.liveness()), message, mend)
+                let mend = probe::mend(socket).unwrap_or_else(|| mend.to_owned());
+                reject(RejectReason::TargetAddressConflict, Some(found.liveness()), message, &mend)
             }
         }
     }

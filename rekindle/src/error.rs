@@ -188,6 +188,7 @@ impl Error {
     /// The next command to type, or the next thing to do.
     pub fn next(&self) -> String {
         match self {
+            Self::StateRoot(StateRootError::Untrusted { fault, .. }) => fault.mend().into(),
             Self::StateRoot(_) => "name another state directory with --dir".into(),
             Self::UnknownSession { session } => format!("rekindle up {session} -- PROGRAM [ARG]..."),
             Self::RecordCorrupt { .. } => "rekindle gc --repair".into(),

@@ -30,7 +30,8 @@ impl Sessions {
     /// The sessions below `dir`, which is created with the first start.
     ///
     /// # Errors
-    /// If it exists and is not ours alone, or its file system does not keep locks.
+    /// If it exists and is not ours alone, a directory that leads to it is not to be trusted, or its file system does not keep
+    /// locks.
     ///
     /// ```
     /// use rekindle::Sessions;

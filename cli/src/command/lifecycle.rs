@@ -2,10 +2,11 @@
 
 use super::without_nonce;
 use crate::args::{LifecycleVerb, MarkerPath};
-use crate::report::{Exit, Report};
+use crate::report::{Exit, Report, path_text};
 use rekindle::LifecycleLock;
 use rekindle::adapters::StateRoot;
 use rekindle::core::claim::{ConflictReason, TakeOverReason};
+use rekindle::core::shown::{Shown, shell_quoted};
 use rekindle::core::{LifecyclePayload, Pid};
 use rekindle::lifecycle::{
     Acquired, ForceUnlocked, LifecycleConflict, LifecycleError, LifecycleStatus, Released, TakenOver,
@@ -67,11 +68,8 @@ async fn acquire(lock: &LifecycleLock, pid: Pid, report: &Report) -> Result<Exit
     match lock.acquire_for(pid).await? {
         Acquired::Conflict(conflict) => Ok(refused(lock, &conflict, report)),
         Acquired::Ours { payload, taken_over } => {
-            let text = format!(
-                "process {pid} holds `{}`{}",
-                lock.path().display(),
-                taken_text(taken_over.as_deref())
-            );
+            let text =
+                format!("process {pid} holds `{}`{}", Shown(lock.path()), taken_text(taken_over.as_deref()));
             report.result(&text, &acquired_json(lock, &payload, taken_over.as_deref()));
             Ok(Exit::Done)
         }
@@ -103,7 +101,7 @@ async fn acquire_and_run(
     // The program is what was asked for; that its marker stays behind is only worth a word.
     match released {
         Ok(Released::Released) => {}
-        Ok(Released::NotHeld { .. }) => tracing::warn!("`{}` was removed meanwhile", lock.path().display()),
+        Ok(Released::NotHeld { .. }) => tracing::warn!("`{}` was removed meanwhile", Shown(lock.path())),
         Err(error) => tracing::warn!(%error, "the lock could not be released"),
     }
     Ok(exit)
@@ -113,11 +111,11 @@ fn status(lock: &LifecycleLock, report: &Report) -> Result<Exit, LifecycleError>
     let LifecycleStatus { state, why, holder } = lock.status()?;
     let state = json!(state);
     let named = holder.as_ref().map(|holder| format!("; the marker names {}", named(holder)));
-    let path = lock.path().display();
+    let path = Shown(lock.path());
     let text = format!("{}: {why}{}", state.as_str().unwrap_or_default(), named.unwrap_or_default());
     report.result(
         &format!("`{path}` is {text}"),
-        &json!({ "path": lock.path(), "status": state, "why": why, "holder": holder.as_ref().map(shown) }),
+        &json!({ "path": path_text(lock.path()), "status": state, "why": why, "holder": holder.as_ref().map(shown) }),
     );
     Ok(Exit::Done)
 }
@@ -131,14 +129,14 @@ async fn release(lock: &LifecycleLock, pid: Pid, report: &Report) -> Result<Exit
         }
     };
     report.result(
-        &format!("{text} `{}`", lock.path().display()),
-        &json!({ "outcome": outcome, "path": lock.path(), "holder": holder.as_deref().map(shown) }),
+        &format!("{text} `{}`", Shown(lock.path())),
+        &json!({ "outcome": outcome, "path": path_text(lock.path()), "holder": holder.as_deref().map(shown) }),
     );
     Ok(Exit::Done)
 }
 
 async fn force_unlock(lock: &LifecycleLock, report: &Report) -> Result<Exit, LifecycleError> {
-    let path = lock.path().display();
+    let path = Shown(lock.path());
     let (outcome, text, previous, kept_aside) = match lock.force_unlock().await? {
         ForceUnlocked::NotLocked => ("not-locked", format!("`{path}` is not there"), None, None),
         ForceUnlocked::Removed { previous, kept_aside } => {
@@ -149,28 +147,30 @@ async fn force_unlock(lock: &LifecycleLock, report: &Report) -> Result<Exit, Lif
     let previous = previous.as_deref().map(shown);
     report.result(
         &text,
-        &json!({ "outcome": outcome, "path": lock.path(), "previous": previous, "kept_aside": kept_aside }),
+        &json!({ "outcome": outcome, "path": path_text(lock.path()), "previous": previous, "kept_aside": kept_aside.as_deref().map(path_text) }),
     );
     Ok(Exit::Done)
 }
 
 fn refused(lock: &LifecycleLock, conflict: &LifecycleConflict, report: &Report) -> Exit {
-    let path = lock.path().display();
+    let (path, quoted) = (Shown(lock.path()), shell_quoted(lock.path()));
     let by =
         conflict.holder.as_deref().map_or_else(|| "a process that has not said who it is".to_owned(), named);
     let (why, message, next) = match &conflict.why {
-        ConflictReason::KernelLockHeld | ConflictReason::HolderAlive => {
-            ("held", format!("`{path}` is held by {by}"), format!("rekindle lifecycle status --path {path}"))
-        }
+        ConflictReason::KernelLockHeld | ConflictReason::HolderAlive => (
+            "held",
+            format!("`{path}` is held by {by}"),
+            format!("rekindle lifecycle status --path {quoted}"),
+        ),
         ConflictReason::HolderUnjudged(doubt) => (
             "unjudged",
             format!("`{path}` is held by {by}, which cannot be judged: {}", doubt.describe()),
-            format!("rekindle lifecycle force-unlock --path {path}, if you know that it is gone"),
+            format!("rekindle lifecycle force-unlock --path {quoted}, if you know that it is gone"),
         ),
         ConflictReason::Corrupt { .. } | ConflictReason::OtherSession { .. } => (
             "corrupt",
             format!("`{path}` cannot be read"),
-            format!("rekindle lifecycle force-unlock --path {path}"),
+            format!("rekindle lifecycle force-unlock --path {quoted}"),
         ),
     };
     let json = json!({
@@ -179,7 +179,7 @@ fn refused(lock: &LifecycleLock, conflict: &LifecycleConflict, report: &Report) 
         "why": why,
         "message": message,
         "next": next,
-        "path": lock.path(),
+        "path": path_text(lock.path()),
         "holder": conflict.holder.as_deref().map(shown),
     });
     report.failed(&message, &next, &json, Exit::Refused)
@@ -188,12 +188,12 @@ fn refused(lock: &LifecycleLock, conflict: &LifecycleConflict, report: &Report) 
 fn acquired_json(lock: &LifecycleLock, payload: &LifecyclePayload, taken: Option<&TakenOver>) -> Value {
     json!({
         "outcome": "acquired",
-        "path": lock.path(),
+        "path": path_text(lock.path()),
         "holder": shown(payload),
         "taken_over": taken.map(|taken| json!({
             "why": reason(&taken.why),
             "previous": taken.previous.as_ref().map(shown),
-            "kept_aside": taken.kept_aside,
+            "kept_aside": taken.kept_aside.as_deref().map(path_text),
         })),
     })
 }

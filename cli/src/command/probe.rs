@@ -1,6 +1,6 @@
 //! `rekindle probe`
 
-use crate::report::{Exit, Report, printable};
+use crate::report::{Exit, Report, path_text, printable};
 use rekindle::adapters::probe;
 use rekindle::core::Liveness;
 use serde_json::json;
@@ -15,7 +15,12 @@ pub(crate) async fn run(path: &Path, report: &Report) -> Exit {
         Liveness::Indeterminate => "indeterminate",
         Liveness::Forged => "forged",
     };
-    let text = printable(&format!("{verdict}: {}", probed.why()));
-    report.result(&text, &json!({ "path": path, "verdict": verdict, "why": probed.why() }));
+    let next = probe::mend(&absolute).filter(|_| verdict == "forged");
+    let advice = next.as_ref().map(|next| format!("; {next}")).unwrap_or_default();
+    let text = printable(&format!("{verdict}: {}{advice}", probed.why()));
+    report.result(
+        &text,
+        &json!({ "path": path_text(path), "verdict": verdict, "why": probed.why(), "next": next }),
+    );
     Exit::Done
 }

@@ -3,6 +3,7 @@
 use super::{pid_text, sessions};
 use crate::args::UpArgs;
 use crate::report::{Exit, Report, printable};
+use rekindle::adapters::program;
 use rekindle::core::plan::EnvironmentBase;
 use rekindle::core::{ChildExit, Environment, ReadyKind, SpawnError};
 use rekindle::protocol::Speaking;
@@ -109,6 +110,15 @@ async fn rehearse(sessions: &Sessions, session: &SessionId, launch: Launch, repo
         Ok(rehearsed) => rehearsed,
         Err(error) => return report.error(&error),
     };
+    // A record could not hold it either, so that a start would fail alike.
+    if let Err(error) = program::require_text(&rehearsed.plan.cwd) {
+        return report.failure(
+            "spawn-start-failed",
+            &error.to_string(),
+            "name another with --cwd",
+            Exit::NeverStarted,
+        );
+    }
     let reason = rehearsed.rejection.as_ref().map(|rejection| rejection.reason);
     let json = json!({
         "outcome": "dry-run",

@@ -4,8 +4,12 @@
 mod claim;
 mod conformance;
 mod containers;
+mod foreign_files;
 mod hints;
+mod modes;
+mod names;
 mod namespaces;
+mod places;
 mod removal;
 mod s10_pool_worker;
 mod s10_protocol;
@@ -114,6 +118,10 @@ fn all() -> ExitCode {
         s9_leaks::trials,
         s9_mcp::trials,
         s12_large_parent::trials,
+        places::trials,
+        modes::trials,
+        foreign_files::trials,
+        names::trials,
         conformance::trials,
     ];
     suite::main(files.iter().flat_map(|trials| trials()).collect())
