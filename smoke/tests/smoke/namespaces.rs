@@ -435,7 +435,9 @@ fn a_kernel_thread_is_neither_pinned_nor_signalled() {
                     let trace = stage.scene.path("trace");
                     let trace = trace.to_str().expect("a scene's path is UTF-8");
                     let calls = "trace=kill,tkill,tgkill,pidfd_open,pidfd_send_signal";
-                    let options = ["-f", "-o", trace, "-e", calls];
+                    // With its threads, but without a worker, which would be traced for as long as it lives.
+                    let follow: &[&str] = if verb == Verb::Up { &[] } else { &["-f"] };
+                    let options = [follow, &["-o", trace, "-e", calls]].concat();
                     let args = verb.args(stage.scene);
                     Launcher::start(stage.commands_at.traced(stage.scene, &options, args)).finish();
                     let text = fs::read_to_string(trace).expect("strace writes it");

@@ -27,6 +27,8 @@ trials![
     a_search_without_a_proc_of_our_own_starts_nothing needs Namespaces,
     a_worker_that_cannot_be_looked_into_is_not_doubled,
     an_unrelated_agent_is_no_obstacle,
+    an_agent_beside_another_users_lock_is_no_obstacle needs TwoUsers,
+    a_zombie_beside_another_users_lock_is_no_obstacle needs TwoUsers,
 ];
 
 const SESSION: &str = "s";
@@ -457,26 +459,26 @@ fn a_worker_that_cannot_be_looked_into_is_not_doubled() {
     }
 }
 
+/// An agent that nobody started as a worker.
+fn unrelated_agent(scene: &Scene) -> Launcher {
+    let socket = scene.path("agent");
+    let words = agent(&socket.display().to_string());
+    let mut command = scene.command(&words[0]);
+    command.args(&words[1..]);
+    let agent = Launcher::start(command);
+    wait::until_there(&socket);
+    agent
+}
+
 /// U19: somebody's agent that has nothing to do with us, older or younger than the state directory.
 fn an_unrelated_agent_is_no_obstacle() {
     for older in [true, false] {
         let scene = Scene::owned_by(Account::unprivileged());
-        let run_agent = || {
-            let socket = scene.path("agent");
-            let words = agent(&socket.display().to_string());
-            let mut command = scene.command(&words[0]);
-            command.args(&words[1..]);
-            let agent = Launcher::start(command);
-            wait::until_there(&socket);
-            agent
-        };
         let rekindle = scene.binary_arg();
-        let unrelated = if older {
-            run_agent()
-        } else {
+        if !older {
             scene.up("other", &[&rekindle, "worker"]).expect_running("started");
-            run_agent()
-        };
+        }
+        let unrelated = unrelated_agent(&scene);
         let reply = up(&scene);
         let told = format!("older than the state directory: {older}: {reply}");
         assert_eq!((reply.code, reply.text("outcome")), (Some(0), "started"), "{told}");
@@ -491,4 +493,58 @@ fn an_unrelated_agent_is_no_obstacle() {
         scene.stop(SESSION).expect(0, "stopped");
         assert!(procs::is_running(unrelated.pid()), "it is nobody's to end");
     }
+}
+
+/// Takes a lock as shell scripts do: by a program that ends, on a descriptor that stays. Argument: the file.
+const LOCK: &str = r#"exec 9>"$0"; flock 9; : >"$0.held"; sleep 1000"#;
+
+/// A lock of root's, whose taker has ended. An ordinary user sees it in the kernel's table, and not who keeps it.
+fn lock_of_another_user(scene: &Scene) -> Launcher {
+    let file = scene.path("lock");
+    let mut command = scene.command("sh");
+    command.args(["-c", LOCK]).arg(&file);
+    let keeper = Launcher::start(command);
+    wait::until_there(&scene.path("lock.held"));
+    keeper
+}
+
+/// A first start, and starts after a stop and after a collection.
+#[track_caller]
+fn assert_starts(scene: &Scene, told: &str) {
+    for after in [&[][..], &["stop"], &["stop", "gc"]] {
+        for verb in after {
+            let args = if *verb == "stop" { vec!["stop", SESSION] } else { vec![*verb] };
+            scene.rekindle(args);
+        }
+        let reply = up(scene);
+        assert_eq!(
+            (reply.code, reply.text("outcome")),
+            (Some(0), "started"),
+            "{told}, after {after:?}: {reply}"
+        );
+    }
+}
+
+/// U19: each alone proves nothing, and so do both.
+fn an_agent_beside_another_users_lock_is_no_obstacle() {
+    let (scene, root) = (Scene::owned_by(Account::Ordinary), Scene::new());
+    let keeper = lock_of_another_user(&root);
+    let agent = unrelated_agent(&scene);
+    assert_starts(&scene, "beside an agent and a lock of root's");
+    assert!(procs::is_running(agent.pid()) && procs::is_running(keeper.pid()), "they are nobody's to end");
+}
+
+/// Has a child that it never waits for.
+const NO_PARENT: &str = "import os, signal\nif os.fork() == 0: os._exit(0)\nsignal.pause()";
+
+/// U19: a process that has ended keeps nothing, though it cannot be looked into.
+fn a_zombie_beside_another_users_lock_is_no_obstacle() {
+    let (scene, root) = (Scene::owned_by(Account::Ordinary), Scene::new());
+    let _keeper = lock_of_another_user(&root);
+    let mut command = scene.command(programs::python());
+    command.args(["-c", NO_PARENT]);
+    let parent = Launcher::start(command);
+    let is_zombie = |pid: &Pid| procs::parent(*pid) == Some(parent.pid()) && procs::state(*pid) == Some('Z');
+    wait::until("there is a zombie", || procs::others().iter().any(is_zombie));
+    assert_starts(&scene, "beside a zombie and a lock of root's");
 }
