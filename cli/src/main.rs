@@ -3,6 +3,8 @@
 //! Read [`args`] for what can be said, [`command`] for what each verb does, [`report`] for how outcomes are shown and
 //! what exit codes they have.
 
+#![warn(clippy::print_stdout)]
+
 mod args;
 mod command;
 mod report;
@@ -26,7 +28,11 @@ static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 fn main() -> ExitCode {
     let args = match parse() {
         Ok(args) => args,
-        Err(error) => return report::usage(&error).into(),
+        Err(error) => {
+            let report = Report::new(report::asks_for_json());
+            let exit = report.usage(&error);
+            return report.finish(exit);
+        }
     };
     rekindle::adapters::startup::hear_of_children();
     log_to_stderr(args.verbose);
@@ -49,7 +55,7 @@ fn main() -> ExitCode {
             report.failure("internal", &panic_text(panic.as_ref()), "rekindle doctor", Exit::Failed)
         }
     };
-    exit.into()
+    report.finish(exit)
 }
 
 /// What was said on the command line. The definition of all that could have been said is not taken apart again: that would take

@@ -13,6 +13,7 @@ use rekindle::adapters::stdio::{ChildStdout, OwnInput, OwnOutput, input_hung_up}
 use rekindle::core::{OsFailure, SpawnError};
 use rekindle::stdio::StderrMode;
 use rekindle::{StdioChild, StdioLaunch, StdioStopped, StopPolicy};
+use std::io;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -33,8 +34,9 @@ pub(crate) async fn run(args: SuperviseArgs, report: &Report) -> Exit {
     match Supervision::begin(&args, &voice).await {
         Ok((supervision, stderr)) => {
             let complaining = tokio::spawn(complaints.speak(Some(stderr)));
-            let exit = supervision.run(&voice).await;
+            let (exit, written) = supervision.run(&voice).await;
             voice.fall_silent(complaining, FLUSH_TIMEOUT).await;
+            report.wrote(written);
             exit
         }
         Err(error) => {
@@ -107,7 +109,8 @@ impl Supervision {
         Ok((Self { child, policy, signals, input, output }, stderr))
     }
 
-    async fn run(mut self, voice: &Voice) -> Exit {
+    /// How the program ended, and whether what it wrote went through.
+    async fn run(mut self, voice: &Voice) -> (Exit, io::Result<()>) {
         let mut cause = self.has_to_stop().await;
         if cause == Cause::EndOfInput && self.policy.stdin_grace.is_zero() {
             cause = self.let_it_answer().await;
@@ -116,7 +119,8 @@ impl Supervision {
         let (stopped, told_to_go) = self.stop(cause).await;
         voice.stopped(&stopped);
         self.flush(told_to_go).await;
-        exit_of(&stopped)
+        let written = self.output.borrow().written();
+        (exit_of(&stopped), written)
     }
 
     async fn has_to_stop(&mut self) -> Cause {
@@ -187,7 +191,7 @@ impl Supervision {
     /// Lets the client read what it has not read yet, for as long as nobody is in a hurry.
     async fn flush(&mut self, told_to_go: bool) {
         let mut output = self.output.clone();
-        let flushed = output.wait_for(|passed| passed.is_over());
+        let flushed = output.wait_for(Passed::is_over);
         if told_to_go {
             // What it did not read by then, it does not want.
             let _ = timeout(FLUSH_TIMEOUT, flushed).await;
@@ -202,7 +206,7 @@ impl Supervision {
 
 /// Resolves when nobody reads our output any more.
 async fn is_refused(output: &mut watch::Receiver<Passed>) {
-    if output.wait_for(|passed| passed.refused).await.is_err() {
+    if output.wait_for(Passed::is_refused).await.is_err() {
         std::future::pending::<()>().await;
     }
 }

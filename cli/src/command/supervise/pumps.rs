@@ -1,6 +1,7 @@
 //! What passes bytes on, unchanged, one chunk at a time.
 
 use rekindle::adapters::stdio::{ChildStdin, ChildStdout, OwnInput, OwnOutput};
+use std::io;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::watch;
 
@@ -17,18 +18,34 @@ pub(super) enum Delivered {
 }
 
 /// How much of the program's output has passed.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Default)]
 pub(super) struct Passed {
     chunks: u64,
     ended: bool,
-    /// Nobody reads it any more.
-    pub(super) refused: bool,
+    /// Why nothing more can be written, if nothing can: nobody reads it any more, say.
+    refused: Option<io::Error>,
 }
 
 impl Passed {
     /// Whether nothing more will pass.
-    pub(super) fn is_over(self) -> bool {
-        self.ended || self.refused
+    pub(super) fn is_over(&self) -> bool {
+        self.ended || self.is_refused()
+    }
+
+    /// Whether our standard output takes no more.
+    pub(super) fn is_refused(&self) -> bool {
+        self.refused.is_some()
+    }
+
+    /// How the last write went, for the report.
+    pub(super) fn written(&self) -> io::Result<()> {
+        match &self.refused {
+            None => Ok(()),
+            // An error cannot be cloned; its number says all of it.
+            Some(error) => {
+                Err(error.raw_os_error().map_or_else(|| error.kind().into(), io::Error::from_raw_os_error))
+            }
+        }
     }
 }
 
@@ -53,8 +70,8 @@ pub(super) async fn pump_out(mut from: ChildStdout, mut to: OwnOutput, passed: w
     // An output that cannot be read has ended.
     while let Ok(len @ 1..) = from.read(&mut buffer).await {
         let chunk = buffer.get(..len).unwrap_or_default().to_vec();
-        if to.write(chunk).await.is_err() {
-            passed.send_modify(|passed| passed.refused = true);
+        if let Err(error) = to.write(chunk).await {
+            passed.send_modify(|passed| passed.refused = Some(error));
             break;
         }
         passed.send_modify(|passed| passed.chunks += 1);
