@@ -7,6 +7,7 @@
 
 mod args;
 mod command;
+mod given;
 mod report;
 
 use args::{Args, Verb};
@@ -26,7 +27,7 @@ use tracing_subscriber::filter::LevelFilter;
 static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 
 fn main() -> ExitCode {
-    let args = match parse() {
+    let mut args = match parse() {
         Ok(args) => args,
         Err(error) => {
             let report = Report::new(report::asks_for_json());
@@ -39,9 +40,16 @@ fn main() -> ExitCode {
     let report = Report::new(args.json);
     // A panic is a failure like any other: it is reported in its place, and told in full to those who ask for more.
     panic::set_hook(Box::new(|info| tracing::debug!("{info}")));
-    let done = panic::catch_unwind(AssertUnwindSafe(|| match at_once(&args, &report) {
-        Some(exit) => Ok(exit),
-        None => on_one_thread(run(args, &report)),
+    let done = panic::catch_unwind(AssertUnwindSafe(|| {
+        if let Verb::Up(up) = &mut args.verb
+            && let Err(exit) = command::up::read_prompt(up, &report)
+        {
+            return Ok(exit);
+        }
+        match at_once(&args, &report) {
+            Some(exit) => Ok(exit),
+            None => on_one_thread(run(args, &report)),
+        }
     }));
     let exit = match done {
         Ok(Ok(exit)) => exit,

@@ -31,6 +31,8 @@ const LOOK_PAUSE: Duration = Duration::from_millis(2);
 
 pub(crate) async fn run(args: SuperviseArgs, report: &Report) -> Exit {
     let (voice, complaints) = Voice::new(report);
+    // The last word of ours that may wait for a reader of stderr: a program runs after it.
+    tracing::info!(program = args.command.first(), "starting the program");
     match Supervision::begin(&args, &voice).await {
         Ok((supervision, stderr)) => {
             let complaining = tokio::spawn(complaints.speak(Some(stderr)));
