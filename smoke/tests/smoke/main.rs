@@ -6,6 +6,8 @@ mod conformance;
 mod containers;
 mod hints;
 mod namespaces;
+mod output;
+mod patience;
 mod removal;
 mod s10_pool_worker;
 mod s10_protocol;
@@ -45,6 +47,7 @@ mod s9_mcp;
 mod s9_stdio;
 mod s9_supervise;
 mod scale;
+mod secrets;
 mod state_root;
 mod strangers;
 mod successors;
@@ -88,6 +91,9 @@ fn all() -> ExitCode {
         s10_serve::trials,
         s10_pool_worker::trials,
         s13_pool::trials,
+        patience::trials,
+        secrets::trials,
+        output::trials,
         s11_notify::trials,
         s11_listen::trials,
         s10_ready::trials,
