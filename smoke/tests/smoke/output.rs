@@ -93,7 +93,7 @@ fn paused(scene: &Scene) -> String {
         "--speak",
         "1",
         "--code",
-        "ask(\"?\")",
+        "x = ask(\"?\")",
         "--",
         &rekindle,
         "worker",
@@ -101,7 +101,7 @@ fn paused(scene: &Scene) -> String {
         "pool",
     ];
     let reply = scene.rekindle(run);
-    assert_eq!(reply.code, Some(0), "{reply}");
+    assert_eq!(reply.text("status"), "needs_response", "{reply}");
     reply.text("session_id").to_owned()
 }
 

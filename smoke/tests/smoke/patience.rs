@@ -86,7 +86,10 @@ fn assert_took(began: Instant, limit: Duration) {
 
 fn a_slow_sender_meets_the_deadline_of_the_call() {
     let scene = Scene::new();
-    let drips = |mut stream: UnixStream| async move { drip(&mut stream).await };
+    let drips = |mut stream: UnixStream| async move {
+        take_line(&mut stream).await;
+        drip(&mut stream).await;
+    };
     locally(async {
         let began = Instant::now();
         let greeted = client_of(&scene.path("handshake"), false, limits(), drips).await;
@@ -145,7 +148,10 @@ fn a_phase_may_be_bounded_more_closely() {
     limits.deadlines.work = HOUR;
     limits.deadlines.line = CALL;
     locally(async {
-        let drips = |mut stream: UnixStream| async move { drip(&mut stream).await };
+        let drips = |mut stream: UnixStream| async move {
+            take_line(&mut stream).await;
+            drip(&mut stream).await;
+        };
         let mut client = client_of(&scene.path("peer"), true, limits, drips).await.expect("it shakes hands");
         assert_eq!(client.run(Run::default()).await, Err(hung(Phase::Line, Limit::Line, CALL)));
     });
