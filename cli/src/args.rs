@@ -156,7 +156,7 @@ pub(crate) struct UpArgs {
     #[arg(long, value_name = "TEXT")]
     pub(crate) prompt: Option<String>,
 
-    /// Read it from a file, or from standard input (`-`); the worker gets it as REKINDLE_PROMPT
+    /// Read the prompt from a file, or from standard input (`-`); the worker finds it in REKINDLE_PROMPT
     #[arg(long, value_parser = Given::from_path, conflicts_with = "prompt", value_name = "FILE")]
     pub(crate) prompt_file: Option<Given>,
 
