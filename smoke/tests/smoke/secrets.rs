@@ -36,13 +36,13 @@ fn at(path: &Path) -> String {
     format!("@{}", path.display())
 }
 
-/// Of the launcher, of its helpers and of the worker, while the worker starts.
+/// Of the launcher, of its helpers and of the worker, which is still the program that was started, while it starts.
 fn a_prompt_by_file_is_in_no_argument() {
     let scene = Scene::new();
     let file = scene.file("prompt", format!("{SECRET}\n"));
     let got = scene.path("got");
     let script =
-        format!("printf %s \"$REKINDLE_PROMPT\" > {0}.new; mv {0}.new {0}; exec sleep 1000", got.display());
+        format!("printf %s \"$REKINDLE_PROMPT\" > {0}.new; mv {0}.new {0}; sleep 1000; true", got.display());
     let prompt = file.to_str().expect("a scene's paths are UTF-8");
     let launcher = scene.launch_up("s", &["--prompt-file", prompt], &["sh", "-c", &script]);
     wait::until_there(&got);
