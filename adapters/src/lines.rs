@@ -2,7 +2,7 @@
 //!
 //! # Invariants
 //! 1. Bounded: no more is kept than one line of the greatest length and what one read adds, whatever the peer sends.
-//! 2. Every wait has a [`Deadline`], which names its [`Limit`], but for the one between two lines where the caller wants
+//! 2. Every wait has a `Deadline`, which names its [`Limit`], but for the one between two lines where the caller wants
 //!    none. A deadline is a point in time: no byte that comes, and no phase that is over, puts it off.
 //! 3. A line is whole or an error: what was sent before the end without a newline is never taken for one.
 //!
