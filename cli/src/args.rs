@@ -3,6 +3,7 @@
 mod lifecycle;
 mod pool;
 
+use crate::given::Given;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 use rekindle::adapters::startup;
@@ -17,7 +18,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use lifecycle::{LifecycleVerb, MarkerPath};
-pub(crate) use pool::{PoolTimes, PoolVerb};
+pub(crate) use pool::{AnswerTime, PoolVerb, ReachTime, WorkTime};
 
 /// Start or resume a background worker for a session exactly once, and never lose one.
 ///
@@ -102,6 +103,9 @@ pub(crate) enum Verb {
     after_help = "In the program's arguments {session}, {socket} and {prompt} are filled in; nothing is split, and \
     no shell is involved. The worker also gets REKINDLE_SESSION, REKINDLE_SOCKET, REKINDLE_GENERATION and \
     REKINDLE_NONCE.\n\n\
+    Other users can read the arguments of a program while it runs, ours and the worker's, and not its environment. A \
+    prompt that is a secret is given with --prompt-file, and taken from REKINDLE_PROMPT: {prompt} in an argument shows it. \
+    One newline at the end of the file is left out.\n\n\
     Which --ready: `connect` for any program that opens {socket} and needs to know nothing of rekindle. `notify` for \
     one that tells systemd when it is ready (sd_notify, NOTIFY_SOCKET): it counts as ready when it has said so and \
     listens, may ask for more time, up to ten times the --timeout, and says how it is should it fail. `listen` for one \
@@ -156,6 +160,10 @@ pub(crate) struct UpArgs {
     /// What {prompt} stands for
     #[arg(long, value_name = "TEXT")]
     pub(crate) prompt: Option<String>,
+
+    /// Read the prompt from a file, or from standard input (`-`); the worker finds it in REKINDLE_PROMPT
+    #[arg(long, value_parser = Given::from_path, conflicts_with = "prompt", value_name = "FILE")]
+    pub(crate) prompt_file: Option<Given>,
 
     /// Print what would be done and the plan; take, create and start nothing
     #[arg(long)]

@@ -115,7 +115,7 @@ impl Ensure {
             return Ok(DryRun { verdict: "reject", rejection: Some(rejection), plan });
         }
         let probed = survey.probe(&plan.expected_socket_path).await;
-        let verdict = decide(self.launch.intent, finding(&probed, &survey));
+        let verdict = self.verdict(&probed, &survey);
         let (word, rejection) = match verdict {
             Verdict::Attach => ("attach", None),
             Verdict::Spawn => ("spawn", None),
@@ -210,6 +210,14 @@ impl Ensure {
         }
     }
 
+    /// What is to be done, by what was found.
+    fn verdict(&self, probed: &Probed, survey: &Survey) -> Verdict {
+        let finding = finding(probed, survey);
+        let verdict = decide(self.launch.intent, finding);
+        tracing::info!(session = %self.session, intent = ?self.launch.intent, ?finding, ?verdict, "looked at the worker");
+        verdict
+    }
+
     /// Step 1 alone, and without waiting: `None` if there is more to do than to connect.
     pub(crate) fn at_once(&self) -> Result<Option<Ensured>, Error> {
         if self.launch.intent == Intent::Resume || self.launch.ready != ReadyKind::Connect {
@@ -230,7 +238,7 @@ impl Ensure {
         let probed = probe::probe_once(&plan.expected_socket_path);
         // Between the record and the connection the worker may have been replaced.
         let survey = self.survey(None)?;
-        Ok(match (decide(self.launch.intent, finding(&probed, &survey)), probed) {
+        Ok(match (self.verdict(&probed, &survey), probed) {
             (Verdict::Attach, Probed::Live(connection)) => {
                 self.clear_stale_claim();
                 Some(self.attached(&plan, &survey, connection))
@@ -253,7 +261,7 @@ impl Ensure {
         let probed = survey.probe(&plan.expected_socket_path).await;
         // Between the record and the connection the worker may have been replaced.
         let survey = self.survey(dir)?;
-        let verdict = decide(self.launch.intent, finding(&probed, &survey));
+        let verdict = self.verdict(&probed, &survey);
         Ok(match (verdict, probed) {
             (Verdict::Attach, Probed::Live(connection)) => {
                 self.clear_stale_claim();
@@ -295,7 +303,7 @@ impl Ensure {
             Err(error) => return Err(self.give_up(held, error)),
         };
         let probed = survey.probe(&plan.expected_socket_path).await;
-        let verdict = decide(self.launch.intent, finding(&probed, &survey));
+        let verdict = self.verdict(&probed, &survey);
         let verdict = match verdict {
             Verdict::Spawn | Verdict::Adopt if survey.newer.is_some() => {
                 let schema_version = survey.newer.map_or(0, |newer| newer.schema_version);

@@ -42,11 +42,9 @@ impl Sessions {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn open(dir: impl Into<PathBuf>) -> Result<Self, Error> {
-        Ok(Self {
-            root: StateRoot::open(dir)?,
-            here: Arc::new(procfs::this_host()),
-            spawn_on: SpawnOn::default(),
-        })
+        let root = StateRoot::open(dir)?;
+        tracing::info!(dir = %root.path().display(), "opened the state directory");
+        Ok(Self { root, here: Arc::new(procfs::this_host()), spawn_on: SpawnOn::default() })
     }
 
     /// The sessions of this user: `$REKINDLE_DIR`, `$XDG_STATE_HOME/rekindle` or `~/.local/state/rekindle`.

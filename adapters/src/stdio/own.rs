@@ -107,6 +107,7 @@ impl OwnOutput {
     ///
     /// # Panics
     /// Outside a tokio runtime with I/O enabled.
+    #[expect(clippy::disallowed_methods, reason = "each write says how it went")]
     pub fn stdout() -> Result<Self, OsFailure> {
         Self::open(io::stdout().as_fd()).doing("write the standard output")
     }

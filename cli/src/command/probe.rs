@@ -9,6 +9,7 @@ use std::path::Path;
 pub(crate) async fn run(path: &Path, report: &Report) -> Exit {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let probed = probe::probe(&absolute).await;
+    tracing::info!(socket = %absolute.display(), liveness = ?probed.liveness(), "looked at the socket");
     let verdict = match probed.liveness() {
         Liveness::Live => "alive",
         Liveness::Dormant => "dead",

@@ -9,6 +9,8 @@ mod hints;
 mod modes;
 mod names;
 mod namespaces;
+mod output;
+mod patience;
 mod places;
 mod removal;
 mod s10_pool_worker;
@@ -54,6 +56,7 @@ mod s9_patience;
 mod s9_stdio;
 mod s9_supervise;
 mod scale;
+mod secrets;
 mod state_root;
 mod strangers;
 mod successors;
@@ -97,6 +100,9 @@ fn all() -> ExitCode {
         s10_serve::trials,
         s10_pool_worker::trials,
         s13_pool::trials,
+        patience::trials,
+        secrets::trials,
+        output::trials,
         s11_notify::trials,
         s11_listen::trials,
         s10_ready::trials,
