@@ -238,8 +238,12 @@ fn is_ours_or_roots(uid: u32) -> bool {
 /// same, since `/` itself has it and nothing could be used otherwise; a namespace that numbers all users never comes to that.
 fn stands_for_root(uid: u32) -> bool {
     let overflow = fs::read_to_string("/proc/sys/kernel/overflowuid").unwrap_or_default();
-    overflow.trim().parse() == Ok(uid)
-        && fs::read_to_string("/proc/self/uid_map").is_ok_and(|map| !numbers_all_users(&map))
+    overflow.trim().parse() == Ok(uid) && has_numbers_for_all_users() == Some(false)
+}
+
+/// Whether our user namespace has a number for every user of the machine; `None` if nothing tells.
+pub(crate) fn has_numbers_for_all_users() -> Option<bool> {
+    fs::read_to_string("/proc/self/uid_map").ok().map(|map| numbers_all_users(&map))
 }
 
 fn numbers_all_users(uid_map: &str) -> bool {

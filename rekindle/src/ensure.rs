@@ -276,9 +276,23 @@ impl Ensure {
         })
     }
 
+    /// Somebody may have let others into what is ours; a call that may start something takes that back.
+    fn mend_modes(&self) {
+        if self.launch.intent == Intent::Attach {
+            return;
+        }
+        if let Err(error) = self.root.create() {
+            tracing::warn!(session = %self.session, %error, "the mode of the state directory could not be mended");
+        }
+        if let Err(error) = self.root.mend_session(&self.session) {
+            tracing::warn!(session = %self.session, %error, "the mode of the session's directory could not be mended");
+        }
+    }
+
     /// A launcher that died after its worker was ready left its claim behind. Taking it over and releasing it clears
     /// it; whoever holds it will release it, and a worker that answers does not wait for that.
     fn clear_stale_claim(&self) {
+        self.mend_modes();
         let left = || self.root.session(&self.session).ok()??.inspect(CLAIM_FILE).ok()?;
         if self.launch.intent == Intent::Attach || left().is_none() {
             return;

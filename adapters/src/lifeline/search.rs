@@ -17,6 +17,7 @@ use super::{LIFELINE_FD, LIFELINE_FILE, LifelineMark, LifelineProbe, Located, Ro
 use crate::directory::Inode;
 use crate::os::{During, describe};
 use crate::procfs;
+use crate::way::has_numbers_for_all_users;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat, readlinkat};
 use nix::sys::stat::{Mode, SFlag, fstatat, lstat};
@@ -197,7 +198,9 @@ fn unseen(error: Errno, pid: Pid) -> Result<Look, OsFailure> {
 /// such as `ssh-agent`. The kernel's table of locks is open to everybody: a lifeline that such a process keeps is a lock
 /// that was taken by that process or by one that has ended.
 fn suspect(closed: &[Pid]) -> Result<Option<Pid>, OsFailure> {
-    let of_our_user = |pid: &&Pid| geteuid().is_root() || procfs::is_of_our_user(**pid) == Some(true);
+    // Root of a user namespace is no root of the machine: what it cannot look into may be any user's.
+    let is_root = geteuid().is_root() && has_numbers_for_all_users() != Some(false);
+    let of_our_user = |pid: &&Pid| is_root || procfs::is_of_our_user(**pid) == Some(true);
     let closed: Vec<Pid> = closed.iter().filter(of_our_user).copied().collect();
     let Some(first) = closed.first() else { return Ok(None) };
     let table = LockTable::read()?;

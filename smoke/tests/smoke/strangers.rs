@@ -248,7 +248,7 @@ fn a_socket_that_took_the_place_of_ours_is_not_removed() {
 
 /// U34: nobody has the socket any more, and it is not ours all the same: only its owner knows what it was for.
 fn a_stale_socket_of_another_program_is_not_removed() {
-    for account in Account::ALL {
+    for account in Account::all() {
         let scene = Scene::owned_by(account);
         let socket = scene.path("given");
         let stale = Bound::at(&scene, &socket).left_behind();
