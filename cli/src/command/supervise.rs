@@ -37,6 +37,8 @@ pub(crate) async fn run(args: SuperviseArgs, report: &Report) -> Exit {
             return Exit::NeverStarted;
         }
     };
+    // The last word of ours that may wait for a reader of stderr: a program runs after it.
+    tracing::info!(program = args.command.first().map(tracing::field::debug), "starting the program");
     match Supervision::begin(&args, &events).await {
         Ok((supervision, stderr)) => {
             let written = outlets.write(Some(stderr));

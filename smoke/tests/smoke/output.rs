@@ -76,6 +76,9 @@ fn full_disk() -> Stdio {
 
 const LOST: &str = "failed to write the standard output: No space left on device";
 
+/// The same of what a supervised program wrote.
+const PROGRAMS_LOST: &str = "the program's output could not be written: No space left on device";
+
 /// Asserts that its work was done, and its output was all that failed.
 #[track_caller]
 fn assert_lost(args: &[&str], reply: &Reply) {
@@ -145,11 +148,13 @@ fn a_machine_is_told_that_its_output_was_lost() {
 fn a_supervised_program_s_output_on_a_full_disk_is_a_failure() {
     let scene = Scene::new();
     let echo = ["supervise", "--", "echo", "hello"];
-    assert_lost(&echo, &rekindle(&scene, &echo, full_disk()));
+    let lost = rekindle(&scene, &echo, full_disk());
+    assert_eq!(lost.code, Some(1), "{lost}");
+    assert!(lost.stderr.contains(PROGRAMS_LOST), "{lost}");
     let silent = rekindle(&scene, &["supervise", "--", "true"], full_disk());
     assert_eq!((silent.code, silent.stderr.as_str()), (Some(0), ""), "nothing was lost");
     let worse = rekindle(&scene, &["supervise", "--", "sh", "-c", "echo hello; exit 7"], full_disk());
-    assert!(worse.stderr.contains(LOST), "{worse}");
+    assert!(worse.stderr.contains(PROGRAMS_LOST), "{worse}");
     assert_ne!(worse.code, Some(0), "{worse}");
 }
 
