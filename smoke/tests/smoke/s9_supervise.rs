@@ -169,7 +169,8 @@ fn a_third_signal_kills() {
         // One at a time: two of a kind that are pending together are one.
         proxy.signal(Signal::SIGINT);
         wait::until("it was taken", pending);
-        wait::until("it was heard", || procs::state(pid) == Some('S'));
+        // After the third one it may have ended already.
+        wait::until("it was heard", || matches!(procs::state(pid), Some('S' | 'Z')));
     }
     let end = proxy.finish();
     assert_eq!(end.code, Some(137), "{end:?}");
