@@ -304,7 +304,7 @@ impl RecordFile {
             }
             Ok(_) | Err(_) => {}
         }
-        let head: Head = serde_json::from_slice(content).map_err(unreadable)?;
+        let head: Head = serde_json::from_slice(content).map_err(|error| unreadable(&error))?;
         let version = head.schema_version.as_u64().ok_or("it has no schema_version")?;
         let named = head.session.as_str().ok_or("it names no session")?;
         if named != session.as_str() {
@@ -313,18 +313,18 @@ impl RecordFile {
         match u32::try_from(version) {
             Ok(version) if version <= SCHEMA_VERSION => {}
             Ok(schema_version) => {
-                let content = serde_json::from_slice(content).map_err(unreadable)?;
+                let content = serde_json::from_slice(content).map_err(|error| unreadable(&error))?;
                 return Ok(Self::Newer(NewerRecord::new(schema_version, content)));
             }
             Err(_) => return Err(format!("schema_version {version} is out of range")),
         }
-        let record = serde_json::from_slice(content).map_err(unreadable)?;
+        let record = serde_json::from_slice(content).map_err(|error| unreadable(&error))?;
         Ok(Self::Whole(Box::new(record)))
     }
 }
 
 /// What serde says of a content may quote it.
-fn unreadable(error: serde_json::Error) -> String {
+fn unreadable(error: &serde_json::Error) -> String {
     Shown(&error.to_string()).to_string()
 }
 

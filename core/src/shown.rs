@@ -73,7 +73,7 @@ pub fn terminal_safe(json: String) -> String {
 /// ```
 pub fn shell_quoted(path: &Path) -> String {
     let bytes = path.as_os_str().as_encoded_bytes();
-    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-+:@%,=".contains(byte);
+    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-+:@%,".contains(byte);
     match path.to_str() {
         // A word that begins with a dash would be taken for an option.
         Some(text) if bytes.iter().all(is_plain) && !bytes.is_empty() && !text.starts_with('-') => {

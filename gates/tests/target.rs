@@ -4,6 +4,8 @@ use rekindle_core::target::{
     BadTarget, SOCKET_NAME_LEN_MAX, SOCKET_PATH_LEN_MAX, check_inherited_socket_path, check_notify_path,
     check_socket_path,
 };
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 fn check(path: &str) -> Result<(), BadTarget> {
@@ -39,6 +41,15 @@ fn a_nul_byte_is_refused_even_where_the_path_is_refused_anyway() {
     for path in ["/run/so\0ck", "so\0ck", "/\0", "\0abstract"] {
         assert_eq!(check(path), Err(BadTarget::HoldsNul { path: path.into() }));
     }
+}
+
+/// U8: a path is bytes, and is refused with the bytes that it has.
+#[test]
+fn a_path_that_is_not_utf_8_is_a_path() {
+    let path = Path::new(OsStr::from_bytes(b"/run/caf\xe9/sock"));
+    assert_eq!([check_socket_path(path), check_inherited_socket_path(path)], [Ok(()), Ok(())]);
+    let refusal = check_socket_path(Path::new(OsStr::from_bytes(b"caf\xe9/sock"))).unwrap_err();
+    assert!(refusal.to_string().contains("`caf\\xe9/sock`"), "{refusal}");
 }
 
 /// S10: the kernel takes 107 bytes and not 108; the refusal names the way out.

@@ -93,6 +93,9 @@ fn collect_one(
     };
     let dir = lock.dir();
     dir.sweep();
+    if !is_a_sessions(dir)? {
+        return Ok(Outcome::Kept("it is the directory of no session"));
+    }
     if repair == Repair::Yes {
         set_unreadable_aside(dir, here, repaired)?;
     }
@@ -115,6 +118,18 @@ fn collect_one(
         socket_file::clear(dir, socket, survey.record.as_ref().and_then(|record| record.socket_file));
     }
     remove(dir)
+}
+
+/// Any directory may have a name that a session could have. What a session's holds is ours; one whose launcher died at once is empty,
+/// and private as we make them.
+fn is_a_sessions(dir: &SessionDir) -> Result<bool, OsFailure> {
+    for name in [CLAIM_FILE, RECORD_FILE, LIFELINE_FILE] {
+        if dir.inspect(name)?.is_some() {
+            return Ok(true);
+        }
+    }
+    let is_private = dir.inspect(".")?.is_some_and(|stat| stat.st_mode & 0o777 == 0o700);
+    Ok(is_private && dir.names()?.is_empty())
 }
 
 /// A file that is set aside is not lost, and not in the way.

@@ -64,6 +64,9 @@ impl Ensure {
     /// Runs the transaction to its end.
     pub(crate) async fn run(self) -> Result<Ensured, Error> {
         let deadline = Instant::now() + self.launch.timeout;
+        if self.launch.intent != Intent::Attach {
+            self.root.mend_session(&self.session)?;
+        }
         let ensured = self.settle(deadline).await?;
         match (ensured, self.launch.handshake_spoken()) {
             // No claim is held any more: who is slow to answer holds up nobody but us.
@@ -136,7 +139,7 @@ impl Ensure {
             return Ok(DryRun { verdict: "reject", rejection: Some(rejection), plan });
         }
         let probed = survey.probe(&plan.expected_socket_path).await;
-        let verdict = decide(self.launch.intent, finding(&probed, &survey));
+        let verdict = self.verdict(&probed, &survey);
         let (word, rejection) = match verdict {
             Verdict::Attach => ("attach", None),
             Verdict::Spawn => ("spawn", None),
@@ -225,9 +228,18 @@ impl Ensure {
             }
             Some(found) => {
                 let message = format!("`{}` is not to be trusted: {}", Shown(socket), found.why());
-                reject(RejectReason::TargetAddressConflict, Some(found.liveness()), message, mend)
+                let mend = probe::mend(socket).unwrap_or_else(|| mend.to_owned());
+                reject(RejectReason::TargetAddressConflict, Some(found.liveness()), message, &mend)
             }
         }
+    }
+
+    /// What is to be done, by what was found.
+    fn verdict(&self, probed: &Probed, survey: &Survey) -> Verdict {
+        let finding = finding(probed, survey);
+        let verdict = decide(self.launch.intent, finding);
+        tracing::info!(session = %self.session, intent = ?self.launch.intent, ?finding, ?verdict, "looked at the worker");
+        verdict
     }
 
     /// Step 1 alone, and without waiting: `None` if there is more to do than to connect.
@@ -250,7 +262,7 @@ impl Ensure {
         let probed = probe::probe_once(&plan.expected_socket_path);
         // Between the record and the connection the worker may have been replaced.
         let survey = self.survey(None)?;
-        Ok(match (decide(self.launch.intent, finding(&probed, &survey)), probed) {
+        Ok(match (self.verdict(&probed, &survey), probed) {
             (Verdict::Attach, Probed::Live(connection)) => {
                 self.clear_stale_claim();
                 Some(self.attached(&plan, &survey, connection))
@@ -273,7 +285,7 @@ impl Ensure {
         let probed = survey.probe(&plan.expected_socket_path).await;
         // Between the record and the connection the worker may have been replaced.
         let survey = self.survey(dir)?;
-        let verdict = decide(self.launch.intent, finding(&probed, &survey));
+        let verdict = self.verdict(&probed, &survey);
         Ok(match (verdict, probed) {
             (Verdict::Attach, Probed::Live(connection)) => {
                 self.clear_stale_claim();
@@ -288,9 +300,23 @@ impl Ensure {
         })
     }
 
+    /// Somebody may have let others into what is ours; a call that may start something takes that back.
+    fn mend_modes(&self) {
+        if self.launch.intent == Intent::Attach {
+            return;
+        }
+        if let Err(error) = self.root.create() {
+            tracing::warn!(session = %self.session, %error, "the mode of the state directory could not be mended");
+        }
+        if let Err(error) = self.root.mend_session(&self.session) {
+            tracing::warn!(session = %self.session, %error, "the mode of the session's directory could not be mended");
+        }
+    }
+
     /// A launcher that died after its worker was ready left its claim behind. Taking it over and releasing it clears
     /// it; whoever holds it will release it, and a worker that answers does not wait for that.
     fn clear_stale_claim(&self) {
+        self.mend_modes();
         let left = || self.root.session(&self.session).ok()??.inspect(CLAIM_FILE).ok()?;
         if self.launch.intent == Intent::Attach || left().is_none() {
             return;
@@ -315,7 +341,7 @@ impl Ensure {
             Err(error) => return Err(self.give_up(held, error)),
         };
         let probed = survey.probe(&plan.expected_socket_path).await;
-        let verdict = decide(self.launch.intent, finding(&probed, &survey));
+        let verdict = self.verdict(&probed, &survey);
         let verdict = match verdict {
             Verdict::Spawn | Verdict::Adopt if survey.newer.is_some() => {
                 let schema_version = survey.newer.map_or(0, |newer| newer.schema_version);

@@ -192,6 +192,7 @@ impl Error {
             Self::StateRoot(StateRootError::Os(failure)) if let Some(shortage) = failure.shortage() => {
                 shortage.advice().into()
             }
+            Self::StateRoot(StateRootError::Untrusted { fault, .. }) => fault.mend().into(),
             Self::StateRoot(_) => "name another state directory with --dir".into(),
             Self::UnknownSession { session } => format!("rekindle up {session} -- PROGRAM [ARG]..."),
             Self::RecordCorrupt { .. } => "rekindle gc --repair".into(),

@@ -37,7 +37,9 @@ pub(crate) async fn introduce(
 
 fn reason(error: &PoolCallError) -> RejectReason {
     match error {
-        PoolCallError::VersionMismatch(_) => RejectReason::VersionMismatch,
+        PoolCallError::VersionMismatch(_) | PoolCallError::VersionRefused { .. } => {
+            RejectReason::VersionMismatch
+        }
         PoolCallError::Line(LineError::Hung { .. } | LineError::ClosedEarly { .. } | LineError::Os(_)) => {
             RejectReason::WorkerUnresponsive
         }
@@ -51,7 +53,7 @@ fn describe(session: &SessionId, error: &PoolCallError, managed: bool) -> (Strin
     let end =
         if managed { format!("rekindle stop {session}") } else { "end it the way it was started".into() };
     let next = match error {
-        PoolCallError::VersionMismatch(_) => {
+        PoolCallError::VersionMismatch(_) | PoolCallError::VersionRefused { .. } => {
             format!("speak its version with --speak, or once it has nothing to do: {end}")
         }
         _ => end,

@@ -4,7 +4,7 @@ use crate::error::Error;
 use crate::outcome::Rejection;
 use crate::survey::Survey;
 use crate::unlock::Force;
-use rekindle_adapters::Probed;
+use rekindle_adapters::{Probed, probe};
 use rekindle_core::claim::ConflictReason;
 use rekindle_core::shown::Shown;
 use rekindle_core::{LastWorker, Lifeline, Liveness, LockClaim, RejectReason, SessionId};
@@ -42,7 +42,9 @@ impl Rejection {
         let (message, next) = match reason {
             RejectReason::TargetAddressConflict => (
                 format!("`{shown}` is not to be trusted: {why}"),
-                format!("look at what stands at `{shown}`, or name another path with --socket"),
+                probe::mend(socket).unwrap_or_else(|| {
+                    format!("look at what stands at `{shown}`, or name another path with --socket")
+                }),
             ),
             RejectReason::IndeterminateNoSpawn => {
                 (format!("`{shown}` could not be judged: {why}"), format!("rekindle probe {shown}"))

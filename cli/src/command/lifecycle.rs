@@ -43,14 +43,16 @@ async fn carry_out(dir: Option<&Path>, verb: LifecycleVerb, report: &Report) -> 
 }
 
 fn lock(dir: Option<&Path>, place: &MarkerPath) -> Result<LifecycleLock, LifecycleError> {
-    match (&place.path, dir) {
+    let lock = match (&place.path, dir) {
         (Some(path), _) => Ok(LifecycleLock::new(path)),
         (None, Some(dir)) => {
             let dir = StateRoot::open(std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned()))?;
             Ok(LifecycleLock::in_state_dir(dir.path()))
         }
         (None, None) => LifecycleLock::default_path(),
-    }
+    }?;
+    tracing::info!(marker = %Shown(lock.path()), "asked about the lifecycle lock");
+    Ok(lock)
 }
 
 /// The process that is meant: the one named, or whoever started us.

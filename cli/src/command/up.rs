@@ -16,6 +16,25 @@ use tokio::time::sleep;
 /// After how long a call says what it waits for.
 const PROGRESS_AFTER: Duration = Duration::from_secs(1);
 
+/// The variable in which a worker finds a prompt that came from a file.
+const PROMPT_VARIABLE: &str = "REKINDLE_PROMPT";
+/// The longest prompt from a file, in bytes: the kernel's limit for one variable, which has a name, a `=` and a NUL.
+const PROMPT_LEN_MAX: usize = (128 << 10) - PROMPT_VARIABLE.len() - 2;
+
+/// Reads the prompt, once: it may come from a pipe.
+pub(crate) fn read_prompt(args: &mut UpArgs, report: &Report) -> Result<(), Exit> {
+    let Some(given) = args.prompt_file.take() else { return Ok(()) };
+    let prompt = given.read(PROMPT_LEN_MAX).map_err(|error| error.report(report))?;
+    if prompt.contains('\0') {
+        let message = "the prompt in the file has a NUL byte, which no variable and no argument can hold";
+        return Err(report.failure("usage", message, "give another text", Exit::Usage));
+    }
+    tracing::info!(len = prompt.len(), "read the prompt");
+    args.env.insert(0, (PROMPT_VARIABLE.to_owned(), prompt.clone().into()));
+    args.prompt = Some(prompt.into());
+    Ok(())
+}
+
 /// A worker that answers is attached to without a runtime, whose making takes longer than all the rest. `None` if there
 /// is more to do; what fails here fails again there.
 pub(crate) fn at_once(dir: Option<&Path>, args: &UpArgs, report: &Report) -> Option<Exit> {

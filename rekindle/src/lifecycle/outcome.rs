@@ -142,7 +142,7 @@ impl LifecycleError {
             Self::StateRoot(_) => "state-dir-unusable",
             Self::File(LifecycleFileError::NotAFileName { .. }) => "not-a-file-name",
             Self::File(LifecycleFileError::NoLocks { .. }) => "no-locks",
-            Self::File(LifecycleFileError::Untrusted { .. }) => "untrusted",
+            Self::File(LifecycleFileError::Untrusted(_)) => "untrusted",
             Self::File(_) | Self::Os(_) => "system",
             Self::NoSuchHolder { .. } => "no-such-holder",
             Self::InUse { .. } => "lifecycle-locked",
@@ -154,7 +154,7 @@ impl LifecycleError {
         matches!(
             self,
             Self::InUse { .. }
-                | Self::File(LifecycleFileError::NoLocks { .. } | LifecycleFileError::Untrusted { .. })
+                | Self::File(LifecycleFileError::NoLocks { .. } | LifecycleFileError::Untrusted(_))
         )
     }
 
@@ -164,6 +164,8 @@ impl LifecycleError {
             Self::InUse { holder: Some(payload) } => format!("kill {}", payload.holder.pid),
             Self::InUse { holder: None } => "rekindle lifecycle status".into(),
             Self::NoSuchHolder { .. } => "name a process that runs with --pid".into(),
+            Self::StateRoot(StateRootError::Untrusted { fault, .. })
+            | Self::File(LifecycleFileError::Untrusted(fault)) => fault.mend().into(),
             Self::StateRoot(_) | Self::File(_) | Self::Os(_) => {
                 "name a file in a directory of your own with --path".into()
             }

@@ -2,9 +2,14 @@
 
 use crate::error::Error;
 use crate::outcome::{Ensured, Rejection};
+use rekindle_adapters::lines::{Limit, LineError};
 use rekindle_adapters::pool_client::PoolCallError;
+use rekindle_core::execute::Cause;
+use rekindle_core::protocol::Version;
 use rekindle_core::shown::Shown;
-use rekindle_core::{OsFailure, SessionId};
+use rekindle_core::target::SOCKET_PATH_LEN_MAX;
+use rekindle_core::{ChildExit, OsFailure, RejectReason, SessionId};
+use std::time::Duration;
 
 /// Why a pool could not do what it was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -55,12 +60,18 @@ pub enum PoolError {
         next: String,
     },
     /// The worker did not take part in a handshake.
-    #[error("the worker of session `{session}` failed the handshake: {source}{}", and(stopped.as_deref()))]
+    #[error(
+        "the worker of session `{session}` failed the handshake: {source}{}{}",
+        which_goes(source, recorded.as_ref()),
+        and(stopped.as_deref())
+    )]
     Handshake {
         /// The session.
         session: SessionId,
         /// What went wrong.
         source: Box<PoolCallError>,
+        /// The version that the worker was recorded with, where it was there before.
+        recorded: Option<Version>,
         /// What became of the worker, if it was started for this very call.
         stopped: Option<String>,
     },
@@ -94,17 +105,117 @@ fn and(stopped: Option<&str>) -> String {
     stopped.map_or_else(String::new, |stopped| format!("; {stopped}"))
 }
 
+/// The version with which a session can be spoken to, where the one that was spoken is wrong.
+fn which_goes(source: &PoolCallError, recorded: Option<&Version>) -> String {
+    match (source, recorded) {
+        (PoolCallError::VersionMismatch(_) | PoolCallError::VersionRefused { .. }, Some(recorded)) => {
+            format!("; the session was recorded with version `{recorded}`")
+        }
+        _ => String::new(),
+    }
+}
+
 fn not_started(outcome: &Ensured) -> String {
     match outcome {
         Ensured::Running(_) => "it runs".to_owned(),
         Ensured::Exited(exited) => {
             let last = exited.stderr_tail.lines().last().unwrap_or_default().escape_debug().to_string();
             let said = if last.is_empty() { String::new() } else { format!("; its last words: {last}") };
-            format!("it ended before it accepted ({:?}){said}", exited.exit)
+            let how = match exited.exit {
+                ChildExit::Code(code) => format!("exited with {code}"),
+                ChildExit::Signal(signal) => format!("was ended by signal {signal}"),
+                ChildExit::Unknown => "ended".to_owned(),
+            };
+            match &exited.cause {
+                Some(cause) => format!("{}; it was told to go and {how}{said}", caused(cause)),
+                None => format!("it {how} before it accepted a connection{said}"),
+            }
         }
         Ensured::NotStarted(error) => error.to_string(),
-        Ensured::Retained(_) => "nothing could be observed of it".to_owned(),
-        Ensured::Rejected(rejection) => rejection.message.clone(),
+        Ensured::Retained(retained) => {
+            format!("{}; its end was not seen, and the claim is kept", caused(&retained.cause))
+        }
+        Ensured::Rejected(rejection) => match too_long(rejection) {
+            Some(len) => format!(
+                "its socket would be `{}`, which is {len} bytes long; a socket address holds at most {SOCKET_PATH_LEN_MAX}",
+                Shown(&rejection.socket)
+            ),
+            None => rejection.message.clone(),
+        },
+    }
+}
+
+fn caused(cause: &Cause) -> String {
+    match cause {
+        Cause::ObserveTimeout { after } => {
+            format!("it did not accept a connection within {} ms", after.as_millis())
+        }
+        Cause::Seam(_) => cause.to_string(),
+    }
+}
+
+/// The length of a socket's path, where that is what was wrong.
+fn too_long(rejection: &Rejection) -> Option<usize> {
+    let len = rejection.socket.as_os_str().len();
+    (rejection.reason == RejectReason::BadTarget && len > SOCKET_PATH_LEN_MAX).then_some(len)
+}
+
+/// The option that gives a worker more time.
+fn more_time(limit: Limit) -> &'static str {
+    match limit {
+        Limit::Connect => "--timeout",
+        Limit::Answer | Limit::Write | Limit::Line => "--answer-timeout",
+        Limit::Work => "--work-timeout",
+    }
+}
+
+/// The limit that a call met, if that is why it failed.
+fn limit_met(source: &PoolCallError) -> Option<Limit> {
+    match source {
+        PoolCallError::Line(LineError::Hung { limit, .. }) => Some(*limit),
+        _ => None,
+    }
+}
+
+/// What to do about a worker that failed the handshake.
+fn next_after_handshake(
+    session: &SessionId,
+    source: &PoolCallError,
+    recorded: Option<&Version>,
+    ended: bool,
+) -> String {
+    let patience = limit_met(source).map(|limit| format!("give it longer with {}", more_time(limit)));
+    match (source, recorded, patience) {
+        (_, _, Some(patience)) if ended => patience,
+        (_, _, Some(patience)) => format!("{patience}, or look at it: rekindle doctor {session}"),
+        // Nobody ends work for the version that a caller got wrong.
+        (PoolCallError::VersionMismatch(_) | PoolCallError::VersionRefused { .. }, Some(recorded), None) => {
+            format!("speak the version that it was recorded with: --speak {recorded}")
+        }
+        (PoolCallError::VersionMismatch(mismatch), None, None) if !ended => {
+            format!("speak the version that it reports: --speak {}", mismatch.theirs)
+        }
+        (_, _, None) if ended => "use a worker of the version that is spoken".to_owned(),
+        (_, _, None) => format!("rekindle doctor {session}"),
+    }
+}
+
+/// What to do about a worker that did not come up.
+fn next_after_start(session: &SessionId, outcome: &Ensured) -> String {
+    match outcome {
+        Ensured::NotStarted(_) => "name a worker that exists after `--`".to_owned(),
+        Ensured::Exited(exited) if matches!(exited.cause, Some(Cause::ObserveTimeout { .. })) => {
+            format!(
+                "give it longer with {}; what is known of it: rekindle show {session}",
+                more_time(Limit::Connect)
+            )
+        }
+        Ensured::Rejected(rejection) if too_long(rejection).is_some() => {
+            "name a shorter state directory with --dir".to_owned()
+        }
+        Ensured::Running(_) | Ensured::Exited(_) | Ensured::Retained(_) | Ensured::Rejected(_) => {
+            format!("rekindle show {session}")
+        }
     }
 }
 
@@ -114,13 +225,36 @@ impl PoolError {
         Self::WorkerUnreachable { session: session.clone(), message, next }
     }
 
+    /// A worker that was there before a call failed the handshake.
+    ///
+    /// A handshake says no more than a version. A worker that refuses one, and was recorded with another version than was
+    /// spoken, refuses the version, in whatever words.
+    pub(super) fn strange(
+        session: SessionId,
+        source: PoolCallError,
+        spoken: &Version,
+        recorded: Option<Version>,
+    ) -> Self {
+        let source = match source {
+            PoolCallError::Refused(refusal) if recorded.as_ref().is_some_and(|it| it != spoken) => {
+                PoolCallError::VersionRefused { ours: spoken.clone(), refusal }
+            }
+            source => source,
+        };
+        Self::Handshake { session, source: Box::new(source), recorded, stopped: None }
+    }
+
     /// A worker that lives and was not heard of in time.
-    pub(super) fn silent(session: &SessionId, rejection: &Rejection) -> Self {
-        let message = format!("it runs and does not answer on `{}`", Shown(&rejection.socket));
+    pub(super) fn silent(session: &SessionId, rejection: &Rejection, within: Duration) -> Self {
+        let (socket, within) = (Shown(&rejection.socket), within.as_millis());
+        let message = format!("it runs, and did not accept a connection on `{socket}` within {within} ms");
         Self::WorkerUnreachable {
             session: session.clone(),
             message,
-            next: format!("rekindle doctor {session}"),
+            next: format!(
+                "give it longer with {}, or look at it: rekindle doctor {session}",
+                more_time(Limit::Connect)
+            ),
         }
     }
 
@@ -170,19 +304,22 @@ impl PoolError {
             Self::UnknownSession { .. } | Self::AmbiguousSession { .. } => "rekindle pool ls".into(),
             Self::NoProgram => "name the worker after `--`".into(),
             Self::NoVersion => "name the version with --speak".into(),
-            Self::NotStarted { session, outcome } => match **outcome {
-                Ensured::NotStarted(_) => "name a worker that exists after `--`".into(),
-                Ensured::Running(_) | Ensured::Exited(_) | Ensured::Retained(_) | Ensured::Rejected(_) => {
-                    format!("rekindle show {session}")
-                }
-            },
+            Self::NotStarted { session, outcome } => next_after_start(session, outcome),
             Self::WorkerGone { .. } => "rekindle pool gc".into(),
             Self::WorkerUnreachable { next, .. } => next.clone(),
-            Self::Handshake { stopped: Some(_), .. } => "use a worker of the version that is spoken".into(),
-            Self::Handshake { session, .. } | Self::NoSession { session } => {
-                format!("rekindle pool shutdown {session}")
+            Self::Handshake { session, source, recorded, stopped } => {
+                next_after_handshake(session, source, recorded.as_ref(), stopped.is_some())
             }
-            Self::Call { session, .. } => format!("rekindle pool status {session}"),
+            Self::NoSession { session } => format!("rekindle pool shutdown {session}"),
+            Self::Call { session, source } => match limit_met(source) {
+                Some(limit) => {
+                    format!(
+                        "give it longer with {}; how it stands: rekindle pool status {session}",
+                        more_time(limit)
+                    )
+                }
+                None => format!("rekindle pool status {session}"),
+            },
             Self::Sessions(error) => error.next(),
             Self::Os(_) => "rekindle doctor".into(),
         }

@@ -12,6 +12,7 @@ use std::process::{Command, Stdio};
 trials![
     any_bytes_are_passed_on_and_shown_escaped,
     a_home_of_any_bytes_holds_the_state,
+    a_caller_may_stand_in_a_directory_of_any_bytes,
     a_record_of_any_bytes_is_written_anew,
     other_verbs_take_any_bytes,
     the_text_of_others_is_obeyed_by_no_terminal,
@@ -140,6 +141,31 @@ fn a_home_of_any_bytes_holds_the_state() {
     assert!(told.code.is_some(), "{told}");
 }
 
+/// U8: nobody named the directory, and what is relative is relative to it.
+fn a_caller_may_stand_in_a_directory_of_any_bytes() {
+    let scene = Scene::new();
+    let dir = strange_dir(&scene);
+    let here = |variable: &str, args: &[&str]| {
+        let mut command = scene.command(cli::binary());
+        finish(command.current_dir(&dir).env(variable, dir.join("state")).arg("--json").args(args))
+    };
+    let up = ["up", "s", "--socket", "sock", "--", &cli::binary_arg(), "worker"];
+    for variable in ["REKINDLE_DIR", "XDG_STATE_HOME"] {
+        let reply = here(variable, &up).expect_running("started");
+        assert_eq!(reply.json["socket"], spelled(dir.join("sock").as_os_str()), "{reply}");
+        assert_eq!(fs::read_link(format!("/proc/{}/cwd", reply.pid())).expect("it runs"), dir);
+        assert_eq!(here(variable, &["stop", "s"]).expect(0, "stopped").pid(), reply.pid());
+    }
+    let lock = here("REKINDLE_DIR", &["lifecycle", "acquire", "--path", "lock"]).expect(0, "acquired");
+    assert_eq!(lock.json["path"], spelled(dir.join("lock").as_os_str()), "{lock}");
+    here("REKINDLE_DIR", &["lifecycle", "release", "--path", "lock"]).expect(0, "released");
+    let ran = here("REKINDLE_DIR", &["supervise", "--", "sh", "-c", "pwd -P > where; exit 7"]);
+    assert_eq!(ran.code, Some(7), "{ran}");
+    let told = fs::read(dir.join("where")).expect("the program wrote it");
+    assert_eq!(told, [dir.as_os_str().as_bytes(), b"\n"].concat());
+    scene.assert_no_process();
+}
+
 /// U8, U29: the lifeline says it in bytes too.
 fn a_record_of_any_bytes_is_written_anew() {
     let scene = Scene::new();
@@ -170,6 +196,15 @@ fn other_verbs_take_any_bytes() {
     supervise.args(["supervise", "--", "printf", "%s"]).arg(latin_1());
     let output = supervise.stdin(Stdio::null()).output().expect("the command can be started");
     assert_eq!(output.stdout, LATIN_1);
+
+    let pool = [&cli::binary_arg(), "worker", "--protocol", "pool"];
+    let run = words(&[&["pool", "run", "--speak", "1", "--code", "done(\"x\")", "--"], &pool[..]].concat());
+    let done = rekindle(&scene, true, &run);
+    assert_eq!((done.code, done.text("result")), (Some(0), "x"), "{done}");
+    rekindle(&scene, false, &words(&["pool", "ls"]));
+    let listed = rekindle(&scene, true, &words(&["pool", "ls"]));
+    let sid = listed.json[0]["session"].as_str().expect("it is listed");
+    assert_eq!(rekindle(&scene, true, &words(&["pool", "shutdown", sid])).code, Some(0));
 
     let marker = dir.join("daemon.lock");
     let lifecycle = |verb: &str, rest: &[&OsStr]| {
