@@ -17,7 +17,7 @@ use crate::session_dir::SessionDir;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
-use nix::sys::stat::{Mode, SFlag, fstat, lstat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat, lstat};
 use nix::unistd::unlink;
 use rekindle_core::record::SocketFile;
 use rekindle_core::shown::Shown;
@@ -50,8 +50,11 @@ pub fn tenancy(path: &Path) -> Tenancy {
 /// Which file stands at `path`, if it is a socket.
 pub fn file_at(path: &Path) -> Option<SocketFile> {
     let stat = lstat(path).ok()?;
-    let is_socket = SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFSOCK;
-    is_socket.then(|| Inode::of(&stat).into())
+    is_socket(&stat).then(|| Inode::of(&stat).into())
+}
+
+pub(crate) fn is_socket(stat: &FileStat) -> bool {
+    SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFSOCK
 }
 
 /// Who has a path, and which file it is.
@@ -64,7 +67,7 @@ fn inspect(path: &Path) -> Result<(Tenancy, Option<Inode>), OsFailure> {
     };
     let stat = fstat(&pinned).during("inspect the socket", path)?;
     let file = Some(Inode::of(&stat));
-    if SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT != SFlag::S_IFSOCK {
+    if !is_socket(&stat) {
         return Ok((Tenancy::Unclear, file));
     }
     let asking = socket(

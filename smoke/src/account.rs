@@ -3,7 +3,7 @@
 use crate::programs;
 use std::ffi::OsString;
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::{PermissionsExt, lchown};
 use std::path::{Path, PathBuf};
 
 /// The user ids from here on belong to nobody: each run takes one of its own, so that two runs do not share a user.
@@ -20,6 +20,28 @@ pub enum Account {
     Ours,
     /// A user without a name, a home or a privilege. Only root can act for one.
     Ordinary,
+}
+
+/// The proof that we are root, and can give files away.
+///
+/// A trial that takes one declares that it needs `TwoUsers`: nobody else hands one out without asking.
+#[derive(Debug, Clone, Copy)]
+pub struct Root(());
+
+impl Root {
+    /// If we are root.
+    pub fn ours() -> Option<Self> {
+        is_root().then_some(Self(()))
+    }
+
+    /// Gives what stands at a path to another user and the group of the same number; a link itself, not what it leads to.
+    ///
+    /// # Panics
+    /// If nothing stands there.
+    #[expect(clippy::disallowed_methods, reason = "here is the proof that we may")]
+    pub fn give(self, path: &Path, user: u32) {
+        lchown(path, Some(user), Some(user)).expect("root gives files away");
+    }
 }
 
 impl Account {
@@ -67,8 +89,7 @@ impl Account {
         if self == Self::Ours {
             return;
         }
-        let uid = self.uid();
-        chown(dir, Some(uid), Some(uid)).expect("only root can run tests for another user");
+        Root::ours().expect("only root can act for another user").give(dir, self.uid());
         dir.parent().into_iter().for_each(make_passable);
     }
 

@@ -1,9 +1,10 @@
-//! Directories of several users: only root can make them, so that the suite is run as root.
+//! Directories of several users, which only root can make.
 
+use crate::account::Root;
 use crate::cli::{self, Launcher, Reply};
 use crate::{Scene, programs};
 use std::fs::{self, Permissions};
-use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, lchown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
@@ -39,14 +40,6 @@ pub fn made(path: PathBuf, mode: u32) -> PathBuf {
     path
 }
 
-/// Gives what stands at a path to another user.
-///
-/// # Panics
-/// If we are not root.
-pub fn give(path: &Path, user: u32) {
-    lchown(path, Some(user), None).expect("only root can be two users: run the suite as root");
-}
-
 /// All that is below a directory, with its mode.
 ///
 /// # Panics
@@ -69,6 +62,7 @@ pub struct Home {
     /// Where its processes belong to; it goes first, and they with it.
     pub scene: Scene,
     dir: TempDir,
+    root: Root,
     user: u32,
 }
 
@@ -76,15 +70,15 @@ impl Home {
     /// The home of `user`, empty but for the command.
     ///
     /// # Panics
-    /// If we are not root.
-    pub fn new(user: u32) -> Self {
+    /// If it cannot be made.
+    pub fn new(root: Root, user: u32) -> Self {
         let dir =
             tempfile::Builder::new().prefix("rk-home-").tempdir_in("/tmp").expect("/tmp can be written");
-        chown(dir.path(), Some(user), Some(user)).expect("only root can be two users: run the suite as root");
+        root.give(dir.path(), user);
         // A place that the user can execute it from.
         let binary = dir.path().join("rekindle");
         fs::copy(cli::binary(), &binary).expect("the command can be copied");
-        Self { scene: Scene::new(), dir, user }
+        Self { scene: Scene::new(), dir, root, user }
     }
 
     /// Where it is.
@@ -103,7 +97,7 @@ impl Home {
     /// If it cannot be made.
     pub fn made(&self, name: &str, mode: u32) -> PathBuf {
         let path = made(self.path(name), mode);
-        chown(&path, Some(self.user), Some(self.user)).expect("we are root");
+        self.root.give(&path, self.user);
         path
     }
 

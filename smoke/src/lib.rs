@@ -43,7 +43,7 @@ pub mod starts;
 pub mod suite;
 pub mod wait;
 
-pub use account::Account;
+pub use account::{Account, Root};
 pub use cli::{Launcher, Reply};
 pub use container::{Container, Place};
 pub use scene::Scene;

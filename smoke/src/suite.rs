@@ -6,6 +6,7 @@
 //!
 //! Checked by `tests/smoke/s6_harness.rs`.
 
+use crate::account::Root;
 use crate::cli::Reply;
 use crate::{Scene, programs, scene};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
@@ -29,11 +30,15 @@ pub const MCP_SDKS: &str = "REKINDLE_MCP_SDKS";
 /// The options of `unshare` that make a user root of a user namespace, with mounts of its own.
 const ROOT_OF_A_NAMESPACE: [&str; 3] = ["--user", "--map-root-user", "--mount"];
 
-/// Makes `trials()` out of functions: all of a file's trials, in order. `name needs TwoUsers` declares a [`Need`].
+/// Makes `trials()` out of functions: all of a file's trials, in order. `name needs TwoUsers` declares a [`Need`], and
+/// gives the function the [`Root`] that it takes.
 #[macro_export]
 macro_rules! trials {
     (@trial $test:ident) => {
         $crate::suite::trial(module_path!(), stringify!($test), $test)
+    };
+    (@trial $test:ident needs TwoUsers) => {
+        $crate::suite::trial_of_root(module_path!(), stringify!($test), $test)
     };
     (@trial $test:ident needs $need:ident) => {
         $crate::suite::trial_with($crate::suite::Need::$need, module_path!(), stringify!($test), $test)
@@ -48,8 +53,6 @@ macro_rules! trials {
 /// What a trial needs, and not every user or machine has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Need {
-    /// Files and processes of a second user. Only root can make them.
-    TwoUsers,
     /// Root's rights over mounts and pids of its own. An ordinary user has them in a user namespace, where the suite runs
     /// the trial in a process of its own.
     NamespaceRoot,
@@ -73,8 +76,7 @@ impl Need {
         let is_root = nix::unistd::geteuid().is_root();
         let skipped = |reason| Way::Skipped { reason };
         match self {
-            Self::TwoUsers | Self::NamespaceRoot | Self::Namespaces if is_root => Way::Here,
-            Self::TwoUsers => skipped("needs root: only root can act for two users".to_owned()),
+            Self::NamespaceRoot | Self::Namespaces if is_root => Way::Here,
             Self::NamespaceRoot => namespace_refusal().map_or(Way::InNamespace, skipped),
             Self::Namespaces => namespace_refusal().map_or(Way::Here, skipped),
             Self::McpServer if is_named(MCP_SERVER) => Way::Here,
@@ -110,11 +112,22 @@ pub fn trial_with(need: Need, module: &str, name: &str, body: fn()) -> Trial {
         Way::InNamespace => {
             within_the_bound(move || passes_in_a_namespace(&name)).map(|()| Completion::Completed)
         }
-        Way::Skipped { reason } => {
-            skipped().push(format!("{name}: {reason}"));
-            Ok(Completion::ignored_with(reason))
-        }
+        Way::Skipped { reason } => skip(&name, reason),
     })
+}
+
+/// A trial of `body`, which needs files and processes of a second user. Only root can make them.
+pub fn trial_of_root(module: &str, name: &str, body: fn(Root)) -> Trial {
+    let name = full_name(module, name);
+    Trial::ignorable_test(name.clone(), move || match Root::ours() {
+        Some(root) => within_the_bound(move || body(root)).map(|()| Completion::Completed),
+        None => skip(&name, "needs root: only root can act for two users".to_owned()),
+    })
+}
+
+fn skip(name: &str, reason: String) -> Result<Completion, Failed> {
+    skipped().push(format!("{name}: {reason}"));
+    Ok(Completion::ignored_with(reason))
 }
 
 fn full_name(module: &str, name: &str) -> String {

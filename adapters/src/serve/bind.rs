@@ -19,6 +19,7 @@ use crate::lifeline;
 use crate::lock_file::{Guards, LockFile, LockFileError};
 use crate::os::During;
 use crate::probe::{Probed, probe_once, why_not_our_socket};
+use crate::socket_file::is_socket;
 use crate::way::{self, Place as WayTo, WayError};
 use nix::errno::Errno;
 use nix::sys::socket::{Backlog, SockFlag, SockType, listen};
@@ -66,6 +67,10 @@ impl ServedSocket {
         }
         let listener = listen_on(path)?;
         let stat = lstat(path).during("inspect our socket", path)?;
+        if !is_socket(&stat) {
+            let why = "something else took its name at once".to_owned();
+            return Err(ServeError::Taken { socket: path.to_owned(), why });
+        }
         let mark = Mark::of(&stat);
         let marked = lock.as_ref().map_or(Ok(()), |lock| write_mark(lock, &mark));
         let place = Place { socket: path.to_owned(), mark, _lock: lock };

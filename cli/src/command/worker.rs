@@ -11,7 +11,7 @@ use rekindle::serve::{Ended, Serve, ServeError, Signals};
 use std::env;
 use std::error::Error;
 use std::io;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
@@ -75,9 +75,10 @@ async fn serve_echo(args: &WorkerArgs) -> io::Result<()> {
     }
 }
 
-/// Which file stands at a path, itself and not what it leads to.
+/// Which socket stands at a path. What has taken the name of ours before we first looked is none, or it could not be ours.
 fn inode(path: &Path) -> Option<(u64, u64)> {
-    path.symlink_metadata().ok().map(|found| (found.dev(), found.ino()))
+    let found = path.symlink_metadata().ok().filter(|found| found.file_type().is_socket())?;
+    Some((found.dev(), found.ino()))
 }
 
 /// Removes the socket that was bound, and not what has taken its name.

@@ -26,7 +26,7 @@ const ERRNO_MARKS: [&str; 3] = ["errno ", "os error ", "code: "];
 ///
 /// `getrandom`: the keys of std's hash maps, for which std panics without the errno; the kernel never refuses them.
 /// `kill`: with signal 0 it knows no error but ESRCH and EPERM. Any other is doubt, and doubt about a holder refuses.
-/// `readlink`: of our own pid namespace. Without its number no pid can be judged, and that is doubt about a holder too.
+/// `readlink`: it tells our own pid namespace. Without it no pid can be looked up, which is doubt about a holder too.
 const NAME_NO_ERRNO: [(&str, &str); 3] =
     [("getrandom", "internal"), ("kill", "target-locked"), ("readlink", "target-locked")];
 

@@ -6,13 +6,13 @@ use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use rekindle::LifecycleLock;
 use rekindle::lifecycle::Acquired;
-use rekindle_smoke::{Launcher, Reply, Scene, cli, procs, trials, wait};
+use rekindle_smoke::{Launcher, Reply, Root, Scene, cli, procs, trials, wait};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::{self, Permissions};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, lchown, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
@@ -21,6 +21,7 @@ trials![
     a_directory_that_becomes_a_sessions_keeps_what_is_in_it,
     a_cargo_lock_is_nobodys_lock,
     a_lock_that_is_not_ours_is_refused,
+    a_lock_of_another_user_is_refused needs TwoUsers,
     a_look_makes_no_lock,
     a_release_of_nothing_makes_no_lock,
     where_no_socket_can_be_no_lock_is_made,
@@ -118,7 +119,8 @@ impl Foreign {
         file("dir/within/notes", "mine", 0o644);
         fs::create_dir(scene.path("dir.lock")).expect("a scene can hold a directory");
         for theirs in ["theirs", "theirs.lock"] {
-            lchown(file(theirs, "", 0o600), Some(STRANGER), None).expect("we are root");
+            file(theirs, "", 0o600);
+            Root::ours().inspect(|root| root.give(&scene.path(theirs), STRANGER));
         }
         UnixListener::bind(scene.path("sock")).expect("a scene can hold a socket");
         file("sock.lock", "", 0o600);
@@ -266,9 +268,38 @@ fn status(scene: &Scene, verb: &str, marker: &str) -> Reply {
     scene.rekindle([OsStr::new("lifecycle"), OsStr::new(verb), OsStr::new("--path"), path.as_os_str()])
 }
 
+/// Refused by everything that would lock it, and left as it is.
+#[track_caller]
+fn assert_no_lock_of_ours(kind: &str, what: &str, make: impl Fn(&Scene, &Path)) {
+    let scene = Scene::new();
+    scene.file("web", r#"{"pid":1,"hostname":"box","started_at":"","schema_version":1}"#);
+    make(&scene, &scene.path("web.lock"));
+    make(&scene, &scene.path("sock.lock"));
+    let before = files(scene.dir());
+    for verb in ["status", "acquire", "release", "force-unlock"] {
+        let reply = status(&scene, verb, "web").expect_error(3, "untrusted");
+        let said = format!("`{}` {what}", scene.path("web.lock").display());
+        assert!(reply.text("message").contains(&said), "{kind}, {verb}: {reply}");
+    }
+    let socket = scene.path("sock");
+    let serve = [OsStr::new("worker"), OsStr::new("--protocol"), OsStr::new("pool"), OsStr::new("--socket")];
+    let reply = scene.rekindle(serve.iter().copied().chain([socket.as_os_str()])).expect_error(1, "worker");
+    assert!(reply.text("message").contains("sock.lock` "), "{kind}: {reply}");
+    assert_eq!(files(scene.dir()), before, "{kind}");
+    scene.assert_no_process();
+}
+
+/// U32.
+fn a_lock_of_another_user_is_refused(root: Root) {
+    assert_no_lock_of_ours("of another user", &format!("belongs to user {STRANGER}"), |_, path| {
+        fs::write(path, "").expect("it can be made");
+        root.give(path, STRANGER);
+    });
+}
+
 /// U32: each kind of file that could stand where a lock of ours would.
 fn a_lock_that_is_not_ours_is_refused() {
-    let make: [(&str, &str, Make); 8] = [
+    let make: [(&str, &str, Make); 7] = [
         ("with content", "was not made by rekindle", |_, path| fs::write(path, "x").expect("it can be made")),
         ("with another mode", "was not made by rekindle", |_, path| {
             fs::write(path, "").expect("it can be made");
@@ -278,10 +309,6 @@ fn a_lock_that_is_not_ours_is_refused() {
             fs::write(path, "").expect("it can be made");
             fs::set_permissions(path, Permissions::from_mode(0o600)).expect("it is ours");
             fs::hard_link(path, path.with_extension("second")).expect("it can have two");
-        }),
-        ("of another user", "belongs to user 15151", |_, path| {
-            fs::write(path, "").expect("it can be made");
-            lchown(path, Some(STRANGER), None).expect("we are root");
         }),
         ("a link", "is not a regular file", |scene, path| {
             symlink(scene.file("target", ""), path).expect("it can be made");
@@ -295,24 +322,7 @@ fn a_lock_that_is_not_ours_is_refused() {
         ("a directory", "is not a regular file", |_, path| fs::create_dir(path).expect("it can be made")),
     ];
     for (kind, what, make) in make {
-        let scene = Scene::new();
-        scene.file("web", r#"{"pid":1,"hostname":"box","started_at":"","schema_version":1}"#);
-        make(&scene, &scene.path("web.lock"));
-        make(&scene, &scene.path("sock.lock"));
-        let before = files(scene.dir());
-        for verb in ["status", "acquire", "release", "force-unlock"] {
-            let reply = status(&scene, verb, "web").expect_error(3, "untrusted");
-            let said = format!("`{}` {what}", scene.path("web.lock").display());
-            assert!(reply.text("message").contains(&said), "{kind}, {verb}: {reply}");
-        }
-        let socket = scene.path("sock");
-        let serve =
-            [OsStr::new("worker"), OsStr::new("--protocol"), OsStr::new("pool"), OsStr::new("--socket")];
-        let reply =
-            scene.rekindle(serve.iter().copied().chain([socket.as_os_str()])).expect_error(1, "worker");
-        assert!(reply.text("message").contains("sock.lock` "), "{kind}: {reply}");
-        assert_eq!(files(scene.dir()), before, "{kind}");
-        scene.assert_no_process();
+        assert_no_lock_of_ours(kind, what, make);
     }
     // An empty file like ours is ours where nothing is ever written, and nowhere else.
     let scene = Scene::new();
@@ -455,7 +465,8 @@ fn only_what_a_dead_writer_of_ours_left_is_swept() {
     let (theirs, hard) = (unfinished(999_999_999, 3, here, "web"), unfinished(999_999_999, 4, here, "web"));
     fs::create_dir(scene.path(&dir)).expect("a scene can hold a directory");
     symlink("nothing", scene.path(&link)).expect("a scene can hold a link");
-    lchown(scene.file(&theirs, "half"), Some(STRANGER), None).expect("we are root");
+    scene.file(&theirs, "half");
+    Root::ours().inspect(|root| root.give(&scene.path(&theirs), STRANGER));
     fs::hard_link(scene.file("name", "half"), scene.path(&hard)).expect("a scene can hold a link");
     let kept = kept.iter().chain([&dir, &link, &theirs, &hard]);
     let inode = |name: &String| {

@@ -1,20 +1,22 @@
 //! Whose modes are mended, and with which modes directories are made: U10, U25, U26, U31.
 
 use nix::sys::signal::Signal;
-use rekindle_smoke::homes::{Home, STRANGER, USER, all_below, give, made, mode, text};
-use rekindle_smoke::{Launcher, Reply, Scene, cli, procs, programs, trials, wait};
+use rekindle_smoke::homes::{Home, STRANGER, USER, all_below, made, mode, text};
+use rekindle_smoke::{Launcher, Reply, Root, Scene, cli, procs, programs, trials, wait};
 use std::fs::{self, Permissions};
-use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 
 trials![
-    directories_are_private_whatever_the_umask,
+    directories_are_private_whatever_the_umask needs TwoUsers,
     directories_are_private_from_their_first_instant,
-    nothing_is_made_in_the_home_of_another,
+    nothing_is_made_in_the_home_of_another needs TwoUsers,
     a_loose_state_directory_is_mended_by_a_start_and_by_no_look,
     a_state_directory_that_holds_anything_else_is_left_as_it_is,
+    a_state_directory_that_holds_another_users_session_is_left_as_it_is needs TwoUsers,
     a_loose_session_directory_is_mended_by_a_start_and_by_no_look,
+    a_session_directory_of_another_user_is_not_mended needs TwoUsers,
 ];
 
 /// `rekindle` under a umask.
@@ -24,9 +26,9 @@ fn under_umask(mut shell: Command, umask: &str, binary: &Path, args: &[&str]) ->
 }
 
 /// U26, U31.
-fn directories_are_private_whatever_the_umask() {
+fn directories_are_private_whatever_the_umask(root: Root) {
     for umask in ["0", "777", "077", "022"] {
-        let home = Home::new(USER);
+        let home = Home::new(root, USER);
         let binary = home.binary();
         let run = |args: &[&str]| under_umask(home.command(), umask, &binary, args);
         let (state, marker, socket) =
@@ -80,9 +82,9 @@ fn directories_are_private_from_their_first_instant() {
 }
 
 /// U10: irlume#532.
-fn nothing_is_made_in_the_home_of_another() {
+fn nothing_is_made_in_the_home_of_another(root: Root) {
     // Root, with the HOME of a user.
-    let home = Home::new(USER);
+    let home = Home::new(root, USER);
     let before = all_below(home.dir());
     let mut command = home.scene.command(cli::binary());
     command.env("HOME", home.dir()).args(["--json", "up", "s", "--", "true"]);
@@ -110,7 +112,7 @@ fn nothing_is_made_in_the_home_of_another() {
     // A directory in it that is theirs will do.
     let own = roots.join("own");
     made(own.clone(), 0o700);
-    chown(&own, Some(USER), Some(USER)).expect("we are root");
+    root.give(&own, USER);
     let dir = own.join("state");
     assert_eq!(with_roots_home(&["--dir", text(&dir), "up", "s", "--", "true"]).code, Some(5));
 }
@@ -157,7 +159,7 @@ fn a_loose_state_directory_is_mended_by_a_start_and_by_no_look() {
 type Make = fn(&Path);
 
 fn a_state_directory_that_holds_anything_else_is_left_as_it_is() {
-    let foreign: [(&str, Make); 5] = [
+    let foreign: [(&str, Make); 4] = [
         ("a file", |path| fs::write(path, "mine").expect("it can be written")),
         ("a directory like a session's", |path| fs::create_dir(path).expect("it can be made")),
         ("a project", |path| {
@@ -165,20 +167,29 @@ fn a_state_directory_that_holds_anything_else_is_left_as_it_is() {
             fs::write(path.join("notes"), "mine").expect("it can be written");
         }),
         ("a link", |path| symlink("/", path).expect("it can be made")),
-        ("another user's session", |path| {
-            fs::create_dir(path).expect("it can be made");
-            fs::write(path.join("session.json"), "{}").expect("it can be written");
-            give(path, STRANGER);
-        }),
     ];
     for (what, make) in foreign {
         let scene = Scene::new();
         let state = made(scene.state(), 0o755);
         make(&state.join("other"));
-        up(&scene).expect_running("started");
-        assert_eq!(mode(&state), 0o755, "{what}: it is not ours alone");
-        assert_eq!(mode(&scene.of("s", "")), 0o700, "{what}");
+        assert_only_the_session_is_made_private(&scene, what);
     }
+}
+
+#[track_caller]
+fn assert_only_the_session_is_made_private(scene: &Scene, what: &str) {
+    up(scene).expect_running("started");
+    assert_eq!(mode(&scene.state()), 0o755, "{what}: it is not ours alone");
+    assert_eq!(mode(&scene.of("s", "")), 0o700, "{what}");
+}
+
+fn a_state_directory_that_holds_another_users_session_is_left_as_it_is(root: Root) {
+    let scene = Scene::new();
+    let theirs = made(scene.state(), 0o755).join("other");
+    fs::create_dir(&theirs).expect("it can be made");
+    fs::write(theirs.join("session.json"), "{}").expect("it can be written");
+    root.give(&theirs, STRANGER);
+    assert_only_the_session_is_made_private(&scene, "another user's session");
 }
 
 /// U25.
@@ -201,11 +212,14 @@ fn a_loose_session_directory_is_mended_by_a_start_and_by_no_look() {
         up(&scene).expect_running("started");
         assert_eq!(mode(&dir), 0o700, "it was {loose:o}");
     }
-    // Another user's is not mended.
+}
+
+/// U25.
+fn a_session_directory_of_another_user_is_not_mended(root: Root) {
     let scene = Scene::new();
     made(scene.state(), 0o700);
     let theirs = made(scene.of("s", ""), 0o755);
-    give(&theirs, STRANGER);
+    root.give(&theirs, STRANGER);
     let reply = up(&scene);
     assert_eq!(reply.json["outcome"], "error", "{reply}");
     assert!(reply.text("message").contains(&format!("belongs to user {STRANGER}")), "{reply}");

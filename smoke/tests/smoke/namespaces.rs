@@ -6,7 +6,7 @@
 use nix::sys::signal::Signal;
 use rekindle_smoke::procs::{self, Pid};
 use rekindle_smoke::{
-    Account, Container, Launcher, Place, Reply, Scene, Sentinel, SentinelKind, trials, wait,
+    Account, Container, Launcher, Place, Reply, Root, Scene, Sentinel, SentinelKind, trials, wait,
 };
 use serde_json::{Value, json};
 use std::fmt;
@@ -329,7 +329,7 @@ fn a_plain_process_is_not_mistaken() {
 }
 
 /// U1.
-fn an_ordinary_user_mistakes_nobody_either() {
+fn an_ordinary_user_mistakes_nobody_either(_root: Root) {
     for view in View::ALL {
         on_every_session(Account::Ordinary, view, SentinelKind::SessionLeader, TWO_LINES);
     }

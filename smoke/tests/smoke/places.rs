@@ -1,8 +1,8 @@
 //! Whose directories lead to a state directory, a socket or a lifecycle marker: U25, U31.
 
 use nix::sys::signal::Signal;
-use rekindle_smoke::homes::{Home, STRANGER, USER, all_below, give, made, mode, text};
-use rekindle_smoke::{Launcher, Reply, Scene, cli, procs, programs, trials};
+use rekindle_smoke::homes::{Home, STRANGER, USER, all_below, made, mode, text};
+use rekindle_smoke::{Launcher, Reply, Root, Scene, cli, procs, programs, trials};
 use std::ffi::OsStr;
 use std::fs::{self, Permissions};
 use std::os::unix::ffi::OsStrExt;
@@ -10,16 +10,16 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 
 trials![
-    a_bad_directory_on_the_way_is_named_alike_everywhere,
-    the_last_directory_is_ours_alone_unless_it_holds_a_marker,
-    a_mode_is_advised_for_a_directory_of_our_own_only,
+    a_bad_directory_on_the_way_is_named_alike_everywhere needs TwoUsers,
+    the_last_directory_is_ours_alone_unless_it_holds_a_marker needs TwoUsers,
+    a_mode_is_advised_for_a_directory_of_our_own_only needs TwoUsers,
     the_advice_can_be_pasted,
     links_on_the_way_are_followed_step_by_step,
-    a_link_of_another_user_is_refused,
+    a_link_of_another_user_is_refused needs TwoUsers,
     links_without_an_end_are_refused,
     a_link_that_leads_nowhere_makes_no_directory_there,
-    an_ordinary_user_is_judged_like_root,
-    in_a_user_namespace_root_has_no_number,
+    an_ordinary_user_is_judged_like_root needs TwoUsers,
+    in_a_user_namespace_root_has_no_number needs TwoUsers,
     a_watch_judges_the_way_once,
 ];
 
@@ -93,7 +93,7 @@ fn refused_for(
 }
 
 /// U25, U31.
-fn a_bad_directory_on_the_way_is_named_alike_everywhere() {
+fn a_bad_directory_on_the_way_is_named_alike_everywhere(root: Root) {
     for mode in [0o777, 0o775, 0o770, 0o757, 0o2775] {
         let scene = Scene::new();
         let bad = made(scene.path("bad"), mode);
@@ -111,7 +111,7 @@ fn a_bad_directory_on_the_way_is_named_alike_everywhere() {
     let scene = Scene::new();
     let theirs = made(scene.path("theirs"), 0o755);
     let deep = made(made(theirs.join("x"), 0o700).join("y"), 0o700);
-    give(&theirs, STRANGER);
+    root.give(&theirs, STRANGER);
     refused_alike(&scene, &deep, &theirs, &format!("belongs to user {STRANGER}"), None);
     refused_alike(&scene, &theirs.join("absent"), &theirs, &format!("belongs to user {STRANGER}"), None);
     // What is theirs and open to all besides is theirs first.
@@ -119,7 +119,7 @@ fn a_bad_directory_on_the_way_is_named_alike_everywhere() {
     refused_alike(&scene, &deep, &theirs, &format!("belongs to user {STRANGER}"), None);
 }
 
-fn the_last_directory_is_ours_alone_unless_it_holds_a_marker() {
+fn the_last_directory_is_ours_alone_unless_it_holds_a_marker(root: Root) {
     let (markers, others): (Vec<_>, Vec<_>) = USES.iter().partition(|(_, option)| *option == "--path");
     let scene = Scene::new();
     let sticky = made(scene.path("sticky"), 0o1777);
@@ -138,17 +138,17 @@ fn the_last_directory_is_ours_alone_unless_it_holds_a_marker() {
     let advice = format!("chmod go-w {}", open.display());
     refused_alike(&scene, &open, &open, "can be written by others (mode 0777)", Some(&advice));
     // Nothing but the marker may be root's alone.
-    let roots = Home::new(USER);
+    let roots = Home::new(root, USER);
     let place = roots.path("roots");
     made(place.clone(), 0o755);
-    give(&place, 0);
+    root.give(&place, 0);
     assert!(roots.rekindle(&["lifecycle", "status", "--path", text(&place.join("marker"))]).code == Some(0));
     let reply = roots.rekindle(&["--dir", text(&place), "ls"]).expect_error(3, "state-dir-untrusted");
     assert!(reply.text("message").contains("belongs to user 0"), "{reply}");
 }
 
 /// U16: `chmod go-w /tmp` breaks a machine.
-fn a_mode_is_advised_for_a_directory_of_our_own_only() {
+fn a_mode_is_advised_for_a_directory_of_our_own_only(root: Root) {
     let scene = Scene::new();
     for dir in ["/tmp", "/var/tmp", "/dev/shm", "/run/lock"].map(Path::new) {
         if dir.metadata().is_ok_and(|found| found.mode() & 0o022 != 0) {
@@ -159,7 +159,7 @@ fn a_mode_is_advised_for_a_directory_of_our_own_only() {
             }
         }
     }
-    let home = Home::new(USER);
+    let home = Home::new(root, USER);
     let theirs = made(home.path("theirs"), 0o777);
     let reply = home.rekindle(&["--dir", text(&theirs), "ls"]).expect_error(3, "state-dir-untrusted");
     assert_eq!(reply.text("next"), "name another place with --dir", "it is root's, and we are not: {reply}");
@@ -222,7 +222,7 @@ fn links_on_the_way_are_followed_step_by_step() {
     refused_alike(&scene, &scene.path("into/deep"), &open, what, Some(&advice));
 }
 
-fn a_link_of_another_user_is_refused() {
+fn a_link_of_another_user_is_refused(root: Root) {
     let scene = Scene::new();
     let real = made(scene.path("real"), 0o700);
     made(real.join("x"), 0o700);
@@ -231,7 +231,7 @@ fn a_link_of_another_user_is_refused() {
     let link = sticky.join("link");
     symlink(&real, &link).expect("a directory can hold a link");
     assert_eq!(use_place(&scene, &link.join("x"), "look at sessions").code, Some(0));
-    give(&link, STRANGER);
+    root.give(&link, STRANGER);
     let what = format!("is a symbolic link that belongs to user {STRANGER}");
     refused_alike(&scene, &link.join("x"), &link, &what, None);
     assert_eq!(fs::read_link(&link).expect("it is there"), real);
@@ -279,8 +279,8 @@ fn a_link_that_leads_nowhere_makes_no_directory_there() {
     assert_eq!(fs::read(&file).expect("it is there"), b"content");
 }
 
-fn an_ordinary_user_is_judged_like_root() {
-    let home = Home::new(USER);
+fn an_ordinary_user_is_judged_like_root(root: Root) {
+    let home = Home::new(root, USER);
     let binary = home.binary();
     let worker = [text(&binary), "worker"];
     // Root's directories lead to it, and a sticky one.
@@ -290,7 +290,7 @@ fn an_ordinary_user_is_judged_like_root() {
     assert_eq!(home.rekindle(&["ls"]).json[0]["state"], "live");
     procs::send(reply.pid(), Signal::SIGKILL);
     // Another user's, and one of their own that others can write to.
-    let other = Home::new(STRANGER);
+    let other = Home::new(root, STRANGER);
     fs::set_permissions(other.dir(), Permissions::from_mode(0o755)).expect("we are root");
     let theirs = text(other.dir());
     let reply =
@@ -301,14 +301,14 @@ fn an_ordinary_user_is_judged_like_root() {
     assert_eq!(reply.expect_error(3, "untrusted").text("next"), format!("chmod go-w {}", open.display()));
     // What cannot be looked into is no verdict, and nothing is made.
     let shut = home.made("shut", 0o700);
-    give(&shut, STRANGER);
+    root.give(&shut, STRANGER);
     let reply = home.rekindle(&["--dir", text(&shut.join("x")), "ls"]).expect_error(3, "state-dir-untrusted");
     assert!(reply.text("message").contains(&format!("belongs to user {STRANGER}")), "{reply}");
 }
 
 /// `/` itself belongs to nobody there that has a number.
-fn in_a_user_namespace_root_has_no_number() {
-    let home = Home::new(USER);
+fn in_a_user_namespace_root_has_no_number(root: Root) {
+    let home = Home::new(root, USER);
     let inside = |args: &[&str]| {
         let mut command = home.command();
         command.args(["unshare", "--user", "--map-root-user"]).arg(home.binary()).arg("--json").args(args);
@@ -329,25 +329,25 @@ fn in_a_user_namespace_root_has_no_number() {
     );
     // What is to be ours has to be ours, and what others can write to is refused as ever.
     let theirs = home.made("theirs", 0o755);
-    give(&theirs, STRANGER);
+    root.give(&theirs, STRANGER);
     let reply = inside(&["--dir", text(&theirs), "ls"]).expect_error(3, "state-dir-untrusted");
     assert!(reply.text("message").contains(&format!("belongs to user {overflow}")), "{reply}");
     let open = home.made("open", 0o777);
-    give(&open, STRANGER);
+    root.give(&open, STRANGER);
     let reply = inside(&["--dir", text(&open.join("x")), "ls"]).expect_error(3, "state-dir-untrusted");
     assert!(reply.text("message").contains("can be written by others (mode 0777)"), "{reply}");
     assert_eq!(reply.text("next"), "name another place with --dir", "{reply}");
     // Root's HOME is not theirs to make anything in.
     let roots = home.made("roots", 0o777);
     fs::set_permissions(&roots, Permissions::from_mode(0o755)).expect("we are root");
-    give(&roots, 0);
+    root.give(&roots, 0);
     let mut command = home.command();
     command.env("HOME", &roots).args(["unshare", "--user", "--map-root-user"]).arg(home.binary());
     command.args(["--json", "up", "s", "--"]).args(worker);
     let reply = Launcher::start(command).finish().expect_error(3, "state-dir-untrusted");
     assert!(reply.text("message").contains(&format!("is HOME and belongs to user {overflow}")), "{reply}");
     // Where all users have a number, that one is a user like any other.
-    let nobodys = Home::new(overflow.parse().expect("it is a number"));
+    let nobodys = Home::new(root, overflow.parse().expect("it is a number"));
     fs::set_permissions(nobodys.dir(), Permissions::from_mode(0o755)).expect("we are root");
     let reply =
         home.rekindle(&["--dir", text(&nobodys.path("x")), "ls"]).expect_error(3, "state-dir-untrusted");

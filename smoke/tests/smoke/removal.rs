@@ -5,7 +5,7 @@ use rekindle_smoke::harness::removal;
 use rekindle_smoke::harness::vandal::sessions;
 use rekindle_smoke::procs::{self, Pid};
 use rekindle_smoke::{
-    Account, Container, Launcher, Place, Reply, Scene, Sentinel, SentinelKind, programs, trials, wait,
+    Account, Container, Launcher, Place, Reply, Root, Scene, Sentinel, SentinelKind, programs, trials, wait,
 };
 use serde_json::Value;
 use std::fs;
@@ -588,7 +588,7 @@ fn assert_starts(scene: &Scene, told: &str) {
 }
 
 /// U19: each alone proves nothing, and so do both.
-fn an_agent_beside_another_users_lock_is_no_obstacle() {
+fn an_agent_beside_another_users_lock_is_no_obstacle(_root: Root) {
     let (scene, root) = (Scene::owned_by(Account::Ordinary), Scene::new());
     let keeper = lock_of_another_user(&root);
     let agent = unrelated_agent(&scene);
@@ -600,7 +600,7 @@ fn an_agent_beside_another_users_lock_is_no_obstacle() {
 const NO_PARENT: &str = "import os, signal\nif os.fork() == 0: os._exit(0)\nsignal.pause()";
 
 /// U19: a process that has ended keeps nothing, though it cannot be looked into.
-fn a_zombie_beside_another_users_lock_is_no_obstacle() {
+fn a_zombie_beside_another_users_lock_is_no_obstacle(_root: Root) {
     let (scene, root) = (Scene::owned_by(Account::Ordinary), Scene::new());
     let _keeper = lock_of_another_user(&root);
     let mut command = scene.command(programs::python());

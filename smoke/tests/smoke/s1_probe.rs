@@ -6,11 +6,11 @@ use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use rekindle::adapters::probe::{Probed, probe, probe_once};
 use rekindle::core::Liveness;
-use rekindle_smoke::{Scene, programs, trials, wait};
+use rekindle_smoke::{Root, Scene, programs, trials, wait};
 use std::fs::{self, Permissions};
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
@@ -174,18 +174,18 @@ fn the_temporary_directory_itself_is_forged() {
 }
 
 /// T16, S7.
-fn a_socket_of_another_user_is_forged() {
+fn a_socket_of_another_user_is_forged(root: Root) {
     let scene = Scene::new();
     let path = scene.path("sock");
     let listener = UnixListener::bind(&path).expect("a scene can hold a socket");
-    chown(&path, Some(NOBODY), None).expect("root can give a socket away");
+    root.give(&path, NOBODY);
     assert!(forged_because(&path).contains("user 65534"));
     assert!(is_unvisited(&listener), "somebody else's socket was connected to");
     let dir = scene.path("theirs");
     fs::create_dir(&dir).expect("a scene can hold a directory");
     let path = dir.join("sock");
     let _listener = UnixListener::bind(&path).expect("it can hold a socket");
-    chown(&dir, Some(NOBODY), None).expect("root can give a directory away");
+    root.give(&dir, NOBODY);
     assert!(forged_because(&path).contains("belongs to user 65534"));
 }
 
@@ -201,7 +201,7 @@ time.sleep(1000)
 ";
 
 /// T16, S7, X8.
-fn another_users_listener_is_forged() {
+fn another_users_listener_is_forged(_root: Root) {
     let scene = Scene::new();
     let path = scene.path("sock");
     let mut squatter = scene.command(programs::python());

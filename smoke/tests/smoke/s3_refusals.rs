@@ -1,11 +1,11 @@
 //! S3: what is refused, with nothing touched and nothing created.
 
-use rekindle_smoke::{Launcher, Reply, Scene, cli, programs, trials};
+use rekindle_smoke::{Launcher, Reply, Root, Scene, cli, programs, trials};
 use std::ffi::OsStr;
 use std::fs::{self, Permissions};
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
@@ -181,12 +181,12 @@ fn attach_and_look_create_nothing() {
 
 /// A directory that is not ours, and how its owner is called: root gives one away, anybody else takes one of root's.
 fn directory_of_another_user(scene: &Scene) -> (PathBuf, &'static str) {
-    if !nix::unistd::geteuid().is_root() {
+    let Some(root) = Root::ours() else {
         return (PathBuf::from("/usr"), "user 0");
-    }
+    };
     let dir = scene.path("theirs");
     fs::create_dir(&dir).expect("a scene can hold a directory");
-    chown(&dir, Some(65534), None).expect("root can give a directory away");
+    root.give(&dir, 65_534);
     (dir, "user 65534")
 }
 

@@ -4,7 +4,7 @@ use nix::sys::signal::Signal;
 use rekindle::LifecycleLock;
 use rekindle::lifecycle::{Acquired, Released};
 use rekindle_smoke::harness::markers;
-use rekindle_smoke::{Launcher, Reply, Scene, procs, trials, wait};
+use rekindle_smoke::{Launcher, Reply, Root, Scene, procs, trials, wait};
 use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -339,11 +339,10 @@ fn a_marker_that_is_no_file_or_open_to_all_is_refused() {
 }
 
 /// X4, X6.
-fn a_marker_of_another_user_is_refused() {
+fn a_marker_of_another_user_is_refused(root: Root) {
     let scene = Scene::new();
     let path = scene.file("marker", four(1, &hostname()));
-    nix::unistd::chown(&path, Some(nix::unistd::Uid::from_raw(65_534)), None)
-        .expect("root can give a file away");
+    root.give(&path, 65_534);
     lifecycle(&scene, "acquire", &[]).expect_error(3, "untrusted");
 }
 

@@ -2,9 +2,9 @@
 
 use nix::sys::signal::Signal;
 use rekindle_smoke::procs;
-use rekindle_smoke::{Account, Launcher, Reply, Scene, trials, wait};
+use rekindle_smoke::{Account, Launcher, Reply, Root, Scene, trials, wait};
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 trials![
@@ -89,13 +89,13 @@ fn a_way_that_others_can_write_to_is_refused_by_name() {
 }
 
 /// U25, U31.
-fn a_way_that_belongs_to_another_user_is_refused_by_name() {
+fn a_way_that_belongs_to_another_user_is_refused_by_name(root: Root) {
     for account in Account::all() {
         for exists in [true, false] {
             let scene = Scene::owned_by(account);
             let (above, state) = way(&scene, exists);
             set_mode(&above, 0o755);
-            chown(&above, Some(STRANGER), Some(STRANGER)).expect("root may give files away");
+            root.give(&above, STRANGER);
             assert_refused(
                 &scene,
                 &state,
@@ -107,13 +107,13 @@ fn a_way_that_belongs_to_another_user_is_refused_by_name() {
 }
 
 /// As `/tmp` is: others can add names, and not take ours.
-fn a_sticky_directory_above_is_fine() {
+fn a_sticky_directory_above_is_fine(root: Root) {
     for account in Account::all() {
         for owner in [account.uid(), 0] {
             let scene = Scene::owned_by(account);
             let (above, state) = way(&scene, true);
             set_mode(&above, 0o1777);
-            chown(&above, Some(owner), Some(owner)).expect("root may give files away");
+            root.give(&above, owner);
             // `chown` takes the sticky bit from nobody, but not by any promise.
             assert_eq!(mode(&above), 0o1777);
             let reply = up(&scene, &state);

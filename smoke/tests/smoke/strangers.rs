@@ -3,7 +3,7 @@
 use nix::sys::signal::Signal;
 use rekindle_smoke::procs::{self, Pid};
 use rekindle_smoke::{
-    Account, Container, Launcher, Place, Reply, Scene, Sentinel, SentinelKind, programs, trials, wait,
+    Account, Container, Launcher, Place, Reply, Root, Scene, Sentinel, SentinelKind, programs, trials, wait,
 };
 use serde_json::Value;
 use std::fs;
@@ -55,7 +55,7 @@ signal.pause()
 
 /// U30: an ordinary user's file, whose link in `/proc` reads like root's own lifeline and whose mark names a process of
 /// root's.
-fn another_users_lifeline_is_nobodys() {
+fn another_users_lifeline_is_nobodys(_root: Root) {
     for name in ["removed", "moved", "kept"] {
         for over in ["the state directory", "what is above it"] {
             let (scene, theirs) = (Scene::new(), Scene::owned_by(Account::Ordinary));
