@@ -16,10 +16,11 @@ use crate::program;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::sys::prctl::set_pdeathsig;
-use nix::sys::signal::{SigSet, SigmaskHow, Signal, kill, sigprocmask};
+use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, kill, signal, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::{Pid, getpid, getppid};
 use rekindle_core::{ChildExit, OsFailure, SpawnError};
+use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
@@ -40,7 +41,7 @@ const LOCK_FD_MIN: i32 = 10;
 ///
 /// # Errors
 /// If it could not be started.
-pub fn run_attended(command: &[String], lock: BorrowedFd<'_>) -> Result<ChildExit, SpawnError> {
+pub fn run_attended(command: &[OsString], lock: BorrowedFd<'_>) -> Result<ChildExit, SpawnError> {
     let (name, args) = command.split_first().ok_or(SpawnError::NoProgram)?;
     let path = program::resolve(name)?;
     let (signals, mask_before) = blocked_signals()?;
@@ -74,6 +75,11 @@ fn blocked_signals() -> Result<(SignalFd, SigSet), OsFailure> {
 fn under_lock(parent: Pid, lock: i32, mask: &SigSet) -> io::Result<()> {
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(mask), None)?;
     set_pdeathsig(Signal::SIGKILL)?;
+    #[expect(unsafe_code, reason = "changing a disposition is unsafe, since a handler could do anything")]
+    // SAFETY: no handler is installed, only the default restored, which we may have changed for ourselves.
+    unsafe {
+        signal(Signal::SIGXFSZ, SigHandler::SigDfl)?;
+    }
     if getppid() != parent {
         // It died before we asked; nobody will tell us.
         return Err(Errno::ESRCH.into());

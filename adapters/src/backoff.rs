@@ -22,7 +22,7 @@ const YIELDS_MAX: u32 = 3;
 
 /// A wait that grows.
 #[derive(Debug)]
-pub(crate) struct Backoff {
+pub struct Backoff {
     place: Option<(PathBuf, Happening)>,
     hint: Option<Hint>,
     yields: u32,
@@ -31,6 +31,11 @@ pub(crate) struct Backoff {
 }
 
 impl Backoff {
+    /// A wait for a name to appear in `dir`.
+    pub fn for_name_in(dir: &Path) -> Self {
+        Self::at(dir, Happening::NameAppears)
+    }
+
     /// A wait for something to happen at `path`.
     pub(crate) fn at(path: &Path, happening: Happening) -> Self {
         Self {
@@ -43,7 +48,7 @@ impl Backoff {
     }
 
     /// Waits, and makes the next wait longer. Safe to drop.
-    pub(crate) async fn wait(&mut self) {
+    pub async fn wait(&mut self) {
         if self.subscribes() {
             return;
         }

@@ -12,6 +12,7 @@
 //! | [`socket_table`] | who listens where, without connecting |
 //! | [`bound`], [`notify`] | sockets that the launcher binds for its worker; what the worker says |
 //! | [`handshake`] | a worker is ready when it answers, to us |
+//! | [`backoff`] | pauses between two looks, ended early by events |
 //! | [`program`], [`spawn`] | which program, and how it becomes a worker |
 //! | [`worker`] | its exit, its signals, its survivors |
 //! | [`seams`], [`start`], [`deps`] | the core's traits: one by one, around one start, and put together |
@@ -30,7 +31,6 @@ compile_error!(
      rekindle-core and rekindle-gates build everywhere."
 );
 
-mod backoff;
 mod blink;
 mod file_system;
 mod hints;
@@ -39,6 +39,7 @@ mod ready;
 mod temporary;
 
 pub mod attended;
+pub mod backoff;
 pub mod bound;
 pub mod claim_lock;
 pub mod client;

@@ -17,6 +17,7 @@ use rekindle_core::protocol::{
     Answer, Continue, Excerpt, Feed, Greeting, Handshake, LINE_LEN_MAX, Malformed, Refusal, Request,
     Response, Run, Speaking, StatusReport, StatusRequest, Version, VersionMismatch, WorkerName,
 };
+use rekindle_core::shown::Shown;
 use rekindle_core::{Liveness, Pid};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -77,7 +78,7 @@ impl Limits {
 #[non_exhaustive]
 pub enum PoolCallError {
     /// There is nobody whom we could ask.
-    #[error("the worker on `{}` cannot be reached: {why}", socket.display())]
+    #[error("the worker on `{}` cannot be reached: {why}", Shown(socket))]
     Unreachable {
         /// Where it should answer.
         socket: PathBuf,

@@ -12,11 +12,13 @@ use crate::os::During;
 use nix::errno::Errno;
 use nix::sys::signal::kill;
 use nix::unistd::{Pid as NixPid, geteuid};
+use rekindle_core::byte_text;
 use rekindle_core::identity::{BootId, DeathProof, NamespaceId, Sighting, Standing, StartTime, judge};
 use rekindle_core::warrant::{Sameness, Warrant};
 use rekindle_core::{Host, OsFailure, Pid, ProcessIdentity};
 use std::fs::{self, DirEntry, File};
 use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -194,9 +196,14 @@ pub fn command(pid: Pid) -> Option<MarkedCommand> {
     let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
     let words = line.strip_suffix(b"\0")?.split(|byte| *byte == 0);
     Some(MarkedCommand {
-        arguments: words.map(|word| String::from_utf8_lossy(word).into_owned()).collect(),
+        arguments: words.map(|word| byte_text::from_bytes(word.to_vec())).collect(),
         cwd: fs::read_link(format!("/proc/{pid}/cwd")).ok()?,
     })
+}
+
+/// Whether the working directory of `pid` was removed: then it is an inode without a name.
+pub fn lost_its_cwd(pid: Pid) -> bool {
+    fs::metadata(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.nlink() == 0)
 }
 
 /// What the kernel says of `pid` right now.

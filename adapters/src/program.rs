@@ -18,13 +18,12 @@ const HEADER_LEN: u64 = 4096;
 ///
 /// # Errors
 /// If there is none, or none that may be executed.
-pub fn resolve(program: &str) -> Result<PathBuf, SpawnError> {
+pub fn resolve(program: &OsStr) -> Result<PathBuf, SpawnError> {
     if program.is_empty() {
         return Err(SpawnError::NoProgram);
     }
-    if program.contains('/') {
-        let path = std::path::absolute(program)
-            .map_err(|error| OsFailure::new("read the current directory", error.to_string()))?;
+    if program.as_bytes().contains(&b'/') {
+        let path = std::path::absolute(program).ok().ok_or_else(no_working_directory)?;
         return if path.exists() { Ok(path) } else { Err(not_found(program, None)) };
     }
     let searched = env::var_os("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into());
@@ -35,32 +34,21 @@ pub fn resolve(program: &str) -> Result<PathBuf, SpawnError> {
     found.ok_or_else(|| not_found(program, Some(&searched)))
 }
 
-/// Accepts a working directory that can be written down, as a record has to.
-///
-/// # Errors
-/// If its path is no text.
-pub fn require_text(cwd: &Path) -> Result<(), SpawnError> {
-    match cwd.to_str() {
-        Some(_) => Ok(()),
-        None => {
-            let why = "its path is not UTF-8, and could not be recorded".to_owned();
-            Err(SpawnError::Directory { cwd: cwd.to_owned(), why })
-        }
-    }
+/// Why nothing can be started where the caller's working directory is gone, and no other was named.
+pub(crate) fn no_working_directory() -> SpawnError {
+    let why = "the directory in which rekindle was called was removed; name another with --cwd".to_owned();
+    SpawnError::Directory { cwd: ".".into(), why }
 }
 
-fn not_found(program: &str, searched: Option<&OsStr>) -> SpawnError {
-    let searched = searched.map(|path| path.to_string_lossy().into_owned());
-    SpawnError::ProgramNotFound { program: program.to_owned(), searched }
+fn not_found(program: &OsStr, searched: Option<&OsStr>) -> SpawnError {
+    SpawnError::ProgramNotFound { program: program.to_owned(), searched: searched.map(ToOwned::to_owned) }
 }
 
 /// Explains why the kernel refused to execute `program`.
 pub(crate) fn explain(program: &Path, errno: i32) -> SpawnError {
     let not_executable = |why: String| SpawnError::NotExecutable { program: program.to_owned(), why };
     match Errno::from_raw(errno) {
-        Errno::ENOENT if fs::symlink_metadata(program).is_err() => {
-            not_found(&program.to_string_lossy(), None)
-        }
+        Errno::ENOENT if fs::symlink_metadata(program).is_err() => not_found(program.as_os_str(), None),
         Errno::ENOENT => match interpreter(program) {
             Some(interpreter) => SpawnError::InterpreterNotFound { program: program.to_owned(), interpreter },
             None => not_executable("it is a link to a file that does not exist".into()),

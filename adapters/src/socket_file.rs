@@ -20,6 +20,7 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, lstat};
 use nix::unistd::unlink;
 use rekindle_core::record::SocketFile;
+use rekindle_core::shown::Shown;
 use rekindle_core::{OsFailure, SpawnError};
 use std::os::fd::AsRawFd;
 use std::path::Path;
@@ -94,14 +95,14 @@ fn inspect(path: &Path) -> Result<(Tenancy, Option<Inode>), OsFailure> {
 /// [`SpawnError::Abandoned`] if some socket has the path, or something stands there that is no socket.
 pub fn make_room(dir: &SessionDir, path: &Path, recorded: Option<SocketFile>) -> Result<(), SpawnError> {
     let (tenancy, file) = inspect(path)?;
-    let busy = |why: &str| Err(SpawnError::Abandoned { why: format!("`{}`: {why}", path.display()) });
+    let busy = |why: &str| Err(SpawnError::Abandoned { why: format!("`{}`: {why}", Shown(path)) });
     let Some(file) = file else { return Ok(()) };
     match tenancy {
         Tenancy::Taken => busy("another program has bound a socket there"),
         Tenancy::Unclear => busy("whether a socket has it cannot be told"),
         Tenancy::Vacant if is_ours(dir, path, file, recorded) => Ok(remove(path, file)?),
         Tenancy::Vacant => {
-            tracing::info!(socket = %path.display(), "a stale socket that no worker of ours is known to have made stays");
+            tracing::info!(socket = %Shown(path), "a stale socket that no worker of ours is known to have made stays");
             Ok(())
         }
     }

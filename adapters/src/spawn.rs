@@ -7,7 +7,7 @@
 //! 1. The lifeline is taken by the child, before its program runs, on a descriptor that it opened itself.
 //! 2. The child keeps its copy of the claim's descriptor until its lifeline is held and its identity written: at no
 //!    instant is a worker unguarded, however the launcher dies.
-//! 3. The worker has its own session, default signals, an empty mask, umask 077, and no descriptor but 0 to 2, its
+//! 3. The worker has its own session, default signals, an empty mask, its launcher's umask, and no descriptor but 0 to 2, its
 //!    lifeline and, where it is to inherit one, its socket.
 //! 4. A start that fails leaves no process, and says which file is missing.
 //!
@@ -28,7 +28,9 @@ use crate::worker::Worker;
 use jiff::Timestamp;
 use prepare::Prepared;
 use raw::{Born, Stage};
+use rekindle_core::failure::CREATE_PROCESS;
 use rekindle_core::identity::StartTime;
+use rekindle_core::shown::Shown;
 use rekindle_core::{Generation, Host, Nonce, OsFailure, SpawnBgPlan, SpawnError};
 use std::path::Path;
 
@@ -74,7 +76,7 @@ pub fn spawn(request: SpawnRequest<'_>) -> Result<Worker, SpawnError> {
     let prepared = Prepared::new(&request, &program)?;
     request.claim.dir().require_in_place()?;
     let born = raw::clone_and_exec(&prepared)
-        .map_err(|errno| OsFailure::new("create a process", describe(errno)).errno(errno).on(&program))?;
+        .map_err(|errno| OsFailure::new(CREATE_PROCESS, describe(errno)).errno(errno).on(&program))?;
     match born {
         Born::Running { pid, pidfd, start_ticks } => {
             let identity = request.host.identify(pid, start_ticks.map(StartTime::from_ticks));
@@ -99,11 +101,11 @@ fn explain(stage: Stage, errno: i32, request: &SpawnRequest<'_>, program: &Path)
         Stage::MarkLifeline => os("write in the child").on(lifeline).into(),
         Stage::Descriptors => os("arrange descriptors in the child").into(),
         Stage::FilesMoved => SpawnError::Abandoned {
-            why: format!("`{}` was removed or moved during the start", request.claim.dir().path().display()),
+            why: format!("`{}` was removed or moved during the start", Shown(request.claim.dir().path())),
         },
         Stage::Listen => os("listen in the child").on(request.plan.expected_socket_path.clone()).into(),
         Stage::LifelineReplaced => {
-            SpawnError::Abandoned { why: format!("`{}` was replaced during the start", lifeline.display()) }
+            SpawnError::Abandoned { why: format!("`{}` was replaced during the start", Shown(&lifeline)) }
         }
     }
 }

@@ -21,6 +21,19 @@ pub fn hear_of_children() {
     }
 }
 
+/// Has a write beyond the limit on the size of files (`ulimit -f`) fail, like one to a full disk, instead of ending us: whoever
+/// is ended says nothing of what it began. Programs that we start get the default back.
+///
+/// For the start of `main`, while there is one thread.
+pub fn survive_file_size_limit() {
+    #[expect(unsafe_code, reason = "changing a disposition is unsafe, since a handler could do anything")]
+    // SAFETY: no handler is installed, the signal is only ignored.
+    let ignored = unsafe { signal(Signal::SIGXFSZ, SigHandler::SigIgn) };
+    if let Err(error) = ignored {
+        tracing::warn!(%error, "SIGXFSZ could not be ignored");
+    }
+}
+
 /// A copy of a descriptor that our parent handed to us under `number`, to be written to. No child inherits the copy.
 ///
 /// For the start of `main`: later the number may be that of a descriptor of our own.

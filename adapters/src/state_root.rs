@@ -52,12 +52,6 @@ pub enum StateRootError {
         /// What was given.
         path: PathBuf,
     },
-    /// Its path is no text, which the files in it have to hold.
-    #[error("state directory `{}` is not UTF-8; name another with --dir", Shown(path))]
-    NotText {
-        /// What was given.
-        path: PathBuf,
-    },
     /// Its file system does not keep locks.
     #[error(
         "state directory `{}` is on {kind}, where locks do not hold; name one on a local disk with --dir",
@@ -118,9 +112,6 @@ impl StateRoot {
         let path = path.into();
         if !path.is_absolute() {
             return Err(StateRootError::Relative { path });
-        }
-        if path.to_str().is_none() {
-            return Err(StateRootError::NotText { path });
         }
         let root = Self { path };
         match way::judge(&root.path, Place::State).map_err(|error| root.unusable(error))? {

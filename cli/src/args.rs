@@ -12,7 +12,9 @@ use rekindle::core::SessionId;
 use rekindle::core::shown::Shown;
 use rekindle::protocol::Version;
 use rekindle::{Intent, StopPolicy};
+use std::ffi::{OsStr, OsString};
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,7 +35,7 @@ pub(crate) use pool::{AnswerTime, PoolVerb, ReachTime, WorkTime};
 )]
 pub(crate) struct Args {
     /// State directory [default: $REKINDLE_DIR, $XDG_STATE_HOME/rekindle, ~/.local/state/rekindle]
-    #[arg(long, global = true, value_parser = text_path(), value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
 
     /// Print one JSON object a line on stdout, for failures too
@@ -135,7 +137,7 @@ pub(crate) struct UpArgs {
     pub(crate) speak: Option<Version>,
 
     /// Where the worker answers [default: the session's own directory]
-    #[arg(long, value_parser = text_path(), value_name = "PATH")]
+    #[arg(long, value_name = "PATH")]
     pub(crate) socket: Option<PathBuf>,
 
     /// How long waiting and starting may take together
@@ -146,12 +148,12 @@ pub(crate) struct UpArgs {
     pub(crate) graces: Graces,
 
     /// The worker's working directory [default: this one]
-    #[arg(long, value_parser = text_path(), value_name = "DIR")]
+    #[arg(long, value_name = "DIR")]
     pub(crate) cwd: Option<PathBuf>,
 
     /// Set a variable in the worker's environment; may be repeated
-    #[arg(long, value_parser = variable, value_name = "K=V")]
-    pub(crate) env: Vec<(String, String)>,
+    #[arg(long, value_parser = OsStringValueParser::new().try_map(|text| variable(&text)), value_name = "K=V")]
+    pub(crate) env: Vec<(String, OsString)>,
 
     /// Start from an empty environment instead of this one
     #[arg(long)]
@@ -159,10 +161,10 @@ pub(crate) struct UpArgs {
 
     /// What {prompt} stands for
     #[arg(long, value_name = "TEXT")]
-    pub(crate) prompt: Option<String>,
+    pub(crate) prompt: Option<OsString>,
 
     /// Read the prompt from a file, or from standard input (`-`); the worker finds it in REKINDLE_PROMPT
-    #[arg(long, value_parser = Given::from_path, conflicts_with = "prompt", value_name = "FILE")]
+    #[arg(long, value_parser = OsStringValueParser::new().map(Given::from_path), conflicts_with = "prompt", value_name = "FILE")]
     pub(crate) prompt_file: Option<Given>,
 
     /// Print what would be done and the plan; take, create and start nothing
@@ -171,7 +173,7 @@ pub(crate) struct UpArgs {
 
     /// The program and its arguments, after `--`; may be left out with --intent attach
     #[arg(last = true, value_name = "PROGRAM")]
-    pub(crate) command: Vec<String>,
+    pub(crate) command: Vec<OsString>,
 }
 
 // How long a worker that has to go is given. No doc comment: that would take the place of what the verb is about.
@@ -277,7 +279,7 @@ pub(crate) struct SuperviseArgs {
 
     /// The program and its arguments, after `--`
     #[arg(last = true, required = true, value_name = "PROGRAM")]
-    pub(crate) command: Vec<String>,
+    pub(crate) command: Vec<OsString>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -328,15 +330,6 @@ impl From<IntentArg> for Intent {
     }
 }
 
-/// A path that a record can hold: those are text.
-fn text_path() -> impl TypedValueParser<Value = PathBuf> {
-    OsStringValueParser::new().try_map(|given| {
-        let path = PathBuf::from(given);
-        let refusal = || format!("`{}` is not UTF-8", Shown(&path));
-        if path.to_str().is_some() { Ok(path) } else { Err(refusal()) }
-    })
-}
-
 /// An integer with `ms`, `s` or `m`.
 fn duration(text: &str) -> Result<Duration, String> {
     let unit_at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
@@ -377,10 +370,16 @@ fn ready(text: &str) -> Result<rekindle::core::ReadyKind, String> {
     }
 }
 
-fn variable(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
-        Some(_) | None => Err("use NAME=VALUE".to_owned()),
+/// A value may hold any bytes; the name of a variable is text.
+fn variable(text: &OsStr) -> Result<(String, OsString), String> {
+    let bytes = text.as_bytes();
+    let Some(at) = bytes.iter().position(|byte| *byte == b'=').filter(|at| *at > 0) else {
+        return Err("use NAME=VALUE".to_owned());
+    };
+    let (name, value) = (OsStr::from_bytes(&bytes[..at]), OsStr::from_bytes(&bytes[at + 1..]));
+    match name.to_str() {
+        Some(name) => Ok((name.to_owned(), value.to_owned())),
+        None => Err(format!("the name `{}` is not UTF-8", Shown(name))),
     }
 }
 

@@ -7,11 +7,12 @@
 //! Checked below, and by `smoke/tests/smoke/secrets.rs`.
 
 use crate::report::{Exit, Report};
-use std::convert::Infallible;
+use rekindle::core::shown::Shown;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
-use std::str::FromStr;
 
 /// Where a text comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,20 +20,6 @@ pub(crate) enum Given {
     Text(String),
     File(PathBuf),
     Stdin,
-}
-
-impl FromStr for Given {
-    type Err = Infallible;
-
-    /// `-` is stdin, `@FILE` a file, `@@TEXT` a text that begins with `@`, all else the text itself.
-    fn from_str(argument: &str) -> Result<Self, Infallible> {
-        Ok(match (argument, argument.strip_prefix('@')) {
-            ("-", _) => Self::Stdin,
-            (_, Some(text)) if text.starts_with('@') => Self::Text(text.to_owned()),
-            (_, Some(path)) => Self::File(path.into()),
-            (text, None) => Self::Text(text.to_owned()),
-        })
-    }
 }
 
 /// Why there is no text.
@@ -54,9 +41,26 @@ impl GivenError {
 }
 
 impl Given {
+    /// What a text argument says: `-` is stdin, `@FILE` a file, `@@TEXT` a text that begins with `@`, all else the text itself.
+    ///
+    /// # Errors
+    /// If the text itself is not UTF-8. The name of a file may be any bytes.
+    pub(crate) fn from_argument(argument: &OsStr) -> Result<Self, String> {
+        let bytes = argument.as_bytes();
+        match bytes.strip_prefix(b"@") {
+            Some(path) if !path.starts_with(b"@") => Ok(Self::File(OsStr::from_bytes(path).into())),
+            None if bytes == b"-" => Ok(Self::Stdin),
+            text => {
+                let text = str::from_utf8(text.unwrap_or(bytes))
+                    .map_err(|error| format!("a text must be UTF-8: {error}"))?;
+                Ok(Self::Text(text.to_owned()))
+            }
+        }
+    }
+
     /// What a file option names: `-` is stdin.
-    pub(crate) fn from_path(path: &str) -> Result<Self, Infallible> {
-        Ok(if path == "-" { Self::Stdin } else { Self::File(path.into()) })
+    pub(crate) fn from_path(path: OsString) -> Self {
+        if path == "-" { Self::Stdin } else { Self::File(path.into()) }
     }
 
     /// The text, of at most `len_max` bytes. One newline at the end of a file or of stdin is left out, as a shell does.
@@ -65,7 +69,7 @@ impl Given {
             Self::Text(text) => return Ok(text),
             Self::File(path) => {
                 let read = File::open(&path).and_then(|file| read_at_most(file, len_max));
-                (format!("`{}`", path.display()), read)
+                (format!("`{}`", Shown(&path)), read)
             }
             Self::Stdin => ("the standard input".to_owned(), read_at_most(io::stdin(), len_max)),
         };
@@ -87,7 +91,7 @@ impl Given {
     pub(crate) fn read_json(self, len_max: usize) -> Result<serde_json::Value, GivenError> {
         let named = match &self {
             Self::Text(_) => "the argument".to_owned(),
-            Self::File(path) => format!("`{}`", path.display()),
+            Self::File(path) => format!("`{}`", Shown(path)),
             Self::Stdin => "the standard input".to_owned(),
         };
         let text = self.read(len_max)?;
@@ -117,7 +121,7 @@ mod tests {
     use std::fs;
 
     fn given(argument: &str) -> Given {
-        argument.parse().unwrap()
+        Given::from_argument(argument.as_ref()).unwrap()
     }
 
     #[test]
@@ -130,6 +134,13 @@ mod tests {
         for text in ["", "a@b", "--", "-x", " @a"] {
             assert_eq!(given(text), Given::Text(text.to_owned()));
         }
+    }
+
+    #[test]
+    fn a_file_may_have_any_name_and_a_text_is_utf_8() {
+        let of = |argument: &[u8]| Given::from_argument(OsStr::from_bytes(argument));
+        assert_eq!(of(b"@caf\xe9"), Ok(Given::File(OsStr::from_bytes(b"caf\xe9").into())));
+        assert!(of(b"caf\xe9").is_err() && of(b"@@caf\xe9").is_err());
     }
 
     #[test]

@@ -12,9 +12,12 @@ mod report;
 
 use args::{Args, Verb};
 use clap::{CommandFactory, FromArgMatches};
-use report::{Exit, Report};
+use rekindle::adapters::startup;
+use rekindle::core::Shortage;
+use report::{Exit, Log, Report};
 use std::any::Any;
 use std::env;
+use std::fs::File;
 use std::io;
 use std::mem::ManuallyDrop;
 use std::panic::{self, AssertUnwindSafe};
@@ -35,7 +38,8 @@ fn main() -> ExitCode {
             return report.finish(exit);
         }
     };
-    rekindle::adapters::startup::hear_of_children();
+    startup::hear_of_children();
+    startup::survive_file_size_limit();
     log_to_stderr(args.verbose);
     let report = Report::new(args.json);
     // A panic is a failure like any other: it is reported in its place, and told in full to those who ask for more.
@@ -56,7 +60,7 @@ fn main() -> ExitCode {
         Ok(Err(error)) => report.failure(
             "system",
             &format!("failed to start the runtime: {error}"),
-            "rekindle doctor",
+            error.raw_os_error().and_then(Shortage::of_errno).map_or("rekindle doctor", Shortage::advice),
             Exit::Failed,
         ),
         Err(panic) => {
@@ -76,7 +80,13 @@ fn parse() -> Result<Args, clap::Error> {
         .map_err(|error| error.format(&mut command))
 }
 
+/// How many descriptors a runtime opens, and some more. It panics where it gets too few of them.
+const RUNTIME_DESCRIPTORS: usize = 8;
+
 fn on_one_thread(work: impl Future<Output = Exit>) -> io::Result<Exit> {
+    let spare = File::open("/dev/null")?;
+    drop((0..RUNTIME_DESCRIPTORS).map(|_| spare.try_clone()).collect::<io::Result<Vec<_>>>()?);
+    drop(spare);
     Ok(tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work))
 }
 
@@ -134,5 +144,5 @@ fn log_to_stderr(verbose: u8) {
         2 => LevelFilter::DEBUG,
         _ => LevelFilter::TRACE,
     };
-    tracing_subscriber::fmt().with_max_level(level).with_writer(std::io::stderr).with_target(false).init();
+    tracing_subscriber::fmt().with_max_level(level).with_writer(|| Log).with_target(false).init();
 }

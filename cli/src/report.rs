@@ -9,9 +9,11 @@
 //!
 //! Checked below, and by `smoke/tests/smoke/output.rs`.
 
+use clap::error::ErrorKind;
 use rekindle::LeftOut;
 use rekindle::core::ChildExit;
-use rekindle::core::shown::Shown;
+use rekindle::core::byte_text::ByteText;
+use rekindle::core::shown::{Shown, is_obeyed, terminal_safe};
 use serde_json::{Value, json};
 use std::cell::Cell;
 use std::env;
@@ -115,27 +117,27 @@ impl Report {
 
     /// A result: text for people, JSON for machines.
     pub(crate) fn result(&self, text: &str, json: &Value) {
-        if self.json { self.print(&json.to_string()) } else { self.print(&printable(text)) }
+        if self.json { self.print(&one_line(json)) } else { self.print(&printable(text)) }
     }
 
     /// A result that only people need to be told.
     pub(crate) fn note(&self, text: &str) {
         if !self.json {
-            self.print(text);
+            self.print(&printable(text));
         }
     }
 
     /// What happens while somebody else has stdout: for machines, on stderr.
     pub(crate) fn event(&self, json: &Value) {
         if self.json {
-            let _ = writeln!(io::stderr().lock(), "{json}");
+            let _ = writeln!(io::stderr().lock(), "{}", one_line(json));
         }
     }
 
     /// A failure that has more to say to machines.
     pub(crate) fn failed(&self, message: &str, next: &str, json: &Value, exit: Exit) -> Exit {
         if self.json {
-            self.print(&json.to_string());
+            self.print(&one_line(json));
         } else {
             complain(message);
             if !next.is_empty() {
@@ -174,6 +176,10 @@ impl Report {
             self.wrote(error.print().and_then(|()| stdout().flush()));
             return Exit::Done;
         }
+        if error.kind() == ErrorKind::InvalidUtf8 {
+            let message = format!("an argument that has to be text is not UTF-8: {}", not_utf8());
+            return self.failure("usage", &message, "rekindle --help", Exit::Usage);
+        }
         if !self.json {
             // Nothing can be done about a terminal that is gone.
             let _ = error.print();
@@ -196,6 +202,13 @@ pub(crate) fn asks_for_json() -> bool {
     env::args_os().take_while(|arg| arg != "--").any(|arg| arg == "--json")
 }
 
+/// The arguments of ours that are not UTF-8. Which of them had to be, clap does not say.
+fn not_utf8() -> String {
+    let arguments = env::args_os().skip(1).take_while(|arg| arg != "--").filter(|arg| arg.to_str().is_none());
+    let shown: Vec<_> = arguments.map(|arg| format!("`{}`", Shown(&arg))).collect();
+    shown.join(" or ")
+}
+
 #[expect(clippy::disallowed_methods, reason = "a report is what owns the standard output")]
 fn stdout() -> io::StdoutLock<'static> {
     io::stdout().lock()
@@ -205,16 +218,44 @@ fn complain(text: &str) {
     let _ = writeln!(io::stderr().lock(), "rekindle: {}", printable(text));
 }
 
-/// A path for machines: as it is, or escaped where it is no text.
-pub(crate) fn path_text(path: &Path) -> String {
-    path.to_str().map_or_else(|| Shown(path).to_string(), str::to_owned)
+/// A value on one line, in which no string holds what a terminal would obey.
+pub(crate) fn one_line(json: &Value) -> String {
+    terminal_safe(json.to_string())
 }
 
-/// Text from workers and files, without the control bytes that a terminal would obey.
+/// A value laid out for people, in which no string holds what a terminal would obey.
+pub(crate) fn laid_out(json: &Value) -> String {
+    terminal_safe(format!("{json:#}"))
+}
+
+/// A path for machines. `json!` would panic on one that is not UTF-8.
+pub(crate) fn path_text(path: &Path) -> Value {
+    json!(ByteText(path.as_os_str()))
+}
+
+/// The log on stderr: one line an event, whatever it tells of.
+#[derive(Debug)]
+pub(crate) struct Log;
+
+impl Write for Log {
+    /// Called once an event, with all of it and the line's end.
+    fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        let text = String::from_utf8_lossy(event.strip_suffix(b"\n").unwrap_or(event));
+        writeln!(io::stderr().lock(), "{}", Shown(text.as_ref()))?;
+        Ok(event.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Text from workers and files, without the characters that a terminal would obey. It may have several lines: what is put
+/// into it and must stay on one line is [`Shown`].
 pub(crate) fn printable(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
-        if c.is_control() && c != '\n' && c != '\t' {
+        if is_obeyed(c) && c != '\n' && c != '\t' {
             shown.extend(c.escape_default());
         } else {
             shown.push(c);
@@ -227,15 +268,7 @@ pub(crate) fn printable(text: &str) -> String {
 mod tests {
     use super::*;
     use std::ffi::OsStr;
-    use std::io::ErrorKind;
     use std::os::unix::ffi::OsStrExt;
-
-    #[test]
-    fn paths_that_are_no_text_are_escaped() {
-        let path = |bytes: &'static [u8]| path_text(Path::new(OsStr::from_bytes(bytes)));
-        assert_eq!(path(b"/tmp/a\nb"), "/tmp/a\nb", "machines get what there is");
-        assert_eq!(path(b"/tmp/caf\xe9"), "/tmp/caf\\xe9");
-    }
 
     /// How an exit is judged after a write that ended so.
     fn after(written: io::Result<()>, exit: Exit) -> Exit {
@@ -246,7 +279,7 @@ mod tests {
 
     #[test]
     fn lost_output_is_a_failure_unless_it_is_worse() {
-        let full = || Err(ErrorKind::StorageFull.into());
+        let full = || Err(io::ErrorKind::StorageFull.into());
         assert_eq!(after(full(), Exit::Done), Exit::Failed);
         assert_eq!(after(full(), Exit::Program(0)), Exit::Failed);
         assert_eq!(after(full(), Exit::Refused), Exit::Refused);
@@ -256,12 +289,23 @@ mod tests {
 
     #[test]
     fn a_reader_that_left_changes_nothing() {
-        assert_eq!(after(Err(ErrorKind::BrokenPipe.into()), Exit::Done), Exit::Done);
-        assert_eq!(after(Err(ErrorKind::BrokenPipe.into()), Exit::Refused), Exit::Refused);
+        assert_eq!(after(Err(io::ErrorKind::BrokenPipe.into()), Exit::Done), Exit::Done);
+        assert_eq!(after(Err(io::ErrorKind::BrokenPipe.into()), Exit::Refused), Exit::Refused);
     }
 
     #[test]
     fn escape_sequences_are_shown_and_not_obeyed() {
         assert_eq!(printable("a\u{1b}[31mb\nc"), "a\\u{1b}[31mb\nc");
+        assert_eq!(printable("\u{9b}31m\u{202e}"), "\\u{9b}31m\\u{202e}");
+        let json = json!({ "text": "\u{9b}31m\u{202e}\n\u{7f}" });
+        assert_eq!(one_line(&json), r#"{"text":"\u009b31m\u202e\n\u007f"}"#);
+        assert_eq!(serde_json::from_str::<Value>(&laid_out(&json)).unwrap(), json, "it still means the same");
+    }
+
+    #[test]
+    fn a_path_that_is_not_utf_8_is_told_in_bytes() {
+        let path = |bytes: &'static [u8]| path_text(Path::new(OsStr::from_bytes(bytes)));
+        assert_eq!(path(b"/tmp/a\nb"), json!("/tmp/a\nb"), "machines get what there is");
+        assert_eq!(path(b"/\xe9"), json!({ "bytes": "2fe9" }));
     }
 }

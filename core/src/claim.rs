@@ -14,6 +14,7 @@
 use crate::harmless::*;
 use crate::id::{Nonce, SessionId};
 use crate::identity::{DeathProof, Doubt, Host, ProcessIdentity, Standing, corrected_for_machine};
+use crate::shown::Shown;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +38,7 @@ pub struct LockClaim {
     /// The program that holds it, for people to read.
     pub owner: String,
     /// This file.
+    #[serde(with = "crate::byte_text")]
     pub lock_path: PathBuf,
     /// When it was retained: given up unreleased, since nothing could be observed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -103,7 +105,7 @@ impl Found<LockClaim> {
             return Self::Empty;
         }
         match serde_json::from_slice::<LockClaim>(content) {
-            Err(error) => Self::Corrupt { why: error.to_string() },
+            Err(error) => Self::Corrupt { why: Shown(&error.to_string()).to_string() },
             Ok(claim) if claim.session_id != *session => Self::OtherSession { named: claim.session_id },
             Ok(claim) if claim.retained_at.is_some() => Self::Retained(claim),
             Ok(claim) => Self::Held(claim),

@@ -4,7 +4,7 @@
 //! nothing that has not happened yet.
 
 use crate::claim::LockClaim;
-use crate::failure::OsFailure;
+use crate::failure::{OsFailure, Shortage};
 use crate::harmless::*;
 use crate::id::Pid;
 use crate::plan::{KillPolicy, SpawnBgPlan};
@@ -130,12 +130,16 @@ pub enum SpawnError {
     #[error("the plan names no program")]
     NoProgram,
     /// There is no such program.
-    #[error("program `{program}` was not found{}", searched.as_ref().map(|path| format!("; PATH is `{path}`")).unwrap_or_default())]
+    #[error(
+        "program `{}` was not found{}",
+        Shown(program),
+        searched.as_ref().map(|path| format!("; PATH is `{}`", Shown(path))).unwrap_or_default()
+    )]
     ProgramNotFound {
         /// The program as given.
-        program: String,
+        program: OsString,
         /// The PATH that was searched, if it was searched.
-        searched: Option<String>,
+        searched: Option<OsString>,
     },
     /// The program is there, the interpreter that it names is not.
     #[error(
@@ -182,12 +186,28 @@ pub enum SpawnError {
     Os(#[from] OsFailure),
 }
 
+impl SpawnError {
+    /// What the system has no more of, where that is why nothing was started.
+    pub fn shortage(&self) -> Option<Shortage> {
+        match self {
+            Self::Os(failure) => failure.shortage(),
+            Self::NoProgram
+            | Self::ProgramNotFound { .. }
+            | Self::InterpreterNotFound { .. }
+            | Self::NotExecutable { .. }
+            | Self::Directory { .. }
+            | Self::HoldsNul { .. }
+            | Self::Abandoned { .. } => None,
+        }
+    }
+}
+
 /// Why something could not be watched.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WatchError {
     /// What stands at the socket path will never be our worker.
-    #[error("socket `{}` is not to be trusted: {why}", path.display())]
+    #[error("socket `{}` is not to be trusted: {why}", Shown(path))]
     Forged {
         /// The socket path.
         path: PathBuf,
@@ -195,7 +215,7 @@ pub enum WatchError {
         why: String,
     },
     /// Somebody answers, and will never go together with us.
-    #[error("the worker on `{}` answers, but not to us: {why}", path.display())]
+    #[error("the worker on `{}` answers, but not to us: {why}", Shown(path))]
     Handshake {
         /// The socket path.
         path: PathBuf,
@@ -221,19 +241,19 @@ pub enum KillError {
 #[non_exhaustive]
 pub enum ReleaseError {
     /// The evidence is not the one that we put there; it was left alone.
-    #[error("the claim file `{}` was replaced by somebody else and was left alone", path.display())]
+    #[error("the claim file `{}` was replaced by somebody else and was left alone", Shown(path))]
     NotOurs {
         /// The claim file.
         path: PathBuf,
     },
     /// The session's directory is not the one that we hold.
-    #[error("the session directory `{}` was removed or replaced while it was held", path.display())]
+    #[error("the session directory `{}` was removed or replaced while it was held", Shown(path))]
     DirectoryReplaced {
         /// The directory.
         path: PathBuf,
     },
     /// No claim of this process answers to it.
-    #[error("no claim with this nonce is held on `{}`", path.display())]
+    #[error("no claim with this nonce is held on `{}`", Shown(path))]
     NotHeld {
         /// The claim file.
         path: PathBuf,

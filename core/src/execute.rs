@@ -99,8 +99,10 @@ pub struct Diagnostic {
     /// The worker's pid, where it has one that can be named.
     pub pid: Option<Pid>,
     /// Where it should have answered.
+    #[serde(with = "crate::byte_text")]
     pub socket_path: PathBuf,
     /// The claim's evidence.
+    #[serde(with = "crate::byte_text")]
     pub lock_path: PathBuf,
     /// How long it was watched, in milliseconds.
     #[serde(rename = "observe_timeout_ms", with = "crate::duration_ms")]

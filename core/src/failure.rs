@@ -18,6 +18,7 @@ use serde::Serialize;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct OsFailure {
     operation: String,
+    #[serde(with = "crate::byte_text")]
     path: Option<PathBuf>,
     errno: Option<i32>,
     reason: String,
@@ -51,6 +52,72 @@ impl OsFailure {
     /// The file that the operation concerned.
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()
+    }
+}
+
+/// The operation in which `EAGAIN` says that there are too many processes; elsewhere it says that something is busy.
+pub const CREATE_PROCESS: &str = "create a process";
+
+/// Something that the system has no more of. No other command or option helps, and the same one may work later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Shortage {
+    /// The disk, or the user's share of it, is full.
+    DiskFull,
+    /// A file would be longer than the limit on the size of files.
+    FileSizeLimit,
+    /// This process, or the system, has as many descriptors open as it may.
+    TooManyOpenFiles,
+    /// There are as many processes as there may be.
+    TooManyProcesses,
+    /// There is no memory left.
+    OutOfMemory,
+}
+
+impl Shortage {
+    /// What an errno of Linux says of any operation, as far as it says that something has run out.
+    pub const fn of_errno(errno: i32) -> Option<Self> {
+        const ENOMEM: i32 = 12;
+        const ENFILE: i32 = 23;
+        const EMFILE: i32 = 24;
+        const EFBIG: i32 = 27;
+        const ENOSPC: i32 = 28;
+        const EDQUOT: i32 = 122;
+        match errno {
+            ENOSPC | EDQUOT => Some(Self::DiskFull),
+            EFBIG => Some(Self::FileSizeLimit),
+            ENFILE | EMFILE => Some(Self::TooManyOpenFiles),
+            ENOMEM => Some(Self::OutOfMemory),
+            _ => None,
+        }
+    }
+
+    /// What to do about it.
+    pub const fn advice(self) -> &'static str {
+        match self {
+            Self::DiskFull => {
+                "free some space on the disk of the state directory (df), then the same command again"
+            }
+            Self::FileSizeLimit => {
+                "raise the limit on the size of files (ulimit -f), then the same command again"
+            }
+            Self::TooManyOpenFiles => {
+                "raise the limit on open files (ulimit -n), then the same command again"
+            }
+            Self::TooManyProcesses => "raise the limit on processes (ulimit -u), then the same command again",
+            Self::OutOfMemory => "free some memory, then the same command again",
+        }
+    }
+}
+
+impl OsFailure {
+    /// What the system has no more of, where that is why it failed.
+    pub fn shortage(&self) -> Option<Shortage> {
+        const EAGAIN: i32 = 11;
+        match self.errno? {
+            EAGAIN if self.operation == CREATE_PROCESS => Some(Shortage::TooManyProcesses),
+            errno => Shortage::of_errno(errno),
+        }
     }
 }
 

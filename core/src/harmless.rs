@@ -12,4 +12,7 @@ pub(crate) use alloc::{
     vec::Vec,
 };
 pub(crate) use core::time::Duration;
+pub(crate) use std::ffi::{OsStr, OsString};
+// Text as its bytes, and bytes as text: on Unix they are one and the same.
+pub(crate) use std::os::unix::ffi::{OsStrExt, OsStringExt};
 pub(crate) use std::path::{Path, PathBuf};

@@ -24,7 +24,7 @@
 //! | [`pool`] | which session of a pool is meant |
 //! | [`protocol`] | what a pool and its workers say to each other |
 //! | [`notify`] | what a worker says about itself while it starts |
-//! | [`shown`] | how a path is shown to people, and to a shell |
+//! | [`byte_text`], [`shown`] | how text that may hold any bytes is stored, and how it is shown |
 //! | [`effects`], [`seams`], [`failure`] | what the outside world must be able to do, and how it fails |
 
 #![no_std]
@@ -35,6 +35,7 @@ mod duration_ms;
 mod harmless;
 mod sift;
 
+pub mod byte_text;
 pub mod claim;
 pub mod decide;
 pub mod effects;
@@ -66,7 +67,7 @@ pub use effects::{
 };
 pub use evidence::{Evidence, LastWorker, Lifeline, last_worker};
 pub use execute::{ExecuteError, Outcome, execute_spawn_bg_resume};
-pub use failure::OsFailure;
+pub use failure::{OsFailure, Shortage};
 pub use id::{Generation, Nonce, Pid, SessionId};
 pub use identity::{Host, ProcessIdentity, Sighting, Standing};
 pub use lifecycle::LifecyclePayload;

@@ -15,6 +15,7 @@ use crate::claim::{Found, HolderEvidence, KeptBy};
 use crate::harmless::*;
 use crate::id::{Nonce, Pid};
 use crate::identity::{Host, ProcessIdentity, Standing, corrected_for_machine};
+use crate::shown::Shown;
 use core::fmt;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
@@ -167,7 +168,7 @@ impl Found<LifecyclePayload> {
         if content.is_empty() {
             return Self::Empty;
         }
-        let fields = serde_json::from_slice(content).map_err(|error| error.to_string());
+        let fields = serde_json::from_slice(content).map_err(|error| Shown(&error.to_string()).to_string());
         match fields.and_then(LifecyclePayload::from_fields) {
             Ok(payload) => Self::Held(payload),
             Err(why) => Self::Corrupt { why },

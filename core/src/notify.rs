@@ -14,6 +14,7 @@
 
 use crate::harmless::*;
 use crate::id::Pid;
+use crate::shown::is_obeyed;
 
 /// The longest datagram that is read, in bytes: no sender of the protocol sends a longer one.
 pub const DATAGRAM_LEN_MAX: usize = 4096;
@@ -83,7 +84,7 @@ fn number(value: &[u8]) -> Option<u64> {
 fn status(value: &[u8]) -> String {
     let text = String::from_utf8_lossy(value);
     let shown = text.trim().chars().flat_map(|c| {
-        let escaped = c.is_control().then(|| c.escape_default());
+        let escaped = is_obeyed(c).then(|| c.escape_default());
         let plain = escaped.is_none().then_some(c);
         escaped.into_iter().flatten().chain(plain)
     });

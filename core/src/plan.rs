@@ -6,6 +6,7 @@
 //!
 //! Checked by `gates/tests/plan.rs`.
 
+use crate::byte_text;
 use crate::duration_ms;
 use crate::harmless::*;
 use crate::id::SessionId;
@@ -69,8 +70,8 @@ pub struct Environment {
     /// What it starts from.
     pub base: EnvironmentBase,
     /// Variables set on top, which win over inherited ones.
-    #[serde(default)]
-    pub set: BTreeMap<String, String>,
+    #[serde(default, with = "byte_text")]
+    pub set: BTreeMap<String, OsString>,
 }
 
 /// What an environment starts from.
@@ -132,15 +133,20 @@ pub struct SpawnBgPlan {
     /// What is done.
     pub action: Action,
     /// The address that callers will use, as a URI (`unix:/…/sock`).
-    pub target: String,
+    #[serde(with = "byte_text")]
+    pub target: OsString,
     /// The session that the worker serves.
     pub session_id: SessionId,
-    /// The directory in which the worker starts; absolute.
+    /// The directory in which the worker starts; absolute. Empty if the caller's working directory is gone and
+    /// no other was named: then nothing can be started.
+    #[serde(with = "byte_text")]
     pub cwd: PathBuf,
     /// What the worker is asked to do first, for programs that take it as an argument.
-    pub prompt: Option<String>,
+    #[serde(with = "byte_text")]
+    pub prompt: Option<OsString>,
     /// The program, then its arguments, with all placeholders filled in.
-    pub launch_args: Vec<String>,
+    #[serde(with = "byte_text")]
+    pub launch_args: Vec<OsString>,
     /// The worker's environment.
     pub env: Environment,
     /// What counts as ready.
@@ -149,6 +155,7 @@ pub struct SpawnBgPlan {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub speaking: Option<Speaking>,
     /// The socket on which the worker will answer.
+    #[serde(with = "byte_text")]
     pub expected_socket_path: PathBuf,
     /// How long the start is watched before it is ended.
     #[serde(rename = "observe_timeout_ms", with = "duration_ms")]
@@ -172,7 +179,7 @@ impl SpawnBgPlan {
     ///     "cache".parse()?,
     ///     "/run/cache.sock".into(),
     ///     "/".into(),
-    ///     &["/usr/bin/redis-server".into(), "--unixsocket".into(), "{socket}".into()],
+    ///     &["/usr/bin/redis-server", "--unixsocket", "{socket}"],
     ///     None,
     /// );
     /// assert_eq!(plan.launch_args[2], "/run/cache.sock");
@@ -182,17 +189,25 @@ impl SpawnBgPlan {
         session_id: SessionId,
         expected_socket_path: PathBuf,
         cwd: PathBuf,
-        launch_args: &[String],
-        prompt: Option<String>,
+        launch_args: &[impl AsRef<OsStr>],
+        prompt: Option<OsString>,
     ) -> Self {
-        let socket = expected_socket_path.to_string_lossy().into_owned();
-        let fill = |arg: &String| fill_placeholders(arg, session_id.as_str(), &socket, prompt.as_deref());
-        let launch_args =
-            launch_args.iter().take(1).cloned().chain(launch_args.iter().skip(1).map(fill)).collect();
+        let values = [
+            ("{session}", session_id.as_str().as_bytes()),
+            ("{socket}", expected_socket_path.as_os_str().as_bytes()),
+            ("{prompt}", prompt.as_deref().unwrap_or_default().as_bytes()),
+        ];
+        let fill = |(index, arg): (usize, &OsStr)| match index {
+            0 => arg.to_owned(),
+            _ => fill_placeholders(arg, &values),
+        };
+        let launch_args = launch_args.iter().map(AsRef::as_ref).enumerate().map(fill).collect();
+        let mut target = OsString::from("unix:");
+        target.push(&expected_socket_path);
         Self {
             transport: Transport::SpawnBg,
             action: Action::Resume,
-            target: format!("unix:{socket}"),
+            target,
             session_id,
             cwd,
             prompt,
@@ -208,8 +223,8 @@ impl SpawnBgPlan {
     }
 
     /// The program, where the plan names one.
-    pub fn program(&self) -> Option<&str> {
-        self.launch_args.first().map(String::as_str)
+    pub fn program(&self) -> Option<&OsStr> {
+        self.launch_args.first().map(OsString::as_os_str)
     }
 
     /// What we speak in the handshake that makes the worker ready, where one does.
@@ -226,20 +241,15 @@ impl SpawnBgPlan {
 }
 
 /// Fills in one argument in a single pass, so that a value that looks like a placeholder is not filled in again.
-fn fill_placeholders(arg: &str, session: &str, socket: &str, prompt: Option<&str>) -> String {
-    let values = [("{session}", session), ("{socket}", socket), ("{prompt}", prompt.unwrap_or_default())];
-    let mut filled = String::with_capacity(arg.len());
-    let mut rest = arg;
-    while let Some(at) = rest.find('{') {
-        let (before, tail) = rest.split_at(at);
-        filled.push_str(before);
-        let (value, consumed) = values
-            .iter()
-            .find(|(name, _)| tail.starts_with(name))
-            .map_or(("{", 1), |(name, value)| (*value, name.len()));
-        filled.push_str(value);
-        rest = &tail[consumed..];
+fn fill_placeholders(arg: &OsStr, values: &[(&str, &[u8])]) -> OsString {
+    let mut filled = Vec::with_capacity(arg.len());
+    let mut rest = arg.as_bytes();
+    while let Some((first, tail)) = rest.split_first() {
+        let named =
+            values.iter().find_map(|(name, value)| Some((*value, rest.strip_prefix(name.as_bytes())?)));
+        let (value, behind) = named.unwrap_or((core::slice::from_ref(first), tail));
+        filled.extend_from_slice(value);
+        rest = behind;
     }
-    filled.push_str(rest);
-    filled
+    byte_text::from_bytes(filled)
 }

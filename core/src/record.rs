@@ -7,6 +7,7 @@
 //!
 //! Checked by `gates/tests/record.rs`.
 
+use crate::byte_text;
 use crate::effects::ChildExit;
 use crate::evidence::{Lifeline, LifelineHistory};
 use crate::harmless::*;
@@ -14,6 +15,7 @@ use crate::id::{Generation, Nonce, SessionId};
 use crate::identity::ProcessIdentity;
 use crate::plan::{ReadyKind, SpawnBgPlan};
 use crate::protocol::{Version, WorkerName};
+use crate::shown::Shown;
 use crate::sift::Sift;
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -59,12 +61,16 @@ pub struct SessionRecord {
     /// The process that started it.
     pub launcher: ProcessIdentity,
     /// The program, absolute where it was found.
+    #[serde(with = "byte_text")]
     pub program: PathBuf,
     /// Its arguments, as it got them.
-    pub arguments: Vec<String>,
+    #[serde(with = "byte_text")]
+    pub arguments: Vec<OsString>,
     /// The directory in which it started.
+    #[serde(with = "byte_text")]
     pub cwd: PathBuf,
     /// Where it answers.
+    #[serde(with = "byte_text")]
     pub socket: PathBuf,
     /// What counted as ready.
     pub readiness: ReadyKind,
@@ -247,12 +253,20 @@ pub struct NewerRecord {
     pub schema_version: u32,
     /// All of it, as it stands.
     pub content: Map<String, Value>,
+    /// Where its worker answers, as its content says.
+    socket: Option<PathBuf>,
 }
 
 impl NewerRecord {
+    /// A record of this schema with this content.
+    pub fn new(schema_version: u32, content: Map<String, Value>) -> Self {
+        let socket = content.get("socket").and_then(byte_text::from_value).map(PathBuf::from);
+        Self { schema_version, content, socket }
+    }
+
     /// Where its worker answers.
     pub fn socket(&self) -> Option<&Path> {
-        self.content.get("socket").and_then(Value::as_str).map(Path::new)
+        self.socket.as_deref()
     }
 
     /// Which start it describes.
@@ -290,23 +304,28 @@ impl RecordFile {
             }
             Ok(_) | Err(_) => {}
         }
-        let head: Head = serde_json::from_slice(content).map_err(|error| error.to_string())?;
+        let head: Head = serde_json::from_slice(content).map_err(|error| unreadable(&error))?;
         let version = head.schema_version.as_u64().ok_or("it has no schema_version")?;
         let named = head.session.as_str().ok_or("it names no session")?;
         if named != session.as_str() {
-            return Err(format!("it describes session `{}`", named.escape_debug()));
+            return Err(format!("it describes session `{}`", Shown(named)));
         }
         match u32::try_from(version) {
             Ok(version) if version <= SCHEMA_VERSION => {}
             Ok(schema_version) => {
-                let content = serde_json::from_slice(content).map_err(|error| error.to_string())?;
-                return Ok(Self::Newer(NewerRecord { schema_version, content }));
+                let content = serde_json::from_slice(content).map_err(|error| unreadable(&error))?;
+                return Ok(Self::Newer(NewerRecord::new(schema_version, content)));
             }
             Err(_) => return Err(format!("schema_version {version} is out of range")),
         }
-        let record = serde_json::from_slice(content).map_err(|error| error.to_string())?;
+        let record = serde_json::from_slice(content).map_err(|error| unreadable(&error))?;
         Ok(Self::Whole(Box::new(record)))
     }
+}
+
+/// What serde says of a content may quote it.
+fn unreadable(error: &serde_json::Error) -> String {
+    Shown(&error.to_string()).to_string()
 }
 
 /// What decides how the rest of a record is to be read.

@@ -1,11 +1,13 @@
-//! Paths as text: for people to read, and for a shell to take back.
+//! Foreign text for people to read, for a shell to take back, and inside JSON.
 //!
-//! A path is bytes, and may hold anything but NUL. What is no UTF-8 in it, and what a terminal would obey, is escaped.
+//! A path is bytes, and may hold anything but NUL. Whatever a worker, a file or another program wrote may hold anything. What
+//! is not UTF-8 in it, and what a terminal would obey, is escaped. Checked by `gates/tests/shown.rs`.
 
 use crate::harmless::*;
 use core::fmt;
 
-/// A path for people: what is no UTF-8 in it is shown as `\xNN`, and control characters are escaped.
+/// A path, an argument or a text for people, on one line: what is not UTF-8 in it is shown as `\xNN`, and control characters
+/// and those that turn the direction of text are escaped.
 ///
 /// ```
 /// use rekindle_core::shown::Shown;
@@ -14,12 +16,12 @@ use core::fmt;
 /// assert_eq!(Shown(Path::new("/tmp/a b")).to_string(), "/tmp/a b");
 /// assert_eq!(Shown(Path::new("/tmp/a\nb")).to_string(), "/tmp/a\\nb");
 /// ```
-#[derive(Debug, Clone, Copy)]
-pub struct Shown<'a>(pub &'a Path);
+#[derive(Debug)]
+pub struct Shown<'a, T: AsRef<OsStr> + ?Sized>(pub &'a T);
 
-impl fmt::Display for Shown<'_> {
+impl<T: AsRef<OsStr> + ?Sized> fmt::Display for Shown<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for chunk in self.0.as_os_str().as_encoded_bytes().utf8_chunks() {
+        for chunk in self.0.as_ref().as_encoded_bytes().utf8_chunks() {
             for c in chunk.valid().chars() {
                 if is_obeyed(c) { write!(f, "{}", c.escape_default())? } else { write!(f, "{c}")? }
             }
@@ -32,9 +34,29 @@ impl fmt::Display for Shown<'_> {
 }
 
 /// Whether a terminal does something for it rather than show it: control characters, and those that turn the direction of text.
-fn is_obeyed(c: char) -> bool {
+pub fn is_obeyed(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// JSON in which no string holds a character that a terminal would obey: each is written as `\uNNNN`, which means the same.
+///
+/// ```
+/// use rekindle_core::shown::terminal_safe;
+///
+/// assert_eq!(terminal_safe("[\"\u{9b}31m\"]".to_owned()), r#"["\u009b31m"]"#);
+/// ```
+pub fn terminal_safe(json: String) -> String {
+    // Between the strings of JSON stand ASCII characters only; a line's end is layout, and is never inside a string.
+    let is_unsafe = |c: char| is_obeyed(c) && c != '\n';
+    if !json.contains(is_unsafe) {
+        return json;
+    }
+    let mut safe = String::with_capacity(json.len());
+    for c in json.chars() {
+        if is_unsafe(c) { safe.push_str(&format!("\\u{:04x}", u32::from(c))) } else { safe.push(c) }
+    }
+    safe
 }
 
 /// A path as one word of a shell's command line.

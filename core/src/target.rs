@@ -69,12 +69,6 @@ pub enum BadTarget {
         /// What was given.
         path: PathBuf,
     },
-    /// It is no text, which the record and the plan of a session are.
-    #[error("socket path `{}` is not UTF-8; name another with --socket", Shown(path))]
-    NotText {
-        /// What was given.
-        path: PathBuf,
-    },
     /// It holds a NUL byte, which ends a path for the kernel.
     #[error("socket path {path:?} holds a NUL byte")]
     HoldsNul {
@@ -136,12 +130,9 @@ pub fn check_notify_path(path: &Path) -> Result<(), BadTarget> {
 
 fn check_shape(path: &Path) -> Result<(), BadTarget> {
     let bytes = path.as_os_str().as_encoded_bytes();
-    let is_text = path.to_str().is_some();
     let path = || path.to_path_buf();
     if bytes.is_empty() {
         Err(BadTarget::Empty)
-    } else if !is_text {
-        Err(BadTarget::NotText { path: path() })
     } else if bytes.contains(&0) {
         Err(BadTarget::HoldsNul { path: path() })
     } else if bytes.first() != Some(&b'/') {

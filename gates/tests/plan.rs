@@ -1,10 +1,12 @@
 //! The plan as data: its JSON to the letter, its placeholders, and its bounds.
 
 use proptest::prelude::*;
+use rekindle_core::byte_text::from_bytes;
 use rekindle_core::plan::{Environment, EnvironmentBase, ReadyKind};
 use rekindle_core::{KillPolicy, ReleasePolicy, SpawnBgPlan};
 use rekindle_gates::builders::{self, plan, session};
 use rekindle_gates::property;
+use std::ffi::OsString;
 use std::time::Duration;
 
 /// The documented format: other tools read and write it, so that a change here is a change of the interface.
@@ -83,7 +85,7 @@ fn an_unknown_or_missing_word_in_a_plan_is_an_error() {
 
 #[test]
 fn an_environment_survives_its_json() {
-    let set = [("A".to_owned(), "1=2".to_owned()), ("B".to_owned(), String::new())].into();
+    let set = [("A".to_owned(), "1=2".into()), ("B".to_owned(), OsString::new())].into();
     for base in [EnvironmentBase::Inherit, EnvironmentBase::Clear, EnvironmentBase::Only(vec!["HOME".into()])]
     {
         let plan = SpawnBgPlan { env: Environment { base, set: std::clone::Clone::clone(&set) }, ..plan() };
@@ -119,9 +121,8 @@ fn a_plan_asks_for_a_release_after_an_observation() {
     assert_eq!(plan().release_policy(), ReleasePolicy::ReleaseAfterSpawnObservation);
 }
 
-fn launched(args: &[&str], prompt: Option<&str>) -> Vec<String> {
-    let args: Vec<String> = args.iter().map(ToString::to_string).collect();
-    SpawnBgPlan::new(session(), "/run/s".into(), "/".into(), &args, prompt.map(String::from)).launch_args
+fn launched(args: &[&str], prompt: Option<&str>) -> Vec<OsString> {
+    SpawnBgPlan::new(session(), "/run/s".into(), "/".into(), args, prompt.map(OsString::from)).launch_args
 }
 
 #[test]
@@ -131,6 +132,17 @@ fn placeholders_are_filled_in_behind_the_program_only() {
     assert_eq!(launched(&args, Some("go on")), filled);
     assert_eq!(launched(&["p", "<{prompt}>"], None), ["p", "<>"]);
     assert_eq!(launched(&[], None), [""; 0]);
+}
+
+#[test]
+fn placeholders_stand_for_bytes() {
+    let socket = from_bytes(b"/run/\xe9/sock".to_vec());
+    let args = [from_bytes(b"p\xff{socket}".to_vec()), from_bytes(b"\xff{socket}\xfe{prompt}".to_vec())];
+    let prompt = Some(from_bytes(b"\x80".to_vec()));
+    let plan = SpawnBgPlan::new(session(), socket.into(), "/".into(), &args, prompt);
+    assert_eq!(plan.program(), args.first().map(OsString::as_os_str), "the program stays as it is");
+    assert_eq!(plan.launch_args.get(1), Some(&from_bytes(b"\xff/run/\xe9/sock\xfe\x80".to_vec())));
+    assert_eq!(plan.target, from_bytes(b"unix:/run/\xe9/sock".to_vec()));
 }
 
 #[test]
@@ -167,6 +179,7 @@ fn a_plan_survives_its_json() {
     let input =
         (prop::collection::vec(any::<String>(), 0..4), prop::option::of(any::<String>()), any::<u32>());
     property!("plan", a_plan_survives_its_json).check(&input, |(args, prompt, millis)| {
+        let prompt = prompt.map(OsString::from);
         let plan = SpawnBgPlan::new(session(), "/run/s".into(), "/".into(), &args, prompt);
         let plan = SpawnBgPlan { observe_timeout: Duration::from_millis(millis.into()), ..plan };
         let json = serde_json::to_string(&plan).unwrap();

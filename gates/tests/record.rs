@@ -282,7 +282,7 @@ fn arbitrary_bytes_are_never_absent() {
 fn another_program_is_told_apart() {
     assert!(!starting().differs_from(&plan()));
     let with = |args: &[&str]| SpawnBgPlan {
-        launch_args: args.iter().map(ToString::to_string).collect(),
+        launch_args: args.iter().map(Into::into).collect(),
         ..builders::plan()
     };
     assert!(starting().differs_from(&with(&["/usr/bin/other", "--socket", "/run/cache/sock"])));

@@ -12,6 +12,7 @@ use rekindle_adapters::claim_lock::{BareLock, CLAIM_FILE, holder_standing, read_
 use rekindle_adapters::lifeline::LIFELINE_FILE;
 use rekindle_adapters::record_file::RECORD_FILE;
 use rekindle_adapters::{SessionDir, StateRoot, socket_file};
+use rekindle_core::byte_text;
 use rekindle_core::claim::KernelLock;
 use rekindle_core::{
     ClaimDecision, ClaimPolicy, Host, LastWorker, Lifeline, OsFailure, SessionId, decide_claim,
@@ -40,6 +41,7 @@ pub struct Collected {
     /// The sessions that stay, and why.
     pub kept: Vec<Kept>,
     /// The files that were set aside, under their new names.
+    #[serde(with = "byte_text")]
     pub repaired: Vec<std::path::PathBuf>,
 }
 

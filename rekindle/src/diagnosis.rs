@@ -8,6 +8,7 @@ use rekindle_adapters::socket_table::ListeningSockets;
 use rekindle_adapters::{SessionDir, StateRoot, procfs};
 use rekindle_core::claim::Found;
 use rekindle_core::identity::{Doubt, Standing};
+use rekindle_core::shown::Shown;
 use rekindle_core::{Host, LastWorker, Lifeline, Pid, ProcessIdentity, SessionId, SessionState};
 use serde::Serialize;
 
@@ -110,7 +111,7 @@ fn claim_findings(
         Found::Corrupt { why } => {
             findings.push(format!(
                 "claim: `{}` cannot be read: {why}; {kernel}",
-                dir.path_of(CLAIM_FILE).display()
+                Shown(&dir.path_of(CLAIM_FILE))
             ));
             return Ok(Some("rekindle gc --repair".into()));
         }
@@ -119,7 +120,7 @@ fn claim_findings(
             return Ok(Some("rekindle gc --repair".into()));
         }
         Found::Held(claim) | Found::Retained(claim) => {
-            let (owner, host) = (claim.owner.escape_debug(), claim.hostname.escape_debug());
+            let (owner, host) = (Shown(&claim.owner), Shown(&claim.hostname));
             let what = if claim.retained_at.is_some() { "retained" } else { "taken" };
             findings.push(format!(
                 "claim: {what} by {owner} (pid {} on {host}) at {}; {}; {kernel}",
@@ -143,13 +144,17 @@ fn process_findings(survey: &Survey, findings: &mut Vec<String>) {
     let mut process = |role: &str, identity: Option<&ProcessIdentity>, standing: Option<Standing>| {
         if let (Some(identity), Some(standing)) = (identity, standing) {
             let name = procfs::name(identity.pid).filter(|_| standing.is_alive());
-            let name = name.map(|name| format!(" ({})", name.escape_debug())).unwrap_or_default();
+            let name = name.map(|name| format!(" ({})", Shown(&name))).unwrap_or_default();
             findings.push(format!("{role}: process {}{name}; {}", identity.pid, describe(standing)));
         }
     };
     process("started", survey.leader.as_ref(), survey.evidence.leader);
     if survey.peer != survey.leader {
         process("answered", survey.peer.as_ref(), survey.evidence.peer);
+    }
+    let alive = survey.evidence.leader.is_some_and(Standing::is_alive);
+    if let Some(leader) = survey.leader.as_ref().filter(|leader| alive && procfs::lost_its_cwd(leader.pid)) {
+        findings.push(format!("cwd: the working directory of process {} was removed", leader.pid));
     }
     if let Some(record) = &survey.record {
         let ready = record

@@ -5,6 +5,7 @@
 //! 2. Who cannot be judged is not signalled: then the stop is refused, and says what cannot be proved.
 //! 3. What is cleaned up is cleaned up under the claim, if nobody holds it, and only if the session is still that
 //!    generation and its worker provably gone. A launcher that is at work cleans up itself.
+//! 4. A worker that was ended is reported as ended, also if nothing could be written: that is trouble, not an error.
 
 use crate::error::Error;
 use crate::outcome::{StopOutcome, Stopped};
@@ -51,11 +52,12 @@ pub(crate) async fn stop(
     if survey.last_worker() == LastWorker::Gone && !held {
         survey.require_readable(dir.path(), session)?;
         refuse_strangers(&survey)?;
-        clean_up(root, here, session, survey.generation, ChildExit::Unknown)?;
+        let cleaned = clean_up(root, here, session, survey.generation, ChildExit::Unknown);
         if !survey.is_known() {
             return Err(unknown());
         }
-        return Ok(Stopped { elapsed: began.elapsed(), ..report(StopOutcome::NotRunning) });
+        let trouble = cleaned.err().map(|error| error.to_string()).into_iter().collect();
+        return Ok(Stopped { elapsed: began.elapsed(), trouble, ..report(StopOutcome::NotRunning) });
     }
     let worker = survey.worker(here)?;
     if survey.last_worker() == LastWorker::Unknown && (!held || worker::members(&worker)?.is_empty()) {
@@ -69,11 +71,20 @@ pub(crate) async fn stop(
         StopEnd::GaveUp => StopOutcome::GaveUp,
     };
     let mut trouble = ended.trouble;
-    let survivors = if outcome == StopOutcome::GaveUp { worker::members(&worker)? } else { Vec::new() };
-    if outcome == StopOutcome::GaveUp && survivors.is_empty() {
-        trouble.push("its lifeline is held by a process that the system does not let us see".to_owned());
+    let mut survivors = Vec::new();
+    if outcome == StopOutcome::GaveUp {
+        match worker::members(&worker) {
+            Ok(members) => survivors = members,
+            Err(error) => trouble.push(error.to_string()),
+        }
+        if survivors.is_empty() {
+            trouble.push("its lifeline is held by a process that the system does not let us see".to_owned());
+        }
     }
-    clean_up(root, here, session, survey.generation, ended.exit.unwrap_or(ChildExit::Unknown))?;
+    // What was done is said, also where it cannot be written down.
+    let exit = ended.exit.unwrap_or(ChildExit::Unknown);
+    trouble
+        .extend(clean_up(root, here, session, survey.generation, exit).err().map(|error| error.to_string()));
     Ok(Stopped { elapsed: began.elapsed(), survivors, trouble, ..report(outcome) })
 }
 

@@ -4,6 +4,8 @@
 //! 1. Every way out gives the claim up: released on an observation or a rejection, retained if nothing was seen.
 //! 2. One deadline bounds waiting and observing together; the graces of a kill come on top.
 //! 3. The verdict is the core's; this only gathers what it asks for and carries it out.
+//! 4. A worker that had been ready and is silent is waited for until the deadline, without the claim; it is never ended, and
+//!    no second one is started beside it.
 
 use crate::error::Error;
 use crate::handshake;
@@ -12,6 +14,7 @@ use crate::listing;
 use crate::outcome::{DryRun, Ensured, Exited, How, Rejection, Retained, Running};
 use crate::restore;
 use crate::survey::Survey;
+use rekindle_adapters::backoff::Backoff;
 use rekindle_adapters::claim_lock::{CLAIM_FILE, ClaimAttempt, ClaimQueue, try_claim};
 use rekindle_adapters::handshake::{HandshakeSocketWatcher, Strangers};
 use rekindle_adapters::notify::NOTIFY_FILE;
@@ -22,6 +25,7 @@ use rekindle_adapters::{HeldClaim, ProductionSpawnBgResumeDeps, SessionDir, Stat
 use rekindle_core::claim::ConflictReason;
 use rekindle_core::execute::{Cause, Seen};
 use rekindle_core::notify::Notices;
+use rekindle_core::shown::Shown;
 use rekindle_core::target::{BadTarget, check_inherited_socket_path, check_notify_path, check_socket_path};
 use rekindle_core::{
     ExecuteError, Finding, Generation, Host, Intent, LastWorker, LockClaim, Outcome, Pid, ProcessIdentity,
@@ -52,6 +56,8 @@ pub(crate) struct Ensure {
 enum Next {
     Over(Ensured),
     Again,
+    /// The worker had been ready and does not answer now: perhaps it is binding its socket anew. What to say if it stays so.
+    Silent(Box<Rejection>),
 }
 
 impl Ensure {
@@ -77,7 +83,7 @@ impl Ensure {
         let mut queue = ClaimQueue::new(&self.root, &self.session, &self.here);
         loop {
             let survey = self.survey(queue.dir())?;
-            let plan = self.plan(&survey)?;
+            let plan = self.plan(&survey);
             if let Some(rejection) = self.refuse_target(&plan)? {
                 return Ok(rejected(rejection));
             }
@@ -86,8 +92,13 @@ impl Ensure {
             }
             match queue.attempt()? {
                 ClaimAttempt::Held(held) => {
-                    if let Next::Over(over) = self.under_the_claim(*held, plan, deadline).await? {
-                        return Ok(over);
+                    let socket = plan.expected_socket_path.clone();
+                    match self.under_the_claim(*held, plan, deadline).await? {
+                        Next::Over(over) => return Ok(over),
+                        Next::Silent(rejection) if !self.silence_ends(&socket, deadline).await? => {
+                            return Ok(Ensured::Rejected(rejection));
+                        }
+                        Next::Silent(_) | Next::Again => {}
                     }
                     queue = ClaimQueue::new(&self.root, &self.session, &self.here);
                 }
@@ -100,6 +111,19 @@ impl Ensure {
         }
     }
 
+    /// Waits, holding no claim, until the worker that had been ready answers again or is gone; `false` at the deadline.
+    async fn silence_ends(&self, socket: &Path, deadline: Instant) -> Result<bool, Error> {
+        let mut pauses = Backoff::for_name_in(socket.parent().unwrap_or(socket));
+        while Instant::now() < deadline && timeout_at(deadline, pauses.wait()).await.is_ok() {
+            let survey = self.survey(None)?;
+            let probed = survey.probe(socket).await;
+            if finding(&probed, &survey) != Finding::Dormant(LastWorker::AliveReady) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// What `run` would do, taking and creating nothing.
     pub(crate) async fn rehearse(self) -> Result<DryRun, Error> {
         let survey = match self.root.session(&self.session)? {
@@ -110,7 +134,7 @@ impl Ensure {
                 found => found?,
             },
         };
-        let plan = self.plan(&survey)?;
+        let plan = self.plan(&survey);
         if let Some(rejection) = self.refuse_target(&plan)? {
             return Ok(DryRun { verdict: "reject", rejection: Some(rejection), plan });
         }
@@ -127,13 +151,13 @@ impl Ensure {
 
     /// The plan: it answers where the caller says, or where the running worker was told to, or in the session's
     /// directory.
-    fn plan(&self, survey: &Survey) -> Result<SpawnBgPlan, Error> {
+    fn plan(&self, survey: &Survey) -> SpawnBgPlan {
         let recorded = || survey.socket().filter(|_| survey.may_answer()).map(Path::to_owned);
         let socket = match &self.launch.socket {
             Some(socket) => std::path::absolute(socket).unwrap_or_else(|_| socket.clone()),
             None => recorded().unwrap_or_else(|| self.own_socket()),
         };
-        Ok(self.launch.plan(&self.session, &socket)?)
+        self.launch.plan(&self.session, &socket)
     }
 
     fn own_socket(&self) -> PathBuf {
@@ -203,7 +227,7 @@ impl Ensure {
                 )
             }
             Some(found) => {
-                let message = format!("`{}` is not to be trusted: {}", socket.display(), found.why());
+                let message = format!("`{}` is not to be trusted: {}", Shown(socket), found.why());
                 let mend = probe::mend(socket).unwrap_or_else(|| mend.to_owned());
                 reject(RejectReason::TargetAddressConflict, Some(found.liveness()), message, &mend)
             }
@@ -227,7 +251,7 @@ impl Ensure {
         if !is_known_to_answer(&survey) {
             return Ok(None);
         }
-        let plan = self.plan(&survey)?;
+        let plan = self.plan(&survey);
         if self.refuse_target(&plan)?.is_some() {
             return Ok(None);
         }
@@ -338,7 +362,12 @@ impl Ensure {
             (Verdict::Reject(reason), probed) => {
                 let rejection = self.reject(reason, &plan, &probed, &survey);
                 self.release(held)?;
-                Ok(Next::Over(rejected(rejection)))
+                let may_come_back =
+                    reason == RejectReason::WorkerUnresponsive && self.launch.intent == Intent::Ensure;
+                Ok(match may_come_back {
+                    true => Next::Silent(Box::new(rejection)),
+                    false => Next::Over(rejected(rejection)),
+                })
             }
             (Verdict::Adopt, _) => self.adopt(held, &plan, &survey, deadline, None).await,
             (Verdict::Spawn, _) => self.spawn(held, &plan, &survey, deadline).await,

@@ -3,7 +3,8 @@
 use rekindle_adapters::StateRootError;
 use rekindle_adapters::client::CallError;
 use rekindle_core::execute::Seen;
-use rekindle_core::{Generation, Lifeline, LockClaim, OsFailure, ReleaseError, SessionId};
+use rekindle_core::shown::Shown;
+use rekindle_core::{Generation, Lifeline, LockClaim, OsFailure, ReleaseError, SessionId, Shortage};
 use std::path::PathBuf;
 
 /// Why a session could not be worked with. Nothing was started, stopped or overwritten because of it.
@@ -20,7 +21,7 @@ pub enum Error {
         session: SessionId,
     },
     /// The record cannot be read. It was left as it is.
-    #[error("the record `{}` of session `{session}` is corrupt: {why}", path.display())]
+    #[error("the record `{}` of session `{session}` is corrupt: {why}", Shown(path))]
     RecordCorrupt {
         /// The session.
         session: SessionId,
@@ -40,7 +41,7 @@ pub enum Error {
         schema_version: u32,
     },
     /// The worker was not started by us, so it is not ours to stop.
-    #[error("the worker on `{}` was not started by rekindle, so it is not stopped", socket.display())]
+    #[error("the worker on `{}` was not started by rekindle, so it is not stopped", Shown(socket))]
     NotManaged {
         /// Where it answers.
         socket: PathBuf,
@@ -88,7 +89,7 @@ pub enum Error {
         holder: Option<Box<LockClaim>>,
     },
     /// Nobody answers on the session's socket.
-    #[error("nobody answers on `{}`: {why}", socket.display())]
+    #[error("nobody answers on `{}`: {why}", Shown(socket))]
     NotAnswering {
         /// The socket.
         socket: PathBuf,
@@ -188,6 +189,9 @@ impl Error {
     /// The next command to type, or the next thing to do.
     pub fn next(&self) -> String {
         match self {
+            Self::StateRoot(StateRootError::Os(failure)) if let Some(shortage) = failure.shortage() => {
+                shortage.advice().into()
+            }
             Self::StateRoot(StateRootError::Untrusted { fault, .. }) => fault.mend().into(),
             Self::StateRoot(_) => "name another state directory with --dir".into(),
             Self::UnknownSession { session } => format!("rekindle up {session} -- PROGRAM [ARG]..."),
@@ -201,7 +205,8 @@ impl Error {
             Self::Unjudged { session, lifeline: Lifeline::Held, .. } => format!("rekindle doctor {session}"),
             Self::Unjudged { session, .. } => format!("rekindle unlock {session} --forget"),
             Self::StillRuns { session } => format!("rekindle stop {session}"),
-            Self::NotAnswering { .. } | Self::Call(_) | Self::Os(_) => "rekindle ls".into(),
+            Self::Os(failure) => failure.shortage().map_or("rekindle ls", Shortage::advice).into(),
+            Self::NotAnswering { .. } | Self::Call(_) => "rekindle ls".into(),
             Self::Release { session, .. }
             | Self::ReleaseAfterAmending { session, .. }
             | Self::RecordGone { session, .. }

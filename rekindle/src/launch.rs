@@ -3,7 +3,8 @@
 use rekindle_adapters::program;
 use rekindle_core::plan::OBSERVE_TIMEOUT_DEFAULT;
 use rekindle_core::protocol::Speaking;
-use rekindle_core::{Environment, Intent, KillPolicy, OsFailure, ReadyKind, SessionId, SpawnBgPlan};
+use rekindle_core::{Environment, Intent, KillPolicy, ReadyKind, SessionId, SpawnBgPlan};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -17,11 +18,11 @@ use std::time::Duration;
 /// ```
 #[derive(Debug, Clone)]
 pub struct Launch {
-    pub(crate) command: Vec<String>,
+    pub(crate) command: Vec<OsString>,
     pub(crate) intent: Intent,
     pub(crate) socket: Option<PathBuf>,
     pub(crate) cwd: Option<PathBuf>,
-    pub(crate) prompt: Option<String>,
+    pub(crate) prompt: Option<OsString>,
     pub(crate) environment: Environment,
     pub(crate) ready: ReadyKind,
     pub(crate) speaking: Option<Speaking>,
@@ -31,7 +32,7 @@ pub struct Launch {
 
 impl Launch {
     /// A launch of `program`, which is looked up in PATH, or relative to the working directory if it has a slash.
-    pub fn new(program: impl Into<String>) -> Self {
+    pub fn new(program: impl Into<OsString>) -> Self {
         Self { command: vec![program.into()], intent: Intent::Ensure, ..Self::attach() }
     }
 
@@ -53,7 +54,7 @@ impl Launch {
 
     /// Its arguments. `{session}`, `{socket}` and `{prompt}` in them are filled in; nothing is split or expanded.
     #[must_use]
-    pub fn args<I: IntoIterator<Item = S>, S: Into<String>>(mut self, args: I) -> Self {
+    pub fn args<I: IntoIterator<Item = S>, S: Into<OsString>>(mut self, args: I) -> Self {
         self.command.extend(args.into_iter().map(Into::into));
         self
     }
@@ -91,7 +92,7 @@ impl Launch {
 
     /// What `{prompt}` stands for.
     #[must_use]
-    pub fn prompt(mut self, text: impl Into<String>) -> Self {
+    pub fn prompt(mut self, text: impl Into<OsString>) -> Self {
         self.prompt = Some(text.into());
         self
     }
@@ -146,12 +147,13 @@ impl Launch {
     }
 
     /// The plan of a start that answers on `socket`.
-    pub(crate) fn plan(&self, session: &SessionId, socket: &Path) -> Result<SpawnBgPlan, OsFailure> {
+    pub(crate) fn plan(&self, session: &SessionId, socket: &Path) -> SpawnBgPlan {
         let cwd = match &self.cwd {
             Some(dir) => std::path::absolute(dir),
             None => std::env::current_dir(),
         };
-        let cwd = cwd.map_err(|error| OsFailure::new("read the current directory", error.to_string()))?;
+        // Only a start needs it, and is refused without it.
+        let cwd = cwd.unwrap_or_default();
         let mut plan =
             SpawnBgPlan::new(session.clone(), socket.to_owned(), cwd, &self.resolved(), self.prompt.clone());
         plan.env = self.environment.clone();
@@ -159,17 +161,16 @@ impl Launch {
         plan.speaking.clone_from(&self.speaking);
         plan.observe_timeout = self.timeout;
         plan.kill_policy = self.kill_policy;
-        Ok(plan)
+        plan
     }
 
     /// The command with its program made absolute; left as it is if it is not found, which only a start has to mind.
-    fn resolved(&self) -> Vec<String> {
+    fn resolved(&self) -> Vec<OsString> {
         let mut command = self.command.clone();
         if let Some(program) = command.first_mut()
             && let Ok(path) = program::resolve(program)
-            && let Some(path) = path.to_str()
         {
-            path.clone_into(program);
+            *program = path.into_os_string();
         }
         command
     }

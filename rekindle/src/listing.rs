@@ -7,6 +7,7 @@ use rekindle_adapters::lifeline::{self, LifelineProbe, Located, Lost};
 use rekindle_adapters::record_file;
 use rekindle_adapters::socket_table::ListeningSockets;
 use rekindle_adapters::{SessionDir, StateRoot};
+use rekindle_core::byte_text;
 use rekindle_core::record::RecordFile;
 use rekindle_core::{
     Generation, Host, LastWorker, Lifeline, OsFailure, Pid, SessionId, SessionRecord, SessionState,
@@ -28,6 +29,7 @@ pub struct SessionSummary {
     /// Its worker, if one runs.
     pub pid: Option<Pid>,
     /// Where it answers.
+    #[serde(with = "byte_text")]
     pub socket: Option<PathBuf>,
     /// Which start of it.
     pub generation: Generation,

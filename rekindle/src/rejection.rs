@@ -6,6 +6,7 @@ use crate::survey::Survey;
 use crate::unlock::Force;
 use rekindle_adapters::{Probed, probe};
 use rekindle_core::claim::ConflictReason;
+use rekindle_core::shown::Shown;
 use rekindle_core::{LastWorker, Lifeline, Liveness, LockClaim, RejectReason, SessionId};
 use std::path::Path;
 
@@ -35,7 +36,7 @@ impl Rejection {
         probed: &Probed,
         survey: &Survey,
     ) -> Self {
-        let (shown, why) = (socket.display(), probed.why());
+        let (shown, why) = (Shown(socket), probed.why());
         let pid = survey.pid().filter(|_| survey.last_worker() != LastWorker::Gone);
         let worker = pid.map_or_else(|| "its worker".to_owned(), |pid| format!("its worker (pid {pid})"));
         let (message, next) = match reason {
@@ -127,7 +128,7 @@ fn describe_claim(
     claim: &Path,
 ) -> (String, String) {
     let by = holder.map_or_else(|| "by somebody who left no name".to_owned(), describe_holder);
-    let claim = claim.display();
+    let claim = Shown(claim);
     let wait = format!("wait for it, or look at it: rekindle doctor {session}");
     let clear =
         format!("once you are sure that no launcher is at work on it: rekindle unlock {session} --force");
@@ -151,6 +152,6 @@ fn describe_claim(
 
 /// Who holds a claim, to follow "is claimed". Its text comes from a file, so it is escaped.
 fn describe_holder(claim: &LockClaim) -> String {
-    let (owner, host) = (claim.owner.escape_debug(), claim.hostname.escape_debug());
+    let (owner, host) = (Shown(&claim.owner), Shown(&claim.hostname));
     format!("by {owner} (pid {} on {host}) since {}", claim.holder.pid, claim.created_at)
 }

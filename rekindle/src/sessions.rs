@@ -11,6 +11,7 @@ use crate::outcome::{DryRun, Ensured, Stopped};
 use crate::unlock::{self, Force, Forgotten, Unlocked};
 use rekindle_adapters::start::SpawnOn;
 use rekindle_adapters::{StateRoot, procfs};
+use rekindle_core::shown::Shown;
 use rekindle_core::stop::StopPolicy;
 use rekindle_core::{Host, Intent, SessionId};
 use std::path::{Path, PathBuf};
@@ -43,7 +44,7 @@ impl Sessions {
     /// ```
     pub fn open(dir: impl Into<PathBuf>) -> Result<Self, Error> {
         let root = StateRoot::open(dir)?;
-        tracing::info!(dir = %root.path().display(), "opened the state directory");
+        tracing::info!(dir = %Shown(root.path()), "opened the state directory");
         Ok(Self { root, here: Arc::new(procfs::this_host()), spawn_on: SpawnOn::default() })
     }
 

@@ -10,6 +10,7 @@ use rekindle_adapters::claim_lock::{BareLock, CLAIM_FILE, holder_standing, read_
 use rekindle_adapters::lifeline::LIFELINE_FILE;
 use rekindle_adapters::record_file::RECORD_FILE;
 use rekindle_adapters::{SessionDir, StateRoot};
+use rekindle_core::byte_text;
 use rekindle_core::claim::{ConflictReason, Found, KernelLock, TakeOverReason};
 use rekindle_core::{
     ClaimDecision, ClaimPolicy, Host, LastWorker, Lifeline, LockClaim, SessionId, decide_claim,
@@ -48,6 +49,7 @@ pub struct Forgotten {
     /// The claim that was there, where it could be read.
     pub previous: Option<Box<LockClaim>>,
     /// Where the record was set aside, if there was one.
+    #[serde(with = "byte_text")]
     pub kept_aside: Option<PathBuf>,
     /// What could not be proved of the worker, one sentence a fact; empty if it was provably gone.
     pub unproven: Vec<String>,

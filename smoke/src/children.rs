@@ -47,7 +47,7 @@ pub fn prompt() -> StopPolicy {
 /// A launch whose processes belong to the scene.
 pub fn launch(scene: &Scene, command: &[&str]) -> StdioLaunch {
     let mut environment = Environment::default();
-    environment.set.insert(CANARY.into(), scene.dir().display().to_string());
+    environment.set.insert(CANARY.into(), scene.dir().into());
     let (program, args) = command.split_first().expect("a command has a program");
     StdioLaunch::new(*program).args(args.iter().copied()).environment(environment).cwd(scene.dir())
 }

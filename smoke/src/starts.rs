@@ -45,7 +45,7 @@ impl Starts {
         let command: Vec<String> = command.iter().map(|arg| (*arg).to_owned()).collect();
         let (socket, dir) = (self.scene.socket(session), self.scene.dir().to_owned());
         let mut plan = SpawnBgPlan::new(id(session), socket, dir, &command, None);
-        plan.env.set.insert(CANARY.into(), self.scene.dir().display().to_string());
+        plan.env.set.insert(CANARY.into(), self.scene.dir().into());
         plan.kill_policy = KillPolicy::TermThenKill {
             term_grace: Duration::from_secs(1),
             kill_grace: Duration::from_secs(30),

@@ -5,15 +5,17 @@
 
 use super::RootId;
 use jiff::Timestamp;
+use rekindle_core::byte_text;
 use rekindle_core::identity::{BootId, NamespaceId, StartTime};
 use rekindle_core::{Generation, Host, Nonce, Pid, ProcessIdentity, ReadyKind, SessionId, SpawnBgPlan};
 use rustix::io::{Errno, pread};
 use serde::{Deserialize, Serialize};
+use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 /// The longest mark that is read, in bytes: two of the longest paths and the longest command, with every byte escaped.
-const MARK_LEN_MAX: usize = 64 << 10;
+const MARK_LEN_MAX: usize = 128 << 10;
 
 /// The longest command that is written into a mark, in bytes.
 const COMMAND_LEN_MAX: usize = 2 << 10;
@@ -40,6 +42,7 @@ pub struct Worksite {
     /// The state root.
     pub root: RootId,
     /// Where it answers.
+    #[serde(with = "byte_text")]
     pub socket: PathBuf,
     /// What counts as ready.
     pub readiness: ReadyKind,
@@ -54,15 +57,17 @@ pub struct Worksite {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MarkedCommand {
     /// Its program and arguments.
-    pub arguments: Vec<String>,
+    #[serde(with = "byte_text")]
+    pub arguments: Vec<OsString>,
     /// The directory in which it started.
+    #[serde(with = "byte_text")]
     pub cwd: PathBuf,
 }
 
 impl MarkedCommand {
     /// What a plan says; `None` if that is longer than a mark should be.
     fn of(plan: &SpawnBgPlan) -> Option<Self> {
-        let len: usize = plan.launch_args.iter().map(String::len).sum();
+        let len: usize = plan.launch_args.iter().map(|arg| arg.len()).sum();
         let command = || Self { arguments: plan.launch_args.clone(), cwd: plan.cwd.clone() };
         (len <= COMMAND_LEN_MAX).then(command)
     }

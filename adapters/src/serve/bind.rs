@@ -25,6 +25,7 @@ use nix::errno::Errno;
 use nix::sys::socket::{Backlog, SockFlag, SockType, listen};
 use nix::sys::stat::{FileStat, lstat};
 use rekindle_core::OsFailure;
+use rekindle_core::shown::Shown;
 use rekindle_core::target::check_socket_path;
 use serde::{Deserialize, Serialize};
 use std::fs;
@@ -96,7 +97,7 @@ impl Drop for Place {
     fn drop(&mut self) {
         let is_ours = lstat(&self.socket).is_ok_and(|stat| Mark::of(&stat) == self.mark);
         if is_ours && let Err(error) = fs::remove_file(&self.socket) {
-            tracing::warn!(socket = %self.socket.display(), %error, "our socket could not be removed");
+            tracing::warn!(socket = %Shown(&self.socket), %error, "our socket could not be removed");
         }
     }
 }

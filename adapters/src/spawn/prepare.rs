@@ -7,6 +7,7 @@ use crate::session_dir::SessionDir;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 use rekindle_core::plan::{Environment, EnvironmentBase};
+use rekindle_core::shown::Shown;
 use rekindle_core::{OsFailure, SpawnError};
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -101,7 +102,7 @@ impl Prepared {
     pub(super) fn new(request: &SpawnRequest<'_>, program: &Path) -> Result<Self, SpawnError> {
         let plan = request.plan;
         let program = c_string(program.as_os_str(), "the program's path")?;
-        let arguments = plan.launch_args.iter().skip(1).map(|arg| c_string(OsStr::new(arg), "an argument"));
+        let arguments = plan.launch_args.iter().skip(1).map(|arg| c_string(arg, "an argument"));
         let argv = std::iter::once(Ok(program.clone())).chain(arguments).collect::<Result<_, _>>()?;
         let dir = request.claim.dir();
         let [stdout, stderr] = open_logs(dir)?;
@@ -211,7 +212,7 @@ pub(crate) fn to_c_strings(variables: BTreeMap<OsString, OsString>) -> Result<Ve
         text.extend_from_slice(name.as_bytes());
         text.push(b'=');
         text.extend_from_slice(value.as_bytes());
-        CString::new(text).ok().ok_or_else(|| holds_nul(format!("the variable {}", name.to_string_lossy())))
+        CString::new(text).ok().ok_or_else(|| holds_nul(format!("the variable {}", Shown(&name))))
     };
     variables.into_iter().map(join).collect()
 }

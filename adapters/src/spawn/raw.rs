@@ -160,11 +160,8 @@ fn become_worker(args: &ChildArgs<'_>, report: &mut Report) -> Step {
     check(Stage::Session, unsafe { libc::setsid() })?;
     reset_signals();
     report.reached = Stage::Directory;
-    // SAFETY: system calls on values and strings that were prepared for them.
-    unsafe {
-        check(Stage::Directory, libc::chdir(prepared.cwd.as_ptr()))?;
-        libc::umask(0o077);
-    }
+    // SAFETY: a system call on a string that was prepared for it.
+    check(Stage::Directory, unsafe { libc::chdir(prepared.cwd.as_ptr()) })?;
     report.reached = Stage::OpenLifeline;
     let lifeline = take_lifeline(prepared)?;
     report.reached = Stage::MarkLifeline;

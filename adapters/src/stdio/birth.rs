@@ -15,7 +15,7 @@ use nix::errno::Errno;
 use rekindle_core::{Environment, OsFailure, Pid, SpawnError};
 use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{PidfdFlags, getpid, pidfd_open};
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -30,7 +30,7 @@ const FIRST_FREE_FD: c_int = IMAGE_FD + 1;
 #[derive(Debug, Clone, Copy)]
 pub struct StdioSpec<'a> {
     /// The program, looked up as a shell would, and its arguments.
-    pub command: &'a [String],
+    pub command: &'a [OsString],
     /// Where it starts; absolute.
     pub cwd: &'a Path,
     /// Its environment.
@@ -118,7 +118,7 @@ fn arguments(spec: &StdioSpec<'_>, program: &Path) -> Result<Vec<std::ffi::CStri
         c_string(program.as_os_str(), "the program's path"),
         c_string(program.as_os_str(), "the program's path"),
     ];
-    let rest = spec.command.iter().skip(1).map(|arg| c_string(OsStr::new(arg), "an argument"));
+    let rest = spec.command.iter().skip(1).map(|arg| c_string(arg, "an argument"));
     own.into_iter().chain(rest).collect()
 }
 

@@ -1,6 +1,7 @@
 //! What can be said to `rekindle lifecycle`.
 
 use clap::Subcommand;
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 #[derive(Debug, Subcommand)]
@@ -28,7 +29,7 @@ pub(crate) enum LifecycleVerb {
 
         /// A program to run under the lock, after `--`
         #[arg(last = true, value_name = "PROGRAM")]
-        command: Vec<String>,
+        command: Vec<OsString>,
     },
     /// Say who holds the lock, and why that is believed
     Status {

@@ -3,8 +3,9 @@
 use super::{Graces, duration, json};
 use crate::given::Given;
 use clap::Subcommand;
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use rekindle::core::protocol::Version;
-use std::convert::Infallible;
+use std::ffi::OsString;
 use std::time::Duration;
 
 #[derive(Debug, Subcommand)]
@@ -31,11 +32,11 @@ pub(crate) enum PoolVerb {
         speak: Version,
 
         /// What to run, in the worker's language
-        #[arg(long, value_name = "CODE|@FILE|-")]
+        #[arg(long, value_parser = OsStringValueParser::new().try_map(given), value_name = "CODE|@FILE|-")]
         code: Given,
 
         /// What it is given
-        #[arg(long, value_parser = given_json, value_name = "JSON|@FILE|-")]
+        #[arg(long, value_parser = OsStringValueParser::new().try_map(given_json), value_name = "JSON|@FILE|-")]
         ctx: Option<Given>,
 
         /// Where it finds what it builds on; may be repeated
@@ -57,7 +58,7 @@ pub(crate) enum PoolVerb {
 
         /// The worker and its arguments, after `--`
         #[arg(last = true, required = true, value_name = "PROGRAM")]
-        command: Vec<String>,
+        command: Vec<OsString>,
     },
     /// Hand a paused session its answer, and have it go on
     #[command(
@@ -75,7 +76,7 @@ pub(crate) enum PoolVerb {
         speak: Version,
 
         /// The answer
-        #[arg(long, value_name = "TEXT|@FILE|-")]
+        #[arg(long, value_parser = OsStringValueParser::new().try_map(given), value_name = "TEXT|@FILE|-")]
         response: Given,
 
         /// Which query it answers; may be left out where only one is open
@@ -161,9 +162,14 @@ pub(crate) struct WorkTime {
     pub(crate) work_timeout: Duration,
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "clap hands the argument over")]
+fn given(argument: OsString) -> Result<Given, String> {
+    Given::from_argument(&argument)
+}
+
 /// JSON, or where it is to be read; what stands in the argument is looked at at once.
-fn given_json(text: &str) -> Result<Given, String> {
-    let given: Given = text.parse().unwrap_or_else(|never: Infallible| match never {});
+fn given_json(argument: OsString) -> Result<Given, String> {
+    let given = given(argument)?;
     match &given {
         Given::Text(text) => json(text).map(|_| given),
         Given::File(_) | Given::Stdin => Ok(given),

@@ -2,7 +2,7 @@
 
 use super::sessions;
 use crate::args::CallArgs;
-use crate::report::{Exit, Report};
+use crate::report::{Exit, Report, one_line};
 use rekindle::adapters::client;
 use rekindle::{Ensured, Error};
 use std::path::Path;
@@ -19,7 +19,7 @@ pub(crate) async fn run(dir: Option<&Path>, args: &CallArgs, report: &Report) ->
     };
     match client::call(worker.connection, &args.json_line, args.timeout).await {
         Ok(answer) => {
-            report.result(&answer.to_string(), &answer);
+            report.result(&one_line(&answer), &answer);
             Exit::Done
         }
         Err(error) => report.error(&Error::from(error)),

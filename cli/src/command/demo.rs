@@ -2,14 +2,15 @@
 
 use super::pid_text;
 use super::stop::to_json;
-use crate::report::{Exit, Report};
+use crate::report::{Exit, Report, path_text};
 use rekindle::adapters::client;
+use rekindle::core::shown::Shown;
 use rekindle::core::{KillPolicy, RejectReason};
 use rekindle::{Ensured, How, Launch, SessionId, Sessions, StopOutcome, StopPolicy};
 use serde_json::{Value, json};
 use std::error::Error;
 use std::os::unix::fs::symlink;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempDir;
 
@@ -38,23 +39,19 @@ struct Tour<'r> {
     dir: TempDir,
     sessions: Sessions,
     /// This very program, which can be a worker.
-    program: String,
+    program: PathBuf,
 }
 
 impl<'r> Tour<'r> {
     fn begin(report: &'r Report) -> Result<Self, Box<dyn Error>> {
         let dir = tempfile::Builder::new().prefix("rekindle-demo-").tempdir()?;
         let sessions = Sessions::open(dir.path().join("state"))?;
-        let program = std::env::current_exe()?.to_str().ok_or("this program's path is not UTF-8")?.to_owned();
+        let program = std::env::current_exe()?;
         Ok(Self { report, dir, sessions, program })
     }
 
     async fn all(&self) -> Step {
-        self.say(
-            "tour",
-            &format!("the state of this tour is in {}", self.sessions.dir().display()),
-            json!({}),
-        );
+        self.say("tour", &format!("the state of this tour is in {}", Shown(self.sessions.dir())), json!({}));
         self.start().await?;
         self.attach().await?;
         self.talk().await?;
@@ -71,8 +68,8 @@ impl<'r> Tour<'r> {
         };
         expect(worker.how == How::Started, "the first call starts the worker")?;
         let pid = pid_text(worker.pid);
-        let text = format!("started a worker, pid {pid}; it answers on {}", worker.socket.display());
-        self.say("start", &text, json!({ "pid": worker.pid, "socket": worker.socket }));
+        let text = format!("started a worker, pid {pid}; it answers on {}", Shown(&worker.socket));
+        self.say("start", &text, json!({ "pid": worker.pid, "socket": path_text(&worker.socket) }));
         Ok(())
     }
 

@@ -12,6 +12,7 @@ use rekindle::lifecycle::{
     Acquired, ForceUnlocked, LifecycleConflict, LifecycleError, LifecycleStatus, Released, TakenOver,
 };
 use serde_json::{Value, json};
+use std::ffi::OsString;
 use std::path::Path;
 
 pub(crate) async fn run(dir: Option<&Path>, verb: LifecycleVerb, report: &Report) -> Exit {
@@ -50,7 +51,7 @@ fn lock(dir: Option<&Path>, place: &MarkerPath) -> Result<LifecycleLock, Lifecyc
         }
         (None, None) => LifecycleLock::default_path(),
     }?;
-    tracing::info!(marker = %lock.path().display(), "asked about the lifecycle lock");
+    tracing::info!(marker = %Shown(lock.path()), "asked about the lifecycle lock");
     Ok(lock)
 }
 
@@ -80,7 +81,7 @@ async fn acquire(lock: &LifecycleLock, pid: Pid, report: &Report) -> Result<Exit
 
 async fn acquire_and_run(
     lock: &LifecycleLock,
-    command: &[String],
+    command: &[OsString],
     report: &Report,
 ) -> Result<Exit, LifecycleError> {
     match lock.acquire().await? {
@@ -215,7 +216,7 @@ fn taken_text(taken: Option<&TakenOver>) -> String {
 }
 
 fn named(holder: &LifecyclePayload) -> String {
-    format!("process {} on host {} since {}", holder.holder.pid, holder.hostname, holder.started_at)
+    format!("process {} on host {} since {}", holder.holder.pid, Shown(&holder.hostname), holder.started_at)
 }
 
 fn shown(payload: &LifecyclePayload) -> Value {

@@ -2,6 +2,7 @@
 
 use super::{aligned, sessions};
 use crate::report::{Exit, Report};
+use rekindle::core::shown::Shown;
 use rekindle::{Listing, SessionSummary};
 use serde_json::json;
 use std::path::Path;
@@ -24,7 +25,7 @@ fn table(list: &[SessionSummary]) -> String {
     let rows = list.iter().map(|it| {
         let state = json!(it.state).as_str().unwrap_or_default().to_owned();
         let pid = it.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string());
-        let socket = it.socket.as_ref().map(|socket| socket.display().to_string()).unwrap_or_default();
+        let socket = it.socket.as_ref().map(|socket| Shown(socket).to_string()).unwrap_or_default();
         let started = it.started_at.clone().unwrap_or_default();
         [it.session.to_string(), state, pid, it.generation.to_string(), started, socket]
     });

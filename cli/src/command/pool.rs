@@ -3,12 +3,13 @@
 use super::{aligned, gc, sessions, stop};
 use crate::args::{AnswerTime, PoolVerb, ReachTime, WorkTime};
 use crate::given::{Given, GivenError};
-use crate::report::{Exit, Report};
+use crate::report::{Exit, Report, one_line};
 use rekindle::adapters::pool_client::{Deadlines, Limits};
 use rekindle::core::protocol::{LINE_LEN_MAX, Run, Speaking, StatusRequest, Version};
 use rekindle::pool::{Fed, PoolEntry, PoolError, PoolStatus, Reply};
 use rekindle::{Launch, WorkerPool};
 use serde_json::{Value, json};
+use std::ffi::OsString;
 use std::path::Path;
 
 pub(crate) async fn run(dir: Option<&Path>, verb: PoolVerb, report: &Report) -> Exit {
@@ -72,7 +73,7 @@ fn read_both(code: Given, ctx: Option<Given>) -> Result<(String, Value), GivenEr
     Ok((code.read(LINE_LEN_MAX)?, ctx))
 }
 
-fn launch(command: Vec<String>) -> Launch {
+fn launch(command: Vec<OsString>) -> Launch {
     let mut command = command.into_iter();
     Launch::new(command.next().unwrap_or_default()).args(command)
 }
@@ -96,7 +97,7 @@ fn show_fed(fed: &Fed, report: &Report) -> Exit {
     if let (Some(error), Value::Object(fields)) = (&fed.save_error, &mut host) {
         fields.insert("save_error".to_owned(), json!(error));
     }
-    report.result(&host.to_string(), &host);
+    report.result(&one_line(&host), &host);
     Exit::Done
 }
 
@@ -107,7 +108,7 @@ fn show_status(status: PoolStatus, report: &Report) -> Exit {
     if let (Some(history), Value::Object(fields)) = (said.conversation_history, &mut shown) {
         fields.insert("conversation_history".to_owned(), history);
     }
-    report.result(&shown.to_string(), &shown);
+    report.result(&one_line(&shown), &shown);
     Exit::Done
 }
 

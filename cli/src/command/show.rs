@@ -1,7 +1,7 @@
 //! `rekindle show`
 
 use super::sessions;
-use crate::report::{Exit, Report};
+use crate::report::{Exit, Report, laid_out};
 use rekindle::SessionId;
 use serde_json::json;
 use std::path::Path;
@@ -11,7 +11,7 @@ pub(crate) fn run(dir: Option<&Path>, session: &SessionId, report: &Report) -> E
         Ok(view) => {
             let json = json!(view);
             // What people want to see of a session is what machines get, only laid out.
-            report.result(&format!("{json:#}"), &json);
+            report.result(&laid_out(&json), &json);
             Exit::Done
         }
         Err(error) => report.error(&error),

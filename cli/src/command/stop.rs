@@ -5,6 +5,7 @@ use crate::args::StopArgs;
 use crate::report::{Exit, Report};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use rekindle::core::shown::Shown;
 use rekindle::{Error, LeftOut, Listing, SessionId, SessionState, Sessions, StopOutcome, Stopped};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -42,6 +43,11 @@ pub(super) fn show(stopped: &Stopped, report: &Report) -> Exit {
     let json = to_json(stopped);
     let (session, pid) = (&stopped.session, pid_text(stopped.pid));
     let elapsed = stopped.elapsed.as_millis();
+    if stopped.outcome != StopOutcome::GaveUp {
+        for trouble in &stopped.trouble {
+            report.progress(&format!("{session}: {}", Shown(trouble)));
+        }
+    }
     let text = match stopped.outcome {
         StopOutcome::Stopped => format!("stopped {session} (pid {pid}) in {elapsed} ms"),
         StopOutcome::Killed => {

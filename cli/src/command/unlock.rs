@@ -2,7 +2,8 @@
 
 use super::{sessions, without_nonce};
 use crate::args::UnlockArgs;
-use crate::report::{Exit, Report};
+use crate::report::{Exit, Report, path_text};
+use rekindle::core::shown::Shown;
 use rekindle::{Error, Force, Forgotten, SessionId, Unlocked};
 use serde_json::{Value, json};
 use std::path::Path;
@@ -23,12 +24,12 @@ fn forget(dir: Option<&Path>, session: &SessionId, report: &Report) -> Exit {
     let Forgotten { previous, kept_aside, unproven } = forgotten;
     let mut lines = vec![format!("forgot what was known of {session}; nobody was signalled")];
     lines.extend(unproven.iter().map(|fact| format!("  not proved: {fact}")));
-    lines.extend(kept_aside.iter().map(|path| format!("  its record is kept as `{}`", path.display())));
+    lines.extend(kept_aside.iter().map(|path| format!("  its record is kept as `{}`", Shown(path))));
     let json = json!({
         "session": session,
         "outcome": "forgotten",
         "unproven": unproven,
-        "kept_aside": kept_aside,
+        "kept_aside": kept_aside.as_deref().map(path_text),
         "previous": previous.map(|claim| without_nonce(json!(claim))),
     });
     report.result(&lines.join("\n"), &json);

@@ -2,10 +2,10 @@
 
 use super::{pid_text, sessions};
 use crate::args::UpArgs;
-use crate::report::{Exit, Report, printable};
-use rekindle::adapters::program;
+use crate::report::{Exit, Report, laid_out, path_text};
 use rekindle::core::plan::EnvironmentBase;
-use rekindle::core::{ChildExit, Environment, ReadyKind, SpawnError};
+use rekindle::core::shown::Shown;
+use rekindle::core::{ChildExit, Environment, ReadyKind, Shortage, SpawnError};
 use rekindle::protocol::Speaking;
 use rekindle::{Ensured, Exited, How, Intent, Launch, Rejection, Retained, Running, SessionId, Sessions};
 use serde_json::{Value, json};
@@ -30,8 +30,8 @@ pub(crate) fn read_prompt(args: &mut UpArgs, report: &Report) -> Result<(), Exit
         return Err(report.failure("usage", message, "give another text", Exit::Usage));
     }
     tracing::info!(len = prompt.len(), "read the prompt");
-    args.env.insert(0, (PROMPT_VARIABLE.to_owned(), prompt.clone()));
-    args.prompt = Some(prompt);
+    args.env.insert(0, (PROMPT_VARIABLE.to_owned(), prompt.clone().into()));
+    args.prompt = Some(prompt.into());
     Ok(())
 }
 
@@ -129,15 +129,6 @@ async fn rehearse(sessions: &Sessions, session: &SessionId, launch: Launch, repo
         Ok(rehearsed) => rehearsed,
         Err(error) => return report.error(&error),
     };
-    // A record could not hold it either, so that a start would fail alike.
-    if let Err(error) = program::require_text(&rehearsed.plan.cwd) {
-        return report.failure(
-            "spawn-start-failed",
-            &error.to_string(),
-            "name another with --cwd",
-            Exit::NeverStarted,
-        );
-    }
     let reason = rehearsed.rejection.as_ref().map(|rejection| rejection.reason);
     let json = json!({
         "outcome": "dry-run",
@@ -145,15 +136,15 @@ async fn rehearse(sessions: &Sessions, session: &SessionId, launch: Launch, repo
         "reason": reason,
         "plan": rehearsed.plan,
     });
-    let plan = serde_json::to_string_pretty(&rehearsed.plan).unwrap_or_default();
+    let plan = laid_out(&json!(rehearsed.plan));
     let why = rehearsed.rejection.map(|rejection| format!(": {}", rejection.message)).unwrap_or_default();
-    report.result(&printable(&format!("would {}{why}\n{plan}", rehearsed.verdict)), &json);
+    report.result(&format!("would {}{why}\n{plan}", rehearsed.verdict), &json);
     if reason.is_some() { Exit::Refused } else { Exit::Done }
 }
 
 /// Shows how a session turned out.
 pub(crate) fn show(session: &SessionId, ensured: Ensured, elapsed: Duration, report: &Report) -> Exit {
-    let shown = Shown { session, elapsed_ms: elapsed.as_millis() as u64, report };
+    let shown = Telling { session, elapsed_ms: elapsed.as_millis() as u64, report };
     match ensured {
         Ensured::Running(worker) => shown.running(&worker),
         Ensured::Exited(exited) => shown.exited(&exited),
@@ -163,13 +154,13 @@ pub(crate) fn show(session: &SessionId, ensured: Ensured, elapsed: Duration, rep
     }
 }
 
-struct Shown<'a> {
+struct Telling<'a> {
     session: &'a SessionId,
     elapsed_ms: u64,
     report: &'a Report,
 }
 
-impl Shown<'_> {
+impl Telling<'_> {
     /// What every outcome has, with what this one adds.
     fn json(&self, outcome: &str, more: Value) -> Value {
         let mut json = json!({
@@ -196,7 +187,7 @@ impl Shown<'_> {
             outcome,
             json!({
                 "pid": worker.pid,
-                "socket": worker.socket,
+                "socket": path_text(&worker.socket),
                 "generation": worker.generation,
                 "managed": worker.managed,
                 "program_differs": worker.program_differs,
@@ -204,7 +195,7 @@ impl Shown<'_> {
                 "worker_version": worker.connection.greeting().map(|greeting| &greeting.version),
             }),
         );
-        let (session, pid, socket) = (self.session, pid_text(worker.pid), worker.socket.display());
+        let (session, pid, socket) = (self.session, pid_text(worker.pid), Shown(&worker.socket));
         self.report.result(
             &format!("{outcome} {session}: pid {pid}, answers on {socket} ({} ms)", self.elapsed_ms),
             &json,
@@ -220,7 +211,7 @@ impl Shown<'_> {
             "child-exited",
             json!({
                 "pid": exited.pid,
-                "socket": exited.socket,
+                "socket": path_text(&exited.socket),
                 "generation": exited.generation,
                 "exit_code": exited.exit.code(),
                 "signal": exited.exit.signal(),
@@ -238,7 +229,7 @@ impl Shown<'_> {
         let why = exited.cause.as_ref().map(|cause| format!(": {cause}")).unwrap_or_default();
         let mut message = format!("the worker of {} {how} before it was ready{why}", self.session);
         if let Some(status) = &exited.status_text {
-            message.push_str(&format!("\n  its last status was: {status}"));
+            message.push_str(&format!("\n  its last status was: {}", Shown(status)));
         }
         for line in exited.stderr_tail.lines() {
             message.push_str("\n  ");
@@ -249,8 +240,10 @@ impl Shown<'_> {
 
     fn not_started(&self, error: &SpawnError) -> Exit {
         let message = error.to_string();
-        let next = "check the command after `--`";
-        let json = self.json("spawn-start-failed", json!({ "message": message, "next": next }));
+        let shortage = error.shortage();
+        let next = shortage.map_or("check the command after `--`", Shortage::advice);
+        let json =
+            self.json("spawn-start-failed", json!({ "reason": shortage, "message": message, "next": next }));
         self.report.failed(&message, next, &json, Exit::NeverStarted)
     }
 
@@ -261,7 +254,7 @@ impl Shown<'_> {
             "lock-retained",
             json!({
                 "pid": retained.diagnostic.pid,
-                "socket": retained.diagnostic.socket_path,
+                "socket": path_text(&retained.diagnostic.socket_path),
                 "generation": retained.generation,
                 "reason": retained.reason,
                 "cause": retained.cause.to_string(),
@@ -279,7 +272,7 @@ impl Shown<'_> {
             "rejected",
             json!({
                 "pid": rejection.pid,
-                "socket": rejection.socket,
+                "socket": path_text(&rejection.socket),
                 "reason": rejection.reason,
                 "liveness": rejection.liveness,
                 "holder": holder,

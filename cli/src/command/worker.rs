@@ -21,14 +21,14 @@ use tokio::signal::unix::{SignalKind, signal};
 const SESSION_NAME_DEFAULT: &str = "session";
 
 pub(crate) async fn run(args: &WorkerArgs, report: &Report) -> Exit {
-    tracing::info!(socket = %args.socket.display(), protocol = ?args.protocol, "answering on the socket");
+    tracing::info!(socket = %Shown(&args.socket), protocol = ?args.protocol, "answering on the socket");
     let served = match args.protocol {
         Protocol::Echo => serve_echo(args).await.map_err(Into::into),
         Protocol::Pool => serve_pool(args).await,
     };
     match served {
         Ok(()) => {
-            tracing::info!(socket = %args.socket.display(), "was told to end");
+            tracing::info!(socket = %Shown(&args.socket), "was told to end");
             Exit::Done
         }
         Err(error) => {

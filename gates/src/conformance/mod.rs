@@ -12,6 +12,7 @@ pub use recording::Recording;
 
 use async_trait::async_trait;
 use rekindle_core::execute::Cause;
+use rekindle_core::shown::Shown;
 use rekindle_core::{
     ChildExit, KillSignal, LockClaim, Outcome, Pid, SpawnBgPlan, SpawnBgResumeDeps, execute_spawn_bg_resume,
 };
@@ -141,7 +142,8 @@ pub async fn missing_program_never_starts<H: Harness>(harness: &H) {
         panic!("a program that does not exist cannot start, not {}", named(&outcome));
     };
     let program = prepared.plan.program().expect("the plan names the missing program");
-    assert!(error.to_string().contains(program), "`{error}` does not name `{program}`");
+    let program = Shown(program).to_string();
+    assert!(error.to_string().contains(&program), "`{error}` does not name `{program}`");
     assert_eq!(deps.watches(), 0, "there is nothing to watch");
     assert_eq!(deps.kills(), [], "there is nothing to signal");
     assert_released_once(harness, &prepared, &deps).await;

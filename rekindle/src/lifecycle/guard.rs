@@ -2,6 +2,7 @@
 
 use super::lock::LifecycleLock;
 use super::outcome::Released;
+use rekindle_core::shown::Shown;
 
 /// Releases its lock when it is dropped, if it is held then.
 ///
@@ -40,7 +41,7 @@ impl Drop for LifecycleGuard {
         match self.0.release() {
             Ok(Released::Released | Released::NotHeld { .. }) => {}
             Err(error) => {
-                tracing::warn!(path = %self.0.path().display(), %error, "a lifecycle lock could not be released");
+                tracing::warn!(path = %Shown(self.0.path()), %error, "a lifecycle lock could not be released");
             }
         }
     }

@@ -16,6 +16,7 @@ use rekindle_core::{
     ChildExit, ClaimDecision, ClaimPolicy, Found, Host, LifecyclePayload, Nonce, Pid, ProcessIdentity,
     SpawnError, Standing, decide_claim,
 };
+use std::ffi::OsString;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -235,7 +236,7 @@ impl LifecycleLock {
     ///
     /// # Errors
     /// If it could not be started, or the lock is not held.
-    pub fn run_program(&self, command: &[String]) -> Result<ChildExit, SpawnError> {
+    pub fn run_program(&self, command: &[OsString]) -> Result<ChildExit, SpawnError> {
         let held = self.held();
         let held = held.as_ref().ok_or(SpawnError::Abandoned { why: "the lock is not held".into() })?;
         attended::run_attended(command, held.lock.as_fd())

@@ -6,6 +6,7 @@ use rekindle_adapters::lines::{Limit, LineError};
 use rekindle_adapters::pool_client::PoolCallError;
 use rekindle_core::execute::Cause;
 use rekindle_core::protocol::Version;
+use rekindle_core::shown::Shown;
 use rekindle_core::target::SOCKET_PATH_LEN_MAX;
 use rekindle_core::{ChildExit, OsFailure, RejectReason, SessionId};
 use std::time::Duration;
@@ -137,7 +138,7 @@ fn not_started(outcome: &Ensured) -> String {
         Ensured::Rejected(rejection) => match too_long(rejection) {
             Some(len) => format!(
                 "its socket would be `{}`, which is {len} bytes long; a socket address holds at most {SOCKET_PATH_LEN_MAX}",
-                rejection.socket.display()
+                Shown(&rejection.socket)
             ),
             None => rejection.message.clone(),
         },
@@ -245,7 +246,7 @@ impl PoolError {
 
     /// A worker that lives and was not heard of in time.
     pub(super) fn silent(session: &SessionId, rejection: &Rejection, within: Duration) -> Self {
-        let (socket, within) = (rejection.socket.display(), within.as_millis());
+        let (socket, within) = (Shown(&rejection.socket), within.as_millis());
         let message = format!("it runs, and did not accept a connection on `{socket}` within {within} ms");
         Self::WorkerUnreachable {
             session: session.clone(),

@@ -4,6 +4,7 @@ use rekindle_adapters::stdio::{Detached, StdioSpec};
 use rekindle_core::lines::LineLimits;
 use rekindle_core::plan::{KILL_GRACE_DEFAULT, TERM_GRACE_DEFAULT};
 use rekindle_core::{ChildExit, Environment, KillSignal, OsFailure, Pid};
+use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,7 +18,7 @@ use std::time::Duration;
 /// let launch = StdioLaunch::new("my-mcp-server").args(["--verbose"]).on_stderr_line(|line| eprintln!("{line}"));
 /// ```
 pub struct StdioLaunch {
-    command: Vec<String>,
+    command: Vec<OsString>,
     cwd: Option<PathBuf>,
     environment: Environment,
     term_grace: Duration,
@@ -80,7 +81,7 @@ impl fmt::Debug for Listener {
 
 impl StdioLaunch {
     /// A launch of `program`, which is looked up in PATH, or relative to the working directory if it has a slash.
-    pub fn new(program: impl Into<String>) -> Self {
+    pub fn new(program: impl Into<OsString>) -> Self {
         Self {
             command: vec![program.into()],
             cwd: None,
@@ -97,7 +98,7 @@ impl StdioLaunch {
 
     /// Its arguments; nothing in them is split, expanded or filled in.
     #[must_use]
-    pub fn args<I: IntoIterator<Item = S>, S: Into<String>>(mut self, args: I) -> Self {
+    pub fn args<I: IntoIterator<Item = S>, S: Into<OsString>>(mut self, args: I) -> Self {
         self.command.extend(args.into_iter().map(Into::into));
         self
     }

@@ -1,6 +1,7 @@
 //! The live suite: `LIVE=1 just smoke [FILTER]`, and as an ordinary user `LIVE=1 just smoke-as-user`. One file a subject;
 //! what they stand on is in the library.
 
+mod bytes;
 mod claim;
 mod conformance;
 mod containers;
@@ -12,6 +13,7 @@ mod namespaces;
 mod output;
 mod patience;
 mod places;
+mod reload;
 mod removal;
 mod s10_pool_worker;
 mod s10_protocol;
@@ -57,6 +59,7 @@ mod s9_stdio;
 mod s9_supervise;
 mod scale;
 mod secrets;
+mod shortages;
 mod state_root;
 mod strangers;
 mod successors;
@@ -82,6 +85,9 @@ fn all() -> ExitCode {
         s2_lifeline::trials,
         s2_world::trials,
         claim::trials,
+        bytes::trials,
+        reload::trials,
+        shortages::trials,
         s3_timeouts::trials,
         s3_refusals::trials,
         s3_claims::trials,

@@ -211,7 +211,7 @@ fn a_worker_of_another_version_whose_launcher_was_killed_is_not_ended() {
 fn the_connection_that_was_greeted_is_the_callers() {
     let scene = Scene::new();
     let mut environment = Environment::default();
-    environment.set.insert(CANARY.into(), scene.dir().display().to_string());
+    environment.set.insert(CANARY.into(), scene.dir().into());
     let command = pool_worker("{socket}", &[Quirk::LeavesWithClient, Quirk::OneAtATime]);
     let launch = Launch::new(&command[0]).args(&command[1..]).environment(environment).cwd(scene.dir());
     wait::run(async {

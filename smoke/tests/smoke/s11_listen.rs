@@ -35,6 +35,9 @@ trials![
     the_socket_is_private_whatever_the_umask,
 ];
 
+/// For a worker that does not answer and will not: how long it is waited for.
+const SHORTLY: [&str; 2] = ["--timeout", "300ms"];
+
 /// What is put before a server to make it wait for the file `go` in the scene.
 const GATE: &str = "
 import os, time
@@ -130,7 +133,7 @@ fn a_path_that_fits_no_address_is_served() {
     assert_eq!(rekindle(&["ls"]).json[0]["state"], "live");
     // T26: the table of sockets does not show this path, and still nobody starts a second worker.
     fs::rename(deep.join("s/sock"), deep.join("s/away")).expect("the socket can be moved");
-    rekindle(&start).expect_rejected("worker-unresponsive");
+    rekindle(&[&start[..1], &SHORTLY, &start[1..]].concat()).expect_rejected("worker-unresponsive");
     fs::rename(deep.join("s/away"), deep.join("s/sock")).expect("and back");
     rekindle(&["stop", "s"]).expect(0, "stopped");
     assert!(!deep.join("s/sock").exists() && !procs::is_running(pid));
@@ -174,7 +177,7 @@ fn a_killed_worker_leaves_nobody_who_listens() {
         let sessions = Sessions::open(scene.state()).expect("a scene's state directory can be used");
         for generation in 1..=2 {
             let mut environment = Environment::default();
-            environment.set.insert(CANARY.into(), scene.dir().display().to_string());
+            environment.set.insert(CANARY.into(), scene.dir().into());
             let [python, c, script] = server();
             let launch = Launch::new(python).args([c, script]).environment(environment).cwd(scene.dir());
             let ensured = sessions.ensure(&id("s"), launch.ready(ReadyKind::Listen)).await;
@@ -259,7 +262,9 @@ os.environ['LISTEN_PID'] = str(os.getpid())
     let daemon = up(&scene, &command).expect_running("attached").pid();
     assert_eq!(scene.processes(), [daemon]);
     fs::remove_file(scene.socket("s")).expect("the socket can be removed");
-    let reply = up(&scene, &command).expect_rejected("worker-unresponsive");
+    let words: Vec<&str> = command.iter().map(String::as_str).collect();
+    let reply = scene.up_with("s", &[&["--ready", "listen"], &SHORTLY[..]].concat(), &words);
+    let reply = reply.expect_rejected("worker-unresponsive");
     assert_eq!((reply.pid(), scene.processes()), (daemon, vec![daemon]), "{reply}");
     stop(&scene);
 }
@@ -277,7 +282,8 @@ fn a_daemon_on_a_path_that_fits_no_address_is_not_replaced() {
     wait::until("the process that was started has left", || !procs::is_running(leader));
     let daemon = scene.processes();
     fs::remove_file(deep.join("s/sock")).expect("the socket can be removed");
-    let reply = rekindle_in(&scene, &deep, &start).expect_rejected("worker-unresponsive");
+    let shortly = [&start[..1], &SHORTLY, &start[1..]].concat();
+    let reply = rekindle_in(&scene, &deep, &shortly).expect_rejected("worker-unresponsive");
     assert_eq!((vec![reply.pid()], scene.processes()), (daemon.clone(), daemon), "{reply}");
     rekindle_in(&scene, &deep, &["stop", "s"]).expect(0, "stopped");
     scene.assert_no_process();

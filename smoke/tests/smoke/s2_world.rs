@@ -64,7 +64,7 @@ fn signals_are_the_default_whatever_the_launcher_does() {
         assert_eq!(procs::signals(pid, set), Some(0), "{set}");
     }
     assert_eq!(procs::session(pid), Some(pid), "it leads a session of its own");
-    assert_eq!(procs::status(pid, "Umask").as_deref(), Some("0077"));
+    assert_eq!(procs::status(pid, "Umask").as_deref(), Some("0000"), "U3: the launcher's");
     end(&scene, launcher);
 }
 
@@ -166,21 +166,23 @@ fn an_exit_code_survives_an_ignored_sigchld() {
     assert_eq!(reply.json["exit_code"], 3, "{reply}");
 }
 
-/// X5.
+/// X5, U3: what is ours is private, and the worker has the umask of whoever started it.
 fn files_are_private_whatever_the_umask() {
-    for umask in ["000", "077", "777"] {
+    for umask in ["000", "027", "077", "777"] {
         let scene = Scene::new();
         let mut command = scene.command("sh");
         command.args(["-c", "umask $0 && exec \"$@\"", umask]).arg(cli::binary()).args(["--json", "--dir"]);
-        command.arg(scene.state()).args(["up", "s", "--"]).arg(cli::binary()).arg("worker");
-        Launcher::start(command).finish().expect_running("started");
+        // Ready once it runs: a socket that the worker made under umask 777 could be connected to by root only.
+        command.arg(scene.state()).args(["up", "s", "--ready", "listen", "--", "sleep", "1000"]);
+        let worker = Launcher::start(command).finish().expect_running("started").pid();
+        assert_eq!(procs::status(worker, "Umask"), Some(format!("0{umask}")));
         let mode = |path: PathBuf| path.metadata().expect("it is there").permissions().mode() & 0o7777;
         assert_eq!(mode(scene.state()), 0o700, "umask {umask}");
         assert_eq!(mode(scene.of("s", "")), 0o700, "umask {umask}");
-        for file in ["session.json", "lifeline"] {
+        for file in ["session.json", "lifeline", "sock"] {
             assert_eq!(mode(scene.of("s", file)), 0o600, "umask {umask}: {file}");
         }
-        for file in ["stdout.log", "stderr.log", "sock"] {
+        for file in ["stdout.log", "stderr.log"] {
             assert_eq!(mode(scene.of("s", file)) & 0o077, 0, "umask {umask}: {file}");
         }
         scene.stop("s").expect(0, "stopped");

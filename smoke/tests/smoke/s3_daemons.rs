@@ -72,7 +72,7 @@ fn a_worker_that_daemonises_after_it_answered_is_still_the_worker() {
     let list = scene.rekindle(["ls"]);
     assert_eq!(list.json[0]["state"], "live", "{list}");
     fs::remove_file(scene.socket("s")).expect("the socket can be removed");
-    scene.up("s", &command).expect_rejected("worker-unresponsive");
+    scene.up_with("s", &["--timeout", "300ms"], &command).expect_rejected("worker-unresponsive");
     assert_eq!(scene.processes(), daemon, "no second worker was started");
     scene.stop("s").expect(0, "stopped");
     scene.assert_nothing_left("s");

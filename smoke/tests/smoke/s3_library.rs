@@ -22,7 +22,7 @@ trials![
 
 fn launch(scene: &Scene, script: &str, more: &[&str]) -> Launch {
     let mut environment = Environment::default();
-    environment.set.insert(CANARY.into(), scene.dir().display().to_string());
+    environment.set.insert(CANARY.into(), scene.dir().into());
     let args = [&["-c", script, "{socket}"], more].concat();
     Launch::new(programs::python()).args(args).environment(environment).cwd(scene.dir())
 }

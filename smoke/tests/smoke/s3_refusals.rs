@@ -1,7 +1,7 @@
 //! S3: what is refused, with nothing touched and nothing created.
 
 use rekindle_smoke::{Launcher, Reply, Root, Scene, cli, programs, trials};
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::fs::{self, Permissions};
 use std::io::ErrorKind;
 use std::os::unix::ffi::OsStrExt;
@@ -15,7 +15,7 @@ trials![
     a_socket_in_a_directory_of_all_is_refused,
     a_socket_path_that_cannot_be_used_is_refused,
     wrong_session_ids_are_usage_errors_and_create_nothing,
-    arguments_that_are_not_utf8_are_usage_errors,
+    texts_that_are_not_utf8_are_usage_errors,
     readiness_that_is_not_known_is_a_usage_error,
     a_dry_run_creates_nothing,
     attach_and_look_create_nothing,
@@ -118,20 +118,22 @@ fn wrong_session_ids_are_usage_errors_and_create_nothing() {
     assert_eq!(entries(scene.dir().parent().expect("a scene has a parent")), parent);
 }
 
-/// X1.
-fn arguments_that_are_not_utf8_are_usage_errors() {
+/// X1, U8: what has to be text and is not is named. What is passed on may be any bytes: see `bytes.rs`.
+fn texts_that_are_not_utf8_are_usage_errors() {
     let scene = Scene::new();
     let not_utf8 = OsStr::from_bytes(b"caf\xe9");
-    let plain = |text: &str| OsString::from(text);
-    let commands = [
-        vec![plain("up"), not_utf8.to_owned(), plain("--"), plain("true")],
-        vec![plain("up"), plain("s"), plain("--"), plain("true"), not_utf8.to_owned()],
-        vec![plain("up"), plain("s"), plain("--"), not_utf8.to_owned()],
-        vec![plain("up"), plain("s"), plain("--prompt"), not_utf8.to_owned(), plain("--"), plain("true")],
-    ];
-    for args in commands {
-        let reply = scene.rekindle(&args);
-        assert_eq!(reply.code, Some(2), "{args:?}: {reply}");
+    for args in [
+        &["up", "?", "--", "true"][..],
+        &["show", "?"],
+        &["call", "s", "?"],
+        &["up", "s", "--ready", "?", "--", "true"],
+        &["up", "s", "--timeout", "?", "--", "true"],
+        &["supervise", "--events-fd", "?", "--", "true"],
+    ] {
+        let args: Vec<_> =
+            args.iter().map(|arg| if *arg == "?" { not_utf8 } else { OsStr::new(arg) }).collect();
+        let reply = scene.rekindle(&args).expect_error(2, "usage");
+        assert!(reply.text("message").contains("`caf\\xe9`"), "{args:?}: {reply}");
     }
     assert_eq!(entries(scene.dir()), [] as [PathBuf; 0], "nothing was created");
 }

@@ -50,7 +50,8 @@ fn a_worker_whose_socket_was_removed_is_unresponsive() {
     let pid = started(&scene, "s");
     fs::remove_file(scene.socket("s")).expect("the socket can be removed");
     for intent in ["ensure", "resume"] {
-        let reply = scene.up_with("s", &["--intent", intent], &[&cli::binary_arg(), "worker"]);
+        let reply =
+            scene.up_with("s", &["--intent", intent, "--timeout", "300ms"], &[&cli::binary_arg(), "worker"]);
         let reply = reply.expect_rejected("worker-unresponsive");
         assert_eq!((reply.pid(), reply.text("next")), (pid, "rekindle stop s"), "{reply}");
         assert_eq!(reply.json["liveness"], "dormant", "{reply}");

@@ -92,7 +92,7 @@ fn ssh_agent_as_a_daemon() {
     assert_eq!(reply.json["pid"], pid, "{reply}");
     // T26: everybody who was written down is dead, and yet it is no leftover.
     fs::remove_file(&socket).expect("the socket can be removed");
-    let reply = scene.up("s", &command).expect_rejected("worker-unresponsive");
+    let reply = scene.up_with("s", &["--timeout", "300ms"], &command).expect_rejected("worker-unresponsive");
     assert_eq!(reply.json["pid"], pid, "{reply}");
     assert_eq!(scene.processes(), daemon);
     if is_opaque {

@@ -136,7 +136,8 @@ fn a_removed_directory_starts_no_second_worker() {
         let scene = Scene::new();
         let worker = started(&scene, "s");
         fs::remove_dir_all(scene.path(removed)).expect("the directory can be removed");
-        let reply = scene.up("s", &[&cli::binary_arg(), "worker"]).expect_rejected("worker-unresponsive");
+        let reply = scene.up_with("s", &["--timeout", "300ms"], &[&cli::binary_arg(), "worker"]);
+        let reply = reply.expect_rejected("worker-unresponsive");
         assert_eq!(reply.pid(), worker, "{reply}");
         assert_eq!(scene.processes(), [worker]);
         fs::remove_dir_all(scene.path(removed)).expect("and once more");

@@ -10,9 +10,9 @@
 //! Checked by `smoke/tests/smoke/s9_events.rs`.
 
 use super::cause::{Cause, EndedByUs, MORE_TIME, name};
-use crate::report::{Report, printable};
+use crate::report::{Report, one_line, printable};
 use rekindle::adapters::stdio::{ChildStdout, OwnOutput, write_blocking};
-use rekindle::core::{OsFailure, Pid, SpawnError};
+use rekindle::core::{OsFailure, Pid, Shortage, SpawnError};
 use rekindle::{StdioEnd, StdioEvent, StdioStopped};
 use serde_json::{Value, json};
 use std::io;
@@ -135,7 +135,8 @@ impl EventWriter {
     }
 
     pub(super) fn not_started(&self, error: &SpawnError) {
-        let (message, next) = (error.to_string(), "check the command after `--`");
+        let next = error.shortage().map_or("check the command after `--`", Shortage::advice);
+        let message = error.to_string();
         self.tell(&json!({
             "event": "failed",
             "outcome": "spawn-start-failed",
@@ -149,7 +150,7 @@ impl EventWriter {
     fn tell(&self, event: &Value) {
         if let Some(events) = &self.events {
             // The queue is closed only after the last report.
-            let _ = events.send(format!("{event}\n"));
+            let _ = events.send(one_line(event) + "\n");
         }
     }
 

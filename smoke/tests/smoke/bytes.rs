@@ -1,0 +1,317 @@
+//! Bytes that are not UTF-8 in paths, arguments and variables; what a terminal would obey in the text of others; and a
+//! working directory that is gone.
+
+use rekindle_smoke::{Launcher, Reply, Scene, cli, procs, programs, trials, wait};
+use serde_json::{Value, json};
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+trials![
+    any_bytes_are_passed_on_and_shown_escaped,
+    a_home_of_any_bytes_holds_the_state,
+    a_caller_may_stand_in_a_directory_of_any_bytes,
+    a_record_of_any_bytes_is_written_anew,
+    other_verbs_take_any_bytes,
+    the_text_of_others_is_obeyed_by_no_terminal,
+    a_working_directory_that_is_gone_is_asked_for_by_starts_only,
+    a_worker_whose_directory_is_gone_is_named,
+];
+
+/// A word in Latin-1, which is not UTF-8.
+const LATIN_1: &[u8] = b"caf\xe9";
+
+fn latin_1() -> OsString {
+    OsString::from_vec(LATIN_1.to_vec())
+}
+
+fn joined(parts: &[&[u8]]) -> OsString {
+    OsString::from_vec(parts.concat())
+}
+
+/// A directory of the scene whose name is not UTF-8.
+fn strange_dir(scene: &Scene) -> PathBuf {
+    let dir = scene.dir().join(latin_1());
+    fs::create_dir(&dir).expect("a scene's directory is writable");
+    dir
+}
+
+/// An echo server that is given a word which is not UTF-8.
+fn worker() -> Vec<OsString> {
+    let words = [programs::python().as_str(), "-c", programs::ECHO_SERVER, "{socket}"].map(OsString::from);
+    words.into_iter().chain([latin_1()]).collect()
+}
+
+/// `rekindle`, with or without `--json`, on a state directory that is not UTF-8.
+fn rekindle(scene: &Scene, json: bool, args: &[&OsStr]) -> Reply {
+    let mut command = scene.command(cli::binary());
+    command.args(json.then_some("--json")).arg("--dir").arg(scene.dir().join(latin_1()).join("state"));
+    finish(command.args(args))
+}
+
+/// Whatever is told is text that no terminal obeys, and no panic.
+fn finish(command: &mut Command) -> Reply {
+    let output = command.output().expect("the command can be started");
+    for told in [&output.stdout, &output.stderr] {
+        let text = str::from_utf8(told).expect("what is told is UTF-8");
+        assert!(!text.contains(is_obeyed), "{text:?}");
+    }
+    let reply = Reply::from(output);
+    assert!(!reply.stdout.contains("internal error") && !reply.stderr.contains("internal error"), "{reply}");
+    assert!(!reply.stderr.contains("panicked"), "{reply}");
+    reply
+}
+
+fn is_obeyed(c: char) -> bool {
+    (c.is_control() && c != '\n')
+        || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' | '\u{61c}')
+}
+
+/// A path as JSON spells it.
+fn spelled(path: &OsStr) -> Value {
+    let digits: String = path.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    json!({ "bytes": digits })
+}
+
+fn words<'a>(args: &[&'a str]) -> Vec<&'a OsStr> {
+    args.iter().map(|arg| OsStr::new(*arg)).collect()
+}
+
+/// U8.
+fn any_bytes_are_passed_on_and_shown_escaped() {
+    let scene = Scene::new();
+    let dir = strange_dir(&scene);
+    let (socket, variable) = (dir.join("sock"), joined(&[b"MINE=", LATIN_1]));
+    let worker = worker();
+    let mut up = words(&["up", "s", "--socket"]);
+    up.extend([socket.as_os_str(), "--cwd".as_ref(), dir.as_os_str(), "--env".as_ref(), &variable]);
+    up.extend(words(&["--prompt"]));
+    up.push(OsStr::from_bytes(LATIN_1));
+    up.push("--".as_ref());
+    up.extend(worker.iter().map(OsString::as_os_str));
+    let planned = rekindle(&scene, true, &[&up[..1], &words(&["--dry-run"]), &up[1..]].concat());
+    assert_eq!(planned.json["plan"]["cwd"], spelled(dir.as_os_str()), "{planned}");
+    assert_eq!(planned.json["plan"]["env"]["set"]["MINE"], spelled(&latin_1()), "{planned}");
+    let reply = rekindle(&scene, true, &up).expect_running("started");
+    assert_eq!(reply.json["socket"], spelled(socket.as_os_str()), "{reply}");
+    let pid = reply.pid();
+    programs::expect_echo(&socket);
+
+    let line = fs::read(format!("/proc/{pid}/cmdline")).expect("it runs");
+    assert!(line.ends_with(&[b"\0", LATIN_1, b"\0"].concat()), "the argument: {line:?}");
+    assert!(line.windows(socket.as_os_str().len()).any(|it| it == socket.as_os_str().as_bytes()), "{line:?}");
+    let environment = fs::read(format!("/proc/{pid}/environ")).expect("it runs");
+    assert!(environment.split(|byte| *byte == 0).any(|it| it == variable.as_bytes()), "the variable");
+    assert_eq!(fs::read_link(format!("/proc/{pid}/cwd")).expect("it runs"), dir);
+
+    let again = rekindle(&scene, true, &up).expect_running("attached");
+    assert_eq!((again.pid(), &again.json["program_differs"]), (pid, &json!(false)), "{again}");
+    let record = rekindle(&scene, true, &words(&["show", "s"]));
+    assert_eq!(record.json["arguments"][3], spelled(&latin_1()), "{record}");
+    assert_eq!(record.json["socket"], spelled(socket.as_os_str()), "{record}");
+    let listed = rekindle(&scene, true, &words(&["ls"]));
+    assert_eq!(
+        (&listed.json[0]["state"], &listed.json[0]["socket"]),
+        (&json!("live"), &reply.json["socket"])
+    );
+    for verb in [&["ls"][..], &["show", "s"], &["doctor"], &["up", "s", "--intent", "attach"], &["gc"]] {
+        let told = rekindle(&scene, false, &words(verb));
+        assert_eq!(told.code, Some(0), "{verb:?}: {told}");
+    }
+    assert!(rekindle(&scene, false, &words(&["ls"])).stdout.contains("caf\\xe9/sock"), "shown escaped");
+    rekindle(&scene, false, &[&up[..2], &words(&["--dry-run"]), &up[2..]].concat());
+    assert_eq!(rekindle(&scene, true, &words(&["stop", "s"])).expect(0, "stopped").pid(), pid);
+    assert!(!socket.exists(), "its socket is removed under its very name");
+    scene.assert_no_process();
+}
+
+/// U8: HOME leads to the state where nothing else does.
+fn a_home_of_any_bytes_holds_the_state() {
+    let scene = Scene::new();
+    let home = strange_dir(&scene);
+    let in_home =
+        |args: &[&str]| finish(scene.command(cli::binary()).env("HOME", &home).arg("--json").args(args));
+    in_home(&["up", "s", "--", "no-such-program"]).expect(4, "spawn-start-failed");
+    in_home(&["up", "s", "--", &cli::binary_arg(), "worker"]).expect_running("started");
+    assert!(home.join(".local/state/rekindle/s/session.json").exists());
+    in_home(&["stop", "s"]).expect(0, "stopped");
+    let told = finish(scene.command(cli::binary()).env("HOME", &home).args(["--dir", "/proc/1/x", "ls"]));
+    assert!(told.code.is_some(), "{told}");
+}
+
+/// U8: nobody named the directory, and what is relative is relative to it.
+fn a_caller_may_stand_in_a_directory_of_any_bytes() {
+    let scene = Scene::new();
+    let dir = strange_dir(&scene);
+    let here = |variable: &str, args: &[&str]| {
+        let mut command = scene.command(cli::binary());
+        finish(command.current_dir(&dir).env(variable, dir.join("state")).arg("--json").args(args))
+    };
+    let up = ["up", "s", "--socket", "sock", "--", &cli::binary_arg(), "worker"];
+    for variable in ["REKINDLE_DIR", "XDG_STATE_HOME"] {
+        let reply = here(variable, &up).expect_running("started");
+        assert_eq!(reply.json["socket"], spelled(dir.join("sock").as_os_str()), "{reply}");
+        assert_eq!(fs::read_link(format!("/proc/{}/cwd", reply.pid())).expect("it runs"), dir);
+        assert_eq!(here(variable, &["stop", "s"]).expect(0, "stopped").pid(), reply.pid());
+    }
+    let lock = here("REKINDLE_DIR", &["lifecycle", "acquire", "--path", "lock"]).expect(0, "acquired");
+    assert_eq!(lock.json["path"], spelled(dir.join("lock").as_os_str()), "{lock}");
+    here("REKINDLE_DIR", &["lifecycle", "release", "--path", "lock"]).expect(0, "released");
+    let ran = here("REKINDLE_DIR", &["supervise", "--", "sh", "-c", "pwd -P > where; exit 7"]);
+    assert_eq!(ran.code, Some(7), "{ran}");
+    let told = fs::read(dir.join("where")).expect("the program wrote it");
+    assert_eq!(told, [dir.as_os_str().as_bytes(), b"\n"].concat());
+    scene.assert_no_process();
+}
+
+/// U8, U29: the lifeline says it in bytes too.
+fn a_record_of_any_bytes_is_written_anew() {
+    let scene = Scene::new();
+    let dir = strange_dir(&scene);
+    let worker = worker();
+    let mut up = words(&["up", "s", "--cwd"]);
+    up.extend([dir.as_os_str(), "--".as_ref()]);
+    up.extend(worker.iter().map(OsString::as_os_str));
+    let pid = rekindle(&scene, true, &up).expect_running("started").pid();
+    let record = dir.join("state/s/session.json");
+    let read =
+        || -> Value { serde_json::from_slice(&fs::read(&record).expect("there is one")).expect("JSON") };
+    let before = read();
+    fs::remove_file(&record).expect("the record can be removed");
+    rekindle(&scene, true, &words(&["gc"]));
+    let after = read();
+    for field in ["program", "arguments", "cwd", "socket"] {
+        assert_eq!(after[field], before[field], "{field}");
+    }
+    assert_eq!(rekindle(&scene, true, &words(&["stop", "s"])).expect(0, "stopped").pid(), pid);
+}
+
+/// U8.
+fn other_verbs_take_any_bytes() {
+    let scene = Scene::new();
+    let dir = strange_dir(&scene);
+    let mut supervise = scene.command(cli::binary());
+    supervise.args(["supervise", "--", "printf", "%s"]).arg(latin_1());
+    let output = supervise.stdin(Stdio::null()).output().expect("the command can be started");
+    assert_eq!(output.stdout, LATIN_1);
+
+    let pool = [&cli::binary_arg(), "worker", "--protocol", "pool"];
+    let run = words(&[&["pool", "run", "--speak", "1", "--code", "done(\"x\")", "--"], &pool[..]].concat());
+    let done = rekindle(&scene, true, &run);
+    assert_eq!((done.code, done.text("result")), (Some(0), "x"), "{done}");
+    rekindle(&scene, false, &words(&["pool", "ls"]));
+    let listed = rekindle(&scene, true, &words(&["pool", "ls"]));
+    let sid = listed.json[0]["session"].as_str().expect("it is listed");
+    assert_eq!(rekindle(&scene, true, &words(&["pool", "shutdown", sid])).code, Some(0));
+
+    let marker = dir.join("daemon.lock");
+    let lifecycle = |verb: &str, rest: &[&OsStr]| {
+        let mut command = scene.command(cli::binary());
+        command.args(["--json", "lifecycle", verb, "--path"]).arg(&marker).args(rest);
+        finish(&mut command)
+    };
+    let program = words(&["--", "sh", "-c", "test \"$(printf %s \"$0\" | wc -c)\" = 4"]);
+    let ran = lifecycle("acquire", &[&program[..], &[OsStr::from_bytes(LATIN_1)]].concat());
+    assert_eq!(ran.code, Some(0), "{ran}");
+    let held = lifecycle("acquire", &[]).expect(0, "acquired");
+    assert_eq!(held.json["path"], spelled(marker.as_os_str()), "{held}");
+    lifecycle("status", &[]);
+    lifecycle("force-unlock", &[]).expect(0, "unlocked");
+
+    let probe = |json: Option<&str>| finish(scene.command(cli::binary()).args(json).arg("probe").arg(&dir));
+    assert_eq!(probe(Some("--json")).json["path"], spelled(dir.as_os_str()));
+    probe(None);
+    let strange_name = joined(&[LATIN_1, b"=1"]);
+    let mut refused = scene.command(cli::binary());
+    let refused = finish(refused.args(["--json", "up", "s", "--env"]).arg(strange_name).args(["--", "true"]));
+    refused.expect_error(2, "usage");
+}
+
+/// U27, U36: what a record, a claim or a worker says can neither steer a terminal nor forge a line of ours.
+fn the_text_of_others_is_obeyed_by_no_terminal() {
+    let hostile = "x\u{1b}[31m\u{9b}31m\u{202e}\nrekindle: all is well\r";
+    let scene = Scene::new();
+    let launcher = scene.launch_up("s", &[], &["sh", "-c", "exec sleep 1000", hostile]);
+    let pid = scene.worker_pid("s");
+    wait::until("the worker is its program", || procs::runs(pid, "sleep"));
+    launcher.signal(nix::sys::signal::Signal::SIGKILL);
+    let _ = launcher.finish();
+    scene.edit("s", "claim", |claim| {
+        claim["owner"] = hostile.into();
+        claim["hostname"] = hostile.into();
+        claim["pid"] = 1.into();
+        claim["machine_id"] = Value::Null;
+    });
+    let look = |scene: &Scene, lines: &[&str]| {
+        for json in [None, Some("--json")] {
+            for verb in lines {
+                let mut command = scene.command(cli::binary());
+                command.args(json).args(["-vv", "--dir"]).arg(scene.state()).args(verb.split(' '));
+                let reply = finish(&mut command);
+                for line in reply.stdout.lines().chain(reply.stderr.lines()) {
+                    assert!(!line.starts_with("rekindle: all is well"), "{verb}: {reply}");
+                }
+            }
+        }
+    };
+    let verbs =
+        ["ls", "show s", "doctor", "unlock s", "up s --timeout 300ms -- true", "up s --intent attach"];
+    look(&scene, &verbs);
+    scene.rekindle(["stop", "s"]);
+    scene.edit("s", "session.json", |record| record["state"] = hostile.into());
+    look(&scene, &verbs);
+}
+
+/// A command in a directory that is removed before it runs.
+fn homeless(scene: &Scene, args: &[&str]) -> Launcher {
+    let dir = scene.path("gone");
+    fs::create_dir(&dir).expect("a scene's directory is writable");
+    let mut command = scene.command("sh");
+    command.args(["-c", "rmdir \"$PWD\" && exec \"$@\"", "sh"]).arg(cli::binary()).args(["--json", "--dir"]);
+    command.arg(scene.state()).args(args).current_dir(dir);
+    Launcher::start(command)
+}
+
+/// U9.
+fn a_working_directory_that_is_gone_is_asked_for_by_starts_only() {
+    let scene = Scene::new();
+    let homeless = |args: &[&str]| homeless(&scene, args).finish();
+    let worker = [&cli::binary_arg(), "worker"];
+    let up = [&["up", "s", "--"], &worker[..]].concat();
+    let refused = homeless(&up).expect(4, "spawn-start-failed");
+    assert!(refused.text("message").contains("--cwd"), "{refused}");
+    assert!(
+        homeless(&["up", "s", "--", "./worker"])
+            .expect(4, "spawn-start-failed")
+            .text("message")
+            .contains("--cwd")
+    );
+    let with_cwd = [&["up", "s", "--cwd", "/", "--"], &worker[..]].concat();
+    let pid = homeless(&with_cwd).expect_running("started").pid();
+    assert_eq!(homeless(&up).expect_running("attached").pid(), pid);
+    assert_eq!(homeless(&["up", "s", "--intent", "attach"]).expect_running("attached").pid(), pid);
+    for verb in [&["ls"][..], &["show", "s"], &["doctor", "s"], &["call", "s", "1"]] {
+        let reply = homeless(verb);
+        assert_eq!(reply.code, Some(0), "{verb:?}: {reply}");
+    }
+    homeless(&["stop", "s"]).expect(0, "stopped");
+    scene.assert_nothing_left("s");
+}
+
+/// U9.
+fn a_worker_whose_directory_is_gone_is_named() {
+    let scene = Scene::new();
+    let dir = scene.path("work");
+    fs::create_dir(&dir).expect("a scene's directory is writable");
+    let cwd = dir.display().to_string();
+    let worker = [&cli::binary_arg(), "worker"];
+    let pid = scene.up_with("s", &["--cwd", &cwd], &worker).expect_running("started").pid();
+    let doctor = || scene.rekindle(["doctor", "s"]).stdout;
+    assert!(!doctor().contains("cwd:"), "nothing is wrong yet");
+    fs::remove_dir(&dir).expect("it is empty");
+    let told = doctor();
+    assert!(told.contains(&format!("cwd: the working directory of process {pid} was removed")), "{told}");
+    scene.stop("s").expect(0, "stopped");
+}

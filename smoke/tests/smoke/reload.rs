@@ -1,0 +1,82 @@
+//! A worker that had been ready and is silent for a moment: a reload that binds its socket anew.
+
+use nix::sys::signal::Signal;
+use rekindle_smoke::{Scene, procs, programs, trials, wait};
+
+trials![
+    a_worker_that_binds_its_socket_anew_is_waited_for,
+    a_worker_that_ends_meanwhile_is_started_anew,
+    a_worker_that_stays_silent_is_neither_ended_nor_doubled,
+];
+
+/// Answers on its socket. At SIGUSR1 it removes the socket, and after a while does what its second argument says.
+const RELOADING: &str = "
+import os, signal, socket, sys, time
+def listen():
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(sys.argv[1])
+    listener.listen()
+    return listener
+listener = listen()
+def reload(*_):
+    global listener
+    listener.close()
+    os.unlink(sys.argv[1])
+    time.sleep(0.3)
+    if sys.argv[2] == 'exit':
+        os._exit(0)
+    if sys.argv[2] == 'rebind':
+        listener = listen()
+signal.signal(signal.SIGUSR1, reload)
+while True:
+    signal.pause()
+";
+
+fn command<'a>(python: &'a str, then: &'a str) -> [&'a str; 5] {
+    [python, "-c", RELOADING, "{socket}", then]
+}
+
+/// Starts a worker and has it remove its socket.
+fn reloading(scene: &Scene, command: &[&str]) -> procs::Pid {
+    let pid = scene.up("s", command).expect_running("started").pid();
+    procs::send(pid, Signal::SIGUSR1);
+    wait::until("its socket is removed", || !scene.socket("s").exists());
+    pid
+}
+
+/// U12.
+fn a_worker_that_binds_its_socket_anew_is_waited_for() {
+    let (scene, python) = (Scene::new(), programs::python());
+    let command = command(&python, "rebind");
+    let pid = reloading(&scene, &command);
+    let reply = scene.up("s", &command).expect_running("attached");
+    assert_eq!((reply.pid(), &reply.json["generation"]), (pid, &1.into()), "{reply}");
+    assert_eq!(scene.processes(), [pid]);
+    scene.stop("s").expect(0, "stopped");
+}
+
+/// U12: who is gone is not waited for.
+fn a_worker_that_ends_meanwhile_is_started_anew() {
+    let (scene, python) = (Scene::new(), programs::python());
+    let command = command(&python, "exit");
+    let pid = reloading(&scene, &command);
+    let reply = scene.up("s", &command).expect_running("started");
+    assert_eq!(&reply.json["generation"], 2, "{reply}");
+    assert!(!procs::is_running(pid) && scene.processes() == [reply.pid()], "{reply}");
+    scene.stop("s").expect(0, "stopped");
+}
+
+/// U12: however many wait, and however long.
+fn a_worker_that_stays_silent_is_neither_ended_nor_doubled() {
+    let (scene, python) = (Scene::new(), programs::python());
+    let command = command(&python, "stay silent");
+    let pid = reloading(&scene, &command);
+    let waiting: Vec<_> = (0..3).map(|_| scene.launch_up("s", &["--timeout", "1s"], &command)).collect();
+    for launcher in waiting {
+        let reply = launcher.finish().expect_rejected("worker-unresponsive");
+        assert_eq!(reply.pid(), pid, "{reply}");
+    }
+    assert_eq!(scene.processes(), [pid]);
+    scene.stop("s").expect(0, "stopped");
+    scene.assert_nothing_left("s");
+}
