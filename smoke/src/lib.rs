@@ -36,6 +36,7 @@ pub mod peers;
 pub mod procs;
 pub mod programs;
 pub mod proxy;
+pub mod reaper;
 pub mod scene;
 pub mod sentinel;
 pub mod soak;

@@ -270,7 +270,9 @@ impl Round {
         let ls = rekindle(&self.scene, &["ls"])?;
         ensure(ls.code == Some(0), Wedged, || format!("`ls` fails: {ls}"))?;
         let is_shown = sessions(&ls.json).iter().any(|it| it["pid"] == alive && it["session"] == SESSION);
-        ensure(is_shown, Lost, || format!("{alive} runs, and `ls` does not show it: {ls}"))
+        // One that was told to end before may have ended meanwhile.
+        let is_lost = !is_shown && self.workers().contains(&alive);
+        ensure(!is_lost, Lost, || format!("{alive} runs, and `ls` does not show it: {ls}"))
     }
 
     /// A stop ends whatever lives.

@@ -1,8 +1,8 @@
 //! The crash harness: `LIVE=1 just crash [POINTS]`.
 
-use rekindle_smoke::harness;
+use rekindle_smoke::{harness, reaper};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    harness::serve_if_lane().unwrap_or_else(harness::crash::main)
+    harness::serve_if_lane().unwrap_or_else(|| reaper::under_one(harness::crash::main))
 }

@@ -119,8 +119,7 @@ impl Foreign {
         file("dir/within/notes", "mine", 0o644);
         fs::create_dir(scene.path("dir.lock")).expect("a scene can hold a directory");
         for theirs in ["theirs", "theirs.lock"] {
-            file(theirs, "", 0o600);
-            Root::ours().inspect(|root| root.give(&scene.path(theirs), STRANGER));
+            Root::ours().inspect(|root| root.give(&file(theirs, "", 0o600), STRANGER));
         }
         UnixListener::bind(scene.path("sock")).expect("a scene can hold a socket");
         file("sock.lock", "", 0o600);
@@ -465,10 +464,12 @@ fn only_what_a_dead_writer_of_ours_left_is_swept() {
     let (theirs, hard) = (unfinished(999_999_999, 3, here, "web"), unfinished(999_999_999, 4, here, "web"));
     fs::create_dir(scene.path(&dir)).expect("a scene can hold a directory");
     symlink("nothing", scene.path(&link)).expect("a scene can hold a link");
-    scene.file(&theirs, "half");
-    Root::ours().inspect(|root| root.give(&scene.path(&theirs), STRANGER));
+    let theirs = Root::ours().map(|root| {
+        root.give(&scene.file(&theirs, "half"), STRANGER);
+        theirs
+    });
     fs::hard_link(scene.file("name", "half"), scene.path(&hard)).expect("a scene can hold a link");
-    let kept = kept.iter().chain([&dir, &link, &theirs, &hard]);
+    let kept = kept.iter().chain([&dir, &link, &hard]).chain(&theirs);
     let inode = |name: &String| {
         scene.path(name).symlink_metadata().unwrap_or_else(|_| panic!("{name} is gone")).ino()
     };

@@ -64,11 +64,13 @@ mod state_root;
 mod strangers;
 mod successors;
 
-use rekindle_smoke::{harness, suite};
+use rekindle_smoke::{harness, reaper, suite};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    harness::serve_if_lane().or_else(s12_large_parent::serve_if_large_parent).unwrap_or_else(all)
+    harness::serve_if_lane()
+        .or_else(s12_large_parent::serve_if_large_parent)
+        .unwrap_or_else(|| reaper::under_one(all))
 }
 
 fn all() -> ExitCode {

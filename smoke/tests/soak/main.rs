@@ -1,6 +1,6 @@
 //! Ten thousand children in one process: `LIVE=1 just soak`.
 
-use rekindle_smoke::{soak, suite, trials};
+use rekindle_smoke::{reaper, soak, suite, trials};
 use std::process::ExitCode;
 
 trials![starts_and_exits, starts_and_stops];
@@ -16,5 +16,5 @@ fn starts_and_stops() {
 }
 
 fn main() -> ExitCode {
-    suite::main(trials())
+    reaper::under_one(|| suite::main(trials()))
 }
