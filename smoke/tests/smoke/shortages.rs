@@ -1,12 +1,12 @@
 //! What has run out is named, nothing is left of a start, and a stop ends its worker all the same.
 
-use rekindle_smoke::{Account, Launcher, Reply, Root, Scene, procs, trials};
+use rekindle_smoke::{Account, Launcher, Reply, Scene, procs, trials};
 
 trials![
     a_file_size_limit_is_an_error_and_no_death,
     a_stop_that_can_write_nothing_ends_its_worker,
     a_limit_on_open_files_is_named,
-    a_limit_on_processes_is_named needs TwoUsers,
+    a_limit_on_processes_is_named,
     programs_get_the_default_of_the_file_size_signal,
 ];
 
@@ -79,8 +79,8 @@ fn a_limit_on_open_files_is_named() {
 }
 
 /// U26: root has no limit on processes.
-fn a_limit_on_processes_is_named(_root: Root) {
-    let scene = Scene::owned_by(Account::Ordinary);
+fn a_limit_on_processes_is_named() {
+    let scene = Scene::owned_by(Account::unprivileged());
     let reply = up_after(&scene, "prlimit --pid $$ --nproc=1").expect(4, "spawn-start-failed");
     assert_eq!(reply.text("reason"), "too-many-processes", "{reply}");
     assert!(
