@@ -321,6 +321,11 @@ impl Directory {
         }
     }
 
+    /// Whether a name is that of an unfinished file, which [`Self::sweep`] removes.
+    pub fn is_unfinished(name: &str) -> bool {
+        name.starts_with(PRIVATE_PREFIX)
+    }
+
     /// The names of all that is in it.
     ///
     /// # Errors

@@ -18,6 +18,7 @@
 //! | [`lines`], [`client`] | bounded lines on a socket; one there, one back |
 //! | [`pool_client`], [`serve`] | the client's and the worker's side of the pool protocol |
 //! | [`stdio`] | a child that is spoken to over its standard streams, and its guardian |
+//! | [`remedy`] | what would help after a failure |
 //! | [`procfs`], [`clock`], [`random`] | what the kernel says about processes, time and chance |
 //!
 //! This crate decides nothing: each judgement is a function of the core.
@@ -53,6 +54,7 @@ pub mod procfs;
 pub mod program;
 pub mod random;
 pub mod record_file;
+pub mod remedy;
 pub mod seams;
 pub mod serve;
 pub mod session_dir;

@@ -24,6 +24,7 @@ use crate::lifeline::LifelineProbe;
 use crate::notify::Hearing;
 use crate::os::describe;
 use crate::program;
+use crate::remedy::CREATE_PROCESS;
 use crate::worker::Worker;
 use jiff::Timestamp;
 use prepare::Prepared;
@@ -74,7 +75,7 @@ pub fn spawn(request: SpawnRequest<'_>) -> Result<Worker, SpawnError> {
     let prepared = Prepared::new(&request, &program)?;
     request.claim.dir().require_in_place()?;
     let born = raw::clone_and_exec(&prepared)
-        .map_err(|errno| OsFailure::new("create a process", describe(errno)).errno(errno).on(&program))?;
+        .map_err(|errno| OsFailure::new(CREATE_PROCESS, describe(errno)).errno(errno).on(&program))?;
     match born {
         Born::Running { pid, pidfd, start_ticks } => {
             let identity = request.host.identify(pid, start_ticks.map(StartTime::from_ticks));

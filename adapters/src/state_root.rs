@@ -47,9 +47,7 @@ const REMOVED_MAX: u32 = 1_000;
 #[non_exhaustive]
 pub enum StateRootError {
     /// Nothing says where it should be.
-    #[error(
-        "no state directory can be found: HOME is not set and user {uid} has no home directory; name one with --dir"
-    )]
+    #[error("no state directory can be found: HOME is not set and user {uid} has no home directory")]
     Nowhere {
         /// Whose home was looked for.
         uid: u32,
@@ -61,7 +59,7 @@ pub enum StateRootError {
         path: PathBuf,
     },
     /// Its file system does not keep locks.
-    #[error("state directory `{}` is on {kind}, where locks do not hold; name one on a local disk with --dir", path.display())]
+    #[error("state directory `{}` is on {kind}, where locks do not hold", path.display())]
     NoLocks {
         /// The directory.
         path: PathBuf,
@@ -69,7 +67,7 @@ pub enum StateRootError {
         kind: String,
     },
     /// It cannot be trusted.
-    #[error("state directory `{}` is not to be trusted: {why}; {mend}", path.display())]
+    #[error("state directory `{}` is not to be trusted: {why}", path.display())]
     Untrusted {
         /// The directory.
         path: PathBuf,
@@ -295,7 +293,7 @@ fn refuse_untrusted(path: &Path) -> Result<(), StateRootError> {
         let mode = stat.st_mode & 0o7777;
         return refuse(
             format!("its mode {mode:04o} lets others write to it"),
-            format!("run `chmod go-w {}` if that was not meant", path.display()),
+            "name one that nobody else can write to with --dir".into(),
         );
     }
     Ok(())

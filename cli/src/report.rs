@@ -2,8 +2,10 @@
 //!
 //! Results go to stdout. Failures go to stderr for people, and to stdout as one JSON object for machines.
 
+use crate::caller::Caller;
 use rekindle::LeftOut;
 use rekindle::core::ChildExit;
+use rekindle::{Advice, Step};
 use serde_json::{Value, json};
 use std::env;
 use std::io::{self, Write};
@@ -61,11 +63,31 @@ impl From<Exit> for ExitCode {
 #[derive(Debug)]
 pub(crate) struct Report {
     json: bool,
+    caller: Caller,
 }
 
 impl Report {
-    pub(crate) fn new(json: bool) -> Self {
-        Self { json }
+    pub(crate) fn new(json: bool, caller: Caller) -> Self {
+        Self { json, caller }
+    }
+
+    /// A step, as the caller would type it.
+    pub(crate) fn type_out(&self, step: &Step) -> String {
+        self.caller.type_out(step)
+    }
+
+    /// Adds to an object what to do: `next`, a command or empty, and `hint`, words or empty.
+    pub(crate) fn advise(&self, json: &mut Value, advice: &Advice) {
+        let next = advice.step.as_ref().map(|step| self.type_out(step)).unwrap_or_default();
+        json["next"] = next.into();
+        json["hint"] = advice.hint.as_str().into();
+    }
+
+    /// The same for people, a line each.
+    pub(crate) fn advice_lines(&self, advice: &Advice) -> Vec<String> {
+        let next = advice.step.as_ref().map(|step| format!("next: {}", self.type_out(step)));
+        let hint = Some(&advice.hint).filter(|hint| !hint.is_empty()).map(|hint| format!("hint: {hint}"));
+        next.into_iter().chain(hint).collect()
     }
 
     /// Whether machines are spoken to.
@@ -93,28 +115,27 @@ impl Report {
     }
 
     /// A failure that has more to say to machines.
-    pub(crate) fn failed(&self, message: &str, next: &str, json: &Value, exit: Exit) -> Exit {
+    pub(crate) fn failed(&self, message: &str, advice: &Advice, mut json: Value, exit: Exit) -> Exit {
         if self.json {
+            self.advise(&mut json, advice);
             print(&json.to_string());
         } else {
             complain(message);
-            if !next.is_empty() {
-                complain(&format!("next: {next}"));
-            }
+            self.advice_lines(advice).iter().for_each(|line| complain(line));
         }
         exit
     }
 
     /// A failure that is fully described by its reason and its message.
-    pub(crate) fn failure(&self, reason: &str, message: &str, next: &str, exit: Exit) -> Exit {
-        let json = json!({ "outcome": "error", "reason": reason, "message": message, "next": next });
-        self.failed(message, next, &json, exit)
+    pub(crate) fn failure(&self, reason: &str, message: &str, advice: &Advice, exit: Exit) -> Exit {
+        let json = json!({ "outcome": "error", "reason": reason, "message": message });
+        self.failed(message, advice, json, exit)
     }
 
     /// A failure of the library.
     pub(crate) fn error(&self, error: &rekindle::Error) -> Exit {
         let exit = if error.is_refusal() { Exit::Refused } else { Exit::Failed };
-        self.failure(error.reason(), &error.to_string(), &error.next(), exit)
+        self.failure(error.reason(), &error.to_string(), &error.advice(), exit)
     }
 
     /// What a look at several sessions could not see: told on stderr, and a failure if there is anything.
@@ -145,7 +166,8 @@ pub(crate) fn usage(error: &clap::Error) -> Exit {
     let text = error.to_string();
     // What follows the first paragraph is the synopsis.
     let message = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
-    Report::new(true).failure("usage", message, "rekindle --help", Exit::Usage)
+    let report = Report::new(true, Caller::of_this_process(None));
+    report.failure("usage", message, &Step::Help(None).into(), Exit::Usage)
 }
 
 /// Whoever reads our output may leave; that is not a failure of ours.

@@ -42,6 +42,11 @@ impl OsFailure {
         self
     }
 
+    /// What was attempted.
+    pub fn operation(&self) -> &str {
+        &self.operation
+    }
+
     /// The kernel's error number, where the kernel gave one.
     pub fn raw_errno(&self) -> Option<i32> {
         self.errno

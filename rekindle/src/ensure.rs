@@ -5,11 +5,13 @@
 //! 2. One deadline bounds waiting and observing together; the graces of a kill come on top.
 //! 3. The verdict is the core's; this only gathers what it asks for and carries it out.
 
+use crate::advice::{Advice, Step};
 use crate::error::Error;
 use crate::handshake;
 use crate::launch::Launch;
 use crate::listing;
-use crate::outcome::{DryRun, Ensured, Exited, How, Rejection, Retained, Running};
+use crate::outcome::{DryRun, Ensured, Exited, How, Rejection, Retained, Running, SaidReady};
+use crate::rejection::Site;
 use crate::restore;
 use crate::survey::Survey;
 use rekindle_adapters::claim_lock::{CLAIM_FILE, ClaimAttempt, ClaimQueue, try_claim};
@@ -25,8 +27,8 @@ use rekindle_core::notify::Notices;
 use rekindle_core::target::{BadTarget, check_inherited_socket_path, check_notify_path, check_socket_path};
 use rekindle_core::{
     ExecuteError, Finding, Generation, Host, Intent, LastWorker, LockClaim, Outcome, Pid, ProcessIdentity,
-    ReadyKind, RecordState, RejectReason, ReleaseError, SessionId, SpawnBgPlan, SpawnError, Verdict, decide,
-    execute_spawn_bg_resume,
+    ReadyKind, RecordState, RejectReason, ReleaseError, SessionId, SpawnBgPlan, SpawnError, Verdict,
+    WatchError, decide, execute_spawn_bg_resume,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -34,7 +36,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 /// The name of a session's own socket.
-const SOCKET_FILE: &str = "sock";
+pub(crate) const SOCKET_FILE: &str = "sock";
 
 /// How long to wait before a start is begun again that somebody else made impossible.
 const ABANDONED_PAUSE: Duration = Duration::from_millis(2);
@@ -177,12 +179,17 @@ impl Ensure {
     /// Before any probe: a path that no worker could use.
     fn refuse_target(&self, plan: &SpawnBgPlan) -> Result<Option<Rejection>, Error> {
         let socket = &plan.expected_socket_path;
-        let reject = |reason, liveness, message: String, next: &str| {
-            Ok(Some(Rejection::new(reason, liveness, socket).saying(message, next)))
+        let reject = |reason, liveness, message: String, advice| {
+            Ok(Some(Rejection::new(reason, liveness, socket).saying(message, advice)))
         };
-        let mend = "name another path with --socket, or another state directory with --dir";
+        let named = self.launch.socket.as_deref();
         if let Err(bad) = self.check_paths(plan)? {
-            return reject(RejectReason::BadTarget, None, bad.to_string(), mend);
+            return reject(
+                RejectReason::BadTarget,
+                None,
+                bad.to_string(),
+                Advice::of_bad_target(&bad, named),
+            );
         }
         // The session's own directory may not exist yet, and is made by us.
         if *socket == self.own_socket() {
@@ -192,16 +199,15 @@ impl Ensure {
             None => Ok(None),
             Some(Probed::Dormant { why }) => {
                 let bad = BadTarget::Directory { path: socket.clone(), why };
-                reject(
-                    RejectReason::BadTarget,
-                    None,
-                    bad.to_string(),
-                    "create the directory with mode 0700, or name another",
-                )
+                let advice = Advice::of_bad_target(&bad, named);
+                reject(RejectReason::BadTarget, None, bad.to_string(), advice)
             }
             Some(found) => {
                 let message = format!("`{}` is not to be trusted: {}", socket.display(), found.why());
-                reject(RejectReason::TargetAddressConflict, Some(found.liveness()), message, mend)
+                let dir = socket.parent().unwrap_or(Path::new("/"));
+                let advice =
+                    Advice::of_untrusted(dir, "name a socket in a directory of your own with --socket");
+                reject(RejectReason::TargetAddressConflict, Some(found.liveness()), message, advice)
             }
         }
     }
@@ -434,6 +440,8 @@ impl Ensure {
         let generation = start.record().map_or(Generation::UNMANAGED, |record| record.generation);
         let notices = start.notices();
         let extension = notices.as_ref().map(Notices::extension).unwrap_or_default();
+        let is_heard = how == How::Started && notices.as_ref().is_some_and(Notices::is_ready);
+        let said = if is_heard { SaidReady::WithoutListener } else { SaidReady::No };
         let status_text = notices.and_then(|notices| notices.status().map(ToOwned::to_owned));
         Ok(match outcome {
             Ok(Outcome::SocketAlive { pid, connection, after_kill }) => {
@@ -455,9 +463,11 @@ impl Ensure {
                 generation,
                 socket: plan.expected_socket_path.clone(),
                 after_kill,
+                advice: self.after_an_early_end(cause.as_ref(), said),
                 cause: cause.map(|cause| self.in_callers_terms(cause, extension)),
                 stderr_tail: crate::listing::stderr_tail(&self.root, &self.session),
                 status_text,
+                said,
             }),
             Ok(Outcome::SpawnStartFailed { error }) => Ensured::NotStarted(error),
             Ok(Outcome::LockRetained { reason, cause, diagnostic }) => {
@@ -474,6 +484,23 @@ impl Ensure {
                 unreachable!("the claim was taken on the plan's own session: {error}")
             }
         })
+    }
+
+    /// What is to be known about a start that came to nothing.
+    fn after_an_early_end(&self, cause: Option<&Cause>, said: SaidReady) -> Advice {
+        let look = Advice::from(Step::Show(self.session.clone()));
+        match (cause, said) {
+            (Some(Cause::ObserveTimeout { .. }), _) if self.launch.leaves_socket_unnamed() => look.knowing(
+                "no argument names {socket}, and only REKINDLE_SOCKET told the program where to listen",
+            ),
+            (Some(Cause::ObserveTimeout { .. }), SaidReady::WithoutListener) => look
+                .knowing("with --ready notify the worker has to listen on its socket when it says READY=1"),
+            (Some(Cause::ObserveTimeout { .. }), SaidReady::No) => {
+                look.knowing("name a longer --timeout, if it needs more time to be ready")
+            }
+            (Some(Cause::Seam(WatchError::Os(failure))), _) => Advice::of_failure(failure),
+            (Some(Cause::Seam(_)) | None, _) => look,
+        }
     }
 
     /// The pid to show: that of the process that was started, unless it has daemonised meanwhile.
@@ -530,7 +557,10 @@ impl Ensure {
         probed: &Probed,
         survey: &Survey,
     ) -> Rejection {
-        Rejection::of_worker(reason, &self.session, &plan.expected_socket_path, probed, survey)
+        let own_socket = self.own_socket();
+        let named = self.launch.socket.as_deref();
+        let site = Site { session: &self.session, own_socket: &own_socket, named };
+        Rejection::of_worker(reason, &site, &plan.expected_socket_path, probed, survey)
     }
 
     /// Releases a claim under which nothing was started.

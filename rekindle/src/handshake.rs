@@ -7,11 +7,13 @@
 //!
 //! Checked by `smoke/tests/smoke/s10_ready.rs`.
 
+use crate::advice::{Advice, Step};
 use crate::outcome::{Ensured, Rejection, Running};
 use rekindle_adapters::lines::LineError;
 use rekindle_adapters::pool_client::{Deadlines, Limits, PoolCallError, PoolClient};
-use rekindle_core::protocol::Speaking;
+use rekindle_core::protocol::{Speaking, VersionMismatch};
 use rekindle_core::{Liveness, RejectReason, SessionId};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Shakes hands with a worker, unless that was done on this very connection.
@@ -23,16 +25,24 @@ pub(crate) async fn introduce(
 ) -> Ensured {
     let deadlines = Deadlines { write: within, answer: within, line: within, ..Deadlines::default() };
     let limits = Limits { deadlines, ..Limits::default() };
+    let found = Greeted { managed: worker.managed, socket: worker.socket.clone() };
     let greeted = PoolClient::open(worker.connection, speaking, limits).await;
     match greeted.and_then(PoolClient::into_connection) {
         Ok(connection) => Ensured::Running(Box::new(Running { connection, ..worker })),
         Err(error) => {
-            let (message, next) = describe(session, &error, worker.managed);
+            let message = format!("session `{session}`: its worker accepts connections, but {error}");
+            let advice = advice(session, &error, &found);
             let rejection = Rejection::new(reason(&error), Some(Liveness::Live), &worker.socket);
-            let rejection = Rejection { pid: worker.pid, ..rejection.saying(message, next) };
+            let rejection = Rejection { pid: worker.pid, ..rejection.saying(message, advice) };
             Ensured::Rejected(Box::new(rejection))
         }
     }
+}
+
+/// The worker that was asked.
+struct Greeted {
+    managed: bool,
+    socket: PathBuf,
 }
 
 fn reason(error: &PoolCallError) -> RejectReason {
@@ -45,16 +55,15 @@ fn reason(error: &PoolCallError) -> RejectReason {
     }
 }
 
-/// What is wrong, and what to do about it.
-fn describe(session: &SessionId, error: &PoolCallError, managed: bool) -> (String, String) {
-    let message = format!("session `{session}`: its worker accepts connections, but {error}");
-    let end =
-        if managed { format!("rekindle stop {session}") } else { "end it the way it was started".into() };
-    let next = match error {
-        PoolCallError::VersionMismatch(_) => {
-            format!("speak its version with --speak, or once it has nothing to do: {end}")
+/// What to do about it. The worker may have work, so nothing ends it.
+fn advice(session: &SessionId, error: &PoolCallError, worker: &Greeted) -> Advice {
+    let Greeted { managed, socket } = worker;
+    let elsewhere = (!managed).then(|| socket.clone());
+    match error {
+        PoolCallError::VersionMismatch(VersionMismatch { theirs, .. }) => {
+            let (session, speak) = (session.clone(), Some(theirs.clone()));
+            Step::Attach { session, socket: elsewhere, speak }.into()
         }
-        _ => end,
-    };
-    (message, next)
+        _ => elsewhere.map_or_else(|| Step::Doctor(session.clone()), Step::Probe).into(),
+    }
 }

@@ -140,6 +140,19 @@ impl Launch {
         self
     }
 
+    /// Whether the program has to open its socket, and no argument tells it where: then only `REKINDLE_SOCKET` does, and whether
+    /// the program looks at that cannot be known.
+    pub fn leaves_socket_unnamed(&self) -> bool {
+        let opens_it = self.ready != ReadyKind::Listen;
+        let named = self.socket.as_deref().and_then(Path::to_str);
+        let tells = |word: &String| {
+            word.contains("{socket}")
+                || word.contains("REKINDLE_SOCKET")
+                || named.is_some_and(|socket| word.contains(socket))
+        };
+        opens_it && !self.command.is_empty() && !self.command.iter().any(tells)
+    }
+
     /// What we speak in the handshake that makes the worker ready, where one does.
     pub(crate) fn handshake_spoken(&self) -> Option<&Speaking> {
         self.speaking.as_ref().filter(|_| self.ready == ReadyKind::Handshake)

@@ -3,6 +3,7 @@
 use super::pid_text;
 use super::stop::to_json;
 use crate::report::{Exit, Report};
+use rekindle::Advice;
 use rekindle::adapters::client;
 use rekindle::core::{KillPolicy, RejectReason};
 use rekindle::{Ensured, How, Launch, SessionId, Sessions, StopOutcome, StopPolicy};
@@ -29,7 +30,12 @@ pub(crate) async fn run(report: &Report) -> Exit {
     };
     match toured {
         Ok(()) => Exit::Done,
-        Err(error) => report.failure("demo", &error.to_string(), "run it again with -vv", Exit::Failed),
+        Err(error) => report.failure(
+            "demo",
+            &error.to_string(),
+            &Advice::by_hand("run it again with -vv"),
+            Exit::Failed,
+        ),
     }
 }
 

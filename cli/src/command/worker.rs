@@ -6,6 +6,7 @@ mod pool;
 use crate::args::{Protocol, WorkerArgs};
 use crate::report::{Exit, Report};
 use pool::PoolWorker;
+use rekindle::Step;
 use rekindle::serve::{Ended, Serve, Signals};
 use std::env;
 use std::error::Error;
@@ -27,12 +28,7 @@ pub(crate) async fn run(args: &WorkerArgs, report: &Report) -> Exit {
         Ok(()) => Exit::Done,
         Err(error) => {
             let message = format!("failed to serve on `{}`: {error}", args.socket.display());
-            report.failure(
-                "worker",
-                &message,
-                &format!("rekindle probe {}", args.socket.display()),
-                Exit::Failed,
-            )
+            report.failure("worker", &message, &Step::Probe(args.socket.clone()).into(), Exit::Failed)
         }
     }
 }

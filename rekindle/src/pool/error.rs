@@ -1,5 +1,6 @@
 //! What can go wrong between a host, a pool and a worker.
 
+use crate::advice::{Advice, Step};
 use crate::error::Error;
 use crate::outcome::{Ensured, Rejection};
 use rekindle_adapters::pool_client::PoolCallError;
@@ -51,7 +52,7 @@ pub enum PoolError {
         /// Why.
         message: String,
         /// What to do about it.
-        next: String,
+        advice: Box<Advice>,
     },
     /// The worker did not take part in a handshake.
     #[error("the worker of session `{session}` failed the handshake: {source}{}", and(stopped.as_deref()))]
@@ -109,8 +110,8 @@ fn not_started(outcome: &Ensured) -> String {
 
 impl PoolError {
     pub(super) fn unreachable(session: &SessionId, rejection: Box<Rejection>) -> Self {
-        let Rejection { message, next, .. } = *rejection;
-        Self::WorkerUnreachable { session: session.clone(), message, next }
+        let Rejection { message, advice, .. } = *rejection;
+        Self::WorkerUnreachable { session: session.clone(), message, advice: Box::new(advice) }
     }
 
     /// A worker that lives and was not heard of in time.
@@ -119,7 +120,7 @@ impl PoolError {
         Self::WorkerUnreachable {
             session: session.clone(),
             message,
-            next: format!("rekindle doctor {session}"),
+            advice: Box::new(Step::Doctor(session.clone()).into()),
         }
     }
 
@@ -163,27 +164,35 @@ impl PoolError {
         }
     }
 
-    /// The next command to type, or the next thing to do.
-    pub fn next(&self) -> String {
+    /// What to do about it. A worker may have paused work, and logs are wanted after a failure: nothing ends or removes them.
+    pub fn advice(&self) -> Advice {
         match self {
-            Self::UnknownSession { .. } | Self::AmbiguousSession { .. } => "rekindle pool ls".into(),
-            Self::NoProgram => "name the worker after `--`".into(),
-            Self::NoVersion => "name the version with --speak".into(),
-            Self::NotStarted { session, outcome } => match **outcome {
-                Ensured::NotStarted(_) => "name a worker that exists after `--`".into(),
-                Ensured::Running(_) | Ensured::Exited(_) | Ensured::Retained(_) | Ensured::Rejected(_) => {
-                    format!("rekindle show {session}")
+            Self::UnknownSession { .. } | Self::AmbiguousSession { .. } => Step::PoolList.into(),
+            Self::NoProgram => Advice::by_hand("name the worker after `--`"),
+            Self::NoVersion => Advice::by_hand("name the version with --speak"),
+            Self::NotStarted { session, outcome } => match &**outcome {
+                Ensured::NotStarted(error) => Advice::of_start(error),
+                Ensured::Rejected(rejection) => rejection.advice.clone(),
+                Ensured::Running(_) | Ensured::Exited(_) | Ensured::Retained(_) => {
+                    Step::Doctor(session.clone()).into()
                 }
             },
-            Self::WorkerGone { .. } => "rekindle pool gc".into(),
-            Self::WorkerUnreachable { next, .. } => next.clone(),
-            Self::Handshake { stopped: Some(_), .. } => "use a worker of the version that is spoken".into(),
-            Self::Handshake { session, .. } | Self::NoSession { session } => {
-                format!("rekindle pool shutdown {session}")
+            Self::WorkerGone { session } => Step::Doctor(session.clone()).into(),
+            Self::WorkerUnreachable { advice, .. } => (**advice).clone(),
+            Self::Handshake { stopped: Some(_), .. } => {
+                Advice::by_hand("use a worker of the version that is spoken")
             }
-            Self::Call { session, .. } => format!("rekindle pool status {session}"),
-            Self::Sessions(error) => error.next(),
-            Self::Os(_) => "rekindle doctor".into(),
+            Self::Handshake { session, source, stopped: None } => match &**source {
+                PoolCallError::VersionMismatch(found) => {
+                    Advice::by_hand(format!("speak its version: --speak {}", found.theirs))
+                }
+                _ => Step::Doctor(session.clone()).into(),
+            },
+            Self::NoSession { session } | Self::Call { session, .. } => {
+                Step::PoolStatus(session.clone()).into()
+            }
+            Self::Sessions(error) => error.advice(),
+            Self::Os(failure) => Advice::of_failure(failure),
         }
     }
 }
