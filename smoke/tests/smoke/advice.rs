@@ -336,7 +336,7 @@ fn rows() -> Vec<Row> {
         "too few descriptors", s => {
             let mut command = s.command("sh");
             command.args(["-c", "ulimit -n 5; exec \"$@\"", "sh"]).arg(s.binary());
-            command.args(["--json", "--dir", "state", "ls"]);
+            command.args(["--json", "--dir", "state", "show", "busy"]);
             only(Launcher::start(command).finish())
         }, Says("ulimit -n");
     ]
