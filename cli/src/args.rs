@@ -347,18 +347,14 @@ fn duration(text: &str) -> Result<Duration, String> {
 
 /// As a duration, or an integer with `h` or `d`.
 fn age(text: &str) -> Result<Duration, String> {
-    let hours = |number: &str, factor: u64| number.parse::<u64>().ok()?.checked_mul(factor);
-    let minutes = match (text.strip_suffix('h'), text.strip_suffix('d')) {
-        (Some(number), _) => hours(number, 60),
-        (None, Some(number)) => hours(number, 24 * 60),
-        (None, None) => {
-            return duration(text)
-                .map_err(|_| "use an integer with s, m, h or d, such as 30m, 12h or 7d".to_owned());
-        }
+    let wrong = || "use an integer with s, m, h or d, such as 30m, 12h or 7d".to_owned();
+    let minutes = |number: &str, each: u64| number.parse::<u64>().ok()?.checked_mul(each);
+    let in_minutes = match (text.strip_suffix('h'), text.strip_suffix('d')) {
+        (Some(hours), _) => minutes(hours, 60),
+        (None, Some(days)) => minutes(days, 24 * 60),
+        (None, None) => return duration(text).ok().ok_or_else(wrong),
     };
-    let minutes =
-        minutes.ok_or_else(|| "use an integer with s, m, h or d, such as 30m, 12h or 7d".to_owned())?;
-    duration(&format!("{minutes}m"))
+    duration(&format!("{}m", in_minutes.ok_or_else(wrong)?))
 }
 
 fn ready(text: &str) -> Result<rekindle::core::ReadyKind, String> {

@@ -229,7 +229,7 @@ fn is_unwanted(dir: &SessionDir, survey: &Survey, failed_runs: FailedRuns) -> Re
         FailedRuns::Remove => return Ok(true),
         FailedRuns::RemoveAfter(after) => after,
     };
-    let mut last_sign = survey.record.as_ref().and_then(|record| record.exited_at).map(|at| at.as_second());
+    let mut last_sign = survey.record.as_ref().and_then(|record| Some(record.exited_at?.as_second()));
     if last_sign.is_none() {
         for name in [RECORD_FILE, LIFELINE_FILE].into_iter().chain(LOGS) {
             last_sign = last_sign.max(dir.inspect(name)?.map(|stat| stat.st_mtime));

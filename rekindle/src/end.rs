@@ -106,7 +106,8 @@ fn tidied(cleaned: Result<(), Error>, trouble: &mut Vec<String>) -> Tidied {
 }
 
 fn unjudged(session: &SessionId, survey: &Survey, doubts: Vec<String>) -> Error {
-    let (session, lifeline, gap) = (session.clone(), survey.evidence.lifeline, survey.gap.clone());
+    let (session, lifeline, gap) =
+        (session.clone(), survey.evidence.lifeline, survey.gap.clone().map(Box::new));
     Error::Unjudged { session, doubts, lifeline, gap }
 }
 

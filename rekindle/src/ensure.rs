@@ -463,7 +463,7 @@ impl Ensure {
                 generation,
                 socket: plan.expected_socket_path.clone(),
                 after_kill,
-                advice: self.after_an_early_end(cause.as_ref(), said),
+                advice: Box::new(self.after_an_early_end(cause.as_ref(), said)),
                 cause: cause.map(|cause| self.in_callers_terms(cause, extension)),
                 stderr_tail: crate::listing::stderr_tail(&self.root, &self.session),
                 status_text,

@@ -56,7 +56,7 @@ pub enum Error {
         /// Whether its lifeline is held, by whom cannot be seen.
         lifeline: Lifeline,
         /// Why its lifeline could not be searched for, if that is why.
-        gap: Option<OsFailure>,
+        gap: Option<Box<OsFailure>>,
     },
     /// The session has no files, and whether a worker of it lives could not be found out.
     #[error(
@@ -200,7 +200,7 @@ impl Error {
             Self::StartInProgress { session } => Advice::wait(session),
             Self::Unsearched { session, why } => Advice::of_unjudged(session, Lifeline::Held, Some(why)),
             Self::Unjudged { session, lifeline, gap, .. } => {
-                Advice::of_unjudged(session, *lifeline, gap.as_ref())
+                Advice::of_unjudged(session, *lifeline, gap.as_deref())
             }
             Self::StillRuns { session } => Step::Doctor(session.clone()).into(),
             Self::NotAnswering { socket, .. } => Step::Probe(socket.clone()).into(),

@@ -83,7 +83,7 @@ pub struct Exited {
     /// What it said of being ready, where it was listened to.
     pub said: SaidReady,
     /// How to start it so that it does not end so early.
-    pub advice: Advice,
+    pub advice: Box<Advice>,
 }
 
 /// What a worker said of being ready (`READY=1`).

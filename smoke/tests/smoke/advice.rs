@@ -191,6 +191,16 @@ fn the_way_is_free(scene: &Scene) {
     up(scene, &["--socket", socket]).expect_running("started");
 }
 
+/// People are told that the word came, and that nobody listened.
+fn it_said_ready(scene: &Scene) {
+    let mut command = scene.command(scene.binary());
+    command.args(["--dir", "state", "up", "s", "--ready", "notify", "--timeout", "2s", "--"]);
+    command.args(["python3", "-c", READY, "{socket}"]);
+    let told = Launcher::start(command).finish();
+    assert!(told.stderr.contains("READY=1") && told.stderr.contains("--timeout"), "{told}");
+    assert!(!told.stderr.contains("exited with"), "it was ended: {told}");
+}
+
 fn open_is_ours_alone(scene: &Scene) {
     let mode = fs::metadata(scene.path("open dir")).expect("it is there").permissions().mode() & 0o777;
     assert_eq!(mode, 0o755);
@@ -228,7 +238,7 @@ fn rows() -> Vec<Row> {
             Types("doctor s --dir state", nothing_changed);
         "doctor beside a launcher", s => { let l = at_work(s); (rk(s, &["doctor", "s"]), Some(l)) },
             Says("wait until it is done");
-        "doctor after a launcher", s => { orphaned(s); fs::write(s.path("gate"), "").unwrap(); only(rk(s, &["doctor", "s"])) },
+        "doctor after a launcher", s => { orphaned(s); s.file("gate", ""); only(rk(s, &["doctor", "s"])) },
             Types("up s --dir state -- ", it_runs);
         "up with a corrupt claim", s => { stopped(s); corrupt(s, "claim"); only(up(s, &[])) },
             Types("gc --repair s --dir state", claim_is_set_aside);
@@ -301,12 +311,12 @@ fn rows() -> Vec<Row> {
         }, Types("probe -- ", nothing_changed);
         "no such program", s => only(rk(s, &["up", "s", "--", "no-such-program"])), Says("install the program");
         "no such directory", s => only(rk(s, &["up", "s", "--cwd", "/no/such", "--", "true"])), Says("--cwd");
-        "a program that is none", s => { let f = s.file("f", "x"); only(rk(s, &["up", "s", "--", f.to_str().unwrap()])) },
+        "a program that is none", s => { s.file("f", "x"); only(rk(s, &["up", "s", "--", "./f"])) },
             Says("can be executed");
         "no such interpreter", s => {
             let f = s.file("f", "#!/no/such/interpreter\n");
             fs::set_permissions(&f, Permissions::from_mode(0o700)).expect("its mode can be set");
-            only(rk(s, &["up", "s", "--", f.to_str().unwrap()]))
+            only(rk(s, &["up", "s", "--", "./f"]))
         }, Says("/no/such/interpreter");
         "a program that ends", s => only(rk(s, &["up", "s", "--", "sh", "-c", "echo why >&2; exit 3"])),
             Types("show s --dir state", nothing_changed);
@@ -315,6 +325,10 @@ fn rows() -> Vec<Row> {
         "a program that never listens", s => {
             only(rk(s, &["up", "s", "--timeout", "400ms", "--", "sh", "-c", "sleep 1000", "{socket}"]))
         }, Types("show s --dir state", nothing_changed);
+        "a program that says READY=1 and does not listen", s => {
+            let options = ["up", "s", "--ready", "notify", "--timeout", "2s", "--"];
+            only(rk(s, &[&options[..], &["python3", "-c", READY, "{socket}"]].concat()))
+        }, Types("show s --dir state", it_said_ready);
         "no program", s => only(rk(s, &["up", "s"])), Types("up --help", nothing_changed);
         "no such verb", s => only(rk(s, &["no-such-verb"])), Types("--help", nothing_changed);
         "a version without a handshake", s => only(up(s, &["--speak", "1"])), Types("up --help", nothing_changed);
@@ -341,6 +355,10 @@ fn rows() -> Vec<Row> {
         }, Says("ulimit -n");
     ]
 }
+
+/// Says that it is ready, and listens nowhere.
+const READY: &str = "import os,socket,time\ns=socket.socket(socket.AF_UNIX,socket.SOCK_DGRAM)\n\
+                     s.sendto(b'READY=1',os.environ['NOTIFY_SOCKET'])\ntime.sleep(1000)";
 
 /// Accepts, and never answers.
 const SILENT: &str = "import socket,sys,time\ns=socket.socket(socket.AF_UNIX)\ns.bind(sys.argv[1])\ns.listen(8)\n\
