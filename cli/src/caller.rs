@@ -167,7 +167,7 @@ mod tests {
         let stop = Step::Stop("s".parse().unwrap());
         assert_eq!(caller(None).type_out(&stop), "rekindle stop s");
         assert_eq!(caller(Some("my dir")).type_out(&stop), "rekindle stop s --dir 'my dir'");
-        assert_eq!(caller(Some("-d")).type_out(&stop), "rekindle stop s --dir=-d");
+        assert_eq!(caller(Some("-d")).type_out(&stop), "rekindle stop s '--dir=-d'");
     }
 
     #[test]
