@@ -9,6 +9,7 @@ use std::process::Command;
 
 fn main() {
     println!("cargo::rerun-if-changed=guardian");
+    println!("cargo::rerun-if-changed=src/stdio/kin.rs");
     println!("cargo::rerun-if-changed=src/stdio/wire.rs");
     if required("CARGO_CFG_TARGET_OS") != "linux" {
         // The library says in a sentence of its own that it needs Linux.

@@ -1,4 +1,5 @@
-//! The guardian: a program of a few pages that starts one child and ends it when its supervisor is gone.
+//! The guardian: a program of a few pages that starts one child and ends it, with all that the child started, when its
+//! supervisor says so or is gone.
 //!
 //! The library carries it as bytes, puts it into a file in memory and executes that file, so that it stands on nothing
 //! on the disk and shares no memory with the supervisor: neither a large supervisor makes it large, nor does a core
@@ -7,7 +8,7 @@
 //! become a stranger's.
 //!
 //! ```text
-//! guardian TERM_GRACE_MS KILL_GRACE_MS DIRECTORY PROGRAM ARGV0 [ARG]...
+//! guardian TERM_GRACE_MS KILL_GRACE_MS E|L DIRECTORY PROGRAM ARGV0 [ARG]...
 //!    0, 1, 2   the child's; closed here once the child has them
 //!    3         the connection to the supervisor (`wire`)
 //!    4         the supervisor's pidfd
@@ -19,15 +20,19 @@
 //! 2. No signal reaches the guardian but SIGKILL and SIGSTOP: all others are blocked, and it leads a session that has
 //!    no terminal.
 //! 3. Everything is signalled while its name is held: the group before the child is reaped, others through a pidfd.
-//! 4. It ends when nobody of its session is left, and then nothing of it stays. Once the supervisor is gone it ends
-//!    them: SIGTERM and SIGCONT, the grace, SIGKILL.
+//! 4. No descendant is lost or stays a zombie: the guardian is a child subreaper, so the kernel hands it each orphan
+//!    below it, and it reaps the orphans as they end.
+//! 5. It ends when no process is left that belongs to the child (`kin`), and then nothing of it stays. Once the
+//!    supervisor is gone it ends those processes: SIGTERM and SIGCONT, the grace, SIGKILL until the last has gone.
 //!
-//! Checked by `smoke/tests/smoke/s9_guardian.rs`.
+//! Checked by `smoke/tests/smoke/s9_guardian.rs` and `s9_detached.rs`.
 
 #![no_std]
 #![no_main]
 #![no_builtins]
 
+#[path = "../src/stdio/kin.rs"]
+mod kin;
 mod members;
 mod memory;
 mod sys;
@@ -36,17 +41,22 @@ mod wire;
 
 use core::ffi::c_char;
 use core::panic::PanicInfo;
-use members::Session;
+use kin::Scope;
+use members::Members;
 use sys::{End, POLLIN, PollFd, SIGCONT, SIGKILL, SIGTERM};
 use wire::{CONTROL_FD, SUPERVISOR_FD};
 
 /// The arguments before those of the child.
-const OWN_ARGUMENTS: usize = 5;
-/// The pause before it is asked again whether anybody is left of a child that has ended: the first and the longest.
+const OWN_ARGUMENTS: usize = 6;
+/// The pause before the next look at the processes that are left: the first and the longest.
 const PAUSE_FIRST_MS: u64 = 2;
 const PAUSE_LONGEST_MS: u64 = 200;
-/// How many questions in a row have to find nobody: one alone may miss a process that was just born.
+/// The longest pause while SIGKILL has its grace: a process that keeps forking has to be met between two forks.
+const PAUSE_KILLING_MS: u64 = 16;
+/// How many looks through `/proc` in a row have to find no process: one look may miss a process that was just born.
 const EMPTY_LOOKS: u32 = 2;
+/// The most processes that are named as left running: more could fill the connection, and block.
+const LEFT_MAX: u32 = 64;
 /// How often a program that is being written is tried again, and the pause between two tries.
 const BUSY_TRIES_MAX: u32 = 50;
 const BUSY_PAUSE_MS: u64 = 1;
@@ -67,6 +77,7 @@ extern "C" fn rust_eh_personality() {}
 struct Arguments {
     term_grace_ms: u64,
     kill_grace_ms: u64,
+    scope: Scope,
     directory: *const c_char,
     program: *const c_char,
     argv: *const *const c_char,
@@ -87,8 +98,13 @@ unsafe extern "C" fn begin(stack: *const usize) -> ! {
         Arguments {
             term_grace_ms: milliseconds(*argv.add(1)),
             kill_grace_ms: milliseconds(*argv.add(2)),
-            directory: *argv.add(3),
-            program: *argv.add(4),
+            scope: match *(*argv.add(3)).cast::<u8>() {
+                wire::END_DETACHED => Scope::Descendants,
+                wire::LEAVE_DETACHED => Scope::Session,
+                _ => sys::exit(GAVE_UP),
+            },
+            directory: *argv.add(4),
+            program: *argv.add(5),
             argv: argv.add(OWN_ARGUMENTS),
             envp: argv.add(count + 1),
         }
@@ -133,19 +149,33 @@ enum Birth {
 
 struct Guardian<'a> {
     arguments: &'a Arguments,
-    session: Session,
+    members: Members,
     child_pidfd: i32,
+    /// Readable when a child of this process has ended.
+    deaths: i32,
     birth: Birth,
     /// How the child ended, once it has.
     end: Option<End>,
     orphaned: Orphaned,
+    /// SIGKILL was sent, and is sent again to processes that were born meanwhile; until when it has its grace.
+    killing_until_ms: Option<u64>,
     empty_looks: u32,
+    /// When the processes that are left are looked at next, and the pause after that.
+    look_at_ms: u64,
     pause_ms: u64,
 }
 
 impl<'a> Guardian<'a> {
     fn guard(arguments: &'a Arguments) -> ! {
         let guardian = sys::this_process();
+        match sys::adopt_orphans() {
+            0 => {}
+            errno => fail(wire::STAGE_TIE, errno),
+        }
+        let deaths = match sys::watch_children() {
+            fd if fd >= 0 => fd as i32,
+            errno => fail(wire::STAGE_CREATE, errno),
+        };
         let Some([news, tell]) = sys::pipe() else { fail(wire::STAGE_CREATE, 0) };
         let mut child_pidfd = -1;
         let child = match sys::fork(&mut child_pidfd) {
@@ -160,12 +190,15 @@ impl<'a> Guardian<'a> {
         sys::enter(c"/".as_ptr());
         let mut guardian = Guardian {
             arguments,
-            session: Session { guardian, child },
+            members: Members { guardian, child, scope: arguments.scope },
             child_pidfd,
+            deaths,
             birth: Birth::Pending { news },
             end: None,
             orphaned: Orphaned::No,
+            killing_until_ms: None,
             empty_looks: 0,
+            look_at_ms: 0,
             pause_ms: PAUSE_FIRST_MS,
         };
         loop {
@@ -187,9 +220,10 @@ impl<'a> Guardian<'a> {
             wait(self.child_pidfd, self.end.is_none()),
             wait(CONTROL_FD, supervised),
             wait(SUPERVISOR_FD, supervised),
+            wait(self.deaths, true),
         ];
         sys::poll(&mut fds, self.patience());
-        let [news, child, control, supervisor] = fds.map(|it| it.revents != 0);
+        let [news, child, control, supervisor, deaths] = fds.map(|it| it.revents != 0);
         if news {
             self.hear_of_birth();
         }
@@ -202,8 +236,11 @@ impl<'a> Guardian<'a> {
         if supervisor {
             self.orphan();
         }
+        if deaths {
+            self.hear_of_deaths();
+        }
         self.escalate();
-        self.leave_if_nobody_is_left();
+        self.look_at_the_rest();
     }
 
     /// How long nothing may happen; for ever, unless something is due.
@@ -214,7 +251,7 @@ impl<'a> Guardian<'a> {
                 Some(until_ms.saturating_sub(sys::now_ms()))
             }
         };
-        let pause = self.end.map(|_| self.pause_ms);
+        let pause = self.is_looking().then(|| self.look_at_ms.saturating_sub(sys::now_ms()));
         match (due, pause) {
             (Some(due), Some(pause)) => Some(due.min(pause)),
             (due, pause) => due.or(pause),
@@ -229,21 +266,44 @@ impl<'a> Guardian<'a> {
         self.birth = Birth::Over;
         if len == why.len() as isize {
             sys::write(CONTROL_FD, &why);
-            sys::reap(self.session.child);
+            sys::reap(self.members.child);
             sys::exit(0);
         }
-        tell([wire::STARTED, self.session.child, 0]);
+        tell([wire::STARTED, self.members.child, 0]);
     }
 
     fn hear_of_end(&mut self) {
-        let Some(end) = sys::peek(self.session.child) else { return };
+        let Some(end) = sys::peek(self.members.child) else { return };
         // It may have ended while its birth was being told.
         self.hear_of_birth();
         self.end = Some(end);
+        self.look_soon();
         match end {
             End::Returned(status) => tell([wire::RETURNED, status, 0]),
             End::Signalled(signal) => tell([wire::SIGNALLED, signal, 0]),
             End::Unknown => {}
+        }
+        // From now on the zombie of the child hides them.
+        self.reap_orphans();
+    }
+
+    /// Reaps the orphans that have ended.
+    fn hear_of_deaths(&self) {
+        // One read takes the signal: of one kind no more than one is pending.
+        sys::read(self.deaths, &mut [0; sys::SIGNAL_LEN]);
+        self.reap_orphans();
+    }
+
+    fn reap_orphans(&self) {
+        let child = self.members.child;
+        while let Some(pid) = sys::ended_child().filter(|pid| *pid != child) {
+            sys::reap(pid);
+        }
+        // The zombie of the child stays, and hides the orphans behind it: so each is tried, until a list has none.
+        let mut reaped = self.end.is_some();
+        while core::mem::take(&mut reaped) {
+            let mut reap = |pid| reaped |= pid != child && sys::reap_if_ended(pid);
+            let _listed = members::for_each_child(&mut reap).or_else(|| members::for_each_process(reap));
         }
     }
 
@@ -256,8 +316,8 @@ impl<'a> Guardian<'a> {
         }
         for command in commands.get(..len).unwrap_or_default() {
             match *command {
-                wire::TERMINATE => self.session.signal(&[SIGTERM, SIGCONT]),
-                wire::KILL => self.session.signal(&[SIGKILL]),
+                wire::TERMINATE => self.members.signal(&[SIGTERM, SIGCONT]),
+                wire::KILL => self.kill(),
                 _ => {}
             }
         }
@@ -265,17 +325,22 @@ impl<'a> Guardian<'a> {
 
     fn orphan(&mut self) {
         if let Orphaned::No = self.orphaned {
-            self.session.signal(&[SIGTERM, SIGCONT]);
-            self.pause_ms = PAUSE_FIRST_MS;
+            self.members.signal(&[SIGTERM, SIGCONT]);
+            self.look_soon();
             self.orphaned = Orphaned::Terminated { until_ms: sys::now_ms() + self.arguments.term_grace_ms };
         }
+    }
+
+    fn kill(&mut self) {
+        self.members.signal(&[SIGKILL]);
+        self.killing_until_ms.get_or_insert(sys::now_ms() + self.arguments.kill_grace_ms);
+        self.look_soon();
     }
 
     fn escalate(&mut self) {
         match self.orphaned {
             Orphaned::Terminated { until_ms } if sys::now_ms() >= until_ms => {
-                self.session.signal(&[SIGKILL]);
-                self.pause_ms = PAUSE_FIRST_MS;
+                self.kill();
                 self.orphaned = Orphaned::Killed { until_ms: sys::now_ms() + self.arguments.kill_grace_ms };
             }
             // What the kernel cannot end, nobody can.
@@ -284,25 +349,59 @@ impl<'a> Guardian<'a> {
         }
     }
 
-    /// Once the child has ended, its name is held until nobody else of the session runs.
-    fn leave_if_nobody_is_left(&mut self) {
-        if self.end.is_none() {
+    /// Leaves once no process of the child is left. Until then the name of the child is held.
+    fn look_at_the_rest(&mut self) {
+        // For certain: a process runs below this one only if a child of this one runs.
+        if self.end.is_some() && !sys::has_running_children() {
+            self.leave();
+        }
+        if !self.is_looking() || sys::now_ms() < self.look_at_ms {
             return;
         }
-        match self.session.is_populated() {
-            Some(true) => self.empty_looks = 0,
-            Some(false) => self.empty_looks += 1,
-            // Nobody can be seen, so all that is known to be left is what the group's name reaches.
-            None => {
-                self.session.signal(&[SIGKILL]);
-                self.empty_looks = EMPTY_LOOKS;
-            }
+        // The processes that run may be workers, or left alone.
+        match self.members.is_populated() {
+            Some(false) if self.end.is_some() => self.empty_looks += 1,
+            // Where `/proc` cannot be read, the kernel's word is all there is.
+            Some(_) | None => self.empty_looks = 0,
         }
         if self.empty_looks >= EMPTY_LOOKS {
-            sys::reap(self.session.child);
-            sys::exit(0);
+            self.leave();
         }
-        self.pause_ms = (self.pause_ms * 2).min(PAUSE_LONGEST_MS);
+        let mut longest_ms = PAUSE_LONGEST_MS;
+        if let Some(until_ms) = self.killing_until_ms {
+            self.members.signal(&[SIGKILL]);
+            if sys::now_ms() < until_ms {
+                longest_ms = PAUSE_KILLING_MS;
+            }
+        }
+        self.look_at_ms = sys::now_ms() + self.pause_ms;
+        self.pause_ms = (self.pause_ms * 2).min(longest_ms);
+    }
+
+    /// Whether the processes that are left are looked at from time to time.
+    fn is_looking(&self) -> bool {
+        self.killing_until_ms.is_some() || self.end.is_some()
+    }
+
+    fn look_soon(&mut self) {
+        self.look_at_ms = sys::now_ms() + PAUSE_FIRST_MS;
+        self.pause_ms = PAUSE_FIRST_MS * 2;
+    }
+
+    /// Names the processes that are left alone, reaps all others, and ends.
+    fn leave(&self) -> ! {
+        if self.members.scope == Scope::Session {
+            let mut left = 0;
+            let _named = Members { scope: Scope::Descendants, ..self.members }.for_each(|pid| {
+                if left < LEFT_MAX {
+                    tell([wire::LEFT, pid, 0]);
+                }
+                left += 1;
+            });
+        }
+        self.reap_orphans();
+        sys::reap(self.members.child);
+        sys::exit(0);
     }
 }
 

@@ -1,44 +1,59 @@
-//! Who belongs to the guarded session, as `/proc` shows it.
+//! The processes that are ended with the child, as `/proc` shows them.
 
+use crate::kin::{self, Foreign, LIFELINE_FD, Look, Scope, Stat, belongs, number};
 use crate::sys;
 use core::ffi::CStr;
 
-/// How often the processes are looked for again, since one may fork while another is being signalled.
+/// How often one signal looks for processes, since a process may fork while another is being signalled.
 const PASSES_MAX: u32 = 3;
 /// What a directory entry of the kernel begins with: inode and offset of 8 bytes each, its length, its type.
 const ENTRY_LEN_AT: usize = 16;
 const ENTRY_NAME_AT: usize = 19;
+/// The longest path that a link in `/proc` shows.
+const PATH_LEN_MAX: usize = 4096;
 
-/// A session: the one that the guardian leads, and the group of the child in it.
+/// The child and its processes.
 #[derive(Clone, Copy)]
-pub(crate) struct Session {
-    /// The guardian, which gives the session its name and belongs to nobody else's.
+pub(crate) struct Members {
+    /// The guardian, which gives the session its name and is the ancestor of all.
     pub(crate) guardian: i32,
     /// The child, which gives its group its name for as long as it is not reaped.
     pub(crate) child: i32,
+    /// Which processes belong.
+    pub(crate) scope: Scope,
 }
 
-impl Session {
-    /// Whether any process of the session runs besides the guardian; `None` where that cannot be seen.
+impl Members {
+    /// Whether any process runs that belongs to the child; `None` where that cannot be seen.
     pub(crate) fn is_populated(self) -> Option<bool> {
         let mut populated = false;
-        for_each_process(|pid| populated |= self.has(pid).is_some())?;
+        self.for_each(|_| populated = true)?;
         Some(populated)
     }
 
-    /// Signals every process of the session but the guardian.
+    /// Calls `visit` with each process that runs and belongs to the child; `None` if `/proc` does not list them all.
+    pub(crate) fn for_each(self, mut visit: impl FnMut(i32)) -> Option<()> {
+        let mut foreign = Foreign::new();
+        for_each_process(|pid| {
+            if belongs(pid, self.guardian, self.scope, &Proc, &mut foreign) {
+                visit(pid);
+            }
+        })
+    }
+
+    /// Signals every process that belongs to the child.
     pub(crate) fn signal(self, signals: &[i32]) {
-        // The group in one step, which nobody can fork out of.
+        // The group in one step, which no process can fork out of.
         signals.iter().for_each(|signal| sys::kill(-self.child, *signal));
         for _ in 0..PASSES_MAX {
             let mut found = false;
-            let seen = for_each_process(|pid| {
-                if self.has(pid).is_some_and(|group| group != self.child) {
+            let seen = self.for_each(|pid| {
+                if sys::group_of(pid) != self.child {
                     found = true;
                     self.signal_one(pid, signals);
                 }
             });
-            // A polite request is made once; a second one means haste to many programs.
+            // SIGTERM is sent once; a second one means haste to many programs.
             if seen.is_none() || !found || signals != [sys::SIGKILL] {
                 return;
             }
@@ -50,21 +65,24 @@ impl Session {
         if pidfd < 0 {
             return;
         }
-        // Still of the session now that the pid is pinned? Otherwise it ended, and the pid may be a stranger's.
-        if self.has(pid).is_some() {
+        // Asked again now that the pid is pinned: if the process ended, the pid may be a stranger's.
+        if belongs(pid, self.guardian, self.scope, &Proc, &mut Foreign::new()) {
             signals.iter().for_each(|signal| sys::pidfd_kill(pidfd, *signal));
         }
         sys::close(pidfd);
     }
+}
 
-    /// The group of a running process, if it belongs to the session.
-    fn has(self, pid: i32) -> Option<i32> {
-        // Asked first, since it costs a hundredth of what `/proc` does.
-        if pid == self.guardian || sys::session_of(pid) != self.guardian {
-            return None;
-        }
-        let mut name = Name::new(b"/proc/");
-        name.push_number(pid);
+/// The facts as the kernel tells them.
+struct Proc;
+
+impl Look for Proc {
+    fn session(&self, pid: i32) -> i32 {
+        sys::session_of(pid)
+    }
+
+    fn stat(&self, pid: i32) -> Option<Stat> {
+        let mut name = Name::of(pid);
         name.push(b"/stat");
         let fd = sys::open(name.as_c_str()?) as i32;
         if fd < 0 {
@@ -73,41 +91,22 @@ impl Session {
         let mut text = [0_u8; 512];
         let len = usize::try_from(sys::read(fd, &mut text)).unwrap_or(0);
         sys::close(fd);
-        let stat = Stat::parse(text.get(..len)?)?;
-        (stat.session == self.guardian && !matches!(stat.state, b'Z' | b'X')).then_some(stat.group)
+        Stat::parse(text.get(..len)?)
     }
-}
 
-/// What `/proc/PID/stat` tells.
-struct Stat {
-    state: u8,
-    group: i32,
-    session: i32,
-}
-
-impl Stat {
-    fn parse(text: &[u8]) -> Option<Self> {
-        // The name is in parentheses and may hold anything, parentheses included.
-        let after_name = text.iter().rposition(|byte| *byte == b')')? + 1;
-        let mut fields = text.get(after_name..)?.split(|byte| *byte == b' ').filter(|it| !it.is_empty());
-        let state = *fields.next()?.first()?;
-        let _parent = fields.next()?;
-        Some(Self { state, group: number(fields.next()?)?, session: number(fields.next()?)? })
+    fn keeps_lifeline(&self, pid: i32) -> bool {
+        let mut name = Name::of(pid);
+        name.push(b"/fd/");
+        name.push_number(LIFELINE_FD);
+        let Some(name) = name.as_c_str() else { return false };
+        let mut target = [0_u8; PATH_LEN_MAX];
+        let len = usize::try_from(sys::read_link(name, &mut target)).unwrap_or(0);
+        kin::is_lifeline(target.get(..len).unwrap_or_default())
     }
-}
-
-pub(crate) fn number(digits: &[u8]) -> Option<i32> {
-    if digits.is_empty() {
-        return None;
-    }
-    digits.iter().try_fold(0_i32, |number, digit| {
-        let digit = digit.checked_sub(b'0').filter(|digit| *digit < 10)?;
-        number.checked_mul(10)?.checked_add(i32::from(digit))
-    })
 }
 
 /// Calls `visit` with the pid of every process; `None` if `/proc` does not list them all.
-fn for_each_process(mut visit: impl FnMut(i32)) -> Option<()> {
+pub(crate) fn for_each_process(mut visit: impl FnMut(i32)) -> Option<()> {
     let directory = sys::open_directory(c"/proc") as i32;
     if directory < 0 {
         return None;
@@ -129,6 +128,30 @@ fn for_each_process(mut visit: impl FnMut(i32)) -> Option<()> {
     complete
 }
 
+/// Calls `visit` with the pid of every child of this process, which has one thread. `None` where the kernel was built
+/// without such a list, or shows no `/proc`.
+///
+/// A child that is reaped meanwhile moves those behind it up: then one of them may be left out.
+pub(crate) fn for_each_child(mut visit: impl FnMut(i32)) -> Option<()> {
+    let list = sys::open(c"/proc/thread-self/children") as i32;
+    if list < 0 {
+        return None;
+    }
+    let mut buffer = [0_u8; 4096];
+    let mut pid = 0_i32;
+    while let Ok(len @ 1..) = usize::try_from(sys::read(list, &mut buffer)) {
+        for byte in buffer.get(..len).unwrap_or_default() {
+            // Each pid is followed by a space.
+            match number(&[*byte]) {
+                Some(digit) => pid = pid.saturating_mul(10).saturating_add(digit),
+                None => visit(core::mem::take(&mut pid)),
+            }
+        }
+    }
+    sys::close(list);
+    Some(())
+}
+
 /// The first entry of a listing, if it is a process, and what follows it.
 fn entry(listing: &[u8]) -> Option<(Option<i32>, &[u8])> {
     let len = [*listing.get(ENTRY_LEN_AT)?, *listing.get(ENTRY_LEN_AT + 1)?];
@@ -144,9 +167,11 @@ struct Name {
 }
 
 impl Name {
-    fn new(text: &[u8]) -> Self {
+    /// The directory of a process.
+    fn of(pid: i32) -> Self {
         let mut name = Self { bytes: [0; 32], len: 0 };
-        name.push(text);
+        name.push(b"/proc/");
+        name.push_number(pid);
         name
     }
 

@@ -20,6 +20,7 @@ mod number {
     pub(super) const SETPGID: usize = 109;
     pub(super) const GETPPID: usize = 110;
     pub(super) const SETSID: usize = 112;
+    pub(super) const GETPGID: usize = 121;
     pub(super) const GETSID: usize = 124;
     pub(super) const PRCTL: usize = 157;
     pub(super) const GETDENTS64: usize = 217;
@@ -27,7 +28,9 @@ mod number {
     pub(super) const EXIT_GROUP: usize = 231;
     pub(super) const WAITID: usize = 247;
     pub(super) const OPENAT: usize = 257;
+    pub(super) const READLINKAT: usize = 267;
     pub(super) const PPOLL: usize = 271;
+    pub(super) const SIGNALFD4: usize = 289;
     pub(super) const PIPE2: usize = 293;
 }
 
@@ -42,12 +45,15 @@ mod number {
     pub(super) const READ: usize = 63;
     pub(super) const WRITE: usize = 64;
     pub(super) const PPOLL: usize = 73;
+    pub(super) const SIGNALFD4: usize = 74;
+    pub(super) const READLINKAT: usize = 78;
     pub(super) const EXIT_GROUP: usize = 94;
     pub(super) const WAITID: usize = 95;
     pub(super) const CLOCK_GETTIME: usize = 113;
     pub(super) const KILL: usize = 129;
     pub(super) const RT_SIGPROCMASK: usize = 135;
     pub(super) const SETPGID: usize = 154;
+    pub(super) const GETPGID: usize = 155;
     pub(super) const GETSID: usize = 156;
     pub(super) const SETSID: usize = 157;
     pub(super) const PRCTL: usize = 167;
@@ -119,6 +125,9 @@ pub(crate) struct PollFd {
 
 pub(crate) const POLLIN: i16 = 1;
 
+/// The length of what the kernel tells of one signal.
+pub(crate) const SIGNAL_LEN: usize = 128;
+
 /// Seconds and nanoseconds.
 #[repr(C)]
 struct Timespec {
@@ -132,6 +141,7 @@ pub(crate) const SIGCHLD: i32 = 17;
 pub(crate) const SIGCONT: i32 = 18;
 
 const EINTR: isize = -4;
+const ECHILD: isize = -10;
 pub(crate) const ETXTBSY: isize = -26;
 
 const SIG_SETMASK: usize = 2;
@@ -142,15 +152,19 @@ const O_CLOEXEC: usize = 0o2_000_000;
 const CLONE_PIDFD: usize = 0x1000;
 const PR_SET_PDEATHSIG: usize = 1;
 const PR_SET_NAME: usize = 15;
+const PR_SET_CHILD_SUBREAPER: usize = 36;
+const SFD_NONBLOCK: usize = 0o4_000;
 const CLOCK_MONOTONIC: usize = 1;
+const P_ALL: usize = 0;
 const P_PID: usize = 1;
 const WEXITED: usize = 4;
 const WNOHANG: usize = 1;
+const WSTOPPED: usize = 2;
 const WNOWAIT: usize = 0x0100_0000;
 const CLD_EXITED: i32 = 1;
 
 /// How a child ended.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
     Returned(i32),
     Signalled(i32),
@@ -181,6 +195,12 @@ pub(crate) fn session_of(pid: i32) -> i32 {
     unsafe { call(number::GETSID, [pid as usize, 0, 0, 0, 0]) as i32 }
 }
 
+/// The group of a process; negative where there is no such process.
+pub(crate) fn group_of(pid: i32) -> i32 {
+    // SAFETY: asks for a number.
+    unsafe { call(number::GETPGID, [pid as usize, 0, 0, 0, 0]) as i32 }
+}
+
 /// Puts a process, zero being this one, into a group of its own.
 pub(crate) fn new_group(pid: i32) -> isize {
     // SAFETY: changes the group of a process of ours.
@@ -190,6 +210,20 @@ pub(crate) fn new_group(pid: i32) -> isize {
 pub(crate) fn name_this_process(name: &core::ffi::CStr) {
     // SAFETY: reads a string that ends with a NUL.
     unsafe { call(number::PRCTL, [PR_SET_NAME, name.as_ptr() as usize, 0, 0, 0]) };
+}
+
+/// Makes this process the parent of each descendant that loses its own.
+pub(crate) fn adopt_orphans() -> isize {
+    // SAFETY: changes an attribute of this process.
+    unsafe { call(number::PRCTL, [PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0]) }
+}
+
+/// A descriptor that is readable when a child has ended. SIGCHLD has to be blocked.
+pub(crate) fn watch_children() -> isize {
+    let mask = 1_u64 << (SIGCHLD - 1);
+    let flags = SFD_NONBLOCK | O_CLOEXEC;
+    // SAFETY: reads a mask of the length that is given.
+    unsafe { call(number::SIGNALFD4, [-1_isize as usize, (&raw const mask) as usize, MASK_LEN, flags, 0]) }
 }
 
 /// Has this process killed when its parent ends.
@@ -279,6 +313,13 @@ pub(crate) fn read(fd: i32, buffer: &mut [u8]) -> isize {
     unsafe { call(number::READ, [fd as usize, buffer.as_mut_ptr() as usize, buffer.len(), 0, 0]) }
 }
 
+/// Where a symbolic link leads, without a NUL at the end.
+pub(crate) fn read_link(path: &core::ffi::CStr, buffer: &mut [u8]) -> isize {
+    let to = buffer.as_mut_ptr() as usize;
+    // SAFETY: reads a string that ends with a NUL, and writes into the buffer, no further than its length.
+    unsafe { call(number::READLINKAT, [AT_FDCWD as usize, path.as_ptr() as usize, to, buffer.len(), 0]) }
+}
+
 pub(crate) fn write(fd: i32, bytes: &[u8]) {
     // SAFETY: reads the bytes. Whoever should read them may be gone, which is told elsewhere.
     unsafe { call(number::WRITE, [fd as usize, bytes.as_ptr() as usize, bytes.len(), 0, 0]) };
@@ -310,15 +351,36 @@ pub(crate) fn now_ms() -> u64 {
 
 /// How a child ended, if it has; it is left unreaped.
 pub(crate) fn peek(pid: i32) -> Option<End> {
-    wait(pid, WEXITED | WNOHANG | WNOWAIT)
+    match wait(P_PID, pid, WEXITED | WNOHANG | WNOWAIT) {
+        Ok(Some((_, end))) => Some(end),
+        Ok(None) => None,
+        Err(_) => Some(End::Unknown),
+    }
+}
+
+/// A child that has ended and is not reaped, if there is one.
+pub(crate) fn ended_child() -> Option<i32> {
+    Some(wait(P_ALL, 0, WEXITED | WNOHANG | WNOWAIT).ok()??.0)
+}
+
+/// Whether any child still runs. The kernel refuses to wait for a stop where no child could stop any more, and a child
+/// that has ended cannot, reaped or not.
+pub(crate) fn has_running_children() -> bool {
+    wait(P_ALL, 0, WSTOPPED | WNOHANG | WNOWAIT) != Err(ECHILD)
 }
 
 /// Waits for a child's end and reaps it.
 pub(crate) fn reap(pid: i32) {
-    wait(pid, WEXITED);
+    let _ = wait(P_PID, pid, WEXITED);
 }
 
-fn wait(pid: i32, options: usize) -> Option<End> {
+/// Whether a process was a child that had ended; it is reaped then.
+pub(crate) fn reap_if_ended(pid: i32) -> bool {
+    matches!(wait(P_PID, pid, WEXITED | WNOHANG), Ok(Some(_)))
+}
+
+/// Which child the kernel has news of, and how that ended; or the errno.
+fn wait(kind: usize, pid: i32, options: usize) -> Result<Option<(i32, End)>, isize> {
     // The kernel's `siginfo_t`: 128 bytes, of which these say what became of a child.
     const CODE: usize = 2;
     const PID: usize = 4;
@@ -327,12 +389,12 @@ fn wait(pid: i32, options: usize) -> Option<End> {
     loop {
         let to = (&raw mut info) as usize;
         // SAFETY: writes into an array of the length that the kernel expects.
-        match unsafe { call(number::WAITID, [P_PID, pid as usize, to, options, 0]) } {
+        match unsafe { call(number::WAITID, [kind, pid as usize, to, options, 0]) } {
             EINTR => {}
-            0 if info[PID] == 0 => return None,
-            0 if info[CODE] == CLD_EXITED => return Some(End::Returned(info[STATUS])),
-            0 => return Some(End::Signalled(info[STATUS])),
-            _ => return Some(End::Unknown),
+            0 if info[PID] == 0 => return Ok(None),
+            0 if info[CODE] == CLD_EXITED => return Ok(Some((info[PID], End::Returned(info[STATUS])))),
+            0 => return Ok(Some((info[PID], End::Signalled(info[STATUS])))),
+            errno => return Err(errno),
         }
     }
 }

@@ -6,9 +6,11 @@
 //!    has inherited the lock and keeps it.
 //! 3. A signal that is sent to us is passed on; one that the terminal sends to all of us is not sent twice.
 //! 4. No exit is missed: SIGCHLD is blocked and read, never handled.
+//! 5. No zombie stays: where the kernel hands orphans to this process, as it does to pid 1, each of them is reaped.
 //!
 //! Checked by `smoke/tests/smoke/s9_lifecycle.rs`.
 
+use crate::orphans::{self, Reaped};
 use crate::os::{During, describe};
 use crate::program;
 use nix::errno::Errno;
@@ -33,8 +35,8 @@ const LOCK_FD_MIN: i32 = 10;
 /// Runs a program to its end, passing signals on, and says how it ended. It shares our terminal and our standard
 /// streams, and inherits `lock`.
 ///
-/// Only for the main thread of a process that does nothing else: signals are blocked meanwhile, and the kernel ties the
-/// program's life to the thread that started it.
+/// Only for the main thread of a process that does nothing else: signals are blocked meanwhile, the kernel ties the
+/// program's life to the thread that started it, and as pid 1 every other child is reaped.
 ///
 /// # Errors
 /// If it could not be started.
@@ -87,11 +89,17 @@ fn under_lock(parent: Pid, lock: i32, mask: &SigSet) -> io::Result<()> {
     Ok(())
 }
 
-/// Passes signals on until the program has ended.
+/// Passes signals on, and reaps orphans, until the program has ended.
 fn attend(mut child: Child, signals: &SignalFd) -> io::Result<ExitStatus> {
+    let orphans_come = orphans::come_to_us();
+    let program = [pid_of(&child)];
     loop {
         if let Some(status) = child.try_wait()? {
             return Ok(status);
+        }
+        if orphans_come && orphans::reap_all_but(&program) == Reaped::UpToOurs {
+            // It has ended since it was asked.
+            continue;
         }
         let Some(heard) = signals.read_signal()? else { continue };
         let signal = i32::try_from(heard.ssi_signo).ok().and_then(|number| Signal::try_from(number).ok());
@@ -105,10 +113,14 @@ fn attend(mut child: Child, signals: &SignalFd) -> io::Result<ExitStatus> {
 
 /// The child is not reaped yet, so its pid is still its own.
 fn pass_on(child: &Child, signal: Signal) {
-    let pid = i32::try_from(child.id()).expect("the kernel's pids are 31 bits long");
-    if let Err(errno) = kill(Pid::from_raw(pid), signal) {
+    if let Err(errno) = kill(Pid::from_raw(pid_of(child).as_raw()), signal) {
         tracing::warn!(%signal, why = describe(errno as i32), "a signal could not be passed on");
     }
+}
+
+fn pid_of(child: &Child) -> rekindle_core::Pid {
+    let pid = i32::try_from(child.id()).ok().and_then(rekindle_core::Pid::new);
+    pid.expect("the kernel's pids are positive and 31 bits long")
 }
 
 fn to_exit(status: ExitStatus) -> ChildExit {

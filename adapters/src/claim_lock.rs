@@ -171,6 +171,7 @@ fn judge(dir: &SessionDir, here: &Host) -> Result<Judgement, OsFailure> {
     dir.sweep();
     let claim = new_claim(dir, here)?;
     let evidence = write_evidence(dir, &claim)?;
+    tracing::info!(session = %dir.session(), "took the claim");
     Ok(Judgement::Ours { claim: Box::new(claim), evidence })
 }
 
@@ -302,6 +303,7 @@ impl HeldClaim {
         self.given_up = true;
         let removed = self.remove_evidence();
         unlock(&self.dir)?;
+        tracing::info!(session = %self.dir.session(), "released the claim");
         removed
     }
 

@@ -2,6 +2,7 @@
 //!
 //! | module | what it does |
 //! |---|---|
+//! | [`way`] | whose directories lead to a place, and may they be trusted |
 //! | [`state_root`], [`session_dir`], [`directory`] | the directories, and files put in place whole |
 //! | [`claim_lock`], [`lifeline`] | the two kernel locks of a session |
 //! | [`record_file`] | the record |
@@ -19,6 +20,7 @@
 //! | [`pool_client`], [`serve`] | the client's and the worker's side of the pool protocol |
 //! | [`stdio`] | a child that is spoken to over its standard streams, and its guardian |
 //! | [`remedy`] | what would help after a failure |
+//! | [`orphans`] | children that the kernel handed to us, as it does to pid 1 |
 //! | [`procfs`], [`clock`], [`random`] | what the kernel says about processes, time and chance |
 //!
 //! This crate decides nothing: each judgement is a function of the core.
@@ -31,9 +33,11 @@ compile_error!(
 
 mod backoff;
 mod blink;
+mod file_system;
 mod hints;
 mod os;
 mod ready;
+mod temporary;
 
 pub mod attended;
 pub mod bound;
@@ -48,6 +52,7 @@ pub mod lifeline;
 pub mod lines;
 pub mod lock_file;
 pub mod notify;
+pub mod orphans;
 pub mod pool_client;
 pub mod probe;
 pub mod procfs;
@@ -65,6 +70,7 @@ pub mod start;
 pub mod startup;
 pub mod state_root;
 pub mod stdio;
+pub mod way;
 pub mod worker;
 
 pub use claim_lock::{ClaimAttempt, HeldClaim};

@@ -5,25 +5,25 @@
 //! 2. The lock file, `<marker>.lock`, is never removed and never written; who has its flock is asked again after it was
 //!    taken, since somebody else may have removed the file.
 //! 3. Bytes that nobody can read are kept under a name of their own before the marker is replaced.
+//! 4. A name is bytes; nothing of it is lost.
 //!
-//! Checked by `smoke/tests/smoke/s9_lifecycle.rs`.
+//! Checked by `smoke/tests/smoke/s9_lifecycle.rs`, `foreign_files.rs` and `places.rs`.
 
 use crate::directory::{Directory, Inode};
-use crate::lock_file::{LockFile, LockFileError};
-use crate::os::During;
-use crate::state_root::kind_without_locks;
-use crate::{clock, procfs};
-use nix::errno::Errno;
-use nix::fcntl::{OFlag, open};
-use nix::sys::stat::{Mode, SFlag, fstat};
+use crate::file_system::kind_without_locks;
+use crate::lock_file::{Guards, LockFile, LockFileError};
+use crate::procfs;
+use crate::way::{self, Place, Untrusted, Way, WayError};
+use nix::sys::stat::SFlag;
 use nix::unistd::geteuid;
 use rekindle_core::identity::Doubt;
+use rekindle_core::shown::Shown;
 use rekindle_core::{Found, Host, LifecyclePayload, OsFailure, Standing};
-use rustix::fs::FlockOperation;
-use std::fs::DirBuilder;
-use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::DirBuilderExt;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
+
+/// The marker's name in a state directory.
+pub const MARKER_NAME: &str = ".locked";
 
 /// A marker longer than this is none: ours have a few hundred bytes.
 const MARKER_LEN_MAX: i64 = 64 << 10;
@@ -33,27 +33,22 @@ const MARKER_LEN_MAX: i64 = 64 << 10;
 #[non_exhaustive]
 pub enum LifecycleFileError {
     /// It names no file.
-    #[error("`{}` names no file", path.display())]
+    #[error("`{}` names no file", Shown(path))]
     NotAFileName {
         /// What was given.
         path: PathBuf,
     },
     /// Its file system does not keep locks.
-    #[error("`{}` is on {kind}, where locks do not hold", path.display())]
+    #[error("`{}` is on {kind}, where locks do not hold", Shown(path))]
     NoLocks {
         /// The lock's path.
         path: PathBuf,
         /// The file system.
         kind: &'static str,
     },
-    /// Somebody else could replace it.
-    #[error("`{}` is not to be trusted: {why}", path.display())]
-    Untrusted {
-        /// The file or directory.
-        path: PathBuf,
-        /// What is wrong with it.
-        why: String,
-    },
+    /// Somebody else could replace it, or it is not ours.
+    #[error("a lifecycle lock cannot be there: {0}")]
+    Untrusted(#[from] Untrusted),
     /// The system refused.
     #[error(transparent)]
     Os(#[from] OsFailure),
@@ -81,8 +76,17 @@ impl Marker {
 impl From<LockFileError> for LifecycleFileError {
     fn from(error: LockFileError) -> Self {
         match error {
-            LockFileError::Untrusted { path, why } => Self::Untrusted { path, why },
+            LockFileError::Untrusted(fault) => Self::Untrusted(fault),
             LockFileError::Os(failure) => Self::Os(failure),
+        }
+    }
+}
+
+impl From<WayError> for LifecycleFileError {
+    fn from(error: WayError) -> Self {
+        match error {
+            WayError::Untrusted(fault) => Self::Untrusted(fault),
+            WayError::Os(failure) => Self::Os(failure),
         }
     }
 }
@@ -91,7 +95,7 @@ impl From<LockFileError> for LifecycleFileError {
 #[derive(Debug)]
 pub struct MarkerDir {
     dir: Directory,
-    name: String,
+    name: OsString,
 }
 
 impl MarkerDir {
@@ -100,20 +104,21 @@ impl MarkerDir {
     /// # Errors
     /// [`LifecycleFileError`] if locks do not hold there, or somebody else could replace the marker.
     pub fn open(path: &Path) -> Result<Option<Self>, LifecycleFileError> {
-        let not_a_name = || LifecycleFileError::NotAFileName { path: path.to_owned() };
-        let name = path.file_name().and_then(|name| name.to_str()).ok_or_else(not_a_name)?.to_owned();
-        let parent = path.parent().ok_or_else(not_a_name)?;
+        let (parent, name) = parts(path)?;
+        let way = way::judge(parent, Place::Marker)?;
         if let Some(kind) = kind_without_locks(parent)? {
             return Err(LifecycleFileError::NoLocks { path: path.to_owned(), kind });
         }
-        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let fd = match open(parent, flags, Mode::empty()) {
-            Ok(fd) => fd,
-            Err(Errno::ENOENT) => return Ok(None),
-            Err(error) => return Err(error).during("open the directory", parent)?,
-        };
-        refuse_untrusted_dir(&fd, parent)?;
-        Ok(Some(Self { dir: Directory::new(fd, parent.to_owned()), name }))
+        match way {
+            Way::Whole(judged) => {
+                let dir = Directory::open(parent)?.filter(|dir| dir.is(Inode::of(&judged)));
+                Ok(dir.map(|dir| Self { dir, name: name.to_owned() }))
+            }
+            Way::Ends(end) => {
+                end.require_makeable(Place::Marker)?;
+                Ok(None)
+            }
+        }
     }
 
     /// Opens the directory of the marker at `path`, creating what is missing of it, private to its owner.
@@ -124,14 +129,18 @@ impl MarkerDir {
         if let Some(dir) = Self::open(path)? {
             return Ok(dir);
         }
-        let parent = path.parent().unwrap_or(path);
-        DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(parent)
-            .during("create the directory", parent)?;
+        let (parent, _) = parts(path)?;
+        way::create(parent, Place::Marker)?;
         Self::open(path)?
             .ok_or_else(|| OsFailure::new("open the directory", "it was removed at once").on(parent).into())
+    }
+
+    /// Whether its path still leads to it.
+    ///
+    /// # Errors
+    /// If that cannot be told.
+    pub fn is_still_in_place(&self) -> Result<bool, OsFailure> {
+        self.dir.is_still_in_place()
     }
 
     /// Reads the marker, whoever holds the lock.
@@ -143,12 +152,15 @@ impl MarkerDir {
             return Ok(Marker { found: Found::Nothing, inode: None });
         };
         let path = self.dir.path_of(&self.name);
+        let untrusted = |what: String| Err(Untrusted::new(&path, what, Place::Marker).into());
         if SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT != SFlag::S_IFREG {
-            return Err(LifecycleFileError::Untrusted { path, why: "it is no regular file".into() });
+            return untrusted("is not a regular file".to_owned());
         }
         if stat.st_uid != geteuid().as_raw() {
-            let why = format!("it belongs to user {}", stat.st_uid);
-            return Err(LifecycleFileError::Untrusted { path, why });
+            return untrusted(format!("belongs to user {}", stat.st_uid));
+        }
+        if stat.st_nlink > 1 {
+            return untrusted("has more than one name".to_owned());
         }
         if stat.st_size > MARKER_LEN_MAX {
             let why = format!("it is longer than {MARKER_LEN_MAX} bytes");
@@ -166,20 +178,19 @@ impl MarkerDir {
     /// # Errors
     /// If it cannot be written; the old one, if there was one, then still stands.
     pub fn write(&self, payload: &LifecyclePayload) -> Result<Inode, OsFailure> {
-        self.dir.sweep_unfinished(&self.name);
+        let lock_name = lock_name(&self.name);
+        self.dir.sweep_those(|unfinished| unfinished == self.name || unfinished == lock_name);
         let mut bytes = serde_json::to_vec(payload).expect("a payload holds nothing that JSON cannot");
         bytes.push(b'\n');
         self.dir.replace(&self.name, &bytes)
     }
 
-    /// Keeps what stands there under a name of its own, and says which. Only for whoever has the lock.
+    /// Sets what stands there aside, and says where it is. Only for whoever has the lock.
     ///
     /// # Errors
-    /// If it cannot be kept.
+    /// If it cannot be set aside.
     pub fn keep_aside(&self) -> Result<PathBuf, OsFailure> {
-        let kept = format!("{}.aside-{}", self.name, clock::now().as_nanosecond());
-        self.dir.keep_as(&self.name, &kept)?;
-        Ok(self.dir.path_of(&kept))
+        self.dir.set_aside(&self.name)
     }
 
     /// Removes the marker. Only for whoever has the lock.
@@ -195,8 +206,7 @@ impl MarkerDir {
     /// # Errors
     /// If the lock file cannot be opened or trusted, or the kernel refuses.
     pub fn try_lock(&self) -> Result<Option<LockFile>, LifecycleFileError> {
-        let name = self.lock_name();
-        Ok(LockFile::try_take(self.dir.as_fd(), Path::new(&name), &self.dir.path_of(&name))?)
+        Ok(LockFile::try_take(&self.dir, &lock_name(&self.name), Guards::Marker)?)
     }
 
     /// Whether anybody has the flock. For showing only: it is known for no longer than this call.
@@ -204,30 +214,19 @@ impl MarkerDir {
     /// # Errors
     /// As for [`Self::try_lock`].
     pub fn is_locked(&self) -> Result<bool, LifecycleFileError> {
-        let name = self.lock_name();
-        if self.dir.inspect(&name)?.is_none() {
-            return Ok(false);
-        }
-        let lock = LockFile::open(self.dir.as_fd(), Path::new(&name), &self.dir.path_of(&name))?;
-        // Shared, so that two who ask do not see each other.
-        Ok(!lock.try_flock(FlockOperation::NonBlockingLockShared)?)
-    }
-
-    fn lock_name(&self) -> String {
-        format!("{}.lock", self.name)
+        Ok(LockFile::is_taken(&self.dir, &lock_name(&self.name), Guards::Marker)?)
     }
 }
 
-/// In a directory where others may write, they may replace what is there; under the sticky bit only what is theirs.
-fn refuse_untrusted_dir(fd: &OwnedFd, path: &Path) -> Result<(), LifecycleFileError> {
-    let stat = fstat(fd).during("inspect the directory", path)?;
-    let sticky = stat.st_mode & 0o1000 != 0;
-    let others_write = stat.st_mode & 0o022 != 0;
-    let strangers = ![geteuid().as_raw(), 0].contains(&stat.st_uid);
-    let why = match (strangers, others_write && !sticky) {
-        (false, false) => return Ok(()),
-        (true, _) => format!("it belongs to user {}", stat.st_uid),
-        (false, true) => format!("its mode {:04o} lets others replace files", stat.st_mode & 0o7777),
-    };
-    Err(LifecycleFileError::Untrusted { path: path.to_owned(), why })
+/// The directory of a marker and its name in it.
+fn parts(path: &Path) -> Result<(&Path, &OsStr), LifecycleFileError> {
+    let parts = path.parent().zip(path.file_name());
+    parts.ok_or_else(|| LifecycleFileError::NotAFileName { path: path.to_owned() })
+}
+
+/// The name of the file whose flock decides about a marker.
+pub(crate) fn lock_name(marker: &OsStr) -> OsString {
+    let mut name = marker.to_owned();
+    name.push(".lock");
+    name
 }

@@ -2,10 +2,11 @@
 //!
 //! # Invariants
 //! 1. Bounded: no more is kept than one line of the greatest length and what one read adds, whatever the peer sends.
-//! 2. Every wait has a deadline that names itself, but for the one between two lines where the caller wants none.
+//! 2. Every wait has a `Deadline`, which names its [`Limit`], but for the one between two lines where the caller wants
+//!    none. A deadline is a point in time: no byte that comes, and no phase that is over, puts it off.
 //! 3. A line is whole or an error: what was sent before the end without a newline is never taken for one.
 //!
-//! Checked by `smoke/tests/smoke/s10_protocol.rs`, `s10_serve.rs`.
+//! Checked by `smoke/tests/smoke/s10_protocol.rs`, `s10_serve.rs` and, on a clock of its own, `patience.rs`.
 
 use crate::os::During;
 use crate::probe::Connection;
@@ -58,6 +59,48 @@ impl fmt::Display for Phase {
     }
 }
 
+/// Which of the caller's limits a deadline came from: the one to change for more time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// The time to find somebody who accepts.
+    Connect,
+    /// The time for the peer to take our line.
+    Write,
+    /// The time for a whole call that involves no work: a handshake, `status` or `shutdown`.
+    Answer,
+    /// The time for a whole call that involves work: `run` or `continue`.
+    Work,
+    /// The time from the first byte of the peer's line to its last.
+    Line,
+}
+
+/// A point in time, and the limit that set it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Deadline {
+    at: Instant,
+    limit: Limit,
+    after: Duration,
+}
+
+impl Deadline {
+    /// `after` from now.
+    pub(crate) fn from_now(limit: Limit, after: Duration) -> Self {
+        let now = Instant::now();
+        Self { at: now.checked_add(after).unwrap_or(now + FAR_AWAY), limit, after }
+    }
+
+    /// The earlier of the two.
+    pub(crate) fn or_sooner(self, other: Self) -> Self {
+        if other.at < self.at { other } else { self }
+    }
+
+    /// Runs `work` until then.
+    pub(crate) async fn bound<T>(self, phase: Phase, work: impl Future<Output = T>) -> Result<T, LineError> {
+        let Self { at, limit, after } = self;
+        timeout_at(at, work).await.ok().ok_or(LineError::Hung { phase, limit, after })
+    }
+}
+
 /// Whose line is too long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Whose {
@@ -76,7 +119,9 @@ pub enum LineError {
     Hung {
         /// What it did not do.
         phase: Phase,
-        /// How long it had.
+        /// Which limit it met.
+        limit: Limit,
+        /// How long that limit is. Phases that came before may have used a part of it.
         after: Duration,
     },
     /// The peer went away before its line was whole.
@@ -181,45 +226,44 @@ impl LineStream {
     ///
     /// # Cancel safety
     /// If dropped, the peer may have received any part of the line.
-    pub(crate) async fn send(&mut self, line: &str, within: Duration) -> Result<Sent, LineError> {
+    pub(crate) async fn send(&mut self, line: &str, deadline: Deadline) -> Result<Sent, LineError> {
         if line.len() > self.len_max {
             return Err(LineError::TooLong { whose: Whose::Ours, len_max: self.len_max });
         }
         let line = [line.as_bytes(), b"\n"].concat();
-        match timeout_at(from_now(within), self.stream.write_all(&line)).await {
-            Ok(Ok(())) => Ok(Sent::Whole),
-            Ok(Err(error)) if has_left(&error) => Ok(Sent::PeerLeft),
-            Ok(Err(error)) => Err(error).during("write to", &self.socket).map_err(LineError::from),
-            Err(_) => Err(LineError::Hung { phase: Phase::Write, after: within }),
+        match deadline.bound(Phase::Write, self.stream.write_all(&line)).await? {
+            Ok(()) => Ok(Sent::Whole),
+            Err(error) if has_left(&error) => Ok(Sent::PeerLeft),
+            Err(error) => Err(error).during("write to", &self.socket).map_err(LineError::from),
         }
     }
 
-    /// Waits for a line: for its first byte as long as `first` says, for the rest `rest`. `None` if the peer leaves
-    /// between two lines.
+    /// Waits for a line: until `deadline`, if there is one, and from its first byte on no longer than `line_timeout`.
+    /// `None` if the peer leaves between two lines.
     ///
     /// # Cancel safety
     /// Safe: what was read stays in the buffer.
     pub(crate) async fn receive(
         &mut self,
-        first: Option<Duration>,
-        rest: Duration,
+        deadline: Option<Deadline>,
+        line_timeout: Duration,
     ) -> Result<Option<String>, LineError> {
         if self.buffer.is_empty() {
-            let came = match first {
+            let came = match deadline {
                 None => self.fill().await?,
-                Some(within) => in_time(Phase::Answer, within, from_now(within), self.fill()).await?,
+                Some(deadline) => deadline.bound(Phase::Answer, self.fill()).await??,
             };
             if !came {
                 return Ok(None);
             }
         }
-        // One deadline, however many pieces the line comes in.
-        let ends_at = from_now(rest);
+        let rest = Deadline::from_now(Limit::Line, line_timeout);
+        let rest = deadline.map_or(rest, |deadline| deadline.or_sooner(rest));
         loop {
             if let Some(line) = self.decode()? {
                 return Ok(Some(line));
             }
-            if !in_time(Phase::Line, rest, ends_at, self.fill()).await? {
+            if !rest.bound(Phase::Line, self.fill()).await?? {
                 return Err(LineError::ClosedEarly { received: self.buffer.len() });
             }
         }
@@ -272,20 +316,6 @@ impl LineStream {
             LinesCodecError::Io(_) => LineError::NotUtf8,
         })
     }
-}
-
-fn from_now(after: Duration) -> Instant {
-    let now = Instant::now();
-    now.checked_add(after).unwrap_or(now + FAR_AWAY)
-}
-
-async fn in_time<T>(
-    phase: Phase,
-    after: Duration,
-    deadline: Instant,
-    work: impl Future<Output = Result<T, LineError>>,
-) -> Result<T, LineError> {
-    timeout_at(deadline, work).await.unwrap_or(Err(LineError::Hung { phase, after }))
 }
 
 /// Whether an error only says that the peer has closed its end.

@@ -2,37 +2,37 @@
 //!
 //! # Invariants
 //! 1. A handshake comes first, and a worker of another version is left as it is.
-//! 2. Every phase of every call has a deadline, and every line a greatest length.
+//! 2. Every call has one deadline, from its first byte to its last, within which each phase has its own; every line has
+//!    a greatest length.
 //! 3. A connection on which a call failed half-way is never used again: what it says next could be the answer to
 //!    anything. The same holds for one whose call was dropped.
 //! 4. What a worker says without having been asked is never taken for an answer.
 //!
-//! Checked by `smoke/tests/smoke/s10_protocol.rs`.
+//! Checked by `smoke/tests/smoke/s10_protocol.rs` and, on a clock of its own, `patience.rs`.
 
-use crate::lines::{Arrived, LineError, LineStream, Phase, Sent, Whose};
+use crate::lines::{Arrived, Deadline, Limit, LineError, LineStream, Phase, Sent, Whose};
 use crate::os::During;
 use crate::probe::{Connection, Probed, probe};
 use rekindle_core::protocol::{
     Answer, Continue, Excerpt, Feed, Greeting, Handshake, LINE_LEN_MAX, Malformed, Refusal, Request,
-    Response, Run, Speaking, StatusReport, StatusRequest, VersionMismatch, WorkerName,
+    Response, Run, Speaking, StatusReport, StatusRequest, Version, VersionMismatch, WorkerName,
 };
 use rekindle_core::{Liveness, Pid};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tokio::time::timeout;
 
-/// How long each phase of a call may take.
+/// How long a call may take, and each phase of it. What ends first counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deadlines {
     /// To find somebody who accepts: 5 s.
     pub connect: Duration,
-    /// Until the worker has taken our line: 10 s.
-    pub write: Duration,
-    /// Until the answer to a handshake, `status` or `shutdown` begins: 10 s.
+    /// A whole handshake, `status` or `shutdown`, to the last byte of its answer: 10 s.
     pub answer: Duration,
-    /// Until the answer to `run` or `continue` begins, which is when the work is done: 10 min.
+    /// A whole `run` or `continue`, to the last byte of its answer: 10 min.
     pub work: Duration,
-    /// From the first byte of an answer to its last: 30 s.
+    /// Of any call: until the worker has taken our line: 10 s.
+    pub write: Duration,
+    /// Of any call: from the first byte of the answer to its last: 30 s.
     pub line: Duration,
 }
 
@@ -106,6 +106,14 @@ pub enum PoolCallError {
     /// The worker speaks another version.
     #[error("{0}; use a worker and a caller of one version")]
     VersionMismatch(#[from] VersionMismatch),
+    /// The worker refuses the version that we speak, and does not report its own.
+    #[error("the worker refused version `{ours}`: {refusal}")]
+    VersionRefused {
+        /// What we reported.
+        ours: Version,
+        /// Its words.
+        refusal: Refusal,
+    },
     /// The worker answered for another session than the one that was asked for.
     #[error("the worker answered for session `{answered}`, not for `{asked}`")]
     WrongSession {
@@ -129,7 +137,7 @@ impl PoolCallError {
             Self::Line(error) => error.reason(),
             Self::Malformed(_) | Self::WrongKind { .. } => "worker-malformed",
             Self::Refused(_) => "worker-refused",
-            Self::VersionMismatch(_) => "version-mismatch",
+            Self::VersionMismatch(_) | Self::VersionRefused { .. } => "version-mismatch",
             Self::WrongSession { .. } => "wrong-session",
             Self::Spent => "connection-spent",
         }
@@ -178,9 +186,8 @@ impl PoolClient {
     /// # Cancel safety
     /// Safe; the connection is closed.
     pub async fn connect(socket: &Path, speaking: &Speaking, limits: Limits) -> Result<Self, PoolCallError> {
-        let after = limits.deadlines.connect;
-        let probed = timeout(after, probe(socket)).await;
-        match probed.map_err(|_elapsed| LineError::Hung { phase: Phase::Connect, after })? {
+        let deadline = Deadline::from_now(Limit::Connect, limits.deadlines.connect);
+        match deadline.bound(Phase::Connect, probe(socket)).await? {
             Probed::Live(connection) => Self::open(connection, speaking, limits).await,
             other => Err(PoolCallError::Unreachable {
                 socket: socket.to_owned(),
@@ -225,8 +232,7 @@ impl PoolClient {
     /// # Cancel safety
     /// If dropped, the worker may have begun the session; the connection is spent.
     pub async fn run(&mut self, run: Run) -> Result<Feed, PoolCallError> {
-        let work = self.limits.deadlines.work;
-        self.feed(&Request::Run(run), work).await
+        self.feed(&Request::Run(run)).await
     }
 
     /// Goes on with an answer. The worker has to answer for the same session, if it names one.
@@ -237,8 +243,8 @@ impl PoolClient {
     /// # Cancel safety
     /// If dropped, the worker may have taken the answer; the connection is spent.
     pub async fn go_on(&mut self, answer: Continue) -> Result<Feed, PoolCallError> {
-        let (asked, work) = (answer.sid.clone(), self.limits.deadlines.work);
-        let feed = self.feed(&Request::Continue(answer), work).await?;
+        let asked = answer.sid.clone();
+        let feed = self.feed(&Request::Continue(answer)).await?;
         match &feed.session_id {
             Some(answered) if *answered != asked => {
                 let answered = answered.clone();
@@ -258,7 +264,7 @@ impl PoolClient {
     /// If dropped, the connection is spent.
     pub async fn status(&mut self, request: StatusRequest) -> Result<StatusReport, PoolCallError> {
         let request = Request::Status(request);
-        match self.call(&request, self.limits.deadlines.answer).await? {
+        match self.call(&request).await? {
             Answer::Status(report) => Ok(report),
             other => Err(self.wrong_kind(&request, &other)),
         }
@@ -272,14 +278,14 @@ impl PoolClient {
     /// # Cancel safety
     /// If dropped, the worker may be ending; the connection is spent.
     pub async fn shutdown(&mut self) -> Result<(), PoolCallError> {
-        match self.call(&Request::Shutdown, self.limits.deadlines.answer).await? {
+        match self.call(&Request::Shutdown).await? {
             Answer::Shutdown => Ok(()),
             other => Err(self.wrong_kind(&Request::Shutdown, &other)),
         }
     }
 
-    async fn feed(&mut self, request: &Request, work: Duration) -> Result<Feed, PoolCallError> {
-        match self.call(request, work).await? {
+    async fn feed(&mut self, request: &Request) -> Result<Feed, PoolCallError> {
+        match self.call(request).await? {
             Answer::Feed(feed) => Ok(feed),
             other => Err(self.wrong_kind(request, &other)),
         }
@@ -291,9 +297,9 @@ impl PoolClient {
     }
 
     /// The connection is taken out while the call is under way, and put back only if it can be used again.
-    async fn call(&mut self, request: &Request, first: Duration) -> Result<Answer, PoolCallError> {
+    async fn call(&mut self, request: &Request) -> Result<Answer, PoolCallError> {
         let mut lines = self.lines.take().ok_or(PoolCallError::Spent)?;
-        let exchanged = exchange(&mut lines, request, first, self.limits.deadlines).await;
+        let exchanged = exchange(&mut lines, request, self.limits.deadlines).await;
         let nothing_sent = Err(PoolCallError::Line(LineError::TooLong {
             whose: Whose::Ours,
             len_max: self.limits.line_len_max,
@@ -311,9 +317,28 @@ async fn shake_hands(
     deadlines: Deadlines,
 ) -> Result<Greeting, PoolCallError> {
     let request = Request::Handshake(Handshake { version: speaking.version.clone() });
-    match exchange(lines, &request, deadlines.answer, deadlines).await?.map_err(PoolCallError::Refused)? {
-        Answer::Handshake(greeting) => Ok(greeting),
-        other => Err(PoolCallError::WrongKind { op: request.op(), kind: other.kind() }),
+    match exchange(lines, &request, deadlines).await? {
+        Ok(Answer::Handshake(greeting)) => Ok(greeting),
+        Ok(other) => Err(PoolCallError::WrongKind { op: request.op(), kind: other.kind() }),
+        Err(refusal) if names_the_version(&refusal) => {
+            Err(PoolCallError::VersionRefused { ours: speaking.version.clone(), refusal })
+        }
+        Err(refusal) => Err(PoolCallError::Refused(refusal)),
+    }
+}
+
+/// Whether a handshake was refused for its version. The protocol has only words for that.
+fn names_the_version(refusal: &Refusal) -> bool {
+    refusal.as_str().to_lowercase().contains("version")
+}
+
+/// The deadline of a whole call.
+fn deadline_of(request: &Request, deadlines: Deadlines) -> Deadline {
+    match request {
+        Request::Run(_) | Request::Continue(_) => Deadline::from_now(Limit::Work, deadlines.work),
+        Request::Handshake(_) | Request::Status(_) | Request::Shutdown => {
+            Deadline::from_now(Limit::Answer, deadlines.answer)
+        }
     }
 }
 
@@ -321,9 +346,9 @@ async fn shake_hands(
 async fn exchange(
     lines: &mut LineStream,
     request: &Request,
-    first: Duration,
     deadlines: Deadlines,
 ) -> Result<Result<Answer, Refusal>, PoolCallError> {
+    let deadline = deadline_of(request, deadlines);
     match lines.arrived()? {
         Arrived::Nothing | Arrived::End => {}
         Arrived::Part(excerpt) => return Err(LineError::Unsolicited { excerpt }.into()),
@@ -333,8 +358,9 @@ async fn exchange(
             Ok(Response::Answer(_)) | Err(_) => return Err(unsolicited(&line)),
         },
     }
-    let sent = lines.send(&request.to_line(), deadlines.write).await?;
-    let line = lines.receive(Some(first), deadlines.line).await?;
+    let write = Deadline::from_now(Limit::Write, deadlines.write);
+    let sent = lines.send(&request.to_line(), deadline.or_sooner(write)).await?;
+    let line = lines.receive(Some(deadline), deadlines.line).await?;
     let line = line.ok_or(LineError::ClosedEarly { received: 0 })?;
     let response = Response::read(line.as_bytes())?;
     match lines.arrived()? {

@@ -7,12 +7,14 @@
 //! 4. The connection that proved liveness is handed out: a worker that ends when its first client leaves must not
 //!    lose it to a probe.
 //! 5. Nothing blocks: `connect` on a non-blocking Unix socket answers at once.
+//! 6. The whole way to the socket is judged before anything at its end is believed: once, by whoever looks again and again.
 //!
-//! Checked by `smoke/tests/smoke/s1_probe.rs`.
+//! Checked by `smoke/tests/smoke/s1_probe.rs` and `places.rs`.
 
 use crate::directory::Inode;
 use crate::os::During;
 use crate::socket_table::ListeningSockets;
+use crate::way::{self, Mend, Place, Untrusted, Way, WayError, judge_last};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sys::socket::sockopt::PeerCredentials;
@@ -20,6 +22,7 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, get
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, lstat, stat};
 use nix::unistd::geteuid;
 use rekindle_core::protocol::Greeting;
+use rekindle_core::shown::Shown;
 use rekindle_core::{Liveness, OsFailure, Pid};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -119,7 +122,7 @@ impl Connection {
         match probe_once(&self.socket) {
             Probed::Live(Self { end: End::Open(stream), .. }) => Ok(stream),
             found => {
-                let socket = self.socket.display();
+                let socket = Shown(&self.socket);
                 Err(io::Error::other(format!("failed to connect to `{socket}`: {}", found.why())))
             }
         }
@@ -199,8 +202,9 @@ impl Look {
 /// Safe; a connection in the making is closed.
 pub async fn probe(path: &Path) -> Probed {
     let deadline = Instant::now() + BUSY_RETRY_MAX;
+    let mut lookout = Lookout::at(path);
     loop {
-        match look(path) {
+        match lookout.look() {
             Look::Busy if Instant::now() < deadline => sleep(BUSY_PAUSE).await,
             look => return look.into_probed(),
         }
@@ -209,7 +213,7 @@ pub async fn probe(path: &Path) -> Probed {
 
 /// Probes a socket path without waiting: a full backlog is *indeterminate* at once.
 pub fn probe_once(path: &Path) -> Probed {
-    look(path).into_probed()
+    Lookout::at(path).look().into_probed()
 }
 
 /// Probes the socket of a worker that must not be connected to for a mere look: where the kernel's table of sockets
@@ -220,35 +224,76 @@ pub fn probe_once(path: &Path) -> Probed {
 /// # Cancel safety
 /// As for [`probe`].
 pub async fn probe_gently(path: &Path) -> Probed {
-    match look_gently(path) {
+    match Lookout::at(path).look_gently() {
         Look::Busy => probe(path).await,
         look => look.into_probed(),
     }
 }
 
-/// Looks once, as [`probe_gently`] does.
-pub(crate) fn look_gently(path: &Path) -> Look {
-    if stands_trusted(path) && ListeningSockets::read().contains(path) {
-        return Look::Found(Probed::Live(Connection::deferred(path)));
-    }
-    look(path)
-}
-
 /// Whether a socket of ours stands at a path, in a directory that can be trusted.
 pub fn stands_trusted(path: &Path) -> bool {
-    let trusted_place = matches!(judge_directory(path), Ok(None));
-    trusted_place && lstat(path).is_ok_and(|stat| why_not_our_socket(&stat).is_none())
+    Lookout::at(path).stands_trusted()
 }
 
-/// Looks once.
-pub(crate) fn look(path: &Path) -> Look {
-    inspect(path).unwrap_or_else(|error| Look::Found(Probed::Indeterminate { why: error.to_string() }))
+/// Somebody who looks at one path, once or again and again: the way to it is judged with the first look, and then only where
+/// it has come to lead to another directory.
+pub(crate) struct Lookout<'p> {
+    path: &'p Path,
+    judged: Option<Inode>,
+}
+
+impl<'p> Lookout<'p> {
+    pub(crate) fn at(path: &'p Path) -> Self {
+        Self { path, judged: None }
+    }
+
+    /// Looks once, as [`probe_gently`] does.
+    pub(crate) fn look_gently(&mut self) -> Look {
+        if self.stands_trusted() && ListeningSockets::read().contains(self.path) {
+            return Look::Found(Probed::Live(Connection::deferred(self.path)));
+        }
+        self.look()
+    }
+
+    fn stands_trusted(&mut self) -> bool {
+        let trusted_place = matches!(self.judge_directory(), Ok(None));
+        trusted_place && lstat(self.path).is_ok_and(|stat| why_not_our_socket(&stat).is_none())
+    }
+
+    /// Looks once.
+    pub(crate) fn look(&mut self) -> Look {
+        let looked = match self.judge_directory() {
+            Ok(None) => inspect(self.path),
+            Ok(Some(verdict)) => Ok(Look::Found(verdict)),
+            Err(error) => Err(error),
+        };
+        looked.unwrap_or_else(|error| Look::Found(Probed::Indeterminate { why: error.to_string() }))
+    }
+
+    /// Who can write to the directory, or to one that leads to it, can put anything in the socket's place.
+    fn judge_directory(&mut self) -> Result<Option<Probed>, OsFailure> {
+        let dir = directory_of(self.path);
+        if let Some(judged) = self.judged
+            && let Ok(stat) = stat(&dir)
+            && Inode::of(&stat) == judged
+        {
+            return Ok(judge_last(&dir, &stat, Place::Socket).err().as_ref().map(untrusted));
+        }
+        match way::judge(&dir, Place::Socket) {
+            Ok(Way::Whole(stat)) => {
+                self.judged = Some(Inode::of(&stat));
+                Ok(None)
+            }
+            Ok(Way::Ends(_)) => {
+                Ok(Some(Probed::Dormant { why: format!("there is no directory `{}`", Shown(&dir)) }))
+            }
+            Err(WayError::Untrusted(fault)) => Ok(Some(untrusted(&fault))),
+            Err(WayError::Os(failure)) => Err(failure),
+        }
+    }
 }
 
 fn inspect(path: &Path) -> Result<Look, OsFailure> {
-    if let Some(verdict) = judge_directory(path)? {
-        return Ok(Look::Found(verdict));
-    }
     // Pinned: whatever the name comes to mean, this stays what was inspected.
     let pinned = match open(path, OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC, Mode::empty()) {
         Ok(pinned) => pinned,
@@ -280,25 +325,8 @@ fn forged(why: String) -> Look {
     Look::Found(Probed::Forged { why })
 }
 
-/// Who can write to the directory can put anything in the socket's place.
-fn judge_directory(path: &Path) -> Result<Option<Probed>, OsFailure> {
-    let dir = directory_of(path);
-    let stat = match stat(&dir) {
-        Ok(stat) => stat,
-        Err(Errno::ENOENT | Errno::ENOTDIR) => {
-            return Ok(Some(Probed::Dormant { why: format!("there is no directory `{}`", dir.display()) }));
-        }
-        Err(error) => return Err(error).during("inspect the directory", &dir),
-    };
-    let name = dir.display();
-    let why = if stat.st_uid != geteuid().as_raw() {
-        format!("its directory `{name}` belongs to user {}", stat.st_uid)
-    } else if stat.st_mode & 0o022 != 0 {
-        format!("its directory `{name}` can be written by others (mode {:04o})", stat.st_mode & 0o7777)
-    } else {
-        return Ok(None);
-    };
-    Ok(Some(Probed::Forged { why }))
+fn untrusted(fault: &Untrusted) -> Probed {
+    Probed::Forged { why: fault.to_string() }
 }
 
 fn directory_of(path: &Path) -> PathBuf {
@@ -308,7 +336,8 @@ fn directory_of(path: &Path) -> PathBuf {
     }
 }
 
-fn why_not_our_socket(stat: &FileStat) -> Option<String> {
+/// Why what stands somewhere is no socket of ours; `None` if it is one.
+pub(crate) fn why_not_our_socket(stat: &FileStat) -> Option<String> {
     let kind = match SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT {
         SFlag::S_IFSOCK if stat.st_uid == geteuid().as_raw() => return None,
         SFlag::S_IFSOCK => return Some(format!("the socket belongs to user {}", stat.st_uid)),
@@ -365,10 +394,18 @@ fn judge_peer(stream: OwnedFd, path: &Path) -> Result<Look, OsFailure> {
     Ok(Look::Found(Probed::Live(connection)))
 }
 
-/// Whether a socket could ever be put at `path` and trusted there: its directory exists and is ours alone.
+/// Whether a socket could ever be put at `path` and trusted there: its directory exists, and the whole way to it is ours or root's.
 ///
 /// # Errors
-/// If the directory cannot be inspected.
+/// If a directory cannot be inspected.
 pub fn judge_place(path: &Path) -> Result<Option<Probed>, OsFailure> {
-    judge_directory(path)
+    Lookout::at(path).judge_directory()
+}
+
+/// What helps where a place is not trusted; `None` if nothing is wrong with the way to it.
+pub fn mend(path: &Path) -> Option<Mend> {
+    match way::judge(&directory_of(path), Place::Socket) {
+        Err(WayError::Untrusted(fault)) => Some(fault.mend().clone()),
+        Ok(_) | Err(WayError::Os(_)) => None,
+    }
 }

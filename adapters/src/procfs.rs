@@ -278,7 +278,7 @@ pub fn this_host() -> Host {
     }
 }
 
-fn namespace(kind: &str) -> Option<NamespaceId> {
+pub(crate) fn namespace(kind: &str) -> Option<NamespaceId> {
     let link = fs::read_link(format!("/proc/self/ns/{kind}")).ok()?;
     let inode = link.to_str()?.strip_prefix(kind)?.strip_prefix(":[")?.strip_suffix(']')?;
     inode.parse().ok().map(NamespaceId::from_inode)

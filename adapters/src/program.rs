@@ -35,6 +35,20 @@ pub fn resolve(program: &str) -> Result<PathBuf, SpawnError> {
     found.ok_or_else(|| not_found(program, Some(&searched)))
 }
 
+/// Accepts a working directory that can be written down, as a record has to.
+///
+/// # Errors
+/// If its path is no text.
+pub fn require_text(cwd: &Path) -> Result<(), SpawnError> {
+    match cwd.to_str() {
+        Some(_) => Ok(()),
+        None => {
+            let why = "its path is not UTF-8, and could not be recorded".to_owned();
+            Err(SpawnError::Directory { cwd: cwd.to_owned(), why })
+        }
+    }
+}
+
 fn not_found(program: &str, searched: Option<&OsStr>) -> SpawnError {
     let searched = searched.map(|path| path.to_string_lossy().into_owned());
     SpawnError::ProgramNotFound { program: program.to_owned(), searched }

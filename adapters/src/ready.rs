@@ -19,7 +19,7 @@
 use crate::backoff::Backoff;
 use crate::hints::Happening;
 use crate::notify::Hearing;
-use crate::probe::{Connection, Look, Probed, look_gently};
+use crate::probe::{Connection, Look, Lookout, Probed};
 use crate::seams::PollingSocketWatcher;
 use crate::start::Start;
 use async_trait::async_trait;
@@ -68,13 +68,13 @@ fn listener_of(start: &Start, socket: &Path) -> Option<ProcessIdentity> {
 /// Hears the worker until it is ready, and goes on hearing it until its socket is.
 async fn await_notified(hearing: &Hearing, socket: &Path) -> Result<Connection, WatchError> {
     let mailbox = hearing.mailbox()?;
-    let mut backoff = pauses(socket);
+    let (mut backoff, mut lookout) = (pauses(socket), Lookout::at(socket));
     loop {
         if !hearing.notices().is_ready() {
             hearing.hear_next(&mailbox).await?;
             continue;
         }
-        if let Some(connection) = see_listener(socket)? {
+        if let Some(connection) = see_listener(&mut lookout, socket)? {
             return Ok(connection);
         }
         tokio::select! {
@@ -85,9 +85,9 @@ async fn await_notified(hearing: &Hearing, socket: &Path) -> Result<Connection, 
 }
 
 async fn await_listener(socket: &Path) -> Result<Connection, WatchError> {
-    let mut backoff = pauses(socket);
+    let (mut backoff, mut lookout) = (pauses(socket), Lookout::at(socket));
     loop {
-        if let Some(connection) = see_listener(socket)? {
+        if let Some(connection) = see_listener(&mut lookout, socket)? {
             return Ok(connection);
         }
         backoff.wait().await;
@@ -98,8 +98,8 @@ fn pauses(socket: &Path) -> Backoff {
     Backoff::at(socket.parent().unwrap_or(socket), Happening::NameAppears)
 }
 
-fn see_listener(socket: &Path) -> Result<Option<Connection>, WatchError> {
-    match look_gently(socket) {
+fn see_listener(lookout: &mut Lookout<'_>, socket: &Path) -> Result<Option<Connection>, WatchError> {
+    match lookout.look_gently() {
         Look::Found(Probed::Live(connection)) => Ok(Some(connection)),
         Look::Found(Probed::Forged { why }) => Err(WatchError::Forged { path: socket.to_owned(), why }),
         // Not there yet, not listening yet, or too busy: none of it is an answer.

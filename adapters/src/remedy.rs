@@ -1,21 +1,14 @@
 //! Facts about the system that say what would help after a failure. Changes nothing.
 //!
-//! # Invariants
-//! 1. `chmod` is suggested only for a directory of our own that is neither sticky nor one of the system's.
-//!
 //! Checked by `smoke/tests/smoke/advice.rs`.
 
 use nix::errno::Errno;
-use nix::sys::stat::{SFlag, lstat, stat};
-use nix::unistd::geteuid;
+use nix::sys::stat::stat;
 use rekindle_core::OsFailure;
 use std::path::{Path, PathBuf};
 
 /// The operation that fails where no process can be made.
 pub(crate) const CREATE_PROCESS: &str = "create a process";
-
-/// Directories that many programs share, whoever owns them here.
-const SHARED_DIRS: [&str; 6] = ["/dev/shm", "/run/lock", "/run/user", "/usr/local", "/var/run", "/var/tmp"];
 
 /// What the system has too little of.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,18 +58,4 @@ fn mount_of(path: &Path) -> PathBuf {
     let Some((nearest, device)) = existing.next() else { return PathBuf::from("/") };
     let same = existing.take_while(|(_, other)| *other == device);
     same.last().map_or(nearest, |(dir, _)| dir).to_owned()
-}
-
-/// Whether `chmod go-w` on a directory makes it ours alone, and takes nothing from anybody else: a directory that others can
-/// write to, of our own, not sticky, and not one that the system shares out.
-pub fn may_be_tightened(dir: &Path) -> bool {
-    let is_shared =
-        dir.components().count() <= 2 || SHARED_DIRS.iter().any(|shared| dir == Path::new(shared));
-    let Ok(stat) = lstat(dir) else { return false };
-    let kind = SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT;
-    !is_shared
-        && kind == SFlag::S_IFDIR
-        && stat.st_uid == geteuid().as_raw()
-        && stat.st_mode & 0o022 != 0
-        && stat.st_mode & 0o1000 == 0
 }

@@ -3,7 +3,7 @@
 use crate::backoff::Backoff;
 use crate::claim_lock::HeldClaim;
 use crate::hints::Happening;
-use crate::probe::{Connection, Look, Probed, look};
+use crate::probe::{Connection, Look, Lookout, Probed};
 use crate::worker::{self, Worker};
 use async_trait::async_trait;
 use rekindle_core::seams::{ExitWatcher, Killer, Releaser, SocketWatcher, Timer};
@@ -20,8 +20,9 @@ pub struct PollingSocketWatcher;
 impl SocketWatcher<Connection> for PollingSocketWatcher {
     async fn await_socket_alive(&self, socket: &Path) -> Result<Connection, WatchError> {
         let mut backoff = Backoff::at(socket.parent().unwrap_or(socket), Happening::NameAppears);
+        let mut lookout = Lookout::at(socket);
         loop {
-            match look(socket) {
+            match lookout.look() {
                 Look::Found(Probed::Live(connection)) => {
                     backoff.end_later();
                     return Ok(connection);

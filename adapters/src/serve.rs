@@ -16,10 +16,12 @@
 //! Checked by `smoke/tests/smoke/s10_serve.rs`.
 
 use crate::os::During;
+use crate::way::Untrusted;
 use bind::ServedSocket;
 use client::{Client, House};
 use rekindle_core::OsFailure;
 use rekindle_core::protocol::{LINE_LEN_MAX, StatusRequest};
+use rekindle_core::shown::Shown;
 use rekindle_core::target::BadTarget;
 use std::env;
 use std::path::PathBuf;
@@ -52,22 +54,22 @@ pub enum ServeError {
     /// No socket can be there.
     #[error(transparent)]
     BadSocket(#[from] BadTarget),
-    /// The directory is not ours alone.
-    #[error("`{}` cannot be served on: {why}", socket.display())]
+    /// Its directory, or one that leads to it, is not to be trusted; or the file of its lock is not ours.
+    #[error("`{}` cannot be served on: {fault}", Shown(socket))]
     Untrusted {
         /// The socket.
         socket: PathBuf,
-        /// What is wrong with its directory.
-        why: String,
+        /// What is not trusted, and why.
+        fault: Untrusted,
     },
     /// Another worker that serves there lives.
-    #[error("another worker serves on the socket of `{}`: it holds the lock on that file", lock.display())]
+    #[error("another worker serves on the socket of `{}`: it holds the lock on that file", Shown(lock))]
     Locked {
         /// The file whose lock it holds.
         lock: PathBuf,
     },
     /// Something is there that is not ours to remove.
-    #[error("`{}` is taken: {why}", socket.display())]
+    #[error("`{}` is taken: {why}", Shown(socket))]
     Taken {
         /// The socket.
         socket: PathBuf,
@@ -77,7 +79,7 @@ pub enum ServeError {
     /// Nobody listens there, and whoever put it there is not known to be dead.
     #[error(
         "`{}` was left by a worker that may still live; if it does not, remove the socket by hand",
-        socket.display()
+        Shown(socket)
     )]
     NotProvenDead {
         /// The socket.

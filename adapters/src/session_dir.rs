@@ -1,16 +1,16 @@
 //! One session's directory: the anchor of its claim, and the only place through which its files are touched.
 //!
 //! # Invariants
-//! 1. It is ours alone, or it is not opened.
-//! 2. It is created 0700, whatever the umask.
+//! It is ours, and nobody else can write to it, or it is not opened. Checked by `smoke/tests/smoke/places.rs`.
 
 use crate::directory::Directory;
 use crate::notify::NOTIFY_FILE;
 use crate::os::During;
+use crate::way::{Place, judge_last};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, openat};
-use nix::sys::stat::{Mode, fchmod, fstat, mkdirat};
-use nix::unistd::{UnlinkatFlags, geteuid, unlinkat};
+use nix::sys::stat::{Mode, fstat, mkdirat};
+use nix::unistd::{UnlinkatFlags, unlinkat};
 use rekindle_core::{OsFailure, SessionId};
 use std::ops::Deref;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -36,7 +36,7 @@ impl SessionDir {
     /// Opens the directory of `session` below `root`; `None` if there is none.
     ///
     /// # Errors
-    /// If it cannot be opened, is no directory, or is not ours alone.
+    /// If it cannot be opened, is no directory, is not ours, or others can write to it.
     pub fn open(
         root: BorrowedFd<'_>,
         root_path: &Path,
@@ -51,40 +51,27 @@ impl SessionDir {
         }
     }
 
-    /// Opens the directory of `session` below `root`, creating it if there is none; `None` if somebody removed it, or `root`,
-    /// at once.
-    ///
-    /// # Errors
-    /// As for [`Self::open`], or if it cannot be created.
-    pub fn create(
+    /// Makes the directory of `session` below `root`, unless there is one; `false` if `root` has lost its name. A umask may take
+    /// away what we need ourselves.
+    pub(crate) fn make(
         root: BorrowedFd<'_>,
         root_path: &Path,
         session: &SessionId,
-    ) -> Result<Option<Self>, OsFailure> {
-        let path = root_path.join(session.as_str());
-        let created = match mkdirat(root, session.as_str(), Mode::S_IRWXU) {
-            Ok(()) => true,
-            Err(Errno::EEXIST) => false,
-            // The root itself has lost its name.
-            Err(Errno::ENOENT) => return Ok(None),
-            Err(error) => return Err(error).during("create the session directory", &path),
-        };
-        let Some(dir) = Self::open(root, root_path, session)? else { return Ok(None) };
-        if created {
-            // The umask may have taken away what we need ourselves.
-            fchmod(&dir.files, Mode::S_IRWXU).during("set the mode of the session directory", &path)?;
+    ) -> Result<bool, OsFailure> {
+        match mkdirat(root, session.as_str(), Mode::S_IRWXU) {
+            Ok(()) | Err(Errno::EEXIST) => Ok(true),
+            Err(Errno::ENOENT) => Ok(false),
+            Err(error) => {
+                Err(error).during("create the session directory", &root_path.join(session.as_str()))
+            }
         }
-        Ok(Some(dir))
     }
 
     fn checked(fd: OwnedFd, path: PathBuf, session: &SessionId) -> Result<Self, OsFailure> {
         let stat = fstat(&fd).during("inspect the session directory", &path)?;
-        let refuse = |why: String| Err(OsFailure::new("trust the session directory", why).on(&path));
-        if stat.st_uid != geteuid().as_raw() {
-            return refuse(format!("it belongs to user {}", stat.st_uid));
-        }
-        if stat.st_mode & 0o022 != 0 {
-            return refuse(format!("its mode {:04o} lets others write to it", stat.st_mode & 0o7777));
+        if let Err(fault) = judge_last(&path, &stat, Place::State) {
+            let why = format!("it {}", fault.what());
+            return Err(OsFailure::new("trust the session directory", why).on(path));
         }
         Ok(Self { files: Directory::new(fd, path), session: session.clone() })
     }
@@ -105,6 +92,18 @@ impl SessionDir {
     /// The session that it belongs to.
     pub fn session(&self) -> &SessionId {
         &self.session
+    }
+
+    /// Sets a file aside as `NAME.aside`, or under a longer name where that is taken: what was set aside earlier stays.
+    ///
+    /// # Errors
+    /// If there is no such file, or it cannot be renamed.
+    pub fn set_aside(&self, name: &str) -> Result<PathBuf, OsFailure> {
+        let first = format!("{name}.aside");
+        match self.files.rename_to_free(name.as_ref(), first.as_ref()) {
+            Err(Errno::EEXIST) => self.files.set_aside(name),
+            renamed => renamed.during("set aside", &self.path_of(name)).map(|()| self.path_of(&first)),
+        }
     }
 
     /// Removes what was left unfinished, and the ear of a launcher that is gone. Only for whoever holds the claim: nobody

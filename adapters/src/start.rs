@@ -210,6 +210,7 @@ impl Start {
     fn spawn(&self, plan: &SpawnBgPlan, generation: Generation) -> Result<Worker, SpawnError> {
         // A program that does not exist changes nothing.
         program::resolve(plan.program().ok_or(SpawnError::NoProgram)?)?;
+        program::require_text(&plan.cwd)?;
         let spawned = self.claim.with(|held| self.spawn_under(held, plan, generation));
         let worker =
             spawned.unwrap_or_else(|| Err(SpawnError::Abandoned { why: "its claim is gone".into() }))?;

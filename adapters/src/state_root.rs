@@ -1,42 +1,34 @@
 //! The state directory: where it is, and whether it can be trusted with locks.
 //!
 //! # Invariants
-//! 1. A file system whose flock may hang, or means nothing to other machines, is refused before anything is opened.
-//! 2. A directory that is a link, belongs to somebody else, or can be written by others is refused.
-//! 3. Looking creates nothing; only [`StateRoot::create`] does.
+//! 1. A file system whose flock may hang, or means nothing to other machines, is refused before anything is locked.
+//! 2. One that is a link, belongs to somebody else, or can be written by others is refused, and so is one to which such a way
+//!    leads.
+//! 3. Looking creates and changes nothing; only [`StateRoot::create`] does.
+//! 4. A mode by which others can look into it is mended with a start, if it holds nothing but what is ours by kind; and so is
+//!    that of a session's directory, which is created 0700 whatever the umask.
+//!
+//! Checked by `smoke/tests/smoke/places.rs` and `s3_refusals.rs`.
 
+use crate::directory::Directory;
+use crate::file_system::kind_without_locks;
+use crate::lifecycle::{MARKER_NAME, lock_name};
+use crate::lifeline::LIFELINE_FILE;
 use crate::os::During;
+use crate::record_file::RECORD_FILE;
 use crate::session_dir::SessionDir;
+use crate::way::{self, Place, Untrusted, Way, WayError, judge_last};
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open};
-use nix::sys::stat::{Mode, SFlag, fchmod, lstat};
-use nix::sys::statfs::{self, statfs};
+use nix::fcntl::{AtFlags, OFlag, open, openat};
+use nix::sys::stat::{FchmodatFlags, FileStat, Mode, SFlag, fchmod, fchmodat, fstat, fstatat};
 use nix::unistd::{User, geteuid};
+use rekindle_core::shown::Shown;
 use rekindle_core::{OsFailure, SessionId};
 use std::env;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
-
-/// File systems whose flock may hang, is local only, or is not kept.
-const REFUSED: &[(i64, &str)] = &[
-    (0x6969, "NFS"),
-    (0x517b, "SMB"),
-    (0xff53_4d42, "CIFS"),
-    (0xfe53_4d42, "SMB2"),
-    (0x0102_1997, "9p"),
-    (0x5346_414f, "AFS"),
-    (0x6b41_4653, "kAFS"),
-    (0x00c3_6400, "Ceph"),
-    (0x6573_5546, "FUSE"),
-    (0x7375_7245, "Coda"),
-    (0x0bd0_0bd0, "Lustre"),
-    (0x0116_1970, "GFS2"),
-    (0x7461_636f, "OCFS2"),
-    (0x4750_4653, "GPFS"),
-    (0x786f_4256, "VirtualBox shared folders"),
-];
 
 /// How often a directory may be removed between its creation and its opening: whoever collects what is gone does that now
 /// and then, and nobody does so all the time.
@@ -53,13 +45,19 @@ pub enum StateRootError {
         uid: u32,
     },
     /// It is given as a relative path where only an absolute one means the same to everybody.
-    #[error("state directory `{}` is not absolute", path.display())]
+    #[error("state directory `{}` is not absolute", Shown(path))]
     Relative {
         /// What was given.
         path: PathBuf,
     },
+    /// Its path is no text, which the files in it have to hold.
+    #[error("state directory `{}` is not UTF-8", Shown(path))]
+    NotText {
+        /// What was given.
+        path: PathBuf,
+    },
     /// Its file system does not keep locks.
-    #[error("state directory `{}` is on {kind}, where locks do not hold", path.display())]
+    #[error("state directory `{}` is on {kind}, where locks do not hold", Shown(path))]
     NoLocks {
         /// The directory.
         path: PathBuf,
@@ -67,14 +65,12 @@ pub enum StateRootError {
         kind: String,
     },
     /// It cannot be trusted.
-    #[error("state directory `{}` is not to be trusted: {why}", path.display())]
+    #[error("state directory `{}` is not to be trusted: {fault}", Shown(path))]
     Untrusted {
-        /// The directory.
+        /// The state directory.
         path: PathBuf,
-        /// What is wrong with it.
-        why: String,
-        /// What to do about it.
-        mend: String,
+        /// Which directory of those that lead to it is not, and why.
+        fault: Untrusted,
     },
     /// The system refused.
     #[error(transparent)]
@@ -118,9 +114,25 @@ impl StateRoot {
         if !path.is_absolute() {
             return Err(StateRootError::Relative { path });
         }
-        refuse_network(&path)?;
-        refuse_untrusted(&path)?;
-        Ok(Self { path })
+        if path.to_str().is_none() {
+            return Err(StateRootError::NotText { path });
+        }
+        let root = Self { path };
+        match way::judge(&root.path, Place::State).map_err(|error| root.unusable(error))? {
+            Way::Whole(_) => {}
+            Way::Ends(end) => {
+                end.require_makeable(Place::State).map_err(|fault| root.unusable(fault.into()))?;
+            }
+        }
+        refuse_network(&root.path)?;
+        Ok(root)
+    }
+
+    fn unusable(&self, error: WayError) -> StateRootError {
+        match error {
+            WayError::Untrusted(fault) => StateRootError::Untrusted { path: self.path.clone(), fault },
+            WayError::Os(failure) => failure.into(),
+        }
     }
 
     /// Where it is.
@@ -128,26 +140,34 @@ impl StateRoot {
         &self.path
     }
 
-    /// Creates what is missing of it, private to its owner.
+    /// Creates what is missing of it, private to its owner; takes what others may do with it from one that is there, if it holds
+    /// nothing but what is ours by kind.
     ///
     /// # Errors
-    /// If it cannot be created, or somebody else created it meanwhile.
+    /// If it cannot be created, or is not to be trusted any more.
     pub fn create(&self) -> Result<(), StateRootError> {
-        if lstat(&self.path).is_ok() {
-            return Ok(());
-        }
-        if let Some(parent) = self.path.parent() {
-            fs::create_dir_all(parent).during("create the directory", parent)?;
-        }
-        match nix::unistd::mkdir(&self.path, Mode::S_IRWXU) {
-            Ok(()) => {
-                let dir = self.handle()?;
-                fchmod(&dir, Mode::S_IRWXU).during("set the mode of the state directory", &self.path)?;
+        self.created().map(drop)
+    }
+
+    fn created(&self) -> Result<Option<OwnedFd>, StateRootError> {
+        match way::create(&self.path, Place::State) {
+            Err(WayError::Os(failure)) if failure.raw_errno() == Some(Errno::ENOENT as i32) => {
+                return Ok(None);
             }
-            Err(Errno::EEXIST) => {}
-            Err(error) => return Err(error).during("create the state directory", &self.path)?,
+            created => created.map_err(|error| self.unusable(error))?,
         }
-        refuse_untrusted(&self.path)
+        let root = match self.open_root(OFlag::O_RDONLY) {
+            Ok(root) => root,
+            Err(Errno::ENOENT) => return Ok(None),
+            Err(error) => return Err(error).during("open the state directory", &self.path)?,
+        };
+        let stat = self.judge_opened(&root)?;
+        if stat.st_mode & 0o077 != 0
+            && holds_only_ours(root.as_fd()).during("list the state directory", &self.path)?
+        {
+            fchmod(&root, Mode::S_IRWXU).during("set the mode of the state directory", &self.path)?;
+        }
+        Ok(Some(root))
     }
 
     /// Opens the directory of `session`; `None` if there is none.
@@ -168,9 +188,24 @@ impl StateRoot {
     pub fn opened(&self) -> Result<Option<OpenRoot<'_>>, OsFailure> {
         // Only names are looked up in it.
         match self.open_root(OFlag::O_PATH) {
-            Ok(fd) => Ok(Some(OpenRoot { fd, path: &self.path })),
+            Ok(fd) => {
+                self.judge_opened(&fd)?;
+                Ok(Some(OpenRoot { fd, path: &self.path }))
+            }
             Err(Errno::ENOENT) => Ok(None),
             Err(error) => Err(error).during("open the state directory", &self.path),
+        }
+    }
+
+    /// It may have been made by somebody since its way was judged.
+    fn judge_opened(&self, root: &OwnedFd) -> Result<FileStat, OsFailure> {
+        let stat = fstat(root).during("inspect the state directory", &self.path)?;
+        match judge_last(&self.path, &stat, Place::State) {
+            Ok(()) => Ok(stat),
+            Err(fault) => {
+                let why = format!("it {}", fault.what());
+                Err(OsFailure::new("trust the state directory", why).on(&self.path))
+            }
         }
     }
 
@@ -180,18 +215,51 @@ impl StateRoot {
     /// If it cannot be created, opened or trusted.
     pub fn create_session(&self, session: &SessionId) -> Result<SessionDir, StateRootError> {
         for _ in 0..REMOVED_MAX {
-            self.create()?;
-            let root = match self.open_root(OFlag::O_RDONLY) {
-                Ok(root) => root,
-                Err(Errno::ENOENT) => continue,
-                Err(error) => return Err(error).during("open the state directory", &self.path)?,
-            };
-            if let Some(dir) = SessionDir::create(root.as_fd(), &self.path, session)? {
+            let Some(root) = self.created()? else { continue };
+            if !SessionDir::make(root.as_fd(), &self.path, session)? {
+                continue;
+            }
+            self.mend(root.as_fd(), session)?;
+            if let Some(dir) = SessionDir::open(root.as_fd(), &self.path, session)? {
                 return Ok(dir);
             }
         }
         let path = self.path.join(session.as_str());
         Err(OsFailure::new("open the session directory", "it is removed again and again").on(path))?
+    }
+
+    /// Takes what others may do with the directory of `session` from one of ours that is there; only for whoever may start
+    /// something, since a look changes nothing.
+    ///
+    /// # Errors
+    /// If its mode cannot be set.
+    pub fn mend_session(&self, session: &SessionId) -> Result<(), OsFailure> {
+        match self.opened()? {
+            Some(root) => self.mend(root.fd.as_fd(), session),
+            None => Ok(()),
+        }
+    }
+
+    /// A umask may have taken away what we need ourselves, and somebody may have given others what is ours. In the state directory,
+    /// which others cannot write to, the name stays what it is meanwhile.
+    fn mend(&self, root: BorrowedFd<'_>, session: &SessionId) -> Result<(), OsFailure> {
+        let name = Path::new(session.as_str());
+        let path = self.path.join(name);
+        let stat = match fstatat(root, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+            Ok(stat) => stat,
+            Err(Errno::ENOENT) => return Ok(()),
+            Err(error) => return Err(error).during("inspect the session directory", &path),
+        };
+        if !is_ours(root, name, SFlag::S_IFDIR) || stat.st_mode & 0o777 == Mode::S_IRWXU.bits() {
+            return Ok(());
+        }
+        // One that not even we can look into is what a umask leaves.
+        let holds_anything = || names(root, name).is_ok_and(|names| !names.is_empty());
+        if !holds_a_session(root, name) && holds_anything() {
+            return Ok(());
+        }
+        fchmodat(root, name, Mode::S_IRWXU, FchmodatFlags::FollowSymlink)
+            .during("set the mode of the session directory", &path)
     }
 
     /// Every session that has a directory, in order.
@@ -211,10 +279,6 @@ impl StateRoot {
             .collect();
         sessions.sort();
         Ok(sessions)
-    }
-
-    fn handle(&self) -> Result<OwnedFd, OsFailure> {
-        self.open_root(OFlag::O_RDONLY).during("open the state directory", &self.path)
     }
 
     fn open_root(&self, access: OFlag) -> Result<OwnedFd, Errno> {
@@ -247,54 +311,33 @@ fn refuse_network(path: &Path) -> Result<(), StateRootError> {
     }
 }
 
-/// The kind of file system that `path` is on or would be created on, if it is one where locks do not hold.
-///
-/// Asks the nearest directory that exists: what is created below it is on the same file system.
-pub(crate) fn kind_without_locks(path: &Path) -> Result<Option<&'static str>, OsFailure> {
-    for existing in path.ancestors() {
-        match statfs(existing) {
-            Ok(info) => return Ok(refused_kind(info.filesystem_type())),
-            Err(Errno::ENOENT | Errno::ENOTDIR) => {}
-            Err(error) => return Err(error).during("ask for the file system of", existing),
-        }
-    }
-    Ok(None)
-}
-
-fn refused_kind(found: statfs::FsType) -> Option<&'static str> {
-    REFUSED.iter().find(|(magic, _)| i128::from(found.0) == i128::from(*magic)).map(|(_, kind)| *kind)
-}
-
-fn refuse_untrusted(path: &Path) -> Result<(), StateRootError> {
-    let stat = match lstat(path) {
-        Ok(stat) => stat,
-        Err(Errno::ENOENT) => return Ok(()),
-        Err(error) => return Err(error).during("inspect the state directory", path)?,
+/// Whether a state directory holds nothing but sessions of ours and the default lifecycle marker: then it is ours in all.
+fn holds_only_ours(root: BorrowedFd<'_>) -> Result<bool, Errno> {
+    let marker = OsStr::new(MARKER_NAME);
+    let is_marker = |name: &OsStr| {
+        (name == marker || name == lock_name(marker)) && is_ours(root, Path::new(name), SFlag::S_IFREG)
     };
-    let refuse =
-        |why: String, mend: String| Err(StateRootError::Untrusted { path: path.to_owned(), why, mend });
-    let kind = SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT;
-    if kind == SFlag::S_IFLNK {
-        return refuse(
-            "it is a symbolic link".into(),
-            "name the directory that it leads to with --dir".into(),
-        );
-    }
-    if kind != SFlag::S_IFDIR {
-        return refuse("it is not a directory".into(), "name another with --dir".into());
-    }
-    if stat.st_uid != geteuid().as_raw() {
-        return refuse(
-            format!("it belongs to user {}", stat.st_uid),
-            "name one of your own with --dir".into(),
-        );
-    }
-    if stat.st_mode & 0o022 != 0 {
-        let mode = stat.st_mode & 0o7777;
-        return refuse(
-            format!("its mode {mode:04o} lets others write to it"),
-            "name one that nobody else can write to with --dir".into(),
-        );
-    }
-    Ok(())
+    let is_session = |name: &OsStr| {
+        name.to_str().is_some_and(|name| name.parse::<SessionId>().is_ok())
+            && is_ours(root, Path::new(name), SFlag::S_IFDIR)
+            && holds_a_session(root, Path::new(name))
+    };
+    Ok(names(root, Path::new("."))?.iter().all(|name| is_marker(name) || is_session(name)))
+}
+
+/// Any directory has a name that a session could have; only a session's holds one of these.
+fn holds_a_session(root: BorrowedFd<'_>, name: &Path) -> bool {
+    [LIFELINE_FILE, RECORD_FILE].iter().any(|file| is_ours(root, &name.join(file), SFlag::S_IFREG))
+}
+
+fn is_ours(root: BorrowedFd<'_>, path: &Path, kind: SFlag) -> bool {
+    let found = fstatat(root, path, AtFlags::AT_SYMLINK_NOFOLLOW);
+    found.is_ok_and(|stat| {
+        SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == kind && stat.st_uid == geteuid().as_raw()
+    })
+}
+
+fn names(root: BorrowedFd<'_>, dir: &Path) -> Result<Vec<OsString>, Errno> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    Ok(Directory::new(openat(root, dir, flags, Mode::empty())?, dir.to_owned()).names().unwrap_or_default())
 }

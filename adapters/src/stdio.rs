@@ -17,11 +17,13 @@
 mod birth;
 mod guardian;
 mod image;
+mod kin;
+mod members;
 mod own;
 mod streams;
 mod wire;
 
-pub use birth::StdioSpec;
-pub use guardian::{Birth, Guardian, Orders, start};
-pub use own::{OwnInput, OwnOutput, input_hung_up};
+pub use birth::{Detached, StdioSpec};
+pub use guardian::{Birth, Departure, Guardian, Orders, start};
+pub use own::{OwnInput, OwnOutput, input_hung_up, write_blocking};
 pub use streams::{ChildStdin, ChildStdout, InputTap, OutputTap};

@@ -3,16 +3,22 @@
 mod lifecycle;
 mod pool;
 
+use crate::given::Given;
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
+use rekindle::adapters::startup;
 use rekindle::core::KillPolicy;
 use rekindle::core::SessionId;
+use rekindle::core::shown::Shown;
 use rekindle::protocol::Version;
 use rekindle::{Intent, StopPolicy};
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) use lifecycle::{LifecycleVerb, MarkerPath};
-pub(crate) use pool::{PoolTimes, PoolVerb};
+pub(crate) use pool::{AnswerTime, PoolVerb, ReachTime, WorkTime};
 
 /// Start or resume a background worker for a session exactly once, and never lose one.
 ///
@@ -27,7 +33,7 @@ pub(crate) use pool::{PoolTimes, PoolVerb};
 )]
 pub(crate) struct Args {
     /// State directory [default: $REKINDLE_DIR, $XDG_STATE_HOME/rekindle, ~/.local/state/rekindle]
-    #[arg(long, global = true, value_name = "DIR")]
+    #[arg(long, global = true, value_parser = text_path(), value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
 
     /// Print one JSON object a line on stdout, for failures too
@@ -93,6 +99,9 @@ pub(crate) enum Verb {
     after_help = "In the program's arguments {session}, {socket} and {prompt} are filled in; nothing is split, and \
     no shell is involved. The worker also gets REKINDLE_SESSION, REKINDLE_SOCKET, REKINDLE_GENERATION and \
     REKINDLE_NONCE.\n\n\
+    Other users can read the arguments of a program while it runs, ours and the worker's, and not its environment. A \
+    prompt that is a secret is given with --prompt-file, and taken from REKINDLE_PROMPT: {prompt} in an argument shows it. \
+    One newline at the end of the file is left out.\n\n\
     Which --ready: `connect` for any program that opens {socket} and needs to know nothing of rekindle. `notify` for \
     one that tells systemd when it is ready (sd_notify, NOTIFY_SOCKET): it counts as ready when it has said so and \
     listens, may ask for more time, up to ten times the --timeout, and says how it is should it fail. `listen` for one \
@@ -122,7 +131,7 @@ pub(crate) struct UpArgs {
     pub(crate) speak: Option<Version>,
 
     /// Where the worker answers [default: the session's own directory]
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_parser = text_path(), value_name = "PATH")]
     pub(crate) socket: Option<PathBuf>,
 
     /// How long waiting and starting may take together
@@ -133,7 +142,7 @@ pub(crate) struct UpArgs {
     pub(crate) graces: Graces,
 
     /// The worker's working directory [default: this one]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_parser = text_path(), value_name = "DIR")]
     pub(crate) cwd: Option<PathBuf>,
 
     /// Set a variable in the worker's environment; may be repeated
@@ -147,6 +156,10 @@ pub(crate) struct UpArgs {
     /// What {prompt} stands for
     #[arg(long, value_name = "TEXT")]
     pub(crate) prompt: Option<String>,
+
+    /// Read the prompt from a file, or from standard input (`-`); the worker finds it in REKINDLE_PROMPT
+    #[arg(long, value_parser = Given::from_path, conflicts_with = "prompt", value_name = "FILE")]
+    pub(crate) prompt_file: Option<Given>,
 
     /// Print what would be done and the plan; take, create and start nothing
     #[arg(long)]
@@ -254,15 +267,20 @@ pub(crate) struct CallArgs {
 #[command(override_usage = "rekindle supervise [OPTIONS] -- PROGRAM [ARG]...")]
 #[command(
     after_help = "stdin, stdout and stderr pass through unchanged, and the program's exit status becomes ours \
-    (128 + N if signal N ended it). The end of our stdin begins the stop, and so do SIGTERM, SIGINT, SIGHUP and a \
-    stdout that nobody reads any more; a third such signal kills at once. If we are killed, the program ends all the \
-    same, with all that it started.\n\n\
+    (128 + N if signal N ended it; 1 if it succeeded and its output could not be written). The end of our stdin begins \
+    the stop, and so do SIGTERM, SIGINT, SIGHUP and a stdout that nobody reads any more; a third such signal kills at \
+    once. If we are killed, the program ends all the same.\n\n\
+    Every descendant of the program ends with it, also a daemon or a browser with a session of its own; \
+    --leave-detached leaves those alone. A worker that the program started with `rekindle up` always goes on. As pid 1 \
+    of a container `supervise` reaps orphans.\n\n\
     A stop closes the program's stdin and sends SIGTERM once --stdin-grace is over, then SIGKILL. With the default of \
-    0s a program whose input ended is asked to go as soon as it has read everything and then been silent on stdout for \
-    a second, at the latest after ten. Name a grace for one that takes its time over the last answer, or that ends by \
-    itself when its input does and needs longer for it:\n\n\
+    0s the stop begins when the program has read all of its input and then been silent on stdout for 2 s; or when it \
+    has read nothing for 10 s, or answered for 60 s. If we ended the program, one line on stderr says so. Name a grace \
+    for a program that needs more time for its last answer or for its own end:\n\n\
     Example: printf '%s\\n' \"$REQUEST\" | rekindle supervise --stdin-grace 30s -- my-mcp-server --stdio\n\n\
-    With --json what happens is told on stderr, one object a line: started, stopping, signalled, exited, stopped."
+    With --json stderr carries events, one object a line: started, stopping, signalled, exited, ended-by-us, \
+    output-lost, stopped. The program writes to stderr too, and could forge events; with --events-fd it cannot:\n\n\
+    Example: rekindle supervise --json --events-fd 3 -- my-mcp-server 3>events"
 )]
 pub(crate) struct SuperviseArgs {
     /// How long it may take to end by itself after its stdin was closed
@@ -271,6 +289,14 @@ pub(crate) struct SuperviseArgs {
 
     #[command(flatten)]
     pub(crate) graces: Graces,
+
+    /// Leave descendants alone that began a session of their own (daemons, browsers), and name them
+    #[arg(long)]
+    pub(crate) leave_detached: bool,
+
+    /// Write events to descriptor N, which the program does not inherit, instead of to stderr
+    #[arg(long, value_parser = handed_output, value_name = "N")]
+    pub(crate) events_fd: Option<Arc<OwnedFd>>,
 
     /// The program and its arguments, after `--`
     #[arg(last = true, required = true, value_name = "PROGRAM")]
@@ -325,6 +351,15 @@ impl From<IntentArg> for Intent {
     }
 }
 
+/// A path that a record can hold: those are text.
+fn text_path() -> impl TypedValueParser<Value = PathBuf> {
+    OsStringValueParser::new().try_map(|given| {
+        let path = PathBuf::from(given);
+        let refusal = || format!("`{}` is not UTF-8", Shown(&path));
+        if path.to_str().is_some() { Ok(path) } else { Err(refusal()) }
+    })
+}
+
 /// An integer with `ms`, `s` or `m`.
 fn duration(text: &str) -> Result<Duration, String> {
     let unit_at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
@@ -355,6 +390,16 @@ fn age(text: &str) -> Result<Duration, String> {
         (None, None) => return duration(text).ok().ok_or_else(wrong),
     };
     duration(&format!("{}m", in_minutes.ok_or_else(wrong)?))
+}
+
+/// A descriptor that our parent handed to us. Arguments are parsed before we open any of our own, so that a number that
+/// is open is the parent's.
+fn handed_output(text: &str) -> Result<Arc<OwnedFd>, String> {
+    match text.parse() {
+        Ok(0..=2) => Err("0, 1 and 2 are the program's own".to_owned()),
+        Ok(number @ 3..) => startup::handed_output(number).map(Arc::new).map_err(|error| error.to_string()),
+        Ok(..0) | Err(_) => Err("use the number of an open descriptor, such as 3".to_owned()),
+    }
 }
 
 fn ready(text: &str) -> Result<rekindle::core::ReadyKind, String> {

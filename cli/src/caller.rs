@@ -1,17 +1,18 @@
 //! How we were called, and how advice is typed there.
 //!
 //! # Invariants
-//! 1. What is typed is one command for `sh`: every word that needs it is quoted, whatever bytes it holds.
+//! 1. What is typed is one command: every word that needs it is quoted, whatever bytes it holds.
 //! 2. It names the state directory that the caller named, and none if the caller named none: then the environment does.
 //!
 //! Checked by the tests below and by `smoke/tests/smoke/advice.rs`.
 
 use rekindle::core::ReadyKind;
+use rekindle::core::shown::{shell_quoted, shell_word};
 use rekindle::{SessionId, Startup, Step};
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// How we were called.
 #[derive(Debug, Clone, Default)]
@@ -51,16 +52,13 @@ impl Caller {
             Step::UnlockByForce(session) => self.ours(["unlock", session.as_str(), "--force"]),
             Step::Forget(session) => self.ours(["unlock", session.as_str(), "--forget"]),
             Step::Repair(session) => self.ours(["gc", "--repair", session.as_str()]),
-            Step::Probe(path) => self.typed(["probe".as_ref(), "--".as_ref(), path.as_os_str()]),
-            Step::Chmod(dir) => quoted(["chmod".as_ref(), "go-w".as_ref(), "--".as_ref(), dir.as_os_str()]),
-            Step::MakeDirectory(dir) => {
-                let mkdir = ["mkdir", "-p", "-m", "700", "--"].map(OsStr::new);
-                quoted(mkdir.into_iter().chain([dir.as_os_str()]))
-            }
+            Step::Probe(path) => format!("{} {}", self.typed(["probe"]), shell_quoted(path)),
+            Step::Chmod(dir) => format!("chmod go-w {}", shell_quoted(dir)),
+            Step::MakeDirectory(dir) => format!("mkdir -p -m 700 {}", shell_quoted(dir)),
             Step::PoolList => self.ours(["pool", "ls"]),
             Step::PoolStatus(session) => self.ours(["pool", "status", session.as_str()]),
-            Step::LifecycleStatus(marker) => self.lifecycle("status", marker.as_os_str()),
-            Step::LifecycleForceUnlock(marker) => self.lifecycle("force-unlock", marker.as_os_str()),
+            Step::LifecycleStatus(marker) => self.lifecycle("status", marker),
+            Step::LifecycleForceUnlock(marker) => self.lifecycle("force-unlock", marker),
             Step::Help(verb) => self.typed(verb.iter().copied().chain(["--help"])),
         }
     }
@@ -86,8 +84,8 @@ impl Caller {
         self.typed(words)
     }
 
-    fn lifecycle(&self, verb: &str, marker: &OsStr) -> String {
-        self.typed(["lifecycle".as_ref(), verb.as_ref(), "--path".as_ref(), marker])
+    fn lifecycle(&self, verb: &str, marker: &Path) -> String {
+        format!("{} {}", self.typed(["lifecycle", verb, "--path"]), shell_quoted(marker))
     }
 
     fn typed<S: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = S>) -> String {
@@ -118,40 +116,7 @@ fn ready(kind: ReadyKind) -> String {
 }
 
 fn quoted<S: AsRef<OsStr>>(words: impl IntoIterator<Item = S>) -> String {
-    let words: Vec<String> = words.into_iter().map(|word| quote(word.as_ref())).collect();
-    words.join(" ")
-}
-
-/// One word for `sh`.
-fn quote(word: &OsStr) -> String {
-    let bytes = word.as_bytes();
-    let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"_./:@%+,-".contains(byte);
-    match word.to_str() {
-        Some(text) if !text.is_empty() && bytes.iter().all(is_plain) => text.to_owned(),
-        Some(text) if text.chars().all(is_shown) => format!("'{}'", text.replace('\'', r"'\''")),
-        // Bytes that no line of text may hold.
-        Some(_) | None => {
-            let octal = |byte: &u8| match byte {
-                byte if byte.is_ascii_alphanumeric() || b"_./:@+,- ".contains(byte) => {
-                    char::from(*byte).to_string()
-                }
-                byte => format!("\\{byte:03o}"),
-            };
-            // `$(...)` drops newlines at the end; the dot keeps them, and is taken away again.
-            let printed: String = bytes.iter().map(octal).collect();
-            if bytes.ends_with(b"\n") {
-                format!("\"$(w=$(printf '{printed}.'); printf '%s\\n' \"${{w%??}}\")\"")
-            } else {
-                format!("\"$(printf -- '{printed}')\"")
-            }
-        }
-    }
-}
-
-/// Whether a character is shown for what it is: neither a control character nor one that turns the text around.
-fn is_shown(c: char) -> bool {
-    !c.is_control()
-        && !matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    words.into_iter().map(|word| shell_word(word.as_ref())).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -173,13 +138,5 @@ mod tests {
     #[test]
     fn the_same_call_is_typed_as_it_was() {
         assert_eq!(caller(None).type_out(&Step::Again), r"rekindle up 'it'\''s'");
-    }
-
-    #[test]
-    fn bytes_that_no_line_may_hold_are_printed() {
-        assert_eq!(quote(OsStr::from_bytes(b"caf\xe9")), r#""$(printf -- 'caf\351')""#);
-        assert_eq!(quote(OsStr::new("a\u{1b}b")), r#""$(printf -- 'a\033b')""#);
-        assert_eq!(quote(OsStr::new("")), "''");
-        assert_eq!(quote(OsStr::new("$HOME `x`")), "'$HOME `x`'");
     }
 }

@@ -3,9 +3,12 @@
 //! Read [`args`] for what can be said, [`command`] for what each verb does, [`report`] for how outcomes are shown and
 //! what exit codes they have.
 
+#![warn(clippy::print_stdout)]
+
 mod args;
 mod caller;
 mod command;
+mod given;
 mod report;
 
 use args::{Args, Verb};
@@ -28,18 +31,29 @@ use tracing_subscriber::filter::LevelFilter;
 static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
 
 fn main() -> ExitCode {
-    let args = match parse() {
+    let mut args = match parse() {
         Ok(args) => args,
-        Err(error) => return report::usage(&error).into(),
+        Err(error) => {
+            let report = Report::new(report::asks_for_json(), Caller::of_this_process(None));
+            let exit = report.usage(&error);
+            return report.finish(exit);
+        }
     };
     rekindle::adapters::startup::hear_of_children();
     log_to_stderr(args.verbose);
     let report = Report::new(args.json, Caller::of_this_process(args.dir.clone()));
     // A panic is a failure like any other: it is reported in its place, and told in full to those who ask for more.
     panic::set_hook(Box::new(|info| tracing::debug!("{info}")));
-    let done = panic::catch_unwind(AssertUnwindSafe(|| match at_once(&args, &report) {
-        Some(exit) => Ok(exit),
-        None => on_one_thread(run(args, &report)),
+    let done = panic::catch_unwind(AssertUnwindSafe(|| {
+        if let Verb::Up(up) = &mut args.verb
+            && let Err(exit) = command::up::read_prompt(up, &report)
+        {
+            return Ok(exit);
+        }
+        match at_once(&args, &report) {
+            Some(exit) => Ok(exit),
+            None => on_one_thread(run(args, &report)),
+        }
     }));
     let exit = match done {
         Ok(Ok(exit)) => exit,
@@ -52,7 +66,7 @@ fn main() -> ExitCode {
             report.failure("internal", &panic_text(panic.as_ref()), &Step::DoctorAll.into(), Exit::Failed)
         }
     };
-    exit.into()
+    report.finish(exit)
 }
 
 /// What was said on the command line. The definition of all that could have been said is not taken apart again: that would take

@@ -1,14 +1,24 @@
 //! How outcomes are shown, to people and to machines, and which exit code they have.
 //!
 //! Results go to stdout. Failures go to stderr for people, and to stdout as one JSON object for machines.
+//!
+//! # Invariants
+//! 1. Only a [`Report`] writes to stdout, and only [`Report::finish`] makes the exit code: a write that failed is always
+//!    part of it. `clippy.toml` forbids every other use of stdout.
+//! 2. Success is never reported for output that was lost.
+//!
+//! Checked below, and by `smoke/tests/smoke/output.rs`.
 
 use crate::caller::Caller;
 use rekindle::LeftOut;
 use rekindle::core::ChildExit;
+use rekindle::core::shown::Shown;
 use rekindle::{Advice, Step};
 use serde_json::{Value, json};
+use std::cell::Cell;
 use std::env;
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 
 /// What the exit code says.
@@ -37,8 +47,13 @@ impl Exit {
         u8::try_from(code).map_or(Self::Failed, Self::Program)
     }
 
+    /// The one with the greater number: a failure rather than a success.
+    pub(crate) fn or_worse(self, other: Self) -> Self {
+        if other.code() > self.code() { other } else { self }
+    }
+
     /// The number that the shell sees.
-    pub(crate) fn code(self) -> u8 {
+    fn code(self) -> u8 {
         match self {
             Self::Done => 0,
             Self::Failed => 1,
@@ -53,22 +68,17 @@ impl Exit {
     }
 }
 
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
-        Self::from(exit.code())
-    }
-}
-
-/// Where and how to show things.
+/// Where and how to show things, and whether all of it could be written.
 #[derive(Debug)]
 pub(crate) struct Report {
     json: bool,
     caller: Caller,
+    output_lost: Cell<bool>,
 }
 
 impl Report {
     pub(crate) fn new(json: bool, caller: Caller) -> Self {
-        Self { json, caller }
+        Self { json, caller, output_lost: Cell::new(false) }
     }
 
     /// A step, as the caller would type it.
@@ -90,6 +100,36 @@ impl Report {
         next.into_iter().chain(hint).collect()
     }
 
+    /// The exit code of this process. Output that was lost makes a failure of a success.
+    #[must_use = "the exit code says whether the output was written"]
+    pub(crate) fn finish(self, exit: Exit) -> ExitCode {
+        ExitCode::from(self.judged(exit).code())
+    }
+
+    fn judged(&self, exit: Exit) -> Exit {
+        if self.output_lost.get() { exit.or_worse(Exit::Failed) } else { exit }
+    }
+
+    /// Notes how a write to stdout went. The first failure is told on stderr.
+    pub(crate) fn wrote(&self, written: io::Result<()>) {
+        match written {
+            Ok(()) => {}
+            // The reader left because it had read enough (`rekindle ls | head -1`). It lost nothing that it wanted, so
+            // the exit code says how the work went, as if all had been read.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+            Err(error) => {
+                if !self.output_lost.replace(true) {
+                    complain(&format!("failed to write the standard output: {error}"));
+                }
+            }
+        }
+    }
+
+    fn print(&self, text: &str) {
+        let mut stdout = stdout();
+        self.wrote(writeln!(stdout, "{text}").and_then(|()| stdout.flush()));
+    }
+
     /// Whether machines are spoken to.
     pub(crate) fn is_json(&self) -> bool {
         self.json
@@ -97,13 +137,13 @@ impl Report {
 
     /// A result: text for people, JSON for machines.
     pub(crate) fn result(&self, text: &str, json: &Value) {
-        if self.json { print(&json.to_string()) } else { print(&printable(text)) }
+        if self.json { self.print(&json.to_string()) } else { self.print(&printable(text)) }
     }
 
     /// A result that only people need to be told.
     pub(crate) fn note(&self, text: &str) {
         if !self.json {
-            print(text);
+            self.print(text);
         }
     }
 
@@ -118,7 +158,7 @@ impl Report {
     pub(crate) fn failed(&self, message: &str, advice: &Advice, mut json: Value, exit: Exit) -> Exit {
         if self.json {
             self.advise(&mut json, advice);
-            print(&json.to_string());
+            self.print(&json.to_string());
         } else {
             complain(message);
             self.advice_lines(advice).iter().for_each(|line| complain(line));
@@ -149,34 +189,46 @@ impl Report {
         if left_out.is_empty() { Exit::Done } else { Exit::Failed }
     }
 
+    /// A command line that cannot be understood, or asks for help or the version.
+    pub(crate) fn usage(&self, error: &clap::Error) -> Exit {
+        if !error.use_stderr() {
+            self.wrote(error.print().and_then(|()| stdout().flush()));
+            return Exit::Done;
+        }
+        if !self.json {
+            // Nothing can be done about a terminal that is gone.
+            let _ = error.print();
+            return Exit::Usage;
+        }
+        let text = error.to_string();
+        // What follows the first paragraph is the synopsis.
+        let message = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
+        self.failure("usage", message, &Step::Help(None).into(), Exit::Usage)
+    }
+
     /// Progress, on stderr.
     pub(crate) fn progress(&self, text: &str) {
         complain(text);
     }
 }
 
-/// A command line that cannot be understood, or asks for help. Understood too late for `--json` to be parsed.
-pub(crate) fn usage(error: &clap::Error) -> Exit {
-    let json = env::args_os().take_while(|arg| arg != "--").any(|arg| arg == "--json");
-    if !error.use_stderr() || !json {
-        // Nothing can be done about a terminal that is gone.
-        let _ = error.print();
-        return if error.use_stderr() { Exit::Usage } else { Exit::Done };
-    }
-    let text = error.to_string();
-    // What follows the first paragraph is the synopsis.
-    let message = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
-    let report = Report::new(true, Caller::of_this_process(None));
-    report.failure("usage", message, &Step::Help(None).into(), Exit::Usage)
+/// Whether `--json` was asked for, on a command line that may be wrong.
+pub(crate) fn asks_for_json() -> bool {
+    env::args_os().take_while(|arg| arg != "--").any(|arg| arg == "--json")
 }
 
-/// Whoever reads our output may leave; that is not a failure of ours.
-fn print(text: &str) {
-    let _ = writeln!(io::stdout().lock(), "{text}");
+#[expect(clippy::disallowed_methods, reason = "a report is what owns the standard output")]
+fn stdout() -> io::StdoutLock<'static> {
+    io::stdout().lock()
 }
 
 fn complain(text: &str) {
     let _ = writeln!(io::stderr().lock(), "rekindle: {}", printable(text));
+}
+
+/// A path for machines: as it is, or escaped where it is no text.
+pub(crate) fn path_text(path: &Path) -> String {
+    path.to_str().map_or_else(|| Shown(path).to_string(), str::to_owned)
 }
 
 /// Text from workers and files, without the control bytes that a terminal would obey.
@@ -195,6 +247,39 @@ pub(crate) fn printable(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::ffi::OsStr;
+    use std::io::ErrorKind;
+    use std::os::unix::ffi::OsStrExt;
+
+    #[test]
+    fn paths_that_are_no_text_are_escaped() {
+        let path = |bytes: &'static [u8]| path_text(Path::new(OsStr::from_bytes(bytes)));
+        assert_eq!(path(b"/tmp/a\nb"), "/tmp/a\nb", "machines get what there is");
+        assert_eq!(path(b"/tmp/caf\xe9"), "/tmp/caf\\xe9");
+    }
+
+    /// How an exit is judged after a write that ended so.
+    fn after(written: io::Result<()>, exit: Exit) -> Exit {
+        let report = Report::new(true, Caller::default());
+        report.wrote(written);
+        report.judged(exit)
+    }
+
+    #[test]
+    fn lost_output_is_a_failure_unless_it_is_worse() {
+        let full = || Err(ErrorKind::StorageFull.into());
+        assert_eq!(after(full(), Exit::Done), Exit::Failed);
+        assert_eq!(after(full(), Exit::Program(0)), Exit::Failed);
+        assert_eq!(after(full(), Exit::Refused), Exit::Refused);
+        assert_eq!(after(full(), Exit::Program(7)), Exit::Program(7));
+        assert_eq!(after(Ok(()), Exit::Done), Exit::Done);
+    }
+
+    #[test]
+    fn a_reader_that_left_changes_nothing() {
+        assert_eq!(after(Err(ErrorKind::BrokenPipe.into()), Exit::Done), Exit::Done);
+        assert_eq!(after(Err(ErrorKind::BrokenPipe.into()), Exit::Refused), Exit::Refused);
+    }
 
     #[test]
     fn escape_sequences_are_shown_and_not_obeyed() {

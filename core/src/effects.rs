@@ -8,6 +8,7 @@ use crate::failure::OsFailure;
 use crate::harmless::*;
 use crate::id::Pid;
 use crate::plan::{KillPolicy, SpawnBgPlan};
+use crate::shown::Shown;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
@@ -137,7 +138,11 @@ pub enum SpawnError {
         searched: Option<String>,
     },
     /// The program is there, the interpreter that it names is not.
-    #[error("program `{}` needs the interpreter `{}`, which was not found", program.display(), interpreter.display())]
+    #[error(
+        "program `{}` needs the interpreter `{}`, which was not found",
+        Shown(program),
+        Shown(interpreter)
+    )]
     InterpreterNotFound {
         /// The program.
         program: PathBuf,
@@ -145,7 +150,7 @@ pub enum SpawnError {
         interpreter: PathBuf,
     },
     /// The program is there and may not be executed.
-    #[error("program `{}` cannot be executed: {why}", program.display())]
+    #[error("program `{}` cannot be executed: {why}", Shown(program))]
     NotExecutable {
         /// The program.
         program: PathBuf,
@@ -153,7 +158,7 @@ pub enum SpawnError {
         why: String,
     },
     /// The directory in which it should start cannot be entered.
-    #[error("working directory `{}` cannot be entered: {why}", cwd.display())]
+    #[error("working directory `{}` cannot be entered: {why}", Shown(cwd))]
     Directory {
         /// The directory.
         cwd: PathBuf,

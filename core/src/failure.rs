@@ -1,6 +1,7 @@
 //! How the outside world fails: one shape for every refused system call.
 
 use crate::harmless::*;
+use crate::shown::Shown;
 use core::fmt;
 use serde::Serialize;
 
@@ -62,7 +63,7 @@ impl fmt::Display for OsFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "failed to {}", self.operation)?;
         if let Some(path) = &self.path {
-            write!(f, " `{}`", path.display())?;
+            write!(f, " `{}`", Shown(path))?;
         }
         write!(f, ": {}", self.reason)?;
         match self.errno {

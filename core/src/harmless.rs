@@ -12,4 +12,5 @@ pub(crate) use alloc::{
     vec::Vec,
 };
 pub(crate) use core::time::Duration;
+pub(crate) use std::ffi::OsStr;
 pub(crate) use std::path::{Path, PathBuf};

@@ -24,6 +24,7 @@
 //! | [`pool`] | which session of a pool is meant |
 //! | [`protocol`] | what a pool and its workers say to each other |
 //! | [`notify`] | what a worker says about itself while it starts |
+//! | [`shown`] | how a path is shown to people, and to a shell |
 //! | [`effects`], [`seams`], [`failure`] | what the outside world must be able to do, and how it fails |
 
 #![no_std]
@@ -52,6 +53,7 @@ pub mod record;
 pub mod release;
 pub mod resume;
 pub mod seams;
+pub mod shown;
 pub mod state;
 pub mod stop;
 pub mod target;

@@ -3,8 +3,9 @@
 //! Whether it may be taken is decided by [`crate::claim::decide_claim`] under [`crate::ClaimPolicy::lifecycle`].
 //!
 //! # Invariants
-//! 1. Four fields are enough: `pid`, `hostname`, `started_at` and `schema_version`. What else a file holds is used where
-//!    it can be understood, and is never a reason to call the file corrupt.
+//! 1. Four fields are enough: `pid`, `hostname`, `started_at` and `schema_version`. What says who holds the lock is read
+//!    strictly. What does not, as `started_at` and every further field, is used where it can be understood, shown as it stands
+//!    where it cannot, and never a reason to call the file corrupt.
 //! 2. Without a start time only a missing process proves that the holder is gone.
 //! 3. A newer schema is read like ours: its holder lives or not, whatever else it wrote.
 //!
@@ -14,6 +15,7 @@ use crate::claim::{Found, HolderEvidence, KeptBy};
 use crate::harmless::*;
 use crate::id::{Nonce, Pid};
 use crate::identity::{Host, ProcessIdentity, Standing, corrected_for_machine};
+use core::fmt;
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
@@ -37,8 +39,8 @@ pub struct LifecyclePayload {
     /// Its machine, where it has an id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub machine_id: Option<String>,
-    /// When it took the lock, RFC 3339 in UTC.
-    pub started_at: Timestamp,
+    /// When it took the lock.
+    pub started_at: StartedAt,
     /// The authority to release it, absent in files that somebody else wrote.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nonce: Option<Nonce>,
@@ -48,6 +50,37 @@ pub struct LifecyclePayload {
     /// What else was written there.
     #[serde(flatten)]
     pub unknown: Map<String, Value>,
+}
+
+/// When the holder of a lifecycle lock took it, as its file says. Nothing is decided by it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum StartedAt {
+    /// A time in ISO 8601; written as RFC 3339 in UTC.
+    Time(Timestamp),
+    /// What another program wrote in its place.
+    Raw(Value),
+}
+
+impl StartedAt {
+    /// ISO 8601 with an offset, or without one, which many programs write and mean UTC.
+    fn read(value: Value) -> Self {
+        let without_offset = |text: &str| text.parse::<DateTime>().ok()?.to_zoned(TimeZone::UTC).ok();
+        let time = value.as_str().and_then(|text| {
+            text.parse().ok().or_else(|| without_offset(text).map(|zoned| zoned.timestamp()))
+        });
+        time.map_or(Self::Raw(value), Self::Time)
+    }
+}
+
+impl fmt::Display for StartedAt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Time(time) => time.fmt(f),
+            Self::Raw(Value::String(text)) => f.write_str(text),
+            Self::Raw(value) => value.fmt(f),
+        }
+    }
 }
 
 impl LifecyclePayload {
@@ -64,7 +97,7 @@ impl LifecyclePayload {
             holder,
             hostname: here.hostname.clone(),
             machine_id: here.machine_id.clone(),
-            started_at,
+            started_at: StartedAt::Time(started_at),
             nonce: Some(nonce),
             keeps_flock: Some(kept_by == KeptBy::KernelLock),
             unknown: Map::new(),
@@ -79,7 +112,7 @@ impl LifecyclePayload {
     fn from_fields(mut fields: Map<String, Value>) -> Result<Self, String> {
         let pid: Pid = required(&mut fields, "pid")?;
         let hostname = required(&mut fields, "hostname")?;
-        let started_at: String = required(&mut fields, "started_at")?;
+        let started_at = required(&mut fields, "started_at")?;
         let schema_version = required(&mut fields, "schema_version")?;
         Ok(Self {
             schema_version,
@@ -92,7 +125,7 @@ impl LifecyclePayload {
             },
             hostname,
             machine_id: optional(&mut fields, "machine_id"),
-            started_at: utc(&started_at)?,
+            started_at: StartedAt::read(started_at),
             nonce: optional(&mut fields, "nonce"),
             keeps_flock: optional(&mut fields, "keeps_flock"),
             unknown: fields,
@@ -117,15 +150,6 @@ fn optional<T: DeserializeOwned>(fields: &mut Map<String, Value>, name: &str) ->
     let value = serde_json::from_value(fields.get(name)?.clone()).ok()?;
     fields.shift_remove(name);
     value
-}
-
-/// ISO 8601 with an offset, or without one, which many programs write and mean UTC.
-fn utc(text: &str) -> Result<Timestamp, String> {
-    let without_offset = || text.parse::<DateTime>().ok()?.to_zoned(TimeZone::UTC).ok();
-    text.parse()
-        .ok()
-        .or_else(|| without_offset().map(|zoned| zoned.timestamp()))
-        .ok_or_else(|| "its started_at is no time in ISO 8601".to_owned())
 }
 
 impl Found<LifecyclePayload> {

@@ -5,6 +5,7 @@
 //! Checked by `gates/tests/target.rs`.
 
 use crate::harmless::*;
+use crate::shown::Shown;
 
 /// The longest path that `bind` takes, in bytes: `sun_path` holds 108 with its closing NUL.
 pub const SOCKET_PATH_LEN_MAX: usize = 107;
@@ -21,7 +22,7 @@ pub enum BadTarget {
     #[error("socket path is empty")]
     Empty,
     /// It does not begin at the root, so that two directories would mean two sockets.
-    #[error("socket path `{}` is not absolute", path.display())]
+    #[error("socket path `{}` is not absolute", Shown(path))]
     Relative {
         /// What was given.
         path: PathBuf,
@@ -29,7 +30,7 @@ pub enum BadTarget {
     /// No worker could bind it.
     #[error(
         "socket path `{}` is {len} bytes long; a socket address holds at most {SOCKET_PATH_LEN_MAX}",
-        path.display()
+        Shown(path)
     )]
     TooLong {
         /// What was given.
@@ -40,7 +41,7 @@ pub enum BadTarget {
     /// Not even its launcher could bind it.
     #[error(
         "the last name in socket path `{}` is {len} bytes long, and may have {SOCKET_NAME_LEN_MAX}",
-        path.display()
+        Shown(path)
     )]
     NameTooLong {
         /// What was given.
@@ -52,7 +53,7 @@ pub enum BadTarget {
     #[error(
         "the notify socket would be `{}`, which is {len} bytes long; a socket address holds at most \
          {SOCKET_PATH_LEN_MAX}",
-        path.display()
+        Shown(path)
     )]
     NotifyTooLong {
         /// Where it would be.
@@ -61,8 +62,14 @@ pub enum BadTarget {
         len: usize,
     },
     /// It has no last component that could be a socket's name.
-    #[error("socket path `{}` names a directory", path.display())]
+    #[error("socket path `{}` names a directory", Shown(path))]
     NoFileName {
+        /// What was given.
+        path: PathBuf,
+    },
+    /// It is no text, which the record and the plan of a session are.
+    #[error("socket path `{}` is not UTF-8", Shown(path))]
+    NotText {
         /// What was given.
         path: PathBuf,
     },
@@ -73,7 +80,7 @@ pub enum BadTarget {
         path: PathBuf,
     },
     /// The directory that would hold it cannot be used.
-    #[error("the directory of socket path `{}` cannot be used: {why}", path.display())]
+    #[error("the directory of socket path `{}` cannot be used: {why}", Shown(path))]
     Directory {
         /// The socket path.
         path: PathBuf,
@@ -127,9 +134,12 @@ pub fn check_notify_path(path: &Path) -> Result<(), BadTarget> {
 
 fn check_shape(path: &Path) -> Result<(), BadTarget> {
     let bytes = path.as_os_str().as_encoded_bytes();
+    let is_text = path.to_str().is_some();
     let path = || path.to_path_buf();
     if bytes.is_empty() {
         Err(BadTarget::Empty)
+    } else if !is_text {
+        Err(BadTarget::NotText { path: path() })
     } else if bytes.contains(&0) {
         Err(BadTarget::HoldsNul { path: path() })
     } else if bytes.first() != Some(&b'/') {

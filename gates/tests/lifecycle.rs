@@ -4,9 +4,11 @@
 use proptest::prelude::*;
 use rekindle_core::claim::{ConflictReason, KeptBy, KernelLock, TakeOverReason};
 use rekindle_core::identity::{DeathProof, Doubt, Sighting, StartTime, judge};
+use rekindle_core::lifecycle::StartedAt;
 use rekindle_core::{ClaimDecision, ClaimPolicy, Found, LifecyclePayload, Nonce, Standing, decide_claim};
 use rekindle_gates::builders::{here, instant, pid, process};
 use rekindle_gates::property;
+use serde_json::Value;
 
 /// The documented format.
 const OURS: &str = r#"{
@@ -61,7 +63,7 @@ fn the_json_of_a_marker_is_the_documented_one() {
 fn the_four_fields_are_enough() {
     let payload = four();
     assert_eq!((payload.holder.pid, payload.hostname.as_str()), (pid(77), "box"));
-    assert_eq!((payload.started_at, payload.schema_version), (instant(), 1));
+    assert_eq!((payload.started_at, payload.schema_version), (StartedAt::Time(instant()), 1));
     assert_eq!((payload.holder.start_time, payload.nonce), (None, None));
     for field in ["pid", "hostname", "started_at", "schema_version"] {
         let without = FOUR.replacen(field, "x", 1);
@@ -124,10 +126,45 @@ fn times_are_understood_as_others_write_them() {
         let Found::Held(payload) = read(&FOUR.replace("2026-01-02T03:04:05Z", time)) else {
             panic!("{time}")
         };
-        assert_eq!(payload.started_at, instant(), "{time}");
+        assert_eq!(payload.started_at, StartedAt::Time(instant()), "{time}");
     }
-    for time in ["", "noon", "1767323045", "2026-13-02T03:04:05Z"] {
-        assert!(matches!(read(&FOUR.replace("2026-01-02T03:04:05Z", time)), Found::Corrupt { .. }), "{time}");
+}
+
+/// U15: a time decides nothing. One that cannot be read is shown as it stands, and its writer keeps the lock while it lives.
+#[test]
+fn a_time_that_cannot_be_read_is_shown_raw_and_takes_nothing_away() {
+    let odd = [
+        (r#""""#, ""),
+        (r#""noon""#, "noon"),
+        (r#""1767323045""#, "1767323045"),
+        (r#""2026-13-02T03:04:05Z""#, "2026-13-02T03:04:05Z"),
+        ("1767323045", "1767323045"),
+        ("17.5", "17.5"),
+        ("null", "null"),
+        (r#"{"at":[1]}"#, r#"{"at":[1]}"#),
+    ];
+    for (written, shown) in odd {
+        let content = FOUR.replace(r#""2026-01-02T03:04:05Z""#, written);
+        let Found::Held(payload) = read(&content) else { panic!("{written} made it corrupt") };
+        assert_eq!(payload.started_at.to_string(), shown);
+        let again: Value = serde_json::to_value(&payload).unwrap();
+        assert_eq!(again, serde_json::from_str::<Value>(&content).unwrap(), "nothing of it is changed");
+        let decided = decide(Found::Held(payload), Standing::Alive);
+        assert!(
+            matches!(decided, ClaimDecision::Conflict { why: ConflictReason::HolderAlive, .. }),
+            "{written}"
+        );
+    }
+}
+
+/// What says who holds it is read strictly.
+#[test]
+fn a_holder_that_cannot_be_read_is_no_holder() {
+    for (field, odd) in
+        [("\"box\"", "7"), ("\"box\"", "null"), (":1}", ":\"1\"}"), (":1}", ":-1}"), (":1}", ":null}")]
+    {
+        let found = read(&FOUR.replace(field, odd));
+        assert!(matches!(found, Found::Corrupt { .. }), "{odd}: {found:?}");
     }
 }
 

@@ -4,6 +4,8 @@ use rekindle_core::target::{
     BadTarget, SOCKET_NAME_LEN_MAX, SOCKET_PATH_LEN_MAX, check_inherited_socket_path, check_notify_path,
     check_socket_path,
 };
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 fn check(path: &str) -> Result<(), BadTarget> {
@@ -38,6 +40,16 @@ fn nothing_and_a_directory_are_refused() {
 fn a_nul_byte_is_refused_even_where_the_path_is_refused_anyway() {
     for path in ["/run/so\0ck", "so\0ck", "/\0", "\0abstract"] {
         assert_eq!(check(path), Err(BadTarget::HoldsNul { path: path.into() }));
+    }
+}
+
+/// U8: what a record cannot hold is refused by name, and with the bytes that it has.
+#[test]
+fn a_path_that_is_no_text_is_refused() {
+    let path = Path::new(OsStr::from_bytes(b"/run/caf\xe9/sock"));
+    for refusal in [check_socket_path(path), check_inherited_socket_path(path)].map(Result::unwrap_err) {
+        assert_eq!(refusal, BadTarget::NotText { path: path.to_owned() });
+        assert!(refusal.to_string().contains("`/run/caf\\xe9/sock`"), "{refusal}");
     }
 }
 

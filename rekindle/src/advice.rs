@@ -12,9 +12,12 @@
 use crate::survey::Survey;
 use rekindle_adapters::StateRootError;
 use rekindle_adapters::claim_lock::CLAIM_FILE;
+use rekindle_adapters::probe;
 use rekindle_adapters::remedy::{self, Shortage};
+use rekindle_adapters::way::{self, Mend};
 use rekindle_core::claim::ConflictReason;
 use rekindle_core::protocol::Version;
+use rekindle_core::shown::Shown;
 use rekindle_core::target::BadTarget;
 use rekindle_core::{Lifeline, OsFailure, ReadyKind, SessionId, SpawnError};
 use std::path::{Path, PathBuf};
@@ -180,9 +183,9 @@ impl Advice {
             return Self::of_shortage(&short);
         }
         match failure.path() {
-            Some(path) if remedy::may_be_tightened(path) => Step::Chmod(path.to_owned()).into(),
+            Some(path) if way::can_be_tightened(path) => Self::of_mend(&Mend::Tighten(path.to_owned())),
             Some(path) if remedy::is_denied(failure) || failure.raw_errno().is_none() => {
-                Self::by_hand(format!("look at the owner and the mode of `{}`", path.display()))
+                Self::by_hand(format!("look at the owner and the mode of `{}`", Shown(path)))
             }
             Some(_) | None => Step::DoctorAll.into(),
         }
@@ -191,12 +194,12 @@ impl Advice {
     fn of_shortage(short: &Shortage) -> Self {
         Self::by_hand(match short {
             Shortage::Disk(mount) => {
-                format!("the file system on `{}` is full: make room there, then repeat the command", mount.display())
+                format!("the file system on `{}` is full: make room there, then repeat the command", Shown(mount))
             }
             Shortage::Quota(mount) => {
-                format!("your quota on `{}` is used up: make room there, then repeat the command", mount.display())
+                format!("your quota on `{}` is used up: make room there, then repeat the command", Shown(mount))
             }
-            Shortage::ReadOnly(mount) => format!("the file system on `{}` is read-only", mount.display()),
+            Shortage::ReadOnly(mount) => format!("the file system on `{}` is read-only", Shown(mount)),
             Shortage::OpenFilesOfProcess => {
                 "this process may not open more files: raise its limit (`ulimit -n`), then repeat the command".into()
             }
@@ -220,13 +223,13 @@ impl Advice {
                 Self::by_hand("install the program, or name it by its path after `--`")
             }
             SpawnError::InterpreterNotFound { interpreter, .. } => {
-                Self::by_hand(format!("install `{}`, or name it before the program", interpreter.display()))
+                Self::by_hand(format!("install `{}`, or name it before the program", Shown(interpreter)))
             }
             SpawnError::NotExecutable { .. } => {
                 Self::by_hand("name a program that can be executed after `--`")
             }
             SpawnError::Directory { cwd, .. } => {
-                Self::by_hand(format!("create `{}`, or name another directory with --cwd", cwd.display()))
+                Self::by_hand(format!("create `{}`, or name another directory with --cwd", Shown(cwd)))
             }
             SpawnError::HoldsNul { .. } => Self::by_hand("leave the NUL byte out"),
             SpawnError::Abandoned { .. } => {
@@ -245,18 +248,33 @@ impl Advice {
             StateRootError::NoLocks { .. } => {
                 Self::by_hand("name a state directory on a local disk with --dir")
             }
-            StateRootError::Untrusted { path, mend, .. } => Self::of_untrusted(path, mend),
+            StateRootError::NotText { .. } => {
+                Self::by_hand("name a state directory that is UTF-8 with --dir")
+            }
+            StateRootError::Untrusted { fault, .. } => Self::of_mend(fault.mend()),
             StateRootError::Os(failure) => Self::of_failure(failure),
             _ => Step::DoctorAll.into(),
         }
     }
 
-    /// A directory that cannot be trusted; `else_hint` is for one that is not ours to change.
-    pub(crate) fn of_untrusted(dir: &Path, else_hint: &str) -> Self {
-        if remedy::may_be_tightened(dir) {
-            Self::from(Step::Chmod(dir.to_owned())).knowing("only if nobody else is meant to write there")
-        } else {
-            Self::by_hand(else_hint)
+    /// A place that is not trusted.
+    pub fn of_mend(mend: &Mend) -> Self {
+        match mend {
+            Mend::Tighten(dir) => {
+                Self::from(Step::Chmod(dir.clone())).knowing("only if nobody else is meant to write there")
+            }
+            Mend::ByHand(hint) => Self::by_hand(hint),
+        }
+    }
+
+    /// A socket path at which something stands that is not trusted, or to which an untrusted way leads.
+    pub fn of_socket_place(socket: &Path) -> Self {
+        match probe::mend(socket) {
+            Some(mend) => Self::of_mend(&mend),
+            None => Self::by_hand(format!(
+                "look at what stands at `{}`, or name another path with --socket",
+                Shown(socket)
+            )),
         }
     }
 

@@ -10,7 +10,6 @@ use crate::error::Error;
 use crate::restore;
 use crate::survey::Survey;
 use rekindle_adapters::claim_lock::{BareLock, CLAIM_FILE, holder_standing, read_evidence};
-use rekindle_adapters::directory::Directory;
 use rekindle_adapters::lifeline::LIFELINE_FILE;
 use rekindle_adapters::notify::NOTIFY_FILE;
 use rekindle_adapters::record_file::RECORD_FILE;
@@ -20,6 +19,7 @@ use rekindle_core::{
     ClaimDecision, ClaimPolicy, Host, LastWorker, Lifeline, OsFailure, SessionId, decide_claim,
 };
 use serde::Serialize;
+use std::ffi::{OsStr, OsString};
 use std::time::Duration;
 
 /// What is ours in a session's directory, in the order in which it is removed.
@@ -173,6 +173,9 @@ fn collect_one(
     if what.rehearsal == Rehearsal::No {
         dir.sweep();
     }
+    if !is_a_sessions(dir)? {
+        return Ok(Kept(Why::OtherFiles, "it is the directory of no session"));
+    }
     if what.repair == Repair::Yes && repair(dir, here, what.rehearsal, repaired)? {
         return Ok(Kept(Why::OtherFiles, "a file of it could not be read, and gets another name"));
     }
@@ -206,6 +209,19 @@ fn collect_one(
         socket_file::clear(dir, socket, survey.record.as_ref().and_then(|record| record.socket_file));
     }
     remove(dir)
+}
+
+/// Any directory may have a name that a session could have. What a session's holds is ours; one whose launcher died at once is empty,
+/// and private as we make them.
+fn is_a_sessions(dir: &SessionDir) -> Result<bool, OsFailure> {
+    for name in [CLAIM_FILE, RECORD_FILE, LIFELINE_FILE] {
+        if dir.inspect(name)?.is_some() {
+            return Ok(true);
+        }
+    }
+    let is_private = dir.inspect(".")?.is_some_and(|stat| stat.st_mode & 0o777 == 0o700);
+    // A rehearsal sweeps nothing, and says what comes after it.
+    Ok(is_private && dir.names()?.iter().all(|name| name == NOTIFY_FILE || dir.is_swept(name)))
 }
 
 /// Why the logs of a session's last run may still be wanted.
@@ -267,10 +283,9 @@ fn repair(
 /// What [`remove`] would come to.
 fn would_remove(dir: &SessionDir, survey: &Survey) -> Result<Outcome, Error> {
     let socket = survey.socket().filter(|socket| socket.parent() == Some(dir.path()));
-    let socket = socket.and_then(|socket| socket.file_name()).and_then(|name| name.to_str());
-    let goes = |name: &str| {
-        OURS.contains(&name) || name == NOTIFY_FILE || Some(name) == socket || Directory::is_unfinished(name)
-    };
+    let socket = socket.and_then(|socket| socket.file_name());
+    let ours = OURS.into_iter().chain([NOTIFY_FILE]).map(OsStr::new).chain(socket);
+    let goes = |name: &OsString| ours.clone().any(|ours| name == ours) || dir.is_swept(name);
     let stays = dir.names()?.iter().any(|name| !goes(name));
     Ok(if stays { OTHER_FILES } else { Outcome::Removed })
 }

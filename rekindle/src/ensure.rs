@@ -24,6 +24,7 @@ use rekindle_adapters::{HeldClaim, ProductionSpawnBgResumeDeps, SessionDir, Stat
 use rekindle_core::claim::ConflictReason;
 use rekindle_core::execute::{Cause, Seen};
 use rekindle_core::notify::Notices;
+use rekindle_core::protocol::Version;
 use rekindle_core::target::{BadTarget, check_inherited_socket_path, check_notify_path, check_socket_path};
 use rekindle_core::{
     ExecuteError, Finding, Generation, Host, Intent, LastWorker, LockClaim, Outcome, Pid, ProcessIdentity,
@@ -60,12 +61,16 @@ impl Ensure {
     /// Runs the transaction to its end.
     pub(crate) async fn run(self) -> Result<Ensured, Error> {
         let deadline = Instant::now() + self.launch.timeout;
+        if self.launch.intent != Intent::Attach {
+            self.root.mend_session(&self.session)?;
+        }
         let ensured = self.settle(deadline).await?;
         match (ensured, self.launch.handshake_spoken()) {
             // No claim is held any more: who is slow to answer holds up nobody but us.
             (Ensured::Running(worker), Some(speaking)) => {
                 let left = deadline.saturating_duration_since(Instant::now());
-                Ok(handshake::introduce(&self.session, *worker, speaking, left).await)
+                Ok(handshake::introduce(&self.session, *worker, speaking, left, || self.recorded_version())
+                    .await)
             }
             (ensured, _) => Ok(ensured),
         }
@@ -114,7 +119,7 @@ impl Ensure {
             return Ok(DryRun { verdict: "reject", rejection: Some(rejection), plan });
         }
         let probed = survey.probe(&plan.expected_socket_path).await;
-        let verdict = decide(self.launch.intent, finding(&probed, &survey));
+        let verdict = self.verdict(&probed, &survey);
         let (word, rejection) = match verdict {
             Verdict::Attach => ("attach", None),
             Verdict::Spawn => ("spawn", None),
@@ -204,12 +209,24 @@ impl Ensure {
             }
             Some(found) => {
                 let message = format!("`{}` is not to be trusted: {}", socket.display(), found.why());
-                let dir = socket.parent().unwrap_or(Path::new("/"));
-                let advice =
-                    Advice::of_untrusted(dir, "name a socket in a directory of your own with --socket");
+                let advice = Advice::of_socket_place(socket);
                 reject(RejectReason::TargetAddressConflict, Some(found.liveness()), message, advice)
             }
         }
+    }
+
+    /// The version that the worker reported last, or that its host spoke.
+    fn recorded_version(&self) -> Option<Version> {
+        let record = self.survey(None).ok()?.record?;
+        record.worker_version.or(record.speak)
+    }
+
+    /// What is to be done, by what was found.
+    fn verdict(&self, probed: &Probed, survey: &Survey) -> Verdict {
+        let finding = finding(probed, survey);
+        let verdict = decide(self.launch.intent, finding);
+        tracing::info!(session = %self.session, intent = ?self.launch.intent, ?finding, ?verdict, "looked at the worker");
+        verdict
     }
 
     /// Step 1 alone, and without waiting: `None` if there is more to do than to connect.
@@ -232,7 +249,7 @@ impl Ensure {
         let probed = probe::probe_once(&plan.expected_socket_path);
         // Between the record and the connection the worker may have been replaced.
         let survey = self.survey(None)?;
-        Ok(match (decide(self.launch.intent, finding(&probed, &survey)), probed) {
+        Ok(match (self.verdict(&probed, &survey), probed) {
             (Verdict::Attach, Probed::Live(connection)) => {
                 self.clear_stale_claim();
                 Some(self.attached(&plan, &survey, connection))
@@ -255,7 +272,7 @@ impl Ensure {
         let probed = survey.probe(&plan.expected_socket_path).await;
         // Between the record and the connection the worker may have been replaced.
         let survey = self.survey(dir)?;
-        let verdict = decide(self.launch.intent, finding(&probed, &survey));
+        let verdict = self.verdict(&probed, &survey);
         Ok(match (verdict, probed) {
             (Verdict::Attach, Probed::Live(connection)) => {
                 self.clear_stale_claim();
@@ -270,9 +287,23 @@ impl Ensure {
         })
     }
 
+    /// Somebody may have let others into what is ours; a call that may start something takes that back.
+    fn mend_modes(&self) {
+        if self.launch.intent == Intent::Attach {
+            return;
+        }
+        if let Err(error) = self.root.create() {
+            tracing::warn!(session = %self.session, %error, "the mode of the state directory could not be mended");
+        }
+        if let Err(error) = self.root.mend_session(&self.session) {
+            tracing::warn!(session = %self.session, %error, "the mode of the session's directory could not be mended");
+        }
+    }
+
     /// A launcher that died after its worker was ready left its claim behind. Taking it over and releasing it clears
     /// it; whoever holds it will release it, and a worker that answers does not wait for that.
     fn clear_stale_claim(&self) {
+        self.mend_modes();
         let left = || self.root.session(&self.session).ok()??.inspect(CLAIM_FILE).ok()?;
         if self.launch.intent == Intent::Attach || left().is_none() {
             return;
@@ -297,7 +328,7 @@ impl Ensure {
             Err(error) => return Err(self.give_up(held, error)),
         };
         let probed = survey.probe(&plan.expected_socket_path).await;
-        let verdict = decide(self.launch.intent, finding(&probed, &survey));
+        let verdict = self.verdict(&probed, &survey);
         let verdict = match verdict {
             Verdict::Spawn | Verdict::Adopt if survey.newer.is_some() => {
                 let schema_version = survey.newer.map_or(0, |newer| newer.schema_version);
@@ -491,10 +522,13 @@ impl Ensure {
         let look = Advice::from(Step::Show(self.session.clone()));
         match (cause, said) {
             (Some(Cause::ObserveTimeout { .. }), _) if self.launch.leaves_socket_unnamed() => look.knowing(
-                "no argument names {socket}, and only REKINDLE_SOCKET told the program where to listen",
+                "no argument names {socket}, and only REKINDLE_SOCKET told the program where to listen; if it knows, and \
+                 needs more time, name a longer --timeout",
             ),
-            (Some(Cause::ObserveTimeout { .. }), SaidReady::WithoutListener) => look
-                .knowing("with --ready notify the worker has to listen on its socket when it says READY=1"),
+            (Some(Cause::ObserveTimeout { .. }), SaidReady::WithoutListener) => look.knowing(
+                "with --ready notify the worker has to listen on its socket when it says READY=1; if it listens later, \
+                 name a longer --timeout",
+            ),
             (Some(Cause::ObserveTimeout { .. }), SaidReady::No) => {
                 look.knowing("name a longer --timeout, if it needs more time to be ready")
             }

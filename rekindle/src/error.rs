@@ -3,6 +3,7 @@
 use crate::advice::{Advice, Step};
 use rekindle_adapters::StateRootError;
 use rekindle_adapters::client::CallError;
+use rekindle_adapters::lines::LineError;
 use rekindle_core::execute::Seen;
 use rekindle_core::{Generation, Lifeline, LockClaim, OsFailure, ReleaseError, SessionId};
 use std::path::PathBuf;
@@ -204,7 +205,7 @@ impl Error {
             }
             Self::StillRuns { session } => Step::Doctor(session.clone()).into(),
             Self::NotAnswering { socket, .. } => Step::Probe(socket.clone()).into(),
-            Self::Call(CallError::TimedOut { .. }) => {
+            Self::Call(CallError::Line(LineError::Hung { .. })) => {
                 Advice::by_hand("name a longer --timeout, if the worker needs more time")
             }
             Self::Call(_) => Advice::by_hand(

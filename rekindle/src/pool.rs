@@ -9,8 +9,10 @@
 //! 2. A worker that was started for a run which never began is ended, unless it cannot be told whether it began.
 //! 3. No worker that was there before a call is ended for what it answered, least of all for its version.
 //! 4. The connection that proved that the worker answers is the one that is spoken on: there is no other.
+//! 5. Every wait for a worker has one of the [`Deadlines`](rekindle_adapters::pool_client::Deadlines) of the caller's
+//!    [`Limits`], every start the time-out of its [`Launch`], every stop the graces that the caller gave.
 //!
-//! Checked by `smoke/tests/smoke/s13_pool.rs`.
+//! Checked by `smoke/tests/smoke/s13_pool.rs` and `patience.rs`.
 
 mod call;
 mod error;
@@ -27,11 +29,11 @@ pub use outcome::{Fed, PoolEntry, PoolStatus, Reply};
 use rekindle_adapters::pool_client::{Limits, PoolCallError, PoolClient};
 use rekindle_adapters::{clock, random};
 use rekindle_core::pool::{is_minted, mint};
-use rekindle_core::protocol::{Continue, Run, Speaking, StatusRequest, WorkerName, host_json};
+use rekindle_core::protocol::{Continue, Run, Speaking, StatusRequest, Version, WorkerName, host_json};
 use rekindle_core::stop::StopPolicy;
-use rekindle_core::{Intent, RejectReason, SessionId};
+use rekindle_core::{Intent, KillPolicy, RejectReason, SessionId};
 use std::time::Duration;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 /// How long to wait before a worker that is coming up is asked again.
 const ATTACH_PAUSE: Duration = Duration::from_millis(5);
@@ -90,6 +92,7 @@ impl WorkerPool {
             Ok(client) => client,
             Err(source) => return Err(self.give_up(session, source).await),
         };
+        tracing::info!(%session, version = %client.greeting().version, "the worker answered the handshake; sending `run`");
         let mut dialogue = Dialogue { session: session.clone(), generation, client, name: None };
         match dialogue.run(run).await {
             Ok(feed) => {
@@ -223,29 +226,32 @@ impl WorkerPool {
         let running = self.attach(&session).await?;
         // After the connection, so that it speaks of the worker that answered.
         let record = registry::record(&self.sessions, &session)?;
-        let recorded = record.worker_version.or(record.speak).map(Speaking::exactly);
-        let speaking = self.speaking.clone().or(recorded).ok_or(PoolError::NoVersion)?;
+        let recorded = record.worker_version.or(record.speak);
+        let known = || recorded.clone().map(Speaking::exactly);
+        let speaking = self.speaking.clone().or_else(known).ok_or(PoolError::NoVersion)?;
+        let recorded_text = recorded.as_ref().map(Version::as_str);
+        tracing::info!(%session, spoken = speaking.version.as_str(), recorded = recorded_text, "shaking hands");
         let client = PoolClient::open(running.connection, &speaking, self.limits).await;
-        let client = client.map_err(|source| PoolError::Handshake {
-            session: session.clone(),
-            source: Box::new(source),
-            stopped: None,
-        })?;
+        let client = client
+            .map_err(|source| PoolError::strange(session.clone(), source, &speaking.version, recorded))?;
         Ok(Dialogue { session, generation: record.generation, client, name: record.worker_name })
     }
 
     /// Connects to the worker of a session. One whose host died while it came up is given a moment to do so.
     async fn attach(&self, session: &SessionId) -> Result<Running, PoolError> {
-        let deadline = Instant::now() + self.limits.deadlines.connect;
+        let within = self.limits.deadlines.connect;
+        let began = Instant::now();
         loop {
-            match self.sessions.attach(session).await? {
+            let left = within.saturating_sub(began.elapsed());
+            let attach = Launch::attach().intent(Intent::Attach).timeout(left);
+            match self.sessions.ensure(session, attach).await? {
                 Ensured::Running(running) => return Ok(*running),
                 Ensured::Rejected(rejection) if rejection.reason == RejectReason::NotRunning => {
                     if registry::worker_is_gone(&self.sessions, session)? {
                         return Err(PoolError::WorkerGone { session: session.clone() });
                     }
-                    if Instant::now() >= deadline {
-                        return Err(PoolError::silent(session, &rejection));
+                    if began.elapsed() >= within {
+                        return Err(PoolError::silent(session, &rejection, within));
                     }
                     tokio::time::sleep(ATTACH_PAUSE).await;
                 }
@@ -260,22 +266,38 @@ impl WorkerPool {
     /// Writes down what a worker said of its session; what prevented it, if something did.
     async fn remember(&self, dialogue: &Dialogue, name: &WorkerName) -> Option<String> {
         let version = dialogue.client.greeting().version.clone();
-        registry::remember(&self.sessions, dialogue, version, name.clone())
-            .await
-            .err()
-            .map(|it| it.to_string())
+        let within = self.limits.deadlines.connect;
+        // All that it waits for is the claim, which it does not hold while it waits.
+        match timeout(within, registry::remember(&self.sessions, dialogue, version, name.clone())).await {
+            Ok(remembered) => remembered.err().map(|it| it.to_string()),
+            Err(_) => {
+                Some(format!("the claim on the session was not to be had within {} ms", within.as_millis()))
+            }
+        }
     }
 
     /// A worker with which nobody can speak is not left to itself.
     async fn give_up(&self, session: SessionId, source: PoolCallError) -> PoolError {
-        let stopped = self.sessions.stop(&session, &StopPolicy::default()).await;
+        tracing::info!(%session, error = %source, "the worker that was started is of no use, and is ended");
+        let stopped = self.sessions.stop(&session, &self.stop_policy()).await;
         let stopped =
             stopped.map_or_else(|error| error.to_string(), |stopped| outcome::in_words(stopped.outcome));
-        PoolError::Handshake { session, source: Box::new(source), stopped: Some(stopped) }
+        PoolError::Handshake { session, source: Box::new(source), recorded: None, stopped: Some(stopped) }
+    }
+
+    /// How a worker of ours that is of no use is ended: as one would be that did not come up.
+    fn stop_policy(&self) -> StopPolicy {
+        let kill = self.worker.as_ref().map_or_else(KillPolicy::default, |launch| launch.kill_policy);
+        match kill {
+            KillPolicy::TermThenKill { term_grace, kill_grace } => {
+                StopPolicy { term_grace, kill_grace, ..StopPolicy::default() }
+            }
+            KillPolicy::TermOnly { grace } => StopPolicy { term_grace: grace, ..StopPolicy::default() },
+        }
     }
 
     async fn end(&self, session: &SessionId) {
-        if let Err(error) = self.sessions.stop(session, &StopPolicy::default()).await {
+        if let Err(error) = self.sessions.stop(session, &self.stop_policy()).await {
             tracing::warn!(%session, %error, "a worker without a session could not be ended");
         }
     }

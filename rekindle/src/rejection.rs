@@ -51,10 +51,7 @@ impl Rejection {
         let worker = pid.map_or_else(|| "its worker".to_owned(), |pid| format!("its worker (pid {pid})"));
         let (message, advice) = match reason {
             RejectReason::TargetAddressConflict => {
-                let dir = socket.parent().unwrap_or(Path::new("/"));
-                let advice =
-                    Advice::of_untrusted(dir, "name a socket in a directory of your own with --socket");
-                (format!("`{shown}` is not to be trusted: {why}"), advice)
+                (format!("`{shown}` is not to be trusted: {why}"), Advice::of_socket_place(socket))
             }
             RejectReason::IndeterminateNoSpawn => {
                 (format!("`{shown}` could not be judged: {why}"), Step::Probe(socket.to_owned()).into())

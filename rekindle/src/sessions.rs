@@ -30,7 +30,8 @@ impl Sessions {
     /// The sessions below `dir`, which is created with the first start.
     ///
     /// # Errors
-    /// If it exists and is not ours alone, or its file system does not keep locks.
+    /// If it exists and is not ours alone, a directory that leads to it is not to be trusted, or its file system does not keep
+    /// locks.
     ///
     /// ```
     /// use rekindle::Sessions;
@@ -41,11 +42,9 @@ impl Sessions {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn open(dir: impl Into<PathBuf>) -> Result<Self, Error> {
-        Ok(Self {
-            root: StateRoot::open(dir)?,
-            here: Arc::new(procfs::this_host()),
-            spawn_on: SpawnOn::default(),
-        })
+        let root = StateRoot::open(dir)?;
+        tracing::info!(dir = %root.path().display(), "opened the state directory");
+        Ok(Self { root, here: Arc::new(procfs::this_host()), spawn_on: SpawnOn::default() })
     }
 
     /// The sessions of this user: `$REKINDLE_DIR`, `$XDG_STATE_HOME/rekindle` or `~/.local/state/rekindle`.

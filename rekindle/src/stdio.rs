@@ -4,18 +4,21 @@
 //! - The child ends when this process ends, however that is, SIGKILL and a core dump included, and whichever thread
 //!   started it: a *guardian*, a process of some pages, is its parent and watches us. It closes nothing that is not its
 //!   own, so the child reads the end of its input when we are gone; it gets SIGTERM and SIGCONT, its grace, SIGKILL.
-//! - That holds for every process of the child's session: wrappers such as `sh -c` or `npx`, and their children.
+//! - That holds for every descendant of the child: wrappers such as `sh -c` or `npx`, their children, and also daemons
+//!   and browsers that begin a session of their own, unless [`StdioLaunch::leave_detached`] says otherwise. A worker that
+//!   a descendant started with rekindle is not the child's: the worker lives on, as it does after any launcher.
 //! - Nothing is signalled that could be a stranger's by then, and every process that was started is reaped.
 //! - Whoever holds the child's pipes open keeps nobody waiting: what the child had written is delivered, and no more.
 //!
 //! # What the kernel does not allow
-//! - A process that begins a session of its own (`setsid`, daemons) is left alone, as it asked for.
 //! - Should somebody kill the guardian, the kernel kills the child with it, unless that has changed its user by
-//!   executing a set-user-id program; we end the rest of its session. Should the guardian and we be killed at the same
-//!   instant, only the child is ended for certain, and not what it started.
+//!   executing a set-user-id program; we end the rest of its session. Descendants with a session of their own cannot be
+//!   found any more then; a stop says so. Should the guardian and we be killed at the same instant, only the child is
+//!   ended for certain, and not what it started.
 //! - A guardian that somebody puts to sleep (SIGSTOP) ends nobody until it is woken; a stop says then that it gave up.
 //! - A process in uninterruptible sleep ends when the kernel lets it; a stop says then that it gave up.
-//! - Where `/proc` cannot be read, what the child leaves behind gets no grace but is killed with its group.
+//! - Where `/proc` cannot be read, only the child and its group are signalled. Whether others are left is known even so,
+//!   and a stop gives up if they are.
 //!
 //! # Invariants
 //! 1. One stop for each child: later ones join the first, and the third asks for SIGKILL now.
@@ -32,7 +35,7 @@ pub use rekindle_adapters::stdio::{ChildStdin, ChildStdout};
 pub use stop::{StdioEnd, StdioStopped};
 
 use launch::Listener;
-use rekindle_adapters::stdio::{self, Birth, Guardian, InputTap, Orders, OutputTap};
+use rekindle_adapters::stdio::{self, Birth, Departure, Guardian, InputTap, Orders, OutputTap};
 use rekindle_core::lines::Lines;
 use rekindle_core::stop::StopPolicy;
 use rekindle_core::{ChildExit, OsFailure, Pid, SpawnError, WatchError};
@@ -102,14 +105,20 @@ struct Reins {
 }
 
 /// How far a child's life has come.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 struct Life {
     /// How it ended, once it has.
     end: Option<ChildExit>,
     /// Nothing more is to be read from stderr, as far as that is ours to read.
     complaints_read: bool,
-    /// Nobody of its session is left, its guardian included.
-    gone: bool,
+    /// No process that belongs to it is left, nor its guardian: how that went.
+    departure: Option<Departure>,
+}
+
+impl Life {
+    fn is_gone(&self) -> bool {
+        self.departure.is_some()
+    }
 }
 
 impl StdioChild {
@@ -179,7 +188,7 @@ impl StdioChild {
         Ok(ended.ok().ok_or_else(cut_short)?.end.unwrap_or(ChildExit::Unknown))
     }
 
-    /// Ends it: stdin is closed, then after each grace SIGTERM and SIGCONT, and SIGKILL, to all of its session. If it
+    /// Ends it: stdin is closed, then after each grace SIGTERM and SIGCONT, and SIGKILL, to all of its processes. If it
     /// had ended by itself, this ends what it left behind.
     ///
     /// The first caller's policy holds. A second call joins the first; a third asks for SIGKILL now.
@@ -219,7 +228,7 @@ fn cut_short() -> WatchError {
     OsFailure::new("watch the child", "the runtime on which it was started was shut down").into()
 }
 
-/// Tells what becomes of a child, until nobody of its session is left.
+/// Tells what becomes of a child, until no process of it is left.
 async fn look_after(
     mut guardian: Guardian,
     taps: [OutputTap; 2],
@@ -236,11 +245,11 @@ async fn look_after(
         tell_end(exit);
     }
     let depart = async {
-        guardian.await_departure().await;
+        let departure = guardian.await_departure().await;
         if end.is_none() {
             tell_end(ChildExit::Unknown);
         }
-        told.send_modify(|life| life.gone = true);
+        told.send_modify(|life| life.departure = Some(departure));
     };
     tokio::join!(depart, drain(&taps));
 }

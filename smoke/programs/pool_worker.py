@@ -19,6 +19,8 @@ Usage: pool_worker.py SOCKET [SWITCH]...
   --hold-claim         take the claim of its session in `run`
   --silent-until=FILE  answer nothing before FILE is there; each request until then is a line in FILE.asked
   --slam=N             close the first N connections at once
+  --drip=OP:FILE       once FILE is there, answer OP with a blank now and then, for ever
+  --refuse-others=WHY  answer a handshake in another version than V with ok:false
 
 Its sessions: `run` of `done` finishes with the ctx, of `echo` with the whole request, of `fail` fails with
 it, of `odd` answers with an unknown shape, of
@@ -104,6 +106,8 @@ def answer(request):
     if op == "handshake":
         if "refuse-handshake" in options:
             return {"ok": False, "error": "not with \x1b[31m" + request["version"]}
+        if "refuse-others" in options and request["version"] != options.get("version", "1"):
+            return {"ok": False, "error": options["refuse-others"]}
         data = {"kind": "handshake", "version": options.get("version", "1")}
         if "say-more" in options:
             data.update(build="deadbeef", pid=os.getpid(), features=["odd"])
@@ -123,10 +127,19 @@ def answer(request):
     return {"ok": False, "error": "unknown op"}
 
 
+def drip(op, lines):
+    dripping, _, once = options.get("drip", "").partition(":")
+    while op == dripping and os.path.exists(once):
+        lines.write(" ")
+        lines.flush()
+        time.sleep(0.02)
+
+
 def serve(client):
     try:
         with client, client.makefile("rw", encoding="utf-8", newline="\n") as lines:
             for line in lines:
+                drip(json.loads(line).get("op"), lines)
                 said = answer(json.loads(line))
                 lines.write(json.dumps(said) + "\n")
                 lines.flush()

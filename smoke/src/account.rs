@@ -23,8 +23,20 @@ pub enum Account {
 }
 
 impl Account {
-    /// Both of them.
-    pub const ALL: [Self; 2] = [Self::Ours, Self::Ordinary];
+    /// Those that this user can act for: root for both, an ordinary user for itself.
+    pub fn all() -> Vec<Self> {
+        if is_root() { vec![Self::Ours, Self::Ordinary] } else { vec![Self::Ours] }
+    }
+
+    /// One without a privilege: this user, or another if this is root.
+    pub fn unprivileged() -> Self {
+        if is_root() { Self::Ordinary } else { Self::Ours }
+    }
+
+    /// Whether it needs a user namespace to be allowed any other.
+    pub(crate) fn needs_a_user_namespace(self) -> bool {
+        self == Self::Ordinary || !is_root()
+    }
 
     /// Its user id, which is its group id too.
     pub fn uid(self) -> u32 {
@@ -87,4 +99,8 @@ pub(crate) fn make_passable(dir: &Path) {
             fs::set_permissions(dir, passable).expect("the way to a scene is ours");
         }
     }
+}
+
+fn is_root() -> bool {
+    nix::unistd::geteuid().is_root()
 }

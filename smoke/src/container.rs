@@ -61,7 +61,7 @@ impl Container {
         let ready = unused(scene, "container");
         let name = ready.file_name().expect("it has a name").to_owned();
         let mut command = scene.command(programs::find("unshare", "util-linux"));
-        if scene.account() == Account::Ordinary {
+        if scene.account().needs_a_user_namespace() {
             command.args(USER_NAMESPACE);
         }
         command.args(NAMESPACES);
@@ -108,7 +108,7 @@ impl Container {
     pub fn command(&self, scene: &Scene, program: impl AsRef<OsStr>) -> Command {
         let mut command = scene.command(programs::find("nsenter", "util-linux"));
         command.arg(format!("--target={}", self.init)).args(["--pid", "--mount", "--uts"]);
-        if self.account == Account::Ordinary {
+        if self.account.needs_a_user_namespace() {
             command.args(["--user", "--preserve-credentials"]);
         }
         // The directory is entered inside: one that was entered outside belongs to another mount namespace.

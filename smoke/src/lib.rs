@@ -10,6 +10,7 @@
 //! | [`cli`] | runs `rekindle` and reads what it answered |
 //! | [`starts`] | starts workers through the library |
 //! | [`children`] | starts children that are spoken to over their standard streams |
+//! | [`homes`] | directories of several users |
 //! | [`procs`] | what `/proc` says of a process |
 //! | [`programs`] | other people's programs, and small workers in Python |
 //! | [`peers`] | threads that play a worker and misbehave |
@@ -30,6 +31,7 @@ pub mod children;
 pub mod cli;
 pub mod container;
 pub mod harness;
+pub mod homes;
 pub mod peers;
 pub mod procs;
 pub mod programs;

@@ -54,17 +54,14 @@ pub fn session(pid: Pid) -> Option<Pid> {
     stat(pid)?.get(3)?.parse().ok()
 }
 
+/// Its parent.
+pub fn parent(pid: Pid) -> Option<Pid> {
+    stat(pid)?.get(1)?.parse().ok()
+}
+
 /// When it started, in clock ticks since boot.
 pub fn start_time(pid: Pid) -> Option<u64> {
     stat(pid)?.get(19)?.parse().ok()
-}
-
-/// Its children, those of all its threads.
-pub fn children(pid: Pid) -> Vec<Pid> {
-    let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-    let of_thread = |thread: fs::DirEntry| fs::read_to_string(thread.path().join("children")).ok();
-    let texts: Vec<String> = threads.filter_map(of_thread).collect();
-    texts.iter().flat_map(|text| text.split_ascii_whitespace()).filter_map(|pid| pid.parse().ok()).collect()
 }
 
 /// The inode number of one of its namespaces: `pid`, `mnt`, `time`.
@@ -80,9 +77,19 @@ pub fn innermost_pid(pid: Pid) -> Option<Pid> {
 
 /// How many children of this process wait to be reaped.
 pub fn zombies_of_ours() -> usize {
-    let us = std::process::id().to_string();
-    let is_ours = |fields: &Vec<String>| fields[0] == "Z" && fields[1] == us;
-    others().into_iter().filter_map(stat).filter(is_ours).count()
+    zombies_of(std::process::id().try_into().expect("a pid is an i32"))
+}
+
+/// How many children of a process wait to be reaped.
+pub fn zombies_of(parent: Pid) -> usize {
+    let parent = parent.to_string();
+    let is_its_own = |fields: &Vec<String>| fields[0] == "Z" && fields[1] == parent;
+    others().into_iter().filter_map(stat).filter(is_its_own).count()
+}
+
+/// The children of a process that run.
+pub fn children(parent: Pid) -> Vec<Pid> {
+    others().into_iter().filter(|pid| self::parent(*pid) == Some(parent) && is_running(*pid)).collect()
 }
 
 /// A line of `/proc/PID/status`.

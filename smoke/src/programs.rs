@@ -145,6 +145,10 @@ pub enum Quirk<'a> {
     SilentUntil(&'a str),
     /// It closes so many connections at once before it serves one.
     Slams(u32),
+    /// Once this file is there, it answers this request with a blank now and then, and never with more.
+    Drips(&'a str, &'a Path),
+    /// It answers the handshake of any version but its own with `ok:false`, in these words.
+    RefusesOthers(&'a str),
 }
 
 impl Quirk<'_> {
@@ -167,6 +171,8 @@ impl Quirk<'_> {
             Self::HoldsClaim => "--hold-claim".to_owned(),
             Self::SilentUntil(file) => format!("--silent-until={file}"),
             Self::Slams(count) => format!("--slam={count}"),
+            Self::Drips(op, once) => format!("--drip={op}:{}", once.display()),
+            Self::RefusesOthers(words) => format!("--refuse-others={words}"),
         }
     }
 }

@@ -23,6 +23,9 @@ const TRIAL_TIMEOUT: Duration = Duration::from_secs(150);
 /// Names the script of a real MCP server.
 pub const MCP_SERVER: &str = "REKINDLE_MCP_SERVER";
 
+/// Names the directory in which `node_modules/@modelcontextprotocol/sdk` and `python/mcp` are.
+pub const MCP_SDKS: &str = "REKINDLE_MCP_SDKS";
+
 /// The options of `unshare` that make a user root of a user namespace, with mounts of its own.
 const ROOT_OF_A_NAMESPACE: [&str; 3] = ["--user", "--map-root-user", "--mount"];
 
@@ -54,6 +57,8 @@ pub enum Need {
     Namespaces,
     /// A real MCP server, which [`MCP_SERVER`] names.
     McpServer,
+    /// The official client SDKs of MCP, which [`MCP_SDKS`] names.
+    McpSdks,
 }
 
 /// How a trial is run.
@@ -72,7 +77,12 @@ impl Need {
             Self::TwoUsers => skipped("needs root: only root can act for two users".to_owned()),
             Self::NamespaceRoot => namespace_refusal().map_or(Way::InNamespace, skipped),
             Self::Namespaces => namespace_refusal().map_or(Way::Here, skipped),
-            Self::McpServer if env::var_os(MCP_SERVER).is_some_and(|server| !server.is_empty()) => Way::Here,
+            Self::McpServer if is_named(MCP_SERVER) => Way::Here,
+            Self::McpSdks if is_named(MCP_SDKS) => Way::Here,
+            Self::McpSdks => skipped(format!(
+                "${MCP_SDKS} names no directory: npm install --prefix DIR @modelcontextprotocol/sdk, python3 -m pip install \
+                 --target DIR/python mcp, then {MCP_SDKS}=DIR"
+            )),
             Self::McpServer => skipped(format!(
                 "${MCP_SERVER} names no server: npm install --prefix DIR \
                  @modelcontextprotocol/server-everything, then {MCP_SERVER}=\
@@ -80,6 +90,11 @@ impl Need {
             )),
         }
     }
+}
+
+/// Whether a variable names what it is to name.
+fn is_named(variable: &str) -> bool {
+    env::var_os(variable).is_some_and(|named| !named.is_empty())
 }
 
 /// A trial of `body`, which fails by panicking.

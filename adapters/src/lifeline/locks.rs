@@ -44,9 +44,17 @@ impl LockTable {
 
     /// The files whose lock was taken by a process that has ended. Only the first pid namespace is shown those.
     pub(super) fn orphaned(&self) -> HashSet<FileName> {
+        self.orphans().map(|lock| lock.file.clone()).collect()
+    }
+
+    /// Whether a process that has ended took one of them, and had this pid.
+    pub(super) fn was_left_by(&self, pid: i32) -> bool {
+        self.orphans().any(|lock| lock.taker == pid)
+    }
+
+    fn orphans(&self) -> impl Iterator<Item = &Lock> {
         let has_ended = |taker: i32| kill(NixPid::from_raw(taker), None) == Err(Errno::ESRCH);
-        let orphaned = self.0.iter().filter(|lock| lock.taker > 0 && has_ended(lock.taker));
-        orphaned.map(|lock| lock.file.clone()).collect()
+        self.0.iter().filter(move |lock| lock.taker > 0 && has_ended(lock.taker))
     }
 }
 

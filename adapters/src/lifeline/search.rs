@@ -17,6 +17,7 @@ use super::{LIFELINE_FD, LIFELINE_FILE, LifelineMark, LifelineProbe, Located, Ro
 use crate::directory::Inode;
 use crate::os::{During, describe};
 use crate::procfs;
+use crate::way::has_numbers_for_all_users;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat, readlinkat};
 use nix::sys::stat::{Mode, SFlag, fstatat, lstat};
@@ -197,13 +198,25 @@ fn unseen(error: Errno, pid: Pid) -> Result<Look, OsFailure> {
 /// such as `ssh-agent`. The kernel's table of locks is open to everybody: a lifeline that such a process keeps is a lock
 /// that was taken by that process or by one that has ended.
 fn suspect(closed: &[Pid]) -> Result<Option<Pid>, OsFailure> {
-    let of_our_user = |pid: &&Pid| geteuid().is_root() || procfs::is_of_our_user(**pid) == Some(true);
-    let closed: Vec<Pid> = closed.iter().filter(of_our_user).copied().collect();
-    let Some(first) = closed.first() else { return Ok(None) };
+    // Root of a user namespace is no root of the machine: what it cannot look into may be any user's.
+    let is_root = geteuid().is_root() && has_numbers_for_all_users() != Some(false);
+    let of_our_user = |pid: &&Pid| is_root || procfs::is_of_our_user(**pid) == Some(true);
+    // What has ended keeps nothing, though it cannot be looked into.
+    let runs = |pid: &&Pid| procfs::stat(**pid).is_some_and(|stat| !stat.is_zombie());
+    let closed: Vec<Pid> = closed.iter().filter(of_our_user).filter(runs).copied().collect();
+    if closed.is_empty() {
+        return Ok(None);
+    }
     let table = LockTable::read()?;
     if let Some(taker) = closed.iter().find(|pid| table.was_taken_by(**pid)) {
         return Ok(Some(*taker));
     }
-    // A worker that daemonised keeps a lock whose taker has ended. It is a closed one's unless somebody else shows it.
-    Ok(if locks::are_all_seen(table.orphaned())? { None } else { Some(*first) })
+    // A worker that daemonised keeps a lock whose taker has ended. It is in the session that the taker led, or leads one of its
+    // own; an agent in somebody's login session is neither.
+    let is_daemon = |pid: &&Pid| {
+        procfs::session(**pid).is_some_and(|session| session == pid.as_raw() || table.was_left_by(session))
+    };
+    let Some(daemon) = closed.iter().find(is_daemon) else { return Ok(None) };
+    // It is a closed one's unless somebody else shows it.
+    Ok(if locks::are_all_seen(table.orphaned())? { None } else { Some(*daemon) })
 }

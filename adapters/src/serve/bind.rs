@@ -8,33 +8,32 @@
 //! # Invariants
 //! 1. Nothing is removed but a socket that was bound under the lock that we hold, and our own.
 //! 2. The socket is never open to others, not for a moment, and no umask is changed for it.
+//! 3. Where something stands that is no socket, nothing is made beside it; a lock file that is not ours is left as it is.
+//!
+//! Checked by `smoke/tests/smoke/s10_serve.rs`, `s10_pool_worker.rs` and `foreign_files.rs`.
 
 use super::ServeError;
 use crate::bound::bind_private;
+use crate::directory::Directory;
 use crate::lifeline;
-use crate::lock_file::{LockFile, LockFileError};
+use crate::lock_file::{Guards, LockFile, LockFileError};
 use crate::os::During;
-use crate::probe::{Probed, judge_place, probe_once};
+use crate::probe::{Probed, probe_once, why_not_our_socket};
+use crate::way::{self, Place as WayTo, WayError};
 use nix::errno::Errno;
-use nix::fcntl::AT_FDCWD;
 use nix::sys::socket::{Backlog, SockFlag, SockType, listen};
 use nix::sys::stat::{FileStat, lstat};
 use rekindle_core::OsFailure;
 use rekindle_core::target::check_socket_path;
 use serde::{Deserialize, Serialize};
-use std::ffi::OsString;
-use std::fs::{self, DirBuilder};
-use std::io::{self, Read};
-use std::os::unix::fs::{DirBuilderExt, FileExt};
+use std::fs;
+use std::io;
 use std::os::unix::net::UnixListener as StdListener;
 use std::path::{Path, PathBuf};
 use tokio::net::{UnixListener, UnixStream};
 
 /// How many clients may wait to be accepted.
 const BACKLOG: i32 = 128;
-
-/// The longest mark, in bytes.
-const MARK_LEN_MAX: u64 = 1024;
 
 /// A socket that we bound; it goes when this is dropped, if it still is the one.
 #[derive(Debug)]
@@ -56,7 +55,7 @@ impl ServedSocket {
     pub(super) fn bind(path: &Path) -> Result<Self, ServeError> {
         let path = &std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         check_socket_path(path)?;
-        prepare_directory(path)?;
+        way::create(directory_of(path), WayTo::Socket).map_err(|error| untrusted(path, error))?;
         let lock = match lifeline::guards_this_process(path) {
             true => None,
             false => Some(take_lock(path)?),
@@ -97,18 +96,15 @@ impl Drop for Place {
     }
 }
 
-/// The directory is made if it is missing, and has to be ours alone.
-fn prepare_directory(socket: &Path) -> Result<(), ServeError> {
-    let untrusted = |why| ServeError::Untrusted { socket: socket.to_owned(), why };
-    match judge_place(socket)? {
-        None => Ok(()),
-        Some(Probed::Dormant { .. }) => {
-            let dir = socket.parent().unwrap_or(socket);
-            DirBuilder::new().recursive(true).mode(0o700).create(dir).during("create the directory", dir)?;
-            // Somebody may have been there first.
-            judge_place(socket)?.map_or(Ok(()), |found| Err(untrusted(found.why().to_owned())))
-        }
-        Some(found) => Err(untrusted(found.why().to_owned())),
+/// The directory of a socket, whose path is absolute and names a file.
+fn directory_of(socket: &Path) -> &Path {
+    socket.parent().unwrap_or(socket)
+}
+
+fn untrusted(socket: &Path, error: WayError) -> ServeError {
+    match error {
+        WayError::Untrusted(fault) => ServeError::Untrusted { socket: socket.to_owned(), fault },
+        WayError::Os(failure) => failure.into(),
     }
 }
 
@@ -144,11 +140,25 @@ impl Mark {
 
 /// The lifeline of a worker without a launcher: the lock on a file beside its socket.
 fn take_lock(socket: &Path) -> Result<LockFile, ServeError> {
-    let mut name: OsString = socket.into();
+    if let Some(why) = lstat(socket).ok().and_then(|found| why_not_our_socket(&found)) {
+        return Err(ServeError::Taken { socket: socket.to_owned(), why });
+    }
+    let mut name = socket.file_name().unwrap_or_default().to_owned();
     name.push(".lock");
-    let path = PathBuf::from(name);
-    let taken = LockFile::try_take(AT_FDCWD, &path, &path)?;
-    taken.ok_or(ServeError::Locked { lock: path })
+    let dir = directory_of(socket);
+    let gone = || OsFailure::new("open the directory", "it was removed at once").on(dir);
+    let dir = Directory::open(dir)?.ok_or_else(gone)?;
+    match LockFile::try_take(&dir, &name, Guards::Socket) {
+        Ok(Some(lock)) => {
+            dir.sweep_those(|unfinished| unfinished == name);
+            Ok(lock)
+        }
+        Ok(None) => Err(ServeError::Locked { lock: dir.path_of(&name) }),
+        Err(LockFileError::Untrusted(fault)) => {
+            Err(ServeError::Untrusted { socket: socket.to_owned(), fault })
+        }
+        Err(LockFileError::Os(failure)) => Err(failure.into()),
+    }
 }
 
 /// Removes a socket that was bound under this lock, which we hold: its worker is dead.
@@ -169,22 +179,10 @@ fn remove_stale(lock: &LockFile, socket: &Path) -> Result<(), ServeError> {
 }
 
 fn read_mark(lock: &LockFile) -> Result<Option<Mark>, ServeError> {
-    let mut bytes = Vec::new();
-    lock.file().take(MARK_LEN_MAX).read_to_end(&mut bytes).during("read", lock.path())?;
-    Ok(serde_json::from_slice(&bytes).ok())
+    Ok(lock.note()?.and_then(|note| serde_json::from_slice(&note).ok()))
 }
 
 fn write_mark(lock: &LockFile, mark: &Mark) -> Result<(), ServeError> {
-    let bytes = serde_json::to_vec(mark).map_err(|error| OsFailure::new("write", error.to_string()))?;
-    lock.file().set_len(0).during("empty", lock.path())?;
-    Ok(lock.file().write_all_at(&bytes, 0).during("write", lock.path())?)
-}
-
-impl From<LockFileError> for ServeError {
-    fn from(error: LockFileError) -> Self {
-        match error {
-            LockFileError::Untrusted { path, why } => OsFailure::new("lock", why).on(path).into(),
-            LockFileError::Os(failure) => failure.into(),
-        }
-    }
+    let note = serde_json::to_vec(mark).map_err(|error| OsFailure::new("write", error.to_string()))?;
+    Ok(lock.write_note(&note)?)
 }

@@ -4,7 +4,7 @@
 //! connection, since nobody can say where the next one begins.
 
 use super::{Handler, ServeLimits};
-use crate::lines::{LineError, LineStream, Sent, Whose};
+use crate::lines::{Deadline, Limit, LineError, LineStream, Sent, Whose};
 use rekindle_core::protocol::{Answer, Malformed, Refusal, Request, Response};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -89,7 +89,7 @@ impl<H: Handler> Client<H> {
     async fn serve_one(&mut self) -> Result<Next, LineError> {
         let limits = self.house.limits;
         // A client that has shaken hands may be silent for as long as it likes.
-        let first = if self.greeted { None } else { Some(limits.handshake) };
+        let first = (!self.greeted).then(|| Deadline::from_now(Limit::Answer, limits.handshake));
         let received = tokio::select! {
             biased;
             () = self.house.end.cancelled() => return Ok(Next::Leaves),
@@ -116,11 +116,11 @@ impl<H: Handler> Client<H> {
     }
 
     async fn send(&mut self, response: &Response) -> Result<Sent, LineError> {
-        let within = self.house.limits.write;
-        match self.lines.send(&response.to_line(), within).await {
+        let deadline = Deadline::from_now(Limit::Write, self.house.limits.write);
+        match self.lines.send(&response.to_line(), deadline).await {
             Err(LineError::TooLong { len_max, .. }) => {
                 let refusal = Refusal::new(format!("the answer is longer than {len_max} bytes"));
-                self.lines.send(&Response::Refused(refusal).to_line(), within).await
+                self.lines.send(&Response::Refused(refusal).to_line(), deadline).await
             }
             sent => sent,
         }

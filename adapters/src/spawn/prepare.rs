@@ -163,7 +163,7 @@ fn open_logs(dir: &SessionDir) -> Result<[OwnedFd; 2], OsFailure> {
     for log in LOGS {
         dir.rename(log, &format!("{log}{PREVIOUS}"))?;
     }
-    Ok([dir.open_log(LOGS[0])?, dir.open_log(LOGS[1])?])
+    Ok([dir.create_log(LOGS[0])?, dir.create_log(LOGS[1])?])
 }
 
 /// What a supervisor of ours said to us alone: a worker that heard it would answer in our name, or take descriptors that

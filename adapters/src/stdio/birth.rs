@@ -4,6 +4,7 @@
 //! system calls are made.
 #![expect(unsafe_code, reason = "a child between clone and exec is beyond what safe Rust can express")]
 
+use super::kin::Scope;
 use super::{image, wire};
 use crate::os::{During, describe};
 use crate::program;
@@ -38,6 +39,34 @@ pub struct StdioSpec<'a> {
     pub term_grace: Duration,
     /// How long the kernel may take to end it after SIGKILL, then.
     pub kill_grace: Duration,
+    /// The fate of descendants with a session of their own.
+    pub detached: Detached,
+}
+
+/// The fate of descendants with a session of their own: daemons, browsers, `setsid`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Detached {
+    /// End them with the child.
+    #[default]
+    End,
+    /// Leave them alone, and name them.
+    Leave,
+}
+
+impl Detached {
+    pub(super) fn scope(self) -> Scope {
+        match self {
+            Self::End => Scope::Descendants,
+            Self::Leave => Scope::Session,
+        }
+    }
+
+    fn letter(self) -> u8 {
+        match self {
+            Self::End => wire::END_DETACHED,
+            Self::Leave => wire::LEAVE_DETACHED,
+        }
+    }
 }
 
 /// A guardian that runs, with our ends of everything.
@@ -84,6 +113,7 @@ fn arguments(spec: &StdioSpec<'_>, program: &Path) -> Result<Vec<std::ffi::CStri
         c_string(OsStr::new("rekindle-guardian"), "its name"),
         c_string(OsStr::new(&ms(spec.term_grace)), "a grace"),
         c_string(OsStr::new(&ms(spec.kill_grace)), "a grace"),
+        c_string(OsStr::new(&char::from(spec.detached.letter()).to_string()), "a choice"),
         c_string(spec.cwd.as_os_str(), "the working directory"),
         c_string(program.as_os_str(), "the program's path"),
         c_string(program.as_os_str(), "the program's path"),

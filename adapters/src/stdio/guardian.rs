@@ -1,14 +1,16 @@
 //! A guardian as its supervisor sees it: what it is told, what it tells, and what is done should it be lost.
 
+#[cfg(doc)]
+use super::Detached;
 use super::birth::{self, Newborn, StdioSpec};
+use super::kin::Scope;
+use super::members;
 use super::streams::{ChildStdin, ChildStdout};
 use super::wire;
 use crate::os::{During, describe};
-use crate::procfs;
 use crate::program;
 use crate::worker::{has_exited, leave_to_reaper, reap};
 use rekindle_core::{ChildExit, KillError, KillSignal, OsFailure, Pid, SpawnError};
-use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -58,7 +60,7 @@ pub async fn start(spec: &StdioSpec<'_>) -> Result<Birth, SpawnError> {
     let control = UnixStream::from_std(control).doing("use the connection to the guardian")?;
     let (news, orders) = control.into_split();
     let mut guardian = Guardian { session: pid, news, pidfd: Some(pidfd) };
-    let orders = Orders { session: pid, to: orders };
+    let orders = Orders { session: pid, scope: spec.detached.scope(), to: orders };
     let (stdin, stdout, stderr) =
         (ChildStdin::new(stdin)?, ChildStdout::new(stdout)?, ChildStdout::new(stderr)?);
     let lost = || OsFailure::new("start the child", "its guardian ended first");
@@ -94,11 +96,12 @@ fn explain(stage: i32, errno: i32, cwd: &Path, path: &Path) -> SpawnError {
 #[derive(Debug)]
 pub struct Orders {
     session: Pid,
+    scope: Scope,
     to: OwnedWriteHalf,
 }
 
 impl Orders {
-    /// Has every process of the child's session signalled.
+    /// Has every process that belongs to the child signalled.
     ///
     /// # Errors
     /// If the guardian cannot be told. That it is gone, with all of them, is no error.
@@ -123,10 +126,33 @@ impl Orders {
         self.session
     }
 
-    /// The processes of the child's session that run. To be asked while the guardian is there, whose pid names it.
+    /// The running processes of the child: those of its session and, unless [`Detached::Leave`] was chosen, all other
+    /// descendants. To be asked before the guardian is reaped: its pid names the session.
     pub fn members(&self) -> Vec<Pid> {
-        members(self.session)
+        members::running(self.session, self.scope)
     }
+
+    /// The running descendants that are left alone. To be asked before the guardian is reaped.
+    pub fn left(&self) -> Vec<Pid> {
+        match self.scope {
+            Scope::Descendants => Vec::new(),
+            Scope::Session => {
+                let members = self.members();
+                let mut left = members::running(self.session, Scope::Descendants);
+                left.retain(|pid| !members.contains(pid));
+                left
+            }
+        }
+    }
+}
+
+/// How a guardian went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Departure {
+    /// The running descendants that were left alone; 64 of them at most.
+    pub left: Vec<Pid>,
+    /// How the guardian itself ended. Unless it returned 0, it may have left more descendants, unnamed.
+    pub guardian: ChildExit,
 }
 
 /// What the guardian tells.
@@ -154,27 +180,31 @@ impl Guardian {
         }
     }
 
-    /// Resolves when nobody of the session is left, the guardian included, which is reaped then.
+    /// Resolves when no process that belongs to the child is left, nor the guardian, which is reaped then.
     ///
     /// A guardian that was killed took the child along; the others of its session are ended here.
     ///
     /// # Cancel safety
     /// Safe; the guardian is reaped then by the reaper's thread.
-    pub async fn await_departure(mut self) {
-        while self.hear().await.is_some() {}
+    pub async fn await_departure(mut self) -> Departure {
+        let mut left = Vec::new();
+        while let Some(message) = self.hear().await {
+            if let [wire::LEFT, pid, _] = message {
+                left.extend(Pid::new(pid));
+            }
+        }
         while self.pidfd.as_ref().is_some_and(|pidfd| !has_exited(pidfd)) {
             sleep(LOOK_PAUSE).await;
         }
         // Unreaped, it still gives the session its name.
         for _ in 0..LOOKS_MAX {
-            if end_members(self.session) == 0 {
+            if members::end_session(self.session) == 0 {
                 break;
             }
             sleep(LOOK_PAUSE).await;
         }
-        if let Some(pidfd) = self.pidfd.take() {
-            reap(&pidfd);
-        }
+        let end = self.pidfd.take().map(|pidfd| reap(&pidfd));
+        Departure { left, guardian: end.unwrap_or(ChildExit::Unknown) }
     }
 
     /// One message; `None` once there will be no more.
@@ -192,31 +222,4 @@ impl Drop for Guardian {
             leave_to_reaper(pidfd);
         }
     }
-}
-
-/// The processes of a session that run, but for the one that leads it.
-fn members(session: Pid) -> Vec<Pid> {
-    procfs::processes().unwrap_or_default().into_iter().filter(|pid| is_member(*pid, session)).collect()
-}
-
-fn is_member(pid: Pid, session: Pid) -> bool {
-    // The kernel is asked first, since that costs a hundredth of what `/proc` does.
-    pid != session
-        && procfs::session(pid) == Some(session.as_raw())
-        && procfs::stat(pid).is_some_and(|stat| stat.session == session.as_raw() && !stat.is_zombie())
-}
-
-/// Kills whoever is left of a session whose guardian is gone and not reaped, and says how many were left.
-fn end_members(session: Pid) -> usize {
-    let left = members(session);
-    for pid in &left {
-        let Some(raw) = rustix::process::Pid::from_raw(pid.as_raw()) else { continue };
-        let Ok(pidfd) = pidfd_open(raw, PidfdFlags::empty()) else { continue };
-        // Still of the session now that the pid is pinned? Otherwise it ended, and the pid may be a stranger's.
-        if is_member(*pid, session) {
-            // What has ended meanwhile needs no signal; what cannot be signalled is found again by the next look.
-            let _ = pidfd_send_signal(&pidfd, Signal::KILL);
-        }
-    }
-    left.len()
 }

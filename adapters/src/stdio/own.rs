@@ -3,14 +3,20 @@
 //! tokio's `stdin` reads on a thread that a runtime waits for when it is shut down. Here a pipe is opened a second
 //! time, so that it can be non-blocking without making it so for those who share it with us; everything else is read
 //! and written on a thread that nobody waits for: it goes with the process.
+//!
+//! # Invariants
+//! 1. O_NONBLOCK belongs to the open file description, which a client may share with us: it is neither set nor cleared.
+//! 2. EAGAIN is neither the end of an input nor a failure of an output: the thread polls and tries again.
+//!
+//! Checked by `smoke/tests/smoke/s9_supervise.rs`.
 
 use crate::os::During;
 use rekindle_core::OsFailure;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{Mode, OFlags, fstat, open};
 use std::fs::File;
-use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, BorrowedFd};
+use std::io::{self, Read};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::thread;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::pipe;
@@ -71,7 +77,7 @@ fn read_all(mut file: File, chunks: &mpsc::Sender<io::Result<Vec<u8>>>) {
     let mut buffer = vec![0; CHUNK_LEN];
     loop {
         let read = match file.read(&mut buffer) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) if waited_for(&error, &file, PollFlags::IN) => continue,
             read => read.map(|len| buffer.get(..len).unwrap_or_default().to_vec()),
         };
         let is_last = read.as_ref().map_or(true, Vec::is_empty);
@@ -101,6 +107,7 @@ impl OwnOutput {
     ///
     /// # Panics
     /// Outside a tokio runtime with I/O enabled.
+    #[expect(clippy::disallowed_methods, reason = "each write says how it went")]
     pub fn stdout() -> Result<Self, OsFailure> {
         Self::open(io::stdout().as_fd()).doing("write the standard output")
     }
@@ -116,13 +123,24 @@ impl OwnOutput {
         Self::open(io::stderr().as_fd()).doing("write the standard error")
     }
 
+    /// A descriptor that was handed to us under another number.
+    ///
+    /// # Errors
+    /// As [`Self::stdout`].
+    ///
+    /// # Panics
+    /// As [`Self::stdout`].
+    pub fn handed(fd: &OwnedFd) -> Result<Self, OsFailure> {
+        Self::open(fd.as_fd()).doing("write to a descriptor that was handed to us")
+    }
+
     fn open(fd: BorrowedFd<'_>) -> io::Result<Self> {
         if let Some(pipe) = reopen(fd, OFlags::WRONLY) {
             return Ok(Self::Pipe(pipe::Sender::from_file(pipe)?));
         }
         let file = File::from(fd.try_clone_to_owned()?);
         let (sender, receiver) = mpsc::channel(1);
-        spawn("rekindle-stdout", move || write_all(file, receiver))?;
+        spawn("rekindle-stdout", move || write_all(&file, receiver))?;
         Ok(Self::Thread(sender))
     }
 
@@ -146,10 +164,40 @@ impl OwnOutput {
     }
 }
 
-fn write_all(mut file: File, mut writes: mpsc::Receiver<Asked>) {
+fn write_all(file: &File, mut writes: mpsc::Receiver<Asked>) {
     while let Some((bytes, answer)) = writes.blocking_recv() {
         // Whoever asked may have given up.
-        let _ = answer.send(file.write_all(&bytes));
+        let _ = answer.send(write_blocking(file, &bytes));
+    }
+}
+
+/// Writes all of it to a descriptor, and blocks the thread for that long, also where the descriptor does not block.
+///
+/// # Errors
+/// If nobody reads it any more, or it cannot be written; a part of it may have been.
+pub fn write_blocking(to: impl AsFd, mut bytes: &[u8]) -> io::Result<()> {
+    while !bytes.is_empty() {
+        match rustix::io::write(&to, bytes).map_err(io::Error::from) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(len) => bytes = bytes.get(len..).unwrap_or_default(),
+            Err(error) if waited_for(&error, &to, PollFlags::OUT) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Whether a read or write that failed is to be tried again: it was interrupted, or would have had to wait on a
+/// descriptor that does not block, and has been waited for.
+fn waited_for(error: &io::Error, fd: impl AsFd, readiness: PollFlags) -> bool {
+    match error.kind() {
+        io::ErrorKind::Interrupted => true,
+        io::ErrorKind::WouldBlock => {
+            // Also ready when the other side is gone, which the next try says.
+            let ready = poll(&mut [PollFd::new(&fd, readiness)], None);
+            matches!(ready, Ok(_) | Err(rustix::io::Errno::INTR))
+        }
+        _ => false,
     }
 }
 

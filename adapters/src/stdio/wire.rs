@@ -23,6 +23,14 @@ pub(crate) const RETURNED: i32 = 3;
 /// A signal ended the child: its number.
 pub(crate) const SIGNALLED: i32 = 4;
 
+/// A process was left running, since it began a session of its own: its pid.
+pub(crate) const LEFT: i32 = 5;
+
+/// As the guardian's third argument: every descendant of the child is ended.
+pub(crate) const END_DETACHED: u8 = b'E';
+/// As the guardian's third argument: a descendant with a session of its own is left alone.
+pub(crate) const LEAVE_DETACHED: u8 = b'L';
+
 /// The child could not be created.
 pub(crate) const STAGE_CREATE: i32 = 1;
 /// The child could not have a process group of its own, or be tied to its guardian.

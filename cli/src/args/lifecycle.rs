@@ -11,7 +11,8 @@ pub(crate) enum LifecycleVerb {
     #[command(
         after_help = "With a PROGRAM the lock is held exactly as long as it runs. Signals are passed on to it and its \
         exit status is passed back (128+n for signal n). Should rekindle itself be killed, the kernel kills the \
-        program too, and until it is gone it holds the lock itself. What is said with --json then goes to stderr, as \
+        program too, and until it is gone it holds the lock itself. As pid 1 of a container rekindle reaps orphans \
+        meanwhile. What is said with --json then goes to stderr, as \
         stdout is the program's.\n\n\
         Without one the lock is held by --pid, until that process ends or `release` is called for it.\n\n\
         Exit codes: 3 another holds it; 4 the program never started.\n\n\

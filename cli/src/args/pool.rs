@@ -1,8 +1,10 @@
 //! What can be said to `rekindle pool`.
 
 use super::{Graces, duration, json};
+use crate::given::Given;
 use clap::Subcommand;
 use rekindle::core::protocol::Version;
+use std::convert::Infallible;
 use std::time::Duration;
 
 #[derive(Debug, Subcommand)]
@@ -18,7 +20,10 @@ pub(crate) enum PoolVerb {
         override_usage = "rekindle pool run [OPTIONS] --speak <VERSION> --code <CODE> -- PROGRAM [ARG]..."
     )]
     #[command(
-        after_help = "Example: rekindle pool run --speak 1 --code 'name = ask(\"who?\")' -- rekindle worker --protocol pool"
+        after_help = "Other users can read the arguments of a program while it runs. --code and --ctx also take @FILE, \
+        for what is in a file, and one of them `-`, for standard input; a code that begins with @ is written with @@. \
+        One newline at the end of a file is left out, and a file may have 16 MiB.\n\n\
+        Example: rekindle pool run --speak 1 --code 'name = ask(\"who?\")' -- rekindle worker --protocol pool"
     )]
     Run {
         /// The version of the protocol that is spoken; a worker of another one is refused
@@ -26,25 +31,41 @@ pub(crate) enum PoolVerb {
         speak: Version,
 
         /// What to run, in the worker's language
-        #[arg(long)]
-        code: String,
+        #[arg(long, value_name = "CODE|@FILE|-")]
+        code: Given,
 
         /// What it is given
-        #[arg(long, value_parser = json, value_name = "JSON")]
-        ctx: Option<serde_json::Value>,
+        #[arg(long, value_parser = given_json, value_name = "JSON|@FILE|-")]
+        ctx: Option<Given>,
 
         /// Where it finds what it builds on; may be repeated
         #[arg(long, value_name = "DIR")]
         lib_path: Vec<String>,
 
+        /// How long the worker may take to come up
+        #[arg(long, value_parser = duration, default_value = "30s", value_name = "TIME")]
+        timeout: Duration,
+
         #[command(flatten)]
-        times: PoolTimes,
+        answer: AnswerTime,
+
+        #[command(flatten)]
+        work: WorkTime,
+
+        #[command(flatten)]
+        graces: Graces,
 
         /// The worker and its arguments, after `--`
         #[arg(last = true, required = true, value_name = "PROGRAM")]
         command: Vec<String>,
     },
     /// Hand a paused session its answer, and have it go on
+    #[command(
+        after_help = "Other users can read the arguments of a program while it runs. --response also takes @FILE, for \
+        what is in a file, and `-`, for standard input; an answer that begins with @ is written with @@. One newline at \
+        the end of a file is left out, and a file may have 16 MiB.\n\n\
+        Example: pass show door | rekindle pool continue p-1-0000000000000001 --speak 1 --response -"
+    )]
     Continue {
         /// The session
         sid: String,
@@ -54,8 +75,8 @@ pub(crate) enum PoolVerb {
         speak: Version,
 
         /// The answer
-        #[arg(long, value_name = "TEXT")]
-        response: String,
+        #[arg(long, value_name = "TEXT|@FILE|-")]
+        response: Given,
 
         /// Which query it answers; may be left out where only one is open
         #[arg(long, value_name = "ID")]
@@ -66,7 +87,13 @@ pub(crate) enum PoolVerb {
         usage: Option<serde_json::Value>,
 
         #[command(flatten)]
-        times: PoolTimes,
+        reach: ReachTime,
+
+        #[command(flatten)]
+        answer: AnswerTime,
+
+        #[command(flatten)]
+        work: WorkTime,
     },
     /// Ask a worker how its session stands
     Status {
@@ -80,6 +107,12 @@ pub(crate) enum PoolVerb {
         /// The version that is spoken [default: the one that the worker last reported]
         #[arg(long, value_name = "VERSION")]
         speak: Option<Version>,
+
+        #[command(flatten)]
+        reach: ReachTime,
+
+        #[command(flatten)]
+        answer: AnswerTime,
     },
     /// End a session's worker: it is asked to, then signalled
     Shutdown {
@@ -91,6 +124,12 @@ pub(crate) enum PoolVerb {
         speak: Option<Version>,
 
         #[command(flatten)]
+        reach: ReachTime,
+
+        #[command(flatten)]
+        answer: AnswerTime,
+
+        #[command(flatten)]
         graces: Graces,
     },
     /// List the sessions of the pool, without connecting to any
@@ -99,18 +138,34 @@ pub(crate) enum PoolVerb {
     Gc,
 }
 
-// How long a pool's call may take. No doc comment: that would take the place of what the verb is about.
-#[derive(Debug, clap::Args)]
-pub(crate) struct PoolTimes {
-    /// How long the worker may take to come up
-    #[arg(long, value_parser = duration, default_value = "30s", value_name = "TIME")]
+// How long it may take to reach a worker that was started before. No doc comments on these: they would take the place of
+// what the verb is about.
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(crate) struct ReachTime {
+    /// How long the worker may take to accept a connection
+    #[arg(long, value_parser = duration, default_value = "5s", value_name = "TIME")]
     pub(crate) timeout: Duration,
+}
 
-    /// How long the work may take until its answer begins
-    #[arg(long, value_parser = duration, default_value = "10m", value_name = "TIME")]
-    pub(crate) work_timeout: Duration,
-
-    /// How long the worker may take to answer a handshake
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(crate) struct AnswerTime {
+    /// How long the worker may take over what is no work: to take our line, to answer it whole, to end a line that it began
     #[arg(long, value_parser = duration, default_value = "10s", value_name = "TIME")]
     pub(crate) answer_timeout: Duration,
+}
+
+#[derive(Debug, Clone, Copy, clap::Args)]
+pub(crate) struct WorkTime {
+    /// How long the work may take, to the end of its answer
+    #[arg(long, value_parser = duration, default_value = "10m", value_name = "TIME")]
+    pub(crate) work_timeout: Duration,
+}
+
+/// JSON, or where it is to be read; what stands in the argument is looked at at once.
+fn given_json(text: &str) -> Result<Given, String> {
+    let given: Given = text.parse().unwrap_or_else(|never: Infallible| match never {});
+    match &given {
+        Given::Text(text) => json(text).map(|_| given),
+        Given::File(_) | Given::Stdin => Ok(given),
+    }
 }

@@ -2,9 +2,10 @@
 
 use super::without_nonce;
 use crate::args::{LifecycleVerb, MarkerPath};
-use crate::report::{Exit, Report};
+use crate::report::{Exit, Report, path_text};
 use rekindle::adapters::StateRoot;
 use rekindle::core::claim::{ConflictReason, TakeOverReason};
+use rekindle::core::shown::Shown;
 use rekindle::core::{LifecyclePayload, Pid};
 use rekindle::lifecycle::{
     Acquired, ForceUnlocked, LifecycleConflict, LifecycleError, LifecycleStatus, Released, TakenOver,
@@ -41,14 +42,16 @@ async fn carry_out(dir: Option<&Path>, verb: LifecycleVerb, report: &Report) -> 
 }
 
 fn lock(dir: Option<&Path>, place: &MarkerPath) -> Result<LifecycleLock, LifecycleError> {
-    match (&place.path, dir) {
+    let lock = match (&place.path, dir) {
         (Some(path), _) => Ok(LifecycleLock::new(path)),
         (None, Some(dir)) => {
             let dir = StateRoot::open(std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned()))?;
             Ok(LifecycleLock::in_state_dir(dir.path()))
         }
         (None, None) => LifecycleLock::default_path(),
-    }
+    }?;
+    tracing::info!(marker = %lock.path().display(), "asked about the lifecycle lock");
+    Ok(lock)
 }
 
 /// The process that is meant: the one named, or whoever started us.
@@ -67,11 +70,8 @@ async fn acquire(lock: &LifecycleLock, pid: Pid, report: &Report) -> Result<Exit
     match lock.acquire_for(pid).await? {
         Acquired::Conflict(conflict) => Ok(refused(lock, &conflict, report)),
         Acquired::Ours { payload, taken_over } => {
-            let text = format!(
-                "process {pid} holds `{}`{}",
-                lock.path().display(),
-                taken_text(taken_over.as_deref())
-            );
+            let text =
+                format!("process {pid} holds `{}`{}", Shown(lock.path()), taken_text(taken_over.as_deref()));
             report.result(&text, &acquired_json(lock, &payload, taken_over.as_deref()));
             Ok(Exit::Done)
         }
@@ -103,7 +103,7 @@ async fn acquire_and_run(
     // The program is what was asked for; that its marker stays behind is only worth a word.
     match released {
         Ok(Released::Released) => {}
-        Ok(Released::NotHeld { .. }) => tracing::warn!("`{}` was removed meanwhile", lock.path().display()),
+        Ok(Released::NotHeld { .. }) => tracing::warn!("`{}` was removed meanwhile", Shown(lock.path())),
         Err(error) => tracing::warn!(%error, "the lock could not be released"),
     }
     Ok(exit)
@@ -113,11 +113,11 @@ fn status(lock: &LifecycleLock, report: &Report) -> Result<Exit, LifecycleError>
     let LifecycleStatus { state, why, holder } = lock.status()?;
     let state = json!(state);
     let named = holder.as_ref().map(|holder| format!("; the marker names {}", named(holder)));
-    let path = lock.path().display();
+    let path = Shown(lock.path());
     let text = format!("{}: {why}{}", state.as_str().unwrap_or_default(), named.unwrap_or_default());
     report.result(
         &format!("`{path}` is {text}"),
-        &json!({ "path": lock.path(), "status": state, "why": why, "holder": holder.as_ref().map(shown) }),
+        &json!({ "path": path_text(lock.path()), "status": state, "why": why, "holder": holder.as_ref().map(shown) }),
     );
     Ok(Exit::Done)
 }
@@ -131,14 +131,14 @@ async fn release(lock: &LifecycleLock, pid: Pid, report: &Report) -> Result<Exit
         }
     };
     report.result(
-        &format!("{text} `{}`", lock.path().display()),
-        &json!({ "outcome": outcome, "path": lock.path(), "holder": holder.as_deref().map(shown) }),
+        &format!("{text} `{}`", Shown(lock.path())),
+        &json!({ "outcome": outcome, "path": path_text(lock.path()), "holder": holder.as_deref().map(shown) }),
     );
     Ok(Exit::Done)
 }
 
 async fn force_unlock(lock: &LifecycleLock, report: &Report) -> Result<Exit, LifecycleError> {
-    let path = lock.path().display();
+    let path = Shown(lock.path());
     let (outcome, text, previous, kept_aside) = match lock.force_unlock().await? {
         ForceUnlocked::NotLocked => ("not-locked", format!("`{path}` is not there"), None, None),
         ForceUnlocked::Removed { previous, kept_aside } => {
@@ -149,13 +149,13 @@ async fn force_unlock(lock: &LifecycleLock, report: &Report) -> Result<Exit, Lif
     let previous = previous.as_deref().map(shown);
     report.result(
         &text,
-        &json!({ "outcome": outcome, "path": lock.path(), "previous": previous, "kept_aside": kept_aside }),
+        &json!({ "outcome": outcome, "path": path_text(lock.path()), "previous": previous, "kept_aside": kept_aside.as_deref().map(path_text) }),
     );
     Ok(Exit::Done)
 }
 
 fn refused(lock: &LifecycleLock, conflict: &LifecycleConflict, report: &Report) -> Exit {
-    let path = lock.path().display();
+    let path = Shown(lock.path());
     let status = || Step::LifecycleStatus(lock.path().to_owned());
     let by =
         conflict.holder.as_deref().map_or_else(|| "a process that has not said who it is".to_owned(), named);
@@ -179,7 +179,7 @@ fn refused(lock: &LifecycleLock, conflict: &LifecycleConflict, report: &Report) 
         "reason": "conflict",
         "why": why,
         "message": message,
-        "path": lock.path(),
+        "path": path_text(lock.path()),
         "holder": conflict.holder.as_deref().map(shown),
     });
     report.failed(&message, &advice, json, Exit::Refused)
@@ -188,12 +188,12 @@ fn refused(lock: &LifecycleLock, conflict: &LifecycleConflict, report: &Report) 
 fn acquired_json(lock: &LifecycleLock, payload: &LifecyclePayload, taken: Option<&TakenOver>) -> Value {
     json!({
         "outcome": "acquired",
-        "path": lock.path(),
+        "path": path_text(lock.path()),
         "holder": shown(payload),
         "taken_over": taken.map(|taken| json!({
             "why": reason(&taken.why),
             "previous": taken.previous.as_ref().map(shown),
-            "kept_aside": taken.kept_aside,
+            "kept_aside": taken.kept_aside.as_deref().map(path_text),
         })),
     })
 }

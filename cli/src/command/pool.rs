@@ -1,10 +1,11 @@
 //! `rekindle pool`
 
 use super::{aligned, gc, sessions, stop};
-use crate::args::{PoolTimes, PoolVerb};
+use crate::args::{AnswerTime, PoolVerb, ReachTime, WorkTime};
+use crate::given::{Given, GivenError};
 use crate::report::{Exit, Report};
 use rekindle::adapters::pool_client::{Deadlines, Limits};
-use rekindle::core::protocol::{Run, Speaking, StatusRequest, Version};
+use rekindle::core::protocol::{LINE_LEN_MAX, Run, Speaking, StatusRequest, Version};
 use rekindle::pool::{Fed, PoolEntry, PoolError, PoolStatus, Reply};
 use rekindle::{Launch, Rehearsal, WorkerPool};
 use serde_json::{Value, json};
@@ -16,22 +17,33 @@ pub(crate) async fn run(dir: Option<&Path>, verb: PoolVerb, report: &Report) -> 
         Err(error) => return report.error(&error),
     };
     let done = match verb {
-        PoolVerb::Run { speak, code, ctx, lib_path, times, command } => {
-            let pool = speaking(pool, Some(speak)).limits(limits(&times)).worker(launch(command, &times));
-            let ctx = ctx.unwrap_or_default();
+        PoolVerb::Run { speak, code, ctx, lib_path, timeout, answer, work, graces, command } => {
+            let (code, ctx) = match read_both(code, ctx) {
+                Ok(read) => read,
+                Err(error) => return error.report(report),
+            };
+            let launch = launch(command).timeout(timeout).kill_policy(graces.kill_policy());
+            let limits = limits(ReachTime { timeout }, answer, Some(work));
+            let pool = speaking(pool, Some(speak)).limits(limits).worker(launch);
             pool.run(Run { code, ctx, lib_paths: lib_path }).await.map(|fed| show_fed(&fed, report))
         }
-        PoolVerb::Continue { sid, speak, response, query_id, usage, times } => {
-            let pool = speaking(pool, Some(speak)).limits(limits(&times));
+        PoolVerb::Continue { sid, speak, response, query_id, usage, reach, answer, work } => {
+            let response = match response.read(LINE_LEN_MAX) {
+                Ok(response) => response,
+                Err(error) => return error.report(report),
+            };
+            let pool = speaking(pool, Some(speak)).limits(limits(reach, answer, Some(work)));
             let reply = Reply { response, query_id, usage: usage.unwrap_or_default() };
             pool.continue_session(&sid, reply).await.map(|fed| show_fed(&fed, report))
         }
-        PoolVerb::Status { sid, history, speak } => {
+        PoolVerb::Status { sid, history, speak, reach, answer } => {
             let request = StatusRequest { include_history: history };
-            speaking(pool, speak).status(&sid, request).await.map(|status| show_status(status, report))
+            let pool = speaking(pool, speak).limits(limits(reach, answer, None));
+            pool.status(&sid, request).await.map(|status| show_status(status, report))
         }
-        PoolVerb::Shutdown { sid, speak, graces } => {
-            let stopped = speaking(pool, speak).shutdown(&sid, &graces.stop_policy()).await;
+        PoolVerb::Shutdown { sid, speak, reach, answer, graces } => {
+            let pool = speaking(pool, speak).limits(limits(reach, answer, None));
+            let stopped = pool.shutdown(&sid, &graces.stop_policy()).await;
             stopped.map(|stopped| stop::show(&stopped, report))
         }
         PoolVerb::Ls => pool.list().map(|list| show_list(&list, report)),
@@ -50,14 +62,31 @@ fn speaking(pool: WorkerPool, version: Option<Version>) -> WorkerPool {
     }
 }
 
-fn launch(command: Vec<String>, times: &PoolTimes) -> Launch {
-    let mut command = command.into_iter();
-    Launch::new(command.next().unwrap_or_default()).args(command).timeout(times.timeout)
+/// The code and its context, of which one may be on stdin.
+fn read_both(code: Given, ctx: Option<Given>) -> Result<(String, Value), GivenError> {
+    if code == Given::Stdin && ctx == Some(Given::Stdin) {
+        let message = "only one of --code and --ctx can be `-`: there is one standard input";
+        return Err(GivenError::Unusable(message.to_owned()));
+    }
+    let ctx = ctx.map(|ctx| ctx.read_json(LINE_LEN_MAX)).transpose()?.unwrap_or_default();
+    Ok((code.read(LINE_LEN_MAX)?, ctx))
 }
 
-fn limits(times: &PoolTimes) -> Limits {
-    let deadlines =
-        Deadlines { work: times.work_timeout, answer: times.answer_timeout, ..Deadlines::default() };
+fn launch(command: Vec<String>) -> Launch {
+    let mut command = command.into_iter();
+    Launch::new(command.next().unwrap_or_default()).args(command)
+}
+
+/// Every wait has a limit that the caller can name.
+fn limits(reach: ReachTime, answer: AnswerTime, work: Option<WorkTime>) -> Limits {
+    let answer = answer.answer_timeout;
+    let deadlines = Deadlines {
+        connect: reach.timeout,
+        write: answer,
+        answer,
+        line: answer,
+        work: work.map_or(answer, |work| work.work_timeout),
+    };
     Limits { deadlines, ..Limits::default() }
 }
 

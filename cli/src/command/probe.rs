@@ -1,6 +1,7 @@
 //! `rekindle probe`
 
-use crate::report::{Exit, Report, printable};
+use crate::report::{Exit, Report, path_text};
+use rekindle::Advice;
 use rekindle::adapters::probe;
 use rekindle::core::Liveness;
 use serde_json::json;
@@ -10,6 +11,7 @@ use std::path::Path;
 pub(crate) async fn run(path: &Path, report: &Report) -> Exit {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let probed = probe::probe(&absolute).await;
+    tracing::info!(socket = %absolute.display(), liveness = ?probed.liveness(), "looked at the socket");
     // What does not exist is not forged; that its place could not be trusted is said besides.
     let is_absent =
         std::fs::symlink_metadata(&absolute).is_err_and(|error| error.kind() == ErrorKind::NotFound);
@@ -20,7 +22,14 @@ pub(crate) async fn run(path: &Path, report: &Report) -> Exit {
         Liveness::Forged if is_absent => ("dead", format!("nothing is there; besides, {}", probed.why())),
         Liveness::Forged => ("forged", probed.why().to_owned()),
     };
-    let text = printable(&format!("{verdict}: {why}"));
-    report.result(&text, &json!({ "path": path, "verdict": verdict, "why": why }));
+    // Wherever nothing should be believed, or put.
+    let advice = match probed.liveness() {
+        Liveness::Forged => Advice::of_socket_place(&absolute),
+        Liveness::Live | Liveness::Dormant | Liveness::Indeterminate => Advice::nothing(),
+    };
+    let mut json = json!({ "path": path_text(path), "verdict": verdict, "why": why });
+    report.advise(&mut json, &advice);
+    let lines = std::iter::once(format!("{verdict}: {why}")).chain(report.advice_lines(&advice));
+    report.result(&lines.collect::<Vec<_>>().join("\n"), &json);
     Exit::Done
 }

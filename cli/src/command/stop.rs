@@ -22,13 +22,10 @@ pub(crate) async fn run(dir: Option<&Path>, args: &StopArgs, report: &Report) ->
     let mut stops: FuturesUnordered<_> = targets.iter().map(|it| sessions.stop(it, &policy)).collect();
     let mut worst = report.left_out(&left_out);
     while let Some(ended) = stops.next().await {
-        let exit = match ended {
+        worst = worst.or_worse(match ended {
             Ok(stopped) => show(&stopped, report),
             Err(error) => report.error(&error),
-        };
-        if exit.code() > worst.code() {
-            worst = exit;
-        }
+        });
     }
     worst
 }

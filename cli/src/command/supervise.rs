@@ -3,47 +3,57 @@
 //! Nothing but the program's own bytes is ever written to stdout. Each direction holds a chunk or two at most, so that a
 //! side that does not read holds the other one up, and does not fill our memory.
 
+mod cause;
+mod events;
+mod patience;
 mod pumps;
-mod voice;
 
 use crate::args::SuperviseArgs;
 use crate::report::{Exit, Report};
+use cause::Cause;
+use events::{EventWriter, Outlets};
 use pumps::{Delivered, Passed, pump_in, pump_out};
-use rekindle::adapters::stdio::{ChildStdout, OwnInput, OwnOutput, input_hung_up};
-use rekindle::core::{OsFailure, SpawnError};
+use rekindle::adapters::orphans::{self, Reaped};
+use rekindle::adapters::stdio::{ChildStdout, OwnInput, OwnOutput};
+use rekindle::core::{ChildExit, OsFailure, Pid, SpawnError};
 use rekindle::stdio::StderrMode;
 use rekindle::{StdioChild, StdioLaunch, StdioStopped, StopPolicy};
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
-use voice::{Cause, Voice};
+use tokio::time::{Instant, sleep, timeout};
 
-/// Without a grace for stdin: how long a program whose input ended may be silent before it is asked to go.
-const SILENCE: Duration = Duration::from_secs(1);
-/// Without a grace for stdin: how long it may take to read everything and to answer.
-const ANSWERS_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long whoever reads our output may take once we were told to go.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
-/// The pause between two looks at how much of its input the program has read.
-const LOOK_PAUSE: Duration = Duration::from_millis(2);
+/// The pause before another look for orphans that the guardian's zombie hides.
+const ORPHANS_PAUSE: Duration = Duration::from_millis(2);
 
 pub(crate) async fn run(args: SuperviseArgs, report: &Report) -> Exit {
-    let (voice, complaints) = Voice::new(report);
-    match Supervision::begin(&args, &voice).await {
+    let (events, outlets) = match EventWriter::new(report, args.events_fd.as_deref()) {
+        Ok(writer) => writer,
+        Err(error) => {
+            // On stderr: stdout is the program's.
+            report.progress(&error.to_string());
+            return Exit::NeverStarted;
+        }
+    };
+    // The last word of ours that may wait for a reader of stderr: a program runs after it.
+    tracing::info!(program = args.command.first().map(tracing::field::debug), "starting the program");
+    match Supervision::begin(&args, &events).await {
         Ok((supervision, stderr)) => {
-            let complaining = tokio::spawn(complaints.speak(Some(stderr)));
-            let exit = supervision.run(&voice).await;
-            voice.fall_silent(complaining, FLUSH_TIMEOUT).await;
+            let written = outlets.write(Some(stderr));
+            let exit = supervision.run(&events).await;
+            events.finish(written, FLUSH_TIMEOUT).await;
             exit
         }
-        Err(error) => {
-            voice.not_started(&error);
-            let complaining = tokio::spawn(complaints.speak(None));
-            voice.fall_silent(complaining, FLUSH_TIMEOUT).await;
-            Exit::NeverStarted
-        }
+        Err(error) => not_started(events, outlets, &error).await,
     }
+}
+
+async fn not_started(events: EventWriter, outlets: Outlets, error: &SpawnError) -> Exit {
+    events.not_started(error);
+    events.finish(outlets.write(None), FLUSH_TIMEOUT).await;
+    Exit::NeverStarted
 }
 
 /// The signals that tell us to go.
@@ -81,25 +91,22 @@ struct Supervision {
 }
 
 impl Supervision {
-    async fn begin(args: &SuperviseArgs, voice: &Voice) -> Result<(Self, ChildStdout), SpawnError> {
+    async fn begin(args: &SuperviseArgs, events: &EventWriter) -> Result<(Self, ChildStdout), SpawnError> {
+        let listen = |error: std::io::Error| OsFailure::new("listen for signals", error.to_string());
         // Before there is anything that a signal would have to end.
-        let signals =
-            Signals::listen().map_err(|error| OsFailure::new("listen for signals", error.to_string()))?;
+        let signals = Signals::listen().map_err(listen)?;
+        let deaths =
+            orphans::come_to_us().then(|| signal(SignalKind::child())).transpose().map_err(listen)?;
         let (from_client, to_client) = (OwnInput::open()?, OwnOutput::stdout()?);
-        let mut command = args.command.iter().cloned();
-        let teller = voice.clone();
-        let launch = StdioLaunch::new(command.next().unwrap_or_default())
-            .args(command)
-            .term_grace(args.graces.term_grace)
-            .kill_grace(args.graces.kill_grace)
-            .stderr(StderrMode::Stream)
-            .on_event(move |event| teller.event(event));
-        let mut child = StdioChild::spawn(launch).await?;
+        let mut child = StdioChild::spawn(launch(args, events)).await?;
+        if let Some(deaths) = deaths {
+            tokio::spawn(reap_orphans(deaths, child.guardian_pid()));
+        }
         let streams = (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let (Some(stdin), Some(stdout), Some(stderr)) = streams else {
             unreachable!("a child that was just started has its streams");
         };
-        let (delivered, input) = watch::channel(Delivered::SoFar);
+        let (delivered, input) = watch::channel(Delivered::default());
         let (passed, output) = watch::channel(Passed::default());
         tokio::spawn(pump_in(from_client, stdin, delivered));
         tokio::spawn(pump_out(stdout, to_client, passed));
@@ -107,64 +114,21 @@ impl Supervision {
         Ok((Self { child, policy, signals, input, output }, stderr))
     }
 
-    async fn run(mut self, voice: &Voice) -> Exit {
+    async fn run(mut self, events: &EventWriter) -> Exit {
         let mut cause = self.has_to_stop().await;
-        if cause == Cause::EndOfInput && self.policy.stdin_grace.is_zero() {
+        let decided_at = Instant::now();
+        if cause == Cause::GraceOver && self.policy.stdin_grace.is_zero() {
             cause = self.let_it_answer().await;
         }
-        voice.cause(cause);
+        events.cause(cause);
         let (stopped, told_to_go) = self.stop(cause).await;
-        voice.stopped(&stopped);
+        let after = events.ended_at().saturating_duration_since(decided_at);
+        if let Some(ended) = cause.ended(&stopped, &self.policy, after) {
+            events.ended_by_us(cause, &ended);
+        }
+        events.stopped(&stopped);
         self.flush(told_to_go).await;
-        exit_of(&stopped)
-    }
-
-    async fn has_to_stop(&mut self) -> Cause {
-        // A client that has left cannot wait for the delivery of what it sent: that may take as long as an end would.
-        let delivery_timeout = self.policy.stdin_grace.saturating_add(self.policy.term_grace);
-        let abandoned = async {
-            input_hung_up().await;
-            sleep(delivery_timeout).await;
-        };
-        tokio::select! {
-            _ = self.child.wait() => Cause::ChildExited,
-            () = self.signals.next() => Cause::Signal,
-            () = is_refused(&mut self.output) => Cause::OutputClosed,
-            // The pump goes on for as long as its program, so the channel does too.
-            _ = self.input.wait_for(|delivered| *delivered == Delivered::All) => Cause::EndOfInput,
-            () = abandoned => Cause::ClientLeft,
-        }
-    }
-
-    /// Passes the end of the input on, and lets the program read what was sent and answer it.
-    async fn let_it_answer(&mut self) -> Cause {
-        let deadline = Instant::now() + ANSWERS_TIMEOUT;
-        let child = &self.child;
-        let read_all = async {
-            while child.unread_input() > 0 {
-                sleep(LOOK_PAUSE).await;
-            }
-        };
-        let mut seen = self.output.clone();
-        let answered = async {
-            read_all.await;
-            child.close_stdin();
-            seen.mark_unchanged();
-            while let Ok(changed) = timeout(SILENCE, seen.changed()).await {
-                if changed.is_err() {
-                    // Its output has ended, and so, most likely, will it.
-                    sleep(SILENCE).await;
-                    break;
-                }
-            }
-        };
-        tokio::select! {
-            _ = child.wait() => Cause::ChildExited,
-            () = self.signals.next() => Cause::Signal,
-            () = is_refused(&mut self.output) => Cause::OutputClosed,
-            () = answered => Cause::EndOfInput,
-            () = sleep_until(deadline) => Cause::EndOfInput,
-        }
+        self.exit(&stopped, events)
     }
 
     /// Stops the program, and says whether a signal wanted that.
@@ -198,15 +162,39 @@ impl Supervision {
             () = async { self.signals.next().await; sleep(FLUSH_TIMEOUT).await } => {}
         }
     }
-}
 
-/// Resolves when nobody reads our output any more.
-async fn is_refused(output: &mut watch::Receiver<Passed>) {
-    if output.wait_for(|passed| passed.refused).await.is_err() {
-        std::future::pending::<()>().await;
+    /// The program's own status, unless it reports success and some of its output could not be written.
+    fn exit(&self, stopped: &StdioStopped, events: &EventWriter) -> Exit {
+        let lost = self.output.borrow().lost;
+        if let Some(errno) = lost {
+            events.output_lost(errno);
+        }
+        match (stopped.exit, lost) {
+            (Some(ChildExit::Code(0)), Some(_)) | (None, _) => Exit::Failed,
+            (Some(exit), _) => Exit::of_exit(exit),
+        }
     }
 }
 
-fn exit_of(stopped: &StdioStopped) -> Exit {
-    stopped.exit.map_or(Exit::Failed, Exit::of_exit)
+fn launch(args: &SuperviseArgs, events: &EventWriter) -> StdioLaunch {
+    let mut command = args.command.iter().cloned();
+    let teller = events.clone();
+    let launch = StdioLaunch::new(command.next().unwrap_or_default())
+        .args(command)
+        .term_grace(args.graces.term_grace)
+        .kill_grace(args.graces.kill_grace)
+        .stderr(StderrMode::Stream)
+        .on_event(move |event| teller.event(event));
+    if args.leave_detached { launch.leave_detached() } else { launch }
+}
+
+/// Reaps orphans that the kernel hands to us, until the runtime ends. The guardian, `ours`, is reaped elsewhere.
+async fn reap_orphans(mut deaths: Signal, ours: Pid) {
+    loop {
+        match orphans::reap_all_but(&[ours]) {
+            Reaped::All if deaths.recv().await.is_none() => return,
+            Reaped::All => {}
+            Reaped::UpToOurs => sleep(ORPHANS_PAUSE).await,
+        }
+    }
 }

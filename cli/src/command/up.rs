@@ -3,6 +3,7 @@
 use super::{pid_text, sessions};
 use crate::args::UpArgs;
 use crate::report::{Exit, Report, printable};
+use rekindle::adapters::program;
 use rekindle::core::execute::Cause;
 use rekindle::core::plan::EnvironmentBase;
 use rekindle::core::{ChildExit, Environment, ReadyKind, SpawnError};
@@ -22,6 +23,26 @@ const PROGRESS_AFTER: Duration = Duration::from_secs(1);
 /// After how long a call says that no argument names the socket. A worker that runs already, or reads REKINDLE_SOCKET, mostly
 /// answers sooner, and then nothing has to be said.
 const UNNAMED_AFTER: Duration = Duration::from_millis(200);
+
+/// The variable in which a worker finds a prompt that came from a file.
+const PROMPT_VARIABLE: &str = "REKINDLE_PROMPT";
+
+/// The longest prompt from a file, in bytes: the kernel's limit for one variable, which has a name, a `=` and a NUL.
+const PROMPT_LEN_MAX: usize = (128 << 10) - PROMPT_VARIABLE.len() - 2;
+
+/// Reads the prompt, once: it may come from a pipe.
+pub(crate) fn read_prompt(args: &mut UpArgs, report: &Report) -> Result<(), Exit> {
+    let Some(given) = args.prompt_file.take() else { return Ok(()) };
+    let prompt = given.read(PROMPT_LEN_MAX).map_err(|error| error.report(report))?;
+    if prompt.contains('\0') {
+        let message = "the prompt in the file has a NUL byte, which no variable and no argument can hold";
+        return Err(report.failure("usage", message, &Advice::by_hand("give another text"), Exit::Usage));
+    }
+    tracing::info!(len = prompt.len(), "read the prompt");
+    args.env.insert(0, (PROMPT_VARIABLE.to_owned(), prompt.clone()));
+    args.prompt = Some(prompt);
+    Ok(())
+}
 
 /// A worker that answers is attached to without a runtime, whose making takes longer than all the rest. `None` if there
 /// is more to do; what fails here fails again there.
@@ -120,6 +141,15 @@ async fn rehearse(sessions: &Sessions, session: &SessionId, launch: Launch, repo
         Ok(rehearsed) => rehearsed,
         Err(error) => return report.error(&error),
     };
+    // A record could not hold it either, so that a start would fail alike.
+    if let Err(error) = program::require_text(&rehearsed.plan.cwd) {
+        return report.failure(
+            "spawn-start-failed",
+            &error.to_string(),
+            &Advice::by_hand("name another with --cwd"),
+            Exit::NeverStarted,
+        );
+    }
     let reason = rehearsed.rejection.as_ref().map(|rejection| rejection.reason);
     let json = json!({
         "outcome": "dry-run",

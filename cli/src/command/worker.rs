@@ -6,11 +6,13 @@ mod pool;
 use crate::args::{Protocol, WorkerArgs};
 use crate::report::{Exit, Report};
 use pool::PoolWorker;
-use rekindle::Step;
-use rekindle::serve::{Ended, Serve, Signals};
+use rekindle::core::shown::Shown;
+use rekindle::serve::{Ended, Serve, ServeError, Signals};
+use rekindle::{Advice, Step};
 use std::env;
 use std::error::Error;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
@@ -20,15 +22,23 @@ use tokio::signal::unix::{SignalKind, signal};
 const SESSION_NAME_DEFAULT: &str = "session";
 
 pub(crate) async fn run(args: &WorkerArgs, report: &Report) -> Exit {
+    tracing::info!(socket = %args.socket.display(), protocol = ?args.protocol, "answering on the socket");
     let served = match args.protocol {
-        Protocol::Echo => serve_echo(args).await.map_err(|error| error.to_string()),
-        Protocol::Pool => serve_pool(args).await.map_err(|error| error.to_string()),
+        Protocol::Echo => serve_echo(args).await.map_err(Into::into),
+        Protocol::Pool => serve_pool(args).await,
     };
     match served {
-        Ok(()) => Exit::Done,
+        Ok(()) => {
+            tracing::info!(socket = %args.socket.display(), "was told to end");
+            Exit::Done
+        }
         Err(error) => {
-            let message = format!("failed to serve on `{}`: {error}", args.socket.display());
-            report.failure("worker", &message, &Step::Probe(args.socket.clone()).into(), Exit::Failed)
+            let message = format!("failed to serve on `{}`: {error}", Shown(&args.socket));
+            let advice = match error.downcast_ref() {
+                Some(ServeError::Untrusted { fault, .. }) => Advice::of_mend(fault.mend()),
+                Some(_) | None => Step::Probe(args.socket.clone()).into(),
+            };
+            report.failure("worker", &message, &advice, Exit::Failed)
         }
     }
 }
@@ -50,6 +60,7 @@ async fn serve_echo(args: &WorkerArgs) -> io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     // The launcher has removed what was stale; what stands here now is somebody's, and `bind` refuses it.
     let listener = UnixListener::bind(&args.socket)?;
+    let bound = inode(&args.socket);
     loop {
         tokio::select! {
             client = listener.accept() => {
@@ -58,14 +69,23 @@ async fn serve_echo(args: &WorkerArgs) -> io::Result<()> {
             }
             _ = terminate.recv() => {
                 if !args.ignore_term {
-                    return remove_socket(&args.socket);
+                    return remove_socket(&args.socket, bound);
                 }
             }
         }
     }
 }
 
-fn remove_socket(socket: &Path) -> io::Result<()> {
+/// Which file stands at a path, itself and not what it leads to.
+fn inode(path: &Path) -> Option<(u64, u64)> {
+    path.symlink_metadata().ok().map(|found| (found.dev(), found.ino()))
+}
+
+/// Removes the socket that was bound, and not what has taken its name.
+fn remove_socket(socket: &Path, bound: Option<(u64, u64)>) -> io::Result<()> {
+    if bound.is_none() || inode(socket) != bound {
+        return Ok(());
+    }
     match std::fs::remove_file(socket) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         Ok(()) | Err(_) => Ok(()),

@@ -6,11 +6,12 @@ use super::outcome::{
     TakenOver,
 };
 use rekindle_adapters::directory::Inode;
-use rekindle_adapters::lifecycle::{Marker, MarkerDir};
+use rekindle_adapters::lifecycle::{MARKER_NAME, Marker, MarkerDir};
 use rekindle_adapters::lock_file::LockFile;
 use rekindle_adapters::{StateRoot, attended, clock, procfs, random};
 use rekindle_core::claim::{ConflictReason, HolderEvidence, KeptBy, KernelLock, TakeOverReason};
 use rekindle_core::identity::{DeathProof, Doubt};
+use rekindle_core::shown::Shown;
 use rekindle_core::{
     ChildExit, ClaimDecision, ClaimPolicy, Found, Host, LifecyclePayload, Nonce, Pid, ProcessIdentity,
     SpawnError, Standing, decide_claim,
@@ -19,9 +20,6 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-
-/// The marker's name in a state directory.
-const DEFAULT_NAME: &str = ".locked";
 
 /// How long somebody who has the flock is given to say in the marker that it is theirs, or to be gone for good.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -96,7 +94,7 @@ impl LifecycleLock {
 
     /// The lock of a state directory: `.locked` in it.
     pub fn in_state_dir(dir: &Path) -> Self {
-        Self::new(dir.join(DEFAULT_NAME))
+        Self::new(dir.join(MARKER_NAME))
     }
 
     /// Where its marker is.
@@ -119,7 +117,7 @@ impl LifecycleLock {
     /// # Cancel safety
     /// Safe.
     pub async fn acquire(&self) -> Result<Acquired, LifecycleError> {
-        self.settled(|| self.attempt(&procfs::this_process(&self.here), &Keeper::Us)).await
+        self.settled(|dir| self.attempt(dir, &procfs::this_process(&self.here), &Keeper::Us)).await
     }
 
     /// Takes the lock in the name of another process, which holds it for as long as it runs.
@@ -131,7 +129,7 @@ impl LifecycleLock {
     /// Safe.
     pub async fn acquire_for(&self, pid: Pid) -> Result<Acquired, LifecycleError> {
         let holder = procfs::identify(pid, &self.here).ok_or(LifecycleError::NoSuchHolder { pid })?;
-        self.settled(|| self.attempt(&holder, &Keeper::Nobody)).await
+        self.settled(|dir| self.attempt(dir, &holder, &Keeper::Nobody)).await
     }
 
     /// Gives the lock up. Removes only a marker that this very lock wrote, and may be called at any time.
@@ -159,9 +157,7 @@ impl LifecycleLock {
     /// # Cancel safety
     /// Safe.
     pub async fn release_for(&self, pid: Pid) -> Result<Released, LifecycleError> {
-        let Some((dir, _lock)) = self.locked_dir().await? else {
-            return Ok(Released::NotHeld { holder: None });
-        };
+        let Some((dir, _lock)) = self.locked_dir().await? else { return self.not_held() };
         let marker = dir.read()?;
         let is_its = marker.found.payload().is_some_and(|payload| payload.holder.pid == pid)
             && marker.standing(&self.here).pid_is_taken();
@@ -257,24 +253,34 @@ impl LifecycleLock {
     /// Asks until the conflict names a holder that runs, or has lasted too long to be somebody's decision in progress.
     async fn settled(
         &self,
-        attempt: impl Fn() -> Result<Acquired, LifecycleError>,
+        attempt: impl Fn(&MarkerDir) -> Result<Acquired, LifecycleError>,
     ) -> Result<Acquired, LifecycleError> {
         let began = Instant::now();
+        let mut dir = MarkerDir::create(&self.path)?;
+        // What is no marker of ours is refused before a lock is made beside it.
+        dir.read()?;
         loop {
-            match attempt()? {
+            match attempt(&dir)? {
                 Acquired::Conflict(conflict) if conflict.is_passing() && began.elapsed() < SETTLE_TIMEOUT => {
                     tokio::time::sleep(SETTLE_PAUSE).await;
                 }
                 settled => return Ok(settled),
             }
+            // The way to it is judged again only where it leads to another.
+            if !dir.is_still_in_place()? {
+                dir = MarkerDir::create(&self.path)?;
+            }
         }
     }
 
-    /// The marker's directory with its flock taken; `None` if there is no such directory.
+    /// The marker's directory with its flock taken; `None` if there is no marker, and so nothing to lock for.
     async fn locked_dir(&self) -> Result<Option<(MarkerDir, LockFile)>, LifecycleError> {
         let began = Instant::now();
+        let Some(mut dir) = MarkerDir::open(&self.path)? else { return Ok(None) };
+        if let Found::Nothing = dir.read()?.found {
+            return Ok(None);
+        }
         loop {
-            let Some(dir) = MarkerDir::open(&self.path)? else { return Ok(None) };
             if let Some(lock) = dir.try_lock()? {
                 return Ok(Some((dir, lock)));
             }
@@ -282,11 +288,19 @@ impl LifecycleLock {
                 return Err(LifecycleError::InUse { holder: payload(&dir.read()?) });
             }
             tokio::time::sleep(SETTLE_PAUSE).await;
+            if !dir.is_still_in_place()? {
+                let Some(other) = MarkerDir::open(&self.path)? else { return Ok(None) };
+                dir = other;
+            }
         }
     }
 
-    fn attempt(&self, holder: &ProcessIdentity, keeper: &Keeper) -> Result<Acquired, LifecycleError> {
-        let dir = MarkerDir::create(&self.path)?;
+    fn attempt(
+        &self,
+        dir: &MarkerDir,
+        holder: &ProcessIdentity,
+        keeper: &Keeper,
+    ) -> Result<Acquired, LifecycleError> {
         let lock = dir.try_lock()?;
         let marker = dir.read()?;
         let standing = marker.standing(&self.here);
@@ -298,7 +312,7 @@ impl LifecycleLock {
                 return Ok(Acquired::Conflict(LifecycleConflict { why, holder, holder_runs }));
             }
             ClaimDecision::Fresh => None,
-            ClaimDecision::TakeOver { why, previous } => Some(self.make_room(&dir, why, previous)?),
+            ClaimDecision::TakeOver { why, previous } => Some(self.make_room(dir, why, previous)?),
         };
         let nonce = random::nonce()?;
         let kept_by = match keeper {
@@ -319,13 +333,13 @@ impl LifecycleLock {
         why: TakeOverReason,
         previous: Option<LifecyclePayload>,
     ) -> Result<TakenOver, LifecycleError> {
-        let path = self.path.display();
+        let path = Shown(&self.path);
         let kept_aside = match &why {
             TakeOverReason::Corrupt | TakeOverReason::OtherSession => {
                 let kept = dir.keep_aside()?;
                 tracing::warn!(
                     "`{path}` could not be read and was taken over; it is kept as `{}`",
-                    kept.display()
+                    Shown(&kept)
                 );
                 Some(kept)
             }

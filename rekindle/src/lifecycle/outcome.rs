@@ -143,7 +143,7 @@ impl LifecycleError {
             Self::StateRoot(_) => "state-dir-unusable",
             Self::File(LifecycleFileError::NotAFileName { .. }) => "not-a-file-name",
             Self::File(LifecycleFileError::NoLocks { .. }) => "no-locks",
-            Self::File(LifecycleFileError::Untrusted { .. }) => "untrusted",
+            Self::File(LifecycleFileError::Untrusted(_)) => "untrusted",
             Self::File(_) | Self::Os(_) => "system",
             Self::NoSuchHolder { .. } => "no-such-holder",
             Self::InUse { .. } => "lifecycle-locked",
@@ -155,7 +155,7 @@ impl LifecycleError {
         matches!(
             self,
             Self::InUse { .. }
-                | Self::File(LifecycleFileError::NoLocks { .. } | LifecycleFileError::Untrusted { .. })
+                | Self::File(LifecycleFileError::NoLocks { .. } | LifecycleFileError::Untrusted(_))
         )
     }
 
@@ -169,6 +169,7 @@ impl LifecycleError {
             Self::InUse { holder: None } => Advice::by_hand("look at which process has the marker open"),
             Self::NoSuchHolder { .. } => Advice::by_hand("name a process that runs with --pid"),
             Self::StateRoot(error) => Advice::of_state_root(error),
+            Self::File(LifecycleFileError::Untrusted(fault)) => Advice::of_mend(fault.mend()),
             Self::Os(failure) | Self::File(LifecycleFileError::Os(failure)) => Advice::of_failure(failure),
             Self::File(_) => Advice::by_hand("name a file in a directory of your own with --path"),
         }

@@ -2,9 +2,16 @@
 
 use crate::advice::{Advice, Step};
 use crate::error::Error;
+use crate::handshake::{of_another_version, which_goes};
 use crate::outcome::{Ensured, Rejection};
+use rekindle_adapters::lines::{Limit, LineError};
 use rekindle_adapters::pool_client::PoolCallError;
-use rekindle_core::{OsFailure, SessionId};
+use rekindle_core::execute::Cause;
+use rekindle_core::protocol::Version;
+use rekindle_core::shown::{Shown, shell_word};
+use rekindle_core::target::SOCKET_PATH_LEN_MAX;
+use rekindle_core::{ChildExit, OsFailure, RejectReason, SessionId};
+use std::time::Duration;
 
 /// Why a pool could not do what it was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -55,12 +62,18 @@ pub enum PoolError {
         advice: Box<Advice>,
     },
     /// The worker did not take part in a handshake.
-    #[error("the worker of session `{session}` failed the handshake: {source}{}", and(stopped.as_deref()))]
+    #[error(
+        "the worker of session `{session}` failed the handshake: {source}{}{}",
+        which_goes(source, recorded.as_ref()),
+        and(stopped.as_deref())
+    )]
     Handshake {
         /// The session.
         session: SessionId,
         /// What went wrong.
         source: Box<PoolCallError>,
+        /// The version that the worker was recorded with, where it was there before.
+        recorded: Option<Version>,
         /// What became of the worker, if it was started for this very call.
         stopped: Option<String>,
     },
@@ -100,11 +113,105 @@ fn not_started(outcome: &Ensured) -> String {
         Ensured::Exited(exited) => {
             let last = exited.stderr_tail.lines().last().unwrap_or_default().escape_debug().to_string();
             let said = if last.is_empty() { String::new() } else { format!("; its last words: {last}") };
-            format!("it ended before it accepted ({:?}){said}", exited.exit)
+            let how = match exited.exit {
+                ChildExit::Code(code) => format!("exited with {code}"),
+                ChildExit::Signal(signal) => format!("was ended by signal {signal}"),
+                ChildExit::Unknown => "ended".to_owned(),
+            };
+            match &exited.cause {
+                Some(cause) => format!("{}; it was told to go and {how}{said}", caused(cause)),
+                None => format!("it {how} before it accepted a connection{said}"),
+            }
         }
         Ensured::NotStarted(error) => error.to_string(),
-        Ensured::Retained(_) => "nothing could be observed of it".to_owned(),
-        Ensured::Rejected(rejection) => rejection.message.clone(),
+        Ensured::Retained(retained) => {
+            format!("{}; its end was not seen, and the claim is kept", caused(&retained.cause))
+        }
+        Ensured::Rejected(rejection) => match too_long(rejection) {
+            Some(len) => format!(
+                "its socket would be `{}`, which is {len} bytes long; a socket address holds at most {SOCKET_PATH_LEN_MAX}",
+                Shown(&rejection.socket)
+            ),
+            None => rejection.message.clone(),
+        },
+    }
+}
+
+fn caused(cause: &Cause) -> String {
+    match cause {
+        Cause::ObserveTimeout { after } => {
+            format!("it did not accept a connection within {} ms", after.as_millis())
+        }
+        Cause::Seam(_) => cause.to_string(),
+    }
+}
+
+/// The length of a socket's path, where that is what was wrong.
+fn too_long(rejection: &Rejection) -> Option<usize> {
+    let len = rejection.socket.as_os_str().len();
+    (rejection.reason == RejectReason::BadTarget && len > SOCKET_PATH_LEN_MAX).then_some(len)
+}
+
+/// Which option gives a worker more time.
+fn more_time(limit: Limit) -> String {
+    let option = match limit {
+        Limit::Connect => "--timeout",
+        Limit::Answer | Limit::Write | Limit::Line => "--answer-timeout",
+        Limit::Work => "--work-timeout",
+    };
+    format!("give it longer with {option}")
+}
+
+/// The limit that a call met, if that is why it failed.
+fn limit_met(source: &PoolCallError) -> Option<Limit> {
+    match source {
+        PoolCallError::Line(LineError::Hung { limit, .. }) => Some(*limit),
+        _ => None,
+    }
+}
+
+/// What to do about a worker that failed the handshake.
+fn after_handshake(
+    session: &SessionId,
+    source: &PoolCallError,
+    recorded: Option<&Version>,
+    ended: bool,
+) -> Advice {
+    let look = || Advice::from(Step::Doctor(session.clone()));
+    match (source, recorded, limit_met(source).map(more_time)) {
+        (_, _, Some(longer)) if ended => Advice::by_hand(longer),
+        (_, _, Some(longer)) => look().knowing(longer),
+        // Nobody ends work for the version that a caller got wrong.
+        (PoolCallError::VersionMismatch(_) | PoolCallError::VersionRefused { .. }, Some(recorded), None) => {
+            Advice::by_hand(format!(
+                "speak the version that it was recorded with: --speak {}",
+                word(recorded)
+            ))
+        }
+        (PoolCallError::VersionMismatch(mismatch), None, None) if !ended => {
+            Advice::by_hand(format!("speak the version that it reports: --speak {}", word(&mismatch.theirs)))
+        }
+        (_, _, None) if ended => Advice::by_hand("use a worker of the version that is spoken"),
+        (_, _, None) => look(),
+    }
+}
+
+/// A version as it is typed.
+fn word(version: &Version) -> String {
+    shell_word(version.as_str().as_ref())
+}
+
+/// What to do about a worker that did not come up.
+fn after_start(session: &SessionId, outcome: &Ensured) -> Advice {
+    match outcome {
+        Ensured::NotStarted(error) => Advice::of_start(error),
+        Ensured::Exited(exited) => (*exited.advice).clone(),
+        // A pool has no option that names a socket.
+        Ensured::Rejected(rejection) if too_long(rejection).is_some() => {
+            Advice::by_hand("name a shorter state directory with --dir")
+        }
+        Ensured::Rejected(rejection) => rejection.advice.clone(),
+        Ensured::Running(_) | Ensured::Retained(_) => Step::Doctor(session.clone()).into(),
     }
 }
 
@@ -114,13 +221,25 @@ impl PoolError {
         Self::WorkerUnreachable { session: session.clone(), message, advice: Box::new(advice) }
     }
 
+    /// A worker that was there before a call failed the handshake.
+    pub(super) fn strange(
+        session: SessionId,
+        source: PoolCallError,
+        spoken: &Version,
+        recorded: Option<Version>,
+    ) -> Self {
+        let source = Box::new(of_another_version(source, spoken, recorded.as_ref()));
+        Self::Handshake { session, source, recorded, stopped: None }
+    }
+
     /// A worker that lives and was not heard of in time.
-    pub(super) fn silent(session: &SessionId, rejection: &Rejection) -> Self {
-        let message = format!("it runs and does not answer on `{}`", rejection.socket.display());
+    pub(super) fn silent(session: &SessionId, rejection: &Rejection, within: Duration) -> Self {
+        let (socket, within) = (Shown(&rejection.socket), within.as_millis());
+        let message = format!("it runs, and did not accept a connection on `{socket}` within {within} ms");
         Self::WorkerUnreachable {
             session: session.clone(),
             message,
-            advice: Box::new(Step::Doctor(session.clone()).into()),
+            advice: Box::new(Advice::from(Step::Doctor(session.clone())).knowing(more_time(Limit::Connect))),
         }
     }
 
@@ -170,26 +289,20 @@ impl PoolError {
             Self::UnknownSession { .. } | Self::AmbiguousSession { .. } => Step::PoolList.into(),
             Self::NoProgram => Advice::by_hand("name the worker after `--`"),
             Self::NoVersion => Advice::by_hand("name the version with --speak"),
-            Self::NotStarted { session, outcome } => match &**outcome {
-                Ensured::NotStarted(error) => Advice::of_start(error),
-                Ensured::Rejected(rejection) => rejection.advice.clone(),
-                Ensured::Running(_) | Ensured::Exited(_) | Ensured::Retained(_) => {
-                    Step::Doctor(session.clone()).into()
-                }
-            },
+            Self::NotStarted { session, outcome } => after_start(session, outcome),
             Self::WorkerGone { session } => Step::Doctor(session.clone()).into(),
             Self::WorkerUnreachable { advice, .. } => (**advice).clone(),
-            Self::Handshake { stopped: Some(_), .. } => {
-                Advice::by_hand("use a worker of the version that is spoken")
+            Self::Handshake { session, source, recorded, stopped } => {
+                after_handshake(session, source, recorded.as_ref(), stopped.is_some())
             }
-            Self::Handshake { session, source, stopped: None } => match &**source {
-                PoolCallError::VersionMismatch(found) => {
-                    Advice::by_hand(format!("speak its version: --speak {}", found.theirs))
+            Self::NoSession { session } => Advice::from(Step::PoolStatus(session.clone()))
+                .knowing("`pool shutdown` ends a worker that has nothing to do"),
+            Self::Call { session, source } => {
+                let status = Advice::from(Step::PoolStatus(session.clone()));
+                match limit_met(source) {
+                    Some(limit) => status.knowing(more_time(limit)),
+                    None => status,
                 }
-                _ => Step::Doctor(session.clone()).into(),
-            },
-            Self::NoSession { session } | Self::Call { session, .. } => {
-                Step::PoolStatus(session.clone()).into()
             }
             Self::Sessions(error) => error.advice(),
             Self::Os(failure) => Advice::of_failure(failure),

@@ -1,6 +1,6 @@
 //! What is to be run as a child, and what is to be told of it.
 
-use rekindle_adapters::stdio::StdioSpec;
+use rekindle_adapters::stdio::{Detached, StdioSpec};
 use rekindle_core::lines::LineLimits;
 use rekindle_core::plan::{KILL_GRACE_DEFAULT, TERM_GRACE_DEFAULT};
 use rekindle_core::{ChildExit, Environment, KillSignal, OsFailure, Pid};
@@ -22,6 +22,7 @@ pub struct StdioLaunch {
     environment: Environment,
     term_grace: Duration,
     kill_grace: Duration,
+    detached: Detached,
     pub(super) stderr: StderrMode,
     pub(super) line_limits: LineLimits,
     pub(super) on_line: Box<dyn FnMut(&str) + Send>,
@@ -49,7 +50,7 @@ pub enum StdioEvent {
     },
     /// A stop has begun: its stdin is closed.
     Stopping,
-    /// A stop had all of its session signalled.
+    /// A stop had all of its processes signalled.
     Signalled {
         /// How strongly.
         how: KillSignal,
@@ -86,6 +87,7 @@ impl StdioLaunch {
             environment: Environment::default(),
             term_grace: TERM_GRACE_DEFAULT,
             kill_grace: KILL_GRACE_DEFAULT,
+            detached: Detached::default(),
             stderr: StderrMode::default(),
             line_limits: LineLimits::default(),
             on_line: Box::new(|_| {}),
@@ -126,6 +128,14 @@ impl StdioLaunch {
     #[must_use]
     pub fn kill_grace(mut self, grace: Duration) -> Self {
         self.kill_grace = grace;
+        self
+    }
+
+    /// Leaves descendants with a session of their own alone: daemons, browsers, `setsid`. By default they end with the
+    /// child. A stop names the processes that were left.
+    #[must_use]
+    pub fn leave_detached(mut self) -> Self {
+        self.detached = Detached::Leave;
         self
     }
 
@@ -172,6 +182,7 @@ impl StdioLaunch {
             environment: &self.environment,
             term_grace: self.term_grace,
             kill_grace: self.kill_grace,
+            detached: self.detached,
         }
     }
 }

@@ -5,7 +5,7 @@ use async_trait::async_trait;
 use rekindle_core::stop::{StopDeps, StopEnd, StopPolicy, StopStep, execute_stop};
 use rekindle_core::{ChildExit, KillError, KillSignal, Pid, WatchError};
 use serde::Serialize;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
@@ -20,13 +20,18 @@ pub struct StdioStopped {
     pub end: StdioEnd,
     /// How the child ended, where that was seen.
     pub exit: Option<ChildExit>,
-    /// The processes of its session that still run; empty unless the stop gave up.
+    /// The strongest signal that the child was sent before it ended; `None` if it ended by itself.
+    pub signalled: Option<KillSignal>,
+    /// The processes of the child that still run; empty unless the stop gave up.
     pub survivors: Vec<Pid>,
+    /// The running descendants that [`StdioLaunch::leave_detached`](super::StdioLaunch::leave_detached) left alone; 64 of
+    /// them at most.
+    pub left: Vec<Pid>,
     /// What went wrong on the way.
     pub trouble: Vec<String>,
 }
 
-/// What was enough to end a child and all of its session.
+/// What was enough to end a child and all of its processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StdioEnd {
@@ -58,7 +63,9 @@ pub(super) async fn stop(reins: &Arc<Reins>, policy: StopPolicy) -> StdioStopped
         Ok(None) | Err(_) => StdioStopped {
             end: StdioEnd::GaveUp,
             exit: reins.life.borrow().end,
+            signalled: None,
             survivors: reins.survivors(),
+            left: reins.left(),
             trouble: vec![cut_short().to_string()],
         },
     }
@@ -72,7 +79,11 @@ fn join_or_begin(reins: &Arc<Reins>, policy: StopPolicy) -> watch::Receiver<Opti
     }
     let (sender, report) = watch::channel(None);
     let asked_again = Arc::new(Semaphore::new(0));
-    let ending = Ending { reins: Arc::clone(reins), asked_again: Arc::clone(&asked_again) };
+    let ending = Ending {
+        reins: Arc::clone(reins),
+        asked_again: Arc::clone(&asked_again),
+        signalled: Mutex::default(),
+    };
     tokio::spawn(async move {
         let stopped = ending.run(&policy).await;
         // Whoever asked may have given up.
@@ -85,6 +96,7 @@ fn join_or_begin(reins: &Arc<Reins>, policy: StopPolicy) -> watch::Receiver<Opti
 struct Ending {
     reins: Arc<Reins>,
     asked_again: Arc<Semaphore>,
+    signalled: Mutex<Option<KillSignal>>,
 }
 
 impl Ending {
@@ -106,31 +118,50 @@ impl Ending {
             // Its last words are read by then; how long that may take is bounded where they are read.
             let _ = self.reaches(|life| life.complaints_read).await;
         }
+        let mut trouble = report.trouble;
+        trouble.extend(self.reins.loss());
         StdioStopped {
             end,
             exit: self.reins.life.borrow().end,
+            signalled: *lock(&self.signalled),
             survivors: if gave_up { self.reins.survivors() } else { Vec::new() },
-            trouble: report.trouble,
+            left: self.reins.left(),
+            trouble,
         }
     }
 
     /// Whether there is nothing to stop. A guardian that has nobody left to guard is about to go, and is waited for.
     async fn had_ended(&self) -> bool {
         let ended = self.reins.life.borrow().end.is_some() && self.reins.survivors().is_empty();
-        ended
-            && timeout(DEPARTURE_TIMEOUT, self.reaches(|life| life.gone)).await.is_ok_and(|gone| gone.is_ok())
+        ended && timeout(DEPARTURE_TIMEOUT, self.reaches(Life::is_gone)).await.is_ok_and(|gone| gone.is_ok())
     }
 
     async fn reaches(&self, far_enough: impl FnMut(&Life) -> bool) -> Result<Life, WatchError> {
         let mut life = self.reins.life.clone();
-        life.wait_for(far_enough).await.ok().map(|life| *life).ok_or_else(cut_short)
+        life.wait_for(far_enough).await.ok().map(|life| life.clone()).ok_or_else(cut_short)
     }
 }
 
 impl Reins {
-    /// Who is left of the session; the guardian gives it its name for as long as it is there.
+    /// The processes of the child that run; the guardian is their ancestor for as long as it is there.
     fn survivors(&self) -> Vec<Pid> {
-        if self.life.borrow().gone { Vec::new() } else { self.orders.members() }
+        if self.life.borrow().is_gone() { Vec::new() } else { self.orders.members() }
+    }
+
+    /// The running descendants that were left alone, or are about to be.
+    fn left(&self) -> Vec<Pid> {
+        let departure = self.life.borrow().departure.clone();
+        departure.map_or_else(|| self.orders.left(), |departure| departure.left)
+    }
+
+    /// A sentence about what a lost guardian leaves unknown.
+    fn loss(&self) -> Option<String> {
+        let life = self.life.borrow();
+        let guardian = life.departure.as_ref()?.guardian;
+        (guardian != ChildExit::Code(0)).then(|| {
+            "the guardian of the child was killed: descendants with a session of their own may still run"
+                .into()
+        })
     }
 }
 
@@ -141,12 +172,15 @@ impl StopDeps for Ending {
     }
 
     async fn signal(&self, how: KillSignal) -> Result<(), KillError> {
+        if self.reins.life.borrow().end.is_none() {
+            *lock(&self.signalled) = Some(how);
+        }
         self.reins.listener.tell(StdioEvent::Signalled { how });
         self.reins.orders.signal(how)
     }
 
     async fn await_exit(&self) -> Result<ChildExit, WatchError> {
-        Ok(self.reaches(|life| life.gone).await?.end.unwrap_or(ChildExit::Unknown))
+        Ok(self.reaches(Life::is_gone).await?.end.unwrap_or(ChildExit::Unknown))
     }
 
     async fn await_timeout(&self, after: Duration) -> Result<(), WatchError> {

@@ -9,7 +9,7 @@ use crate::{Scene, wait};
 use std::fs;
 
 /// The files of the session that begin like what is not finished.
-const UNFINISHED: &str = ".tmp-";
+const UNFINISHED: &str = ".rekindle-tmp.";
 
 /// The workers of the scene: its processes but for those that one of them started.
 pub(super) fn workers(scene: &Scene) -> Vec<Pid> {

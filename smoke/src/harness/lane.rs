@@ -80,8 +80,11 @@ impl Drop for Lane {
     }
 }
 
-/// `unshare` with what is allowed here.
-fn in_a_namespace() -> Command {
+/// `unshare` for a pid namespace, with what is allowed here; the program that is to be pid 1 is its next argument.
+///
+/// # Panics
+/// If there can be no process in a pid namespace of its own.
+pub fn unshare() -> Command {
     let unshare = programs::find("unshare", "util-linux");
     let is_allowed = |options: &&&[&str]| {
         let tried = Command::new(&unshare).args(**options).arg("true").output();
@@ -90,7 +93,13 @@ fn in_a_namespace() -> Command {
     let options = NAMESPACES.iter().find(is_allowed);
     let options = options.expect("a pid namespace can be had: as root, or where user namespaces are allowed");
     let mut command = Command::new(unshare);
-    command.args(*options).args(INIT);
+    command.args(*options);
+    command
+}
+
+fn in_a_namespace() -> Command {
+    let mut command = unshare();
+    command.args(INIT);
     command
 }
 

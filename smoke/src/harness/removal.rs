@@ -148,7 +148,7 @@ pub fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let began = Instant::now();
-    let tally = run(number("R", ROUNDS), &Account::ALL);
+    let tally = run(number("R", ROUNDS), &Account::all());
     tally.print();
     let seconds = began.elapsed().as_secs_f64();
     println!("in {seconds:.0} s, {:.1} rounds a second", tally.passed() as f64 / seconds);

@@ -28,9 +28,9 @@ pub enum Vandalism {
     RemoveSession,
     /// The state directory is removed.
     RemoveRoot,
-    /// Its directory is moved away, and back.
+    /// Its directory is moved away, and mostly back.
     MoveSession,
-    /// The state directory is moved away, and back.
+    /// The state directory is moved away, and mostly back.
     MoveRoot,
 }
 
@@ -113,7 +113,7 @@ pub(super) fn round(seed: u64, what: Vandalism, account: Account) -> Result<Valu
     }
     round.contend(&mut rng)?;
     if rng.below(2) == 0 {
-        round.vandalise(Duration::ZERO);
+        round.vandalise(None);
     }
     wait::until("every worker has asked the judge", || round.undecided().is_empty());
     round.no_double("while they contended")?;
@@ -156,7 +156,7 @@ impl Round {
             }));
             for (pause, away) in pauses {
                 thread::sleep(pause);
-                self.vandalise(away);
+                self.vandalise(Some(away));
             }
             threads
                 .into_iter()
@@ -180,15 +180,17 @@ impl Round {
         launcher.finish();
     }
 
-    /// Whether it finds anything to remove is its own affair.
-    fn vandalise(&self, time_away: Duration) {
+    /// Whether it finds anything to remove is its own affair. What is moved comes back after a while, or never.
+    fn vandalise(&self, time_away: Option<Duration>) {
         let (root, session) = (self.scene.state(), self.scene.state().join(SESSION));
-        let away = self.scene.path("away");
-        let there_and_back = |path: &PathBuf| {
+        let away = self.scene.path(if time_away.is_some() { "away" } else { "gone" });
+        let move_away = |path: &PathBuf| {
             // Where something has taken its place meanwhile, it stays away.
             let _ = fs::rename(path, &away);
-            thread::sleep(time_away);
-            let _ = fs::rename(&away, path);
+            if let Some(time_away) = time_away {
+                thread::sleep(time_away);
+                let _ = fs::rename(&away, path);
+            }
         };
         match self.what {
             Vandalism::Remove(file) => {
@@ -200,8 +202,8 @@ impl Round {
             Vandalism::RemoveRoot => {
                 let _ = fs::remove_dir_all(&root);
             }
-            Vandalism::MoveSession => there_and_back(&session),
-            Vandalism::MoveRoot => there_and_back(&root),
+            Vandalism::MoveSession => move_away(&session),
+            Vandalism::MoveRoot => move_away(&root),
         }
     }
 

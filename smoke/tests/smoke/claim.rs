@@ -172,8 +172,15 @@ fn a_successor_in_a_new_directory_is_left_alone() {
 fn unfinished_files_are_swept_away() {
     let starts = Starts::new();
     starts.claim("s").release().expect("our claim can be released");
-    let unfinished = starts.scene.of("s", ".tmp-claim-0123456789abcdef");
+    // Whoever began it ran before anything of this boot.
+    let unfinished = starts.scene.of("s", ".rekindle-tmp.1.1.0.7.claim");
+    let others =
+        ["claim.tmp", ".tmp-claim-7", ".rekindle-tmp.1.1.0.7"].map(|name| starts.scene.of("s", name));
     fs::write(&unfinished, "half").expect("a session's directory can be written to");
+    others
+        .iter()
+        .for_each(|other| fs::write(other, "mine").expect("a session's directory can be written to"));
     starts.claim("s").release().expect("our claim can be released");
     assert!(!unfinished.exists());
+    assert!(others.iter().all(|other| other.exists()), "what only looks alike is somebody else's");
 }

@@ -11,14 +11,14 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 
 trials![
-    a_restarted_container_gets_its_redis_back,
-    a_restarted_container_gets_back_workers_of_every_readiness,
-    a_restarted_container_gets_its_daemon_back,
-    a_container_killed_while_its_worker_came_up_is_no_obstacle,
-    a_container_killed_at_any_step_of_a_start_is_no_obstacle,
-    a_namespace_with_the_number_of_an_old_one_proves_nothing_else,
-    what_cannot_be_proved_is_refused_and_forgotten_by_hand,
-    forgetting_a_worker_that_lives_is_refused,
+    a_restarted_container_gets_its_redis_back needs Namespaces,
+    a_restarted_container_gets_back_workers_of_every_readiness needs Namespaces,
+    a_restarted_container_gets_its_daemon_back needs Namespaces,
+    a_container_killed_while_its_worker_came_up_is_no_obstacle needs Namespaces,
+    a_container_killed_at_any_step_of_a_start_is_no_obstacle needs Namespaces,
+    a_namespace_with_the_number_of_an_old_one_proves_nothing_else needs Namespaces,
+    what_cannot_be_proved_is_refused_and_forgotten_by_hand needs Namespaces,
+    forgetting_a_worker_that_lives_is_refused needs Namespaces,
 ];
 
 const SESSION: &str = "s";
@@ -99,7 +99,7 @@ fn restart_over_and_over(account: Account, worker: impl Fn(&Scene) -> Worker) {
 
 /// U2, L7.
 fn a_restarted_container_gets_its_redis_back() {
-    for account in Account::ALL {
+    for account in Account::all() {
         restart_over_and_over(account, |_| Worker::redis(&[], &[]));
     }
 }
@@ -115,7 +115,7 @@ fn a_restarted_container_gets_back_workers_of_every_readiness() {
 
 /// U2: the marker names a holder that nobody can look up any more; the lock beside it is free.
 fn a_restarted_container_gets_its_daemon_back() {
-    for account in Account::ALL {
+    for account in Account::all() {
         let scene = Scene::owned_by(account);
         let marker = scene.path("daemon.lock");
         let mut namespaces = Vec::new();
@@ -146,7 +146,7 @@ fn a_restarted_container_gets_its_daemon_back() {
 
 /// U2: the record says `starting`, and the mark says who took the lifeline.
 fn a_container_killed_while_its_worker_came_up_is_no_obstacle() {
-    for account in Account::ALL {
+    for account in Account::all() {
         let scene = Scene::owned_by(account);
         let mut namespaces = Vec::new();
         for round in 1..=RESTARTS {
@@ -311,7 +311,7 @@ fn unproved_session(scene: &Scene, proof: Option<&Value>) -> File {
 
 /// U2: such a session is cleared by hand, by the command that the refusal names.
 fn what_cannot_be_proved_is_refused_and_forgotten_by_hand() {
-    for account in Account::ALL {
+    for account in Account::all() {
         for proof in NO_PROOF {
             let scene = Scene::owned_by(account);
             let _namespace = unproved_session(&scene, proof.as_ref());

@@ -5,8 +5,14 @@ mod advice;
 mod claim;
 mod conformance;
 mod containers;
+mod foreign_files;
 mod hints;
+mod modes;
+mod names;
 mod namespaces;
+mod output;
+mod patience;
+mod places;
 mod removal;
 mod s10_pool_worker;
 mod s10_protocol;
@@ -39,13 +45,19 @@ mod s5_contention;
 mod s6_harness;
 mod s7_adversity;
 mod s8_looking_after;
+mod s9_detached;
+mod s9_events;
 mod s9_guardian;
 mod s9_leaks;
 mod s9_lifecycle;
 mod s9_mcp;
+mod s9_nonblocking;
+mod s9_orphans;
+mod s9_patience;
 mod s9_stdio;
 mod s9_supervise;
 mod scale;
+mod secrets;
 mod state_root;
 mod strangers;
 mod successors;
@@ -90,6 +102,9 @@ fn all() -> ExitCode {
         s10_serve::trials,
         s10_pool_worker::trials,
         s13_pool::trials,
+        patience::trials,
+        secrets::trials,
+        output::trials,
         s11_notify::trials,
         s11_listen::trials,
         s10_ready::trials,
@@ -102,10 +117,19 @@ fn all() -> ExitCode {
         scale::trials,
         s9_stdio::trials,
         s9_guardian::trials,
+        s9_detached::trials,
         s9_supervise::trials,
+        s9_patience::trials,
+        s9_nonblocking::trials,
+        s9_events::trials,
+        s9_orphans::trials,
         s9_leaks::trials,
         s9_mcp::trials,
         s12_large_parent::trials,
+        places::trials,
+        modes::trials,
+        foreign_files::trials,
+        names::trials,
         conformance::trials,
     ];
     suite::main(files.iter().flat_map(|trials| trials()).collect())

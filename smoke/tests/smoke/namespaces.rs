@@ -13,14 +13,15 @@ use std::fmt;
 use std::fs;
 
 trials![
-    a_worker_inside_is_not_mistaken_outside,
-    a_worker_outside_is_not_mistaken_inside,
-    a_worker_of_a_sibling_is_not_mistaken,
-    an_ordinary_user_mistakes_nobody_either,
-    an_identity_without_a_clock_is_not_believed,
-    a_pid_that_both_namespaces_gave_out_is_two_processes,
-    a_kernel_thread_is_neither_pinned_nor_signalled,
-    a_worker_that_is_seen_from_outside_is_stopped_from_outside,
+    a_worker_inside_is_not_mistaken_outside needs Namespaces,
+    a_worker_outside_is_not_mistaken_inside needs Namespaces,
+    a_worker_of_a_sibling_is_not_mistaken needs Namespaces,
+    a_plain_process_is_not_mistaken needs Namespaces,
+    an_ordinary_user_mistakes_nobody_either needs TwoUsers,
+    an_identity_without_a_clock_is_not_believed needs Namespaces,
+    a_pid_that_both_namespaces_gave_out_is_two_processes needs Namespaces,
+    a_kernel_thread_is_neither_pinned_nor_signalled needs Namespaces,
+    a_worker_that_is_seen_from_outside_is_stopped_from_outside needs Namespaces,
 ];
 
 /// A name that is one of a pool's too, so that every verb takes it.
@@ -41,6 +42,10 @@ enum View {
     Inside,
     /// In a container; the worker is in another.
     Sibling,
+}
+
+impl View {
+    const ALL: [Self; 3] = [Self::Outside, Self::Inside, Self::Sibling];
 }
 
 /// Whether the worker still runs.
@@ -202,9 +207,14 @@ fn ready_worker(scene: &Scene, place: Place<'_>) -> Pid {
 fn half_started_worker(scene: &Scene, place: Place<'_>) -> Pid {
     let args = [&["up", SESSION, "--"][..], &NEVER_READY].concat();
     let launcher = Launcher::start(place.rekindle_command(scene, args));
-    wait::until("the worker is written down", || {
-        scene.of(SESSION, "session.json").exists() && !scene.record(SESSION)["worker"].is_null()
+    let is_written =
+        || scene.of(SESSION, "session.json").exists() && !scene.record(SESSION)["worker"].is_null();
+    wait::until("the worker is written down, or was refused", || {
+        is_written() || !procs::is_running(launcher.pid())
     });
+    if !is_written() {
+        panic!("there is no worker: {}", launcher.finish());
+    }
     let worker = the_worker(scene);
     let is_up = |pid: &Pid| is_launcher(&procs::command_line(*pid));
     let ups = || scene.processes().into_iter().filter(is_up);
@@ -296,29 +306,31 @@ fn on_every_session(account: Account, view: View, sentinel: SentinelKind, lines:
     }
 }
 
-fn on_every_session_beside_every_sentinel(view: View) {
-    on_every_session(Account::Ours, view, SentinelKind::SessionLeader, ALL_LINES);
-    on_every_session(Account::Ours, view, SentinelKind::Plain, TWO_LINES);
-}
-
 /// U1.
 fn a_worker_inside_is_not_mistaken_outside() {
-    on_every_session_beside_every_sentinel(View::Outside);
+    on_every_session(Account::Ours, View::Outside, SentinelKind::SessionLeader, ALL_LINES);
 }
 
 /// U1.
 fn a_worker_outside_is_not_mistaken_inside() {
-    on_every_session_beside_every_sentinel(View::Inside);
+    on_every_session(Account::Ours, View::Inside, SentinelKind::SessionLeader, ALL_LINES);
 }
 
 /// U1.
 fn a_worker_of_a_sibling_is_not_mistaken() {
-    on_every_session_beside_every_sentinel(View::Sibling);
+    on_every_session(Account::Ours, View::Sibling, SentinelKind::SessionLeader, ALL_LINES);
+}
+
+/// U1: a process that leads no session is nobody's worker either.
+fn a_plain_process_is_not_mistaken() {
+    for view in View::ALL {
+        on_every_session(Account::Ours, view, SentinelKind::Plain, TWO_LINES);
+    }
 }
 
 /// U1.
 fn an_ordinary_user_mistakes_nobody_either() {
-    for view in [View::Outside, View::Inside, View::Sibling] {
+    for view in View::ALL {
         on_every_session(Account::Ordinary, view, SentinelKind::SessionLeader, TWO_LINES);
     }
 }
@@ -423,7 +435,9 @@ fn a_kernel_thread_is_neither_pinned_nor_signalled() {
                     let trace = stage.scene.path("trace");
                     let trace = trace.to_str().expect("a scene's path is UTF-8");
                     let calls = "trace=kill,tkill,tgkill,pidfd_open,pidfd_send_signal";
-                    let options = ["-f", "-o", trace, "-e", calls];
+                    // With its threads, but without a worker, which would be traced for as long as it lives.
+                    let follow: &[&str] = if verb == Verb::Up { &[] } else { &["-f"] };
+                    let options = [follow, &["-o", trace, "-e", calls]].concat();
                     let args = verb.args(stage.scene);
                     Launcher::start(stage.commands_at.traced(stage.scene, &options, args)).finish();
                     let text = fs::read_to_string(trace).expect("strace writes it");
@@ -449,7 +463,7 @@ fn touches_kernel_thread(line: &str) -> bool {
 
 /// U1: what may be ended is still ended: a worker that holds its lifeline where the stop can see it.
 fn a_worker_that_is_seen_from_outside_is_stopped_from_outside() {
-    for account in Account::ALL {
+    for account in Account::all() {
         for args in [&["stop", SESSION][..], &["stop", "--all"], &["pool", "shutdown", SESSION]] {
             let scene = Scene::owned_by(account);
             let container = Container::start(&scene);

@@ -9,10 +9,10 @@ use rekindle_smoke::{
 };
 use serde_json::Value;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 trials![
-    a_sample_of_removal,
+    a_sample_of_removal needs Namespaces,
     a_collection_beside_starts_and_stops_fails_nobody,
     a_start_that_lost_its_lifeline_is_no_obstacle_to_the_next,
     a_dead_worker_without_its_lifeline_is_no_obstacle,
@@ -21,12 +21,16 @@ trials![
     a_missing_socket_is_told_alike_by_every_verb,
     a_session_without_its_files_is_listed_and_ended,
     a_session_that_was_moved_is_listed_and_ended,
+    a_session_under_the_name_of_another_is_not_that_session,
+    a_child_whose_files_went_becomes_no_worker,
     a_shortage_of_descriptors_is_no_fault_of_the_record,
     a_search_that_finds_no_descriptor_starts_nothing,
-    a_search_that_fails_at_any_call_starts_nothing,
-    a_search_without_a_proc_of_our_own_starts_nothing,
+    a_search_that_fails_at_any_call_starts_nothing needs Namespaces,
+    a_search_without_a_proc_of_our_own_starts_nothing needs Namespaces,
     a_worker_that_cannot_be_looked_into_is_not_doubled,
     an_unrelated_agent_is_no_obstacle,
+    an_agent_beside_another_users_lock_is_no_obstacle needs TwoUsers,
+    a_zombie_beside_another_users_lock_is_no_obstacle needs TwoUsers,
 ];
 
 const SESSION: &str = "s";
@@ -36,10 +40,10 @@ const SHORT: [&str; 6] = ["--timeout", "400ms", "--term-grace", "300ms", "--kill
 
 /// U19 to U22. In full: `just removal`.
 fn a_sample_of_removal() {
-    let tally = removal::run(30, &Account::ALL);
+    let tally = removal::run(30, &Account::all());
     tally.print();
     let troubles: Vec<String> = tally.troubles().map(ToString::to_string).collect();
-    assert!(troubles.is_empty(), "{} of 60 rounds failed: {}", troubles.len(), troubles[0]);
+    assert!(troubles.is_empty(), "{} rounds failed: {}", troubles.len(), troubles[0]);
 }
 
 /// U28. In full: `just removal`.
@@ -84,7 +88,7 @@ fn listed(scene: &Scene) -> Option<Value> {
 
 /// U20, U28: the worker itself removes its lifeline and fails.
 fn a_start_that_lost_its_lifeline_is_no_obstacle_to_the_next() {
-    for account in Account::ALL {
+    for account in Account::all() {
         let scene = Scene::owned_by(account);
         let script = r#"rm "$(dirname "$0")/lifeline"; exit 1"#;
         let failed = scene.up(SESSION, &["sh", "-c", script, "{socket}"]);
@@ -96,7 +100,7 @@ fn a_start_that_lost_its_lifeline_is_no_obstacle_to_the_next() {
 
 /// U20: more evidence than the free lifeline would be, never less.
 fn a_dead_worker_without_its_lifeline_is_no_obstacle() {
-    for account in Account::ALL {
+    for account in Account::all() {
         for removed in [&["lifeline"][..], &["lifeline", "sock"], &["lifeline", "session.json"]] {
             let scene = Scene::owned_by(account);
             kill(started(&scene));
@@ -170,7 +174,7 @@ fn a_healthy_worker_without_record_and_socket_is_not_ended() {
 
 /// U29: a session whose record went is not "starting" for ever, and `up` and `stop` agree on whose it is.
 fn a_record_that_is_gone_is_written_anew() {
-    for account in Account::ALL {
+    for account in Account::all() {
         for how in ["removed", "set aside"] {
             let scene = Scene::owned_by(account);
             let worker = started(&scene);
@@ -194,7 +198,7 @@ fn a_record_that_is_gone_is_written_anew() {
 
 /// U22: one function says what a session's state is.
 fn a_missing_socket_is_told_alike_by_every_verb() {
-    for account in Account::ALL {
+    for account in Account::all() {
         let scene = Scene::owned_by(account);
         let worker = started(&scene);
         remove(&scene.socket(SESSION));
@@ -256,7 +260,7 @@ fn assert_listed_and_ended(account: Account, how: &str, take: Take) {
 }
 
 fn a_session_without_its_files_is_listed_and_ended() {
-    for account in Account::ALL {
+    for account in Account::all() {
         assert_listed_and_ended(account, "its directory was removed", |scene| {
             fs::remove_dir_all(scene.of(SESSION, "")).expect("the session can be removed");
         });
@@ -268,7 +272,7 @@ fn a_session_without_its_files_is_listed_and_ended() {
 
 /// U19, U22.
 fn a_session_that_was_moved_is_listed_and_ended() {
-    for account in Account::ALL {
+    for account in Account::all() {
         assert_listed_and_ended(account, "its directory was moved", |scene| {
             fs::rename(scene.state().join(SESSION), scene.path("away")).expect("the session can be moved");
         });
@@ -276,6 +280,64 @@ fn a_session_that_was_moved_is_listed_and_ended() {
             fs::rename(scene.state(), scene.path("away")).expect("the state directory can be moved");
         });
     }
+}
+
+/// U19: a directory that takes another session's name brings its lifeline along. No verb for that session may end the worker.
+fn a_session_under_the_name_of_another_is_not_that_session() {
+    const OTHER: &str = "other";
+    for account in Account::all() {
+        let scene = Scene::owned_by(account);
+        let worker = started(&scene);
+        fs::rename(scene.state().join(SESSION), scene.state().join(OTHER)).expect("it can be renamed");
+        let rekindle = scene.binary_arg();
+        let up = [&["up", OTHER][..], &SHORT, &["--", &rekindle, "worker"]].concat();
+        for args in [&up[..], &["stop", OTHER], &["gc"], &up] {
+            let reply = scene.rekindle(args);
+            assert_eq!(workers(&scene), [worker], "{account:?}, {args:?}: {reply}");
+        }
+        let stop = scene.stop(SESSION).expect(0, "stopped");
+        assert_eq!((stop.pid(), workers(&scene)), (worker, vec![]), "{account:?}: {stop}");
+    }
+}
+
+/// U19: a child has locked its lifeline, which is not yet where a search looks, when the files go and somebody else
+/// searches. The child has to see that before it becomes a worker.
+fn a_child_whose_files_went_becomes_no_worker() {
+    let takes: [(&str, Take); 4] = [
+        ("the session was removed", |scene| fs::remove_dir_all(scene.of(SESSION, "")).expect("it is there")),
+        ("the session was moved", |scene| {
+            fs::rename(scene.state().join(SESSION), scene.path("away")).expect("it is there");
+        }),
+        ("the root was removed", |scene| fs::remove_dir_all(scene.state()).expect("it is there")),
+        ("the root was moved", |scene| fs::rename(scene.state(), scene.path("away")).expect("it is there")),
+    ];
+    for (taken, take) in takes {
+        let scene = Scene::new();
+        let first = halted_once_marked(&scene);
+        let child = scene.worker_pid(SESSION);
+        take(&scene);
+        let second = up(&scene).expect_running("started");
+        procs::send(child, Signal::SIGCONT);
+        wait::until("the child is decided", || !procs::is_running(child) || ran(&scene).exists());
+        assert!(!ran(&scene).exists(), "{taken}: the program of a second worker ran, beside {second}");
+        let first = first.finish().expect_running("attached");
+        assert_eq!((first.pid(), workers(&scene)), (second.pid(), vec![second.pid()]), "{taken}: {first}");
+    }
+}
+
+/// Where the program of a halted child writes that it ran.
+fn ran(scene: &Scene) -> PathBuf {
+    scene.path("ran")
+}
+
+/// An `up` whose child is stopped as soon as it has written its mark. Nobody else writes from several buffers at once.
+fn halted_once_marked(scene: &Scene) -> Launcher {
+    let mut strace = scene.command(programs::find("strace", "strace"));
+    strace.env_remove("LD_LIBRARY_PATH");
+    strace.args(["-f", "-qq", "-o", "/dev/null", "-e", "inject=writev:signal=SIGSTOP"]);
+    strace.arg(scene.binary()).args(["--json", "--dir"]).arg(scene.state());
+    strace.args(["up", SESSION, "--", "sh", "-c", r#"echo >"$0"; exec sleep 1000"#]).arg(ran(scene));
+    Launcher::start(strace)
 }
 
 /// The fewest and the most descriptors that a command is given where it has too few.
@@ -387,7 +449,7 @@ fn a_search_that_fails_at_any_call_starts_nothing() {
 
 /// U19: `/proc` is not mounted, or shows another pid namespace.
 fn a_search_without_a_proc_of_our_own_starts_nothing() {
-    for account in Account::ALL {
+    for account in Account::all() {
         for proc in ["another namespace's", "not mounted"] {
             let scene = Scene::owned_by(account);
             let container = Container::start(&scene);
@@ -401,11 +463,10 @@ fn a_search_without_a_proc_of_our_own_starts_nothing() {
             let kind = SentinelKind::SessionLeader;
             let sentinel = Sentinel::with_pid(&scene, inside, kind, before[0]);
             fs::remove_dir_all(scene.of(SESSION, "")).expect("the session can be removed");
-            let script = match (proc, account) {
+            let script = match proc {
                 // A mount that came from outside cannot be taken away by the container's user, but covered.
-                ("not mounted", _) => "mount -t tmpfs tmpfs /proc",
-                (_, Account::Ours) => "umount /proc",
-                (_, Account::Ordinary) => "umount -l /proc",
+                "not mounted" => "mount -t tmpfs tmpfs /proc",
+                _ => "umount -l /proc",
             };
             let mut command = inside.command(&scene, "sh");
             command.args(["-c", script]);
@@ -419,7 +480,9 @@ fn a_search_without_a_proc_of_our_own_starts_nothing() {
                 let reply = inside.rekindle(&scene, [end, &SHORT[2..]].concat());
                 sentinel.assert_untouched(&format!("{account:?}, /proc is {proc}: {reply}"));
             }
-            assert_eq!((reply.code, reply.text("reason")), (Some(3), "worker-unknown"), "{told}");
+            // Without `/proc` a user namespace cannot even tell whose `/` is, and refuses the state directory.
+            assert_eq!(reply.code, Some(3), "{told}");
+            assert!(["worker-unknown", "state-dir-untrusted"].contains(&reply.text("reason")), "{told}");
         }
     }
 }
@@ -437,7 +500,7 @@ fn a_worker_that_cannot_be_looked_into_is_not_doubled() {
         ("the state directory", |scene| fs::remove_dir_all(scene.state()).expect("it can be removed")),
     ];
     for (removed, take) in removals {
-        let scene = Scene::owned_by(Account::Ordinary);
+        let scene = Scene::owned_by(Account::unprivileged());
         let command = agent("{socket}");
         let command: Vec<&str> = command.iter().map(String::as_str).collect();
         let worker = scene.up(SESSION, &command).expect_running("started").pid();
@@ -458,26 +521,26 @@ fn a_worker_that_cannot_be_looked_into_is_not_doubled() {
     }
 }
 
+/// An agent that nobody started as a worker.
+fn unrelated_agent(scene: &Scene) -> Launcher {
+    let socket = scene.path("agent");
+    let words = agent(&socket.display().to_string());
+    let mut command = scene.command(&words[0]);
+    command.args(&words[1..]);
+    let agent = Launcher::start(command);
+    wait::until_there(&socket);
+    agent
+}
+
 /// U19: somebody's agent that has nothing to do with us, older or younger than the state directory.
 fn an_unrelated_agent_is_no_obstacle() {
     for older in [true, false] {
-        let scene = Scene::owned_by(Account::Ordinary);
-        let run_agent = || {
-            let socket = scene.path("agent");
-            let words = agent(&socket.display().to_string());
-            let mut command = scene.command(&words[0]);
-            command.args(&words[1..]);
-            let agent = Launcher::start(command);
-            wait::until_there(&socket);
-            agent
-        };
+        let scene = Scene::owned_by(Account::unprivileged());
         let rekindle = scene.binary_arg();
-        let unrelated = if older {
-            run_agent()
-        } else {
+        if !older {
             scene.up("other", &[&rekindle, "worker"]).expect_running("started");
-            run_agent()
-        };
+        }
+        let unrelated = unrelated_agent(&scene);
         let reply = up(&scene);
         let told = format!("older than the state directory: {older}: {reply}");
         assert_eq!((reply.code, reply.text("outcome")), (Some(0), "started"), "{told}");
@@ -492,4 +555,58 @@ fn an_unrelated_agent_is_no_obstacle() {
         scene.stop(SESSION).expect(0, "stopped");
         assert!(procs::is_running(unrelated.pid()), "it is nobody's to end");
     }
+}
+
+/// Takes a lock as shell scripts do: by a program that ends, on a descriptor that stays. Argument: the file.
+const LOCK: &str = r#"exec 9>"$0"; flock 9; : >"$0.held"; sleep 1000"#;
+
+/// A lock of root's, whose taker has ended. An ordinary user sees it in the kernel's table, and not who keeps it.
+fn lock_of_another_user(scene: &Scene) -> Launcher {
+    let file = scene.path("lock");
+    let mut command = scene.command("sh");
+    command.args(["-c", LOCK]).arg(&file);
+    let keeper = Launcher::start(command);
+    wait::until_there(&scene.path("lock.held"));
+    keeper
+}
+
+/// A first start, and starts after a stop and after a collection.
+#[track_caller]
+fn assert_starts(scene: &Scene, told: &str) {
+    for after in [&[][..], &["stop"], &["stop", "gc"]] {
+        for verb in after {
+            let args = if *verb == "stop" { vec!["stop", SESSION] } else { vec![*verb] };
+            scene.rekindle(args);
+        }
+        let reply = up(scene);
+        assert_eq!(
+            (reply.code, reply.text("outcome")),
+            (Some(0), "started"),
+            "{told}, after {after:?}: {reply}"
+        );
+    }
+}
+
+/// U19: each alone proves nothing, and so do both.
+fn an_agent_beside_another_users_lock_is_no_obstacle() {
+    let (scene, root) = (Scene::owned_by(Account::Ordinary), Scene::new());
+    let keeper = lock_of_another_user(&root);
+    let agent = unrelated_agent(&scene);
+    assert_starts(&scene, "beside an agent and a lock of root's");
+    assert!(procs::is_running(agent.pid()) && procs::is_running(keeper.pid()), "they are nobody's to end");
+}
+
+/// Has a child that it never waits for.
+const NO_PARENT: &str = "import os, signal\nif os.fork() == 0: os._exit(0)\nsignal.pause()";
+
+/// U19: a process that has ended keeps nothing, though it cannot be looked into.
+fn a_zombie_beside_another_users_lock_is_no_obstacle() {
+    let (scene, root) = (Scene::owned_by(Account::Ordinary), Scene::new());
+    let _keeper = lock_of_another_user(&root);
+    let mut command = scene.command(programs::python());
+    command.args(["-c", NO_PARENT]);
+    let parent = Launcher::start(command);
+    let is_zombie = |pid: &Pid| procs::parent(*pid) == Some(parent.pid()) && procs::state(*pid) == Some('Z');
+    wait::until("there is a zombie", || procs::others().iter().any(is_zombie));
+    assert_starts(&scene, "beside a zombie and a lock of root's");
 }

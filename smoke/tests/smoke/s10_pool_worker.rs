@@ -1,10 +1,10 @@
 //! S10: workers of the pool protocol as processes: ours and one in Python, their sockets, versions and ends (S2, S13,
 //! S14, S18, T03, T33).
 
-use crate::s10_protocol::{SHORT, answer, connect, memory_peak_kib, patient, run};
+use crate::s10_protocol::{SHORT, answer, connect, hung, memory_peak_kib, patient, run};
 use nix::sys::signal::Signal;
 use rekindle::adapters::PoolClient;
-use rekindle::adapters::lines::{LineError, Phase};
+use rekindle::adapters::lines::{Limit, LineError, Phase};
 use rekindle::adapters::pool_client::PoolCallError;
 use rekindle::core::Lifeline;
 use rekindle::protocol::{
@@ -339,9 +339,9 @@ fn a_stopped_worker_is_hung_and_goes_on() {
         let mut client = connect(&scene.path("sock"), working).await.expect("it shakes hands");
         worker.signal(Signal::SIGSTOP);
         wait::until("it is stopped", || procs::state(worker.pid()) == Some('T'));
-        let hung = PoolCallError::Line(LineError::Hung { phase: Phase::Answer, after: SHORT });
-        assert_eq!(client.run(Run::default()).await, Err(hung.clone()));
-        assert_eq!(connect(&scene.path("sock"), greeting).await.map(drop), Err(hung));
+        assert_eq!(client.run(Run::default()).await, Err(hung(Phase::Answer, Limit::Work)));
+        let greeted = connect(&scene.path("sock"), greeting).await;
+        assert_eq!(greeted.map(drop), Err(hung(Phase::Answer, Limit::Answer)));
         worker.signal(Signal::SIGCONT);
         assert!(run(&scene.path("sock"), patient()).await.is_ok());
     });
@@ -448,7 +448,7 @@ fn a_strange_worker_that_refuses_or_dies_is_a_typed_error() {
     let mut limits = patient();
     limits.deadlines.work = SHORT;
     let error = wait::run(run(&scene.path("sock"), limits));
-    assert_eq!(error, Err(LineError::Hung { phase: Phase::Answer, after: SHORT }.into()));
+    assert_eq!(error, Err(hung(Phase::Answer, Limit::Work)));
 }
 
 /// The second client has a deadline, and is served once the first has left.
@@ -459,8 +459,8 @@ fn a_strange_worker_serves_one_client_after_the_other() {
     limits.deadlines.answer = SHORT;
     wait::run(async {
         let first = connect(&scene.path("sock"), patient()).await.expect("it shakes hands");
-        let hung = PoolCallError::Line(LineError::Hung { phase: Phase::Answer, after: SHORT });
-        assert_eq!(connect(&scene.path("sock"), limits).await.map(drop), Err(hung));
+        let second = connect(&scene.path("sock"), limits).await;
+        assert_eq!(second.map(drop), Err(hung(Phase::Answer, Limit::Answer)));
         drop(first);
         assert!(connect(&scene.path("sock"), patient()).await.is_ok());
     });

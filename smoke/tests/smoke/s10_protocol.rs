@@ -1,7 +1,7 @@
 //! S10: the client of the pool protocol against peers that hang, lie and flood (S13 to S18, T32).
 
 use rekindle::adapters::PoolClient;
-use rekindle::adapters::lines::{LineError, Phase, Whose};
+use rekindle::adapters::lines::{Limit, LineError, Phase, Whose};
 use rekindle::adapters::pool_client::{Limits, PoolCallError};
 use rekindle::protocol::{
     Continue, Feed, Malformed, Run, Speaking, StatusRequest, WORKER_NAME_LEN_MAX, WorkerName,
@@ -72,8 +72,8 @@ pub(crate) fn answer(sid: &str, response: &str) -> Continue {
     Continue { sid, response: response.to_owned(), query_id: None, usage: Value::Null }
 }
 
-fn hung(phase: Phase) -> PoolCallError {
-    LineError::Hung { phase, after: SHORT }.into()
+pub(crate) fn hung(phase: Phase, limit: Limit) -> PoolCallError {
+    LineError::Hung { phase, limit, after: SHORT }.into()
 }
 
 fn feed_line(result: &Value) -> String {
@@ -101,7 +101,7 @@ fn a_worker_that_is_silent_is_hung() {
     limits.deadlines.work = SHORT;
     wait::run(async {
         let mut client = connect(peer.socket(), limits).await.expect("it shakes hands");
-        assert_eq!(client.run(Run::default()).await, Err(hung(Phase::Answer)));
+        assert_eq!(client.run(Run::default()).await, Err(hung(Phase::Answer, Limit::Work)));
         assert!(!client.is_usable());
         assert_eq!(client.run(Run::default()).await, Err(PoolCallError::Spent));
         assert_eq!(client.status(StatusRequest::default()).await, Err(PoolCallError::Spent));
@@ -116,7 +116,7 @@ fn a_worker_that_is_silent_at_the_handshake_is_hung() {
     let peer = Peer::to_one(&scene, hang);
     let mut limits = patient();
     limits.deadlines.answer = SHORT;
-    assert_eq!(wait::run(run(peer.socket(), limits)), Err(hung(Phase::Answer)));
+    assert_eq!(wait::run(run(peer.socket(), limits)), Err(hung(Phase::Answer, Limit::Answer)));
     peer.finish();
     expect_usable(&scene);
 }
@@ -127,7 +127,7 @@ fn a_worker_that_never_accepts_is_hung() {
     let listener = UnixListener::bind(scene.path("peer")).expect("a scene can hold a socket");
     let mut limits = patient();
     limits.deadlines.answer = SHORT;
-    assert_eq!(wait::run(run(&scene.path("peer"), limits)), Err(hung(Phase::Answer)));
+    assert_eq!(wait::run(run(&scene.path("peer"), limits)), Err(hung(Phase::Answer, Limit::Answer)));
     drop(listener);
     expect_usable(&scene);
 }
@@ -140,7 +140,7 @@ fn half_a_line_is_no_answer() {
     });
     let mut limits = patient();
     limits.deadlines.line = SHORT;
-    assert_eq!(wait::run(run(peer.socket(), limits)), Err(hung(Phase::Line)));
+    assert_eq!(wait::run(run(peer.socket(), limits)), Err(hung(Phase::Line, Limit::Line)));
     peer.finish();
     expect_usable(&scene);
 }
@@ -156,7 +156,7 @@ fn a_line_that_comes_too_slowly_is_hung() {
     });
     let mut limits = patient();
     limits.deadlines.line = SHORT;
-    assert_eq!(wait::run(run(peer.socket(), limits)), Err(hung(Phase::Line)));
+    assert_eq!(wait::run(run(peer.socket(), limits)), Err(hung(Phase::Line, Limit::Line)));
     peer.finish();
     expect_usable(&scene);
 }
@@ -352,7 +352,7 @@ fn a_worker_that_never_reads_is_hung() {
         let mut client = connect(peer.socket(), limits).await.expect("it shakes hands");
         let code = "x".repeat(8 << 20);
         let run = Run { code, ..Run::default() };
-        assert_eq!(client.run(run).await, Err(hung(Phase::Write)));
+        assert_eq!(client.run(run).await, Err(hung(Phase::Write, Limit::Write)));
         assert_eq!(client.shutdown().await, Err(PoolCallError::Spent), "half a line was sent");
     });
     drop(done);

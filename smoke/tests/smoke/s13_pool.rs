@@ -26,6 +26,8 @@ trials![
     a_worker_that_serves_one_connection_at_a_time_is_enough,
     a_worker_that_refuses_the_handshake_is_stopped,
     a_worker_of_another_version_is_stopped_if_it_is_ours_alone_and_left_if_not,
+    a_worker_that_refuses_a_version_itself_is_a_version_mismatch,
+    a_state_directory_that_is_too_long_offers_what_the_verb_has,
     a_worker_that_says_more_than_its_version_is_understood,
     a_worker_that_refuses_the_run_is_stopped,
     a_worker_that_never_answers_is_a_typed_error,
@@ -276,11 +278,41 @@ fn a_worker_of_another_version_is_stopped_if_it_is_ours_alone_and_left_if_not() 
     let pid = only(&scene)["pid"].clone();
     for _ in 0..100 {
         let other = pool(&scene, &["continue", sid(&paused), "--speak", "2", "--response", "x"]);
-        other.expect_error(1, "version-mismatch");
+        let other = other.expect_error(1, "version-mismatch");
+        assert!(other.text("message").contains("recorded with version `1`"), "{other}");
+        assert!(other.text("next").contains("--speak 1") && !other.stdout.contains("shutdown"), "{other}");
     }
     assert_eq!(only(&scene)["pid"], pid, "the worker was left alone");
     host(answer(&scene, sid(&paused), "x"), "completed");
     shutdown(&scene);
+}
+
+/// By its words where it was just started, by its record where it was there before.
+fn a_worker_that_refuses_a_version_itself_is_a_version_mismatch() {
+    let scene = Scene::new();
+    let worker = theirs(&[Quirk::Speaks("7"), Quirk::RefusesOthers("Unsupported Version")]);
+    let reply = run(&scene, "x", &[], &worker).expect_error(1, "version-mismatch");
+    assert!(reply.text("message").contains("Unsupported Version"), "{reply}");
+    assert_nothing_left(&scene);
+    let paused = host(run(&scene, "x", &[], &theirs(&[Quirk::RefusesOthers("go away")])), "needs_response");
+    let other = pool(&scene, &["continue", sid(&paused), "--speak", "2", "--response", "x"]);
+    let other = other.expect_error(1, "version-mismatch");
+    let message = other.text("message");
+    assert!(message.contains("go away") && message.contains("recorded with version `1`"), "{other}");
+    assert!(other.text("next").contains("--speak 1") && !other.stdout.contains("shutdown"), "{other}");
+    host(answer(&scene, sid(&paused), "x"), "completed");
+    shutdown(&scene);
+}
+
+fn a_state_directory_that_is_too_long_offers_what_the_verb_has() {
+    let scene = Scene::new();
+    let mut command = scene.command(scene.binary());
+    command.arg("--dir").arg(scene.path(&"d".repeat(100)));
+    command.args(["--json", "pool", "run", "--speak", "1", "--code", "x", "--", "true"]);
+    let reply = Reply::from(command.output().expect("the command can be run"));
+    let reply = reply.expect_error(1, "worker-not-started");
+    assert!(reply.text("message").contains("holds at most 107"), "{reply}");
+    assert!(reply.text("next").contains("--dir") && !reply.stdout.contains("--socket"), "{reply}");
 }
 
 fn a_worker_that_says_more_than_its_version_is_understood() {

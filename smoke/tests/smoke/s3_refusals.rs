@@ -213,7 +213,7 @@ fn a_state_directory_that_cannot_be_trusted_is_refused() {
             assert!(reply.text("message").contains(why), "{reply}");
             let next = reply.text("next");
             if dir == &open {
-                assert_eq!(next, format!("chmod go-w -- {}", dir.display()), "{reply}");
+                assert_eq!(next, format!("chmod go-w {}", dir.display()), "{reply}");
             } else {
                 assert!(next.is_empty() && reply.text("hint").contains("--dir"), "{reply}");
             }

@@ -162,7 +162,20 @@ fn a_holder_killed_at_any_moment_leaves_nothing_in_the_way() {
     let scene = Scene::new();
     let trace = scene.path("trace");
     let mut traced = 0;
-    for call in ["openat", "flock", "write", "fchmod", "rename", "renameat", "fstat", "unlinkat", "clone"] {
+    let calls = [
+        "openat",
+        "flock",
+        "write",
+        "fchmod",
+        "rename",
+        "renameat",
+        "renameat2",
+        "newfstatat",
+        "pread64",
+        "unlinkat",
+        "clone",
+    ];
+    for call in calls {
         for nth in 1..40 {
             let path = marker(&scene);
             let mut command = scene.command("strace");

@@ -229,12 +229,13 @@ fn a_grandchild_that_holds_the_pipes_keeps_nobody_waiting() {
     children::assert_nothing_left(&scene);
 }
 
-/// T17, P5: one that began a session of its own is left alone, and holds nobody up either.
+/// T17, P5: a daemon that is to be left alone holds nobody up either.
 fn a_daemon_that_holds_the_pipes_keeps_nobody_waiting() {
     let scene = Scene::new();
     wait::run(async {
         let script = "setsid sleep 1000 & echo out; exec sleep 1000";
-        let mut child = children::spawn(&scene, &["sh", "-c", script]).await;
+        let launch = children::launch(&scene, &["sh", "-c", script]).leave_detached();
+        let mut child = StdioChild::spawn(launch).await.expect("it starts");
         let (_stdin, mut stdout) = children::streams(&mut child);
         assert_eq!(children::hear(&mut stdout).await, "out\n");
         let is_sleep = |pid: &i32| procs::runs(*pid, "sleep");
@@ -399,7 +400,11 @@ fn a_child_has_three_descriptors_and_its_guardian_none_of_them() {
         let guards = procs::descriptors(guardian);
         let pipes = guards.values().filter(|target| its.values().any(|pipe| pipe == *target)).count();
         assert_eq!(pipes, 0, "{guards:?}");
-        assert_eq!(guards.len(), 3, "the connection, our pidfd and the child's: {guards:?}");
+        assert_eq!(
+            guards.len(),
+            4,
+            "the connection, our pidfd, the child's, and the orphans' ends: {guards:?}"
+        );
         // A guardian is small, and of the child's terminal signals it hears none.
         let resident = procs::status(guardian, "VmRSS").expect("it runs");
         println!("a guardian has {resident} resident");

@@ -5,7 +5,7 @@ use rekindle_smoke::{Container, Launcher, Place, Scene, programs, trials, wait};
 use std::fs;
 use std::time::Instant;
 
-trials![the_descriptors_of_others_cost_nothing, ten_stubborn_workers_are_stopped_side_by_side];
+trials![the_descriptors_of_others_cost_nothing needs Namespaces, ten_stubborn_workers_are_stopped_side_by_side];
 
 const SESSION: &str = "s";
 
@@ -42,13 +42,14 @@ struct Cost {
     micros: u128,
 }
 
-/// The number of system calls of `rekindle ARGS`, with those of its threads; and what it takes, untraced by nobody.
+/// The number of system calls of `rekindle ARGS`, and how long they take under the tracer.
 fn count(scene: &Scene, verb: &'static str, args: &[&str], outcome: &str) -> Cost {
     let trace = scene.path("trace");
     let path = trace.to_str().expect("a scene's path is UTF-8");
     let began = Instant::now();
-    // No child is followed but the threads: what a worker does is its own affair.
-    let options = ["-o", path, "-e", "signal=none"];
+    // With its threads, but without a worker, which would be traced for as long as it lives.
+    let follow: &[&str] = if args[0] == "up" { &[] } else { &["-f"] };
+    let options = [follow, &["-o", path, "-e", "signal=none"]].concat();
     let reply = Launcher::start(Place::Outside.traced(scene, &options, args)).finish();
     let micros = began.elapsed().as_micros();
     assert_eq!(reply.code, Some(0), "{verb}: {reply}");

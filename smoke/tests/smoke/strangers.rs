@@ -12,10 +12,11 @@ use std::path::{Path, PathBuf};
 use std::thread;
 
 trials![
-    another_users_lifeline_is_nobodys,
-    a_containers_lifeline_of_the_same_path_is_another,
+    another_users_lifeline_is_nobodys needs TwoUsers,
+    a_containers_lifeline_of_the_same_path_is_another needs Namespaces,
     a_socket_that_is_bound_and_does_not_listen_is_not_removed,
     a_socket_that_took_the_place_of_ours_is_not_removed,
+    a_stale_socket_of_another_program_is_not_removed,
     files_that_look_unfinished_and_are_not_ours_stay,
     two_locks_of_similar_names_do_not_meet,
 ];
@@ -107,7 +108,7 @@ fn names_pid(reply: &Reply, pid: Pid) -> bool {
 
 /// U30, the honest form: a container of the same user has its own files at the same path.
 fn a_containers_lifeline_of_the_same_path_is_another() {
-    for account in Account::ALL {
+    for account in Account::all() {
         for removed in [true, false] {
             let scene = Scene::owned_by(account);
             let container = Container::start(&scene);
@@ -158,7 +159,7 @@ signal.pause()
 struct Bound {
     path: PathBuf,
     inode: u64,
-    _stranger: Launcher,
+    stranger: Option<Launcher>,
 }
 
 impl Bound {
@@ -170,7 +171,13 @@ impl Bound {
         wait::until_there(&ready);
         fs::remove_file(&ready).expect("it is ours");
         let inode = fs::symlink_metadata(path).expect("it is bound").ino();
-        Self { path: path.to_owned(), inode, _stranger: stranger }
+        Self { path: path.to_owned(), inode, stranger: Some(stranger) }
+    }
+
+    /// The stranger dies. Its file stays where it is.
+    fn left_behind(self) -> Self {
+        drop(self.stranger);
+        Self { stranger: None, ..self }
     }
 
     #[track_caller]
@@ -200,7 +207,7 @@ fn verbs(scene: &Scene, socket: &str) -> Vec<Vec<String>> {
 
 /// U34: for a session that never was.
 fn a_socket_that_is_bound_and_does_not_listen_is_not_removed() {
-    for account in Account::ALL {
+    for account in Account::all() {
         let scene = Scene::owned_by(account);
         let socket = scene.path("given");
         let bound = Bound::at(&scene, &socket);
@@ -239,6 +246,19 @@ fn a_socket_that_took_the_place_of_ours_is_not_removed() {
     }
 }
 
+/// U34: nobody has the socket any more, and it is not ours all the same: only its owner knows what it was for.
+fn a_stale_socket_of_another_program_is_not_removed() {
+    for account in Account::all() {
+        let scene = Scene::owned_by(account);
+        let socket = scene.path("given");
+        let stale = Bound::at(&scene, &socket).left_behind();
+        for args in verbs(&scene, &socket.display().to_string()) {
+            let reply = scene.rekindle(&args);
+            stale.assert_untouched(&format!("{account:?}, {args:?}: {reply}"));
+        }
+    }
+}
+
 /// U33: names that begin as ours do while we write.
 const NOTES: [&str; 7] = [
     ".tmp-web-notes",
@@ -252,7 +272,7 @@ const NOTES: [&str; 7] = [
 
 /// U33.
 fn files_that_look_unfinished_and_are_not_ours_stay() {
-    for account in Account::ALL {
+    for account in Account::all() {
         let scene = Scene::owned_by(account);
         let dir = scene.path("locks");
         let made = Launcher::start({

@@ -96,7 +96,7 @@ impl Server {
 }
 
 fn a_worker_that_replaced_itself_is_still_the_worker() {
-    for account in Account::ALL {
+    for account in Account::all() {
         for session in ["own", "inherited"] {
             let (server, successor) = Server::replaced(account, session);
             let told = format!("{account:?}, {session} session");

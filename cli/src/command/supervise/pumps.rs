@@ -1,6 +1,7 @@
 //! What passes bytes on, unchanged, one chunk at a time.
 
 use rekindle::adapters::stdio::{ChildStdin, ChildStdout, OwnInput, OwnOutput};
+use std::io;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::watch;
 
@@ -8,27 +9,35 @@ use tokio::sync::watch;
 const CHUNK_LEN: usize = 64 << 10;
 
 /// How much of the client's input is in the program's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Delivered {
-    /// All that was read so far, or most of it; there may be more.
-    SoFar,
-    /// All that there will ever be.
-    All,
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Delivered {
+    pub(super) chunks: u64,
+    /// The client's input has ended.
+    pub(super) all: bool,
 }
 
 /// How much of the program's output has passed.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Passed {
-    chunks: u64,
     ended: bool,
-    /// Nobody reads it any more.
+    /// The client has not taken the last chunk yet.
+    pub(super) is_held_up: bool,
+    /// The client closed the output, or writing to it failed.
     pub(super) refused: bool,
+    /// The errno of a write that failed for another reason than a client that left.
+    pub(super) lost: Option<i32>,
 }
 
 impl Passed {
     /// Whether nothing more will pass.
     pub(super) fn is_over(self) -> bool {
         self.ended || self.refused
+    }
+
+    fn refuse(&mut self, error: &io::Error) {
+        self.refused = true;
+        let is_unwanted = matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset);
+        self.lost = error.raw_os_error().filter(|_| !is_unwanted);
     }
 }
 
@@ -41,8 +50,9 @@ pub(super) async fn pump_in(mut from: OwnInput, mut to: ChildStdin, delivered: w
         }
         // A program that closed its input may go on; what comes then is thrown away, so that its end is still seen.
         let _ = to.write_all(&chunk).await;
+        delivered.send_modify(|delivered| delivered.chunks += 1);
     }
-    delivered.send_replace(Delivered::All);
+    delivered.send_modify(|delivered| delivered.all = true);
     std::future::pending::<()>().await;
     drop(to);
 }
@@ -53,11 +63,19 @@ pub(super) async fn pump_out(mut from: ChildStdout, mut to: OwnOutput, passed: w
     // An output that cannot be read has ended.
     while let Ok(len @ 1..) = from.read(&mut buffer).await {
         let chunk = buffer.get(..len).unwrap_or_default().to_vec();
-        if to.write(chunk).await.is_err() {
-            passed.send_modify(|passed| passed.refused = true);
+        passed.send_modify(|passed| passed.is_held_up = true);
+        if let Err(error) = to.write(chunk).await {
+            passed.send_modify(|passed| passed.refuse(&error));
             break;
         }
-        passed.send_modify(|passed| passed.chunks += 1);
+        passed.send_modify(|passed| passed.is_held_up = false);
     }
     passed.send_modify(|passed| passed.ended = true);
+}
+
+/// Resolves when no more output can be passed on.
+pub(super) async fn is_refused(output: &mut watch::Receiver<Passed>) {
+    if output.wait_for(|passed| passed.refused).await.is_err() {
+        std::future::pending::<()>().await;
+    }
 }

@@ -1,0 +1,257 @@
+//! Everything that is written beside the program's stdout: the program's stderr, unchanged; and our reports, as lines for
+//! people or as events for machines.
+//!
+//! # Invariants
+//! 1. Events go to stderr or to a descriptor of their own, never to both. The program can forge events on stderr; it does
+//!    not have the other descriptor.
+//! 2. A report never blocks: lines are queued, and one run makes a handful of them.
+//! 3. Quoted text neither begins a line nor steers a terminal.
+//!
+//! Checked by `smoke/tests/smoke/s9_events.rs`.
+
+use super::cause::{Cause, EndedByUs, MORE_TIME, name};
+use crate::report::{Report, printable};
+use rekindle::adapters::stdio::{ChildStdout, OwnOutput, write_blocking};
+use rekindle::core::{OsFailure, Pid, SpawnError};
+use rekindle::{StdioEnd, StdioEvent, StdioStopped};
+use serde_json::{Value, json};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use tokio::io::AsyncReadExt;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout};
+
+/// How much of the program's complaints is passed on at once.
+const CHUNK_LEN: usize = 16 << 10;
+
+/// Reports what happens.
+#[derive(Debug, Clone)]
+pub(super) struct EventWriter {
+    /// Events, for machines.
+    events: Option<UnboundedSender<String>>,
+    /// Lines, for people.
+    text: Option<UnboundedSender<String>>,
+    /// How many writes were done: progress.
+    written: Arc<AtomicU64>,
+    /// When the program ended.
+    ended_at: Arc<OnceLock<Instant>>,
+}
+
+/// The queues of lines and events, with their destinations.
+#[derive(Debug)]
+pub(super) struct Outlets {
+    to_stderr: UnboundedReceiver<String>,
+    to_events: Option<(UnboundedReceiver<String>, OwnOutput)>,
+    written: Arc<AtomicU64>,
+}
+
+impl EventWriter {
+    /// Events go to `events_fd`, or as `report` says to stderr in place of text.
+    ///
+    /// # Errors
+    /// If there is no descriptor or thread to spare for `events_fd`.
+    pub(super) fn new(report: &Report, events_fd: Option<&OwnedFd>) -> Result<(Self, Outlets), OsFailure> {
+        let (stderr, to_stderr) = unbounded_channel();
+        let (events, text, to_events) = match events_fd {
+            Some(fd) => {
+                let (events, to_events) = unbounded_channel();
+                (Some(events), Some(stderr), Some((to_events, OwnOutput::handed(fd)?)))
+            }
+            None if report.is_json() => (Some(stderr), None, None),
+            None => (None, Some(stderr), None),
+        };
+        let written = Arc::<AtomicU64>::default();
+        let writer = Self { events, text, written: Arc::clone(&written), ended_at: Arc::default() };
+        Ok((writer, Outlets { to_stderr, to_events, written }))
+    }
+
+    pub(super) fn event(&self, event: StdioEvent) {
+        match event {
+            StdioEvent::Started { pid } => self.tell(&json!({ "event": "started", "pid": pid })),
+            StdioEvent::Signalled { how } => {
+                self.tell(&json!({ "event": "signalled", "signal": name(how) }));
+            }
+            StdioEvent::Exited { exit } => {
+                // A program ends once.
+                let _ = self.ended_at.set(Instant::now());
+                self.tell(&json!({ "event": "exited", "exit_code": exit.code(), "signal": exit.signal() }));
+            }
+            // `cause` tells of it, with the reason.
+            _ => {}
+        }
+    }
+
+    /// When the program ended; now, if it still runs.
+    pub(super) fn ended_at(&self) -> Instant {
+        self.ended_at.get().copied().unwrap_or_else(Instant::now)
+    }
+
+    pub(super) fn cause(&self, cause: Cause) {
+        self.tell(&json!({ "event": "stopping", "why": cause.word() }));
+    }
+
+    pub(super) fn ended_by_us(&self, cause: Cause, ended: &EndedByUs) {
+        self.tell(&json!({
+            "event": "ended-by-us",
+            "why": cause.word(),
+            "signal": name(ended.signal),
+            "after_ms": u64::try_from(ended.after.as_millis()).unwrap_or(u64::MAX),
+            "option": MORE_TIME,
+            "message": ended.message,
+        }));
+        self.say(&ended.message);
+    }
+
+    pub(super) fn stopped(&self, stopped: &StdioStopped) {
+        self.tell(&json!({
+            "event": "stopped",
+            "end": stopped.end,
+            "survivors": stopped.survivors,
+            "left": stopped.left,
+            "trouble": stopped.trouble,
+        }));
+        let listed = |pids: &[Pid]| pids.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        if stopped.end == StdioEnd::GaveUp {
+            self.say(&format!("gave up: still running: {}", listed(&stopped.survivors)));
+        }
+        if !stopped.left.is_empty() {
+            self.say(&format!("left running, each in a session of its own: {}", listed(&stopped.left)));
+        }
+        for trouble in &stopped.trouble {
+            self.say(trouble);
+        }
+    }
+
+    /// Reports that some of the program's output is lost.
+    pub(super) fn output_lost(&self, errno: i32) {
+        let message =
+            format!("the program's output could not be written: {}", io::Error::from_raw_os_error(errno));
+        self.tell(&json!({ "event": "output-lost", "errno": errno, "message": message }));
+        self.say(&message);
+    }
+
+    pub(super) fn not_started(&self, error: &SpawnError) {
+        let (message, next) = (error.to_string(), "check the command after `--`");
+        self.tell(&json!({
+            "event": "failed",
+            "outcome": "spawn-start-failed",
+            "message": message,
+            "next": next,
+        }));
+        self.say(&message);
+        self.say(&format!("next: {next}"));
+    }
+
+    fn tell(&self, event: &Value) {
+        if let Some(events) = &self.events {
+            // The queue is closed only after the last report.
+            let _ = events.send(format!("{event}\n"));
+        }
+    }
+
+    fn say(&self, text: &str) {
+        if let Some(to) = &self.text {
+            // One report is one line, whatever it quotes.
+            let _ = to.send(format!("rekindle: {}\n", printable(text).replace('\n', "\\n")));
+        }
+    }
+
+    /// Waits until everything is written; gives up when nothing was taken for `patience`.
+    pub(super) async fn finish(self, mut writing: JoinHandle<()>, patience: Duration) {
+        let written = Arc::clone(&self.written);
+        drop(self);
+        loop {
+            let before = written.load(Ordering::Relaxed);
+            let is_done = timeout(patience, &mut writing).await.is_ok();
+            if is_done || written.load(Ordering::Relaxed) == before {
+                return;
+            }
+        }
+    }
+}
+
+impl Outlets {
+    /// Writes all lines, events and complaints of the program, to the last.
+    pub(super) fn write(self, complaints: Option<ChildStdout>) -> JoinHandle<()> {
+        let Self { to_stderr, to_events, written } = self;
+        tokio::spawn(async move {
+            let stderr = Stderr { to: OwnOutput::stderr().ok(), written: Arc::clone(&written) };
+            let events = async {
+                if let Some((lines, output)) = to_events {
+                    write_events(lines, output, &written).await;
+                }
+            };
+            tokio::join!(write_stderr(to_stderr, complaints, stderr), events);
+        })
+    }
+}
+
+async fn write_events(mut lines: UnboundedReceiver<String>, mut to: OwnOutput, written: &AtomicU64) {
+    while let Some(line) = lines.recv().await {
+        if to.write(line.into_bytes()).await.is_err() {
+            // The reader of events has left.
+            return;
+        }
+        written.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+async fn write_stderr(
+    mut lines: UnboundedReceiver<String>,
+    mut complaints: Option<ChildStdout>,
+    mut to: Stderr,
+) {
+    let mut buffer = vec![0; CHUNK_LEN];
+    loop {
+        let read = async {
+            match &mut complaints {
+                Some(complaints) => complaints.read(&mut buffer).await.unwrap_or(0),
+                None => std::future::pending().await,
+            }
+        };
+        let bytes = tokio::select! {
+            biased;
+            line = lines.recv() => match line {
+                Some(line) => line.into_bytes(),
+                None => break,
+            },
+            len = read => match len {
+                0 => {
+                    complaints = None;
+                    continue;
+                }
+                len => buffer.get(..len).unwrap_or_default().to_vec(),
+            },
+        };
+        to.write(bytes).await;
+    }
+    // No more reports; the program's last words are still due.
+    let Some(mut complaints) = complaints else { return };
+    while let Ok(len @ 1..) = complaints.read(&mut buffer).await {
+        to.write(buffer.get(..len).unwrap_or_default().to_vec()).await;
+    }
+}
+
+/// Our own stderr. A reader that stops reading does not hold the program up.
+struct Stderr {
+    /// `None` where the system has no descriptor to spare for a watched copy.
+    to: Option<OwnOutput>,
+    written: Arc<AtomicU64>,
+}
+
+impl Stderr {
+    async fn write(&mut self, bytes: Vec<u8>) {
+        let done = match &mut self.to {
+            Some(stderr) => stderr.write(bytes).await,
+            None => write_blocking(io::stderr(), &bytes),
+        };
+        // A failure to write to stderr can be reported nowhere.
+        if done.is_ok() {
+            self.written.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Text that is given as an argument, in a file or on stdin: arguments can be read by every user of the machine.
+//!
+//! # Invariants
+//! 1. What is read is bounded, and read once.
+//! 2. An error names where the text was to come from, and never shows the text.
+//!
+//! Checked below, and by `smoke/tests/smoke/secrets.rs`.
+
+use crate::report::{Exit, Report};
+use rekindle::Advice;
+use std::convert::Infallible;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// Where a text comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Given {
+    Text(String),
+    File(PathBuf),
+    Stdin,
+}
+
+impl FromStr for Given {
+    type Err = Infallible;
+
+    /// `-` is stdin, `@FILE` a file, `@@TEXT` a text that begins with `@`, all else the text itself.
+    fn from_str(argument: &str) -> Result<Self, Infallible> {
+        Ok(match (argument, argument.strip_prefix('@')) {
+            ("-", _) => Self::Stdin,
+            (_, Some(text)) if text.starts_with('@') => Self::Text(text.to_owned()),
+            (_, Some(path)) => Self::File(path.into()),
+            (text, None) => Self::Text(text.to_owned()),
+        })
+    }
+}
+
+/// Why there is no text.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum GivenError {
+    Unreadable(String),
+    Unusable(String),
+}
+
+impl GivenError {
+    pub(crate) fn report(&self, report: &Report) -> Exit {
+        match self {
+            Self::Unreadable(message) => {
+                let advice = Advice::by_hand("name a file that can be read");
+                report.failure("input-unreadable", message, &advice, Exit::Failed)
+            }
+            Self::Unusable(message) => {
+                report.failure("usage", message, &Advice::by_hand("give another text"), Exit::Usage)
+            }
+        }
+    }
+}
+
+impl Given {
+    /// What a file option names: `-` is stdin.
+    pub(crate) fn from_path(path: &str) -> Result<Self, Infallible> {
+        Ok(if path == "-" { Self::Stdin } else { Self::File(path.into()) })
+    }
+
+    /// The text, of at most `len_max` bytes. One newline at the end of a file or of stdin is left out, as a shell does.
+    pub(crate) fn read(self, len_max: usize) -> Result<String, GivenError> {
+        let (named, read) = match self {
+            Self::Text(text) => return Ok(text),
+            Self::File(path) => {
+                let read = File::open(&path).and_then(|file| read_at_most(file, len_max));
+                (format!("`{}`", path.display()), read)
+            }
+            Self::Stdin => ("the standard input".to_owned(), read_at_most(io::stdin(), len_max)),
+        };
+        let bytes =
+            read.map_err(|error| GivenError::Unreadable(format!("failed to read {named}: {error}")))?;
+        let unusable = |why: &str| GivenError::Unusable(format!("{named} {why}"));
+        if bytes.len() > len_max {
+            return Err(unusable(&format!("holds more than {len_max} bytes")));
+        }
+        match String::from_utf8(bytes) {
+            Ok(text) => Ok(text),
+            Err(error) => {
+                Err(unusable(&format!("is not UTF-8 after {} bytes", error.utf8_error().valid_up_to())))
+            }
+        }
+    }
+
+    /// The same, as JSON.
+    pub(crate) fn read_json(self, len_max: usize) -> Result<serde_json::Value, GivenError> {
+        let named = match &self {
+            Self::Text(_) => "the argument".to_owned(),
+            Self::File(path) => format!("`{}`", path.display()),
+            Self::Stdin => "the standard input".to_owned(),
+        };
+        let text = self.read(len_max)?;
+        serde_json::from_str(&text).map_err(|error| {
+            // The words of the error would show a part of the text.
+            let (line, column) = (error.line(), error.column());
+            GivenError::Unusable(format!("{named} is not JSON at line {line}, column {column}"))
+        })
+    }
+}
+
+/// What a reader has, without one newline at its end; a byte more than `len_max` if it has more.
+fn read_at_most(reader: impl Read, len_max: usize) -> io::Result<Vec<u8>> {
+    // Room for the newline, and for the byte that is too many.
+    let room = u64::try_from(len_max).unwrap_or(u64::MAX).saturating_add(2);
+    let mut bytes = Vec::new();
+    reader.take(room).read_to_end(&mut bytes)?;
+    if bytes.last() == Some(&b'\n') {
+        bytes.pop();
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn given(argument: &str) -> Given {
+        argument.parse().unwrap()
+    }
+
+    #[test]
+    fn an_argument_says_where_its_text_comes_from() {
+        assert_eq!(given("-"), Given::Stdin);
+        assert_eq!(given("@a b"), Given::File("a b".into()));
+        assert_eq!(given("@@a"), Given::Text("@a".to_owned()));
+        assert_eq!(given("@@@a"), Given::Text("@@a".to_owned()));
+        assert_eq!(given("@-"), Given::File("-".into()));
+        for text in ["", "a@b", "--", "-x", " @a"] {
+            assert_eq!(given(text), Given::Text(text.to_owned()));
+        }
+    }
+
+    #[test]
+    fn a_file_is_read_up_to_its_bound_and_without_its_last_newline() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("secret");
+        let read = |content: &[u8]| {
+            fs::write(&path, content).unwrap();
+            Given::File(path.clone()).read(4)
+        };
+        assert_eq!(read(b"abc\n"), Ok("abc".to_owned()));
+        assert_eq!(read(b"ab\n\n"), Ok("ab\n".to_owned()));
+        assert_eq!(read(b"abcd\n"), Ok("abcd".to_owned()));
+        for wrong in [&b"abcde"[..], b"abcd\n\n", b"abcdefghi", b"a\xff"] {
+            let Err(GivenError::Unusable(message)) = read(wrong) else { panic!("{wrong:?} was taken") };
+            assert!(message.contains("secret"), "{message}");
+        }
+        let Err(GivenError::Unreadable(message)) = Given::File(dir.path().to_owned()).read(4) else {
+            panic!("a directory was read")
+        };
+        assert!(message.contains(&dir.path().display().to_string()), "{message}");
+    }
+
+    #[test]
+    fn what_is_not_json_is_named_and_not_shown() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("ctx");
+        fs::write(&path, "hunter2").unwrap();
+        let Err(GivenError::Unusable(message)) = Given::File(path).read_json(99) else {
+            panic!("it was taken for JSON")
+        };
+        assert!(message.contains("ctx") && !message.contains("hunter2"), "{message}");
+    }
+}

@@ -1,0 +1,130 @@
+//! Directories of several users: only root can make them, so that the suite is run as root.
+
+use crate::cli::{self, Launcher, Reply};
+use crate::{Scene, programs};
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, lchown};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use tempfile::TempDir;
+
+/// An ordinary user; nobody has to know one by name.
+pub const USER: u32 = 14_242;
+/// Another.
+pub const STRANGER: u32 = 15_151;
+
+/// A path as an argument.
+///
+/// # Panics
+/// If it is not UTF-8.
+pub fn text(path: &Path) -> &str {
+    path.to_str().expect("a scene's paths are UTF-8")
+}
+
+/// The mode of what stands at a path.
+///
+/// # Panics
+/// If nothing does.
+pub fn mode(path: &Path) -> u32 {
+    path.symlink_metadata().unwrap_or_else(|error| panic!("{}: {error}", path.display())).mode() & 0o7777
+}
+
+/// Makes a directory of a mode.
+///
+/// # Panics
+/// If it cannot be made.
+pub fn made(path: PathBuf, mode: u32) -> PathBuf {
+    fs::create_dir(&path).expect("a scene can hold a directory");
+    fs::set_permissions(&path, Permissions::from_mode(mode)).expect("its mode can be set");
+    path
+}
+
+/// Gives what stands at a path to another user.
+///
+/// # Panics
+/// If we are not root.
+pub fn give(path: &Path, user: u32) {
+    lchown(path, Some(user), None).expect("only root can be two users: run the suite as root");
+}
+
+/// All that is below a directory, with its mode.
+///
+/// # Panics
+/// If it cannot be listed.
+pub fn all_below(dir: &Path) -> Vec<(PathBuf, u32)> {
+    let mut all = Vec::new();
+    for entry in fs::read_dir(dir).expect("root can list it").flatten() {
+        all.push((entry.path(), mode(&entry.path())));
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            all.extend(all_below(&entry.path()));
+        }
+    }
+    all.sort();
+    all
+}
+
+/// The home of an ordinary user, outside any scene: nobody but root gets into those. It holds a copy of the command.
+#[derive(Debug)]
+pub struct Home {
+    /// Where its processes belong to; it goes first, and they with it.
+    pub scene: Scene,
+    dir: TempDir,
+    user: u32,
+}
+
+impl Home {
+    /// The home of `user`, empty but for the command.
+    ///
+    /// # Panics
+    /// If we are not root.
+    pub fn new(user: u32) -> Self {
+        let dir =
+            tempfile::Builder::new().prefix("rk-home-").tempdir_in("/tmp").expect("/tmp can be written");
+        chown(dir.path(), Some(user), Some(user)).expect("only root can be two users: run the suite as root");
+        // A place that the user can execute it from.
+        let binary = dir.path().join("rekindle");
+        fs::copy(cli::binary(), &binary).expect("the command can be copied");
+        Self { scene: Scene::new(), dir, user }
+    }
+
+    /// Where it is.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// A path in it.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// Makes a directory of the user in it.
+    ///
+    /// # Panics
+    /// If it cannot be made.
+    pub fn made(&self, name: &str, mode: u32) -> PathBuf {
+        let path = made(self.path(name), mode);
+        chown(&path, Some(self.user), Some(self.user)).expect("we are root");
+        path
+    }
+
+    /// A command of the user, whose home it is, to which a program and its arguments are added.
+    pub fn command(&self) -> Command {
+        let user = self.user;
+        let mut command = self.scene.command(programs::find("setpriv", "util-linux"));
+        command.args([format!("--reuid={user}"), format!("--regid={user}"), "--clear-groups".to_owned()]);
+        command.current_dir("/").env("HOME", self.dir.path());
+        command
+    }
+
+    /// The command, where the user can execute it.
+    pub fn binary(&self) -> PathBuf {
+        self.path("rekindle")
+    }
+
+    /// Runs `rekindle --json` as the user.
+    pub fn rekindle(&self, args: &[&str]) -> Reply {
+        let mut command = self.command();
+        command.arg(self.binary()).arg("--json").args(args);
+        Launcher::start(command).finish()
+    }
+}

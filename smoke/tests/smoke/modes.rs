@@ -1,0 +1,213 @@
+//! Whose modes are mended, and with which modes directories are made: U10, U25, U26, U31.
+
+use nix::sys::signal::Signal;
+use rekindle_smoke::homes::{Home, STRANGER, USER, all_below, give, made, mode, text};
+use rekindle_smoke::{Launcher, Reply, Scene, cli, procs, programs, trials, wait};
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::path::Path;
+use std::process::Command;
+
+trials![
+    directories_are_private_whatever_the_umask,
+    directories_are_private_from_their_first_instant,
+    nothing_is_made_in_the_home_of_another,
+    a_loose_state_directory_is_mended_by_a_start_and_by_no_look,
+    a_state_directory_that_holds_anything_else_is_left_as_it_is,
+    a_loose_session_directory_is_mended_by_a_start_and_by_no_look,
+];
+
+/// `rekindle` under a umask.
+fn under_umask(mut shell: Command, umask: &str, binary: &Path, args: &[&str]) -> Launcher {
+    shell.args(["sh", "-c", &format!("umask {umask}; exec \"$0\" --json \"$@\"")]).arg(binary).args(args);
+    Launcher::start(shell)
+}
+
+/// U26, U31.
+fn directories_are_private_whatever_the_umask() {
+    for umask in ["0", "777", "077", "022"] {
+        let home = Home::new(USER);
+        let binary = home.binary();
+        let run = |args: &[&str]| under_umask(home.command(), umask, &binary, args);
+        let (state, marker, socket) =
+            (home.path("a/b/state"), home.path("c/d/marker"), home.path("e/f/sock"));
+        // A program that makes no files of its own: what the worker makes follows the caller's umask.
+        let up = ["--dir", text(&state), "up", "--ready", "listen", "s", "--", "sleep", "1000"];
+        let reply = run(&up).finish().expect_running("started");
+        assert_eq!(run(&["--dir", text(&state), "ls"]).finish().json[0]["state"], "live", "umask {umask}");
+        run(&["lifecycle", "acquire", "--path", text(&marker), "--pid", "1"]).finish();
+        assert_eq!(
+            run(&["lifecycle", "status", "--path", text(&marker)]).finish().code,
+            Some(0),
+            "umask {umask}"
+        );
+        let worker = run(&["worker", "--protocol", "pool", "--socket", text(&socket)]);
+        wait::until_there(&socket);
+        let made = ["a", "a/b", "a/b/state", "a/b/state/s", "c", "c/d", "e", "e/f"];
+        assert_eq!(made.map(|dir| mode(&home.path(dir))), [0o700; 8], "umask {umask}");
+        let files =
+            ["a/b/state/s/session.json", "a/b/state/s/stdout.log", "c/d/marker.lock", "e/f/sock.lock"];
+        assert_eq!(files.map(|file| mode(&home.path(file))), [0o600; 4], "umask {umask}");
+        worker.signal(Signal::SIGTERM);
+        assert_eq!(worker.finish().code, Some(0), "umask {umask}");
+        procs::send(reply.pid(), Signal::SIGKILL);
+        let left = all_below(home.dir()).into_iter().filter(|(path, _)| text(path).contains("-tmp."));
+        assert_eq!(left.collect::<Vec<_>>(), [], "umask {umask}");
+    }
+}
+
+/// U31: not for an instant does anybody else get in, and under no umask is a directory there that we cannot use.
+fn directories_are_private_from_their_first_instant() {
+    for umask in ["0", "777"] {
+        let scene = Scene::new();
+        let (trace, deep) = (scene.path("trace"), scene.path("a/b/state"));
+        let mut strace = scene.command(programs::find("strace", "strace"));
+        strace.args(["-f", "-qq", "-o"]).arg(&trace).args(["-e", "trace=mkdir,mkdirat,/chmod,/rename"]);
+        let args = ["--dir", text(&deep), "up", "s", "--", "true"];
+        let reply = under_umask(strace, umask, &cli::binary(), &args).finish();
+        assert_eq!(reply.code, Some(5), "{reply}");
+        let calls = fs::read_to_string(&trace).expect("strace wrote it");
+        let makes: Vec<&str> = calls.lines().filter(|call| call.contains("mkdir")).collect();
+        assert!(
+            makes.len() >= 4 && makes.iter().all(|call| call.contains(", 0700)")),
+            "umask {umask}: {makes:?}"
+        );
+        for name in ["a", "b", "state"] {
+            let in_place = |call: &&&str| call.contains(&format!("/{name}\", 0700"));
+            assert_eq!(makes.iter().filter(in_place).count(), 0, "`{name}` was made in its place: {makes:?}");
+        }
+    }
+}
+
+/// U10: irlume#532.
+fn nothing_is_made_in_the_home_of_another() {
+    // Root, with the HOME of a user.
+    let home = Home::new(USER);
+    let before = all_below(home.dir());
+    let mut command = home.scene.command(cli::binary());
+    command.env("HOME", home.dir()).args(["--json", "up", "s", "--", "true"]);
+    let reply = Launcher::start(command).finish().expect_error(3, "state-dir-untrusted");
+    let theirs = format!("`{}` belongs to user {USER}", home.dir().display());
+    assert!(reply.text("message").contains(&theirs), "{reply}");
+    assert_eq!(reply.text("next"), "name another place with --dir", "{reply}");
+    let mut command = home.scene.command(cli::binary());
+    command.env("HOME", home.dir()).args(["--json", "lifecycle", "acquire"]);
+    Launcher::start(command).finish().expect_error(3, "untrusted");
+    assert_eq!(all_below(home.dir()), before);
+    // A user, with the HOME of root.
+    let roots = home.path("roots");
+    made(roots.clone(), 0o755);
+    let with_roots_home = |args: &[&str]| {
+        let mut command = home.command();
+        command.env("HOME", &roots).arg(home.binary()).arg("--json").args(args);
+        Launcher::start(command).finish()
+    };
+    let reply = with_roots_home(&["up", "s", "--", "true"]).expect_error(3, "state-dir-untrusted");
+    assert!(reply.text("message").contains("is HOME and belongs to user 0"), "{reply}");
+    assert_eq!(reply.text("next"), "name another place with --dir", "{reply}");
+    assert_eq!(fs::read_dir(&roots).expect("it is there").count(), 0);
+    assert_eq!(with_roots_home(&["ls"]).stdout.trim(), "[]", "a look makes nothing, and there is nothing");
+    // A directory in it that is theirs will do.
+    let own = roots.join("own");
+    made(own.clone(), 0o700);
+    chown(&own, Some(USER), Some(USER)).expect("we are root");
+    let dir = own.join("state");
+    assert_eq!(with_roots_home(&["--dir", text(&dir), "up", "s", "--", "true"]).code, Some(5));
+}
+
+fn up(scene: &Scene) -> Reply {
+    scene.up("s", &[&cli::binary_arg(), "worker"])
+}
+
+/// Everything that only looks.
+fn look(scene: &Scene) {
+    for verb in [
+        &["ls"][..],
+        &["show", "s"],
+        &["doctor"],
+        &["up", "--intent", "attach", "s"],
+        &["lifecycle", "status"],
+    ] {
+        scene.rekindle(verb);
+    }
+}
+
+/// U25.
+fn a_loose_state_directory_is_mended_by_a_start_and_by_no_look() {
+    for loose in [0o755, 0o750, 0o711, 0o705] {
+        let scene = Scene::new();
+        // One that somebody has made for us, with nothing in it.
+        made(scene.state(), loose);
+        look(&scene);
+        assert_eq!(mode(&scene.state()), loose, "a look changes nothing");
+        up(&scene).expect_running("started");
+        assert_eq!(mode(&scene.state()), 0o700);
+        scene.rekindle(["lifecycle", "acquire", "--pid", "1"]);
+        scene.stop("s").expect(0, "stopped");
+        // One that has sessions, and the marker of a daemon.
+        fs::set_permissions(scene.state(), Permissions::from_mode(loose)).expect("it is ours");
+        look(&scene);
+        assert_eq!(mode(&scene.state()), loose, "a look changes nothing");
+        up(&scene).expect_running("started");
+        assert_eq!(mode(&scene.state()), 0o700);
+    }
+}
+
+/// Makes something where it is told to.
+type Make = fn(&Path);
+
+fn a_state_directory_that_holds_anything_else_is_left_as_it_is() {
+    let foreign: [(&str, Make); 5] = [
+        ("a file", |path| fs::write(path, "mine").expect("it can be written")),
+        ("a directory like a session's", |path| fs::create_dir(path).expect("it can be made")),
+        ("a project", |path| {
+            fs::create_dir(path).expect("it can be made");
+            fs::write(path.join("notes"), "mine").expect("it can be written");
+        }),
+        ("a link", |path| symlink("/", path).expect("it can be made")),
+        ("another user's session", |path| {
+            fs::create_dir(path).expect("it can be made");
+            fs::write(path.join("session.json"), "{}").expect("it can be written");
+            give(path, STRANGER);
+        }),
+    ];
+    for (what, make) in foreign {
+        let scene = Scene::new();
+        let state = made(scene.state(), 0o755);
+        make(&state.join("other"));
+        up(&scene).expect_running("started");
+        assert_eq!(mode(&state), 0o755, "{what}: it is not ours alone");
+        assert_eq!(mode(&scene.of("s", "")), 0o700, "{what}");
+    }
+}
+
+/// U25.
+fn a_loose_session_directory_is_mended_by_a_start_and_by_no_look() {
+    for loose in [0o755, 0o750, 0o711, 0o777, 0o770, 0o500] {
+        let scene = Scene::new();
+        up(&scene).expect_running("started");
+        scene.stop("s").expect(0, "stopped");
+        let dir = scene.of("s", "");
+        fs::set_permissions(&dir, Permissions::from_mode(loose)).expect("it is ours");
+        look(&scene);
+        assert_eq!(mode(&dir), loose, "a look changes nothing");
+        let shown = scene.rekindle(["show", "s"]);
+        if loose & 0o022 == 0 {
+            assert_eq!(shown.code, Some(0), "{shown}");
+        } else {
+            let said = shown.text("message");
+            assert!(said.contains("can be written by others") && said.contains("chmod go-w"), "{shown}");
+        }
+        up(&scene).expect_running("started");
+        assert_eq!(mode(&dir), 0o700, "it was {loose:o}");
+    }
+    // Another user's is not mended.
+    let scene = Scene::new();
+    made(scene.state(), 0o700);
+    let theirs = made(scene.of("s", ""), 0o755);
+    give(&theirs, STRANGER);
+    let reply = up(&scene);
+    assert_eq!(reply.json["outcome"], "error", "{reply}");
+    assert!(reply.text("message").contains(&format!("belongs to user {STRANGER}")), "{reply}");
+    assert_eq!(mode(&theirs), 0o755);
+}

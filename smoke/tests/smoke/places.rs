@@ -1,0 +1,372 @@
+//! Whose directories lead to a state directory, a socket or a lifecycle marker: U25, U31.
+
+use nix::sys::signal::Signal;
+use rekindle_smoke::homes::{Home, STRANGER, USER, all_below, give, made, mode, text};
+use rekindle_smoke::{Launcher, Reply, Scene, cli, procs, programs, trials};
+use std::ffi::OsStr;
+use std::fs::{self, Permissions};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::Path;
+
+trials![
+    a_bad_directory_on_the_way_is_named_alike_everywhere,
+    the_last_directory_is_ours_alone_unless_it_holds_a_marker,
+    a_mode_is_advised_for_a_directory_of_our_own_only,
+    the_advice_can_be_pasted,
+    links_on_the_way_are_followed_step_by_step,
+    a_link_of_another_user_is_refused,
+    links_without_an_end_are_refused,
+    a_link_that_leads_nowhere_makes_no_directory_there,
+    an_ordinary_user_is_judged_like_root,
+    in_a_user_namespace_root_has_no_number,
+    a_watch_judges_the_way_once,
+];
+
+/// What every program of ours can be told to use a place for, and the option that names it.
+const USES: [(&str, &str); 9] = [
+    ("look at sessions", "--dir"),
+    ("start a session", "--dir"),
+    ("start on a socket", "--socket"),
+    ("attach to a socket", "--socket"),
+    ("serve", "--socket"),
+    ("probe", "--socket"),
+    ("look at a marker", "--path"),
+    ("take a marker", "--path"),
+    ("remove a marker", "--path"),
+];
+
+/// Uses the place `dir` for one of them.
+fn use_place(scene: &Scene, dir: &Path, what: &str) -> Reply {
+    let (socket, marker) = (dir.join("sock"), dir.join("marker"));
+    let (dir, socket, marker) = (text(dir), text(&socket), text(&marker));
+    let binary = cli::binary_arg();
+    let args: &[&str] = match what {
+        "look at sessions" => &["--dir", dir, "ls"],
+        "start a session" => &["--dir", dir, "up", "s", "--", &binary, "worker"],
+        "start on a socket" => &["up", "--socket", socket, "s", "--", &binary, "worker"],
+        "attach to a socket" => &["up", "--socket", socket, "--intent", "attach", "s"],
+        "serve" => &["worker", "--protocol", "pool", "--socket", socket],
+        "probe" => &["probe", socket],
+        "look at a marker" => &["lifecycle", "status", "--path", marker],
+        "take a marker" => &["lifecycle", "acquire", "--path", marker],
+        "remove a marker" => &["lifecycle", "force-unlock", "--path", marker],
+        other => panic!("{other}?"),
+    };
+    let mut command = scene.command(cli::binary());
+    command.arg("--json").env("REKINDLE_DIR", scene.state()).args(args);
+    Launcher::start(command).finish()
+}
+
+/// Asserts that every use of `dir` is refused for what is wrong with `bad`, in the same words, with the advice that fits, and
+/// that nothing is made, moved or changed.
+#[track_caller]
+fn refused_alike(scene: &Scene, dir: &Path, bad: &Path, what: &str, advice: Option<&str>) {
+    refused_for(scene, dir, bad, what, advice, &USES);
+}
+
+#[track_caller]
+fn refused_for(
+    scene: &Scene,
+    dir: &Path,
+    bad: &Path,
+    what: &str,
+    advice: Option<&str>,
+    uses: &[(&str, &str)],
+) {
+    let before = all_below(scene.dir());
+    let said = format!("`{}` {what}", bad.display());
+    for (used, option) in uses {
+        let reply = use_place(scene, dir, used);
+        let (is_told, told) = match *used {
+            "serve" => (reply.code == Some(1), "message"),
+            "probe" => (reply.text("verdict") == "forged", "why"),
+            _ => (reply.code == Some(3), "message"),
+        };
+        assert!(is_told, "{used}: {reply}");
+        assert!(reply.text(told).contains(&said), "{used}: `{said}` is not what is said: {reply}");
+        let other = format!("name another place with {option}");
+        assert_eq!(reply.text("next"), advice.unwrap_or(&other), "{used}: {reply}");
+        assert_eq!(all_below(scene.dir()), before, "{used}: something was made or changed");
+    }
+    scene.assert_no_process();
+}
+
+/// U25, U31.
+fn a_bad_directory_on_the_way_is_named_alike_everywhere() {
+    for mode in [0o777, 0o775, 0o770, 0o757, 0o2775] {
+        let scene = Scene::new();
+        let bad = made(scene.path("bad"), mode);
+        let deep = made(made(bad.join("x"), 0o700).join("y"), 0o700);
+        let what = format!("can be written by others (mode {mode:04o})");
+        refused_alike(&scene, &deep, &bad, &what, Some(&format!("chmod go-w {}", bad.display())));
+        refused_alike(
+            &scene,
+            &bad.join("absent"),
+            &bad,
+            &what,
+            Some(&format!("chmod go-w {}", bad.display())),
+        );
+    }
+    let scene = Scene::new();
+    let theirs = made(scene.path("theirs"), 0o755);
+    let deep = made(made(theirs.join("x"), 0o700).join("y"), 0o700);
+    give(&theirs, STRANGER);
+    refused_alike(&scene, &deep, &theirs, &format!("belongs to user {STRANGER}"), None);
+    refused_alike(&scene, &theirs.join("absent"), &theirs, &format!("belongs to user {STRANGER}"), None);
+    // What is theirs and open to all besides is theirs first.
+    fs::set_permissions(&theirs, Permissions::from_mode(0o777)).expect("root can set it");
+    refused_alike(&scene, &deep, &theirs, &format!("belongs to user {STRANGER}"), None);
+}
+
+fn the_last_directory_is_ours_alone_unless_it_holds_a_marker() {
+    let (markers, others): (Vec<_>, Vec<_>) = USES.iter().partition(|(_, option)| *option == "--path");
+    let scene = Scene::new();
+    let sticky = made(scene.path("sticky"), 0o1777);
+    let what = "can be written by others (mode 1777)";
+    // No `chmod`: whoever made it sticky meant it.
+    refused_for(&scene, &sticky, &sticky, what, None, &others);
+    for (used, _) in &markers {
+        let reply = use_place(&scene, &sticky, used);
+        assert_eq!(reply.code, Some(0), "{used}: {reply}");
+    }
+    // On the way a sticky directory is like any other.
+    let below = made(sticky.join("below"), 0o700);
+    let reply = use_place(&scene, &below, "start a session").expect_running("started");
+    procs::send(reply.pid(), Signal::SIGKILL);
+    let open = made(scene.path("open"), 0o777);
+    let advice = format!("chmod go-w {}", open.display());
+    refused_alike(&scene, &open, &open, "can be written by others (mode 0777)", Some(&advice));
+    // Nothing but the marker may be root's alone.
+    let roots = Home::new(USER);
+    let place = roots.path("roots");
+    made(place.clone(), 0o755);
+    give(&place, 0);
+    assert!(roots.rekindle(&["lifecycle", "status", "--path", text(&place.join("marker"))]).code == Some(0));
+    let reply = roots.rekindle(&["--dir", text(&place), "ls"]).expect_error(3, "state-dir-untrusted");
+    assert!(reply.text("message").contains("belongs to user 0"), "{reply}");
+}
+
+/// U16: `chmod go-w /tmp` breaks a machine.
+fn a_mode_is_advised_for_a_directory_of_our_own_only() {
+    let scene = Scene::new();
+    for dir in ["/tmp", "/var/tmp", "/dev/shm", "/run/lock"].map(Path::new) {
+        if dir.metadata().is_ok_and(|found| found.mode() & 0o022 != 0) {
+            for used in ["look at sessions", "start on a socket", "serve"] {
+                let reply = use_place(&scene, dir, used);
+                assert!(!reply.text("next").contains("chmod"), "{used}: {reply}");
+                assert!(!reply.text("message").contains("chmod"), "{used}: {reply}");
+            }
+        }
+    }
+    let home = Home::new(USER);
+    let theirs = made(home.path("theirs"), 0o777);
+    let reply = home.rekindle(&["--dir", text(&theirs), "ls"]).expect_error(3, "state-dir-untrusted");
+    assert_eq!(reply.text("next"), "name another place with --dir", "it is root's, and we are not: {reply}");
+}
+
+/// U16: whatever the directory is called.
+fn the_advice_can_be_pasted() {
+    let scene = Scene::new();
+    for name in
+        ["plain", "a b", "it's", "$(touch oops)", "new\nline", "-rf", "\u{e9}t\u{e9}", "back\\slash\"", "*"]
+    {
+        let open = made(scene.path(name), 0o777);
+        let reply = use_place(&scene, &open, "look at sessions").expect_error(3, "state-dir-untrusted");
+        paste(&scene, reply.text("next"));
+        assert_eq!(mode(&open), 0o755, "{name:?}: {reply}");
+        assert_eq!(use_place(&scene, &open, "look at sessions").code, Some(0), "{name:?}");
+    }
+    // What is no text can only be a marker's place.
+    let open = made(scene.dir().join(OsStr::from_bytes(b"caf\xe9")), 0o777);
+    let mut command = scene.command(cli::binary());
+    command.args(["--json", "lifecycle", "status", "--path"]).arg(open.join("marker"));
+    let reply = Launcher::start(command).finish().expect_error(3, "untrusted");
+    assert!(reply.text("message").contains("caf\\xe9"), "{reply}");
+    paste(&scene, reply.text("next"));
+    assert_eq!(mode(&open), 0o755, "{reply}");
+    assert!(!scene.path("oops").exists());
+}
+
+fn paste(scene: &Scene, advice: &str) {
+    let pasted = scene.command(programs::find("bash", "bash")).args(["-c", advice]).status();
+    assert!(pasted.expect("bash runs").success(), "{advice}");
+}
+
+fn links_on_the_way_are_followed_step_by_step() {
+    let scene = Scene::new();
+    let real = made(scene.path("real"), 0o700);
+    made(real.join("x"), 0o700);
+    symlink(&real, scene.path("absolute")).expect("a scene can hold a link");
+    symlink("real", scene.path("relative")).expect("a scene can hold a link");
+    symlink("../../real/x/..", real.join("x/around")).expect("a directory can hold a link");
+    for way in ["absolute/x", "relative/x", "real/x/around/x", "real/../relative/./x", "relative/absent/deep"]
+    {
+        let dir = scene.path(way);
+        let reply = use_place(&scene, &dir, "start a session").expect_running("started");
+        assert_eq!(use_place(&scene, &dir, "start on a socket").code, Some(0), "{way}");
+        assert_eq!(use_place(&scene, &dir, "take a marker").code, Some(0), "{way}");
+        assert_eq!(use_place(&scene, &dir, "remove a marker").code, Some(0), "{way}");
+        procs::send(reply.pid(), Signal::SIGKILL);
+        let mut stop = scene.rekindle_command(["stop", "s"]);
+        stop.env_remove("REKINDLE_DIR");
+        Launcher::start(stop).finish();
+        fs::remove_dir_all(scene.state()).expect("the session on the socket is over");
+    }
+    // One bad directory among those to which a link leads.
+    let open = made(scene.path("open"), 0o777);
+    made(open.join("x"), 0o700);
+    symlink(open.join("x"), scene.path("into")).expect("a scene can hold a link");
+    let advice = format!("chmod go-w {}", open.display());
+    let what = "can be written by others (mode 0777)";
+    refused_alike(&scene, &scene.path("into/deep"), &open, what, Some(&advice));
+}
+
+fn a_link_of_another_user_is_refused() {
+    let scene = Scene::new();
+    let real = made(scene.path("real"), 0o700);
+    made(real.join("x"), 0o700);
+    // Where others may make links: they cannot replace ours there, and ours alone are followed.
+    let sticky = made(scene.path("sticky"), 0o1777);
+    let link = sticky.join("link");
+    symlink(&real, &link).expect("a directory can hold a link");
+    assert_eq!(use_place(&scene, &link.join("x"), "look at sessions").code, Some(0));
+    give(&link, STRANGER);
+    let what = format!("is a symbolic link that belongs to user {STRANGER}");
+    refused_alike(&scene, &link.join("x"), &link, &what, None);
+    assert_eq!(fs::read_link(&link).expect("it is there"), real);
+}
+
+fn links_without_an_end_are_refused() {
+    let scene = Scene::new();
+    symlink("round", scene.path("round")).expect("a scene can hold a link");
+    refused_alike(
+        &scene,
+        &scene.path("round/x"),
+        &scene.path("round"),
+        "is one of more than 40 symbolic links",
+        None,
+    );
+    made(scene.path("link-0"), 0o700);
+    made(scene.path("link-0/x"), 0o700);
+    for n in 1..=41 {
+        symlink(format!("link-{}", n - 1), scene.path(&format!("link-{n}")))
+            .expect("a scene can hold a link");
+    }
+    assert_eq!(use_place(&scene, &scene.path("link-40/x"), "look at sessions").code, Some(0));
+    refused_alike(
+        &scene,
+        &scene.path("link-41/x"),
+        &scene.path("link-1"),
+        "is one of more than 40 symbolic links",
+        None,
+    );
+}
+
+/// A disk that is not mounted.
+fn a_link_that_leads_nowhere_makes_no_directory_there() {
+    let scene = Scene::new();
+    symlink("not/mounted", scene.path("link")).expect("a scene can hold a link");
+    let uses: Vec<_> = USES
+        .iter()
+        .filter(|(used, _)| *used == "serve" || !(used.contains("socket") || *used == "probe"))
+        .copied()
+        .collect();
+    let what = "is where a symbolic link leads, and is not there";
+    refused_for(&scene, &scene.path("link/x"), &scene.path("not"), what, None, &uses);
+    let file = scene.file("file", "content");
+    refused_for(&scene, &file.join("x"), &file, "is not a directory", None, &uses);
+    assert_eq!(fs::read(&file).expect("it is there"), b"content");
+}
+
+fn an_ordinary_user_is_judged_like_root() {
+    let home = Home::new(USER);
+    let binary = home.binary();
+    let worker = [text(&binary), "worker"];
+    // Root's directories lead to it, and a sticky one.
+    let reply = home.rekindle(&[&["up", "s", "--"][..], &worker].concat()).expect_running("started");
+    let made_for_it = home.path(".local/state/rekindle/s");
+    assert_eq!((mode(&made_for_it), mode(&home.path(".local"))), (0o700, 0o700));
+    assert_eq!(home.rekindle(&["ls"]).json[0]["state"], "live");
+    procs::send(reply.pid(), Signal::SIGKILL);
+    // Another user's, and one of their own that others can write to.
+    let other = Home::new(STRANGER);
+    fs::set_permissions(other.dir(), Permissions::from_mode(0o755)).expect("we are root");
+    let theirs = text(other.dir());
+    let reply =
+        home.rekindle(&["--dir", &format!("{theirs}/x"), "ls"]).expect_error(3, "state-dir-untrusted");
+    assert!(reply.text("message").contains(&format!("`{theirs}` belongs to user {STRANGER}")), "{reply}");
+    let open = home.made("open", 0o777);
+    let reply = home.rekindle(&["lifecycle", "status", "--path", text(&open.join("marker"))]);
+    assert_eq!(reply.expect_error(3, "untrusted").text("next"), format!("chmod go-w {}", open.display()));
+    // What cannot be looked into is no verdict, and nothing is made.
+    let shut = home.made("shut", 0o700);
+    give(&shut, STRANGER);
+    let reply = home.rekindle(&["--dir", text(&shut.join("x")), "ls"]).expect_error(3, "state-dir-untrusted");
+    assert!(reply.text("message").contains(&format!("belongs to user {STRANGER}")), "{reply}");
+}
+
+/// `/` itself belongs to nobody there that has a number.
+fn in_a_user_namespace_root_has_no_number() {
+    let home = Home::new(USER);
+    let inside = |args: &[&str]| {
+        let mut command = home.command();
+        command.args(["unshare", "--user", "--map-root-user"]).arg(home.binary()).arg("--json").args(args);
+        Launcher::start(command).finish()
+    };
+    let overflow = fs::read_to_string("/proc/sys/kernel/overflowuid").expect("the kernel says");
+    let overflow = overflow.trim();
+    let binary = home.binary();
+    let worker = [text(&binary), "worker"];
+    let state = home.path("state");
+    let reply =
+        inside(&[&["--dir", text(&state), "up", "s", "--"][..], &worker].concat()).expect_running("started");
+    procs::send(reply.pid(), Signal::SIGKILL);
+    assert_eq!(
+        inside(&["lifecycle", "status", "--path", "/tmp/rk-no-such-marker"]).code,
+        Some(0),
+        "a sticky one"
+    );
+    // What is to be ours has to be ours, and what others can write to is refused as ever.
+    let theirs = home.made("theirs", 0o755);
+    give(&theirs, STRANGER);
+    let reply = inside(&["--dir", text(&theirs), "ls"]).expect_error(3, "state-dir-untrusted");
+    assert!(reply.text("message").contains(&format!("belongs to user {overflow}")), "{reply}");
+    let open = home.made("open", 0o777);
+    give(&open, STRANGER);
+    let reply = inside(&["--dir", text(&open.join("x")), "ls"]).expect_error(3, "state-dir-untrusted");
+    assert!(reply.text("message").contains("can be written by others (mode 0777)"), "{reply}");
+    assert_eq!(reply.text("next"), "name another place with --dir", "{reply}");
+    // Root's HOME is not theirs to make anything in.
+    let roots = home.made("roots", 0o777);
+    fs::set_permissions(&roots, Permissions::from_mode(0o755)).expect("we are root");
+    give(&roots, 0);
+    let mut command = home.command();
+    command.env("HOME", &roots).args(["unshare", "--user", "--map-root-user"]).arg(home.binary());
+    command.args(["--json", "up", "s", "--"]).args(worker);
+    let reply = Launcher::start(command).finish().expect_error(3, "state-dir-untrusted");
+    assert!(reply.text("message").contains(&format!("is HOME and belongs to user {overflow}")), "{reply}");
+    // Where all users have a number, that one is a user like any other.
+    let nobodys = Home::new(overflow.parse().expect("it is a number"));
+    fs::set_permissions(nobodys.dir(), Permissions::from_mode(0o755)).expect("we are root");
+    let reply =
+        home.rekindle(&["--dir", text(&nobodys.path("x")), "ls"]).expect_error(3, "state-dir-untrusted");
+    assert!(reply.text("message").contains(&format!("belongs to user {overflow}")), "{reply}");
+}
+
+/// A worker that is waited for is looked at again and again; the directories that lead to it are not.
+fn a_watch_judges_the_way_once() {
+    let scene = Scene::new();
+    let deep = scene.path("one/two/three");
+    fs::create_dir_all(&deep).expect("a scene can hold directories");
+    let (trace, socket) = (scene.path("trace"), deep.join("sock"));
+    let mut strace = scene.command(programs::find("strace", "strace"));
+    strace.args(["-qq", "-o"]).arg(&trace).args(["-e", "trace=lstat,stat,newfstatat,statx"]);
+    strace.arg(cli::binary()).args(["--json", "--dir"]).arg(scene.state());
+    strace.args(["up", "--timeout", "2s", "--socket"]).arg(&socket).args(["s", "--", "sleep", "1000"]);
+    Launcher::start(strace).finish().expect(5, "child-exited");
+    let calls = fs::read_to_string(&trace).expect("strace wrote it");
+    let asked = |dir: &Path| calls.matches(&format!("\"{}\"", dir.display())).count();
+    let (last, way) = (asked(&deep), asked(&scene.path("one")));
+    assert!(last > way + 5, "the directory was asked for {last} times, one that leads to it {way} times");
+}
