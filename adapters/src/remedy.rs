@@ -19,6 +19,8 @@ pub enum Shortage {
     Quota(PathBuf),
     /// The file system mounted here cannot be written to.
     ReadOnly(PathBuf),
+    /// This process may not write longer files.
+    FileSize,
     /// This process may not open more files.
     OpenFilesOfProcess,
     /// The system has no room for more open files.
@@ -36,6 +38,7 @@ pub fn shortage(failure: &OsFailure) -> Option<Shortage> {
         Errno::ENOSPC => Some(Shortage::Disk(mount())),
         Errno::EDQUOT => Some(Shortage::Quota(mount())),
         Errno::EROFS => Some(Shortage::ReadOnly(mount())),
+        Errno::EFBIG => Some(Shortage::FileSize),
         Errno::EMFILE => Some(Shortage::OpenFilesOfProcess),
         Errno::ENFILE => Some(Shortage::OpenFilesOfSystem),
         Errno::EAGAIN if failure.operation() == CREATE_PROCESS => Some(Shortage::Processes),

@@ -200,6 +200,9 @@ impl Advice {
                 format!("your quota on `{}` is used up: make room there, then repeat the command", Shown(mount))
             }
             Shortage::ReadOnly(mount) => format!("the file system on `{}` is read-only", Shown(mount)),
+            Shortage::FileSize => {
+                "this process may not write longer files: raise its limit (`ulimit -f`), then repeat the command".into()
+            }
             Shortage::OpenFilesOfProcess => {
                 "this process may not open more files: raise its limit (`ulimit -n`), then repeat the command".into()
             }
@@ -303,7 +306,8 @@ impl Advice {
     /// Starting a session anew, as its record knows how; in words where there is none, or it cannot be typed.
     pub(crate) fn start(session: &SessionId, survey: &Survey, own_socket: &Path) -> Self {
         match startup(session, survey, own_socket) {
-            Some(startup) => Step::Up(Box::new(startup)).into(),
+            Some(startup) => Self::from(Step::Up(Box::new(startup)))
+                .knowing("variables that were set with --env are not recorded: name them again"),
             None => Self::by_hand("start it with `up`, and name its program after `--`"),
         }
     }

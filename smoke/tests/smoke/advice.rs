@@ -3,6 +3,7 @@
 //! One table: each row provokes an answer, says what it advises, and looks at what came of typing that.
 
 use nix::sys::signal::Signal;
+use rekindle_smoke::programs::Quirk;
 use rekindle_smoke::{Launcher, Reply, Scene, cli, procs, programs, trials, wait};
 use serde_json::json;
 use std::fs::{self, Permissions};
@@ -23,10 +24,12 @@ enum Advises {
     Types(&'static str, fn(&Scene)),
     /// The same, and the worker of session `s` is to end.
     Ends(&'static str, fn(&Scene)),
+    /// The same, and these words besides.
+    Tells(&'static str, &'static str),
     /// Nothing to type, and these words.
     Says(&'static str),
 }
-use Advises::{Ends, Says, Types};
+use Advises::{Ends, Says, Tells, Types};
 
 /// What keeps what has to stay open while a row is played.
 type Kept = Option<Box<dyn std::any::Any>>;
@@ -160,6 +163,24 @@ fn pool_up(scene: &Scene, options: &[&str], version: &str) -> Reply {
 const SPEAK_1: [&str; 4] = ["--ready", "handshake", "--speak", "1"];
 const SPEAK_2: [&str; 4] = ["--ready", "handshake", "--speak", "2"];
 
+const POOL_RUN: [&str; 6] = ["pool", "run", "--speak", "1", "--code", "x"];
+
+/// A session of the pool that waits for an answer; its name.
+fn paused(scene: &Scene, quirks: &[Quirk<'_>]) -> String {
+    let worker = programs::pool_worker("{socket}", quirks);
+    let worker: Vec<&str> = worker.iter().map(String::as_str).collect();
+    rk(scene, &[&POOL_RUN[..], &["--"], &worker].concat());
+    rk(scene, &["pool", "ls"]).json[0]["session"].as_str().expect("it is in the list").to_owned()
+}
+
+/// What is typed where `limits` were set.
+fn short(scene: &Scene, limits: &str, args: &[&str]) -> Reply {
+    let mut command = scene.command("sh");
+    command.args(["-c", &format!("{limits}; exec \"$@\""), "sh"]).arg(scene.binary());
+    command.args(["--json", "--dir", "state"]).args(args);
+    Launcher::start(command).finish()
+}
+
 // What has to hold after a command was typed.
 
 fn nothing_changed(_: &Scene) {}
@@ -288,7 +309,7 @@ fn rows() -> Vec<Row> {
         "doctor after a crash", s => { crashed(s, "s"); only(rk(s, &["doctor", "s"])) },
             Types("show s --dir state", nothing_changed);
         "a loose state directory", s => { directory(s, "open dir", 0o777); only(on_dir(s, "open dir", &["ls"])) },
-            Types("chmod go-w -- ", open_is_ours_alone);
+            Types("chmod go-w ", open_is_ours_alone);
         "a sticky state directory", s => { directory(s, "open dir", 0o1777); only(on_dir(s, "open dir", &["ls"])) },
             Says("--dir");
         "/tmp as the state directory", s => only(on_dir(s, "/tmp", &["ls"])), Says("--dir");
@@ -301,10 +322,10 @@ fn rows() -> Vec<Row> {
         "a socket in a loose directory", s => {
             directory(s, "open dir", 0o777);
             only(up(s, &["--socket", "open dir/sock"]))
-        }, Types("chmod go-w -- ", open_is_ours_alone);
+        }, Types("chmod go-w ", open_is_ours_alone);
         "a socket in /tmp", s => only(up(s, &["--socket", "/tmp/rk-advice.sock"])), Says("--socket");
         "a socket in no directory", s => only(up(s, &["--socket", "it's here/sock"])),
-            Types("mkdir -p -m 700 -- ", the_way_is_free);
+            Types("mkdir -p -m 700 ", the_way_is_free);
         "a socket path that is too long", s => only(up(s, &["--socket", &"x".repeat(120)])), Says("--socket");
         "a state directory whose path is too long", s => {
             let deep = format!("state/{}", "d".repeat(120));
@@ -315,7 +336,7 @@ fn rows() -> Vec<Row> {
         "a socket that is busy", s => {
             let busy = crate::s1_probe::busy_listener(&s.path("busy"));
             (up(s, &["--socket", "busy"]), Some(Box::new(busy)))
-        }, Types("probe -- ", nothing_changed);
+        }, Types("probe ", nothing_changed);
         "no such program", s => only(rk(s, &["up", "s", "--", "no-such-program"])), Says("install the program");
         "no such directory", s => only(rk(s, &["up", "s", "--cwd", "/no/such", "--", "true"])), Says("--cwd");
         "a program that is none", s => { s.file("f", "x"); only(rk(s, &["up", "s", "--", "./f"])) },
@@ -328,10 +349,10 @@ fn rows() -> Vec<Row> {
         "a program that ends", s => only(rk(s, &["up", "s", "--", "sh", "-c", "echo why >&2; exit 3"])),
             Types("show s --dir state", nothing_changed);
         "a program that is never told its socket", s => only(rk(s, &["up", "s", "--timeout", "400ms", "--", "sleep", "1000"])),
-            Types("show s --dir state", nothing_changed);
+            Tells("show s --dir state", "REKINDLE_SOCKET");
         "a program that never listens", s => {
             only(rk(s, &["up", "s", "--timeout", "400ms", "--", "sh", "-c", "sleep 1000", "{socket}"]))
-        }, Types("show s --dir state", nothing_changed);
+        }, Tells("show s --dir state", "--timeout");
         "a program that says READY=1 and does not listen", s => {
             let options = ["up", "s", "--ready", "notify", "--timeout", "2s", "--"];
             only(rk(s, &[&options[..], &["python3", "-c", READY, "{socket}"]].concat()))
@@ -354,14 +375,152 @@ fn rows() -> Vec<Row> {
         "no worker for the pool", s => {
             only(rk(s, &["pool", "run", "--speak", "1", "--code", "x", "--", "no-such-program"]))
         }, Says("install the program");
-        "too few descriptors", s => {
-            let mut command = s.command("sh");
-            command.args(["-c", "ulimit -n 5; exec \"$@\"", "sh"]).arg(s.binary());
-            command.args(["--json", "--dir", "state", "show", "busy"]);
-            only(Launcher::start(command).finish())
-        }, Says("ulimit -n");
+        "a state directory of umask 002", s => { directory(s, "open dir", 0o775); only(on_dir(s, "open dir", &["ls"])) },
+            Types("chmod go-w ", open_is_ours_alone);
+        "a state directory of umask 002, to the doctor", s => {
+            directory(s, "open dir", 0o775);
+            only(on_dir(s, "open dir", &["doctor"]))
+        }, Types("chmod go-w ", open_is_ours_alone);
+        "a state directory below one of umask 002", s => {
+            directory(s, "open dir", 0o775);
+            let worker = cli::binary_arg();
+            only(on_dir(s, "open dir/state", &["up", "s", "--", &worker, "worker"]))
+        }, Types("chmod go-w ", open_is_ours_alone);
+        "a session's directory of umask 002", s => {
+            stopped(s);
+            fs::set_permissions(s.of("s", ""), Permissions::from_mode(0o775)).expect("its mode can be set");
+            only(rk(s, &["show", "s"]))
+        }, Types("chmod go-w ", it_can_be_started);
+        "a socket in a directory of umask 002", s => {
+            directory(s, "open dir", 0o775);
+            only(up(s, &["--socket", "open dir/sock"]))
+        }, Types("chmod go-w ", open_is_ours_alone);
+        "a worker in a directory of umask 002", s => {
+            directory(s, "open dir", 0o775);
+            only(rk(s, &["worker", "--protocol", "pool", "--socket", "open dir/sock"]))
+        }, Types("chmod go-w ", open_is_ours_alone);
+        "a probe in a directory of umask 002", s => {
+            directory(s, "open dir", 0o775);
+            let told = rk(s, &["probe", "open dir/sock"]);
+            assert_eq!(told.text("verdict"), "dead", "what is not there is not forged: {told}");
+            only(told)
+        }, Types("chmod go-w ", open_is_ours_alone);
+        "a lifecycle lock in a directory of umask 002", s => {
+            directory(s, "open dir", 0o775);
+            only(rk(s, &["lifecycle", "status", "--path", "open dir/lock"]))
+        }, Types("chmod go-w ", open_is_ours_alone);
+        "a lifecycle lock that is held", s => {
+            let mut command = s.command(s.binary());
+            command.args(["lifecycle", "acquire", "--path", "the lock", "--", "sleep", "1000"]);
+            let holder = Launcher::start(command);
+            wait::until("it is held", || {
+                rk(s, &["lifecycle", "status", "--path", "the lock"]).json["status"] == "held"
+            });
+            (rk(s, &["lifecycle", "acquire", "--path", "the lock"]), Some(Box::new(holder)))
+        }, Types("lifecycle status --path '", nothing_changed);
+        "a state directory whose name a shell would take apart", s => {
+            let (dir, worker) = ("it's $HOME;#", cli::binary_arg());
+            on_dir(s, dir, &["up", "s", "--", &worker, "worker"]).expect_running("started");
+            only(on_dir(s, dir, &["up", "s", "--intent", "resume", "--", &worker, "worker"]))
+        }, Types(r"up s --intent attach --dir 'it'\''s $HOME;#'", nothing_changed);
+        "a state directory whose name steers a terminal", s => {
+            let (dir, worker) = ("a\u{1b}b\nc", cli::binary_arg());
+            on_dir(s, dir, &["up", "s", "--", &worker, "worker"]).expect_running("started");
+            only(on_dir(s, dir, &["up", "s", "--intent", "resume", "--", &worker, "worker"]))
+        }, Types(r"up s --intent attach --dir $'a\033b\012c'", nothing_changed);
+        "an argument that a shell would take apart", s => {
+            rk(s, &["up", "s", "--", "sh", "-c", "exec \"$0\" worker", &cli::binary_arg()]).expect_running("started");
+            s.stop("s").expect(0, "stopped");
+            only(rk(s, &["up", "s", "--intent", "attach"]))
+        }, Types("up s --dir state -- ", it_runs);
+        "a call that is interrupted", s => {
+            let gate = s.path("gate");
+            nix::unistd::mkfifo(&gate, nix::sys::stat::Mode::S_IRWXU).expect("a scene can hold a FIFO");
+            let mut command = s.command(s.binary());
+            command.args(["--json", "--dir", "state", "up", "s", "--", "sh", "-c", GATED, &cli::binary_arg()]);
+            let launcher = Launcher::start(command);
+            s.worker_pid("s");
+            launcher.signal(Signal::SIGINT);
+            let told = launcher.finish();
+            s.file("gate", "go\n");
+            only(told)
+        }, Types("--json --dir state up s -- sh -c ", it_runs);
+        "a session whose directory was moved", s => {
+            started(s, "s");
+            fs::rename(s.of("s", ""), s.path("moved")).expect("it can be moved");
+            only(rk(s, &["doctor", "s"]))
+        }, Ends("stop s --dir state", nothing_changed);
+        "doctor with somebody left over", s => {
+            let script = "setsid sleep 1000 & exec \"$0\" worker";
+            let worker = rk(s, &["up", "s", "--", "sh", "-c", script, &cli::binary_arg()]);
+            let worker = worker.expect_running("started").pid();
+            procs::send(worker, Signal::SIGKILL);
+            wait::until("the worker is gone", || !procs::is_running(worker));
+            only(rk(s, &["doctor", "s"]))
+        }, Ends("stop s --dir state", it_is_gone);
+        "a stop that cannot be written down", s => {
+            started(s, "s");
+            let told = short(s, "trap '' XFSZ; ulimit -f 0", &["stop", "s"]);
+            assert_eq!(told.text("outcome"), "stopped", "it says what it did: {told}");
+            assert!(told.json["trouble"][0].is_string(), "{told}");
+            only(told)
+        }, Says("ulimit -f");
+        "a run in the pool that is never ready", s => {
+            let worker = ["--", "sh", "-c", "sleep 1000", "{socket}"];
+            let told = rk(s, &[&POOL_RUN[..], &["--timeout", "400ms"], &worker].concat());
+            assert!(told.text("message").contains("did not accept a connection within 400 ms"), "{told}");
+            only(told)
+        }, Tells("show p-", "--timeout");
+        "a state directory that is too long for the pool", s => {
+            let deep = format!("state/{}", "d".repeat(120));
+            only(on_dir(s, &deep, &[&POOL_RUN[..], &["--", "true"]].concat()))
+        }, Says("--dir");
+        "a session of the pool that is spoken to in another version", s => {
+            let sid = paused(s, &[]);
+            let told = rk(s, &["pool", "continue", &sid, "--speak", "2", "--response", "x"]);
+            assert!(!told.stdout.contains("shutdown"), "{told}");
+            only(told)
+        }, Says("--speak 1");
+        "a worker of the pool that refuses a version in its own words", s => {
+            let sid = paused(s, &[Quirk::RefusesOthers("go away")]);
+            let told = rk(s, &["pool", "continue", &sid, "--speak", "2", "--response", "x"]);
+            only(told.expect_error(1, "version-mismatch"))
+        }, Says("--speak 1");
+        "a worker of the pool that is silent", s => {
+            let dripping = s.path("drip");
+            let sid = paused(s, &[Quirk::Drips("status", &dripping)]);
+            s.file("drip", "");
+            let told = rk(s, &["pool", "status", &sid, "--answer-timeout", "300ms"]);
+            fs::remove_file(dripping).expect("it was made");
+            only(told)
+        }, Tells("pool status p-", "--answer-timeout");
+        "a worker of the pool that is gone", s => {
+            let sid = paused(s, &[]);
+            let worker = rk(s, &["pool", "ls"]).json[0]["pid"].as_i64().expect("it runs");
+            let worker: procs::Pid = i32::try_from(worker).expect("it is a pid");
+            procs::send(worker, Signal::SIGKILL);
+            wait::until("the worker is gone", || !procs::is_running(worker));
+            only(rk(s, &["pool", "status", &sid]))
+        }, Types("doctor p-", nothing_changed);
+        "a worker that refuses a version in its own words", s => {
+            let worker = programs::pool_worker("{socket}", &[Quirk::RefusesOthers("go away")]);
+            let worker: Vec<&str> = worker.iter().map(String::as_str).collect();
+            let up = |options: &[&str]| rk(s, &[&["up", "s"], options, &["--"], &worker].concat());
+            up(&SPEAK_1).expect_running("started");
+            let told = up(&SPEAK_2);
+            assert_eq!(told.text("reason"), "version-mismatch", "{told}");
+            only(told)
+        }, Types("up s --intent attach --ready handshake --speak 1 --dir state", nothing_changed);
+        "a file that is not there", s => only(rk(s, &["pool", "run", "--speak", "1", "--code", "@absent", "--", "true"])),
+            Says("name a file");
+        "a file of a prompt that is not there", s => only(up(s, &["--prompt-file", "absent"])), Says("name a file");
+        "nobody named to stop", s => only(rk(s, &["stop"])), Types("--help", nothing_changed);
+        "too few descriptors", s => only(short(s, "ulimit -n 5", &["show", "busy"])), Says("ulimit -n");
     ]
 }
+
+/// Waits until its `gate` is opened, then works.
+const GATED: &str = "read go < gate; exec \"$0\" worker";
 
 /// Says that it is ready, and listens nowhere.
 const READY: &str = "import os,socket,time\ns=socket.socket(socket.AF_UNIX,socket.SOCK_DGRAM)\n\
@@ -397,9 +556,17 @@ fn play(row: &Row) {
         Says(words) => {
             assert!(next.is_empty() && hint.contains(words), "it is to say `{words}`: {told}");
         }
-        Types(words, then) | Ends(words, then) => {
+        Types(..) | Ends(..) | Tells(..) => {
+            let (words, then): (_, fn(&Scene)) = match row.advises {
+                Types(words, then) | Ends(words, then) => (words, then),
+                Tells(words, _) | Says(words) => (words, nothing_changed),
+            };
+            if let Tells(_, said) = row.advises {
+                assert!(hint.contains(said), "it is to say `{said}`: {told}");
+            }
             assert!(next.contains(words), "it is to type `{words}`: {told}");
-            let mut shell = scene.command("sh");
+            // What can only be written in numbers is typed so, which not every `sh` knows yet.
+            let mut shell = scene.command(if next.contains("$'") { "bash" } else { "sh" });
             shell.args(["-c", next]);
             let typed = Launcher::start(shell).finish();
             assert_eq!(typed.code, Some(0), "`{next}`: {typed}\nafter {told}");

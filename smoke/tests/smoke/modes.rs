@@ -89,7 +89,7 @@ fn nothing_is_made_in_the_home_of_another() {
     let reply = Launcher::start(command).finish().expect_error(3, "state-dir-untrusted");
     let theirs = format!("`{}` belongs to user {USER}", home.dir().display());
     assert!(reply.text("message").contains(&theirs), "{reply}");
-    assert_eq!(reply.text("next"), "name another place with --dir", "{reply}");
+    assert_eq!(reply.advice(), "name another place with --dir", "{reply}");
     let mut command = home.scene.command(cli::binary());
     command.env("HOME", home.dir()).args(["--json", "lifecycle", "acquire"]);
     Launcher::start(command).finish().expect_error(3, "untrusted");
@@ -104,7 +104,7 @@ fn nothing_is_made_in_the_home_of_another() {
     };
     let reply = with_roots_home(&["up", "s", "--", "true"]).expect_error(3, "state-dir-untrusted");
     assert!(reply.text("message").contains("is HOME and belongs to user 0"), "{reply}");
-    assert_eq!(reply.text("next"), "name another place with --dir", "{reply}");
+    assert_eq!(reply.advice(), "name another place with --dir", "{reply}");
     assert_eq!(fs::read_dir(&roots).expect("it is there").count(), 0);
     assert_eq!(with_roots_home(&["ls"]).stdout.trim(), "[]", "a look makes nothing, and there is nothing");
     // A directory in it that is theirs will do.

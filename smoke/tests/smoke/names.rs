@@ -68,7 +68,7 @@ fn what_a_record_cannot_hold_is_refused_by_name() {
             command.env(variable, &path).arg("--json").args(verb);
             let reply = Launcher::start(command).finish().expect_error(1, "state-dir-unusable");
             assert!(reply.text("message").contains("caf\\xe9"), "{variable}: {reply}");
-            assert!(reply.text("next").contains("--dir"), "{variable}: {reply}");
+            assert!(reply.text("hint").contains("--dir"), "{variable}: {reply}");
         }
     }
     let mut command = scene.command(cli::binary());

@@ -11,6 +11,7 @@
 
 use super::cause::{Cause, EndedByUs, MORE_TIME, name};
 use crate::report::{Report, printable};
+use rekindle::Advice;
 use rekindle::adapters::stdio::{ChildStdout, OwnOutput, write_blocking};
 use rekindle::core::{OsFailure, Pid, SpawnError};
 use rekindle::{StdioEnd, StdioEvent, StdioStopped};
@@ -134,16 +135,15 @@ impl EventWriter {
         self.say(&message);
     }
 
-    pub(super) fn not_started(&self, error: &SpawnError) {
-        let (message, next) = (error.to_string(), "check the command after `--`");
-        self.tell(&json!({
-            "event": "failed",
-            "outcome": "spawn-start-failed",
-            "message": message,
-            "next": next,
-        }));
+    pub(super) fn not_started(&self, error: &SpawnError, report: &Report) {
+        let (message, advice) = (error.to_string(), Advice::of_start(error));
+        let mut event = json!({ "event": "failed", "outcome": "spawn-start-failed", "message": message });
+        report.advise(&mut event, &advice);
+        self.tell(&event);
         self.say(&message);
-        self.say(&format!("next: {next}"));
+        for line in report.advice_lines(&advice) {
+            self.say(&line);
+        }
     }
 
     fn tell(&self, event: &Value) {
