@@ -353,13 +353,18 @@ impl Directory {
     /// Removes what was left unfinished of the files that are meant. Only for whoever holds their lock.
     pub(crate) fn sweep_those(&self, is_meant: impl Fn(&OsStr) -> bool) {
         for name in self.names().unwrap_or_default() {
-            let is_left = TemporaryName::parse(&name)
-                .is_some_and(|unfinished| is_meant(unfinished.target()) && unfinished.is_left_behind());
-            if is_left && self.is_file_of_ours(&name) {
+            let is_meant =
+                TemporaryName::parse(&name).is_some_and(|unfinished| is_meant(unfinished.target()));
+            if is_meant && self.is_swept(&name) {
                 // A leftover that stays is swept the next time.
                 let _ = self.remove(&name);
             }
         }
+    }
+
+    /// Whether a file is one that [`Self::sweep`] removes.
+    pub fn is_swept(&self, name: &OsStr) -> bool {
+        TemporaryName::parse(name).is_some_and(|it| it.is_left_behind()) && self.is_file_of_ours(name)
     }
 
     /// Whether it is a regular file of ours that has no other name.

@@ -20,6 +20,7 @@
 //! | [`lines`], [`client`] | bounded lines on a socket; one there, one back |
 //! | [`pool_client`], [`serve`] | the client's and the worker's side of the pool protocol |
 //! | [`stdio`] | a child that is spoken to over its standard streams, and its guardian |
+//! | [`remedy`] | what would help after a failure |
 //! | [`orphans`] | children that the kernel handed to us, as it does to pid 1 |
 //! | [`procfs`], [`clock`], [`random`] | what the kernel says about processes, time and chance |
 //!
@@ -59,6 +60,7 @@ pub mod procfs;
 pub mod program;
 pub mod random;
 pub mod record_file;
+pub mod remedy;
 pub mod seams;
 pub mod serve;
 pub mod session_dir;

@@ -14,7 +14,7 @@
 use crate::directory::Inode;
 use crate::os::During;
 use crate::socket_table::ListeningSockets;
-use crate::way::{self, Place, Untrusted, Way, WayError, judge_last};
+use crate::way::{self, Mend, Place, Untrusted, Way, WayError, judge_last};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sys::socket::sockopt::PeerCredentials;
@@ -402,10 +402,10 @@ pub fn judge_place(path: &Path) -> Result<Option<Probed>, OsFailure> {
     Lookout::at(path).judge_directory()
 }
 
-/// What to do about a place that is not trusted; `None` if nothing is wrong with the way to it.
-pub fn mend(path: &Path) -> Option<String> {
+/// What helps where a place is not trusted; `None` if nothing is wrong with the way to it.
+pub fn mend(path: &Path) -> Option<Mend> {
     match way::judge(&directory_of(path), Place::Socket) {
-        Err(WayError::Untrusted(fault)) => Some(fault.mend().to_owned()),
+        Err(WayError::Untrusted(fault)) => Some(fault.mend().clone()),
         Ok(_) | Err(WayError::Os(_)) => None,
     }
 }

@@ -70,7 +70,7 @@ impl SessionDir {
     fn checked(fd: OwnedFd, path: PathBuf, session: &SessionId) -> Result<Self, OsFailure> {
         let stat = fstat(&fd).during("inspect the session directory", &path)?;
         if let Err(fault) = judge_last(&path, &stat, Place::State) {
-            let why = format!("it {}; {}", fault.what(), fault.mend());
+            let why = format!("it {}", fault.what());
             return Err(OsFailure::new("trust the session directory", why).on(path));
         }
         Ok(Self { files: Directory::new(fd, path), session: session.clone() })

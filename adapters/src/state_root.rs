@@ -39,9 +39,7 @@ const REMOVED_MAX: u32 = 1_000;
 #[non_exhaustive]
 pub enum StateRootError {
     /// Nothing says where it should be.
-    #[error(
-        "no state directory can be found: HOME is not set and user {uid} has no home directory; name one with --dir"
-    )]
+    #[error("no state directory can be found: HOME is not set and user {uid} has no home directory")]
     Nowhere {
         /// Whose home was looked for.
         uid: u32,
@@ -53,10 +51,7 @@ pub enum StateRootError {
         path: PathBuf,
     },
     /// Its file system does not keep locks.
-    #[error(
-        "state directory `{}` is on {kind}, where locks do not hold; name one on a local disk with --dir",
-        Shown(path)
-    )]
+    #[error("state directory `{}` is on {kind}, where locks do not hold", Shown(path))]
     NoLocks {
         /// The directory.
         path: PathBuf,
@@ -64,7 +59,7 @@ pub enum StateRootError {
         kind: String,
     },
     /// It cannot be trusted.
-    #[error("state directory `{}` is not to be trusted: {fault}; {}", Shown(path), fault.mend())]
+    #[error("state directory `{}` is not to be trusted: {fault}", Shown(path))]
     Untrusted {
         /// The state directory.
         path: PathBuf,
@@ -199,7 +194,7 @@ impl StateRoot {
         match judge_last(&self.path, &stat, Place::State) {
             Ok(()) => Ok(stat),
             Err(fault) => {
-                let why = format!("it {}; {}", fault.what(), fault.mend());
+                let why = format!("it {}", fault.what());
                 Err(OsFailure::new("trust the state directory", why).on(&self.path))
             }
         }

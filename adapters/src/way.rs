@@ -7,7 +7,8 @@
 //! 2. The way is judged from `/` down. So nobody but us and root can change what was judged, and the judgement holds after it.
 //! 3. A look creates and changes nothing. Only `create` makes directories: one by one, each 0700 from the instant that it has
 //!    its name, whatever the umask.
-//! 4. The same fault has the same words, whatever the place is for. `chmod` is advised for a directory of our own only.
+//! 4. The same fault has the same words, whatever the place is for. `chmod` is advised for a directory of our own only, never
+//!    for a sticky one or one of the system's.
 //!
 //! Checked by the tests below and `smoke/tests/smoke/places.rs`.
 
@@ -19,7 +20,7 @@ use nix::fcntl::{AT_FDCWD, readlink};
 use nix::sys::stat::{FchmodatFlags, FileStat, Mode, SFlag, fchmodat, lstat, stat};
 use nix::unistd::{geteuid, mkdir};
 use rekindle_core::OsFailure;
-use rekindle_core::shown::{Shown, shell_quoted};
+use rekindle_core::shown::Shown;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use std::env;
 use std::ffi::OsString;
@@ -61,19 +62,28 @@ impl Place {
     }
 }
 
+/// What helps where a place is not trusted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Mend {
+    /// To take the write permission on this directory, which is ours, from everybody else.
+    Tighten(PathBuf),
+    /// What no command does, in words.
+    ByHand(String),
+}
+
 /// Why a place is not trusted: the very file or directory, what is wrong with it, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{}` {what}", Shown(path))]
 pub struct Untrusted {
     path: PathBuf,
     what: String,
-    mend: String,
+    mend: Mend,
 }
 
 impl Untrusted {
     /// A fault of `path` for which only another place helps.
     pub(crate) fn new(path: &Path, what: impl Into<String>, place: Place) -> Self {
-        let mend = format!("name another place with {}", place.option());
+        let mend = Mend::ByHand(format!("name another place with {}", place.option()));
         Self { path: path.to_owned(), what: what.into(), mend }
     }
 
@@ -87,13 +97,13 @@ impl Untrusted {
         &self.what
     }
 
-    /// The command to type, or what else to do.
-    pub fn mend(&self) -> &str {
+    /// What helps.
+    pub fn mend(&self) -> &Mend {
         &self.mend
     }
 
-    fn mended_by(self, mend: impl Into<String>) -> Self {
-        Self { mend: mend.into(), ..self }
+    fn mended_by(self, mend: Mend) -> Self {
+        Self { mend, ..self }
     }
 }
 
@@ -215,12 +225,21 @@ fn belongs_to(path: &Path, stat: &FileStat, place: Place) -> Untrusted {
 fn writable(dir: &Path, stat: &FileStat, place: Place) -> Untrusted {
     let mode = stat.st_mode & 0o7777;
     let fault = Untrusted::new(dir, format!("can be written by others (mode {mode:04o})"), place);
-    let is_ours = stat.st_uid == geteuid().as_raw();
-    if is_ours && mode & STICKY == 0 && !is_the_systems(dir) {
-        fault.mended_by(format!("chmod go-w {}", shell_quoted(dir)))
-    } else {
-        fault
-    }
+    if may_be_tightened(dir, stat) { fault.mended_by(Mend::Tighten(dir.to_owned())) } else { fault }
+}
+
+/// Whether others can write to a directory, and it is ours to take that from them.
+fn may_be_tightened(dir: &Path, stat: &FileStat) -> bool {
+    SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFDIR
+        && stat.st_uid == geteuid().as_raw()
+        && stat.st_mode & OTHERS_WRITE != 0
+        && stat.st_mode & STICKY == 0
+        && !is_the_systems(dir)
+}
+
+/// The same for a directory that is named: what helps after a system call on it failed.
+pub fn can_be_tightened(dir: &Path) -> bool {
+    lstat(dir).is_ok_and(|stat| may_be_tightened(dir, &stat))
 }
 
 /// Whether the mode of a directory is the system's to decide: only root can own such a one.
@@ -319,7 +338,8 @@ impl Walk {
         }
         if self.place == Place::State && self.left.is_empty() {
             let fault = Untrusted::new(link, "is a symbolic link", self.place);
-            return Err(fault.mended_by("name the directory that it leads to with --dir").into());
+            let mend = "name the directory that it leads to with --dir";
+            return Err(fault.mended_by(Mend::ByHand(mend.to_owned())).into());
         }
         self.links += 1;
         if self.links > LINKS_MAX {
@@ -484,8 +504,8 @@ mod tests {
         for (place, option) in [(Place::State, "--dir"), (Place::Socket, "--socket")] {
             let fault = fault(&open, place);
             assert_eq!(
-                fault.mend(),
-                format!("name another place with {option}"),
+                *fault.mend(),
+                Mend::ByHand(format!("name another place with {option}")),
                 "a sticky one is meant to be so"
             );
             assert_eq!(
@@ -497,7 +517,7 @@ mod tests {
         fs::set_permissions(&open, PermissionsExt::from_mode(0o777)).unwrap();
         for place in [Place::State, Place::Socket, Place::Marker] {
             for dir in [&open, &open.join("x"), &open.join("absent")] {
-                assert_eq!(fault(dir, place).mend(), format!("chmod go-w {}", open.display()));
+                assert_eq!(*fault(dir, place).mend(), Mend::Tighten(open.clone()));
             }
         }
     }

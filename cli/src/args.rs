@@ -75,11 +75,7 @@ pub(crate) enum Verb {
     /// Clear a claim that was left behind
     Unlock(UnlockArgs),
     /// Remove sessions whose worker is provably gone, with their records and logs
-    Gc {
-        /// Set files that cannot be read aside, so that their sessions can be used again
-        #[arg(long)]
-        repair: bool,
-    },
+    Gc(GcArgs),
     /// Say what is held, by whom, since when, why that is believed, and what to type next
     Doctor {
         /// The session [default: all of them]
@@ -212,6 +208,33 @@ pub(crate) struct UnlockArgs {
     /// say what could not be proved. For a session that `up` and `stop` refuse with `worker-unknown`
     #[arg(long, conflicts_with = "force")]
     pub(crate) forget: bool,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "The last run of a session is kept if it failed: it ended before it was ready, or by itself and not with \
+    status 0. A session that was stopped is removed.\n\n\
+    Exit codes: 0 done; 1 a session was kept because it could not be worked with."
+)]
+pub(crate) struct GcArgs {
+    /// Only these sessions [default: all of them]
+    pub(crate) sessions: Vec<SessionId>,
+
+    /// Give files that cannot be read another name, so that their sessions can be used again
+    #[arg(long)]
+    pub(crate) repair: bool,
+
+    /// Say what would be done, and change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+
+    /// Remove runs that failed too, if they ended longer ago than this, such as 7d or 12h
+    #[arg(long, value_parser = age, value_name = "AGE", conflicts_with = "all")]
+    pub(crate) older_than: Option<Duration>,
+
+    /// Remove runs that failed too
+    #[arg(long)]
+    pub(crate) all: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -350,6 +373,18 @@ fn duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "at most one year".to_owned())
 }
 
+/// As a duration, or an integer with `h` or `d`.
+fn age(text: &str) -> Result<Duration, String> {
+    let wrong = || "use an integer with s, m, h or d, such as 30m, 12h or 7d".to_owned();
+    let minutes = |number: &str, each: u64| number.parse::<u64>().ok()?.checked_mul(each);
+    let in_minutes = match (text.strip_suffix('h'), text.strip_suffix('d')) {
+        (Some(hours), _) => minutes(hours, 60),
+        (None, Some(days)) => minutes(days, 24 * 60),
+        (None, None) => return duration(text).ok().ok_or_else(wrong),
+    };
+    duration(&format!("{}m", in_minutes.ok_or_else(wrong)?))
+}
+
 /// A descriptor that our parent handed to us. Arguments are parsed before we open any of our own, so that a number that
 /// is open is the parent's.
 fn handed_output(text: &str) -> Result<Arc<OwnedFd>, String> {
@@ -405,6 +440,15 @@ mod tests {
             ["", "5", "s", "1.5s", "-1s", "1h", "1 s", "99999999999999999999s", "18446744073709551615m"]
         {
             assert!(duration(wrong).is_err(), "{wrong:?} was taken");
+        }
+    }
+
+    #[test]
+    fn ages_have_hours_and_days_too() {
+        assert_eq!(age("7d"), Ok(Duration::from_secs(7 * 24 * 3600)));
+        assert_eq!((age("2h"), age("3m")), (Ok(Duration::from_secs(7200)), Ok(Duration::from_secs(180))));
+        for wrong in ["", "d", "-1d", "1.5h", "99999999999999999999d", "7 d"] {
+            assert!(age(wrong).is_err(), "{wrong:?} was taken");
         }
     }
 

@@ -7,6 +7,7 @@
 //! Checked below, and by `smoke/tests/smoke/secrets.rs`.
 
 use crate::report::{Exit, Report};
+use rekindle::Advice;
 use rekindle::core::shown::Shown;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -33,9 +34,12 @@ impl GivenError {
     pub(crate) fn report(&self, report: &Report) -> Exit {
         match self {
             Self::Unreadable(message) => {
-                report.failure("input-unreadable", message, "name a file that can be read", Exit::Failed)
+                let advice = Advice::by_hand("name a file that can be read");
+                report.failure("input-unreadable", message, &advice, Exit::Failed)
             }
-            Self::Unusable(message) => report.failure("usage", message, "give another text", Exit::Usage),
+            Self::Unusable(message) => {
+                report.failure("usage", message, &Advice::by_hand("give another text"), Exit::Usage)
+            }
         }
     }
 }

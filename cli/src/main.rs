@@ -6,14 +6,17 @@
 #![warn(clippy::print_stdout)]
 
 mod args;
+mod caller;
 mod command;
 mod given;
 mod report;
 
 use args::{Args, Verb};
+use caller::Caller;
 use clap::{CommandFactory, FromArgMatches};
+use rekindle::Step;
 use rekindle::adapters::startup;
-use rekindle::core::Shortage;
+use rekindle::core::OsFailure;
 use report::{Exit, Log, Report};
 use std::any::Any;
 use std::env;
@@ -33,7 +36,7 @@ fn main() -> ExitCode {
     let mut args = match parse() {
         Ok(args) => args,
         Err(error) => {
-            let report = Report::new(report::asks_for_json());
+            let report = Report::new(report::asks_for_json(), Caller::of_this_process(None));
             let exit = report.usage(&error);
             return report.finish(exit);
         }
@@ -41,7 +44,7 @@ fn main() -> ExitCode {
     startup::hear_of_children();
     startup::survive_file_size_limit();
     log_to_stderr(args.verbose);
-    let report = Report::new(args.json);
+    let report = Report::new(args.json, Caller::of_this_process(args.dir.clone()));
     // A panic is a failure like any other: it is reported in its place, and told in full to those who ask for more.
     panic::set_hook(Box::new(|info| tracing::debug!("{info}")));
     let done = panic::catch_unwind(AssertUnwindSafe(|| {
@@ -57,14 +60,13 @@ fn main() -> ExitCode {
     }));
     let exit = match done {
         Ok(Ok(exit)) => exit,
-        Ok(Err(error)) => report.failure(
-            "system",
-            &format!("failed to start the runtime: {error}"),
-            error.raw_os_error().and_then(Shortage::of_errno).map_or("rekindle doctor", Shortage::advice),
-            Exit::Failed,
-        ),
+        Ok(Err(error)) => {
+            let failure = OsFailure::new("start the runtime", error.to_string());
+            let failure = error.raw_os_error().into_iter().fold(failure, OsFailure::errno);
+            report.error(&failure.into())
+        }
         Err(panic) => {
-            report.failure("internal", &panic_text(panic.as_ref()), "rekindle doctor", Exit::Failed)
+            report.failure("internal", &panic_text(panic.as_ref()), &Step::DoctorAll.into(), Exit::Failed)
         }
     };
     report.finish(exit)
@@ -104,7 +106,7 @@ fn at_once(args: &Args, report: &Report) -> Option<Exit> {
         Verb::Ls => Some(command::ls::run(dir, report)),
         Verb::Show { session } => Some(command::show::run(dir, session, report)),
         Verb::Unlock(unlock) => Some(command::unlock::run(dir, unlock, report)),
-        Verb::Gc { repair } => Some(command::gc::run(dir, *repair, report)),
+        Verb::Gc(gc) => Some(command::gc::run(dir, gc, report)),
         Verb::Doctor { session } => Some(command::doctor::run(dir, session.as_ref(), report)),
         Verb::Stop(_)
         | Verb::Call(_)
@@ -127,7 +129,7 @@ async fn run(args: Args, report: &Report) -> Exit {
         Verb::Call(call) => command::call::run(dir, &call, report).await,
         Verb::Probe { path } => command::probe::run(&path, report).await,
         Verb::Unlock(unlock) => command::unlock::run(dir, &unlock, report),
-        Verb::Gc { repair } => command::gc::run(dir, repair, report),
+        Verb::Gc(gc) => command::gc::run(dir, &gc, report),
         Verb::Doctor { session } => command::doctor::run(dir, session.as_ref(), report),
         Verb::Pool(verb) => command::pool::run(dir, verb, report).await,
         Verb::Lifecycle(verb) => command::lifecycle::run(dir, verb, report).await,

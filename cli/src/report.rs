@@ -9,11 +9,12 @@
 //!
 //! Checked below, and by `smoke/tests/smoke/output.rs`.
 
+use crate::caller::Caller;
 use clap::error::ErrorKind;
-use rekindle::LeftOut;
 use rekindle::core::ChildExit;
 use rekindle::core::byte_text::ByteText;
 use rekindle::core::shown::{Shown, is_obeyed, terminal_safe};
+use rekindle::{Advice, LeftOut, Step};
 use serde_json::{Value, json};
 use std::cell::Cell;
 use std::env;
@@ -72,12 +73,32 @@ impl Exit {
 #[derive(Debug)]
 pub(crate) struct Report {
     json: bool,
+    caller: Caller,
     output_lost: Cell<bool>,
 }
 
 impl Report {
-    pub(crate) fn new(json: bool) -> Self {
-        Self { json, output_lost: Cell::new(false) }
+    pub(crate) fn new(json: bool, caller: Caller) -> Self {
+        Self { json, caller, output_lost: Cell::new(false) }
+    }
+
+    /// A step, as the caller would type it.
+    pub(crate) fn type_out(&self, step: &Step) -> String {
+        self.caller.type_out(step)
+    }
+
+    /// Adds to an object what to do: `next`, a command or empty, and `hint`, words or empty.
+    pub(crate) fn advise(&self, json: &mut Value, advice: &Advice) {
+        let next = advice.step.as_ref().map(|step| self.type_out(step)).unwrap_or_default();
+        json["next"] = next.into();
+        json["hint"] = advice.hint.as_str().into();
+    }
+
+    /// The same for people, a line each.
+    pub(crate) fn advice_lines(&self, advice: &Advice) -> Vec<String> {
+        let next = advice.step.as_ref().map(|step| format!("next: {}", self.type_out(step)));
+        let hint = Some(&advice.hint).filter(|hint| !hint.is_empty()).map(|hint| format!("hint: {hint}"));
+        next.into_iter().chain(hint).collect()
     }
 
     /// The exit code of this process. Output that was lost makes a failure of a success.
@@ -135,28 +156,27 @@ impl Report {
     }
 
     /// A failure that has more to say to machines.
-    pub(crate) fn failed(&self, message: &str, next: &str, json: &Value, exit: Exit) -> Exit {
+    pub(crate) fn failed(&self, message: &str, advice: &Advice, mut json: Value, exit: Exit) -> Exit {
         if self.json {
-            self.print(&one_line(json));
+            self.advise(&mut json, advice);
+            self.print(&one_line(&json));
         } else {
             complain(message);
-            if !next.is_empty() {
-                complain(&format!("next: {next}"));
-            }
+            self.advice_lines(advice).iter().for_each(|line| complain(line));
         }
         exit
     }
 
     /// A failure that is fully described by its reason and its message.
-    pub(crate) fn failure(&self, reason: &str, message: &str, next: &str, exit: Exit) -> Exit {
-        let json = json!({ "outcome": "error", "reason": reason, "message": message, "next": next });
-        self.failed(message, next, &json, exit)
+    pub(crate) fn failure(&self, reason: &str, message: &str, advice: &Advice, exit: Exit) -> Exit {
+        let json = json!({ "outcome": "error", "reason": reason, "message": message });
+        self.failed(message, advice, json, exit)
     }
 
     /// A failure of the library.
     pub(crate) fn error(&self, error: &rekindle::Error) -> Exit {
         let exit = if error.is_refusal() { Exit::Refused } else { Exit::Failed };
-        self.failure(error.reason(), &error.to_string(), &error.next(), exit)
+        self.failure(error.reason(), &error.to_string(), &error.advice(), exit)
     }
 
     /// What a look at several sessions could not see: told on stderr, and a failure if there is anything.
@@ -178,7 +198,7 @@ impl Report {
         }
         if error.kind() == ErrorKind::InvalidUtf8 {
             let message = format!("an argument that has to be text is not UTF-8: {}", not_utf8());
-            return self.failure("usage", &message, "rekindle --help", Exit::Usage);
+            return self.failure("usage", &message, &Step::Help(None).into(), Exit::Usage);
         }
         if !self.json {
             // Nothing can be done about a terminal that is gone.
@@ -188,7 +208,7 @@ impl Report {
         let text = error.to_string();
         // What follows the first paragraph is the synopsis.
         let message = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
-        self.failure("usage", message, "rekindle --help", Exit::Usage)
+        self.failure("usage", message, &Step::Help(None).into(), Exit::Usage)
     }
 
     /// Progress, on stderr.
@@ -272,7 +292,7 @@ mod tests {
 
     /// How an exit is judged after a write that ended so.
     fn after(written: io::Result<()>, exit: Exit) -> Exit {
-        let report = Report::new(true);
+        let report = Report::new(true, Caller::default());
         report.wrote(written);
         report.judged(exit)
     }

@@ -44,6 +44,11 @@ impl OsFailure {
         self
     }
 
+    /// What was attempted.
+    pub fn operation(&self) -> &str {
+        &self.operation
+    }
+
     /// The kernel's error number, where the kernel gave one.
     pub fn raw_errno(&self) -> Option<i32> {
         self.errno
@@ -89,23 +94,6 @@ impl Shortage {
             ENFILE | EMFILE => Some(Self::TooManyOpenFiles),
             ENOMEM => Some(Self::OutOfMemory),
             _ => None,
-        }
-    }
-
-    /// What to do about it.
-    pub const fn advice(self) -> &'static str {
-        match self {
-            Self::DiskFull => {
-                "free some space on the disk of the state directory (df), then the same command again"
-            }
-            Self::FileSizeLimit => {
-                "raise the limit on the size of files (ulimit -f), then the same command again"
-            }
-            Self::TooManyOpenFiles => {
-                "raise the limit on open files (ulimit -n), then the same command again"
-            }
-            Self::TooManyProcesses => "raise the limit on processes (ulimit -u), then the same command again",
-            Self::OutOfMemory => "free some memory, then the same command again",
         }
     }
 }

@@ -100,6 +100,9 @@ pub struct SessionRecord {
     /// How it ended.
     #[serde(default)]
     pub exit: Option<ChildExit>,
+    /// Who ended it, once it had been ready or was stopped; absent in a record of a start that came to nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_by: Option<EndedBy>,
     /// What a later version wrote and this one does not know.
     #[serde(flatten, skip_deserializing)]
     pub unknown: Map<String, Value>,
@@ -152,6 +155,7 @@ impl SessionRecord {
             ready_at: None,
             exited_at: None,
             exit: None,
+            ended_by: None,
             unknown: Map::new(),
         }
     }
@@ -182,6 +186,33 @@ impl SessionRecord {
     #[must_use]
     pub fn into_exited(self, at: Timestamp, exit: ChildExit) -> Self {
         Self { state: RecordState::Exited, exited_at: Some(at), exit: Some(exit), ..self }
+    }
+
+    /// The same start, with who ended it.
+    #[must_use]
+    pub fn ended_by(self, who: EndedBy) -> Self {
+        Self { ended_by: Some(who), ..self }
+    }
+
+    /// Why its logs may still be wanted, for a worker that is gone; `None` if it was stopped, or ended well by itself.
+    ///
+    /// A record without `ended_by` that had been ready and is marked exited is of a version that did not write it: there only
+    /// a stop marked it.
+    pub fn failure(&self) -> Option<&'static str> {
+        match (self.state, self.ended_by, self.exit) {
+            (_, Some(EndedBy::Stop), _) => None,
+            (RecordState::Exited, _, _) if self.ready_at.is_none() => {
+                Some("its last start ended before it was ready")
+            }
+            (RecordState::Exited, None, _)
+            | (RecordState::Exited, Some(EndedBy::Worker), Some(ChildExit::Code(0))) => None,
+            (RecordState::Exited, Some(EndedBy::Worker), _) | (RecordState::Ready, _, _) => {
+                Some("its worker ended by itself, and how is not known")
+            }
+            (RecordState::Starting | RecordState::Retained, _, _) => {
+                Some("its last start was never finished")
+            }
+        }
     }
 
     /// The same start, which never came to a process.
@@ -219,6 +250,16 @@ impl SessionRecord {
         plan.program().map(Path::new) != Some(self.program.as_path())
             || plan.launch_args.get(1..) != Some(&self.arguments[..])
     }
+}
+
+/// Who ended a worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum EndedBy {
+    /// A stop of ours.
+    Stop,
+    /// The worker itself, or somebody who is not us.
+    Worker,
 }
 
 /// Which file a socket is, whatever stands under its name.

@@ -72,14 +72,29 @@ pub fn terminal_safe(json: String) -> String {
 /// assert_eq!(shell_quoted(Path::new("/tmp/it's")), r"'/tmp/it'\''s'");
 /// ```
 pub fn shell_quoted(path: &Path) -> String {
-    let bytes = path.as_os_str().as_encoded_bytes();
+    // A word that begins with a dash would be taken for an option.
+    let is_like_an_option = path.as_os_str().as_encoded_bytes().starts_with(b"-");
+    if is_like_an_option {
+        shell_word(Path::new(".").join(path).as_os_str())
+    } else {
+        shell_word(path.as_os_str())
+    }
+}
+
+/// The same for a word that need not be a path: an option, or an argument.
+///
+/// ```
+/// use rekindle_core::shown::shell_word;
+/// use std::ffi::OsStr;
+///
+/// assert_eq!(shell_word(OsStr::new("--dir")), "--dir");
+/// assert_eq!(shell_word(OsStr::new("a b")), "'a b'");
+/// ```
+pub fn shell_word(word: &OsStr) -> String {
+    let bytes = word.as_encoded_bytes();
     let is_plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"/._-+:@%,".contains(byte);
-    match path.to_str() {
-        // A word that begins with a dash would be taken for an option.
-        Some(text) if bytes.iter().all(is_plain) && !bytes.is_empty() && !text.starts_with('-') => {
-            text.to_owned()
-        }
-        Some(text) if text.starts_with('-') => shell_quoted(&Path::new(".").join(text)),
+    match word.to_str() {
+        Some(text) if bytes.iter().all(is_plain) && !bytes.is_empty() => text.to_owned(),
         Some(text) if !text.chars().any(is_obeyed) => format!("'{}'", text.replace('\'', r"'\''")),
         Some(_) | None => in_numbers(bytes),
     }

@@ -29,8 +29,7 @@ pub enum BadTarget {
     },
     /// No worker could bind it.
     #[error(
-        "socket path `{}` is {len} bytes long; a socket address holds at most {SOCKET_PATH_LEN_MAX}: \
-         name a shorter one with --socket, or a shorter state directory with --dir",
+        "socket path `{}` is {len} bytes long; a socket address holds at most {SOCKET_PATH_LEN_MAX}",
         Shown(path)
     )]
     TooLong {
@@ -41,8 +40,7 @@ pub enum BadTarget {
     },
     /// Not even its launcher could bind it.
     #[error(
-        "the last name in socket path `{}` is {len} bytes long, and may have {SOCKET_NAME_LEN_MAX}: \
-         name another with --socket",
+        "the last name in socket path `{}` is {len} bytes long, and may have {SOCKET_NAME_LEN_MAX}",
         Shown(path)
     )]
     NameTooLong {
@@ -54,7 +52,7 @@ pub enum BadTarget {
     /// The worker could not reach the socket to which it is to say that it is ready.
     #[error(
         "the notify socket would be `{}`, which is {len} bytes long; a socket address holds at most \
-         {SOCKET_PATH_LEN_MAX}: name a shorter state directory with --dir",
+         {SOCKET_PATH_LEN_MAX}",
         Shown(path)
     )]
     NotifyTooLong {
@@ -88,7 +86,7 @@ pub enum BadTarget {
 /// Accepts a socket path that a worker can bind and a client can connect to.
 ///
 /// # Errors
-/// [`BadTarget`] says what is wrong with it and, where there is a way out, which option to use.
+/// [`BadTarget`] says what is wrong with it.
 ///
 /// ```
 /// use rekindle_core::target::check_socket_path;

@@ -2,7 +2,7 @@
 //! (R-2, R-7, T12).
 
 use proptest::prelude::*;
-use rekindle_core::record::{RecordFile, SCHEMA_VERSION, Written};
+use rekindle_core::record::{EndedBy, RecordFile, SCHEMA_VERSION, Written};
 use rekindle_core::{ChildExit, Generation, Nonce, RecordState, SessionRecord, SpawnBgPlan};
 use rekindle_gates::builders::{self, instant, plan, process, session, session_named};
 use rekindle_gates::property;
@@ -106,6 +106,33 @@ fn a_record_that_moves_on_loses_nothing() {
     let never = starting().into_never_started(later);
     assert_eq!((never.state, never.exited_at, never.exit), (RecordState::Exited, Some(later), None));
     assert!(!never.start_observed(), "what never ran was never observed");
+}
+
+/// What a stop ended may go; what ended otherwise may still be looked into.
+#[test]
+fn a_run_that_failed_is_told_from_one_that_was_stopped() {
+    let ready = || starting().into_ready(instant(), None);
+    let ended = |by, exit| ready().into_exited(instant(), exit).ended_by(by);
+    let stopped = [
+        starting().into_exited(instant(), ChildExit::Signal(15)).ended_by(EndedBy::Stop),
+        ended(EndedBy::Stop, ChildExit::Signal(9)),
+        ended(EndedBy::Worker, ChildExit::Code(0)),
+        // Of a version that did not write who ended it.
+        ready().into_exited(instant(), ChildExit::Unknown),
+    ];
+    let failed = [
+        starting(),
+        starting().into_retained(),
+        starting().into_never_started(instant()),
+        starting().into_exited(instant(), ChildExit::Code(0)),
+        ready(),
+        ended(EndedBy::Worker, ChildExit::Code(1)),
+        ended(EndedBy::Worker, ChildExit::Unknown),
+    ];
+    stopped.iter().for_each(|record| assert_eq!(record.failure(), None, "{record:?}"));
+    failed.iter().for_each(|record| assert!(record.failure().is_some(), "{record:?}"));
+    assert_eq!(serde_json::to_value(&stopped[0]).unwrap()["ended_by"], "stop");
+    assert!(serde_json::to_value(ready()).unwrap().get("ended_by").is_none());
 }
 
 #[test]

@@ -1,16 +1,22 @@
 //! What is held, by whom, since when, why that is believed, and what to type next.
 
+use crate::advice::{Advice, Step};
+use crate::ensure::SOCKET_FILE;
 use crate::error::Error;
 use crate::listing::{self, LeftOut, Listed};
 use crate::survey::Survey;
 use rekindle_adapters::claim_lock::{CLAIM_FILE, holder_standing, is_locked, read_evidence};
 use rekindle_adapters::socket_table::ListeningSockets;
 use rekindle_adapters::{SessionDir, StateRoot, procfs};
-use rekindle_core::claim::Found;
-use rekindle_core::identity::{Doubt, Standing};
+use rekindle_core::claim::{Found, KernelLock};
+use rekindle_core::identity::Standing;
 use rekindle_core::shown::Shown;
-use rekindle_core::{Host, LastWorker, Lifeline, Pid, ProcessIdentity, SessionId, SessionState};
+use rekindle_core::{
+    ClaimDecision, ClaimPolicy, Host, LastWorker, Lifeline, Pid, ProcessIdentity, SessionId, SessionRecord,
+    SessionState, decide_claim,
+};
 use serde::Serialize;
+use std::path::Path;
 
 /// What is to be said about one session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -23,8 +29,9 @@ pub struct Diagnosis {
     pub findings: Vec<String>,
     /// Processes that hold the lifeline although their worker is gone.
     pub leftovers: Vec<Pid>,
-    /// The next command to type; `null` if all is well.
-    pub next: Option<String>,
+    /// What to do about it; nothing if all is well.
+    #[serde(skip)]
+    pub advice: Advice,
 }
 
 /// What is to be said about several sessions.
@@ -44,7 +51,7 @@ pub(crate) fn diagnose(root: &StateRoot, here: &Host, only: Option<&SessionId>) 
             None => listing::lost_survey(root, here, session)?,
         };
         return Ok(Diagnoses {
-            sessions: vec![diagnose_one(session, dir.as_ref(), &survey, here)?],
+            sessions: vec![diagnose_one(session, root.path(), dir.as_ref(), &survey, here)?],
             left_out: Vec::new(),
         });
     }
@@ -55,7 +62,7 @@ pub(crate) fn diagnose(root: &StateRoot, here: &Host, only: Option<&SessionId>) 
         let diagnosed = root
             .session(&session)
             .map_err(Error::from)
-            .and_then(|dir| diagnose_one(&session, dir.as_ref(), &survey, here));
+            .and_then(|dir| diagnose_one(&session, root.path(), dir.as_ref(), &survey, here));
         match diagnosed {
             Ok(diagnosis) => all.sessions.push(diagnosis),
             Err(error) => all.left_out.push(LeftOut { session: Some(session), why: error.to_string() }),
@@ -66,13 +73,14 @@ pub(crate) fn diagnose(root: &StateRoot, here: &Host, only: Option<&SessionId>) 
 
 fn diagnose_one(
     session: &SessionId,
+    root: &Path,
     dir: Option<&SessionDir>,
     survey: &Survey,
     here: &Host,
 ) -> Result<Diagnosis, Error> {
     let session = session.clone();
     let mut findings = Vec::new();
-    let claim_next = dir.map(|dir| claim_findings(dir, here, &mut findings)).transpose()?.flatten();
+    let claim = dir.map(|dir| claim_findings(dir, here, &mut findings)).transpose()?;
     if dir.is_none() {
         findings.push(
             "files: its directory was removed or moved, and a process still keeps its lifeline".to_owned(),
@@ -87,21 +95,37 @@ fn diagnose_one(
     let gone = survey.last_worker() == LastWorker::Gone;
     let leftovers = if gone { holders.clone() } else { Vec::new() };
     let state = survey.is_known().then(|| survey.state(&ListeningSockets::read()));
-    let next = claim_next.or_else(|| next(&session, survey, state, &holders, &leftovers));
-    Ok(Diagnosis { session, state, findings, leftovers, next })
+    let advice = match claim {
+        Some(ClaimView { advice: Some(advice), .. }) => advice,
+        Some(ClaimView { locked: true, .. }) if state != Some(SessionState::Live) => {
+            Advice::by_hand("a launcher is at work on the session: wait until it is done")
+        }
+        Some(_) | None => {
+            let own_socket = root.join(session.as_str()).join(SOCKET_FILE);
+            advice(&session, survey, state, &leftovers, &own_socket)
+        }
+    };
+    Ok(Diagnosis { session, state, findings, leftovers, advice })
+}
+
+/// What stands in the way of the next launcher.
+struct ClaimView {
+    /// Whether a launcher is at work.
+    locked: bool,
+    /// What to do about a claim that nobody should hold.
+    advice: Option<Advice>,
 }
 
 /// Says who holds the claim, and what to do about it if nobody should.
-fn claim_findings(
-    dir: &SessionDir,
-    here: &Host,
-    findings: &mut Vec<String>,
-) -> Result<Option<String>, Error> {
-    let session = dir.session();
+fn claim_findings(dir: &SessionDir, here: &Host, findings: &mut Vec<String>) -> Result<ClaimView, Error> {
     let locked = is_locked(dir)?;
     let found = read_evidence(dir)?;
     let standing = holder_standing(&found, here);
     let kernel = if locked { "the kernel's lock is held" } else { "nobody holds the kernel's lock" };
+    let advice = match decide_claim(ClaimPolicy::dispatch(), KernelLock::Free, found.clone(), standing) {
+        ClaimDecision::Conflict { why, .. } if !locked => Some(Advice::of_claim(dir.session(), &why)),
+        ClaimDecision::Conflict { .. } | ClaimDecision::TakeOver { .. } | ClaimDecision::Fresh => None,
+    };
     match found {
         Found::Nothing if locked => {
             findings.push(format!("claim: {kernel}, and its holder has not written down who it is"));
@@ -113,11 +137,9 @@ fn claim_findings(
                 "claim: `{}` cannot be read: {why}; {kernel}",
                 Shown(&dir.path_of(CLAIM_FILE))
             ));
-            return Ok(Some("rekindle gc --repair".into()));
         }
         Found::OtherSession { named } => {
             findings.push(format!("claim: the file is about session `{named}`; {kernel}"));
-            return Ok(Some("rekindle gc --repair".into()));
         }
         Found::Held(claim) | Found::Retained(claim) => {
             let (owner, host) = (Shown(&claim.owner), Shown(&claim.hostname));
@@ -128,16 +150,9 @@ fn claim_findings(
                 claim.created_at,
                 describe(standing),
             ));
-            return Ok(match standing {
-                _ if locked => None,
-                // A process that merely has the holder's pid is waited for like the holder.
-                Standing::Unjudged(Doubt::Unproven | Doubt::OtherPidNamespace) => None,
-                Standing::Unjudged(_) => Some(format!("rekindle unlock {session} --force")),
-                Standing::Dead(_) | Standing::Alive => None,
-            });
         }
     }
-    Ok(None)
+    Ok(ClaimView { locked, advice })
 }
 
 fn process_findings(survey: &Survey, findings: &mut Vec<String>) {
@@ -197,31 +212,37 @@ fn describe(standing: Standing) -> String {
     }
 }
 
-fn next(
+/// What to do about a session whose claim is in nobody's way.
+fn advice(
     session: &SessionId,
     survey: &Survey,
     state: Option<SessionState>,
-    holders: &[Pid],
     leftovers: &[Pid],
-) -> Option<String> {
-    // Nobody is to be ended who cannot be judged: a stop is named only where it reaches who holds the lifeline.
+    own_socket: &Path,
+) -> Advice {
     if survey.last_worker() == LastWorker::Unknown && survey.corrupt.is_none() {
-        return match survey.evidence.lifeline {
-            Lifeline::Held if holders.is_empty() => None,
-            Lifeline::Held => Some(format!("rekindle stop {session}")),
-            Lifeline::Free | Lifeline::Missing | Lifeline::Unreadable => {
-                Some(format!("rekindle unlock {session} --forget"))
-            }
+        // The doctor itself has said all that there is: nobody is to be ended who cannot be judged.
+        return match Advice::of_unknown(session, survey) {
+            Advice { step: Some(Step::Doctor(_)), hint } => Advice::by_hand(hint),
+            advice => advice,
         };
     }
+    let stop = || Advice::from(Step::Stop(session.clone()));
     match state {
-        _ if !leftovers.is_empty() => Some(format!("rekindle stop {session}, to end what is left over")),
-        Some(SessionState::Live) => None,
-        Some(SessionState::Starting) => {
-            Some(format!("rekindle up {session} -- PROGRAM [ARG]..., which waits for it or adopts it"))
-        }
-        Some(SessionState::Unresponsive | SessionState::Retained) => Some(format!("rekindle stop {session}")),
-        Some(SessionState::Exited) | None => Some("rekindle gc, or start it again".to_owned()),
-        Some(SessionState::Corrupt) => Some("rekindle gc --repair".to_owned()),
+        Some(SessionState::Corrupt) => Advice::repair(session),
+        Some(SessionState::Live | SessionState::Starting) if survey.newer.is_some() => Advice::nothing(),
+        _ if survey.newer.is_some() => Advice::use_its_version(),
+        _ if !leftovers.is_empty() => stop().knowing("it ends what is left over, and keeps record and logs"),
+        Some(SessionState::Live) => Advice::nothing(),
+        // Its launcher is dead: the next one watches it.
+        Some(SessionState::Starting) => Advice::start(session, survey, own_socket)
+            .knowing("its launcher is gone: the next start waits for the worker, or adopts it"),
+        Some(SessionState::Unresponsive | SessionState::Retained) => stop(),
+        Some(SessionState::Exited) => match survey.record.as_ref().and_then(SessionRecord::failure) {
+            Some(why) => Advice::from(Step::Show(session.clone()))
+                .knowing(format!("{why}; its logs are kept, and `gc` keeps them too")),
+            None => Advice::nothing(),
+        },
+        None => Advice::nothing(),
     }
 }

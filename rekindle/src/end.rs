@@ -8,16 +8,17 @@
 //! 4. A worker that was ended is reported as ended, also if nothing could be written: that is trouble, not an error.
 
 use crate::error::Error;
-use crate::outcome::{StopOutcome, Stopped};
+use crate::outcome::{StopOutcome, Stopped, Tidied};
 use crate::survey::Survey;
 use async_trait::async_trait;
-use rekindle_adapters::claim_lock::{ClaimAttempt, try_claim};
+use rekindle_adapters::claim_lock::{ClaimAttempt, is_locked, try_claim};
 use rekindle_adapters::lifeline::{self, Located};
 use rekindle_adapters::probe::{self, Probed};
 use rekindle_adapters::{SessionDir, StateRoot, Worker, clock, record_file, socket_file, worker};
+use rekindle_core::record::EndedBy;
 use rekindle_core::stop::{StopDeps, StopEnd, StopPolicy, StopStep, execute_stop};
 use rekindle_core::{
-    ChildExit, Generation, Host, KillError, KillSignal, LastWorker, Lifeline, RecordState, SessionId,
+    ChildExit, Generation, Host, KillError, KillSignal, LastWorker, Lifeline, Pid, RecordState, SessionId,
     WatchError,
 };
 use std::time::{Duration, Instant};
@@ -47,22 +48,24 @@ pub(crate) async fn stop(
         elapsed: Duration::ZERO,
         survivors: Vec::new(),
         trouble: Vec::new(),
+        tidied: Tidied::Yes,
     };
     let held = survey.evidence.lifeline == Lifeline::Held;
     if survey.last_worker() == LastWorker::Gone && !held {
         survey.require_readable(dir.path(), session)?;
         refuse_strangers(&survey)?;
-        let cleaned = clean_up(root, here, session, survey.generation, ChildExit::Unknown);
+        let (exit, by) = (ChildExit::Unknown, EndedBy::Worker);
+        let cleaned = clean_up(root, here, session, survey.generation, exit, by);
         if !survey.is_known() {
             return Err(unknown());
         }
-        let trouble = cleaned.err().map(|error| error.to_string()).into_iter().collect();
-        return Ok(Stopped { elapsed: began.elapsed(), trouble, ..report(StopOutcome::NotRunning) });
+        let mut trouble = Vec::new();
+        let tidied = tidied(cleaned, &mut trouble);
+        return Ok(Stopped { elapsed: began.elapsed(), trouble, tidied, ..report(StopOutcome::NotRunning) });
     }
     let worker = survey.worker(here)?;
     if survey.last_worker() == LastWorker::Unknown && (!held || worker::members(&worker)?.is_empty()) {
-        let (session, lifeline) = (session.clone(), survey.evidence.lifeline);
-        return Err(Error::Unjudged { session, doubts: survey.doubts(), lifeline });
+        return Err(unjudged(session, &survey, survey.doubts()));
     }
     let ended = execute_stop(policy, &Ending { worker: &worker }).await;
     let outcome = match ended.end {
@@ -71,21 +74,42 @@ pub(crate) async fn stop(
         StopEnd::GaveUp => StopOutcome::GaveUp,
     };
     let mut trouble = ended.trouble;
-    let mut survivors = Vec::new();
-    if outcome == StopOutcome::GaveUp {
-        match worker::members(&worker) {
-            Ok(members) => survivors = members,
-            Err(error) => trouble.push(error.to_string()),
-        }
-        if survivors.is_empty() {
-            trouble.push("its lifeline is held by a process that the system does not let us see".to_owned());
+    let survivors =
+        if outcome == StopOutcome::GaveUp { survivors(&worker, &mut trouble) } else { Vec::new() };
+    // What was done is said, even if it cannot be written down.
+    let exit = ended.exit.unwrap_or(ChildExit::Unknown);
+    let cleaned = clean_up(root, here, session, survey.generation, exit, EndedBy::Stop);
+    let tidied = tidied(cleaned, &mut trouble);
+    Ok(Stopped { elapsed: began.elapsed(), survivors, trouble, tidied, ..report(outcome) })
+}
+
+/// Those who still run after a stop gave up; what cannot be seen of them is trouble.
+fn survivors(worker: &Worker, trouble: &mut Vec<String>) -> Vec<Pid> {
+    let survivors = worker::members(worker).unwrap_or_else(|error| {
+        trouble.push(error.to_string());
+        Vec::new()
+    });
+    if survivors.is_empty() {
+        trouble.push("its lifeline is held by a process that the system does not let us see".to_owned());
+    }
+    survivors
+}
+
+/// How cleaning up went; what went wrong is trouble, and takes nothing back of what the stop did.
+fn tidied(cleaned: Result<(), Error>, trouble: &mut Vec<String>) -> Tidied {
+    match cleaned {
+        Ok(()) => Tidied::Yes,
+        Err(error) => {
+            trouble.push(error.to_string());
+            Tidied::No(error.advice())
         }
     }
-    // What was done is said, also where it cannot be written down.
-    let exit = ended.exit.unwrap_or(ChildExit::Unknown);
-    trouble
-        .extend(clean_up(root, here, session, survey.generation, exit).err().map(|error| error.to_string()));
-    Ok(Stopped { elapsed: began.elapsed(), survivors, trouble, ..report(outcome) })
+}
+
+fn unjudged(session: &SessionId, survey: &Survey, doubts: Vec<String>) -> Error {
+    let (session, lifeline, gap) =
+        (session.clone(), survey.evidence.lifeline, survey.gap.clone().map(Box::new));
+    Error::Unjudged { session, doubts, lifeline, gap }
 }
 
 /// The directory of a session. It is made anew where somebody removed it under a living worker.
@@ -104,9 +128,15 @@ fn find(root: &StateRoot, session: &SessionId) -> Result<SessionDir, Error> {
 async fn settled(dir: &SessionDir, here: &Host, policy: &StopPolicy) -> Result<Survey, Error> {
     let deadline = Instant::now() + policy.term_grace.saturating_add(policy.kill_grace);
     loop {
+        // Whoever is between two steps holds the lock: the launcher, or its child until that has marked its lifeline.
+        let is_at_work = is_locked(dir)?;
         let survey = Survey::take(dir, here)?;
         if !survey.is_torn() {
             return Ok(survey);
+        }
+        if !is_at_work {
+            let doubt = "its lifeline is held, and does not say by which start";
+            return Err(unjudged(dir.session(), &survey, vec![doubt.to_owned()]));
         }
         if Instant::now() > deadline {
             return Err(Error::StartInProgress { session: dir.session().clone() });
@@ -130,10 +160,11 @@ fn clean_up(
     session: &SessionId,
     generation: Generation,
     exit: ChildExit,
+    by: EndedBy,
 ) -> Result<(), Error> {
     // Somebody who holds the claim is deciding about the session now, and sees what we see.
     let ClaimAttempt::Held(held) = try_claim(root, session, here)? else { return Ok(()) };
-    let cleaned = clean_up_dir(held.dir(), here, generation, exit);
+    let cleaned = clean_up_dir(held.dir(), here, generation, exit, by);
     let released = held.release().map_err(|source| Error::Release {
         session: session.clone(),
         observed: rekindle_core::execute::Seen::ChildExited { exit },
@@ -142,7 +173,13 @@ fn clean_up(
     cleaned.and(released)
 }
 
-fn clean_up_dir(dir: &SessionDir, here: &Host, generation: Generation, exit: ChildExit) -> Result<(), Error> {
+fn clean_up_dir(
+    dir: &SessionDir,
+    here: &Host,
+    generation: Generation,
+    exit: ChildExit,
+    by: EndedBy,
+) -> Result<(), Error> {
     let now = Survey::take(dir, here)?;
     if now.generation != generation || now.last_worker() != LastWorker::Gone {
         return Ok(());
@@ -152,7 +189,11 @@ fn clean_up_dir(dir: &SessionDir, here: &Host, generation: Generation, exit: Chi
     }
     match now.record {
         Some(record) if record.state != RecordState::Exited => {
-            Ok(record_file::write(dir, &record.into_exited(clock::now(), exit))?)
+            Ok(record_file::write(dir, &record.into_exited(clock::now(), exit).ended_by(by))?)
+        }
+        // Somebody who came in between found it gone, and could not know by whom.
+        Some(record) if by == EndedBy::Stop && record.ended_by == Some(EndedBy::Worker) => {
+            Ok(record_file::write(dir, &record.ended_by(by))?)
         }
         Some(_) | None => Ok(()),
     }

@@ -7,11 +7,13 @@
 //! 4. A worker that had been ready and is silent is waited for until the deadline, without the claim; it is never ended, and
 //!    no second one is started beside it.
 
+use crate::advice::{Advice, Step};
 use crate::error::Error;
 use crate::handshake;
 use crate::launch::Launch;
 use crate::listing;
-use crate::outcome::{DryRun, Ensured, Exited, How, Rejection, Retained, Running};
+use crate::outcome::{DryRun, Ensured, Exited, How, Rejection, Retained, Running, SaidReady};
+use crate::rejection::Site;
 use crate::restore;
 use crate::survey::Survey;
 use rekindle_adapters::backoff::Backoff;
@@ -25,12 +27,13 @@ use rekindle_adapters::{HeldClaim, ProductionSpawnBgResumeDeps, SessionDir, Stat
 use rekindle_core::claim::ConflictReason;
 use rekindle_core::execute::{Cause, Seen};
 use rekindle_core::notify::Notices;
+use rekindle_core::protocol::Version;
 use rekindle_core::shown::Shown;
 use rekindle_core::target::{BadTarget, check_inherited_socket_path, check_notify_path, check_socket_path};
 use rekindle_core::{
     ExecuteError, Finding, Generation, Host, Intent, LastWorker, LockClaim, Outcome, Pid, ProcessIdentity,
-    ReadyKind, RecordState, RejectReason, ReleaseError, SessionId, SpawnBgPlan, SpawnError, Verdict, decide,
-    execute_spawn_bg_resume,
+    ReadyKind, RecordState, RejectReason, ReleaseError, SessionId, SpawnBgPlan, SpawnError, Verdict,
+    WatchError, decide, execute_spawn_bg_resume,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -38,7 +41,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 /// The name of a session's own socket.
-const SOCKET_FILE: &str = "sock";
+pub(crate) const SOCKET_FILE: &str = "sock";
 
 /// How long to wait before a start is begun again that somebody else made impossible.
 const ABANDONED_PAUSE: Duration = Duration::from_millis(2);
@@ -72,7 +75,8 @@ impl Ensure {
             // No claim is held any more: who is slow to answer holds up nobody but us.
             (Ensured::Running(worker), Some(speaking)) => {
                 let left = deadline.saturating_duration_since(Instant::now());
-                Ok(handshake::introduce(&self.session, *worker, speaking, left).await)
+                Ok(handshake::introduce(&self.session, *worker, speaking, left, || self.recorded_version())
+                    .await)
             }
             (ensured, _) => Ok(ensured),
         }
@@ -204,12 +208,17 @@ impl Ensure {
     /// Before any probe: a path that no worker could use.
     fn refuse_target(&self, plan: &SpawnBgPlan) -> Result<Option<Rejection>, Error> {
         let socket = &plan.expected_socket_path;
-        let reject = |reason, liveness, message: String, next: &str| {
-            Ok(Some(Rejection::new(reason, liveness, socket).saying(message, next)))
+        let reject = |reason, liveness, message: String, advice| {
+            Ok(Some(Rejection::new(reason, liveness, socket).saying(message, advice)))
         };
-        let mend = "name another path with --socket, or another state directory with --dir";
+        let named = self.launch.socket.as_deref();
         if let Err(bad) = self.check_paths(plan)? {
-            return reject(RejectReason::BadTarget, None, bad.to_string(), mend);
+            return reject(
+                RejectReason::BadTarget,
+                None,
+                bad.to_string(),
+                Advice::of_bad_target(&bad, named),
+            );
         }
         // The session's own directory may not exist yet, and is made by us.
         if *socket == self.own_socket() {
@@ -219,19 +228,21 @@ impl Ensure {
             None => Ok(None),
             Some(Probed::Dormant { why }) => {
                 let bad = BadTarget::Directory { path: socket.clone(), why };
-                reject(
-                    RejectReason::BadTarget,
-                    None,
-                    bad.to_string(),
-                    "create the directory with mode 0700, or name another",
-                )
+                let advice = Advice::of_bad_target(&bad, named);
+                reject(RejectReason::BadTarget, None, bad.to_string(), advice)
             }
             Some(found) => {
                 let message = format!("`{}` is not to be trusted: {}", Shown(socket), found.why());
-                let mend = probe::mend(socket).unwrap_or_else(|| mend.to_owned());
-                reject(RejectReason::TargetAddressConflict, Some(found.liveness()), message, &mend)
+                let advice = Advice::of_socket_place(socket);
+                reject(RejectReason::TargetAddressConflict, Some(found.liveness()), message, advice)
             }
         }
+    }
+
+    /// The version that the worker reported last, or that its host spoke.
+    fn recorded_version(&self) -> Option<Version> {
+        let record = self.survey(None).ok()?.record?;
+        record.worker_version.or(record.speak)
     }
 
     /// What is to be done, by what was found.
@@ -489,6 +500,8 @@ impl Ensure {
         let generation = start.record().map_or(Generation::UNMANAGED, |record| record.generation);
         let notices = start.notices();
         let extension = notices.as_ref().map(Notices::extension).unwrap_or_default();
+        let is_heard = how == How::Started && notices.as_ref().is_some_and(Notices::is_ready);
+        let said = if is_heard { SaidReady::WithoutListener } else { SaidReady::No };
         let status_text = notices.and_then(|notices| notices.status().map(ToOwned::to_owned));
         Ok(match outcome {
             Ok(Outcome::SocketAlive { pid, connection, after_kill }) => {
@@ -510,9 +523,11 @@ impl Ensure {
                 generation,
                 socket: plan.expected_socket_path.clone(),
                 after_kill,
+                advice: Box::new(self.after_an_early_end(cause.as_ref(), said)),
                 cause: cause.map(|cause| self.in_callers_terms(cause, extension)),
                 stderr_tail: crate::listing::stderr_tail(&self.root, &self.session),
                 status_text,
+                said,
             }),
             Ok(Outcome::SpawnStartFailed { error }) => Ensured::NotStarted(error),
             Ok(Outcome::LockRetained { reason, cause, diagnostic }) => {
@@ -529,6 +544,26 @@ impl Ensure {
                 unreachable!("the claim was taken on the plan's own session: {error}")
             }
         })
+    }
+
+    /// What is to be known about a start that came to nothing.
+    fn after_an_early_end(&self, cause: Option<&Cause>, said: SaidReady) -> Advice {
+        let look = Advice::from(Step::Show(self.session.clone()));
+        match (cause, said) {
+            (Some(Cause::ObserveTimeout { .. }), _) if self.launch.leaves_socket_unnamed() => look.knowing(
+                "no argument names {socket}, and only REKINDLE_SOCKET told the program where to listen; if it knows, and \
+                 needs more time, name a longer --timeout",
+            ),
+            (Some(Cause::ObserveTimeout { .. }), SaidReady::WithoutListener) => look.knowing(
+                "with --ready notify the worker has to listen on its socket when it says READY=1; if it listens later, \
+                 name a longer --timeout",
+            ),
+            (Some(Cause::ObserveTimeout { .. }), SaidReady::No) => {
+                look.knowing("name a longer --timeout, if it needs more time to be ready")
+            }
+            (Some(Cause::Seam(WatchError::Os(failure))), _) => Advice::of_failure(failure),
+            (Some(Cause::Seam(_)) | None, _) => look,
+        }
     }
 
     /// The pid to show: that of the process that was started, unless it has daemonised meanwhile.
@@ -585,7 +620,10 @@ impl Ensure {
         probed: &Probed,
         survey: &Survey,
     ) -> Rejection {
-        Rejection::of_worker(reason, &self.session, &plan.expected_socket_path, probed, survey)
+        let own_socket = self.own_socket();
+        let named = self.launch.socket.as_deref();
+        let site = Site { session: &self.session, own_socket: &own_socket, named };
+        Rejection::of_worker(reason, &site, &plan.expected_socket_path, probed, survey)
     }
 
     /// Releases a claim under which nothing was started.

@@ -1,10 +1,12 @@
 //! What can go wrong besides the outcomes: a session or a state directory that cannot be worked with.
 
+use crate::advice::{Advice, Step};
 use rekindle_adapters::StateRootError;
 use rekindle_adapters::client::CallError;
+use rekindle_adapters::lines::LineError;
 use rekindle_core::execute::Seen;
 use rekindle_core::shown::Shown;
-use rekindle_core::{Generation, Lifeline, LockClaim, OsFailure, ReleaseError, SessionId, Shortage};
+use rekindle_core::{Generation, Lifeline, LockClaim, OsFailure, ReleaseError, SessionId};
 use std::path::PathBuf;
 
 /// Why a session could not be worked with. Nothing was started, stopped or overwritten because of it.
@@ -55,6 +57,8 @@ pub enum Error {
         doubts: Vec<String>,
         /// Whether its lifeline is held, by whom cannot be seen.
         lifeline: Lifeline,
+        /// Why its lifeline could not be searched for, if that is why.
+        gap: Option<Box<OsFailure>>,
     },
     /// The session has no files, and whether a worker of it lives could not be found out.
     #[error(
@@ -84,7 +88,7 @@ pub enum Error {
         /// Who holds it, or why it is not to be cleared.
         message: String,
         /// What to do about it.
-        next: String,
+        advice: Box<Advice>,
         /// Who holds it, where that can be told.
         holder: Option<Box<LockClaim>>,
     },
@@ -186,33 +190,37 @@ impl Error {
         }
     }
 
-    /// The next command to type, or the next thing to do.
-    pub fn next(&self) -> String {
+    /// What to do about it.
+    pub fn advice(&self) -> Advice {
         match self {
-            Self::StateRoot(StateRootError::Os(failure)) if let Some(shortage) = failure.shortage() => {
-                shortage.advice().into()
+            Self::StateRoot(error) => Advice::of_state_root(error),
+            Self::UnknownSession { .. } => Step::List.into(),
+            Self::RecordCorrupt { session, .. } => Advice::repair(session),
+            Self::RecordNewer { .. } => Advice::use_its_version(),
+            Self::NotManaged { .. } => Advice::by_hand("end it the way it was started"),
+            Self::Claimed { advice, .. } => (**advice).clone(),
+            Self::StartInProgress { session } => Advice::wait(session),
+            Self::Unsearched { session, why } => Advice::of_unjudged(session, Lifeline::Held, Some(why)),
+            Self::Unjudged { session, lifeline, gap, .. } => {
+                Advice::of_unjudged(session, *lifeline, gap.as_deref())
             }
-            Self::StateRoot(StateRootError::Untrusted { fault, .. }) => fault.mend().into(),
-            Self::StateRoot(_) => "name another state directory with --dir".into(),
-            Self::UnknownSession { session } => format!("rekindle up {session} -- PROGRAM [ARG]..."),
-            Self::RecordCorrupt { .. } => "rekindle gc --repair".into(),
-            Self::RecordNewer { .. } => "use the version of rekindle that started it".into(),
-            Self::NotManaged { .. } => "end it the way it was started".into(),
-            Self::Claimed { next, .. } => next.clone(),
-            Self::StartInProgress { session } | Self::Unsearched { session, .. } => {
-                format!("rekindle doctor {session}")
+            Self::StillRuns { session } => Step::Doctor(session.clone()).into(),
+            Self::NotAnswering { socket, .. } => Step::Probe(socket.clone()).into(),
+            Self::Call(CallError::Line(LineError::Hung { .. })) => {
+                Advice::by_hand("name a longer --timeout, if the worker needs more time")
             }
-            Self::Unjudged { session, lifeline: Lifeline::Held, .. } => format!("rekindle doctor {session}"),
-            Self::Unjudged { session, .. } => format!("rekindle unlock {session} --forget"),
-            Self::StillRuns { session } => format!("rekindle stop {session}"),
-            Self::Os(failure) => failure.shortage().map_or("rekindle ls", Shortage::advice).into(),
-            Self::NotAnswering { .. } | Self::Call(_) => "rekindle ls".into(),
+            Self::Call(_) => Advice::by_hand(
+                "look at what the worker speaks: one JSON line is answered with one JSON line",
+            ),
+            Self::Os(failure) => Advice::of_failure(failure),
+            Self::Release { source: ReleaseError::Os(failure), .. }
+            | Self::ReleaseAfterAmending { source: ReleaseError::Os(failure), .. } => {
+                Advice::of_failure(failure)
+            }
             Self::Release { session, .. }
             | Self::ReleaseAfterAmending { session, .. }
             | Self::RecordGone { session, .. }
-            | Self::CutShort { session, .. } => {
-                format!("rekindle show {session}")
-            }
+            | Self::CutShort { session, .. } => Step::Doctor(session.clone()).into(),
         }
     }
 }

@@ -7,11 +7,13 @@
 //!
 //! Checked by `smoke/tests/smoke/s10_ready.rs`.
 
+use crate::advice::{Advice, Step};
 use crate::outcome::{Ensured, Rejection, Running};
 use rekindle_adapters::lines::LineError;
 use rekindle_adapters::pool_client::{Deadlines, Limits, PoolCallError, PoolClient};
-use rekindle_core::protocol::Speaking;
+use rekindle_core::protocol::{Speaking, Version, VersionMismatch};
 use rekindle_core::{Liveness, RejectReason, SessionId};
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Shakes hands with a worker, unless that was done on this very connection.
@@ -20,6 +22,7 @@ pub(crate) async fn introduce(
     worker: Running,
     speaking: &Speaking,
     within: Duration,
+    recorded: impl FnOnce() -> Option<Version>,
 ) -> Ensured {
     let deadlines = Deadlines { write: within, answer: within, line: within, ..Deadlines::default() };
     let limits = Limits { deadlines, ..Limits::default() };
@@ -27,11 +30,43 @@ pub(crate) async fn introduce(
     match greeted.and_then(PoolClient::into_connection) {
         Ok(connection) => Ensured::Running(Box::new(Running { connection, ..worker })),
         Err(error) => {
-            let (message, next) = describe(session, &error, worker.managed);
+            let recorded = if worker.managed { recorded() } else { None };
+            let error = of_another_version(error, &speaking.version, recorded.as_ref());
+            let goes = which_goes(&error, recorded.as_ref());
+            let message = format!("session `{session}`: its worker accepts connections, but {error}{goes}");
+            let elsewhere = (!worker.managed).then(|| worker.socket.clone());
+            let advice = advice(session, &error, elsewhere, recorded);
             let rejection = Rejection::new(reason(&error), Some(Liveness::Live), &worker.socket);
-            let rejection = Rejection { pid: worker.pid, ..rejection.saying(message, next) };
+            let rejection = Rejection { pid: worker.pid, ..rejection.saying(message, advice) };
             Ensured::Rejected(Box::new(rejection))
         }
+    }
+}
+
+/// Says of a refusal that it is one of the version, where it is.
+///
+/// A handshake says no more than a version. A worker that refuses one, and was recorded with another version than was
+/// spoken, refuses the version, in whatever words.
+pub(crate) fn of_another_version(
+    error: PoolCallError,
+    spoken: &Version,
+    recorded: Option<&Version>,
+) -> PoolCallError {
+    match error {
+        PoolCallError::Refused(refusal) if recorded.is_some_and(|it| it != spoken) => {
+            PoolCallError::VersionRefused { ours: spoken.clone(), refusal }
+        }
+        error => error,
+    }
+}
+
+/// The version with which a session can be spoken to, where the one that was spoken is wrong.
+pub(crate) fn which_goes(error: &PoolCallError, recorded: Option<&Version>) -> String {
+    match (error, recorded) {
+        (PoolCallError::VersionMismatch(_) | PoolCallError::VersionRefused { .. }, Some(recorded)) => {
+            format!("; the session was recorded with version `{recorded}`")
+        }
+        _ => String::new(),
     }
 }
 
@@ -47,16 +82,27 @@ fn reason(error: &PoolCallError) -> RejectReason {
     }
 }
 
-/// What is wrong, and what to do about it.
-fn describe(session: &SessionId, error: &PoolCallError, managed: bool) -> (String, String) {
-    let message = format!("session `{session}`: its worker accepts connections, but {error}");
-    let end =
-        if managed { format!("rekindle stop {session}") } else { "end it the way it was started".into() };
-    let next = match error {
-        PoolCallError::VersionMismatch(_) | PoolCallError::VersionRefused { .. } => {
-            format!("speak its version with --speak, or once it has nothing to do: {end}")
-        }
-        _ => end,
+/// What to do about it. The worker may have work, so nothing ends it.
+fn advice(
+    session: &SessionId,
+    error: &PoolCallError,
+    elsewhere: Option<PathBuf>,
+    recorded: Option<Version>,
+) -> Advice {
+    let theirs = match error {
+        PoolCallError::VersionMismatch(VersionMismatch { theirs, .. }) => Some(theirs.clone()),
+        PoolCallError::VersionRefused { .. } => recorded,
+        _ => None,
     };
-    (message, next)
+    match (theirs, error) {
+        (Some(theirs), _) => {
+            Step::Attach { session: session.clone(), socket: elsewhere, speak: Some(theirs) }.into()
+        }
+        (None, PoolCallError::VersionRefused { .. }) => Advice::by_hand("speak its version with --speak"),
+        (None, PoolCallError::Line(LineError::Hung { .. })) => {
+            Advice::from(elsewhere.map_or_else(|| Step::Doctor(session.clone()), Step::Probe))
+                .knowing("name a longer --timeout, if it needs more time")
+        }
+        (None, _) => elsewhere.map_or_else(|| Step::Doctor(session.clone()), Step::Probe).into(),
+    }
 }

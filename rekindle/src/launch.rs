@@ -4,7 +4,7 @@ use rekindle_adapters::program;
 use rekindle_core::plan::OBSERVE_TIMEOUT_DEFAULT;
 use rekindle_core::protocol::Speaking;
 use rekindle_core::{Environment, Intent, KillPolicy, ReadyKind, SessionId, SpawnBgPlan};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -141,6 +141,18 @@ impl Launch {
         self
     }
 
+    /// Whether the program has to open its socket, and no argument tells it where: then only `REKINDLE_SOCKET` does, and whether
+    /// the program looks at that cannot be known.
+    pub fn leaves_socket_unnamed(&self) -> bool {
+        let opens_it = self.ready != ReadyKind::Listen;
+        let named = self.socket.as_deref().map(Path::as_os_str);
+        let tells = |word: &OsString| {
+            let mut names = [OsStr::new("{socket}"), OsStr::new("REKINDLE_SOCKET")].into_iter().chain(named);
+            names.any(|name| holds(word, name))
+        };
+        opens_it && !self.command.is_empty() && !self.command.iter().any(tells)
+    }
+
     /// What we speak in the handshake that makes the worker ready, where one does.
     pub(crate) fn handshake_spoken(&self) -> Option<&Speaking> {
         self.speaking.as_ref().filter(|_| self.ready == ReadyKind::Handshake)
@@ -174,4 +186,10 @@ impl Launch {
         }
         command
     }
+}
+
+/// Whether a word holds another anywhere.
+pub(crate) fn holds(word: &OsStr, part: &OsStr) -> bool {
+    let part = part.as_encoded_bytes();
+    part.is_empty() || word.as_encoded_bytes().windows(part.len()).any(|bytes| bytes == part)
 }

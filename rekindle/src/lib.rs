@@ -31,13 +31,15 @@
 //! | `restore` | a record written anew whose file is gone |
 //! | `ensure` | the five steps to a running worker |
 //! | `handshake` | whether a worker that was found goes together with us |
-//! | `rejection` | the words of a refusal |
+//! | `rejection`, [`advice`] | the words of a refusal, and what to do about it |
 //! | `end` | one stop, and what is cleaned up after it |
 //! | `listing`, `diagnosis` | what is there, without asking anybody; and what to do about it |
 //! | [`pool`] | pieces of work in workers of their own |
 //! | [`lifecycle`] | a daemon's singleton marker |
 //! | [`stdio`] | a child that is spoken to over its standard streams |
 //! | `unlock`, `collect` | clearing a claim that was left behind; removing what is provably gone |
+
+pub mod advice;
 
 mod amend;
 mod collect;
@@ -60,13 +62,16 @@ pub mod serve;
 pub mod sessions;
 pub mod stdio;
 
-pub use collect::{Collected, Kept, Repair};
+pub use advice::{Advice, Startup, Step};
+pub use collect::{Collected, Collection, FailedRuns, Kept, KeptBecause, Rehearsal, Repair};
 pub use diagnosis::{Diagnoses, Diagnosis};
 pub use error::Error;
 pub use launch::Launch;
 pub use lifecycle::LifecycleLock;
 pub use listing::{LeftOut, LifelineView, Listing, SessionSummary, SessionView};
-pub use outcome::{DryRun, Ensured, Exited, How, Rejection, Retained, Running, StopOutcome, Stopped};
+pub use outcome::{
+    DryRun, Ensured, Exited, How, Rejection, Retained, Running, SaidReady, StopOutcome, Stopped, Tidied,
+};
 pub use pool::WorkerPool;
 pub use sessions::Sessions;
 pub use stdio::{StdioChild, StdioEnd, StdioEvent, StdioLaunch, StdioStopped};

@@ -1,5 +1,6 @@
 //! How it went: every way in which a session can turn out.
 
+use crate::advice::Advice;
 use rekindle_adapters::Connection;
 use rekindle_core::execute::{Cause, Diagnostic};
 use rekindle_core::resume::RetainedReason;
@@ -79,6 +80,19 @@ pub struct Exited {
     pub stderr_tail: String,
     /// What it said last of how it is (`STATUS=`), where it was listened to: bounded, and without control characters.
     pub status_text: Option<String>,
+    /// What it said of being ready, where it was listened to.
+    pub said: SaidReady,
+    /// How to start it so that it does not end so early.
+    pub advice: Box<Advice>,
+}
+
+/// What a worker said of being ready (`READY=1`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SaidReady {
+    /// Nothing, or nobody listened.
+    No,
+    /// It said so, and nothing listened on its socket.
+    WithoutListener,
 }
 
 /// A claim that was not released.
@@ -111,8 +125,8 @@ pub struct Rejection {
     pub pid: Option<Pid>,
     /// What is wrong, in words.
     pub message: String,
-    /// The next command to type, or the next thing to do.
-    pub next: String,
+    /// What to do about it.
+    pub advice: Advice,
 }
 
 /// What a call would have done.
@@ -155,6 +169,17 @@ pub struct Stopped {
     pub elapsed: Duration,
     /// What still runs.
     pub survivors: Vec<Pid>,
-    /// What went wrong on the way.
+    /// What went wrong on the way, and what could not be written or removed afterwards.
     pub trouble: Vec<String>,
+    /// Whether what the worker left behind was cleaned up.
+    pub tidied: Tidied,
+}
+
+/// Whether what a worker left behind was cleaned up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tidied {
+    /// As far as it was ours to do: a launcher that is at work on the session does it itself.
+    Yes,
+    /// Something could not be written or removed; [`Stopped::trouble`] says what.
+    No(Advice),
 }

@@ -19,7 +19,7 @@ mod error;
 mod outcome;
 mod registry;
 
-use crate::collect::{self, Collected, Repair};
+use crate::collect::{self, Collected, Collection, FailedRuns};
 use crate::launch::Launch;
 use crate::outcome::{Ensured, Running, StopOutcome, Stopped};
 use crate::sessions::Sessions;
@@ -190,7 +190,8 @@ impl WorkerPool {
                 tracing::info!(%session, %error, "a worker whose host died cannot be asked, and stays");
             }
         }
-        Ok(collect::collect(self.sessions.root(), self.sessions.here(), Repair::No, is_minted)?)
+        let what = Collection { failed_runs: FailedRuns::Remove, ..Collection::default() };
+        Ok(collect::collect(self.sessions.root(), self.sessions.here(), &what, is_minted)?)
     }
 
     /// A worker whose host died either has a session, whose name is then written down, or nothing to do.

@@ -1,14 +1,24 @@
-//! The words of a rejection: what is wrong, who is in the way, and the next command to type.
+//! The words of a rejection: what is wrong, and who is in the way.
 
+use crate::advice::{Advice, Step};
 use crate::error::Error;
 use crate::outcome::Rejection;
 use crate::survey::Survey;
 use crate::unlock::Force;
-use rekindle_adapters::{Probed, probe};
+use rekindle_adapters::Probed;
 use rekindle_core::claim::ConflictReason;
 use rekindle_core::shown::Shown;
-use rekindle_core::{LastWorker, Lifeline, Liveness, LockClaim, RejectReason, SessionId};
+use rekindle_core::{LastWorker, Liveness, LockClaim, RejectReason, SessionId};
 use std::path::Path;
+
+/// Which session it is about, and where that may answer.
+pub(crate) struct Site<'a> {
+    pub(crate) session: &'a SessionId,
+    /// The socket in the session's own directory.
+    pub(crate) own_socket: &'a Path,
+    /// The socket that the caller named.
+    pub(crate) named: Option<&'a Path>,
+}
 
 impl Rejection {
     pub(crate) fn new(reason: RejectReason, liveness: Option<Liveness>, socket: &Path) -> Self {
@@ -20,67 +30,69 @@ impl Rejection {
             holder: None,
             pid: None,
             message: String::new(),
-            next: String::new(),
+            advice: Advice::nothing(),
         }
     }
 
-    pub(crate) fn saying(self, message: impl Into<String>, next: impl Into<String>) -> Self {
-        Self { message: message.into(), next: next.into(), ..self }
+    pub(crate) fn saying(self, message: impl Into<String>, advice: impl Into<Advice>) -> Self {
+        Self { message: message.into(), advice: advice.into(), ..self }
     }
 
     /// The worker, or what stands at its socket, is in the way.
     pub(crate) fn of_worker(
         reason: RejectReason,
-        session: &SessionId,
+        at: &Site<'_>,
         socket: &Path,
         probed: &Probed,
         survey: &Survey,
     ) -> Self {
+        let Site { session, own_socket, named } = at;
         let (shown, why) = (Shown(socket), probed.why());
         let pid = survey.pid().filter(|_| survey.last_worker() != LastWorker::Gone);
         let worker = pid.map_or_else(|| "its worker".to_owned(), |pid| format!("its worker (pid {pid})"));
-        let (message, next) = match reason {
-            RejectReason::TargetAddressConflict => (
-                format!("`{shown}` is not to be trusted: {why}"),
-                probe::mend(socket).unwrap_or_else(|| {
-                    format!("look at what stands at `{shown}`, or name another path with --socket")
-                }),
-            ),
-            RejectReason::IndeterminateNoSpawn => {
-                (format!("`{shown}` could not be judged: {why}"), format!("rekindle probe {shown}"))
+        let (message, advice) = match reason {
+            RejectReason::TargetAddressConflict => {
+                (format!("`{shown}` is not to be trusted: {why}"), Advice::of_socket_place(socket))
             }
-            RejectReason::NotRunning => (
-                format!("no worker of session `{session}` answers: {why}"),
-                format!("rekindle up {session} -- PROGRAM [ARG]..."),
-            ),
-            RejectReason::AlreadyLive => (
-                format!("a worker of session `{session}` answers already"),
-                format!("rekindle up {session} --intent attach"),
-            ),
+            RejectReason::IndeterminateNoSpawn => {
+                (format!("`{shown}` could not be judged: {why}"), Step::Probe(socket.to_owned()).into())
+            }
+            RejectReason::NotRunning => {
+                let advice = match survey.last_worker() {
+                    LastWorker::Gone => Advice::start(session, survey, own_socket),
+                    LastWorker::AliveUnobserved | LastWorker::AliveReady | LastWorker::Unknown => {
+                        Step::Doctor((*session).clone()).into()
+                    }
+                };
+                (format!("no worker of session `{session}` answers: {why}"), advice)
+            }
+            RejectReason::AlreadyLive => {
+                let socket = named.map(Path::to_owned);
+                let attach = Step::Attach { session: (*session).clone(), socket, speak: None };
+                (format!("a worker of session `{session}` answers already"), attach.into())
+            }
             RejectReason::WorkerUnresponsive => {
                 let message =
                     format!("session `{session}`: {worker} runs but does not answer on `{shown}`: {why}");
-                (message, format!("rekindle stop {session}"))
+                let advice = match survey.newer {
+                    Some(_) => Advice::use_its_version(),
+                    None => Step::Stop((*session).clone()).into(),
+                };
+                (message, advice)
             }
             RejectReason::WorkerUnknown => {
-                let held = survey.evidence.lifeline == Lifeline::Held;
                 let doubts = survey.doubts().join("; ");
                 let message = format!(
                     "session `{session}`: whether its worker still runs cannot be told from here: {doubts}"
                 );
-                // Who lives is not forgotten: the doctor says whether a stop from here would reach it.
-                let next = if held {
-                    format!("rekindle doctor {session}")
-                } else {
-                    format!("rekindle unlock {session} --forget")
-                };
-                (message, next)
+                (message, Advice::of_unknown(session, survey))
             }
-            RejectReason::BadTarget | RejectReason::TargetLocked | _ => {
-                (format!("session `{session}` cannot be started now"), format!("rekindle show {session}"))
-            }
+            RejectReason::BadTarget | RejectReason::TargetLocked | _ => (
+                format!("session `{session}` cannot be started now"),
+                Step::Doctor((*session).clone()).into(),
+            ),
         };
-        Self { pid, ..Self::new(reason, Some(probed.liveness()), socket).saying(message, next) }
+        Self { pid, ..Self::new(reason, Some(probed.liveness()), socket).saying(message, advice) }
     }
 
     /// A claim that is not ours to take is in the way.
@@ -91,8 +103,9 @@ impl Rejection {
         holder: Option<LockClaim>,
         claim: &Path,
     ) -> Self {
-        let (message, next) = describe_claim(session, why, holder.as_ref(), claim);
-        Self { holder, ..Self::new(RejectReason::TargetLocked, None, socket).saying(message, next) }
+        let message = describe_claim(session, why, holder.as_ref(), claim);
+        let rejection = Self::new(RejectReason::TargetLocked, None, socket);
+        Self { holder, ..rejection.saying(message, Advice::of_claim(session, why)) }
     }
 }
 
@@ -105,47 +118,43 @@ impl Error {
         holder: Option<LockClaim>,
         force: Force,
     ) -> Self {
-        let (message, next) = match (why, force) {
-            (ConflictReason::HolderAlive, Force::No)
-                if holder.as_ref().is_some_and(|it| it.retained_at.is_some()) =>
-            {
-                (
-                    format!("the claim on session `{session}` is kept for a worker that still runs"),
-                    format!("rekindle stop {session}"),
-                )
+        let is_retained = holder.as_ref().is_some_and(|it| it.retained_at.is_some());
+        let (message, advice) = match (why, force) {
+            (ConflictReason::HolderAlive, Force::No) if is_retained => (
+                format!("the claim on session `{session}` is kept for a worker that still runs"),
+                Step::Doctor(session.clone()).into(),
+            ),
+            (_, Force::No | Force::Yes) => {
+                let message = describe_claim(session, why, holder.as_ref(), claim);
+                (message, Advice::of_claim(session, why))
             }
-            (_, Force::No | Force::Yes) => describe_claim(session, why, holder.as_ref(), claim),
         };
-        Self::Claimed { message, next, holder: holder.map(Box::new) }
+        Self::Claimed { message, advice: Box::new(advice), holder: holder.map(Box::new) }
     }
 }
 
-/// What is wrong with a claim, and what to do about it.
+/// What is wrong with a claim.
 fn describe_claim(
     session: &SessionId,
     why: &ConflictReason,
     holder: Option<&LockClaim>,
     claim: &Path,
-) -> (String, String) {
+) -> String {
     let by = holder.map_or_else(|| "by somebody who left no name".to_owned(), describe_holder);
     let claim = Shown(claim);
-    let wait = format!("wait for it, or look at it: rekindle doctor {session}");
-    let clear =
-        format!("once you are sure that no launcher is at work on it: rekindle unlock {session} --force");
     match why {
-        ConflictReason::KernelLockHeld => (format!("session `{session}` is claimed {by}"), wait),
+        ConflictReason::KernelLockHeld => format!("session `{session}` is claimed {by}"),
         ConflictReason::HolderAlive => {
-            (format!("session `{session}` is claimed {by}, which runs but no longer holds the lock"), wait)
+            format!("session `{session}` is claimed {by}, which runs but no longer holds the lock")
         }
-        ConflictReason::HolderUnjudged(doubt) => (
-            format!("session `{session}` was claimed {by}, which cannot be judged: {}", doubt.describe()),
-            clear,
-        ),
+        ConflictReason::HolderUnjudged(doubt) => {
+            format!("session `{session}` was claimed {by}, which cannot be judged: {}", doubt.describe())
+        }
         ConflictReason::Corrupt { why } => {
-            (format!("the claim file `{claim}` is corrupt and was left alone: {why}"), clear)
+            format!("the claim file `{claim}` is corrupt and was left alone: {why}")
         }
         ConflictReason::OtherSession { named } => {
-            (format!("the claim file `{claim}` is about session `{named}` and was left alone"), clear)
+            format!("the claim file `{claim}` is about session `{named}` and was left alone")
         }
     }
 }

@@ -57,6 +57,7 @@ fn restored(survey: &Survey, here: &Host) -> Option<SessionRecord> {
         ready_at: Some(clock::now()),
         exited_at: None,
         exit: None,
+        ended_by: None,
         unknown: serde_json::Map::new(),
     })
 }

@@ -1,6 +1,6 @@
 //! The public API: the sessions of one state directory.
 
-use crate::collect::{self, Collected, Repair};
+use crate::collect::{self, Collected, Collection};
 use crate::diagnosis::{self, Diagnoses};
 use crate::end;
 use crate::ensure::Ensure;
@@ -163,12 +163,14 @@ impl Sessions {
         unlock::forget(&self.root, &self.here, session)
     }
 
-    /// Removes every session whose worker is provably gone, with its record and its logs.
+    /// Removes the sessions whose worker is provably gone, with their records and logs. The last run of each that failed is
+    /// kept unless `what` says otherwise.
     ///
     /// # Errors
-    /// If the state directory cannot be listed. A session that cannot be removed is kept, and says why.
-    pub fn collect(&self, repair: Repair) -> Result<Collected, Error> {
-        collect::collect(&self.root, &self.here, repair, |_| true)
+    /// If the state directory cannot be listed, or a session that was named does not exist. A session that cannot be removed is
+    /// kept, and says why.
+    pub fn collect(&self, what: &Collection) -> Result<Collected, Error> {
+        collect::collect(&self.root, &self.here, what, |_| true)
     }
 
     /// What is held, by whom, since when, why that is believed and what to do next; of one session or of all.

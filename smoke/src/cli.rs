@@ -185,7 +185,7 @@ impl Reply {
     fn because(self, reason: &str) -> Self {
         assert_eq!(self.json["reason"], reason, "{self}");
         assert_ne!(self.text("message"), "", "{self}");
-        assert_ne!(self.text("next"), "", "a refusal says what to do next: {self}");
+        assert_ne!(self.advice(), "", "a refusal says what to do next: {self}");
         self
     }
 
@@ -197,6 +197,11 @@ impl Reply {
     pub fn pid(&self) -> Pid {
         let pid = self.json["pid"].as_i64().and_then(|pid| pid.try_into().ok());
         pid.unwrap_or_else(|| panic!("no pid: {self}"))
+    }
+
+    /// What it advised: the command to type next, and what else there is to know.
+    pub fn advice(&self) -> String {
+        format!("{} {}", self.text("next"), self.text("hint")).trim().to_owned()
     }
 
     /// A text it gave, or an empty one.

@@ -3,6 +3,7 @@
 use super::pid_text;
 use super::stop::to_json;
 use crate::report::{Exit, Report, path_text};
+use rekindle::Advice;
 use rekindle::adapters::client;
 use rekindle::core::shown::Shown;
 use rekindle::core::{KillPolicy, RejectReason};
@@ -30,7 +31,12 @@ pub(crate) async fn run(report: &Report) -> Exit {
     };
     match toured {
         Ok(()) => Exit::Done,
-        Err(error) => report.failure("demo", &error.to_string(), "run it again with -vv", Exit::Failed),
+        Err(error) => report.failure(
+            "demo",
+            &error.to_string(),
+            &Advice::by_hand("run it again with -vv"),
+            Exit::Failed,
+        ),
     }
 }
 

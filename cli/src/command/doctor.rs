@@ -10,7 +10,9 @@ pub(crate) fn run(dir: Option<&Path>, session: Option<&SessionId>, report: &Repo
     match sessions(dir).and_then(|sessions| sessions.diagnose(session)) {
         Ok(Diagnoses { sessions, left_out }) => {
             for diagnosis in &sessions {
-                report.result(&text(diagnosis), &json!(diagnosis));
+                let mut json = json!(diagnosis);
+                report.advise(&mut json, &diagnosis.advice);
+                report.result(&text(diagnosis, report), &json);
             }
             if sessions.is_empty() && left_out.is_empty() {
                 report.note("no sessions");
@@ -21,7 +23,7 @@ pub(crate) fn run(dir: Option<&Path>, session: Option<&SessionId>, report: &Repo
     }
 }
 
-fn text(diagnosis: &Diagnosis) -> String {
+fn text(diagnosis: &Diagnosis, report: &Report) -> String {
     let state = diagnosis.state.and_then(|state| json!(state).as_str().map(str::to_owned));
     let mut lines =
         vec![format!("{}: {}", diagnosis.session, state.unwrap_or_else(|| "never started".to_owned()))];
@@ -29,6 +31,6 @@ fn text(diagnosis: &Diagnosis) -> String {
     lines.extend(
         diagnosis.leftovers.iter().map(|pid| format!("  left over: process {pid} holds the lifeline")),
     );
-    lines.extend(diagnosis.next.iter().map(|next| format!("  next: {next}")));
+    lines.extend(report.advice_lines(&diagnosis.advice).iter().map(|line| format!("  {line}")));
     lines.join("\n")
 }

@@ -1,27 +1,47 @@
 //! `rekindle gc`
 
 use super::sessions;
+use crate::args::GcArgs;
 use crate::report::{Exit, Report};
 use rekindle::core::shown::Shown;
-use rekindle::{Collected, Repair};
+use rekindle::{Collected, Collection, FailedRuns, Rehearsal, Repair};
 use serde_json::json;
 use std::path::Path;
 
-pub(crate) fn run(dir: Option<&Path>, repair: bool, report: &Report) -> Exit {
-    let repair = if repair { Repair::Yes } else { Repair::No };
-    match sessions(dir).and_then(|sessions| sessions.collect(repair)) {
+pub(crate) fn run(dir: Option<&Path>, args: &GcArgs, report: &Report) -> Exit {
+    let what = collection(args);
+    match sessions(dir).and_then(|sessions| sessions.collect(&what)) {
         Ok(collected) => {
-            report.result(&text(&collected), &json!(collected));
-            Exit::Done
+            let mut json = json!(collected);
+            json["dry_run"] = json!(args.dry_run);
+            report.result(&text(&collected, what.rehearsal), &json);
+            if collected.has_errors() { Exit::Failed } else { Exit::Done }
         }
         Err(error) => report.error(&error),
     }
 }
 
-pub(super) fn text(collected: &Collected) -> String {
-    let removed = collected.removed.iter().map(|session| format!("removed {session}"));
-    let repaired = collected.repaired.iter().map(|path| format!("set aside {}", Shown(path)));
-    let kept = collected.kept.iter().map(|kept| format!("kept {}: {}", kept.session, kept.why));
+fn collection(args: &GcArgs) -> Collection {
+    Collection {
+        repair: if args.repair { Repair::Yes } else { Repair::No },
+        failed_runs: match args.older_than {
+            _ if args.all => FailedRuns::Remove,
+            Some(age) => FailedRuns::RemoveAfter(age),
+            None => FailedRuns::Keep,
+        },
+        rehearsal: if args.dry_run { Rehearsal::Yes } else { Rehearsal::No },
+        only: args.sessions.clone(),
+    }
+}
+
+pub(super) fn text(collected: &Collected, rehearsal: Rehearsal) -> String {
+    let [removes, sets_aside, keeps] = match rehearsal {
+        Rehearsal::No => ["removed", "set aside", "kept"],
+        Rehearsal::Yes => ["would remove", "would set aside", "would keep"],
+    };
+    let removed = collected.removed.iter().map(|session| format!("{removes} {session}"));
+    let repaired = collected.repaired.iter().map(|path| format!("{sets_aside} {}", Shown(path)));
+    let kept = collected.kept.iter().map(|kept| format!("{keeps} {}: {}", kept.session, kept.why));
     let lines: Vec<String> = repaired.chain(removed).chain(kept).collect();
     if lines.is_empty() { "nothing to collect".to_owned() } else { lines.join("\n") }
 }

@@ -3,14 +3,14 @@
 use super::without_nonce;
 use crate::args::{LifecycleVerb, MarkerPath};
 use crate::report::{Exit, Report, path_text};
-use rekindle::LifecycleLock;
 use rekindle::adapters::StateRoot;
 use rekindle::core::claim::{ConflictReason, TakeOverReason};
-use rekindle::core::shown::{Shown, shell_quoted};
+use rekindle::core::shown::Shown;
 use rekindle::core::{LifecyclePayload, Pid};
 use rekindle::lifecycle::{
     Acquired, ForceUnlocked, LifecycleConflict, LifecycleError, LifecycleStatus, Released, TakenOver,
 };
+use rekindle::{Advice, LifecycleLock, Step};
 use serde_json::{Value, json};
 use std::ffi::OsString;
 use std::path::Path;
@@ -19,7 +19,7 @@ pub(crate) async fn run(dir: Option<&Path>, verb: LifecycleVerb, report: &Report
     let done = carry_out(dir, verb, report).await;
     done.unwrap_or_else(|error| {
         let exit = if error.is_refusal() { Exit::Refused } else { Exit::Failed };
-        report.failure(error.reason(), &error.to_string(), &error.next(), exit)
+        report.failure(error.reason(), &error.to_string(), &error.advice(), exit)
     })
 }
 
@@ -63,7 +63,7 @@ fn holder(pid: Option<i32>, report: &Report) -> Result<Pid, Exit> {
             Some(pid) => format!("{pid} is no pid"),
             None => "the parent process cannot be seen from here".to_owned(),
         };
-        report.failure("usage", &message, "name the process with --pid", Exit::Usage)
+        report.failure("usage", &message, &Advice::by_hand("name the process with --pid"), Exit::Usage)
     })
 }
 
@@ -97,7 +97,7 @@ async fn acquire_and_run(
         Err(error) => report.failure(
             "spawn-start-failed",
             &error.to_string(),
-            "name a program that exists",
+            &Advice::of_start(&error),
             Exit::NeverStarted,
         ),
     };
@@ -156,24 +156,23 @@ async fn force_unlock(lock: &LifecycleLock, report: &Report) -> Result<Exit, Lif
 }
 
 fn refused(lock: &LifecycleLock, conflict: &LifecycleConflict, report: &Report) -> Exit {
-    let (path, quoted) = (Shown(lock.path()), shell_quoted(lock.path()));
+    let path = Shown(lock.path());
+    let status = || Step::LifecycleStatus(lock.path().to_owned());
     let by =
         conflict.holder.as_deref().map_or_else(|| "a process that has not said who it is".to_owned(), named);
-    let (why, message, next) = match &conflict.why {
-        ConflictReason::KernelLockHeld | ConflictReason::HolderAlive => (
-            "held",
-            format!("`{path}` is held by {by}"),
-            format!("rekindle lifecycle status --path {quoted}"),
-        ),
+    let (why, message, advice) = match &conflict.why {
+        ConflictReason::KernelLockHeld | ConflictReason::HolderAlive => {
+            ("held", format!("`{path}` is held by {by}"), Advice::from(status()))
+        }
         ConflictReason::HolderUnjudged(doubt) => (
             "unjudged",
             format!("`{path}` is held by {by}, which cannot be judged: {}", doubt.describe()),
-            format!("rekindle lifecycle force-unlock --path {quoted}, if you know that it is gone"),
+            Advice::from(status()).knowing("`force-unlock` clears it, once you know that the holder is gone"),
         ),
         ConflictReason::Corrupt { .. } | ConflictReason::OtherSession { .. } => (
             "corrupt",
             format!("`{path}` cannot be read"),
-            format!("rekindle lifecycle force-unlock --path {quoted}"),
+            Step::LifecycleForceUnlock(lock.path().to_owned()).into(),
         ),
     };
     let json = json!({
@@ -181,11 +180,10 @@ fn refused(lock: &LifecycleLock, conflict: &LifecycleConflict, report: &Report) 
         "reason": "conflict",
         "why": why,
         "message": message,
-        "next": next,
         "path": path_text(lock.path()),
         "holder": conflict.holder.as_deref().map(shown),
     });
-    report.failed(&message, &next, &json, Exit::Refused)
+    report.failed(&message, &advice, json, Exit::Refused)
 }
 
 fn acquired_json(lock: &LifecycleLock, payload: &LifecyclePayload, taken: Option<&TakenOver>) -> Value {

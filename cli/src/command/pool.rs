@@ -7,7 +7,7 @@ use crate::report::{Exit, Report, one_line};
 use rekindle::adapters::pool_client::{Deadlines, Limits};
 use rekindle::core::protocol::{LINE_LEN_MAX, Run, Speaking, StatusRequest, Version};
 use rekindle::pool::{Fed, PoolEntry, PoolError, PoolStatus, Reply};
-use rekindle::{Launch, WorkerPool};
+use rekindle::{Launch, Rehearsal, WorkerPool};
 use serde_json::{Value, json};
 use std::ffi::OsString;
 use std::path::Path;
@@ -49,8 +49,8 @@ pub(crate) async fn run(dir: Option<&Path>, verb: PoolVerb, report: &Report) -> 
         }
         PoolVerb::Ls => pool.list().map(|list| show_list(&list, report)),
         PoolVerb::Gc => pool.gc().await.map(|collected| {
-            report.result(&gc::text(&collected), &json!(collected));
-            Exit::Done
+            report.result(&gc::text(&collected, Rehearsal::No), &json!(collected));
+            if collected.has_errors() { Exit::Failed } else { Exit::Done }
         }),
     };
     done.unwrap_or_else(|error| failed(&error, report))
@@ -129,13 +129,12 @@ fn show_list(list: &[PoolEntry], report: &Report) -> Exit {
 }
 
 fn failed(error: &PoolError, report: &Report) -> Exit {
-    let (message, next) = (error.to_string(), error.next());
+    let message = error.to_string();
     let json = json!({
         "outcome": "error",
         "reason": error.reason(),
         "message": message,
-        "next": next,
         "session": error.session(),
     });
-    report.failed(&message, &next, &json, Exit::Failed)
+    report.failed(&message, &error.advice(), json, Exit::Failed)
 }

@@ -6,7 +6,9 @@ use crate::report::{Exit, Report};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
 use rekindle::core::shown::Shown;
-use rekindle::{Error, LeftOut, Listing, SessionId, SessionState, Sessions, StopOutcome, Stopped};
+use rekindle::{
+    Error, LeftOut, Listing, SessionId, SessionState, Sessions, Step, StopOutcome, Stopped, Tidied,
+};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -57,11 +59,21 @@ pub(super) fn show(stopped: &Stopped, report: &Report) -> Exit {
         StopOutcome::GaveUp => {
             let why = stopped.trouble.last().map(|trouble| format!(": {trouble}")).unwrap_or_default();
             let message = format!("gave up on {session} (pid {pid}) after {elapsed} ms: it still runs{why}");
-            return report.failed(&message, &format!("rekindle show {session}"), &json, Exit::Failed);
+            let look = Step::Doctor(session.clone()).into();
+            return report.failed(&message, &look, json, Exit::Failed);
         }
     };
-    report.result(&text, &json);
-    Exit::Done
+    match &stopped.tidied {
+        Tidied::Yes => {
+            report.result(&text, &json);
+            Exit::Done
+        }
+        // The worker is gone all the same.
+        Tidied::No(advice) => {
+            let why = stopped.trouble.last().map(|trouble| format!("; {trouble}")).unwrap_or_default();
+            report.failed(&format!("{text}{why}"), advice, json, Exit::Failed)
+        }
+    }
 }
 
 pub(crate) fn to_json(stopped: &Stopped) -> Value {

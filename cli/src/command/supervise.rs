@@ -46,12 +46,12 @@ pub(crate) async fn run(args: SuperviseArgs, report: &Report) -> Exit {
             events.finish(written, FLUSH_TIMEOUT).await;
             exit
         }
-        Err(error) => not_started(events, outlets, &error).await,
+        Err(error) => not_started(events, outlets, &error, report).await,
     }
 }
 
-async fn not_started(events: EventWriter, outlets: Outlets, error: &SpawnError) -> Exit {
-    events.not_started(error);
+async fn not_started(events: EventWriter, outlets: Outlets, error: &SpawnError, report: &Report) -> Exit {
+    events.not_started(error, report);
     events.finish(outlets.write(None), FLUSH_TIMEOUT).await;
     Exit::NeverStarted
 }

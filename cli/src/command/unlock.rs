@@ -57,14 +57,13 @@ fn to_json(session: &SessionId, outcome: &str, previous: &Option<Value>) -> Valu
 }
 
 fn refused(error: &Error, report: &Report) -> Exit {
-    let Error::Claimed { message, next, holder } = error else { return report.error(error) };
+    let Error::Claimed { message, advice, holder } = error else { return report.error(error) };
     let holder = holder.as_ref().map(|holder| without_nonce(json!(holder)));
     let json = json!({
         "outcome": "error",
         "reason": error.reason(),
         "message": message,
-        "next": next,
         "holder": holder,
     });
-    report.failed(message, next, &json, Exit::Refused)
+    report.failed(message, advice, json, Exit::Refused)
 }

@@ -3,11 +3,15 @@
 use super::{pid_text, sessions};
 use crate::args::UpArgs;
 use crate::report::{Exit, Report, laid_out, path_text};
+use rekindle::core::execute::Cause;
 use rekindle::core::plan::EnvironmentBase;
 use rekindle::core::shown::Shown;
-use rekindle::core::{ChildExit, Environment, ReadyKind, Shortage, SpawnError};
+use rekindle::core::{ChildExit, Environment, ReadyKind, SpawnError};
 use rekindle::protocol::Speaking;
-use rekindle::{Ensured, Exited, How, Intent, Launch, Rejection, Retained, Running, SessionId, Sessions};
+use rekindle::{
+    Advice, Ensured, Exited, How, Intent, Launch, Rejection, Retained, Running, SaidReady, SessionId,
+    Sessions, Step,
+};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -16,8 +20,13 @@ use tokio::time::sleep;
 /// After how long a call says what it waits for.
 const PROGRESS_AFTER: Duration = Duration::from_secs(1);
 
+/// After how long a call says that no argument names the socket. A worker that runs already, or reads REKINDLE_SOCKET, mostly
+/// answers sooner, and then nothing has to be said.
+const UNNAMED_AFTER: Duration = Duration::from_millis(200);
+
 /// The variable in which a worker finds a prompt that came from a file.
 const PROMPT_VARIABLE: &str = "REKINDLE_PROMPT";
+
 /// The longest prompt from a file, in bytes: the kernel's limit for one variable, which has a name, a `=` and a NUL.
 const PROMPT_LEN_MAX: usize = (128 << 10) - PROMPT_VARIABLE.len() - 2;
 
@@ -27,7 +36,7 @@ pub(crate) fn read_prompt(args: &mut UpArgs, report: &Report) -> Result<(), Exit
     let prompt = given.read(PROMPT_LEN_MAX).map_err(|error| error.report(report))?;
     if prompt.contains('\0') {
         let message = "the prompt in the file has a NUL byte, which no variable and no argument can hold";
-        return Err(report.failure("usage", message, "give another text", Exit::Usage));
+        return Err(report.failure("usage", message, &Advice::by_hand("give another text"), Exit::Usage));
     }
     tracing::info!(len = prompt.len(), "read the prompt");
     args.env.insert(0, (PROMPT_VARIABLE.to_owned(), prompt.clone().into()));
@@ -49,17 +58,13 @@ pub(crate) fn at_once(dir: Option<&Path>, args: &UpArgs, report: &Report) -> Opt
 
 pub(crate) async fn run(dir: Option<&Path>, args: &UpArgs, report: &Report) -> Exit {
     if args.command.is_empty() && Intent::from(args.intent) != Intent::Attach {
-        let next = format!("rekindle up {} -- PROGRAM [ARG]...", args.session);
-        return report.failure(
-            "usage",
-            "no program was named; only --intent attach needs none",
-            &next,
-            Exit::Usage,
-        );
+        let message = "no program was named; only --intent attach needs none";
+        let advice = Advice::from(Step::Help(Some("up"))).knowing("name the program after `--`");
+        return report.failure("usage", message, &advice, Exit::Usage);
     }
     if args.speak.is_some() && args.ready != ReadyKind::Handshake {
         let message = "--speak names a version for --ready handshake, which is not asked for";
-        return report.failure("usage", message, "rekindle up --help", Exit::Usage);
+        return report.failure("usage", message, &Step::Help(Some("up")).into(), Exit::Usage);
     }
     let sessions = match sessions(dir) {
         Ok(sessions) => sessions,
@@ -70,15 +75,16 @@ pub(crate) async fn run(dir: Option<&Path>, args: &UpArgs, report: &Report) -> E
         return rehearse(&sessions, &session, launch(args), report).await;
     }
     let began = Instant::now();
+    let socket_is_unnamed = launch(args).leaves_socket_unnamed();
     tokio::select! {
         ensured = sessions.ensure(&session, launch(args)) => match ensured {
             Ok(ensured) => show(&session, ensured, began.elapsed(), report),
             Err(error) => report.error(&error),
         },
-        () = say_what_is_waited_for(&session, report) => unreachable!("progress is reported for as long as it takes"),
+        () = say_what_is_waited_for(&session, socket_is_unnamed, report) => unreachable!("progress is reported for as long as it takes"),
         () = interrupted() => {
-            let next = format!("the worker goes on: rekindle show {session}, or the same command again");
-            report.failure("interrupted", "interrupted", &next, Exit::Interrupted)
+            let advice = Advice::from(Step::Again).knowing("the worker goes on, and the same command waits for it");
+            report.failure("interrupted", "interrupted", &advice, Exit::Interrupted)
         }
     }
 }
@@ -118,8 +124,14 @@ async fn interrupted() {
     }
 }
 
-async fn say_what_is_waited_for(session: &SessionId, report: &Report) {
-    sleep(PROGRESS_AFTER).await;
+async fn say_what_is_waited_for(session: &SessionId, socket_is_unnamed: bool, report: &Report) {
+    sleep(UNNAMED_AFTER).await;
+    if socket_is_unnamed {
+        report.progress(
+            "no argument names {socket}: the program must find its socket in REKINDLE_SOCKET, or it is never ready",
+        );
+    }
+    sleep(PROGRESS_AFTER.saturating_sub(UNNAMED_AFTER)).await;
     report.progress(&format!("waiting for the worker of {session} to answer"));
     std::future::pending::<()>().await;
 }
@@ -200,7 +212,7 @@ impl Telling<'_> {
             &format!("{outcome} {session}: pid {pid}, answers on {socket} ({} ms)", self.elapsed_ms),
             &json,
         );
-        for warning in warnings(session, worker) {
+        for warning in warnings(session, worker, self.report) {
             self.report.progress(&warning);
         }
         Exit::Done
@@ -221,13 +233,7 @@ impl Telling<'_> {
                 "status_text": exited.status_text,
             }),
         );
-        let how = match exited.exit {
-            ChildExit::Code(code) => format!("exited with {code}"),
-            ChildExit::Signal(signal) => format!("was ended by signal {signal}"),
-            ChildExit::Unknown => "ended".to_owned(),
-        };
-        let why = exited.cause.as_ref().map(|cause| format!(": {cause}")).unwrap_or_default();
-        let mut message = format!("the worker of {} {how} before it was ready{why}", self.session);
+        let mut message = self.early_end(exited);
         if let Some(status) = &exited.status_text {
             message.push_str(&format!("\n  its last status was: {}", Shown(status)));
         }
@@ -235,20 +241,42 @@ impl Telling<'_> {
             message.push_str("\n  ");
             message.push_str(line);
         }
-        self.report.failed(&message, &format!("rekindle show {}", self.session), &json, Exit::EndedEarly)
+        self.report.failed(&message, &exited.advice, json, Exit::EndedEarly)
+    }
+
+    /// Who ended a worker that was not ready, and why.
+    fn early_end(&self, exited: &Exited) -> String {
+        let session = self.session;
+        let said = match exited.said {
+            SaidReady::No => String::new(),
+            SaidReady::WithoutListener => {
+                format!("; it said READY=1, and nobody listened on {}", exited.socket.display())
+            }
+        };
+        match &exited.cause {
+            Some(Cause::ObserveTimeout { after }) => format!(
+                "the worker of {session} was not ready within {} ms (--timeout), and was ended{said}",
+                after.as_millis()
+            ),
+            Some(cause @ Cause::Seam(_)) => format!("the worker of {session} was ended: {cause}{said}"),
+            None => {
+                let how = match exited.exit {
+                    ChildExit::Code(code) => format!("exited with {code}"),
+                    ChildExit::Signal(signal) => format!("was ended by signal {signal}"),
+                    ChildExit::Unknown => "ended".to_owned(),
+                };
+                format!("the worker of {session} {how} before it was ready{said}")
+            }
+        }
     }
 
     fn not_started(&self, error: &SpawnError) -> Exit {
         let message = error.to_string();
-        let shortage = error.shortage();
-        let next = shortage.map_or("check the command after `--`", Shortage::advice);
-        let json =
-            self.json("spawn-start-failed", json!({ "reason": shortage, "message": message, "next": next }));
-        self.report.failed(&message, next, &json, Exit::NeverStarted)
+        let json = self.json("spawn-start-failed", json!({ "reason": error.shortage(), "message": message }));
+        self.report.failed(&message, &Advice::of_start(error), json, Exit::NeverStarted)
     }
 
     fn retained(&self, retained: &Retained) -> Exit {
-        let next = format!("rekindle stop {}", self.session);
         let message = format!("{}, and its end was not seen: the claim is kept", retained.cause);
         let json = self.json(
             "lock-retained",
@@ -260,10 +288,10 @@ impl Telling<'_> {
                 "cause": retained.cause.to_string(),
                 "diagnostic": retained.diagnostic,
                 "status_text": retained.status_text,
-                "next": next,
             }),
         );
-        self.report.failed(&message, &next, &json, Exit::Retained)
+        let stop = Step::Stop(self.session.clone()).into();
+        self.report.failed(&message, &stop, json, Exit::Retained)
     }
 
     fn rejected(&self, rejection: &Rejection) -> Exit {
@@ -277,19 +305,17 @@ impl Telling<'_> {
                 "liveness": rejection.liveness,
                 "holder": holder,
                 "message": rejection.message,
-                "next": rejection.next,
             }),
         );
-        self.report.failed(&rejection.message, &rejection.next, &json, Exit::Refused)
+        self.report.failed(&rejection.message, &rejection.advice, json, Exit::Refused)
     }
 }
 
-fn warnings(session: &SessionId, worker: &Running) -> Vec<String> {
+fn warnings(session: &SessionId, worker: &Running, report: &Report) -> Vec<String> {
     let mut warnings = Vec::new();
     if worker.program_differs {
-        warnings.push(format!(
-            "{session} runs another command than the one named; to run that one: rekindle stop {session}, then again"
-        ));
+        let stop = report.type_out(&Step::Stop(session.clone()));
+        warnings.push(format!("{session} runs another command than the one named; to end it first: {stop}"));
     }
     if worker.after_kill {
         warnings.push(format!("{session} answered only after it had been told to go, and may yet go"));

@@ -6,8 +6,9 @@ mod pool;
 use crate::args::{Protocol, WorkerArgs};
 use crate::report::{Exit, Report};
 use pool::PoolWorker;
-use rekindle::core::shown::{Shown, shell_quoted};
+use rekindle::core::shown::Shown;
 use rekindle::serve::{Ended, Serve, ServeError, Signals};
+use rekindle::{Advice, Step};
 use std::env;
 use std::error::Error;
 use std::io;
@@ -33,11 +34,11 @@ pub(crate) async fn run(args: &WorkerArgs, report: &Report) -> Exit {
         }
         Err(error) => {
             let message = format!("failed to serve on `{}`: {error}", Shown(&args.socket));
-            let next = match error.downcast_ref() {
-                Some(ServeError::Untrusted { fault, .. }) => fault.mend().to_owned(),
-                Some(_) | None => format!("rekindle probe {}", shell_quoted(&args.socket)),
+            let advice = match error.downcast_ref() {
+                Some(ServeError::Untrusted { fault, .. }) => Advice::of_mend(fault.mend()),
+                Some(_) | None => Step::Probe(args.socket.clone()).into(),
             };
-            report.failure("worker", &message, &next, Exit::Failed)
+            report.failure("worker", &message, &advice, Exit::Failed)
         }
     }
 }

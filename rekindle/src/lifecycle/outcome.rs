@@ -1,5 +1,6 @@
 //! What comes of a lifecycle lock's operations.
 
+use crate::advice::Advice;
 use rekindle_adapters::StateRootError;
 use rekindle_adapters::lifecycle::LifecycleFileError;
 use rekindle_core::claim::{ConflictReason, TakeOverReason};
@@ -158,17 +159,19 @@ impl LifecycleError {
         )
     }
 
-    /// The next thing to do.
-    pub fn next(&self) -> String {
+    /// What to do about it.
+    pub fn advice(&self) -> Advice {
         match self {
-            Self::InUse { holder: Some(payload) } => format!("kill {}", payload.holder.pid),
-            Self::InUse { holder: None } => "rekindle lifecycle status".into(),
-            Self::NoSuchHolder { .. } => "name a process that runs with --pid".into(),
-            Self::StateRoot(StateRootError::Untrusted { fault, .. })
-            | Self::File(LifecycleFileError::Untrusted(fault)) => fault.mend().into(),
-            Self::StateRoot(_) | Self::File(_) | Self::Os(_) => {
-                "name a file in a directory of your own with --path".into()
-            }
+            Self::InUse { holder: Some(payload) } => Advice::by_hand(format!(
+                "end process {} the way it was started, if it is not wanted",
+                payload.holder.pid
+            )),
+            Self::InUse { holder: None } => Advice::by_hand("look at which process has the marker open"),
+            Self::NoSuchHolder { .. } => Advice::by_hand("name a process that runs with --pid"),
+            Self::StateRoot(error) => Advice::of_state_root(error),
+            Self::File(LifecycleFileError::Untrusted(fault)) => Advice::of_mend(fault.mend()),
+            Self::Os(failure) | Self::File(LifecycleFileError::Os(failure)) => Advice::of_failure(failure),
+            Self::File(_) => Advice::by_hand("name a file in a directory of your own with --path"),
         }
     }
 }

@@ -1,12 +1,14 @@
 //! What can go wrong between a host, a pool and a worker.
 
+use crate::advice::{Advice, Step};
 use crate::error::Error;
+use crate::handshake::{of_another_version, which_goes};
 use crate::outcome::{Ensured, Rejection};
 use rekindle_adapters::lines::{Limit, LineError};
 use rekindle_adapters::pool_client::PoolCallError;
 use rekindle_core::execute::Cause;
 use rekindle_core::protocol::Version;
-use rekindle_core::shown::Shown;
+use rekindle_core::shown::{Shown, shell_word};
 use rekindle_core::target::SOCKET_PATH_LEN_MAX;
 use rekindle_core::{ChildExit, OsFailure, RejectReason, SessionId};
 use std::time::Duration;
@@ -57,7 +59,7 @@ pub enum PoolError {
         /// Why.
         message: String,
         /// What to do about it.
-        next: String,
+        advice: Box<Advice>,
     },
     /// The worker did not take part in a handshake.
     #[error(
@@ -105,16 +107,6 @@ fn and(stopped: Option<&str>) -> String {
     stopped.map_or_else(String::new, |stopped| format!("; {stopped}"))
 }
 
-/// The version with which a session can be spoken to, where the one that was spoken is wrong.
-fn which_goes(source: &PoolCallError, recorded: Option<&Version>) -> String {
-    match (source, recorded) {
-        (PoolCallError::VersionMismatch(_) | PoolCallError::VersionRefused { .. }, Some(recorded)) => {
-            format!("; the session was recorded with version `{recorded}`")
-        }
-        _ => String::new(),
-    }
-}
-
 fn not_started(outcome: &Ensured) -> String {
     match outcome {
         Ensured::Running(_) => "it runs".to_owned(),
@@ -160,13 +152,14 @@ fn too_long(rejection: &Rejection) -> Option<usize> {
     (rejection.reason == RejectReason::BadTarget && len > SOCKET_PATH_LEN_MAX).then_some(len)
 }
 
-/// The option that gives a worker more time.
-fn more_time(limit: Limit) -> &'static str {
-    match limit {
+/// Which option gives a worker more time.
+fn more_time(limit: Limit) -> String {
+    let option = match limit {
         Limit::Connect => "--timeout",
         Limit::Answer | Limit::Write | Limit::Line => "--answer-timeout",
         Limit::Work => "--work-timeout",
-    }
+    };
+    format!("give it longer with {option}")
 }
 
 /// The limit that a call met, if that is why it failed.
@@ -178,70 +171,65 @@ fn limit_met(source: &PoolCallError) -> Option<Limit> {
 }
 
 /// What to do about a worker that failed the handshake.
-fn next_after_handshake(
+fn after_handshake(
     session: &SessionId,
     source: &PoolCallError,
     recorded: Option<&Version>,
     ended: bool,
-) -> String {
-    let patience = limit_met(source).map(|limit| format!("give it longer with {}", more_time(limit)));
-    match (source, recorded, patience) {
-        (_, _, Some(patience)) if ended => patience,
-        (_, _, Some(patience)) => format!("{patience}, or look at it: rekindle doctor {session}"),
+) -> Advice {
+    let look = || Advice::from(Step::Doctor(session.clone()));
+    match (source, recorded, limit_met(source).map(more_time)) {
+        (_, _, Some(longer)) if ended => Advice::by_hand(longer),
+        (_, _, Some(longer)) => look().knowing(longer),
         // Nobody ends work for the version that a caller got wrong.
         (PoolCallError::VersionMismatch(_) | PoolCallError::VersionRefused { .. }, Some(recorded), None) => {
-            format!("speak the version that it was recorded with: --speak {recorded}")
+            Advice::by_hand(format!(
+                "speak the version that it was recorded with: --speak {}",
+                word(recorded)
+            ))
         }
         (PoolCallError::VersionMismatch(mismatch), None, None) if !ended => {
-            format!("speak the version that it reports: --speak {}", mismatch.theirs)
+            Advice::by_hand(format!("speak the version that it reports: --speak {}", word(&mismatch.theirs)))
         }
-        (_, _, None) if ended => "use a worker of the version that is spoken".to_owned(),
-        (_, _, None) => format!("rekindle doctor {session}"),
+        (_, _, None) if ended => Advice::by_hand("use a worker of the version that is spoken"),
+        (_, _, None) => look(),
     }
 }
 
+/// A version as it is typed.
+fn word(version: &Version) -> String {
+    shell_word(version.as_str().as_ref())
+}
+
 /// What to do about a worker that did not come up.
-fn next_after_start(session: &SessionId, outcome: &Ensured) -> String {
+fn after_start(session: &SessionId, outcome: &Ensured) -> Advice {
     match outcome {
-        Ensured::NotStarted(_) => "name a worker that exists after `--`".to_owned(),
-        Ensured::Exited(exited) if matches!(exited.cause, Some(Cause::ObserveTimeout { .. })) => {
-            format!(
-                "give it longer with {}; what is known of it: rekindle show {session}",
-                more_time(Limit::Connect)
-            )
-        }
+        Ensured::NotStarted(error) => Advice::of_start(error),
+        Ensured::Exited(exited) => (*exited.advice).clone(),
+        // A pool has no option that names a socket.
         Ensured::Rejected(rejection) if too_long(rejection).is_some() => {
-            "name a shorter state directory with --dir".to_owned()
+            Advice::by_hand("name a shorter state directory with --dir")
         }
-        Ensured::Running(_) | Ensured::Exited(_) | Ensured::Retained(_) | Ensured::Rejected(_) => {
-            format!("rekindle show {session}")
-        }
+        Ensured::Rejected(rejection) => rejection.advice.clone(),
+        Ensured::Running(_) | Ensured::Retained(_) => Step::Doctor(session.clone()).into(),
     }
 }
 
 impl PoolError {
     pub(super) fn unreachable(session: &SessionId, rejection: Box<Rejection>) -> Self {
-        let Rejection { message, next, .. } = *rejection;
-        Self::WorkerUnreachable { session: session.clone(), message, next }
+        let Rejection { message, advice, .. } = *rejection;
+        Self::WorkerUnreachable { session: session.clone(), message, advice: Box::new(advice) }
     }
 
     /// A worker that was there before a call failed the handshake.
-    ///
-    /// A handshake says no more than a version. A worker that refuses one, and was recorded with another version than was
-    /// spoken, refuses the version, in whatever words.
     pub(super) fn strange(
         session: SessionId,
         source: PoolCallError,
         spoken: &Version,
         recorded: Option<Version>,
     ) -> Self {
-        let source = match source {
-            PoolCallError::Refused(refusal) if recorded.as_ref().is_some_and(|it| it != spoken) => {
-                PoolCallError::VersionRefused { ours: spoken.clone(), refusal }
-            }
-            source => source,
-        };
-        Self::Handshake { session, source: Box::new(source), recorded, stopped: None }
+        let source = Box::new(of_another_version(source, spoken, recorded.as_ref()));
+        Self::Handshake { session, source, recorded, stopped: None }
     }
 
     /// A worker that lives and was not heard of in time.
@@ -251,10 +239,7 @@ impl PoolError {
         Self::WorkerUnreachable {
             session: session.clone(),
             message,
-            next: format!(
-                "give it longer with {}, or look at it: rekindle doctor {session}",
-                more_time(Limit::Connect)
-            ),
+            advice: Box::new(Advice::from(Step::Doctor(session.clone())).knowing(more_time(Limit::Connect))),
         }
     }
 
@@ -298,30 +283,29 @@ impl PoolError {
         }
     }
 
-    /// The next command to type, or the next thing to do.
-    pub fn next(&self) -> String {
+    /// What to do about it. A worker may have paused work, and logs are wanted after a failure: nothing ends or removes them.
+    pub fn advice(&self) -> Advice {
         match self {
-            Self::UnknownSession { .. } | Self::AmbiguousSession { .. } => "rekindle pool ls".into(),
-            Self::NoProgram => "name the worker after `--`".into(),
-            Self::NoVersion => "name the version with --speak".into(),
-            Self::NotStarted { session, outcome } => next_after_start(session, outcome),
-            Self::WorkerGone { .. } => "rekindle pool gc".into(),
-            Self::WorkerUnreachable { next, .. } => next.clone(),
+            Self::UnknownSession { .. } | Self::AmbiguousSession { .. } => Step::PoolList.into(),
+            Self::NoProgram => Advice::by_hand("name the worker after `--`"),
+            Self::NoVersion => Advice::by_hand("name the version with --speak"),
+            Self::NotStarted { session, outcome } => after_start(session, outcome),
+            Self::WorkerGone { session } => Step::Doctor(session.clone()).into(),
+            Self::WorkerUnreachable { advice, .. } => (**advice).clone(),
             Self::Handshake { session, source, recorded, stopped } => {
-                next_after_handshake(session, source, recorded.as_ref(), stopped.is_some())
+                after_handshake(session, source, recorded.as_ref(), stopped.is_some())
             }
-            Self::NoSession { session } => format!("rekindle pool shutdown {session}"),
-            Self::Call { session, source } => match limit_met(source) {
-                Some(limit) => {
-                    format!(
-                        "give it longer with {}; how it stands: rekindle pool status {session}",
-                        more_time(limit)
-                    )
+            Self::NoSession { session } => Advice::from(Step::PoolStatus(session.clone()))
+                .knowing("`pool shutdown` ends a worker that has nothing to do"),
+            Self::Call { session, source } => {
+                let status = Advice::from(Step::PoolStatus(session.clone()));
+                match limit_met(source) {
+                    Some(limit) => status.knowing(more_time(limit)),
+                    None => status,
                 }
-                None => format!("rekindle pool status {session}"),
-            },
-            Self::Sessions(error) => error.next(),
-            Self::Os(_) => "rekindle doctor".into(),
+            }
+            Self::Sessions(error) => error.advice(),
+            Self::Os(failure) => Advice::of_failure(failure),
         }
     }
 }

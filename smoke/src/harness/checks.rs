@@ -68,7 +68,7 @@ pub(super) fn stop(scene: &Scene) -> Result<(), Trouble> {
 
 /// `gc` removes the session without a trace.
 pub(super) fn collect(scene: &Scene) -> Result<(), Trouble> {
-    let reply = rekindle(scene, &["gc"])?;
+    let reply = rekindle(scene, &["gc", "--all"])?;
     ensure(reply.code == Some(0), Wedged, || format!("`gc`: {reply}"))?;
     let left: Vec<_> = fs::read_dir(scene.state()).into_iter().flatten().flatten().collect();
     ensure(left.is_empty(), Other, || format!("`gc` left {left:?}: {reply}"))

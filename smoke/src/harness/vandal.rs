@@ -147,7 +147,7 @@ impl Round {
                 threads.push(scope.spawn(repeat(self.up_args(&CONTENDING))));
             }
             let stop = ["stop", SESSION, "--term-grace", "200ms", "--kill-grace", "2s"];
-            for verb in [&stop[..], &["gc"], &["unlock", SESSION, "--force"]] {
+            for verb in [&stop[..], &["gc", "--all"], &["unlock", SESSION, "--force"]] {
                 threads.push(scope.spawn(repeat(verb.iter().map(|it| (*it).to_owned()).collect())));
             }
             threads.push(scope.spawn(|| {

@@ -244,13 +244,13 @@ fn a_cargo_lock_is_nobodys_lock() {
             foreign.scene.file("Cargo", r#"{"pid":1,"hostname":"box","started_at":"","schema_version":1}"#);
         let reply = run(&["lifecycle", verb, "--path", "./Cargo"]).finish().expect_error(3, "untrusted");
         assert!(reply.text("message").contains(&lock), "{reply}");
-        assert_eq!(reply.text("next"), "name another place with --path", "{reply}");
+        assert_eq!(reply.advice(), "name another place with --path", "{reply}");
         fs::remove_file(marker).expect("it is ours");
     }
     let reply =
         run(&["worker", "--protocol", "pool", "--socket", "./Cargo"]).finish().expect_error(1, "worker");
     assert!(reply.text("message").contains(&lock), "{reply}");
-    assert_eq!(reply.text("next"), "name another place with --socket", "{reply}");
+    assert_eq!(reply.advice(), "name another place with --socket", "{reply}");
     // One that needs no lock serves, and leaves it alone.
     let echo = run(&["worker", "--socket", "./Cargo"]);
     wait::until_there(&foreign.scene.path("Cargo"));

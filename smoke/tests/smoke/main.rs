@@ -1,6 +1,7 @@
 //! The live suite: `LIVE=1 just smoke [FILTER]`, and as an ordinary user `LIVE=1 just smoke-as-user`. One file a subject;
 //! what they stand on is in the library.
 
+mod advice;
 mod bytes;
 mod claim;
 mod conformance;
@@ -103,6 +104,7 @@ fn all() -> ExitCode {
         s6_harness::trials,
         s7_adversity::trials,
         s8_looking_after::trials,
+        advice::trials,
         s9_lifecycle::trials,
         s10_protocol::trials,
         s10_serve::trials,

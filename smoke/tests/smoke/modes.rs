@@ -91,7 +91,7 @@ fn nothing_is_made_in_the_home_of_another(root: Root) {
     let reply = Launcher::start(command).finish().expect_error(3, "state-dir-untrusted");
     let theirs = format!("`{}` belongs to user {USER}", home.dir().display());
     assert!(reply.text("message").contains(&theirs), "{reply}");
-    assert_eq!(reply.text("next"), "name another place with --dir", "{reply}");
+    assert_eq!(reply.advice(), "name another place with --dir", "{reply}");
     let mut command = home.scene.command(cli::binary());
     command.env("HOME", home.dir()).args(["--json", "lifecycle", "acquire"]);
     Launcher::start(command).finish().expect_error(3, "untrusted");
@@ -106,7 +106,7 @@ fn nothing_is_made_in_the_home_of_another(root: Root) {
     };
     let reply = with_roots_home(&["up", "s", "--", "true"]).expect_error(3, "state-dir-untrusted");
     assert!(reply.text("message").contains("is HOME and belongs to user 0"), "{reply}");
-    assert_eq!(reply.text("next"), "name another place with --dir", "{reply}");
+    assert_eq!(reply.advice(), "name another place with --dir", "{reply}");
     assert_eq!(fs::read_dir(&roots).expect("it is there").count(), 0);
     assert_eq!(with_roots_home(&["ls"]).stdout.trim(), "[]", "a look makes nothing, and there is nothing");
     // A directory in it that is theirs will do.
@@ -206,8 +206,8 @@ fn a_loose_session_directory_is_mended_by_a_start_and_by_no_look() {
         if loose & 0o022 == 0 {
             assert_eq!(shown.code, Some(0), "{shown}");
         } else {
-            let said = shown.text("message");
-            assert!(said.contains("can be written by others") && said.contains("chmod go-w"), "{shown}");
+            assert!(shown.text("message").contains("can be written by others"), "{shown}");
+            assert!(shown.text("next").starts_with("chmod go-w "), "{shown}");
         }
         up(&scene).expect_running("started");
         assert_eq!(mode(&dir), 0o700, "it was {loose:o}");

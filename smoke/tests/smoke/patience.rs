@@ -168,7 +168,7 @@ fn pool(scene: &Scene, verb: &[&str], times: &[&str], rest: &[&str]) -> Reply {
 fn assert_hung(reply: Reply, option: &str) {
     let reply = reply.expect_error(1, "worker-hung");
     assert!(reply.text("message").contains("did not end the line that it began within 700 ms"), "{reply}");
-    assert!(reply.text("next").contains(option), "{reply}");
+    assert!(reply.text("hint").contains(option), "{reply}");
 }
 
 fn every_verb_of_the_pool_ends_against_a_slow_sender() {
@@ -220,7 +220,7 @@ fn a_run_ends_against_a_worker_that_never_accepts() {
     let message = reply.text("message");
     assert!(message.contains("it did not accept a connection within 700 ms"), "{reply}");
     assert!(message.contains("it was told to go and was ended by signal 15"), "{reply}");
-    assert!(reply.text("next").contains("--timeout"), "{reply}");
+    assert!(reply.text("hint").contains("--timeout"), "{reply}");
     scene.assert_no_process();
 }
 

@@ -280,7 +280,7 @@ fn a_worker_of_another_version_is_stopped_if_it_is_ours_alone_and_left_if_not() 
         let other = pool(&scene, &["continue", sid(&paused), "--speak", "2", "--response", "x"]);
         let other = other.expect_error(1, "version-mismatch");
         assert!(other.text("message").contains("recorded with version `1`"), "{other}");
-        assert!(other.text("next").contains("--speak 1") && !other.stdout.contains("shutdown"), "{other}");
+        assert!(other.text("hint").contains("--speak 1") && !other.stdout.contains("shutdown"), "{other}");
     }
     assert_eq!(only(&scene)["pid"], pid, "the worker was left alone");
     host(answer(&scene, sid(&paused), "x"), "completed");
@@ -299,7 +299,7 @@ fn a_worker_that_refuses_a_version_itself_is_a_version_mismatch() {
     let other = other.expect_error(1, "version-mismatch");
     let message = other.text("message");
     assert!(message.contains("go away") && message.contains("recorded with version `1`"), "{other}");
-    assert!(other.text("next").contains("--speak 1") && !other.stdout.contains("shutdown"), "{other}");
+    assert!(other.text("hint").contains("--speak 1") && !other.stdout.contains("shutdown"), "{other}");
     host(answer(&scene, sid(&paused), "x"), "completed");
     shutdown(&scene);
 }
@@ -312,7 +312,7 @@ fn a_state_directory_that_is_too_long_offers_what_the_verb_has() {
     let reply = Reply::from(command.output().expect("the command can be run"));
     let reply = reply.expect_error(1, "worker-not-started");
     assert!(reply.text("message").contains("holds at most 107"), "{reply}");
-    assert!(reply.text("next").contains("--dir") && !reply.stdout.contains("--socket"), "{reply}");
+    assert!(reply.text("hint").contains("--dir") && !reply.stdout.contains("--socket"), "{reply}");
 }
 
 fn a_worker_that_says_more_than_its_version_is_understood() {

@@ -90,7 +90,7 @@ fn a_corrupt_claim_is_refused_and_kept() {
         let reply = expect_refused_and_kept(&scene, content);
         assert!(reply.text("message").contains("corrupt"), "{reply}");
         let next = reply.text("next");
-        assert!(next.contains("unlock s") || next.contains("claim"), "it says how to clear it: {reply}");
+        assert!(next.contains("gc --repair s"), "it says how to clear it: {reply}");
     }
     fs::remove_file(scene.of("s", "claim")).expect("a hand can clear it");
     serve(&scene).expect_running("started");

@@ -315,11 +315,17 @@ fn what_cannot_start_exits_with_4() {
         assert_eq!((events.len(), &events[0]["outcome"]), (1, &json!("spawn-start-failed")), "{end:?}");
         let message = events[0]["message"].as_str().unwrap_or_default();
         assert!(message.contains(program) && !message.is_empty(), "{end:?}");
+        let advice = ["next", "hint"].map(|told| events[0][told].as_str().unwrap_or_default());
+        assert_ne!(advice, ["", ""], "{end:?}");
     }
     let output =
         scene.command(rekindle_smoke::cli::binary()).args(["supervise", "--", "no-such-program"]).output();
     let said = String::from_utf8_lossy(&output.expect("it runs").stderr).into_owned();
-    assert!(said.contains("program `no-such-program` was not found") && said.contains("next:"), "{said}");
+    assert!(
+        said.contains("program `no-such-program` was not found")
+            && said.contains("hint: install the program"),
+        "{said}"
+    );
     scene.assert_no_process();
 }
 

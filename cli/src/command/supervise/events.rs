@@ -11,8 +11,9 @@
 
 use super::cause::{Cause, EndedByUs, MORE_TIME, name};
 use crate::report::{Report, one_line, printable};
+use rekindle::Advice;
 use rekindle::adapters::stdio::{ChildStdout, OwnOutput, write_blocking};
-use rekindle::core::{OsFailure, Pid, Shortage, SpawnError};
+use rekindle::core::{OsFailure, Pid, SpawnError};
 use rekindle::{StdioEnd, StdioEvent, StdioStopped};
 use serde_json::{Value, json};
 use std::io;
@@ -134,17 +135,15 @@ impl EventWriter {
         self.say(&message);
     }
 
-    pub(super) fn not_started(&self, error: &SpawnError) {
-        let next = error.shortage().map_or("check the command after `--`", Shortage::advice);
-        let message = error.to_string();
-        self.tell(&json!({
-            "event": "failed",
-            "outcome": "spawn-start-failed",
-            "message": message,
-            "next": next,
-        }));
+    pub(super) fn not_started(&self, error: &SpawnError, report: &Report) {
+        let (message, advice) = (error.to_string(), Advice::of_start(error));
+        let mut event = json!({ "event": "failed", "outcome": "spawn-start-failed", "message": message });
+        report.advise(&mut event, &advice);
+        self.tell(&event);
         self.say(&message);
-        self.say(&format!("next: {next}"));
+        for line in report.advice_lines(&advice) {
+            self.say(&line);
+        }
     }
 
     fn tell(&self, event: &Value) {

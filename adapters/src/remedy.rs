@@ -1,0 +1,29 @@
+//! Facts about the system that say what would help after a failure. Changes nothing.
+//!
+//! Checked by `smoke/tests/smoke/advice.rs`.
+
+use nix::errno::Errno;
+use nix::sys::stat::stat;
+use rekindle_core::OsFailure;
+use std::path::{Path, PathBuf};
+
+/// Whether the kernel denied a permission.
+pub fn is_denied(failure: &OsFailure) -> bool {
+    failure
+        .raw_errno()
+        .map(Errno::from_raw)
+        .is_some_and(|errno| matches!(errno, Errno::EACCES | Errno::EPERM))
+}
+
+/// Whether what was to be written lies on a file system that is read-only.
+pub fn is_read_only(failure: &OsFailure) -> bool {
+    failure.raw_errno().map(Errno::from_raw) == Some(Errno::EROFS)
+}
+
+/// Where the file system is mounted that holds `path`, or would hold it.
+pub fn mount_of(path: &Path) -> PathBuf {
+    let mut existing = path.ancestors().filter_map(|dir| Some((dir, stat(dir).ok()?.st_dev)));
+    let Some((nearest, device)) = existing.next() else { return PathBuf::from("/") };
+    let same = existing.take_while(|(_, other)| *other == device);
+    same.last().map_or(nearest, |(dir, _)| dir).to_owned()
+}

@@ -1,0 +1,142 @@
+//! How we were called, and how advice is typed there.
+//!
+//! # Invariants
+//! 1. What is typed is one command: every word that needs it is quoted, whatever bytes it holds.
+//! 2. It names the state directory that the caller named, and none if the caller named none: then the environment does.
+//!
+//! Checked by the tests below and by `smoke/tests/smoke/advice.rs`.
+
+use rekindle::core::ReadyKind;
+use rekindle::core::shown::{shell_quoted, shell_word};
+use rekindle::{SessionId, Startup, Step};
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+
+/// How we were called.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Caller {
+    /// All that was typed, the name of the command first.
+    line: Vec<OsString>,
+    /// The state directory, as it was named.
+    dir: Option<PathBuf>,
+}
+
+impl Caller {
+    /// Whoever called this process, with the state directory that was named.
+    pub(crate) fn of_this_process(dir: Option<PathBuf>) -> Self {
+        Self { line: env::args_os().collect(), dir }
+    }
+
+    /// A step, as it is typed here.
+    pub(crate) fn type_out(&self, step: &Step) -> String {
+        match step {
+            Step::List => self.ours(["ls"]),
+            Step::Show(session) => self.ours(["show", session.as_str()]),
+            Step::Doctor(session) => self.ours(["doctor", session.as_str()]),
+            Step::DoctorAll => self.ours(["doctor"]),
+            Step::Stop(session) => self.ours(["stop", session.as_str()]),
+            Step::Attach { session, socket, speak } => {
+                let mut words = up(session);
+                words.extend(["--intent".into(), "attach".into()]);
+                words.extend(option("--socket", socket.as_ref()));
+                if let Some(version) = speak {
+                    words.extend(["--ready".into(), "handshake".into()]);
+                    words.extend(option("--speak", Some(version.to_string())));
+                }
+                self.ours(words)
+            }
+            Step::Up(startup) => self.up(startup),
+            Step::Again => quoted(&self.line),
+            Step::UnlockByForce(session) => self.ours(["unlock", session.as_str(), "--force"]),
+            Step::Forget(session) => self.ours(["unlock", session.as_str(), "--forget"]),
+            Step::Repair(session) => self.ours(["gc", "--repair", session.as_str()]),
+            Step::Probe(path) => format!("{} {}", self.typed(["probe"]), shell_quoted(path)),
+            Step::Chmod(dir) => format!("chmod go-w {}", shell_quoted(dir)),
+            Step::MakeDirectory(dir) => format!("mkdir -p -m 700 {}", shell_quoted(dir)),
+            Step::PoolList => self.ours(["pool", "ls"]),
+            Step::PoolStatus(session) => self.ours(["pool", "status", session.as_str()]),
+            Step::LifecycleStatus(marker) => self.lifecycle("status", marker),
+            Step::LifecycleForceUnlock(marker) => self.lifecycle("force-unlock", marker),
+            Step::Help(verb) => self.typed(verb.iter().copied().chain(["--help"])),
+        }
+    }
+
+    /// A verb that works on the state directory.
+    fn ours<S: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = S>) -> String {
+        let words = words.into_iter().map(|word| word.as_ref().to_owned());
+        self.typed(words.chain(option("--dir", self.dir.as_ref())))
+    }
+
+    fn up(&self, startup: &Startup) -> String {
+        let mut words = up(&startup.session);
+        words.extend(option("--socket", startup.socket.as_ref()));
+        if startup.ready != ReadyKind::Connect {
+            words.extend(option("--ready", Some(ready(startup.ready))));
+        }
+        words.extend(option("--speak", startup.speak.as_ref().map(ToString::to_string)));
+        let is_elsewhere = env::current_dir().is_ok_and(|here| here != startup.cwd);
+        words.extend(option("--cwd", Some(&startup.cwd).filter(|_| is_elsewhere)));
+        words.extend(option("--dir", self.dir.as_ref()));
+        words.push("--".into());
+        words.extend(startup.command.iter().map(OsString::from));
+        self.typed(words)
+    }
+
+    fn lifecycle(&self, verb: &str, marker: &Path) -> String {
+        format!("{} {}", self.typed(["lifecycle", verb, "--path"]), shell_quoted(marker))
+    }
+
+    fn typed<S: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = S>) -> String {
+        let us = self.line.first().filter(|us| !us.is_empty()).cloned();
+        let us = us.unwrap_or_else(|| "rekindle".into());
+        quoted(std::iter::once(us).chain(words.into_iter().map(|word| word.as_ref().to_owned())))
+    }
+}
+
+fn up(session: &SessionId) -> Vec<OsString> {
+    vec!["up".into(), session.as_str().into()]
+}
+
+/// An option with its value. A value may begin with a dash.
+fn option(name: &str, value: Option<impl Into<OsString> + AsRef<OsStr>>) -> Vec<OsString> {
+    let Some(value) = value else { return Vec::new() };
+    if value.as_ref().as_bytes().starts_with(b"-") {
+        let mut word = OsString::from(format!("{name}="));
+        word.push(value.into());
+        vec![word]
+    } else {
+        vec![name.into(), value.into()]
+    }
+}
+
+fn ready(kind: ReadyKind) -> String {
+    serde_json::to_value(kind).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+fn quoted<S: AsRef<OsStr>>(words: impl IntoIterator<Item = S>) -> String {
+    words.into_iter().map(|word| shell_word(word.as_ref())).collect::<Vec<_>>().join(" ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn caller(dir: Option<&str>) -> Caller {
+        Caller { line: vec!["rekindle".into(), "up".into(), "it's".into()], dir: dir.map(PathBuf::from) }
+    }
+
+    #[test]
+    fn the_state_directory_that_was_named_is_named_again() {
+        let stop = Step::Stop("s".parse().unwrap());
+        assert_eq!(caller(None).type_out(&stop), "rekindle stop s");
+        assert_eq!(caller(Some("my dir")).type_out(&stop), "rekindle stop s --dir 'my dir'");
+        assert_eq!(caller(Some("-d")).type_out(&stop), "rekindle stop s '--dir=-d'");
+    }
+
+    #[test]
+    fn the_same_call_is_typed_as_it_was() {
+        assert_eq!(caller(None).type_out(&Step::Again), r"rekindle up 'it'\''s'");
+    }
+}
