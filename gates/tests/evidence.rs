@@ -192,6 +192,11 @@ fn the_stories_of_the_design() {
         ("the same, and somebody listens", in_container(ready, Endpoint::Unclear), Unknown),
         ("the same, it had closed its lifeline", forgotten(in_container(ready, Endpoint::Vacant)), Unknown),
         (
+            "the same, and its lifeline was removed",
+            Evidence { lifeline: Missing, ..in_container(ready, Endpoint::Vacant) },
+            Unknown,
+        ),
+        (
             "it replaced itself and listens on",
             Evidence { endpoint: Endpoint::Ours, ..with(ready, Free, DEAD, DEAD) },
             AliveReady,
