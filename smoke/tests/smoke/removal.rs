@@ -9,7 +9,7 @@ use rekindle_smoke::{
 };
 use serde_json::Value;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 trials![
     a_sample_of_removal,
@@ -21,6 +21,8 @@ trials![
     a_missing_socket_is_told_alike_by_every_verb,
     a_session_without_its_files_is_listed_and_ended,
     a_session_that_was_moved_is_listed_and_ended,
+    a_session_under_the_name_of_another_is_not_that_session,
+    a_child_whose_files_went_becomes_no_worker,
     a_shortage_of_descriptors_is_no_fault_of_the_record,
     a_search_that_finds_no_descriptor_starts_nothing,
     a_search_that_fails_at_any_call_starts_nothing,
@@ -276,6 +278,64 @@ fn a_session_that_was_moved_is_listed_and_ended() {
             fs::rename(scene.state(), scene.path("away")).expect("the state directory can be moved");
         });
     }
+}
+
+/// U19: a directory that takes another session's name brings its lifeline along. No verb for that session may end the worker.
+fn a_session_under_the_name_of_another_is_not_that_session() {
+    const OTHER: &str = "other";
+    for account in Account::ALL {
+        let scene = Scene::owned_by(account);
+        let worker = started(&scene);
+        fs::rename(scene.state().join(SESSION), scene.state().join(OTHER)).expect("it can be renamed");
+        let rekindle = scene.binary_arg();
+        let up = [&["up", OTHER][..], &SHORT, &["--", &rekindle, "worker"]].concat();
+        for args in [&up[..], &["stop", OTHER], &["gc"], &up] {
+            let reply = scene.rekindle(args);
+            assert_eq!(workers(&scene), [worker], "{account:?}, {args:?}: {reply}");
+        }
+        let stop = scene.stop(SESSION).expect(0, "stopped");
+        assert_eq!((stop.pid(), workers(&scene)), (worker, vec![]), "{account:?}: {stop}");
+    }
+}
+
+/// U19: a child has locked its lifeline, which is not yet where a search looks, when the files go and somebody else
+/// searches. The child has to see that before it becomes a worker.
+fn a_child_whose_files_went_becomes_no_worker() {
+    let takes: [(&str, Take); 4] = [
+        ("the session was removed", |scene| fs::remove_dir_all(scene.of(SESSION, "")).expect("it is there")),
+        ("the session was moved", |scene| {
+            fs::rename(scene.state().join(SESSION), scene.path("away")).expect("it is there");
+        }),
+        ("the root was removed", |scene| fs::remove_dir_all(scene.state()).expect("it is there")),
+        ("the root was moved", |scene| fs::rename(scene.state(), scene.path("away")).expect("it is there")),
+    ];
+    for (taken, take) in takes {
+        let scene = Scene::new();
+        let first = halted_once_marked(&scene);
+        let child = scene.worker_pid(SESSION);
+        take(&scene);
+        let second = up(&scene).expect_running("started");
+        procs::send(child, Signal::SIGCONT);
+        wait::until("the child is decided", || !procs::is_running(child) || ran(&scene).exists());
+        assert!(!ran(&scene).exists(), "{taken}: the program of a second worker ran, beside {second}");
+        let first = first.finish().expect_running("attached");
+        assert_eq!((first.pid(), workers(&scene)), (second.pid(), vec![second.pid()]), "{taken}: {first}");
+    }
+}
+
+/// Where the program of a halted child writes that it ran.
+fn ran(scene: &Scene) -> PathBuf {
+    scene.path("ran")
+}
+
+/// An `up` whose child is stopped as soon as it has written its mark. Nobody else writes from several buffers at once.
+fn halted_once_marked(scene: &Scene) -> Launcher {
+    let mut strace = scene.command(programs::find("strace", "strace"));
+    strace.env_remove("LD_LIBRARY_PATH");
+    strace.args(["-f", "-qq", "-o", "/dev/null", "-e", "inject=writev:signal=SIGSTOP"]);
+    strace.arg(scene.binary()).args(["--json", "--dir"]).arg(scene.state());
+    strace.args(["up", SESSION, "--", "sh", "-c", r#"echo >"$0"; exec sleep 1000"#]).arg(ran(scene));
+    Launcher::start(strace)
 }
 
 /// The fewest and the most descriptors that a command is given where it has too few.

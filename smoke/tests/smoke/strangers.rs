@@ -16,6 +16,7 @@ trials![
     a_containers_lifeline_of_the_same_path_is_another,
     a_socket_that_is_bound_and_does_not_listen_is_not_removed,
     a_socket_that_took_the_place_of_ours_is_not_removed,
+    a_stale_socket_of_another_program_is_not_removed,
     files_that_look_unfinished_and_are_not_ours_stay,
     two_locks_of_similar_names_do_not_meet,
 ];
@@ -158,7 +159,7 @@ signal.pause()
 struct Bound {
     path: PathBuf,
     inode: u64,
-    _stranger: Launcher,
+    stranger: Option<Launcher>,
 }
 
 impl Bound {
@@ -170,7 +171,13 @@ impl Bound {
         wait::until_there(&ready);
         fs::remove_file(&ready).expect("it is ours");
         let inode = fs::symlink_metadata(path).expect("it is bound").ino();
-        Self { path: path.to_owned(), inode, _stranger: stranger }
+        Self { path: path.to_owned(), inode, stranger: Some(stranger) }
+    }
+
+    /// The stranger dies. Its file stays where it is.
+    fn left_behind(self) -> Self {
+        drop(self.stranger);
+        Self { stranger: None, ..self }
     }
 
     #[track_caller]
@@ -235,6 +242,19 @@ fn a_socket_that_took_the_place_of_ours_is_not_removed() {
                 let reply = scene.rekindle(&args);
                 bound.assert_untouched(&format!("{how}, {args:?}: {reply}"));
             }
+        }
+    }
+}
+
+/// U34: nobody has the socket any more, and it is not ours all the same: only its owner knows what it was for.
+fn a_stale_socket_of_another_program_is_not_removed() {
+    for account in Account::ALL {
+        let scene = Scene::owned_by(account);
+        let socket = scene.path("given");
+        let stale = Bound::at(&scene, &socket).left_behind();
+        for args in verbs(&scene, &socket.display().to_string()) {
+            let reply = scene.rekindle(&args);
+            stale.assert_untouched(&format!("{account:?}, {args:?}: {reply}"));
         }
     }
 }
