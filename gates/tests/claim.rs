@@ -127,6 +127,21 @@ fn every_cell_is_the_one_of_the_table() {
     println!("{} rows under two policies", table().len());
 }
 
+/// A launcher that is at work will be done, and one that is dying will be dead; what cannot be judged or read stays so.
+#[test]
+fn only_for_who_will_be_done_or_dead_is_it_worth_waiting() {
+    use ConflictReason as No;
+    let unjudged = STANDINGS.into_iter().filter_map(|standing| match standing {
+        Standing::Unjudged(doubt) => Some(No::HolderUnjudged(doubt)),
+        Standing::Alive | Standing::Dead(_) => None,
+    });
+    let unreadable = [No::Corrupt { why: "bad".into() }, No::OtherSession { named: session_named("other") }];
+    assert!(No::KernelLockHeld.may_pass() && No::HolderAlive.may_pass());
+    for why in unjudged.chain(unreadable) {
+        assert!(!why.may_pass(), "{why:?}");
+    }
+}
+
 /// A standing is looked at only where a holder is named.
 #[test]
 fn what_names_no_holder_is_decided_without_one() {

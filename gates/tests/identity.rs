@@ -207,6 +207,29 @@ fn an_identity_is_written_flat_and_read_back() {
 }
 
 #[test]
+fn a_fact_is_given_back_as_it_was_read() {
+    assert_eq!([0, 1, STARTED].map(|ticks| StartTime::from_ticks(ticks).ticks()), [0, 1, STARTED]);
+    assert_eq!([0, 1, 7].map(|inode| NamespaceId::from_inode(inode).inode()), [0, 1, 7]);
+    assert_eq!(BootId::new("b00t").as_str(), "b00t");
+}
+
+/// A lifecycle lock asks this before it says that its holder runs: unproven is enough to be left alone.
+#[test]
+fn a_pid_is_taken_by_the_same_process_or_by_one_that_is_not_told_apart() {
+    let elsewhere = [Doubt::OtherPidNamespace, Doubt::UnknownBoot, Doubt::OtherMachine, Doubt::NotPermitted];
+    let dead = [
+        DeathProof::NoSuchProcess,
+        DeathProof::Zombie,
+        DeathProof::OtherStartTime,
+        DeathProof::OtherBoot,
+        DeathProof::LockFree,
+    ];
+    assert!(Standing::Alive.pid_is_taken() && Standing::Unjudged(Doubt::Unproven).pid_is_taken());
+    assert!(!elsewhere.into_iter().any(|doubt| Standing::Unjudged(doubt).pid_is_taken()));
+    assert!(!dead.into_iter().any(|proof| Standing::Dead(proof).pid_is_taken()));
+}
+
+#[test]
 fn every_proof_and_doubt_has_its_own_words() {
     let proofs = [
         DeathProof::NoSuchProcess,

@@ -14,6 +14,16 @@ fn running() -> Sighting {
     Sighting::Running { start_time: Some(StartTime::from_ticks(STARTED)) }
 }
 
+/// What is not known is not the same, not even as something else that is not known.
+#[test]
+fn only_what_is_known_on_both_sides_is_compared() {
+    assert_eq!(Sameness::of(Some(1), Some(1)), Sameness::Same);
+    assert_eq!(Sameness::of(Some(1), Some(2)), Sameness::Other);
+    for (one, other) in [(Some(1), None), (None, Some(1)), (None, None)] {
+        assert_eq!(Sameness::of(one, other), Sameness::Unknown, "{one:?} and {other:?}");
+    }
+}
+
 /// The whole of an identity, and each of its fields taken away or changed in turn: only the whole is a proof.
 #[test]
 fn only_a_process_that_is_proved_in_every_field_may_be_signalled() {

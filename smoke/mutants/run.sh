@@ -17,10 +17,11 @@ copy=$(mktemp -d)
 trap 'rm -rf "$copy"' EXIT
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$root/target/mutants}
 
-restore() { (cd "$root" && git ls-files -z -co --exclude-standard | tar -c --null -T -) | tar -x -C "$copy"; }
 trial() { (cd "$copy" && timeout 300 cargo test --offline --quiet -p rekindle-smoke --test smoke -- --exact "$1"); }
 
-restore
+# Every file is as young as the copy, and one that a patch changed as young as its return: an older one is not built again,
+# and would leave the last mutant's code where this one is looked for.
+(cd "$root" && git ls-files -z -co --exclude-standard | tar -c --null -T -) | tar -x -m -C "$copy"
 names=("$@")
 if [ ${#names[@]} -eq 0 ]; then
     for patch in "$here"/*.patch; do names+=("$(basename "$patch" .patch)"); done
@@ -28,7 +29,6 @@ fi
 
 asleep=0
 for name in "${names[@]}"; do
-    restore
     patch=$here/$name.patch
     trial=$(sed -n '1s/^trial: //p' "$patch")
     (cd "$copy" && patch --silent -p1 <"$patch") || { echo "$name does not apply" >&2; exit 1; }
@@ -44,5 +44,6 @@ for name in "${names[@]}"; do
         printf '%-44s NOT RUN: there is no trial %s\n' "$name" "$trial"
         asleep=1
     fi
+    (cd "$copy" && patch --silent -R -p1 <"$patch")
 done
 exit $asleep
