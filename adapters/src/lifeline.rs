@@ -117,7 +117,7 @@ pub fn guards_this_process(socket: &Path) -> bool {
     let (true, true, Ok(file)) = (named, is_lifeline, File::open(&link)) else { return false };
     let fd = OwnedFd::from(file);
     let Ok(probe) = LifelineProbe::of(fd) else { return false };
-    let nonce = probe.mark().and_then(|mark| mark.nonce);
+    let nonce = probe.mark().ok().flatten().and_then(|mark| mark.nonce);
     let is_ours = nonce.zip(told("REKINDLE_NONCE")).is_some_and(|(ours, told)| told == ours.as_str());
     is_ours && probe.ask() == Lifeline::Held
 }
@@ -161,13 +161,11 @@ impl LifelineProbe {
         Ok(Self { fd, inode: self.inode })
     }
 
-    /// What the worker wrote into it; `None` if it wrote nothing that can be read.
-    pub fn mark(&self) -> Option<LifelineMark> {
-        self.read_mark().ok().flatten()
-    }
-
-    /// The same, for those to whom what cannot be read is no absence.
-    fn read_mark(&self) -> Result<Option<LifelineMark>, OsFailure> {
+    /// What the worker wrote into it; `None` if it wrote nothing that is a mark.
+    ///
+    /// # Errors
+    /// If it cannot be read, which proves nothing.
+    pub fn mark(&self) -> Result<Option<LifelineMark>, OsFailure> {
         LifelineMark::read(&self.fd).doing("read a lifeline")
     }
 

@@ -105,7 +105,10 @@ pub(crate) fn surveys(
     let seen: Vec<&SessionId> = named.iter().collect();
     for (session, probe) in lost(root, &mut left_out) {
         if is_meant(&session) && !seen.contains(&&session) {
-            listed.push(Listed { survey: Survey::of_lost(probe, here), session });
+            match Survey::of_lost(probe, here) {
+                Ok(survey) => listed.push(Listed { survey, session }),
+                Err(error) => left_out.push(LeftOut { session: Some(session), why: error.to_string() }),
+            }
         }
     }
     listed.sort_by(|one, other| one.session.cmp(&other.session));
@@ -180,7 +183,7 @@ pub(crate) fn show(root: &StateRoot, here: &Host, session: &SessionId) -> Result
 /// What is known of a session without a directory.
 pub(crate) fn lost_survey(root: &StateRoot, here: &Host, session: &SessionId) -> Result<Survey, Error> {
     match lifeline::find(root.path(), session) {
-        Located::Named(probe) | Located::Lost(probe) => Ok(Survey::of_lost(probe, here)),
+        Located::Named(probe) | Located::Lost(probe) => Ok(Survey::of_lost(probe, here)?),
         Located::Nowhere => Err(Error::UnknownSession { session: session.clone() }),
         Located::Unsearched { why } => Err(Error::Unsearched { session: session.clone(), why }),
     }

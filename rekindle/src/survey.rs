@@ -100,7 +100,7 @@ impl Survey {
     pub(crate) fn take(dir: &SessionDir, here: &Host) -> Result<Self, OsFailure> {
         let recorded = Recorded::read(dir)?;
         let (lifeline, gap) = match lifeline::locate(dir)? {
-            Located::Named(probe) => match another_session(&probe, dir.session()) {
+            Located::Named(probe) => match another_session(&probe, dir.session())? {
                 Some(gap) => (None, Some(gap)),
                 None => (Some(probe), None),
             },
@@ -108,13 +108,16 @@ impl Survey {
             Located::Nowhere => (None, None),
             Located::Unsearched { why } => (None, Some(why)),
         };
-        let mut survey = Self::of(recorded, lifeline, gap, here);
+        let mut survey = Self::of(recorded, lifeline, gap, here)?;
         survey.look_for_successor(dir.path());
         Ok(survey)
     }
 
     /// Of a session whose files are gone, from the lifeline that its worker still holds.
-    pub(crate) fn of_lost(lifeline: LifelineProbe, here: &Host) -> Self {
+    ///
+    /// # Errors
+    /// If the lifeline cannot be read.
+    pub(crate) fn of_lost(lifeline: LifelineProbe, here: &Host) -> Result<Self, OsFailure> {
         Self::of(Recorded::default(), Some(lifeline), None, here)
     }
 
@@ -142,7 +145,12 @@ impl Survey {
         }
     }
 
-    fn of(recorded: Recorded, lifeline: Option<LifelineProbe>, gap: Option<OsFailure>, here: &Host) -> Self {
+    fn of(
+        recorded: Recorded,
+        lifeline: Option<LifelineProbe>,
+        gap: Option<OsFailure>,
+        here: &Host,
+    ) -> Result<Self, OsFailure> {
         let (state, generation) = (recorded.state(), recorded.generation());
         let Recorded { record, newer, corrupt } = recorded;
         let asked = match (&lifeline, &gap) {
@@ -152,7 +160,7 @@ impl Survey {
         };
         // The lifeline of another start speaks of that other start.
         let nonce = record.as_ref().map(|record| &record.nonce);
-        let mark = lifeline.as_ref().and_then(LifelineProbe::mark);
+        let mark = lifeline.as_ref().map(LifelineProbe::mark).transpose()?.flatten();
         let mark = mark.filter(|mark| generation.is_none_or(|recorded| recorded == mark.generation));
         let mark =
             mark.filter(|mark| nonce.is_none() || mark.nonce.is_none() || nonce == mark.nonce.as_ref());
@@ -181,7 +189,7 @@ impl Survey {
         };
         let generation = generation.or(marked).unwrap_or(Generation::UNMANAGED);
         let successor = None;
-        Self {
+        Ok(Self {
             record,
             newer,
             corrupt,
@@ -194,7 +202,7 @@ impl Survey {
             lifeline,
             torn,
             successor,
-        }
+        })
     }
 
     /// Whether there ever was a worker.
@@ -354,10 +362,9 @@ impl Survey {
 }
 
 /// A directory that was moved to another session's name brings its lifeline along, which is not that session's.
-fn another_session(lifeline: &LifelineProbe, session: &SessionId) -> Option<OsFailure> {
-    let named = lifeline.mark()?.session?;
-    let why = || OsFailure::new("judge the lifeline", format!("it is that of session `{named}`"));
-    (named != *session).then(why)
+fn another_session(lifeline: &LifelineProbe, session: &SessionId) -> Result<Option<OsFailure>, OsFailure> {
+    let named = lifeline.mark()?.and_then(|mark| mark.session).filter(|named| named != session);
+    Ok(named.map(|named| OsFailure::new("judge the lifeline", format!("it is that of session `{named}`"))))
 }
 
 /// Whether the worker is known to have held its lifeline.

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use rekindle_core::byte_text;
 use rekindle_core::identity::{BootId, NamespaceId, StartTime};
 use rekindle_core::{Generation, Host, Nonce, Pid, ProcessIdentity, ReadyKind, SessionId, SpawnBgPlan};
-use rustix::io::{Errno, pread};
+use rustix::io::{Errno, pread, retry_on_intr};
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
@@ -120,10 +120,10 @@ impl LifelineMark {
     pub(super) fn read(fd: &OwnedFd) -> Result<Option<Self>, Errno> {
         // Most are short, and to clear the room for the longest would take longer than to read one.
         let mut bytes = vec![0; 1 << 10];
-        let mut len = pread(fd, &mut bytes, 0)?;
+        let mut len = retry_on_intr(|| pread(fd, &mut bytes, 0))?;
         if len == bytes.len() {
             bytes.resize(MARK_LEN_MAX, 0);
-            len += pread(fd, bytes.get_mut(len..).unwrap_or_default(), len as u64)?;
+            len += retry_on_intr(|| pread(fd, bytes.get_mut(len..).unwrap_or_default(), len as u64))?;
         }
         Ok(serde_json::from_slice(bytes.get(..len).unwrap_or_default()).ok())
     }

@@ -146,7 +146,7 @@ fn look_into(proc: &File, pid: Pid, root: &Root<'_>, session: Option<&SessionId>
         Err(error) => return unseen(error),
     };
     let probe = LifelineProbe::of(fd).doing("inspect a lifeline")?;
-    let Some(mark) = probe.read_mark()? else { return Ok(Look::Nothing) };
+    let Some(mark) = probe.mark()? else { return Ok(Look::Nothing) };
     let (Some(site), Some(named)) = (&mark.worksite, &mark.session) else { return Ok(Look::Nothing) };
     if session.is_some_and(|session| session != named) {
         return Ok(Look::Nothing);

@@ -25,7 +25,11 @@ trials![
 ];
 
 /// How often a supervisor is killed.
-const KILLS: usize = 100;
+const KILLS: u32 = 100;
+
+/// How much later a supervisor goes each time.
+const STEP: Duration = Duration::from_micros(300);
+
 /// A wrapper that does not pass a signal on, and is not replaced by what it wraps.
 const WRAPPED: [&str; 3] = ["sh", "-c", "sh -c 'echo ready; sleep 1000; true'; true"];
 /// The same of one that ignores SIGTERM, below a wrapper.
@@ -48,8 +52,8 @@ fn is_gone_after(signal: Signal, program: &[&str]) {
 /// T37, P12: with SIGKILL, 100 times of 100, also behind a wrapper, also those that ignore SIGTERM.
 fn a_killed_supervisor_takes_its_child_along() {
     let programs = [WRAPPED, STUBBORN, READER, WRAPPED_STUBBORN];
-    for round in 0..KILLS {
-        is_gone_after(Signal::SIGKILL, &programs[round % programs.len()]);
+    for program in programs.iter().cycle().take(KILLS as usize) {
+        is_gone_after(Signal::SIGKILL, program);
     }
 }
 
@@ -206,9 +210,7 @@ fn a_supervisor_that_lets_go_at_once_starts_nothing() {
         let scene = Scene::new();
         let proxy = Proxy::start(&scene, &["--term-grace", "50ms"], &["sh", "-c", "sleep 1000; true"]);
         // At another step of its beginning each time.
-        for _ in 0..round {
-            let _ = scene.processes();
-        }
+        thread::sleep(STEP.saturating_mul(round));
         drop(proxy);
         wait::until("nobody is left", || scene.processes().is_empty());
     }
