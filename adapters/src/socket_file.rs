@@ -14,11 +14,12 @@ use crate::directory::Inode;
 use crate::os::During;
 use crate::probe::connect_path;
 use crate::session_dir::SessionDir;
+use crate::socket_table::ListeningSockets;
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat, lstat};
-use nix::unistd::unlink;
+use nix::unistd::{geteuid, unlink};
 use rekindle_core::record::SocketFile;
 use rekindle_core::shown::Shown;
 use rekindle_core::{OsFailure, SpawnError};
@@ -38,6 +39,8 @@ pub enum Tenancy {
     Vacant,
     /// Some socket does, listening or not.
     Taken,
+    /// It is a socket of ours whose mode lets nobody ask: a worker under a tight umask made it.
+    Shut,
     /// It is no socket, or the system does not say.
     Unclear,
 }
@@ -81,6 +84,7 @@ fn inspect(path: &Path) -> Result<(Tenancy, Option<Inode>), OsFailure> {
     let tenancy = match connect_path(&asking, Path::new(&magic)) {
         Ok(()) | Err(Errno::EPROTOTYPE) => Tenancy::Taken,
         Err(Errno::ECONNREFUSED) => Tenancy::Vacant,
+        Err(Errno::EACCES) if stat.st_uid == geteuid().as_raw() => Tenancy::Shut,
         Err(_) => Tenancy::Unclear,
     };
     Ok((tenancy, file))
@@ -99,7 +103,11 @@ pub fn make_room(dir: &SessionDir, path: &Path, recorded: Option<SocketFile>) ->
     let Some(file) = file else { return Ok(()) };
     match tenancy {
         Tenancy::Taken => busy("another program has bound a socket there"),
-        Tenancy::Unclear => busy("whether a socket has it cannot be told"),
+        // Nobody but us can put a socket into that directory, and those who listen there would be in the kernel's table.
+        Tenancy::Shut if is_our_own(dir, path) && !ListeningSockets::read().contains(path) => {
+            Ok(remove(path, file)?)
+        }
+        Tenancy::Shut | Tenancy::Unclear => busy("whether a socket has it cannot be told"),
         Tenancy::Vacant if is_ours(dir, path, file, recorded) => Ok(remove(path, file)?),
         Tenancy::Vacant => {
             tracing::info!(socket = %Shown(path), "a stale socket that no worker of ours is known to have made stays");
@@ -125,7 +133,11 @@ pub fn clear(dir: &SessionDir, path: &Path, recorded: Option<SocketFile>) {
 }
 
 fn is_ours(dir: &SessionDir, path: &Path, file: Inode, recorded: Option<SocketFile>) -> bool {
-    path.parent() == Some(dir.path()) || recorded == Some(file.into())
+    is_our_own(dir, path) || recorded == Some(file.into())
+}
+
+fn is_our_own(dir: &SessionDir, path: &Path) -> bool {
+    path.parent() == Some(dir.path())
 }
 
 fn remove(path: &Path, file: Inode) -> Result<(), OsFailure> {

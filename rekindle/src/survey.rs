@@ -380,7 +380,7 @@ fn endpoint(socket: &Path, dir: &Path) -> Endpoint {
     match socket_file::tenancy(socket) {
         Tenancy::Vacant => Endpoint::Vacant,
         Tenancy::Taken if socket.parent() == Some(dir) => Endpoint::Ours,
-        Tenancy::Taken | Tenancy::Unclear => Endpoint::Unclear,
+        Tenancy::Taken | Tenancy::Shut | Tenancy::Unclear => Endpoint::Unclear,
     }
 }
 
