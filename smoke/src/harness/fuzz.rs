@@ -104,7 +104,7 @@ impl Tally {
         for (verb, Runs { count, longest_ms, codes }) in &self.runs {
             let codes: Vec<String> = codes.iter().map(|(code, count)| format!("{code}: {count}")).collect();
             println!(
-                "{verb:24} {count:5} runs, {longest_ms:5} ms the longest, by exit code {}",
+                "{verb:60} {count:5} runs, {longest_ms:5} ms the longest, by exit code {}",
                 codes.join(", ")
             );
         }

@@ -12,7 +12,7 @@ use std::ffi::OsStr;
 use std::fs::{self, OpenOptions, Permissions};
 use std::io::{self, Write};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::{Path, PathBuf};
 
@@ -36,6 +36,12 @@ const STRAYS: [&[u8]; 7] = [
 /// Modes that no file of ours has.
 const MODES: [u32; 9] = [0, 0o200, 0o400, 0o500, 0o644, 0o777, 0o1777, 0o4755, 0o2770];
 
+/// How often another mutation is tried after one that was impossible.
+const TRIES_MAX: usize = 8;
+
+/// What a mutation is called that was impossible.
+const NOTHING: &str = "nothing";
+
 /// What was done.
 #[derive(Debug)]
 pub(super) struct Mutated {
@@ -49,11 +55,22 @@ pub(super) struct Mutated {
 
 /// Does something to the state directory of a round.
 pub(super) fn mutate(rng: &mut Rng, round: &Round) -> Mutated {
+    let mut tried = try_to_mutate(rng, round);
+    for _ in 1..TRIES_MAX {
+        if tried.kind != NOTHING {
+            break;
+        }
+        tried = try_to_mutate(rng, round);
+    }
+    tried
+}
+
+fn try_to_mutate(rng: &mut Rng, round: &Round) -> Mutated {
     let path = target(rng, round);
     let name = path.strip_prefix(round.scene.dir()).unwrap_or(&path).display().to_string();
     let mut mount = None;
     if let Err(error) = stays_inside(&path, round) {
-        return Mutated { kind: "nothing", what: format!("{name}: {error}"), mount };
+        return Mutated { kind: NOTHING, what: format!("{name}: {error}"), mount };
     }
     let (kind, done) = match rng.below(20) {
         0..5 => ("bytes", bytes(rng, &path)),
@@ -77,7 +94,7 @@ pub(super) fn mutate(rng: &mut Rng, round: &Round) -> Mutated {
     match done {
         Ok(what) => Mutated { kind, what: format!("{name}: {what}"), mount },
         // A file that is not there, or something that this user may not do.
-        Err(error) => Mutated { kind: "nothing", what: format!("{kind} of {name}: {error}"), mount },
+        Err(error) => Mutated { kind: NOTHING, what: format!("{kind} of {name}: {error}"), mount },
     }
 }
 
@@ -156,7 +173,7 @@ fn value(rng: &mut Rng, path: &Path, round: &Round) -> io::Result<String> {
 }
 
 /// Fails if the way to a path leads out of the state directory: we would touch the canary ourselves.
-fn stays_inside(path: &Path, round: &Round) -> io::Result<()> {
+pub(super) fn stays_inside(path: &Path, round: &Round) -> io::Result<()> {
     let root = round.scene.dir().canonicalize()?;
     let parent = path.parent().unwrap_or(path).canonicalize()?;
     let inside = parent == root || parent.starts_with(root.join("state"));
@@ -170,7 +187,6 @@ fn plain(path: &Path) -> io::Result<&Path> {
 
 /// Writes a file in its place, where it may have holders, or by another file with another inode.
 fn write(rng: &mut Rng, path: &Path, bytes: &[u8]) -> io::Result<()> {
-    use std::os::unix::fs::MetadataExt;
     let found = path.symlink_metadata()?;
     if found.nlink() > 1 {
         return Err(io::Error::other("it has another name"));
@@ -182,7 +198,7 @@ fn write(rng: &mut Rng, path: &Path, bytes: &[u8]) -> io::Result<()> {
     fs::write(path, bytes)?;
     fs::set_permissions(path, Permissions::from_mode(0o600))?;
     if let Some(root) = place::root_of_the_machine() {
-        root.give(path, found.uid());
+        root.try_give(path, found.uid())?;
     }
     Ok(())
 }
@@ -232,17 +248,14 @@ fn owner(rng: &mut Rng, path: &Path) -> io::Result<String> {
 /// The file, or the directory that it is in.
 fn give(root: Root, rng: &mut Rng, path: &Path, user: u32) -> io::Result<()> {
     let path = if rng.below(3) == 0 { path.parent().unwrap_or(path) } else { path };
-    use std::os::unix::fs::MetadataExt;
     let found = path.symlink_metadata()?;
     if found.is_file() && found.nlink() > 1 {
         return Err(io::Error::other("it has another name"));
     }
-    root.give(path, user);
-    Ok(())
+    root.try_give(path, user)
 }
 
 fn mode(rng: &mut Rng, path: &Path) -> io::Result<String> {
-    use std::os::unix::fs::MetadataExt;
     let path = if rng.below(3) == 0 { path.parent().unwrap_or(path) } else { path };
     let found = path.symlink_metadata()?;
     if found.is_symlink() || (found.is_file() && found.nlink() > 1) {

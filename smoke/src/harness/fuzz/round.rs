@@ -39,6 +39,7 @@ impl Round {
             session: SESSION.to_owned(),
             pool_session: SESSION.to_owned(),
             socket: scene.socket(SESSION).display().to_string(),
+            socket_to_be: scene.path("sock").display().to_string(),
             worker,
             pool_worker,
             sentinel: bystanders::sentinel_pid(account),
@@ -73,7 +74,7 @@ impl Round {
         let done = to_the_end_within(BOUND, command);
         let ms = began.elapsed().as_millis() as u64;
         let reply = done.map_err(|trouble| self.told(verb, &trouble))?;
-        self.runs.push(json!({ "verb": verb.name(), "ms": ms, "code": reply.code }));
+        self.runs.push(json!({ "verb": verb.words, "ms": ms, "code": reply.code }));
         self.judge(verb, &reply).map_err(|trouble| self.told(verb, &trouble))
     }
 

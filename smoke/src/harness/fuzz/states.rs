@@ -2,7 +2,7 @@
 
 use super::super::rng::Rng;
 use super::super::trouble::Trouble;
-use super::mutation::{Mutated, mutate};
+use super::mutation::{Mutated, mutate, stays_inside};
 use super::place;
 use super::round::{Round, SESSION};
 use super::verb::Verb;
@@ -30,6 +30,11 @@ pub(super) fn round(seed: u64) -> Result<Value, Trouble> {
         let Mutated { kind, what, mount } = mutate(&mut rng, &round);
         round.meets(kind, &what);
         mounts.extend(mount);
+    }
+    // A worker listens wherever it is told to: that must not be among what nobody may touch.
+    let socket = round.scene.socket(SESSION);
+    if stays_inside(&socket, &round).is_ok() {
+        round.names.socket_to_be = round.names.socket.clone();
     }
     for _ in 0..VERBS {
         round.run(Verb::any(&mut rng))?;

@@ -41,8 +41,8 @@ pub(super) enum Answer {
 /// One way of calling the command.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Verb {
-    /// What it is called, and what it is called with. `$S` is the session, `$P` the session of the pool, `$X` the socket, `$W`
-    /// the words of a worker, `$V` the words of a worker of the pool, `$D` the sentinel.
+    /// What it is called with. `$S` is the session, `$P` the session of the pool, `$X` the socket, `$N` a
+    /// socket to be, `$W` the words of a worker, `$V` the words of a worker of the pool, `$D` the sentinel.
     pub(super) words: &'static str,
     limits: &'static [&'static [&'static str]],
     pub(super) answer: Answer,
@@ -68,7 +68,7 @@ pub(super) const ALL: [Verb; 38] = [
     verb("up --ready listen $S -- $W", &[&START], Answer::Outcome),
     verb("up --dry-run $S -- $W", &[&START], Answer::Outcome),
     verb("ls", &[], Answer::List),
-    verb("show $S", &[], Answer::Object("session")),
+    verb("show $S", &[], Answer::Object("status")),
     talking("stop $S", &[&STOP], Answer::Outcome),
     verb("stop $S $P", &[&STOP], Answer::Outcomes),
     verb("stop --all", &[&STOP], Answer::Outcomes),
@@ -108,7 +108,7 @@ pub(super) const ALL: [Verb; 38] = [
     verb("lifecycle release --pid $D", &[], Answer::Outcome),
     verb("lifecycle force-unlock", &[], Answer::Outcome),
     verb("supervise -- true", &[&STOP], Answer::Nothing),
-    verb("worker --protocol pool --idle-timeout 1ms --socket $X", &[], Answer::Nothing),
+    verb("worker --protocol pool --idle-timeout 1ms --socket $N", &[], Answer::Nothing),
     verb("demo", &[], Answer::Nothing),
 ];
 
@@ -121,6 +121,7 @@ pub(super) struct Names {
     pub(super) session: String,
     pub(super) pool_session: String,
     pub(super) socket: String,
+    pub(super) socket_to_be: String,
     pub(super) worker: Vec<String>,
     pub(super) pool_worker: Vec<String>,
     pub(super) sentinel: Pid,
@@ -146,15 +147,6 @@ impl Verb {
         self.words != "demo"
     }
 
-    /// What it is called in the tally.
-    pub(super) fn name(self) -> String {
-        let is_name =
-            |word: &&str| word.starts_with(|c: char| c.is_ascii_lowercase()) || word.starts_with("--");
-        let words = self.words.split(' ').take_while(|word| *word != "--").filter(is_name);
-        let valued = ["--idle-timeout", "--socket", "--response", "--code", "--pid", "--protocol"];
-        words.filter(|word| !valued.contains(word)).collect::<Vec<_>>().join(" ")
-    }
-
     /// The arguments, with the limits before the program.
     pub(super) fn args(self, names: &Names) -> Vec<String> {
         let mut args: Vec<String> = Vec::new();
@@ -164,6 +156,7 @@ impl Verb {
                 "$S" => args.push(names.session.clone()),
                 "$P" => args.push(names.pool_session.clone()),
                 "$X" => args.push(names.socket.clone()),
+                "$N" => args.push(names.socket_to_be.clone()),
                 "$D" => args.push(names.sentinel.to_string()),
                 "$W" => args.extend(names.worker.iter().cloned()),
                 "$V" => args.extend(names.pool_worker.iter().cloned()),
