@@ -129,6 +129,11 @@ removal *filter:
     cargo build --locked -p rekindle-cli
     cargo test --locked -p rekindle-smoke --test removal -- {{filter}}
 
+# Run every verb on 3,000 mutated state directories and against 2,000 hostile peers: LIVE=1 just fuzz [state|peer SEED]
+fuzz *round:
+    cargo build --locked -p rekindle-cli
+    cargo test --locked -p rekindle-smoke --test fuzz -- {{round}}
+
 # Start and end ten thousand children in one process, and count what stays: LIVE=1 just soak
 soak *filter:
     cargo test --locked -p rekindle-smoke --test soak -- {{filter}}

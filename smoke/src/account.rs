@@ -3,6 +3,7 @@
 use crate::programs;
 use std::ffi::OsString;
 use std::fs;
+use std::io;
 use std::os::unix::fs::{PermissionsExt, lchown};
 use std::path::{Path, PathBuf};
 
@@ -38,9 +39,17 @@ impl Root {
     ///
     /// # Panics
     /// If nothing stands there.
-    #[expect(clippy::disallowed_methods, reason = "here is the proof that we may")]
     pub fn give(self, path: &Path, user: u32) {
-        lchown(path, Some(user), Some(user)).expect("root gives files away");
+        self.try_give(path, user).expect("root gives files away");
+    }
+
+    /// The same, where it may be that nothing stands there, or that nobody may write.
+    ///
+    /// # Errors
+    /// Why it cannot be given away.
+    #[expect(clippy::disallowed_methods, reason = "here is the proof that we may")]
+    pub fn try_give(self, path: &Path, user: u32) -> io::Result<()> {
+        lchown(path, Some(user), Some(user))
     }
 }
 

@@ -104,7 +104,7 @@ fn label(job: &Job) -> String {
         Job::Plan(case) => format!("{} plan", case.name()),
         Job::Point(point) => format!("{} {}", point.case.name(), point.fault.name()),
         Job::Moment { .. } => "random moments".to_owned(),
-        Job::Cycle { .. } | Job::Removal { .. } => "rounds".to_owned(),
+        Job::Cycle { .. } | Job::Removal { .. } | Job::Fuzz { .. } => "rounds".to_owned(),
     }
 }
 

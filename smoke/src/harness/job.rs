@@ -1,5 +1,6 @@
 //! What a lane can be asked to do: one line each.
 
+use super::fuzz::Target;
 use super::point::{Case, Point};
 use super::trouble::{Trouble, TroubleKind};
 use super::vandal::{self, Vandalism};
@@ -39,6 +40,13 @@ pub enum Job {
         /// Whose session it is.
         account: Account,
     },
+    /// Run verbs on a mutated state directory, or against a hostile peer.
+    Fuzz {
+        /// What is hostile.
+        target: Target,
+        /// Decides everything.
+        seed: u64,
+    },
 }
 
 impl Job {
@@ -53,6 +61,7 @@ impl Job {
             Self::Moment { seed } => moment::kill_at_random(*seed),
             Self::Cycle { seed, launchers, kill_in } => cycle::run(*seed, *launchers, *kill_in),
             Self::Removal { seed, what, account } => vandal::round(*seed, Vandalism::ALL[*what], *account),
+            Self::Fuzz { target, seed } => target.round(*seed),
         }
     }
 }
@@ -67,6 +76,7 @@ impl fmt::Display for Job {
             Self::Removal { seed, what, account } => {
                 write!(f, "removal {seed} {what} {}", usize::from(*account == Account::Ordinary))
             }
+            Self::Fuzz { target, seed } => write!(f, "fuzz {target} {seed}"),
         }
     }
 }
@@ -88,6 +98,10 @@ impl FromStr for Job {
             ("removal", &[seed, what, ordinary]) if what < Vandalism::ALL.len() as u64 => {
                 let account = if ordinary == 0 { Account::Ours } else { Account::Ordinary };
                 Ok(Self::Removal { seed, what: what as usize, account })
+            }
+            ("fuzz", &[seed]) => {
+                let target = rest.split(' ').next().unwrap_or_default();
+                Ok(Self::Fuzz { target: target.parse().map_err(unclear)?, seed })
             }
             (_, _) => Err(unclear(format!("`{text}` is no job"))),
         }

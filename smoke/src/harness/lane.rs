@@ -3,6 +3,7 @@
 //! What a launcher sees in `/proc` is then nothing but its own worker, so that its system calls repeat from run to run;
 //! and when the lane goes, so does all that it started.
 
+use super::fuzz;
 use super::job::Job;
 use super::trouble::{Trouble, TroubleKind};
 use crate::{Scene, programs, scene};
@@ -103,8 +104,11 @@ fn in_a_namespace() -> Command {
     command
 }
 
-/// Does what a lane does, if this process is one: for the start of `main`.
+/// Does what a lane does, if this process is one, or what a hostile peer does: for the start of `main`.
 pub fn serve_if_lane() -> Option<ExitCode> {
+    if let Some(exit) = fuzz::serve_if_peer() {
+        return Some(exit);
+    }
     env::var_os(LANE)?;
     panic::set_hook(Box::new(|info| *last_panic() = info.to_string()));
     for line in stdin().lines() {

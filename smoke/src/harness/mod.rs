@@ -6,6 +6,7 @@
 //! | [`contend`] | `just contend`: many launchers at once, on every kind of session |
 //! | [`markers`] | many daemons at once for one lifecycle lock |
 //! | [`removal`], [`vandal`] | `just removal`: files go while everybody is at work |
+//! | [`fuzz`] | `just fuzz`: mutated state directories and hostile peers, under every verb |
 //! | [`lane`] | runs jobs in a pid namespace of their own, so that traces repeat and nothing can be left behind |
 //! | [`job`] | what a lane can be asked to do |
 //! | [`point`] | one place in a run, and what is done to it there |
@@ -24,6 +25,7 @@ mod checks;
 pub mod contend;
 pub mod crash;
 mod cycle;
+pub mod fuzz;
 pub mod job;
 pub mod lane;
 pub mod markers;

@@ -24,6 +24,11 @@ impl Rng {
         self.number() % bound
     }
 
+    /// One of them. There must be one.
+    pub(super) fn pick<T: Clone>(&mut self, all: &[T]) -> T {
+        all[self.below(all.len() as u64) as usize].clone()
+    }
+
     /// Up to `longest`, in steps of a microsecond.
     pub(super) fn pause(&mut self, longest: Duration) -> Duration {
         Duration::from_micros(self.below(longest.as_micros() as u64 + 1))

@@ -36,14 +36,19 @@ pub(super) fn up_args(options: &[&str]) -> Vec<String> {
 }
 
 /// Runs a command to its end, in a process group of its own.
-pub(super) fn to_the_end(mut command: Command) -> Result<Reply, Trouble> {
+pub(super) fn to_the_end(command: Command) -> Result<Reply, Trouble> {
+    to_the_end_within(COMMAND_TIMEOUT, command)
+}
+
+/// The same, with a bound of its own.
+pub(super) fn to_the_end_within(bound: Duration, mut command: Command) -> Result<Reply, Trouble> {
     command.process_group(0).stdout(Stdio::piped()).stderr(Stdio::piped());
     let said = format!("{command:?}");
     let child = command.spawn().unwrap_or_else(|error| panic!("{said} cannot be started: {error}"));
     let group = Pid::from_raw(child.id().try_into().expect("a pid is an i32"));
     let (sender, receiver) = channel();
     thread::spawn(move || sender.send(child.wait_with_output()));
-    match receiver.recv_timeout(COMMAND_TIMEOUT) {
+    match receiver.recv_timeout(bound) {
         Ok(output) => Ok(Reply::from(output.expect("a child can be waited for"))),
         Err(_) => {
             // The group goes as a whole: a tracer that is killed alone lets go of what it traces.

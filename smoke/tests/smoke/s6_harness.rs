@@ -1,13 +1,14 @@
-//! S6: the crash harness and the contention harness, in short. In full: `just crash` and `just contend`. And what the
-//! suite skips.
+//! S6: the crash harness, the contention harness and the fuzz harness, in short. In full: `just crash`, `just contend` and
+//! `just fuzz`. And what the suite skips.
 
-use rekindle_smoke::harness::{contend, crash};
+use rekindle_smoke::harness::{contend, crash, fuzz};
 use rekindle_smoke::{Scene, suite, trials};
 use std::env;
 
 trials![
     a_sample_of_all_kills_and_failures needs Namespaces,
     a_sample_of_contention needs Namespaces,
+    a_sample_of_mutated_states_and_hostile_peers needs Namespaces,
     what_needs_root_is_skipped_for_an_ordinary_user_only,
 ];
 
@@ -26,6 +27,14 @@ fn a_sample_of_contention() {
     tally.print();
     assert!(tally.troubles.is_empty(), "{} failed", tally.troubles.len());
     assert_eq!(tally.passed(), 40);
+}
+
+/// No panic, no hang, nobody else's file or process touched, and every answer in its form.
+fn a_sample_of_mutated_states_and_hostile_peers() {
+    let tally = fuzz::run(30, 20);
+    tally.print();
+    assert!(tally.troubles.is_empty(), "{} failed", tally.troubles.len());
+    assert_eq!(tally.passed(), 50);
 }
 
 /// Whoever runs the suite has one of the two answers to give; `just smoke-as-user` gives the other.

@@ -1,0 +1,181 @@
+//! The fuzz harness: mutated state directories and hostile peers, under every verb of the command.
+//!
+//! A round is one job of a lane. Its seed decides everything that is chosen, so that one round can be run again alone. What must
+//! hold after each command is in `verdict`; what must hold after each round is in `bystanders`.
+//!
+//! Checked by `tests/smoke/s6_harness.rs`.
+
+mod bystanders;
+mod json;
+mod mutation;
+mod peer;
+mod peers;
+mod place;
+mod round;
+mod states;
+mod target;
+mod verb;
+mod verdict;
+
+pub(super) use peer::serve_if_peer;
+pub use target::Target;
+
+use super::job::Job;
+use super::lane::Lane;
+use super::rng::{Rng, seed};
+use super::trouble::{Trouble, TroubleKind};
+use crate::scene;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::env;
+use std::process::ExitCode;
+use std::str::FromStr;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::Instant;
+
+/// How many lanes work at once.
+const LANES: usize = 2;
+
+/// How many state directories are mutated, unless `$N` says otherwise.
+const STATES: usize = 3000;
+
+/// How many peers are hostile, unless `$P` says otherwise.
+const PEERS: usize = 2000;
+
+/// What the runs of one verb came to.
+#[derive(Debug, Default, Clone)]
+struct Runs {
+    count: u64,
+    longest_ms: u64,
+    /// How often each exit code was seen.
+    codes: BTreeMap<u64, u64>,
+}
+
+/// What came out.
+#[derive(Debug, Default)]
+pub struct Tally {
+    /// How many rounds ended well, by what was hostile.
+    rounds: BTreeMap<&'static str, usize>,
+    /// How often each kind of hostility was met.
+    met: BTreeMap<String, usize>,
+    /// By the verb.
+    runs: BTreeMap<String, Runs>,
+    /// What failed.
+    pub troubles: Vec<Trouble>,
+}
+
+impl Tally {
+    /// How many rounds ended well.
+    pub fn passed(&self) -> usize {
+        self.rounds.values().sum()
+    }
+
+    /// How many commands were run.
+    pub fn commands(&self) -> u64 {
+        self.runs.values().map(|runs| runs.count).sum()
+    }
+
+    fn add(&mut self, target: Target, seed: u64, done: Result<Value, Trouble>) {
+        let found = match done {
+            Ok(found) => found,
+            Err(trouble) => {
+                println!("FAILED {target} {seed} (LIVE=1 just fuzz {target} {seed}): {trouble}");
+                return self.troubles.push(trouble);
+            }
+        };
+        *self.rounds.entry(target.name()).or_default() += 1;
+        for met in found["met"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+            *self.met.entry(format!("{target}: {met}")).or_default() += 1;
+        }
+        for run in found["runs"].as_array().into_iter().flatten() {
+            let runs = self.runs.entry(run["verb"].as_str().unwrap_or_default().to_owned()).or_default();
+            runs.count += 1;
+            runs.longest_ms = runs.longest_ms.max(run["ms"].as_u64().unwrap_or_default());
+            *runs.codes.entry(run["code"].as_u64().unwrap_or_default()).or_default() += 1;
+        }
+    }
+
+    /// Prints all of it.
+    pub fn print(&self) {
+        for (met, count) in &self.met {
+            println!("{count:5} {met}");
+        }
+        for (verb, Runs { count, longest_ms, codes }) in &self.runs {
+            let codes: Vec<String> = codes.iter().map(|(code, count)| format!("{code}: {count}")).collect();
+            println!(
+                "{verb:60} {count:5} runs, {longest_ms:5} ms the longest, by exit code {}",
+                codes.join(", ")
+            );
+        }
+        for (target, count) in &self.rounds {
+            println!("{count:5} rounds with a hostile {target}");
+        }
+        println!("{} commands", self.commands());
+        for kind in TroubleKind::ALL {
+            let count = self.troubles.iter().filter(|trouble| trouble.kind == kind).count();
+            println!("{count:4} {}", kind.name());
+        }
+    }
+}
+
+/// Plays so many rounds with mutated state directories, and so many with hostile peers.
+///
+/// # Panics
+/// If there can be no lane.
+pub fn run(states: usize, peers: usize) -> Tally {
+    let seed = seed();
+    println!("fuzz: seed {seed} (SEED={seed} repeats the random choices)");
+    let mut rng = Rng::new(seed);
+    let mut rounds: Vec<(Target, u64)> = (0..states).map(|_| (Target::State, rng.number())).collect();
+    rounds.extend((0..peers).map(|_| (Target::Peer, rng.number())));
+    play(rounds)
+}
+
+/// Plays rounds on all lanes. The last is taken first.
+fn play(rounds: Vec<(Target, u64)>) -> Tally {
+    let mut lanes: Vec<Lane> = (0..LANES.min(rounds.len())).map(|_| Lane::start()).collect();
+    let (rounds, tally) = (Mutex::new(rounds), Mutex::new(Tally::default()));
+    let next = || rounds.lock().unwrap_or_else(PoisonError::into_inner).pop();
+    thread::scope(|scope| {
+        for lane in &mut lanes {
+            scope.spawn(|| {
+                while let Some((target, seed)) = next() {
+                    let done = lane.run(&Job::Fuzz { target, seed });
+                    tally.lock().unwrap_or_else(PoisonError::into_inner).add(target, seed, done);
+                }
+            });
+        }
+    });
+    tally.into_inner().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn number(name: &str, default: usize) -> usize {
+    env::var(name).ok().and_then(|text| usize::from_str(&text).ok()).unwrap_or(default)
+}
+
+/// The one round that the arguments name, if they name any.
+fn named() -> Option<(Target, u64)> {
+    let mut args = env::args().skip(1);
+    Some((args.next()?.parse().ok()?, args.next()?.parse().ok()?))
+}
+
+/// `just fuzz`: all of it, if LIVE=1 says so, or the one round that the arguments name.
+pub fn main() -> ExitCode {
+    if env::var_os("LIVE").is_none_or(|live| live != "1") {
+        println!("nothing was run: this starts and kills processes. To run it: LIVE=1 just fuzz");
+        return ExitCode::SUCCESS;
+    }
+    let began = Instant::now();
+    let tally = match named() {
+        Some(round) => play(vec![round]),
+        None => run(number("N", STATES), number("P", PEERS)),
+    };
+    tally.print();
+    println!("in {} s", began.elapsed().as_secs());
+    let left = scene::end_all_of_this_run();
+    left.iter().for_each(|process| println!("left behind: {process}"));
+    let failed = tally.troubles.len() + left.len();
+    println!("{} passed, {failed} failed", tally.passed());
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}

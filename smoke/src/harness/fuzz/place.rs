@@ -1,0 +1,54 @@
+//! What the lane is allowed to do with files, and mounts that go with their round.
+
+use crate::programs;
+use crate::{Account, Root};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// The proof that we are root of the machine, and not merely of a user namespace: only then are there other users.
+pub(super) fn root_of_the_machine() -> Option<Root> {
+    let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
+    let all = map.split_ascii_whitespace().collect::<Vec<_>>() == ["0", "0", "4294967295"];
+    Root::ours().filter(|_| all)
+}
+
+/// Gives what stands at a path to the scene's user.
+pub(super) fn give_to(account: Account, path: &Path) {
+    if account == Account::Ordinary
+        && let Some(root) = root_of_the_machine()
+    {
+        root.give(path, account.uid());
+    }
+}
+
+/// A mount, undone when it is dropped.
+#[derive(Debug)]
+pub(super) struct Mount(PathBuf);
+
+impl Mount {
+    /// An empty tmpfs over a directory.
+    pub(super) fn tmpfs(dir: &Path) -> Option<Self> {
+        run("mount", &["-t", "tmpfs", "tmpfs"], dir).then(|| Self(dir.to_owned()))
+    }
+
+    /// A directory over itself, and nobody may write there.
+    pub(super) fn read_only(dir: &Path) -> Option<Self> {
+        let bound = run("mount", &["--bind", &dir.display().to_string()], dir);
+        let bound = bound.then(|| Self(dir.to_owned()))?;
+        run("mount", &["-o", "remount,bind,ro"], dir).then_some(bound)
+    }
+}
+
+impl Drop for Mount {
+    fn drop(&mut self) {
+        // A worker may have it open still.
+        run("umount", &["-l"], &self.0);
+    }
+}
+
+fn run(program: &str, options: &[&str], dir: &Path) -> bool {
+    let mut command = Command::new(programs::find(program, "mount"));
+    command.args(options).arg(dir).stdout(Stdio::null()).stderr(Stdio::null());
+    command.status().is_ok_and(|status| status.success())
+}

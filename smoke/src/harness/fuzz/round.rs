@@ -1,0 +1,117 @@
+//! What both kinds of round share: a scene with bystanders, and verbs that are run in it and judged.
+
+use super::super::run::to_the_end_within;
+use super::super::trouble::{Trouble, TroubleKind};
+use super::bystanders::{self, Canary};
+use super::verb::{BOUND, Names, Verb};
+use super::verdict;
+use crate::cli::Reply;
+use crate::{Account, Scene};
+use serde_json::{Value, json};
+use std::ffi::OsStr;
+use std::process::Command;
+use std::time::Instant;
+
+/// The session of every round.
+pub(super) const SESSION: &str = "s";
+
+/// A scene with bystanders.
+#[derive(Debug)]
+pub(super) struct Round {
+    pub(super) scene: Scene,
+    pub(super) canary: Canary,
+    pub(super) names: Names,
+    /// What the commands met, for a failure to tell.
+    pub(super) met: Vec<String>,
+    /// What each kind of hostility is called in the tally.
+    kinds: Vec<String>,
+    runs: Vec<Value>,
+    /// What the commands and the workers find in their environment.
+    pub(super) environment: Vec<(String, String)>,
+}
+
+impl Round {
+    pub(super) fn new(account: Account) -> Self {
+        let scene = Scene::owned_by(account);
+        let worker = [&scene.binary_arg(), "worker", "--socket", "{socket}"].map(str::to_owned).to_vec();
+        let pool_worker = [&worker[..], &["--protocol", "pool"].map(str::to_owned)].concat();
+        let names = Names {
+            session: SESSION.to_owned(),
+            pool_session: SESSION.to_owned(),
+            socket: scene.socket(SESSION).display().to_string(),
+            socket_to_be: scene.path("sock").display().to_string(),
+            worker,
+            pool_worker,
+            sentinel: bystanders::sentinel_pid(account),
+        };
+        let canary = Canary::plant(&scene);
+        Self {
+            scene,
+            canary,
+            names,
+            met: Vec::new(),
+            kinds: Vec::new(),
+            runs: Vec::new(),
+            environment: Vec::new(),
+        }
+    }
+
+    /// Notes what the commands will meet.
+    pub(super) fn meets(&mut self, kind: &str, what: &str) {
+        self.kinds.push(kind.to_owned());
+        self.met.push(format!("{kind}: {what}"));
+    }
+
+    /// Runs one verb and judges it.
+    pub(super) fn run(&mut self, verb: Verb) -> Result<(), Trouble> {
+        let mut args = verb.args(&self.names);
+        if verb.has_a_log() {
+            args.insert(0, "-vv".to_owned());
+        }
+        let mut command = self.scene.rekindle_command(args);
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        let began = Instant::now();
+        let done = to_the_end_within(BOUND, command);
+        let ms = began.elapsed().as_millis() as u64;
+        let reply = done.map_err(|trouble| self.told(verb, &trouble))?;
+        self.runs.push(json!({ "verb": verb.words, "ms": ms, "code": reply.code }));
+        self.judge(verb, &reply).map_err(|trouble| self.told(verb, &trouble))
+    }
+
+    fn judge(&self, verb: Verb, reply: &Reply) -> Result<(), Trouble> {
+        verdict::judge(verb, reply)?;
+        self.canary.check(&format!("`{}`", verb.words))
+    }
+
+    fn told(&self, verb: Verb, trouble: &Trouble) -> Trouble {
+        let runs: Vec<&str> = self.runs.iter().filter_map(|run| run["verb"].as_str()).collect();
+        let Trouble { kind, text } = trouble;
+        Trouble::new(*kind, format!("{:?}, then {runs:?}, `{}`: {text}", self.met, verb.words))
+    }
+
+    /// Ends the round: the bystanders are as they were.
+    pub(super) fn finish(self) -> Result<Value, Trouble> {
+        let what = format!("{:?}, then {:?}", self.met, self.runs);
+        bystanders::check_sentinel(self.scene.account(), &what)?;
+        self.canary.check(&what)?;
+        Ok(json!({ "met": self.kinds, "runs": self.runs }))
+    }
+
+    /// `rekindle` with these arguments, which prepares the round and has to succeed.
+    pub(super) fn prepare(
+        &self,
+        args: impl IntoIterator<Item = impl AsRef<OsStr>>,
+    ) -> Result<Reply, Trouble> {
+        self.prepare_by(self.scene.rekindle_command(args))
+    }
+
+    /// A command that prepares the round has to succeed.
+    pub(super) fn prepare_by(&self, mut command: Command) -> Result<Reply, Trouble> {
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
+        let reply = to_the_end_within(BOUND * 2, command)?;
+        if reply.code == Some(0) {
+            return Ok(reply);
+        }
+        Err(Trouble::new(TroubleKind::Other, format!("a round cannot be prepared: {reply}")))
+    }
+}

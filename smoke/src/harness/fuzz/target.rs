@@ -1,0 +1,52 @@
+//! What a round is about.
+
+use super::super::trouble::Trouble;
+use super::{peers, states};
+use serde_json::Value;
+use std::fmt;
+use std::str::FromStr;
+
+/// What is hostile in a round.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Target {
+    /// The state directory.
+    State,
+    /// The worker that answers on the session's socket.
+    Peer,
+}
+
+impl Target {
+    /// What it is called in a job.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::State => "state",
+            Self::Peer => "peer",
+        }
+    }
+
+    /// Plays one round.
+    ///
+    /// # Errors
+    /// What did not hold.
+    pub(in crate::harness) fn round(self, seed: u64) -> Result<Value, Trouble> {
+        match self {
+            Self::State => states::round(seed),
+            Self::Peer => peers::round(seed),
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Target {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let named = [Self::State, Self::Peer].into_iter().find(|it| it.name() == text);
+        named.ok_or_else(|| format!("`{text}` is neither `state` nor `peer`"))
+    }
+}
