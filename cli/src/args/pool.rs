@@ -136,7 +136,15 @@ pub(crate) enum PoolVerb {
     /// List the sessions of the pool, without connecting to any
     Ls,
     /// Remove sessions whose worker is provably gone, and workers whose host died before it gave them anything to do
-    Gc,
+    ///
+    /// Each worker whose host died is asked; one that does not answer in time stays.
+    Gc {
+        #[command(flatten)]
+        reach: ReachTime,
+
+        #[command(flatten)]
+        answer: AnswerTime,
+    },
 }
 
 // How long it may take to reach a worker that was started before. No doc comments on these: they would take the place of

@@ -48,10 +48,13 @@ pub(crate) async fn run(dir: Option<&Path>, verb: PoolVerb, report: &Report) -> 
             stopped.map(|stopped| stop::show(&stopped, report))
         }
         PoolVerb::Ls => pool.list().map(|list| show_list(&list, report)),
-        PoolVerb::Gc => pool.gc().await.map(|collected| {
-            report.result(&gc::text(&collected, Rehearsal::No), &json!(collected));
-            if collected.has_errors() { Exit::Failed } else { Exit::Done }
-        }),
+        PoolVerb::Gc { reach, answer } => {
+            let pool = pool.limits(limits(reach, answer, None));
+            pool.gc().await.map(|collected| {
+                report.result(&gc::text(&collected, Rehearsal::No), &json!(collected));
+                if collected.has_errors() { Exit::Failed } else { Exit::Done }
+            })
+        }
     };
     done.unwrap_or_else(|error| failed(&error, report))
 }

@@ -1,13 +1,14 @@
 //! A limit that the caller gave bounds every phase of a call: on a clock of its own, and by the command line.
 
 use crate::s10_protocol::one;
+use nix::sys::signal::Signal;
 use rekindle::adapters::PoolClient;
 use rekindle::adapters::lines::{Limit, LineError, Phase};
 use rekindle::adapters::pool_client::{Deadlines, Limits, PoolCallError};
 use rekindle::protocol::{Run, StatusRequest};
 use rekindle_smoke::peers::GREETING;
 use rekindle_smoke::programs::{self, Quirk};
-use rekindle_smoke::{Reply, Scene, cli, trials, wait};
+use rekindle_smoke::{Launcher, Reply, Scene, cli, procs, trials, wait};
 use std::path::Path;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -19,6 +20,7 @@ trials![
     all_phases_of_a_call_share_its_deadline,
     a_phase_may_be_bounded_more_closely,
     every_verb_of_the_pool_ends_against_a_slow_sender,
+    a_collection_waits_for_nobody_longer_than_it_was_told,
     a_run_ends_against_a_worker_that_never_accepts,
     a_run_ends_a_worker_of_no_use_within_the_caller_s_grace,
 ];
@@ -210,6 +212,34 @@ fn every_verb_of_the_pool_ends_against_a_slow_sender() {
         pool(&scene, &["shutdown"], &times, &[paused.text("session_id")]).expect(0, "stopped");
         std::fs::remove_file(scene.path(op)).expect("it was made");
     }
+}
+
+/// U35: the worker of a host that was killed before the work had a name.
+fn a_collection_waits_for_nobody_longer_than_it_was_told() {
+    let scene = Scene::new();
+    let (run, handshake) = (scene.path("run"), scene.path("handshake"));
+    let worker = programs::pool_worker(
+        "{socket}",
+        &[Quirk::Drips("run", &run), Quirk::Drips("handshake", &handshake)],
+    );
+    scene.file("run", "");
+    let args = ["pool", "run", "--speak", "1", "--code", "x", "--"].into_iter().map(str::to_owned);
+    let host = Launcher::start(scene.rekindle_command(args.chain(worker)));
+    let session = wait::for_some("a worker is ready", || {
+        let mut names = std::fs::read_dir(scene.state()).ok()?.flatten();
+        let name =
+            names.find_map(|entry| entry.file_name().into_string().ok().filter(|it| it.starts_with("p-")))?;
+        let is_ready = scene.of(&name, "session.json").exists() && scene.record(&name)["state"] == "ready";
+        is_ready.then_some(name)
+    });
+    host.signal(Signal::SIGKILL);
+    host.finish();
+    scene.file("handshake", "");
+    let reply = pool(&scene, &["gc", "-v"], &["--timeout", "--answer-timeout"], &[]);
+    assert_eq!(reply.code, Some(0), "{reply}");
+    let said = "did not end the line that it began within 700 ms";
+    assert!(reply.stderr.contains(&session) && reply.stderr.contains(said), "{reply}");
+    assert!(procs::is_running(scene.worker_pid(&session)), "who does not answer stays");
 }
 
 fn a_run_ends_against_a_worker_that_never_accepts() {
