@@ -37,7 +37,7 @@ pub(super) fn judge(verb: Verb, reply: &Reply) -> Result<(), Trouble> {
 }
 
 /// Whether an answer has the form that its verb promises. A failure always has an `outcome`, unless it is one of a listing
-/// that left something out: that is told on stderr.
+/// that left something out: that is told on stderr, or by the listing itself.
 fn is_whole(answer: Answer, succeeded: bool, lines: &[Value]) -> bool {
     let has = |field: &'static str| move |line: &Value| line.get(field).is_some();
     let outcome = has("outcome");
@@ -49,13 +49,7 @@ fn is_whole(answer: Answer, succeeded: bool, lines: &[Value]) -> bool {
         (Answer::Objects(field), lines) => {
             lines.iter().all(|line| has(field)(line) || (!succeeded && outcome(line)))
         }
-        (Answer::Object(field), [line]) => {
-            if succeeded {
-                has(field)(line)
-            } else {
-                outcome(line)
-            }
-        }
+        (Answer::Object(field), [line]) => has(field)(line) || (!succeeded && outcome(line)),
         (Answer::Worker, [line]) => succeeded || outcome(line),
         (Answer::Outcome | Answer::List | Answer::Object(_) | Answer::Worker, _) => false,
     }
