@@ -89,7 +89,8 @@ fn whoever_is_ended_by_us_is_spoken_of_once() {
             ..CASE
         },
         Case {
-            options: &["--stdin-grace", "1ms", "--term-grace", "200ms"],
+            // Long enough for a shell to set its trap, on a machine that does much else.
+            options: &["--stdin-grace", "2s", "--term-grace", "200ms"],
             program: &stubborn,
             why: "SIGTERM (--term-grace)",
             signal: "SIGKILL",
