@@ -29,7 +29,7 @@
 #[cfg(not(target_os = "linux"))]
 compile_error!(
     "rekindle-adapters needs Linux: it stands on pidfds, flock on directories, O_PATH and /proc. \
-     rekindle-core and rekindle-gates build everywhere."
+     rekindle-core and rekindle-gates need a Unix only."
 );
 
 mod blink;

@@ -23,7 +23,7 @@ pub fn resolve(program: &OsStr) -> Result<PathBuf, SpawnError> {
         return Err(SpawnError::NoProgram);
     }
     if program.as_bytes().contains(&b'/') {
-        let path = std::path::absolute(program).ok().ok_or_else(no_working_directory)?;
+        let path = std::path::absolute(program).ok().ok_or(SpawnError::NoWorkingDirectory)?;
         return if path.exists() { Ok(path) } else { Err(not_found(program, None)) };
     }
     let searched = env::var_os("PATH").unwrap_or_else(|| "/usr/local/bin:/usr/bin:/bin".into());
@@ -32,12 +32,6 @@ pub fn resolve(program: &OsStr) -> Result<PathBuf, SpawnError> {
         .map(|dir| dir.join(program))
         .find(|path| path.is_file() && access(path, AccessFlags::X_OK).is_ok());
     found.ok_or_else(|| not_found(program, Some(&searched)))
-}
-
-/// Why nothing can be started where the caller's working directory is gone, and no other was named.
-pub(crate) fn no_working_directory() -> SpawnError {
-    let why = "the directory in which rekindle was called was removed; name another with --cwd".to_owned();
-    SpawnError::Directory { cwd: ".".into(), why }
 }
 
 fn not_found(program: &OsStr, searched: Option<&OsStr>) -> SpawnError {

@@ -7,8 +7,10 @@
 //! 1. Only a file that no socket has is removed, and only one of ours: the one that was recorded, or one in the session's
 //!    own private directory.
 //! 2. Nobody is connected to.
+//! 3. At a socket whose own mode shuts us out nothing can be asked. Such a one is removed only in the session's own directory,
+//!    where nobody but us can put one, and if the kernel's table shows no listener.
 //!
-//! Checked by `smoke/tests/smoke/strangers.rs`.
+//! Checked by `smoke/tests/smoke/strangers.rs`; the third, for an ordinary user, by `s11_notify.rs`.
 
 use crate::directory::Inode;
 use crate::os::During;

@@ -211,7 +211,7 @@ impl Start {
         // A program that does not exist changes nothing.
         program::resolve(plan.program().ok_or(SpawnError::NoProgram)?)?;
         if plan.cwd.as_os_str().is_empty() {
-            return Err(program::no_working_directory());
+            return Err(SpawnError::NoWorkingDirectory);
         }
         let spawned = self.claim.with(|held| self.spawn_under(held, plan, generation));
         let worker =

@@ -129,6 +129,9 @@ pub enum SpawnError {
     /// The plan names no program.
     #[error("the plan names no program")]
     NoProgram,
+    /// The directory in which the launcher was called is gone, and no other was named.
+    #[error("the directory in which rekindle was called was removed")]
+    NoWorkingDirectory,
     /// There is no such program.
     #[error(
         "program `{}` was not found{}",
@@ -192,6 +195,7 @@ impl SpawnError {
         match self {
             Self::Os(failure) => failure.shortage(),
             Self::NoProgram
+            | Self::NoWorkingDirectory
             | Self::ProgramNotFound { .. }
             | Self::InterpreterNotFound { .. }
             | Self::NotExecutable { .. }

@@ -44,11 +44,6 @@ impl OsFailure {
         self
     }
 
-    /// What was attempted.
-    pub fn operation(&self) -> &str {
-        &self.operation
-    }
-
     /// The kernel's error number, where the kernel gave one.
     pub fn raw_errno(&self) -> Option<i32> {
         self.errno
@@ -81,7 +76,7 @@ pub enum Shortage {
 
 impl Shortage {
     /// What an errno of Linux says of any operation, as far as it says that something has run out.
-    pub const fn of_errno(errno: i32) -> Option<Self> {
+    const fn of_errno(errno: i32) -> Option<Self> {
         const ENOMEM: i32 = 12;
         const ENFILE: i32 = 23;
         const EMFILE: i32 = 24;

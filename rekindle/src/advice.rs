@@ -9,7 +9,8 @@
 //! The library says what, and the front end how that is typed: it knows how it was called. Checked by
 //! `smoke/tests/smoke/advice.rs`.
 
-use crate::launch::holds;
+use crate::launch::{Launch, holds};
+use crate::outcome::SaidReady;
 use crate::survey::Survey;
 use rekindle_adapters::StateRootError;
 use rekindle_adapters::claim_lock::CLAIM_FILE;
@@ -17,10 +18,11 @@ use rekindle_adapters::probe;
 use rekindle_adapters::remedy;
 use rekindle_adapters::way::{self, Mend};
 use rekindle_core::claim::ConflictReason;
+use rekindle_core::execute::Cause;
 use rekindle_core::protocol::Version;
 use rekindle_core::shown::Shown;
 use rekindle_core::target::BadTarget;
-use rekindle_core::{Lifeline, OsFailure, ReadyKind, SessionId, Shortage, SpawnError};
+use rekindle_core::{Lifeline, OsFailure, ReadyKind, SessionId, Shortage, SpawnError, WatchError};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
@@ -236,6 +238,7 @@ impl Advice {
             SpawnError::NotExecutable { .. } => {
                 Self::by_hand("name a program that can be executed after `--`")
             }
+            SpawnError::NoWorkingDirectory => Self::by_hand("name a directory that exists with --cwd"),
             SpawnError::Directory { cwd, .. } => {
                 Self::by_hand(format!("create `{}`, or name another directory with --cwd", Shown(cwd)))
             }
@@ -245,6 +248,31 @@ impl Advice {
             }
             SpawnError::Os(failure) => Self::of_failure(failure),
             _ => Step::DoctorAll.into(),
+        }
+    }
+
+    /// A worker that ended before it was ready.
+    pub(crate) fn of_early_end(
+        session: &SessionId,
+        cause: Option<&Cause>,
+        said: SaidReady,
+        launch: &Launch,
+    ) -> Self {
+        let look = Self::from(Step::Show(session.clone()));
+        match (cause, said) {
+            (Some(Cause::ObserveTimeout { .. }), _) if launch.leaves_socket_unnamed() => look.knowing(
+                "no argument names {socket}, and only REKINDLE_SOCKET told the program where to listen; if it knows, and \
+                 needs more time, name a longer --timeout",
+            ),
+            (Some(Cause::ObserveTimeout { .. }), SaidReady::WithoutListener) => look.knowing(
+                "with --ready notify the worker has to listen on its socket when it says READY=1; if it listens later, \
+                 name a longer --timeout",
+            ),
+            (Some(Cause::ObserveTimeout { .. }), SaidReady::No) => {
+                look.knowing("name a longer --timeout, if it needs more time to be ready")
+            }
+            (Some(Cause::Seam(WatchError::Os(failure))), _) => Self::of_failure(failure),
+            (Some(Cause::Seam(_)) | None, _) => look,
         }
     }
 

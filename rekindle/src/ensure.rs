@@ -7,7 +7,7 @@
 //! 4. A worker that had been ready and is silent is waited for until the deadline, without the claim; it is never ended, and
 //!    no second one is started beside it.
 
-use crate::advice::{Advice, Step};
+use crate::advice::Advice;
 use crate::error::Error;
 use crate::handshake;
 use crate::launch::Launch;
@@ -32,8 +32,8 @@ use rekindle_core::shown::Shown;
 use rekindle_core::target::{BadTarget, check_inherited_socket_path, check_notify_path, check_socket_path};
 use rekindle_core::{
     ExecuteError, Finding, Generation, Host, Intent, LastWorker, LockClaim, Outcome, Pid, ProcessIdentity,
-    ReadyKind, RecordState, RejectReason, ReleaseError, SessionId, SpawnBgPlan, SpawnError, Verdict,
-    WatchError, decide, execute_spawn_bg_resume,
+    ReadyKind, RecordState, RejectReason, ReleaseError, SessionId, SpawnBgPlan, SpawnError, Verdict, decide,
+    execute_spawn_bg_resume,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -523,7 +523,7 @@ impl Ensure {
                 generation,
                 socket: plan.expected_socket_path.clone(),
                 after_kill,
-                advice: Box::new(self.after_an_early_end(cause.as_ref(), said)),
+                advice: Box::new(Advice::of_early_end(&self.session, cause.as_ref(), said, &self.launch)),
                 cause: cause.map(|cause| self.in_callers_terms(cause, extension)),
                 stderr_tail: crate::listing::stderr_tail(&self.root, &self.session),
                 status_text,
@@ -544,26 +544,6 @@ impl Ensure {
                 unreachable!("the claim was taken on the plan's own session: {error}")
             }
         })
-    }
-
-    /// What is to be known about a start that came to nothing.
-    fn after_an_early_end(&self, cause: Option<&Cause>, said: SaidReady) -> Advice {
-        let look = Advice::from(Step::Show(self.session.clone()));
-        match (cause, said) {
-            (Some(Cause::ObserveTimeout { .. }), _) if self.launch.leaves_socket_unnamed() => look.knowing(
-                "no argument names {socket}, and only REKINDLE_SOCKET told the program where to listen; if it knows, and \
-                 needs more time, name a longer --timeout",
-            ),
-            (Some(Cause::ObserveTimeout { .. }), SaidReady::WithoutListener) => look.knowing(
-                "with --ready notify the worker has to listen on its socket when it says READY=1; if it listens later, \
-                 name a longer --timeout",
-            ),
-            (Some(Cause::ObserveTimeout { .. }), SaidReady::No) => {
-                look.knowing("name a longer --timeout, if it needs more time to be ready")
-            }
-            (Some(Cause::Seam(WatchError::Os(failure))), _) => Advice::of_failure(failure),
-            (Some(Cause::Seam(_)) | None, _) => look,
-        }
     }
 
     /// The pid to show: that of the process that was started, unless it has daemonised meanwhile.

@@ -250,7 +250,7 @@ impl Telling<'_> {
         let said = match exited.said {
             SaidReady::No => String::new(),
             SaidReady::WithoutListener => {
-                format!("; it said READY=1, and nobody listened on {}", exited.socket.display())
+                format!("; it said READY=1, and nobody listened on {}", Shown(&exited.socket))
             }
         };
         match &exited.cause {

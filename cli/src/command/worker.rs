@@ -6,13 +6,14 @@ mod pool;
 use crate::args::{Protocol, WorkerArgs};
 use crate::report::{Exit, Report};
 use pool::PoolWorker;
+use rekindle::adapters::socket_file;
+use rekindle::core::record::SocketFile;
 use rekindle::core::shown::Shown;
 use rekindle::serve::{Ended, Serve, ServeError, Signals};
 use rekindle::{Advice, Step};
 use std::env;
 use std::error::Error;
 use std::io;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
@@ -60,7 +61,8 @@ async fn serve_echo(args: &WorkerArgs) -> io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     // The launcher has removed what was stale; what stands here now is somebody's, and `bind` refuses it.
     let listener = UnixListener::bind(&args.socket)?;
-    let bound = inode(&args.socket);
+    // What has taken its name already is no socket, or another: it stays.
+    let bound = socket_file::file_at(&args.socket);
     loop {
         tokio::select! {
             client = listener.accept() => {
@@ -76,15 +78,9 @@ async fn serve_echo(args: &WorkerArgs) -> io::Result<()> {
     }
 }
 
-/// Which socket stands at a path. What has taken the name of ours before we first looked is none, or it could not be ours.
-fn inode(path: &Path) -> Option<(u64, u64)> {
-    let found = path.symlink_metadata().ok().filter(|found| found.file_type().is_socket())?;
-    Some((found.dev(), found.ino()))
-}
-
 /// Removes the socket that was bound, and not what has taken its name.
-fn remove_socket(socket: &Path, bound: Option<(u64, u64)>) -> io::Result<()> {
-    if bound.is_none() || inode(socket) != bound {
+fn remove_socket(socket: &Path, bound: Option<SocketFile>) -> io::Result<()> {
+    if bound.is_none() || socket_file::file_at(socket) != bound {
         return Ok(());
     }
     match std::fs::remove_file(socket) {

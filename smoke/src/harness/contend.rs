@@ -4,14 +4,13 @@ use super::cycle::KINDS;
 use super::job::Job;
 use super::lane::Lane;
 use super::markers;
-use super::rng::{Rng, seed};
+use super::rng::{Rng, count, seed};
 use super::trouble::{Trouble, TroubleKind};
 use crate::scene;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::env;
 use std::process::ExitCode;
-use std::str::FromStr;
 use std::time::Instant;
 
 /// How many rounds there are, unless `$R` says otherwise.
@@ -105,10 +104,6 @@ pub fn run(rounds: usize, launchers: usize) -> Tally {
     tally
 }
 
-fn number(name: &str, default: usize) -> usize {
-    env::var(name).ok().and_then(|text| usize::from_str(&text).ok()).unwrap_or(default)
-}
-
 /// `just contend`: all of it, if LIVE=1 says so.
 pub fn main() -> ExitCode {
     if env::var_os("LIVE").is_none_or(|live| live != "1") {
@@ -116,9 +111,9 @@ pub fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let began = Instant::now();
-    let tally = run(number("R", ROUNDS), number("P", LAUNCHERS));
+    let tally = run(count("R", ROUNDS), count("P", LAUNCHERS));
     tally.print();
-    let markers = markers::run(number("R", ROUNDS), number("D", DAEMONS));
+    let markers = markers::run(count("R", ROUNDS), count("D", DAEMONS));
     for kind in &markers {
         let markers::Rounds { left, rounds, winners, wrong } = kind;
         println!("marker {left:?}: {rounds} rounds, {winners} winners, {wrong} wrong");

@@ -22,14 +22,13 @@ pub use target::Target;
 
 use super::job::Job;
 use super::lane::Lane;
-use super::rng::{Rng, seed};
+use super::rng::{Rng, count, seed};
 use super::trouble::{Trouble, TroubleKind};
 use crate::scene;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::env;
 use std::process::ExitCode;
-use std::str::FromStr;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Instant;
@@ -150,10 +149,6 @@ fn play(rounds: Vec<(Target, u64)>) -> Tally {
     tally.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn number(name: &str, default: usize) -> usize {
-    env::var(name).ok().and_then(|text| usize::from_str(&text).ok()).unwrap_or(default)
-}
-
 /// The one round that the arguments name, if they name any.
 fn named() -> Option<(Target, u64)> {
     let mut args = env::args().skip(1);
@@ -169,7 +164,7 @@ pub fn main() -> ExitCode {
     let began = Instant::now();
     let tally = match named() {
         Some(round) => play(vec![round]),
-        None => run(number("N", STATES), number("P", PEERS)),
+        None => run(count("N", STATES), count("P", PEERS)),
     };
     tally.print();
     println!("in {} s", began.elapsed().as_secs());

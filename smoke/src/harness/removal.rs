@@ -3,7 +3,7 @@
 
 use super::job::Job;
 use super::lane::Lane;
-use super::rng::{Rng, seed};
+use super::rng::{Rng, count, seed};
 use super::run::rekindle;
 use super::trouble::{Trouble, TroubleKind};
 use super::vandal::{Found, Vandalism};
@@ -11,7 +11,6 @@ use crate::{Account, Scene, scene};
 use std::collections::BTreeMap;
 use std::env;
 use std::process::ExitCode;
-use std::str::FromStr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Instant;
@@ -137,10 +136,6 @@ pub fn beside_a_collection(starts: usize) -> Vec<String> {
     })
 }
 
-fn number(name: &str, default: usize) -> usize {
-    env::var(name).ok().and_then(|text| usize::from_str(&text).ok()).unwrap_or(default)
-}
-
 /// `just removal`: all of it, if LIVE=1 says so.
 pub fn main() -> ExitCode {
     if env::var_os("LIVE").is_none_or(|live| live != "1") {
@@ -148,11 +143,11 @@ pub fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let began = Instant::now();
-    let tally = run(number("R", ROUNDS), &Account::all());
+    let tally = run(count("R", ROUNDS), &Account::all());
     tally.print();
     let seconds = began.elapsed().as_secs_f64();
     println!("in {seconds:.0} s, {:.1} rounds a second", tally.passed() as f64 / seconds);
-    let starts = number("S", STARTS);
+    let starts = count("S", STARTS);
     let beside = beside_a_collection(starts);
     beside.iter().for_each(|failed| println!("FAILED beside a collection: {failed}"));
     println!("beside a collection: {starts} starts, {} calls failed", beside.len());

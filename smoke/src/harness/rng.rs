@@ -35,6 +35,11 @@ impl Rng {
     }
 }
 
+/// How many of something a run takes: what the variable says, or the default.
+pub(super) fn count(name: &str, default: usize) -> usize {
+    env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
 /// `$SEED`, or another one each time.
 pub(super) fn seed() -> u64 {
     let now = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);

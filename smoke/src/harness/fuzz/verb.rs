@@ -30,6 +30,8 @@ pub(super) enum Answer {
     List,
     /// Any number of objects with this field, also when something was left out.
     Objects(&'static str),
+    /// The lists of what was removed and what was kept, also when a session could not be worked with.
+    Collection,
     /// One object with this field.
     Object(&'static str),
     /// What the worker answered.
@@ -77,8 +79,8 @@ pub(super) const ALL: [Verb; 38] = [
     verb("unlock $S", &[], Answer::Outcome),
     verb("unlock --force $S", &[], Answer::Outcome),
     verb("unlock --forget $S", &[], Answer::Outcome),
-    verb("gc", &[], Answer::Object("removed")),
-    verb("gc --repair", &[], Answer::Object("removed")),
+    verb("gc", &[], Answer::Collection),
+    verb("gc --repair", &[], Answer::Collection),
     verb("doctor", &[], Answer::Objects("session")),
     talking("doctor $S", &[], Answer::Objects("session")),
     talking(
@@ -101,7 +103,7 @@ pub(super) const ALL: [Verb; 38] = [
     talking("pool status --history --speak 1 $P", &[&ASK], Answer::Object("has_session")),
     talking("pool shutdown $P", &[&ASK, &STOP], Answer::Outcome),
     verb("pool ls", &[], Answer::List),
-    talking("pool gc", &[], Answer::Object("removed")),
+    talking("pool gc", &[], Answer::Collection),
     verb("lifecycle acquire --pid $D", &[], Answer::Outcome),
     verb("lifecycle acquire -- true", &[], Answer::Nothing),
     verb("lifecycle status", &[], Answer::Object("status")),

@@ -49,9 +49,13 @@ fn is_whole(answer: Answer, succeeded: bool, lines: &[Value]) -> bool {
         (Answer::Objects(field), lines) => {
             lines.iter().all(|line| has(field)(line) || (!succeeded && outcome(line)))
         }
-        (Answer::Object(field), [line]) => has(field)(line) || (!succeeded && outcome(line)),
+        (Answer::Collection, [line]) => has("removed")(line) || (!succeeded && outcome(line)),
+        (Answer::Object(field), [line]) if succeeded => has(field)(line),
+        (Answer::Object(_), [line]) => outcome(line),
         (Answer::Worker, [line]) => succeeded || outcome(line),
-        (Answer::Outcome | Answer::List | Answer::Object(_) | Answer::Worker, _) => false,
+        (Answer::Outcome | Answer::List | Answer::Collection | Answer::Object(_) | Answer::Worker, _) => {
+            false
+        }
     }
 }
 
