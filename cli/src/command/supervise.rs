@@ -16,7 +16,7 @@ use pumps::{Delivered, Passed, pump_in, pump_out};
 use rekindle::adapters::orphans::{self, Reaped};
 use rekindle::adapters::stdio::{ChildStdout, OwnInput, OwnOutput};
 use rekindle::core::{ChildExit, OsFailure, Pid, SpawnError};
-use rekindle::stdio::StderrMode;
+use rekindle::stdio::{StderrMode, StdioEnd};
 use rekindle::{StdioChild, StdioLaunch, StdioStopped, StopPolicy};
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -163,14 +163,20 @@ impl Supervision {
         }
     }
 
-    /// The program's own status, unless it reports success and some of its output could not be written.
+    /// The program's own status. Where some of its output could not be written, its success is none, and an end that we
+    /// made of it is not its own.
     fn exit(&self, stopped: &StdioStopped, events: &EventWriter) -> Exit {
         let lost = self.output.borrow().lost;
         if let Some(errno) = lost {
             events.output_lost(errno);
         }
+        let ended_by_us = match stopped.end {
+            StdioEnd::Terminated | StdioEnd::Killed => true,
+            StdioEnd::HadEnded | StdioEnd::ClosedStdin | StdioEnd::GaveUp => false,
+        };
         match (stopped.exit, lost) {
             (Some(ChildExit::Code(0)), Some(_)) | (None, _) => Exit::Failed,
+            (Some(ChildExit::Signal(_)), Some(_)) if ended_by_us => Exit::Failed,
             (Some(exit), _) => Exit::of_exit(exit),
         }
     }

@@ -151,6 +151,9 @@ fn a_supervised_program_s_output_on_a_full_disk_is_a_failure() {
     let lost = rekindle(&scene, &echo, full_disk());
     assert_eq!(lost.code, Some(1), "{lost}");
     assert!(lost.stderr.contains(PROGRAMS_LOST), "{lost}");
+    let ended_by_us =
+        rekindle(&scene, &["supervise", "--", "sh", "-c", "echo hello; exec sleep 1000"], full_disk());
+    assert_eq!(ended_by_us.code, Some(1), "{ended_by_us}");
     let silent = rekindle(&scene, &["supervise", "--", "true"], full_disk());
     assert_eq!((silent.code, silent.stderr.as_str()), (Some(0), ""), "nothing was lost");
     let worse = rekindle(&scene, &["supervise", "--", "sh", "-c", "echo hello; exit 7"], full_disk());
