@@ -1,28 +1,16 @@
 //! The operating system behind [`rekindle_core`]: every effect that the core names, on Linux.
 //!
-//! | module | what it does |
+//! | room | what is in it |
 //! |---|---|
-//! | [`way`] | whose directories lead to a place, and may they be trusted |
-//! | [`state_root`], [`session_dir`], [`directory`] | the directories, and files put in place whole |
-//! | [`claim_lock`], [`lifeline`] | the two kernel locks of a session |
-//! | [`record_file`] | the record |
-//! | [`lifecycle`] | the files of a daemon's singleton marker |
-//! | [`attended`] | a program that runs under a lock, and not without it |
-//! | [`probe`] | does anybody answer on a socket, and is it our user |
-//! | [`socket_table`] | who listens where, without connecting |
-//! | [`bound`], [`notify`] | sockets that the launcher binds for its worker; what the worker says |
-//! | [`handshake`] | a worker is ready when it answers, to us |
-//! | [`backoff`] | pauses between two looks, ended early by events |
-//! | [`program`], [`spawn`] | which program, and how it becomes a worker |
-//! | [`worker`] | its exit, its signals, its survivors |
-//! | [`seams`], [`start`], [`deps`] | the core's traits: one by one, around one start, and put together |
-//! | [`startup`] | what a program that launches workers sets right first |
-//! | [`lines`], [`client`] | bounded lines on a socket; one there, one back |
-//! | [`pool_client`], [`serve`] | the client's and the worker's side of the pool protocol |
+//! | `sys` | the kernel's calls, in `sys::linux` and nowhere else: [`procfs`], [`socket_table`], [`clock`], [`random`], [`startup`]; waiting: [`backoff`] |
+//! | `store` | [`way`], [`state_root`], [`session_dir`], [`directory`]: places that are trusted. [`claim_lock`], [`lifeline`]: the two kernel locks of a session. [`record_file`], [`lock_file`], [`lifecycle`]: the files. [`remedy`]: what would help after a failure |
+//! | `endpoint` | [`probe`]: does anybody answer on a socket, and is it our user. [`socket_file`], [`bound`]: the socket's file, and sockets that the launcher binds for its worker |
+//! | `ready` | [`notify`]: what the worker says of itself. [`handshake`]: it is ready when it answers, to us |
+//! | [`spawn`] | which program ([`program`]), and how it becomes a worker |
+//! | [`worker`] | its exit, its signals, its survivors; [`orphans`], and [`attended`] programs |
+//! | [`start`] | one start: its record, the core's traits around it ([`seams`]), and all of them put together ([`deps`]) |
+//! | `pool` | [`lines`]: bounded lines on a socket. [`call`]: one there, one back. [`client`], [`serve`]: the two sides of the pool protocol |
 //! | [`stdio`] | a child that is spoken to over its standard streams, and its guardian |
-//! | [`remedy`] | what would help after a failure |
-//! | [`orphans`] | children that the kernel handed to us, as it does to pid 1 |
-//! | [`procfs`], [`clock`], [`random`] | what the kernel says about processes, time and chance |
 //!
 //! This crate decides nothing: each judgement is a function of the core.
 
@@ -32,51 +20,32 @@ compile_error!(
      rekindle-core and rekindle-gates need a Unix only."
 );
 
-mod blink;
-mod file_system;
-mod hints;
-mod os;
+mod endpoint;
+mod pool;
 mod ready;
-mod temporary;
+mod store;
+mod sys;
 
-pub mod attended;
-pub mod backoff;
-pub mod bound;
-pub mod claim_lock;
-pub mod client;
-pub mod clock;
-pub mod deps;
-pub mod directory;
-pub mod handshake;
-pub mod lifecycle;
-pub mod lifeline;
-pub mod lines;
-pub mod lock_file;
-pub mod notify;
-pub mod orphans;
-pub mod pool_client;
-pub mod probe;
-pub mod procfs;
-pub mod program;
-pub mod random;
-pub mod record_file;
-pub mod remedy;
-pub mod seams;
-pub mod serve;
-pub mod session_dir;
-pub mod socket_file;
-pub mod socket_table;
 pub mod spawn;
 pub mod start;
-pub mod startup;
-pub mod state_root;
 pub mod stdio;
-pub mod way;
 pub mod worker;
 
+pub use endpoint::{bound, probe, socket_file};
+pub use pool::{call, client, lines, serve};
+pub use ready::{handshake, notify};
+pub use spawn::program;
+pub use start::{deps, seams};
+pub use store::{
+    claim_lock, directory, lifecycle, lifeline, lock_file, record_file, remedy, session_dir, state_root, way,
+};
+pub use sys::backoff;
+pub use sys::linux::{clock, procfs, random, socket_table, startup};
+pub use worker::{attended, orphans};
+
 pub use claim_lock::{ClaimAttempt, HeldClaim};
+pub use client::{PoolCallError, PoolClient};
 pub use deps::ProductionSpawnBgResumeDeps;
-pub use pool_client::{PoolCallError, PoolClient};
 pub use probe::{Connection, Probed};
 pub use session_dir::SessionDir;
 pub use state_root::{StateRoot, StateRootError};

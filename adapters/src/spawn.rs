@@ -15,15 +15,15 @@
 
 mod birth_time;
 pub(crate) mod prepare;
+pub mod program;
 pub(crate) mod raw;
 mod stack;
 
-use crate::bound::BoundSocket;
-use crate::claim_lock::HeldClaim;
-use crate::lifeline::LifelineProbe;
-use crate::notify::Hearing;
-use crate::os::describe;
-use crate::program;
+use crate::endpoint::bound::BoundSocket;
+use crate::ready::notify::Hearing;
+use crate::store::claim_lock::HeldClaim;
+use crate::store::lifeline::LifelineProbe;
+use crate::sys::linux::failure::describe;
 use crate::worker::Worker;
 use jiff::Timestamp;
 use prepare::Prepared;
@@ -87,7 +87,7 @@ pub fn spawn(request: SpawnRequest<'_>) -> Result<Worker, SpawnError> {
 }
 
 fn explain(stage: Stage, errno: i32, request: &SpawnRequest<'_>, program: &Path) -> SpawnError {
-    let lifeline = request.claim.dir().path_of(crate::lifeline::LIFELINE_FILE);
+    let lifeline = request.claim.dir().path_of(crate::store::lifeline::LIFELINE_FILE);
     let os = |operation: &str| OsFailure::new(operation, describe(errno)).errno(errno);
     match stage {
         Stage::Directory => SpawnError::Directory {

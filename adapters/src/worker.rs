@@ -10,16 +10,18 @@
 //!
 //! Checked by `smoke/tests/smoke/s2_child.rs`.
 
+pub mod attended;
 mod exit;
 mod members;
+pub mod orphans;
 mod pin;
 mod reaper;
 mod signal;
 
-use crate::lifeline::LifelineProbe;
-use crate::os::keep_high;
-use crate::procfs;
-use crate::socket_file::{self, Tenancy};
+use crate::endpoint::socket_file::{self, Tenancy};
+use crate::store::lifeline::LifelineProbe;
+use crate::sys::linux::failure::keep_high;
+use crate::sys::linux::procfs;
 use exit::Prover;
 use pin::Pin;
 use rekindle_core::{Lifeline, OsFailure, Pid, ProcessIdentity};

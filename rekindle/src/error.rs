@@ -2,7 +2,7 @@
 
 use crate::advice::{Advice, Step};
 use rekindle_adapters::StateRootError;
-use rekindle_adapters::client::CallError;
+use rekindle_adapters::call::CallError;
 use rekindle_adapters::lines::LineError;
 use rekindle_core::execute::Seen;
 use rekindle_core::shown::Shown;

@@ -9,8 +9,8 @@
 
 use crate::advice::{Advice, Step};
 use crate::outcome::{Ensured, Rejection, Running};
+use rekindle_adapters::client::{Deadlines, Limits, PoolCallError, PoolClient};
 use rekindle_adapters::lines::LineError;
-use rekindle_adapters::pool_client::{Deadlines, Limits, PoolCallError, PoolClient};
 use rekindle_core::protocol::{Speaking, Version, VersionMismatch};
 use rekindle_core::{Liveness, RejectReason, SessionId};
 use std::path::PathBuf;

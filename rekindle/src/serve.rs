@@ -5,7 +5,7 @@
 //! the answers that are under way finished and the socket removed.
 //!
 //! ```
-//! use rekindle::adapters::pool_client::{Limits, PoolClient};
+//! use rekindle::adapters::client::{Limits, PoolClient};
 //! use rekindle::protocol::{
 //!     Continue, Feed, FeedResult, Finish, Query, Refusal, Run, Speaking, StatusReport, StatusRequest, Version,
 //! };

@@ -1,9 +1,9 @@
 //! Everything that a child needs, laid out in memory before it exists: between clone and exec nothing may allocate.
 
 use super::{Provision, SpawnRequest};
-use crate::lifeline::{RootId, mark};
-use crate::os::During;
-use crate::session_dir::SessionDir;
+use crate::store::lifeline::{RootId, mark};
+use crate::store::session_dir::SessionDir;
+use crate::sys::linux::failure::During;
 use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 use rekindle_core::plan::{Environment, EnvironmentBase};

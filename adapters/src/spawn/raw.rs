@@ -8,7 +8,7 @@
 use super::birth_time::BeforeBirth;
 use super::prepare::Prepared;
 use super::stack::Stack;
-use crate::lifeline::LIFELINE_FD;
+use crate::store::lifeline::LIFELINE_FD;
 use libc::{c_int, c_uint, c_void};
 use nix::errno::Errno;
 use nix::sys::signal::{SigSet, SigmaskHow, pthread_sigmask};

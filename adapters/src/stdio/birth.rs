@@ -6,10 +6,10 @@
 
 use super::kin::Scope;
 use super::{image, wire};
-use crate::os::{During, describe};
-use crate::program;
 use crate::spawn::prepare::{CStrings, c_string, declared, to_c_strings};
+use crate::spawn::program;
 use crate::spawn::raw::{clone_child, leave_parents_table, reset_signals};
+use crate::sys::linux::failure::{During, describe};
 use libc::{c_char, c_int, c_void};
 use nix::errno::Errno;
 use rekindle_core::{Environment, OsFailure, Pid, SpawnError};

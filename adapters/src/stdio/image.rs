@@ -1,6 +1,6 @@
 //! The guardian's program, in a file in memory that cannot be changed any more.
 
-use crate::os::During;
+use crate::sys::linux::failure::During;
 use rekindle_core::OsFailure;
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use rustix::io::{Errno, write};

@@ -1,7 +1,7 @@
 //! The processes that belong to a guarded child, as the supervisor sees them.
 
 use super::kin::{self, Foreign, LIFELINE_FD, Look, Scope, Stat, belongs};
-use crate::procfs;
+use crate::sys::linux::procfs;
 use rekindle_core::Pid;
 use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::fs;
@@ -52,7 +52,7 @@ pub(super) fn end_session(guardian: Pid) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lifeline::{self, LIFELINE_FILE};
+    use crate::store::lifeline::{self, LIFELINE_FILE};
     use std::cell::RefCell;
     use std::collections::BTreeMap;
 

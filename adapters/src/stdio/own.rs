@@ -10,7 +10,7 @@
 //!
 //! Checked by `smoke/tests/smoke/s9_supervise.rs`.
 
-use crate::os::During;
+use crate::sys::linux::failure::During;
 use rekindle_core::OsFailure;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{Mode, OFlags, fstat, open};

@@ -1,6 +1,6 @@
 //! Our ends of a child's pipes, which can be closed under whoever uses them.
 
-use crate::os::During;
+use crate::sys::linux::failure::During;
 use rekindle_core::OsFailure;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::ioctl_fionread;

@@ -3,11 +3,11 @@
 use super::pin::Pin;
 use super::reaper::{has_exited, peek};
 use super::{Parentage, Process, Worker};
-use crate::backoff::Backoff;
-use crate::hints::Happening;
-use crate::lifeline::LifelineProbe;
-use crate::os::During;
-use crate::socket_file::{self, Tenancy};
+use crate::endpoint::socket_file::{self, Tenancy};
+use crate::store::lifeline::LifelineProbe;
+use crate::sys::backoff::Backoff;
+use crate::sys::linux::failure::During;
+use crate::sys::linux::fs_watch::Happening;
 use rekindle_core::warrant::Warrant;
 use rekindle_core::{ChildExit, Host, Lifeline, OsFailure, ProcessIdentity, WatchError};
 use tokio::io::Interest;

@@ -10,9 +10,9 @@
 //! Checked by `smoke/tests/smoke/s2_companions.rs` and `scale.rs`.
 
 use super::{Process, Worker};
-use crate::lifeline::Reach;
-use crate::procfs;
-use crate::socket_table::SocketInodes;
+use crate::store::lifeline::Reach;
+use crate::sys::linux::procfs;
+use crate::sys::linux::socket_table::SocketInodes;
 use rekindle_core::warrant::{LeaderName, MemberSighting, Sameness, Warrant};
 use rekindle_core::{Lifeline, OsFailure, Pid};
 use std::collections::BTreeSet;

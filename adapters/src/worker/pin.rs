@@ -5,7 +5,7 @@
 //!    [`Warrant`], which only the core's judges make.
 //! 2. The judge is asked after the process was pinned: the pid cannot come to mean another in between.
 
-use crate::os::{During, failure};
+use crate::sys::linux::failure::{During, failure};
 use rekindle_core::warrant::Warrant;
 use rekindle_core::{OsFailure, Pid};
 use rustix::io::Errno;

@@ -10,7 +10,7 @@
 use super::members::{Judge, Search, found};
 use super::pin::Pin;
 use super::{Process, Worker};
-use crate::procfs;
+use crate::sys::linux::procfs;
 use rekindle_core::{KillError, KillSignal, Lifeline, OsFailure, Pid};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Signal, kill_process_group};

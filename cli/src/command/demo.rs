@@ -4,7 +4,7 @@ use super::pid_text;
 use super::stop::to_json;
 use crate::report::{Exit, Report, path_text};
 use rekindle::Advice;
-use rekindle::adapters::client;
+use rekindle::adapters::call;
 use rekindle::core::shown::Shown;
 use rekindle::core::{KillPolicy, RejectReason};
 use rekindle::{Ensured, How, Launch, SessionId, Sessions, StopOutcome, StopPolicy};
@@ -94,7 +94,7 @@ impl<'r> Tour<'r> {
             return Err("the worker is gone".into());
         };
         let line = json!({ "hello": "worker" });
-        let answer = client::call(worker.connection, &line, Duration::from_secs(5)).await?;
+        let answer = call::call(worker.connection, &line, Duration::from_secs(5)).await?;
         expect(answer == line, "an echo comes back as it went")?;
         self.say("talk", &format!("sent it {line}; it answered {answer}"), json!({ "answer": answer }));
         Ok(())

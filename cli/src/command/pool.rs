@@ -4,7 +4,7 @@ use super::{aligned, gc, sessions, stop};
 use crate::args::{AnswerTime, PoolVerb, ReachTime, WorkTime};
 use crate::given::{Given, GivenError};
 use crate::report::{Exit, Report, one_line};
-use rekindle::adapters::pool_client::{Deadlines, Limits};
+use rekindle::adapters::client::{Deadlines, Limits};
 use rekindle::core::protocol::{LINE_LEN_MAX, Run, Speaking, StatusRequest, Version};
 use rekindle::pool::{Fed, PoolEntry, PoolError, PoolStatus, Reply};
 use rekindle::{Launch, Rehearsal, WorkerPool};

@@ -1,4 +1,4 @@
-//! Taking a claim and giving it up, as `adapters/src/claim_lock.rs` does.
+//! Taking a claim and giving it up, as `adapters/src/store/claim_lock.rs` does.
 
 use super::promises::Promise;
 use super::protocol::{Lock, Model};

@@ -1,4 +1,4 @@
-//! The start or adoption after the verdict, as `adapters/src/start.rs` does: the order of a start, what is watched,
+//! The start or adoption after the verdict, as `adapters/src/start/progress.rs` does: the order of a start, what is watched,
 //! and what is written down before the claim goes.
 
 use super::launcher::{At, Choice, End};

@@ -1,7 +1,7 @@
 //! One conversation with the worker of one session.
 
 use super::error::PoolError;
-use rekindle_adapters::pool_client::{PoolCallError, PoolClient};
+use rekindle_adapters::client::{PoolCallError, PoolClient};
 use rekindle_core::protocol::{Continue, Feed, Run, StatusReport, StatusRequest, WorkerName};
 use rekindle_core::{Generation, SessionId};
 

@@ -3,8 +3,8 @@
 use crate::s10_protocol::one;
 use nix::sys::signal::Signal;
 use rekindle::adapters::PoolClient;
+use rekindle::adapters::client::{Deadlines, Limits, PoolCallError};
 use rekindle::adapters::lines::{Limit, LineError, Phase};
-use rekindle::adapters::pool_client::{Deadlines, Limits, PoolCallError};
 use rekindle::protocol::{Run, StatusRequest};
 use rekindle_smoke::peers::GREETING;
 use rekindle_smoke::programs::{self, Quirk};

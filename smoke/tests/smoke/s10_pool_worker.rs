@@ -4,8 +4,8 @@
 use crate::s10_protocol::{SHORT, answer, connect, hung, memory_peak_kib, patient, run};
 use nix::sys::signal::Signal;
 use rekindle::adapters::PoolClient;
+use rekindle::adapters::client::PoolCallError;
 use rekindle::adapters::lines::{Limit, LineError, Phase};
-use rekindle::adapters::pool_client::PoolCallError;
 use rekindle::core::Lifeline;
 use rekindle::protocol::{
     Continue, Feed, Run, Speaking, StatusRequest, VersionPolicy, WorkerName, host_json,

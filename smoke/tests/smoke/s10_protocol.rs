@@ -1,8 +1,8 @@
 //! S10: the client of the pool protocol against peers that hang, lie and flood (S13 to S18, T32).
 
 use rekindle::adapters::PoolClient;
+use rekindle::adapters::client::{Limits, PoolCallError};
 use rekindle::adapters::lines::{Limit, LineError, Phase, Whose};
-use rekindle::adapters::pool_client::{Limits, PoolCallError};
 use rekindle::protocol::{
     Continue, Feed, Malformed, Run, Speaking, StatusRequest, WORKER_NAME_LEN_MAX, WorkerName,
 };

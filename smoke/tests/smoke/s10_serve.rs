@@ -2,8 +2,8 @@
 
 use crate::s10_protocol::{SHORT, answer, connect, patient};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use rekindle::adapters::client::PoolCallError;
 use rekindle::adapters::lines::LineError;
-use rekindle::adapters::pool_client::PoolCallError;
 use rekindle::protocol::{
     Continue, Feed, FeedResult, Finish, Refusal, Run, StatusReport, StatusRequest, Version,
 };

@@ -1,0 +1,151 @@
+//! The file of a Unix socket: which one it is, whether any socket still has it, and its removal.
+//!
+//! A connect that is refused does not say whether the file is stale or its owner has yet to listen. A connect by a socket of
+//! another type does: the kernel looks the file's socket up first, in all network namespaces, and compares the types then.
+//!
+//! # Invariants
+//! 1. Only a file that no socket has is removed, and only one of ours: the one that was recorded, or one in the session's
+//!    own private directory.
+//! 2. Nobody is connected to.
+//! 3. At a socket whose own mode shuts us out nothing can be asked. Such a one is removed only in the session's own directory,
+//!    where nobody but us can put one, and if the kernel's table shows no listener.
+//!
+//! Checked by `smoke/tests/smoke/strangers.rs`; the third, for an ordinary user, by `s11_notify.rs`.
+
+use crate::endpoint::probe::connect_path;
+use crate::store::directory::Inode;
+use crate::store::session_dir::SessionDir;
+use crate::sys::linux::failure::During;
+use crate::sys::linux::socket_table::ListeningSockets;
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat, lstat};
+use nix::unistd::{geteuid, unlink};
+use rekindle_core::record::SocketFile;
+use rekindle_core::shown::Shown;
+use rekindle_core::{OsFailure, SpawnError};
+use std::os::fd::AsRawFd;
+use std::path::Path;
+use std::time::Duration;
+
+/// How often a socket is looked at that its worker is just letting go of.
+const LETTING_GO_MAX: u32 = 50;
+/// How long to wait before it is looked at again.
+const LETTING_GO_PAUSE: Duration = Duration::from_millis(1);
+
+/// Whether any socket has a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tenancy {
+    /// No socket does: nothing is there, or a file that a socket left behind.
+    Vacant,
+    /// Some socket does, listening or not.
+    Taken,
+    /// It is a socket of ours whose mode lets nobody ask: a worker under a tight umask made it.
+    Shut,
+    /// It is no socket, or the system does not say.
+    Unclear,
+}
+
+/// Whether any socket has `path`.
+pub fn tenancy(path: &Path) -> Tenancy {
+    inspect(path).map_or(Tenancy::Unclear, |(tenancy, _)| tenancy)
+}
+
+/// Which file stands at `path`, if it is a socket.
+pub fn file_at(path: &Path) -> Option<SocketFile> {
+    let stat = lstat(path).ok()?;
+    is_socket(&stat).then(|| Inode::of(&stat).into())
+}
+
+pub(crate) fn is_socket(stat: &FileStat) -> bool {
+    SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFSOCK
+}
+
+/// Who has a path, and which file it is.
+fn inspect(path: &Path) -> Result<(Tenancy, Option<Inode>), OsFailure> {
+    // Pinned: whatever the name comes to mean, this stays what was inspected.
+    let pinned = match open(path, OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC, Mode::empty()) {
+        Ok(pinned) => pinned,
+        Err(Errno::ENOENT | Errno::ENOTDIR) => return Ok((Tenancy::Vacant, None)),
+        Err(error) => return Err(error).during("inspect the socket", path),
+    };
+    let stat = fstat(&pinned).during("inspect the socket", path)?;
+    let file = Some(Inode::of(&stat));
+    if !is_socket(&stat) {
+        return Ok((Tenancy::Unclear, file));
+    }
+    let asking = socket(
+        AddressFamily::Unix,
+        SockType::Datagram,
+        SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC,
+        None,
+    )
+    .during("create a socket to ask about", path)?;
+    let magic = format!("/proc/self/fd/{}", pinned.as_raw_fd());
+    let tenancy = match connect_path(&asking, Path::new(&magic)) {
+        Ok(()) | Err(Errno::EPROTOTYPE) => Tenancy::Taken,
+        Err(Errno::ECONNREFUSED) => Tenancy::Vacant,
+        Err(Errno::EACCES) if stat.st_uid == geteuid().as_raw() => Tenancy::Shut,
+        Err(_) => Tenancy::Unclear,
+    };
+    Ok((tenancy, file))
+}
+
+/// Makes room for a new worker's socket: removes a stale file of ours. A stale file that may be another's stays, and the
+/// worker has to cope with it.
+///
+/// Only under the claim, once the last worker is provably gone.
+///
+/// # Errors
+/// [`SpawnError::Abandoned`] if some socket has the path, or something stands there that is no socket.
+pub fn make_room(dir: &SessionDir, path: &Path, recorded: Option<SocketFile>) -> Result<(), SpawnError> {
+    let (tenancy, file) = inspect(path)?;
+    let busy = |why: &str| Err(SpawnError::Abandoned { why: format!("`{}`: {why}", Shown(path)) });
+    let Some(file) = file else { return Ok(()) };
+    match tenancy {
+        Tenancy::Taken => busy("another program has bound a socket there"),
+        // Nobody but us can put a socket into that directory, and those who listen there would be in the kernel's table.
+        Tenancy::Shut if is_our_own(dir, path) && !ListeningSockets::read().contains(path) => {
+            Ok(remove(path, file)?)
+        }
+        Tenancy::Shut | Tenancy::Unclear => busy("whether a socket has it cannot be told"),
+        Tenancy::Vacant if is_ours(dir, path, file, recorded) => Ok(remove(path, file)?),
+        Tenancy::Vacant => {
+            tracing::info!(socket = %Shown(path), "a stale socket that no worker of ours is known to have made stays");
+            Ok(())
+        }
+    }
+}
+
+/// Removes the socket file that a worker left behind, if it is stale and ours. A process that ends may let go of its
+/// lifeline a moment before its socket.
+///
+/// Only under the claim, once the worker is provably gone.
+pub fn clear(dir: &SessionDir, path: &Path, recorded: Option<SocketFile>) {
+    for _ in 0..LETTING_GO_MAX {
+        if tenancy(path) != Tenancy::Taken {
+            break;
+        }
+        std::thread::sleep(LETTING_GO_PAUSE);
+    }
+    if let Err(error) = make_room(dir, path, recorded) {
+        tracing::info!(session = %dir.session(), %error, "a socket was left where it is");
+    }
+}
+
+fn is_ours(dir: &SessionDir, path: &Path, file: Inode, recorded: Option<SocketFile>) -> bool {
+    is_our_own(dir, path) || recorded == Some(file.into())
+}
+
+fn is_our_own(dir: &SessionDir, path: &Path) -> bool {
+    path.parent() == Some(dir.path())
+}
+
+fn remove(path: &Path, file: Inode) -> Result<(), OsFailure> {
+    let still = lstat(path).is_ok_and(|now| Inode::of(&now) == file);
+    match if still { unlink(path) } else { Ok(()) } {
+        Ok(()) | Err(Errno::ENOENT) => Ok(()),
+        Err(error) => Err(error).during("remove the stale socket", path),
+    }
+}

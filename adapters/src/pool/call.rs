@@ -1,0 +1,45 @@
+//! One JSON line there, one back: for workers of any protocol.
+
+use crate::endpoint::probe::Connection;
+use crate::pool::lines::{Deadline, Limit, LineError, LineStream};
+use rekindle_core::protocol::{Excerpt, LINE_LEN_MAX};
+use std::time::Duration;
+
+/// Why a call got no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CallError {
+    /// No whole line came, none could be sent, or it took too long.
+    #[error(transparent)]
+    Line(#[from] LineError),
+    /// The line is not JSON.
+    #[error("the worker's answer is not JSON ({why}): {excerpt}")]
+    NotJson {
+        /// What is wrong with it.
+        why: String,
+        /// Its beginning.
+        excerpt: Excerpt,
+    },
+}
+
+/// Sends one JSON value as a line and reads one back. The connection is not used again.
+///
+/// # Errors
+/// [`CallError`] says in which way no answer came.
+///
+/// # Cancel safety
+/// If dropped, the worker may have received the request.
+pub async fn call(
+    connection: Connection,
+    request: &serde_json::Value,
+    within: Duration,
+) -> Result<serde_json::Value, CallError> {
+    // All of it has one deadline.
+    let deadline = Deadline::from_now(Limit::Answer, within);
+    let mut lines = LineStream::open(connection, LINE_LEN_MAX)?;
+    // Who leaves may have answered before.
+    let _ = lines.send(&request.to_string(), deadline).await?;
+    let line = lines.receive(Some(deadline), within).await?.ok_or(LineError::ClosedEarly { received: 0 })?;
+    serde_json::from_str(&line)
+        .map_err(|error| CallError::NotJson { why: error.to_string(), excerpt: Excerpt::of(&line) })
+}

@@ -1,0 +1,324 @@
+//! Lines on a socket, both ways, with a bound on the length of each and on the time that each phase takes.
+//!
+//! # Invariants
+//! 1. Bounded: no more is kept than one line of the greatest length and what one read adds, whatever the peer sends.
+//! 2. Every wait has a `Deadline`, which names its [`Limit`], but for the one between two lines where the caller wants
+//!    none. A deadline is a point in time: no byte that comes, and no phase that is over, puts it off.
+//! 3. A line is whole or an error: what was sent before the end without a newline is never taken for one.
+//!
+//! Checked by `smoke/tests/smoke/s10_protocol.rs`, `s10_serve.rs` and, on a clock of its own, `patience.rs`.
+
+use crate::endpoint::probe::Connection;
+use crate::sys::linux::failure::During;
+use nix::errno::Errno;
+use nix::sys::socket::{MsgFlags, recv};
+use rekindle_core::OsFailure;
+use rekindle_core::protocol::Excerpt;
+use std::fmt;
+use std::io;
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use tokio::time::{Instant, timeout_at};
+use tokio_util::bytes::BytesMut;
+use tokio_util::codec::{Decoder, LinesCodec, LinesCodecError};
+
+/// How much is asked for in one read, and how much of an empty buffer is kept.
+const READ_LEN: usize = 64 << 10;
+
+/// How much is looked at in one go where nothing is expected.
+const PIECE_LEN: usize = 4 << 10;
+
+/// What stands in for a deadline that no clock can hold.
+const FAR_AWAY: Duration = Duration::from_secs(60 * 60 * 24 * 365 * 30);
+
+/// What was waited for when a deadline passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Phase {
+    /// Somebody who accepts.
+    Connect,
+    /// The peer to take our line.
+    Write,
+    /// The first byte of the peer's line.
+    Answer,
+    /// The rest of the peer's line.
+    Line,
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Connect => "accept a connection",
+            Self::Write => "take the line that it was sent",
+            Self::Answer => "begin an answer",
+            Self::Line => "end the line that it began",
+        })
+    }
+}
+
+/// Which of the caller's limits a deadline came from: the one to change for more time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Limit {
+    /// The time to find somebody who accepts.
+    Connect,
+    /// The time for the peer to take our line.
+    Write,
+    /// The time for a whole call that involves no work: a handshake, `status` or `shutdown`.
+    Answer,
+    /// The time for a whole call that involves work: `run` or `continue`.
+    Work,
+    /// The time from the first byte of the peer's line to its last.
+    Line,
+}
+
+/// A point in time, and the limit that set it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Deadline {
+    at: Instant,
+    limit: Limit,
+    after: Duration,
+}
+
+impl Deadline {
+    /// `after` from now.
+    pub(crate) fn from_now(limit: Limit, after: Duration) -> Self {
+        let now = Instant::now();
+        Self { at: now.checked_add(after).unwrap_or(now + FAR_AWAY), limit, after }
+    }
+
+    /// The earlier of the two.
+    pub(crate) fn or_sooner(self, other: Self) -> Self {
+        if other.at < self.at { other } else { self }
+    }
+
+    /// Runs `work` until then.
+    pub(crate) async fn bound<T>(self, phase: Phase, work: impl Future<Output = T>) -> Result<T, LineError> {
+        let Self { at, limit, after } = self;
+        timeout_at(at, work).await.ok().ok_or(LineError::Hung { phase, limit, after })
+    }
+}
+
+/// Whose line is too long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whose {
+    /// Ours: nothing of it was sent.
+    Ours,
+    /// The peer's.
+    Theirs,
+}
+
+/// Why no line went through.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LineError {
+    /// The peer lives and is silent, or does not read.
+    #[error("the worker did not {phase} within {} ms", after.as_millis())]
+    Hung {
+        /// What it did not do.
+        phase: Phase,
+        /// Which limit it met.
+        limit: Limit,
+        /// How long that limit is. Phases that came before may have used a part of it.
+        after: Duration,
+    },
+    /// The peer went away before its line was whole.
+    #[error(
+        "the worker closed the connection after {received} bytes of its answer, before the end of the line"
+    )]
+    ClosedEarly {
+        /// How many bytes of the line came.
+        received: usize,
+    },
+    /// A line is longer than what was agreed on.
+    #[error(
+        "{} longer than {len_max} bytes",
+        match whose { Whose::Ours => "the request is", Whose::Theirs => "the worker's answer is" }
+    )]
+    TooLong {
+        /// Whose line.
+        whose: Whose,
+        /// The greatest length, in bytes.
+        len_max: usize,
+    },
+    /// The peer's line is not text.
+    #[error("the worker's answer is not UTF-8")]
+    NotUtf8,
+    /// The peer said something without having been asked, so what it says next may be the answer to anything.
+    #[error("the worker sent what nobody asked for: {excerpt}")]
+    Unsolicited {
+        /// Its beginning.
+        excerpt: Excerpt,
+    },
+    /// The system refused.
+    #[error(transparent)]
+    Os(#[from] OsFailure),
+}
+
+impl LineError {
+    /// The reason in one word, as JSON has it.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Hung { .. } => "worker-hung",
+            Self::ClosedEarly { .. } => "worker-closed",
+            Self::TooLong { whose: Whose::Ours, .. } => "request-too-long",
+            Self::TooLong { whose: Whose::Theirs, .. } => "worker-line-too-long",
+            Self::NotUtf8 | Self::Unsolicited { .. } => "worker-malformed",
+            Self::Os(_) => "system",
+        }
+    }
+}
+
+/// How far a line of ours went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use = "who left may have said why before"]
+pub(crate) enum Sent {
+    Whole,
+    /// The peer has left; it may have said why before.
+    PeerLeft,
+}
+
+/// What has come without anybody waiting for it.
+#[derive(Debug)]
+pub(crate) enum Arrived {
+    Nothing,
+    Line(String),
+    Part(Excerpt),
+    /// The peer has left.
+    End,
+}
+
+/// A socket on which both sides send lines.
+#[derive(Debug)]
+pub(crate) struct LineStream {
+    stream: UnixStream,
+    socket: PathBuf,
+    codec: LinesCodec,
+    buffer: BytesMut,
+    len_max: usize,
+}
+
+impl LineStream {
+    /// Lines of at most `len_max` bytes on `stream`, which has to do with `socket`.
+    pub(crate) fn new(stream: UnixStream, socket: &Path, len_max: usize) -> Self {
+        let codec = LinesCodec::new_with_max_length(len_max);
+        Self { stream, socket: socket.to_owned(), codec, buffer: BytesMut::new(), len_max }
+    }
+
+    /// Lines of at most `len_max` bytes to a worker.
+    pub(crate) fn open(connection: Connection, len_max: usize) -> Result<Self, LineError> {
+        let socket = connection.socket().to_owned();
+        let stream = connection.into_tokio().during("use the connection to", &socket)?;
+        Ok(Self::new(stream, &socket, len_max))
+    }
+
+    /// The stream and its socket, if nothing has been read that nobody took.
+    pub(crate) fn into_parts(self) -> Result<(UnixStream, PathBuf), LineError> {
+        match self.buffer.is_empty() {
+            true => Ok((self.stream, self.socket)),
+            false => Err(LineError::Unsolicited { excerpt: Excerpt::of_bytes(&self.buffer) }),
+        }
+    }
+
+    /// Sends a line.
+    ///
+    /// # Cancel safety
+    /// If dropped, the peer may have received any part of the line.
+    pub(crate) async fn send(&mut self, line: &str, deadline: Deadline) -> Result<Sent, LineError> {
+        if line.len() > self.len_max {
+            return Err(LineError::TooLong { whose: Whose::Ours, len_max: self.len_max });
+        }
+        let line = [line.as_bytes(), b"\n"].concat();
+        match deadline.bound(Phase::Write, self.stream.write_all(&line)).await? {
+            Ok(()) => Ok(Sent::Whole),
+            Err(error) if has_left(&error) => Ok(Sent::PeerLeft),
+            Err(error) => Err(error).during("write to", &self.socket).map_err(LineError::from),
+        }
+    }
+
+    /// Waits for a line: until `deadline`, if there is one, and from its first byte on no longer than `line_timeout`.
+    /// `None` if the peer leaves between two lines.
+    ///
+    /// # Cancel safety
+    /// Safe: what was read stays in the buffer.
+    pub(crate) async fn receive(
+        &mut self,
+        deadline: Option<Deadline>,
+        line_timeout: Duration,
+    ) -> Result<Option<String>, LineError> {
+        if self.buffer.is_empty() {
+            let came = match deadline {
+                None => self.fill().await?,
+                Some(deadline) => deadline.bound(Phase::Answer, self.fill()).await??,
+            };
+            if !came {
+                return Ok(None);
+            }
+        }
+        let rest = Deadline::from_now(Limit::Line, line_timeout);
+        let rest = deadline.map_or(rest, |deadline| deadline.or_sooner(rest));
+        loop {
+            if let Some(line) = self.decode()? {
+                return Ok(Some(line));
+            }
+            if !rest.bound(Phase::Line, self.fill()).await?? {
+                return Err(LineError::ClosedEarly { received: self.buffer.len() });
+            }
+        }
+    }
+
+    /// Looks at what has come, without waiting.
+    pub(crate) fn arrived(&mut self) -> Result<Arrived, LineError> {
+        let mut piece = [0; PIECE_LEN];
+        loop {
+            if let Some(line) = self.decode()? {
+                return Ok(Arrived::Line(line));
+            }
+            // Asked of the kernel itself: the runtime may not have heard yet of what is there.
+            match recv(self.stream.as_raw_fd(), &mut piece, MsgFlags::MSG_DONTWAIT) {
+                Ok(0) | Err(Errno::ECONNRESET | Errno::EPIPE) if self.buffer.is_empty() => {
+                    return Ok(Arrived::End);
+                }
+                Err(Errno::EAGAIN) if self.buffer.is_empty() => return Ok(Arrived::Nothing),
+                Ok(0) | Err(Errno::EAGAIN | Errno::ECONNRESET | Errno::EPIPE) => {
+                    return Ok(Arrived::Part(Excerpt::of_bytes(&self.buffer)));
+                }
+                Ok(len) => self.buffer.extend_from_slice(&piece[..len]),
+                Err(Errno::EINTR) => {}
+                Err(error) => return Err(error).during("read from", &self.socket).map_err(LineError::from),
+            }
+        }
+    }
+
+    /// Reads something; `false` if the peer has left.
+    async fn fill(&mut self) -> Result<bool, LineError> {
+        self.buffer.reserve(READ_LEN);
+        match self.stream.read_buf(&mut self.buffer).await {
+            Ok(len) => Ok(len > 0),
+            Err(error) if has_left(&error) => Ok(false),
+            Err(error) => Err(error).during("read from", &self.socket).map_err(LineError::from),
+        }
+    }
+
+    fn decode(&mut self) -> Result<Option<String>, LineError> {
+        let decoded = self.codec.decode(&mut self.buffer);
+        if self.buffer.is_empty() && self.buffer.capacity() > READ_LEN {
+            // One long line must not cost its length for as long as the connection lives.
+            self.buffer = BytesMut::new();
+        }
+        decoded.map_err(|error| match error {
+            LinesCodecError::MaxLineLengthExceeded => {
+                LineError::TooLong { whose: Whose::Theirs, len_max: self.len_max }
+            }
+            // The codec itself performs no I/O: this is its word for what is no text.
+            LinesCodecError::Io(_) => LineError::NotUtf8,
+        })
+    }
+}
+
+/// Whether an error only says that the peer has closed its end.
+fn has_left(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
+}

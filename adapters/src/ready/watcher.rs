@@ -1,0 +1,138 @@
+//! When a worker is ready: each kind of readiness, as a watch on its socket; and how long it may take.
+//!
+//! | kind | ready when | connects |
+//! |---|---|---|
+//! | connect | its socket accepts a connection | yes, and hands it on |
+//! | handshake | it answers a handshake; [`crate::ready::handshake`] watches for that | yes, and hands it on |
+//! | notify | it said `READY=1`, and then somebody listens on its socket | no |
+//! | listen | its program runs; it inherited a socket that listens | no |
+//!
+//! "Somebody listens" is read in the kernel's table of sockets. A listener that the table knows by another spelling is
+//! connected to after all, and that connection is handed on.
+//!
+//! # Invariants
+//! 1. A `READY=1` whose socket is dormant is not yet ready: it is waited for, until the time is up.
+//! 2. A worker that asks for more time gets it while it is watched, and never while it is being ended.
+//!
+//! Checked by `smoke/tests/smoke/s11_notify.rs` and `s11_listen.rs`.
+
+use crate::endpoint::probe::{Connection, Look, Lookout, Probed};
+use crate::ready::notify::Hearing;
+use crate::start::progress::Start;
+use crate::start::seams::PollingSocketWatcher;
+use crate::sys::backoff::Backoff;
+use crate::sys::linux::fs_watch::Happening;
+use async_trait::async_trait;
+use rekindle_core::seams::{SocketWatcher, Timer};
+use rekindle_core::target::SOCKET_PATH_LEN_MAX;
+use rekindle_core::{ProcessIdentity, ReadyKind, WatchError};
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::time::{Instant, sleep, sleep_until};
+
+/// Watches for readiness of the kind that the start is of, and notes who answered.
+pub(crate) struct ReadinessWatcher(pub(crate) Start);
+
+#[async_trait]
+impl SocketWatcher<Connection> for ReadinessWatcher {
+    async fn await_socket_alive(&self, socket: &Path) -> Result<Connection, WatchError> {
+        let start = &self.0;
+        let connection = match (start.readiness(), start.hearing()) {
+            (ReadyKind::Notify, Some(hearing)) => await_notified(&hearing, socket).await?,
+            (ReadyKind::Notify, None) | (ReadyKind::Listen, _) => await_listener(socket).await?,
+            (ReadyKind::Connect | ReadyKind::Handshake | _, _) => {
+                PollingSocketWatcher.await_socket_alive(socket).await?
+            }
+        };
+        match start.readiness() {
+            ReadyKind::Notify if !connection.is_open() => {
+                start.note_ready(start.hearing().and_then(|hearing| hearing.main_process()));
+            }
+            ReadyKind::Listen => start.note_ready(listener_of(start, socket)),
+            // Where a connection had to be made, the kernel has named the listener.
+            ReadyKind::Notify | ReadyKind::Connect | ReadyKind::Handshake | _ => {
+                start.note_alive(&connection);
+            }
+        }
+        Ok(connection)
+    }
+}
+
+/// The process that was started listens from birth. Its death counts as the listener's only where the kernel's table
+/// would show who listens after it, which it does not for a path that no address can hold.
+fn listener_of(start: &Start, socket: &Path) -> Option<ProcessIdentity> {
+    start.leader().filter(|_| socket.as_os_str().len() <= SOCKET_PATH_LEN_MAX)
+}
+
+/// Hears the worker until it is ready, and goes on hearing it until its socket is.
+async fn await_notified(hearing: &Hearing, socket: &Path) -> Result<Connection, WatchError> {
+    let mailbox = hearing.mailbox()?;
+    let (mut backoff, mut lookout) = (pauses(socket), Lookout::at(socket));
+    loop {
+        if !hearing.notices().is_ready() {
+            hearing.hear_next(&mailbox).await?;
+            continue;
+        }
+        if let Some(connection) = see_listener(&mut lookout, socket)? {
+            return Ok(connection);
+        }
+        tokio::select! {
+            heard = hearing.hear_next(&mailbox) => heard?,
+            () = backoff.wait() => {}
+        }
+    }
+}
+
+async fn await_listener(socket: &Path) -> Result<Connection, WatchError> {
+    let (mut backoff, mut lookout) = (pauses(socket), Lookout::at(socket));
+    loop {
+        if let Some(connection) = see_listener(&mut lookout, socket)? {
+            return Ok(connection);
+        }
+        backoff.wait().await;
+    }
+}
+
+fn pauses(socket: &Path) -> Backoff {
+    Backoff::at(socket.parent().unwrap_or(socket), Happening::NameAppears)
+}
+
+fn see_listener(lookout: &mut Lookout<'_>, socket: &Path) -> Result<Option<Connection>, WatchError> {
+    match lookout.look_gently() {
+        Look::Found(Probed::Live(connection)) => Ok(Some(connection)),
+        Look::Found(Probed::Forged { why }) => Err(WatchError::Forged { path: socket.to_owned(), why }),
+        // Not there yet, not listening yet, or too busy: none of it is an answer.
+        Look::Found(Probed::Dormant { .. } | Probed::Indeterminate { .. }) | Look::Absent | Look::Busy => {
+            Ok(None)
+        }
+    }
+}
+
+/// Waits on tokio's clock; the first wait of a start, in which its worker is watched, for as long as that asks for.
+pub(crate) struct ExtendingTimer {
+    start: Start,
+    watched: AtomicBool,
+}
+
+impl ExtendingTimer {
+    pub(crate) fn new(start: &Start) -> Self {
+        Self { start: start.clone(), watched: AtomicBool::new(false) }
+    }
+}
+
+#[async_trait]
+impl Timer for ExtendingTimer {
+    async fn await_timeout(&self, after: Duration) -> Result<(), WatchError> {
+        // All later waits are graces.
+        let is_watch = !self.watched.swap(true, Ordering::Relaxed);
+        sleep(after).await;
+        while is_watch
+            && let Some(hearing) = self.start.hearing()
+            && hearing.deadline() > Instant::now()
+        {
+            sleep_until(hearing.deadline()).await;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,122 @@
+//! The production implementation of every seam of a start.
+
+use crate::endpoint::probe::{Connection, Look, Lookout, Probed};
+use crate::store::claim_lock::HeldClaim;
+use crate::sys::backoff::Backoff;
+use crate::sys::linux::fs_watch::Happening;
+use crate::worker::{self, Worker};
+use async_trait::async_trait;
+use rekindle_core::seams::{ExitWatcher, Killer, Releaser, SocketWatcher, Timer};
+use rekindle_core::{ChildExit, KillError, KillSignal, LockClaim, ReleaseError, WatchError};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// Watches a socket by looking again and again, with growing pauses.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct PollingSocketWatcher;
+
+#[async_trait]
+impl SocketWatcher<Connection> for PollingSocketWatcher {
+    async fn await_socket_alive(&self, socket: &Path) -> Result<Connection, WatchError> {
+        let mut backoff = Backoff::at(socket.parent().unwrap_or(socket), Happening::NameAppears);
+        let mut lookout = Lookout::at(socket);
+        loop {
+            match lookout.look() {
+                Look::Found(Probed::Live(connection)) => {
+                    backoff.end_later();
+                    return Ok(connection);
+                }
+                Look::Found(Probed::Forged { why }) => {
+                    return Err(WatchError::Forged { path: socket.to_owned(), why });
+                }
+                // Not there yet, not listening yet, or too busy: none of it is an answer.
+                Look::Absent => backoff.wait_until_told().await,
+                // No event tells when somebody begins to listen or to accept.
+                Look::Found(Probed::Dormant { .. } | Probed::Indeterminate { .. }) | Look::Busy => {
+                    backoff.wait().await;
+                }
+            }
+        }
+    }
+}
+
+/// Watches a worker by its pidfd and its lifeline.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct PidfdExitWatcher;
+
+#[async_trait]
+impl ExitWatcher<Worker> for PidfdExitWatcher {
+    async fn await_child_exit(&self, child: &Worker) -> Result<ChildExit, WatchError> {
+        worker::await_exit(child).await
+    }
+}
+
+/// Waits on tokio's clock, which is monotonic and stands still while the machine is suspended.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct TokioTimer;
+
+#[async_trait]
+impl Timer for TokioTimer {
+    async fn await_timeout(&self, after: Duration) -> Result<(), WatchError> {
+        tokio::time::sleep(after).await;
+        Ok(())
+    }
+}
+
+/// Signals every process of a worker.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct GroupKiller;
+
+#[async_trait]
+impl Killer<Worker> for GroupKiller {
+    async fn kill_child(&self, child: &Worker, how: KillSignal) -> Result<(), KillError> {
+        worker::signal(child, how)
+    }
+}
+
+/// A claim that several parts of one start share. Whoever takes it out gives it up.
+#[derive(Debug, Clone)]
+pub struct SharedClaim(Arc<Mutex<Option<HeldClaim>>>);
+
+impl SharedClaim {
+    /// Shares a claim.
+    pub fn new(claim: HeldClaim) -> Self {
+        Self(Arc::new(Mutex::new(Some(claim))))
+    }
+
+    /// Does something under the claim; `None` if it was given up already.
+    pub fn with<T>(&self, action: impl FnOnce(&HeldClaim) -> T) -> Option<T> {
+        // A panic elsewhere does not change what is held.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(action)
+    }
+
+    /// Takes the claim out, so that it is given up only once.
+    pub fn take(&self) -> Option<HeldClaim> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+}
+
+/// Releases the claim that it shares, if it is the one that is meant.
+#[derive(Debug, Clone)]
+pub struct ClaimReleaser {
+    held: SharedClaim,
+}
+
+impl ClaimReleaser {
+    /// A releaser of `held`.
+    pub fn new(held: SharedClaim) -> Self {
+        Self { held }
+    }
+}
+
+#[async_trait]
+impl Releaser for ClaimReleaser {
+    async fn release_lock(&self, claim: &LockClaim) -> Result<(), ReleaseError> {
+        let is_meant = self.held.with(|held| held.claim().nonce == claim.nonce).unwrap_or(false);
+        match self.held.take().filter(|_| is_meant) {
+            Some(held) => held.release(),
+            None => Err(ReleaseError::NotHeld { path: claim.lock_path.clone() }),
+        }
+    }
+}

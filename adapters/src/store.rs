@@ -1,0 +1,14 @@
+//! What lies on disk: the state root, a session's files, and the kernel's locks on them.
+
+pub(crate) mod temporary;
+
+pub mod claim_lock;
+pub mod directory;
+pub mod lifecycle;
+pub mod lifeline;
+pub mod lock_file;
+pub mod record_file;
+pub mod remedy;
+pub mod session_dir;
+pub mod state_root;
+pub mod way;

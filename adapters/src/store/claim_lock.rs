@@ -1,0 +1,360 @@
+//! The claim: an exclusive flock on the session directory, with its evidence in the file `claim`.
+//!
+//! # Invariants
+//! 1. The directory itself is locked, so that removing a file never takes a lock away.
+//! 2. The evidence is written and removed only while the lock is held, and removed only if nonce and inode are ours.
+//! 3. The lock is given up by an explicit unlock: a copy of the descriptor in a child that has not yet executed its
+//!    program must not keep it.
+//! 4. A claim that is dropped unreleased is marked retained first, so that a living process never wedges its session.
+//!
+//! Checked by `smoke/tests/smoke/claim.rs`.
+
+use crate::store::directory::Inode;
+use crate::store::session_dir::SessionDir;
+use crate::store::state_root;
+use crate::sys::backoff::Backoff;
+use crate::sys::linux::clock;
+use crate::sys::linux::failure::{During, try_flock};
+use crate::sys::linux::fs_watch::Happening;
+use crate::sys::linux::procfs;
+use crate::sys::linux::random;
+use rekindle_core::claim::{ConflictReason, Found, KernelLock};
+use rekindle_core::identity::{Doubt, Standing};
+use rekindle_core::{
+    ClaimDecision, ClaimPolicy, Host, LockClaim, OsFailure, ReleaseError, SessionId, decide_claim,
+};
+use rustix::fs::{FlockOperation, flock};
+use state_root::{StateRoot, StateRootError};
+use std::env;
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::sync::OnceLock;
+
+/// The name of the evidence file.
+pub const CLAIM_FILE: &str = "claim";
+
+/// How often a directory may be replaced between opening and locking it before the claim counts as another's for now.
+const REPLACED_MAX: u32 = 16;
+
+/// What came of asking for a claim.
+#[derive(Debug)]
+#[must_use = "a claim that is dropped is marked retained"]
+pub enum ClaimAttempt {
+    /// It is ours.
+    Held(Box<HeldClaim>),
+    /// It is not ours to take.
+    Conflict {
+        /// Why not.
+        why: ConflictReason,
+        /// The claim in the way, where it can be read.
+        holder: Option<Box<LockClaim>>,
+    },
+}
+
+/// A claim that this process holds.
+#[derive(Debug)]
+pub struct HeldClaim {
+    dir: SessionDir,
+    claim: LockClaim,
+    evidence: Inode,
+    given_up: bool,
+}
+
+/// Asks for the claim on `session`, creating its directory if there is none. Never waits.
+///
+/// # Errors
+/// If the directory cannot be used or the evidence cannot be written; nothing is held then.
+pub fn try_claim(root: &StateRoot, session: &SessionId, here: &Host) -> Result<ClaimAttempt, StateRootError> {
+    ClaimQueue::new(root, session, here).attempt()
+}
+
+/// A place among those who want a claim. It keeps the session's directory open between two attempts: a directory that
+/// is closed tells everybody who waits that its lock may be free.
+#[derive(Debug)]
+pub struct ClaimQueue<'a> {
+    root: &'a StateRoot,
+    session: &'a SessionId,
+    here: &'a Host,
+    dir: Option<SessionDir>,
+    backoff: Backoff,
+}
+
+impl<'a> ClaimQueue<'a> {
+    /// A place for the claim on `session`.
+    pub fn new(root: &'a StateRoot, session: &'a SessionId, here: &'a Host) -> Self {
+        let backoff = Backoff::at(&root.path().join(session.as_str()), Happening::DirectoryChanges);
+        Self { root, session, here, dir: None, backoff }
+    }
+
+    /// The session's directory, once there was an attempt.
+    pub fn dir(&self) -> Option<&SessionDir> {
+        self.dir.as_ref()
+    }
+
+    /// Waits until the claim may have been given up, or something else happened to the session; never for long.
+    ///
+    /// # Cancel safety
+    /// Safe.
+    pub async fn wait(&mut self) {
+        self.backoff.wait().await;
+    }
+
+    /// Asks for the claim, creating the session's directory if there is none.
+    ///
+    /// # Errors
+    /// If the directory cannot be used or the evidence cannot be written; nothing is held then.
+    pub fn attempt(&mut self) -> Result<ClaimAttempt, StateRootError> {
+        for _ in 0..REPLACED_MAX {
+            let dir = match self.dir.take() {
+                Some(dir) if dir.is_still_in_place()? => dir,
+                Some(_) | None => self.root.create_session(self.session)?,
+            };
+            if !try_lock(&dir, FlockOperation::NonBlockingLockExclusive)? {
+                let holder = read_evidence(&dir)?.payload().cloned().map(Box::new);
+                self.dir = Some(dir);
+                return Ok(ClaimAttempt::Conflict { why: ConflictReason::KernelLockHeld, holder });
+            }
+            match self.take(dir) {
+                // A directory that was removed before we locked it guards nothing.
+                Ok(None) => {}
+                Ok(Some(attempt)) => return Ok(attempt),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        // Whoever replaces it is at work on the session, and whoever waits for that asks again.
+        Ok(ClaimAttempt::Conflict { why: ConflictReason::KernelLockHeld, holder: None })
+    }
+
+    /// Judges the evidence in a directory that is locked; `None` if it is not the session's any more.
+    fn take(&mut self, dir: SessionDir) -> Result<Option<ClaimAttempt>, OsFailure> {
+        match judge(&dir, self.here) {
+            Ok(Judgement::Ours { claim, evidence }) => Ok(Some(ClaimAttempt::Held(Box::new(HeldClaim {
+                dir,
+                claim: *claim,
+                evidence,
+                given_up: false,
+            })))),
+            Ok(Judgement::NotOurs { why, holder }) => {
+                unlock(&dir)?;
+                self.dir = Some(dir);
+                Ok(Some(ClaimAttempt::Conflict { why, holder }))
+            }
+            Ok(Judgement::Removed) => Ok(None),
+            Err(error) => {
+                // Explicitly: a child of another thread may have a copy of the descriptor for a moment.
+                let _ = unlock(&dir);
+                Err(error)
+            }
+        }
+    }
+}
+
+/// What is to be made of a claim whose kernel lock we have.
+enum Judgement {
+    Ours { claim: Box<LockClaim>, evidence: Inode },
+    NotOurs { why: ConflictReason, holder: Option<Box<LockClaim>> },
+    Removed,
+}
+
+fn judge(dir: &SessionDir, here: &Host) -> Result<Judgement, OsFailure> {
+    if !dir.is_still_in_place()? {
+        return Ok(Judgement::Removed);
+    }
+    let found = read_evidence(dir)?;
+    let standing = holder_standing(&found, here);
+    match decide_claim(ClaimPolicy::dispatch(), KernelLock::Free, found, standing) {
+        ClaimDecision::Conflict { why, holder } => {
+            return Ok(Judgement::NotOurs { why, holder: holder.map(Box::new) });
+        }
+        ClaimDecision::TakeOver { why, previous } => {
+            let previous = previous.map(|claim| claim.holder.pid.as_raw());
+            tracing::info!(session = %dir.session(), ?why, previous, "taking over a claim that was left behind");
+        }
+        ClaimDecision::Fresh => {}
+    }
+    dir.sweep();
+    let claim = new_claim(dir, here)?;
+    let evidence = write_evidence(dir, &claim)?;
+    tracing::info!(session = %dir.session(), "took the claim");
+    Ok(Judgement::Ours { claim: Box::new(claim), evidence })
+}
+
+fn new_claim(dir: &SessionDir, here: &Host) -> Result<LockClaim, OsFailure> {
+    Ok(LockClaim {
+        session_id: dir.session().clone(),
+        holder: procfs::this_process(here),
+        hostname: here.hostname.clone(),
+        machine_id: here.machine_id.clone(),
+        created_at: clock::now(),
+        nonce: random::nonce()?,
+        owner: program_name(),
+        lock_path: dir.path_of(CLAIM_FILE),
+        retained_at: None,
+    })
+}
+
+/// What is known of the holder that the evidence names.
+pub fn holder_standing(found: &Found<LockClaim>, here: &Host) -> Standing {
+    match found.payload() {
+        Some(claim) => claim.standing(here, procfs::standing(&claim.holder, here)),
+        None => Standing::Unjudged(Doubt::NotPermitted),
+    }
+}
+
+/// Reads the evidence of a session, whoever holds its claim.
+///
+/// # Errors
+/// If the file is there and cannot be read.
+pub fn read_evidence(dir: &SessionDir) -> Result<Found<LockClaim>, OsFailure> {
+    let content = dir.read(CLAIM_FILE)?;
+    Ok(Found::read(content.as_ref().map(|content| content.bytes.as_slice()), dir.session()))
+}
+
+/// Whether the claim's kernel lock is held by anybody. For showing only: it is known for no longer than this call.
+///
+/// # Errors
+/// If the kernel does not answer.
+pub fn is_locked(dir: &SessionDir) -> Result<bool, OsFailure> {
+    // By a descriptor of its own: the one that we may hold the claim with must not change its lock.
+    let asked = dir.reopen()?;
+    // Shared, so that two who ask do not see each other.
+    let free = try_lock(&asked, FlockOperation::NonBlockingLockShared)?;
+    if free {
+        unlock(&asked)?;
+    }
+    Ok(!free)
+}
+
+/// The kernel's lock of a claim without evidence of its own: for looking after a session rather than deciding about it.
+#[derive(Debug)]
+pub struct BareLock {
+    dir: SessionDir,
+}
+
+impl BareLock {
+    /// Locks a session's directory; `None` if somebody holds it, or it is not in place any more. Never waits.
+    ///
+    /// # Errors
+    /// If the kernel refuses.
+    pub fn try_take(dir: SessionDir) -> Result<Option<Self>, OsFailure> {
+        if !try_lock(&dir, FlockOperation::NonBlockingLockExclusive)? {
+            return Ok(None);
+        }
+        let lock = Self { dir };
+        Ok(lock.dir.is_still_in_place()?.then_some(lock))
+    }
+
+    /// The session's directory, which is held.
+    pub fn dir(&self) -> &SessionDir {
+        &self.dir
+    }
+}
+
+impl Drop for BareLock {
+    fn drop(&mut self) {
+        // Explicitly: a child of another thread may have a copy of the descriptor for a moment.
+        let _ = unlock(&self.dir);
+    }
+}
+
+fn write_evidence(dir: &SessionDir, claim: &LockClaim) -> Result<Inode, OsFailure> {
+    let mut bytes = serde_json::to_vec(claim).expect("a claim holds nothing that JSON cannot");
+    bytes.push(b'\n');
+    dir.replace(CLAIM_FILE, &bytes)
+}
+
+fn try_lock(dir: &SessionDir, how: FlockOperation) -> Result<bool, OsFailure> {
+    try_flock(dir, how).during("lock the session directory", dir.path())
+}
+
+fn unlock(dir: &SessionDir) -> Result<(), OsFailure> {
+    flock(dir.as_fd(), FlockOperation::Unlock).during("unlock the session directory", dir.path())
+}
+
+/// The name of this program, for people to read.
+fn program_name() -> String {
+    static NAME: OnceLock<String> = OnceLock::new();
+    let read = || {
+        let path = env::current_exe().ok().or_else(|| env::args_os().next().map(Into::into));
+        path.and_then(|path| Some(path.file_name()?.to_string_lossy().into_owned())).unwrap_or_default()
+    };
+    NAME.get_or_init(read).clone()
+}
+
+impl HeldClaim {
+    /// The evidence, as it stands in the file.
+    pub fn claim(&self) -> &LockClaim {
+        &self.claim
+    }
+
+    /// The session's directory, which is held.
+    pub fn dir(&self) -> &SessionDir {
+        &self.dir
+    }
+
+    /// The locked descriptor. A child inherits a copy at fork, so that the claim outlives its launcher until the
+    /// child has taken its lifeline.
+    pub(crate) fn descriptor(&self) -> RawFd {
+        self.dir.as_fd().as_raw_fd()
+    }
+
+    /// Gives the claim up: evidence first, then the kernel's lock.
+    ///
+    /// # Errors
+    /// If the directory or the evidence is no longer ours, or cannot be removed. The kernel's lock is given up all
+    /// the same, so that nobody waits for it.
+    pub fn release(mut self) -> Result<(), ReleaseError> {
+        self.given_up = true;
+        let removed = self.remove_evidence();
+        unlock(&self.dir)?;
+        tracing::info!(session = %self.dir.session(), "released the claim");
+        removed
+    }
+
+    fn remove_evidence(&self) -> Result<(), ReleaseError> {
+        if !self.dir.is_still_in_place()? {
+            return Err(ReleaseError::DirectoryReplaced { path: self.dir.path().to_owned() });
+        }
+        let Some(content) = self.dir.read(CLAIM_FILE)? else {
+            // Somebody removed it by hand; there is nothing left to take back.
+            return Ok(());
+        };
+        let found = Found::read(Some(&content.bytes), self.dir.session());
+        let ours = content.inode == self.evidence
+            && found.payload().is_some_and(|claim| claim.nonce == self.claim.nonce);
+        if !ours {
+            return Err(ReleaseError::NotOurs { path: self.claim.lock_path.clone() });
+        }
+        Ok(self.dir.remove(CLAIM_FILE)?)
+    }
+
+    /// Keeps the evidence, marked retained, and gives up the kernel's lock: from here on the lifeline and the
+    /// identities alone judge the worker.
+    ///
+    /// # Errors
+    /// If the mark cannot be written. The kernel's lock is given up all the same.
+    pub fn retain(mut self) -> Result<LockClaim, OsFailure> {
+        self.given_up = true;
+        let marked = self.mark_retained();
+        unlock(&self.dir)?;
+        marked.map(|()| self.claim.clone())
+    }
+
+    fn mark_retained(&mut self) -> Result<(), OsFailure> {
+        self.dir.require_in_place()?;
+        self.claim.retained_at = Some(clock::now());
+        self.evidence = write_evidence(&self.dir, &self.claim)?;
+        Ok(())
+    }
+}
+
+impl Drop for HeldClaim {
+    fn drop(&mut self) {
+        if self.given_up {
+            return;
+        }
+        // A panic or a dropped future: what the claim guarded may still be there, and nobody saw what became of it.
+        if let Err(error) = self.mark_retained().and_then(|()| unlock(&self.dir)) {
+            tracing::warn!(session = %self.dir.session(), %error, "a claim was dropped and could not be marked retained");
+        }
+    }
+}

@@ -1,0 +1,429 @@
+//! An open directory, and the files in it: read whole, put in place whole.
+//!
+//! # Invariants
+//! 1. Every file is reached through the open directory, never by path: a directory that is swapped underneath us
+//!    receives nothing from us.
+//! 2. A file is put in place whole, by rename; no reader ever sees half of one.
+//! 3. Nothing is followed: a planted link, FIFO or device is an error, and never blocks.
+//! 4. Files are 0600, whatever the umask.
+//! 5. What is swept away has a name that only we give, a writer that is gone, and no other name.
+//! 6. What is set aside takes no name that is taken.
+//!
+//! Checked by `smoke/tests/smoke/s3_records.rs`, `s9_lifecycle.rs` and `foreign_files.rs`.
+
+use crate::store::temporary::TemporaryName;
+use crate::sys::linux::clock;
+use crate::sys::linux::failure::During;
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag, open, openat, renameat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat, stat};
+use nix::unistd::{UnlinkatFlags, geteuid, linkat, unlinkat};
+use rekindle_core::OsFailure;
+use rekindle_core::record::SocketFile;
+use rustix::fs::{Dir, RenameFlags, renameat_with};
+use rustix::io::retry_on_intr;
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+
+/// How many files may be set aside at one instant of the clock.
+const ASIDE_MAX: u32 = 1024;
+
+/// The longest file of ours that is read: a record or a claim is a few hundred bytes.
+const FILE_LEN_MAX: u64 = 1 << 20;
+
+/// Which file or directory it is, whatever it is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Inode {
+    device: u64,
+    number: u64,
+}
+
+impl Inode {
+    /// The inode that a `stat` described.
+    pub fn of(stat: &FileStat) -> Self {
+        Self { device: stat.st_dev, number: stat.st_ino }
+    }
+
+    pub(crate) fn device(self) -> u64 {
+        self.device
+    }
+
+    pub(crate) fn number(self) -> u64 {
+        self.number
+    }
+}
+
+impl From<Inode> for SocketFile {
+    fn from(Inode { device, number }: Inode) -> Self {
+        Self { device, inode: number }
+    }
+}
+
+/// A file of the session that was read.
+#[derive(Debug)]
+pub struct FileContent {
+    /// All of it.
+    pub bytes: Vec<u8>,
+    /// Which file it was.
+    pub inode: Inode,
+    /// When it was last written, in seconds since the epoch.
+    pub modified_at: i64,
+}
+
+/// Gives back what the umask took away from a file of ours; hardly any umask does.
+fn set_private(file: &File, stat: &FileStat) -> Result<(), Errno> {
+    let private = Mode::S_IRUSR | Mode::S_IWUSR;
+    if stat.st_mode & 0o7777 == private.bits() { Ok(()) } else { fchmod(file, private) }
+}
+
+/// An open directory.
+#[derive(Debug)]
+pub struct Directory {
+    fd: OwnedFd,
+    path: PathBuf,
+}
+
+impl Directory {
+    /// The directory behind `fd`, which was opened at `path`.
+    pub fn new(fd: OwnedFd, path: PathBuf) -> Self {
+        Self { fd, path }
+    }
+
+    /// Opens a directory, by way of every link; `None` if there is none.
+    pub(crate) fn open(path: &Path) -> Result<Option<Self>, OsFailure> {
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        match open(path, flags, Mode::empty()) {
+            Ok(fd) => Ok(Some(Self::new(fd, path.to_owned()))),
+            Err(Errno::ENOENT) => Ok(None),
+            Err(error) => Err(error).during("open the directory", path),
+        }
+    }
+
+    /// Whether it is the one that was inspected.
+    pub(crate) fn is(&self, inspected: Inode) -> bool {
+        fstat(&self.fd).is_ok_and(|stat| Inode::of(&stat) == inspected)
+    }
+
+    /// Where it was opened.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The path of one of its files, for messages and for handing out.
+    pub fn path_of(&self, name: impl AsRef<OsStr>) -> PathBuf {
+        self.path.join(name.as_ref())
+    }
+
+    /// The same directory by another descriptor, with locks of its own.
+    ///
+    /// # Errors
+    /// If it cannot be opened.
+    pub fn reopen(&self) -> Result<Self, OsFailure> {
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let fd = openat(&self.fd, ".", flags, Mode::empty()).during("open the directory", &self.path)?;
+        Ok(Self { fd, path: self.path.clone() })
+    }
+
+    /// Whether its path still leads to it. Asked before every irreversible step.
+    ///
+    /// # Errors
+    /// If that cannot be told.
+    pub fn is_still_in_place(&self) -> Result<bool, OsFailure> {
+        let held = fstat(&self.fd).during("inspect the directory", &self.path)?;
+        match stat(&self.path) {
+            Ok(found) => Ok(Inode::of(&found) == Inode::of(&held)),
+            Err(Errno::ENOENT | Errno::ENOTDIR) => Ok(false),
+            Err(error) => Err(error).during("inspect the directory", &self.path),
+        }
+    }
+
+    /// Fails unless its path still leads to it.
+    ///
+    /// # Errors
+    /// If it was removed or replaced, or if that cannot be told.
+    pub fn require_in_place(&self) -> Result<(), OsFailure> {
+        if self.is_still_in_place()? {
+            Ok(())
+        } else {
+            Err(OsFailure::new("go on", "the directory was removed or replaced").on(&self.path))
+        }
+    }
+
+    /// Reads a file whole; `None` if there is none.
+    ///
+    /// # Errors
+    /// If it cannot be read, is no regular file of ours, or is longer than any.
+    pub fn read(&self, name: impl AsRef<OsStr>) -> Result<Option<FileContent>, OsFailure> {
+        let name = name.as_ref();
+        let path = self.path_of(name);
+        let fd = match self.open_file(name, OFlag::O_RDONLY) {
+            Ok(fd) => fd,
+            Err(Errno::ENOENT) => return Ok(None),
+            Err(error) => return Err(error).during("open", &path),
+        };
+        let stat = fstat(&fd).during("inspect", &path)?;
+        if SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT != SFlag::S_IFREG {
+            return Err(OsFailure::new("read", "it is no regular file").on(&path));
+        }
+        if stat.st_uid != geteuid().as_raw() {
+            return Err(OsFailure::new("read", format!("it belongs to user {}", stat.st_uid)).on(&path));
+        }
+        let len = u64::try_from(stat.st_size).unwrap_or(0).min(FILE_LEN_MAX);
+        let mut bytes = vec![0; usize::try_from(len).unwrap_or(0) + 1];
+        let read = retry_on_intr(|| rustix::io::read(&fd, &mut *bytes)).during("read", &path)?;
+        // One byte more was asked for than there should be: who gets less has met the end.
+        if read < bytes.len() {
+            bytes.truncate(read);
+        } else {
+            File::from(fd).take(FILE_LEN_MAX).read_to_end(&mut bytes).during("read", &path)?;
+        }
+        if bytes.len() as u64 > FILE_LEN_MAX {
+            return Err(OsFailure::new("read", "it is longer than 1 MiB").on(&path));
+        }
+        Ok(Some(FileContent { bytes, inode: Inode::of(&stat), modified_at: stat.st_mtime }))
+    }
+
+    /// Reads the last `len_max` bytes of a file; nothing if there is none.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn read_tail(&self, name: &str, len_max: usize) -> Result<Vec<u8>, OsFailure> {
+        let path = self.path_of(name);
+        let mut file = match self.open_file(name, OFlag::O_RDONLY) {
+            Ok(fd) => File::from(fd),
+            Err(Errno::ENOENT) => return Ok(Vec::new()),
+            Err(error) => return Err(error).during("open", &path),
+        };
+        let len = file.seek(SeekFrom::End(0)).during("read", &path)?;
+        file.seek(SeekFrom::Start(len.saturating_sub(len_max as u64))).during("read", &path)?;
+        let mut bytes = Vec::new();
+        file.take(len_max as u64).read_to_end(&mut bytes).during("read", &path)?;
+        Ok(bytes)
+    }
+
+    /// Puts a file in place whole: written under a private name, then renamed.
+    ///
+    /// # Errors
+    /// If any step fails; the old file, if there was one, then still stands.
+    pub fn replace(&self, name: impl AsRef<OsStr>, bytes: &[u8]) -> Result<Inode, OsFailure> {
+        let name = name.as_ref();
+        self.put(name, bytes, |private| renameat(&self.fd, private, &self.fd, name))
+    }
+
+    /// Puts a file in place whole where there is none; `false` if there is something of its name.
+    ///
+    /// # Errors
+    /// If any step fails.
+    pub(crate) fn create_new(&self, name: &OsStr, bytes: &[u8]) -> Result<bool, OsFailure> {
+        let mut is_taken = false;
+        let made = self.put(name, bytes, |private| {
+            self.rename_to_free(private, name).inspect_err(|error| is_taken = *error == Errno::EEXIST)
+        });
+        if is_taken { Ok(false) } else { made.map(|_| true) }
+    }
+
+    /// Writes a file under a name of its own, and has it put in place.
+    fn put(
+        &self,
+        name: &OsStr,
+        bytes: &[u8],
+        put_in_place: impl FnOnce(&OsStr) -> Result<(), Errno>,
+    ) -> Result<Inode, OsFailure> {
+        let path = self.path_of(name);
+        if bytes.len() as u64 > FILE_LEN_MAX {
+            let why = "it would be longer than 1 MiB, and could not be read back";
+            return Err(OsFailure::new("write", why).on(&path));
+        }
+        let private = OsString::from(TemporaryName::new(name).to_string());
+        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        let fd = openat(&self.fd, private.as_os_str(), flags, Mode::S_IRUSR | Mode::S_IWUSR)
+            .during("create", &path)?;
+        let mut file = File::from(fd);
+        let written = fstat(&file)
+            .during("inspect", &path)
+            .and_then(|stat| set_private(&file, &stat).during("set the mode of", &path).map(|()| stat))
+            .and_then(|stat| file.write_all(bytes).during("write", &path).map(|()| stat))
+            .and_then(|stat| {
+                put_in_place(&private).during("put in place", &path)?;
+                Ok(Inode::of(&stat))
+            });
+        if written.is_err() {
+            // Best effort: what stays behind is swept by the next holder of the claim.
+            let _ = unlinkat(&self.fd, private.as_os_str(), UnlinkatFlags::NoRemoveDir);
+        }
+        written
+    }
+
+    /// Gives a file a name that nothing has; EEXIST if something has it.
+    pub(crate) fn rename_to_free(&self, from: &OsStr, to: &OsStr) -> Result<(), Errno> {
+        match renameat_with(&self.fd, from, &self.fd, to, RenameFlags::NOREPLACE) {
+            Ok(()) => Ok(()),
+            // A file system that cannot rename so can do it in two steps.
+            Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
+                linkat(&self.fd, from, &self.fd, to, AtFlags::empty())?;
+                unlinkat(&self.fd, from, UnlinkatFlags::NoRemoveDir)
+            }
+            Err(error) => Err(Errno::from_raw(error.raw_os_error())),
+        }
+    }
+
+    /// Removes a file; `Ok` if it is gone already.
+    ///
+    /// # Errors
+    /// If it cannot be removed.
+    pub fn remove(&self, name: impl AsRef<OsStr>) -> Result<(), OsFailure> {
+        let name = name.as_ref();
+        match unlinkat(&self.fd, name, UnlinkatFlags::NoRemoveDir) {
+            Ok(()) | Err(Errno::ENOENT) => Ok(()),
+            Err(error) => Err(error).during("remove", &self.path_of(name)),
+        }
+    }
+
+    /// Gives a file another name; `Ok` if there is none.
+    ///
+    /// # Errors
+    /// If it cannot be renamed.
+    pub fn rename(&self, from: &str, to: &str) -> Result<(), OsFailure> {
+        match renameat(&self.fd, from, &self.fd, to) {
+            Ok(()) | Err(Errno::ENOENT) => Ok(()),
+            Err(error) => Err(error).during("rename", &self.path_of(from)),
+        }
+    }
+
+    /// Sets a file aside, so that its name is free: it is kept as `NAME.aside-TIME`, and overwrites nothing that was set aside
+    /// before. Says where it is. Only for whoever has the lock under which the file is written.
+    ///
+    /// # Errors
+    /// If there is no such file, or it cannot be renamed.
+    pub fn set_aside(&self, name: impl AsRef<OsStr>) -> Result<PathBuf, OsFailure> {
+        let name = name.as_ref();
+        let path = self.path_of(name);
+        let mut kept = name.to_owned();
+        kept.push(format!(".aside-{}", clock::now().as_nanosecond()));
+        for count in 0..ASIDE_MAX {
+            let mut free = kept.clone();
+            if count > 0 {
+                free.push(format!("-{count}"));
+            }
+            match self.rename_to_free(name, &free) {
+                Err(Errno::EEXIST) => {}
+                renamed => return renamed.during("set aside", &path).map(|()| self.path_of(&free)),
+            }
+        }
+        Err(OsFailure::new("set aside", "every name for it is taken").on(path))
+    }
+
+    /// Creates a log for appending, where there is none.
+    ///
+    /// # Errors
+    /// If it cannot be created, or something has its name.
+    pub fn create_log(&self, name: &str) -> Result<OwnedFd, OsFailure> {
+        let path = self.path_of(name);
+        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_APPEND | OFlag::O_CLOEXEC;
+        let fd =
+            openat(&self.fd, name, flags, Mode::S_IRUSR | Mode::S_IWUSR).during("create the log", &path)?;
+        let log = File::from(fd);
+        let stat = fstat(&log).during("inspect", &path)?;
+        set_private(&log, &stat).during("set the mode of", &path)?;
+        Ok(log.into())
+    }
+
+    /// What kind of thing stands under `name`, without following it; `None` if nothing does.
+    ///
+    /// # Errors
+    /// If it cannot be inspected.
+    pub fn inspect(&self, name: impl AsRef<OsStr>) -> Result<Option<FileStat>, OsFailure> {
+        let name = name.as_ref();
+        match fstatat(&self.fd, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(Some(stat)),
+            Err(Errno::ENOENT) => Ok(None),
+            Err(error) => Err(error).during("inspect", &self.path_of(name)),
+        }
+    }
+
+    /// Removes files that were left unfinished. Only for whoever holds the claim: nobody else writes here.
+    pub fn sweep(&self) {
+        self.sweep_those(|_| true);
+    }
+
+    /// Removes what was left unfinished of the files that are meant. Only for whoever holds their lock.
+    pub(crate) fn sweep_those(&self, is_meant: impl Fn(&OsStr) -> bool) {
+        for name in self.names().unwrap_or_default() {
+            let is_meant =
+                TemporaryName::parse(&name).is_some_and(|unfinished| is_meant(unfinished.target()));
+            if is_meant && self.is_swept(&name) {
+                // A leftover that stays is swept the next time.
+                let _ = self.remove(&name);
+            }
+        }
+    }
+
+    /// Whether a file is one that [`Self::sweep`] removes.
+    pub fn is_swept(&self, name: &OsStr) -> bool {
+        TemporaryName::parse(name).is_some_and(|it| it.is_left_behind()) && self.is_file_of_ours(name)
+    }
+
+    /// Whether it is a regular file of ours that has no other name.
+    fn is_file_of_ours(&self, name: &OsStr) -> bool {
+        let found = self.inspect(name).ok().flatten();
+        found.is_some_and(|stat| {
+            SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFREG
+                && stat.st_uid == geteuid().as_raw()
+                && stat.st_nlink == 1
+        })
+    }
+
+    /// The names of all that is in it.
+    ///
+    /// # Errors
+    /// If it cannot be listed.
+    pub fn names(&self) -> Result<Vec<OsString>, OsFailure> {
+        let dir = Dir::read_from(&self.fd).during("list", &self.path)?;
+        let names = dir.flatten().map(|entry| OsString::from_vec(entry.file_name().to_bytes().to_vec()));
+        Ok(names.filter(|name| name != "." && name != "..").collect())
+    }
+
+    pub(crate) fn open_file(&self, name: impl AsRef<OsStr>, access: OFlag) -> Result<OwnedFd, Errno> {
+        let flags = access | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC | OFlag::O_NOCTTY;
+        openat(&self.fd, name.as_ref(), flags, Mode::empty())
+    }
+}
+
+impl AsFd for Directory {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn what_is_set_aside_takes_no_name_that_is_taken() {
+        let scene = tempfile::tempdir().unwrap();
+        let dir = Directory::open(scene.path()).unwrap().unwrap();
+        let kept: Vec<(PathBuf, String)> = (0..50)
+            .map(|round| {
+                fs::write(dir.path_of("x"), round.to_string()).unwrap();
+                (dir.set_aside("x").unwrap(), round.to_string())
+            })
+            .collect();
+        assert!(kept.iter().all(|(path, content)| fs::read_to_string(path).unwrap() == *content));
+        assert!(dir.set_aside("x").is_err(), "there is none");
+        // Of two that come at one instant, the second finds the name taken.
+        fs::write(dir.path_of("x"), "new").unwrap();
+        fs::write(dir.path_of("old"), "old").unwrap();
+        assert_eq!(dir.rename_to_free(OsStr::new("x"), OsStr::new("old")), Err(Errno::EEXIST));
+        assert_eq!(fs::read(dir.path_of("old")).unwrap(), b"old");
+        assert!(!dir.create_new(OsStr::new("old"), b"").unwrap());
+        assert!(dir.create_new(OsStr::new("fresh"), b"whole").unwrap());
+        assert_eq!(fs::read(dir.path_of("fresh")).unwrap(), b"whole");
+        assert_eq!(dir.names().unwrap().len(), kept.len() + 3, "nothing unfinished is left");
+    }
+}

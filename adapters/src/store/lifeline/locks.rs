@@ -1,0 +1,104 @@
+//! The kernel's table of file locks: who took a lock, on which file, seen by everybody.
+//!
+//! It is read only where a process does not let us look into it.
+//!
+//! # Invariants
+//! 1. Only exclusive flocks count, as a lifeline is; on any file system, since the table spells some devices otherwise than
+//!    `stat` does.
+
+use crate::sys::linux::failure::During;
+use crate::sys::linux::procfs;
+use nix::errno::Errno;
+use nix::sys::signal::kill;
+use nix::unistd::Pid as NixPid;
+use rekindle_core::{OsFailure, Pid};
+use std::collections::HashSet;
+use std::fs;
+use std::path::Path;
+
+/// Every exclusive flock that the kernel shows.
+pub(super) struct LockTable(Vec<Lock>);
+
+struct Lock {
+    taker: i32,
+    file: FileName,
+}
+
+/// A file, as the table spells it: `MAJOR:MINOR:INODE`.
+pub(super) type FileName = String;
+
+impl LockTable {
+    pub(super) fn read() -> Result<Self, OsFailure> {
+        let path = Path::new("/proc/locks");
+        Ok(Self::parse(&fs::read_to_string(path).during("read", path)?))
+    }
+
+    fn parse(table: &str) -> Self {
+        Self(table.lines().filter_map(parse_lock).collect())
+    }
+
+    /// Whether a process took one of them.
+    pub(super) fn was_taken_by(&self, pid: Pid) -> bool {
+        self.0.iter().any(|lock| lock.taker == pid.as_raw())
+    }
+
+    /// The files whose lock was taken by a process that has ended. Only the first pid namespace is shown those.
+    pub(super) fn orphaned(&self) -> HashSet<FileName> {
+        self.orphans().map(|lock| lock.file.clone()).collect()
+    }
+
+    /// Whether a process that has ended took one of them, and had this pid.
+    pub(super) fn was_left_by(&self, pid: i32) -> bool {
+        self.orphans().any(|lock| lock.taker == pid)
+    }
+
+    fn orphans(&self) -> impl Iterator<Item = &Lock> {
+        let has_ended = |taker: i32| kill(NixPid::from_raw(taker), None) == Err(Errno::ESRCH);
+        self.0.iter().filter(move |lock| lock.taker > 0 && has_ended(lock.taker))
+    }
+}
+
+/// One line: `1: FLOCK  ADVISORY  WRITE 1234 fe:00:5308453 0 EOF`. Whoever waits for a lock has an arrow before the kind.
+fn parse_lock(line: &str) -> Option<Lock> {
+    let (_, lock) = line.split_once(": ")?;
+    let mut fields = lock.split_ascii_whitespace();
+    let kind = [fields.next()?, fields.next()?, fields.next()?];
+    let (taker, file) = (fields.next()?.parse().ok()?, fields.next()?.to_owned());
+    (kind == ["FLOCK", "ADVISORY", "WRITE"]).then_some(Lock { taker, file })
+}
+
+/// Whether the locks on all these files are held by processes that let us look into them: then no closed one is needed to
+/// explain them, and none of these keeps a lifeline at its place.
+pub(super) fn are_all_seen(mut files: HashSet<FileName>) -> Result<bool, OsFailure> {
+    for pid in procfs::processes()? {
+        if files.is_empty() {
+            break;
+        }
+        // One that has ended, or is closed, shows nothing.
+        for descriptor in fs::read_dir(format!("/proc/{pid}/fdinfo")).into_iter().flatten().flatten() {
+            let info = fs::read_to_string(descriptor.path()).unwrap_or_default();
+            let locks = info.lines().filter_map(|line| line.strip_prefix("lock:"));
+            for lock in locks.filter_map(|lock| parse_lock(lock.trim_start())) {
+                files.remove(&lock.file);
+            }
+        }
+    }
+    Ok(files.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_exclusive_flocks_count() {
+        let table = "1: FLOCK  ADVISORY  WRITE 7 fe:00:10 0 EOF\n\
+            1: -> FLOCK  ADVISORY  WRITE 8 fe:00:10 0 EOF\n\
+            2: POSIX  ADVISORY  WRITE 9 fe:00:11 0 EOF\n\
+            3: FLOCK  ADVISORY  READ 10 fe:00:12 0 EOF\n\
+            torn\n";
+        let table = LockTable::parse(table);
+        let taken = |pid| table.was_taken_by(Pid::new(pid).unwrap());
+        assert_eq!([7, 8, 9, 10].map(taken), [true, false, false, false]);
+    }
+}

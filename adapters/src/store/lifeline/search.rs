@@ -1,0 +1,222 @@
+//! Finds the lifelines of workers whose files were removed or moved, in the processes that hold them.
+//!
+//! # Invariants
+//! 1. A lifeline counts by its owner, its device, its holder's namespaces and its mark; the text of a link proves nothing.
+//!    [`LifelineSighting`] judges.
+//! 2. What could not be looked into is a gap, and a search with a gap proves no absence: `/proc` that cannot be listed, a
+//!    descriptor or memory that is not to be had, a process that forbids to be looked into and may keep a lifeline.
+//! 3. Nothing is opened but a regular file of our user on the state root's device.
+//!
+//! Not asked of `/proc/locks` first, which names whoever took a lock: to read it waits for every processor of the machine,
+//! for milliseconds, and to look at every process takes a fraction of one.
+//!
+//! Checked by `smoke/tests/smoke/removal.rs`.
+
+use super::locks::{self, LockTable};
+use super::{LIFELINE_FD, LIFELINE_FILE, LifelineMark, LifelineProbe, Located, RootId};
+use crate::store::directory::Inode;
+use crate::store::way::has_numbers_for_all_users;
+use crate::sys::linux::failure::{During, describe};
+use crate::sys::linux::procfs;
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag, openat, readlinkat};
+use nix::sys::stat::{Mode, SFlag, fstatat, lstat};
+use nix::unistd::geteuid;
+use rekindle_core::warrant::{FoundLifeline, LifelineSighting, Sameness};
+use rekindle_core::{Lifeline, OsFailure, Pid, SessionId};
+use std::fs::File;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+/// A lifeline that a process keeps.
+#[derive(Debug)]
+pub struct Lost {
+    /// The lifeline.
+    pub probe: LifelineProbe,
+    /// What its worker wrote into it.
+    pub mark: LifelineMark,
+    /// The process in which it was found.
+    pub holder: Pid,
+}
+
+/// What a search came to.
+#[derive(Debug, Default)]
+pub struct Searched {
+    /// The lifelines of the state root, by their session.
+    pub found: Vec<Lost>,
+    /// The first thing that could not be looked into, if there was one.
+    pub gap: Option<OsFailure>,
+}
+
+impl Searched {
+    /// What it means for the session that was searched for.
+    pub(super) fn into_located(mut self) -> Located {
+        match (self.found.pop(), self.gap) {
+            (Some(lost), _) => Located::Lost(lost.probe),
+            (None, Some(why)) => Located::Unsearched { why },
+            (None, None) => Located::Nowhere,
+        }
+    }
+}
+
+/// Searches every process for the lifelines of the state root at `root` that have lost their name: of one session, or of
+/// all.
+pub fn search(root: &Path, session: Option<&SessionId>) -> Searched {
+    let mut searched = Searched::default();
+    if let Err(gap) = search_all(root, session, &mut searched) {
+        searched.gap.get_or_insert(gap);
+    }
+    searched
+}
+
+fn search_all(path: &Path, session: Option<&SessionId>, searched: &mut Searched) -> Result<(), OsFailure> {
+    // Nothing can have been started below a directory that never was, nor be known by its device.
+    let Some(id) = RootId::of(path)? else { return Ok(()) };
+    let root = &Root { path, id };
+    let proc = File::open("/proc").during("open", Path::new("/proc"))?;
+    let mut closed = Vec::new();
+    for pid in procfs::processes()? {
+        match look_into(&proc, pid, root, session) {
+            Ok(Look::Nothing) => {}
+            Ok(Look::Ours(lost)) => {
+                let known = |it: &Lost| it.probe.inode() == lost.probe.inode();
+                if !searched.found.iter().any(known) {
+                    searched.found.push(*lost);
+                }
+                if session.is_some() {
+                    return Ok(());
+                }
+            }
+            Ok(Look::Doubtful) => {
+                let why = "a process of another namespace keeps a lifeline of this state directory";
+                searched.gap.get_or_insert(OsFailure::new(format!("judge process {pid}"), why));
+            }
+            Ok(Look::Closed) => closed.push(pid),
+            Err(gap) => {
+                searched.gap.get_or_insert(gap);
+            }
+        }
+    }
+    if let Some(pid) = suspect(&closed)? {
+        let why = "it does not let us look into it, and holds a lock that may be a lifeline";
+        searched.gap.get_or_insert(OsFailure::new(format!("judge process {pid}"), why));
+    }
+    Ok(())
+}
+
+/// The state root whose lifelines are searched for.
+struct Root<'r> {
+    path: &'r Path,
+    id: RootId,
+}
+
+/// What one process showed.
+enum Look {
+    Nothing,
+    Ours(Box<Lost>),
+    Doubtful,
+    /// It does not let us look.
+    Closed,
+}
+
+fn look_into(proc: &File, pid: Pid, root: &Root<'_>, session: Option<&SessionId>) -> Result<Look, OsFailure> {
+    let link = format!("{pid}/fd/{LIFELINE_FD}");
+    let unseen = |error| unseen(error, pid);
+    let target = match readlinkat(proc, link.as_str()) {
+        Ok(target) => target,
+        Err(error) => return unseen(error),
+    };
+    // Sockets, pipes and the like have no path.
+    if !target.as_bytes().starts_with(b"/") {
+        return Ok(Look::Nothing);
+    }
+    let stat = match fstatat(proc, link.as_str(), AtFlags::empty()) {
+        Ok(stat) => stat,
+        Err(error) => return unseen(error),
+    };
+    let owner = Sameness::of(Some(stat.st_uid), Some(geteuid().as_raw()));
+    let device = Sameness::of(Some(stat.st_dev), Some(root.id.device()));
+    let is_file = SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFREG;
+    if !is_file || owner != Sameness::Same || device != Sameness::Same {
+        return Ok(Look::Nothing);
+    }
+    let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+    let fd = match openat(proc, link.as_str(), flags, Mode::empty()) {
+        Ok(fd) => fd,
+        Err(error) => return unseen(error),
+    };
+    let probe = LifelineProbe::of(fd).doing("inspect a lifeline")?;
+    let Some(mark) = probe.mark()? else { return Ok(Look::Nothing) };
+    let (Some(site), Some(named)) = (&mark.worksite, &mark.session) else { return Ok(Look::Nothing) };
+    if session.is_some_and(|session| session != named) {
+        return Ok(Look::Nothing);
+    }
+    // What has kept its name is found by it.
+    let named = root.path.join(named.as_str()).join(LIFELINE_FILE);
+    if lstat(&named).is_ok_and(|named| Inode::of(&named) == probe.inode()) {
+        return Ok(Look::Nothing);
+    }
+    match probe.ask() {
+        Lifeline::Held => {}
+        Lifeline::Free | Lifeline::Missing => return Ok(Look::Nothing),
+        Lifeline::Unreadable => {
+            let why = "the kernel does not say whether its lifeline is held";
+            return Err(OsFailure::new(format!("judge process {pid}"), why));
+        }
+    }
+    let same = |is: bool| if is { Sameness::Same } else { Sameness::Other };
+    let sighting = LifelineSighting {
+        owner,
+        device,
+        mark: same(site.root.has_path_of(root.id)),
+        root: same(site.root.is_directory_of(root.id)),
+        mount_namespace: procfs::shares_namespace(pid, "mnt"),
+        pid_namespace: procfs::shares_namespace(pid, "pid"),
+    };
+    Ok(match sighting.judge() {
+        FoundLifeline::Ours => Look::Ours(Box::new(Lost { probe, mark, holder: pid })),
+        FoundLifeline::Doubtful => Look::Doubtful,
+        FoundLifeline::Others => Look::Nothing,
+    })
+}
+
+/// What an error means that one process gave: it has ended, it is closed to us, or we lack something ourselves.
+fn unseen(error: Errno, pid: Pid) -> Result<Look, OsFailure> {
+    match error {
+        Errno::ENOENT | Errno::ESRCH => Ok(Look::Nothing),
+        Errno::EACCES | Errno::EPERM => Ok(Look::Closed),
+        error => {
+            Err(OsFailure::new(format!("look into process {pid}"), describe(error as i32))
+                .errno(error as i32))
+        }
+    }
+}
+
+/// The process among those that are closed to us which may keep a lifeline, if one may.
+///
+/// An ordinary user cannot look into other users' processes, none of which is a worker of his, nor into some of his own,
+/// such as `ssh-agent`. The kernel's table of locks is open to everybody: a lifeline that such a process keeps is a lock
+/// that was taken by that process or by one that has ended.
+fn suspect(closed: &[Pid]) -> Result<Option<Pid>, OsFailure> {
+    // Root of a user namespace is no root of the machine: what it cannot look into may be any user's.
+    let is_root = geteuid().is_root() && has_numbers_for_all_users() != Some(false);
+    let of_our_user = |pid: &&Pid| is_root || procfs::is_of_our_user(**pid) == Some(true);
+    // What has ended keeps nothing, though it cannot be looked into.
+    let runs = |pid: &&Pid| procfs::stat(**pid).is_some_and(|stat| !stat.is_zombie());
+    let closed: Vec<Pid> = closed.iter().filter(of_our_user).filter(runs).copied().collect();
+    if closed.is_empty() {
+        return Ok(None);
+    }
+    let table = LockTable::read()?;
+    if let Some(taker) = closed.iter().find(|pid| table.was_taken_by(**pid)) {
+        return Ok(Some(*taker));
+    }
+    // A worker that daemonised keeps a lock whose taker has ended. It is in the session that the taker led, or leads one of its
+    // own; an agent in somebody's login session is neither.
+    let is_daemon = |pid: &&Pid| {
+        procfs::session(**pid).is_some_and(|session| session == pid.as_raw() || table.was_left_by(session))
+    };
+    let Some(daemon) = closed.iter().find(is_daemon) else { return Ok(None) };
+    // It is a closed one's unless somebody else shows it.
+    Ok(if locks::are_all_seen(table.orphaned())? { None } else { Some(*daemon) })
+}

@@ -1,0 +1,221 @@
+//! A file beside what it guards, whose flock decides who may touch that.
+//!
+//! # Invariants
+//! 1. It is never removed, so that everybody locks the same one. Should somebody else remove it, whoever locks it notices: a
+//!    lock on a file without its name guards nothing.
+//! 2. It is ours: a regular file of our user with one name, which carries our mark. Any other file of its name is refused, with
+//!    every byte and its mode as before. It gets its name with its mark and its mode, so that it is ours whenever it is there.
+//! 3. It is opened to be read. Only the note of a socket's lock is written, once the file was judged and is locked.
+//!
+//! Checked by `smoke/tests/smoke/foreign_files.rs`, `s9_lifecycle.rs` and `s10_serve.rs`.
+
+use crate::store::directory::{Directory, Inode};
+use crate::store::way::{Place, Untrusted};
+use crate::sys::linux::failure::{During, try_flock};
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat, lstat};
+use nix::unistd::geteuid;
+use rekindle_core::OsFailure;
+use rustix::fs::{FlockOperation, flock};
+use std::ffi::OsStr;
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::FileExt;
+use std::path::PathBuf;
+
+/// How often it may be replaced between opening and locking it before that counts as an attack.
+const REPLACED_MAX: u32 = 16;
+
+/// The first line of a socket's lock.
+const SOCKET_MARK: &[u8] = b"rekindle: the lock of a socket\n";
+
+/// The longest lock file with its note, in bytes.
+const LEN_MAX: usize = 1024;
+
+/// What a lock file guards, which decides how ours is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Guards {
+    /// A lifecycle marker: an empty file of mode 0600, which nothing is ever written to.
+    Marker,
+    /// A socket that is served on: a first line of ours, and a note of its holder.
+    Socket,
+}
+
+impl Guards {
+    fn content(self) -> &'static [u8] {
+        match self {
+            Self::Marker => b"",
+            Self::Socket => SOCKET_MARK,
+        }
+    }
+
+    fn place(self) -> Place {
+        match self {
+            Self::Marker => Place::Marker,
+            Self::Socket => Place::Socket,
+        }
+    }
+}
+
+/// Why a lock file cannot be used.
+#[derive(Debug)]
+pub(crate) enum LockFileError {
+    /// It is not ours to lock.
+    Untrusted(Untrusted),
+    /// The system refused.
+    Os(OsFailure),
+}
+
+impl From<OsFailure> for LockFileError {
+    fn from(failure: OsFailure) -> Self {
+        Self::Os(failure)
+    }
+}
+
+/// The lock file, open; its flock is given up when this is dropped, for every copy of the descriptor.
+#[derive(Debug)]
+pub struct LockFile {
+    file: File,
+    inode: Inode,
+    path: PathBuf,
+}
+
+impl LockFile {
+    /// Takes the flock of the file `name` in `dir`, making the file if there is none; `None` if somebody has it. Never waits.
+    pub(crate) fn try_take(
+        dir: &Directory,
+        name: &OsStr,
+        guards: Guards,
+    ) -> Result<Option<Self>, LockFileError> {
+        for _ in 0..REPLACED_MAX {
+            let Some(lock) = Self::open(dir, name, guards)? else {
+                // Whoever was there first has made the same.
+                dir.create_new(name, guards.content())?;
+                continue;
+            };
+            if !lock.try_flock(FlockOperation::NonBlockingLockExclusive)? {
+                return Ok(None);
+            }
+            if lock.is_in_place()? {
+                return Ok(Some(lock));
+            }
+        }
+        Err(OsFailure::new("lock", "it is replaced again and again").on(dir.path_of(name)).into())
+    }
+
+    /// Whether anybody has its flock. A look: nothing is made or changed.
+    pub(crate) fn is_taken(dir: &Directory, name: &OsStr, guards: Guards) -> Result<bool, LockFileError> {
+        let Some(lock) = Self::open(dir, name, guards)? else { return Ok(false) };
+        // Shared, so that two who ask do not see each other.
+        Ok(!lock.try_flock(FlockOperation::NonBlockingLockShared)?)
+    }
+
+    /// Opens it to be read; `None` if there is none.
+    fn open(dir: &Directory, name: &OsStr, guards: Guards) -> Result<Option<Self>, LockFileError> {
+        let path = dir.path_of(name);
+        let untrusted = |what| Err(LockFileError::Untrusted(Untrusted::new(&path, what, guards.place())));
+        // Looked at before it is opened: to open a FIFO or a device may do something.
+        let Some(found) = dir.inspect(name)? else { return Ok(None) };
+        if let Some(what) = why_not_ours(&found, guards) {
+            return untrusted(what);
+        }
+        let file = match dir.open_file(name, OFlag::O_RDONLY) {
+            Ok(fd) => File::from(fd),
+            Err(Errno::ENOENT) => return Ok(None),
+            Err(error) => return Err(error).during("open", &path)?,
+        };
+        let stat = fstat(&file).during("inspect", &path)?;
+        if let Some(what) = why_not_ours(&stat, guards) {
+            return untrusted(what);
+        }
+        let lock = Self { file, inode: Inode::of(&stat), path: path.clone() };
+        if !lock.content()?.starts_with(guards.content()) {
+            return untrusted(NOT_MADE_BY_US.to_owned());
+        }
+        Ok(Some(lock))
+    }
+
+    /// Asks for its flock without waiting; `false` if somebody has it.
+    fn try_flock(&self, how: FlockOperation) -> Result<bool, OsFailure> {
+        try_flock(&self.file, how).during("lock", &self.path)
+    }
+
+    /// Whether its path still leads to it: a lock on a file that was removed guards nothing.
+    ///
+    /// # Errors
+    /// If that cannot be told.
+    pub fn is_in_place(&self) -> Result<bool, OsFailure> {
+        match lstat(&self.path) {
+            Ok(found) => Ok(Inode::of(&found) == self.inode),
+            Err(Errno::ENOENT | Errno::ENOTDIR) => Ok(false),
+            Err(error) => Err(error).during("inspect", &self.path),
+        }
+    }
+
+    fn content(&self) -> Result<Vec<u8>, OsFailure> {
+        let mut bytes = vec![0; LEN_MAX];
+        let len = self.file.read_at(&mut bytes, 0).during("read", &self.path)?;
+        bytes.truncate(len);
+        Ok(bytes)
+    }
+
+    /// What its last holder noted; `None` if nothing that is whole.
+    pub(crate) fn note(&self) -> Result<Option<Vec<u8>>, OsFailure> {
+        let content = self.content()?;
+        let note = content.strip_prefix(SOCKET_MARK).and_then(|rest| rest.strip_suffix(b"\n"));
+        Ok(note.map(<[u8]>::to_vec))
+    }
+
+    /// Notes something behind the mark, in place of what was noted before. Only for whoever has the flock.
+    pub(crate) fn write_note(&self, note: &[u8]) -> Result<(), OsFailure> {
+        // By a descriptor of its own: the one that is locked was opened before the file was known to be ours.
+        let flags =
+            OFlag::O_WRONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+        let file = File::from(open(&self.path, flags, Mode::empty()).during("open", &self.path)?);
+        let stat = fstat(&file).during("inspect", &self.path)?;
+        if Inode::of(&stat) != self.inode {
+            return Err(OsFailure::new("write", "it was replaced").on(&self.path));
+        }
+        let line = [note, b"\n"].concat();
+        let begin = SOCKET_MARK.len() as u64;
+        // Should we die between the two, what is left is no note.
+        file.set_len(begin).during("empty", &self.path)?;
+        file.write_all_at(&line, begin).during("write", &self.path)
+    }
+}
+
+/// What is said of a file that does not carry our mark.
+const NOT_MADE_BY_US: &str = "was not made by rekindle";
+
+fn why_not_ours(stat: &FileStat, guards: Guards) -> Option<String> {
+    let is_regular = SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFREG;
+    let is_marked = match guards {
+        Guards::Marker => stat.st_size == 0 && stat.st_mode & 0o7777 == 0o600,
+        Guards::Socket => stat.st_size >= SOCKET_MARK.len() as i64,
+    };
+    if !is_regular {
+        Some("is not a regular file".to_owned())
+    } else if stat.st_uid != geteuid().as_raw() {
+        Some(format!("belongs to user {}", stat.st_uid))
+    } else if stat.st_nlink > 1 {
+        Some("has more than one name".to_owned())
+    } else if !is_marked {
+        Some(NOT_MADE_BY_US.to_owned())
+    } else {
+        None
+    }
+}
+
+impl AsFd for LockFile {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+impl Drop for LockFile {
+    fn drop(&mut self) {
+        // Explicitly: a child that has not yet executed its program may have a copy of the descriptor.
+        let _ = flock(&self.file, FlockOperation::Unlock);
+    }
+}

@@ -1,0 +1,131 @@
+//! One session's directory: the anchor of its claim, and the only place through which its files are touched.
+//!
+//! # Invariants
+//! It is ours, and nobody else can write to it, or it is not opened. Checked by `smoke/tests/smoke/places.rs`.
+
+use crate::ready::notify::NOTIFY_FILE;
+use crate::store::directory::Directory;
+use crate::store::way::{Place, judge_last};
+use crate::sys::linux::failure::During;
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, OFlag, openat};
+use nix::sys::stat::{Mode, fstat, mkdirat};
+use nix::unistd::{UnlinkatFlags, unlinkat};
+use rekindle_core::{OsFailure, SessionId};
+use std::ops::Deref;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+/// An open session directory.
+#[derive(Debug)]
+pub struct SessionDir {
+    files: Directory,
+    session: SessionId,
+}
+
+/// A session's directory is a directory that knows whose it is.
+impl Deref for SessionDir {
+    type Target = Directory;
+
+    fn deref(&self) -> &Directory {
+        &self.files
+    }
+}
+
+impl SessionDir {
+    /// Opens the directory of `session` below `root`; `None` if there is none.
+    ///
+    /// # Errors
+    /// If it cannot be opened, is no directory, is not ours, or others can write to it.
+    pub fn open(
+        root: BorrowedFd<'_>,
+        root_path: &Path,
+        session: &SessionId,
+    ) -> Result<Option<Self>, OsFailure> {
+        let path = root_path.join(session.as_str());
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        match openat(root, session.as_str(), flags, Mode::empty()) {
+            Ok(fd) => Self::checked(fd, path, session).map(Some),
+            Err(Errno::ENOENT) => Ok(None),
+            Err(error) => Err(error).during("open the session directory", &path),
+        }
+    }
+
+    /// Makes the directory of `session` below `root`, unless there is one; `false` if `root` has lost its name. A umask may take
+    /// away what we need ourselves.
+    pub(crate) fn make(
+        root: BorrowedFd<'_>,
+        root_path: &Path,
+        session: &SessionId,
+    ) -> Result<bool, OsFailure> {
+        match mkdirat(root, session.as_str(), Mode::S_IRWXU) {
+            Ok(()) | Err(Errno::EEXIST) => Ok(true),
+            Err(Errno::ENOENT) => Ok(false),
+            Err(error) => {
+                Err(error).during("create the session directory", &root_path.join(session.as_str()))
+            }
+        }
+    }
+
+    fn checked(fd: OwnedFd, path: PathBuf, session: &SessionId) -> Result<Self, OsFailure> {
+        let stat = fstat(&fd).during("inspect the session directory", &path)?;
+        if let Err(fault) = judge_last(&path, &stat, Place::State) {
+            let why = format!("it {}", fault.what());
+            return Err(OsFailure::new("trust the session directory", why).on(path));
+        }
+        Ok(Self { files: Directory::new(fd, path), session: session.clone() })
+    }
+
+    /// The same directory by another descriptor, with locks of its own.
+    ///
+    /// # Errors
+    /// If it cannot be opened.
+    pub fn reopen(&self) -> Result<Self, OsFailure> {
+        Ok(Self { files: self.files.reopen()?, session: self.session.clone() })
+    }
+
+    /// The state root that it is in.
+    pub fn root_path(&self) -> &Path {
+        self.path().parent().unwrap_or(Path::new("/"))
+    }
+
+    /// The session that it belongs to.
+    pub fn session(&self) -> &SessionId {
+        &self.session
+    }
+
+    /// Sets a file aside as `NAME.aside`, or under a longer name where that is taken: what was set aside earlier stays.
+    ///
+    /// # Errors
+    /// If there is no such file, or it cannot be renamed.
+    pub fn set_aside(&self, name: &str) -> Result<PathBuf, OsFailure> {
+        let first = format!("{name}.aside");
+        match self.files.rename_to_free(name.as_ref(), first.as_ref()) {
+            Err(Errno::EEXIST) => self.files.set_aside(name),
+            renamed => renamed.during("set aside", &self.path_of(name)).map(|()| self.path_of(&first)),
+        }
+    }
+
+    /// Removes what was left unfinished, and the ear of a launcher that is gone. Only for whoever holds the claim: nobody
+    /// else writes here.
+    pub fn sweep(&self) {
+        self.files.sweep();
+        // What stays is swept the next time.
+        let _ = self.files.remove(NOTIFY_FILE);
+    }
+
+    /// Removes the directory itself, which must be empty, from below `root`. Only for whoever holds the claim.
+    ///
+    /// # Errors
+    /// If it is not empty or cannot be removed.
+    pub fn remove_self(&self) -> Result<(), OsFailure> {
+        self.require_in_place()?;
+        unlinkat(AT_FDCWD, self.path(), UnlinkatFlags::RemoveDir).during("remove", self.path())
+    }
+}
+
+impl AsFd for SessionDir {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.files.as_fd()
+    }
+}

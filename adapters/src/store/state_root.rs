@@ -1,0 +1,334 @@
+//! The state directory: where it is, and whether it can be trusted with locks.
+//!
+//! # Invariants
+//! 1. A file system whose flock may hang, or means nothing to other machines, is refused before anything is locked.
+//! 2. One that is a link, belongs to somebody else, or can be written by others is refused, and so is one to which such a way
+//!    leads.
+//! 3. Looking creates and changes nothing; only [`StateRoot::create`] does.
+//! 4. A mode by which others can look into it is mended with a start, if it holds nothing but what is ours by kind; and so is
+//!    that of a session's directory, which is created 0700 whatever the umask.
+//!
+//! Checked by `smoke/tests/smoke/places.rs` and `s3_refusals.rs`.
+
+use crate::store::directory::Directory;
+use crate::store::lifecycle::{MARKER_NAME, lock_name};
+use crate::store::lifeline::LIFELINE_FILE;
+use crate::store::record_file::RECORD_FILE;
+use crate::store::session_dir::SessionDir;
+use crate::store::way::{self, Place, Untrusted, Way, WayError, judge_last};
+use crate::sys::linux::failure::During;
+use crate::sys::linux::file_system::kind_without_locks;
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag, open, openat};
+use nix::sys::stat::{FchmodatFlags, FileStat, Mode, SFlag, fchmod, fchmodat, fstat, fstatat};
+use nix::unistd::{User, geteuid};
+use rekindle_core::shown::Shown;
+use rekindle_core::{OsFailure, SessionId};
+use std::env;
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+/// How often a directory may be removed between its creation and its opening: whoever collects what is gone does that now
+/// and then, and nobody does so all the time.
+const REMOVED_MAX: u32 = 1_000;
+
+/// Why a state directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StateRootError {
+    /// Nothing says where it should be.
+    #[error("no state directory can be found: HOME is not set and user {uid} has no home directory")]
+    Nowhere {
+        /// Whose home was looked for.
+        uid: u32,
+    },
+    /// It is given as a relative path where only an absolute one means the same to everybody.
+    #[error("state directory `{}` is not absolute", Shown(path))]
+    Relative {
+        /// What was given.
+        path: PathBuf,
+    },
+    /// Its file system does not keep locks.
+    #[error("state directory `{}` is on {kind}, where locks do not hold", Shown(path))]
+    NoLocks {
+        /// The directory.
+        path: PathBuf,
+        /// The file system.
+        kind: String,
+    },
+    /// It cannot be trusted.
+    #[error("state directory `{}` is not to be trusted: {fault}", Shown(path))]
+    Untrusted {
+        /// The state directory.
+        path: PathBuf,
+        /// Which directory of those that lead to it is not, and why.
+        fault: Untrusted,
+    },
+    /// The system refused.
+    #[error(transparent)]
+    Os(#[from] OsFailure),
+}
+
+/// A state directory, which may not exist yet.
+#[derive(Debug, Clone)]
+pub struct StateRoot {
+    path: PathBuf,
+}
+
+impl StateRoot {
+    /// The directory that `REKINDLE_DIR`, `XDG_STATE_HOME`, `HOME` or the passwd entry names, in this order.
+    ///
+    /// # Errors
+    /// If none of them names one, or one names a relative path.
+    pub fn locate() -> Result<PathBuf, StateRootError> {
+        let set = |name| env::var_os(name).filter(|value: &OsString| !value.is_empty()).map(PathBuf::from);
+        if let Some(path) = set("REKINDLE_DIR") {
+            return std::path::absolute(&path).doing("read the current directory").map_err(Into::into);
+        }
+        // The XDG specification: a relative path is invalid and to be ignored.
+        if let Some(path) = set("XDG_STATE_HOME").filter(|path| path.is_absolute()) {
+            return Ok(path.join("rekindle"));
+        }
+        let home = set("HOME").filter(|path| path.is_absolute()).or_else(|| {
+            let home = User::from_uid(geteuid()).ok().flatten()?.dir;
+            home.is_absolute().then_some(home)
+        });
+        home.map(|home| home.join(".local/state/rekindle"))
+            .ok_or(StateRootError::Nowhere { uid: geteuid().as_raw() })
+    }
+
+    /// Takes `path` as the state directory, which may not exist yet.
+    ///
+    /// # Errors
+    /// If it exists and cannot be used, or its file system does not keep locks.
+    pub fn open(path: impl Into<PathBuf>) -> Result<Self, StateRootError> {
+        let path = path.into();
+        if !path.is_absolute() {
+            return Err(StateRootError::Relative { path });
+        }
+        let root = Self { path };
+        match way::judge(&root.path, Place::State).map_err(|error| root.unusable(error))? {
+            Way::Whole(_) => {}
+            Way::Ends(end) => {
+                end.require_makeable(Place::State).map_err(|fault| root.unusable(fault.into()))?;
+            }
+        }
+        refuse_network(&root.path)?;
+        Ok(root)
+    }
+
+    fn unusable(&self, error: WayError) -> StateRootError {
+        match error {
+            WayError::Untrusted(fault) => StateRootError::Untrusted { path: self.path.clone(), fault },
+            WayError::Os(failure) => failure.into(),
+        }
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Creates what is missing of it, private to its owner; takes what others may do with it from one that is there, if it holds
+    /// nothing but what is ours by kind.
+    ///
+    /// # Errors
+    /// If it cannot be created, or is not to be trusted any more.
+    pub fn create(&self) -> Result<(), StateRootError> {
+        self.created().map(drop)
+    }
+
+    fn created(&self) -> Result<Option<OwnedFd>, StateRootError> {
+        match way::create(&self.path, Place::State) {
+            Err(WayError::Os(failure)) if failure.raw_errno() == Some(Errno::ENOENT as i32) => {
+                return Ok(None);
+            }
+            created => created.map_err(|error| self.unusable(error))?,
+        }
+        let root = match self.open_root(OFlag::O_RDONLY) {
+            Ok(root) => root,
+            Err(Errno::ENOENT) => return Ok(None),
+            Err(error) => return Err(error).during("open the state directory", &self.path)?,
+        };
+        let stat = self.judge_opened(&root)?;
+        if stat.st_mode & 0o077 != 0
+            && holds_only_ours(root.as_fd()).during("list the state directory", &self.path)?
+        {
+            fchmod(&root, Mode::S_IRWXU).during("set the mode of the state directory", &self.path)?;
+        }
+        Ok(Some(root))
+    }
+
+    /// Opens the directory of `session`; `None` if there is none.
+    ///
+    /// # Errors
+    /// If it cannot be opened or trusted.
+    pub fn session(&self, session: &SessionId) -> Result<Option<SessionDir>, OsFailure> {
+        match self.opened()? {
+            Some(root) => root.session(session),
+            None => Ok(None),
+        }
+    }
+
+    /// Opens the directory itself, to look at several sessions of it; `None` if there is none.
+    ///
+    /// # Errors
+    /// If it cannot be opened.
+    pub fn opened(&self) -> Result<Option<OpenRoot<'_>>, OsFailure> {
+        // Only names are looked up in it.
+        match self.open_root(OFlag::O_PATH) {
+            Ok(fd) => {
+                self.judge_opened(&fd)?;
+                Ok(Some(OpenRoot { fd, path: &self.path }))
+            }
+            Err(Errno::ENOENT) => Ok(None),
+            Err(error) => Err(error).during("open the state directory", &self.path),
+        }
+    }
+
+    /// It may have been made by somebody since its way was judged.
+    fn judge_opened(&self, root: &OwnedFd) -> Result<FileStat, OsFailure> {
+        let stat = fstat(root).during("inspect the state directory", &self.path)?;
+        match judge_last(&self.path, &stat, Place::State) {
+            Ok(()) => Ok(stat),
+            Err(fault) => {
+                let why = format!("it {}", fault.what());
+                Err(OsFailure::new("trust the state directory", why).on(&self.path))
+            }
+        }
+    }
+
+    /// Opens the directory of `session`, creating it if there is none.
+    ///
+    /// # Errors
+    /// If it cannot be created, opened or trusted.
+    pub fn create_session(&self, session: &SessionId) -> Result<SessionDir, StateRootError> {
+        for _ in 0..REMOVED_MAX {
+            let Some(root) = self.created()? else { continue };
+            if !SessionDir::make(root.as_fd(), &self.path, session)? {
+                continue;
+            }
+            self.mend(root.as_fd(), session)?;
+            if let Some(dir) = SessionDir::open(root.as_fd(), &self.path, session)? {
+                return Ok(dir);
+            }
+        }
+        let path = self.path.join(session.as_str());
+        Err(OsFailure::new("open the session directory", "it is removed again and again").on(path))?
+    }
+
+    /// Takes what others may do with the directory of `session` from one of ours that is there; only for whoever may start
+    /// something, since a look changes nothing.
+    ///
+    /// # Errors
+    /// If its mode cannot be set.
+    pub fn mend_session(&self, session: &SessionId) -> Result<(), OsFailure> {
+        match self.opened()? {
+            Some(root) => self.mend(root.fd.as_fd(), session),
+            None => Ok(()),
+        }
+    }
+
+    /// A umask may have taken away what we need ourselves, and somebody may have given others what is ours. In the state directory,
+    /// which others cannot write to, the name stays what it is meanwhile.
+    fn mend(&self, root: BorrowedFd<'_>, session: &SessionId) -> Result<(), OsFailure> {
+        let name = Path::new(session.as_str());
+        let path = self.path.join(name);
+        let stat = match fstatat(root, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+            Ok(stat) => stat,
+            Err(Errno::ENOENT) => return Ok(()),
+            Err(error) => return Err(error).during("inspect the session directory", &path),
+        };
+        if !is_ours(root, name, SFlag::S_IFDIR) || stat.st_mode & 0o777 == Mode::S_IRWXU.bits() {
+            return Ok(());
+        }
+        // One that not even we can look into is what a umask leaves.
+        let holds_anything = || names(root, name).is_ok_and(|names| !names.is_empty());
+        if !holds_a_session(root, name) && holds_anything() {
+            return Ok(());
+        }
+        fchmodat(root, name, Mode::S_IRWXU, FchmodatFlags::FollowSymlink)
+            .during("set the mode of the session directory", &path)
+    }
+
+    /// Every session that has a directory, in order.
+    ///
+    /// # Errors
+    /// If the state directory cannot be listed; that there is none is no error.
+    pub fn sessions(&self) -> Result<Vec<SessionId>, OsFailure> {
+        let entries = match fs::read_dir(&self.path) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(error).during("list the state directory", &self.path),
+        };
+        let mut sessions: Vec<SessionId> = entries
+            .flatten()
+            .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+            .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+            .collect();
+        sessions.sort();
+        Ok(sessions)
+    }
+
+    fn open_root(&self, access: OFlag) -> Result<OwnedFd, Errno> {
+        let flags = access | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        open(&self.path, flags, Mode::empty())
+    }
+}
+
+/// A state directory that is open: one and the same, whatever its path comes to lead to.
+#[derive(Debug)]
+pub struct OpenRoot<'r> {
+    fd: OwnedFd,
+    path: &'r Path,
+}
+
+impl OpenRoot<'_> {
+    /// Opens the directory of `session`; `None` if there is none.
+    ///
+    /// # Errors
+    /// If it cannot be opened or trusted.
+    pub fn session(&self, session: &SessionId) -> Result<Option<SessionDir>, OsFailure> {
+        SessionDir::open(self.fd.as_fd(), self.path, session)
+    }
+}
+
+fn refuse_network(path: &Path) -> Result<(), StateRootError> {
+    match kind_without_locks(path)? {
+        Some(kind) => Err(StateRootError::NoLocks { path: path.to_owned(), kind: kind.to_owned() }),
+        None => Ok(()),
+    }
+}
+
+/// Whether a state directory holds nothing but sessions of ours and the default lifecycle marker: then it is ours in all.
+fn holds_only_ours(root: BorrowedFd<'_>) -> Result<bool, Errno> {
+    let marker = OsStr::new(MARKER_NAME);
+    let is_marker = |name: &OsStr| {
+        (name == marker || name == lock_name(marker)) && is_ours(root, Path::new(name), SFlag::S_IFREG)
+    };
+    let is_session = |name: &OsStr| {
+        name.to_str().is_some_and(|name| name.parse::<SessionId>().is_ok())
+            && is_ours(root, Path::new(name), SFlag::S_IFDIR)
+            && holds_a_session(root, Path::new(name))
+    };
+    Ok(names(root, Path::new("."))?.iter().all(|name| is_marker(name) || is_session(name)))
+}
+
+/// Any directory has a name that a session could have; only a session's holds one of these.
+fn holds_a_session(root: BorrowedFd<'_>, name: &Path) -> bool {
+    [LIFELINE_FILE, RECORD_FILE].iter().any(|file| is_ours(root, &name.join(file), SFlag::S_IFREG))
+}
+
+fn is_ours(root: BorrowedFd<'_>, path: &Path, kind: SFlag) -> bool {
+    let found = fstatat(root, path, AtFlags::AT_SYMLINK_NOFOLLOW);
+    found.is_ok_and(|stat| {
+        SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == kind && stat.st_uid == geteuid().as_raw()
+    })
+}
+
+fn names(root: BorrowedFd<'_>, dir: &Path) -> Result<Vec<OsString>, Errno> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    Ok(Directory::new(openat(root, dir, flags, Mode::empty())?, dir.to_owned()).names().unwrap_or_default())
+}

@@ -1,0 +1,573 @@
+//! The way to a place: every directory from `/` down to it, and every link between, is judged before anything there is
+//! believed. Whoever can write to one of them can put something else in the place of what is below it.
+//!
+//! # Invariants
+//! 1. Each directory and each link belongs to us or to root. A directory that others can write to is sticky: there they
+//!    cannot replace what is ours.
+//! 2. The way is judged from `/` down. So nobody but us and root can change what was judged, and the judgement holds after it.
+//! 3. A look creates and changes nothing. Only `create` makes directories: one by one, each 0700 from the instant that it has
+//!    its name, whatever the umask.
+//! 4. The same fault has the same words, whatever the place is for. `chmod` is advised for a directory of our own only, never
+//!    for a sticky one or one of the system's.
+//!
+//! Checked by the tests below and `smoke/tests/smoke/places.rs`.
+
+use crate::store::directory::Inode;
+use crate::store::temporary::TemporaryName;
+use crate::sys::linux::failure::During;
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, readlink};
+use nix::sys::stat::{FchmodatFlags, FileStat, Mode, SFlag, fchmodat, lstat, stat};
+use nix::unistd::{geteuid, mkdir};
+use rekindle_core::OsFailure;
+use rekindle_core::shown::Shown;
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use std::env;
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Component, Path, PathBuf};
+
+/// How many links may be on a way: as many as the kernel follows.
+const LINKS_MAX: usize = 40;
+
+/// The bits by which others can write to a directory: the group's, and everybody's.
+const OTHERS_WRITE: u32 = 0o022;
+
+/// The bit of a directory in which nobody can remove or replace what is another's.
+const STICKY: u32 = 0o1000;
+
+/// Directories in which the system keeps its own; root owns them, and is not told to change their modes.
+const OF_THE_SYSTEM: [&str; 12] =
+    ["/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/opt", "/proc", "/run", "/sbin", "/usr", "/var"];
+
+/// What the directory at the end of a way is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// The state directory: ours alone to write to, and no link.
+    State,
+    /// The directory of a socket: ours alone to write to.
+    Socket,
+    /// The directory of a lifecycle marker: root's will do, and a sticky one.
+    Marker,
+}
+
+impl Place {
+    /// The option that names another.
+    fn option(self) -> &'static str {
+        match self {
+            Self::State => "--dir",
+            Self::Socket => "--socket",
+            Self::Marker => "--path",
+        }
+    }
+}
+
+/// What helps where a place is not trusted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Mend {
+    /// To take the write permission on this directory, which is ours, from everybody else.
+    Tighten(PathBuf),
+    /// What no command does, in words.
+    ByHand(String),
+}
+
+/// Why a place is not trusted: the very file or directory, what is wrong with it, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{}` {what}", Shown(path))]
+pub struct Untrusted {
+    path: PathBuf,
+    what: String,
+    mend: Mend,
+}
+
+impl Untrusted {
+    /// A fault of `path` for which only another place helps.
+    pub(crate) fn new(path: &Path, what: impl Into<String>, place: Place) -> Self {
+        let mend = Mend::ByHand(format!("name another place with {}", place.option()));
+        Self { path: path.to_owned(), what: what.into(), mend }
+    }
+
+    /// The file or directory that is not trusted.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What is wrong with it, to follow its name.
+    pub fn what(&self) -> &str {
+        &self.what
+    }
+
+    /// What helps.
+    pub fn mend(&self) -> &Mend {
+        &self.mend
+    }
+
+    fn mended_by(self, mend: Mend) -> Self {
+        Self { mend, ..self }
+    }
+}
+
+/// Why a way was not judged to be good.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum WayError {
+    #[error(transparent)]
+    Untrusted(#[from] Untrusted),
+    #[error(transparent)]
+    Os(#[from] OsFailure),
+}
+
+/// A way on which nothing is wrong.
+#[derive(Debug)]
+pub(crate) enum Way {
+    /// All of it is there, and this is its last directory.
+    Whole(Box<FileStat>),
+    /// It ends before.
+    Ends(End),
+}
+
+/// Where a way ends that does not lead to its place yet.
+#[derive(Debug)]
+pub(crate) struct End {
+    /// The first that is not there, with all links before it resolved.
+    at: PathBuf,
+    why: Why,
+    /// What would have to follow.
+    rest: Vec<OsString>,
+}
+
+impl End {
+    /// Fails unless what is missing could be made.
+    pub(crate) fn require_makeable(&self, place: Place) -> Result<(), Untrusted> {
+        let what = match self.why {
+            Why::Absent => return Ok(()),
+            Why::AbsentBehindALink => "is where a symbolic link leads, and is not there",
+            Why::NoDirectory => "is not a directory",
+        };
+        Err(Untrusted::new(&self.at, what, place))
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Why {
+    Absent,
+    AbsentBehindALink,
+    NoDirectory,
+}
+
+/// Judges the way to `dir`, which need not be there. Creates and changes nothing.
+pub(crate) fn judge(dir: &Path, place: Place) -> Result<Way, WayError> {
+    let absolute = std::path::absolute(dir).during("read the current directory for", dir)?;
+    let mut walk = Walk::from_the_root(&absolute, place)?;
+    while let Some(step) = walk.left.pop() {
+        if let Some(end) = walk.take(&step)? {
+            return Ok(Way::Ends(end));
+        }
+    }
+    judge_last(&walk.here, &walk.stat, place)?;
+    if walk.links > 0 {
+        // A link of the kernel's own, as those in /proc, may lead elsewhere than it says.
+        let led_to = stat(&absolute).during("inspect the directory", &absolute)?;
+        if Inode::of(&led_to) != Inode::of(&walk.stat) {
+            return Err(Untrusted::new(&absolute, "leads elsewhere than its links say", place).into());
+        }
+    }
+    Ok(Way::Whole(Box::new(walk.stat)))
+}
+
+/// Judges the way to `dir`, and makes what is missing of it.
+pub(crate) fn create(dir: &Path, place: Place) -> Result<(), WayError> {
+    let Way::Ends(end) = judge(dir, place)? else { return Ok(()) };
+    refuse_home_of_another(&end, place)?;
+    end.require_makeable(place)?;
+    let mut next = end.at;
+    make_directory(&next).during("create the directory", &next)?;
+    for name in end.rest {
+        next.push(name);
+        make_directory(&next).during("create the directory", &next)?;
+    }
+    // Somebody may have been there first.
+    match judge(dir, place)? {
+        Way::Whole(_) => Ok(()),
+        Way::Ends(_) => {
+            let gone = OsFailure::new("create the directory", "it was removed at once");
+            Err(gone.on(dir).errno(Errno::ENOENT as i32).into())
+        }
+    }
+}
+
+/// Judges the directory at the end of a way, whose other directories were judged.
+pub(crate) fn judge_last(dir: &Path, stat: &FileStat, place: Place) -> Result<(), Untrusted> {
+    match place {
+        Place::Marker => judge_ancestor(dir, stat, place),
+        Place::State | Place::Socket if stat.st_uid != geteuid().as_raw() => {
+            Err(belongs_to(dir, stat, place))
+        }
+        Place::State | Place::Socket if stat.st_mode & OTHERS_WRITE != 0 => Err(writable(dir, stat, place)),
+        Place::State | Place::Socket => Ok(()),
+    }
+}
+
+/// Judges a directory of which only what is ours, or root's, is used.
+fn judge_ancestor(dir: &Path, stat: &FileStat, place: Place) -> Result<(), Untrusted> {
+    if !is_ours_or_roots(stat.st_uid) {
+        return Err(belongs_to(dir, stat, place));
+    }
+    if stat.st_mode & OTHERS_WRITE != 0 && stat.st_mode & STICKY == 0 {
+        return Err(writable(dir, stat, place));
+    }
+    Ok(())
+}
+
+fn belongs_to(path: &Path, stat: &FileStat, place: Place) -> Untrusted {
+    Untrusted::new(path, format!("belongs to user {}", stat.st_uid), place)
+}
+
+fn writable(dir: &Path, stat: &FileStat, place: Place) -> Untrusted {
+    let mode = stat.st_mode & 0o7777;
+    let fault = Untrusted::new(dir, format!("can be written by others (mode {mode:04o})"), place);
+    if may_be_tightened(dir, stat) { fault.mended_by(Mend::Tighten(dir.to_owned())) } else { fault }
+}
+
+/// Whether others can write to a directory, and it is ours to take that from them.
+fn may_be_tightened(dir: &Path, stat: &FileStat) -> bool {
+    SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFDIR
+        && stat.st_uid == geteuid().as_raw()
+        && stat.st_mode & OTHERS_WRITE != 0
+        && stat.st_mode & STICKY == 0
+        && !is_the_systems(dir)
+}
+
+/// The same for a directory that is named: what helps after a system call on it failed.
+pub fn can_be_tightened(dir: &Path) -> bool {
+    lstat(dir).is_ok_and(|stat| may_be_tightened(dir, &stat))
+}
+
+/// Whether the mode of a directory is the system's to decide: only root can own such a one.
+fn is_the_systems(dir: &Path) -> bool {
+    let near_the_root = dir.components().count() <= 2;
+    near_the_root || geteuid().is_root() && OF_THE_SYSTEM.iter().any(|system| dir.starts_with(system))
+}
+
+fn is_ours_or_roots(uid: u32) -> bool {
+    uid == geteuid().as_raw() || uid == 0 || stands_for_root(uid)
+}
+
+/// Whether `uid` may be root's: a user namespace in which not all users have a number shows those without by one and the same,
+/// the machine's root among them. Such an owner cannot be told from any other without a number here. It is accepted all the
+/// same, since `/` itself has it and nothing could be used otherwise; a namespace that numbers all users never comes to that.
+fn stands_for_root(uid: u32) -> bool {
+    let overflow = fs::read_to_string("/proc/sys/kernel/overflowuid").unwrap_or_default();
+    overflow.trim().parse() == Ok(uid) && has_numbers_for_all_users() == Some(false)
+}
+
+/// Whether our user namespace has a number for every user of the machine; `None` if nothing tells.
+pub(crate) fn has_numbers_for_all_users() -> Option<bool> {
+    fs::read_to_string("/proc/self/uid_map").ok().map(|map| numbers_all_users(&map))
+}
+
+fn numbers_all_users(uid_map: &str) -> bool {
+    let fields: Vec<&str> = uid_map.split_ascii_whitespace().collect();
+    fields == ["0", "0", "4294967295"]
+}
+
+/// Where a walk down a way stands.
+struct Walk {
+    place: Place,
+    /// A directory by a path without links, and what it is.
+    here: PathBuf,
+    stat: FileStat,
+    /// The steps to go, the next one last.
+    left: Vec<Step>,
+    links: usize,
+}
+
+/// One name on a way.
+struct Step {
+    name: OsString,
+    is_of_a_link: bool,
+}
+
+impl Walk {
+    fn from_the_root(absolute: &Path, place: Place) -> Result<Self, WayError> {
+        let here = PathBuf::from("/");
+        let stat = lstat(&here).during("inspect the directory", &here)?;
+        let mut walk = Self { place, here, stat, left: Vec::new(), links: 0 };
+        walk.push(absolute, false);
+        Ok(walk)
+    }
+
+    fn push(&mut self, path: &Path, is_of_a_link: bool) {
+        let named = |component: Component<'_>| match component {
+            Component::Normal(_) | Component::ParentDir => Some(component.as_os_str().to_owned()),
+            Component::Prefix(_) | Component::RootDir | Component::CurDir => None,
+        };
+        let steps = path.components().rev().filter_map(named);
+        self.left.extend(steps.map(|name| Step { name, is_of_a_link }));
+    }
+
+    /// Takes a step; where there is no directory to step into, the way ends.
+    fn take(&mut self, step: &Step) -> Result<Option<End>, WayError> {
+        judge_ancestor(&self.here, &self.stat, self.place)?;
+        if step.name == ".." {
+            let parent = self.here.parent().unwrap_or(&self.here).to_owned();
+            self.stat = lstat(&parent).during("inspect the directory", &parent)?;
+            self.here = parent;
+            return Ok(None);
+        }
+        let next = self.here.join(&step.name);
+        let stat = match lstat(&next) {
+            Ok(stat) => stat,
+            Err(Errno::ENOENT) if step.is_of_a_link => {
+                return Ok(Some(self.end(next, Why::AbsentBehindALink)));
+            }
+            Err(Errno::ENOENT) => return Ok(Some(self.end(next, Why::Absent))),
+            Err(error) => return Err(error).during("inspect the directory", &next)?,
+        };
+        match SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT {
+            SFlag::S_IFDIR => (self.here, self.stat) = (next, stat),
+            SFlag::S_IFLNK => self.follow(&next, &stat)?,
+            _ => return Ok(Some(self.end(next, Why::NoDirectory))),
+        }
+        Ok(None)
+    }
+
+    fn follow(&mut self, link: &Path, stat: &FileStat) -> Result<(), WayError> {
+        if !is_ours_or_roots(stat.st_uid) {
+            let what = format!("is a symbolic link that belongs to user {}", stat.st_uid);
+            return Err(Untrusted::new(link, what, self.place).into());
+        }
+        if self.place == Place::State && self.left.is_empty() {
+            let fault = Untrusted::new(link, "is a symbolic link", self.place);
+            let mend = "name the directory that it leads to with --dir";
+            return Err(fault.mended_by(Mend::ByHand(mend.to_owned())).into());
+        }
+        self.links += 1;
+        if self.links > LINKS_MAX {
+            let what = format!("is one of more than {LINKS_MAX} symbolic links");
+            return Err(Untrusted::new(link, what, self.place).into());
+        }
+        let target = PathBuf::from(readlink(link).during("read the link", link)?);
+        if target.is_absolute() {
+            self.here = PathBuf::from("/");
+            self.stat = lstat(&self.here).during("inspect the directory", &self.here)?;
+        }
+        self.push(&target, true);
+        Ok(())
+    }
+
+    fn end(&mut self, at: PathBuf, why: Why) -> End {
+        let rest = self.left.drain(..).rev().map(|step| step.name).collect();
+        End { at, why, rest }
+    }
+}
+
+/// Root with another's HOME would leave directories there that their owner can neither use nor remove.
+fn refuse_home_of_another(end: &End, place: Place) -> Result<(), WayError> {
+    let us = geteuid().as_raw();
+    let Some(home) = env::var_os("HOME").and_then(|home| fs::canonicalize(home).ok()) else { return Ok(()) };
+    // `/` is what HOME says where somebody has none.
+    let (true, true, Some(parent)) = (home.parent().is_some(), end.at.starts_with(&home), end.at.parent())
+    else {
+        return Ok(());
+    };
+    let home_stat = stat(&home).during("inspect the directory", &home)?;
+    let is_for_all = home_stat.st_mode & OTHERS_WRITE != 0 && home_stat.st_mode & STICKY != 0;
+    let is_below_ours = stat(parent).is_ok_and(|stat| stat.st_uid == us);
+    if home_stat.st_uid == us || is_for_all || is_below_ours {
+        return Ok(());
+    }
+    let what =
+        format!("is HOME and belongs to user {}, so that user {us} makes nothing in it", home_stat.st_uid);
+    Err(Untrusted::new(&home, what, place).into())
+}
+
+/// Makes a directory of mode 0700, unless there is something of its name.
+///
+/// It is made under a name of its own and put in place by rename: so nobody ever sees it with the mode that a umask left of it.
+fn make_directory(path: &Path) -> Result<(), Errno> {
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Err(Errno::ENOENT) };
+    sweep_directories(parent, name);
+    let private = parent.join(TemporaryName::new(name).to_string());
+    let placed = mkdir(&private, Mode::S_IRWXU).and_then(|()| {
+        let placed = set_private(&private).and_then(|()| {
+            renameat_with(CWD, &private, CWD, path, RenameFlags::NOREPLACE)
+                .map_err(|error| Errno::from_raw(error.raw_os_error()))
+        });
+        placed.inspect_err(|_| drop(fs::remove_dir(&private)))
+    });
+    match placed {
+        Ok(()) | Err(Errno::EEXIST) => Ok(()),
+        // A file system that cannot rename so, or a name with no room for another beside it.
+        Err(Errno::EINVAL | Errno::ENOSYS | Errno::ENAMETOOLONG) => match mkdir(path, Mode::S_IRWXU) {
+            Ok(()) => set_private(path),
+            Err(Errno::EEXIST) => Ok(()),
+            Err(error) => Err(error),
+        },
+        Err(error) => Err(error),
+    }
+}
+
+/// Gives back what the umask took away from a directory that we have just made.
+fn set_private(dir: &Path) -> Result<(), Errno> {
+    if lstat(dir)?.st_mode & 0o7777 == Mode::S_IRWXU.bits() {
+        return Ok(());
+    }
+    fchmodat(AT_FDCWD, dir, Mode::S_IRWXU, FchmodatFlags::FollowSymlink)
+}
+
+/// Removes what was left behind by whoever was making the same directory and died. What is not empty is not removed.
+fn sweep_directories(parent: &Path, name: &std::ffi::OsStr) {
+    for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
+        let is_left = TemporaryName::parse(&entry.file_name())
+            .is_some_and(|found| found.target() == name && found.is_left_behind());
+        let is_ours = || lstat(&entry.path()).is_ok_and(|stat| stat.st_uid == geteuid().as_raw());
+        if is_left && is_ours() {
+            // One that stays is swept the next time.
+            let _ = fs::remove_dir(entry.path());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::fd::AsRawFd;
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    use tempfile::TempDir;
+
+    fn dir() -> TempDir {
+        tempfile::tempdir().unwrap()
+    }
+
+    /// Where the way to `dir` ends, or the mode of its last directory.
+    fn found(dir: &Path, place: Place) -> Result<u32, PathBuf> {
+        match judge(dir, place).unwrap() {
+            Way::Whole(stat) => Ok(stat.st_mode & 0o7777),
+            Way::Ends(end) => Err(end.at),
+        }
+    }
+
+    fn fault(dir: &Path, place: Place) -> Untrusted {
+        match judge(dir, place) {
+            Err(WayError::Untrusted(fault)) => fault,
+            other => panic!("{} was trusted: {other:?}", dir.display()),
+        }
+    }
+
+    #[test]
+    fn a_way_is_walked_as_the_kernel_walks_it() {
+        let scene = dir();
+        let real = scene.path().canonicalize().unwrap();
+        fs::create_dir_all(real.join("a/b")).unwrap();
+        fs::set_permissions(real.join("a/b"), PermissionsExt::from_mode(0o750)).unwrap();
+        symlink("a", real.join("link")).unwrap();
+        symlink(real.join("link/b"), real.join("a/absolute")).unwrap();
+        for way in ["a/b", "link/b", "a/absolute", "link/b/../../a/./b", "a/b/"] {
+            assert_eq!(found(&real.join(way), Place::Socket), Ok(0o750), "{way}");
+        }
+        assert_eq!(found(&real.join("a/x/y"), Place::Socket), Err(real.join("a/x")));
+        assert_eq!(found(&real.join("link/x/y"), Place::Socket), Err(real.join("a/x")));
+        assert_eq!(found(Path::new("/.."), Place::Marker), found(Path::new("/"), Place::Marker));
+    }
+
+    #[test]
+    fn a_state_directory_is_no_link_and_the_way_to_it_may_have_some() {
+        let scene = dir();
+        fs::create_dir(scene.path().join("a")).unwrap();
+        symlink(scene.path(), scene.path().join("link")).unwrap();
+        assert_eq!(fault(&scene.path().join("link"), Place::State).what(), "is a symbolic link");
+        assert!(found(&scene.path().join("link/a"), Place::State).is_ok());
+        assert!(found(&scene.path().join("link"), Place::Socket).is_ok());
+    }
+
+    /// The kernel shows a removed directory under the name that it had, with a word behind it.
+    #[test]
+    fn a_link_that_leads_elsewhere_than_it_says_is_refused() {
+        let scene = dir();
+        let [removed, other] = ["x", "x (deleted)"].map(|name| scene.path().join(name));
+        fs::create_dir(&removed).unwrap();
+        let held = fs::File::open(&removed).unwrap();
+        let link = PathBuf::from(format!("/proc/self/fd/{}", held.as_raw_fd()));
+        assert!(found(&link, Place::Socket).is_ok());
+        fs::remove_dir(&removed).unwrap();
+        assert_eq!(found(&link, Place::Socket), Err(other.canonicalize().unwrap_or(other.clone())));
+        fs::create_dir(&other).unwrap();
+        assert_eq!(fault(&link, Place::Socket).what(), "leads elsewhere than its links say");
+    }
+
+    #[test]
+    fn each_place_names_its_own_option() {
+        let scene = dir();
+        let open = scene.path().join("open");
+        fs::create_dir_all(open.join("x")).unwrap();
+        fs::set_permissions(&open, PermissionsExt::from_mode(0o1777)).unwrap();
+        for (place, option) in [(Place::State, "--dir"), (Place::Socket, "--socket")] {
+            let fault = fault(&open, place);
+            assert_eq!(
+                *fault.mend(),
+                Mend::ByHand(format!("name another place with {option}")),
+                "a sticky one is meant to be so"
+            );
+            assert_eq!(
+                fault.to_string(),
+                format!("`{}` can be written by others (mode 1777)", open.display())
+            );
+        }
+        assert!(found(&open, Place::Marker).is_ok());
+        fs::set_permissions(&open, PermissionsExt::from_mode(0o777)).unwrap();
+        for place in [Place::State, Place::Socket, Place::Marker] {
+            for dir in [&open, &open.join("x"), &open.join("absent")] {
+                assert_eq!(*fault(dir, place).mend(), Mend::Tighten(open.clone()));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_missing_is_made_for_us_alone() {
+        let scene = dir();
+        let deep = scene.path().join("a/b/c");
+        create(&deep, Place::State).unwrap();
+        create(&deep, Place::State).unwrap();
+        for made in [scene.path().join("a"), scene.path().join("a/b"), deep] {
+            assert_eq!(lstat(&made).unwrap().st_mode & 0o7777, 0o700);
+            assert_eq!(
+                fs::read_dir(made.parent().unwrap()).unwrap().count(),
+                1,
+                "nothing unfinished is left"
+            );
+        }
+    }
+
+    #[test]
+    fn what_another_left_unfinished_is_swept_with_the_next_one() {
+        let scene = dir();
+        let left = |name: &str| scene.path().join(format!(".rekindle-tmp.999999999.1.0.0.{name}"));
+        let [ours, others, used] = ["a", "ab", "a.b"].map(left);
+        for dir in [&ours, &others, &used] {
+            fs::create_dir(dir).unwrap();
+        }
+        create(&scene.path().join("a"), Place::State).unwrap();
+        assert!(!ours.exists() && others.exists() && used.exists());
+    }
+
+    #[test]
+    fn only_a_namespace_that_leaves_users_out_has_some_without_a_number() {
+        assert!(numbers_all_users("         0          0 4294967295\n"));
+        for map in ["", "0 1000 1", "0 0 65536", "0 0 1000\n1000 1000 4294966295", "1 0 4294967295"] {
+            assert!(!numbers_all_users(map), "{map}");
+        }
+    }
+
+    #[test]
+    fn directories_near_the_root_are_the_systems() {
+        for dir in ["/", "/srv", "/tmp"] {
+            assert!(is_the_systems(Path::new(dir)), "{dir}");
+        }
+        assert!(!is_the_systems(Path::new("/home/me")));
+        assert_eq!(
+            is_the_systems(Path::new("/var/mail")),
+            geteuid().is_root(),
+            "an ordinary user owns none of it"
+        );
+    }
+}

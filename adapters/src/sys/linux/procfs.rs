@@ -1,0 +1,355 @@
+//! What the kernel says about processes, this host and this process.
+//!
+//! # Invariants
+//! 1. [`Sighting::Absent`] needs ESRCH from the kernel itself: a `/proc` that hides others' processes proves nothing.
+//! 2. A zombie is told apart from a running process.
+//! 3. A `/proc` of another pid namespace is not read: its numbers are other processes' numbers here.
+//!
+//! Checked by the tests below and `smoke/tests/smoke/s2_child.rs`.
+
+use crate::store::lifeline::MarkedCommand;
+use crate::sys::linux::failure::During;
+use nix::errno::Errno;
+use nix::sys::signal::kill;
+use nix::unistd::{Pid as NixPid, geteuid};
+use rekindle_core::byte_text;
+use rekindle_core::identity::{BootId, DeathProof, NamespaceId, Sighting, Standing, StartTime, judge};
+use rekindle_core::warrant::{Sameness, Warrant};
+use rekindle_core::{Host, OsFailure, Pid, ProcessIdentity};
+use std::fs::{self, DirEntry, File};
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+/// SIGCHLD among the signals that `/proc/PID/stat` shows as ignored or handled.
+const SIGCHLD_BIT: u64 = 1 << (nix::libc::SIGCHLD - 1);
+
+/// The namespace that the machine began with, by the number that the kernel has fixed for it.
+const FIRST_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
+
+/// What `/proc/PID/stat` tells of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stat {
+    /// Its state letter; `Z` and `X` have exited.
+    pub state: u8,
+    /// Its parent; 0 where that is outside of our pid namespace.
+    pub parent: i32,
+    /// The session that it belongs to, named by its leader's pid.
+    pub session: i32,
+    /// When it started.
+    pub start_time: StartTime,
+    /// What it has had to do with children.
+    children: Childhood,
+}
+
+/// What `/proc/PID/stat` tells of the children that a process had.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Childhood {
+    /// It reaped none, and none can have been reaped for it.
+    NoneReaped,
+    /// It reaped some, or they would not show.
+    Doubtful,
+}
+
+impl Stat {
+    /// Whether it has exited and waits to be reaped.
+    pub fn is_zombie(&self) -> bool {
+        matches!(self.state, b'Z' | b'X')
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        // The name is in parentheses and may hold anything, parentheses and newlines included.
+        let (_, fields) = text.rsplit_once(')')?;
+        let fields: Vec<&str> = fields.split_ascii_whitespace().collect();
+        Some(Self {
+            state: *fields.first()?.as_bytes().first()?,
+            parent: fields.get(1)?.parse().ok()?,
+            session: fields.get(3)?.parse().ok()?,
+            start_time: StartTime::from_ticks(fields.get(19)?.parse().ok()?),
+            children: Childhood::parse(&fields).unwrap_or(Childhood::Doubtful),
+        })
+    }
+}
+
+impl Childhood {
+    fn parse(fields: &[&str]) -> Option<Self> {
+        let number = |at: usize| -> Option<u64> { fields.get(at)?.parse().ok() };
+        // Who reaps a child is given its page faults, and no process runs without one.
+        let (faults_of_reaped, threads) = (number(8)?, number(17)?);
+        // Who ignores SIGCHLD is given none; nor, possibly, who handles it.
+        let unusual = (number(30)? | number(31)?) & SIGCHLD_BIT;
+        // A process that is just being removed shows zeros throughout.
+        let is_clear = faults_of_reaped == 0 && threads > 0 && unusual == 0;
+        Some(if is_clear { Self::NoneReaped } else { Self::Doubtful })
+    }
+}
+
+/// Fails unless `/proc` shows the processes of our own pid namespace: a process that was moved into a new one sees the old
+/// `/proc` until somebody mounts another.
+///
+/// # Errors
+/// If it shows another namespace's, or nothing.
+pub fn require_own() -> Result<(), OsFailure> {
+    /// The process that last found it to be its own.
+    static FOUND_BY: AtomicI32 = AtomicI32::new(0);
+    let us = NixPid::this().as_raw();
+    if FOUND_BY.load(Ordering::Relaxed) == us {
+        return Ok(());
+    }
+    let path = Path::new("/proc/self");
+    let shown = fs::read_link(path).during("find out whose processes are shown in", path)?;
+    if shown.as_os_str() != us.to_string().as_str() {
+        let why = "it shows the processes of another pid namespace";
+        return Err(OsFailure::new("look at the processes in", why).on("/proc"));
+    }
+    FOUND_BY.store(us, Ordering::Relaxed);
+    Ok(())
+}
+
+/// Reads `/proc/PID/stat`; `None` if it cannot be read, which proves nothing.
+pub fn stat(pid: Pid) -> Option<Stat> {
+    require_own().ok()?;
+    stat_at(&format!("/proc/{pid}/stat"))
+}
+
+fn stat_at(path: &str) -> Option<Stat> {
+    // One read brings all of it: the kernel writes the line when it is asked, and it is shorter than this.
+    let mut text = [0; 1024];
+    let len = File::open(path).ok()?.read(&mut text).ok()?;
+    Stat::parse(&String::from_utf8_lossy(text.get(..len)?))
+}
+
+/// Whether `pid` runs and provably never had a child, so that nobody descends from it. What cannot be read proves
+/// nothing. Two kinds of children are not seen: those that were made as its siblings (`CLONE_PARENT`), and those that ended
+/// while it asked not to be told of any (`SA_NOCLDWAIT`, with SIGCHLD neither ignored nor handled).
+pub fn is_childless(pid: Pid) -> bool {
+    if require_own().is_err() {
+        return false;
+    }
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return false };
+    let has_none = |thread: io::Result<DirEntry>| -> io::Result<bool> {
+        Ok(File::open(thread?.path().join("children"))?.read(&mut [0])? == 0)
+    };
+    // In this order: a child that is reaped between the two looks shows in the second.
+    threads.into_iter().all(|thread| has_none(thread).unwrap_or(false))
+        && stat(pid).is_some_and(|stat| !stat.is_zombie() && stat.children == Childhood::NoneReaped)
+}
+
+/// The children of a process, whichever of its threads made them; `None` where the system does not say.
+pub fn children(pid: Pid) -> Option<Vec<Pid>> {
+    require_own().ok()?;
+    let mut children = Vec::new();
+    for thread in fs::read_dir(format!("/proc/{pid}/task")).ok()? {
+        let list = match fs::read_to_string(thread.ok()?.path().join("children")) {
+            Ok(list) => list,
+            // A thread that has ended since has no children any more: they are another's.
+            Err(error) if is_gone(&error) && stat(pid).is_some() => continue,
+            Err(_) => return None,
+        };
+        children.extend(list.split_ascii_whitespace().filter_map(|pid| Pid::new(pid.parse().ok()?)));
+    }
+    Some(children)
+}
+
+/// Whether an error of `/proc` says that what was asked about has ended.
+fn is_gone(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(nix::libc::ESRCH)
+}
+
+/// Whether a process runs under one of our user's ids; `None` if it is gone or cannot be read.
+pub fn is_of_our_user(pid: Pid) -> Option<bool> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let ids = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+    let us = geteuid().as_raw().to_string();
+    Some(ids.split_ascii_whitespace().any(|id| id == us))
+}
+
+/// Whether a process shares one of our namespaces, `pid` or `mnt` say.
+pub fn shares_namespace(pid: Pid, kind: &str) -> Sameness {
+    let link = |of: &str| fs::read_link(format!("/proc/{of}/ns/{kind}")).ok();
+    Sameness::of(link(&pid.to_string()), link("self"))
+}
+
+/// Whether `/proc` shows every process of the machine, as only the first pid namespace's does.
+pub fn shows_whole_machine() -> bool {
+    namespace("pid") == Some(NamespaceId::from_inode(FIRST_PID_NAMESPACE))
+}
+
+/// The session of a process, by one short call; `None` if it is gone. That of the kernel's own threads is 0.
+pub fn session(pid: Pid) -> Option<i32> {
+    // By nix: rustix takes no session 0.
+    nix::unistd::getsid(Some(NixPid::from_raw(pid.as_raw()))).map(NixPid::as_raw).ok()
+}
+
+/// The name of a process, where it can be read.
+pub fn name(pid: Pid) -> Option<String> {
+    require_own().ok()?;
+    let name = fs::read(format!("/proc/{pid}/comm")).ok()?;
+    Some(String::from_utf8_lossy(&name).trim_end().to_owned())
+}
+
+/// What a process shows as its command; `None` if it is gone or shows nothing. Some programs write a title over it.
+pub fn command(pid: Pid) -> Option<MarkedCommand> {
+    let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    let words = line.strip_suffix(b"\0")?.split(|byte| *byte == 0);
+    Some(MarkedCommand {
+        arguments: words.map(|word| byte_text::from_bytes(word.to_vec())).collect(),
+        cwd: fs::read_link(format!("/proc/{pid}/cwd")).ok()?,
+    })
+}
+
+/// Whether the working directory of `pid` was removed: then it is an inode without a name.
+pub fn lost_its_cwd(pid: Pid) -> bool {
+    fs::metadata(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.nlink() == 0)
+}
+
+/// What the kernel says of `pid` right now.
+pub fn sighting(pid: Pid) -> Sighting {
+    sighting_of(stat(pid), pid)
+}
+
+fn sighting_of(stat: Option<Stat>, pid: Pid) -> Sighting {
+    match stat {
+        Some(stat) if stat.is_zombie() => Sighting::Zombie,
+        Some(stat) => Sighting::Running { start_time: Some(stat.start_time) },
+        None => match kill(NixPid::from_raw(pid.as_raw()), None) {
+            Err(Errno::ESRCH) => Sighting::Absent,
+            Ok(()) => Sighting::Running { start_time: None },
+            Err(_) => Sighting::NotPermitted,
+        },
+    }
+}
+
+/// Judges a process that was written down earlier.
+pub fn standing(process: &ProcessIdentity, here: &Host) -> Standing {
+    judge(process, here, sighting(process.pid))
+}
+
+/// Judges a worker's leader that was written down earlier.
+///
+/// It leads a session of its own from before its program runs until it ends, and cannot leave it. So a process with its
+/// pid that leads no session is another one, even if both started within one tick of the clock.
+pub fn standing_of_leader(leader: &ProcessIdentity, here: &Host) -> Standing {
+    judge_leader(leader, here, stat(leader.pid)).map_or_else(|standing| standing, |_| Standing::Alive)
+}
+
+/// Leave to signal a worker's leader, if it is proved in every field that it is the process that was written down. Its pid
+/// has to be pinned before.
+pub(crate) fn warrant_for_leader(leader: &ProcessIdentity, here: &Host) -> Option<Warrant> {
+    judge_leader(leader, here, stat(leader.pid)).ok()
+}
+
+/// The same for any process that was written down.
+pub(crate) fn warrant_for(process: &ProcessIdentity, here: &Host) -> Option<Warrant> {
+    Warrant::by_identity(process, here, sighting(process.pid)).ok()
+}
+
+fn judge_leader(leader: &ProcessIdentity, here: &Host, stat: Option<Stat>) -> Result<Warrant, Standing> {
+    let warrant = Warrant::by_identity(leader, here, sighting_of(stat, leader.pid))?;
+    let leads = stat.is_some_and(|stat| stat.session == leader.pid.as_raw());
+    if leads { Ok(warrant) } else { Err(Standing::Dead(DeathProof::OtherStartTime)) }
+}
+
+/// The identity of a process that runs now; `None` if it is gone, a zombie, or cannot be read.
+pub fn identify(pid: Pid, here: &Host) -> Option<ProcessIdentity> {
+    stat(pid).filter(|stat| !stat.is_zombie()).map(|stat| here.identify(pid, Some(stat.start_time)))
+}
+
+/// This process.
+pub fn this_process(here: &Host) -> ProcessIdentity {
+    /// What was read of this process; another pid is a child of it that was forked since.
+    static READ: Mutex<Option<(Pid, StartTime)>> = Mutex::new(None);
+    let pid = Pid::new(NixPid::this().as_raw()).expect("the kernel gives every process a positive pid");
+    // A panic elsewhere does not change when we started.
+    let mut read = READ.lock().unwrap_or_else(PoisonError::into_inner);
+    if read.is_none_or(|(of, _)| of != pid) {
+        *read = stat_at("/proc/self/stat").map(|stat| (pid, stat.start_time));
+    }
+    here.identify(pid, read.map(|(_, start_time)| start_time))
+}
+
+/// This machine, boot and namespaces. What cannot be read is absent.
+pub fn this_host() -> Host {
+    let text = |path| fs::read_to_string(path).ok().map(|text| text.trim().to_owned());
+    Host {
+        hostname: nix::unistd::gethostname()
+            .map(|name| name.to_string_lossy().into_owned())
+            .unwrap_or_default(),
+        machine_id: text("/etc/machine-id").filter(|id| !id.is_empty()),
+        boot_id: text("/proc/sys/kernel/random/boot_id").map(BootId::new),
+        pid_namespace: namespace("pid"),
+        time_namespace: namespace("time"),
+    }
+}
+
+pub(crate) fn namespace(kind: &str) -> Option<NamespaceId> {
+    let link = fs::read_link(format!("/proc/self/ns/{kind}")).ok()?;
+    let inode = link.to_str()?.strip_prefix(kind)?.strip_prefix(":[")?.strip_suffix(']')?;
+    inode.parse().ok().map(NamespaceId::from_inode)
+}
+
+/// When this machine was booted, by the wall clock.
+pub fn booted_at() -> Option<SystemTime> {
+    let stat = fs::read_to_string("/proc/stat").ok()?;
+    let seconds = stat.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()?;
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
+}
+
+/// Every process that `/proc` shows; the kernel's own threads, which are most of them on a quiet machine, are left out.
+///
+/// # Errors
+/// If `/proc` cannot be listed to its end, or is another pid namespace's.
+pub fn processes() -> Result<Vec<Pid>, OsFailure> {
+    require_own()?;
+    let path = Path::new("/proc");
+    let mut pids = Vec::new();
+    for entry in fs::read_dir(path).during("list the processes in", path)? {
+        let entry = entry.during("list the processes in", path)?;
+        pids.extend(entry.file_name().to_str().and_then(|name| Pid::new(name.parse().ok()?)));
+    }
+    // Elsewhere there are none of them, and a process whose session began further out seems to have none either.
+    if shows_whole_machine() {
+        pids.retain(|pid| session(*pid) != Some(0));
+    }
+    Ok(pids)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_parentheses_does_not_shift_the_fields() {
+        let fields = (5..=21).map(|field| field.to_string()).collect::<Vec<_>>().join(" ");
+        let stat = Stat::parse(&format!("7 (a) S 1 (b)) Z 1 7 99 {fields} 4242 0")).unwrap();
+        assert!(stat.is_zombie());
+        assert_eq!(stat.session, 99);
+        assert_eq!(stat.start_time.ticks(), 20);
+    }
+
+    /// Fields 3 to 34 of a process with one thread, which reaped children with so many page faults.
+    fn stat_with(faults_of_reaped: u64, ignored: u64, handled: u64) -> Stat {
+        let text = format!(
+            "7 (a) S 1 7 7 0 -1 0 90 {faults_of_reaped} 0 0 0 0 0 0 20 0 1 0 77 0 0 0 0 0 0 0 0 0 0 {ignored} {handled}"
+        );
+        Stat::parse(&text).unwrap()
+    }
+
+    #[test]
+    fn children_that_were_reaped_or_would_not_show_are_a_doubt() {
+        assert_eq!(stat_with(0, 0, 0).children, Childhood::NoneReaped);
+        assert_eq!(stat_with(0, !SIGCHLD_BIT, !SIGCHLD_BIT).children, Childhood::NoneReaped);
+        for doubtful in [stat_with(1, 0, 0), stat_with(0, SIGCHLD_BIT, 0), stat_with(0, 0, SIGCHLD_BIT)] {
+            assert_eq!(doubtful.children, Childhood::Doubtful);
+        }
+    }
+
+    #[test]
+    fn a_torn_stat_is_no_stat() {
+        assert_eq!(Stat::parse("7 (a) S 1"), None);
+        assert_eq!(Stat::parse(""), None);
+    }
+}
