@@ -25,7 +25,7 @@
 //! 5. It ends when no process is left that belongs to the child (`kin`), and then nothing of it stays. Once the
 //!    supervisor is gone it ends those processes: SIGTERM and SIGCONT, the grace, SIGKILL until the last has gone.
 //!
-//! Checked by `smoke/tests/smoke/s9_guardian.rs` and `s9_detached.rs`.
+//! Checked by `smoke/tests/smoke/stdio/guardian.rs` and `stdio/detached.rs`.
 
 #![no_std]
 #![no_main]

@@ -11,7 +11,7 @@
 //!    lifeline and, where it is to inherit one, its socket.
 //! 4. A start that fails leaves no process, and says which file is missing.
 //!
-//! Checked by `smoke/tests/smoke/s2_child.rs`.
+//! Checked by `smoke/tests/smoke/spawn/child.rs`.
 
 mod birth_time;
 pub(crate) mod prepare;

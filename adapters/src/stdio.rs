@@ -12,7 +12,7 @@
 //! 4. What the child had written before it ended is delivered; a stranger who holds its pipes open keeps nobody
 //!    waiting for longer than the drain grace.
 //!
-//! Checked by `smoke/tests/smoke/s9_stdio.rs`, `s9_guardian.rs` and `smoke/tests/soak`.
+//! Checked by `smoke/tests/smoke/stdio/child.rs`, `stdio/guardian.rs` and `smoke/tests/soak`.
 
 mod birth;
 mod guardian;

@@ -8,7 +8,7 @@
 //!    not to be judged is never pinned, signalled or counted as a member.
 //! 4. Our child is reaped last: until then its pid, and so the name of its group, cannot become a stranger's.
 //!
-//! Checked by `smoke/tests/smoke/s2_child.rs`.
+//! Checked by `smoke/tests/smoke/spawn/child.rs`.
 
 pub mod attended;
 mod exit;

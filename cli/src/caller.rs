@@ -4,7 +4,7 @@
 //! 1. What is typed is one command: every word that needs it is quoted, whatever bytes it holds.
 //! 2. It names the state directory that the caller named, and none if the caller named none: then the environment does.
 //!
-//! Checked by the tests below and by `smoke/tests/smoke/advice.rs`.
+//! Checked by the tests below and by `smoke/tests/smoke/command/advice.rs`.
 
 use rekindle::core::ReadyKind;
 use rekindle::core::shown::{shell_quoted, shell_word};

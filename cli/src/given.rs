@@ -4,7 +4,7 @@
 //! 1. What is read is bounded, and read once.
 //! 2. An error names where the text was to come from, and never shows the text.
 //!
-//! Checked below, and by `smoke/tests/smoke/secrets.rs`.
+//! Checked below, and by `smoke/tests/smoke/command/secrets.rs`.
 
 use crate::report::{Exit, Report};
 use rekindle::Advice;

@@ -7,7 +7,7 @@
 //!    part of it. `clippy.toml` forbids every other use of stdout.
 //! 2. Success is never reported for output that was lost.
 //!
-//! Checked below, and by `smoke/tests/smoke/output.rs`.
+//! Checked below, and by `smoke/tests/smoke/command/output.rs`.
 
 use crate::caller::Caller;
 use clap::error::ErrorKind;

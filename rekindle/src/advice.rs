@@ -7,7 +7,7 @@
 //! 3. The same fault gets the same advice from every verb.
 //!
 //! The library says what, and the front end how that is typed: it knows how it was called. Checked by
-//! `smoke/tests/smoke/advice.rs`.
+//! `smoke/tests/smoke/command/advice.rs`.
 
 use crate::launch::{Launch, holds};
 use crate::outcome::SaidReady;

@@ -5,7 +5,7 @@
 //!    in which it hung.
 //! 2. The connection that is handed out has been greeted, and no byte of it is lost.
 //!
-//! Checked by `smoke/tests/smoke/s10_ready.rs`.
+//! Checked by `smoke/tests/smoke/ready/handshake.rs`.
 
 use crate::advice::{Advice, Step};
 use crate::outcome::{Ensured, Rejection, Running};

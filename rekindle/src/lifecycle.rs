@@ -5,7 +5,7 @@
 //! 2. The marker is written, replaced and removed only by whoever has the flock of `<path>.lock`.
 //! 3. A conflict leaves the marker as it is, byte for byte; a release removes only our own.
 //!
-//! Checked by `gates/tests/claim.rs` and `lifecycle.rs`, and by `smoke/tests/smoke/s9_lifecycle.rs`.
+//! Checked by `gates/tests/claim.rs` and `lifecycle.rs`, and by `smoke/tests/smoke/lifecycle/marker.rs`.
 //!
 //! [`decide_claim`]: rekindle_core::decide_claim
 //! [`ClaimPolicy::lifecycle`]: rekindle_core::ClaimPolicy::lifecycle

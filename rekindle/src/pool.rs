@@ -12,7 +12,7 @@
 //! 5. Every wait for a worker has one of the [`Deadlines`](rekindle_adapters::client::Deadlines) of the caller's
 //!    [`Limits`], every start the time-out of its [`Launch`], every stop the graces that the caller gave.
 //!
-//! Checked by `smoke/tests/smoke/s13_pool.rs` and `patience.rs`.
+//! Checked by `smoke/tests/smoke/pool/verbs.rs` and `pool/patience.rs`.
 
 mod call;
 mod error;

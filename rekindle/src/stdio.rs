@@ -25,7 +25,7 @@
 //! 2. Nothing waits for a pipe that somebody else holds open for longer than [`DRAIN_GRACE`].
 //! 3. Dropping a child does not block: its guardian ends it in order, and goes.
 //!
-//! Checked by `smoke/tests/smoke/s9_stdio.rs`, `s9_guardian.rs` and `smoke/tests/soak`.
+//! Checked by `smoke/tests/smoke/stdio/child.rs`, `stdio/guardian.rs` and `smoke/tests/soak`.
 
 mod launch;
 mod stop;

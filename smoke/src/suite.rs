@@ -4,7 +4,7 @@
 //! 1. A trial is skipped only for a [`Need`] that it declares. As root, no trial is skipped for want of a privilege.
 //! 2. A skipped trial is named at the end, with the reason, and counted in the last line.
 //!
-//! Checked by `tests/smoke/s6_harness.rs`.
+//! Checked by `tests/smoke/harness/samples.rs`.
 
 use crate::account::Root;
 use crate::cli::Reply;
@@ -46,6 +46,16 @@ macro_rules! trials {
     ($($test:ident $(needs $need:ident)?),* $(,)?) => {
         pub(crate) fn trials() -> Vec<libtest_mimic::Trial> {
             vec![$($crate::trials!(@trial $test $(needs $need)?)),*]
+        }
+    };
+}
+
+/// Makes `trials()` out of modules: the trials of each, in this order.
+#[macro_export]
+macro_rules! rooms {
+    ($($room:ident),* $(,)?) => {
+        pub(crate) fn trials() -> Vec<libtest_mimic::Trial> {
+            [$($room::trials),*].iter().flat_map(|trials| trials()).collect()
         }
     };
 }
@@ -130,8 +140,9 @@ fn skip(name: &str, reason: String) -> Result<Completion, Failed> {
     Ok(Completion::ignored_with(reason))
 }
 
+/// The path below the suite's own name: `stdio::child::an_echo_goes_round` for one in `stdio/child.rs`.
 fn full_name(module: &str, name: &str) -> String {
-    let module = module.rsplit("::").next().unwrap_or(module);
+    let module = module.split_once("::").map_or(module, |(_suite, rooms)| rooms);
     format!("{module}::{name}")
 }
 

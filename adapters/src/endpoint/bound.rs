@@ -6,7 +6,7 @@
 //! 2. A path that no socket address could hold is bound by way of its directory's descriptor.
 //! 3. What is removed is the very socket that was bound, never another that has taken its name.
 //!
-//! Checked by `smoke/tests/smoke/s11_listen.rs`.
+//! Checked by `smoke/tests/smoke/ready/listen.rs`.
 
 use crate::store::directory::Inode;
 use crate::sys::linux::failure::During;

@@ -9,7 +9,7 @@
 //! 5. Nothing blocks: `connect` on a non-blocking Unix socket answers at once.
 //! 6. The whole way to the socket is judged before anything at its end is believed: once, by whoever looks again and again.
 //!
-//! Checked by `smoke/tests/smoke/s1_probe.rs` and `places.rs`.
+//! Checked by `smoke/tests/smoke/probe/paths.rs` and `ground/places.rs`.
 
 use crate::store::directory::Inode;
 use crate::store::way::{self, Mend, Place, Untrusted, Way, WayError, judge_last};

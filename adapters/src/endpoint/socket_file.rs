@@ -10,7 +10,7 @@
 //! 3. At a socket whose own mode shuts us out nothing can be asked. Such a one is removed only in the session's own directory,
 //!    where nobody but us can put one, and if the kernel's table shows no listener.
 //!
-//! Checked by `smoke/tests/smoke/strangers.rs`; the third, for an ordinary user, by `s11_notify.rs`.
+//! Checked by `smoke/tests/smoke/ground/strangers.rs`; the third, for an ordinary user, by `ready/notify.rs`.
 
 use crate::endpoint::probe::connect_path;
 use crate::store::directory::Inode;

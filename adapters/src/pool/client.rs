@@ -8,7 +8,7 @@
 //!    anything. The same holds for one whose call was dropped.
 //! 4. What a worker says without having been asked is never taken for an answer.
 //!
-//! Checked by `smoke/tests/smoke/s10_protocol.rs` and, on a clock of its own, `patience.rs`.
+//! Checked by `smoke/tests/smoke/protocol/client.rs` and, on a clock of its own, `pool/patience.rs`.
 
 use crate::endpoint::probe::{Connection, Probed, probe};
 use crate::pool::lines::{Arrived, Deadline, Limit, LineError, LineStream, Phase, Sent, Whose};

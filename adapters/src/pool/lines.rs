@@ -6,7 +6,7 @@
 //!    none. A deadline is a point in time: no byte that comes, and no phase that is over, puts it off.
 //! 3. A line is whole or an error: what was sent before the end without a newline is never taken for one.
 //!
-//! Checked by `smoke/tests/smoke/s10_protocol.rs`, `s10_serve.rs` and, on a clock of its own, `patience.rs`.
+//! Checked by `smoke/tests/smoke/protocol/client.rs`, `protocol/server.rs` and, on a clock of its own, `pool/patience.rs`.
 
 use crate::endpoint::probe::Connection;
 use crate::sys::linux::failure::During;

@@ -13,7 +13,7 @@
 //! 3. Whoever ends it lets the answers that are under way be finished, for a bounded time.
 //! 4. The socket is removed at the end, if it still is the one that was bound.
 //!
-//! Checked by `smoke/tests/smoke/s10_serve.rs`.
+//! Checked by `smoke/tests/smoke/protocol/server.rs`.
 
 use crate::store::way::Untrusted;
 use crate::sys::linux::failure::During;

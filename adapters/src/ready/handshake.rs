@@ -4,7 +4,7 @@
 //! 1. A worker that we started and that is not for us has failed its start; one that somebody else started is left alone.
 //! 2. The connection on which hands were shaken is handed on, with nothing of it lost.
 //!
-//! Checked by `smoke/tests/smoke/s10_ready.rs`.
+//! Checked by `smoke/tests/smoke/ready/handshake.rs`.
 
 use crate::endpoint::probe::Connection;
 use crate::pool::client::{Limits, PoolCallError, PoolClient};

@@ -10,7 +10,7 @@
 //!    waits so is still there to be recognised.
 //! 3. The socket has a name only while the claim is held.
 //!
-//! Checked by `smoke/tests/smoke/s11_notify.rs`.
+//! Checked by `smoke/tests/smoke/ready/notify.rs`.
 
 use crate::endpoint::bound::BoundSocket;
 use crate::store::session_dir::SessionDir;

@@ -14,7 +14,7 @@
 //! 1. A `READY=1` whose socket is dormant is not yet ready: it is waited for, until the time is up.
 //! 2. A worker that asks for more time gets it while it is watched, and never while it is being ended.
 //!
-//! Checked by `smoke/tests/smoke/s11_notify.rs` and `s11_listen.rs`.
+//! Checked by `smoke/tests/smoke/ready/notify.rs` and `ready/listen.rs`.
 
 use crate::endpoint::probe::{Connection, Look, Lookout, Probed};
 use crate::ready::notify::Hearing;

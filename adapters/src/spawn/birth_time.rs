@@ -8,7 +8,7 @@
 //! 1. What is told is what `/proc` would have shown, or nothing.
 //! 2. A child that asks allocates nothing and takes no lock.
 //!
-//! Checked by the tests below and `smoke/tests/smoke/s2_child.rs`.
+//! Checked by the tests below and `smoke/tests/smoke/spawn/child.rs`.
 #![expect(unsafe_code, reason = "a child between clone and exec asks the kernel directly")]
 
 use libc::c_int;

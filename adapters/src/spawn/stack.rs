@@ -7,7 +7,7 @@
 //! 1. No two children run on one stack: it is spare, or somebody's.
 //! 2. A child that needs more than there is faults; it does not run into other memory.
 //!
-//! Checked by `smoke/tests/smoke/s2_child.rs`.
+//! Checked by `smoke/tests/smoke/spawn/child.rs`.
 #![expect(unsafe_code, reason = "a stack is memory that the compiler knows nothing of")]
 
 use libc::c_void;

@@ -9,7 +9,7 @@
 //! 2. The record is completed before the claim is released, by what the machine heard: an exit beats a socket.
 //! 3. A record that cannot be completed loses nothing: the lifeline holds the worker's identity.
 //!
-//! Checked by `smoke/tests/smoke/s3_*.rs`.
+//! Checked by `smoke/tests/smoke/session/*.rs`.
 
 use crate::endpoint::bound::BoundSocket;
 use crate::endpoint::probe::Connection;

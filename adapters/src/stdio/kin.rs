@@ -9,7 +9,7 @@
 //!    all links above it were read.
 //! 3. A worker of rekindle never belongs by descent: a worker outlives its launcher on purpose.
 //!
-//! Checked by the tests in `stdio/guardian.rs` and by `smoke/tests/smoke/s9_detached.rs`.
+//! Checked by the tests in `stdio/guardian.rs` and by `smoke/tests/smoke/stdio/detached.rs`.
 
 /// The descriptor at which a worker keeps its lifeline.
 pub(crate) const LIFELINE_FD: i32 = 10;

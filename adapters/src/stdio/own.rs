@@ -8,7 +8,7 @@
 //! 1. O_NONBLOCK belongs to the open file description, which a client may share with us: it is neither set nor cleared.
 //! 2. EAGAIN is neither the end of an input nor a failure of an output: the thread polls and tries again.
 //!
-//! Checked by `smoke/tests/smoke/s9_supervise.rs`.
+//! Checked by `smoke/tests/smoke/stdio/supervise.rs`.
 
 use crate::sys::linux::failure::During;
 use rekindle_core::OsFailure;

@@ -7,7 +7,7 @@
 //!    program must not keep it.
 //! 4. A claim that is dropped unreleased is marked retained first, so that a living process never wedges its session.
 //!
-//! Checked by `smoke/tests/smoke/claim.rs`.
+//! Checked by `smoke/tests/smoke/ground/claim.rs`.
 
 use crate::store::directory::Inode;
 use crate::store::session_dir::SessionDir;

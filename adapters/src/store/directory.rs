@@ -9,7 +9,7 @@
 //! 5. What is swept away has a name that only we give, a writer that is gone, and no other name.
 //! 6. What is set aside takes no name that is taken.
 //!
-//! Checked by `smoke/tests/smoke/s3_records.rs`, `s9_lifecycle.rs` and `foreign_files.rs`.
+//! Checked by `smoke/tests/smoke/session/records.rs`, `lifecycle/marker.rs` and `ground/foreign_files.rs`.
 
 use crate::store::temporary::TemporaryName;
 use crate::sys::linux::clock;

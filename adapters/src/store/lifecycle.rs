@@ -7,7 +7,7 @@
 //! 3. Bytes that nobody can read are kept under a name of their own before the marker is replaced.
 //! 4. A name is bytes; nothing of it is lost.
 //!
-//! Checked by `smoke/tests/smoke/s9_lifecycle.rs`, `foreign_files.rs` and `places.rs`.
+//! Checked by `smoke/tests/smoke/lifecycle/marker.rs`, `ground/foreign_files.rs` and `ground/places.rs`.
 
 use crate::store::directory::{Directory, Inode};
 use crate::store::lock_file::{Guards, LockFile, LockFileError};

@@ -8,7 +8,7 @@
 //! 2. We never unlock what a worker holds; a lock of ours is on a descriptor of ours.
 //! 3. What cannot be asked is unreadable, not free; what cannot be searched for everywhere is not absent.
 //!
-//! Checked by `smoke/tests/smoke/s2_child.rs` and `removal.rs`.
+//! Checked by `smoke/tests/smoke/spawn/child.rs` and `ground/removal.rs`.
 
 mod locks;
 pub(crate) mod mark;

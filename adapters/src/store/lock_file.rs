@@ -7,7 +7,7 @@
 //!    every byte and its mode as before. It gets its name with its mark and its mode, so that it is ours whenever it is there.
 //! 3. It is opened to be read. Only the note of a socket's lock is written, once the file was judged and is locked.
 //!
-//! Checked by `smoke/tests/smoke/foreign_files.rs`, `s9_lifecycle.rs` and `s10_serve.rs`.
+//! Checked by `smoke/tests/smoke/ground/foreign_files.rs`, `lifecycle/marker.rs` and `protocol/server.rs`.
 
 use crate::store::directory::{Directory, Inode};
 use crate::store::way::{Place, Untrusted};

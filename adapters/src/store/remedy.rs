@@ -1,6 +1,6 @@
 //! Facts about the system that say what would help after a failure. Changes nothing.
 //!
-//! Checked by `smoke/tests/smoke/advice.rs`.
+//! Checked by `smoke/tests/smoke/command/advice.rs`.
 
 use nix::errno::Errno;
 use nix::sys::stat::stat;

@@ -1,7 +1,7 @@
 //! One session's directory: the anchor of its claim, and the only place through which its files are touched.
 //!
 //! # Invariants
-//! It is ours, and nobody else can write to it, or it is not opened. Checked by `smoke/tests/smoke/places.rs`.
+//! It is ours, and nobody else can write to it, or it is not opened. Checked by `smoke/tests/smoke/ground/places.rs`.
 
 use crate::ready::notify::NOTIFY_FILE;
 use crate::store::directory::Directory;

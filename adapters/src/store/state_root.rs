@@ -8,7 +8,7 @@
 //! 4. A mode by which others can look into it is mended with a start, if it holds nothing but what is ours by kind; and so is
 //!    that of a session's directory, which is created 0700 whatever the umask.
 //!
-//! Checked by `smoke/tests/smoke/places.rs` and `s3_refusals.rs`.
+//! Checked by `smoke/tests/smoke/ground/places.rs` and `session/refusals.rs`.
 
 use crate::store::directory::Directory;
 use crate::store::lifecycle::{MARKER_NAME, lock_name};

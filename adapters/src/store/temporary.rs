@@ -4,7 +4,7 @@
 //! 1. A name is matched whole, by parsing it: what only begins alike is somebody else's.
 //! 2. What is left behind is told from what is being written by its writer, which a pid and a start time identify.
 //!
-//! Checked by the tests below and `smoke/tests/smoke/foreign_files.rs`.
+//! Checked by the tests below and `smoke/tests/smoke/ground/foreign_files.rs`.
 
 use crate::sys::linux::procfs;
 use rekindle_core::identity::{Doubt, NamespaceId, StartTime, judge};

@@ -10,7 +10,7 @@
 //! 4. The same fault has the same words, whatever the place is for. `chmod` is advised for a directory of our own only, never
 //!    for a sticky one or one of the system's.
 //!
-//! Checked by the tests below and `smoke/tests/smoke/places.rs`.
+//! Checked by the tests below and `smoke/tests/smoke/ground/places.rs`.
 
 use crate::store::directory::Inode;
 use crate::store::temporary::TemporaryName;

@@ -8,7 +8,7 @@
 //! 4. No exit is missed: SIGCHLD is blocked and read, never handled.
 //! 5. No zombie stays: where the kernel hands orphans to this process, as it does to pid 1, each of them is reaped.
 //!
-//! Checked by `smoke/tests/smoke/s9_lifecycle.rs`.
+//! Checked by `smoke/tests/smoke/lifecycle/marker.rs`.
 
 use crate::spawn::program;
 use crate::sys::linux::failure::{During, describe};

@@ -7,7 +7,7 @@
 //!    the relatives are not enough, and every descriptor of a process only where a lifeline is still held when all are
 //!    gone that can be told otherwise.
 //!
-//! Checked by `smoke/tests/smoke/s2_companions.rs` and `scale.rs`.
+//! Checked by `smoke/tests/smoke/spawn/companions.rs` and `command/scale.rs`.
 
 use super::{Process, Worker};
 use crate::store::lifeline::Reach;

@@ -7,7 +7,7 @@
 //! 1. The exit status of a child that we started is never taken: the caller names these children.
 //! 2. Nothing waits: a child that has not ended is left alone.
 //!
-//! Checked by `smoke/tests/smoke/s9_orphans.rs`.
+//! Checked by `smoke/tests/smoke/stdio/orphans.rs`.
 
 use nix::sys::prctl::get_child_subreaper;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};

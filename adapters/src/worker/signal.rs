@@ -5,7 +5,7 @@
 //! 2. Relatives first. Only while the lifeline is held after those are gone are all processes looked at, and only while it
 //!    is held after that, all of their descriptors.
 //!
-//! Checked by `smoke/tests/smoke/s2_companions.rs`, `namespaces.rs` and `scale.rs`.
+//! Checked by `smoke/tests/smoke/spawn/companions.rs`, `ground/namespaces.rs` and `command/scale.rs`.
 
 use super::members::{Judge, Search, found};
 use super::pin::Pin;

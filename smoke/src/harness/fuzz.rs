@@ -3,7 +3,7 @@
 //! A round is one job of a lane. Its seed decides everything that is chosen, so that one round can be run again alone. What must
 //! hold after each command is in `verdict`; what must hold after each round is in `bystanders`.
 //!
-//! Checked by `tests/smoke/s6_harness.rs`.
+//! Checked by `tests/smoke/harness/samples.rs`.
 
 mod bystanders;
 mod json;

@@ -10,7 +10,7 @@
 //! 2. The socket is never open to others, not for a moment, and no umask is changed for it.
 //! 3. Where something stands that is no socket, nothing is made beside it; a lock file that is not ours is left as it is.
 //!
-//! Checked by `smoke/tests/smoke/s10_serve.rs`, `s10_pool_worker.rs` and `foreign_files.rs`.
+//! Checked by `smoke/tests/smoke/protocol/server.rs`, `pool/worker.rs` and `ground/foreign_files.rs`.
 
 use super::ServeError;
 use crate::endpoint::bound::bind_private;

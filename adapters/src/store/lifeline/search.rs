@@ -10,7 +10,7 @@
 //! Not asked of `/proc/locks` first, which names whoever took a lock: to read it waits for every processor of the machine,
 //! for milliseconds, and to look at every process takes a fraction of one.
 //!
-//! Checked by `smoke/tests/smoke/removal.rs`.
+//! Checked by `smoke/tests/smoke/ground/removal.rs`.
 
 use super::locks::{self, LockTable};
 use super::{LIFELINE_FD, LIFELINE_FILE, LifelineMark, LifelineProbe, Located, RootId};

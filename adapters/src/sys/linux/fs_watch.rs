@@ -8,7 +8,7 @@
 //! 1. Subscribe first, then ask: what happens between is a stored wake-up, not a lost one.
 //! 2. Whoever reads the descriptor wakes everybody it concerns; so any number of runtimes may share it.
 //!
-//! Checked by `smoke/tests/smoke/hints.rs`.
+//! Checked by `smoke/tests/smoke/probe/hints.rs`.
 
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, InotifyEvent, WatchDescriptor};
 use std::os::fd::{AsFd, OwnedFd};

@@ -5,7 +5,7 @@
 //! 2. A zombie is told apart from a running process.
 //! 3. A `/proc` of another pid namespace is not read: its numbers are other processes' numbers here.
 //!
-//! Checked by the tests below and `smoke/tests/smoke/s2_child.rs`.
+//! Checked by the tests below and `smoke/tests/smoke/spawn/child.rs`.
 
 use crate::store::lifeline::MarkedCommand;
 use crate::sys::linux::failure::During;

@@ -5,7 +5,7 @@
 //!
 //! Where there is no timer to be had, tokio's sleep takes its place and nothing but the time changes.
 //!
-//! Checked by `smoke/tests/smoke/hints.rs`.
+//! Checked by `smoke/tests/smoke/probe/hints.rs`.
 
 use rustix::time::{
     Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,

@@ -7,7 +7,7 @@
 //! 2. A report never blocks: lines are queued, and one run makes a handful of them.
 //! 3. Quoted text neither begins a line nor steers a terminal.
 //!
-//! Checked by `smoke/tests/smoke/s9_events.rs`.
+//! Checked by `smoke/tests/smoke/stdio/events.rs`.
 
 use super::cause::{Cause, EndedByUs, MORE_TIME, name};
 use crate::report::{Report, one_line, printable};

@@ -1,0 +1,8 @@
+//! The command line: advice, output, secrets, and the cost of a verb.
+
+pub(crate) mod advice;
+pub(crate) mod output;
+pub(crate) mod scale;
+pub(crate) mod secrets;
+
+rekindle_smoke::rooms![advice, secrets, output, scale];

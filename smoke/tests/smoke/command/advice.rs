@@ -1,0 +1,655 @@
+//! Every `next` is typed as it stands, where the caller stands, and does what it says; nothing that a person may want is lost.
+//!
+//! One table: each row provokes an answer, says what it advises, and looks at what came of typing that.
+
+use nix::sys::signal::Signal;
+use rekindle_smoke::programs::Quirk;
+use rekindle_smoke::{Launcher, Reply, Scene, cli, procs, programs, trials, wait};
+use serde_json::json;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::net::UnixListener;
+use std::panic::{self, AssertUnwindSafe};
+use std::path::Path;
+
+trials![
+    every_next_is_typed_as_it_stands,
+    a_collection_keeps_what_failed_unless_told_otherwise,
+    a_collection_that_cannot_work_with_a_session_fails,
+];
+
+/// What an answer advises.
+enum Advises {
+    /// This command, in which the state directory is `state`, and what has to hold after it was typed and ended with 0.
+    Types(&'static str, fn(&Scene)),
+    /// The same, and the worker of session `s` is to end.
+    Ends(&'static str, fn(&Scene)),
+    /// The same, and these words besides.
+    Tells(&'static str, &'static str),
+    /// Nothing to type, and these words.
+    Says(&'static str),
+}
+use Advises::{Ends, Says, Tells, Types};
+
+/// What keeps what has to stay open while a row is played.
+type Kept = Option<Box<dyn std::any::Any>>;
+
+struct Row {
+    name: &'static str,
+    provoke: fn(&Scene) -> (Reply, Kept),
+    advises: Advises,
+}
+
+/// What is typed by hand, in the scene's own directory and with a relative state directory.
+fn rk(scene: &Scene, args: &[&str]) -> Reply {
+    let mut command = scene.command(scene.binary());
+    let split = args.iter().position(|arg| *arg == "--").unwrap_or(args.len());
+    command.args(&args[..split]).args(["--json", "--dir", "state"]).args(&args[split..]);
+    Launcher::start(command).finish()
+}
+
+fn only(reply: Reply) -> (Reply, Kept) {
+    (reply, None)
+}
+
+fn started(scene: &Scene, session: &str) -> procs::Pid {
+    scene.up(session, &[&cli::binary_arg(), "worker"]).expect_running("started").pid()
+}
+
+fn stopped(scene: &Scene) {
+    started(scene, "s");
+    scene.stop("s").expect(0, "stopped");
+}
+
+fn crashed(scene: &Scene, session: &str) {
+    let worker = started(scene, session);
+    procs::send(worker, Signal::SIGKILL);
+    wait::until("the worker is gone", || !procs::is_running(worker));
+}
+
+fn up(scene: &Scene, options: &[&str]) -> Reply {
+    let worker = cli::binary_arg();
+    rk(scene, &[&["up", "s"], options, &["--", &worker, "worker"]].concat())
+}
+
+fn corrupt(scene: &Scene, file: &str) {
+    fs::create_dir_all(scene.of("s", "")).expect("a session has a directory");
+    fs::write(scene.of("s", file), "{\"half\":").expect("the file can be written");
+}
+
+/// A launcher at work, and its session `s`.
+fn at_work(scene: &Scene) -> Box<Launcher> {
+    let launcher = scene.launch_up("s", &[], &["sleep", "1000"]);
+    scene.worker_pid("s");
+    wait::until("its claim is written", || scene.of("s", "claim").exists());
+    Box::new(launcher)
+}
+
+/// A worker that is not ready until its `gate` is opened, whose launcher is dead.
+fn orphaned(scene: &Scene) {
+    let gate = scene.path("gate");
+    nix::unistd::mkfifo(&gate, nix::sys::stat::Mode::S_IRWXU).expect("a scene can hold a FIFO");
+    // No process of its own waits: whoever ends while a row is played is counted.
+    let script = format!(
+        "read go < '{}'; exec '{}' worker --socket \"$REKINDLE_SOCKET\"",
+        gate.display(),
+        cli::binary_arg()
+    );
+    let launcher = scene.launch_up("s", &[], &["sh", "-c", &script]);
+    scene.worker_pid("s");
+    wait::until("the worker is recorded", || {
+        fs::read(scene.of("s", "session.json")).is_ok() && scene.record("s")["worker"]["pid"].is_i64()
+    });
+    launcher.signal(Signal::SIGKILL);
+    launcher.finish();
+}
+
+/// A worker of which nothing can be proved: its pid is another namespace's, and its lifeline is lost.
+fn unknown(scene: &Scene) {
+    crashed(scene, "s");
+    scene.edit("s", "session.json", |record| {
+        for process in ["worker", "peer"] {
+            record[process]["pid_namespace"] = json!(1);
+        }
+        record.as_object_mut().expect("a record is an object").remove("lifeline_held_when_ready");
+    });
+    for file in ["lifeline", "sock"] {
+        let _ = fs::remove_file(scene.of("s", file));
+    }
+}
+
+fn unjudged_claim(scene: &Scene) {
+    let launcher = scene.launch_up("s", &[], &["sleep", "1000"]);
+    let worker = scene.worker_pid("s");
+    wait::until("its claim is written", || scene.of("s", "claim").exists());
+    launcher.signal(Signal::SIGKILL);
+    launcher.finish();
+    procs::send(worker, Signal::SIGKILL);
+    wait::until("the worker is gone", || !procs::is_running(worker));
+    scene.edit("s", "claim", |claim| {
+        claim["hostname"] = json!("far-away");
+        claim["machine_id"] = json!("00000000000000000000000000000001");
+        claim["boot_id"] = json!("00000000-0000-0000-0000-000000000001");
+    });
+}
+
+fn newer(scene: &Scene) {
+    stopped(scene);
+    scene.edit("s", "session.json", |record| record["schema_version"] = json!(99));
+}
+
+fn unresponsive(scene: &Scene) {
+    started(scene, "s");
+    fs::remove_file(scene.socket("s")).expect("the socket can be removed");
+}
+
+fn directory(scene: &Scene, name: &str, mode: u32) {
+    fs::create_dir(scene.path(name)).expect("a scene can hold a directory");
+    fs::set_permissions(scene.path(name), Permissions::from_mode(mode)).expect("its mode can be set");
+}
+
+fn on_dir(scene: &Scene, dir: &str, args: &[&str]) -> Reply {
+    let mut command = scene.command(scene.binary());
+    command.args(["--json", "--dir", dir]).args(args);
+    Launcher::start(command).finish()
+}
+
+fn pool_up(scene: &Scene, options: &[&str], version: &str) -> Reply {
+    let worker = cli::binary_arg();
+    let program = ["--", &worker, "worker", "--protocol", "pool", "--version-string", version];
+    rk(scene, &[&["up", "s"], options, &program].concat())
+}
+
+const SPEAK_1: [&str; 4] = ["--ready", "handshake", "--speak", "1"];
+const SPEAK_2: [&str; 4] = ["--ready", "handshake", "--speak", "2"];
+
+const POOL_RUN: [&str; 6] = ["pool", "run", "--speak", "1", "--code", "x"];
+
+/// A session of the pool that waits for an answer; its name.
+fn paused(scene: &Scene, quirks: &[Quirk<'_>]) -> String {
+    let worker = programs::pool_worker("{socket}", quirks);
+    let worker: Vec<&str> = worker.iter().map(String::as_str).collect();
+    rk(scene, &[&POOL_RUN[..], &["--"], &worker].concat());
+    rk(scene, &["pool", "ls"]).json[0]["session"].as_str().expect("it is in the list").to_owned()
+}
+
+/// What is typed where `limits` were set.
+fn short(scene: &Scene, limits: &str, args: &[&str]) -> Reply {
+    let mut command = scene.command("sh");
+    command.args(["-c", &format!("{limits}; exec \"$@\""), "sh"]).arg(scene.binary());
+    command.args(["--json", "--dir", "state"]).args(args);
+    Launcher::start(command).finish()
+}
+
+// What has to hold after a command was typed.
+
+fn nothing_changed(_: &Scene) {}
+
+fn it_runs(scene: &Scene) {
+    programs::expect_echo(&scene.socket("s"));
+}
+
+fn it_is_gone(scene: &Scene) {
+    scene.rekindle(["show", "s"]);
+    assert_eq!(scene.record("s")["state"], "exited", "record and logs stay");
+}
+
+fn it_can_be_started(scene: &Scene) {
+    scene.up("s", &[&cli::binary_arg(), "worker"]).expect_running("started");
+}
+
+fn claim_is_set_aside(scene: &Scene) {
+    assert_eq!(fs::read(scene.of("s", "claim.aside")).expect("it is kept"), b"{\"half\":");
+    it_can_be_started(scene);
+}
+
+fn record_is_set_aside(scene: &Scene) {
+    assert_eq!(fs::read(scene.of("s", "session.json.aside")).expect("it is kept"), b"{\"half\":");
+    it_can_be_started(scene);
+}
+
+fn the_way_is_free(scene: &Scene) {
+    let socket = scene.path("it's here/sock");
+    let socket = socket.to_str().expect("a scene's path is UTF-8");
+    up(scene, &["--socket", socket]).expect_running("started");
+}
+
+/// People are told that the word came, and that nobody listened.
+fn it_said_ready(scene: &Scene) {
+    let mut command = scene.command(scene.binary());
+    command.args(["--dir", "state", "up", "s", "--ready", "notify", "--timeout", "2s", "--"]);
+    command.args(["python3", "-c", READY, "{socket}"]);
+    let told = Launcher::start(command).finish();
+    assert!(told.stderr.contains("READY=1") && told.stderr.contains("--timeout"), "{told}");
+    assert!(!told.stderr.contains("exited with"), "it was ended: {told}");
+}
+
+fn open_is_ours_alone(scene: &Scene) {
+    let mode = fs::metadata(scene.path("open dir")).expect("it is there").permissions().mode() & 0o777;
+    assert_eq!(mode, 0o755);
+    let socket = scene.path("open dir/sock");
+    let socket = socket.to_str().expect("a scene's path is UTF-8");
+    up(scene, &["--socket", socket]).expect_running("started");
+}
+
+/// All answers with advice that can be provoked without another user or a mount.
+#[rustfmt::skip]
+fn rows() -> Vec<Row> {
+    macro_rules! rows {
+        ($($name:literal, $scene:ident => $provoke:expr, $advises:expr;)*) => {
+            vec![$(Row { name: $name, provoke: |$scene| $provoke, advises: $advises }),*]
+        };
+    }
+    rows![
+        "attach to nothing", s => only(rk(s, &["up", "s", "--intent", "attach"])),
+            Says("start it with `up`");
+        "attach to a stopped session", s => { stopped(s); only(rk(s, &["up", "s", "--intent", "attach"])) },
+            Types("up s --dir state -- ", it_runs);
+        "call a stopped session", s => { stopped(s); only(rk(s, &["call", "s", "{}"])) },
+            Types("up s --dir state -- ", it_runs);
+        "resume what runs", s => { started(s, "s"); only(up(s, &["--intent", "resume"])) },
+            Types("up s --intent attach --dir state", it_runs);
+        "up without a socket file", s => { unresponsive(s); only(up(s, &[])) },
+            Ends("stop s --dir state", it_is_gone);
+        "doctor without a socket file", s => { unresponsive(s); only(rk(s, &["doctor", "s"])) },
+            Ends("stop s --dir state", it_is_gone);
+        "up beside a launcher", s => { let l = at_work(s); (up(s, &["--timeout", "100ms"]), Some(l)) },
+            Types("doctor s --dir state", nothing_changed);
+        "unlock beside a launcher", s => { let l = at_work(s); (rk(s, &["unlock", "s"]), Some(l)) },
+            Types("doctor s --dir state", nothing_changed);
+        "unlock --force beside a launcher", s => { let l = at_work(s); (rk(s, &["unlock", "s", "--force"]), Some(l)) },
+            Types("doctor s --dir state", nothing_changed);
+        "doctor beside a launcher", s => { let l = at_work(s); (rk(s, &["doctor", "s"]), Some(l)) },
+            Says("wait until it is done");
+        "doctor after a launcher", s => {
+            orphaned(s);
+            let told = rk(s, &["doctor", "s"]);
+            s.file("gate", "go\n");
+            only(told)
+        },
+            Types("up s --dir state -- ", it_runs);
+        "up with a corrupt claim", s => { stopped(s); corrupt(s, "claim"); only(up(s, &[])) },
+            Types("gc --repair s --dir state", claim_is_set_aside);
+        "unlock with a corrupt claim", s => { stopped(s); corrupt(s, "claim"); only(rk(s, &["unlock", "s"])) },
+            Types("gc --repair s --dir state", claim_is_set_aside);
+        "doctor with a corrupt claim", s => { stopped(s); corrupt(s, "claim"); only(rk(s, &["doctor", "s"])) },
+            Types("gc --repair s --dir state", claim_is_set_aside);
+        "up with a corrupt record", s => { stopped(s); corrupt(s, "session.json"); only(up(s, &[])) },
+            Types("gc --repair s --dir state", record_is_set_aside);
+        "show with a corrupt record", s => { stopped(s); corrupt(s, "session.json"); only(rk(s, &["show", "s"])) },
+            Types("gc --repair s --dir state", record_is_set_aside);
+        "stop with a corrupt record", s => { stopped(s); corrupt(s, "session.json"); only(rk(s, &["stop", "s"])) },
+            Types("gc --repair s --dir state", record_is_set_aside);
+        "doctor with a corrupt record", s => { stopped(s); corrupt(s, "session.json"); only(rk(s, &["doctor", "s"])) },
+            Types("gc --repair s --dir state", record_is_set_aside);
+        "up with a claim from far away", s => { unjudged_claim(s); only(up(s, &[])) },
+            Types("unlock s --force --dir state", it_can_be_started);
+        "doctor with a claim from far away", s => { unjudged_claim(s); only(rk(s, &["doctor", "s"])) },
+            Types("unlock s --force --dir state", it_can_be_started);
+        "up with an unknown worker", s => { unknown(s); only(up(s, &[])) },
+            Types("unlock s --forget --dir state", it_can_be_started);
+        "stop with an unknown worker", s => { unknown(s); only(rk(s, &["stop", "s"])) },
+            Types("unlock s --forget --dir state", it_can_be_started);
+        "doctor with an unknown worker", s => { unknown(s); only(rk(s, &["doctor", "s"])) },
+            Types("unlock s --forget --dir state", it_can_be_started);
+        "up with a newer record", s => { newer(s); only(up(s, &[])) }, Says("use the version of rekindle");
+        "stop with a newer record", s => { newer(s); only(rk(s, &["stop", "s"])) }, Says("use the version of rekindle");
+        "show nobody", s => only(rk(s, &["show", "nobody"])), Types("ls --dir state", nothing_changed);
+        "stop nobody", s => only(rk(s, &["stop", "nobody"])), Types("ls --dir state", nothing_changed);
+        "doctor nobody", s => only(rk(s, &["doctor", "nobody"])), Types("ls --dir state", nothing_changed);
+        "unlock nobody", s => only(rk(s, &["unlock", "nobody"])), Types("ls --dir state", nothing_changed);
+        "gc nobody", s => only(rk(s, &["gc", "nobody"])), Types("ls --dir state", nothing_changed);
+        "forget what runs", s => { started(s, "s"); only(rk(s, &["unlock", "s", "--forget"])) },
+            Types("doctor s --dir state", it_runs);
+        "stop a stranger", s => {
+            stopped(s);
+            let stranger = UnixListener::bind(s.socket("s")).expect("a session can hold a socket");
+            (rk(s, &["stop", "s"]), Some(Box::new(stranger)))
+        }, Says("end it the way it was started");
+        "doctor after a crash", s => { crashed(s, "s"); only(rk(s, &["doctor", "s"])) },
+            Types("show s --dir state", nothing_changed);
+        "a loose state directory", s => { directory(s, "open dir", 0o777); only(on_dir(s, "open dir", &["ls"])) },
+            Types("chmod go-w ", open_is_ours_alone);
+        "a sticky state directory", s => { directory(s, "open dir", 0o1777); only(on_dir(s, "open dir", &["ls"])) },
+            Says("--dir");
+        "/tmp as the state directory", s => only(on_dir(s, "/tmp", &["ls"])), Says("--dir");
+        "a state directory that is a link", s => {
+            directory(s, "good", 0o700);
+            symlink(s.path("good"), s.path("link")).expect("a scene can hold a link");
+            only(on_dir(s, "link", &["ls"]))
+        }, Says("--dir");
+        "a state directory that is a file", s => { s.file("file", ""); only(on_dir(s, "file", &["ls"])) }, Says("--dir");
+        "a socket in a loose directory", s => {
+            directory(s, "open dir", 0o777);
+            only(up(s, &["--socket", "open dir/sock"]))
+        }, Types("chmod go-w ", open_is_ours_alone);
+        "a socket in /tmp", s => only(up(s, &["--socket", "/tmp/rk-advice.sock"])), Says("--socket");
+        "a socket in no directory", s => only(up(s, &["--socket", "it's here/sock"])),
+            Types("mkdir -p -m 700 ", the_way_is_free);
+        "a socket path that is too long", s => only(up(s, &["--socket", &"x".repeat(120)])), Says("--socket");
+        "a state directory whose path is too long", s => {
+            let deep = format!("state/{}", "d".repeat(120));
+            let worker = cli::binary_arg();
+            only(on_dir(s, &deep, &["up", "s", "--", &worker, "worker"]))
+        }, Says("--socket");
+        "a regular file for a socket", s => { s.file("file", ""); only(up(s, &["--socket", "file"])) }, Says("--socket");
+        "a socket that is busy", s => {
+            let busy = crate::probe::paths::busy_listener(&s.path("busy"));
+            (up(s, &["--socket", "busy"]), Some(Box::new(busy)))
+        }, Types("probe ", nothing_changed);
+        "no such program", s => only(rk(s, &["up", "s", "--", "no-such-program"])), Says("install the program");
+        "no such directory", s => only(rk(s, &["up", "s", "--cwd", "/no/such", "--", "true"])), Says("--cwd");
+        "a program that is none", s => { s.file("f", "x"); only(rk(s, &["up", "s", "--", "./f"])) },
+            Says("can be executed");
+        "no such interpreter", s => {
+            let f = s.file("f", "#!/no/such/interpreter\n");
+            fs::set_permissions(&f, Permissions::from_mode(0o700)).expect("its mode can be set");
+            only(rk(s, &["up", "s", "--", "./f"]))
+        }, Says("/no/such/interpreter");
+        "a program that ends", s => only(rk(s, &["up", "s", "--", "sh", "-c", "echo why >&2; exit 3"])),
+            Types("show s --dir state", nothing_changed);
+        "a program that is never told its socket", s => only(rk(s, &["up", "s", "--timeout", "400ms", "--", "sleep", "1000"])),
+            Tells("show s --dir state", "REKINDLE_SOCKET");
+        "a program that never listens", s => {
+            only(rk(s, &["up", "s", "--timeout", "400ms", "--", "sh", "-c", "sleep 1000", "{socket}"]))
+        }, Tells("show s --dir state", "--timeout");
+        "a program that says READY=1 and does not listen", s => {
+            let options = ["up", "s", "--ready", "notify", "--timeout", "2s", "--"];
+            only(rk(s, &[&options[..], &["python3", "-c", READY, "{socket}"]].concat()))
+        }, Types("show s --dir state", it_said_ready);
+        "no program", s => only(rk(s, &["up", "s"])), Types("up --help", nothing_changed);
+        "no such verb", s => only(rk(s, &["no-such-verb"])), Types("--help", nothing_changed);
+        "a version without a handshake", s => only(up(s, &["--speak", "1"])), Types("up --help", nothing_changed);
+        "a worker of another version", s => {
+            pool_up(s, &SPEAK_1, "1").expect_running("started");
+            only(pool_up(s, &SPEAK_2, "2"))
+        }, Types("up s --intent attach --ready handshake --speak 1 --dir state", nothing_changed);
+        "a worker that speaks something else", s => { started(s, "s"); only(up(s, &SPEAK_1)) },
+            Types("doctor s --dir state", it_runs);
+        "a call that takes too long", s => {
+            rk(s, &["up", "s", "--", "python3", "-c", SILENT, "{socket}"]).expect_running("started");
+            only(rk(s, &["call", "s", "{}", "--timeout", "100ms"]))
+        }, Says("--timeout");
+        "no session in the pool", s => only(rk(s, &["pool", "status", "nobody"])),
+            Types("pool ls --dir state", nothing_changed);
+        "no worker for the pool", s => {
+            only(rk(s, &["pool", "run", "--speak", "1", "--code", "x", "--", "no-such-program"]))
+        }, Says("install the program");
+        "a state directory of umask 002", s => { directory(s, "open dir", 0o775); only(on_dir(s, "open dir", &["ls"])) },
+            Types("chmod go-w ", open_is_ours_alone);
+        "a state directory of umask 002, to the doctor", s => {
+            directory(s, "open dir", 0o775);
+            only(on_dir(s, "open dir", &["doctor"]))
+        }, Types("chmod go-w ", open_is_ours_alone);
+        "a state directory below one of umask 002", s => {
+            directory(s, "open dir", 0o775);
+            let worker = cli::binary_arg();
+            only(on_dir(s, "open dir/state", &["up", "s", "--", &worker, "worker"]))
+        }, Types("chmod go-w ", open_is_ours_alone);
+        "a session's directory of umask 002", s => {
+            stopped(s);
+            fs::set_permissions(s.of("s", ""), Permissions::from_mode(0o775)).expect("its mode can be set");
+            only(rk(s, &["show", "s"]))
+        }, Types("chmod go-w ", it_can_be_started);
+        "a socket in a directory of umask 002", s => {
+            directory(s, "open dir", 0o775);
+            only(up(s, &["--socket", "open dir/sock"]))
+        }, Types("chmod go-w ", open_is_ours_alone);
+        "a worker in a directory of umask 002", s => {
+            directory(s, "open dir", 0o775);
+            only(rk(s, &["worker", "--protocol", "pool", "--socket", "open dir/sock"]))
+        }, Types("chmod go-w ", open_is_ours_alone);
+        "a probe in a directory of umask 002", s => {
+            directory(s, "open dir", 0o775);
+            let told = rk(s, &["probe", "open dir/sock"]);
+            assert_eq!(told.text("verdict"), "dead", "what is not there is not forged: {told}");
+            only(told)
+        }, Types("chmod go-w ", open_is_ours_alone);
+        "a lifecycle lock in a directory of umask 002", s => {
+            directory(s, "open dir", 0o775);
+            only(rk(s, &["lifecycle", "status", "--path", "open dir/lock"]))
+        }, Types("chmod go-w ", open_is_ours_alone);
+        "a lifecycle lock that is held", s => {
+            let mut command = s.command(s.binary());
+            command.args(["lifecycle", "acquire", "--path", "the lock", "--", "sleep", "1000"]);
+            let holder = Launcher::start(command);
+            wait::until("it is held", || {
+                rk(s, &["lifecycle", "status", "--path", "the lock"]).json["status"] == "held"
+            });
+            (rk(s, &["lifecycle", "acquire", "--path", "the lock"]), Some(Box::new(holder)))
+        }, Types("lifecycle status --path '", nothing_changed);
+        "a state directory whose name a shell would take apart", s => {
+            let (dir, worker) = ("it's $HOME;#", cli::binary_arg());
+            on_dir(s, dir, &["up", "s", "--", &worker, "worker"]).expect_running("started");
+            only(on_dir(s, dir, &["up", "s", "--intent", "resume", "--", &worker, "worker"]))
+        }, Types(r"up s --intent attach --dir 'it'\''s $HOME;#'", nothing_changed);
+        "a state directory whose name steers a terminal", s => {
+            let (dir, worker) = ("a\u{1b}b\nc", cli::binary_arg());
+            on_dir(s, dir, &["up", "s", "--", &worker, "worker"]).expect_running("started");
+            only(on_dir(s, dir, &["up", "s", "--intent", "resume", "--", &worker, "worker"]))
+        }, Types(r"up s --intent attach --dir $'a\033b\012c'", nothing_changed);
+        "an argument that a shell would take apart", s => {
+            rk(s, &["up", "s", "--", "sh", "-c", "exec \"$0\" worker", &cli::binary_arg()]).expect_running("started");
+            s.stop("s").expect(0, "stopped");
+            only(rk(s, &["up", "s", "--intent", "attach"]))
+        }, Types("up s --dir state -- ", it_runs);
+        "a call that is interrupted", s => {
+            let gate = s.path("gate");
+            nix::unistd::mkfifo(&gate, nix::sys::stat::Mode::S_IRWXU).expect("a scene can hold a FIFO");
+            let mut command = s.command(s.binary());
+            command.args(["--json", "--dir", "state", "up", "s", "--", "sh", "-c", GATED, &cli::binary_arg()]);
+            let launcher = Launcher::start(command);
+            s.worker_pid("s");
+            launcher.signal(Signal::SIGINT);
+            let told = launcher.finish();
+            s.file("gate", "go\n");
+            only(told)
+        }, Types("--json --dir state up s -- sh -c ", it_runs);
+        "a session whose directory was moved", s => {
+            started(s, "s");
+            fs::rename(s.of("s", ""), s.path("moved")).expect("it can be moved");
+            only(rk(s, &["doctor", "s"]))
+        }, Ends("stop s --dir state", nothing_changed);
+        "doctor with somebody left over", s => {
+            let script = "setsid sleep 1000 & exec \"$0\" worker";
+            let worker = rk(s, &["up", "s", "--", "sh", "-c", script, &cli::binary_arg()]);
+            let worker = worker.expect_running("started").pid();
+            procs::send(worker, Signal::SIGKILL);
+            wait::until("the worker is gone", || !procs::is_running(worker));
+            only(rk(s, &["doctor", "s"]))
+        }, Ends("stop s --dir state", it_is_gone);
+        "a stop that cannot be written down", s => {
+            started(s, "s");
+            let told = short(s, "trap '' XFSZ; ulimit -f 0", &["stop", "s"]);
+            assert_eq!(told.text("outcome"), "stopped", "it says what it did: {told}");
+            assert!(told.json["trouble"][0].is_string(), "{told}");
+            only(told)
+        }, Says("ulimit -f");
+        "a run in the pool that is never ready", s => {
+            let worker = ["--", "sh", "-c", "sleep 1000", "{socket}"];
+            let told = rk(s, &[&POOL_RUN[..], &["--timeout", "400ms"], &worker].concat());
+            assert!(told.text("message").contains("did not accept a connection within 400 ms"), "{told}");
+            only(told)
+        }, Tells("show p-", "--timeout");
+        "a state directory that is too long for the pool", s => {
+            let deep = format!("state/{}", "d".repeat(120));
+            only(on_dir(s, &deep, &[&POOL_RUN[..], &["--", "true"]].concat()))
+        }, Says("--dir");
+        "a session of the pool that is spoken to in another version", s => {
+            let sid = paused(s, &[]);
+            let told = rk(s, &["pool", "continue", &sid, "--speak", "2", "--response", "x"]);
+            assert!(!told.stdout.contains("shutdown"), "{told}");
+            only(told)
+        }, Says("--speak 1");
+        "a worker of the pool that refuses a version in its own words", s => {
+            let sid = paused(s, &[Quirk::RefusesOthers("go away")]);
+            let told = rk(s, &["pool", "continue", &sid, "--speak", "2", "--response", "x"]);
+            only(told.expect_error(1, "version-mismatch"))
+        }, Says("--speak 1");
+        "a worker of the pool that is silent", s => {
+            let dripping = s.path("drip");
+            let sid = paused(s, &[Quirk::Drips("status", &dripping)]);
+            s.file("drip", "");
+            let told = rk(s, &["pool", "status", &sid, "--answer-timeout", "300ms"]);
+            fs::remove_file(dripping).expect("it was made");
+            only(told)
+        }, Tells("pool status p-", "--answer-timeout");
+        "a worker of the pool that is gone", s => {
+            let sid = paused(s, &[]);
+            let worker = rk(s, &["pool", "ls"]).json[0]["pid"].as_i64().expect("it runs");
+            let worker: procs::Pid = i32::try_from(worker).expect("it is a pid");
+            procs::send(worker, Signal::SIGKILL);
+            wait::until("the worker is gone", || !procs::is_running(worker));
+            only(rk(s, &["pool", "status", &sid]))
+        }, Types("doctor p-", nothing_changed);
+        "a worker that refuses a version in its own words", s => {
+            let worker = programs::pool_worker("{socket}", &[Quirk::RefusesOthers("go away")]);
+            let worker: Vec<&str> = worker.iter().map(String::as_str).collect();
+            let up = |options: &[&str]| rk(s, &[&["up", "s"], options, &["--"], &worker].concat());
+            up(&SPEAK_1).expect_running("started");
+            let told = up(&SPEAK_2);
+            assert_eq!(told.text("reason"), "version-mismatch", "{told}");
+            only(told)
+        }, Types("up s --intent attach --ready handshake --speak 1 --dir state", nothing_changed);
+        "a file that is not there", s => only(rk(s, &["pool", "run", "--speak", "1", "--code", "@absent", "--", "true"])),
+            Says("name a file");
+        "a file of a prompt that is not there", s => only(up(s, &["--prompt-file", "absent"])), Says("name a file");
+        "nobody named to stop", s => only(rk(s, &["stop"])), Types("--help", nothing_changed);
+        "too few descriptors", s => only(short(s, "ulimit -n 5", &["show", "busy"])), Says("ulimit -n");
+    ]
+}
+
+/// Waits until its `gate` is opened, then works.
+const GATED: &str = "read go < gate; exec \"$0\" worker";
+
+/// Says that it is ready, and listens nowhere.
+const READY: &str = "import os,socket,time\ns=socket.socket(socket.AF_UNIX,socket.SOCK_DGRAM)\n\
+                     s.sendto(b'READY=1',os.environ['NOTIFY_SOCKET'])\ntime.sleep(1000)";
+
+/// Accepts, and never answers.
+const SILENT: &str = "import socket,sys,time\ns=socket.socket(socket.AF_UNIX)\ns.bind(sys.argv[1])\ns.listen(8)\n\
+                      k=[]\nwhile True: k.append(s.accept()[0])";
+
+/// What a person may still want: everything that workers wrote.
+fn logs(scene: &Scene) -> Vec<(String, Vec<u8>)> {
+    let sessions = fs::read_dir(scene.state()).into_iter().flatten().flatten();
+    let files = sessions.flat_map(|dir| {
+        let name = dir.file_name().to_string_lossy().into_owned();
+        fs::read_dir(dir.path()).into_iter().flatten().flatten().map(move |file| (name.clone(), file))
+    });
+    let logs = files.filter(|(_, file)| file.file_name().to_string_lossy().contains(".log"));
+    logs.filter_map(|(name, file)| Some((name, fs::read(file.path()).ok()?)))
+        .filter(|(_, bytes)| !bytes.is_empty())
+        .collect()
+}
+
+/// Plays one row: provoke, type, look.
+fn play(row: &Row) {
+    let scene = Scene::new();
+    // Others, whom nothing of this is about: one whose run failed, and one that works.
+    scene.up("failed", &["sh", "-c", "echo precious >&2; exit 1"]).expect(5, "child-exited");
+    let busy = started(&scene, "busy");
+    let (told, kept) = (row.provoke)(&scene);
+    let (next, hint) = (told.text("next"), told.text("hint"));
+    let before = (scene.processes(), logs(&scene));
+    match &row.advises {
+        Says(words) => {
+            assert!(next.is_empty() && hint.contains(words), "it is to say `{words}`: {told}");
+        }
+        Types(..) | Ends(..) | Tells(..) => {
+            let (words, then): (_, fn(&Scene)) = match row.advises {
+                Types(words, then) | Ends(words, then) => (words, then),
+                Tells(words, _) | Says(words) => (words, nothing_changed),
+            };
+            if let Tells(_, said) = row.advises {
+                assert!(hint.contains(said), "it is to say `{said}`: {told}");
+            }
+            assert!(next.contains(words), "it is to type `{words}`: {told}");
+            // What can only be written in numbers is typed so, which not every `sh` knows yet.
+            let mut shell = scene.command(if next.contains("$'") { "bash" } else { "sh" });
+            shell.args(["-c", next]);
+            let typed = Launcher::start(shell).finish();
+            assert_eq!(typed.code, Some(0), "`{next}`: {typed}\nafter {told}");
+            let now = scene.processes();
+            let gone = before.0.iter().filter(|pid| !now.contains(pid)).count();
+            let ends = usize::from(matches!(row.advises, Ends(..)));
+            assert_eq!(gone, ends, "`{next}` ended {gone} processes: {typed}");
+            let kept_logs = logs(&scene);
+            for log in &before.1 {
+                let is_kept = |(name, bytes): &(String, Vec<u8>)| *name == log.0 && bytes.starts_with(&log.1);
+                assert!(kept_logs.iter().any(is_kept), "a log of `{}` is lost after `{next}`", log.0);
+            }
+            then(&scene);
+        }
+    }
+    assert!(procs::is_running(busy), "{told}");
+    assert!(logs(&scene).contains(&("failed".to_owned(), b"precious\n".to_vec())), "{told}");
+    drop(kept);
+}
+
+/// U16.
+fn every_next_is_typed_as_it_stands() {
+    let rows = rows();
+    let (mut well, mut typed) = (0, 0);
+    let mut wrong = Vec::new();
+    for row in &rows {
+        match panic::catch_unwind(AssertUnwindSafe(|| play(row))) {
+            Ok(()) => {
+                well += 1;
+                typed += usize::from(!matches!(row.advises, Says(_)));
+            }
+            Err(panic) => {
+                let text = panic.downcast_ref::<String>().cloned().unwrap_or_default();
+                wrong.push(format!("{}: {text}", row.name));
+            }
+        }
+    }
+    println!("advice: {} answers, {well} as they should be, {typed} of them typed and done", rows.len());
+    assert!(wrong.is_empty(), "{} of {} are wrong:\n{}", wrong.len(), rows.len(), wrong.join("\n"));
+}
+
+fn exists(scene: &Scene, session: &str) -> bool {
+    Path::new(&scene.of(session, "")).exists()
+}
+
+/// U16, U24.
+fn a_collection_keeps_what_failed_unless_told_otherwise() {
+    let scene = Scene::new();
+    scene.up("early", &["false"]).expect(5, "child-exited");
+    scene.up("never", &["no-such-program"]).expect(4, "spawn-start-failed");
+    crashed(&scene, "crashed");
+    crashed(&scene, "noticed");
+    scene.stop("noticed").expect(0, "not-running");
+    stopped(&scene);
+    let all = ["crashed", "early", "noticed", "s"];
+    let rehearsed = scene.rekindle(["gc", "--dry-run"]);
+    assert_eq!(rehearsed.json["dry_run"], true, "{rehearsed}");
+    assert!(all.iter().all(|session| exists(&scene, session)), "{rehearsed}");
+    let collected = scene.rekindle(["gc"]);
+    assert_eq!(collected.json["removed"], rehearsed.json["removed"], "it did what it said: {collected}");
+    assert_eq!(collected.json["kept"], rehearsed.json["kept"], "{collected}");
+    assert!(!exists(&scene, "s"), "what was stopped goes: {collected}");
+    for failed in ["crashed", "early", "noticed"] {
+        assert!(exists(&scene, failed), "`{failed}` stays: {collected}");
+    }
+    assert_eq!(collected.code, Some(0), "{collected}");
+    scene.rekindle(["gc", "--older-than", "7d"]);
+    assert!(exists(&scene, "crashed"));
+    let young = scene.rekindle(["gc", "--older-than", "0s", "crashed"]);
+    assert_eq!(young.json["removed"], json!(["crashed"]), "{young}");
+    scene.rekindle(["gc", "--all"]);
+    assert!(!all.iter().any(|session| exists(&scene, session)));
+}
+
+/// U37.
+fn a_collection_that_cannot_work_with_a_session_fails() {
+    let scene = Scene::new();
+    stopped(&scene);
+    scene.up("t", &[&cli::binary_arg(), "worker"]).expect_running("started");
+    scene.stop("t").expect(0, "stopped");
+    corrupt(&scene, "session.json");
+    let reply = scene.rekindle(["gc"]);
+    assert_eq!(reply.code, Some(1), "{reply}");
+    assert_eq!(reply.json["removed"], json!(["t"]), "the others are collected: {reply}");
+    assert_eq!(reply.json["kept"][0]["because"], "error", "{reply}");
+}

@@ -1,0 +1,53 @@
+//! The crash harness, the contention harness and the fuzz harness, in short. In full: `just crash`, `just contend` and
+//! `just fuzz`. And what the suite skips.
+
+use rekindle_smoke::harness::{contend, crash, fuzz};
+use rekindle_smoke::{Scene, suite, trials};
+use std::env;
+
+trials![
+    a_sample_of_all_kills_and_failures needs Namespaces,
+    a_sample_of_contention needs Namespaces,
+    a_sample_of_mutated_states_and_hostile_peers needs Namespaces,
+    what_needs_root_is_skipped_for_an_ordinary_user_only,
+];
+
+/// T02, T05, P11, R-3, R-9 (recipes R1, R1e, R2).
+fn a_sample_of_all_kills_and_failures() {
+    let size = crash::Size { kill_stride: 7, error_stride: 23, moments: 20, filter: String::new() };
+    let tally = crash::run(&size);
+    tally.print();
+    assert!(tally.total() > 300, "there are far more points than {}", tally.total());
+    assert!(tally.troubles.is_empty(), "{} failed", tally.troubles.len());
+}
+
+/// T01, T02, L1, S1.
+fn a_sample_of_contention() {
+    let tally = contend::run(40, 8);
+    tally.print();
+    assert!(tally.troubles.is_empty(), "{} failed", tally.troubles.len());
+    assert_eq!(tally.passed(), 40);
+}
+
+/// No panic, no hang, nobody else's file or process touched, and every answer in its form.
+fn a_sample_of_mutated_states_and_hostile_peers() {
+    let tally = fuzz::run(30, 20);
+    tally.print();
+    assert!(tally.troubles.is_empty(), "{} failed", tally.troubles.len());
+    assert_eq!(tally.passed(), 50);
+}
+
+/// Whoever runs the suite has one of the two answers to give; `just smoke-as-user` gives the other.
+fn what_needs_root_is_skipped_for_an_ordinary_user_only() {
+    let scene = Scene::new();
+    let name = "probe::paths::another_users_listener_is_forged";
+    let mut command = scene.command(env::current_exe().expect("this program knows where it is"));
+    let reply = suite::only(command.env("TMPDIR", scene.dir()), name);
+    let last_lines = if nix::unistd::geteuid().is_root() {
+        "\n1 passed, 0 failed\n".to_owned()
+    } else {
+        let reason = "needs root: only root can act for two users";
+        format!("\nskipped: {name}: {reason}\n0 passed, 0 failed, 1 skipped\n")
+    };
+    assert!(reply.code == Some(0) && reply.stdout.ends_with(&last_lines), "{reply}");
+}

@@ -1,0 +1,7 @@
+//! The worker pool: its verbs, its workers and its limits.
+
+pub(crate) mod patience;
+pub(crate) mod verbs;
+pub(crate) mod worker;
+
+rekindle_smoke::rooms![worker, verbs, patience];

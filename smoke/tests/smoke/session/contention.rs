@@ -1,0 +1,76 @@
+//! Many launchers of one session at once, in processes of their own.
+
+use nix::sys::signal::Signal;
+use rekindle_smoke::{Launcher, Reply, Scene, cli, procs, trials, wait};
+use std::collections::BTreeSet;
+
+trials![
+    twenty_launchers_start_one_worker,
+    twenty_launchers_replace_one_crashed_worker,
+    twenty_launchers_and_a_killed_one_start_one_worker,
+];
+
+const LAUNCHERS: usize = 20;
+const ROUNDS: u64 = 8;
+
+fn launch(scene: &Scene) -> Launcher {
+    scene.launch_up("s", &["--timeout", "60s"], &[&cli::binary_arg(), "worker"])
+}
+
+fn count(replies: &[Reply], outcome: &str) -> usize {
+    replies.iter().filter(|reply| reply.text("outcome") == outcome).count()
+}
+
+/// All of them at once; they agree on one worker, which is handed out.
+fn all_agree(scene: &Scene, expected: [(&str, usize); 2]) -> procs::Pid {
+    let launchers: Vec<Launcher> = (0..LAUNCHERS).map(|_| launch(scene)).collect();
+    let replies: Vec<Reply> = launchers.into_iter().map(Launcher::finish).collect();
+    let all: Vec<String> = replies.iter().map(ToString::to_string).collect();
+    for (outcome, number) in expected {
+        assert_eq!(count(&replies, outcome), number, "{outcome}: {all:#?}");
+    }
+    let pids: BTreeSet<procs::Pid> = replies.iter().map(Reply::pid).collect();
+    assert_eq!(pids.len(), 1, "{all:#?}");
+    let pid = *pids.first().expect("there is one");
+    assert_eq!(scene.processes(), [pid], "one worker runs");
+    assert!(!scene.of("s", "claim").exists(), "nobody keeps a claim");
+    pid
+}
+
+/// T01.
+fn twenty_launchers_start_one_worker() {
+    for _ in 0..ROUNDS {
+        let scene = Scene::new();
+        all_agree(&scene, [("started", 1), ("attached", LAUNCHERS - 1)]);
+        scene.stop("s").expect(0, "stopped");
+        scene.assert_nothing_left("s");
+    }
+}
+
+/// T01, S1.
+fn twenty_launchers_replace_one_crashed_worker() {
+    let scene = Scene::new();
+    for round in 1..=ROUNDS {
+        let pid = all_agree(&scene, [("started", 1), ("attached", LAUNCHERS - 1)]);
+        assert_eq!(scene.record("s")["generation"], round);
+        procs::send(pid, Signal::SIGKILL);
+        wait::until("it is gone", || !procs::is_running(pid));
+    }
+}
+
+/// T01, T02: the first of them dies in the middle of its start.
+fn twenty_launchers_and_a_killed_one_start_one_worker() {
+    for _ in 0..ROUNDS {
+        let scene = Scene::new();
+        let doomed = launch(&scene);
+        let pid = scene.worker_pid("s");
+        doomed.signal(Signal::SIGKILL);
+        doomed.finish();
+        let launchers: Vec<Launcher> = (0..LAUNCHERS).map(|_| launch(&scene)).collect();
+        for reply in launchers.into_iter().map(Launcher::finish) {
+            assert!(["attached", "adopted"].contains(&reply.text("outcome")), "{reply}");
+            assert_eq!(reply.pid(), pid, "{reply}");
+        }
+        assert_eq!(scene.processes(), [pid], "one worker runs");
+    }
+}

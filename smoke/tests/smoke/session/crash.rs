@@ -1,0 +1,205 @@
+//! A launcher that dies at any of its system calls, and what the next one makes of it (recipe R1).
+
+use nix::sys::signal::Signal;
+use rekindle_smoke::{Launcher, Scene, cli, procs, programs, trials, wait};
+use std::collections::BTreeMap;
+use std::fs;
+
+trials![
+    a_launcher_that_dies_at_any_step_of_a_first_start,
+    a_launcher_that_dies_at_any_step_of_a_restart,
+    a_launcher_that_dies_at_any_step_before_its_worker_says_that_it_is_ready,
+    a_launcher_that_dies_at_any_step_of_a_start_on_its_socket,
+    a_call_that_fails_before_a_worker_says_that_it_is_ready,
+    a_call_that_fails_of_a_start_on_its_socket,
+    a_stop_that_dies_at_any_step,
+];
+
+/// The system calls that change something, or that something may have changed before. The others are the loader's.
+const STEPS: &str = "mkdir,mkdirat,openat,flock,fchmod,fchmodat,write,rename,renameat,renameat2,unlink,unlinkat,clone,\
+    socket,bind,connect,getsockopt,setsockopt,recvmsg,pidfd_open,pidfd_send_signal,kill,epoll_wait,exit_group";
+
+/// `rekindle` under `strace`, which follows no child.
+fn traced(scene: &Scene, output: &str, inject: &[&str], args: &[&str]) -> Launcher {
+    let mut strace = scene.command(programs::find("strace", "strace"));
+    strace.args(["-qq", "-o", output]).args(inject).arg(cli::binary());
+    strace.args(["--json", "--dir"]).arg(scene.state()).args(args);
+    Launcher::start(strace)
+}
+
+/// How often each step is taken when nothing goes wrong.
+fn steps_of(scene: &Scene, args: &[&str]) -> BTreeMap<String, u32> {
+    let log = scene.path("trace").display().to_string();
+    let reply = traced(scene, &log, &["-e", &format!("trace={STEPS}")], args).finish();
+    assert_eq!(reply.code, Some(0), "{reply}");
+    let mut steps = BTreeMap::new();
+    for line in fs::read_to_string(&log).expect("strace wrote its log").lines() {
+        let name = line.split('(').next().unwrap_or_default();
+        if STEPS.split(',').any(|step| step == name) {
+            *steps.entry(name.to_owned()).or_insert(0) += 1;
+        }
+    }
+    assert!(steps.len() > 5, "a start takes more than {steps:?}");
+    steps
+}
+
+/// Runs `rekindle` once for every step, and kills it there.
+fn at_every_step(scene: &Scene, args: &[&str], prepare: impl Fn(), check: impl Fn(&str)) {
+    prepare();
+    let steps = steps_of(scene, args);
+    check("nothing was killed");
+    let (mut killed, mut total) = (0, 0);
+    for (step, times) in steps {
+        for time in 1..=times {
+            prepare();
+            let inject = format!("inject={step}:signal=SIGKILL:when={time}");
+            let reply = traced(scene, "/dev/null", &["-e", &inject], args).finish();
+            // strace dies of what its tracee died of.
+            killed += u32::from(reply.signal == Some(Signal::SIGKILL as i32));
+            total += 1;
+            check(&format!("killed at {step} number {time} of {times}"));
+        }
+    }
+    // How often a wait asks again, and how many processes are looked at, differs from run to run.
+    assert!(killed * 2 > total, "only {killed} of {total} were killed");
+}
+
+/// The next launcher finds the worker or starts one, and leaves nothing but it.
+fn expect_one_worker(scene: &Scene, what: &str) {
+    expect_one_of(scene, &[], &[&cli::binary_arg(), "worker"], what);
+}
+
+fn expect_one_of(scene: &Scene, options: &[&str], command: &[&str], what: &str) {
+    let reply = scene.up_with("s", options, command);
+    assert!(["started", "attached", "adopted"].contains(&reply.text("outcome")), "{what}: {reply}");
+    assert_eq!(scene.processes(), [reply.pid()], "{what}: {reply}");
+    programs::expect_echo(&scene.socket("s"));
+    let files = fs::read_dir(scene.of("s", "")).expect("the session is there");
+    let names: Vec<String> =
+        files.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    let is_leftover = |name: &String| name == "claim" || name == "notify" || name.starts_with('.');
+    // A worker that came up alone is attached to without the claim, and so without sweeping.
+    assert!(reply.text("outcome") == "attached" || !names.iter().any(is_leftover), "{what}: {names:?}");
+    assert_eq!(scene.record("s")["state"], "ready", "{what}");
+    assert_eq!(scene.record("s")["worker"]["pid"], reply.pid(), "{what}");
+}
+
+fn stop_and_forget(scene: &Scene) {
+    if scene.of("s", "session.json").exists() {
+        scene.stop("s");
+        scene.assert_nothing_left("s");
+        fs::remove_dir_all(scene.state()).expect("the state can be removed");
+    }
+}
+
+/// T02, T05, P11, R-3, R-9.
+fn a_launcher_that_dies_at_any_step_of_a_first_start() {
+    let scene = Scene::new();
+    let command = ["up", "s", "--", &cli::binary_arg(), "worker"];
+    at_every_step(&scene, &command, || stop_and_forget(&scene), |what| expect_one_worker(&scene, what));
+}
+
+/// T02, S1: the last worker crashed, and its socket is stale.
+fn a_launcher_that_dies_at_any_step_of_a_restart() {
+    let scene = Scene::new();
+    let command = ["up", "s", "--", &cli::binary_arg(), "worker"];
+    let crash = || {
+        scene.up("s", &[&cli::binary_arg(), "worker"]);
+        scene.processes().iter().for_each(|pid| procs::send(*pid, Signal::SIGKILL));
+        wait::until("the worker is gone", || scene.processes().is_empty());
+    };
+    at_every_step(&scene, &command, crash, |what| expect_one_worker(&scene, what));
+}
+
+/// `up` of an echo server by one kind of readiness.
+struct Kind {
+    options: [&'static str; 2],
+    worker: Vec<String>,
+}
+
+impl Kind {
+    /// A worker that says when it is ready, perhaps to nobody.
+    fn notify() -> Self {
+        let server = [programs::NOTIFYING, programs::ECHO_SERVER].concat();
+        let worker = [programs::python(), "-c".into(), server, "{socket}".into()].to_vec();
+        Self { options: ["--ready", "notify"], worker }
+    }
+
+    /// A worker whose socket the launcher binds.
+    fn listen() -> Self {
+        let worker = [programs::python(), "-c".into(), programs::INHERITING_ECHO_SERVER.into()].to_vec();
+        Self { options: ["--ready", "listen"], worker }
+    }
+
+    fn worker(&self) -> Vec<&str> {
+        self.worker.iter().map(String::as_str).collect()
+    }
+
+    fn command(&self) -> Vec<&str> {
+        [&["up"], self.options.as_slice(), &["--timeout", "5s", "s", "--"], &self.worker()].concat()
+    }
+
+    fn killed_at_every_step(&self) {
+        let scene = Scene::new();
+        let check = |what: &str| expect_one_of(&scene, &self.options, &self.worker(), what);
+        at_every_step(&scene, &self.command(), || stop_and_forget(&scene), check);
+    }
+
+    /// The calls that only such a start makes.
+    fn failed_at_every_call(&self) {
+        let scene = Scene::new();
+        let steps = steps_of(&scene, &self.command());
+        stop_and_forget(&scene);
+        let failed = |(name, _): &(String, u32)| FAILED.contains(&name.as_str());
+        let (mut hit, log) = (0, scene.path("trace").display().to_string());
+        for (call, times) in steps.into_iter().filter(failed) {
+            for (time, errno) in (1..=times).flat_map(|time| ERRNOS.map(|errno| (time, errno))) {
+                let inject = format!("inject={call}:error={errno}:when={time}");
+                let reply = traced(&scene, &log, &["-e", &inject], &self.command()).finish();
+                let what = format!("{call} number {time} fails with {errno}: {reply}");
+                assert!(reply.code.is_some_and(|code| [0, 1, 3, 4, 5].contains(&code)), "{what}");
+                assert!(!reply.stderr.contains("panicked") && !reply.text("outcome").is_empty(), "{what}");
+                hit += u32::from(fs::read_to_string(&log).is_ok_and(|log| log.contains("(INJECTED)")));
+                expect_one_of(&scene, &self.options, &self.worker(), &what);
+                stop_and_forget(&scene);
+            }
+        }
+        assert!(hit > 10, "only {hit} calls failed");
+    }
+}
+
+/// The calls that are failed, and how.
+const FAILED: [&str; 6] = ["socket", "bind", "fchmod", "fchmodat", "setsockopt", "recvmsg"];
+const ERRNOS: [&str; 3] = ["EIO", "ENOMEM", "EMFILE"];
+
+/// T02, P11.
+fn a_launcher_that_dies_at_any_step_before_its_worker_says_that_it_is_ready() {
+    Kind::notify().killed_at_every_step();
+}
+
+/// T02, P11, S1.
+fn a_launcher_that_dies_at_any_step_of_a_start_on_its_socket() {
+    Kind::listen().killed_at_every_step();
+}
+
+/// P16.
+fn a_call_that_fails_before_a_worker_says_that_it_is_ready() {
+    Kind::notify().failed_at_every_call();
+}
+
+/// P16.
+fn a_call_that_fails_of_a_start_on_its_socket() {
+    Kind::listen().failed_at_every_call();
+}
+
+/// Promise 7 of the catalogue: the next command repairs the state.
+fn a_stop_that_dies_at_any_step() {
+    let scene = Scene::new();
+    let start = || drop(scene.up("s", &[&cli::binary_arg(), "worker"]).expect(0, "started"));
+    let check = |what: &str| {
+        let reply = scene.stop("s");
+        assert!(["stopped", "not-running"].contains(&reply.text("outcome")), "{what}: {reply}");
+        scene.assert_nothing_left("s");
+    };
+    at_every_step(&scene, &["stop", "s"], start, check);
+}

@@ -1,0 +1,154 @@
+//! What only a caller of the library can do: keep the connection, and give up while it waits.
+
+use rekindle::adapters::ProductionSpawnBgResumeDeps;
+use rekindle::adapters::seams::SharedClaim;
+use rekindle::adapters::start::Start;
+use rekindle::core::plan::Environment;
+use rekindle::core::{Generation, execute_spawn_bg_resume};
+use rekindle::{Ensured, How, Launch, Sessions, StopOutcome, StopPolicy};
+use rekindle_smoke::scene::CANARY;
+use rekindle_smoke::starts::id;
+use rekindle_smoke::{Scene, Starts, procs, programs, trials, wait};
+use std::io::{BufRead, BufReader, Write};
+use std::pin::pin;
+
+trials![
+    a_worker_that_ends_with_its_first_client_serves_the_caller,
+    a_caller_that_gives_up_only_stops_watching,
+    a_bare_execution_that_is_dropped_releases_nothing,
+    many_callers_in_one_process_get_one_worker,
+    a_stop_joins_in_from_another_caller,
+];
+
+fn launch(scene: &Scene, script: &str, more: &[&str]) -> Launch {
+    let mut environment = Environment::default();
+    environment.set.insert(CANARY.into(), scene.dir().into());
+    let args = [&["-c", script, "{socket}"], more].concat();
+    Launch::new(programs::python()).args(args).environment(environment).cwd(scene.dir())
+}
+
+fn sessions(scene: &Scene) -> Sessions {
+    Sessions::open(scene.state()).expect("a scene's state directory can be used")
+}
+
+/// Serves one client, and ends when it leaves.
+const ONE_CLIENT: &str = "
+import socket, sys
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[1])
+listener.listen()
+client, _ = listener.accept()
+for line in client.makefile('rb'):
+    client.sendall(line)
+";
+
+/// 0.8 of the catalogue: the connection that proved liveness is the caller's.
+fn a_worker_that_ends_with_its_first_client_serves_the_caller() {
+    let scene = Scene::new();
+    wait::run(async {
+        let ensured = sessions(&scene).ensure(&id("s"), launch(&scene, ONE_CLIENT, &[])).await;
+        let Ok(Ensured::Running(running)) = ensured else { panic!("it starts: {ensured:?}") };
+        assert_eq!((running.how, running.connection.peer()), (How::Started, running.pid));
+        let mut stream = running.connection.into_std().expect("the connection can be used");
+        stream.write_all(b"hello\n").expect("the worker takes a line");
+        let mut line = String::new();
+        BufReader::new(&stream).read_line(&mut line).expect("the worker answers");
+        assert_eq!(line, "hello\n");
+        drop(stream);
+    });
+    wait::until("it ended with its client", || scene.processes().is_empty());
+}
+
+/// T13, A1.
+fn a_caller_that_gives_up_only_stops_watching() {
+    let scene = Scene::new();
+    let go = scene.path("go").display().to_string();
+    wait::run(async {
+        let sessions = sessions(&scene);
+        let launch = launch(&scene, &programs::gated_echo_server(), &[&go]);
+        {
+            let session = id("s");
+            let mut call = pin!(sessions.ensure(&session, launch));
+            while scene.processes().is_empty() {
+                assert!(wait::is_pending(call.as_mut()).await, "it cannot be ready yet");
+                tokio::task::yield_now().await;
+            }
+        }
+        assert!(scene.of("s", "claim").exists(), "the start goes on");
+        scene.file("go", "");
+        while scene.of("s", "claim").exists() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(scene.record("s")["state"], "ready", "the start went on to its end");
+        let attached = sessions.attach(&id("s")).await;
+        assert!(matches!(attached, Ok(Ensured::Running(_))), "{attached:?}");
+    });
+}
+
+/// T13; rule 9 of the design: nothing is released, and the child is still reaped.
+fn a_bare_execution_that_is_dropped_releases_nothing() {
+    let starts = Starts::new();
+    let held = starts.claim("s");
+    let (claim, shared) = (held.claim().clone(), SharedClaim::new(held));
+    let start = Start::new(shared.clone(), starts.here.clone(), None);
+    let deps = ProductionSpawnBgResumeDeps::fresh(&start, Generation::new(1)).build();
+    let plan = starts.plan("s", &["sleep", "1000"]);
+    wait::run(async {
+        let mut execution = Box::pin(execute_spawn_bg_resume(&plan, Some(&claim), &deps));
+        while starts.scene.processes().is_empty() {
+            assert!(wait::is_pending(execution.as_mut()).await, "nothing can be observed yet");
+            tokio::task::yield_now().await;
+        }
+        drop(execution);
+    });
+    let pid = starts.scene.worker_pid("s");
+    assert!(procs::is_running(pid), "it is not killed by being unwatched");
+    assert!(shared.with(|_| ()).is_some(), "the claim was not released");
+    drop((deps, start, shared));
+    assert!(starts.scene.of("s", "claim").exists(), "what nobody saw the end of is retained");
+    procs::send(pid, nix::sys::signal::Signal::SIGKILL);
+    wait::until("it is reaped", || procs::state(pid).is_none());
+}
+
+/// T01: within one process and one runtime too.
+fn many_callers_in_one_process_get_one_worker() {
+    let scene = Scene::new();
+    wait::run(async {
+        let sessions = sessions(&scene);
+        let launch = launch(&scene, programs::ECHO_SERVER, &[]);
+        let calls: Vec<_> = (0..20)
+            .map(|_| {
+                let (sessions, launch) = (sessions.clone(), launch.clone());
+                tokio::spawn(async move { sessions.ensure(&id("s"), launch).await })
+            })
+            .collect();
+        let (mut started, mut pids) = (0, Vec::new());
+        for call in calls {
+            let ensured = wait::soon("the call ends", call).await.expect("a call does not panic");
+            let Ok(Ensured::Running(running)) = ensured else { panic!("all get it: {ensured:?}") };
+            started += u32::from(running.how == How::Started);
+            pids.push(running.pid);
+        }
+        pids.dedup();
+        assert_eq!((started, pids.len()), (1, 1));
+        let stopped = sessions.stop(&id("s"), &StopPolicy::default()).await.expect("it can be stopped");
+        assert_eq!(stopped.outcome, StopOutcome::Stopped);
+    });
+    scene.assert_nothing_left("s");
+}
+
+fn a_stop_joins_in_from_another_caller() {
+    let scene = Scene::new();
+    wait::run(async {
+        let sessions = sessions(&scene);
+        let ensured = sessions.ensure(&id("s"), launch(&scene, programs::ECHO_SERVER, &[])).await;
+        assert!(matches!(ensured, Ok(Ensured::Running(_))), "{ensured:?}");
+        let (session, policy) = (id("s"), StopPolicy::default());
+        let (one, other) = tokio::join!(sessions.stop(&session, &policy), sessions.stop(&session, &policy));
+        for stopped in [one, other] {
+            let outcome = stopped.expect("it can be stopped").outcome;
+            assert!(matches!(outcome, StopOutcome::Stopped | StopOutcome::NotRunning), "{outcome:?}");
+        }
+    });
+    scene.assert_nothing_left("s");
+}

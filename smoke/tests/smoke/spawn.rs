@@ -1,0 +1,11 @@
+//! One child from its birth to its end, and the environment that the child is born into.
+
+pub(crate) mod child;
+pub(crate) mod companions;
+pub(crate) mod failures;
+pub(crate) mod large_parent;
+pub(crate) mod lifeline;
+pub(crate) mod other_programs;
+pub(crate) mod world;
+
+rekindle_smoke::rooms![child, companions, failures, lifeline, world, large_parent, other_programs];

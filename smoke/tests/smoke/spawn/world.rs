@@ -1,0 +1,190 @@
+//! The world that a worker is born into: its session, signals, descriptors, environment and logs.
+
+use nix::sys::signal::Signal;
+use rekindle_smoke::{Launcher, Scene, cli, procs, programs, trials, wait};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+
+trials![
+    signals_are_the_default_whatever_the_launcher_does,
+    no_descriptor_of_the_launcher_leaks,
+    closed_standard_descriptors_confuse_nobody,
+    the_environment_is_the_callers_and_ours,
+    a_cleared_environment_holds_what_was_declared,
+    a_hang_up_of_the_launchers_group_spares_the_worker,
+    logs_are_files_and_the_previous_run_is_kept,
+    an_exit_code_survives_an_ignored_sigchld,
+    files_are_private_whatever_the_umask,
+];
+
+/// Ignores and blocks what it can, opens up its umask, leaks descriptors low and high, and becomes the command.
+const HOSTILE_LAUNCHER: &str = "
+import os, signal, sys
+for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGPIPE, signal.SIGUSR1, 40):
+    signal.signal(each, signal.SIG_IGN)
+signal.pthread_sigmask(signal.SIG_BLOCK, range(1, 65))
+os.umask(0)
+for target in (7, 10, 33, 900):
+    os.dup2(os.open('/etc/passwd', os.O_RDONLY), target, inheritable=True)
+os.execv(sys.argv[1], sys.argv[1:])
+";
+
+/// `rekindle up` of a worker that never answers, from a hostile launcher.
+fn hostile_up(scene: &Scene) -> Launcher {
+    let mut command = scene.command(programs::python());
+    command.args(["-c", HOSTILE_LAUNCHER]).arg(cli::binary()).args(["--json", "--dir"]).arg(scene.state());
+    Launcher::start({
+        command.args(["up", "s", "--", "sleep", "1000"]);
+        command
+    })
+}
+
+/// Waits until the worker is its program, and looks at it.
+fn born(scene: &Scene) -> procs::Pid {
+    let pid = scene.worker_pid("s");
+    wait::until("the worker is its program", || procs::runs(pid, "sleep"));
+    pid
+}
+
+fn end(scene: &Scene, launcher: Launcher) {
+    scene.stop("s");
+    launcher.finish().expect(5, "child-exited");
+    scene.assert_nothing_left("s");
+}
+
+/// P6, P10, P18, T21.
+fn signals_are_the_default_whatever_the_launcher_does() {
+    let scene = Scene::new();
+    let launcher = hostile_up(&scene);
+    let pid = born(&scene);
+    for set in ["SigIgn", "SigBlk", "SigCgt", "SigPnd", "ShdPnd"] {
+        assert_eq!(procs::signals(pid, set), Some(0), "{set}");
+    }
+    assert_eq!(procs::session(pid), Some(pid), "it leads a session of its own");
+    assert_eq!(procs::status(pid, "Umask").as_deref(), Some("0000"), "U3: the launcher's");
+    end(&scene, launcher);
+}
+
+/// P15, T23.
+fn no_descriptor_of_the_launcher_leaks() {
+    let scene = Scene::new();
+    let launcher = hostile_up(&scene);
+    let pid = born(&scene);
+    let expected: BTreeMap<i32, PathBuf> = [
+        (0, PathBuf::from("/dev/null")),
+        (1, scene.of("s", "stdout.log")),
+        (2, scene.of("s", "stderr.log")),
+        (10, scene.of("s", "lifeline")),
+    ]
+    .into();
+    assert_eq!(procs::descriptors(pid), expected);
+    end(&scene, launcher);
+}
+
+/// L21.
+fn closed_standard_descriptors_confuse_nobody() {
+    let scene = Scene::new();
+    let mut command = scene.command("sh");
+    command.args(["-c", "exec \"$@\" <&- >&- 2>&-", "sh"]).arg(cli::binary()).arg("--dir").arg(scene.state());
+    command.args(["up", "s", "--"]).arg(cli::binary()).arg("worker");
+    assert_eq!(Launcher::start(command).finish().code, Some(0));
+    let pid = scene.worker_pid("s");
+    assert_eq!(procs::descriptors(pid).get(&10), Some(&scene.of("s", "lifeline")));
+    assert_eq!(procs::descriptors(pid).get(&1), Some(&scene.of("s", "stdout.log")));
+    assert!(scene.record("s")["schema_version"].is_u64(), "nothing was printed into a file");
+    scene.stop("s").expect(0, "stopped");
+    scene.assert_nothing_left("s");
+}
+
+/// P20: the worker's nonce is not the claim's.
+fn the_environment_is_the_callers_and_ours() {
+    let scene = Scene::new();
+    let launcher = scene.launch_up("s", &["--env", "MINE=a=b", "--env", "PATH=/bin"], &["sleep", "1000"]);
+    let pid = born(&scene);
+    let environment = procs::environment(pid);
+    let of = |name: &str| environment.get(name).map(String::as_str).unwrap_or_default();
+    assert_eq!((of("MINE"), of("PATH")), ("a=b", "/bin"), "what is set wins over what is inherited");
+    assert_eq!(of("REKINDLE_SMOKE_SCENE"), scene.dir().to_string_lossy(), "the rest is inherited");
+    assert_eq!((of("REKINDLE_SESSION"), of("REKINDLE_GENERATION")), ("s", "1"));
+    assert_eq!(of("REKINDLE_SOCKET"), scene.socket("s").to_string_lossy());
+    assert_eq!(of("REKINDLE_NONCE"), scene.record("s")["nonce"].as_str().expect("a record has a nonce"));
+    let claim = fs::read(scene.of("s", "claim")).expect("the claim is held");
+    let claim: Value = serde_json::from_slice(&claim).expect("the claim is whole");
+    assert_ne!(of("REKINDLE_NONCE"), claim["nonce"].as_str().expect("a claim has a nonce"));
+    end(&scene, launcher);
+}
+
+fn a_cleared_environment_holds_what_was_declared() {
+    let scene = Scene::new();
+    let launcher = scene.launch_up("s", &["--clear-env", "--env", "MINE=1"], &["sleep", "1000"]);
+    let environment = procs::environment(born(&scene));
+    let names: BTreeSet<&str> = environment.keys().map(String::as_str).collect();
+    let ours = ["REKINDLE_SESSION", "REKINDLE_SOCKET", "REKINDLE_GENERATION", "REKINDLE_NONCE"];
+    assert_eq!(names, ours.into_iter().chain(["MINE"]).collect());
+    end(&scene, launcher);
+}
+
+/// P18, T36: a hang-up reaches the launcher's group, not the worker.
+fn a_hang_up_of_the_launchers_group_spares_the_worker() {
+    let scene = Scene::new();
+    let mut command = scene.command(programs::find("setsid", "util-linux"));
+    command.arg(cli::binary()).args(["--json", "--dir"]).arg(scene.state());
+    command.args(["up", "s", "--", "sleep", "1000"]);
+    let launcher = Launcher::start(command);
+    let pid = born(&scene);
+    assert_eq!(procs::session(launcher.pid()), Some(launcher.pid()), "the launcher leads its group");
+    procs::send(-launcher.pid(), Signal::SIGHUP);
+    assert_eq!(launcher.finish().signal, Some(Signal::SIGHUP as i32));
+    assert!(procs::is_running(pid));
+    scene.stop("s").expect(0, "stopped");
+    scene.assert_nothing_left("s");
+}
+
+/// P5: output goes to files; nobody who starts a worker waits for its grandchildren.
+fn logs_are_files_and_the_previous_run_is_kept() {
+    let scene = Scene::new();
+    let log = |name: &str| fs::read_to_string(scene.of("s", name)).expect("the log is there");
+    for run in ["one", "two"] {
+        let say = format!("echo out-{run}; echo err-{run} >&2; exit 3");
+        let reply = scene.up("s", &["sh", "-c", &say]).expect(5, "child-exited");
+        assert_eq!(reply.text("stderr_tail"), format!("err-{run}\n"), "{reply}");
+        assert_eq!((log("stdout.log"), log("stderr.log")), (format!("out-{run}\n"), format!("err-{run}\n")));
+    }
+    assert_eq!((log("stdout.log.1"), log("stderr.log.1")), ("out-one\n".into(), "err-one\n".into()));
+}
+
+/// P10, T21.
+fn an_exit_code_survives_an_ignored_sigchld() {
+    let scene = Scene::new();
+    let mut command = scene.command("sh");
+    command.args(["-c", "trap '' CHLD; exec \"$@\"", "sh"]).arg(cli::binary()).args(["--json", "--dir"]);
+    command.arg(scene.state()).args(["up", "s", "--", "sh", "-c", "exit 3"]);
+    let reply = Launcher::start(command).finish().expect(5, "child-exited");
+    assert_eq!(reply.json["exit_code"], 3, "{reply}");
+}
+
+/// X5, U3: what is ours is private, and the worker has the umask of whoever started it.
+fn files_are_private_whatever_the_umask() {
+    for umask in ["000", "027", "077", "777"] {
+        let scene = Scene::new();
+        let mut command = scene.command("sh");
+        command.args(["-c", "umask $0 && exec \"$@\"", umask]).arg(cli::binary()).args(["--json", "--dir"]);
+        // Ready once it runs: a socket that the worker made under umask 777 could be connected to by root only.
+        command.arg(scene.state()).args(["up", "s", "--ready", "listen", "--", "sleep", "1000"]);
+        let worker = Launcher::start(command).finish().expect_running("started").pid();
+        assert_eq!(procs::status(worker, "Umask"), Some(format!("0{umask}")));
+        let mode = |path: PathBuf| path.metadata().expect("it is there").permissions().mode() & 0o7777;
+        assert_eq!(mode(scene.state()), 0o700, "umask {umask}");
+        assert_eq!(mode(scene.of("s", "")), 0o700, "umask {umask}");
+        for file in ["session.json", "lifeline", "sock"] {
+            assert_eq!(mode(scene.of("s", file)), 0o600, "umask {umask}: {file}");
+        }
+        for file in ["stdout.log", "stderr.log"] {
+            assert_eq!(mode(scene.of("s", file)) & 0o077, 0, "umask {umask}: {file}");
+        }
+        scene.stop("s").expect(0, "stopped");
+    }
+}

@@ -1,0 +1,98 @@
+//! A real MCP server from the npm registry under `rekindle supervise`, and the official client SDKs in front of it.
+//!
+//! `.ci/run` fetches them and names them in `REKINDLE_MCP_SERVER` and `REKINDLE_MCP_SDKS`.
+
+use rekindle_smoke::proxy::Proxy;
+use rekindle_smoke::suite::{MCP_SDKS, MCP_SERVER};
+use rekindle_smoke::{Launcher, Scene, cli, programs, trials};
+use serde_json::{Value, json};
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+trials![
+    a_real_server_is_talked_to needs McpServer,
+    the_python_client_lets_a_server_clean_up needs McpSdks,
+    the_typescript_client_lets_a_server_clean_up needs McpSdks,
+];
+
+/// Sends a request, and returns what is answered to it; what else the server says is not for us.
+fn ask(proxy: &mut Proxy, id: u32, method: &str, params: &Value) -> Value {
+    let request = json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params });
+    proxy.say(format!("{request}\n"));
+    loop {
+        let line = proxy.hear();
+        let message: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        if message["id"] == id {
+            assert_eq!(message["error"], Value::Null, "{message}");
+            return message["result"].clone();
+        }
+    }
+}
+
+fn a_real_server_is_talked_to() {
+    let scene = Scene::new();
+    let server = env::var(MCP_SERVER).expect("the trial is skipped without");
+    let node = programs::find("node", "nodejs");
+    let mut proxy = Proxy::start(&scene, &[], &[&node, &server, "stdio"]);
+    let client = json!({
+        "protocolVersion": "2025-06-18",
+        "capabilities": {},
+        "clientInfo": { "name": "rekindle-smoke", "version": "1" },
+    });
+    let about = ask(&mut proxy, 1, "initialize", &client);
+    assert!(about["serverInfo"]["name"].is_string(), "{about}");
+    proxy.say("{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}\n");
+    let tools = ask(&mut proxy, 2, "tools/list", &json!({}));
+    let has_echo =
+        tools["tools"].as_array().is_some_and(|tools| tools.iter().any(|tool| tool["name"] == "echo"));
+    assert!(has_echo, "{tools}");
+    let echo = json!({ "name": "echo", "arguments": { "message": "are you there" } });
+    let answer = ask(&mut proxy, 3, "tools/call", &echo);
+    let said = answer["content"][0]["text"].as_str().unwrap_or_default();
+    assert!(said.contains("are you there"), "{answer}");
+
+    proxy.close_stdin();
+    let end = proxy.finish();
+    assert_eq!((end.code, end.text().as_str()), (Some(0), ""), "{end:?}");
+    scene.assert_no_process();
+}
+
+fn sdks() -> PathBuf {
+    let dir = env::var_os(MCP_SDKS).expect("the trial is skipped without");
+    fs::canonicalize(dir).expect("the SDKs were fetched")
+}
+
+/// U6: a client of an official SDK closes the input, and waits for 2 s before it signals. A server that needs 1.6 s for its
+/// end is done by then, with `rekindle supervise` in between as without.
+fn lets_a_server_clean_up(client: impl Fn(&Scene) -> Command) {
+    let scene = Scene::new();
+    let server = scene.file("server.py", include_str!("../../../programs/mcp_server.py"));
+    let marker = scene.path("cleaned-up");
+    let mut command = client(&scene);
+    command.arg(cli::binary()).args(["supervise", "--", &programs::python()]).arg(server).arg(&marker);
+    let reply = Launcher::start(command).finish();
+    assert_eq!((reply.code, reply.stdout.as_str()), (Some(0), "0 tools\n"), "{reply}");
+    let cleaned_up = fs::read_to_string(&marker).ok();
+    assert_eq!(cleaned_up.as_deref(), Some("cleaned up\n"), "{reply}");
+    scene.assert_no_process();
+}
+
+fn the_python_client_lets_a_server_clean_up() {
+    lets_a_server_clean_up(|scene| {
+        let client = scene.file("client.py", include_str!("../../../programs/mcp_client.py"));
+        let mut command = scene.command(programs::python());
+        command.env("PYTHONPATH", sdks().join("python")).env("PYTHONDONTWRITEBYTECODE", "1").arg(client);
+        command
+    });
+}
+
+fn the_typescript_client_lets_a_server_clean_up() {
+    lets_a_server_clean_up(|scene| {
+        let client = scene.file("client.mjs", include_str!("../../../programs/mcp_client.mjs"));
+        let mut command = scene.command(programs::find("node", "nodejs"));
+        command.arg(client).arg(sdks().join(Path::new("node_modules/@modelcontextprotocol/sdk")));
+        command
+    });
+}
