@@ -2,7 +2,7 @@
 
 use nix::sys::signal::Signal;
 use rekindle_smoke::homes::{Home, STRANGER, USER, all_below, made, mode, text};
-use rekindle_smoke::{Launcher, Reply, Root, Scene, cli, procs, programs, trials};
+use rekindle_smoke::{Launcher, Reply, Root, Scene, cli, procs, programs, trials, wait};
 use std::ffi::OsStr;
 use std::fs::{self, Permissions};
 use std::os::unix::ffi::OsStrExt;
@@ -210,7 +210,10 @@ fn links_on_the_way_are_followed_step_by_step() {
         assert_eq!(use_place(&scene, &dir, "start on a socket").code, Some(0), "{way}");
         assert_eq!(use_place(&scene, &dir, "take a marker").code, Some(0), "{way}");
         assert_eq!(use_place(&scene, &dir, "remove a marker").code, Some(0), "{way}");
-        procs::send(reply.pid(), Signal::SIGKILL);
+        let pid = reply.pid();
+        procs::send(pid, Signal::SIGKILL);
+        // Until it has run once more, its socket accepts.
+        wait::until("the worker is gone", || !procs::is_running(pid));
         let mut stop = scene.rekindle_command(["stop", "s"]);
         stop.env_remove("REKINDLE_DIR");
         Launcher::start(stop).finish();
