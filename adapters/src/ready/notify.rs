@@ -32,8 +32,7 @@ use tokio::io::Interest;
 use tokio::net::UnixDatagram;
 use tokio::time::Instant;
 
-/// The name of the socket to which a worker says that it is ready.
-pub const NOTIFY_FILE: &str = "notify";
+pub use crate::store::session_dir::NOTIFY_FILE;
 
 /// The most descriptors that the kernel lets come with one message.
 const DESCRIPTORS_MAX: usize = 253;

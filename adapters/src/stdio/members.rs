@@ -52,7 +52,7 @@ pub(super) fn end_session(guardian: Pid) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::lifeline::{self, LIFELINE_FILE};
+    use crate::store::lifeline::LIFELINE_FILE;
     use std::cell::RefCell;
     use std::collections::BTreeMap;
 
@@ -167,7 +167,7 @@ mod tests {
 
     #[test]
     fn a_lifeline_is_known_by_its_descriptor_and_name() {
-        assert_eq!(LIFELINE_FD, lifeline::LIFELINE_FD);
+        assert_eq!(LIFELINE_FD, crate::sys::linux::clone::LIFELINE_FD);
         for (target, is_lifeline) in [("", true), (" (deleted)", true), ("s", false)] {
             let target = format!("/state/s/{LIFELINE_FILE}{target}");
             assert_eq!(kin::is_lifeline(target.as_bytes()), is_lifeline, "{target}");

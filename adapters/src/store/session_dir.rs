@@ -3,7 +3,6 @@
 //! # Invariants
 //! It is ours, and nobody else can write to it, or it is not opened. Checked by `smoke/tests/smoke/places.rs`.
 
-use crate::ready::notify::NOTIFY_FILE;
 use crate::store::directory::Directory;
 use crate::store::way::{Place, judge_last};
 use crate::sys::linux::failure::During;
@@ -15,6 +14,9 @@ use rekindle_core::{OsFailure, SessionId};
 use std::ops::Deref;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+
+/// The name of the socket to which a worker says that it is ready.
+pub const NOTIFY_FILE: &str = "notify";
 
 /// An open session directory.
 #[derive(Debug)]

@@ -9,7 +9,8 @@
 
 use super::members::{Judge, Search, found};
 use super::pin::Pin;
-use super::{Process, Worker};
+use super::process::Process;
+use super::watch::Worker;
 use crate::sys::linux::procfs;
 use rekindle_core::{KillError, KillSignal, Lifeline, OsFailure, Pid};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};

@@ -12,7 +12,7 @@
 //!
 //! Checked by `smoke/tests/smoke/s10_serve.rs`, `s10_pool_worker.rs` and `foreign_files.rs`.
 
-use super::ServeError;
+use super::error::ServeError;
 use crate::endpoint::bound::bind_private;
 use crate::endpoint::probe::{Probed, probe_once, why_not_our_socket};
 use crate::endpoint::socket_file::is_socket;

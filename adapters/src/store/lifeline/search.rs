@@ -12,11 +12,14 @@
 //!
 //! Checked by `smoke/tests/smoke/removal.rs`.
 
-use super::locks::{self, LockTable};
-use super::{LIFELINE_FD, LIFELINE_FILE, LifelineMark, LifelineProbe, Located, RootId};
+use super::mark::LifelineMark;
+use super::probe::{LIFELINE_FILE, LifelineProbe};
+use super::root_id::RootId;
 use crate::store::directory::Inode;
 use crate::store::way::has_numbers_for_all_users;
+use crate::sys::linux::clone::LIFELINE_FD;
 use crate::sys::linux::failure::{During, describe};
+use crate::sys::linux::lock_table::{self, LockTable};
 use crate::sys::linux::procfs;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat, readlinkat};
@@ -46,17 +49,6 @@ pub struct Searched {
     pub found: Vec<Lost>,
     /// The first thing that could not be looked into, if there was one.
     pub gap: Option<OsFailure>,
-}
-
-impl Searched {
-    /// What it means for the session that was searched for.
-    pub(super) fn into_located(mut self) -> Located {
-        match (self.found.pop(), self.gap) {
-            (Some(lost), _) => Located::Lost(lost.probe),
-            (None, Some(why)) => Located::Unsearched { why },
-            (None, None) => Located::Nowhere,
-        }
-    }
 }
 
 /// Searches every process for the lifelines of the state root at `root` that have lost their name: of one session, or of
@@ -218,5 +210,5 @@ fn suspect(closed: &[Pid]) -> Result<Option<Pid>, OsFailure> {
     };
     let Some(daemon) = closed.iter().find(is_daemon) else { return Ok(None) };
     // It is a closed one's unless somebody else shows it.
-    Ok(if locks::are_all_seen(table.orphaned())? { None } else { Some(*daemon) })
+    Ok(if lock_table::are_all_seen(table.orphaned())? { None } else { Some(*daemon) })
 }
