@@ -13,7 +13,6 @@
 pub mod attended;
 mod exit;
 mod members;
-pub mod orphans;
 mod pin;
 mod process;
 mod reaper;

@@ -4,13 +4,13 @@ use super::prepare::prepare;
 use super::program;
 use super::request::SpawnRequest;
 use crate::store::lifeline::LIFELINE_FILE;
-use crate::sys::linux::clone::{Born, Stage, clone_and_exec};
-use crate::sys::linux::failure::describe;
+use crate::sys::linux::failure::{describe, refused};
+use crate::sys::linux::process::clone::{Born, Stage, clone_and_exec};
 use crate::worker::Worker;
+use rekindle_core::SpawnError;
 use rekindle_core::failure::CREATE_PROCESS;
 use rekindle_core::identity::StartTime;
 use rekindle_core::shown::Shown;
-use rekindle_core::{OsFailure, SpawnError};
 use std::path::Path;
 
 /// Starts a worker and returns once its program runs. Blocks the calling thread until then.
@@ -21,8 +21,7 @@ pub fn spawn(request: SpawnRequest<'_>) -> Result<Worker, SpawnError> {
     let program = program::resolve(request.plan.program().ok_or(SpawnError::NoProgram)?)?;
     let prepared = prepare(&request, &program)?;
     request.claim.dir().require_in_place()?;
-    let born = clone_and_exec(&prepared)
-        .map_err(|errno| OsFailure::new(CREATE_PROCESS, describe(errno)).errno(errno).on(&program))?;
+    let born = clone_and_exec(&prepared).map_err(|errno| refused(CREATE_PROCESS, errno).on(&program))?;
     match born {
         Born::Running { pid, pidfd, start_ticks } => {
             let identity = request.host.identify(pid, start_ticks.map(StartTime::from_ticks));
@@ -34,7 +33,7 @@ pub fn spawn(request: SpawnRequest<'_>) -> Result<Worker, SpawnError> {
 
 fn explain(stage: Stage, errno: i32, request: &SpawnRequest<'_>, program: &Path) -> SpawnError {
     let lifeline = request.claim.dir().path_of(LIFELINE_FILE);
-    let os = |operation: &str| OsFailure::new(operation, describe(errno)).errno(errno);
+    let os = |operation: &str| refused(operation, errno);
     match stage {
         Stage::Directory => SpawnError::Directory {
             cwd: request.plan.cwd.clone(),

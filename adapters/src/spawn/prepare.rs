@@ -3,16 +3,15 @@
 use super::request::{Provision, SpawnRequest};
 use crate::store::lifeline::{RootId, mark};
 use crate::store::session_dir::SessionDir;
-use crate::sys::linux::clone::{CStrings, PidVariable, Prepared};
 use crate::sys::linux::failure::During;
-use nix::fcntl::{OFlag, open};
-use nix::sys::stat::Mode;
+use crate::sys::linux::process::clone::{CStrings, PidVariable, Prepared};
 use rekindle_core::plan::{Environment, EnvironmentBase};
 use rekindle_core::shown::Shown;
 use rekindle_core::{OsFailure, SpawnError};
 use std::collections::BTreeMap;
 use std::env;
 use std::ffi::{CString, OsStr, OsString};
+use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -75,7 +74,7 @@ fn holds_nul(what: String) -> SpawnError {
 
 fn open_null() -> Result<OwnedFd, OsFailure> {
     let path = Path::new("/dev/null");
-    open(path, OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty()).during("open", path)
+    File::options().read(true).write(true).open(path).map(OwnedFd::from).during("open", path)
 }
 
 /// Files, not pipes: a grandchild that keeps them open keeps nobody waiting, and a launcher may go.

@@ -4,11 +4,11 @@ use super::kin::Scope;
 use super::{image, wire};
 use crate::spawn::prepare::{c_string, declared, to_c_strings};
 use crate::spawn::program;
-use crate::sys::linux::clone::{CStrings, PLACES, Places, execute_guardian};
+use crate::sys::linux::descriptors;
 use crate::sys::linux::failure::During;
+use crate::sys::linux::process::clone::{CStrings, PLACES, Places, execute_guardian};
+use crate::sys::linux::process::pidfd;
 use rekindle_core::{Environment, Pid, SpawnError};
-use rustix::pipe::{PipeFlags, pipe_with};
-use rustix::process::{PidfdFlags, getpid, pidfd_open};
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -82,10 +82,10 @@ pub(super) fn create(spec: &StdioSpec<'_>) -> Result<Newborn, SpawnError> {
     let argv = CStrings::new(arguments(spec, &program)?);
     let envp = CStrings::new(to_c_strings(declared(spec.environment))?);
     let image = image::guardian()?;
-    let pipe = || pipe_with(PipeFlags::CLOEXEC).doing("create a pipe");
+    let pipe = || descriptors::pipe().doing("create a pipe");
     let ((its_stdin, stdin), (stdout, its_stdout), (stderr, its_stderr)) = (pipe()?, pipe()?, pipe()?);
     let (control, its_control) = UnixStream::pair().doing("create a connection to the guardian")?;
-    let supervisor = pidfd_open(getpid(), PidfdFlags::empty()).doing("open a descriptor of this process")?;
+    let supervisor = pidfd::open_own().doing("open a descriptor of this process")?;
 
     let places: Places = [
         (0, its_stdin.as_raw_fd()),

@@ -5,7 +5,7 @@ use super::watch::Worker;
 use crate::endpoint::socket_file::{self, Tenancy};
 use crate::store::lifeline::LifelineProbe;
 use crate::sys::backoff::Backoff;
-use crate::sys::linux::fs_watch::Happening;
+use crate::sys::linux::fs::watch::Happening;
 use rekindle_core::{ChildExit, Lifeline, OsFailure, WatchError};
 
 /// Resolves once all of a worker is gone, also if that was before anybody asked.

@@ -2,13 +2,13 @@
 
 use super::pin::Pin;
 use super::reaper::leave_to_reaper;
-use crate::sys::linux::failure::{During, keep_high};
-use crate::sys::linux::pidfd::{has_exited, peek, reap};
+use crate::sys::linux::descriptors::keep_high;
+use crate::sys::linux::failure::During;
+use crate::sys::linux::poll::readable;
+use crate::sys::linux::process::pidfd::{has_exited, peek, reap};
 use rekindle_core::warrant::Warrant;
 use rekindle_core::{ChildExit, Host, OsFailure, ProcessIdentity};
 use std::os::fd::OwnedFd;
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
 
 /// A process of a worker, pinned if it runs and is proved to be the one that was written down.
 #[derive(Debug)]
@@ -73,10 +73,7 @@ impl Process {
         let Some(pidfd) = self.pin.as_ref().map(Pin::pidfd) else { return Ok(()) };
         // A descriptor of its own, so that any number of watches can wait at once.
         let pidfd = pidfd.try_clone().doing("copy a descriptor of the worker's process")?;
-        #[expect(unsafe_code, reason = "tokio marks registering a descriptor unsafe")]
-        // SAFETY: an `OwnedFd` names the same open descriptor until it is dropped, and the `AsyncFd` owns it.
-        let watched = unsafe { AsyncFd::register_with_interest(pidfd, Interest::READABLE) };
-        let watched = watched.map_err(std::io::Error::from).doing("watch the worker's process")?;
+        let watched = readable(pidfd).doing("watch the worker's process")?;
         watched.readable().await.doing("watch the worker's process")?.retain_ready();
         Ok(())
     }

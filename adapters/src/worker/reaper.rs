@@ -1,8 +1,7 @@
 //! Reaps children that nobody waits for, with one thread for all of them.
 
-use crate::sys::linux::pidfd::reap;
-use rustix::buffer::spare_capacity;
-use rustix::event::epoll;
+use crate::sys::linux::poll::ManyReadable;
+use crate::sys::linux::process::pidfd::reap;
 use std::collections::HashMap;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -18,16 +17,15 @@ pub(crate) fn leave_to_reaper(pidfd: OwnedFd) {
     }
 }
 
-/// The children that are left to the thread, by their descriptors. The kernel watches them: neither to add one nor to be
-/// told of one depends on how many there are.
+/// The children that are left to the thread, by their descriptors.
 struct Reaper {
-    watch: OwnedFd,
+    watch: ManyReadable,
     children: Mutex<HashMap<RawFd, OwnedFd>>,
 }
 
 impl Reaper {
     fn start() -> Option<Arc<Self>> {
-        let watch = epoll::create(epoll::CreateFlags::CLOEXEC).ok()?;
+        let watch = ManyReadable::new().ok()?;
         let reaper = Arc::new(Self { watch, children: Mutex::default() });
         let its_own = reaper.clone();
         thread::Builder::new()
@@ -39,28 +37,23 @@ impl Reaper {
     }
 
     fn take(&self, pidfd: OwnedFd) {
-        let key = epoll::EventData::new_u64(u64::from(pidfd.as_raw_fd().unsigned_abs()));
         // Held meanwhile: the thread may be told of it at once.
         let mut children = self.children();
         // What cannot be watched stays a zombie, as without a thread.
-        if epoll::add(&self.watch, &pidfd, key, epoll::EventFlags::IN).is_ok() {
+        if self.watch.add(&pidfd).is_ok() {
             children.insert(pidfd.as_raw_fd(), pidfd);
         }
     }
 
     fn reap_all(&self) {
-        let mut ended = Vec::with_capacity(64);
         loop {
-            ended.clear();
-            let _ = epoll::wait(&self.watch, spare_capacity(&mut ended), None);
-            for event in ended.drain(..) {
-                let fd = RawFd::try_from(event.data.u64()).ok();
-                let child = fd.and_then(|fd| self.children().remove(&fd));
+            self.watch.wait(|ended| {
+                let child = self.children().remove(&ended);
                 if let Some(child) = child {
-                    let _ = epoll::delete(&self.watch, &child);
+                    let _ = self.watch.remove(&child);
                     reap(&child);
                 }
-            }
+            });
         }
     }
 

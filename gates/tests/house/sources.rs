@@ -1,6 +1,6 @@
 //! The sources of one crate: which modules there are, and which module imports which.
 //!
-//! A reader for this house, no parser of Rust: it knows comments, strings, attributes, `mod`, `use` and paths.
+//! A reader for this workspace, no parser of Rust: it knows comments, strings, attributes, `mod`, `use` and paths.
 //!
 //! # Invariants
 //! 1. An import counts for the file that defines the item: `use crate::room::Item` is an import of the file behind the
@@ -19,7 +19,7 @@ pub(crate) type Segments = Vec<String>;
 
 /// One file, by the path of its module: `store::claim_lock`; empty for the root.
 #[derive(Debug, Default)]
-pub(crate) struct Room {
+pub(crate) struct Module {
     /// The modules that are declared in it.
     children: BTreeSet<String>,
     /// The names that it imports, with the path that each stands for.
@@ -38,8 +38,8 @@ struct Leaf {
 
 /// The modules of one crate.
 #[derive(Debug, Default)]
-pub(crate) struct House {
-    rooms: BTreeMap<String, Room>,
+pub(crate) struct ModuleTree {
+    modules: BTreeMap<String, Module>,
 }
 
 /// The Rust files below a directory, in order.
@@ -57,50 +57,48 @@ pub(crate) fn files_below(dir: &Path) -> Vec<PathBuf> {
     files
 }
 
-impl House {
+impl ModuleTree {
     /// Reads the crate whose sources are in `src`.
     pub(crate) fn read(src: &Path) -> Self {
         let sources = files_below(src).into_iter().map(|file| {
             let source = fs::read_to_string(&file).expect("a source is text");
             (module_of(file.strip_prefix(src).expect("it was found there")), source)
         });
-        Self { rooms: sources.map(|(module, source)| (module, Room::read(&source))).collect() }
+        Self { modules: sources.map(|(module, source)| (module, Module::read(&source))).collect() }
     }
 
     /// A crate of these modules and their sources.
-    pub(crate) fn of<const N: usize>(rooms: [(&str, &str); N]) -> Self {
-        let read = |(module, source): (&str, &str)| (module.to_owned(), Room::read(source));
-        Self { rooms: rooms.into_iter().map(read).collect() }
+    pub(crate) fn of<const N: usize>(modules: [(&str, &str); N]) -> Self {
+        let read = |(module, source): (&str, &str)| (module.to_owned(), Module::read(source));
+        Self { modules: modules.into_iter().map(read).collect() }
     }
 
     /// Every import, from file to file.
     pub(crate) fn imports(&self) -> BTreeMap<&str, BTreeSet<&str>> {
-        let mut imports = BTreeMap::new();
-        for (module, room) in &self.rooms {
-            let targets = room.paths.iter().filter_map(|path| self.target(module, path, RE_EXPORTS_MAX));
-            let others = targets.filter(|target| *target != module.as_str());
-            imports.insert(module.as_str(), others.collect());
-        }
-        imports
+        let of = |(name, module): (&String, &Module)| {
+            let targets = module.paths.iter().filter_map(|path| self.target(name, path, RE_EXPORTS_MAX));
+            targets.filter(|target| target != name).collect::<BTreeSet<_>>()
+        };
+        self.modules.iter().map(|each| (each.0.as_str(), of(each))).collect()
     }
 
     /// The file that a path leads to which is named in `from`; `None` if it leads out of the crate.
     fn target(&self, from: &str, path: &[String], re_exports: usize) -> Option<&str> {
         let (mut at, mut rest) = self.begin(from, path)?;
         while let Some((next, after)) = rest.split_first() {
-            let (module, room) = self.rooms.get_key_value(&at)?;
-            if room.children.contains(next) {
-                at = join(module, next);
-            } else if let Some(named) = room.names.get(next).filter(|named| named.as_slice() != path) {
+            let (name, module) = self.modules.get_key_value(&at)?;
+            if module.children.contains(next) {
+                at = join(name, next);
+            } else if let Some(named) = module.names.get(next).filter(|named| named.as_slice() != path) {
                 let further = named.iter().chain(after).cloned().collect::<Segments>();
-                let target = (re_exports > 0).then(|| self.target(module, &further, re_exports - 1));
-                return target.flatten().or(Some(module));
+                let target = (re_exports > 0).then(|| self.target(name, &further, re_exports - 1));
+                return target.flatten().or(Some(name));
             } else {
-                return Some(module);
+                return Some(name);
             }
             rest = after;
         }
-        self.rooms.get_key_value(&at).map(|(module, _)| module.as_str())
+        self.modules.get_key_value(&at).map(|(name, _)| name.as_str())
     }
 
     /// Where a path begins, and what of it is left.
@@ -117,32 +115,32 @@ impl House {
                 }
                 Some((at, rest))
             }
-            child if self.rooms.get(from)?.children.contains(child) => Some((from.to_owned(), path)),
+            child if self.modules.get(from)?.children.contains(child) => Some((from.to_owned(), path)),
             _ => None,
         }
     }
 }
 
-impl Room {
+impl Module {
     fn read(source: &str) -> Self {
         let code = without_tests(&without_text(source));
-        let mut room = Self::default();
+        let mut module = Self::default();
         let words = words(&code);
         let mut at = 0;
         while let Some(word) = words.get(at) {
             let rest = &words[at + 1..];
             match (*word, rest) {
-                ("mod", [name, ";", ..]) => drop(room.children.insert((*name).to_owned())),
-                ("use", [_, ..]) => at += room.read_use(rest),
+                ("mod", [name, ";", ..]) => drop(module.children.insert((*name).to_owned())),
+                ("use", [_, ..]) => at += module.read_use(rest),
                 // What follows `::` belongs to a path that has begun before.
                 (head, ["::", ..]) if is_name(head) && (at == 0 || words[at - 1] != "::") => {
-                    room.read_path(&words[at..]);
+                    module.read_path(&words[at..]);
                 }
                 _ => {}
             }
             at += 1;
         }
-        room
+        module
     }
 
     fn read_path(&mut self, words: &[&str]) {

@@ -3,10 +3,8 @@
 use super::probe::{LIFELINE_FILE, LifelineProbe};
 use super::search::{Searched, search};
 use crate::store::session_dir::SessionDir;
-use crate::sys::linux::clone::LIFELINE_FD;
-use crate::sys::linux::failure::During;
-use nix::errno::Errno;
-use nix::fcntl::OFlag;
+use crate::sys::linux::failure::{During, Errno};
+use crate::sys::linux::process::clone::LIFELINE_FD;
 use rekindle_core::{Lifeline, OsFailure, SessionId};
 use std::fs::{self, File};
 use std::os::fd::OwnedFd;
@@ -31,7 +29,7 @@ pub fn renew(dir: &SessionDir) -> Result<LifelineProbe, OsFailure> {
 /// # Errors
 /// If it cannot be opened.
 pub fn open(dir: &SessionDir) -> Result<Option<LifelineProbe>, OsFailure> {
-    match dir.open_file(LIFELINE_FILE, OFlag::O_RDONLY) {
+    match dir.open_file(LIFELINE_FILE) {
         Ok(fd) => LifelineProbe::of(fd).during("inspect", &dir.path_of(LIFELINE_FILE)).map(Some),
         Err(Errno::ENOENT) => Ok(None),
         Err(error) => Err(error).during("open", &dir.path_of(LIFELINE_FILE)),

@@ -4,12 +4,13 @@
 //! root it is, where it answers, and what counted as ready.
 
 use super::root_id::RootId;
+use crate::sys::linux::failure::Errno;
+use crate::sys::linux::fs::read_at;
 use crate::sys::linux::procfs::RunCommand;
 use jiff::Timestamp;
 use rekindle_core::byte_text;
 use rekindle_core::identity::{BootId, NamespaceId, StartTime};
 use rekindle_core::{Generation, Host, Nonce, Pid, ProcessIdentity, ReadyKind, SessionId, SpawnBgPlan};
-use rustix::io::{Errno, pread, retry_on_intr};
 use serde::{Deserialize, Serialize};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -107,10 +108,10 @@ impl LifelineMark {
     pub(super) fn read(fd: &OwnedFd) -> Result<Option<Self>, Errno> {
         // Most are short, and to clear the room for the longest would take longer than to read one.
         let mut bytes = vec![0; 1 << 10];
-        let mut len = retry_on_intr(|| pread(fd, &mut bytes, 0))?;
+        let mut len = read_at(fd, &mut bytes, 0)?;
         if len == bytes.len() {
             bytes.resize(MARK_LEN_MAX, 0);
-            len += retry_on_intr(|| pread(fd, bytes.get_mut(len..).unwrap_or_default(), len as u64))?;
+            len += read_at(fd, bytes.get_mut(len..).unwrap_or_default(), len)?;
         }
         Ok(serde_json::from_slice(bytes.get(..len).unwrap_or_default()).ok())
     }

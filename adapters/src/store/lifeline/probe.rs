@@ -1,17 +1,17 @@
 //! One lifeline that is open: whether it is held, by whom, and what its worker wrote into it.
 
 use super::mark::LifelineMark;
-use crate::store::directory::Inode;
-use crate::sys::linux::clone::LIFELINE_FD;
-use crate::sys::linux::failure::{During, keep_high};
+use crate::sys::linux::descriptors::keep_high;
+use crate::sys::linux::failure::{During, Errno};
+use crate::sys::linux::fs::Inode;
+use crate::sys::linux::fs::{flock, fstat, stat};
+use crate::sys::linux::process::clone::LIFELINE_FD;
 use crate::sys::linux::procfs;
-use nix::sys::stat::{fstat, stat};
 use rekindle_core::warrant::Sameness;
 use rekindle_core::{Lifeline, OsFailure, Pid};
-use rustix::fs::{FlockOperation, flock};
 use std::fs;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::path::PathBuf;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
 
 /// The name of the lifeline file.
 pub const LIFELINE_FILE: &str = "lifeline";
@@ -24,8 +24,8 @@ pub struct LifelineProbe {
 }
 
 impl LifelineProbe {
-    pub(super) fn of(fd: OwnedFd) -> nix::Result<Self> {
-        let inode = Inode::of(&fstat(&fd)?);
+    pub(super) fn of(fd: OwnedFd) -> Result<Self, Errno> {
+        let inode = fstat(&fd)?.inode;
         Ok(Self { fd, inode })
     }
 
@@ -63,17 +63,11 @@ impl LifelineProbe {
 
     /// Whether any process of the start holds it.
     pub fn ask(&self) -> Lifeline {
-        loop {
-            match flock(self.fd.as_fd(), FlockOperation::NonBlockingLockShared) {
-                Ok(()) => {
-                    // Ours alone: nobody else has this descriptor.
-                    let _ = flock(self.fd.as_fd(), FlockOperation::Unlock);
-                    return Lifeline::Free;
-                }
-                Err(rustix::io::Errno::WOULDBLOCK) => return Lifeline::Held,
-                Err(rustix::io::Errno::INTR) => {}
-                Err(_) => return Lifeline::Unreadable,
-            }
+        // The lock that asks is ours alone: nobody else has this descriptor.
+        match flock::is_free(&self.fd) {
+            Ok(true) => Lifeline::Free,
+            Ok(false) => Lifeline::Held,
+            Err(_) => Lifeline::Unreadable,
         }
     }
 
@@ -96,7 +90,7 @@ impl LifelineProbe {
     }
 
     fn is_at(&self, link: &str) -> bool {
-        procfs::require_own().is_ok() && stat(link).is_ok_and(|stat| Inode::of(&stat) == self.inode)
+        procfs::require_own().is_ok() && stat(Path::new(link)).is_ok_and(|stat| stat.inode == self.inode)
     }
 
     /// Whether `pid` holds it where a worker keeps it: one look at one descriptor.

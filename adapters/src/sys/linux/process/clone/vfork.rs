@@ -5,8 +5,9 @@
 #![expect(unsafe_code, reason = "a child between clone and exec is beyond what safe Rust can express")]
 
 use super::stack::Stack;
-use libc::{c_int, c_uint, c_void};
 use nix::errno::Errno;
+use nix::libc;
+use nix::libc::{c_int, c_uint, c_void};
 use nix::sys::signal::{SigSet, SigmaskHow, pthread_sigmask};
 use rekindle_core::Pid;
 use std::os::fd::{FromRawFd, OwnedFd};
@@ -25,7 +26,7 @@ pub(super) unsafe fn clone_child(
     main: extern "C" fn(*mut c_void) -> c_int,
     args: *mut c_void,
 ) -> Result<(Pid, OwnedFd), i32> {
-    let stack = Stack::take().map_err(rustix::io::Errno::raw_os_error)?;
+    let stack = Stack::take().map_err(|errno| errno as i32)?;
     let mut pidfd: c_int = -1;
     let flags = libc::CLONE_VM | libc::CLONE_FILES | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
 

@@ -8,9 +8,10 @@
 use super::birth_time::BeforeBirth;
 use super::prepared::Prepared;
 use super::vfork::{clone_child, close_range, leave_parents_table, reset_signals};
-use crate::sys::linux::pidfd::reap;
-use libc::{c_int, c_void};
+use crate::sys::linux::process::pidfd::reap;
 use nix::errno::Errno;
+use nix::libc;
+use nix::libc::{c_int, c_void};
 use rekindle_core::Pid;
 use std::os::fd::OwnedFd;
 use std::ptr;

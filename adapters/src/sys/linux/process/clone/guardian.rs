@@ -4,9 +4,10 @@
 use super::prepared::CStrings;
 use super::vfork::{clone_child, leave_parents_table, reset_signals};
 use crate::sys::linux::failure::describe;
-use crate::sys::linux::pidfd::reap;
-use libc::{c_char, c_int, c_void};
+use crate::sys::linux::process::pidfd::reap;
 use nix::errno::Errno;
+use nix::libc;
+use nix::libc::{c_char, c_int, c_void};
 use rekindle_core::{OsFailure, Pid};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
