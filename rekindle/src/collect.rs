@@ -221,7 +221,7 @@ fn is_a_sessions(dir: &SessionDir) -> Result<bool, OsFailure> {
             return Ok(true);
         }
     }
-    let is_private = dir.inspect(".")?.is_some_and(|stat| stat.st_mode & 0o777 == 0o700);
+    let is_private = dir.inspect(".")?.is_some_and(|stat| stat.mode & 0o777 == 0o700);
     // A rehearsal sweeps nothing, and says what comes after it.
     Ok(is_private && dir.names()?.iter().all(|name| name == NOTIFY_FILE || dir.is_swept(name)))
 }
@@ -233,7 +233,7 @@ fn failure(dir: &SessionDir, survey: &Survey) -> Result<Option<&'static str>, Er
     }
     // Of a run without a record nothing is known but what it wrote.
     for log in LOGS {
-        if dir.inspect(log)?.is_some_and(|stat| stat.st_size > 0) {
+        if dir.inspect(log)?.is_some_and(|stat| stat.len > 0) {
             return Ok(Some("nothing is known of its last run but its logs"));
         }
     }
@@ -250,7 +250,7 @@ fn is_unwanted(dir: &SessionDir, survey: &Survey, failed_runs: FailedRuns) -> Re
     let mut last_sign = survey.record.as_ref().and_then(|record| Some(record.exited_at?.as_second()));
     if last_sign.is_none() {
         for name in [RECORD_FILE, LIFELINE_FILE].into_iter().chain(LOGS) {
-            last_sign = last_sign.max(dir.inspect(name)?.map(|stat| stat.st_mtime));
+            last_sign = last_sign.max(dir.inspect(name)?.map(|stat| stat.modified_at));
         }
     }
     let age = last_sign.map(|at| clock::now().as_second().saturating_sub(at));

@@ -8,29 +8,14 @@
 //!
 //! Checked by `smoke/tests/smoke/ready/listen.rs`.
 
-use crate::store::directory::Inode;
 use crate::sys::linux::failure::During;
-use nix::fcntl::{AtFlags, OFlag, open};
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, bind, socket};
-use nix::sys::stat::{FchmodatFlags, Mode, fchmod, fchmodat, fstatat};
-use nix::unistd::{UnlinkatFlags, unlinkat};
+use crate::sys::linux::fs::{Inode, Links, PRIVATE_FILE, chmod_at, pin_directory, remove_at, stat_at};
+use crate::sys::linux::socket::{Calls, Carries, bind_private};
 use rekindle_core::OsFailure;
 use rekindle_core::target::SOCKET_PATH_LEN_MAX;
 use std::ffi::OsString;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
-
-/// What its owner may do with a socket, and nobody else.
-const PRIVATE: Mode = Mode::S_IRUSR.union(Mode::S_IWUSR);
-
-/// Binds a socket that is its owner's alone: the kernel makes the file with the mode of the socket, less the umask, so that at
-/// no instant can others use it.
-pub(crate) fn bind_private(path: &Path, kind: SockType, flags: SockFlag) -> nix::Result<OwnedFd> {
-    let fd = socket(AddressFamily::Unix, kind, flags | SockFlag::SOCK_CLOEXEC, None)?;
-    fchmod(&fd, PRIVATE)?;
-    bind(fd.as_raw_fd(), &UnixAddr::new(path)?)?;
-    Ok(fd)
-}
 
 /// A socket that has a name and does not listen yet.
 #[derive(Debug)]
@@ -48,7 +33,7 @@ impl BoundSocket {
     /// # Errors
     /// If something stands at `path`, or it cannot be bound there.
     pub fn stream(path: &Path) -> Result<Self, OsFailure> {
-        Self::bind(path, SockType::Stream, SockFlag::empty())
+        Self::bind(path, Carries::Streams, Calls::Wait)
     }
 
     /// Binds a socket for messages, which never blocks.
@@ -56,20 +41,18 @@ impl BoundSocket {
     /// # Errors
     /// As for [`Self::stream`].
     pub fn datagram(path: &Path) -> Result<Self, OsFailure> {
-        Self::bind(path, SockType::Datagram, SockFlag::SOCK_NONBLOCK)
+        Self::bind(path, Carries::Messages, Calls::ReturnAtOnce)
     }
 
-    fn bind(path: &Path, kind: SockType, flags: SockFlag) -> Result<Self, OsFailure> {
+    fn bind(path: &Path, carries: Carries, calls: Calls) -> Result<Self, OsFailure> {
         let parent = path.parent().unwrap_or(Path::new("/"));
         let name = path.file_name().unwrap_or_default().to_owned();
-        let opened = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let dir = open(parent, opened, Mode::empty()).during("open the directory", parent)?;
-        let fd = bind_private(&address(path, &dir, &name), kind, flags).during("bind the socket", path)?;
+        let dir = pin_directory(parent, Links::Followed).during("open the directory", parent)?;
+        let fd = bind_private(&address(path, &dir, &name), carries, calls).during("bind the socket", path)?;
         // The umask may have taken away what its owner needs.
-        fchmodat(&dir, name.as_os_str(), PRIVATE, FchmodatFlags::FollowSymlink)
-            .during("set the mode of", path)?;
-        let stat = fstatat(&dir, name.as_os_str(), AtFlags::AT_SYMLINK_NOFOLLOW).during("inspect", path)?;
-        Ok(Self { fd, dir, name, path: path.to_owned(), inode: Inode::of(&stat) })
+        chmod_at(&dir, name.as_os_str(), PRIVATE_FILE).during("set the mode of", path)?;
+        let stat = stat_at(&dir, name.as_os_str()).during("inspect", path)?;
+        Ok(Self { fd, dir, name, path: path.to_owned(), inode: stat.inode })
     }
 
     /// Where it is.
@@ -79,10 +62,10 @@ impl BoundSocket {
 
     /// Removes it, unless another has taken its name.
     pub fn remove(&self) {
-        let found = fstatat(&self.dir, self.name.as_os_str(), AtFlags::AT_SYMLINK_NOFOLLOW);
-        if found.is_ok_and(|found| Inode::of(&found) == self.inode) {
+        let found = stat_at(&self.dir, self.name.as_os_str());
+        if found.is_ok_and(|found| found.inode == self.inode) {
             // One that stays is stale, and goes with the next start.
-            let _ = unlinkat(&self.dir, self.name.as_os_str(), UnlinkatFlags::NoRemoveDir);
+            let _ = remove_at(&self.dir, &self.name);
         }
     }
 

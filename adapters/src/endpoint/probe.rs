@@ -11,16 +11,12 @@
 //!
 //! Checked by `smoke/tests/smoke/probe/paths.rs` and `ground/places.rs`.
 
-use crate::store::directory::Inode;
 use crate::store::way::{self, Mend, Place, Untrusted, Way, WayError, judge_last};
-use crate::sys::linux::failure::During;
+use crate::sys::linux::failure::{During, Errno};
+use crate::sys::linux::fs::{FileKind, FileStatus, Inode, fstat, lstat, pin, stat};
+use crate::sys::linux::socket::{Calls, Carries, connect_to, peer, unnamed};
 use crate::sys::linux::socket_table::ListeningSockets;
-use nix::errno::Errno;
-use nix::fcntl::{OFlag, open};
-use nix::sys::socket::sockopt::PeerCredentials;
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, getsockopt, socket};
-use nix::sys::stat::{FileStat, Mode, SFlag, fstat, lstat, stat};
-use nix::unistd::geteuid;
+use crate::sys::linux::user::our_uid;
 use rekindle_core::protocol::Greeting;
 use rekindle_core::shown::Shown;
 use rekindle_core::{Liveness, OsFailure, Pid};
@@ -275,13 +271,13 @@ impl<'p> Lookout<'p> {
         let dir = directory_of(self.path);
         if let Some(judged) = self.judged
             && let Ok(stat) = stat(&dir)
-            && Inode::of(&stat) == judged
+            && stat.inode == judged
         {
             return Ok(judge_last(&dir, &stat, Place::Socket).err().as_ref().map(untrusted));
         }
         match way::judge(&dir, Place::Socket) {
             Ok(Way::Whole(stat)) => {
-                self.judged = Some(Inode::of(&stat));
+                self.judged = Some(stat.inode);
                 Ok(None)
             }
             Ok(Way::Ends(_)) => {
@@ -295,7 +291,7 @@ impl<'p> Lookout<'p> {
 
 fn inspect(path: &Path) -> Result<Look, OsFailure> {
     // Pinned: whatever the name comes to mean, this stays what was inspected.
-    let pinned = match open(path, OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC, Mode::empty()) {
+    let pinned = match pin(path) {
         Ok(pinned) => pinned,
         Err(Errno::ENOENT) => return Ok(Look::Absent),
         Err(error) => return Err(error).during("inspect the socket", path),
@@ -304,9 +300,7 @@ fn inspect(path: &Path) -> Result<Look, OsFailure> {
     if let Some(why) = why_not_our_socket(&stat) {
         return Ok(forged(why));
     }
-    let stream =
-        socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC, None)
-            .doing("create a socket")?;
+    let stream = unnamed(Carries::Streams, Calls::ReturnAtOnce).doing("create a socket")?;
     match connect_pinned(&stream, &pinned, &stat, path) {
         Ok(()) => judge_peer(stream, path),
         Err(Errno::ECONNREFUSED | Errno::ENOENT) => Ok(dormant("nobody listens on it")),
@@ -337,16 +331,16 @@ fn directory_of(path: &Path) -> PathBuf {
 }
 
 /// Why what stands somewhere is no socket of ours; `None` if it is one.
-pub(crate) fn why_not_our_socket(stat: &FileStat) -> Option<String> {
-    let kind = match SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT {
-        SFlag::S_IFSOCK if stat.st_uid == geteuid().as_raw() => return None,
-        SFlag::S_IFSOCK => return Some(format!("the socket belongs to user {}", stat.st_uid)),
-        SFlag::S_IFLNK => "a symbolic link",
-        SFlag::S_IFIFO => "a FIFO",
-        SFlag::S_IFDIR => "a directory",
-        SFlag::S_IFREG => "a regular file",
-        SFlag::S_IFCHR | SFlag::S_IFBLK => "a device",
-        _ => "of an unknown kind",
+pub(crate) fn why_not_our_socket(stat: &FileStatus) -> Option<String> {
+    let kind = match stat.kind {
+        FileKind::Socket if stat.is_ours() => return None,
+        FileKind::Socket => return Some(format!("the socket belongs to user {}", stat.uid)),
+        FileKind::Link => "a symbolic link",
+        FileKind::Fifo => "a FIFO",
+        FileKind::Directory => "a directory",
+        FileKind::File => "a regular file",
+        FileKind::Device => "a device",
+        FileKind::Other => "of an unknown kind",
     };
     Some(format!("it is {kind}, not a socket"))
 }
@@ -355,40 +349,30 @@ pub(crate) fn why_not_our_socket(stat: &FileStat) -> Option<String> {
 fn connect_pinned(
     stream: &OwnedFd,
     pinned: &OwnedFd,
-    inspected: &FileStat,
+    inspected: &FileStatus,
     path: &Path,
 ) -> Result<(), Errno> {
     let magic = format!("/proc/self/fd/{}", pinned.as_raw_fd());
-    match connect_path(stream, Path::new(&magic)) {
-        Err(Errno::ENOENT) if lstat("/proc/self/fd") == Err(Errno::ENOENT) => {
+    match connect_to(Path::new(&magic), stream) {
+        Err(Errno::ENOENT) if lstat(Path::new("/proc/self/fd")) == Err(Errno::ENOENT) => {
             // No /proc: connect by name, and see afterwards whether the name still means the same.
-            connect_path(stream, path)?;
-            let same = lstat(path).is_ok_and(|now| Inode::of(&now) == Inode::of(inspected));
+            connect_to(path, stream)?;
+            let same = lstat(path).is_ok_and(|now| now.inode == inspected.inode);
             if same { Ok(()) } else { Err(Errno::ESTALE) }
         }
         other => other,
     }
 }
 
-pub(crate) fn connect_path(stream: &OwnedFd, path: &Path) -> Result<(), Errno> {
-    let address = UnixAddr::new(path)?;
-    loop {
-        match connect(stream.as_raw_fd(), &address) {
-            Err(Errno::EINTR) => {}
-            other => return other,
-        }
-    }
-}
-
 fn judge_peer(stream: OwnedFd, path: &Path) -> Result<Look, OsFailure> {
-    let peer = getsockopt(&stream, PeerCredentials).during("ask who listens on the socket", path)?;
-    if peer.uid() != geteuid().as_raw() {
-        return Ok(forged(format!("user {} listens on it", peer.uid())));
+    let peer = peer(&stream).during("ask who listens on the socket", path)?;
+    if peer.uid != our_uid() {
+        return Ok(forged(format!("user {} listens on it", peer.uid)));
     }
     let connection = Connection {
         end: End::Open(UnixStream::from(stream)),
         socket: path.to_owned(),
-        peer: Pid::new(peer.pid()),
+        peer: Pid::new(peer.pid),
         greeting: None,
     };
     Ok(Look::Found(Probed::Live(connection)))

@@ -12,19 +12,16 @@
 //!
 //! Checked by `smoke/tests/smoke/ground/strangers.rs`; the third, for an ordinary user, by `ready/notify.rs`.
 
-use crate::endpoint::probe::connect_path;
-use crate::store::directory::Inode;
 use crate::store::session_dir::SessionDir;
-use crate::sys::linux::failure::During;
+use crate::sys::linux::failure::{During, Errno};
+use crate::sys::linux::fs::{FileKind, Inode, fstat, lstat, pin};
+use crate::sys::linux::socket::{Calls, Carries, connect_to, unnamed};
 use crate::sys::linux::socket_table::ListeningSockets;
-use nix::errno::Errno;
-use nix::fcntl::{OFlag, open};
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
-use nix::sys::stat::{FileStat, Mode, SFlag, fstat, lstat};
-use nix::unistd::{geteuid, unlink};
 use rekindle_core::record::SocketFile;
 use rekindle_core::shown::Shown;
 use rekindle_core::{OsFailure, SpawnError};
+use std::fs;
+use std::io;
 use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::time::Duration;
@@ -55,38 +52,29 @@ pub fn tenancy(path: &Path) -> Tenancy {
 /// Which file stands at `path`, if it is a socket.
 pub fn file_at(path: &Path) -> Option<SocketFile> {
     let stat = lstat(path).ok()?;
-    is_socket(&stat).then(|| Inode::of(&stat).into())
-}
-
-pub(crate) fn is_socket(stat: &FileStat) -> bool {
-    SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFSOCK
+    (stat.kind == FileKind::Socket).then(|| stat.inode.into())
 }
 
 /// Who has a path, and which file it is.
 fn inspect(path: &Path) -> Result<(Tenancy, Option<Inode>), OsFailure> {
     // Pinned: whatever the name comes to mean, this stays what was inspected.
-    let pinned = match open(path, OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC, Mode::empty()) {
+    let pinned = match pin(path) {
         Ok(pinned) => pinned,
         Err(Errno::ENOENT | Errno::ENOTDIR) => return Ok((Tenancy::Vacant, None)),
         Err(error) => return Err(error).during("inspect the socket", path),
     };
     let stat = fstat(&pinned).during("inspect the socket", path)?;
-    let file = Some(Inode::of(&stat));
-    if !is_socket(&stat) {
+    let file = Some(stat.inode);
+    if stat.kind != FileKind::Socket {
         return Ok((Tenancy::Unclear, file));
     }
-    let asking = socket(
-        AddressFamily::Unix,
-        SockType::Datagram,
-        SockFlag::SOCK_NONBLOCK | SockFlag::SOCK_CLOEXEC,
-        None,
-    )
-    .during("create a socket to ask about", path)?;
+    let asking =
+        unnamed(Carries::Messages, Calls::ReturnAtOnce).during("create a socket to ask about", path)?;
     let magic = format!("/proc/self/fd/{}", pinned.as_raw_fd());
-    let tenancy = match connect_path(&asking, Path::new(&magic)) {
+    let tenancy = match connect_to(Path::new(&magic), &asking) {
         Ok(()) | Err(Errno::EPROTOTYPE) => Tenancy::Taken,
         Err(Errno::ECONNREFUSED) => Tenancy::Vacant,
-        Err(Errno::EACCES) if stat.st_uid == geteuid().as_raw() => Tenancy::Shut,
+        Err(Errno::EACCES) if stat.is_ours() => Tenancy::Shut,
         Err(_) => Tenancy::Unclear,
     };
     Ok((tenancy, file))
@@ -143,9 +131,11 @@ fn is_our_own(dir: &SessionDir, path: &Path) -> bool {
 }
 
 fn remove(path: &Path, file: Inode) -> Result<(), OsFailure> {
-    let still = lstat(path).is_ok_and(|now| Inode::of(&now) == file);
-    match if still { unlink(path) } else { Ok(()) } {
-        Ok(()) | Err(Errno::ENOENT) => Ok(()),
-        Err(error) => Err(error).during("remove the stale socket", path),
+    let still = lstat(path).is_ok_and(|now| now.inode == file);
+    match if still { fs::remove_file(path) } else { Ok(()) } {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(error).during("remove the stale socket", path)
+        }
+        Ok(()) | Err(_) => Ok(()),
     }
 }

@@ -9,14 +9,12 @@
 //! Checked by `smoke/tests/smoke/protocol/client.rs`, `protocol/server.rs` and, on a clock of its own, `pool/patience.rs`.
 
 use crate::endpoint::probe::Connection;
-use crate::sys::linux::failure::During;
-use nix::errno::Errno;
-use nix::sys::socket::{MsgFlags, recv};
+use crate::sys::linux::failure::{During, Errno};
+use crate::sys::linux::socket::receive_now;
 use rekindle_core::OsFailure;
 use rekindle_core::protocol::Excerpt;
 use std::fmt;
 use std::io;
-use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -277,7 +275,7 @@ impl LineStream {
                 return Ok(Arrived::Line(line));
             }
             // Asked of the kernel itself: the runtime may not have heard yet of what is there.
-            match recv(self.stream.as_raw_fd(), &mut piece, MsgFlags::MSG_DONTWAIT) {
+            match receive_now(&self.stream, &mut piece) {
                 Ok(0) | Err(Errno::ECONNRESET | Errno::EPIPE) if self.buffer.is_empty() => {
                     return Ok(Arrived::End);
                 }
@@ -286,7 +284,6 @@ impl LineStream {
                     return Ok(Arrived::Part(Excerpt::of_bytes(&self.buffer)));
                 }
                 Ok(len) => self.buffer.extend_from_slice(&piece[..len]),
-                Err(Errno::EINTR) => {}
                 Err(error) => return Err(error).during("read from", &self.socket).map_err(LineError::from),
             }
         }

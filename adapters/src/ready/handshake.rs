@@ -12,7 +12,7 @@ use crate::pool::lines::LineError;
 use crate::start::progress::Start;
 use crate::start::seams::PollingSocketWatcher;
 use crate::sys::backoff::Backoff;
-use crate::sys::linux::fs_watch::Happening;
+use crate::sys::linux::fs::watch::Happening;
 use async_trait::async_trait;
 use rekindle_core::WatchError;
 use rekindle_core::protocol::Speaking;

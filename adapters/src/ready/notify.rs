@@ -16,15 +16,11 @@ use crate::endpoint::bound::BoundSocket;
 use crate::store::session_dir::SessionDir;
 use crate::sys::linux::failure::During;
 use crate::sys::linux::procfs;
+use crate::sys::linux::socket::{Message, ask_for_senders, receive_message};
+use crate::sys::linux::user::our_uid;
 use crate::worker::{Worker, is_kin};
-use nix::errno::Errno;
-use nix::sys::socket::sockopt::PassCred;
-use nix::sys::socket::{ControlMessageOwned, MsgFlags, UnixAddr, UnixCredentials, recvmsg, setsockopt};
-use nix::unistd::geteuid;
 use rekindle_core::notify::{Assignment, DATAGRAM_LEN_MAX, Notices, parse};
 use rekindle_core::{Host, OsFailure, Pid, ProcessIdentity};
-use std::io::{self, IoSliceMut};
-use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -32,20 +28,13 @@ use tokio::io::Interest;
 use tokio::net::UnixDatagram;
 use tokio::time::Instant;
 
-/// The name of the socket to which a worker says that it is ready.
-pub const NOTIFY_FILE: &str = "notify";
-
-/// The most descriptors that the kernel lets come with one message.
-const DESCRIPTORS_MAX: usize = 253;
+pub use crate::store::session_dir::NOTIFY_FILE;
 
 /// How many unread messages are heard at the end: more than the kernel lets wait unless it is told to.
 const UNREAD_MAX: usize = 64;
 
-/// One message, and who sent it.
-struct Message {
-    bytes: Vec<u8>,
-    sender: Option<UnixCredentials>,
-}
+/// One byte more than is understood, so that a message that is too long can be told from one that fits.
+const READ_LEN: usize = DATAGRAM_LEN_MAX + 1;
 
 /// Where messages arrive, registered with the runtime that waits for them.
 pub(crate) struct Mailbox(UnixDatagram);
@@ -76,7 +65,7 @@ impl Hearing {
     pub fn open(dir: &SessionDir, here: Arc<Host>, notices: Notices) -> Result<Self, OsFailure> {
         dir.remove(NOTIFY_FILE)?;
         let socket = BoundSocket::datagram(&dir.path_of(NOTIFY_FILE))?;
-        setsockopt(&socket, PassCred, &true).during("ask for the senders on", socket.path())?;
+        ask_for_senders(&socket).during("ask for the senders on", socket.path())?;
         let heard = Mutex::new(Heard { notices, worker: None, main: None });
         Ok(Self { socket, began: Instant::now(), here, heard })
     }
@@ -114,7 +103,7 @@ impl Hearing {
     /// Hears what was said last and not read yet, and takes the socket's name away. Only under the claim.
     pub fn close(&self) {
         for _ in 0..UNREAD_MAX {
-            let Ok(message) = receive(self.socket.as_fd().as_raw_fd()) else { break };
+            let Ok(message) = receive_message(&self.socket, READ_LEN) else { break };
             self.take(&message);
         }
         self.socket.remove();
@@ -141,7 +130,7 @@ impl Hearing {
     /// Safe; what was not read stays in the socket.
     pub(crate) async fn hear_next(&self, mailbox: &Mailbox) -> Result<(), OsFailure> {
         let Mailbox(socket) = mailbox;
-        let message = socket.async_io(Interest::READABLE, || receive(socket.as_raw_fd())).await;
+        let message = socket.async_io(Interest::READABLE, || receive_message(socket, READ_LEN)).await;
         self.take(&message.during("read from", self.path())?);
         Ok(())
     }
@@ -151,12 +140,12 @@ impl Hearing {
             return tracing::info!("a message without a sender was ignored");
         };
         let mut heard = self.lock();
-        if sender.uid() != geteuid().as_raw() || !heard.is_of_worker(sender.pid()) {
-            let (pid, uid) = (sender.pid(), sender.uid());
+        if sender.uid != our_uid() || !heard.is_of_worker(sender.pid) {
+            let (pid, uid) = (sender.pid, sender.uid);
             return tracing::info!(pid, uid, "a message of somebody who is not of the worker was ignored");
         }
         for said in parse(&message.bytes) {
-            heard.believe(said, sender.pid(), self.began.elapsed(), &self.here);
+            heard.believe(said, sender.pid, self.began.elapsed(), &self.here);
         }
     }
 
@@ -198,36 +187,4 @@ impl Heard {
         let same = self.is_of_worker(pid.as_raw()) && procfs::identify(pid, here)? == identity;
         same.then_some(identity)
     }
-}
-
-/// Reads one message, without waiting.
-fn receive(socket: RawFd) -> io::Result<Message> {
-    // One byte more than is understood, so that a message that is too long can be told from one that fits.
-    let mut bytes = vec![0; DATAGRAM_LEN_MAX + 1];
-    let mut space = nix::cmsg_space!(UnixCredentials, [RawFd; DESCRIPTORS_MAX]);
-    let mut parts = [IoSliceMut::new(&mut bytes)];
-    let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
-    let received = loop {
-        match recvmsg::<UnixAddr>(socket, &mut parts, Some(&mut space), flags) {
-            Err(Errno::EINTR) => {}
-            other => break other?,
-        }
-    };
-    let mut sender = None;
-    // What came with it and did not fit is refused as a whole, sender and all: that happens to nobody who is honest.
-    for attached in received.cmsgs().into_iter().flatten() {
-        match attached {
-            ControlMessageOwned::ScmCredentials(credentials) => sender = Some(credentials),
-            ControlMessageOwned::ScmRights(descriptors) => {
-                for descriptor in descriptors {
-                    // Ours by now, and nobody wants it.
-                    let _ = nix::unistd::close(descriptor);
-                }
-            }
-            _ => {}
-        }
-    }
-    let len = received.bytes;
-    bytes.truncate(len);
-    Ok(Message { bytes, sender })
 }

@@ -21,7 +21,7 @@ use crate::ready::notify::Hearing;
 use crate::start::progress::Start;
 use crate::start::seams::PollingSocketWatcher;
 use crate::sys::backoff::Backoff;
-use crate::sys::linux::fs_watch::Happening;
+use crate::sys::linux::fs::watch::Happening;
 use async_trait::async_trait;
 use rekindle_core::seams::{SocketWatcher, Timer};
 use rekindle_core::target::SOCKET_PATH_LEN_MAX;

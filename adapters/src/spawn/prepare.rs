@@ -1,19 +1,18 @@
 //! Everything that a child needs, laid out in memory before it exists: between clone and exec nothing may allocate.
 
-use super::{Provision, SpawnRequest};
+use super::request::{Provision, SpawnRequest};
 use crate::store::lifeline::{RootId, mark};
 use crate::store::session_dir::SessionDir;
 use crate::sys::linux::failure::During;
-use nix::fcntl::{OFlag, open};
-use nix::sys::stat::Mode;
+use crate::sys::linux::process::clone::{CStrings, PidVariable, Prepared};
 use rekindle_core::plan::{Environment, EnvironmentBase};
 use rekindle_core::shown::Shown;
 use rekindle_core::{OsFailure, SpawnError};
-use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::env;
-use std::ffi::{CStr, CString, OsStr, OsString, c_char};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::ffi::{CString, OsStr, OsString};
+use std::fs::File;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -23,127 +22,46 @@ pub(crate) const LOGS: [&str; 2] = ["stdout.log", "stderr.log"];
 /// What follows a log's name once it is the previous run's.
 const PREVIOUS: &str = ".1";
 
-/// A child that is ready to be born.
-pub(crate) struct Prepared {
-    pub(super) program: CString,
-    pub(super) argv: CStrings,
-    pub(super) envp: CStrings,
-    pub(super) cwd: CString,
-    /// Descriptors 0, 1 and 2.
-    pub(super) stdio: [OwnedFd; 3],
-    /// The locked session directory, of which the child has a copy.
-    pub(super) claim: RawFd,
-    /// The path that is to lead to it, still, when the child has its lifeline.
-    pub(super) session_path: CString,
-    pub(super) lifeline_device: u64,
-    pub(super) lifeline_number: u64,
-    /// What follows pid and start time in the lifeline's mark.
-    pub(super) mark_tail: Vec<u8>,
-    /// The socket that it inherits.
-    pub(super) socket: Option<RawFd>,
-    /// The variable that names the pid it will have.
-    pub(super) listen_pid: Option<PidVariable>,
-}
-
-/// The name of the variable that says whose inherited sockets are.
-const LISTEN_PID: &[u8] = b"LISTEN_PID=";
-
-/// Room for [`LISTEN_PID`], the longest pid and the NUL that ends it.
-const PID_VARIABLE_LEN: usize = LISTEN_PID.len() + 10 + 1;
-
-/// A variable of the environment that only the child can fill in: its own pid.
-pub(super) struct PidVariable(Box<[Cell<u8>; PID_VARIABLE_LEN]>);
-
-impl PidVariable {
-    fn new() -> Self {
-        let mut text = [0; PID_VARIABLE_LEN];
-        for (slot, byte) in text.iter_mut().zip(LISTEN_PID) {
-            *slot = *byte;
-        }
-        Self(Box::new(text.map(Cell::new)))
-    }
-
-    /// Writes the number; touches nothing but the room that was made for it.
-    pub(super) fn fill_in(&self, digits: &[u8]) {
-        for (slot, digit) in self.0.iter().skip(LISTEN_PID.len()).zip(digits) {
-            slot.set(*digit);
-        }
-    }
-
-    fn as_ptr(&self) -> *const c_char {
-        self.0.as_ptr().cast()
-    }
-}
-
-/// Strings and the NULL-terminated array of pointers to them that the kernel wants.
-pub(crate) struct CStrings {
-    pointers: Vec<*const c_char>,
-    _owned: Vec<CString>,
-}
-
-impl CStrings {
-    pub(crate) fn new(owned: Vec<CString>) -> Self {
-        Self::with(owned, None)
-    }
-
-    /// The strings, and one more that somebody else owns for as long.
-    fn with(owned: Vec<CString>, more: Option<*const c_char>) -> Self {
-        let texts = owned.iter().map(|text| text.as_ptr());
-        let pointers = texts.chain(more).chain([std::ptr::null()]).collect();
-        Self { pointers, _owned: owned }
-    }
-
-    pub(crate) fn as_ptr(&self) -> *const *const c_char {
-        self.pointers.as_ptr()
-    }
-}
-
-impl Prepared {
-    pub(super) fn new(request: &SpawnRequest<'_>, program: &Path) -> Result<Self, SpawnError> {
-        let plan = request.plan;
-        let program = c_string(program.as_os_str(), "the program's path")?;
-        let arguments = plan.launch_args.iter().skip(1).map(|arg| c_string(arg, "an argument"));
-        let argv = std::iter::once(Ok(program.clone())).chain(arguments).collect::<Result<_, _>>()?;
-        let dir = request.claim.dir();
-        let [stdout, stderr] = open_logs(dir)?;
-        let inode = request.lifeline.inode();
-        let root = RootId::of(dir.root_path())?
-            .ok_or_else(|| OsFailure::new("resolve", "it is not there").on(dir.root_path()))?;
-        let socket = match request.provision {
-            Provision::Socket(socket) => Some(socket.as_fd().as_raw_fd()),
-            Provision::Nothing | Provision::Ear(_) => None,
-        };
-        let listen_pid = socket.map(|_| PidVariable::new());
-        Ok(Self {
-            argv: CStrings::new(argv),
-            envp: CStrings::with(environment(request)?, listen_pid.as_ref().map(PidVariable::as_ptr)),
-            socket,
-            listen_pid,
-            cwd: c_string(plan.cwd.as_os_str(), "the working directory")?,
-            stdio: [open_null()?, stdout, stderr],
-            claim: request.claim.descriptor(),
-            lifeline_device: inode.device(),
-            lifeline_number: inode.number(),
-            session_path: c_string(dir.path().as_os_str(), "the session's directory")?,
-            mark_tail: mark::tail(
-                plan,
-                request.generation,
-                request.nonce,
-                request.host,
-                root,
-                request.started_at,
-            ),
-            program,
-        })
-    }
-
-    pub(super) fn stdio_raw(&self) -> [RawFd; 3] {
-        self.stdio.each_ref().map(AsRawFd::as_raw_fd)
-    }
-
-    pub(super) fn lifeline_name(&self) -> &'static CStr {
-        c"lifeline"
-    }
+/// Lays out what the child of a start needs.
+///
+/// # Errors
+/// If something of it cannot be opened or resolved, or a text holds a NUL byte.
+pub(super) fn prepare(request: &SpawnRequest<'_>, program: &Path) -> Result<Prepared, SpawnError> {
+    let plan = request.plan;
+    let program = c_string(program.as_os_str(), "the program's path")?;
+    let arguments = plan.launch_args.iter().skip(1).map(|arg| c_string(arg, "an argument"));
+    let argv = std::iter::once(Ok(program.clone())).chain(arguments).collect::<Result<_, _>>()?;
+    let dir = request.claim.dir();
+    let [stdout, stderr] = open_logs(dir)?;
+    let inode = request.lifeline.inode();
+    let root = RootId::of(dir.root_path())?
+        .ok_or_else(|| OsFailure::new("resolve", "it is not there").on(dir.root_path()))?;
+    let socket = match request.provision {
+        Provision::Socket(socket) => Some(socket.as_fd().as_raw_fd()),
+        Provision::Nothing | Provision::Ear(_) => None,
+    };
+    let listen_pid = socket.map(|_| PidVariable::new());
+    Ok(Prepared {
+        argv: CStrings::new(argv),
+        envp: CStrings::with(environment(request)?, listen_pid.as_ref().map(PidVariable::as_ptr)),
+        socket,
+        listen_pid,
+        cwd: c_string(plan.cwd.as_os_str(), "the working directory")?,
+        stdio: [open_null()?, stdout, stderr],
+        claim: request.claim.descriptor(),
+        lifeline_device: inode.device(),
+        lifeline_number: inode.number(),
+        session_path: c_string(dir.path().as_os_str(), "the session's directory")?,
+        mark_tail: mark::tail(
+            plan,
+            request.generation,
+            request.nonce,
+            request.host,
+            root,
+            request.started_at,
+        ),
+        program,
+    })
 }
 
 pub(crate) fn c_string(text: &OsStr, what: &str) -> Result<CString, SpawnError> {
@@ -156,7 +74,7 @@ fn holds_nul(what: String) -> SpawnError {
 
 fn open_null() -> Result<OwnedFd, OsFailure> {
     let path = Path::new("/dev/null");
-    open(path, OFlag::O_RDWR | OFlag::O_CLOEXEC, Mode::empty()).during("open", path)
+    File::options().read(true).write(true).open(path).map(OwnedFd::from).during("open", path)
 }
 
 /// Files, not pipes: a grandchild that keeps them open keeps nobody waiting, and a launcher may go.

@@ -1,9 +1,8 @@
 //! Which program is meant, and what is missing when it cannot be executed.
 
-use crate::sys::linux::failure::describe;
-use nix::errno::Errno;
-use nix::unistd::{AccessFlags, access};
-use rekindle_core::{OsFailure, SpawnError};
+use crate::sys::linux::failure::{Errno, refused};
+use crate::sys::linux::fs::is_executable;
+use rekindle_core::SpawnError;
 use std::env;
 use std::ffi::OsStr;
 use std::fs::{self, File};
@@ -30,7 +29,7 @@ pub fn resolve(program: &OsStr) -> Result<PathBuf, SpawnError> {
     let found = env::split_paths(&searched)
         .filter_map(|dir| std::path::absolute(dir).ok())
         .map(|dir| dir.join(program))
-        .find(|path| path.is_file() && access(path, AccessFlags::X_OK).is_ok());
+        .find(|path| path.is_file() && is_executable(path));
     found.ok_or_else(|| not_found(program, Some(&searched)))
 }
 
@@ -55,14 +54,14 @@ pub(crate) fn explain(program: &Path, errno: i32) -> SpawnError {
         Errno::E2BIG => {
             not_executable("its arguments and environment are longer than the system allows".into())
         }
-        _ => OsFailure::new("execute", describe(errno)).on(program).errno(errno).into(),
+        _ => refused("execute", errno).on(program).into(),
     }
 }
 
 fn why_not_permitted(program: &Path) -> &'static str {
-    match (access(program, AccessFlags::F_OK), access(program, AccessFlags::X_OK)) {
-        (Ok(()), Err(_)) => "its mode does not allow it; `chmod +x` would",
-        (Ok(()) | Err(_), Ok(()) | Err(_)) => "permission denied",
+    match program.exists() && !is_executable(program) {
+        true => "its mode does not allow it; `chmod +x` would",
+        false => "permission denied",
     }
 }
 

@@ -3,7 +3,7 @@
 use crate::endpoint::probe::{Connection, Look, Lookout, Probed};
 use crate::store::claim_lock::HeldClaim;
 use crate::sys::backoff::Backoff;
-use crate::sys::linux::fs_watch::Happening;
+use crate::sys::linux::fs::watch::Happening;
 use crate::worker::{self, Worker};
 use async_trait::async_trait;
 use rekindle_core::seams::{ExitWatcher, Killer, Releaser, SocketWatcher, Timer};

@@ -8,8 +8,9 @@ use super::members;
 use super::streams::{ChildStdin, ChildStdout};
 use super::wire;
 use crate::spawn::program;
-use crate::sys::linux::failure::{During, describe};
-use crate::worker::{has_exited, leave_to_reaper, reap};
+use crate::sys::linux::failure::{During, Errno, describe, refused};
+use crate::sys::linux::process::pidfd::{has_exited, reap};
+use crate::worker::leave_to_reaper;
 use rekindle_core::{ChildExit, KillError, KillSignal, OsFailure, Pid, SpawnError};
 use std::io;
 use std::os::fd::OwnedFd;
@@ -71,15 +72,12 @@ pub async fn start(spec: &StdioSpec<'_>) -> Result<Birth, SpawnError> {
         }
         Ok(Some([wire::FAILED, stage, errno])) => Err(explain(stage, errno, spec.cwd, &program)),
         Ok(Some(_) | None) => Err(lost().into()),
-        Err(_) => Err(OsFailure::new("start the child", describe(libc::ETIMEDOUT))
-            .errno(libc::ETIMEDOUT)
-            .on(program)
-            .into()),
+        Err(_) => Err(refused("start the child", Errno::ETIMEDOUT as i32).on(program).into()),
     }
 }
 
 fn explain(stage: i32, errno: i32, cwd: &Path, path: &Path) -> SpawnError {
-    let os = |operation: &str| OsFailure::new(operation, describe(errno)).errno(errno);
+    let os = |operation: &str| refused(operation, errno);
     match stage {
         wire::STAGE_DIRECTORY => {
             SpawnError::Directory { cwd: cwd.to_owned(), why: format!("{} (errno {errno})", describe(errno)) }

@@ -1,9 +1,10 @@
 //! The processes that belong to a guarded child, as the supervisor sees them.
 
 use super::kin::{self, Foreign, LIFELINE_FD, Look, Scope, Stat, belongs};
+use crate::sys::linux::process::pidfd;
+use crate::sys::linux::process::signals::Signal;
 use crate::sys::linux::procfs;
 use rekindle_core::Pid;
-use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 
@@ -38,12 +39,11 @@ pub(super) fn running(guardian: Pid, scope: Scope) -> Vec<Pid> {
 pub(super) fn end_session(guardian: Pid) -> usize {
     let left = running(guardian, Scope::Session);
     for pid in &left {
-        let Some(raw) = rustix::process::Pid::from_raw(pid.as_raw()) else { continue };
-        let Ok(pidfd) = pidfd_open(raw, PidfdFlags::empty()) else { continue };
+        let Ok(pidfd) = pidfd::open(*pid) else { continue };
         // Asked again now that the pid is pinned: if the process ended, the pid may be a stranger's.
         if belongs(pid.as_raw(), guardian.as_raw(), Scope::Session, &Proc, &mut Foreign::new()) {
             // What has ended meanwhile needs no signal; what cannot be signalled is found again by the next look.
-            let _ = pidfd_send_signal(&pidfd, Signal::KILL);
+            let _ = pidfd::send(&pidfd, Signal::SIGKILL);
         }
     }
     left.len()
@@ -52,7 +52,7 @@ pub(super) fn end_session(guardian: Pid) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::lifeline::{self, LIFELINE_FILE};
+    use crate::store::lifeline::LIFELINE_FILE;
     use std::cell::RefCell;
     use std::collections::BTreeMap;
 
@@ -167,7 +167,7 @@ mod tests {
 
     #[test]
     fn a_lifeline_is_known_by_its_descriptor_and_name() {
-        assert_eq!(LIFELINE_FD, lifeline::LIFELINE_FD);
+        assert_eq!(LIFELINE_FD, crate::sys::linux::process::clone::LIFELINE_FD);
         for (target, is_lifeline) in [("", true), (" (deleted)", true), ("s", false)] {
             let target = format!("/state/s/{LIFELINE_FILE}{target}");
             assert_eq!(kin::is_lifeline(target.as_bytes()), is_lifeline, "{target}");

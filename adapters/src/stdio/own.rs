@@ -10,10 +10,10 @@
 //!
 //! Checked by `smoke/tests/smoke/stdio/supervise.rs`.
 
+use crate::sys::linux::descriptors::{PipeEnd, reopen_pipe, write_once};
 use crate::sys::linux::failure::During;
+use crate::sys::linux::poll::{Readiness, wait_until};
 use rekindle_core::OsFailure;
-use rustix::event::{PollFd, PollFlags, poll};
-use rustix::fs::{Mode, OFlags, fstat, open};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -44,7 +44,7 @@ impl OwnInput {
     /// Outside a tokio runtime with I/O enabled.
     pub fn open() -> Result<Self, OsFailure> {
         let stdin = io::stdin();
-        if let Some(pipe) = reopen(stdin.as_fd(), OFlags::RDONLY) {
+        if let Some(pipe) = reopen_pipe(&stdin, PipeEnd::Read) {
             let pipe = pipe::Receiver::from_file(pipe).doing("read the standard input")?;
             return Ok(Self::Pipe(pipe, vec![0; CHUNK_LEN]));
         }
@@ -77,7 +77,7 @@ fn read_all(mut file: File, chunks: &mpsc::Sender<io::Result<Vec<u8>>>) {
     let mut buffer = vec![0; CHUNK_LEN];
     loop {
         let read = match file.read(&mut buffer) {
-            Err(error) if waited_for(&error, &file, PollFlags::IN) => continue,
+            Err(error) if waited_for(&error, &file, Readiness::Readable) => continue,
             read => read.map(|len| buffer.get(..len).unwrap_or_default().to_vec()),
         };
         let is_last = read.as_ref().map_or(true, Vec::is_empty);
@@ -135,7 +135,7 @@ impl OwnOutput {
     }
 
     fn open(fd: BorrowedFd<'_>) -> io::Result<Self> {
-        if let Some(pipe) = reopen(fd, OFlags::WRONLY) {
+        if let Some(pipe) = reopen_pipe(fd, PipeEnd::Write) {
             return Ok(Self::Pipe(pipe::Sender::from_file(pipe)?));
         }
         let file = File::from(fd.try_clone_to_owned()?);
@@ -177,10 +177,10 @@ fn write_all(file: &File, mut writes: mpsc::Receiver<Asked>) {
 /// If nobody reads it any more, or it cannot be written; a part of it may have been.
 pub fn write_blocking(to: impl AsFd, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
-        match rustix::io::write(&to, bytes).map_err(io::Error::from) {
+        match write_once(&to, bytes).map_err(io::Error::from) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
             Ok(len) => bytes = bytes.get(len..).unwrap_or_default(),
-            Err(error) if waited_for(&error, &to, PollFlags::OUT) => {}
+            Err(error) if waited_for(&error, &to, Readiness::Writable) => {}
             Err(error) => return Err(error),
         }
     }
@@ -189,27 +189,15 @@ pub fn write_blocking(to: impl AsFd, mut bytes: &[u8]) -> io::Result<()> {
 
 /// Whether a read or write that failed is to be tried again: it was interrupted, or would have had to wait on a
 /// descriptor that does not block, and has been waited for.
-fn waited_for(error: &io::Error, fd: impl AsFd, readiness: PollFlags) -> bool {
+fn waited_for(error: &io::Error, fd: impl AsFd, readiness: Readiness) -> bool {
     match error.kind() {
         io::ErrorKind::Interrupted => true,
         io::ErrorKind::WouldBlock => {
             // Also ready when the other side is gone, which the next try says.
-            let ready = poll(&mut [PollFd::new(&fd, readiness)], None);
-            matches!(ready, Ok(_) | Err(rustix::io::Errno::INTR))
+            wait_until(fd, readiness).is_ok()
         }
         _ => false,
     }
-}
-
-/// A pipe, opened once more and non-blocking. `None` for anything else, and where that is not allowed.
-fn reopen(fd: BorrowedFd<'_>, flags: OFlags) -> Option<File> {
-    let kind = rustix::fs::FileType::from_raw_mode(fstat(fd).ok()?.st_mode);
-    if kind != rustix::fs::FileType::Fifo {
-        return None;
-    }
-    let path = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&fd));
-    let flags = flags | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
-    open(path, flags, Mode::empty()).ok().map(File::from)
 }
 
 /// Resolves when nobody can write to our standard input any more, though not all of it may have been read; never where
@@ -218,13 +206,8 @@ pub async fn input_hung_up() {
     let (tell, told) = oneshot::channel();
     let watch = move || {
         let stdin = io::stdin();
-        let mut fds = [PollFd::new(&stdin, PollFlags::RDHUP)];
-        loop {
-            match poll(&mut fds, None) {
-                Err(rustix::io::Errno::INTR) => {}
-                Ok(_) => break,
-                Err(_) => return,
-            }
+        if wait_until(&stdin, Readiness::HungUp).is_err() {
+            return;
         }
         // Whoever waited may have given up.
         let _ = tell.send(());

@@ -1,11 +1,10 @@
 //! Our ends of a child's pipes, which can be closed under whoever uses them.
 
 use crate::sys::linux::failure::During;
+use crate::sys::linux::poll::{is_hung_up, unread};
 use rekindle_core::OsFailure;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::io::ioctl_fionread;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -55,7 +54,7 @@ impl InputTap {
     /// How many bytes the child has not read yet; zero once the input is closed.
     pub fn unread(&self) -> u64 {
         let input = lock(&self.shared);
-        input.pipe.as_ref().map_or(0, |pipe| ioctl_fionread(pipe.as_fd()).unwrap_or(0))
+        input.pipe.as_ref().and_then(unread).unwrap_or(0)
     }
 }
 
@@ -139,7 +138,7 @@ impl OutputTap {
     pub fn child_ended(&self) {
         let mut output = lock(&self.shared);
         if let (Some(pipe), Writer::Child) = (&output.pipe, output.writer) {
-            let owed = ioctl_fionread(pipe.as_fd()).unwrap_or(0);
+            let owed = unread(pipe).unwrap_or(0);
             output.writer = Writer::Others { owed: usize::try_from(owed).unwrap_or(usize::MAX) };
         }
     }
@@ -148,10 +147,8 @@ impl OutputTap {
     pub fn has_writers(&self) -> bool {
         let output = lock(&self.shared);
         let Some(pipe) = &output.pipe else { return false };
-        let mut fds = [PollFd::new(pipe, PollFlags::empty())];
-        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
         // What cannot be asked is taken to have some, which only costs time.
-        poll(&mut fds, Some(&now)).is_err() || !fds[0].revents().contains(PollFlags::HUP)
+        !is_hung_up(pipe).unwrap_or(false)
     }
 
     /// Others have had their time: after what is owed, the output ends.

@@ -9,13 +9,14 @@
 //!
 //! Checked by `smoke/tests/smoke/ground/claim.rs`.
 
-use crate::store::directory::Inode;
 use crate::store::session_dir::SessionDir;
 use crate::store::state_root;
 use crate::sys::backoff::Backoff;
 use crate::sys::linux::clock;
-use crate::sys::linux::failure::{During, try_flock};
-use crate::sys::linux::fs_watch::Happening;
+use crate::sys::linux::failure::During;
+use crate::sys::linux::fs::Inode;
+use crate::sys::linux::fs::flock::{self, LockKind, try_flock};
+use crate::sys::linux::fs::watch::Happening;
 use crate::sys::linux::procfs;
 use crate::sys::linux::random;
 use rekindle_core::claim::{ConflictReason, Found, KernelLock};
@@ -23,7 +24,6 @@ use rekindle_core::identity::{Doubt, Standing};
 use rekindle_core::{
     ClaimDecision, ClaimPolicy, Host, LockClaim, OsFailure, ReleaseError, SessionId, decide_claim,
 };
-use rustix::fs::{FlockOperation, flock};
 use state_root::{StateRoot, StateRootError};
 use std::env;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
@@ -108,7 +108,7 @@ impl<'a> ClaimQueue<'a> {
                 Some(dir) if dir.is_still_in_place()? => dir,
                 Some(_) | None => self.root.create_session(self.session)?,
             };
-            if !try_lock(&dir, FlockOperation::NonBlockingLockExclusive)? {
+            if !try_lock(&dir)? {
                 let holder = read_evidence(&dir)?.payload().cloned().map(Box::new);
                 self.dir = Some(dir);
                 return Ok(ClaimAttempt::Conflict { why: ConflictReason::KernelLockHeld, holder });
@@ -216,12 +216,8 @@ pub fn read_evidence(dir: &SessionDir) -> Result<Found<LockClaim>, OsFailure> {
 pub fn is_locked(dir: &SessionDir) -> Result<bool, OsFailure> {
     // By a descriptor of its own: the one that we may hold the claim with must not change its lock.
     let asked = dir.reopen()?;
-    // Shared, so that two who ask do not see each other.
-    let free = try_lock(&asked, FlockOperation::NonBlockingLockShared)?;
-    if free {
-        unlock(&asked)?;
-    }
-    Ok(!free)
+    let is_free = flock::is_free(&asked).during("lock the session directory", dir.path())?;
+    Ok(!is_free)
 }
 
 /// The kernel's lock of a claim without evidence of its own: for looking after a session rather than deciding about it.
@@ -236,7 +232,7 @@ impl BareLock {
     /// # Errors
     /// If the kernel refuses.
     pub fn try_take(dir: SessionDir) -> Result<Option<Self>, OsFailure> {
-        if !try_lock(&dir, FlockOperation::NonBlockingLockExclusive)? {
+        if !try_lock(&dir)? {
             return Ok(None);
         }
         let lock = Self { dir };
@@ -262,12 +258,12 @@ fn write_evidence(dir: &SessionDir, claim: &LockClaim) -> Result<Inode, OsFailur
     dir.replace(CLAIM_FILE, &bytes)
 }
 
-fn try_lock(dir: &SessionDir, how: FlockOperation) -> Result<bool, OsFailure> {
-    try_flock(dir, how).during("lock the session directory", dir.path())
+fn try_lock(dir: &SessionDir) -> Result<bool, OsFailure> {
+    try_flock(dir, LockKind::Exclusive).during("lock the session directory", dir.path())
 }
 
 fn unlock(dir: &SessionDir) -> Result<(), OsFailure> {
-    flock(dir.as_fd(), FlockOperation::Unlock).during("unlock the session directory", dir.path())
+    flock::unlock(dir).during("unlock the session directory", dir.path())
 }
 
 /// The name of this program, for people to read.

@@ -13,55 +13,25 @@
 
 use crate::store::temporary::TemporaryName;
 use crate::sys::linux::clock;
-use crate::sys::linux::failure::During;
-use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, open, openat, renameat};
-use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, fstatat, stat};
-use nix::unistd::{UnlinkatFlags, geteuid, linkat, unlinkat};
+use crate::sys::linux::failure::{During, Errno};
+use crate::sys::linux::fs::{
+    Links, PRIVATE_FILE, create_file_at, create_log_at, fchmod, fstat, link_at, names_in, open_directory,
+    open_directory_at, open_file_at, read_once, remove_at, rename_at, rename_new_at, stat, stat_at,
+};
 use rekindle_core::OsFailure;
-use rekindle_core::record::SocketFile;
-use rustix::fs::{Dir, RenameFlags, renameat_with};
-use rustix::io::retry_on_intr;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
+
+pub use crate::sys::linux::fs::{FileKind, FileStatus, Inode};
 
 /// How many files may be set aside at one instant of the clock.
 const ASIDE_MAX: u32 = 1024;
 
 /// The longest file of ours that is read: a record or a claim is a few hundred bytes.
 const FILE_LEN_MAX: u64 = 1 << 20;
-
-/// Which file or directory it is, whatever it is called.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Inode {
-    device: u64,
-    number: u64,
-}
-
-impl Inode {
-    /// The inode that a `stat` described.
-    pub fn of(stat: &FileStat) -> Self {
-        Self { device: stat.st_dev, number: stat.st_ino }
-    }
-
-    pub(crate) fn device(self) -> u64 {
-        self.device
-    }
-
-    pub(crate) fn number(self) -> u64 {
-        self.number
-    }
-}
-
-impl From<Inode> for SocketFile {
-    fn from(Inode { device, number }: Inode) -> Self {
-        Self { device, inode: number }
-    }
-}
 
 /// A file of the session that was read.
 #[derive(Debug)]
@@ -75,9 +45,8 @@ pub struct FileContent {
 }
 
 /// Gives back what the umask took away from a file of ours; hardly any umask does.
-fn set_private(file: &File, stat: &FileStat) -> Result<(), Errno> {
-    let private = Mode::S_IRUSR | Mode::S_IWUSR;
-    if stat.st_mode & 0o7777 == private.bits() { Ok(()) } else { fchmod(file, private) }
+fn set_private(file: &File, stat: &FileStatus) -> Result<(), Errno> {
+    if stat.mode == PRIVATE_FILE { Ok(()) } else { fchmod(file, PRIVATE_FILE) }
 }
 
 /// An open directory.
@@ -95,8 +64,7 @@ impl Directory {
 
     /// Opens a directory, by way of every link; `None` if there is none.
     pub(crate) fn open(path: &Path) -> Result<Option<Self>, OsFailure> {
-        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        match open(path, flags, Mode::empty()) {
+        match open_directory(path, Links::Followed) {
             Ok(fd) => Ok(Some(Self::new(fd, path.to_owned()))),
             Err(Errno::ENOENT) => Ok(None),
             Err(error) => Err(error).during("open the directory", path),
@@ -105,7 +73,7 @@ impl Directory {
 
     /// Whether it is the one that was inspected.
     pub(crate) fn is(&self, inspected: Inode) -> bool {
-        fstat(&self.fd).is_ok_and(|stat| Inode::of(&stat) == inspected)
+        fstat(&self.fd).is_ok_and(|stat| stat.inode == inspected)
     }
 
     /// Where it was opened.
@@ -123,8 +91,7 @@ impl Directory {
     /// # Errors
     /// If it cannot be opened.
     pub fn reopen(&self) -> Result<Self, OsFailure> {
-        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let fd = openat(&self.fd, ".", flags, Mode::empty()).during("open the directory", &self.path)?;
+        let fd = open_directory_at(&self.fd, ".").during("open the directory", &self.path)?;
         Ok(Self { fd, path: self.path.clone() })
     }
 
@@ -135,7 +102,7 @@ impl Directory {
     pub fn is_still_in_place(&self) -> Result<bool, OsFailure> {
         let held = fstat(&self.fd).during("inspect the directory", &self.path)?;
         match stat(&self.path) {
-            Ok(found) => Ok(Inode::of(&found) == Inode::of(&held)),
+            Ok(found) => Ok(found.inode == held.inode),
             Err(Errno::ENOENT | Errno::ENOTDIR) => Ok(false),
             Err(error) => Err(error).during("inspect the directory", &self.path),
         }
@@ -160,21 +127,21 @@ impl Directory {
     pub fn read(&self, name: impl AsRef<OsStr>) -> Result<Option<FileContent>, OsFailure> {
         let name = name.as_ref();
         let path = self.path_of(name);
-        let fd = match self.open_file(name, OFlag::O_RDONLY) {
+        let fd = match self.open_file(name) {
             Ok(fd) => fd,
             Err(Errno::ENOENT) => return Ok(None),
             Err(error) => return Err(error).during("open", &path),
         };
         let stat = fstat(&fd).during("inspect", &path)?;
-        if SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT != SFlag::S_IFREG {
+        if !stat.is_file() {
             return Err(OsFailure::new("read", "it is no regular file").on(&path));
         }
-        if stat.st_uid != geteuid().as_raw() {
-            return Err(OsFailure::new("read", format!("it belongs to user {}", stat.st_uid)).on(&path));
+        if !stat.is_ours() {
+            return Err(OsFailure::new("read", format!("it belongs to user {}", stat.uid)).on(&path));
         }
-        let len = u64::try_from(stat.st_size).unwrap_or(0).min(FILE_LEN_MAX);
+        let len = stat.len.min(FILE_LEN_MAX);
         let mut bytes = vec![0; usize::try_from(len).unwrap_or(0) + 1];
-        let read = retry_on_intr(|| rustix::io::read(&fd, &mut *bytes)).during("read", &path)?;
+        let read = read_once(&fd, &mut bytes).during("read", &path)?;
         // One byte more was asked for than there should be: who gets less has met the end.
         if read < bytes.len() {
             bytes.truncate(read);
@@ -184,7 +151,7 @@ impl Directory {
         if bytes.len() as u64 > FILE_LEN_MAX {
             return Err(OsFailure::new("read", "it is longer than 1 MiB").on(&path));
         }
-        Ok(Some(FileContent { bytes, inode: Inode::of(&stat), modified_at: stat.st_mtime }))
+        Ok(Some(FileContent { bytes, inode: stat.inode, modified_at: stat.modified_at }))
     }
 
     /// Reads the last `len_max` bytes of a file; nothing if there is none.
@@ -193,7 +160,7 @@ impl Directory {
     /// If it cannot be read.
     pub fn read_tail(&self, name: &str, len_max: usize) -> Result<Vec<u8>, OsFailure> {
         let path = self.path_of(name);
-        let mut file = match self.open_file(name, OFlag::O_RDONLY) {
+        let mut file = match self.open_file(name) {
             Ok(fd) => File::from(fd),
             Err(Errno::ENOENT) => return Ok(Vec::new()),
             Err(error) => return Err(error).during("open", &path),
@@ -211,7 +178,7 @@ impl Directory {
     /// If any step fails; the old file, if there was one, then still stands.
     pub fn replace(&self, name: impl AsRef<OsStr>, bytes: &[u8]) -> Result<Inode, OsFailure> {
         let name = name.as_ref();
-        self.put(name, bytes, |private| renameat(&self.fd, private, &self.fd, name))
+        self.put(name, bytes, |private| rename_at(&self.fd, private, name))
     }
 
     /// Puts a file in place whole where there is none; `false` if there is something of its name.
@@ -239,9 +206,7 @@ impl Directory {
             return Err(OsFailure::new("write", why).on(&path));
         }
         let private = OsString::from(TemporaryName::new(name).to_string());
-        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let fd = openat(&self.fd, private.as_os_str(), flags, Mode::S_IRUSR | Mode::S_IWUSR)
-            .during("create", &path)?;
+        let fd = create_file_at(&self.fd, private.as_os_str()).during("create", &path)?;
         let mut file = File::from(fd);
         let written = fstat(&file)
             .during("inspect", &path)
@@ -249,25 +214,24 @@ impl Directory {
             .and_then(|stat| file.write_all(bytes).during("write", &path).map(|()| stat))
             .and_then(|stat| {
                 put_in_place(&private).during("put in place", &path)?;
-                Ok(Inode::of(&stat))
+                Ok(stat.inode)
             });
         if written.is_err() {
             // Best effort: what stays behind is swept by the next holder of the claim.
-            let _ = unlinkat(&self.fd, private.as_os_str(), UnlinkatFlags::NoRemoveDir);
+            let _ = remove_at(&self.fd, &private);
         }
         written
     }
 
     /// Gives a file a name that nothing has; EEXIST if something has it.
     pub(crate) fn rename_to_free(&self, from: &OsStr, to: &OsStr) -> Result<(), Errno> {
-        match renameat_with(&self.fd, from, &self.fd, to, RenameFlags::NOREPLACE) {
-            Ok(()) => Ok(()),
+        match rename_new_at(&self.fd, from, to) {
             // A file system that cannot rename so can do it in two steps.
-            Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
-                linkat(&self.fd, from, &self.fd, to, AtFlags::empty())?;
-                unlinkat(&self.fd, from, UnlinkatFlags::NoRemoveDir)
+            Err(Errno::EINVAL | Errno::ENOSYS) => {
+                link_at(&self.fd, from, to)?;
+                remove_at(&self.fd, from)
             }
-            Err(error) => Err(Errno::from_raw(error.raw_os_error())),
+            renamed => renamed,
         }
     }
 
@@ -277,7 +241,7 @@ impl Directory {
     /// If it cannot be removed.
     pub fn remove(&self, name: impl AsRef<OsStr>) -> Result<(), OsFailure> {
         let name = name.as_ref();
-        match unlinkat(&self.fd, name, UnlinkatFlags::NoRemoveDir) {
+        match remove_at(&self.fd, name) {
             Ok(()) | Err(Errno::ENOENT) => Ok(()),
             Err(error) => Err(error).during("remove", &self.path_of(name)),
         }
@@ -288,7 +252,7 @@ impl Directory {
     /// # Errors
     /// If it cannot be renamed.
     pub fn rename(&self, from: &str, to: &str) -> Result<(), OsFailure> {
-        match renameat(&self.fd, from, &self.fd, to) {
+        match rename_at(&self.fd, from.as_ref(), to.as_ref()) {
             Ok(()) | Err(Errno::ENOENT) => Ok(()),
             Err(error) => Err(error).during("rename", &self.path_of(from)),
         }
@@ -323,9 +287,7 @@ impl Directory {
     /// If it cannot be created, or something has its name.
     pub fn create_log(&self, name: &str) -> Result<OwnedFd, OsFailure> {
         let path = self.path_of(name);
-        let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_APPEND | OFlag::O_CLOEXEC;
-        let fd =
-            openat(&self.fd, name, flags, Mode::S_IRUSR | Mode::S_IWUSR).during("create the log", &path)?;
+        let fd = create_log_at(&self.fd, name).during("create the log", &path)?;
         let log = File::from(fd);
         let stat = fstat(&log).during("inspect", &path)?;
         set_private(&log, &stat).during("set the mode of", &path)?;
@@ -336,9 +298,9 @@ impl Directory {
     ///
     /// # Errors
     /// If it cannot be inspected.
-    pub fn inspect(&self, name: impl AsRef<OsStr>) -> Result<Option<FileStat>, OsFailure> {
+    pub fn inspect(&self, name: impl AsRef<OsStr>) -> Result<Option<FileStatus>, OsFailure> {
         let name = name.as_ref();
-        match fstatat(&self.fd, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+        match stat_at(&self.fd, name) {
             Ok(stat) => Ok(Some(stat)),
             Err(Errno::ENOENT) => Ok(None),
             Err(error) => Err(error).during("inspect", &self.path_of(name)),
@@ -370,11 +332,7 @@ impl Directory {
     /// Whether it is a regular file of ours that has no other name.
     fn is_file_of_ours(&self, name: &OsStr) -> bool {
         let found = self.inspect(name).ok().flatten();
-        found.is_some_and(|stat| {
-            SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFREG
-                && stat.st_uid == geteuid().as_raw()
-                && stat.st_nlink == 1
-        })
+        found.is_some_and(|stat| stat.is_file() && stat.is_ours() && stat.names == 1)
     }
 
     /// The names of all that is in it.
@@ -382,14 +340,12 @@ impl Directory {
     /// # Errors
     /// If it cannot be listed.
     pub fn names(&self) -> Result<Vec<OsString>, OsFailure> {
-        let dir = Dir::read_from(&self.fd).during("list", &self.path)?;
-        let names = dir.flatten().map(|entry| OsString::from_vec(entry.file_name().to_bytes().to_vec()));
-        Ok(names.filter(|name| name != "." && name != "..").collect())
+        names_in(&self.fd).during("list", &self.path)
     }
 
-    pub(crate) fn open_file(&self, name: impl AsRef<OsStr>, access: OFlag) -> Result<OwnedFd, Errno> {
-        let flags = access | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC | OFlag::O_NOCTTY;
-        openat(&self.fd, name.as_ref(), flags, Mode::empty())
+    /// Opens a file to be read; a link is refused.
+    pub(crate) fn open_file(&self, name: impl AsRef<OsStr>) -> Result<OwnedFd, Errno> {
+        open_file_at(&self.fd, name.as_ref())
     }
 }
 

@@ -12,10 +12,8 @@
 use crate::store::directory::{Directory, Inode};
 use crate::store::lock_file::{Guards, LockFile, LockFileError};
 use crate::store::way::{self, Place, Untrusted, Way, WayError};
-use crate::sys::linux::file_system::kind_without_locks;
+use crate::sys::linux::fs::kinds::kind_without_locks;
 use crate::sys::linux::procfs;
-use nix::sys::stat::SFlag;
-use nix::unistd::geteuid;
 use rekindle_core::identity::Doubt;
 use rekindle_core::shown::Shown;
 use rekindle_core::{Found, Host, LifecyclePayload, OsFailure, Standing};
@@ -26,7 +24,7 @@ use std::path::{Path, PathBuf};
 pub const MARKER_NAME: &str = ".locked";
 
 /// A marker longer than this is none: ours have a few hundred bytes.
-const MARKER_LEN_MAX: i64 = 64 << 10;
+const MARKER_LEN_MAX: u64 = 64 << 10;
 
 /// Why the files of a lifecycle lock cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -111,7 +109,7 @@ impl MarkerDir {
         }
         match way {
             Way::Whole(judged) => {
-                let dir = Directory::open(parent)?.filter(|dir| dir.is(Inode::of(&judged)));
+                let dir = Directory::open(parent)?.filter(|dir| dir.is(judged.inode));
                 Ok(dir.map(|dir| Self { dir, name: name.to_owned() }))
             }
             Way::Ends(end) => {
@@ -153,18 +151,18 @@ impl MarkerDir {
         };
         let path = self.dir.path_of(&self.name);
         let untrusted = |what: String| Err(Untrusted::new(&path, what, Place::Marker).into());
-        if SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT != SFlag::S_IFREG {
+        if !stat.is_file() {
             return untrusted("is not a regular file".to_owned());
         }
-        if stat.st_uid != geteuid().as_raw() {
-            return untrusted(format!("belongs to user {}", stat.st_uid));
+        if !stat.is_ours() {
+            return untrusted(format!("belongs to user {}", stat.uid));
         }
-        if stat.st_nlink > 1 {
+        if stat.names > 1 {
             return untrusted("has more than one name".to_owned());
         }
-        if stat.st_size > MARKER_LEN_MAX {
+        if stat.len > MARKER_LEN_MAX {
             let why = format!("it is longer than {MARKER_LEN_MAX} bytes");
-            return Ok(Marker { found: Found::Corrupt { why }, inode: Some(Inode::of(&stat)) });
+            return Ok(Marker { found: Found::Corrupt { why }, inode: Some(stat.inode) });
         }
         let content = self.dir.read(&self.name)?;
         Ok(Marker {

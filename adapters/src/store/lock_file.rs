@@ -9,15 +9,12 @@
 //!
 //! Checked by `smoke/tests/smoke/ground/foreign_files.rs`, `lifecycle/marker.rs` and `protocol/server.rs`.
 
-use crate::store::directory::{Directory, Inode};
+use crate::store::directory::Directory;
 use crate::store::way::{Place, Untrusted};
-use crate::sys::linux::failure::{During, try_flock};
-use nix::errno::Errno;
-use nix::fcntl::{OFlag, open};
-use nix::sys::stat::{FileStat, Mode, SFlag, fstat, lstat};
-use nix::unistd::geteuid;
+use crate::sys::linux::failure::{During, Errno};
+use crate::sys::linux::fs::flock::{self, LockKind, try_flock};
+use crate::sys::linux::fs::{FileStatus, Inode, PRIVATE_FILE, fstat, lstat, open_to_write};
 use rekindle_core::OsFailure;
-use rustix::fs::{FlockOperation, flock};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -94,7 +91,7 @@ impl LockFile {
                 dir.create_new(name, guards.content())?;
                 continue;
             };
-            if !lock.try_flock(FlockOperation::NonBlockingLockExclusive)? {
+            if !try_flock(&lock.file, LockKind::Exclusive).during("lock", &lock.path)? {
                 return Ok(None);
             }
             if lock.is_in_place()? {
@@ -107,8 +104,7 @@ impl LockFile {
     /// Whether anybody has its flock. A look: nothing is made or changed.
     pub(crate) fn is_taken(dir: &Directory, name: &OsStr, guards: Guards) -> Result<bool, LockFileError> {
         let Some(lock) = Self::open(dir, name, guards)? else { return Ok(false) };
-        // Shared, so that two who ask do not see each other.
-        Ok(!lock.try_flock(FlockOperation::NonBlockingLockShared)?)
+        Ok(!flock::is_free(&lock.file).during("lock", &lock.path)?)
     }
 
     /// Opens it to be read; `None` if there is none.
@@ -120,7 +116,7 @@ impl LockFile {
         if let Some(what) = why_not_ours(&found, guards) {
             return untrusted(what);
         }
-        let file = match dir.open_file(name, OFlag::O_RDONLY) {
+        let file = match dir.open_file(name) {
             Ok(fd) => File::from(fd),
             Err(Errno::ENOENT) => return Ok(None),
             Err(error) => return Err(error).during("open", &path)?,
@@ -129,16 +125,11 @@ impl LockFile {
         if let Some(what) = why_not_ours(&stat, guards) {
             return untrusted(what);
         }
-        let lock = Self { file, inode: Inode::of(&stat), path: path.clone() };
+        let lock = Self { file, inode: stat.inode, path: path.clone() };
         if !lock.content()?.starts_with(guards.content()) {
             return untrusted(NOT_MADE_BY_US.to_owned());
         }
         Ok(Some(lock))
-    }
-
-    /// Asks for its flock without waiting; `false` if somebody has it.
-    fn try_flock(&self, how: FlockOperation) -> Result<bool, OsFailure> {
-        try_flock(&self.file, how).during("lock", &self.path)
     }
 
     /// Whether its path still leads to it: a lock on a file that was removed guards nothing.
@@ -147,7 +138,7 @@ impl LockFile {
     /// If that cannot be told.
     pub fn is_in_place(&self) -> Result<bool, OsFailure> {
         match lstat(&self.path) {
-            Ok(found) => Ok(Inode::of(&found) == self.inode),
+            Ok(found) => Ok(found.inode == self.inode),
             Err(Errno::ENOENT | Errno::ENOTDIR) => Ok(false),
             Err(error) => Err(error).during("inspect", &self.path),
         }
@@ -170,11 +161,9 @@ impl LockFile {
     /// Notes something behind the mark, in place of what was noted before. Only for whoever has the flock.
     pub(crate) fn write_note(&self, note: &[u8]) -> Result<(), OsFailure> {
         // By a descriptor of its own: the one that is locked was opened before the file was known to be ours.
-        let flags =
-            OFlag::O_WRONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
-        let file = File::from(open(&self.path, flags, Mode::empty()).during("open", &self.path)?);
+        let file = File::from(open_to_write(&self.path).during("open", &self.path)?);
         let stat = fstat(&file).during("inspect", &self.path)?;
-        if Inode::of(&stat) != self.inode {
+        if stat.inode != self.inode {
             return Err(OsFailure::new("write", "it was replaced").on(&self.path));
         }
         let line = [note, b"\n"].concat();
@@ -188,17 +177,16 @@ impl LockFile {
 /// What is said of a file that does not carry our mark.
 const NOT_MADE_BY_US: &str = "was not made by rekindle";
 
-fn why_not_ours(stat: &FileStat, guards: Guards) -> Option<String> {
-    let is_regular = SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFREG;
+fn why_not_ours(stat: &FileStatus, guards: Guards) -> Option<String> {
     let is_marked = match guards {
-        Guards::Marker => stat.st_size == 0 && stat.st_mode & 0o7777 == 0o600,
-        Guards::Socket => stat.st_size >= SOCKET_MARK.len() as i64,
+        Guards::Marker => stat.len == 0 && stat.mode == PRIVATE_FILE,
+        Guards::Socket => stat.len >= SOCKET_MARK.len() as u64,
     };
-    if !is_regular {
+    if !stat.is_file() {
         Some("is not a regular file".to_owned())
-    } else if stat.st_uid != geteuid().as_raw() {
-        Some(format!("belongs to user {}", stat.st_uid))
-    } else if stat.st_nlink > 1 {
+    } else if !stat.is_ours() {
+        Some(format!("belongs to user {}", stat.uid))
+    } else if stat.names > 1 {
         Some("has more than one name".to_owned())
     } else if !is_marked {
         Some(NOT_MADE_BY_US.to_owned())
@@ -216,6 +204,6 @@ impl AsFd for LockFile {
 impl Drop for LockFile {
     fn drop(&mut self) {
         // Explicitly: a child that has not yet executed its program may have a copy of the descriptor.
-        let _ = flock(&self.file, FlockOperation::Unlock);
+        let _ = flock::unlock(&self.file);
     }
 }

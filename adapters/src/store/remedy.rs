@@ -2,8 +2,8 @@
 //!
 //! Checked by `smoke/tests/smoke/command/advice.rs`.
 
-use nix::errno::Errno;
-use nix::sys::stat::stat;
+use crate::sys::linux::failure::Errno;
+use crate::sys::linux::fs::stat;
 use rekindle_core::OsFailure;
 use std::path::{Path, PathBuf};
 
@@ -22,7 +22,7 @@ pub fn is_read_only(failure: &OsFailure) -> bool {
 
 /// Where the file system is mounted that holds `path`, or would hold it.
 pub fn mount_of(path: &Path) -> PathBuf {
-    let mut existing = path.ancestors().filter_map(|dir| Some((dir, stat(dir).ok()?.st_dev)));
+    let mut existing = path.ancestors().filter_map(|dir| Some((dir, stat(dir).ok()?.inode.device())));
     let Some((nearest, device)) = existing.next() else { return PathBuf::from("/") };
     let same = existing.take_while(|(_, other)| *other == device);
     same.last().map_or(nearest, |(dir, _)| dir).to_owned()

@@ -3,18 +3,18 @@
 //! # Invariants
 //! It is ours, and nobody else can write to it, or it is not opened. Checked by `smoke/tests/smoke/ground/places.rs`.
 
-use crate::ready::notify::NOTIFY_FILE;
 use crate::store::directory::Directory;
 use crate::store::way::{Place, judge_last};
-use crate::sys::linux::failure::During;
-use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, OFlag, openat};
-use nix::sys::stat::{Mode, fstat, mkdirat};
-use nix::unistd::{UnlinkatFlags, unlinkat};
+use crate::sys::linux::failure::{During, Errno};
+use crate::sys::linux::fs::{fstat, mkdir_at, open_directory_at};
 use rekindle_core::{OsFailure, SessionId};
+use std::fs;
 use std::ops::Deref;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+
+/// The name of the socket to which a worker says that it is ready.
+pub const NOTIFY_FILE: &str = "notify";
 
 /// An open session directory.
 #[derive(Debug)]
@@ -43,8 +43,7 @@ impl SessionDir {
         session: &SessionId,
     ) -> Result<Option<Self>, OsFailure> {
         let path = root_path.join(session.as_str());
-        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        match openat(root, session.as_str(), flags, Mode::empty()) {
+        match open_directory_at(root, session.as_str()) {
             Ok(fd) => Self::checked(fd, path, session).map(Some),
             Err(Errno::ENOENT) => Ok(None),
             Err(error) => Err(error).during("open the session directory", &path),
@@ -58,7 +57,7 @@ impl SessionDir {
         root_path: &Path,
         session: &SessionId,
     ) -> Result<bool, OsFailure> {
-        match mkdirat(root, session.as_str(), Mode::S_IRWXU) {
+        match mkdir_at(root, session.as_str()) {
             Ok(()) | Err(Errno::EEXIST) => Ok(true),
             Err(Errno::ENOENT) => Ok(false),
             Err(error) => {
@@ -120,7 +119,7 @@ impl SessionDir {
     /// If it is not empty or cannot be removed.
     pub fn remove_self(&self) -> Result<(), OsFailure> {
         self.require_in_place()?;
-        unlinkat(AT_FDCWD, self.path(), UnlinkatFlags::RemoveDir).during("remove", self.path())
+        fs::remove_dir(self.path()).during("remove", self.path())
     }
 }
 

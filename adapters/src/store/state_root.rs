@@ -10,18 +10,18 @@
 //!
 //! Checked by `smoke/tests/smoke/ground/places.rs` and `session/refusals.rs`.
 
-use crate::store::directory::Directory;
 use crate::store::lifecycle::{MARKER_NAME, lock_name};
 use crate::store::lifeline::LIFELINE_FILE;
 use crate::store::record_file::RECORD_FILE;
 use crate::store::session_dir::SessionDir;
 use crate::store::way::{self, Place, Untrusted, Way, WayError, judge_last};
-use crate::sys::linux::failure::During;
-use crate::sys::linux::file_system::kind_without_locks;
-use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, open, openat};
-use nix::sys::stat::{FchmodatFlags, FileStat, Mode, SFlag, fchmod, fchmodat, fstat, fstatat};
-use nix::unistd::{User, geteuid};
+use crate::sys::linux::failure::{During, Errno};
+use crate::sys::linux::fs::kinds::kind_without_locks;
+use crate::sys::linux::fs::{
+    FileKind, FileStatus, Links, PRIVATE_DIRECTORY, chmod_at, fchmod, fstat, names_in, open_directory,
+    open_directory_at, pin_directory, stat_at,
+};
+use crate::sys::linux::user;
 use rekindle_core::shown::Shown;
 use rekindle_core::{OsFailure, SessionId};
 use std::env;
@@ -91,12 +91,11 @@ impl StateRoot {
         if let Some(path) = set("XDG_STATE_HOME").filter(|path| path.is_absolute()) {
             return Ok(path.join("rekindle"));
         }
-        let home = set("HOME").filter(|path| path.is_absolute()).or_else(|| {
-            let home = User::from_uid(geteuid()).ok().flatten()?.dir;
-            home.is_absolute().then_some(home)
-        });
+        let home = set("HOME")
+            .filter(|path| path.is_absolute())
+            .or_else(|| user::home().filter(|home| home.is_absolute()));
         home.map(|home| home.join(".local/state/rekindle"))
-            .ok_or(StateRootError::Nowhere { uid: geteuid().as_raw() })
+            .ok_or(StateRootError::Nowhere { uid: user::our_uid() })
     }
 
     /// Takes `path` as the state directory, which may not exist yet.
@@ -147,16 +146,16 @@ impl StateRoot {
             }
             created => created.map_err(|error| self.unusable(error))?,
         }
-        let root = match self.open_root(OFlag::O_RDONLY) {
+        let root = match open_directory(&self.path, Links::Refused) {
             Ok(root) => root,
             Err(Errno::ENOENT) => return Ok(None),
             Err(error) => return Err(error).during("open the state directory", &self.path)?,
         };
         let stat = self.judge_opened(&root)?;
-        if stat.st_mode & 0o077 != 0
+        if stat.mode & 0o077 != 0
             && holds_only_ours(root.as_fd()).during("list the state directory", &self.path)?
         {
-            fchmod(&root, Mode::S_IRWXU).during("set the mode of the state directory", &self.path)?;
+            fchmod(&root, PRIVATE_DIRECTORY).during("set the mode of the state directory", &self.path)?;
         }
         Ok(Some(root))
     }
@@ -178,7 +177,7 @@ impl StateRoot {
     /// If it cannot be opened.
     pub fn opened(&self) -> Result<Option<OpenRoot<'_>>, OsFailure> {
         // Only names are looked up in it.
-        match self.open_root(OFlag::O_PATH) {
+        match pin_directory(&self.path, Links::Refused) {
             Ok(fd) => {
                 self.judge_opened(&fd)?;
                 Ok(Some(OpenRoot { fd, path: &self.path }))
@@ -189,7 +188,7 @@ impl StateRoot {
     }
 
     /// It may have been made by somebody since its way was judged.
-    fn judge_opened(&self, root: &OwnedFd) -> Result<FileStat, OsFailure> {
+    fn judge_opened(&self, root: &OwnedFd) -> Result<FileStatus, OsFailure> {
         let stat = fstat(root).during("inspect the state directory", &self.path)?;
         match judge_last(&self.path, &stat, Place::State) {
             Ok(()) => Ok(stat),
@@ -236,12 +235,12 @@ impl StateRoot {
     fn mend(&self, root: BorrowedFd<'_>, session: &SessionId) -> Result<(), OsFailure> {
         let name = Path::new(session.as_str());
         let path = self.path.join(name);
-        let stat = match fstatat(root, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+        let stat = match stat_at(root, name) {
             Ok(stat) => stat,
             Err(Errno::ENOENT) => return Ok(()),
             Err(error) => return Err(error).during("inspect the session directory", &path),
         };
-        if !is_ours(root, name, SFlag::S_IFDIR) || stat.st_mode & 0o777 == Mode::S_IRWXU.bits() {
+        if !is_ours(root, name, FileKind::Directory) || stat.mode & 0o777 == PRIVATE_DIRECTORY {
             return Ok(());
         }
         // One that not even we can look into is what a umask leaves.
@@ -249,8 +248,7 @@ impl StateRoot {
         if !holds_a_session(root, name) && holds_anything() {
             return Ok(());
         }
-        fchmodat(root, name, Mode::S_IRWXU, FchmodatFlags::FollowSymlink)
-            .during("set the mode of the session directory", &path)
+        chmod_at(root, name, PRIVATE_DIRECTORY).during("set the mode of the session directory", &path)
     }
 
     /// Every session that has a directory, in order.
@@ -270,11 +268,6 @@ impl StateRoot {
             .collect();
         sessions.sort();
         Ok(sessions)
-    }
-
-    fn open_root(&self, access: OFlag) -> Result<OwnedFd, Errno> {
-        let flags = access | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        open(&self.path, flags, Mode::empty())
     }
 }
 
@@ -306,11 +299,11 @@ fn refuse_network(path: &Path) -> Result<(), StateRootError> {
 fn holds_only_ours(root: BorrowedFd<'_>) -> Result<bool, Errno> {
     let marker = OsStr::new(MARKER_NAME);
     let is_marker = |name: &OsStr| {
-        (name == marker || name == lock_name(marker)) && is_ours(root, Path::new(name), SFlag::S_IFREG)
+        (name == marker || name == lock_name(marker)) && is_ours(root, Path::new(name), FileKind::File)
     };
     let is_session = |name: &OsStr| {
         name.to_str().is_some_and(|name| name.parse::<SessionId>().is_ok())
-            && is_ours(root, Path::new(name), SFlag::S_IFDIR)
+            && is_ours(root, Path::new(name), FileKind::Directory)
             && holds_a_session(root, Path::new(name))
     };
     Ok(names(root, Path::new("."))?.iter().all(|name| is_marker(name) || is_session(name)))
@@ -318,17 +311,13 @@ fn holds_only_ours(root: BorrowedFd<'_>) -> Result<bool, Errno> {
 
 /// Any directory has a name that a session could have; only a session's holds one of these.
 fn holds_a_session(root: BorrowedFd<'_>, name: &Path) -> bool {
-    [LIFELINE_FILE, RECORD_FILE].iter().any(|file| is_ours(root, &name.join(file), SFlag::S_IFREG))
+    [LIFELINE_FILE, RECORD_FILE].iter().any(|file| is_ours(root, &name.join(file), FileKind::File))
 }
 
-fn is_ours(root: BorrowedFd<'_>, path: &Path, kind: SFlag) -> bool {
-    let found = fstatat(root, path, AtFlags::AT_SYMLINK_NOFOLLOW);
-    found.is_ok_and(|stat| {
-        SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == kind && stat.st_uid == geteuid().as_raw()
-    })
+fn is_ours(root: BorrowedFd<'_>, path: &Path, kind: FileKind) -> bool {
+    stat_at(root, path).is_ok_and(|stat| stat.kind == kind && stat.is_ours())
 }
 
 fn names(root: BorrowedFd<'_>, dir: &Path) -> Result<Vec<OsString>, Errno> {
-    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    Ok(Directory::new(openat(root, dir, flags, Mode::empty())?, dir.to_owned()).names().unwrap_or_default())
+    Ok(names_in(open_directory_at(root, dir)?).unwrap_or_default())
 }

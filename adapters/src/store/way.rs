@@ -12,16 +12,12 @@
 //!
 //! Checked by the tests below and `smoke/tests/smoke/ground/places.rs`.
 
-use crate::store::directory::Inode;
 use crate::store::temporary::TemporaryName;
-use crate::sys::linux::failure::During;
-use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, readlink};
-use nix::sys::stat::{FchmodatFlags, FileStat, Mode, SFlag, fchmodat, lstat, stat};
-use nix::unistd::{geteuid, mkdir};
+use crate::sys::linux::failure::{During, Errno};
+use crate::sys::linux::fs::{FileKind, FileStatus, PRIVATE_DIRECTORY, chmod, lstat, mkdir, rename_new, stat};
+use crate::sys::linux::user;
 use rekindle_core::OsFailure;
 use rekindle_core::shown::Shown;
-use rustix::fs::{CWD, RenameFlags, renameat_with};
 use std::env;
 use std::ffi::OsString;
 use std::fs;
@@ -120,7 +116,7 @@ pub(crate) enum WayError {
 #[derive(Debug)]
 pub(crate) enum Way {
     /// All of it is there, and this is its last directory.
-    Whole(Box<FileStat>),
+    Whole(FileStatus),
     /// It ends before.
     Ends(End),
 }
@@ -167,11 +163,11 @@ pub(crate) fn judge(dir: &Path, place: Place) -> Result<Way, WayError> {
     if walk.links > 0 {
         // A link of the kernel's own, as those in /proc, may lead elsewhere than it says.
         let led_to = stat(&absolute).during("inspect the directory", &absolute)?;
-        if Inode::of(&led_to) != Inode::of(&walk.stat) {
+        if led_to.inode != walk.stat.inode {
             return Err(Untrusted::new(&absolute, "leads elsewhere than its links say", place).into());
         }
     }
-    Ok(Way::Whole(Box::new(walk.stat)))
+    Ok(Way::Whole(walk.stat))
 }
 
 /// Judges the way to `dir`, and makes what is missing of it.
@@ -196,44 +192,42 @@ pub(crate) fn create(dir: &Path, place: Place) -> Result<(), WayError> {
 }
 
 /// Judges the directory at the end of a way, whose other directories were judged.
-pub(crate) fn judge_last(dir: &Path, stat: &FileStat, place: Place) -> Result<(), Untrusted> {
+pub(crate) fn judge_last(dir: &Path, stat: &FileStatus, place: Place) -> Result<(), Untrusted> {
     match place {
         Place::Marker => judge_ancestor(dir, stat, place),
-        Place::State | Place::Socket if stat.st_uid != geteuid().as_raw() => {
-            Err(belongs_to(dir, stat, place))
-        }
-        Place::State | Place::Socket if stat.st_mode & OTHERS_WRITE != 0 => Err(writable(dir, stat, place)),
+        Place::State | Place::Socket if !stat.is_ours() => Err(belongs_to(dir, stat, place)),
+        Place::State | Place::Socket if stat.mode & OTHERS_WRITE != 0 => Err(writable(dir, stat, place)),
         Place::State | Place::Socket => Ok(()),
     }
 }
 
 /// Judges a directory of which only what is ours, or root's, is used.
-fn judge_ancestor(dir: &Path, stat: &FileStat, place: Place) -> Result<(), Untrusted> {
-    if !is_ours_or_roots(stat.st_uid) {
+fn judge_ancestor(dir: &Path, stat: &FileStatus, place: Place) -> Result<(), Untrusted> {
+    if !is_ours_or_roots(stat.uid) {
         return Err(belongs_to(dir, stat, place));
     }
-    if stat.st_mode & OTHERS_WRITE != 0 && stat.st_mode & STICKY == 0 {
+    if stat.mode & OTHERS_WRITE != 0 && stat.mode & STICKY == 0 {
         return Err(writable(dir, stat, place));
     }
     Ok(())
 }
 
-fn belongs_to(path: &Path, stat: &FileStat, place: Place) -> Untrusted {
-    Untrusted::new(path, format!("belongs to user {}", stat.st_uid), place)
+fn belongs_to(path: &Path, stat: &FileStatus, place: Place) -> Untrusted {
+    Untrusted::new(path, format!("belongs to user {}", stat.uid), place)
 }
 
-fn writable(dir: &Path, stat: &FileStat, place: Place) -> Untrusted {
-    let mode = stat.st_mode & 0o7777;
+fn writable(dir: &Path, stat: &FileStatus, place: Place) -> Untrusted {
+    let mode = stat.mode;
     let fault = Untrusted::new(dir, format!("can be written by others (mode {mode:04o})"), place);
     if may_be_tightened(dir, stat) { fault.mended_by(Mend::Tighten(dir.to_owned())) } else { fault }
 }
 
 /// Whether others can write to a directory, and it is ours to take that from them.
-fn may_be_tightened(dir: &Path, stat: &FileStat) -> bool {
-    SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFDIR
-        && stat.st_uid == geteuid().as_raw()
-        && stat.st_mode & OTHERS_WRITE != 0
-        && stat.st_mode & STICKY == 0
+fn may_be_tightened(dir: &Path, stat: &FileStatus) -> bool {
+    stat.kind == FileKind::Directory
+        && stat.is_ours()
+        && stat.mode & OTHERS_WRITE != 0
+        && stat.mode & STICKY == 0
         && !is_the_systems(dir)
 }
 
@@ -245,11 +239,11 @@ pub fn can_be_tightened(dir: &Path) -> bool {
 /// Whether the mode of a directory is the system's to decide: only root can own such a one.
 fn is_the_systems(dir: &Path) -> bool {
     let near_the_root = dir.components().count() <= 2;
-    near_the_root || geteuid().is_root() && OF_THE_SYSTEM.iter().any(|system| dir.starts_with(system))
+    near_the_root || user::is_root() && OF_THE_SYSTEM.iter().any(|system| dir.starts_with(system))
 }
 
 fn is_ours_or_roots(uid: u32) -> bool {
-    uid == geteuid().as_raw() || uid == 0 || stands_for_root(uid)
+    uid == user::our_uid() || uid == 0 || stands_for_root(uid)
 }
 
 /// Whether `uid` may be root's: a user namespace in which not all users have a number shows those without by one and the same,
@@ -275,7 +269,7 @@ struct Walk {
     place: Place,
     /// A directory by a path without links, and what it is.
     here: PathBuf,
-    stat: FileStat,
+    stat: FileStatus,
     /// The steps to go, the next one last.
     left: Vec<Step>,
     links: usize,
@@ -323,17 +317,19 @@ impl Walk {
             Err(Errno::ENOENT) => return Ok(Some(self.end(next, Why::Absent))),
             Err(error) => return Err(error).during("inspect the directory", &next)?,
         };
-        match SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT {
-            SFlag::S_IFDIR => (self.here, self.stat) = (next, stat),
-            SFlag::S_IFLNK => self.follow(&next, &stat)?,
-            _ => return Ok(Some(self.end(next, Why::NoDirectory))),
+        match stat.kind {
+            FileKind::Directory => (self.here, self.stat) = (next, stat),
+            FileKind::Link => self.follow(&next, &stat)?,
+            FileKind::File | FileKind::Socket | FileKind::Fifo | FileKind::Device | FileKind::Other => {
+                return Ok(Some(self.end(next, Why::NoDirectory)));
+            }
         }
         Ok(None)
     }
 
-    fn follow(&mut self, link: &Path, stat: &FileStat) -> Result<(), WayError> {
-        if !is_ours_or_roots(stat.st_uid) {
-            let what = format!("is a symbolic link that belongs to user {}", stat.st_uid);
+    fn follow(&mut self, link: &Path, stat: &FileStatus) -> Result<(), WayError> {
+        if !is_ours_or_roots(stat.uid) {
+            let what = format!("is a symbolic link that belongs to user {}", stat.uid);
             return Err(Untrusted::new(link, what, self.place).into());
         }
         if self.place == Place::State && self.left.is_empty() {
@@ -346,7 +342,7 @@ impl Walk {
             let what = format!("is one of more than {LINKS_MAX} symbolic links");
             return Err(Untrusted::new(link, what, self.place).into());
         }
-        let target = PathBuf::from(readlink(link).during("read the link", link)?);
+        let target = fs::read_link(link).during("read the link", link)?;
         if target.is_absolute() {
             self.here = PathBuf::from("/");
             self.stat = lstat(&self.here).during("inspect the directory", &self.here)?;
@@ -363,7 +359,7 @@ impl Walk {
 
 /// Root with another's HOME would leave directories there that their owner can neither use nor remove.
 fn refuse_home_of_another(end: &End, place: Place) -> Result<(), WayError> {
-    let us = geteuid().as_raw();
+    let us = user::our_uid();
     let Some(home) = env::var_os("HOME").and_then(|home| fs::canonicalize(home).ok()) else { return Ok(()) };
     // `/` is what HOME says where somebody has none.
     let (true, true, Some(parent)) = (home.parent().is_some(), end.at.starts_with(&home), end.at.parent())
@@ -371,13 +367,13 @@ fn refuse_home_of_another(end: &End, place: Place) -> Result<(), WayError> {
         return Ok(());
     };
     let home_stat = stat(&home).during("inspect the directory", &home)?;
-    let is_for_all = home_stat.st_mode & OTHERS_WRITE != 0 && home_stat.st_mode & STICKY != 0;
-    let is_below_ours = stat(parent).is_ok_and(|stat| stat.st_uid == us);
-    if home_stat.st_uid == us || is_for_all || is_below_ours {
+    let is_for_all = home_stat.mode & OTHERS_WRITE != 0 && home_stat.mode & STICKY != 0;
+    let is_below_ours = stat(parent).is_ok_and(|stat| stat.uid == us);
+    if home_stat.uid == us || is_for_all || is_below_ours {
         return Ok(());
     }
     let what =
-        format!("is HOME and belongs to user {}, so that user {us} makes nothing in it", home_stat.st_uid);
+        format!("is HOME and belongs to user {}, so that user {us} makes nothing in it", home_stat.uid);
     Err(Untrusted::new(&home, what, place).into())
 }
 
@@ -388,17 +384,14 @@ fn make_directory(path: &Path) -> Result<(), Errno> {
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Err(Errno::ENOENT) };
     sweep_directories(parent, name);
     let private = parent.join(TemporaryName::new(name).to_string());
-    let placed = mkdir(&private, Mode::S_IRWXU).and_then(|()| {
-        let placed = set_private(&private).and_then(|()| {
-            renameat_with(CWD, &private, CWD, path, RenameFlags::NOREPLACE)
-                .map_err(|error| Errno::from_raw(error.raw_os_error()))
-        });
+    let placed = mkdir(&private).and_then(|()| {
+        let placed = set_private(&private).and_then(|()| rename_new(&private, path));
         placed.inspect_err(|_| drop(fs::remove_dir(&private)))
     });
     match placed {
         Ok(()) | Err(Errno::EEXIST) => Ok(()),
         // A file system that cannot rename so, or a name with no room for another beside it.
-        Err(Errno::EINVAL | Errno::ENOSYS | Errno::ENAMETOOLONG) => match mkdir(path, Mode::S_IRWXU) {
+        Err(Errno::EINVAL | Errno::ENOSYS | Errno::ENAMETOOLONG) => match mkdir(path) {
             Ok(()) => set_private(path),
             Err(Errno::EEXIST) => Ok(()),
             Err(error) => Err(error),
@@ -409,10 +402,10 @@ fn make_directory(path: &Path) -> Result<(), Errno> {
 
 /// Gives back what the umask took away from a directory that we have just made.
 fn set_private(dir: &Path) -> Result<(), Errno> {
-    if lstat(dir)?.st_mode & 0o7777 == Mode::S_IRWXU.bits() {
+    if lstat(dir)?.mode == PRIVATE_DIRECTORY {
         return Ok(());
     }
-    fchmodat(AT_FDCWD, dir, Mode::S_IRWXU, FchmodatFlags::FollowSymlink)
+    chmod(dir, PRIVATE_DIRECTORY)
 }
 
 /// Removes what was left behind by whoever was making the same directory and died. What is not empty is not removed.
@@ -420,7 +413,7 @@ fn sweep_directories(parent: &Path, name: &std::ffi::OsStr) {
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
         let is_left = TemporaryName::parse(&entry.file_name())
             .is_some_and(|found| found.target() == name && found.is_left_behind());
-        let is_ours = || lstat(&entry.path()).is_ok_and(|stat| stat.st_uid == geteuid().as_raw());
+        let is_ours = || lstat(&entry.path()).is_ok_and(|stat| stat.is_ours());
         if is_left && is_ours() {
             // One that stays is swept the next time.
             let _ = fs::remove_dir(entry.path());
@@ -442,7 +435,7 @@ mod tests {
     /// Where the way to `dir` ends, or the mode of its last directory.
     fn found(dir: &Path, place: Place) -> Result<u32, PathBuf> {
         match judge(dir, place).unwrap() {
-            Way::Whole(stat) => Ok(stat.st_mode & 0o7777),
+            Way::Whole(stat) => Ok(stat.mode),
             Way::Ends(end) => Err(end.at),
         }
     }
@@ -529,7 +522,7 @@ mod tests {
         create(&deep, Place::State).unwrap();
         create(&deep, Place::State).unwrap();
         for made in [scene.path().join("a"), scene.path().join("a/b"), deep] {
-            assert_eq!(lstat(&made).unwrap().st_mode & 0o7777, 0o700);
+            assert_eq!(lstat(&made).unwrap().mode, 0o700);
             assert_eq!(
                 fs::read_dir(made.parent().unwrap()).unwrap().count(),
                 1,
@@ -566,7 +559,7 @@ mod tests {
         assert!(!is_the_systems(Path::new("/home/me")));
         assert_eq!(
             is_the_systems(Path::new("/var/mail")),
-            geteuid().is_root(),
+            user::is_root(),
             "an ordinary user owns none of it"
         );
     }

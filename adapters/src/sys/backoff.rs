@@ -3,7 +3,7 @@
 //! The hint is asked for with the first wait: from then on most waits end with an event, and a question that is asked in
 //! between costs more than the subscription does.
 
-use crate::sys::linux::fs_watch::{Happening, Hint};
+use crate::sys::linux::fs::watch::{Happening, Hint};
 use crate::sys::linux::short_sleep::Blink;
 use std::path::{Path, PathBuf};
 use std::time::Duration;

@@ -12,26 +12,19 @@
 
 use crate::spawn::program;
 use crate::sys::linux::failure::{During, describe};
-use crate::worker::orphans::{self, Reaped};
-use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, fcntl};
-use nix::sys::prctl::set_pdeathsig;
-use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, kill, signal, sigprocmask};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::unistd::{Pid, getpid, getppid};
+use crate::sys::linux::process::orphans::{self, Reaped};
+use crate::sys::linux::process::signals::{BlockedSignals, Signal, send_to_child};
+use crate::sys::linux::process::tied;
 use rekindle_core::{ChildExit, OsFailure, SpawnError};
 use std::ffi::OsString;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd};
+use std::os::fd::BorrowedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus};
 
 /// What is passed on to the program.
 const FORWARDED: [Signal; 6] =
     [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGUSR1, Signal::SIGUSR2];
-
-/// The lowest descriptor that the program may find the lock at: above those of socket activation.
-const LOCK_FD_MIN: i32 = 10;
 
 /// Runs a program to its end, passing signals on, and says how it ended. It shares our terminal and our standard
 /// streams, and inherits `lock`.
@@ -44,59 +37,21 @@ const LOCK_FD_MIN: i32 = 10;
 pub fn run_attended(command: &[OsString], lock: BorrowedFd<'_>) -> Result<ChildExit, SpawnError> {
     let (name, args) = command.split_first().ok_or(SpawnError::NoProgram)?;
     let path = program::resolve(name)?;
-    let (signals, mask_before) = blocked_signals()?;
+    let signals = BlockedSignals::block(&FORWARDED)?;
     let mut attended = Command::new(&path);
     attended.arg0(name).args(args);
-    let (parent, lock) = (getpid(), lock.as_raw_fd());
-    #[expect(unsafe_code, reason = "what runs between fork and exec is restricted")]
-    // SAFETY: `under_lock` makes a few system calls and allocates nothing; `lock` is borrowed and open.
-    unsafe {
-        attended.pre_exec(move || under_lock(parent, lock, &mask_before));
-    }
-    let spawned = attended.spawn().map_err(|error| match error.raw_os_error() {
+    let spawned = tied::spawn(&mut attended, lock, &signals).map_err(|error| match error.raw_os_error() {
         Some(errno) => program::explain(&path, errno),
         None => OsFailure::new("start", error.to_string()).on(&path).into(),
     });
     let ended = spawned.and_then(|child| Ok(attend(child, &signals).doing("wait for the program")?));
     // Only now: the program's end would have been reported as a signal otherwise.
-    let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&mask_before), None);
+    signals.restore();
     ended.map(to_exit)
 }
 
-/// Blocks what is passed on, so that it can be read together with who sent it; and says what was blocked before.
-fn blocked_signals() -> Result<(SignalFd, SigSet), OsFailure> {
-    let mask: SigSet = FORWARDED.into_iter().chain([Signal::SIGCHLD]).collect();
-    let mut before = SigSet::empty();
-    sigprocmask(SigmaskHow::SIG_BLOCK, Some(&mask), Some(&mut before)).doing("block signals")?;
-    Ok((SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC).doing("read signals")?, before))
-}
-
-/// In the child, before its program: hears signals, dies with its parent, and keeps a copy of the lock.
-fn under_lock(parent: Pid, lock: i32, mask: &SigSet) -> io::Result<()> {
-    sigprocmask(SigmaskHow::SIG_SETMASK, Some(mask), None)?;
-    set_pdeathsig(Signal::SIGKILL)?;
-    #[expect(unsafe_code, reason = "changing a disposition is unsafe, since a handler could do anything")]
-    // SAFETY: no handler is installed, only the default restored, which we may have changed for ourselves.
-    unsafe {
-        signal(Signal::SIGXFSZ, SigHandler::SigDfl)?;
-    }
-    if getppid() != parent {
-        // It died before we asked; nobody will tell us.
-        return Err(Errno::ESRCH.into());
-    }
-    #[expect(
-        unsafe_code,
-        reason = "the descriptor came here as a number, through a closure that must be 'static"
-    )]
-    // SAFETY: the caller borrows the descriptor until after the fork.
-    let lock = unsafe { BorrowedFd::borrow_raw(lock) };
-    // Without close-on-exec: the copy is the program's.
-    let _its_number = fcntl(lock, FcntlArg::F_DUPFD(LOCK_FD_MIN))?.into_raw_fd();
-    Ok(())
-}
-
 /// Passes signals on, and reaps orphans, until the program has ended.
-fn attend(mut child: Child, signals: &SignalFd) -> io::Result<ExitStatus> {
+fn attend(mut child: Child, signals: &BlockedSignals) -> io::Result<ExitStatus> {
     let orphans_come = orphans::come_to_us();
     let program = [pid_of(&child)];
     loop {
@@ -107,19 +62,17 @@ fn attend(mut child: Child, signals: &SignalFd) -> io::Result<ExitStatus> {
             // It has ended since it was asked.
             continue;
         }
-        let Some(heard) = signals.read_signal()? else { continue };
-        let signal = i32::try_from(heard.ssi_signo).ok().and_then(|number| Signal::try_from(number).ok());
         // The kernel itself sends what is typed at a terminal, and sends it to the program too.
-        let sent_to_us = heard.ssi_code <= 0;
-        if let Some(signal) = signal.filter(|signal| FORWARDED.contains(signal) && sent_to_us) {
-            pass_on(&child, signal);
+        let heard = signals.next()?.filter(|heard| heard.was_sent);
+        if let Some(heard) = heard.filter(|heard| FORWARDED.contains(&heard.signal)) {
+            pass_on(&child, heard.signal);
         }
     }
 }
 
 /// The child is not reaped yet, so its pid is still its own.
 fn pass_on(child: &Child, signal: Signal) {
-    if let Err(errno) = kill(Pid::from_raw(pid_of(child).as_raw()), signal) {
+    if let Err(errno) = send_to_child(pid_of(child), signal) {
         tracing::warn!(%signal, why = describe(errno as i32), "a signal could not be passed on");
     }
 }

@@ -9,7 +9,8 @@
 //!
 //! Checked by `smoke/tests/smoke/spawn/companions.rs` and `command/scale.rs`.
 
-use super::{Process, Worker};
+use super::process::Process;
+use super::watch::Worker;
 use crate::store::lifeline::Reach;
 use crate::sys::linux::procfs;
 use crate::sys::linux::socket_table::SocketInodes;

@@ -5,11 +5,11 @@
 //!    [`Warrant`], which only the core's judges make.
 //! 2. The judge is asked after the process was pinned: the pid cannot come to mean another in between.
 
-use crate::sys::linux::failure::{During, failure};
+use crate::sys::linux::failure::{During, Errno, refused};
+use crate::sys::linux::process::pidfd;
+use crate::sys::linux::process::signals::Signal;
 use rekindle_core::warrant::Warrant;
 use rekindle_core::{OsFailure, Pid};
-use rustix::io::Errno;
-use rustix::process::{PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::os::fd::OwnedFd;
 
 /// A pinned process with leave to signal it.
@@ -28,10 +28,9 @@ impl Pin {
 
     /// Pins a process and asks whether it may be signalled; `None` if it is gone or may not.
     pub(super) fn of(pid: Pid, judge: impl FnOnce() -> Option<Warrant>) -> Result<Option<Self>, OsFailure> {
-        let Some(raw) = rustix::process::Pid::from_raw(pid.as_raw()) else { return Ok(None) };
-        let pidfd = match pidfd_open(raw, PidfdFlags::NONBLOCK) {
+        let pidfd = match pidfd::open(pid) {
             Ok(pidfd) => pidfd,
-            Err(Errno::SRCH) => return Ok(None),
+            Err(Errno::ESRCH) => return Ok(None),
             Err(error) => return Err(error).doing("open a descriptor of the worker's process")?,
         };
         Ok(judge()
@@ -49,12 +48,12 @@ impl Pin {
 
     /// Sends a signal; one that has ended meanwhile needs none.
     pub(super) fn send(&self, signal: Signal) -> Result<(), OsFailure> {
-        match pidfd_send_signal(&self.pidfd, signal) {
-            Ok(()) | Err(Errno::SRCH) => Ok(()),
+        match pidfd::send(&self.pidfd, signal) {
+            Ok(()) | Err(Errno::ESRCH) => Ok(()),
             Err(error) => {
                 let whom =
                     self.warrant.map_or_else(|| "our child".to_owned(), |it| format!("process {}", it.pid()));
-                Err(failure(&format!("signal {whom}"), &error.into()))
+                Err(refused(format!("signal {whom}"), error as i32))
             }
         }
     }

@@ -1,66 +1,11 @@
 //! Reaps children that nobody waits for, with one thread for all of them.
 
-use super::{Parentage, Process};
-use nix::errno::Errno;
-use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
-use rekindle_core::ChildExit;
-use rustix::buffer::spare_capacity;
-use rustix::event::{PollFd, PollFlags, epoll, poll};
+use crate::sys::linux::poll::ManyReadable;
+use crate::sys::linux::process::pidfd::reap;
 use std::collections::HashMap;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
-
-/// Reaps a child that has ended or is about to; waits for that.
-pub(crate) fn reap(pidfd: &OwnedFd) -> ChildExit {
-    loop {
-        match waitid(Id::PIDFd(pidfd.as_fd()), WaitPidFlag::WEXITED) {
-            Err(Errno::EINTR) => {}
-            other => return exit_of(other),
-        }
-    }
-}
-
-/// How a child ended, leaving it unreaped. Only for one that has ended.
-pub(super) fn peek(pidfd: &OwnedFd) -> ChildExit {
-    let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
-    exit_of(waitid(Id::PIDFd(pidfd.as_fd()), flags))
-}
-
-/// Somebody else may have taken the status, or the kernel threw it away because SIGCHLD is ignored: it is gone, and
-/// that is all that can be said.
-fn exit_of(status: nix::Result<WaitStatus>) -> ChildExit {
-    match status {
-        Ok(WaitStatus::Exited(_, code)) => ChildExit::Code(code),
-        Ok(WaitStatus::Signaled(_, signal, _)) => ChildExit::Signal(signal as i32),
-        Ok(_) | Err(_) => ChildExit::Unknown,
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let Some(pin) = self.pin.take().filter(|_| self.parentage == Parentage::Ours) else { return };
-        let pidfd = pin.into_pidfd();
-        if has_exited(&pidfd) {
-            reap(&pidfd);
-        } else {
-            leave_to_reaper(pidfd);
-        }
-    }
-}
-
-/// Whether the process behind a pidfd has ended.
-pub(crate) fn has_exited(pidfd: &OwnedFd) -> bool {
-    let mut fds = [PollFd::new(pidfd, PollFlags::IN)];
-    let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
-    loop {
-        match poll(&mut fds, Some(&now)) {
-            Ok(ready) => return ready > 0,
-            Err(rustix::io::Errno::INTR) => {}
-            Err(_) => return false,
-        }
-    }
-}
 
 /// Hands a running child to the reaper's thread, which is started for the first of them.
 pub(crate) fn leave_to_reaper(pidfd: OwnedFd) {
@@ -72,16 +17,15 @@ pub(crate) fn leave_to_reaper(pidfd: OwnedFd) {
     }
 }
 
-/// The children that are left to the thread, by their descriptors. The kernel watches them: neither to add one nor to be
-/// told of one depends on how many there are.
+/// The children that are left to the thread, by their descriptors.
 struct Reaper {
-    watch: OwnedFd,
+    watch: ManyReadable,
     children: Mutex<HashMap<RawFd, OwnedFd>>,
 }
 
 impl Reaper {
     fn start() -> Option<Arc<Self>> {
-        let watch = epoll::create(epoll::CreateFlags::CLOEXEC).ok()?;
+        let watch = ManyReadable::new().ok()?;
         let reaper = Arc::new(Self { watch, children: Mutex::default() });
         let its_own = reaper.clone();
         thread::Builder::new()
@@ -93,28 +37,23 @@ impl Reaper {
     }
 
     fn take(&self, pidfd: OwnedFd) {
-        let key = epoll::EventData::new_u64(u64::from(pidfd.as_raw_fd().unsigned_abs()));
         // Held meanwhile: the thread may be told of it at once.
         let mut children = self.children();
         // What cannot be watched stays a zombie, as without a thread.
-        if epoll::add(&self.watch, &pidfd, key, epoll::EventFlags::IN).is_ok() {
+        if self.watch.add(&pidfd).is_ok() {
             children.insert(pidfd.as_raw_fd(), pidfd);
         }
     }
 
     fn reap_all(&self) {
-        let mut ended = Vec::with_capacity(64);
         loop {
-            ended.clear();
-            let _ = epoll::wait(&self.watch, spare_capacity(&mut ended), None);
-            for event in ended.drain(..) {
-                let fd = RawFd::try_from(event.data.u64()).ok();
-                let child = fd.and_then(|fd| self.children().remove(&fd));
+            self.watch.wait(|ended| {
+                let child = self.children().remove(&ended);
                 if let Some(child) = child {
-                    let _ = epoll::delete(&self.watch, &child);
+                    let _ = self.watch.remove(&child);
                     reap(&child);
                 }
-            }
+            });
         }
     }
 

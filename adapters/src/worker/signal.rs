@@ -9,18 +9,19 @@
 
 use super::members::{Judge, Search, found};
 use super::pin::Pin;
-use super::{Process, Worker};
+use super::process::Process;
+use super::watch::Worker;
+use crate::sys::linux::process::pidfd::exits_within_ms;
+use crate::sys::linux::process::signals::{Signal, send_to_group};
 use crate::sys::linux::procfs;
 use rekindle_core::{KillError, KillSignal, Lifeline, OsFailure, Pid};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Signal, kill_process_group};
 use std::collections::BTreeSet;
 
 /// How often the processes are looked for again, since one may fork while another is being signalled.
 const PASSES_MAX: u32 = 3;
-/// How long a worker that was signalled is given before its other processes are looked for: most have none, and are gone
-/// by then.
-const PROMPT_END: Timespec = Timespec { tv_sec: 0, tv_nsec: 5_000_000 };
+/// How long a worker that was signalled is given before its other processes are looked for, in milliseconds: most have none,
+/// and are gone by then.
+const PROMPT_END_MS: u8 = 5;
 
 /// Signals every process of a worker: its leader and the group of that, the process that answered, everything in the
 /// leader's session, and every holder of its lifeline. Processes that are not to be judged from here are left alone.
@@ -65,12 +66,10 @@ impl Volley<'_> {
     fn signal_pinned(&mut self) {
         // The group first: unreaped by us, the leader keeps its name.
         let group = self.worker.leader.as_ref().filter(|leader| leader.is_ours());
-        if let Some(group) =
-            group.and_then(|leader| rustix::process::Pid::from_raw(leader.identity().pid.as_raw()))
-        {
+        if let Some(leader) = group {
             for signal in signals(self.how) {
                 // An empty group is what is wanted; anything else shows in the looks for the members.
-                let _ = kill_process_group(group, *signal);
+                let _ = send_to_group(leader.identity().pid, *signal);
             }
         }
         for process in self.worker.processes() {
@@ -144,8 +143,7 @@ impl Volley<'_> {
     fn ends_promptly(&self) -> bool {
         for pin in self.worker.processes().filter_map(Process::pin_held) {
             // One that does not end, or cannot be waited for, is no prompt end.
-            let ended = poll(&mut [PollFd::new(pin.pidfd(), PollFlags::IN)], Some(&PROMPT_END));
-            if ended != Ok(1) {
+            if !exits_within_ms(pin.pidfd(), PROMPT_END_MS) {
                 return false;
             }
         }
@@ -156,7 +154,7 @@ impl Volley<'_> {
 /// SIGCONT follows SIGTERM, since a stopped process would not hear it.
 fn signals(how: KillSignal) -> &'static [Signal] {
     match how {
-        KillSignal::Term => &[Signal::TERM, Signal::CONT],
-        KillSignal::Kill => &[Signal::KILL],
+        KillSignal::Term => &[Signal::SIGTERM, Signal::SIGCONT],
+        KillSignal::Kill => &[Signal::SIGKILL],
     }
 }

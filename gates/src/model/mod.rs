@@ -4,7 +4,7 @@
 //! actors are launchers, the workers that they start, a `stop` and an `unlock --force`. Each takes one atomic step at
 //! a time, in any order, and at any instant one may be killed, a future dropped, a worker die, a socket vanish. Every
 //! decision is the core's own function; the steps between them mirror `rekindle/src/ensure.rs`, `rekindle/src/end.rs`,
-//! `adapters/src/start/progress.rs`, `adapters/src/store/claim_lock.rs` and `adapters/src/spawn/raw.rs`.
+//! `adapters/src/start/progress.rs`, `adapters/src/store/claim_lock.rs` and `adapters/src/sys/linux/process/clone/worker.rs`.
 //!
 //! What the model leaves out: pids are never reused (`identity.rs` judges that), no call fails but by a death, nobody
 //! removes the session directory, and every process lets itself be seen.

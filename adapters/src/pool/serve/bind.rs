@@ -12,18 +12,15 @@
 //!
 //! Checked by `smoke/tests/smoke/protocol/server.rs`, `pool/worker.rs` and `ground/foreign_files.rs`.
 
-use super::ServeError;
-use crate::endpoint::bound::bind_private;
+use super::error::ServeError;
 use crate::endpoint::probe::{Probed, probe_once, why_not_our_socket};
-use crate::endpoint::socket_file::is_socket;
 use crate::store::directory::Directory;
 use crate::store::lifeline;
 use crate::store::lock_file::{Guards, LockFile, LockFileError};
 use crate::store::way::{self, Place as WayTo, WayError};
-use crate::sys::linux::failure::During;
-use nix::errno::Errno;
-use nix::sys::socket::{Backlog, SockFlag, SockType, listen};
-use nix::sys::stat::{FileStat, lstat};
+use crate::sys::linux::failure::{During, Errno};
+use crate::sys::linux::fs::{FileKind, FileStatus, lstat};
+use crate::sys::linux::socket::{Calls, Carries, bind_private, listen};
 use rekindle_core::OsFailure;
 use rekindle_core::shown::Shown;
 use rekindle_core::target::check_socket_path;
@@ -67,7 +64,7 @@ impl ServedSocket {
         }
         let listener = listen_on(path)?;
         let stat = lstat(path).during("inspect our socket", path)?;
-        if !is_socket(&stat) {
+        if stat.kind != FileKind::Socket {
             let why = "something else took its name at once".to_owned();
             return Err(ServeError::Taken { socket: path.to_owned(), why });
         }
@@ -115,7 +112,7 @@ fn untrusted(socket: &Path, error: WayError) -> ServeError {
 }
 
 fn listen_on(path: &Path) -> Result<StdListener, ServeError> {
-    let fd = match bind_private(path, SockType::Stream, SockFlag::SOCK_NONBLOCK) {
+    let fd = match bind_private(path, Carries::Streams, Calls::ReturnAtOnce) {
         Ok(fd) => fd,
         Err(Errno::EADDRINUSE) => {
             let why = "something is there already".to_owned();
@@ -123,8 +120,7 @@ fn listen_on(path: &Path) -> Result<StdListener, ServeError> {
         }
         Err(error) => return Ok(Err(error).during("bind", path)?),
     };
-    let backlog = Backlog::new(BACKLOG).during("listen on", path)?;
-    listen(&fd, backlog).during("listen on", path)?;
+    listen(&fd, BACKLOG).during("listen on", path)?;
     Ok(fd.into())
 }
 
@@ -138,9 +134,9 @@ struct Mark {
 }
 
 impl Mark {
-    fn of(stat: &FileStat) -> Self {
-        let made_at_ns = i128::from(stat.st_mtime) * 1_000_000_000 + i128::from(stat.st_mtime_nsec);
-        Self { device: stat.st_dev, inode: stat.st_ino, made_at_ns }
+    fn of(stat: &FileStatus) -> Self {
+        let made_at_ns = i128::from(stat.modified_at) * 1_000_000_000 + i128::from(stat.modified_ns);
+        Self { device: stat.inode.device(), inode: stat.inode.number(), made_at_ns }
     }
 }
 

@@ -3,7 +3,8 @@
 //! What cannot be understood is refused with a reason, and the next line is read; only a line without an end costs the
 //! connection, since nobody can say where the next one begins.
 
-use super::{Handler, ServeLimits};
+use super::handler::Handler;
+use super::limits::ServeLimits;
 use crate::pool::lines::{Deadline, Limit, LineError, LineStream, Sent, Whose};
 use rekindle_core::protocol::{Answer, Malformed, Refusal, Request, Response};
 use std::path::PathBuf;

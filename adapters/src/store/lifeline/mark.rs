@@ -3,14 +3,15 @@
 //! The mark says enough to know the worker by if all of its files are gone: which start of which session below which state
 //! root it is, where it answers, and what counted as ready.
 
-use super::RootId;
+use super::root_id::RootId;
+use crate::sys::linux::failure::Errno;
+use crate::sys::linux::fs::read_at;
+use crate::sys::linux::procfs::RunCommand;
 use jiff::Timestamp;
 use rekindle_core::byte_text;
 use rekindle_core::identity::{BootId, NamespaceId, StartTime};
 use rekindle_core::{Generation, Host, Nonce, Pid, ProcessIdentity, ReadyKind, SessionId, SpawnBgPlan};
-use rustix::io::{Errno, pread, retry_on_intr};
 use serde::{Deserialize, Serialize};
-use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
@@ -50,27 +51,14 @@ pub struct Worksite {
     pub started_at: Timestamp,
     /// What it runs; absent where that is too long to be written here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub command: Option<MarkedCommand>,
+    pub command: Option<RunCommand>,
 }
 
-/// What a worker runs.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct MarkedCommand {
-    /// Its program and arguments.
-    #[serde(with = "byte_text")]
-    pub arguments: Vec<OsString>,
-    /// The directory in which it started.
-    #[serde(with = "byte_text")]
-    pub cwd: PathBuf,
-}
-
-impl MarkedCommand {
-    /// What a plan says; `None` if that is longer than a mark should be.
-    fn of(plan: &SpawnBgPlan) -> Option<Self> {
-        let len: usize = plan.launch_args.iter().map(|arg| arg.len()).sum();
-        let command = || Self { arguments: plan.launch_args.clone(), cwd: plan.cwd.clone() };
-        (len <= COMMAND_LEN_MAX).then(command)
-    }
+/// What a plan says; `None` if that is longer than a mark should be.
+fn command_of(plan: &SpawnBgPlan) -> Option<RunCommand> {
+    let len: usize = plan.launch_args.iter().map(|arg| arg.len()).sum();
+    let command = || RunCommand { arguments: plan.launch_args.clone(), cwd: plan.cwd.clone() };
+    (len <= COMMAND_LEN_MAX).then(command)
 }
 
 /// A mark as it is written: all in one object, which `#[serde(flatten)]` would copy before it reads it.
@@ -120,10 +108,10 @@ impl LifelineMark {
     pub(super) fn read(fd: &OwnedFd) -> Result<Option<Self>, Errno> {
         // Most are short, and to clear the room for the longest would take longer than to read one.
         let mut bytes = vec![0; 1 << 10];
-        let mut len = retry_on_intr(|| pread(fd, &mut bytes, 0))?;
+        let mut len = read_at(fd, &mut bytes, 0)?;
         if len == bytes.len() {
             bytes.resize(MARK_LEN_MAX, 0);
-            len += retry_on_intr(|| pread(fd, bytes.get_mut(len..).unwrap_or_default(), len as u64))?;
+            len += read_at(fd, bytes.get_mut(len..).unwrap_or_default(), len)?;
         }
         Ok(serde_json::from_slice(bytes.get(..len).unwrap_or_default()).ok())
     }
@@ -143,7 +131,7 @@ pub(crate) fn tail(
         socket: plan.expected_socket_path.clone(),
         readiness: plan.ready,
         started_at,
-        command: MarkedCommand::of(plan),
+        command: command_of(plan),
     };
     let Host { boot_id, pid_namespace, time_namespace, .. } = host;
     let tail = Tail {

@@ -1,10 +1,8 @@
 //! Which state root it is, for a worker whose files may be removed or moved under it.
 
-use crate::store::directory::Inode;
-use crate::sys::linux::failure::During;
+use crate::sys::linux::failure::{During, Errno};
+use crate::sys::linux::fs::stat;
 use fnv::FnvHasher;
-use nix::errno::Errno;
-use nix::sys::stat::stat;
 use rekindle_core::OsFailure;
 use serde::{Deserialize, Serialize};
 use std::hash::Hasher;
@@ -36,7 +34,7 @@ impl RootId {
                 Err(error) => return Err(error).during("resolve", place),
             };
             let found = match stat(&real) {
-                Ok(found) => Inode::of(&found),
+                Ok(found) => found.inode,
                 Err(Errno::ENOENT) => continue,
                 Err(error) => return Err(error).during("inspect", &real),
             };

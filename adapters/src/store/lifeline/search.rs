@@ -12,16 +12,16 @@
 //!
 //! Checked by `smoke/tests/smoke/ground/removal.rs`.
 
-use super::locks::{self, LockTable};
-use super::{LIFELINE_FD, LIFELINE_FILE, LifelineMark, LifelineProbe, Located, RootId};
-use crate::store::directory::Inode;
+use super::mark::LifelineMark;
+use super::probe::{LIFELINE_FILE, LifelineProbe};
+use super::root_id::RootId;
 use crate::store::way::has_numbers_for_all_users;
-use crate::sys::linux::failure::{During, describe};
+use crate::sys::linux::failure::{During, Errno, refused};
+use crate::sys::linux::fs::{lstat, open_target_at, readlink_at, stat_target_at};
+use crate::sys::linux::lock_table::{self, LockTable};
+use crate::sys::linux::process::clone::LIFELINE_FD;
 use crate::sys::linux::procfs;
-use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, openat, readlinkat};
-use nix::sys::stat::{Mode, SFlag, fstatat, lstat};
-use nix::unistd::geteuid;
+use crate::sys::linux::user;
 use rekindle_core::warrant::{FoundLifeline, LifelineSighting, Sameness};
 use rekindle_core::{Lifeline, OsFailure, Pid, SessionId};
 use std::fs::File;
@@ -46,17 +46,6 @@ pub struct Searched {
     pub found: Vec<Lost>,
     /// The first thing that could not be looked into, if there was one.
     pub gap: Option<OsFailure>,
-}
-
-impl Searched {
-    /// What it means for the session that was searched for.
-    pub(super) fn into_located(mut self) -> Located {
-        match (self.found.pop(), self.gap) {
-            (Some(lost), _) => Located::Lost(lost.probe),
-            (None, Some(why)) => Located::Unsearched { why },
-            (None, None) => Located::Nowhere,
-        }
-    }
 }
 
 /// Searches every process for the lifelines of the state root at `root` that have lost their name: of one session, or of
@@ -122,7 +111,7 @@ enum Look {
 fn look_into(proc: &File, pid: Pid, root: &Root<'_>, session: Option<&SessionId>) -> Result<Look, OsFailure> {
     let link = format!("{pid}/fd/{LIFELINE_FD}");
     let unseen = |error| unseen(error, pid);
-    let target = match readlinkat(proc, link.as_str()) {
+    let target = match readlink_at(proc, link.as_str()) {
         Ok(target) => target,
         Err(error) => return unseen(error),
     };
@@ -130,18 +119,16 @@ fn look_into(proc: &File, pid: Pid, root: &Root<'_>, session: Option<&SessionId>
     if !target.as_bytes().starts_with(b"/") {
         return Ok(Look::Nothing);
     }
-    let stat = match fstatat(proc, link.as_str(), AtFlags::empty()) {
+    let stat = match stat_target_at(proc, link.as_str()) {
         Ok(stat) => stat,
         Err(error) => return unseen(error),
     };
-    let owner = Sameness::of(Some(stat.st_uid), Some(geteuid().as_raw()));
-    let device = Sameness::of(Some(stat.st_dev), Some(root.id.device()));
-    let is_file = SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT == SFlag::S_IFREG;
-    if !is_file || owner != Sameness::Same || device != Sameness::Same {
+    let owner = Sameness::of(Some(stat.uid), Some(user::our_uid()));
+    let device = Sameness::of(Some(stat.inode.device()), Some(root.id.device()));
+    if !stat.is_file() || owner != Sameness::Same || device != Sameness::Same {
         return Ok(Look::Nothing);
     }
-    let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
-    let fd = match openat(proc, link.as_str(), flags, Mode::empty()) {
+    let fd = match open_target_at(proc, link.as_str()) {
         Ok(fd) => fd,
         Err(error) => return unseen(error),
     };
@@ -153,7 +140,7 @@ fn look_into(proc: &File, pid: Pid, root: &Root<'_>, session: Option<&SessionId>
     }
     // What has kept its name is found by it.
     let named = root.path.join(named.as_str()).join(LIFELINE_FILE);
-    if lstat(&named).is_ok_and(|named| Inode::of(&named) == probe.inode()) {
+    if lstat(&named).is_ok_and(|named| named.inode == probe.inode()) {
         return Ok(Look::Nothing);
     }
     match probe.ask() {
@@ -185,10 +172,7 @@ fn unseen(error: Errno, pid: Pid) -> Result<Look, OsFailure> {
     match error {
         Errno::ENOENT | Errno::ESRCH => Ok(Look::Nothing),
         Errno::EACCES | Errno::EPERM => Ok(Look::Closed),
-        error => {
-            Err(OsFailure::new(format!("look into process {pid}"), describe(error as i32))
-                .errno(error as i32))
-        }
+        error => Err(refused(format!("look into process {pid}"), error as i32)),
     }
 }
 
@@ -199,7 +183,7 @@ fn unseen(error: Errno, pid: Pid) -> Result<Look, OsFailure> {
 /// that was taken by that process or by one that has ended.
 fn suspect(closed: &[Pid]) -> Result<Option<Pid>, OsFailure> {
     // Root of a user namespace is no root of the machine: what it cannot look into may be any user's.
-    let is_root = geteuid().is_root() && has_numbers_for_all_users() != Some(false);
+    let is_root = user::is_root() && has_numbers_for_all_users() != Some(false);
     let of_our_user = |pid: &&Pid| is_root || procfs::is_of_our_user(**pid) == Some(true);
     // What has ended keeps nothing, though it cannot be looked into.
     let runs = |pid: &&Pid| procfs::stat(**pid).is_some_and(|stat| !stat.is_zombie());
@@ -218,5 +202,5 @@ fn suspect(closed: &[Pid]) -> Result<Option<Pid>, OsFailure> {
     };
     let Some(daemon) = closed.iter().find(is_daemon) else { return Ok(None) };
     // It is a closed one's unless somebody else shows it.
-    Ok(if locks::are_all_seen(table.orphaned())? { None } else { Some(*daemon) })
+    Ok(if lock_table::are_all_seen(table.orphaned())? { None } else { Some(*daemon) })
 }

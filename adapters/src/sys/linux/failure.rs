@@ -1,10 +1,8 @@
 //! Turns refused system calls into [`OsFailure`]: the operation, the path and the errno, always.
 
-use nix::errno::Errno;
+pub(crate) use nix::errno::Errno;
 use rekindle_core::OsFailure;
-use rustix::fs::{FlockOperation, flock};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 /// Names what was being done when a system call failed.
@@ -34,6 +32,11 @@ pub(crate) fn failure(operation: &str, error: &io::Error) -> OsFailure {
     }
 }
 
+/// A failure of `operation` with this errno.
+pub(crate) fn refused(operation: impl Into<String>, errno: i32) -> OsFailure {
+    OsFailure::new(operation, describe(errno)).errno(errno)
+}
+
 /// What an errno means, in the project's style: lowercase, no full stop.
 pub(crate) fn describe(errno: i32) -> String {
     let text = Errno::from_raw(errno).desc();
@@ -41,20 +44,17 @@ pub(crate) fn describe(errno: i32) -> String {
     chars.next().map(|first| first.to_lowercase().chain(chars).collect()).unwrap_or_default()
 }
 
-/// Where descriptors begin that are kept for as long as a worker runs. A child is born with a copy of all descriptors up to
-/// the highest one that it needs, so those that are opened for its birth had better be low ones.
-const KEPT_FROM: i32 = 512;
-
-/// The same descriptor under a number out of the way; as it is where there is none to be had.
-pub(crate) fn keep_high(fd: OwnedFd) -> OwnedFd {
-    rustix::io::fcntl_dupfd_cloexec(&fd, KEPT_FROM).unwrap_or(fd)
+/// Makes a call again for as long as a signal interrupts it.
+pub(crate) fn retried<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
+    loop {
+        match call() {
+            Err(Errno::EINTR) => {}
+            other => return other,
+        }
+    }
 }
 
-/// Locks a file without waiting, whatever interrupts us; `false` if somebody else has it.
-pub(crate) fn try_flock(file: impl AsFd, how: FlockOperation) -> Result<bool, Errno> {
-    match rustix::io::retry_on_intr(|| flock(file.as_fd(), how)) {
-        Ok(()) => Ok(true),
-        Err(rustix::io::Errno::WOULDBLOCK) => Ok(false),
-        Err(error) => Err(Errno::from_raw(error.raw_os_error())),
-    }
+/// An errno of rustix as one of ours.
+pub(super) fn from_rustix(error: rustix::io::Errno) -> Errno {
+    Errno::from_raw(error.raw_os_error())
 }

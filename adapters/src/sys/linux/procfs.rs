@@ -7,7 +7,6 @@
 //!
 //! Checked by the tests below and `smoke/tests/smoke/spawn/child.rs`.
 
-use crate::store::lifeline::MarkedCommand;
 use crate::sys::linux::failure::During;
 use nix::errno::Errno;
 use nix::sys::signal::kill;
@@ -16,10 +15,12 @@ use rekindle_core::byte_text;
 use rekindle_core::identity::{BootId, DeathProof, NamespaceId, Sighting, Standing, StartTime, judge};
 use rekindle_core::warrant::{Sameness, Warrant};
 use rekindle_core::{Host, OsFailure, Pid, ProcessIdentity};
+use serde::{Deserialize, Serialize};
+use std::ffi::OsString;
 use std::fs::{self, DirEntry, File};
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -29,6 +30,17 @@ const SIGCHLD_BIT: u64 = 1 << (nix::libc::SIGCHLD - 1);
 
 /// The namespace that the machine began with, by the number that the kernel has fixed for it.
 const FIRST_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
+
+/// What a process runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunCommand {
+    /// Its program and arguments.
+    #[serde(with = "byte_text")]
+    pub arguments: Vec<OsString>,
+    /// The directory in which it runs, or was started.
+    #[serde(with = "byte_text")]
+    pub cwd: PathBuf,
+}
 
 /// What `/proc/PID/stat` tells of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -192,10 +204,10 @@ pub fn name(pid: Pid) -> Option<String> {
 }
 
 /// What a process shows as its command; `None` if it is gone or shows nothing. Some programs write a title over it.
-pub fn command(pid: Pid) -> Option<MarkedCommand> {
+pub fn command(pid: Pid) -> Option<RunCommand> {
     let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
     let words = line.strip_suffix(b"\0")?.split(|byte| *byte == 0);
-    Some(MarkedCommand {
+    Some(RunCommand {
         arguments: words.map(|word| byte_text::from_bytes(word.to_vec())).collect(),
         cwd: fs::read_link(format!("/proc/{pid}/cwd")).ok()?,
     })

@@ -7,10 +7,9 @@
 //!
 //! Checked by `smoke/tests/smoke/probe/hints.rs`.
 
-use rustix::time::{
-    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create, timerfd_settime,
-};
-use std::os::fd::OwnedFd;
+use nix::sys::time::TimeSpec;
+use nix::sys::timerfd::{ClockId, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::time::Duration;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -21,7 +20,7 @@ const SHORT_BELOW: Duration = Duration::from_millis(1);
 
 /// Waits for as long as it is told, also where that is shorter than a tick of tokio's clock.
 #[derive(Debug, Default)]
-pub(crate) struct Blink(Option<AsyncFd<OwnedFd>>);
+pub(crate) struct Blink(Option<AsyncFd<Timer>>);
 
 impl Blink {
     /// Waits. Safe to drop: what is left of the wait is overwritten by the next one.
@@ -38,7 +37,7 @@ impl Blink {
     }
 
     /// The timer, for a short wait; it is made for the first of them.
-    fn timer(&mut self, length: Duration) -> Option<&AsyncFd<OwnedFd>> {
+    fn timer(&mut self, length: Duration) -> Option<&AsyncFd<Timer>> {
         if length >= SHORT_BELOW {
             return None;
         }
@@ -49,18 +48,27 @@ impl Blink {
     }
 }
 
-fn open() -> Option<AsyncFd<OwnedFd>> {
-    let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
-    let timer = timerfd_create(TimerfdClockId::Monotonic, flags).ok()?;
+/// A timer that tokio can watch.
+#[derive(Debug)]
+struct Timer(TimerFd);
+
+impl AsRawFd for Timer {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_fd().as_raw_fd()
+    }
+}
+
+fn open() -> Option<AsyncFd<Timer>> {
+    let flags = TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC;
+    let timer = Timer(TimerFd::new(ClockId::CLOCK_MONOTONIC, flags).ok()?);
     #[expect(unsafe_code, reason = "tokio marks registering a descriptor unsafe")]
-    // SAFETY: an `OwnedFd` names the same open descriptor until it is dropped, and the `AsyncFd` owns it.
+    // SAFETY: a `Timer` names the same open descriptor until it is dropped, and the `AsyncFd` owns it.
     unsafe { AsyncFd::register_with_interest(timer, Interest::READABLE) }.ok()
 }
 
 /// Sets a timer anew; what it was set to before, and whether it went off, is forgotten.
-fn set(timer: &AsyncFd<OwnedFd>, length: Duration) -> bool {
+fn set(timer: &AsyncFd<Timer>, length: Duration) -> bool {
     // All zeroes would stop it.
-    let it_value = Timespec { tv_sec: 0, tv_nsec: length.subsec_nanos().max(1).into() };
-    let once = Itimerspec { it_interval: Timespec { tv_sec: 0, tv_nsec: 0 }, it_value };
-    timerfd_settime(timer, TimerfdTimerFlags::empty(), &once).is_ok()
+    let once = Expiration::OneShot(TimeSpec::new(0, length.subsec_nanos().max(1).into()));
+    timer.get_ref().0.set(once, TimerSetTimeFlags::empty()).is_ok()
 }

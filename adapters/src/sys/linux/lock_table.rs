@@ -17,7 +17,7 @@ use std::fs;
 use std::path::Path;
 
 /// Every exclusive flock that the kernel shows.
-pub(super) struct LockTable(Vec<Lock>);
+pub(crate) struct LockTable(Vec<Lock>);
 
 struct Lock {
     taker: i32,
@@ -25,10 +25,10 @@ struct Lock {
 }
 
 /// A file, as the table spells it: `MAJOR:MINOR:INODE`.
-pub(super) type FileName = String;
+pub(crate) type FileName = String;
 
 impl LockTable {
-    pub(super) fn read() -> Result<Self, OsFailure> {
+    pub(crate) fn read() -> Result<Self, OsFailure> {
         let path = Path::new("/proc/locks");
         Ok(Self::parse(&fs::read_to_string(path).during("read", path)?))
     }
@@ -38,17 +38,17 @@ impl LockTable {
     }
 
     /// Whether a process took one of them.
-    pub(super) fn was_taken_by(&self, pid: Pid) -> bool {
+    pub(crate) fn was_taken_by(&self, pid: Pid) -> bool {
         self.0.iter().any(|lock| lock.taker == pid.as_raw())
     }
 
     /// The files whose lock was taken by a process that has ended. Only the first pid namespace is shown those.
-    pub(super) fn orphaned(&self) -> HashSet<FileName> {
+    pub(crate) fn orphaned(&self) -> HashSet<FileName> {
         self.orphans().map(|lock| lock.file.clone()).collect()
     }
 
     /// Whether a process that has ended took one of them, and had this pid.
-    pub(super) fn was_left_by(&self, pid: i32) -> bool {
+    pub(crate) fn was_left_by(&self, pid: i32) -> bool {
         self.orphans().any(|lock| lock.taker == pid)
     }
 
@@ -69,7 +69,7 @@ fn parse_lock(line: &str) -> Option<Lock> {
 
 /// Whether the locks on all these files are held by processes that let us look into them: then no closed one is needed to
 /// explain them, and none of these keeps a lifeline at its place.
-pub(super) fn are_all_seen(mut files: HashSet<FileName>) -> Result<bool, OsFailure> {
+pub(crate) fn are_all_seen(mut files: HashSet<FileName>) -> Result<bool, OsFailure> {
     for pid in procfs::processes()? {
         if files.is_empty() {
             break;

@@ -1,7 +1,6 @@
 //! Which file systems keep locks: those of this machine alone do.
 
-use crate::sys::linux::failure::During;
-use nix::errno::Errno;
+use crate::sys::linux::failure::{During, Errno};
 use nix::sys::statfs::{self, statfs};
 use rekindle_core::OsFailure;
 use std::path::Path;

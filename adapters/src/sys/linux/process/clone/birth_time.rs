@@ -11,7 +11,8 @@
 //! Checked by the tests below and `smoke/tests/smoke/spawn/child.rs`.
 #![expect(unsafe_code, reason = "a child between clone and exec asks the kernel directly")]
 
-use libc::c_int;
+use nix::libc;
+use nix::libc::c_int;
 
 const NS_PER_S: u64 = 1_000_000_000;
 

@@ -10,11 +10,12 @@
 //!
 //! Checked by `smoke/tests/smoke/probe/hints.rs`.
 
+use crate::sys::linux::poll::readable;
+use nix::libc;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, InotifyEvent, WatchDescriptor};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::Notify;
 
@@ -85,9 +86,7 @@ impl Hint {
     pub(crate) fn subscribe(path: &Path, happening: Happening) -> Option<Self> {
         let hub = Hub::get()?;
         let copy = hub.inotify.as_fd().try_clone_to_owned().ok()?;
-        #[expect(unsafe_code, reason = "tokio marks registering a descriptor unsafe")]
-        // SAFETY: an `OwnedFd` names the same open descriptor until it is dropped, and the `AsyncFd` owns it.
-        let readable = unsafe { AsyncFd::register_with_interest(copy, Interest::READABLE) }.ok()?;
+        let readable = readable(copy).ok()?;
         // One watch an inode: another subscriber's wishes must survive ours.
         let flags = happening.flags() | AddWatchFlags::from_bits_retain(libc::IN_MASK_ADD);
         let mut subscribers = hub.lock();

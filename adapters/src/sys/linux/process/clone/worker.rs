@@ -1,21 +1,23 @@
-//! The one place where a process is created: `clone(VM | VFORK | PIDFD)` and what the child does before `exec`.
+//! What the child of a clone does before it is the worker's program: it takes its lifeline, marks it, arranges its
+//! descriptors.
 //!
-//! The child shares the launcher's memory and runs on a stack of its own, while the thread that called waits in the
-//! kernel. So the child may make system calls and touch what was prepared for it, and nothing else: no allocation, no
-//! lock, no panic. It reports through shared memory, needing no pipe.
+//! It may make system calls and touch what was prepared for it, and nothing else: no allocation, no lock, no panic. It
+//! reports through shared memory, needing no pipe.
 #![expect(unsafe_code, reason = "a child between clone and exec is beyond what safe Rust can express")]
 
 use super::birth_time::BeforeBirth;
-use super::prepare::Prepared;
-use super::stack::Stack;
-use crate::store::lifeline::LIFELINE_FD;
-use libc::{c_int, c_uint, c_void};
+use super::prepared::Prepared;
+use super::vfork::{clone_child, close_range, leave_parents_table, reset_signals};
+use crate::sys::linux::process::pidfd::reap;
 use nix::errno::Errno;
-use nix::sys::signal::{SigSet, SigmaskHow, pthread_sigmask};
+use nix::libc;
+use nix::libc::{c_int, c_void};
 use rekindle_core::Pid;
-use std::os::fd::{FromRawFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::ptr;
 
+/// Where a worker keeps its lifeline: clear of the descriptors that socket activation counts from 3.
+pub(crate) const LIFELINE_FD: c_int = 10;
 /// How long the child may take to become its program, in seconds: a directory on a dead server must not hold the
 /// launcher for ever. What sleeps where no signal reaches it, nothing can bound.
 const SPAWN_TIMEOUT_S: i64 = 10;
@@ -31,7 +33,7 @@ const BACKLOG_MAX: c_int = c_int::MAX;
 const RETRY_PAUSE_NS: i64 = 1_000_000;
 
 /// What became of a child.
-pub(super) enum Born {
+pub(crate) enum Born {
     /// It runs its program, or did.
     Running { pid: Pid, pidfd: OwnedFd, start_ticks: Option<u64> },
     /// It could not come so far, and is gone.
@@ -40,7 +42,7 @@ pub(super) enum Born {
 
 /// What a child was doing when it failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stage {
+pub(crate) enum Stage {
     Session,
     Directory,
     OpenLifeline,
@@ -72,7 +74,7 @@ struct ChildArgs<'a> {
 ///
 /// # Errors
 /// The errno of a `clone` or `mmap` that failed; no child exists then.
-pub(super) fn clone_and_exec(prepared: &Prepared) -> Result<Born, i32> {
+pub(crate) fn clone_and_exec(prepared: &Prepared) -> Result<Born, i32> {
     let mut report = Report { reached: Stage::Session, failed: None, start_ticks: None };
     let (stdio, born_after) = (prepared.stdio_raw(), BeforeBirth::now());
     let mut args = ChildArgs { prepared, stdio, born_after, report: &raw mut report };
@@ -85,45 +87,11 @@ pub(super) fn clone_and_exec(prepared: &Prepared) -> Result<Born, i32> {
     };
     match failed {
         Some((stage, errno)) => {
-            crate::worker::reap(&pidfd);
+            reap(&pidfd);
             Ok(Born::Failed { stage, errno })
         }
         None => Ok(Born::Running { pid, pidfd, start_ticks: report.start_ticks }),
     }
-}
-
-/// Creates a child that runs `main` in our memory and shares our descriptors, and returns once that has executed a program
-/// or ended.
-///
-/// # Errors
-/// The errno of a `clone` or `mmap` that failed; no child exists then.
-///
-/// # Safety
-/// `main` makes system calls and touches what `args` points to and its own stack, and nothing else: no allocation, no
-/// lock, no panic. It leaves our table of descriptors before it opens or closes any. It does not return.
-pub(crate) unsafe fn clone_child(
-    main: extern "C" fn(*mut c_void) -> c_int,
-    args: *mut c_void,
-) -> Result<(Pid, OwnedFd), i32> {
-    let stack = Stack::take().map_err(rustix::io::Errno::raw_os_error)?;
-    let mut pidfd: c_int = -1;
-    let flags = libc::CLONE_VM | libc::CLONE_FILES | libc::CLONE_VFORK | libc::CLONE_PIDFD | libc::SIGCHLD;
-
-    // No handler of ours may run in the child, which shares our memory; it unblocks once it has default dispositions.
-    let mut before = SigSet::empty();
-    pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::all()), Some(&mut before))
-        .map_err(|e| e as i32)?;
-    // SAFETY: the child runs on a stack that is its own and outlives it, since VFORK keeps us here until it has executed
-    // a program or ended; the rest is the caller's.
-    let pid = unsafe { libc::clone(main, stack.top(), flags, args, &raw mut pidfd) };
-    let errno = Errno::last_raw();
-    // The mask was valid a moment ago; it cannot be refused.
-    let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&before), None);
-
-    let Some(pid) = Pid::new(pid) else { return Err(errno) };
-    // SAFETY: the kernel has just opened this descriptor for us, and nobody else knows it.
-    let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
-    Ok((pid, pidfd))
 }
 
 /// The child. It never returns into the launcher's code: it executes its program or exits.
@@ -140,13 +108,6 @@ extern "C" fn child_main(args: *mut c_void) -> c_int {
 }
 
 type Step = Result<(), (Stage, i32)>;
-
-/// Gives a child its own table of descriptors, in place of its parent's: a copy of that, as far as the highest one that it
-/// needs. To copy and to close those of a thousand other workers would take longer than the rest of a birth.
-pub(crate) fn leave_parents_table(needed: impl Iterator<Item = c_int>) -> Result<(), i32> {
-    let first_left = needed.max().unwrap_or(-1) + 1;
-    close_range(first_left.unsigned_abs(), u32::MAX, libc::CLOSE_RANGE_UNSHARE)
-}
 
 /// Steps 5 to 8 of a start, in the order that the design found to be safe.
 fn become_worker(args: &ChildArgs<'_>, report: &mut Report) -> Step {
@@ -199,44 +160,6 @@ fn limit_time() {
 
 fn check(stage: Stage, result: c_int) -> Result<c_int, (Stage, i32)> {
     if result < 0 { Err((stage, Errno::last_raw())) } else { Ok(result) }
-}
-
-/// Default dispositions for all, and nothing pending: a Ctrl-C that reached the launcher's group is not the worker's.
-///
-/// Only once the session is its own: from then on no terminal sends it anything.
-pub(crate) fn reset_signals() {
-    const LAST: c_int = 64;
-    for signal in 1..=LAST {
-        dispose(signal, Disposition::Default);
-    }
-    let mut pending: u64 = 0;
-    // SAFETY: fills in a set that is as long as the kernel is told.
-    unsafe { libc::syscall(libc::SYS_rt_sigpending, &raw mut pending, SIGNAL_SET_LEN) };
-    for signal in (1..=LAST).filter(|signal| pending & (1 << (signal - 1)) != 0) {
-        // To ignore a signal drops it if it is pending.
-        dispose(signal, Disposition::Ignore);
-        dispose(signal, Disposition::Default);
-    }
-}
-
-/// The length of a set of signals, as the kernel has it.
-const SIGNAL_SET_LEN: usize = 8;
-
-/// `SIG_DFL` and `SIG_IGN`, as the kernel spells them.
-#[derive(Clone, Copy)]
-enum Disposition {
-    Default = 0,
-    Ignore = 1,
-}
-
-/// SIGKILL and SIGSTOP are refused, which is as well.
-fn dispose(signal: c_int, how: Disposition) {
-    // The kernel's structure begins with the handler; flags, restorer and mask are all zero.
-    let action: [u64; 4] = [how as u64, 0, 0, 0];
-    let nothing = ptr::null_mut::<c_void>();
-    // SAFETY: reads a structure that is large enough. The table of dispositions is the child's own, since CLONE_SIGHAND
-    // is not set. Called directly, since libc keeps two signals to itself that a parent may have had ignored.
-    unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, action.as_ptr(), nothing, SIGNAL_SET_LEN) };
 }
 
 fn take_lifeline(prepared: &Prepared) -> Result<c_int, (Stage, i32)> {
@@ -399,12 +322,6 @@ fn listen_on_socket(prepared: &Prepared) -> Step {
         check(Stage::Listen, unsafe { libc::listen(SOCKET_FD, BACKLOG_MAX) })?;
     }
     Ok(())
-}
-
-fn close_range(first: u32, last: u32, flags: c_uint) -> Result<(), i32> {
-    // SAFETY: closes descriptors of the child's own table, which it leaves its parent's for if it is told to.
-    let result = unsafe { libc::syscall(libc::SYS_close_range, first, last, flags) };
-    if result == 0 { Ok(()) } else { Err(Errno::last_raw()) }
 }
 
 /// Becomes the program; returns only the errno of why it could not.

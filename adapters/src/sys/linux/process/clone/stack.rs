@@ -10,13 +10,15 @@
 //! Checked by `smoke/tests/smoke/spawn/child.rs`.
 #![expect(unsafe_code, reason = "a stack is memory that the compiler knows nothing of")]
 
-use libc::c_void;
-use rustix::mm::{MapFlags, MprotectFlags, ProtFlags, mmap_anonymous, mprotect, munmap};
-use std::ptr;
+use crate::sys::linux::failure::Errno;
+use nix::libc::c_void;
+use nix::sys::mman::{MapFlags, ProtFlags, mmap_anonymous, mprotect, munmap};
+use std::num::NonZeroUsize;
+use std::ptr::NonNull;
 use std::sync::{Mutex, PoisonError};
 
 /// Its length; a child needs a few hundred bytes of it.
-const LEN: usize = 64 << 10;
+const LEN: NonZeroUsize = NonZeroUsize::new(64 << 10).expect("a stack has a length");
 /// The page below it, which faults instead of running into other memory.
 const GUARD_LEN: usize = 4 << 10;
 
@@ -32,10 +34,10 @@ pub(super) struct Stack {
 
 impl Stack {
     /// The spare one, or a new one.
-    pub(super) fn take() -> Result<Self, rustix::io::Errno> {
+    pub(super) fn take() -> Result<Self, Errno> {
         let spare = SPARE.lock().unwrap_or_else(PoisonError::into_inner).take();
         let mapping = spare.map_or_else(Mapping::new, Ok)?;
-        Ok(Self { top: mapping.base.wrapping_byte_add(LEN), mapping: Some(mapping) })
+        Ok(Self { top: mapping.base.as_ptr().wrapping_byte_add(LEN.get()), mapping: Some(mapping) })
     }
 
     /// Where a child begins.
@@ -51,20 +53,20 @@ impl Drop for Stack {
 }
 
 struct Mapping {
-    base: *mut c_void,
+    base: NonNull<c_void>,
 }
 
 // SAFETY: memory that belongs to whoever has this value, whichever thread that is.
 unsafe impl Send for Mapping {}
 
 impl Mapping {
-    fn new() -> Result<Self, rustix::io::Errno> {
-        let protection = ProtFlags::READ | ProtFlags::WRITE;
+    fn new() -> Result<Self, Errno> {
+        let protection = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
         // SAFETY: fresh memory of our own, at an address that the kernel chooses.
-        let base = unsafe { mmap_anonymous(ptr::null_mut(), LEN, protection, MapFlags::PRIVATE)? };
+        let base = unsafe { mmap_anonymous(None, LEN, protection, MapFlags::MAP_PRIVATE)? };
         let mapping = Self { base };
         // SAFETY: the first page of the memory above, which nothing uses yet.
-        unsafe { mprotect(base, GUARD_LEN, MprotectFlags::empty())? };
+        unsafe { mprotect(base, GUARD_LEN, ProtFlags::PROT_NONE)? };
         Ok(mapping)
     }
 }
@@ -72,6 +74,6 @@ impl Mapping {
 impl Drop for Mapping {
     fn drop(&mut self) {
         // SAFETY: nobody runs on it any more: the child has executed its program or ended.
-        let _ = unsafe { munmap(self.base, LEN) };
+        let _ = unsafe { munmap(self.base, LEN.get()) };
     }
 }

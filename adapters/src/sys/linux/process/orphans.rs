@@ -9,6 +9,7 @@
 //!
 //! Checked by `smoke/tests/smoke/stdio/orphans.rs`.
 
+use nix::errno::Errno;
 use nix::sys::prctl::get_child_subreaper;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::getpid;
@@ -36,7 +37,7 @@ pub fn reap_all_but(ours: &[Pid]) -> Reaped {
     loop {
         let ended = match waitid(Id::All, look) {
             Ok(WaitStatus::Exited(pid, _) | WaitStatus::Signaled(pid, _, _)) => pid,
-            Err(nix::errno::Errno::EINTR) => continue,
+            Err(Errno::EINTR) => continue,
             // No child is left, or none has ended.
             Ok(_) | Err(_) => return Reaped::All,
         };

@@ -1,0 +1,185 @@
+//! Lets clients in and serves them side by side, until the end.
+
+use super::bind::ServedSocket;
+use super::client::{Client, House};
+use super::error::{SOCKET_VARIABLE, ServeError};
+use super::handler::Handler;
+use super::limits::ServeLimits;
+use crate::sys::linux::failure::During;
+use rekindle_core::protocol::StatusRequest;
+use std::env;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::UnixStream;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+
+/// The pause after a client could not be accepted: there may be a descriptor by then.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// Why serving came to an end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use = "it says whether the worker was asked to end"]
+pub enum Ended {
+    /// A client asked for it.
+    Shutdown,
+    /// SIGTERM.
+    Terminated,
+    /// There was neither a client nor a session for as long as was agreed.
+    Idle,
+}
+
+/// Who hears SIGTERM.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Signals {
+    /// We do, and end.
+    #[default]
+    Heeded,
+    /// The caller does; dropping the future of [`Serve::run`] ends everything at once.
+    LeftAlone,
+}
+
+/// A worker that is about to serve.
+#[derive(Debug, Clone)]
+#[must_use = "nothing is served before it runs"]
+pub struct Serve {
+    socket: PathBuf,
+    idle_timeout: Option<Duration>,
+    limits: ServeLimits,
+    signals: Signals,
+}
+
+/// Serves on the socket that rekindle names in `REKINDLE_SOCKET`, until SIGTERM or until a client asks for the end.
+///
+/// # Errors
+/// [`ServeError`] if it cannot serve there. What a client does wrong is told to that client.
+///
+/// # Cancel safety
+/// If dropped, everything ends at once; the socket is removed.
+pub async fn serve(handler: impl Handler) -> Result<Ended, ServeError> {
+    Serve::from_env()?.run(handler).await
+}
+
+impl Serve {
+    /// Serves on `socket`.
+    pub fn on(socket: impl Into<PathBuf>) -> Self {
+        Self {
+            socket: socket.into(),
+            idle_timeout: None,
+            limits: ServeLimits::default(),
+            signals: Signals::default(),
+        }
+    }
+
+    /// Serves on the socket that rekindle names in `REKINDLE_SOCKET`.
+    ///
+    /// # Errors
+    /// [`ServeError::NoSocket`] if it names none.
+    pub fn from_env() -> Result<Self, ServeError> {
+        env::var_os(SOCKET_VARIABLE).map(Self::on).ok_or(ServeError::NoSocket)
+    }
+
+    /// Ends once there has been neither a client nor a session for this long; never, unless this is said.
+    pub fn idle_timeout(self, timeout: Duration) -> Self {
+        Self { idle_timeout: Some(timeout), ..self }
+    }
+
+    /// Bounds the clients in another way.
+    pub fn limits(self, limits: ServeLimits) -> Self {
+        Self { limits, ..self }
+    }
+
+    /// Who hears SIGTERM.
+    pub fn signals(self, signals: Signals) -> Self {
+        Self { signals, ..self }
+    }
+
+    /// Serves until the end, and says what brought it about.
+    ///
+    /// # Errors
+    /// [`ServeError`] if it cannot serve there. What a client does wrong is told to that client.
+    ///
+    /// # Cancel safety
+    /// If dropped, everything ends at once; the socket is removed.
+    pub async fn run(self, handler: impl Handler) -> Result<Ended, ServeError> {
+        let mut terminate = match self.signals {
+            Signals::Heeded => Some(signal(SignalKind::terminate()).doing("hear of SIGTERM")?),
+            Signals::LeftAlone => None,
+        };
+        let bound = ServedSocket::bind(&self.socket)?;
+        let house = Arc::new(House::new(handler, self.limits, bound.path().to_owned()));
+        let mut clients = JoinSet::new();
+        let ended = self.receive_clients(&bound, &house, &mut clients, &mut terminate).await;
+        // From here on nobody is let in; the socket itself goes with `bound`, when no answer is under way any more.
+        let bound = bound.close();
+        house.end();
+        let finished = async { while clients.join_next().await.is_some() {} };
+        if timeout(self.limits.finish, finished).await.is_err() {
+            tracing::warn!("an answer was not finished when the worker had to end");
+        }
+        drop(bound);
+        Ok(ended)
+    }
+
+    async fn receive_clients<H: Handler>(
+        &self,
+        bound: &ServedSocket,
+        house: &Arc<House<H>>,
+        clients: &mut JoinSet<()>,
+        terminate: &mut Option<Signal>,
+    ) -> Ended {
+        let mut waiting: Option<UnixStream> = None;
+        loop {
+            if clients.len() < self.limits.clients_max
+                && let Some(stream) = waiting.take()
+            {
+                clients.spawn(Client::new(stream, house.clone()).serve());
+            }
+            tokio::select! {
+                biased;
+                () = told_to_end(terminate) => return Ended::Terminated,
+                () = house.asked_to_end() => return Ended::Shutdown,
+                Some(left) = clients.join_next() => {
+                    if let Err(error) = left {
+                        tracing::error!(%error, "a handler panicked; its client was let go");
+                    }
+                }
+                client = bound.accept(), if waiting.is_none() => match client {
+                    Ok(stream) => {
+                        if clients.len() >= self.limits.clients_max {
+                            house.make_room();
+                        }
+                        waiting = Some(stream);
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, "a client could not be accepted");
+                        sleep(ACCEPT_PAUSE).await;
+                    }
+                },
+                () = self.been_idle(house), if clients.is_empty() => return Ended::Idle,
+            }
+        }
+    }
+
+    /// Resolves once there has been no session for as long as was agreed.
+    async fn been_idle<H: Handler>(&self, house: &House<H>) {
+        let Some(idle_timeout) = self.idle_timeout else { return std::future::pending().await };
+        loop {
+            sleep(idle_timeout).await;
+            // A handler that does not say has a session, for all we know.
+            let status = house.handler.status(StatusRequest::default()).await;
+            if status.is_ok_and(|report| !report.has_session) {
+                return;
+            }
+        }
+    }
+}
+
+async fn told_to_end(terminate: &mut Option<Signal>) {
+    match terminate {
+        Some(signal) => drop(signal.recv().await),
+        None => std::future::pending().await,
+    }
+}

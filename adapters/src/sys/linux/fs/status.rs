@@ -1,0 +1,135 @@
+//! What the kernel says of a file: which one it is, of what kind, whose.
+
+use crate::sys::linux::failure::Errno;
+use crate::sys::linux::user::our_uid;
+use nix::NixPath;
+use nix::fcntl::AtFlags;
+use nix::sys::stat::{FileStat, SFlag};
+use rekindle_core::record::SocketFile;
+use std::os::fd::AsFd;
+use std::path::Path;
+
+/// Which file or directory it is, whatever it is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Inode {
+    device: u64,
+    number: u64,
+}
+
+impl Inode {
+    pub(crate) fn device(self) -> u64 {
+        self.device
+    }
+
+    pub(crate) fn number(self) -> u64 {
+        self.number
+    }
+}
+
+impl From<Inode> for SocketFile {
+    fn from(Inode { device, number }: Inode) -> Self {
+        Self { device, inode: number }
+    }
+}
+
+/// Of what kind a file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileKind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Directory,
+    /// A symbolic link.
+    Link,
+    /// A socket.
+    Socket,
+    /// A FIFO or a pipe.
+    Fifo,
+    /// A device.
+    Device,
+    /// Something that the kernel has come to know since.
+    Other,
+}
+
+/// What `stat` tells of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileStatus {
+    /// Which file it is.
+    pub inode: Inode,
+    /// Of what kind it is.
+    pub kind: FileKind,
+    /// Its permissions, with the sticky, set-user and set-group bits.
+    pub mode: u32,
+    /// Whose it is.
+    pub uid: u32,
+    /// How many names it has.
+    pub names: u64,
+    /// How long it is, in bytes.
+    pub len: u64,
+    /// When it was last written, in seconds since the epoch.
+    pub modified_at: i64,
+    /// The rest of that time, in nanoseconds.
+    pub modified_ns: i64,
+}
+
+impl FileStatus {
+    /// Whether it belongs to our user.
+    pub fn is_ours(&self) -> bool {
+        self.uid == our_uid()
+    }
+
+    /// Whether it is a regular file.
+    pub fn is_file(&self) -> bool {
+        self.kind == FileKind::File
+    }
+}
+
+#[expect(clippy::useless_conversion, reason = "the widths of the fields differ between processors")]
+impl From<FileStat> for FileStatus {
+    fn from(stat: FileStat) -> Self {
+        let kind = match SFlag::from_bits_truncate(stat.st_mode) & SFlag::S_IFMT {
+            SFlag::S_IFREG => FileKind::File,
+            SFlag::S_IFDIR => FileKind::Directory,
+            SFlag::S_IFLNK => FileKind::Link,
+            SFlag::S_IFSOCK => FileKind::Socket,
+            SFlag::S_IFIFO => FileKind::Fifo,
+            SFlag::S_IFCHR | SFlag::S_IFBLK => FileKind::Device,
+            _ => FileKind::Other,
+        };
+        Self {
+            inode: Inode { device: stat.st_dev, number: stat.st_ino },
+            kind,
+            mode: stat.st_mode & 0o7777,
+            uid: stat.st_uid,
+            names: stat.st_nlink.into(),
+            len: u64::try_from(stat.st_size).unwrap_or(0),
+            modified_at: stat.st_mtime.into(),
+            modified_ns: stat.st_mtime_nsec.into(),
+        }
+    }
+}
+
+/// What a path leads to.
+pub(crate) fn stat(path: &Path) -> Result<FileStatus, Errno> {
+    nix::sys::stat::stat(path).map(Into::into)
+}
+
+/// What a path names, be it a link.
+pub(crate) fn lstat(path: &Path) -> Result<FileStatus, Errno> {
+    nix::sys::stat::lstat(path).map(Into::into)
+}
+
+/// What a descriptor means.
+pub(crate) fn fstat(fd: impl AsFd) -> Result<FileStatus, Errno> {
+    nix::sys::stat::fstat(fd).map(Into::into)
+}
+
+/// What has a name in a directory, be it a link.
+pub(crate) fn stat_at(dir: impl AsFd, name: &(impl NixPath + ?Sized)) -> Result<FileStatus, Errno> {
+    nix::sys::stat::fstatat(dir, name, AtFlags::AT_SYMLINK_NOFOLLOW).map(Into::into)
+}
+
+/// What a name in a directory leads to.
+pub(crate) fn stat_target_at(dir: impl AsFd, name: &(impl NixPath + ?Sized)) -> Result<FileStatus, Errno> {
+    nix::sys::stat::fstatat(dir, name, AtFlags::empty()).map(Into::into)
+}

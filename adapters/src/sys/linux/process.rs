@@ -1,0 +1,7 @@
+//! Processes: how they are born, held on to, signalled and reaped.
+
+pub(crate) mod clone;
+pub mod orphans;
+pub(crate) mod pidfd;
+pub(crate) mod signals;
+pub(crate) mod tied;

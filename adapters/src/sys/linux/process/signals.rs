@@ -1,0 +1,65 @@
+//! Signals that are sent, and signals that are read in place of being handled.
+
+use crate::sys::linux::failure::{During, Errno};
+use nix::sys::signal::{SigSet, SigmaskHow, kill, killpg, sigprocmask};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::unistd::Pid as NixPid;
+use rekindle_core::{OsFailure, Pid};
+use std::io;
+
+pub(crate) use nix::sys::signal::Signal;
+
+/// Signals a child of ours that is not reaped yet: so long its pid is its own.
+pub(crate) fn send_to_child(pid: Pid, signal: Signal) -> Result<(), Errno> {
+    kill(NixPid::from_raw(pid.as_raw()), signal)
+}
+
+/// Signals the group of a child of ours that leads it and is not reaped yet.
+pub(crate) fn send_to_group(leader: Pid, signal: Signal) -> Result<(), Errno> {
+    killpg(NixPid::from_raw(leader.as_raw()), signal)
+}
+
+/// Signals that are blocked, so that they can be read together with who sent them.
+pub(crate) struct BlockedSignals {
+    read_from: SignalFd,
+    before: SigSet,
+}
+
+/// A signal that was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Heard {
+    pub(crate) signal: Signal,
+    /// Whether a process sent it, rather than the kernel.
+    pub(crate) was_sent: bool,
+}
+
+impl BlockedSignals {
+    /// Blocks these, and SIGCHLD.
+    pub(crate) fn block(signals: &[Signal]) -> Result<Self, OsFailure> {
+        let mask: SigSet = signals.iter().copied().chain([Signal::SIGCHLD]).collect();
+        let mut before = SigSet::empty();
+        sigprocmask(SigmaskHow::SIG_BLOCK, Some(&mask), Some(&mut before)).doing("block signals")?;
+        Ok(Self {
+            read_from: SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC).doing("read signals")?,
+            before,
+        })
+    }
+
+    /// What was blocked before.
+    pub(super) fn before(&self) -> SigSet {
+        self.before
+    }
+
+    /// Waits for the next one; `None` for one that has no name.
+    pub(crate) fn next(&self) -> io::Result<Option<Heard>> {
+        let Some(heard) = self.read_from.read_signal()? else { return Ok(None) };
+        let signal = i32::try_from(heard.ssi_signo).ok().and_then(|number| Signal::try_from(number).ok());
+        Ok(signal.map(|signal| Heard { signal, was_sent: heard.ssi_code <= 0 }))
+    }
+
+    /// Blocks what was blocked before.
+    pub(crate) fn restore(&self) {
+        // The mask was valid before; it cannot be refused.
+        let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&self.before), None);
+    }
+}

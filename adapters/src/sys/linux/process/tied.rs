@@ -1,0 +1,54 @@
+//! A program that the kernel ends with us, and that inherits a lock.
+
+use crate::sys::linux::process::signals::BlockedSignals;
+use nix::errno::Errno;
+use nix::fcntl::{FcntlArg, fcntl};
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::{SigHandler, SigSet, SigmaskHow, Signal, signal, sigprocmask};
+use nix::unistd::{Pid, getpid, getppid};
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command};
+
+/// The lowest descriptor that the program may find the lock at: above those of socket activation.
+const LOCK_FD_MIN: i32 = 10;
+
+/// Starts a program that hears the signals that we have blocked, dies with the thread that calls, and inherits `lock`.
+pub(crate) fn spawn(
+    command: &mut Command,
+    lock: BorrowedFd<'_>,
+    signals: &BlockedSignals,
+) -> io::Result<Child> {
+    let (parent, lock, mask_before) = (getpid(), lock.as_raw_fd(), signals.before());
+    #[expect(unsafe_code, reason = "what runs between fork and exec is restricted")]
+    // SAFETY: `under_lock` makes a few system calls and allocates nothing; `lock` is borrowed and open.
+    unsafe {
+        command.pre_exec(move || under_lock(parent, lock, &mask_before));
+    }
+    command.spawn()
+}
+
+/// In the child, before its program: hears signals, dies with its parent, and keeps a copy of the lock.
+fn under_lock(parent: Pid, lock: i32, mask: &SigSet) -> io::Result<()> {
+    sigprocmask(SigmaskHow::SIG_SETMASK, Some(mask), None)?;
+    set_pdeathsig(Signal::SIGKILL)?;
+    #[expect(unsafe_code, reason = "changing a disposition is unsafe, since a handler could do anything")]
+    // SAFETY: no handler is installed, only the default restored, which we may have changed for ourselves.
+    unsafe {
+        signal(Signal::SIGXFSZ, SigHandler::SigDfl)?;
+    }
+    if getppid() != parent {
+        // It died before we asked; nobody will tell us.
+        return Err(Errno::ESRCH.into());
+    }
+    #[expect(
+        unsafe_code,
+        reason = "the descriptor came here as a number, through a closure that must be 'static"
+    )]
+    // SAFETY: the caller borrows the descriptor until after the fork.
+    let lock = unsafe { BorrowedFd::borrow_raw(lock) };
+    // Without close-on-exec: the copy is the program's.
+    let _its_number = fcntl(lock, FcntlArg::F_DUPFD(LOCK_FD_MIN))?.into_raw_fd();
+    Ok(())
+}

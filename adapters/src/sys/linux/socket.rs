@@ -1,0 +1,139 @@
+//! Unix sockets: made, bound, connected, and asked who is at the other end.
+//!
+//! # Invariants
+//! 1. Every socket is close-on-exec.
+//! 2. A socket that is bound is its owner's alone from the instant that it has a name.
+
+use crate::sys::linux::failure::{Errno, retried};
+use crate::sys::linux::fs::{PRIVATE_FILE, fchmod};
+use nix::sys::socket::sockopt::{PassCred, PeerCredentials};
+use nix::sys::socket::{
+    AddressFamily, Backlog, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr, UnixCredentials,
+    bind, connect, getsockopt, recv, recvmsg, setsockopt, socket,
+};
+use std::io::{self, IoSliceMut};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::path::Path;
+
+/// What a socket carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Carries {
+    /// A stream of bytes, by connections.
+    Streams,
+    /// Messages.
+    Messages,
+}
+
+impl Carries {
+    fn kind(self) -> SockType {
+        match self {
+            Self::Streams => SockType::Stream,
+            Self::Messages => SockType::Datagram,
+        }
+    }
+}
+
+/// Whether a call on a socket may wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Calls {
+    Wait,
+    ReturnAtOnce,
+}
+
+/// The process at the other end of a connection, or that sent a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Peer {
+    /// 0 if it has no pid in our namespace.
+    pub(crate) pid: i32,
+    pub(crate) uid: u32,
+}
+
+impl From<UnixCredentials> for Peer {
+    fn from(told: UnixCredentials) -> Self {
+        Self { pid: told.pid(), uid: told.uid() }
+    }
+}
+
+/// A socket without a name.
+pub(crate) fn unnamed(carries: Carries, calls: Calls) -> Result<OwnedFd, Errno> {
+    let flags = match calls {
+        Calls::Wait => SockFlag::SOCK_CLOEXEC,
+        Calls::ReturnAtOnce => SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK,
+    };
+    socket(AddressFamily::Unix, carries.kind(), flags, None)
+}
+
+/// A socket with a name that is its owner's alone: the kernel makes the file with the mode of the socket, less the umask, so
+/// that at no instant can others use it.
+pub(crate) fn bind_private(path: &Path, carries: Carries, calls: Calls) -> Result<OwnedFd, Errno> {
+    let fd = unnamed(carries, calls)?;
+    fchmod(&fd, PRIVATE_FILE)?;
+    bind(fd.as_raw_fd(), &UnixAddr::new(path)?)?;
+    Ok(fd)
+}
+
+/// Begins to listen, with room for so many clients that wait.
+pub(crate) fn listen(fd: &OwnedFd, backlog: i32) -> Result<(), Errno> {
+    nix::sys::socket::listen(fd, Backlog::new(backlog)?)
+}
+
+/// Connects to the socket at a path.
+pub(crate) fn connect_to(path: &Path, by: &OwnedFd) -> Result<(), Errno> {
+    let address = UnixAddr::new(path)?;
+    retried(|| connect(by.as_raw_fd(), &address))
+}
+
+/// Who listens at the other end of a connection.
+pub(crate) fn peer(connection: &OwnedFd) -> Result<Peer, Errno> {
+    getsockopt(connection, PeerCredentials).map(Into::into)
+}
+
+/// Reads what has come, without waiting; EAGAIN if nothing has.
+pub(crate) fn receive_now(from: impl AsFd, into: &mut [u8]) -> Result<usize, Errno> {
+    retried(|| recv(from.as_fd().as_raw_fd(), into, MsgFlags::MSG_DONTWAIT))
+}
+
+/// Asks the kernel to name the sender with every message.
+pub(crate) fn ask_for_senders(on: impl AsFd) -> Result<(), Errno> {
+    setsockopt(&on.as_fd(), PassCred, &true)
+}
+
+/// One message, and who sent it.
+pub(crate) struct Message {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) sender: Option<Peer>,
+}
+
+/// The most descriptors that the kernel lets come with one message.
+const DESCRIPTORS_MAX: usize = 253;
+
+/// Reads one message, without waiting: `len_max` bytes of it at most. Descriptors that come with it are closed.
+pub(crate) fn receive_message(from: impl AsFd, len_max: usize) -> io::Result<Message> {
+    let mut bytes = vec![0; len_max];
+    let mut space = nix::cmsg_space!(UnixCredentials, [RawFd; DESCRIPTORS_MAX]);
+    let mut parts = [IoSliceMut::new(&mut bytes)];
+    let flags = MsgFlags::MSG_DONTWAIT | MsgFlags::MSG_CMSG_CLOEXEC;
+    let received = loop {
+        match recvmsg::<UnixAddr>(from.as_fd().as_raw_fd(), &mut parts, Some(&mut space), flags) {
+            Err(Errno::EINTR) => {}
+            other => break other?,
+        }
+    };
+    let mut sender = None;
+    // What came with it and did not fit is refused as a whole, sender and all: that happens to nobody who is honest.
+    for attached in received.cmsgs().into_iter().flatten() {
+        match attached {
+            ControlMessageOwned::ScmCredentials(credentials) => sender = Some(credentials.into()),
+            ControlMessageOwned::ScmRights(descriptors) => {
+                for descriptor in descriptors {
+                    // Ours by now, and nobody wants it.
+                    let _ = nix::unistd::close(descriptor);
+                }
+            }
+            _ => {}
+        }
+    }
+    let len = received.bytes;
+    bytes.truncate(len);
+    Ok(Message { bytes, sender })
+}

@@ -1,0 +1,214 @@
+//! The shape of the sources: who imports whom, how many rooms a folder has, and who names the kernel.
+//!
+//! # Invariants
+//! 1. No two files import each other, nor do several in a circle.
+//! 2. No folder of a crate has more than [`ROOMS_MAX`] rooms. A file and the folder of the same name are one room.
+//! 3. `nix`, `rustix` and `libc` are named below `adapters/src/sys/` only, and so is `unsafe`.
+//!
+//! What breaks a rule today is listed by file. The lists only shrink: an entry that is not true any more is a failure.
+
+#[path = "house/sources.rs"]
+mod sources;
+
+use sources::{ModuleTree, files_below, without_text, words};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The crates whose shape is checked. The live suite is a harness, not a part of what is shipped.
+const CRATES: [&str; 4] = ["core", "adapters", "rekindle", "cli"];
+
+/// About a dozen.
+const ROOMS_MAX: usize = 14;
+
+/// Folders with more rooms than [`ROOMS_MAX`], and how many they may have.
+const FULL_FOLDERS: [(&str, usize); 2] = [("core/src", 27), ("rekindle/src", 20)];
+
+/// Circles of imports: the crate, and the modules of which each leads to every other.
+const CIRCLES: [&str; 6] = [
+    "cli: args args::pool",
+    "cli: command::supervise command::supervise::cause command::supervise::events command::supervise::patience",
+    "core: evidence record",
+    "rekindle: advice error outcome survey",
+    "rekindle: lifecycle::guard lifecycle::lock",
+    "rekindle: stdio stdio::stop",
+];
+
+/// Files outside `adapters/src/sys/` that name a system-call crate, and why.
+const NAME_THE_KERNEL: [(&str, &str); 0] = [];
+
+/// The crates that make system calls.
+const SYSTEM_CALLS: [&str; 3] = ["nix", "rustix", "libc"];
+
+#[test]
+fn no_files_import_each_other() {
+    let mut found = BTreeSet::new();
+    for name in members() {
+        let tree = ModuleTree::read(&root().join(name).join("src"));
+        found.extend(circles(&tree.imports()).iter().map(|circle| spelled(name, circle)));
+    }
+    let listed = CIRCLES.into_iter().filter(|circle| members().contains(&crate_of(circle)));
+    assert_eq!(found, listed.map(ToOwned::to_owned).collect(), "left what is found, right what is listed");
+}
+
+#[test]
+fn a_folder_has_about_a_dozen_rooms() {
+    let mut full = BTreeMap::new();
+    for name in members() {
+        let src = root().join(name).join("src");
+        for (folder, rooms) in rooms_by_folder(&src) {
+            let folder = Path::new(name).join("src").join(folder);
+            let folder = folder.display().to_string().trim_end_matches('/').to_owned();
+            full.extend((rooms > ROOMS_MAX).then_some((folder, rooms)));
+        }
+    }
+    let listed = FULL_FOLDERS.into_iter().filter(|(folder, _)| members().contains(&crate_of(folder)));
+    let listed: BTreeMap<String, usize> = listed.map(|(folder, most)| (folder.to_owned(), most)).collect();
+    let is_over = |(folder, rooms): &(&String, &usize)| listed.get(*folder).is_none_or(|most| *rooms > most);
+    let over: Vec<_> = full.iter().filter(is_over).collect();
+    assert!(over.is_empty(), "folders with more than {ROOMS_MAX} rooms: {over:?}");
+    let stale: Vec<_> = listed.keys().filter(|folder| !full.contains_key(*folder)).collect();
+    assert!(stale.is_empty(), "to be taken off the list: {stale:?}");
+}
+
+#[test]
+fn the_kernel_is_named_in_sys_only() {
+    let named = files_outside_of_sys(names_a_system_call);
+    let listed = NAME_THE_KERNEL.into_iter().filter(|(path, _)| members().contains(&crate_of(path)));
+    let listed: BTreeSet<String> = listed.map(|(path, _)| path.to_owned()).collect();
+    assert_eq!(named, listed, "left what is found, right what is listed");
+}
+
+#[test]
+fn unsafe_code_is_in_sys_only() {
+    let found = files_outside_of_sys(|source| words(&without_text(source)).contains(&"unsafe"));
+    assert_eq!(found, BTreeSet::new());
+}
+
+/// The files of all crates for which something holds.
+fn files_outside_of_sys(holds: impl Fn(&str) -> bool) -> BTreeSet<String> {
+    let files = members().into_iter().flat_map(|name| files_below(&root().join(name).join("src")));
+    let found = files.filter_map(|file| {
+        let path = file.strip_prefix(root()).ok().filter(|path| !path.starts_with("adapters/src/sys"))?;
+        holds(&fs::read_to_string(&file).ok()?).then(|| path.display().to_string())
+    });
+    found.collect()
+}
+
+/// The rule is worth nothing if the reader overlooks an import.
+#[test]
+fn an_import_is_seen_however_it_is_spelled() {
+    let seen = |source: &str| {
+        let modules = [
+            ("", "mod a; mod b;"),
+            ("a", "mod child; pub use child::Thing;"),
+            ("a::child", ""),
+            ("b", source),
+        ];
+        let tree = ModuleTree::of(modules);
+        tree.imports()["b"].iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    for source in [
+        "use crate::a::Other;",
+        "use super::a::{Other, *};",
+        "use crate::{a as c, b};",
+        "fn f<'a>() -> char { crate::a::g('\\''); '}' }",
+        "use std::fmt; use crate::{\n    a,\n};",
+    ] {
+        assert_eq!(seen(source), ["a"], "{source}");
+    }
+    // What a door re-exports is in the room behind it.
+    assert_eq!(seen("pub(crate) use crate::a::Thing as Other;"), ["a::child"]);
+    for source in [
+        "// use crate::a::Other;\nconst C: &str = \"crate::a::B\";",
+        "#[cfg(test)]\nmod tests { use crate::a::Other; fn f() {} }",
+        "#[cfg(doc)]\nuse crate::a::Other;",
+        "use std::a::Other; use self::a::Other;",
+    ] {
+        assert_eq!(seen(source), Vec::<String>::new(), "{source}");
+    }
+}
+
+#[test]
+fn a_circle_is_found_however_long_it_is() {
+    let long = ModuleTree::of([
+        ("", "mod a; mod b; mod c;"),
+        ("a", "use crate::b::B;"),
+        ("b", "use crate::c::C;"),
+        ("c", "use super::a;"),
+    ]);
+    assert_eq!(circles(&long.imports()), [BTreeSet::from(["a", "b", "c"])]);
+    let none = ModuleTree::of([("", "mod a; mod b;"), ("a", "use crate::b::B;"), ("b", "")]);
+    assert_eq!(circles(&none.imports()), []);
+}
+
+fn spelled(name: &str, circle: &BTreeSet<&str>) -> String {
+    let modules: Vec<&str> = circle.iter().copied().collect();
+    format!("{name}: {}", modules.join(" "))
+}
+
+/// The crate that an entry of a list is about.
+fn crate_of(entry: &str) -> &str {
+    entry.split([':', '/']).next().unwrap_or_default()
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a crate is in a folder").to_owned()
+}
+
+/// The crates that are there: a copy of the workspace may have fewer.
+fn members() -> Vec<&'static str> {
+    CRATES.into_iter().filter(|name| root().join(name).join("src").is_dir()).collect()
+}
+
+/// How many rooms each folder has.
+fn rooms_by_folder(src: &Path) -> BTreeMap<PathBuf, usize> {
+    let mut rooms: BTreeMap<PathBuf, BTreeSet<PathBuf>> = BTreeMap::new();
+    for file in files_below(src) {
+        let room = file.strip_prefix(src).expect("it was found there").with_extension("");
+        if ["lib", "main", "mod"].iter().any(|door| room.ends_with(door)) {
+            continue;
+        }
+        // The file itself, and each folder that leads to it.
+        for (room, folder) in room.ancestors().filter_map(|room| Some((room, room.parent()?))) {
+            rooms.entry(folder.to_owned()).or_default().insert(room.to_owned());
+        }
+    }
+    rooms.into_iter().map(|(folder, rooms)| (folder, rooms.len())).collect()
+}
+
+fn names_a_system_call(source: &str) -> bool {
+    let code = without_text(source);
+    let words = words(&code);
+    let mut pairs = words.windows(2);
+    pairs.any(|pair| {
+        let (before, word) = (pair[0], pair[1]);
+        SYSTEM_CALLS.contains(&word)
+            && ["use", "::", "{", "(", ",", "=", "<", "&", ">", "!", "|", ";", "}"].contains(&before)
+    })
+}
+
+/// The circles of a graph: each a set of files of which every one leads to every other.
+fn circles<'m>(imports: &BTreeMap<&'m str, BTreeSet<&'m str>>) -> Vec<BTreeSet<&'m str>> {
+    let reach: BTreeMap<&str, BTreeSet<&str>> =
+        imports.keys().map(|module| (*module, reachable(imports, module))).collect();
+    let mut circles: Vec<BTreeSet<&str>> = Vec::new();
+    for (module, reached) in &reach {
+        if reached.contains(module) && !circles.iter().any(|circle| circle.contains(module)) {
+            let is_back = |other: &&&str| reach.get(**other).is_some_and(|back| back.contains(module));
+            circles.push(reached.iter().filter(is_back).copied().collect());
+        }
+    }
+    circles
+}
+
+fn reachable<'m>(imports: &BTreeMap<&'m str, BTreeSet<&'m str>>, from: &str) -> BTreeSet<&'m str> {
+    let mut reached = BTreeSet::new();
+    let mut left: Vec<&str> = imports[from].iter().copied().collect();
+    while let Some(next) = left.pop() {
+        if reached.insert(next) {
+            left.extend(imports[next].iter().copied());
+        }
+    }
+    reached
+}
