@@ -4,6 +4,8 @@
 //! 1. An id of the failure catalogue that a source file or a page cites has an entry in `docs/failures.md`.
 //! 2. An entry has at least one test, and each test that `docs/failures.md` or `gates/README.md` names exists.
 //! 3. A path of this repository that a doc comment, a page or a link names exists.
+//! 4. Each example for a shell on a page is typed by `smoke/tests/smoke/command/pages.rs`, and each program is compiled by
+//!    `smoke/src/lib.rs`.
 //!
 //! Files are read, nothing else: no process, no socket, no clock.
 
@@ -184,6 +186,25 @@ fn every_path_that_is_named_exists() {
             let absent = named.chain(linked).filter(|named| !root().join(named).exists());
             faults.extend(absent.map(|absent| format!("{path}:{number}: there is no {}", absent.display())));
         }
+    }
+    assert_none(&faults);
+}
+
+/// Invariant 4.
+#[test]
+fn every_example_is_tried() {
+    let typed = text("smoke/tests/smoke/command/pages.rs");
+    let compiled = text("smoke/src/lib.rs");
+    let mut faults = BTreeSet::new();
+    for path in files(&[".md"]).iter().filter(|path| *path == "README.md" || path.starts_with("docs/")) {
+        let page = text(path);
+        let has = |fence| page.lines().any(|line| line == fence);
+        let included = format!("/{path}\")");
+        for (fence, tried) in [("```sh", &typed), ("```rust,no_run", &compiled)] {
+            let is_untried = has(fence) && !tried.contains(&included);
+            faults.extend(is_untried.then(|| format!("{path}: nothing tries its {fence}")));
+        }
+        faults.extend(has("```rust").then(|| format!("{path}: write ```rust,no_run, which is compiled")));
     }
     assert_none(&faults);
 }
