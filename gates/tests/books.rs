@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 const CATALOGUE: &str = "docs/failures.md";
 const GATES_PAGE: &str = "gates/README.md";
+const ARCHITECTURE: &str = "ARCHITECTURE.md";
 
 /// Folders that hold nothing of ours.
 const FOREIGN: [&str; 3] = ["target", ".git", "node_modules"];
@@ -183,7 +184,8 @@ fn every_path_that_is_named_exists() {
             let comment = path.ends_with(".md") || line.trim_start().starts_with("//");
             let named = quoted(line).filter(|word| comment && is_repository_path(word)).map(PathBuf::from);
             let linked = links(line).filter(|_| path.ends_with(".md")).map(|link| folder.join(link));
-            let absent = named.chain(linked).filter(|named| !root().join(named).exists());
+            let short = short_names(line).into_iter().filter(|_| path == ARCHITECTURE);
+            let absent = named.chain(linked).chain(short).filter(|named| !root().join(named).exists());
             faults.extend(absent.map(|absent| format!("{path}:{number}: there is no {}", absent.display())));
         }
     }
@@ -215,6 +217,21 @@ fn is_repository_path(word: &str) -> bool {
     let folder = word.split_once('/').map(|(folder, _)| folder);
     let is_ours = folder.is_some_and(|folder| root().join(folder).is_dir());
     is_plain && is_ours && [".rs", ".md"].iter().any(|ending| word.ends_with(ending))
+}
+
+/// The files of a row of invariants, in which `G` and `S` stand for two folders.
+fn short_names(line: &str) -> Vec<PathBuf> {
+    let mut folder = None;
+    let mut found = Vec::new();
+    for (index, part) in line.split('`').enumerate() {
+        match (index % 2, folder) {
+            (0, _) if part.ends_with(" G ") => folder = Some("gates/tests"),
+            (0, _) if part.ends_with(" S ") => folder = Some("smoke/tests/smoke"),
+            (1, Some(folder)) if part.ends_with(".rs") => found.push(Path::new(folder).join(part)),
+            _ => {}
+        }
+    }
+    found
 }
 
 /// The files that a line of a page links to.
