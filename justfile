@@ -5,7 +5,7 @@ default:
     @just --list --unsorted
 
 # The deterministic gate: formats, lints, dependency rules, gates and docs. No socket, child or sleep.
-check: fmt-check lint purity gates docs
+check: fmt-check lint purity deny gates docs
 
 # Format every file.
 fmt:
@@ -53,6 +53,11 @@ purity:
         echo "gates must not touch the clock, a socket or a process" >&2
         exit 1
     fi
+
+# Licences, sources and doubles of all dependencies, by deny.toml.
+deny:
+    @command -v cargo-deny >/dev/null || { echo "install cargo-deny first: .ci/run does it, or cargo install cargo-deny --locked" >&2; exit 1; }
+    cargo deny --locked check -D warnings bans licenses sources
 
 # Deterministic tests on fakes: properties, the exhaustive walk, every rule. Doc examples too.
 gates:

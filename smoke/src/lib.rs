@@ -50,3 +50,14 @@ pub use container::{Container, Place};
 pub use scene::Scene;
 pub use sentinel::{Sentinel, SentinelKind};
 pub use starts::Starts;
+
+/// Compiles the programs on the pages of `docs`. They are not run here: `just gates` starts no process.
+#[cfg(doctest)]
+mod pages {
+    #[doc = include_str!("../../docs/library.md")]
+    struct Library;
+    #[doc = include_str!("../../docs/pool-protocol.md")]
+    struct PoolProtocol;
+    #[doc = include_str!("../../docs/supervise.md")]
+    struct Supervise;
+}

@@ -2,7 +2,8 @@
 
 pub(crate) mod advice;
 pub(crate) mod output;
+pub(crate) mod pages;
 pub(crate) mod scale;
 pub(crate) mod secrets;
 
-rekindle_smoke::rooms![advice, secrets, output, scale];
+rekindle_smoke::rooms![advice, secrets, output, scale, pages];

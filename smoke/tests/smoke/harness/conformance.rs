@@ -1,4 +1,4 @@
-//! The conformance body of the gates on the production adapters (checklist 26).
+//! The conformance body of the gates on the production adapters.
 
 use async_trait::async_trait;
 use rekindle::adapters::claim_lock::{CLAIM_FILE, is_locked};

@@ -1,0 +1,110 @@
+//! The examples on the pages are typed as they stand, and answer what the pages say.
+//!
+//! A line `#   TEXT` in an example is an answer: some line of the output has to be like it. Numbers, names of the pool's
+//! sessions and the state directory may differ, and `...` stands for anything.
+
+use rekindle_smoke::{Scene, programs, trials};
+use std::env;
+use std::ffi::OsString;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+trials![every_example_runs, an_answer_that_is_not_given_is_noticed];
+
+/// The pages with examples for a shell; `gates/tests/books.rs` checks that none is left out.
+const PAGES: [(&str, &str); 8] = [
+    ("README.md", include_str!("../../../../README.md")),
+    ("docs/one-daemon.md", include_str!("../../../../docs/one-daemon.md")),
+    ("docs/output.md", include_str!("../../../../docs/output.md")),
+    ("docs/readiness.md", include_str!("../../../../docs/readiness.md")),
+    ("docs/start-a-worker.md", include_str!("../../../../docs/start-a-worker.md")),
+    ("docs/supervise.md", include_str!("../../../../docs/supervise.md")),
+    ("docs/when-something-is-wrong.md", include_str!("../../../../docs/when-something-is-wrong.md")),
+    ("docs/worker-pool.md", include_str!("../../../../docs/worker-pool.md")),
+];
+
+/// How a page writes a directory of the reader.
+const READERS_STATE: &str = "/home/me/.local/state/rekindle";
+const READERS_HOME: &str = "/home/me";
+
+fn every_example_runs() {
+    for (page, text) in PAGES {
+        let examples: Vec<&str> = examples(text).collect();
+        assert!(!examples.is_empty(), "{page} has an example");
+        for example in examples {
+            run(page, example);
+        }
+    }
+}
+
+fn an_answer_that_is_not_given_is_noticed() {
+    assert!(is_like("{\"pid\":4711,...}", "{\"pid\":12,\"x\":1}"));
+    assert!(!is_like("{\"pid\":4711,...}", "{\"gid\":12,\"x\":1}"));
+    assert!(is_like("p-18ea-f continued", "p-1-2 continued"));
+    assert!(!is_like("started", "not started"));
+    assert!(!is_like("started", "started twice"));
+}
+
+/// What stands between the fences of a page.
+fn examples(text: &str) -> impl Iterator<Item = &str> {
+    text.split("```sh\n").skip(1).filter_map(|rest| rest.split_once("```")).map(|(example, _)| example)
+}
+
+fn run(page: &str, example: &str) {
+    let scene = Scene::new();
+    let mut command: Command = scene.command(programs::find("bash", "bash"));
+    // A shell as a reader has it, but that it gives up at the first command that fails.
+    command.args(["-e", "-o", "pipefail", "-c", &format!("exec 2>&1\n{example}")]);
+    command.env("REKINDLE_DIR", scene.state()).env("PATH", path_with(&scene.binary())).stdin(Stdio::null());
+    let output = command.output().expect("a shell can be started");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{page}: {}: {example}\n{said}", output.status);
+    let state = scene.state().display().to_string();
+    let home = scene.dir().display().to_string();
+    let lines: Vec<String> =
+        said.lines().map(|line| line.replace(&state, READERS_STATE).replace(&home, READERS_HOME)).collect();
+    for answer in example.lines().filter_map(|line| line.strip_prefix("#   ")) {
+        let answer = answer.trim();
+        assert!(
+            lines.iter().any(|line| is_like(answer, line.trim())),
+            "{page}: no line is like\n{answer}\nin\n{said}"
+        );
+    }
+}
+
+/// The directory of the command under test, before those of everybody.
+fn path_with(binary: &Path) -> OsString {
+    let own = binary.parent().expect("the command is in a directory").to_owned();
+    let all = env::var_os("PATH").unwrap_or_default();
+    env::join_paths([own].into_iter().chain(env::split_paths(&all)))
+        .expect("no directory has a colon in its name")
+}
+
+/// Whether a line is like the one on a page.
+fn is_like(page: &str, line: &str) -> bool {
+    let (page, line) = (without_numbers(page), without_numbers(line));
+    let parts: Vec<&str> = page.split("...").collect();
+    let [first, between @ .., last] = parts.as_slice() else { return page == line };
+    let Some(rest) = line.strip_prefix(first) else { return false };
+    let after = |rest: &str, part: &&str| rest.split_once(part).map(|(_, after)| after.to_owned());
+    let rest = between.iter().try_fold(rest.to_owned(), |rest, part| after(&rest, part));
+    rest.is_some_and(|rest| rest.ends_with(last))
+}
+
+/// The same text with `0` for every number, and for every name of a session of the pool.
+fn without_numbers(text: &str) -> String {
+    let mut plain = String::new();
+    for word in text.split_inclusive([' ', '"']) {
+        let end = if word.starts_with("p-") { word.trim_end_matches([' ', '"']).len() } else { 0 };
+        let (name, rest) = word.split_at(end);
+        plain.extend(name.chars().next().map(|_| '0'));
+        for letter in rest.chars() {
+            match letter {
+                '0'..='9' if plain.ends_with('0') => {}
+                '0'..='9' => plain.push('0'),
+                _ => plain.push(letter),
+            }
+        }
+    }
+    plain
+}
