@@ -115,9 +115,9 @@ mutants:
     gates/mutants/run.sh
     smoke/mutants/run.sh
 
-# The long walks of the model of several launchers: tens of millions of states, a few minutes.
-model:
-    cargo test --locked --release -p rekindle-gates --test launchers -- --include-ignored --nocapture
+# The long walks over the simulated kernel: tens of millions of states, some minutes.
+walk:
+    cargo test --locked --release -p rekindle-gates --test transactions -- --include-ignored --nocapture
 
 # Kill and fail the launcher at every system call: LIVE=1 just crash
 crash *filter:

@@ -11,6 +11,9 @@
 //!
 //! Every cell is checked by `gates/tests/claim.rs`.
 
+pub mod acquire;
+pub mod give_up;
+
 use crate::harmless::*;
 use crate::id::{Nonce, SessionId};
 use crate::identity::{DeathProof, Doubt, Host, ProcessIdentity, Standing, corrected_for_machine};

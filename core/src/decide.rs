@@ -50,6 +50,18 @@ pub enum Liveness {
     Forged,
 }
 
+impl Finding {
+    /// What a probe found, beside what is known of the last worker.
+    pub fn of(liveness: Liveness, last: LastWorker) -> Self {
+        match liveness {
+            Liveness::Live => Self::Live,
+            Liveness::Dormant => Self::Dormant(last),
+            Liveness::Indeterminate => Self::Indeterminate,
+            Liveness::Forged => Self::Forged,
+        }
+    }
+}
+
 impl From<Finding> for Liveness {
     fn from(finding: Finding) -> Self {
         match finding {

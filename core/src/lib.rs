@@ -36,9 +36,11 @@ mod harmless;
 mod sift;
 
 pub mod byte_text;
+pub mod care;
 pub mod claim;
 pub mod decide;
 pub mod effects;
+pub mod ensure;
 pub mod evidence;
 pub mod execute;
 pub mod failure;
@@ -55,9 +57,13 @@ pub mod release;
 pub mod resume;
 pub mod seams;
 pub mod shown;
+pub mod start;
 pub mod state;
 pub mod stop;
 pub mod target;
+#[cfg(feature = "testing")]
+pub mod testing;
+pub mod view;
 pub mod warrant;
 
 pub use claim::{ClaimDecision, ClaimPolicy, Found, LockClaim, decide_claim};

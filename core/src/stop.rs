@@ -13,6 +13,8 @@
 //!
 //! Checked by `gates/tests/stop.rs`.
 
+pub mod session;
+
 use crate::effects::{ChildExit, KillError, KillSignal, WatchError};
 use crate::harmless::*;
 use crate::plan::{KILL_GRACE_DEFAULT, TERM_GRACE_DEFAULT};

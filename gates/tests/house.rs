@@ -22,7 +22,7 @@ const CRATES: [&str; 4] = ["core", "adapters", "rekindle", "cli"];
 const ROOMS_MAX: usize = 14;
 
 /// Folders with more rooms than [`ROOMS_MAX`], and how many they may have.
-const FULL_FOLDERS: [(&str, usize); 2] = [("core/src", 27), ("rekindle/src", 20)];
+const FULL_FOLDERS: [(&str, usize); 2] = [("core/src", 32), ("rekindle/src", 20)];
 
 /// Circles of imports: the crate, and the modules of which each leads to every other.
 const CIRCLES: [&str; 6] = [

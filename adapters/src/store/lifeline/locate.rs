@@ -67,6 +67,8 @@ pub fn locate(dir: &SessionDir) -> Result<Located, OsFailure> {
 /// Searches for the lifeline of a session whose file was removed or moved.
 pub fn find(root: &Path, session: &SessionId) -> Located {
     let Searched { mut found, gap } = search(root, Some(session));
+    // A process that an earlier start left behind keeps a lifeline too.
+    found.sort_by_key(|lost| lost.mark.generation);
     match (found.pop(), gap) {
         (Some(lost), _) => Located::Lost(lost.probe),
         (None, Some(why)) => Located::Unsearched { why },

@@ -72,9 +72,6 @@ fn search_all(path: &Path, session: Option<&SessionId>, searched: &mut Searched)
                 if !searched.found.iter().any(known) {
                     searched.found.push(*lost);
                 }
-                if session.is_some() {
-                    return Ok(());
-                }
             }
             Ok(Look::Doubtful) => {
                 let why = "a process of another namespace keeps a lifeline of this state directory";

@@ -1,10 +1,10 @@
 //! The walk, breadth first, and the shortest history to a broken promise.
 
-use super::adversity::{Act, told};
-use super::launcher::{At, Choice};
-use super::promises::{Promise, Promises};
-use super::protocol::Model;
-use super::world::World;
+use super::promises::Promise;
+use super::scenario::{Act, Scenario, State, told};
+use rekindle_core::testing::actor::Next;
+use rekindle_core::testing::kernel::Broken as BrokenByStep;
+use rekindle_core::testing::perform::Choice;
 use std::collections::{HashSet, VecDeque};
 use std::fmt;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
@@ -23,8 +23,8 @@ pub struct Report {
     pub ends: usize,
     /// The promise that was broken first, and how.
     pub broken: Option<Broken>,
-    /// What launchers did on the way.
-    pub launchers: HashSet<(At, Choice)>,
+    /// What actors did on the way.
+    pub did: HashSet<(Next, Choice)>,
 }
 
 /// A broken promise.
@@ -43,39 +43,35 @@ impl fmt::Display for Broken {
     }
 }
 
-/// Visits every state of `model` until one breaks one of `promises`.
+/// Visits every state of `scenario` until one breaks one of `promises`.
 ///
 /// # Panics
 /// If there is no end to it.
-pub fn explore(model: &Model, promises: &[Promise]) -> Report {
-    let asked = Promises::of(promises);
-    let root = World::new(model);
-    let mut walk = Walk { reached: vec![(0, Act::Unlock)], seen: HashSet::default() };
+pub fn explore(scenario: &Scenario, promises: &[Promise]) -> Report {
+    let root = scenario.begin();
+    let mut walk = Walk { reached: vec![(0, Act::SocketVanishes)], seen: HashSet::default() };
     walk.seen.insert(fingerprint(&root));
-    let mut report = Report { states: 1, transitions: 0, ends: 0, broken: None, launchers: HashSet::new() };
+    let mut report = Report { states: 1, transitions: 0, ends: 0, broken: None, did: HashSet::new() };
     let mut ahead = VecDeque::from([(0_u32, root)]);
     let mut acts = vec![];
-    while let Some((from, world)) = ahead.pop_front() {
-        if model.is_over(&world) {
+    while let Some((from, state)) = ahead.pop_front() {
+        if scenario.is_over(&state) {
             report.ends += 1;
-            let mut end = world;
-            model.check_end(&mut end);
-            if let Some(promise) = end.broken.first_of(asked) {
-                report.broken = Some(Broken { promise, history: walk.history(model, from, None) });
+            if let Some(promise) = scenario.broken_at_end(&state, promises) {
+                report.broken = Some(Broken { promise, history: walk.history(scenario, from, None) });
                 return report;
             }
         }
-        model.acts(&world, &mut acts);
+        scenario.acts(&state, &mut acts);
         for act in &acts {
-            report.note(&world, *act);
-            let mut next = world;
-            model.apply(&mut next, *act);
-            model.check(&mut next);
-            if let Some(promise) = next.broken.first_of(asked) {
-                report.broken = Some(Broken { promise, history: walk.history(model, from, Some(*act)) });
+            report.note(&state, *act);
+            let mut next = state;
+            scenario.apply(&mut next, *act);
+            if let Some(promise) = scenario.broken(&next, promises) {
+                report.broken = Some(Broken { promise, history: walk.history(scenario, from, Some(*act)) });
                 return report;
             }
-            next.broken = Promises::NONE;
+            next.kernel.broken = BrokenByStep::default();
             if walk.seen.insert(fingerprint(&next)) {
                 assert!(walk.reached.len() < STATES_MAX, "the walk has no end");
                 ahead.push_back((walk.reached.len() as u32, next));
@@ -88,10 +84,10 @@ pub fn explore(model: &Model, promises: &[Promise]) -> Report {
 }
 
 impl Report {
-    fn note(&mut self, world: &World, act: Act) {
+    fn note(&mut self, state: &State, act: Act) {
         self.transitions += 1;
-        if let Act::Launcher(launcher, choice) = act {
-            self.launchers.insert((world.launchers[usize::from(launcher)].at, choice));
+        if let Act::Actor(id, choice) = act {
+            self.did.insert((state.kernel.actors[usize::from(id)].next(), choice));
         }
     }
 }
@@ -103,27 +99,27 @@ struct Walk {
 }
 
 impl Walk {
-    fn history(&self, model: &Model, mut at: u32, last: Option<Act>) -> Vec<String> {
+    fn history(&self, scenario: &Scenario, mut at: u32, last: Option<Act>) -> Vec<String> {
         let mut acts: Vec<Act> = last.into_iter().collect();
         while at != 0 {
             let (from, act) = self.reached[at as usize];
             acts.push(act);
             at = from;
         }
-        let mut world = World::new(model);
+        let mut state = scenario.begin();
         let mut lines = vec![];
         for act in acts.into_iter().rev() {
-            lines.push(told(&world, act));
-            model.apply(&mut world, act);
+            lines.push(told(&state, act));
+            scenario.apply(&mut state, act);
         }
         lines
     }
 }
 
 /// 128 bits that stand for a state: with ten million of them, two coincide with a probability of 10^-25.
-fn fingerprint(world: &World) -> u128 {
+fn fingerprint(state: &State) -> u128 {
     let mut printer = Printer { lanes: [0x243f_6a88_85a3_08d3, 0x1319_8a2e_0370_7344] };
-    world.hash(&mut printer);
+    state.hash(&mut printer);
     let [low, high] = printer.lanes.map(finish);
     u128::from(high) << 64 | u128::from(low)
 }

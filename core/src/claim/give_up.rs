@@ -1,0 +1,141 @@
+//! How a claim is given up: released after an observation, or kept as evidence when nothing could be observed.
+//!
+//! ```text
+//! release:  Placing → Judging → Removing → Unlocking → Done(Released)
+//! retain:   Placing ─────────→ Marking  → Unlocking → Done(Retained)
+//! ```
+//!
+//! # Invariants
+//! 1. Evidence is changed only in the directory that is held, and removed only if it is the evidence of this very claim.
+//! 2. Every way out unlocks the kernel's lock, so that nobody waits for a claim whose evidence could not be changed.
+//!
+//! Walked by `gates/tests/claim_steps.rs`, and inside every transaction by `gates/tests/transactions.rs`.
+
+/// A claim that is being given up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct GiveUp {
+    how: How,
+    phase: Phase,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum How {
+    Release,
+    Retain,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Phase {
+    Placing,
+    Judging,
+    Removing,
+    Marking,
+    Unlocking(GivenUp),
+    Done(GivenUp),
+}
+
+/// How a claim was given up. The kernel's lock is unlocked in every case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum GivenUp {
+    /// Its evidence is gone.
+    Released,
+    /// Its evidence stays, marked retained.
+    Retained,
+    /// The evidence in place is another's, and was left alone.
+    NotOurs,
+    /// The directory has lost its name, and nothing in it was changed.
+    Replaced,
+    /// A step failed.
+    Failed,
+}
+
+/// What is done next, or how it ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[must_use = "an effect that is dropped leaves the claim held"]
+pub enum GiveUpEffect {
+    /// Ask whether the directory still has its name. Answer: [`GiveUpEvent::Did`] or [`GiveUpEvent::Refused`].
+    CheckPlace,
+    /// Read the evidence. Answer: [`GiveUpEvent::Read`].
+    ReadEvidence,
+    /// Remove the evidence. Answer: [`GiveUpEvent::Did`].
+    RemoveEvidence,
+    /// Write the evidence anew, marked retained. Answer: [`GiveUpEvent::Did`].
+    MarkRetained,
+    /// Unlock the directory. Answer: [`GiveUpEvent::Did`].
+    Unlock,
+    /// Nothing: it is over.
+    Done(GivenUp),
+}
+
+/// What came of the present effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum GiveUpEvent {
+    /// It was done; of a question, the answer is yes.
+    Did,
+    /// The directory has lost its name.
+    Refused,
+    /// The evidence was read.
+    Read(Whose),
+    /// It failed.
+    Failed,
+}
+
+/// Whose evidence is in place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Whose {
+    /// The very file that this claim wrote, with its nonce.
+    Ours,
+    /// Another.
+    Others,
+    /// There is none: somebody removed it by hand.
+    Nobodys,
+}
+
+impl GiveUp {
+    /// A claim that is to be released.
+    pub const RELEASE: Self = Self { how: How::Release, phase: Phase::Placing };
+    /// A claim that is to be kept as evidence.
+    pub const RETAIN: Self = Self { how: How::Retain, phase: Phase::Placing };
+
+    /// What is to be done next.
+    pub fn effect(self) -> GiveUpEffect {
+        match self.phase {
+            Phase::Placing => GiveUpEffect::CheckPlace,
+            Phase::Judging => GiveUpEffect::ReadEvidence,
+            Phase::Removing => GiveUpEffect::RemoveEvidence,
+            Phase::Marking => GiveUpEffect::MarkRetained,
+            Phase::Unlocking(_) => GiveUpEffect::Unlock,
+            Phase::Done(given_up) => GiveUpEffect::Done(given_up),
+        }
+    }
+}
+
+/// Takes what came of the present effect. An answer that the effect cannot have changes nothing.
+#[must_use = "a claim that is not given up to the end stays held"]
+pub fn step(claim: GiveUp, event: GiveUpEvent) -> GiveUp {
+    use {GiveUpEvent as Ev, Phase as At};
+    let to = |phase| GiveUp { phase, ..claim };
+    match (claim.phase, event) {
+        (At::Placing, Ev::Did) => match claim.how {
+            How::Release => to(At::Judging),
+            How::Retain => to(At::Marking),
+        },
+        (At::Placing, Ev::Refused) => to(At::Unlocking(GivenUp::Replaced)),
+        (At::Judging, Ev::Read(Whose::Ours)) => to(At::Removing),
+        (At::Judging, Ev::Read(Whose::Nobodys)) | (At::Removing, Ev::Did) => {
+            to(At::Unlocking(GivenUp::Released))
+        }
+        (At::Judging, Ev::Read(Whose::Others)) => to(At::Unlocking(GivenUp::NotOurs)),
+        (At::Marking, Ev::Did) => to(At::Unlocking(GivenUp::Retained)),
+        (At::Placing | At::Judging | At::Removing | At::Marking, Ev::Failed) => {
+            to(At::Unlocking(GivenUp::Failed))
+        }
+        (At::Unlocking(given_up), Ev::Did) => to(At::Done(given_up)),
+        // What could not be unlocked goes with its descriptor; what was done before stays done.
+        (At::Unlocking(_), Ev::Failed) => to(At::Done(GivenUp::Failed)),
+        (At::Placing, Ev::Read(_))
+        | (At::Judging, Ev::Did | Ev::Refused)
+        | (At::Removing | At::Marking | At::Unlocking(_), Ev::Refused | Ev::Read(_))
+        | (At::Done(_), Ev::Did | Ev::Refused | Ev::Read(_) | Ev::Failed) => claim,
+    }
+}

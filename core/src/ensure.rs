@@ -1,0 +1,470 @@
+//! Attach, start, adopt or reject: the steps of one `ensure`, from the first look to the outcome.
+//!
+//! ```text
+//! Look ─→ check the target ─→ (known to answer: probe, look again ─→ attached)
+//!   ↑                │
+//!   │          take the claim ─ held by another ─→ wait ─┐
+//!   │                │                                   │
+//!   ├────────────────┼───────────────────────────────────┘
+//!   │        look and probe under the claim ─→ decide ─→ attach | start | adopt | release and reject
+//!   └── an abandoned start, an adopted worker that ended, a silent worker that answers again
+//! ```
+//!
+//! # Invariants
+//! 1. Pure and total: facts enter as an [`Event`], and [`Ensure::effect`] says what is to be done next.
+//! 2. A start or an adoption happens under the claim only, and by what was found under that claim.
+//! 3. Every way out gives the claim up: released on an observation or a rejection, retained if nothing was seen.
+//! 4. A worker that had been ready and is silent is waited for without the claim; it is never ended, and no second worker
+//!    is started beside it.
+//! 5. Only a deadline that is still ahead lets a call begin anew.
+//!
+//! Walked by `gates/tests/transactions.rs` over a simulated kernel; each rule has a test in `gates/tests/ensure.rs`.
+
+use crate::decide::{Finding, Intent, Liveness, RejectReason, Verdict, decide};
+use crate::evidence::LastWorker;
+use crate::view::{Contact, RecordIs, View};
+
+/// One call for one session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Ensure {
+    request: Request,
+    phase: Phase,
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Request {
+    /// What the caller wants.
+    pub intent: Intent,
+    /// What counts as ready, as far as the steps depend on that.
+    pub readiness: Readiness,
+    /// How far the call goes.
+    pub depth: Depth,
+}
+
+/// What counts as ready, as far as the steps of an [`Ensure`] depend on that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Readiness {
+    /// A connection proves it.
+    Connection,
+    /// Only an answer proves it.
+    Answer,
+}
+
+/// How far a call goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Depth {
+    /// To an outcome.
+    Whole,
+    /// To an outcome, if that takes no lock and no wait.
+    AtOnce,
+    /// To a verdict; nothing is taken and nothing is created.
+    DryRun,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Phase {
+    Looking,
+    CheckingTarget(View),
+    Probing,
+    LookingAgain(Liveness),
+    Inspecting,
+    Clearing,
+    Acquiring,
+    Waiting,
+    LookingUnderClaim,
+    ProbingUnderClaim(View),
+    Settling,
+    Starting(StartKind),
+    Releasing(After),
+    Pausing,
+    Silent(Silence),
+    Done(Conclusion),
+}
+
+/// What follows once the claim is released.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum After {
+    Conclude(Conclusion),
+    WaitForAnswer,
+}
+
+/// The steps of waiting for a worker that had been ready and does not answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Silence {
+    Waiting,
+    Looking,
+    Probing(LastWorker),
+}
+
+/// How a worker comes to be handed out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum StartKind {
+    /// It is started.
+    Fresh,
+    /// It runs, and its launcher died before it saw it ready: it is watched as if it were a child of ours.
+    Adopted,
+    /// The same, and it has accepted a connection, which is not an answer yet.
+    AdoptedConnected,
+    /// It answers.
+    Attached,
+}
+
+impl StartKind {
+    fn is_adopted(self) -> bool {
+        match self {
+            Self::Adopted | Self::AdoptedConnected => true,
+            Self::Fresh | Self::Attached => false,
+        }
+    }
+}
+
+/// What is to be done next, or how the call ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[must_use = "an effect that is dropped leaves the call where it is"]
+pub enum Effect {
+    /// Read what is known of the session, without a lock. Answer: [`Event::Looked`].
+    Look,
+    /// Judge whether the target can be used. Answer: [`Event::Did`] or [`Event::Refused`].
+    CheckTarget,
+    /// Probe the target. Answer: [`Event::Probed`].
+    Probe,
+    /// Look whether a claim was left behind. Answer: [`Event::Did`] if so, else [`Event::Refused`].
+    InspectClaim,
+    /// Take that claim and release it. Answer: [`Event::Did`], whatever came of it.
+    ClearClaim,
+    /// Take the claim. Answer: [`Event::Did`], [`Event::Conflict`].
+    Acquire,
+    /// Wait until the claim may have been given up. Answer: [`Event::Did`], or [`Event::Late`] at the deadline.
+    AwaitClaim,
+    /// Under the claim, write a lost record anew and read what is known. Answer: [`Event::Looked`].
+    LookUnderClaim,
+    /// Complete the record of a worker that answers, and release the claim. Answer: [`Event::Did`].
+    Complete,
+    /// Start a worker, or watch one that runs, to an observation. Answer: [`Event::Ended`].
+    Start(StartKind),
+    /// Release the claim, under which nothing was begun. Answer: [`Event::Did`].
+    Release,
+    /// Let whoever made a start impossible finish. Answer: [`Event::Did`].
+    Pause,
+    /// Wait until a silent worker may answer again. Answer: [`Event::Did`], or [`Event::Late`] at the deadline.
+    AwaitAnswer,
+    /// Nothing: it is over.
+    Done(Conclusion),
+}
+
+/// What came of the present effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Event {
+    /// It was done; of a question, the answer is yes.
+    Did,
+    /// The answer is no.
+    Refused,
+    /// What was seen.
+    Looked(View),
+    /// What the probe found.
+    Probed(Liveness),
+    /// The claim is another's.
+    Conflict(MayPass),
+    /// A start came to an end.
+    Ended(Ended, Deadline),
+    /// The deadline has passed.
+    Late,
+    /// It failed.
+    Failed,
+}
+
+/// Whether a conflict can end by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum MayPass {
+    /// Its holder is at work.
+    Yes,
+    /// Somebody has to look into it.
+    No,
+}
+
+/// Whether there is time left to begin anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Deadline {
+    /// There is.
+    Ahead,
+    /// There is none.
+    Passed,
+}
+
+/// How a start came to an end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Ended {
+    /// Its worker answers, and the claim is released.
+    Ready,
+    /// Its worker ended, and the claim is released.
+    Exited,
+    /// It was never begun: what it needs was removed, moved or taken under it.
+    Abandoned,
+    /// It was never begun.
+    NotStarted,
+    /// Nothing could be observed, and the claim is retained.
+    Retained,
+    /// It was observed, and its claim could not be released.
+    ReleaseFailed,
+    /// The worker that was found could not be pinned, and nothing was begun.
+    NotPinned,
+}
+
+/// How a call ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Conclusion {
+    /// A worker answers.
+    Running(StartKind),
+    /// The worker ended before it was ready.
+    Exited,
+    /// The worker was never started.
+    NotStarted,
+    /// Nothing could be observed.
+    Retained,
+    /// The target cannot be used.
+    BadTarget,
+    /// The claim is another's.
+    Locked,
+    /// Refused by what was found.
+    Rejected(RejectReason),
+    /// A later version wrote the record.
+    RecordNewer,
+    /// A step failed: its error is the outcome.
+    Failed,
+    /// The claim could not be released after what had been seen.
+    ReleaseFailed,
+    /// There is more to do than can be done at once.
+    NotAtOnce,
+    /// What a call would come to.
+    WouldBe(Verdict),
+}
+
+impl Ensure {
+    /// A call that has not begun.
+    pub const fn new(request: Request) -> Self {
+        Self { request, phase: Phase::Looking }
+    }
+
+    /// What is to be done next.
+    pub fn effect(self) -> Effect {
+        match self.phase {
+            Phase::Looking | Phase::LookingAgain(_) | Phase::Silent(Silence::Looking) => Effect::Look,
+            Phase::CheckingTarget(_) => Effect::CheckTarget,
+            Phase::Probing | Phase::ProbingUnderClaim(_) | Phase::Silent(Silence::Probing(_)) => {
+                Effect::Probe
+            }
+            Phase::Inspecting => Effect::InspectClaim,
+            Phase::Clearing => Effect::ClearClaim,
+            Phase::Acquiring => Effect::Acquire,
+            Phase::Waiting => Effect::AwaitClaim,
+            Phase::LookingUnderClaim => Effect::LookUnderClaim,
+            Phase::Settling => Effect::Complete,
+            Phase::Starting(kind) => Effect::Start(kind),
+            Phase::Releasing(_) => Effect::Release,
+            Phase::Pausing => Effect::Pause,
+            Phase::Silent(Silence::Waiting) => Effect::AwaitAnswer,
+            Phase::Done(conclusion) => Effect::Done(conclusion),
+        }
+    }
+
+    /// Whether the claim is held, so that its evidence has to be in place.
+    pub fn holds_claim(self) -> bool {
+        match self.phase {
+            Phase::LookingUnderClaim
+            | Phase::ProbingUnderClaim(_)
+            | Phase::Settling
+            | Phase::Starting(_)
+            | Phase::Releasing(_) => true,
+            Phase::Looking
+            | Phase::CheckingTarget(_)
+            | Phase::Probing
+            | Phase::LookingAgain(_)
+            | Phase::Inspecting
+            | Phase::Clearing
+            | Phase::Acquiring
+            | Phase::Waiting
+            | Phase::Pausing
+            | Phase::Silent(_)
+            | Phase::Done(_) => false,
+        }
+    }
+
+    fn at(self, phase: Phase) -> Self {
+        Self { phase, ..self }
+    }
+
+    fn concludes(self, conclusion: Conclusion) -> Self {
+        self.at(Phase::Done(conclusion))
+    }
+
+    /// The target can be used: whether the lock-free way is taken.
+    fn checked(self, view: &View) -> Self {
+        let intent = self.request.intent;
+        match self.request.depth {
+            Depth::DryRun => self.at(Phase::Probing),
+            // A worker that must not be connected to for a mere look is looked at with more care.
+            Depth::AtOnce if !view.is_known_to_answer() || view.contact == Contact::Gentle => {
+                self.concludes(Conclusion::NotAtOnce)
+            }
+            // A call that may start nothing takes no claim and makes no directory.
+            Depth::Whole if !view.is_known_to_answer() && intent != Intent::Attach => {
+                self.at(Phase::Acquiring)
+            }
+            Depth::AtOnce | Depth::Whole => self.at(Phase::Probing),
+        }
+    }
+
+    /// Probed and looked again without a lock: between the two the worker may have been replaced.
+    fn without_lock(self, liveness: Liveness, view: &View) -> Self {
+        let Request { intent, depth, readiness: _ } = self.request;
+        let verdict = decide(intent, Finding::of(liveness, view.last));
+        match (depth, verdict) {
+            (Depth::DryRun, verdict) => self.concludes(Conclusion::WouldBe(verdict)),
+            (Depth::Whole | Depth::AtOnce, Verdict::Attach) if intent == Intent::Attach => {
+                self.concludes(Conclusion::Running(StartKind::Attached))
+            }
+            (Depth::Whole | Depth::AtOnce, Verdict::Attach) => self.at(Phase::Inspecting),
+            (Depth::AtOnce, Verdict::Spawn | Verdict::Adopt | Verdict::Reject(_)) => {
+                self.concludes(Conclusion::NotAtOnce)
+            }
+            (Depth::Whole, Verdict::Reject(reason))
+                if intent == Intent::Attach || reason == RejectReason::AlreadyLive =>
+            {
+                self.concludes(Conclusion::Rejected(reason))
+            }
+            (Depth::Whole, Verdict::Spawn | Verdict::Adopt | Verdict::Reject(_)) => self.at(Phase::Acquiring),
+        }
+    }
+
+    /// Probed under the claim.
+    fn under_claim(self, liveness: Liveness, view: &View) -> Self {
+        let intent = self.request.intent;
+        let verdict = decide(intent, Finding::of(liveness, view.last));
+        match verdict {
+            Verdict::Spawn | Verdict::Adopt if view.record == RecordIs::Newer => {
+                self.releases(Conclusion::RecordNewer)
+            }
+            // It accepts, and only its answer can say whether it is ready: its launcher died before it heard that.
+            Verdict::Attach
+                if self.request.readiness == Readiness::Answer
+                    && view.last == LastWorker::AliveUnobserved =>
+            {
+                self.at(Phase::Starting(StartKind::AdoptedConnected))
+            }
+            Verdict::Attach if view.is_unfinished() => self.at(Phase::Settling),
+            Verdict::Attach => self.releases(Conclusion::Running(StartKind::Attached)),
+            Verdict::Reject(RejectReason::WorkerUnresponsive) if intent == Intent::Ensure => {
+                self.at(Phase::Releasing(After::WaitForAnswer))
+            }
+            Verdict::Reject(reason) => self.releases(Conclusion::Rejected(reason)),
+            Verdict::Adopt => self.at(Phase::Starting(StartKind::Adopted)),
+            Verdict::Spawn => self.at(Phase::Starting(StartKind::Fresh)),
+        }
+    }
+
+    fn releases(self, conclusion: Conclusion) -> Self {
+        self.at(Phase::Releasing(After::Conclude(conclusion)))
+    }
+
+    fn ended(self, kind: StartKind, ended: Ended, deadline: Deadline) -> Self {
+        match (ended, deadline) {
+            (Ended::Ready, _) => self.concludes(Conclusion::Running(kind)),
+            // The same call starts another as long as it has time.
+            (Ended::Exited, Deadline::Ahead) if kind.is_adopted() => self.at(Phase::Looking),
+            (Ended::Exited, Deadline::Ahead | Deadline::Passed) => self.concludes(Conclusion::Exited),
+            (Ended::Abandoned, Deadline::Ahead) => self.at(Phase::Pausing),
+            (Ended::Abandoned, Deadline::Passed) | (Ended::NotStarted, _) => {
+                self.concludes(Conclusion::NotStarted)
+            }
+            (Ended::Retained, _) => self.concludes(Conclusion::Retained),
+            (Ended::ReleaseFailed, _) => self.concludes(Conclusion::ReleaseFailed),
+            (Ended::NotPinned, _) => self.releases(Conclusion::Failed),
+        }
+    }
+
+    fn released(self, after: After) -> Self {
+        match after {
+            After::Conclude(conclusion) => self.concludes(conclusion),
+            After::WaitForAnswer => self.at(Phase::Silent(Silence::Waiting)),
+        }
+    }
+}
+
+/// Takes what came of the present effect. An answer that the effect cannot have changes nothing.
+#[must_use = "the call goes on from where this leads"]
+pub fn step(call: Ensure, event: Event) -> Ensure {
+    use {Event as Ev, Phase as At};
+    match (call.phase, event) {
+        (At::Looking, Ev::Looked(view)) => call.at(At::CheckingTarget(view)),
+        (At::CheckingTarget(view), Ev::Did) => call.checked(&view),
+        (At::CheckingTarget(_), Ev::Refused) => call.concludes(Conclusion::BadTarget),
+        (At::Probing, Ev::Probed(liveness)) => call.at(At::LookingAgain(liveness)),
+        (At::LookingAgain(liveness), Ev::Looked(view)) => call.without_lock(liveness, &view),
+        (At::Inspecting, Ev::Did) => call.at(At::Clearing),
+        (At::Inspecting, Ev::Refused | Ev::Failed) | (At::Clearing, Ev::Did | Ev::Failed) => {
+            call.concludes(Conclusion::Running(StartKind::Attached))
+        }
+        (At::Acquiring, Ev::Did) => call.at(At::LookingUnderClaim),
+        (At::Acquiring, Ev::Conflict(MayPass::Yes)) => call.at(At::Waiting),
+        (At::Acquiring, Ev::Conflict(MayPass::No)) | (At::Waiting, Ev::Late) => {
+            call.concludes(Conclusion::Locked)
+        }
+        (At::LookingUnderClaim, Ev::Looked(view)) => call.at(At::ProbingUnderClaim(view)),
+        (At::LookingUnderClaim, Ev::Failed) => call.releases(Conclusion::Failed),
+        (At::ProbingUnderClaim(view), Ev::Probed(liveness)) => call.under_claim(liveness, &view),
+        (At::Settling, Ev::Did) => call.concludes(Conclusion::Running(StartKind::Attached)),
+        (At::Starting(kind), Ev::Ended(ended, deadline)) => call.ended(kind, ended, deadline),
+        (At::Releasing(after), Ev::Did) => call.released(after),
+        // The error that led here matters more than what releasing says.
+        (At::Releasing(After::Conclude(Conclusion::Failed)), Ev::Failed) => {
+            call.concludes(Conclusion::Failed)
+        }
+        (At::Settling | At::Releasing(_), Ev::Failed) => call.concludes(Conclusion::ReleaseFailed),
+        (At::Pausing | At::Waiting, Ev::Did) => call.at(At::Looking),
+        (At::Silent(Silence::Waiting), Ev::Did) => call.at(At::Silent(Silence::Looking)),
+        (At::Silent(Silence::Waiting), Ev::Late) => {
+            call.concludes(Conclusion::Rejected(RejectReason::WorkerUnresponsive))
+        }
+        (At::Silent(Silence::Looking), Ev::Looked(view)) => call.at(At::Silent(Silence::Probing(view.last))),
+        (At::Silent(Silence::Probing(last)), Ev::Probed(liveness)) => {
+            let is_silent = Finding::of(liveness, last) == Finding::Dormant(LastWorker::AliveReady);
+            call.at(if is_silent { At::Silent(Silence::Waiting) } else { At::Looking })
+        }
+        (
+            At::Looking
+            | At::CheckingTarget(_)
+            | At::LookingAgain(_)
+            | At::Acquiring
+            | At::Silent(Silence::Looking),
+            Ev::Failed,
+        ) => call.concludes(Conclusion::Failed),
+        // Late or foreign answers change nothing.
+        (
+            At::Looking
+            | At::CheckingTarget(_)
+            | At::Probing
+            | At::LookingAgain(_)
+            | At::Inspecting
+            | At::Clearing
+            | At::Acquiring
+            | At::Waiting
+            | At::LookingUnderClaim
+            | At::ProbingUnderClaim(_)
+            | At::Settling
+            | At::Starting(_)
+            | At::Releasing(_)
+            | At::Pausing
+            | At::Silent(_)
+            | At::Done(_),
+            Ev::Did
+            | Ev::Refused
+            | Ev::Looked(_)
+            | Ev::Probed(_)
+            | Ev::Conflict(_)
+            | Ev::Ended(..)
+            | Ev::Late
+            | Ev::Failed,
+        ) => call,
+    }
+}

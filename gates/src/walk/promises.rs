@@ -1,0 +1,176 @@
+//! What must hold in every state, and what a launcher that comes afterwards must be able to do.
+
+use super::scenario::{Act, Adversity, Scenario, State, launcher};
+use rekindle_core::stop::session::StopSession;
+use rekindle_core::testing::actor::{Actor, End, Task};
+use rekindle_core::testing::kernel::{Kernel, SLOTS, STOP};
+use rekindle_core::testing::objects::Paper;
+use rekindle_core::testing::perform::Choice;
+use rekindle_core::testing::program::Kind;
+
+/// A promise that was broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Promise {
+    /// Two workers are never alive for one session.
+    OneWorker,
+    /// Nobody decides about a session but who holds the claim.
+    OneClaim,
+    /// The evidence of a claim that is held stays in place.
+    EvidenceStays,
+    /// A claim is released at most once.
+    ReleasedOnce,
+    /// A claim is released only on an observation, or if nothing was begun.
+    ReleasedOnAnObservation,
+    /// Only the generation that was seen is signalled.
+    SignalsItsGeneration,
+    /// When everybody is done, no claim is held, and no evidence speaks of a living holder that is done with it.
+    NoClaimIsLeft,
+    /// Whatever happened, the next launcher ends with exactly one worker, without help.
+    NextLauncherSucceeds,
+}
+
+impl Promise {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::OneWorker,
+        Self::OneClaim,
+        Self::EvidenceStays,
+        Self::ReleasedOnce,
+        Self::ReleasedOnAnObservation,
+        Self::SignalsItsGeneration,
+        Self::NoClaimIsLeft,
+        Self::NextLauncherSucceeds,
+    ];
+}
+
+/// The launcher that comes afterwards.
+const NEXT: usize = SLOTS - 1;
+/// How many calls may be needed: one ends what it had to adopt and ran out of time with.
+const CALLS_MAX: usize = 3;
+/// How many steps one call may take.
+const STEPS_MAX: usize = 300;
+
+impl Scenario {
+    /// The first of `asked` that a state breaks, or that the step to it broke.
+    pub fn broken(&self, state: &State, asked: &[Promise]) -> Option<Promise> {
+        asked.iter().copied().find(|promise| self.breaks(state, *promise))
+    }
+
+    fn breaks(&self, state: &State, promise: Promise) -> bool {
+        let kernel = &state.kernel;
+        match promise {
+            Promise::OneWorker => self.workers(kernel) > 1,
+            Promise::OneClaim => holders(kernel).count() > 1,
+            Promise::EvidenceStays => !holders(kernel).all(|id| is_evidence_of(kernel, id)),
+            Promise::ReleasedOnce => kernel.broken.released_twice,
+            Promise::ReleasedOnAnObservation => kernel.broken.released_blindly,
+            Promise::SignalsItsGeneration => kernel.broken.signalled_a_stranger,
+            // These are of the end.
+            Promise::NoClaimIsLeft | Promise::NextLauncherSucceeds => false,
+        }
+    }
+
+    /// How many starts have a worker alive.
+    fn workers(&self, kernel: &Kernel) -> usize {
+        (0..SLOTS).filter(|slot| self.is_worker(kernel, *slot)).count()
+    }
+
+    /// Whether a worker of this start is alive. A process that it left behind is none, once the start was observed.
+    fn is_worker(&self, kernel: &Kernel, slot: usize) -> bool {
+        let start = &kernel.starts[slot];
+        let leftover = self.setting.kinds[slot] == Kind::Leaving && start.observed;
+        start.executed && (start.leader.is_alive() || (start.second.is_alive() && !leftover))
+    }
+
+    /// The first of `asked` that does not hold once everybody is done: whatever is left, the next launcher deals with it.
+    pub fn broken_at_end(&self, state: &State, asked: &[Promise]) -> Option<Promise> {
+        let kernel = &state.kernel;
+        let is_dead = |actor: u8| kernel.actors[usize::from(actor)].task == Task::Crashed;
+        let held_by_the_living = matches!(kernel.files.evidence, Paper::Held(actor) if !is_dead(actor));
+        let is_left = held_by_the_living || kernel.locks.iter().any(Option::is_some);
+        if is_left && asked.contains(&Promise::NoClaimIsLeft) {
+            return Some(Promise::NoClaimIsLeft);
+        }
+        let mut after = State { left: Adversity::NONE, ..*state };
+        let mut broken = None;
+        let succeeds = self.next_launcher_succeeds(&mut after, asked, &mut broken);
+        let fails = !succeeds && asked.contains(&Promise::NextLauncherSucceeds);
+        broken.or(fails.then_some(Promise::NextLauncherSucceeds))
+    }
+
+    fn next_launcher_succeeds(
+        &self,
+        state: &mut State,
+        asked: &[Promise],
+        broken: &mut Option<Promise>,
+    ) -> bool {
+        for _ in 0..CALLS_MAX {
+            state.kernel.actors[NEXT] = Actor::of(launcher());
+            self.run(state, asked, broken);
+            match state.kernel.actors[NEXT].task {
+                Task::Done(End::Running(_)) => {
+                    let clean = state.kernel.files.evidence == Paper::Absent
+                        && state.kernel.locks.iter().all(Option::is_none);
+                    return clean && self.workers(&state.kernel) == 1;
+                }
+                // Somebody of an earlier start lives and cannot be reached: whoever is told so can end it.
+                Task::Done(End::Rejected) if !state.kernel.running().is_empty() => {
+                    state.kernel.actors[STOP] = Actor::of(Task::Stop(StopSession::default()));
+                    self.run(state, asked, broken);
+                }
+                Task::Done(End::Rejected | End::Otherwise)
+                | Task::Absent
+                | Task::Ensure(_)
+                | Task::Stop(_)
+                | Task::Unlock(_)
+                | Task::Collect(_)
+                | Task::Dropped
+                | Task::Crashed => {}
+            }
+        }
+        false
+    }
+
+    /// Everything happens that can, processes first and time last. Nobody waits longer than twice.
+    fn run(&self, state: &mut State, asked: &[Promise], broken: &mut Option<Promise>) {
+        let (mut acts, mut waits) = (vec![], 0);
+        for _ in 0..STEPS_MAX {
+            self.acts(state, &mut acts);
+            let given_up = acts.iter().copied().find(|act| matches!(act, Act::Actor(_, Choice::GiveUp)));
+            waits += u8::from(given_up.is_some());
+            let eager = acts.iter().copied().max_by_key(eagerness);
+            let Some(act) = given_up.filter(|_| waits > 2).or(eager) else { return };
+            self.apply(state, act);
+            *broken = broken.or_else(|| self.broken(state, asked));
+        }
+    }
+}
+
+/// Who has to have its evidence in place. Where the directory was removed, the evidence went with it.
+fn holders(kernel: &Kernel) -> impl Iterator<Item = usize> {
+    let held = |(_, actor): &(usize, &Actor)| actor.holds && actor.dir.is_some() && actor.dir == kernel.dir;
+    kernel.actors.iter().enumerate().filter(held).map(|(id, _)| id)
+}
+
+fn is_evidence_of(kernel: &Kernel, id: usize) -> bool {
+    match kernel.files.evidence {
+        Paper::Held(by) | Paper::Retained(by) => usize::from(by) == id,
+        Paper::Absent => false,
+    }
+}
+
+fn eagerness(act: &Act) -> u8 {
+    match act {
+        Act::Obeys(_) => 5,
+        Act::Step(_) => 4,
+        Act::Actor(_, Choice::Exit | Choice::ExitFails) => 3,
+        Act::Actor(_, Choice::Go | Choice::Socket) => 2,
+        Act::Actor(_, Choice::Time) => 1,
+        Act::Actor(_, Choice::GiveUp)
+        | Act::Crash(_)
+        | Act::Drop(_)
+        | Act::Dies(_)
+        | Act::SocketVanishes
+        | Act::DirectoryVanishes => 0,
+    }
+}

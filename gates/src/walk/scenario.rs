@@ -1,0 +1,290 @@
+//! Who takes part, on what, and everything that may happen: a step of an actor or of a process, and what befalls them.
+
+use rekindle_core::Intent;
+use rekindle_core::RecordState;
+use rekindle_core::care::gc::{Collect, How};
+use rekindle_core::care::unlock::{Force, Unlock};
+use rekindle_core::ensure::{Depth, Ensure, Readiness, Request};
+use rekindle_core::stop::session::StopSession;
+use rekindle_core::testing::actor::{Actor, Next, Task};
+use rekindle_core::testing::kernel::{GC, Kernel, SLOTS, STOP, UNLOCK};
+use rekindle_core::testing::objects::{Life, Pending, Process, Record, Role, Socket};
+use rekindle_core::testing::perform::Choice;
+use rekindle_core::testing::program::{Kind, Setting};
+use rekindle_core::testing::sabotage::Conduct;
+
+/// One configuration.
+#[derive(Debug, Clone, Copy)]
+pub struct Scenario {
+    /// Which program each start runs, and how effects are performed.
+    pub setting: Setting,
+    /// What is there before anybody moves.
+    pub origin: Origin,
+    /// How many launchers take part, [`SLOTS`] - 2 at most: one slot is the origin's, one is for the launcher that
+    /// comes afterwards.
+    pub launchers: usize,
+    /// What may happen.
+    pub adversity: Adversity,
+}
+
+/// What is there before anybody moves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// Nothing at all.
+    Absent,
+    /// A worker that had been ready and is dead: its record says so no more than its socket.
+    Stale,
+    /// A worker that is ready.
+    Live,
+}
+
+/// What may happen, and how often in one run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Adversity {
+    /// A transaction is killed.
+    pub crashes: u8,
+    /// A caller's runtime goes away under a launcher.
+    pub drops: u8,
+    /// A process of a worker dies by itself.
+    pub deaths: u8,
+    /// Somebody removes the socket.
+    pub socket_removals: u8,
+    /// Somebody removes the session's directory with all that is in it.
+    pub dir_removals: u8,
+    /// A stop is run.
+    pub stops: u8,
+    /// An `unlock --force` is run.
+    pub unlocks: u8,
+    /// A collection is run.
+    pub collections: u8,
+}
+
+impl Adversity {
+    /// Nothing happens but time-outs.
+    pub const NONE: Self = Self {
+        crashes: 0,
+        drops: 0,
+        deaths: 0,
+        socket_removals: 0,
+        dir_removals: 0,
+        stops: 0,
+        unlocks: 0,
+        collections: 0,
+    };
+}
+
+/// A state of the walk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct State {
+    /// The machine.
+    pub kernel: Kernel,
+    /// What may still happen.
+    pub left: Adversity,
+}
+
+/// One thing that happens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Act {
+    /// An actor takes a step.
+    Actor(u8, Choice),
+    /// A process takes a step.
+    Step(Process),
+    /// A process ends of the signal that it got.
+    Obeys(Process),
+    /// An actor is killed.
+    Crash(u8),
+    /// A launcher's future is dropped.
+    Drop(u8),
+    /// A process dies by itself.
+    Dies(Process),
+    /// Somebody removes the socket.
+    SocketVanishes,
+    /// Somebody removes the directory.
+    DirectoryVanishes,
+}
+
+/// A launcher that has not begun.
+pub fn launcher() -> Task {
+    let request = Request { intent: Intent::Ensure, readiness: Readiness::Connection, depth: Depth::Whole };
+    Task::Ensure(Ensure::new(request))
+}
+
+impl Scenario {
+    /// `launchers` of them on `origin`, with every worker of `kind` and nothing in their way.
+    pub fn new(launchers: usize, origin: Origin, kind: Kind) -> Self {
+        let mut kinds = [kind; SLOTS];
+        kinds[SLOTS - 1] = Kind::Polite;
+        let setting = Setting { kinds, conduct: Conduct::RIGHT };
+        Self { setting, origin, launchers, adversity: Adversity::NONE }
+    }
+
+    /// The same, with adversity.
+    #[must_use]
+    pub fn with(self, adversity: Adversity) -> Self {
+        Self { adversity, ..self }
+    }
+
+    /// The same, with effects that are performed otherwise.
+    #[must_use]
+    pub fn by(self, conduct: Conduct) -> Self {
+        Self { setting: Setting { conduct, ..self.setting }, ..self }
+    }
+
+    /// The state before anybody moves.
+    pub fn begin(&self) -> State {
+        let mut kernel = Kernel::new();
+        for actor in &mut kernel.actors[1..=self.launchers] {
+            *actor = Actor::of(launcher());
+        }
+        if self.adversity.stops > 0 {
+            kernel.actors[STOP] = Actor::of(Task::Stop(StopSession::default()));
+        }
+        if self.adversity.unlocks > 0 {
+            kernel.actors[UNLOCK] = Actor::of(Task::Unlock(Unlock::new(Force::Yes)));
+        }
+        if self.adversity.collections > 0 {
+            kernel.actors[GC] = Actor::of(Task::Collect(Collect::new(How::default())));
+        }
+        if self.origin != Origin::Absent {
+            self.begin_with(&mut kernel);
+        }
+        State { kernel, left: self.adversity }
+    }
+
+    /// A worker that became ready and whose launcher is done.
+    fn begin_with(&self, kernel: &mut Kernel) {
+        let kind = self.setting.kinds[0];
+        let leader = Process { start: 0, role: Role::Leader };
+        let second = Process { start: 0, role: Role::Second };
+        let life = |holds| Life::Alive { steps: kind.steps_to_ready(), holds, signal: Pending::None };
+        let alive = self.origin == Origin::Live;
+        let peer = if kind == Kind::Daemonising { second } else { leader };
+        let dir = kernel.make_dir();
+        kernel.files.lifeline = Some(0);
+        kernel.marks[0] = Some(0);
+        let state = RecordState::Ready;
+        kernel.files.record =
+            Some(Record { state, generation: 1, worker: Some(0), peer: Some(peer), observed: true });
+        kernel.socket = if alive { Socket::Listening(peer) } else { Socket::Stale };
+        let start = &mut kernel.starts[0];
+        (start.generation, start.executed, start.observed, start.dir) = (1, true, true, Some(dir));
+        start.leader = Life::Dead;
+        if alive && kind != Kind::Daemonising {
+            start.leader = life(kind != Kind::FdClosing);
+        }
+        if kind == Kind::Leaving || (alive && kind == Kind::Daemonising) {
+            start.second = life(true);
+        }
+    }
+
+    /// Everything that may happen next.
+    pub fn acts(&self, state: &State, acts: &mut Vec<Act>) {
+        acts.clear();
+        let kernel = &state.kernel;
+        for id in 0..kernel.actors.len() {
+            self.setting.choices(kernel, id, |choice| acts.push(Act::Actor(id as u8, choice)));
+        }
+        for process in Kernel::processes() {
+            let Life::Alive { signal, .. } = kernel.life(process) else { continue };
+            if self.setting.can_step(kernel, process) {
+                acts.push(Act::Step(process));
+            }
+            if signal != Pending::None {
+                acts.push(Act::Obeys(process));
+            } else if state.left.deaths > 0 {
+                acts.push(Act::Dies(process));
+            }
+        }
+        self.befall(state, acts);
+    }
+
+    fn befall(&self, state: &State, acts: &mut Vec<Act>) {
+        let State { kernel, left } = state;
+        let living = || (0..).zip(&kernel.actors).filter(|(_, actor)| !actor.is_over());
+        if left.crashes > 0 {
+            acts.extend(living().map(|(id, _)| Act::Crash(id)));
+        }
+        if left.drops > 0 {
+            let dropped = living().filter(|(_, actor)| self.setting.can_be_dropped(actor));
+            acts.extend(dropped.map(|(id, _)| Act::Drop(id)));
+        }
+        if left.socket_removals > 0 && kernel.socket != Socket::Absent {
+            acts.push(Act::SocketVanishes);
+        }
+        if left.dir_removals > 0 && kernel.dir.is_some() {
+            acts.push(Act::DirectoryVanishes);
+        }
+    }
+
+    /// Lets one thing happen.
+    pub fn apply(&self, state: &mut State, act: Act) {
+        let State { kernel, left } = state;
+        match act {
+            Act::Actor(id, choice) => self.setting.actor_step(kernel, usize::from(id), choice),
+            Act::Step(process) => self.setting.process_step(kernel, process),
+            Act::Obeys(process) => kernel.end(process),
+            Act::Crash(id) => {
+                left.crashes -= 1;
+                kernel.crash(usize::from(id));
+            }
+            Act::Drop(id) => {
+                left.drops -= 1;
+                self.setting.drop_future(kernel, usize::from(id));
+            }
+            Act::Dies(process) => {
+                left.deaths -= 1;
+                kernel.end(process);
+            }
+            Act::SocketVanishes => {
+                left.socket_removals -= 1;
+                kernel.socket = Socket::Absent;
+            }
+            Act::DirectoryVanishes => {
+                left.dir_removals -= 1;
+                kernel.remove_dir();
+            }
+        }
+    }
+
+    /// Whether nobody has anything left to do.
+    pub fn is_over(&self, state: &State) -> bool {
+        state.kernel.actors.iter().all(Actor::is_over)
+    }
+}
+
+/// Who does something, and what: one line of a history.
+pub fn told(state: &State, act: Act) -> String {
+    let process = |process: Process| format!("worker {} ({:?})", process.start, process.role).to_lowercase();
+    match act {
+        Act::Actor(id, choice) => {
+            let actor = &state.kernel.actors[usize::from(id)];
+            let heard = if choice == Choice::Go { String::new() } else { format!(": {choice:?}") };
+            let at = match actor.next() {
+                Next::Other => format!("{:?}", actor.sub),
+                next => format!("{next:?}"),
+            };
+            format!("{}: {at}{heard}", name(id))
+        }
+        Act::Step(by) => {
+            let start = &state.kernel.starts[usize::from(by.start)];
+            let Life::Alive { steps, .. } = state.kernel.life(by) else { return process(by) };
+            let what = if start.executed { "program" } else { "child" };
+            format!("{}: step {} of its {what}", process(by), steps + 1)
+        }
+        Act::Obeys(by) => format!("{} ends of its signal", process(by)),
+        Act::Crash(id) => format!("{} is killed", name(id)),
+        Act::Drop(id) => format!("the future of {} is dropped", name(id)),
+        Act::Dies(by) => format!("{} dies", process(by)),
+        Act::SocketVanishes => "somebody removes the socket".to_owned(),
+        Act::DirectoryVanishes => "somebody removes the directory".to_owned(),
+    }
+}
+
+fn name(id: u8) -> String {
+    match usize::from(id) {
+        STOP => "the stop".to_owned(),
+        UNLOCK => "the unlock".to_owned(),
+        GC => "the collection".to_owned(),
+        _ => format!("launcher {id}"),
+    }
+}

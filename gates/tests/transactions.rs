@@ -1,0 +1,467 @@
+//! The promise of the whole: with any number of transactions, each of which may be killed at any step, there are never
+//! two workers for one session, and whatever is left, the next launcher ends with exactly one (T01, T02, P11).
+//!
+//! The first half walks the machines of `core` over a simulated kernel; the second performs one effect wrongly at a time, and
+//! expects the walk to find out. Two of the walks are for `--release`: `just walk`.
+
+use rekindle_core::care::{gc, unlock};
+use rekindle_core::claim::acquire::AcquireEffect;
+use rekindle_core::claim::give_up::GiveUpEffect;
+use rekindle_core::ensure;
+use rekindle_core::start::order::{ChildStep, OrderEffect};
+use rekindle_core::start::settle::SettleEffect;
+use rekindle_core::stop::session;
+use rekindle_core::testing::actor::Next;
+use rekindle_core::testing::perform::Choice;
+use rekindle_core::testing::program::Kind;
+use rekindle_core::testing::sabotage::{Conduct, Sabotage};
+use rekindle_gates::walk::{Adversity, Origin, Promise, Report, Scenario, explore};
+use std::collections::HashSet;
+
+const NONE: Adversity = Adversity::NONE;
+const CRASH: Adversity = Adversity { crashes: 1, ..NONE };
+const STOP: Adversity = Adversity { stops: 1, ..NONE };
+const UNLOCK: Adversity = Adversity { unlocks: 1, ..NONE };
+const GC: Adversity = Adversity { collections: 1, ..NONE };
+const DROP: Adversity = Adversity { drops: 1, ..NONE };
+const RM: Adversity = Adversity { dir_removals: 1, ..NONE };
+const ORIGINS: [Origin; 3] = [Origin::Absent, Origin::Stale, Origin::Live];
+
+/// Every kind of worker whose lifeline can be found after its directory was removed.
+const GUARDED: [Kind; 5] = [Kind::Polite, Kind::Hung, Kind::Stubborn, Kind::Daemonising, Kind::Leaving];
+
+type Did = HashSet<(Next, Choice)>;
+
+/// Walks one configuration and says how large it was.
+fn holds(name: &str, scenario: &Scenario) -> Report {
+    let report = explore(scenario, &Promise::ALL);
+    if let Some(broken) = &report.broken {
+        panic!("{name}: {broken}");
+    }
+    println!("{name}: {} states, {} transitions, {} ends", report.states, report.transitions, report.ends);
+    report
+}
+
+/// Every kind of worker on every origin; what actors did on the way.
+fn holds_everywhere(name: &str, launchers: usize, kinds: &[Kind], adversity: Adversity) -> Did {
+    let mut did = HashSet::new();
+    let (mut states, mut transitions) = (0, 0);
+    for kind in kinds {
+        for origin in ORIGINS {
+            let scenario = Scenario::new(launchers, origin, *kind).with(adversity);
+            let report = holds(&format!("{name}, {kind:?} on {origin:?}"), &scenario);
+            states += report.states;
+            transitions += report.transitions;
+            did.extend(report.did);
+        }
+    }
+    println!("{name}: {states} states, {transitions} transitions in all");
+    did
+}
+
+/// T01, T02, T13, T19: a launcher is killed, a future dropped, a worker dies, each at every step; every kind of worker.
+#[test]
+fn two_launchers_with_a_crash_a_drop_and_a_death() {
+    let adversity = Adversity { crashes: 1, drops: 1, deaths: 1, ..NONE };
+    let did = holds_everywhere("crash, drop, death", 2, &Kind::ALL, adversity);
+    // Nothing that a launcher can do was left out.
+    let ensure = [
+        ensure::Effect::Look,
+        ensure::Effect::CheckTarget,
+        ensure::Effect::Probe,
+        ensure::Effect::InspectClaim,
+        ensure::Effect::ClearClaim,
+        ensure::Effect::Acquire,
+        ensure::Effect::AwaitClaim,
+        ensure::Effect::LookUnderClaim,
+        ensure::Effect::Complete,
+        ensure::Effect::Start(ensure::StartKind::Fresh),
+        ensure::Effect::Start(ensure::StartKind::Adopted),
+        ensure::Effect::Release,
+        ensure::Effect::AwaitAnswer,
+    ];
+    let claim = [
+        AcquireEffect::Lock,
+        AcquireEffect::CheckPlace,
+        AcquireEffect::Describe,
+        AcquireEffect::Judge,
+        AcquireEffect::WriteEvidence,
+    ];
+    let order = [
+        OrderEffect::RenewLifeline,
+        OrderEffect::LookAtSocket,
+        OrderEffect::RemoveSocket,
+        OrderEffect::WriteStarting,
+        OrderEffect::Provide,
+        OrderEffect::Fork,
+        OrderEffect::WriteIdentity,
+    ];
+    let given_up = [
+        GiveUpEffect::CheckPlace,
+        GiveUpEffect::ReadEvidence,
+        GiveUpEffect::RemoveEvidence,
+        GiveUpEffect::MarkRetained,
+        GiveUpEffect::Unlock,
+    ];
+    for next in
+        ensure.map(Next::Ensure).into_iter().chain(claim.map(Next::Acquire)).chain(order.map(Next::Order))
+    {
+        assert!(did.contains(&(next, Choice::Go)), "no launcher came to {next:?}");
+    }
+    for effect in given_up {
+        let next = Next::Settle(SettleEffect::GiveUp(effect));
+        assert!(did.contains(&(next, Choice::Go)), "no launcher came to {next:?}");
+    }
+    for heard in [Choice::Exit, Choice::Socket, Choice::Time] {
+        assert!(did.contains(&(Next::Other, heard)), "no launcher heard {heard:?}");
+    }
+}
+
+/// T13: the same with two crashes and two dropped futures.
+#[test]
+fn two_launchers_with_two_crashes_and_two_drops() {
+    let adversity = Adversity { crashes: 2, drops: 2, ..NONE };
+    let kinds = [Kind::Polite, Kind::Hung, Kind::FdClosing, Kind::Daemonising];
+    holds_everywhere("two crashes, two drops", 2, &kinds, adversity);
+}
+
+/// L14: a `stop` at every step, which may be killed itself. It signals the generation that it saw, and no other.
+#[test]
+fn two_launchers_and_a_stop() {
+    holds_everywhere("stop", 2, &[Kind::Hung], STOP);
+    let killed = Adversity { crashes: 1, deaths: 1, ..STOP };
+    let did = holds_everywhere("stop, crash, death, one launcher", 1, &Kind::ALL, killed);
+    for effect in [
+        session::Effect::AskClaim,
+        session::Effect::Look,
+        session::Effect::Pause,
+        session::Effect::Probe,
+        session::Effect::Pin,
+        session::Effect::End,
+        session::Effect::Acquire,
+        session::Effect::LookUnderClaim,
+        session::Effect::LookAtSocket,
+        session::Effect::RemoveSocket,
+        session::Effect::WriteExited(session::EndedBy::Stop),
+        session::Effect::WriteExited(session::EndedBy::Worker),
+        session::Effect::Release,
+    ] {
+        assert!(did.contains(&(Next::Stop(effect), Choice::Go)), "no stop came to {effect:?}");
+    }
+}
+
+/// L14: an `unlock --force` at every step, which may be killed itself.
+#[test]
+fn two_launchers_and_an_unlock() {
+    let adversity = Adversity { crashes: 1, drops: 1, ..UNLOCK };
+    let kinds = [Kind::Polite, Kind::Hung, Kind::FdClosing];
+    let did = holds_everywhere("unlock, crash, drop", 2, &kinds, adversity);
+    for effect in
+        [unlock::Effect::Lock, unlock::Effect::Judge, unlock::Effect::RemoveEvidence, unlock::Effect::Unlock]
+    {
+        assert!(did.contains(&(Next::Unlock(effect), Choice::Go)), "no unlock came to {effect:?}");
+    }
+    holds_everywhere("unlock", 2, &Kind::ALL, UNLOCK);
+}
+
+/// A collection at every step, which may be killed itself.
+#[test]
+fn two_launchers_and_a_collection() {
+    holds_everywhere("gc", 2, &[Kind::Polite, Kind::Hung], GC);
+    let killed = Adversity { crashes: 1, deaths: 1, ..GC };
+    let did = holds_everywhere("gc, crash, death, one launcher", 1, &Kind::ALL, killed);
+    for effect in [
+        gc::Effect::Lock,
+        gc::Effect::Sweep,
+        gc::Effect::Recognise,
+        gc::Effect::Judge,
+        gc::Effect::Look,
+        gc::Effect::AskLastRun,
+        gc::Effect::LookAtSocket,
+        gc::Effect::RemoveSocket,
+        gc::Effect::Remove(gc::File::Claim),
+        gc::Effect::Remove(gc::File::Record),
+        gc::Effect::Remove(gc::File::Lifeline),
+        gc::Effect::Remove(gc::File::Logs),
+        gc::Effect::RemoveDirectory,
+        gc::Effect::Unlock,
+    ] {
+        assert!(did.contains(&(Next::Collect(effect), Choice::Go)), "no collection came to {effect:?}");
+    }
+}
+
+/// A stop beside a collection, and both beside a launcher.
+#[test]
+fn a_stop_and_a_collection() {
+    let both = Adversity { collections: 1, ..STOP };
+    holds_everywhere("stop, gc", 1, &[Kind::Polite, Kind::Hung, Kind::Daemonising], both);
+}
+
+/// T26: somebody removes the socket at every step.
+#[test]
+fn two_launchers_and_a_socket_that_vanishes() {
+    let removed = Adversity { socket_removals: 1, ..CRASH };
+    holds_everywhere("socket removed, crash", 2, &Kind::ALL, removed);
+}
+
+/// Somebody removes the directory at every step.
+#[test]
+fn two_launchers_and_a_directory_that_vanishes() {
+    let did = holds_everywhere("directory removed", 2, &[Kind::Hung, Kind::Stubborn], RM);
+    assert!(did.contains(&(Next::Ensure(ensure::Effect::Pause), Choice::Go)), "no start was abandoned");
+    holds_everywhere("directory removed, crash", 1, &GUARDED, Adversity { crashes: 1, ..RM });
+}
+
+/// Three launchers, of which one is killed or dropped.
+#[test]
+fn three_launchers() {
+    holds_everywhere("three", 3, &[Kind::Polite], NONE);
+    holds_everywhere("three, crash", 3, &[Kind::Hung], CRASH);
+    holds_everywhere("three, drop", 3, &[Kind::Hung], DROP);
+    let mixed = |kinds: [Kind; 3]| {
+        let mut scenario = Scenario::new(3, Origin::Absent, Kind::Polite).with(CRASH);
+        scenario.setting.kinds[1..4].copy_from_slice(&kinds);
+        holds(&format!("three, crash, {kinds:?}"), &scenario);
+    };
+    mixed([Kind::FdClosing, Kind::Hung, Kind::Polite]);
+    mixed([Kind::Stubborn, Kind::FdClosing, Kind::Hung]);
+}
+
+/// All of it at length.
+#[test]
+#[ignore = "minutes in release"]
+fn everything_at_length() {
+    holds_everywhere("three, two crashes", 3, &Kind::ALL, Adversity { crashes: 2, ..NONE });
+    holds_everywhere("three, crash, death", 3, &Kind::ALL, Adversity { deaths: 1, ..CRASH });
+    holds_everywhere("three, drop", 3, &Kind::ALL, DROP);
+    holds_everywhere("three, stop", 3, &[Kind::Hung], STOP);
+    holds_everywhere("two, stop", 2, &Kind::ALL, STOP);
+    holds_everywhere(
+        "two, two crashes, two drops",
+        2,
+        &Kind::ALL,
+        Adversity { crashes: 2, drops: 2, ..NONE },
+    );
+    holds_everywhere("two, stop, crash, death", 2, &Kind::ALL, Adversity { crashes: 1, deaths: 1, ..STOP });
+    holds_everywhere("two, gc, crash, death", 2, &Kind::ALL, Adversity { crashes: 1, deaths: 1, ..GC });
+    holds_everywhere("two, directory, crash", 2, &GUARDED, Adversity { crashes: 1, ..RM });
+}
+
+/// Everything at once.
+#[test]
+#[ignore = "minutes in release"]
+fn two_launchers_with_everything() {
+    let everything =
+        Adversity { crashes: 1, drops: 1, deaths: 1, socket_removals: 1, stops: 1, unlocks: 1, ..NONE };
+    holds_everywhere("everything", 2, &[Kind::Polite, Kind::Hung, Kind::FdClosing], everything);
+}
+
+/// Performs effects wrongly, and expects `promise` to break.
+fn breaks(promise: Promise, scenario: Scenario, conduct: Conduct) {
+    let report = explore(&scenario.by(conduct), &[promise]);
+    let Some(broken) = report.broken else {
+        panic!("{promise:?} holds in all {} states", report.states);
+    };
+    assert_eq!(broken.promise, promise);
+    println!("after {} states, {broken}", report.states);
+}
+
+/// Performs effects wrongly, and expects that nothing comes of it.
+fn still_holds(promises: &[Promise], kinds: &[Kind], adversity: Adversity, conduct: Conduct) {
+    for kind in kinds {
+        for origin in ORIGINS {
+            let scenario = Scenario::new(2, origin, *kind).with(adversity).by(conduct);
+            let report = explore(&scenario, promises);
+            if let Some(broken) = report.broken {
+                panic!("{kind:?} on {origin:?}: {broken}");
+            }
+        }
+    }
+}
+
+fn two(origin: Origin, kind: Kind, adversity: Adversity) -> Scenario {
+    Scenario::new(2, origin, kind).with(adversity)
+}
+
+fn child(steps: [ChildStep; 4]) -> Conduct {
+    let [one, two, three, four] = steps;
+    Conduct::child([Some(one), Some(two), Some(three), Some(four), Some(ChildStep::Exec)])
+}
+
+#[test]
+fn wrong_a_lock_file_that_unlock_removes_without_its_lock() {
+    let file = Conduct::wrong(Sabotage::LockOnEvidence).and(Sabotage::UnlockWithoutLock);
+    breaks(Promise::OneWorker, two(Origin::Absent, Kind::Polite, UNLOCK), file);
+}
+
+#[test]
+fn wrong_a_lock_file_that_stop_removes_without_its_lock() {
+    let file = Conduct::wrong(Sabotage::LockOnEvidence).and(Sabotage::StopWithoutClaim);
+    breaks(Promise::OneWorker, two(Origin::Absent, Kind::Hung, STOP), file);
+}
+
+/// A directory is not removed by removing a file: the same `unlock` then takes the evidence, but not the lock.
+#[test]
+fn wrong_an_unlock_without_the_lock() {
+    let unlock = Conduct::wrong(Sabotage::UnlockWithoutLock);
+    breaks(Promise::EvidenceStays, two(Origin::Absent, Kind::Polite, UNLOCK), unlock);
+    let safe = [Promise::OneWorker, Promise::OneClaim, Promise::NextLauncherSucceeds];
+    still_holds(&safe, &[Kind::Polite, Kind::Hung], UNLOCK, unlock);
+}
+
+#[test]
+fn wrong_a_stop_that_cleans_up_without_the_claim() {
+    let stop = Conduct::wrong(Sabotage::StopWithoutClaim);
+    breaks(Promise::EvidenceStays, two(Origin::Absent, Kind::Polite, STOP), stop);
+    breaks(Promise::OneWorker, two(Origin::Absent, Kind::Polite, STOP), stop);
+}
+
+#[test]
+fn wrong_a_collection_without_the_lock() {
+    let gc = Conduct::wrong(Sabotage::GcWithoutLock);
+    breaks(Promise::EvidenceStays, two(Origin::Stale, Kind::Polite, GC), gc);
+}
+
+#[test]
+fn wrong_a_lost_lifeline_that_is_not_searched_for() {
+    let blind = Conduct::wrong(Sabotage::LostLifelineUnsearched);
+    breaks(Promise::OneWorker, two(Origin::Live, Kind::Polite, RM), blind);
+}
+
+#[test]
+fn wrong_a_child_that_does_not_look_once_more() {
+    use ChildStep::{Exec, LetGoOfClaim, Mark, TakeLifeline};
+    let child = Conduct::child([Some(TakeLifeline), Some(Mark), None, Some(LetGoOfClaim), Some(Exec)]);
+    breaks(
+        Promise::OneWorker,
+        two(Origin::Absent, Kind::Polite, RM),
+        child.and(Sabotage::LostLifelineUnsearched),
+    );
+}
+
+#[test]
+fn wrong_a_child_that_lets_go_of_the_claim_before_it_has_its_lifeline() {
+    use ChildStep::{CheckPlace, LetGoOfClaim, Mark, TakeLifeline};
+    let child = child([LetGoOfClaim, TakeLifeline, Mark, CheckPlace]);
+    breaks(Promise::OneWorker, two(Origin::Absent, Kind::Polite, CRASH), child);
+}
+
+#[test]
+fn wrong_a_child_without_a_lifeline() {
+    let mut conduct = Conduct::RIGHT;
+    conduct.child[0] = None;
+    breaks(Promise::OneWorker, two(Origin::Absent, Kind::Daemonising, CRASH), conduct);
+}
+
+#[test]
+fn wrong_a_child_that_does_not_say_who_it_is() {
+    let mut conduct = Conduct::RIGHT;
+    conduct.child[1] = None;
+    breaks(Promise::OneWorker, two(Origin::Absent, Kind::FdClosing, CRASH), conduct);
+}
+
+/// The record of the start before says that its worker had been ready and is dead, and what holds the lifeline now is
+/// taken for its leftover.
+#[test]
+fn wrong_a_record_that_is_written_after_the_fork() {
+    let late = Conduct::wrong(Sabotage::RecordAfterFork);
+    breaks(Promise::OneWorker, two(Origin::Stale, Kind::Polite, CRASH), late);
+    let blind = late.and(Sabotage::GoneByRecord);
+    breaks(Promise::OneWorker, two(Origin::Absent, Kind::Polite, CRASH), blind);
+}
+
+#[test]
+fn wrong_gone_by_the_record_alone() {
+    let blind = Conduct::wrong(Sabotage::GoneByRecord);
+    breaks(Promise::OneWorker, two(Origin::Absent, Kind::Polite, CRASH), blind);
+}
+
+#[test]
+fn wrong_a_start_on_a_refused_connect() {
+    let refused = Conduct::wrong(Sabotage::GoneByRefusedConnect);
+    breaks(Promise::OneWorker, two(Origin::Absent, Kind::Polite, CRASH), refused);
+}
+
+/// A leader that daemonises is no exit; the evidence still guards the worker, unless the record is believed as well.
+#[test]
+fn wrong_an_exit_of_the_leader_alone() {
+    let leader = Conduct::wrong(Sabotage::ExitOfLeader);
+    breaks(Promise::NextLauncherSucceeds, two(Origin::Absent, Kind::Daemonising, CRASH), leader);
+    let believed = leader.and(Sabotage::GoneByExitedRecord);
+    breaks(Promise::OneWorker, two(Origin::Absent, Kind::Daemonising, CRASH), believed);
+}
+
+/// The release is wrong in itself; that no second worker follows is the lifeline's doing.
+#[test]
+fn wrong_a_time_out_that_releases() {
+    let releases = Conduct::wrong(Sabotage::TimeoutReleases);
+    breaks(Promise::ReleasedOnAnObservation, two(Origin::Absent, Kind::Hung, NONE), releases);
+    still_holds(&[Promise::OneWorker], &Kind::ALL[..4], CRASH, releases);
+    let blind = releases.and(Sabotage::GoneByRefusedConnect);
+    breaks(Promise::OneWorker, two(Origin::Absent, Kind::Hung, NONE), blind);
+}
+
+#[test]
+fn wrong_a_kill_of_the_leader_alone() {
+    let leader = Conduct::wrong(Sabotage::KillOfLeader);
+    breaks(Promise::NextLauncherSucceeds, two(Origin::Absent, Kind::Leaving, NONE), leader);
+}
+
+#[test]
+fn wrong_a_launcher_that_unlocks_the_lifeline() {
+    let unlocks = Conduct::wrong(Sabotage::LifelineOfLauncher);
+    breaks(Promise::OneWorker, two(Origin::Absent, Kind::Daemonising, NONE), unlocks);
+}
+
+/// A leftover of the start before is taken for a process of this one.
+#[test]
+fn wrong_a_lifeline_that_is_used_again() {
+    let reused = Conduct::wrong(Sabotage::LifelineReused);
+    breaks(Promise::SignalsItsGeneration, two(Origin::Absent, Kind::Leaving, CRASH), reused);
+}
+
+#[test]
+fn wrong_a_record_that_is_completed_after_the_release() {
+    let late = Conduct::wrong(Sabotage::RecordAfterRelease);
+    breaks(Promise::OneWorker, two(Origin::Absent, Kind::Leaving, CRASH), late);
+}
+
+#[test]
+fn wrong_a_dropped_claim_that_is_left_held() {
+    let held = Conduct::wrong(Sabotage::DroppedLeftHeld);
+    breaks(Promise::NoClaimIsLeft, two(Origin::Absent, Kind::Polite, DROP), held);
+    breaks(Promise::NextLauncherSucceeds, two(Origin::Absent, Kind::Polite, DROP), held);
+}
+
+/// What `stop` reads without the claim is torn: a lifeline may be of a later start than the record beside it, also if
+/// it was opened but once. Only what is written in the lifeline says whose it is.
+#[test]
+fn wrong_a_stop_that_takes_the_lifeline_by_its_name() {
+    for wrong in [Sabotage::StopPinsByName, Sabotage::StopPinsOpenedOnce] {
+        let scenario = two(Origin::Stale, Kind::Polite, STOP);
+        breaks(Promise::SignalsItsGeneration, scenario, Conduct::wrong(wrong));
+    }
+}
+
+/// What turned out not to matter to the promises in this model: each is guarded a second time.
+#[test]
+fn steps_that_are_guarded_twice() {
+    use ChildStep::{CheckPlace, LetGoOfClaim, Mark, TakeLifeline};
+    let harmless = [
+        // The evidence file as the lock: safe as long as nobody removes it without holding it.
+        Conduct::wrong(Sabotage::LockOnEvidence),
+        // A lifeline that is held is enough to be adopted; who holds it is known by the time that matters.
+        child([TakeLifeline, LetGoOfClaim, Mark, CheckPlace]),
+        // The claim's copy guards both.
+        child([Mark, TakeLifeline, CheckPlace, LetGoOfClaim]),
+        // The lifeline says who it is.
+        Conduct::wrong(Sabotage::IdentityWhenObserved),
+        // A record says `exited` only when that is so; a lie needs another mistake first.
+        Conduct::wrong(Sabotage::GoneByExitedRecord),
+        // The start fails, and cleans up.
+        Conduct::wrong(Sabotage::StaleSocketLeft),
+    ];
+    for conduct in harmless {
+        still_holds(&Promise::ALL, &[Kind::Polite, Kind::FdClosing, Kind::Daemonising], CRASH, conduct);
+    }
+}
