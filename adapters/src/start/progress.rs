@@ -160,7 +160,7 @@ impl Start {
     ///
     /// # Errors
     /// If the claim cannot be marked.
-    pub fn retain(&self) -> Result<(), OsFailure> {
+    pub fn retain(&self) -> Result<(), ReleaseError> {
         self.stop_hearing();
         if let Some(record) = self.record() {
             self.write(&record.into_retained());

@@ -5,7 +5,8 @@
 //! 2. The evidence is written and removed only while the lock is held, and removed only if nonce and inode are ours.
 //! 3. The lock is given up by an explicit unlock: a copy of the descriptor in a child that has not yet executed its
 //!    program must not keep it.
-//! 4. A claim that is dropped unreleased is marked retained first, so that a living process never wedges its session.
+//! 4. The steps of taking and giving up are the core's machines; this performs them.
+//! 5. A claim that is dropped unreleased is marked retained first, so that a living process never wedges its session.
 //!
 //! Checked by `smoke/tests/smoke/ground/claim.rs`.
 
@@ -19,6 +20,8 @@ use crate::sys::linux::fs::flock::{self, LockKind, try_flock};
 use crate::sys::linux::fs::watch::Happening;
 use crate::sys::linux::procfs;
 use crate::sys::linux::random;
+use rekindle_core::claim::acquire::{self, Acquire, AcquireEffect, AcquireEvent, Judgement, Taken};
+use rekindle_core::claim::give_up::{self, GiveUp, GiveUpEffect, GiveUpEvent, GivenUp, Whose};
 use rekindle_core::claim::{ConflictReason, Found, KernelLock};
 use rekindle_core::identity::{Doubt, Standing};
 use rekindle_core::{
@@ -31,9 +34,6 @@ use std::sync::OnceLock;
 
 /// The name of the evidence file.
 pub const CLAIM_FILE: &str = "claim";
-
-/// How often a directory may be replaced between opening and locking it before the claim counts as another's for now.
-const REPLACED_MAX: u32 = 16;
 
 /// What came of asking for a claim.
 #[derive(Debug)]
@@ -103,79 +103,105 @@ impl<'a> ClaimQueue<'a> {
     /// # Errors
     /// If the directory cannot be used or the evidence cannot be written; nothing is held then.
     pub fn attempt(&mut self) -> Result<ClaimAttempt, StateRootError> {
-        for _ in 0..REPLACED_MAX {
-            let dir = match self.dir.take() {
-                Some(dir) if dir.is_still_in_place()? => dir,
-                Some(_) | None => self.root.create_session(self.session)?,
+        let mut taking = Taking::default();
+        let mut attempt = Acquire::default();
+        loop {
+            let event = match attempt.effect() {
+                AcquireEffect::Done(taken) => return self.taken(taking, taken),
+                effect => self.perform(&mut taking, effect).unwrap_or_else(|error| {
+                    taking.error.get_or_insert(error);
+                    AcquireEvent::Failed
+                }),
             };
-            if !try_lock(&dir)? {
-                let holder = read_evidence(&dir)?.payload().cloned().map(Box::new);
-                self.dir = Some(dir);
-                return Ok(ClaimAttempt::Conflict { why: ConflictReason::KernelLockHeld, holder });
-            }
-            match self.take(dir) {
-                // A directory that was removed before we locked it guards nothing.
-                Ok(None) => {}
-                Ok(Some(attempt)) => return Ok(attempt),
-                Err(error) => return Err(error.into()),
-            }
+            attempt = acquire::step(attempt, event);
         }
-        // Whoever replaces it is at work on the session, and whoever waits for that asks again.
-        Ok(ClaimAttempt::Conflict { why: ConflictReason::KernelLockHeld, holder: None })
     }
 
-    /// Judges the evidence in a directory that is locked; `None` if it is not the session's any more.
-    fn take(&mut self, dir: SessionDir) -> Result<Option<ClaimAttempt>, OsFailure> {
-        match judge(&dir, self.here) {
-            Ok(Judgement::Ours { claim, evidence }) => Ok(Some(ClaimAttempt::Held(Box::new(HeldClaim {
-                dir,
-                claim: *claim,
-                evidence,
-                given_up: false,
-            })))),
-            Ok(Judgement::NotOurs { why, holder }) => {
-                unlock(&dir)?;
-                self.dir = Some(dir);
-                Ok(Some(ClaimAttempt::Conflict { why, holder }))
+    fn perform(
+        &mut self,
+        taking: &mut Taking,
+        effect: AcquireEffect,
+    ) -> Result<AcquireEvent, StateRootError> {
+        let yes_or_no = |yes| if yes { AcquireEvent::Did } else { AcquireEvent::Refused };
+        if effect == AcquireEffect::Open {
+            taking.dir = match self.dir.take() {
+                Some(dir) if dir.is_still_in_place()? => Some(dir),
+                Some(_) | None => Some(self.root.create_session(self.session)?),
+            };
+            return Ok(AcquireEvent::Did);
+        }
+        let Some(dir) = &taking.dir else { return Ok(AcquireEvent::Failed) };
+        Ok(match effect {
+            AcquireEffect::Lock => yes_or_no(try_lock(dir)?),
+            AcquireEffect::CheckPlace => yes_or_no(dir.is_still_in_place()?),
+            AcquireEffect::Describe => {
+                let holder = read_evidence(dir)?.payload().cloned();
+                taking.conflict = Some((ConflictReason::KernelLockHeld, holder));
+                AcquireEvent::Did
             }
-            Ok(Judgement::Removed) => Ok(None),
-            Err(error) => {
-                // Explicitly: a child of another thread may have a copy of the descriptor for a moment.
-                let _ = unlock(&dir);
-                Err(error)
+            AcquireEffect::Judge => {
+                let found = read_evidence(dir)?;
+                let standing = holder_standing(&found, self.here);
+                let decision = decide_claim(ClaimPolicy::dispatch(), KernelLock::Free, found, standing);
+                let judgement = Judgement::from(&decision);
+                taking.note(dir.session(), decision);
+                AcquireEvent::Judged(judgement)
+            }
+            AcquireEffect::WriteEvidence => {
+                dir.sweep();
+                let claim = new_claim(dir, self.here)?;
+                let evidence = write_evidence(dir, &claim)?;
+                tracing::info!(session = %dir.session(), "took the claim");
+                taking.written = Some((claim, evidence));
+                AcquireEvent::Did
+            }
+            // Explicitly: a child of another thread may have a copy of the descriptor for a moment.
+            AcquireEffect::Unlock => {
+                unlock(dir)?;
+                AcquireEvent::Did
+            }
+            AcquireEffect::Open | AcquireEffect::Done(_) => AcquireEvent::Did,
+        })
+    }
+
+    /// What an attempt came to.
+    fn taken(&mut self, taking: Taking, taken: Taken) -> Result<ClaimAttempt, StateRootError> {
+        let Taking { dir, conflict, written, error } = taking;
+        match (taken, dir, written) {
+            (Taken::Granted, Some(dir), Some((claim, evidence))) => {
+                Ok(ClaimAttempt::Held(Box::new(HeldClaim { dir, claim, evidence, given_up: false })))
+            }
+            (Taken::Failed, ..) if error.is_some() => Err(error.expect("it was just asked for")),
+            (Taken::Granted | Taken::Conflict | Taken::Failed, dir, _) => {
+                self.dir = dir;
+                // Whoever replaces the directory again and again is at work on the session.
+                let (why, holder) = conflict.unwrap_or((ConflictReason::KernelLockHeld, None));
+                Ok(ClaimAttempt::Conflict { why, holder: holder.map(Box::new) })
             }
         }
     }
 }
 
-/// What is to be made of a claim whose kernel lock we have.
-enum Judgement {
-    Ours { claim: Box<LockClaim>, evidence: Inode },
-    NotOurs { why: ConflictReason, holder: Option<Box<LockClaim>> },
-    Removed,
+/// What an attempt has open, and what it found.
+#[derive(Debug, Default)]
+struct Taking {
+    dir: Option<SessionDir>,
+    conflict: Option<(ConflictReason, Option<LockClaim>)>,
+    written: Option<(LockClaim, Inode)>,
+    error: Option<StateRootError>,
 }
 
-fn judge(dir: &SessionDir, here: &Host) -> Result<Judgement, OsFailure> {
-    if !dir.is_still_in_place()? {
-        return Ok(Judgement::Removed);
-    }
-    let found = read_evidence(dir)?;
-    let standing = holder_standing(&found, here);
-    match decide_claim(ClaimPolicy::dispatch(), KernelLock::Free, found, standing) {
-        ClaimDecision::Conflict { why, holder } => {
-            return Ok(Judgement::NotOurs { why, holder: holder.map(Box::new) });
+impl Taking {
+    fn note(&mut self, session: &SessionId, decision: ClaimDecision<LockClaim>) {
+        match decision {
+            ClaimDecision::Conflict { why, holder } => self.conflict = Some((why, holder)),
+            ClaimDecision::TakeOver { why, previous } => {
+                let previous = previous.map(|claim| claim.holder.pid.as_raw());
+                tracing::info!(%session, ?why, previous, "taking over a claim that was left behind");
+            }
+            ClaimDecision::Fresh => {}
         }
-        ClaimDecision::TakeOver { why, previous } => {
-            let previous = previous.map(|claim| claim.holder.pid.as_raw());
-            tracing::info!(session = %dir.session(), ?why, previous, "taking over a claim that was left behind");
-        }
-        ClaimDecision::Fresh => {}
     }
-    dir.sweep();
-    let claim = new_claim(dir, here)?;
-    let evidence = write_evidence(dir, &claim)?;
-    tracing::info!(session = %dir.session(), "took the claim");
-    Ok(Judgement::Ours { claim: Box::new(claim), evidence })
 }
 
 fn new_claim(dir: &SessionDir, here: &Host) -> Result<LockClaim, OsFailure> {
@@ -299,28 +325,7 @@ impl HeldClaim {
     /// If the directory or the evidence is no longer ours, or cannot be removed. The kernel's lock is given up all
     /// the same, so that nobody waits for it.
     pub fn release(mut self) -> Result<(), ReleaseError> {
-        self.given_up = true;
-        let removed = self.remove_evidence();
-        unlock(&self.dir)?;
-        tracing::info!(session = %self.dir.session(), "released the claim");
-        removed
-    }
-
-    fn remove_evidence(&self) -> Result<(), ReleaseError> {
-        if !self.dir.is_still_in_place()? {
-            return Err(ReleaseError::DirectoryReplaced { path: self.dir.path().to_owned() });
-        }
-        let Some(content) = self.dir.read(CLAIM_FILE)? else {
-            // Somebody removed it by hand; there is nothing left to take back.
-            return Ok(());
-        };
-        let found = Found::read(Some(&content.bytes), self.dir.session());
-        let ours = content.inode == self.evidence
-            && found.payload().is_some_and(|claim| claim.nonce == self.claim.nonce);
-        if !ours {
-            return Err(ReleaseError::NotOurs { path: self.claim.lock_path.clone() });
-        }
-        Ok(self.dir.remove(CLAIM_FILE)?)
+        self.give_up(GiveUp::RELEASE)
     }
 
     /// Keeps the evidence, marked retained, and gives up the kernel's lock: from here on the lifeline and the
@@ -328,18 +333,75 @@ impl HeldClaim {
     ///
     /// # Errors
     /// If the mark cannot be written. The kernel's lock is given up all the same.
-    pub fn retain(mut self) -> Result<LockClaim, OsFailure> {
-        self.given_up = true;
-        let marked = self.mark_retained();
-        unlock(&self.dir)?;
-        marked.map(|()| self.claim.clone())
+    pub fn retain(mut self) -> Result<LockClaim, ReleaseError> {
+        self.give_up(GiveUp::RETAIN)?;
+        Ok(self.claim.clone())
     }
 
-    fn mark_retained(&mut self) -> Result<(), OsFailure> {
-        self.dir.require_in_place()?;
-        self.claim.retained_at = Some(clock::now());
-        self.evidence = write_evidence(&self.dir, &self.claim)?;
-        Ok(())
+    fn give_up(&mut self, mut claim: GiveUp) -> Result<(), ReleaseError> {
+        let mut trouble = None;
+        loop {
+            let event = match claim.effect() {
+                GiveUpEffect::Done(given_up) => return self.given_up(given_up, trouble),
+                effect => self.perform(effect).unwrap_or_else(|error| {
+                    trouble.get_or_insert(error);
+                    GiveUpEvent::Failed
+                }),
+            };
+            claim = give_up::step(claim, event);
+        }
+    }
+
+    /// Performs one step of giving the claim up, for a caller that has other steps before it.
+    ///
+    /// # Errors
+    /// If the system refuses.
+    pub fn perform(&mut self, effect: GiveUpEffect) -> Result<GiveUpEvent, OsFailure> {
+        self.given_up = true;
+        Ok(match effect {
+            GiveUpEffect::CheckPlace if self.dir.is_still_in_place()? => GiveUpEvent::Did,
+            GiveUpEffect::CheckPlace => GiveUpEvent::Refused,
+            GiveUpEffect::ReadEvidence => GiveUpEvent::Read(self.whose_evidence()?),
+            GiveUpEffect::RemoveEvidence => {
+                self.dir.remove(CLAIM_FILE)?;
+                GiveUpEvent::Did
+            }
+            GiveUpEffect::MarkRetained => {
+                self.claim.retained_at = Some(clock::now());
+                self.evidence = write_evidence(&self.dir, &self.claim)?;
+                GiveUpEvent::Did
+            }
+            GiveUpEffect::Unlock => {
+                unlock(&self.dir)?;
+                tracing::info!(session = %self.dir.session(), "gave the claim up");
+                GiveUpEvent::Did
+            }
+            GiveUpEffect::Done(_) => GiveUpEvent::Did,
+        })
+    }
+
+    fn whose_evidence(&self) -> Result<Whose, OsFailure> {
+        let Some(content) = self.dir.read(CLAIM_FILE)? else { return Ok(Whose::Nobodys) };
+        let found = Found::read(Some(&content.bytes), self.dir.session());
+        let ours = content.inode == self.evidence
+            && found.payload().is_some_and(|claim| claim.nonce == self.claim.nonce);
+        Ok(if ours { Whose::Ours } else { Whose::Others })
+    }
+
+    /// How the claim went, for people.
+    ///
+    /// # Errors
+    /// What went wrong, if something did.
+    pub fn given_up(&self, given_up: GivenUp, trouble: Option<OsFailure>) -> Result<(), ReleaseError> {
+        match given_up {
+            GivenUp::Released | GivenUp::Retained => Ok(()),
+            GivenUp::NotOurs => Err(ReleaseError::NotOurs { path: self.claim.lock_path.clone() }),
+            GivenUp::Replaced => Err(ReleaseError::DirectoryReplaced { path: self.dir.path().to_owned() }),
+            GivenUp::Failed => {
+                let unnamed = || OsFailure::new("give up the claim", "a step of it failed");
+                Err(trouble.unwrap_or_else(unnamed).into())
+            }
+        }
     }
 }
 
@@ -349,7 +411,7 @@ impl Drop for HeldClaim {
             return;
         }
         // A panic or a dropped future: what the claim guarded may still be there, and nobody saw what became of it.
-        if let Err(error) = self.mark_retained().and_then(|()| unlock(&self.dir)) {
+        if let Err(error) = self.give_up(GiveUp::RETAIN) {
             tracing::warn!(session = %self.dir.session(), %error, "a claim was dropped and could not be marked retained");
         }
     }
