@@ -10,8 +10,8 @@
 //!
 //! Checked by `smoke/tests/smoke/s2_child.rs`.
 
-pub mod attended;
 mod exit;
+pub mod foreground;
 mod members;
 mod pin;
 mod process;

@@ -105,7 +105,7 @@ impl SessionDir {
         }
     }
 
-    /// Removes what was left unfinished, and the ear of a launcher that is gone. Only for whoever holds the claim: nobody
+    /// Removes what was left unfinished, and the notify socket of a launcher that is gone. Only for whoever holds the claim: nobody
     /// else writes here.
     pub fn sweep(&self) {
         self.files.sweep();
