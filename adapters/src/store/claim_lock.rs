@@ -9,13 +9,14 @@
 //!
 //! Checked by `smoke/tests/smoke/claim.rs`.
 
+use crate::store::lock_by_name::{Locked, Named, REPLACED_MAX, try_lock};
 use crate::store::session_dir::SessionDir;
 use crate::store::state_root;
 use crate::sys::backoff::Backoff;
 use crate::sys::linux::clock;
-use crate::sys::linux::failure::During;
+use crate::sys::linux::failure::{During, Errno, refused};
 use crate::sys::linux::fs::Inode;
-use crate::sys::linux::fs::flock::{self, LockKind, try_flock};
+use crate::sys::linux::fs::flock;
 use crate::sys::linux::fs::watch::Happening;
 use crate::sys::linux::procfs;
 use crate::sys::linux::random;
@@ -31,9 +32,6 @@ use std::sync::OnceLock;
 
 /// The name of the evidence file.
 pub const CLAIM_FILE: &str = "claim";
-
-/// How often a directory may be replaced between opening and locking it before the claim counts as another's for now.
-const REPLACED_MAX: u32 = 16;
 
 /// What came of asking for a claim.
 #[derive(Debug)]
@@ -108,37 +106,32 @@ impl<'a> ClaimQueue<'a> {
                 Some(dir) if dir.is_still_in_place()? => dir,
                 Some(_) | None => self.root.create_session(self.session)?,
             };
-            if !try_lock(&dir)? {
-                let holder = read_evidence(&dir)?.payload().cloned().map(Box::new);
-                self.dir = Some(dir);
-                return Ok(ClaimAttempt::Conflict { why: ConflictReason::KernelLockHeld, holder });
-            }
-            match self.take(dir) {
+            match try_lock(dir)? {
+                Locked::Ours(dir) => return Ok(self.judge(dir)?),
+                Locked::ByAnother(dir) => {
+                    let holder = read_evidence(&dir)?.payload().cloned().map(Box::new);
+                    self.dir = Some(dir);
+                    return Ok(ClaimAttempt::Conflict { why: ConflictReason::KernelLockHeld, holder });
+                }
                 // A directory that was removed before we locked it guards nothing.
-                Ok(None) => {}
-                Ok(Some(attempt)) => return Ok(attempt),
-                Err(error) => return Err(error.into()),
+                Locked::Replaced => {}
             }
         }
         // Whoever replaces it is at work on the session, and whoever waits for that asks again.
         Ok(ClaimAttempt::Conflict { why: ConflictReason::KernelLockHeld, holder: None })
     }
 
-    /// Judges the evidence in a directory that is locked; `None` if it is not the session's any more.
-    fn take(&mut self, dir: SessionDir) -> Result<Option<ClaimAttempt>, OsFailure> {
+    /// Judges the evidence in a directory that is locked.
+    fn judge(&mut self, dir: SessionDir) -> Result<ClaimAttempt, OsFailure> {
         match judge(&dir, self.here) {
-            Ok(Judgement::Ours { claim, evidence }) => Ok(Some(ClaimAttempt::Held(Box::new(HeldClaim {
-                dir,
-                claim: *claim,
-                evidence,
-                given_up: false,
-            })))),
+            Ok(Judgement::Ours { claim, evidence }) => {
+                Ok(ClaimAttempt::Held(Box::new(HeldClaim { dir, claim: *claim, evidence, given_up: false })))
+            }
             Ok(Judgement::NotOurs { why, holder }) => {
                 unlock(&dir)?;
                 self.dir = Some(dir);
-                Ok(Some(ClaimAttempt::Conflict { why, holder }))
+                Ok(ClaimAttempt::Conflict { why, holder })
             }
-            Ok(Judgement::Removed) => Ok(None),
             Err(error) => {
                 // Explicitly: a child of another thread may have a copy of the descriptor for a moment.
                 let _ = unlock(&dir);
@@ -152,13 +145,9 @@ impl<'a> ClaimQueue<'a> {
 enum Judgement {
     Ours { claim: Box<LockClaim>, evidence: Inode },
     NotOurs { why: ConflictReason, holder: Option<Box<LockClaim>> },
-    Removed,
 }
 
 fn judge(dir: &SessionDir, here: &Host) -> Result<Judgement, OsFailure> {
-    if !dir.is_still_in_place()? {
-        return Ok(Judgement::Removed);
-    }
     let found = read_evidence(dir)?;
     let standing = holder_standing(&found, here);
     match decide_claim(ClaimPolicy::dispatch(), KernelLock::Free, found, standing) {
@@ -232,11 +221,10 @@ impl BareLock {
     /// # Errors
     /// If the kernel refuses.
     pub fn try_take(dir: SessionDir) -> Result<Option<Self>, OsFailure> {
-        if !try_lock(&dir)? {
-            return Ok(None);
+        match try_lock(dir)? {
+            Locked::Ours(dir) => Ok(Some(Self { dir })),
+            Locked::ByAnother(_) | Locked::Replaced => Ok(None),
         }
-        let lock = Self { dir };
-        Ok(lock.dir.is_still_in_place()?.then_some(lock))
     }
 
     /// The session's directory, which is held.
@@ -258,8 +246,14 @@ fn write_evidence(dir: &SessionDir, claim: &LockClaim) -> Result<Inode, OsFailur
     dir.replace(CLAIM_FILE, &bytes)
 }
 
-fn try_lock(dir: &SessionDir) -> Result<bool, OsFailure> {
-    try_flock(dir, LockKind::Exclusive).during("lock the session directory", dir.path())
+impl Named for SessionDir {
+    fn has_its_name(&self) -> Result<bool, OsFailure> {
+        self.is_still_in_place()
+    }
+
+    fn not_locked(&self, errno: Errno) -> OsFailure {
+        refused("lock the session directory", errno as i32).on(self.path())
+    }
 }
 
 fn unlock(dir: &SessionDir) -> Result<(), OsFailure> {
