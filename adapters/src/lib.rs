@@ -7,7 +7,7 @@
 //! | `endpoint` | [`probe`]: does anybody answer on a socket, and is it our user. [`socket_file`], [`bound`]: the socket's file, and sockets that the launcher binds for its worker |
 //! | `ready` | [`notify`]: what the worker says of itself. [`handshake`]: it is ready when it answers, to us |
 //! | [`spawn`] | which program ([`program`]), and how it becomes a worker |
-//! | [`worker`] | its exit, its signals, its survivors; and [`attended`] programs |
+//! | [`worker`] | its exit, its signals, its survivors; programs in the [`foreground`] |
 //! | [`start`] | one start: its record, the core's traits around it ([`seams`]), and all of them put together ([`deps`]) |
 //! | `pool` | [`lines`]: bounded lines on a socket. [`call`]: one there, one back. [`client`], [`serve`]: the two sides of the pool protocol |
 //! | [`stdio`] | a child that is spoken to over its standard streams, and its guardian |
@@ -42,7 +42,7 @@ pub use store::{
 pub use sys::backoff;
 pub use sys::linux::process::orphans;
 pub use sys::linux::{clock, procfs, random, socket_table, startup};
-pub use worker::attended;
+pub use worker::foreground;
 
 pub use claim_lock::{ClaimAttempt, HeldClaim};
 pub use client::{PoolCallError, PoolClient};

@@ -1,6 +1,8 @@
 //! What lies on disk: the state root, a session's files, and the kernel's locks on them.
 
+pub(crate) mod lock_by_name;
 pub(crate) mod temporary;
+pub(crate) mod trust;
 
 pub mod claim_lock;
 pub mod directory;

@@ -10,8 +10,8 @@
 //!
 //! Checked by `smoke/tests/smoke/spawn/child.rs`.
 
-pub mod attended;
 mod exit;
+pub mod foreground;
 mod members;
 mod pin;
 mod process;

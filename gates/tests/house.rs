@@ -25,9 +25,7 @@ const ROOMS_MAX: usize = 14;
 const FULL_FOLDERS: [(&str, usize); 2] = [("core/src", 32), ("rekindle/src", 20)];
 
 /// Circles of imports: the crate, and the modules of which each leads to every other.
-const CIRCLES: [&str; 6] = [
-    "cli: args args::pool",
-    "cli: command::supervise command::supervise::cause command::supervise::events command::supervise::patience",
+const CIRCLES: [&str; 4] = [
     "core: evidence record",
     "rekindle: advice error outcome survey",
     "rekindle: lifecycle::guard lifecycle::lock",

@@ -18,7 +18,7 @@ use crate::restore;
 use crate::survey::Survey;
 use rekindle_adapters::backoff::Backoff;
 use rekindle_adapters::claim_lock::{CLAIM_FILE, ClaimAttempt, ClaimQueue, try_claim};
-use rekindle_adapters::handshake::{HandshakeSocketWatcher, Strangers};
+use rekindle_adapters::handshake::{HandshakeSocketWatcher, OnVersionMismatch};
 use rekindle_adapters::notify::NOTIFY_FILE;
 use rekindle_adapters::probe::{self, Connection, Probed};
 use rekindle_adapters::seams::SharedClaim;
@@ -433,7 +433,7 @@ impl Ensure {
             .replacing(left_behind.and_then(|record| record.socket_file));
         let mut deps = ProductionSpawnBgResumeDeps::fresh(&start, survey.generation.next());
         if let Some(speaking) = plan.handshake() {
-            let watcher = HandshakeSocketWatcher::new(&start, speaking.clone(), Strangers::Fail);
+            let watcher = HandshakeSocketWatcher::new(&start, speaking.clone(), OnVersionMismatch::Fail);
             deps = deps.socket_watcher(watcher);
         }
         let deps = deps.kill_policy(plan.kill_policy).build();
@@ -475,7 +475,7 @@ impl Ensure {
         let start = Start::new(SharedClaim::new(held), self.here.clone(), record);
         let mut deps = ProductionSpawnBgResumeDeps::adopting(&start, worker);
         if let Some(speaking) = plan.handshake() {
-            let watcher = HandshakeSocketWatcher::new(&start, speaking.clone(), Strangers::PassOn);
+            let watcher = HandshakeSocketWatcher::new(&start, speaking.clone(), OnVersionMismatch::PassOn);
             deps =
                 deps.socket_watcher(found.into_iter().fold(watcher, HandshakeSocketWatcher::beginning_with));
         }

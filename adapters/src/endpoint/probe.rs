@@ -11,7 +11,8 @@
 //!
 //! Checked by `smoke/tests/smoke/probe/paths.rs` and `ground/places.rs`.
 
-use crate::store::way::{self, Mend, Place, Untrusted, Way, WayError, judge_last};
+use crate::store::trust::{Mend, Place, Untrusted, judge_last};
+use crate::store::way::{self, Way, WayError};
 use crate::sys::linux::failure::{During, Errno};
 use crate::sys::linux::fs::{FileKind, FileStatus, Inode, fstat, lstat, pin, stat};
 use crate::sys::linux::socket::{Calls, Carries, connect_to, peer, unnamed};

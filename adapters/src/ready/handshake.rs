@@ -20,12 +20,12 @@ use rekindle_core::seams::SocketWatcher;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-/// What becomes of a worker that answers, and not to us.
+/// What to do about a worker that answers and does not go together with this host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Strangers {
-    /// The start has failed: it was us who started it.
+pub enum OnVersionMismatch {
+    /// Fail the start: this host started the worker.
     Fail,
-    /// Its connection is handed on, without a greeting: it was started by somebody else, who may go together with it.
+    /// Hand its connection on, without a greeting: another host started the worker, and may go together with it.
     PassOn,
 }
 
@@ -36,14 +36,14 @@ pub enum Strangers {
 pub struct HandshakeSocketWatcher {
     start: Start,
     speaking: Speaking,
-    strangers: Strangers,
+    on_mismatch: OnVersionMismatch,
     found: Mutex<Option<Connection>>,
 }
 
 impl HandshakeSocketWatcher {
     /// A watch for workers that go together with `speaking`.
-    pub fn new(start: &Start, speaking: Speaking, strangers: Strangers) -> Self {
-        Self { start: start.clone(), speaking, strangers, found: Mutex::new(None) }
+    pub fn new(start: &Start, speaking: Speaking, on_mismatch: OnVersionMismatch) -> Self {
+        Self { start: start.clone(), speaking, on_mismatch, found: Mutex::new(None) }
     }
 
     /// The same watch, beginning with a connection that has been made already.
@@ -76,14 +76,14 @@ impl SocketWatcher<Connection> for HandshakeSocketWatcher {
                     backoff.wait().await;
                 }
                 Err(PoolCallError::Line(LineError::Os(error))) => return Err(error.into()),
-                Err(error) => match self.strangers {
-                    Strangers::Fail => {
+                Err(error) => match self.on_mismatch {
+                    OnVersionMismatch::Fail => {
                         return Err(WatchError::Handshake {
                             path: socket.to_owned(),
                             why: error.to_string(),
                         });
                     }
-                    Strangers::PassOn => break self.connection(socket).await?,
+                    OnVersionMismatch::PassOn => break self.connection(socket).await?,
                 },
             }
         };

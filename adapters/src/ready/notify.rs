@@ -39,9 +39,9 @@ const READ_LEN: usize = DATAGRAM_LEN_MAX + 1;
 /// Where messages arrive, registered with the runtime that waits for them.
 pub(crate) struct Mailbox(UnixDatagram);
 
-/// A launcher's ear for one start.
+/// The launcher's end of the `sd_notify` protocol, for one start.
 #[derive(Debug)]
-pub struct Hearing {
+pub struct NotifyListener {
     socket: BoundSocket,
     began: Instant,
     here: Arc<Host>,
@@ -57,8 +57,8 @@ struct Heard {
     main: Option<ProcessIdentity>,
 }
 
-impl Hearing {
-    /// Puts an ear into a session's directory, in the place of any that was left there. Only under the claim.
+impl NotifyListener {
+    /// Binds the socket in the session's directory, in the place of one that was left there. Only under the claim.
     ///
     /// # Errors
     /// If its socket cannot be bound.

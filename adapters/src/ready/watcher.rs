@@ -17,7 +17,7 @@
 //! Checked by `smoke/tests/smoke/ready/notify.rs` and `ready/listen.rs`.
 
 use crate::endpoint::probe::{Connection, Look, Lookout, Probed};
-use crate::ready::notify::Hearing;
+use crate::ready::notify::NotifyListener;
 use crate::start::progress::Start;
 use crate::start::seams::PollingSocketWatcher;
 use crate::sys::backoff::Backoff;
@@ -38,8 +38,8 @@ pub(crate) struct ReadinessWatcher(pub(crate) Start);
 impl SocketWatcher<Connection> for ReadinessWatcher {
     async fn await_socket_alive(&self, socket: &Path) -> Result<Connection, WatchError> {
         let start = &self.0;
-        let connection = match (start.readiness(), start.hearing()) {
-            (ReadyKind::Notify, Some(hearing)) => await_notified(&hearing, socket).await?,
+        let connection = match (start.readiness(), start.notify_listener()) {
+            (ReadyKind::Notify, Some(listener)) => await_notified(&listener, socket).await?,
             (ReadyKind::Notify, None) | (ReadyKind::Listen, _) => await_listener(socket).await?,
             (ReadyKind::Connect | ReadyKind::Handshake | _, _) => {
                 PollingSocketWatcher.await_socket_alive(socket).await?
@@ -47,7 +47,7 @@ impl SocketWatcher<Connection> for ReadinessWatcher {
         };
         match start.readiness() {
             ReadyKind::Notify if !connection.is_open() => {
-                start.note_ready(start.hearing().and_then(|hearing| hearing.main_process()));
+                start.note_ready(start.notify_listener().and_then(|listener| listener.main_process()));
             }
             ReadyKind::Listen => start.note_ready(listener_of(start, socket)),
             // Where a connection had to be made, the kernel has named the listener.
@@ -66,19 +66,19 @@ fn listener_of(start: &Start, socket: &Path) -> Option<ProcessIdentity> {
 }
 
 /// Hears the worker until it is ready, and goes on hearing it until its socket is.
-async fn await_notified(hearing: &Hearing, socket: &Path) -> Result<Connection, WatchError> {
-    let mailbox = hearing.mailbox()?;
+async fn await_notified(listener: &NotifyListener, socket: &Path) -> Result<Connection, WatchError> {
+    let mailbox = listener.mailbox()?;
     let (mut backoff, mut lookout) = (pauses(socket), Lookout::at(socket));
     loop {
-        if !hearing.notices().is_ready() {
-            hearing.hear_next(&mailbox).await?;
+        if !listener.notices().is_ready() {
+            listener.hear_next(&mailbox).await?;
             continue;
         }
         if let Some(connection) = see_listener(&mut lookout, socket)? {
             return Ok(connection);
         }
         tokio::select! {
-            heard = hearing.hear_next(&mailbox) => heard?,
+            heard = listener.hear_next(&mailbox) => heard?,
             () = backoff.wait() => {}
         }
     }
@@ -128,10 +128,10 @@ impl Timer for ExtendingTimer {
         let is_watch = !self.watched.swap(true, Ordering::Relaxed);
         sleep(after).await;
         while is_watch
-            && let Some(hearing) = self.start.hearing()
-            && hearing.deadline() > Instant::now()
+            && let Some(listener) = self.start.notify_listener()
+            && listener.deadline() > Instant::now()
         {
-            sleep_until(hearing.deadline()).await;
+            sleep_until(listener.deadline()).await;
         }
         Ok(())
     }

@@ -38,7 +38,7 @@ pub(super) fn prepare(request: &SpawnRequest<'_>, program: &Path) -> Result<Prep
         .ok_or_else(|| OsFailure::new("resolve", "it is not there").on(dir.root_path()))?;
     let socket = match request.provision {
         Provision::Socket(socket) => Some(socket.as_fd().as_raw_fd()),
-        Provision::Nothing | Provision::Ear(_) => None,
+        Provision::Nothing | Provision::NotifySocket(_) => None,
     };
     let listen_pid = socket.map(|_| PidVariable::new());
     Ok(Prepared {
@@ -110,8 +110,8 @@ fn environment(request: &SpawnRequest<'_>) -> Result<Vec<CString>, SpawnError> {
     variables.extend(ours.map(|(name, value)| (name.into(), value)));
     match request.provision {
         Provision::Nothing => {}
-        Provision::Ear(hearing) => {
-            variables.insert("NOTIFY_SOCKET".into(), hearing.path().into());
+        Provision::NotifySocket(listener) => {
+            variables.insert("NOTIFY_SOCKET".into(), listener.path().into());
         }
         Provision::Socket(_) => {
             variables.insert("LISTEN_FDS".into(), "1".into());

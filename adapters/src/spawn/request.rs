@@ -1,7 +1,7 @@
 //! What a start needs besides its plan.
 
 use crate::endpoint::bound::BoundSocket;
-use crate::ready::notify::Hearing;
+use crate::ready::notify::NotifyListener;
 use crate::store::claim_lock::HeldClaim;
 use crate::store::lifeline::LifelineProbe;
 use jiff::Timestamp;
@@ -34,7 +34,7 @@ pub enum Provision<'a> {
     /// Nothing: it opens its socket itself.
     Nothing,
     /// Somebody to tell that it is ready: `NOTIFY_SOCKET`.
-    Ear(&'a Hearing),
+    NotifySocket(&'a NotifyListener),
     /// The socket on which it is to answer, as descriptor 3: `LISTEN_FDS`, `LISTEN_PID`, `LISTEN_FDNAMES`. The child
     /// itself begins to listen on it, so that the kernel names the worker, and not its launcher, as the listener.
     Socket(&'a BoundSocket),

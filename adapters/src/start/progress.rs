@@ -14,7 +14,7 @@
 use crate::endpoint::bound::BoundSocket;
 use crate::endpoint::probe::Connection;
 use crate::endpoint::socket_file;
-use crate::ready::notify::Hearing;
+use crate::ready::notify::NotifyListener;
 use crate::spawn::program;
 use crate::spawn::{Provision, SpawnRequest, spawn};
 use crate::start::seams::{ClaimReleaser, PidfdExitWatcher, SharedClaim};
@@ -64,7 +64,7 @@ struct Notes {
     peer: Option<Option<ProcessIdentity>>,
     version: Option<Version>,
     exit: Option<ChildExit>,
-    hearing: Option<Arc<Hearing>>,
+    notify_listener: Option<Arc<NotifyListener>>,
 }
 
 impl Start {
@@ -98,7 +98,7 @@ impl Start {
 
     /// What the worker says about itself, where it says anything.
     pub fn notices(&self) -> Option<Notices> {
-        self.hearing().map(|hearing| hearing.notices())
+        self.notify_listener().map(|listener| listener.notices())
     }
 
     /// What counts as ready.
@@ -106,8 +106,8 @@ impl Start {
         self.note(|notes| notes.record.as_ref().map(|record| record.readiness)).unwrap_or_default()
     }
 
-    pub(crate) fn hearing(&self) -> Option<Arc<Hearing>> {
-        self.note(|notes| notes.hearing.clone())
+    pub(crate) fn notify_listener(&self) -> Option<Arc<NotifyListener>> {
+        self.note(|notes| notes.notify_listener.clone())
     }
 
     /// Notes that a connection was made, and who listens: only a process that runs now can be meant.
@@ -139,7 +139,7 @@ impl Start {
             });
             (observed, notes.exit.is_some())
         });
-        self.stop_hearing();
+        self.stop_listening();
         let Some(record) = observed else { return };
         let record = if record.state == RecordState::Ready { self.guarded(record) } else { record };
         self.note(|notes| notes.record = Some(record.clone()));
@@ -161,7 +161,7 @@ impl Start {
     /// # Errors
     /// If the claim cannot be marked.
     pub fn retain(&self) -> Result<(), ReleaseError> {
-        self.stop_hearing();
+        self.stop_listening();
         if let Some(record) = self.record() {
             self.write(&record.into_retained());
         }
@@ -169,9 +169,9 @@ impl Start {
     }
 
     /// The socket goes while the claim is held; what was heard stays.
-    fn stop_hearing(&self) {
-        if let Some(hearing) = self.hearing() {
-            self.claim.with(|_| hearing.close());
+    fn stop_listening(&self) {
+        if let Some(listener) = self.notify_listener() {
+            self.claim.with(|_| listener.close());
         }
     }
 
@@ -264,10 +264,11 @@ impl Start {
         match plan.ready {
             ReadyKind::Notify => {
                 let notices = Notices::none(plan.observe_timeout);
-                let hearing = self.open_hearing(dir, notices)?;
-                let worker = spawn_with(Provision::Ear(&hearing)).inspect_err(|_| hearing.close())?;
+                let listener = self.open_notify_listener(dir, notices)?;
+                let worker =
+                    spawn_with(Provision::NotifySocket(&listener)).inspect_err(|_| listener.close())?;
                 // It runs: whom nobody can recognise is not believed, and ended when its time is up.
-                if let Err(error) = hearing.listen_to(&worker) {
+                if let Err(error) = listener.listen_to(&worker) {
                     tracing::warn!(session = %plan.session_id, %error, "the worker will not be recognised");
                 }
                 Ok(worker)
@@ -281,17 +282,21 @@ impl Start {
         }
     }
 
-    fn open_hearing(&self, dir: &SessionDir, notices: Notices) -> Result<Arc<Hearing>, OsFailure> {
-        let hearing = Arc::new(Hearing::open(dir, self.here.clone(), notices)?);
-        self.note(|notes| notes.hearing = Some(hearing.clone()));
-        Ok(hearing)
+    fn open_notify_listener(
+        &self,
+        dir: &SessionDir,
+        notices: Notices,
+    ) -> Result<Arc<NotifyListener>, OsFailure> {
+        let listener = Arc::new(NotifyListener::open(dir, self.here.clone(), notices)?);
+        self.note(|notes| notes.notify_listener = Some(listener.clone()));
+        Ok(listener)
     }
 
     /// Hears what a worker says from now on whose launcher died.
     fn hear_again(&self, worker: &Worker, plan: &SpawnBgPlan) -> Result<(), OsFailure> {
         let notices = Notices::missed(plan.observe_timeout);
-        let hearing = self.claim.with(|held| self.open_hearing(held.dir(), notices)).transpose()?;
-        hearing.map_or(Ok(()), |hearing| hearing.listen_to(worker))
+        let listener = self.claim.with(|held| self.open_notify_listener(held.dir(), notices)).transpose()?;
+        listener.map_or(Ok(()), |listener| listener.listen_to(worker))
     }
 }
 

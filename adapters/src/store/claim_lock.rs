@@ -10,11 +10,12 @@
 //!
 //! Checked by `smoke/tests/smoke/ground/claim.rs`.
 
+use crate::store::lock_by_name::{Locked, Named, try_lock};
 use crate::store::session_dir::SessionDir;
 use crate::store::state_root;
 use crate::sys::backoff::Backoff;
 use crate::sys::linux::clock;
-use crate::sys::linux::failure::During;
+use crate::sys::linux::failure::{During, Errno, refused};
 use crate::sys::linux::fs::Inode;
 use crate::sys::linux::fs::flock::{self, LockKind, try_flock};
 use crate::sys::linux::fs::watch::Happening;
@@ -132,7 +133,10 @@ impl<'a> ClaimQueue<'a> {
         }
         let Some(dir) = &taking.dir else { return Ok(AcquireEvent::Failed) };
         Ok(match effect {
-            AcquireEffect::Lock => yes_or_no(try_lock(dir)?),
+            AcquireEffect::Lock => {
+                let locked = try_flock(dir, LockKind::Exclusive);
+                yes_or_no(locked.map_err(|errno| dir.not_locked(errno))?)
+            }
             AcquireEffect::CheckPlace => yes_or_no(dir.is_still_in_place()?),
             AcquireEffect::Describe => {
                 let holder = read_evidence(dir)?.payload().cloned();
@@ -144,7 +148,7 @@ impl<'a> ClaimQueue<'a> {
                 let standing = holder_standing(&found, self.here);
                 let decision = decide_claim(ClaimPolicy::dispatch(), KernelLock::Free, found, standing);
                 let judgement = Judgement::from(&decision);
-                taking.note(dir.session(), decision);
+                taking.conflict = conflict(dir.session(), decision);
                 AcquireEvent::Judged(judgement)
             }
             AcquireEffect::WriteEvidence => {
@@ -171,8 +175,10 @@ impl<'a> ClaimQueue<'a> {
             (Taken::Granted, Some(dir), Some((claim, evidence))) => {
                 Ok(ClaimAttempt::Held(Box::new(HeldClaim { dir, claim, evidence, given_up: false })))
             }
-            (Taken::Failed, ..) if error.is_some() => Err(error.expect("it was just asked for")),
             (Taken::Granted | Taken::Conflict | Taken::Failed, dir, _) => {
+                if let Some(error) = error {
+                    return Err(error);
+                }
                 self.dir = dir;
                 // Whoever replaces the directory again and again is at work on the session.
                 let (why, holder) = conflict.unwrap_or((ConflictReason::KernelLockHeld, None));
@@ -191,16 +197,19 @@ struct Taking {
     error: Option<StateRootError>,
 }
 
-impl Taking {
-    fn note(&mut self, session: &SessionId, decision: ClaimDecision<LockClaim>) {
-        match decision {
-            ClaimDecision::Conflict { why, holder } => self.conflict = Some((why, holder)),
-            ClaimDecision::TakeOver { why, previous } => {
-                let previous = previous.map(|claim| claim.holder.pid.as_raw());
-                tracing::info!(%session, ?why, previous, "taking over a claim that was left behind");
-            }
-            ClaimDecision::Fresh => {}
+/// Why a claim is not ours to take, if it is not.
+fn conflict(
+    session: &SessionId,
+    decision: ClaimDecision<LockClaim>,
+) -> Option<(ConflictReason, Option<LockClaim>)> {
+    match decision {
+        ClaimDecision::Conflict { why, holder } => Some((why, holder)),
+        ClaimDecision::TakeOver { why, previous } => {
+            let previous = previous.map(|claim| claim.holder.pid.as_raw());
+            tracing::info!(%session, ?why, previous, "taking over a claim that was left behind");
+            None
         }
+        ClaimDecision::Fresh => None,
     }
 }
 
@@ -258,11 +267,10 @@ impl BareLock {
     /// # Errors
     /// If the kernel refuses.
     pub fn try_take(dir: SessionDir) -> Result<Option<Self>, OsFailure> {
-        if !try_lock(&dir)? {
-            return Ok(None);
+        match try_lock(dir)? {
+            Locked::Ours(dir) => Ok(Some(Self { dir })),
+            Locked::ByAnother(_) | Locked::Replaced => Ok(None),
         }
-        let lock = Self { dir };
-        Ok(lock.dir.is_still_in_place()?.then_some(lock))
     }
 
     /// The session's directory, which is held.
@@ -284,8 +292,14 @@ fn write_evidence(dir: &SessionDir, claim: &LockClaim) -> Result<Inode, OsFailur
     dir.replace(CLAIM_FILE, &bytes)
 }
 
-fn try_lock(dir: &SessionDir) -> Result<bool, OsFailure> {
-    try_flock(dir, LockKind::Exclusive).during("lock the session directory", dir.path())
+impl Named for SessionDir {
+    fn has_its_name(&self) -> Result<bool, OsFailure> {
+        self.is_still_in_place()
+    }
+
+    fn not_locked(&self, errno: Errno) -> OsFailure {
+        refused("lock the session directory", errno as i32).on(self.path())
+    }
 }
 
 fn unlock(dir: &SessionDir) -> Result<(), OsFailure> {

@@ -11,7 +11,8 @@
 
 use crate::store::directory::{Directory, Inode};
 use crate::store::lock_file::{Guards, LockFile, LockFileError};
-use crate::store::way::{self, Place, Untrusted, Way, WayError};
+use crate::store::trust::{Place, Untrusted, judge_file};
+use crate::store::way::{self, Way, WayError};
 use crate::sys::linux::fs::kinds::kind_without_locks;
 use crate::sys::linux::procfs;
 use rekindle_core::identity::Doubt;
@@ -150,16 +151,7 @@ impl MarkerDir {
             return Ok(Marker { found: Found::Nothing, inode: None });
         };
         let path = self.dir.path_of(&self.name);
-        let untrusted = |what: String| Err(Untrusted::new(&path, what, Place::Marker).into());
-        if !stat.is_file() {
-            return untrusted("is not a regular file".to_owned());
-        }
-        if !stat.is_ours() {
-            return untrusted(format!("belongs to user {}", stat.uid));
-        }
-        if stat.names > 1 {
-            return untrusted("has more than one name".to_owned());
-        }
+        judge_file(&path, &stat, Place::Marker)?;
         if stat.len > MARKER_LEN_MAX {
             let why = format!("it is longer than {MARKER_LEN_MAX} bytes");
             return Ok(Marker { found: Found::Corrupt { why }, inode: Some(stat.inode) });

@@ -10,19 +10,17 @@
 //! Checked by `smoke/tests/smoke/ground/foreign_files.rs`, `lifecycle/marker.rs` and `protocol/server.rs`.
 
 use crate::store::directory::Directory;
-use crate::store::way::{Place, Untrusted};
-use crate::sys::linux::failure::{During, Errno};
-use crate::sys::linux::fs::flock::{self, LockKind, try_flock};
+use crate::store::lock_by_name::{Locked, Named, REPLACED_MAX, try_lock};
+use crate::store::trust::{Place, Untrusted, judge_file};
+use crate::sys::linux::failure::{During, Errno, refused};
+use crate::sys::linux::fs::flock;
 use crate::sys::linux::fs::{FileStatus, Inode, PRIVATE_FILE, fstat, lstat, open_to_write};
 use rekindle_core::OsFailure;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
-
-/// How often it may be replaced between opening and locking it before that counts as an attack.
-const REPLACED_MAX: u32 = 16;
+use std::path::{Path, PathBuf};
 
 /// The first line of a socket's lock.
 const SOCKET_MARK: &[u8] = b"rekindle: the lock of a socket\n";
@@ -64,6 +62,12 @@ pub(crate) enum LockFileError {
     Os(OsFailure),
 }
 
+impl From<Untrusted> for LockFileError {
+    fn from(fault: Untrusted) -> Self {
+        Self::Untrusted(fault)
+    }
+}
+
 impl From<OsFailure> for LockFileError {
     fn from(failure: OsFailure) -> Self {
         Self::Os(failure)
@@ -91,11 +95,10 @@ impl LockFile {
                 dir.create_new(name, guards.content())?;
                 continue;
             };
-            if !try_flock(&lock.file, LockKind::Exclusive).during("lock", &lock.path)? {
-                return Ok(None);
-            }
-            if lock.is_in_place()? {
-                return Ok(Some(lock));
+            match try_lock(lock)? {
+                Locked::Ours(lock) => return Ok(Some(lock)),
+                Locked::ByAnother(_) => return Ok(None),
+                Locked::Replaced => {}
             }
         }
         Err(OsFailure::new("lock", "it is replaced again and again").on(dir.path_of(name)).into())
@@ -110,24 +113,19 @@ impl LockFile {
     /// Opens it to be read; `None` if there is none.
     fn open(dir: &Directory, name: &OsStr, guards: Guards) -> Result<Option<Self>, LockFileError> {
         let path = dir.path_of(name);
-        let untrusted = |what| Err(LockFileError::Untrusted(Untrusted::new(&path, what, guards.place())));
         // Looked at before it is opened: to open a FIFO or a device may do something.
         let Some(found) = dir.inspect(name)? else { return Ok(None) };
-        if let Some(what) = why_not_ours(&found, guards) {
-            return untrusted(what);
-        }
+        judge(&path, &found, guards)?;
         let file = match dir.open_file(name) {
             Ok(fd) => File::from(fd),
             Err(Errno::ENOENT) => return Ok(None),
             Err(error) => return Err(error).during("open", &path)?,
         };
         let stat = fstat(&file).during("inspect", &path)?;
-        if let Some(what) = why_not_ours(&stat, guards) {
-            return untrusted(what);
-        }
+        judge(&path, &stat, guards)?;
         let lock = Self { file, inode: stat.inode, path: path.clone() };
         if !lock.content()?.starts_with(guards.content()) {
-            return untrusted(NOT_MADE_BY_US.to_owned());
+            return Err(not_made_by_us(&path, guards).into());
         }
         Ok(Some(lock))
     }
@@ -174,24 +172,27 @@ impl LockFile {
     }
 }
 
-/// What is said of a file that does not carry our mark.
-const NOT_MADE_BY_US: &str = "was not made by rekindle";
+/// A file that does not carry our mark.
+fn not_made_by_us(path: &Path, guards: Guards) -> Untrusted {
+    Untrusted::new(path, "was not made by rekindle", guards.place())
+}
 
-fn why_not_ours(stat: &FileStatus, guards: Guards) -> Option<String> {
+fn judge(path: &Path, stat: &FileStatus, guards: Guards) -> Result<(), Untrusted> {
+    judge_file(path, stat, guards.place())?;
     let is_marked = match guards {
         Guards::Marker => stat.len == 0 && stat.mode == PRIVATE_FILE,
         Guards::Socket => stat.len >= SOCKET_MARK.len() as u64,
     };
-    if !stat.is_file() {
-        Some("is not a regular file".to_owned())
-    } else if !stat.is_ours() {
-        Some(format!("belongs to user {}", stat.uid))
-    } else if stat.names > 1 {
-        Some("has more than one name".to_owned())
-    } else if !is_marked {
-        Some(NOT_MADE_BY_US.to_owned())
-    } else {
-        None
+    if is_marked { Ok(()) } else { Err(not_made_by_us(path, guards)) }
+}
+
+impl Named for LockFile {
+    fn has_its_name(&self) -> Result<bool, OsFailure> {
+        self.is_in_place()
+    }
+
+    fn not_locked(&self, errno: Errno) -> OsFailure {
+        refused("lock", errno as i32).on(&self.path)
     }
 }
 

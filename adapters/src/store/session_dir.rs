@@ -4,9 +4,9 @@
 //! It is ours, and nobody else can write to it, or it is not opened. Checked by `smoke/tests/smoke/ground/places.rs`.
 
 use crate::store::directory::Directory;
-use crate::store::way::{Place, judge_last};
+use crate::store::trust::require_ours_alone;
 use crate::sys::linux::failure::{During, Errno};
-use crate::sys::linux::fs::{fstat, mkdir_at, open_directory_at};
+use crate::sys::linux::fs::{mkdir_at, open_directory_at};
 use rekindle_core::{OsFailure, SessionId};
 use std::fs;
 use std::ops::Deref;
@@ -67,11 +67,7 @@ impl SessionDir {
     }
 
     fn checked(fd: OwnedFd, path: PathBuf, session: &SessionId) -> Result<Self, OsFailure> {
-        let stat = fstat(&fd).during("inspect the session directory", &path)?;
-        if let Err(fault) = judge_last(&path, &stat, Place::State) {
-            let why = format!("it {}", fault.what());
-            return Err(OsFailure::new("trust the session directory", why).on(path));
-        }
+        require_ours_alone(&fd, &path, "session directory")?;
         Ok(Self { files: Directory::new(fd, path), session: session.clone() })
     }
 
@@ -105,7 +101,7 @@ impl SessionDir {
         }
     }
 
-    /// Removes what was left unfinished, and the ear of a launcher that is gone. Only for whoever holds the claim: nobody
+    /// Removes what was left unfinished, and the notify socket of a launcher that is gone. Only for whoever holds the claim: nobody
     /// else writes here.
     pub fn sweep(&self) {
         self.files.sweep();

@@ -14,11 +14,12 @@ use crate::store::lifecycle::{MARKER_NAME, lock_name};
 use crate::store::lifeline::LIFELINE_FILE;
 use crate::store::record_file::RECORD_FILE;
 use crate::store::session_dir::SessionDir;
-use crate::store::way::{self, Place, Untrusted, Way, WayError, judge_last};
+use crate::store::trust::{Place, Untrusted, require_ours_alone};
+use crate::store::way::{self, Way, WayError};
 use crate::sys::linux::failure::{During, Errno};
 use crate::sys::linux::fs::kinds::kind_without_locks;
 use crate::sys::linux::fs::{
-    FileKind, FileStatus, Links, PRIVATE_DIRECTORY, chmod_at, fchmod, fstat, names_in, open_directory,
+    FileKind, FileStatus, Links, PRIVATE_DIRECTORY, chmod_at, fchmod, names_in, open_directory,
     open_directory_at, pin_directory, stat_at,
 };
 use crate::sys::linux::user;
@@ -189,14 +190,7 @@ impl StateRoot {
 
     /// It may have been made by somebody since its way was judged.
     fn judge_opened(&self, root: &OwnedFd) -> Result<FileStatus, OsFailure> {
-        let stat = fstat(root).during("inspect the state directory", &self.path)?;
-        match judge_last(&self.path, &stat, Place::State) {
-            Ok(()) => Ok(stat),
-            Err(fault) => {
-                let why = format!("it {}", fault.what());
-                Err(OsFailure::new("trust the state directory", why).on(&self.path))
-            }
-        }
+        require_ours_alone(root, &self.path, "state directory")
     }
 
     /// Opens the directory of `session`, creating it if there is none.

@@ -7,101 +7,26 @@
 //! 2. The way is judged from `/` down. So nobody but us and root can change what was judged, and the judgement holds after it.
 //! 3. A look creates and changes nothing. Only `create` makes directories: one by one, each 0700 from the instant that it has
 //!    its name, whatever the umask.
-//! 4. The same fault has the same words, whatever the place is for. `chmod` is advised for a directory of our own only, never
-//!    for a sticky one or one of the system's.
+//!
+//! `trust` judges each of them.
 //!
 //! Checked by the tests below and `smoke/tests/smoke/ground/places.rs`.
 
 use crate::store::temporary::TemporaryName;
+use crate::store::trust::{Place, is_for_all, is_ours_or_roots, judge_ancestor, judge_last};
 use crate::sys::linux::failure::{During, Errno};
 use crate::sys::linux::fs::{FileKind, FileStatus, PRIVATE_DIRECTORY, chmod, lstat, mkdir, rename_new, stat};
 use crate::sys::linux::user;
 use rekindle_core::OsFailure;
-use rekindle_core::shown::Shown;
 use std::env;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Component, Path, PathBuf};
 
+pub use crate::store::trust::{Mend, Untrusted, can_be_tightened};
+
 /// How many links may be on a way: as many as the kernel follows.
 const LINKS_MAX: usize = 40;
-
-/// The bits by which others can write to a directory: the group's, and everybody's.
-const OTHERS_WRITE: u32 = 0o022;
-
-/// The bit of a directory in which nobody can remove or replace what is another's.
-const STICKY: u32 = 0o1000;
-
-/// Directories in which the system keeps its own; root owns them, and is not told to change their modes.
-const OF_THE_SYSTEM: [&str; 12] =
-    ["/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/opt", "/proc", "/run", "/sbin", "/usr", "/var"];
-
-/// What the directory at the end of a way is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Place {
-    /// The state directory: ours alone to write to, and no link.
-    State,
-    /// The directory of a socket: ours alone to write to.
-    Socket,
-    /// The directory of a lifecycle marker: root's will do, and a sticky one.
-    Marker,
-}
-
-impl Place {
-    /// The option that names another.
-    fn option(self) -> &'static str {
-        match self {
-            Self::State => "--dir",
-            Self::Socket => "--socket",
-            Self::Marker => "--path",
-        }
-    }
-}
-
-/// What helps where a place is not trusted.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Mend {
-    /// To take the write permission on this directory, which is ours, from everybody else.
-    Tighten(PathBuf),
-    /// What no command does, in words.
-    ByHand(String),
-}
-
-/// Why a place is not trusted: the very file or directory, what is wrong with it, and what to do.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{}` {what}", Shown(path))]
-pub struct Untrusted {
-    path: PathBuf,
-    what: String,
-    mend: Mend,
-}
-
-impl Untrusted {
-    /// A fault of `path` for which only another place helps.
-    pub(crate) fn new(path: &Path, what: impl Into<String>, place: Place) -> Self {
-        let mend = Mend::ByHand(format!("name another place with {}", place.option()));
-        Self { path: path.to_owned(), what: what.into(), mend }
-    }
-
-    /// The file or directory that is not trusted.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// What is wrong with it, to follow its name.
-    pub fn what(&self) -> &str {
-        &self.what
-    }
-
-    /// What helps.
-    pub fn mend(&self) -> &Mend {
-        &self.mend
-    }
-
-    fn mended_by(self, mend: Mend) -> Self {
-        Self { mend, ..self }
-    }
-}
 
 /// Why a way was not judged to be good.
 #[derive(Debug, thiserror::Error)]
@@ -189,79 +114,6 @@ pub(crate) fn create(dir: &Path, place: Place) -> Result<(), WayError> {
             Err(gone.on(dir).errno(Errno::ENOENT as i32).into())
         }
     }
-}
-
-/// Judges the directory at the end of a way, whose other directories were judged.
-pub(crate) fn judge_last(dir: &Path, stat: &FileStatus, place: Place) -> Result<(), Untrusted> {
-    match place {
-        Place::Marker => judge_ancestor(dir, stat, place),
-        Place::State | Place::Socket if !stat.is_ours() => Err(belongs_to(dir, stat, place)),
-        Place::State | Place::Socket if stat.mode & OTHERS_WRITE != 0 => Err(writable(dir, stat, place)),
-        Place::State | Place::Socket => Ok(()),
-    }
-}
-
-/// Judges a directory of which only what is ours, or root's, is used.
-fn judge_ancestor(dir: &Path, stat: &FileStatus, place: Place) -> Result<(), Untrusted> {
-    if !is_ours_or_roots(stat.uid) {
-        return Err(belongs_to(dir, stat, place));
-    }
-    if stat.mode & OTHERS_WRITE != 0 && stat.mode & STICKY == 0 {
-        return Err(writable(dir, stat, place));
-    }
-    Ok(())
-}
-
-fn belongs_to(path: &Path, stat: &FileStatus, place: Place) -> Untrusted {
-    Untrusted::new(path, format!("belongs to user {}", stat.uid), place)
-}
-
-fn writable(dir: &Path, stat: &FileStatus, place: Place) -> Untrusted {
-    let mode = stat.mode;
-    let fault = Untrusted::new(dir, format!("can be written by others (mode {mode:04o})"), place);
-    if may_be_tightened(dir, stat) { fault.mended_by(Mend::Tighten(dir.to_owned())) } else { fault }
-}
-
-/// Whether others can write to a directory, and it is ours to take that from them.
-fn may_be_tightened(dir: &Path, stat: &FileStatus) -> bool {
-    stat.kind == FileKind::Directory
-        && stat.is_ours()
-        && stat.mode & OTHERS_WRITE != 0
-        && stat.mode & STICKY == 0
-        && !is_the_systems(dir)
-}
-
-/// The same for a directory that is named: what helps after a system call on it failed.
-pub fn can_be_tightened(dir: &Path) -> bool {
-    lstat(dir).is_ok_and(|stat| may_be_tightened(dir, &stat))
-}
-
-/// Whether the mode of a directory is the system's to decide: only root can own such a one.
-fn is_the_systems(dir: &Path) -> bool {
-    let near_the_root = dir.components().count() <= 2;
-    near_the_root || user::is_root() && OF_THE_SYSTEM.iter().any(|system| dir.starts_with(system))
-}
-
-fn is_ours_or_roots(uid: u32) -> bool {
-    uid == user::our_uid() || uid == 0 || stands_for_root(uid)
-}
-
-/// Whether `uid` may be root's: a user namespace in which not all users have a number shows those without by one and the same,
-/// the machine's root among them. Such an owner cannot be told from any other without a number here. It is accepted all the
-/// same, since `/` itself has it and nothing could be used otherwise; a namespace that numbers all users never comes to that.
-fn stands_for_root(uid: u32) -> bool {
-    let overflow = fs::read_to_string("/proc/sys/kernel/overflowuid").unwrap_or_default();
-    overflow.trim().parse() == Ok(uid) && has_numbers_for_all_users() == Some(false)
-}
-
-/// Whether our user namespace has a number for every user of the machine; `None` if nothing tells.
-pub(crate) fn has_numbers_for_all_users() -> Option<bool> {
-    fs::read_to_string("/proc/self/uid_map").ok().map(|map| numbers_all_users(&map))
-}
-
-fn numbers_all_users(uid_map: &str) -> bool {
-    let fields: Vec<&str> = uid_map.split_ascii_whitespace().collect();
-    fields == ["0", "0", "4294967295"]
 }
 
 /// Where a walk down a way stands.
@@ -367,9 +219,8 @@ fn refuse_home_of_another(end: &End, place: Place) -> Result<(), WayError> {
         return Ok(());
     };
     let home_stat = stat(&home).during("inspect the directory", &home)?;
-    let is_for_all = home_stat.mode & OTHERS_WRITE != 0 && home_stat.mode & STICKY != 0;
     let is_below_ours = stat(parent).is_ok_and(|stat| stat.uid == us);
-    if home_stat.uid == us || is_for_all || is_below_ours {
+    if home_stat.uid == us || is_for_all(&home_stat) || is_below_ours {
         return Ok(());
     }
     let what =
@@ -541,26 +392,5 @@ mod tests {
         }
         create(&scene.path().join("a"), Place::State).unwrap();
         assert!(!ours.exists() && others.exists() && used.exists());
-    }
-
-    #[test]
-    fn only_a_namespace_that_leaves_users_out_has_some_without_a_number() {
-        assert!(numbers_all_users("         0          0 4294967295\n"));
-        for map in ["", "0 1000 1", "0 0 65536", "0 0 1000\n1000 1000 4294966295", "1 0 4294967295"] {
-            assert!(!numbers_all_users(map), "{map}");
-        }
-    }
-
-    #[test]
-    fn directories_near_the_root_are_the_systems() {
-        for dir in ["/", "/srv", "/tmp"] {
-            assert!(is_the_systems(Path::new(dir)), "{dir}");
-        }
-        assert!(!is_the_systems(Path::new("/home/me")));
-        assert_eq!(
-            is_the_systems(Path::new("/var/mail")),
-            user::is_root(),
-            "an ordinary user owns none of it"
-        );
     }
 }

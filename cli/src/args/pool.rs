@@ -1,6 +1,6 @@
 //! What can be said to `rekindle pool`.
 
-use super::{Graces, duration, json};
+use super::values::{Graces, duration, json};
 use crate::given::Given;
 use clap::Subcommand;
 use clap::builder::{OsStringValueParser, TypedValueParser};

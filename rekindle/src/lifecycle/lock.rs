@@ -8,7 +8,7 @@ use super::outcome::{
 use rekindle_adapters::directory::Inode;
 use rekindle_adapters::lifecycle::{MARKER_NAME, Marker, MarkerDir};
 use rekindle_adapters::lock_file::LockFile;
-use rekindle_adapters::{StateRoot, attended, clock, procfs, random};
+use rekindle_adapters::{StateRoot, clock, foreground, procfs, random};
 use rekindle_core::claim::{ConflictReason, HolderEvidence, KeptBy, KernelLock, TakeOverReason};
 use rekindle_core::identity::{DeathProof, Doubt};
 use rekindle_core::shown::Shown;
@@ -239,7 +239,7 @@ impl LifecycleLock {
     pub fn run_program(&self, command: &[OsString]) -> Result<ChildExit, SpawnError> {
         let held = self.held();
         let held = held.as_ref().ok_or(SpawnError::Abandoned { why: "the lock is not held".into() })?;
-        attended::run_attended(command, held.lock.as_fd())
+        foreground::run(command, held.lock.as_fd())
     }
 
     fn held(&self) -> MutexGuard<'_, Option<Held>> {

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 /// What all clients of a worker share.
 #[derive(Debug)]
-pub(super) struct House<H> {
+pub(super) struct Shared<H> {
     pub(super) handler: H,
     limits: ServeLimits,
     socket: PathBuf,
@@ -24,7 +24,7 @@ pub(super) struct House<H> {
     room_is_needed: Notify,
 }
 
-impl<H> House<H> {
+impl<H> Shared<H> {
     pub(super) fn new(handler: H, limits: ServeLimits, socket: PathBuf) -> Self {
         Self {
             handler,
@@ -65,14 +65,14 @@ enum Next {
 #[derive(Debug)]
 pub(super) struct Client<H> {
     lines: LineStream,
-    house: Arc<House<H>>,
+    shared: Arc<Shared<H>>,
     greeted: bool,
 }
 
 impl<H: Handler> Client<H> {
-    pub(super) fn new(stream: UnixStream, house: Arc<House<H>>) -> Self {
-        let lines = LineStream::new(stream, &house.socket, house.limits.line_len_max);
-        Self { lines, house, greeted: false }
+    pub(super) fn new(stream: UnixStream, shared: Arc<Shared<H>>) -> Self {
+        let lines = LineStream::new(stream, &shared.socket, shared.limits.line_len_max);
+        Self { lines, shared, greeted: false }
     }
 
     /// Serves it until it leaves or has to.
@@ -81,21 +81,21 @@ impl<H: Handler> Client<H> {
             match self.serve_one().await {
                 Ok(Next::Stays) => {}
                 Ok(Next::Leaves) => return,
-                Ok(Next::Ends) => return self.house.asked_to_end.notify_one(),
+                Ok(Next::Ends) => return self.shared.asked_to_end.notify_one(),
                 Err(error) => return tracing::debug!(%error, "a client was let go"),
             }
         }
     }
 
     async fn serve_one(&mut self) -> Result<Next, LineError> {
-        let limits = self.house.limits;
+        let limits = self.shared.limits;
         // A client that has shaken hands may be silent for as long as it likes.
         let first = (!self.greeted).then(|| Deadline::from_now(Limit::Answer, limits.handshake));
         let received = tokio::select! {
             biased;
-            () = self.house.end.cancelled() => return Ok(Next::Leaves),
+            () = self.shared.end.cancelled() => return Ok(Next::Leaves),
             received = self.lines.receive(first, limits.line) => received,
-            () = self.house.room_is_needed.notified() => return Ok(Next::Leaves),
+            () = self.shared.room_is_needed.notified() => return Ok(Next::Leaves),
         };
         let (result, next) = match received {
             Ok(None) => return Ok(Next::Leaves),
@@ -117,7 +117,7 @@ impl<H: Handler> Client<H> {
     }
 
     async fn send(&mut self, response: &Response) -> Result<Sent, LineError> {
-        let deadline = Deadline::from_now(Limit::Write, self.house.limits.write);
+        let deadline = Deadline::from_now(Limit::Write, self.shared.limits.write);
         match self.lines.send(&response.to_line(), deadline).await {
             Err(LineError::TooLong { len_max, .. }) => {
                 let refusal = Refusal::new(format!("the answer is longer than {len_max} bytes"));
@@ -128,7 +128,7 @@ impl<H: Handler> Client<H> {
     }
 
     async fn answer(&mut self, request: Request) -> (Result<Answer, Refusal>, Next) {
-        let handler = &self.house.handler;
+        let handler = &self.shared.handler;
         let answer = match request {
             Request::Handshake(theirs) => {
                 let greeting = handler.greet(&theirs.version).await;

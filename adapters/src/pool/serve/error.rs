@@ -1,6 +1,6 @@
 //! Why a worker does not serve.
 
-use crate::store::way::Untrusted;
+use crate::store::trust::Untrusted;
 use rekindle_core::OsFailure;
 use rekindle_core::shown::Shown;
 use rekindle_core::target::BadTarget;

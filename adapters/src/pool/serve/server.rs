@@ -1,7 +1,7 @@
 //! Lets clients in and serves them side by side, until the end.
 
 use super::bind::ServedSocket;
-use super::client::{Client, House};
+use super::client::{Client, Shared};
 use super::error::{SOCKET_VARIABLE, ServeError};
 use super::handler::Handler;
 use super::limits::ServeLimits;
@@ -109,12 +109,12 @@ impl Serve {
             Signals::LeftAlone => None,
         };
         let bound = ServedSocket::bind(&self.socket)?;
-        let house = Arc::new(House::new(handler, self.limits, bound.path().to_owned()));
+        let shared = Arc::new(Shared::new(handler, self.limits, bound.path().to_owned()));
         let mut clients = JoinSet::new();
-        let ended = self.receive_clients(&bound, &house, &mut clients, &mut terminate).await;
+        let ended = self.receive_clients(&bound, &shared, &mut clients, &mut terminate).await;
         // From here on nobody is let in; the socket itself goes with `bound`, when no answer is under way any more.
         let bound = bound.close();
-        house.end();
+        shared.end();
         let finished = async { while clients.join_next().await.is_some() {} };
         if timeout(self.limits.finish, finished).await.is_err() {
             tracing::warn!("an answer was not finished when the worker had to end");
@@ -126,7 +126,7 @@ impl Serve {
     async fn receive_clients<H: Handler>(
         &self,
         bound: &ServedSocket,
-        house: &Arc<House<H>>,
+        shared: &Arc<Shared<H>>,
         clients: &mut JoinSet<()>,
         terminate: &mut Option<Signal>,
     ) -> Ended {
@@ -135,12 +135,12 @@ impl Serve {
             if clients.len() < self.limits.clients_max
                 && let Some(stream) = waiting.take()
             {
-                clients.spawn(Client::new(stream, house.clone()).serve());
+                clients.spawn(Client::new(stream, shared.clone()).serve());
             }
             tokio::select! {
                 biased;
                 () = told_to_end(terminate) => return Ended::Terminated,
-                () = house.asked_to_end() => return Ended::Shutdown,
+                () = shared.asked_to_end() => return Ended::Shutdown,
                 Some(left) = clients.join_next() => {
                     if let Err(error) = left {
                         tracing::error!(%error, "a handler panicked; its client was let go");
@@ -149,7 +149,7 @@ impl Serve {
                 client = bound.accept(), if waiting.is_none() => match client {
                     Ok(stream) => {
                         if clients.len() >= self.limits.clients_max {
-                            house.make_room();
+                            shared.make_room();
                         }
                         waiting = Some(stream);
                     }
@@ -158,18 +158,18 @@ impl Serve {
                         sleep(ACCEPT_PAUSE).await;
                     }
                 },
-                () = self.been_idle(house), if clients.is_empty() => return Ended::Idle,
+                () = self.been_idle(shared), if clients.is_empty() => return Ended::Idle,
             }
         }
     }
 
     /// Resolves once there has been no session for as long as was agreed.
-    async fn been_idle<H: Handler>(&self, house: &House<H>) {
+    async fn been_idle<H: Handler>(&self, shared: &Shared<H>) {
         let Some(idle_timeout) = self.idle_timeout else { return std::future::pending().await };
         loop {
             sleep(idle_timeout).await;
             // A handler that does not say has a session, for all we know.
-            let status = house.handler.status(StatusRequest::default()).await;
+            let status = shared.handler.status(StatusRequest::default()).await;
             if status.is_ok_and(|report| !report.has_session) {
                 return;
             }

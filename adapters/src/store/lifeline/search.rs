@@ -15,7 +15,7 @@
 use super::mark::LifelineMark;
 use super::probe::{LIFELINE_FILE, LifelineProbe};
 use super::root_id::RootId;
-use crate::store::way::has_numbers_for_all_users;
+use crate::store::trust::has_numbers_for_all_users;
 use crate::sys::linux::failure::{During, Errno, refused};
 use crate::sys::linux::fs::{lstat, open_target_at, readlink_at, stat_target_at};
 use crate::sys::linux::lock_table::{self, LockTable};

@@ -1,4 +1,4 @@
-//! Pauses of less than a millisecond.
+//! Sleeps of less than a millisecond.
 //!
 //! tokio counts time in milliseconds and rounds up, and a worker needs microseconds from `bind` to `listen`. The kernel's
 //! own timers are exact, and to wait for one keeps no thread.
@@ -20,9 +20,9 @@ const SHORT_BELOW: Duration = Duration::from_millis(1);
 
 /// Waits for as long as it is told, also where that is shorter than a tick of tokio's clock.
 #[derive(Debug, Default)]
-pub(crate) struct Blink(Option<AsyncFd<Timer>>);
+pub(crate) struct ShortSleep(Option<AsyncFd<Timer>>);
 
-impl Blink {
+impl ShortSleep {
     /// Waits. Safe to drop: what is left of the wait is overwritten by the next one.
     pub(crate) async fn wait(&mut self, length: Duration) {
         match self.timer(length) {

@@ -1,10 +1,16 @@
 //! Reasons to stop a program, and the report of a program that we ended.
 
-use super::patience::{ANSWERS_TIMEOUT, READ_TIMEOUT, SILENCE};
 use rekindle::core::KillSignal;
 use rekindle::{StdioStopped, StopPolicy};
 use std::time::Duration;
 
+/// Without --stdin-grace: how long a program may be silent after the end of its input. The official MCP clients wait as
+/// long before they send SIGTERM.
+pub(super) const SILENCE: Duration = Duration::from_secs(2);
+/// Without --stdin-grace: how long a program may read nothing of the rest of its input.
+pub(super) const READ_TIMEOUT: Duration = Duration::from_secs(10);
+/// Without --stdin-grace: how long a program may answer after it has read all of its input.
+pub(super) const ANSWERS_TIMEOUT: Duration = Duration::from_secs(60);
 /// A reason to stop a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cause {

@@ -1,7 +1,7 @@
 //! Time limits of a supervised program: until there is a reason to stop, and then until its last answer.
 
 use super::Supervision;
-use super::cause::Cause;
+use super::cause::{ANSWERS_TIMEOUT, Cause, READ_TIMEOUT, SILENCE};
 use super::pumps::{Passed, is_refused};
 use rekindle::StdioChild;
 use rekindle::adapters::stdio::input_hung_up;
@@ -9,13 +9,6 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
-/// Without --stdin-grace: how long a program may be silent after the end of its input. The official MCP clients wait as
-/// long before they send SIGTERM.
-pub(super) const SILENCE: Duration = Duration::from_secs(2);
-/// Without --stdin-grace: how long a program may read nothing of the rest of its input.
-pub(super) const READ_TIMEOUT: Duration = Duration::from_secs(10);
-/// Without --stdin-grace: how long a program may answer after it has read all of its input.
-pub(super) const ANSWERS_TIMEOUT: Duration = Duration::from_secs(60);
 /// The pause between two looks at the unread input.
 const LOOK_PAUSE: Duration = Duration::from_millis(2);
 

@@ -1,5 +1,5 @@
-//! Wakes whoever waits for a file, when something happens to it. A hint, never an answer: who is woken asks again, and
-//! asks from time to time without being woken.
+//! Watches files by inotify and wakes those who wait for them. An event is no answer: a waiter polls again when it is woken,
+//! and from time to time without that.
 //!
 //! One inotify descriptor serves the whole process, since closing one makes the kernel wait for milliseconds. It is
 //! opened with the first wait that lasts. Where there is none to be had, nobody is woken early and nothing else changes.
@@ -63,7 +63,7 @@ const FILL_A_READ: usize = 4096 / (16 + 256);
 
 /// A subscription. Dropping it ends it.
 #[derive(Debug)]
-pub(crate) struct Hint {
+pub(crate) struct FsWatch {
     subscriber: Arc<Subscriber>,
     /// Registered with the runtime that waits; a copy, so that closing it closes nothing.
     readable: AsyncFd<OwnedFd>,
@@ -81,8 +81,8 @@ struct Hub {
     subscribers: Mutex<Vec<Arc<Subscriber>>>,
 }
 
-impl Hint {
-    /// Subscribes to what happens at `path`; `None` where there are no hints to be had.
+impl FsWatch {
+    /// Watches `path`; `None` where inotify is not available.
     pub(crate) fn subscribe(path: &Path, happening: Happening) -> Option<Self> {
         let hub = Hub::get()?;
         let copy = hub.inotify.as_fd().try_clone_to_owned().ok()?;
@@ -115,7 +115,7 @@ impl Hint {
     }
 }
 
-impl Drop for Hint {
+impl Drop for FsWatch {
     fn drop(&mut self) {
         let Some(hub) = Hub::get() else { return };
         let mut subscribers = hub.lock();

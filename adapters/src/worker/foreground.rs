@@ -1,4 +1,4 @@
-//! A program that runs under a lock, and not without it.
+//! A program in the foreground, which runs under a lock and not without it.
 //!
 //! # Invariants
 //! 1. The lock outlives this process for as long as the program does: the program inherits the locked descriptor.
@@ -34,16 +34,17 @@ const FORWARDED: [Signal; 6] =
 ///
 /// # Errors
 /// If it could not be started.
-pub fn run_attended(command: &[OsString], lock: BorrowedFd<'_>) -> Result<ChildExit, SpawnError> {
+pub fn run(command: &[OsString], lock: BorrowedFd<'_>) -> Result<ChildExit, SpawnError> {
     let (name, args) = command.split_first().ok_or(SpawnError::NoProgram)?;
     let path = program::resolve(name)?;
     let signals = BlockedSignals::block(&FORWARDED)?;
-    let mut attended = Command::new(&path);
-    attended.arg0(name).args(args);
-    let spawned = tied::spawn(&mut attended, lock, &signals).map_err(|error| match error.raw_os_error() {
-        Some(errno) => program::explain(&path, errno),
-        None => OsFailure::new("start", error.to_string()).on(&path).into(),
-    });
+    let mut command_line = Command::new(&path);
+    command_line.arg0(name).args(args);
+    let spawned =
+        tied::spawn(&mut command_line, lock, &signals).map_err(|error| match error.raw_os_error() {
+            Some(errno) => program::explain(&path, errno),
+            None => OsFailure::new("start", error.to_string()).on(&path).into(),
+        });
     let ended = spawned.and_then(|child| Ok(attend(child, &signals).doing("wait for the program")?));
     // Only now: the program's end would have been reported as a signal otherwise.
     signals.restore();

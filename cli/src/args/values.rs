@@ -1,0 +1,127 @@
+//! The values that options take, and the options that several verbs share.
+
+use rekindle::StopPolicy;
+use rekindle::adapters::startup;
+use rekindle::core::KillPolicy;
+use rekindle::core::shown::Shown;
+use std::ffi::{OsStr, OsString};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
+use std::time::Duration;
+
+// How long a worker that has to go is given. No doc comment: that would take the place of what the verb is about.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Graces {
+    /// How long it may take to end after SIGTERM
+    #[arg(long, value_parser = duration, default_value = "5s", value_name = "TIME")]
+    pub(crate) term_grace: Duration,
+
+    /// How long it may take to end after SIGKILL
+    #[arg(long, value_parser = duration, default_value = "5s", value_name = "TIME")]
+    pub(crate) kill_grace: Duration,
+}
+
+impl Graces {
+    pub(crate) fn kill_policy(&self) -> KillPolicy {
+        KillPolicy::TermThenKill { term_grace: self.term_grace, kill_grace: self.kill_grace }
+    }
+
+    pub(crate) fn stop_policy(&self) -> StopPolicy {
+        StopPolicy { term_grace: self.term_grace, kill_grace: self.kill_grace, ..StopPolicy::default() }
+    }
+}
+
+/// An integer with `ms`, `s` or `m`.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    let unit_at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(unit_at);
+    let wrong = || "use an integer with ms, s or m, such as 500ms, 30s or 2m".to_owned();
+    let number: u64 = number.parse().ok().ok_or_else(wrong)?;
+    let millis = match unit {
+        "ms" => Some(number),
+        "s" => number.checked_mul(1_000),
+        "m" => number.checked_mul(60_000),
+        _ => return Err(wrong()),
+    };
+    // tokio's clock ends some centuries from now; nobody waits for longer than this.
+    const LONGEST_MS: u64 = 1_000 * 60 * 60 * 24 * 365;
+    millis
+        .filter(|millis| *millis <= LONGEST_MS)
+        .map(Duration::from_millis)
+        .ok_or_else(|| "at most one year".to_owned())
+}
+
+/// As a duration, or an integer with `h` or `d`.
+pub(super) fn age(text: &str) -> Result<Duration, String> {
+    let wrong = || "use an integer with s, m, h or d, such as 30m, 12h or 7d".to_owned();
+    let minutes = |number: &str, each: u64| number.parse::<u64>().ok()?.checked_mul(each);
+    let in_minutes = match (text.strip_suffix('h'), text.strip_suffix('d')) {
+        (Some(hours), _) => minutes(hours, 60),
+        (None, Some(days)) => minutes(days, 24 * 60),
+        (None, None) => return duration(text).ok().ok_or_else(wrong),
+    };
+    duration(&format!("{}m", in_minutes.ok_or_else(wrong)?))
+}
+
+/// A descriptor that our parent handed to us. Arguments are parsed before we open any of our own, so that a number that
+/// is open is the parent's.
+pub(super) fn handed_output(text: &str) -> Result<Arc<OwnedFd>, String> {
+    match text.parse() {
+        Ok(0..=2) => Err("0, 1 and 2 are the program's own".to_owned()),
+        Ok(number @ 3..) => startup::handed_output(number).map(Arc::new).map_err(|error| error.to_string()),
+        Ok(..0) | Err(_) => Err("use the number of an open descriptor, such as 3".to_owned()),
+    }
+}
+
+pub(super) fn ready(text: &str) -> Result<rekindle::core::ReadyKind, String> {
+    match text {
+        "connect" => Ok(rekindle::core::ReadyKind::Connect),
+        "handshake" => Ok(rekindle::core::ReadyKind::Handshake),
+        "notify" => Ok(rekindle::core::ReadyKind::Notify),
+        "listen" => Ok(rekindle::core::ReadyKind::Listen),
+        _ => Err("use connect, handshake, notify or listen".to_owned()),
+    }
+}
+
+/// A value may hold any bytes; the name of a variable is text.
+pub(super) fn variable(text: &OsStr) -> Result<(String, OsString), String> {
+    let bytes = text.as_bytes();
+    let Some(at) = bytes.iter().position(|byte| *byte == b'=').filter(|at| *at > 0) else {
+        return Err("use NAME=VALUE".to_owned());
+    };
+    let (name, value) = (OsStr::from_bytes(&bytes[..at]), OsStr::from_bytes(&bytes[at + 1..]));
+    match name.to_str() {
+        Some(name) => Ok((name.to_owned(), value.to_owned())),
+        None => Err(format!("the name `{}` is not UTF-8", Shown(name))),
+    }
+}
+
+pub(super) fn json(text: &str) -> Result<serde_json::Value, String> {
+    serde_json::from_str(text).map_err(|error| format!("this is not JSON: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_integers_with_a_unit() {
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
+        for wrong in
+            ["", "5", "s", "1.5s", "-1s", "1h", "1 s", "99999999999999999999s", "18446744073709551615m"]
+        {
+            assert!(duration(wrong).is_err(), "{wrong:?} was taken");
+        }
+    }
+
+    #[test]
+    fn ages_have_hours_and_days_too() {
+        assert_eq!(age("7d"), Ok(Duration::from_secs(7 * 24 * 3600)));
+        assert_eq!((age("2h"), age("3m")), (Ok(Duration::from_secs(7200)), Ok(Duration::from_secs(180))));
+        for wrong in ["", "d", "-1d", "1.5h", "99999999999999999999d", "7 d"] {
+            assert!(age(wrong).is_err(), "{wrong:?} was taken");
+        }
+    }
+}
