@@ -21,7 +21,9 @@
 //! Walked by `gates/tests/transactions.rs` over a simulated kernel; each rule has a test in `gates/tests/ensure.rs`.
 
 use crate::decide::{Finding, Intent, Liveness, RejectReason, Verdict, decide};
+use crate::effects::{ReleaseError, SpawnError};
 use crate::evidence::LastWorker;
+use crate::execute::{ExecuteError, Outcome, Seen};
 use crate::view::{Contact, RecordIs, View};
 
 /// One call for one session.
@@ -232,12 +234,42 @@ pub enum Conclusion {
     RecordNewer,
     /// A step failed: its error is the outcome.
     Failed,
-    /// The claim could not be released after what had been seen.
-    ReleaseFailed,
+    /// The claim could not be released.
+    ReleaseFailed(Before),
     /// There is more to do than can be done at once.
     NotAtOnce,
     /// What a call would come to.
     WouldBe(Verdict),
+}
+
+/// What had been seen before a claim could not be released.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Before {
+    /// A worker that answers.
+    Answering,
+    /// Nothing was begun.
+    Nothing,
+    /// A start, whose outcome says the rest.
+    Start,
+}
+
+impl Ended {
+    /// How the outcome of a start leads on.
+    pub fn of<C>(outcome: &Result<Outcome<C>, ExecuteError>) -> Self {
+        match outcome {
+            Ok(Outcome::SocketAlive { .. }) => Self::Ready,
+            Ok(Outcome::ChildExited { .. }) => Self::Exited,
+            Ok(Outcome::SpawnStartFailed { error: SpawnError::Abandoned { .. } })
+            // Nothing was begun in a directory that somebody replaced.
+            | Err(ExecuteError::Release {
+                observed: Seen::SpawnStartFailed,
+                source: ReleaseError::DirectoryReplaced { .. },
+            }) => Self::Abandoned,
+            Ok(Outcome::SpawnStartFailed { .. }) => Self::NotStarted,
+            Ok(Outcome::LockRetained { .. }) => Self::Retained,
+            Err(ExecuteError::Release { .. } | ExecuteError::Pairing(_)) => Self::ReleaseFailed,
+        }
+    }
 }
 
 impl Ensure {
@@ -378,7 +410,7 @@ impl Ensure {
                 self.concludes(Conclusion::NotStarted)
             }
             (Ended::Retained, _) => self.concludes(Conclusion::Retained),
-            (Ended::ReleaseFailed, _) => self.concludes(Conclusion::ReleaseFailed),
+            (Ended::ReleaseFailed, _) => self.concludes(Conclusion::ReleaseFailed(Before::Start)),
             (Ended::NotPinned, _) => self.releases(Conclusion::Failed),
         }
     }
@@ -420,7 +452,11 @@ pub fn step(call: Ensure, event: Event) -> Ensure {
         (At::Releasing(After::Conclude(Conclusion::Failed)), Ev::Failed) => {
             call.concludes(Conclusion::Failed)
         }
-        (At::Settling | At::Releasing(_), Ev::Failed) => call.concludes(Conclusion::ReleaseFailed),
+        (
+            At::Settling | At::Releasing(After::Conclude(Conclusion::Running(StartKind::Attached))),
+            Ev::Failed,
+        ) => call.concludes(Conclusion::ReleaseFailed(Before::Answering)),
+        (At::Releasing(_), Ev::Failed) => call.concludes(Conclusion::ReleaseFailed(Before::Nothing)),
         (At::Pausing | At::Waiting, Ev::Did) => call.at(At::Looking),
         (At::Silent(Silence::Waiting), Ev::Did) => call.at(At::Silent(Silence::Looking)),
         (At::Silent(Silence::Waiting), Ev::Late) => {

@@ -49,7 +49,6 @@ pub enum ReleaseWhen {
 /// What counts as ready.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
 pub enum ReadyKind {
     /// The socket accepts a connection.
     #[default]

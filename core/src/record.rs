@@ -194,6 +194,19 @@ impl SessionRecord {
         Self { ended_by: Some(who), ..self }
     }
 
+    /// The record of a worker that is provably gone; `None` if it says so already. Somebody who came in between a stop and
+    /// its record found the worker gone, and could not know by whom.
+    pub fn after_end(self, at: Timestamp, exit: ChildExit, by: EndedBy) -> Option<Self> {
+        match (self.state, by, self.ended_by) {
+            (RecordState::Starting | RecordState::Ready | RecordState::Retained, ..) => {
+                Some(self.into_exited(at, exit).ended_by(by))
+            }
+            (RecordState::Exited, EndedBy::Stop, Some(EndedBy::Worker)) => Some(self.ended_by(by)),
+            (RecordState::Exited, EndedBy::Stop, Some(EndedBy::Stop) | None)
+            | (RecordState::Exited, EndedBy::Worker, _) => None,
+        }
+    }
+
     /// Why its logs may still be wanted, for a worker that is gone; `None` if it was stopped, or ended well by itself.
     ///
     /// A record without `ended_by` that had been ready and is marked exited is of a version that did not write it: there only

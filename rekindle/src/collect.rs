@@ -1,10 +1,8 @@
 //! Removing sessions whose worker is provably gone.
 //!
 //! # Invariants
-//! 1. Only under the session's kernel lock, which nobody else holds.
+//! 1. Every decision is that of [`rekindle_core::care::gc`]; its effects are performed here, and what they find is kept.
 //! 2. Only files of ours are removed; a directory that holds anything else stays.
-//! 3. The last run of a session that failed stays, with its logs, unless the caller says otherwise.
-//! 4. The record goes before the lifeline: without a record a free lifeline means that nothing was ever started.
 
 use crate::error::Error;
 use crate::restore;
@@ -13,31 +11,21 @@ use rekindle_adapters::claim_lock::{BareLock, CLAIM_FILE, holder_standing, read_
 use rekindle_adapters::lifeline::LIFELINE_FILE;
 use rekindle_adapters::notify::NOTIFY_FILE;
 use rekindle_adapters::record_file::RECORD_FILE;
-use rekindle_adapters::{SessionDir, StateRoot, clock, socket_file};
+use rekindle_adapters::socket_file::{self, Place, StaleSocket};
+use rekindle_adapters::{SessionDir, StateRoot, clock};
 use rekindle_core::byte_text;
+use rekindle_core::care::gc::{self, Conclusion, Effect, Event, File, How};
+pub use rekindle_core::care::gc::{Rehearsal, Repair};
 use rekindle_core::claim::KernelLock;
-use rekindle_core::{
-    ClaimDecision, ClaimPolicy, Host, LastWorker, Lifeline, OsFailure, SessionId, decide_claim,
-};
+use rekindle_core::claim::acquire::Judgement;
+use rekindle_core::view::Contact;
+use rekindle_core::{ClaimPolicy, Host, OsFailure, SessionId, decide_claim};
 use serde::Serialize;
 use std::ffi::{OsStr, OsString};
 use std::time::Duration;
 
-/// What is ours in a session's directory, in the order in which it is removed.
-const OURS: [&str; 7] = [CLAIM_FILE, RECORD_FILE, LIFELINE_FILE, LOGS[0], LOGS[1], LOGS[2], LOGS[3]];
-
 /// What its workers wrote.
 const LOGS: [&str; 4] = ["stdout.log", "stderr.log", "stdout.log.1", "stderr.log.1"];
-
-/// Whether files that cannot be read are set aside.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Repair {
-    /// They stay where they are, and so does their session.
-    #[default]
-    No,
-    /// They get another name in the same directory, so that the session can be used again. The session itself stays.
-    Yes,
-}
 
 /// What happens to the last run of a session, if that failed: it ended before it was ready, or by itself and not with
 /// status 0.
@@ -50,16 +38,6 @@ pub enum FailedRuns {
     RemoveAfter(Duration),
     /// They are removed.
     Remove,
-}
-
-/// Whether anything is changed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Rehearsal {
-    /// It is done.
-    #[default]
-    No,
-    /// Nothing is changed, and what would be done is said.
-    Yes,
 }
 
 /// What to collect.
@@ -167,50 +145,168 @@ fn collect_one(
     what: &Collection,
     repaired: &mut Vec<std::path::PathBuf>,
 ) -> Result<Outcome, Error> {
-    use {KeptBecause as Why, Outcome::Kept};
-    let Some(lock) = BareLock::try_take(dir)? else {
-        return Ok(Kept(Why::Claimed, "a launcher is at work on it"));
-    };
-    let dir = lock.dir();
-    if what.rehearsal == Rehearsal::No {
-        dir.sweep();
+    let how = How { repair: what.repair, rehearsal: what.rehearsal };
+    let mut collecting = Collecting::new(dir, here, what, repaired);
+    let mut collect = gc::Collect::new(how);
+    loop {
+        let event = match collect.effect() {
+            Effect::Done(conclusion) => return collecting.outcome(conclusion),
+            effect => collecting.perform(effect).unwrap_or_else(|error| {
+                collecting.error.get_or_insert(error);
+                Event::Failed
+            }),
+        };
+        collect = gc::step(collect, event);
     }
-    if !is_a_sessions(dir)? {
-        return Ok(Kept(Why::OtherFiles, "it is the directory of no session"));
+}
+
+/// A collection of one session in progress.
+struct Collecting<'c> {
+    here: &'c Host,
+    what: &'c Collection,
+    repaired: &'c mut Vec<std::path::PathBuf>,
+    path: std::path::PathBuf,
+    session: SessionId,
+    dir: Option<SessionDir>,
+    lock: Option<BareLock>,
+    seen: Survey,
+    stale: Option<StaleSocket>,
+    /// Why the last run may still be wanted.
+    wanted: &'static str,
+    error: Option<Error>,
+}
+
+impl<'c> Collecting<'c> {
+    fn new(
+        dir: SessionDir,
+        here: &'c Host,
+        what: &'c Collection,
+        repaired: &'c mut Vec<std::path::PathBuf>,
+    ) -> Self {
+        Self {
+            here,
+            what,
+            repaired,
+            path: dir.path().to_owned(),
+            session: dir.session().clone(),
+            dir: Some(dir),
+            lock: None,
+            seen: Survey::nothing(),
+            stale: None,
+            wanted: "",
+            error: None,
+        }
     }
-    if what.repair == Repair::Yes && repair(dir, here, what.rehearsal, repaired)? {
-        return Ok(Kept(Why::OtherFiles, "a file of it could not be read, and gets another name"));
+
+    fn perform(&mut self, effect: Effect) -> Result<Event, Error> {
+        if effect == Effect::Lock {
+            self.lock = self.dir.take().map(BareLock::try_take).transpose()?.flatten();
+            return Ok(yes_or_no(self.lock.is_some()));
+        }
+        let Some(lock) = &self.lock else { return Ok(Event::Failed) };
+        let dir = lock.dir();
+        Ok(match effect {
+            Effect::Sweep => {
+                dir.sweep();
+                Event::Did
+            }
+            Effect::Recognise => yes_or_no(is_a_sessions(dir)?),
+            Effect::Repair => yes_or_no(repair(dir, self.here, self.what.rehearsal, self.repaired)?),
+            Effect::Judge => {
+                let found = read_evidence(dir)?;
+                let standing = holder_standing(&found, self.here);
+                let decision = decide_claim(ClaimPolicy::dispatch(), KernelLock::Free, found, standing);
+                Event::Judged(Judgement::from(&decision))
+            }
+            Effect::Look => {
+                self.seen = match self.what.rehearsal {
+                    Rehearsal::No => restore::in_place(dir, self.here)?,
+                    Rehearsal::Yes => Survey::take(dir, self.here)?,
+                };
+                Event::Looked(self.seen.view(Contact::Connect))
+            }
+            Effect::AskLastRun => match failure(dir, &self.seen)? {
+                Some(why) if !is_unwanted(dir, &self.seen, self.what.failed_runs)? => {
+                    self.wanted = why;
+                    Event::Did
+                }
+                Some(_) | None => Event::Refused,
+            },
+            Effect::Foresee => yes_or_no(others_would_stay(dir, &self.seen)?),
+            Effect::LookAtSocket => {
+                let place = self.seen.socket().map(|socket| {
+                    let recorded = self.seen.record.as_ref().and_then(|record| record.socket_file);
+                    socket_file::look_after_end(dir, socket, recorded)
+                });
+                let place = place.transpose()?.unwrap_or(Place::Free);
+                let room = place.room();
+                if let Place::Stale(stale) = place {
+                    self.stale = Some(stale);
+                }
+                Event::Room(room)
+            }
+            Effect::RemoveSocket => {
+                self.stale.take().map_or(Ok(()), StaleSocket::remove)?;
+                Event::Did
+            }
+            Effect::Remove(file) => {
+                for name in names_of(file) {
+                    dir.remove(*name)?;
+                }
+                Event::Did
+            }
+            Effect::RemoveDirectory if dir.names()?.is_empty() => {
+                dir.remove_self()?;
+                Event::Did
+            }
+            Effect::RemoveDirectory => Event::Refused,
+            Effect::Unlock => {
+                self.lock = None;
+                Event::Did
+            }
+            Effect::Lock | Effect::Done(_) => Event::Did,
+        })
     }
-    let found = read_evidence(dir)?;
-    let standing = holder_standing(&found, here);
-    if let ClaimDecision::Conflict { .. } =
-        decide_claim(ClaimPolicy::dispatch(), KernelLock::Free, found, standing)
-    {
-        return Ok(Kept(Why::Claimed, "its claim is not ours to clear"));
+
+    fn outcome(self, conclusion: Conclusion) -> Result<Outcome, Error> {
+        use {Conclusion as C, KeptBecause as Why, Outcome::Kept};
+        Ok(match conclusion {
+            C::Removed => Outcome::Removed,
+            C::AtWork => Kept(Why::Claimed, "a launcher is at work on it"),
+            C::Claimed => Kept(Why::Claimed, "its claim is not ours to clear"),
+            C::NoSession => Kept(Why::OtherFiles, "it is the directory of no session"),
+            C::Repaired => Kept(Why::OtherFiles, "a file of it could not be read, and gets another name"),
+            C::RecordNewer => Kept(Why::Newer, "its record was written by a later version"),
+            C::Running => Kept(Why::Running, "its worker runs, or may run"),
+            C::LastRunWanted => Kept(Why::FailedRun, self.wanted),
+            C::OtherFiles => OTHER_FILES,
+            C::RecordCorrupt => return Err(self.unreadable()),
+            C::Failed => return Err(self.failed()),
+        })
     }
-    let survey = match what.rehearsal {
-        Rehearsal::No => restore::in_place(dir, here)?,
-        Rehearsal::Yes => Survey::take(dir, here)?,
-    };
-    survey.require_readable(dir.path(), dir.session())?;
-    if survey.newer.is_some() {
-        return Ok(Kept(Why::Newer, "its record was written by a later version"));
+
+    fn unreadable(self) -> Error {
+        let unreadable = self.seen.require_readable(&self.path, &self.session).err();
+        unreadable.unwrap_or_else(|| self.failed())
     }
-    if survey.last_worker() != LastWorker::Gone || survey.evidence.lifeline == Lifeline::Held {
-        return Ok(Kept(Why::Running, "its worker runs, or may run"));
+
+    fn failed(self) -> Error {
+        self.error.unwrap_or_else(|| OsFailure::new("collect the session", "a step of it failed").into())
     }
-    if let Some(why) = failure(dir, &survey)?
-        && !is_unwanted(dir, &survey, what.failed_runs)?
-    {
-        return Ok(Kept(Why::FailedRun, why));
+}
+
+fn yes_or_no(yes: bool) -> Event {
+    if yes { Event::Did } else { Event::Refused }
+}
+
+/// The names of what is ours in a session's directory.
+fn names_of(file: File) -> &'static [&'static str] {
+    match file {
+        File::Claim => &[CLAIM_FILE],
+        File::Record => &[RECORD_FILE],
+        File::Lifeline => &[LIFELINE_FILE],
+        File::Logs => &LOGS,
     }
-    if what.rehearsal == Rehearsal::Yes {
-        return would_remove(dir, &survey);
-    }
-    if let Some(socket) = survey.socket() {
-        socket_file::clear(dir, socket, survey.record.as_ref().and_then(|record| record.socket_file));
-    }
-    remove(dir)
 }
 
 /// Any directory may have a name that a session could have. What a session's holds is ours; one whose launcher died at once is empty,
@@ -282,14 +378,17 @@ fn repair(
     Ok(repaired.len() > before)
 }
 
-/// What [`remove`] would come to.
-fn would_remove(dir: &SessionDir, survey: &Survey) -> Result<Outcome, Error> {
+/// Whether anything that is not ours would be left.
+fn others_would_stay(dir: &SessionDir, survey: &Survey) -> Result<bool, Error> {
     let socket = survey.socket().filter(|socket| socket.parent() == Some(dir.path()));
     let socket = socket.and_then(|socket| socket.file_name());
-    let ours = OURS.into_iter().chain([NOTIFY_FILE]).map(OsStr::new).chain(socket);
-    let goes = |name: &OsString| ours.clone().any(|ours| name == ours) || dir.is_swept(name);
-    let stays = dir.names()?.iter().any(|name| !goes(name));
-    Ok(if stays { OTHER_FILES } else { Outcome::Removed })
+    let files = [File::Claim, File::Record, File::Lifeline, File::Logs];
+    let names = files.into_iter().flat_map(names_of).copied().chain([NOTIFY_FILE]);
+    let ours: Vec<&OsStr> = names.map(OsStr::new).collect();
+    let goes = |name: &OsString| {
+        ours.contains(&name.as_os_str()) || socket == Some(name.as_os_str()) || dir.is_swept(name)
+    };
+    Ok(dir.names()?.iter().any(|name| !goes(name)))
 }
 
 /// A directory that is not empty when all that is ours is gone.
@@ -297,15 +396,3 @@ const OTHER_FILES: Outcome = Outcome::Kept(
     KeptBecause::OtherFiles,
     "files that are not ours, or were set aside, are left in its directory",
 );
-
-fn remove(dir: &SessionDir) -> Result<Outcome, Error> {
-    for name in OURS {
-        dir.remove(name)?;
-    }
-    if dir.names()?.is_empty() {
-        dir.remove_self()?;
-        Ok(Outcome::Removed)
-    } else {
-        Ok(OTHER_FILES)
-    }
-}

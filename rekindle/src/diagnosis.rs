@@ -163,12 +163,12 @@ fn process_findings(survey: &Survey, findings: &mut Vec<String>) {
             findings.push(format!("{role}: process {}{name}; {}", identity.pid, describe(standing)));
         }
     };
-    process("started", survey.leader.as_ref(), survey.evidence.leader);
-    if survey.peer != survey.leader {
-        process("answered", survey.peer.as_ref(), survey.evidence.peer);
+    process("started", survey.leader(), survey.evidence.leader);
+    if survey.peer() != survey.leader() {
+        process("answered", survey.peer(), survey.evidence.peer);
     }
     let alive = survey.evidence.leader.is_some_and(Standing::is_alive);
-    if let Some(leader) = survey.leader.as_ref().filter(|leader| alive && procfs::lost_its_cwd(leader.pid)) {
+    if let Some(leader) = survey.leader().filter(|leader| alive && procfs::lost_its_cwd(leader.pid)) {
         findings.push(format!("cwd: the working directory of process {} was removed", leader.pid));
     }
     if let Some(record) = &survey.record {

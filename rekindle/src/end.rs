@@ -1,11 +1,8 @@
-//! One stop, and what is cleaned up after it.
+//! One stop of a session: performs the effects of [`rekindle_core::stop::session`].
 //!
 //! # Invariants
-//! 1. Signals go to the generation that was seen, without the claim: a stop does not wait for a launcher.
-//! 2. Who cannot be judged is not signalled: then the stop is refused, and says what cannot be proved.
-//! 3. What is cleaned up is cleaned up under the claim, if nobody holds it, and only if the session is still that
-//!    generation and its worker provably gone. A launcher that is at work cleans up itself.
-//! 4. A worker that was ended is reported as ended, also if nothing could be written: that is trouble, not an error.
+//! 1. Every decision is the core's; what is found and what fails on the way is kept for the report.
+//! 2. A worker that was ended is reported as ended, also if nothing could be written: that is trouble, not an error.
 
 use crate::error::Error;
 use crate::outcome::{StopOutcome, Stopped, Tidied};
@@ -13,14 +10,15 @@ use crate::survey::Survey;
 use async_trait::async_trait;
 use rekindle_adapters::claim_lock::{ClaimAttempt, is_locked, try_claim};
 use rekindle_adapters::lifeline::{self, Located};
-use rekindle_adapters::probe::{self, Probed};
-use rekindle_adapters::{SessionDir, StateRoot, Worker, clock, record_file, socket_file, worker};
-use rekindle_core::record::EndedBy;
-use rekindle_core::stop::{StopDeps, StopEnd, StopPolicy, StopStep, execute_stop};
-use rekindle_core::{
-    ChildExit, Generation, Host, KillError, KillSignal, LastWorker, Lifeline, Pid, RecordState, SessionId,
-    WatchError,
-};
+use rekindle_adapters::probe;
+use rekindle_adapters::socket_file::{self, Place, StaleSocket};
+use rekindle_adapters::{HeldClaim, SessionDir, StateRoot, Worker, clock, record_file, worker};
+use rekindle_core::execute::Seen;
+use rekindle_core::start::order::Room;
+use rekindle_core::stop::session::{self, Conclusion, Effect, EndedBy, Event, StopSession};
+use rekindle_core::stop::{StopDeps, StopEnd, StopPolicy, StopReport, StopStep, execute_stop};
+use rekindle_core::view::Contact;
+use rekindle_core::{ChildExit, Host, KillError, KillSignal, Liveness, Pid, SessionId, WatchError};
 use std::time::{Duration, Instant};
 
 /// How long to wait before a session is surveyed again that is between two starts.
@@ -34,82 +32,25 @@ pub(crate) async fn stop(
     policy: &StopPolicy,
 ) -> Result<Stopped, Error> {
     let began = Instant::now();
-    let unknown = || Error::UnknownSession { session: session.clone() };
     let dir = find(root, session)?;
-    let survey = settled(&dir, here, policy).await?;
-    if let Some(newer) = &survey.newer {
-        return Err(Error::RecordNewer { session: session.clone(), schema_version: newer.schema_version });
-    }
-    let report = |outcome| Stopped {
-        session: session.clone(),
-        outcome,
-        pid: survey.pid(),
-        generation: survey.generation,
-        elapsed: Duration::ZERO,
-        survivors: Vec::new(),
-        trouble: Vec::new(),
-        tidied: Tidied::Yes,
+    let mut stopping = Stopping {
+        root,
+        here,
+        policy,
+        dir,
+        deadline: began + policy.term_grace.saturating_add(policy.kill_grace),
+        seen: Survey::nothing(),
+        worker: None,
+        ended: None,
+        held: None,
+        now: Survey::nothing(),
+        stale: None,
+        untidied: None,
+        error: None,
     };
-    let held = survey.evidence.lifeline == Lifeline::Held;
-    if survey.last_worker() == LastWorker::Gone && !held {
-        survey.require_readable(dir.path(), session)?;
-        refuse_strangers(&survey)?;
-        let (exit, by) = (ChildExit::Unknown, EndedBy::Worker);
-        let cleaned = clean_up(root, here, session, survey.generation, exit, by);
-        if !survey.is_known() {
-            return Err(unknown());
-        }
-        let mut trouble = Vec::new();
-        let tidied = tidied(cleaned, &mut trouble);
-        return Ok(Stopped { elapsed: began.elapsed(), trouble, tidied, ..report(StopOutcome::NotRunning) });
-    }
-    let worker = survey.worker(here)?;
-    if survey.last_worker() == LastWorker::Unknown && (!held || worker::members(&worker)?.is_empty()) {
-        return Err(unjudged(session, &survey, survey.doubts()));
-    }
-    let ended = execute_stop(policy, &Ending { worker: &worker }).await;
-    let outcome = match ended.end {
-        StopEnd::Ended { by: StopStep::CloseStdin | StopStep::Terminate } => StopOutcome::Stopped,
-        StopEnd::Ended { by: StopStep::Kill } => StopOutcome::Killed,
-        StopEnd::GaveUp => StopOutcome::GaveUp,
-    };
-    let mut trouble = ended.trouble;
-    let survivors =
-        if outcome == StopOutcome::GaveUp { survivors(&worker, &mut trouble) } else { Vec::new() };
-    // What was done is said, even if it cannot be written down.
-    let exit = ended.exit.unwrap_or(ChildExit::Unknown);
-    let cleaned = clean_up(root, here, session, survey.generation, exit, EndedBy::Stop);
-    let tidied = tidied(cleaned, &mut trouble);
-    Ok(Stopped { elapsed: began.elapsed(), survivors, trouble, tidied, ..report(outcome) })
-}
-
-/// Those who still run after a stop gave up; what cannot be seen of them is trouble.
-fn survivors(worker: &Worker, trouble: &mut Vec<String>) -> Vec<Pid> {
-    let survivors = worker::members(worker).unwrap_or_else(|error| {
-        trouble.push(error.to_string());
-        Vec::new()
-    });
-    if survivors.is_empty() {
-        trouble.push("its lifeline is held by a process that the system does not let us see".to_owned());
-    }
-    survivors
-}
-
-/// How cleaning up went; what went wrong is trouble, and takes nothing back of what the stop did.
-fn tidied(cleaned: Result<(), Error>, trouble: &mut Vec<String>) -> Tidied {
-    match cleaned {
-        Ok(()) => Tidied::Yes,
-        Err(error) => {
-            trouble.push(error.to_string());
-            Tidied::No(error.advice())
-        }
-    }
-}
-
-fn unjudged(session: &SessionId, survey: &Survey, doubts: Vec<String>) -> Error {
-    let (session, lifeline, gap) =
-        (session.clone(), survey.evidence.lifeline, survey.gap.clone().map(Box::new));
-    Error::Unjudged { session, doubts, lifeline, gap }
+    let conclusion = stopping.run().await;
+    let stopped = stopping.report(conclusion)?;
+    Ok(Stopped { elapsed: began.elapsed(), ..stopped })
 }
 
 /// The directory of a session. It is made anew where somebody removed it under a living worker.
@@ -124,79 +65,242 @@ fn find(root: &StateRoot, session: &SessionId) -> Result<SessionDir, Error> {
     }
 }
 
-/// A survey of one start. A launcher that is between two steps of the next one is given the time to take them.
-async fn settled(dir: &SessionDir, here: &Host, policy: &StopPolicy) -> Result<Survey, Error> {
-    let deadline = Instant::now() + policy.term_grace.saturating_add(policy.kill_grace);
-    loop {
-        // Whoever is between two steps holds the lock: the launcher, or its child until that has marked its lifeline.
-        let is_at_work = is_locked(dir)?;
-        let survey = Survey::take(dir, here)?;
-        if !survey.is_torn() {
-            return Ok(survey);
+/// A stop in progress, and what it has open and has found.
+struct Stopping<'s> {
+    root: &'s StateRoot,
+    here: &'s Host,
+    policy: &'s StopPolicy,
+    dir: SessionDir,
+    deadline: Instant,
+    /// What was seen when it was decided whom to signal.
+    seen: Survey,
+    worker: Option<Worker>,
+    ended: Option<StopReport>,
+    held: Option<HeldClaim>,
+    /// What is seen under the claim.
+    now: Survey,
+    stale: Option<StaleSocket>,
+    /// What went wrong first while it was cleaned up.
+    untidied: Option<Error>,
+    error: Option<Error>,
+}
+
+impl Stopping<'_> {
+    /// Drives the machine to its conclusion.
+    async fn run(&mut self) -> Conclusion {
+        let mut stop = StopSession::default();
+        loop {
+            let effect = stop.effect();
+            let event = match effect {
+                Effect::Done(conclusion) => return conclusion,
+                effect => self.perform(effect).await.unwrap_or_else(|error| {
+                    // What was done is said, even if it cannot be written down.
+                    let kept = if is_cleaning(effect) { &mut self.untidied } else { &mut self.error };
+                    kept.get_or_insert(error);
+                    Event::Failed
+                }),
+            };
+            tracing::debug!(session = %self.dir.session(), ?effect, ?event, "a step of the stop");
+            stop = session::step(stop, event);
         }
-        if !is_at_work {
-            let doubt = "its lifeline is held, and does not say by which start";
-            return Err(unjudged(dir.session(), &survey, vec![doubt.to_owned()]));
+    }
+
+    async fn perform(&mut self, effect: Effect) -> Result<Event, Error> {
+        Ok(match effect {
+            // Whoever is between two steps holds the lock: the launcher, or its child until that has marked its lifeline.
+            Effect::AskClaim => yes_or_no(is_locked(&self.dir)?),
+            Effect::Look => {
+                self.seen = Survey::take(&self.dir, self.here)?;
+                Event::Looked(self.seen.view(Contact::Connect))
+            }
+            Effect::Pause if Instant::now() > self.deadline => Event::Late,
+            Effect::Pause => {
+                tokio::time::sleep(TORN_PAUSE).await;
+                Event::Did
+            }
+            Effect::Probe => Event::Probed(self.probe()),
+            Effect::Pin => {
+                self.worker = Some(self.seen.worker(self.here)?);
+                Event::Did
+            }
+            Effect::CountMembers => {
+                let members = self.worker.as_ref().map(worker::members).transpose()?;
+                yes_or_no(members.is_some_and(|members| !members.is_empty()))
+            }
+            Effect::End => self.end().await,
+            Effect::Acquire => match try_claim(self.root, self.dir.session(), self.here)? {
+                ClaimAttempt::Held(held) => {
+                    self.held = Some(*held);
+                    Event::Did
+                }
+                ClaimAttempt::Conflict { .. } => Event::Refused,
+            },
+            Effect::LookUnderClaim => {
+                let Some(held) = &self.held else { return Ok(Event::Failed) };
+                self.now = Survey::take(held.dir(), self.here)?;
+                Event::Looked(self.now.view(Contact::Connect))
+            }
+            Effect::LookAtSocket => Event::Room(self.look_at_socket()),
+            Effect::RemoveSocket => {
+                if let Some(Err(error)) = self.stale.take().map(StaleSocket::remove) {
+                    tracing::info!(session = %self.dir.session(), %error, "a socket was left where it is");
+                }
+                Event::Did
+            }
+            Effect::WriteExited(by) => {
+                self.write_exited(by)?;
+                Event::Did
+            }
+            Effect::Release => {
+                self.held.take().map_or(Ok(()), HeldClaim::release).map_err(|source| Error::Release {
+                    session: self.dir.session().clone(),
+                    observed: Seen::ChildExited { exit: self.exit() },
+                    source,
+                })?;
+                Event::Did
+            }
+            Effect::Done(_) => Event::Did,
+        })
+    }
+
+    /// Asks whether anybody answers where the worker did.
+    fn probe(&self) -> Liveness {
+        let probed = self.seen.socket().map(probe::probe_once);
+        probed.map_or(Liveness::Dormant, |probed| probed.liveness())
+    }
+
+    async fn end(&mut self) -> Event {
+        let Some(worker) = &self.worker else { return Event::Failed };
+        let ended = execute_stop(self.policy, &Ending { worker }).await;
+        let end = ended.end;
+        self.ended = Some(ended);
+        Event::Ended(end)
+    }
+
+    fn exit(&self) -> ChildExit {
+        self.ended.as_ref().and_then(|ended| ended.exit).unwrap_or(ChildExit::Unknown)
+    }
+
+    fn look_at_socket(&mut self) -> Room {
+        let (Some(held), Some(socket)) = (&self.held, self.now.socket()) else { return Room::Free };
+        let recorded = self.now.record.as_ref().and_then(|record| record.socket_file);
+        match socket_file::look_after_end(held.dir(), socket, recorded) {
+            Ok(place) => {
+                let room = place.room();
+                if let Place::Stale(stale) = place {
+                    self.stale = Some(stale);
+                }
+                room
+            }
+            Err(error) => {
+                tracing::info!(session = %self.dir.session(), %error, "a socket was left where it is");
+                Room::Taken
+            }
         }
-        if Instant::now() > deadline {
-            return Err(Error::StartInProgress { session: dir.session().clone() });
+    }
+
+    fn write_exited(&mut self, by: EndedBy) -> Result<(), Error> {
+        let exit = self.exit();
+        let record = self.now.record.take().and_then(|record| record.after_end(clock::now(), exit, by));
+        match (&self.held, record) {
+            (Some(held), Some(record)) => Ok(record_file::write(held.dir(), &record)?),
+            (Some(_) | None, _) => Ok(()),
         }
-        tokio::time::sleep(TORN_PAUSE).await;
+    }
+
+    /// What the stop came to.
+    fn report(self, conclusion: Conclusion) -> Result<Stopped, Error> {
+        const SAID: &str = "a step that fails says why";
+        let session = || self.dir.session().clone();
+        let outcome = match conclusion {
+            Conclusion::NotRunning => StopOutcome::NotRunning,
+            Conclusion::Ended(StopEnd::Ended { by: StopStep::CloseStdin | StopStep::Terminate }) => {
+                StopOutcome::Stopped
+            }
+            Conclusion::Ended(StopEnd::Ended { by: StopStep::Kill }) => StopOutcome::Killed,
+            Conclusion::Ended(StopEnd::GaveUp) => StopOutcome::GaveUp,
+            Conclusion::Unknown => return Err(Error::UnknownSession { session: session() }),
+            Conclusion::Unjudged => return Err(self.unjudged(self.seen.doubts())),
+            Conclusion::Torn => {
+                let doubt = "its lifeline is held, and does not say by which start";
+                return Err(self.unjudged(vec![doubt.to_owned()]));
+            }
+            Conclusion::StartInProgress => return Err(Error::StartInProgress { session: session() }),
+            Conclusion::RecordNewer => {
+                let schema_version = self.seen.newer.as_ref().map_or(0, |newer| newer.schema_version);
+                return Err(Error::RecordNewer { session: session(), schema_version });
+            }
+            Conclusion::RecordCorrupt => {
+                self.seen.require_readable(self.dir.path(), self.dir.session())?;
+                return Err(self.error.expect(SAID));
+            }
+            Conclusion::NotManaged => {
+                let socket = self.seen.socket().map(ToOwned::to_owned).unwrap_or_default();
+                return Err(Error::NotManaged { socket });
+            }
+            Conclusion::Failed => return Err(self.error.expect(SAID)),
+        };
+        let mut trouble = self.ended.as_ref().map(|ended| ended.trouble.clone()).unwrap_or_default();
+        let survivors = match (outcome, &self.worker) {
+            (StopOutcome::GaveUp, Some(worker)) => survivors(worker, &mut trouble),
+            (
+                StopOutcome::GaveUp | StopOutcome::Stopped | StopOutcome::Killed | StopOutcome::NotRunning,
+                _,
+            ) => Vec::new(),
+        };
+        // What went wrong takes nothing back of what the stop did.
+        let tidied = match &self.untidied {
+            None => Tidied::Yes,
+            Some(error) => {
+                trouble.push(error.to_string());
+                Tidied::No(error.advice())
+            }
+        };
+        let (pid, generation, elapsed) = (self.seen.pid(), self.seen.generation(), Duration::ZERO);
+        Ok(Stopped { session: session(), outcome, pid, generation, elapsed, survivors, trouble, tidied })
+    }
+
+    fn unjudged(&self, doubts: Vec<String>) -> Error {
+        let session = self.dir.session().clone();
+        let (lifeline, gap) = (self.seen.evidence.lifeline, self.seen.gap.clone().map(Box::new));
+        Error::Unjudged { session, doubts, lifeline, gap }
     }
 }
 
-/// A socket that answers although our worker is gone belongs to somebody else.
-fn refuse_strangers(survey: &Survey) -> Result<(), Error> {
-    match survey.socket().map(|socket| (socket, probe::probe_once(socket))) {
-        Some((socket, Probed::Live(_))) => Err(Error::NotManaged { socket: socket.to_owned() }),
-        Some(_) | None => Ok(()),
+/// Whether an effect belongs to what is cleaned up afterwards.
+fn is_cleaning(effect: Effect) -> bool {
+    match effect {
+        Effect::Acquire
+        | Effect::LookUnderClaim
+        | Effect::LookAtSocket
+        | Effect::RemoveSocket
+        | Effect::WriteExited(_)
+        | Effect::Release => true,
+        Effect::AskClaim
+        | Effect::Look
+        | Effect::Pause
+        | Effect::Probe
+        | Effect::Pin
+        | Effect::CountMembers
+        | Effect::End
+        | Effect::Done(_) => false,
     }
 }
 
-/// Removes what the worker of `generation` left behind, and completes its record.
-fn clean_up(
-    root: &StateRoot,
-    here: &Host,
-    session: &SessionId,
-    generation: Generation,
-    exit: ChildExit,
-    by: EndedBy,
-) -> Result<(), Error> {
-    // Somebody who holds the claim is deciding about the session now, and sees what we see.
-    let ClaimAttempt::Held(held) = try_claim(root, session, here)? else { return Ok(()) };
-    let cleaned = clean_up_dir(held.dir(), here, generation, exit, by);
-    let released = held.release().map_err(|source| Error::Release {
-        session: session.clone(),
-        observed: rekindle_core::execute::Seen::ChildExited { exit },
-        source,
+fn yes_or_no(yes: bool) -> Event {
+    if yes { Event::Did } else { Event::Refused }
+}
+
+/// Those who still run after a stop gave up; what cannot be seen of them is trouble.
+fn survivors(worker: &Worker, trouble: &mut Vec<String>) -> Vec<Pid> {
+    let survivors = worker::members(worker).unwrap_or_else(|error| {
+        trouble.push(error.to_string());
+        Vec::new()
     });
-    cleaned.and(released)
-}
-
-fn clean_up_dir(
-    dir: &SessionDir,
-    here: &Host,
-    generation: Generation,
-    exit: ChildExit,
-    by: EndedBy,
-) -> Result<(), Error> {
-    let now = Survey::take(dir, here)?;
-    if now.generation != generation || now.last_worker() != LastWorker::Gone {
-        return Ok(());
+    if survivors.is_empty() {
+        trouble.push("its lifeline is held by a process that the system does not let us see".to_owned());
     }
-    if let Some(socket) = now.socket() {
-        socket_file::clear(dir, socket, now.record.as_ref().and_then(|record| record.socket_file));
-    }
-    match now.record {
-        Some(record) if record.state != RecordState::Exited => {
-            Ok(record_file::write(dir, &record.into_exited(clock::now(), exit).ended_by(by))?)
-        }
-        // Somebody who came in between found it gone, and could not know by whom.
-        Some(record) if by == EndedBy::Stop && record.ended_by == Some(EndedBy::Worker) => {
-            Ok(record_file::write(dir, &record.ended_by(by))?)
-        }
-        Some(_) | None => Ok(()),
-    }
+    survivors
 }
 
 struct Ending<'w> {

@@ -147,7 +147,7 @@ pub(crate) fn list_those(
             state: survey.state(&listening),
             pid: survey.pid().filter(|_| survey.last_worker() != LastWorker::Gone),
             socket: survey.socket().map(ToOwned::to_owned),
-            generation: survey.generation,
+            generation: survey.generation(),
             started_at: survey.started_at(),
         };
         (summary, survey.record)

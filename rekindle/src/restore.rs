@@ -8,7 +8,7 @@
 use crate::survey::Survey;
 use rekindle_adapters::{SessionDir, clock, procfs, record_file, socket_file};
 use rekindle_core::record::SCHEMA_VERSION;
-use rekindle_core::{Host, Lifeline, OsFailure, RecordState, SessionRecord};
+use rekindle_core::{Host, OsFailure, RecordState, SessionRecord};
 
 /// What is known of a session, with its record written anew if it is gone and its worker is not.
 ///
@@ -29,8 +29,7 @@ pub(crate) fn in_place(dir: &SessionDir, here: &Host) -> Result<Survey, OsFailur
 
 /// The record of a worker that lives without one.
 fn restored(survey: &Survey, here: &Host) -> Option<SessionRecord> {
-    let is_gone = survey.record.is_none() && survey.newer.is_none() && survey.corrupt.is_none();
-    let mark = survey.mark.as_ref().filter(|_| is_gone && survey.evidence.lifeline == Lifeline::Held)?;
+    let mark = survey.mark.as_ref().filter(|_| survey.lacks_record())?;
     let (site, session, nonce) = (mark.worksite.clone()?, mark.session.clone()?, mark.nonce.clone()?);
     let command = site.command.or_else(|| survey.pid().and_then(procfs::command))?;
     let (program, arguments) = command.arguments.split_first()?;

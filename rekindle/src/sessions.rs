@@ -112,7 +112,7 @@ impl Sessions {
     /// # Cancel safety
     /// Safe.
     pub async fn rehearse(&self, session: &SessionId, launch: Launch) -> Result<DryRun, Error> {
-        self.transaction(session, launch).rehearse().await
+        self.transaction(session, launch).dry_run().await
     }
 
     /// Every session, in order, those included whose files somebody removed under a living worker.

@@ -9,12 +9,14 @@ use rekindle_adapters::record_file;
 use rekindle_adapters::socket_file::{self, Tenancy};
 use rekindle_adapters::socket_table::ListeningSockets;
 use rekindle_adapters::{SessionDir, Worker, procfs, worker};
-use rekindle_core::evidence::{Endpoint, LifelineHistory, Listener, standing_of_peer};
+use rekindle_core::evidence::{Endpoint, Listener};
 use rekindle_core::identity::{Sighting, Standing, judge};
 use rekindle_core::record::{NewerRecord, RecordFile};
 use rekindle_core::state::{Listening, session_state};
+use rekindle_core::view::assembly::{Assembly, FoundBy, Marked, Recorded as RecordedFacts};
+use rekindle_core::view::{Contact, RecordIs, View};
 use rekindle_core::{
-    Evidence, Generation, Host, LastWorker, Lifeline, OsFailure, Pid, ProcessIdentity, ReadyKind,
+    Evidence, Generation, Host, LastWorker, Lifeline, Nonce, OsFailure, Pid, ProcessIdentity, ReadyKind,
     RecordState, SessionId, SessionRecord, SessionState, last_worker,
 };
 use std::path::{Path, PathBuf};
@@ -27,9 +29,8 @@ pub(crate) struct Survey {
     pub(crate) newer: Option<NewerRecord>,
     /// A record that cannot be read, and why. What the lifeline says is known all the same.
     pub(crate) corrupt: Option<String>,
-    pub(crate) generation: Generation,
-    pub(crate) leader: Option<ProcessIdentity>,
-    pub(crate) peer: Option<ProcessIdentity>,
+    /// Record, lifeline and mark, put together.
+    assembly: Assembly<ProcessIdentity, Nonce>,
     pub(crate) evidence: Evidence,
     /// What the worker wrote into its lifeline, if that is of the start that was recorded.
     pub(crate) mark: Option<LifelineMark>,
@@ -37,8 +38,6 @@ pub(crate) struct Survey {
     pub(crate) gap: Option<OsFailure>,
     /// The lifeline that was asked, whatever its name comes to mean.
     lifeline: Option<LifelineProbe>,
-    /// Whether record and lifeline are of two different starts: a launcher is between two steps.
-    torn: bool,
     /// Who holds the lifeline or the socket where none of those lives who were written down.
     successor: Option<Pid>,
 }
@@ -61,16 +60,18 @@ impl Recorded {
         })
     }
 
-    fn generation(&self) -> Option<Generation> {
-        let of_record = self.record.as_ref().map(|record| record.generation);
-        of_record.or_else(|| self.newer.as_ref().and_then(NewerRecord::generation))
-    }
-
-    /// How far the start had come. What cannot be read, or was written by a later version, is of a worker that was ready,
-    /// for all that this version may do about it.
-    fn state(&self) -> Option<RecordState> {
-        let unread = self.newer.is_some() || self.corrupt.is_some();
-        self.record.as_ref().map(|record| record.state).or(unread.then_some(RecordState::Ready))
+    /// What it says, as far as a decision depends on that. What cannot be read, or was written by a later version, is of a
+    /// worker that was ready, for all that this version may do about it.
+    fn facts(&self) -> RecordedFacts<ProcessIdentity, Nonce> {
+        let unread = |is| RecordedFacts { is, state: Some(RecordState::Ready), ..RecordedFacts::ABSENT };
+        match (&self.record, &self.newer, &self.corrupt) {
+            (Some(record), ..) => RecordedFacts::of(record),
+            (None, Some(newer), _) => {
+                RecordedFacts { generation: newer.generation(), ..unread(RecordIs::Newer) }
+            }
+            (None, None, Some(_)) => unread(RecordIs::Corrupt),
+            (None, None, None) => RecordedFacts::ABSENT,
+        }
     }
 }
 
@@ -81,14 +82,11 @@ impl Survey {
             record: None,
             newer: None,
             corrupt: None,
-            generation: Generation::UNMANAGED,
-            leader: None,
-            peer: None,
+            assembly: Assembly::new(RecordedFacts::ABSENT, (Lifeline::Missing, FoundBy::Name), None),
             evidence: Evidence::NONE,
             mark: None,
             gap: None,
             lifeline: None,
-            torn: false,
             successor: None,
         }
     }
@@ -102,9 +100,9 @@ impl Survey {
         let (lifeline, gap) = match lifeline::locate(dir)? {
             Located::Named(probe) => match another_session(&probe, dir.session())? {
                 Some(gap) => (None, Some(gap)),
-                None => (Some(probe), None),
+                None => (Some((probe, FoundBy::Name)), None),
             },
-            Located::Lost(probe) => (Some(probe), None),
+            Located::Lost(probe) => (Some((probe, FoundBy::Search)), None),
             Located::Nowhere => (None, None),
             Located::Unsearched { why } => (None, Some(why)),
         };
@@ -118,26 +116,22 @@ impl Survey {
     /// # Errors
     /// If the lifeline cannot be read.
     pub(crate) fn of_lost(lifeline: LifelineProbe, here: &Host) -> Result<Self, OsFailure> {
-        Self::of(Recorded::default(), Some(lifeline), None, here)
+        Self::of(Recorded::default(), Some((lifeline, FoundBy::Search)), None, here)
     }
 
     /// Where nobody who was written down lives, somebody else may: a daemon that forked after it had begun to listen, a
     /// leftover, or a worker that replaced itself and closed what it had inherited.
     fn look_for_successor(&mut self, dir: &Path) {
-        if self.evidence.lifeline == Lifeline::Held && self.pid().is_none() {
+        if self.evidence.is_held_by_others() {
             let listens = self.socket().is_some_and(|socket| ListeningSockets::read().contains(socket));
-            let listener = if listens { Listener::Present } else { Listener::Absent };
-            self.evidence.peer = standing_of_peer(self.evidence.peer, listener);
+            self.evidence =
+                self.evidence.heard_of(if listens { Listener::Present } else { Listener::Absent });
             // One that cannot be seen has no pid to show; that it lives, its lock says.
             let holders = self.lifeline.as_ref().and_then(|lifeline| lifeline.holders().ok());
             self.successor = holders.and_then(|holders| holders.first().copied());
         }
-        let was_lost_sight_of = match self.last_worker() {
-            LastWorker::Gone => self.evidence.recorded == Some(RecordState::Ready),
-            LastWorker::Unknown => self.evidence.history == LifelineHistory::WasHeld,
-            LastWorker::AliveUnobserved | LastWorker::AliveReady => false,
-        };
-        if let Some(socket) = self.socket().filter(|_| was_lost_sight_of).map(ToOwned::to_owned) {
+        let lost = self.evidence.was_lost_sight_of();
+        if let Some(socket) = self.socket().filter(|_| lost).map(ToOwned::to_owned) {
             self.evidence.endpoint = endpoint(&socket, dir);
             if self.evidence.endpoint == Endpoint::Ours {
                 self.successor = worker::listener_at(&socket);
@@ -147,69 +141,74 @@ impl Survey {
 
     fn of(
         recorded: Recorded,
-        lifeline: Option<LifelineProbe>,
+        located: Option<(LifelineProbe, FoundBy)>,
         gap: Option<OsFailure>,
         here: &Host,
     ) -> Result<Self, OsFailure> {
-        let (state, generation) = (recorded.state(), recorded.generation());
-        let Recorded { record, newer, corrupt } = recorded;
-        let asked = match (&lifeline, &gap) {
-            (Some(lifeline), _) => lifeline.ask(),
-            (None, Some(_)) => Lifeline::Unreadable,
-            (None, None) => Lifeline::Missing,
+        let asked = match (&located, &gap) {
+            (Some((lifeline, found_by)), _) => (lifeline.ask(), *found_by),
+            (None, Some(_)) => (Lifeline::Unreadable, FoundBy::Name),
+            (None, None) => (Lifeline::Missing, FoundBy::Name),
         };
-        // The lifeline of another start speaks of that other start.
-        let nonce = record.as_ref().map(|record| &record.nonce);
-        let mark = lifeline.as_ref().map(LifelineProbe::mark).transpose()?.flatten();
-        let mark = mark.filter(|mark| generation.is_none_or(|recorded| recorded == mark.generation));
-        let mark =
-            mark.filter(|mark| nonce.is_none() || mark.nonce.is_none() || nonce == mark.nonce.as_ref());
-        let torn = generation.is_some() && asked == Lifeline::Held && mark.is_none();
-        let marked = mark.as_ref().map(|mark| mark.generation);
-        let held = lifeline.as_ref().filter(|_| asked == Lifeline::Held);
-        let taker = mark.as_ref().map(|mark| mark.worker.clone());
-        let leader = record.as_ref().and_then(|it| it.worker.clone()).or_else(|| taker.clone());
-        let peer = record.as_ref().and_then(|it| it.peer.clone());
-        let of_leader = leader.as_ref().map(|it| match held {
-            Some(lifeline) if taker.as_ref() == Some(it) => standing_of_taker(it, lifeline, here),
-            Some(_) | None => procfs::standing_of_leader(it, here),
+        let mark = located.as_ref().map(|(lifeline, _)| lifeline.mark()).transpose()?.flatten();
+        let marked = mark.as_ref().map(|mark| Marked {
+            generation: mark.generation,
+            nonce: mark.nonce.clone(),
+            worker: mark.worker.clone(),
         });
-        let of_peer = match &peer {
-            peer if *peer == leader => of_leader,
+        let assembly = Assembly::new(recorded.facts(), asked, marked);
+        let mark = mark.filter(|_| assembly.is_marked());
+        let lifeline = located.map(|(lifeline, _)| lifeline);
+        let lifeline = lifeline.filter(|_| assembly.lifeline() != Lifeline::Missing);
+        let of_leader = assembly.leader.as_ref().map(|leader| match &lifeline {
+            Some(lifeline) if assembly.leader_took_lifeline() => standing_of_taker(leader, lifeline, here),
+            Some(_) | None => procfs::standing_of_leader(leader, here),
+        });
+        let of_peer = match &assembly.peer {
+            peer if *peer == assembly.leader => of_leader,
             peer => peer.as_ref().map(|it| procfs::standing(it, here)),
         };
-        let evidence = Evidence {
-            recorded: state,
-            start_observed: record.as_ref().is_some_and(SessionRecord::start_observed),
-            lifeline: asked,
-            history: history(record.as_ref(), mark.as_ref()),
-            leader: of_leader,
-            peer: of_peer,
-            endpoint: Endpoint::Unclear,
-        };
-        let generation = generation.or(marked).unwrap_or(Generation::UNMANAGED);
-        let successor = None;
-        Ok(Self {
-            record,
-            newer,
-            corrupt,
-            generation,
-            leader,
-            peer,
-            evidence,
-            mark,
-            gap,
-            lifeline,
-            torn,
-            successor,
-        })
+        let evidence = assembly.evidence(of_leader, of_peer);
+        let Recorded { record, newer, corrupt } = recorded;
+        Ok(Self { record, newer, corrupt, assembly, evidence, mark, gap, lifeline, successor: None })
+    }
+
+    /// What a transaction decides by.
+    pub(crate) fn view(&self, contact: Contact) -> View {
+        self.assembly.view(&self.evidence, contact)
+    }
+
+    /// Which start it is about.
+    pub(crate) fn generation(&self) -> Generation {
+        self.assembly.generation()
+    }
+
+    /// The process that was started, as far as that is known.
+    pub(crate) fn leader(&self) -> Option<&ProcessIdentity> {
+        self.assembly.leader.as_ref()
+    }
+
+    /// The process that answered, as far as that is known.
+    pub(crate) fn peer(&self) -> Option<&ProcessIdentity> {
+        self.assembly.peer.as_ref()
     }
 
     /// Whether there ever was a worker.
     pub(crate) fn is_known(&self) -> bool {
-        self.generation != Generation::UNMANAGED
-            || self.evidence.recorded.is_some()
-            || self.evidence.lifeline == Lifeline::Held
+        self.view(Contact::Connect).is_known()
+    }
+
+    /// The record of a worker that is taken over, with the process that its lifeline names where the record names none.
+    pub(crate) fn adopted_record(&self) -> Option<SessionRecord> {
+        let leader = || self.assembly.leader.clone();
+        self.record
+            .clone()
+            .map(|record| SessionRecord { worker: record.worker.clone().or_else(leader), ..record })
+    }
+
+    /// Whether the worker lives without a record.
+    pub(crate) fn lacks_record(&self) -> bool {
+        self.assembly.lacks_record()
     }
 
     /// What it amounts to.
@@ -257,15 +256,15 @@ impl Survey {
 
     /// Whether whatever answers on the session's socket can be a worker of ours.
     pub(crate) fn may_answer(&self) -> bool {
-        self.is_known() && self.last_worker() != LastWorker::Gone
+        self.view(Contact::Connect).may_answer()
     }
 
     /// The pid to show: the leader's; that of the process that answers, if the leader has ended; or that of one that
     /// holds the lifeline or the socket, if both have.
     pub(crate) fn pid(&self) -> Option<Pid> {
         let lives = |standing: Option<Standing>| standing.is_some_and(Standing::is_alive);
-        let leader = self.leader.as_ref().map(|it| it.pid);
-        let peer = self.peer.as_ref().map(|it| it.pid);
+        let leader = self.assembly.leader.as_ref().map(|it| it.pid);
+        let peer = self.assembly.peer.as_ref().map(|it| it.pid);
         if lives(self.evidence.leader) {
             leader
         } else if lives(self.evidence.peer) {
@@ -281,8 +280,9 @@ impl Survey {
             let (Some(identity), Some(Standing::Unjudged(doubt))) = (identity, standing) else { return None };
             Some(format!("process {} cannot be judged: {}", identity.pid, doubt.describe()))
         };
-        let leader = of_process(&self.leader, self.evidence.leader);
-        let peer = of_process(&self.peer, self.evidence.peer).filter(|_| self.peer != self.leader);
+        let leader = of_process(&self.assembly.leader, self.evidence.leader);
+        let peer = of_process(&self.assembly.peer, self.evidence.peer)
+            .filter(|_| self.assembly.peer != self.assembly.leader);
         let unsearched =
             self.gap.as_ref().map(|why| format!("its lifeline could not be searched for: {why}"));
         let unread = (self.evidence.lifeline == Lifeline::Unreadable && self.gap.is_none())
@@ -331,11 +331,6 @@ impl Survey {
         !matches!(self.readiness_on(socket), Some(ReadyKind::Notify | ReadyKind::Listen))
     }
 
-    /// Whether what was read is of two different starts. It passes: whoever is between two steps takes the next.
-    pub(crate) fn is_torn(&self) -> bool {
-        self.torn
-    }
-
     /// The worker, pinned, to be watched or signalled: of the very start that was surveyed. Who is not proved to be of it is
     /// not pinned.
     ///
@@ -343,7 +338,7 @@ impl Survey {
     /// If a process of it runs and cannot be pinned.
     pub(crate) fn worker(&self, here: &Host) -> Result<Worker, OsFailure> {
         let lifeline = self.lifeline.as_ref().map(LifelineProbe::try_clone).transpose()?;
-        let worker = Worker::adopt(self.leader.clone(), self.peer.clone(), lifeline, here)?;
+        let worker = Worker::adopt(self.assembly.leader.clone(), self.assembly.peer.clone(), lifeline, here)?;
         let listener = self.socket().filter(|_| self.evidence.endpoint == Endpoint::Ours);
         Ok(match listener.map(PathBuf::from) {
             Some(socket) => worker.listening_at(socket),
@@ -365,14 +360,6 @@ impl Survey {
 fn another_session(lifeline: &LifelineProbe, session: &SessionId) -> Result<Option<OsFailure>, OsFailure> {
     let named = lifeline.mark()?.and_then(|mark| mark.session).filter(|named| named != session);
     Ok(named.map(|named| OsFailure::new("judge the lifeline", format!("it is that of session `{named}`"))))
-}
-
-/// Whether the worker is known to have held its lifeline.
-fn history(record: Option<&SessionRecord>, mark: Option<&LifelineMark>) -> LifelineHistory {
-    let when_ready = record.and_then(SessionRecord::lifeline_history);
-    // Of a start that nobody observed, the mark says that it was taken.
-    let marked = record.and(mark).map(|_| LifelineHistory::WasHeld);
-    when_ready.or(marked).unwrap_or(LifelineHistory::NotKnown)
 }
 
 /// Who has the socket of a session whose directory is `dir`. Nobody but us can put a socket into that directory.

@@ -1,34 +1,23 @@
 //! Clearing a claim that was left behind.
 //!
 //! # Invariants
-//! 1. The kernel's lock is taken first, and only then is evidence removed: a claim that a live launcher holds is never
-//!    cleared, by force or not.
-//! 2. Without force only evidence that anybody might take over is cleared.
+//! 1. Every decision is that of [`rekindle_core::care`]; its effects are performed here, and what they find is kept.
 
 use crate::error::Error;
+use crate::survey::Survey;
 use rekindle_adapters::claim_lock::{BareLock, CLAIM_FILE, holder_standing, read_evidence};
 use rekindle_adapters::lifeline::LIFELINE_FILE;
 use rekindle_adapters::record_file::RECORD_FILE;
 use rekindle_adapters::{SessionDir, StateRoot};
 use rekindle_core::byte_text;
-use rekindle_core::claim::{ConflictReason, Found, KernelLock, TakeOverReason};
-use rekindle_core::{
-    ClaimDecision, ClaimPolicy, Host, LastWorker, Lifeline, LockClaim, SessionId, decide_claim,
-};
+use rekindle_core::care::forget::{self, Forget};
+pub use rekindle_core::care::unlock::Force;
+use rekindle_core::care::unlock::{self, Evidence, Judgement, Unlock};
+use rekindle_core::claim::{ConflictReason, Found, KernelLock};
+use rekindle_core::view::Contact;
+use rekindle_core::{ClaimDecision, ClaimPolicy, Host, LockClaim, OsFailure, SessionId, decide_claim};
 use serde::Serialize;
 use std::path::PathBuf;
-
-use crate::survey::Survey;
-
-/// How far an unlock may go.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Force {
-    /// Only a claim whose holder is provably gone.
-    #[default]
-    No,
-    /// Any claim that no launcher holds at this moment.
-    Yes,
-}
 
 /// What an unlock did.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -57,34 +46,31 @@ pub struct Forgotten {
 
 /// Clears a session whose worker cannot be judged. Signals nobody.
 pub(crate) fn forget(root: &StateRoot, here: &Host, session: &SessionId) -> Result<Forgotten, Error> {
-    let dir = root.session(session)?.ok_or_else(|| Error::UnknownSession { session: session.clone() })?;
-    let path = dir.path_of(CLAIM_FILE);
-    let found = read_evidence(&dir)?;
-    let Some(lock) = BareLock::try_take(dir)? else {
-        let holder = found.payload().cloned();
-        return Err(Error::claimed(session, &path, &ConflictReason::KernelLockHeld, holder, Force::Yes));
-    };
-    let survey = Survey::take(lock.dir(), here)?;
-    survey.require_readable(lock.dir().path(), session)?;
-    if let Some(newer) = &survey.newer {
-        return Err(Error::RecordNewer { session: session.clone(), schema_version: newer.schema_version });
+    let mut clearing = Clearing::new(root, here, session)?;
+    let (mut forgetting, mut kept_aside) = (Forget::default(), None);
+    loop {
+        use rekindle_core::care::forget::{Effect, Event};
+        let effect = forgetting.effect();
+        let did = match effect {
+            Effect::Done(conclusion) => return clearing.forgotten(conclusion, kept_aside),
+            Effect::Lock => clearing.lock(),
+            Effect::Look => clearing.look().map(|()| true),
+            Effect::RemoveClaim => clearing.remove(CLAIM_FILE),
+            Effect::RemoveLifeline => clearing.remove(LIFELINE_FILE),
+            Effect::SetRecordAside => clearing.set_aside(RECORD_FILE).map(|path| {
+                kept_aside = path;
+                true
+            }),
+            Effect::Unlock => Ok(clearing.unlock()),
+        };
+        let event = match (clearing.kept(did), effect) {
+            (None, _) => Event::Failed,
+            (Some(true), Effect::Look) => Event::Looked(clearing.seen.view(Contact::Connect)),
+            (Some(true), _) => Event::Did,
+            (Some(false), _) => Event::Refused,
+        };
+        forgetting = forget::step(forgetting, event);
     }
-    match survey.last_worker() {
-        LastWorker::Unknown if survey.evidence.lifeline != Lifeline::Held => {}
-        LastWorker::Unknown | LastWorker::AliveUnobserved | LastWorker::AliveReady => {
-            return Err(Error::StillRuns { session: session.clone() });
-        }
-        LastWorker::Gone => {}
-    }
-    let previous = read_evidence(lock.dir())?.payload().cloned().map(Box::new);
-    lock.dir().remove(CLAIM_FILE)?;
-    if survey.last_worker() == LastWorker::Gone {
-        return Ok(Forgotten { previous, kept_aside: None, unproven: Vec::new() });
-    }
-    // The lifeline first: a record without one is searched for, and a lifeline without a record is a life.
-    lock.dir().remove(LIFELINE_FILE)?;
-    let kept_aside = survey.record.is_some().then(|| lock.dir().set_aside(RECORD_FILE)).transpose()?;
-    Ok(Forgotten { previous, kept_aside, unproven: survey.doubts() })
 }
 
 pub(crate) fn unlock(
@@ -93,40 +79,164 @@ pub(crate) fn unlock(
     session: &SessionId,
     force: Force,
 ) -> Result<Unlocked, Error> {
-    let dir = root.session(session)?.ok_or_else(|| Error::UnknownSession { session: session.clone() })?;
-    let found = read_evidence(&dir)?;
-    let path = dir.path_of(CLAIM_FILE);
-    let refuse = |why: &ConflictReason, holder: Option<LockClaim>| {
-        Err(Error::claimed(session, &path, why, holder, force))
-    };
-    let Some(lock) = BareLock::try_take(dir)? else {
-        return refuse(&ConflictReason::KernelLockHeld, found.payload().cloned());
-    };
-    // What was read before the lock was taken may have changed hands.
-    let found = read_evidence(lock.dir())?;
-    if found == Found::Nothing {
-        return Ok(Unlocked::NotLocked);
-    }
-    let previous = found.payload().cloned().map(Box::new);
-    let standing = holder_standing(&found, here);
-    let decided = match decide_claim(ClaimPolicy::dispatch(), KernelLock::Free, found, standing) {
-        // Kept for a worker that may still run: whoever wants it gone ends the worker.
-        ClaimDecision::TakeOver { why: TakeOverReason::Retained, previous }
-            if worker_may_run(lock.dir(), here) =>
-        {
-            ClaimDecision::Conflict { why: ConflictReason::HolderAlive, holder: previous }
-        }
-        decided => decided,
-    };
-    match decided {
-        ClaimDecision::Conflict { why, holder } if force == Force::No => refuse(&why, holder),
-        ClaimDecision::Conflict { .. } | ClaimDecision::TakeOver { .. } | ClaimDecision::Fresh => {
-            lock.dir().remove(CLAIM_FILE)?;
-            Ok(Unlocked::Unlocked { previous })
-        }
+    let mut clearing = Clearing::new(root, here, session)?;
+    let mut unlocking = Unlock::new(force);
+    loop {
+        use rekindle_core::care::unlock::{Effect, Event};
+        let effect = unlocking.effect();
+        let did = match effect {
+            Effect::Done(conclusion) => return clearing.unlocked(conclusion, force),
+            Effect::Lock => clearing.lock(),
+            Effect::Judge => clearing.judge().map(|()| true),
+            Effect::Look => clearing.look().map(|()| true),
+            Effect::RemoveEvidence => clearing.remove(CLAIM_FILE),
+            Effect::Unlock => Ok(clearing.unlock()),
+        };
+        let event = match (clearing.kept(did), effect) {
+            (None, _) => Event::Failed,
+            (Some(true), Effect::Judge) => Event::Judged(clearing.judgement),
+            (Some(true), Effect::Look) => Event::Looked(clearing.seen.view(Contact::Connect)),
+            (Some(true), _) => Event::Did,
+            (Some(false), _) => Event::Refused,
+        };
+        unlocking = unlock::step(unlocking, event);
     }
 }
 
-fn worker_may_run(dir: &SessionDir, here: &Host) -> bool {
-    Survey::take(dir, here).is_ok_and(|survey| survey.last_worker() != LastWorker::Gone)
+/// A session whose claim is being cleared: what is open, and what was found.
+struct Clearing<'c> {
+    here: &'c Host,
+    session: &'c SessionId,
+    claim: PathBuf,
+    dir: Option<SessionDir>,
+    lock: Option<BareLock>,
+    /// The claim that was there, as it was read last.
+    found: Found<LockClaim>,
+    judgement: Judgement,
+    conflict: Option<(ConflictReason, Option<LockClaim>)>,
+    seen: Survey,
+    error: Option<Error>,
+}
+
+impl<'c> Clearing<'c> {
+    fn new(root: &StateRoot, here: &'c Host, session: &'c SessionId) -> Result<Self, Error> {
+        let dir = root.session(session)?.ok_or_else(|| Error::UnknownSession { session: session.clone() })?;
+        Ok(Self {
+            here,
+            session,
+            claim: dir.path_of(CLAIM_FILE),
+            found: read_evidence(&dir)?,
+            dir: Some(dir),
+            lock: None,
+            judgement: Judgement::Nothing,
+            conflict: None,
+            seen: Survey::nothing(),
+            error: None,
+        })
+    }
+
+    /// What an effect did, with its error kept for the end.
+    fn kept(&mut self, did: Result<bool, Error>) -> Option<bool> {
+        did.map_err(|error| self.error.get_or_insert(error).to_string()).ok()
+    }
+
+    fn lock(&mut self) -> Result<bool, Error> {
+        self.lock = self.dir.take().map(BareLock::try_take).transpose()?.flatten();
+        let Some(lock) = &self.lock else { return Ok(false) };
+        // What was read before the lock was taken may have changed hands.
+        self.found = read_evidence(lock.dir())?;
+        Ok(true)
+    }
+
+    fn held(&self) -> Result<&SessionDir, Error> {
+        let unlocked = || OsFailure::new("clear the claim", "the session is not locked");
+        Ok(self.lock.as_ref().map(BareLock::dir).ok_or_else(unlocked)?)
+    }
+
+    fn judge(&mut self) -> Result<(), Error> {
+        let is_there = if self.found == Found::Nothing { Evidence::Absent } else { Evidence::Present };
+        let standing = holder_standing(&self.found, self.here);
+        let decision = decide_claim(ClaimPolicy::dispatch(), KernelLock::Free, self.found.clone(), standing);
+        self.judgement = Judgement::of(&decision, is_there);
+        if let ClaimDecision::Conflict { why, holder } = decision {
+            self.conflict = Some((why, holder));
+        }
+        Ok(())
+    }
+
+    fn look(&mut self) -> Result<(), Error> {
+        self.seen = Survey::take(self.held()?, self.here)?;
+        Ok(())
+    }
+
+    fn remove(&self, name: &str) -> Result<bool, Error> {
+        self.held()?.remove(name)?;
+        Ok(true)
+    }
+
+    fn set_aside(&self, name: &str) -> Result<Option<PathBuf>, Error> {
+        Ok(Some(self.held()?.set_aside(name)?))
+    }
+
+    fn unlock(&mut self) -> bool {
+        self.lock.take().is_some()
+    }
+
+    fn previous(&self) -> Option<Box<LockClaim>> {
+        self.found.payload().cloned().map(Box::new)
+    }
+
+    fn refused(&self, why: &ConflictReason, holder: Option<LockClaim>, force: Force) -> Error {
+        Error::claimed(self.session, &self.claim, why, holder, force)
+    }
+
+    fn failed(self) -> Error {
+        self.error.expect("a step that fails says why")
+    }
+
+    fn unlocked(self, conclusion: unlock::Conclusion, force: Force) -> Result<Unlocked, Error> {
+        use unlock::Conclusion as C;
+        let holder = self.found.payload().cloned();
+        match conclusion {
+            C::NotLocked => Ok(Unlocked::NotLocked),
+            C::Unlocked => Ok(Unlocked::Unlocked { previous: self.previous() }),
+            C::Held => Err(self.refused(&ConflictReason::KernelLockHeld, holder, force)),
+            C::WorkerMayRun => Err(self.refused(&ConflictReason::HolderAlive, holder, force)),
+            C::NotOurs => {
+                let (why, holder) = self.conflict.clone().unwrap_or((ConflictReason::HolderAlive, holder));
+                Err(self.refused(&why, holder, force))
+            }
+            C::Failed => Err(self.failed()),
+        }
+    }
+
+    fn forgotten(
+        self,
+        conclusion: forget::Conclusion,
+        kept_aside: Option<PathBuf>,
+    ) -> Result<Forgotten, Error> {
+        use forget::Conclusion as C;
+        let session = self.session.clone();
+        match conclusion {
+            C::WasGone => Ok(Forgotten { previous: self.previous(), kept_aside: None, unproven: Vec::new() }),
+            C::Forgotten => {
+                Ok(Forgotten { previous: self.previous(), kept_aside, unproven: self.seen.doubts() })
+            }
+            C::Held => {
+                let holder = self.found.payload().cloned();
+                Err(self.refused(&ConflictReason::KernelLockHeld, holder, Force::Yes))
+            }
+            C::StillRuns => Err(Error::StillRuns { session }),
+            C::RecordNewer => {
+                let schema_version = self.seen.newer.as_ref().map_or(0, |newer| newer.schema_version);
+                Err(Error::RecordNewer { session, schema_version })
+            }
+            C::RecordCorrupt => {
+                let dir = self.claim.parent().unwrap_or(&self.claim);
+                self.seen.require_readable(dir, self.session)?;
+                Err(self.failed())
+            }
+            C::Failed => Err(self.failed()),
+        }
+    }
 }

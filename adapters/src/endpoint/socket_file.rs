@@ -17,13 +17,14 @@ use crate::sys::linux::failure::{During, Errno};
 use crate::sys::linux::fs::{FileKind, Inode, fstat, lstat, pin};
 use crate::sys::linux::socket::{Calls, Carries, connect_to, unnamed};
 use crate::sys::linux::socket_table::ListeningSockets;
+use rekindle_core::OsFailure;
 use rekindle_core::record::SocketFile;
 use rekindle_core::shown::Shown;
-use rekindle_core::{OsFailure, SpawnError};
+use rekindle_core::start::order::Room;
 use std::fs;
 use std::io;
 use std::os::fd::AsRawFd;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// How often a socket is looked at that its worker is just letting go of.
@@ -80,44 +81,100 @@ fn inspect(path: &Path) -> Result<(Tenancy, Option<Inode>), OsFailure> {
     Ok((tenancy, file))
 }
 
-/// Makes room for a new worker's socket: removes a stale file of ours. A stale file that may be another's stays, and the
-/// worker has to cope with it.
-///
-/// Only under the claim, once the last worker is provably gone.
-///
-/// # Errors
-/// [`SpawnError::Abandoned`] if some socket has the path, or something stands there that is no socket.
-pub fn make_room(dir: &SessionDir, path: &Path, recorded: Option<SocketFile>) -> Result<(), SpawnError> {
-    let (tenancy, file) = inspect(path)?;
-    let busy = |why: &str| Err(SpawnError::Abandoned { why: format!("`{}`: {why}", Shown(path)) });
-    let Some(file) = file else { return Ok(()) };
-    match tenancy {
-        Tenancy::Taken => busy("another program has bound a socket there"),
-        // Nobody but us can put a socket into that directory, and those who listen there would be in the kernel's table.
-        Tenancy::Shut if is_our_own(dir, path) && !ListeningSockets::read().contains(path) => {
-            Ok(remove(path, file)?)
-        }
-        Tenancy::Shut | Tenancy::Unclear => busy("whether a socket has it cannot be told"),
-        Tenancy::Vacant if is_ours(dir, path, file, recorded) => Ok(remove(path, file)?),
-        Tenancy::Vacant => {
-            tracing::info!(socket = %Shown(path), "a stale socket that no worker of ours is known to have made stays");
-            Ok(())
+/// What stands at the path of a socket, and what may be done about it.
+#[derive(Debug)]
+pub enum Place {
+    /// Nothing stands in the way, or a stale file that may be another's: a worker has to cope with it.
+    Free,
+    /// A stale file of ours.
+    Stale(StaleSocket),
+    /// Some socket has the path, or it cannot be told.
+    Taken {
+        /// Why nothing is removed.
+        why: &'static str,
+    },
+}
+
+/// A socket file of ours that no socket has.
+#[derive(Debug)]
+pub struct StaleSocket {
+    path: PathBuf,
+    file: Inode,
+}
+
+impl Place {
+    /// The same, as the core knows it.
+    pub fn room(&self) -> Room {
+        match self {
+            Self::Free => Room::Free,
+            Self::Stale(_) => Room::Stale,
+            Self::Taken { .. } => Room::Taken,
         }
     }
 }
 
-/// Removes the socket file that a worker left behind, if it is stale and ours. A process that ends may let go of its
-/// lifeline a moment before its socket.
+impl StaleSocket {
+    /// Removes the file, if it still is the one that was looked at.
+    ///
+    /// # Errors
+    /// If it cannot be removed.
+    pub fn remove(self) -> Result<(), OsFailure> {
+        remove(&self.path, self.file)
+    }
+}
+
+/// Looks at what stands at the path where a worker is about to bind, or has ended.
 ///
-/// Only under the claim, once the worker is provably gone.
-pub fn clear(dir: &SessionDir, path: &Path, recorded: Option<SocketFile>) {
+/// Only under the claim, once the last worker is provably gone.
+///
+/// # Errors
+/// If it cannot be looked at.
+pub fn look(dir: &SessionDir, path: &Path, recorded: Option<SocketFile>) -> Result<Place, OsFailure> {
+    let (tenancy, file) = inspect(path)?;
+    let Some(file) = file else { return Ok(Place::Free) };
+    let stale = || Place::Stale(StaleSocket { path: path.to_owned(), file });
+    Ok(match tenancy {
+        Tenancy::Taken => Place::Taken { why: "another program has bound a socket there" },
+        // Nobody but us can put a socket into that directory, and those who listen there would be in the kernel's table.
+        Tenancy::Shut if is_our_own(dir, path) && !ListeningSockets::read().contains(path) => stale(),
+        Tenancy::Shut | Tenancy::Unclear => Place::Taken { why: "whether a socket has it cannot be told" },
+        Tenancy::Vacant if is_ours(dir, path, file, recorded) => stale(),
+        Tenancy::Vacant => {
+            tracing::info!(socket = %Shown(path), "a stale socket that no worker of ours is known to have made stays");
+            Place::Free
+        }
+    })
+}
+
+/// [`look`], for the socket of a worker that has ended: a process that ends may let go of its lifeline a moment before its
+/// socket.
+///
+/// # Errors
+/// If it cannot be looked at.
+pub fn look_after_end(
+    dir: &SessionDir,
+    path: &Path,
+    recorded: Option<SocketFile>,
+) -> Result<Place, OsFailure> {
     for _ in 0..LETTING_GO_MAX {
         if tenancy(path) != Tenancy::Taken {
             break;
         }
         std::thread::sleep(LETTING_GO_PAUSE);
     }
-    if let Err(error) = make_room(dir, path, recorded) {
+    look(dir, path, recorded)
+}
+
+/// Removes the socket file that a worker left behind, if it is stale and ours.
+///
+/// Only under the claim, once the worker is provably gone.
+pub fn clear(dir: &SessionDir, path: &Path, recorded: Option<SocketFile>) {
+    let cleared = look_after_end(dir, path, recorded).and_then(|place| match place {
+        Place::Stale(stale) => stale.remove(),
+        Place::Free => Ok(()),
+        Place::Taken { why } => Err(OsFailure::new("remove the socket", why).on(path)),
+    });
+    if let Err(error) = cleared {
         tracing::info!(session = %dir.session(), %error, "a socket was left where it is");
     }
 }

@@ -41,7 +41,7 @@ impl SocketWatcher<Connection> for ReadinessWatcher {
         let connection = match (start.readiness(), start.notify_listener()) {
             (ReadyKind::Notify, Some(listener)) => await_notified(&listener, socket).await?,
             (ReadyKind::Notify, None) | (ReadyKind::Listen, _) => await_listener(socket).await?,
-            (ReadyKind::Connect | ReadyKind::Handshake | _, _) => {
+            (ReadyKind::Connect | ReadyKind::Handshake, _) => {
                 PollingSocketWatcher.await_socket_alive(socket).await?
             }
         };
@@ -51,7 +51,7 @@ impl SocketWatcher<Connection> for ReadinessWatcher {
             }
             ReadyKind::Listen => start.note_ready(listener_of(start, socket)),
             // Where a connection had to be made, the kernel has named the listener.
-            ReadyKind::Notify | ReadyKind::Connect | ReadyKind::Handshake | _ => {
+            ReadyKind::Notify | ReadyKind::Connect | ReadyKind::Handshake => {
                 start.note_alive(&connection);
             }
         }

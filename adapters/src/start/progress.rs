@@ -13,13 +13,13 @@
 
 use crate::endpoint::bound::BoundSocket;
 use crate::endpoint::probe::Connection;
-use crate::endpoint::socket_file;
+use crate::endpoint::socket_file::{self, Place, StaleSocket};
 use crate::ready::notify::NotifyListener;
 use crate::spawn::program;
 use crate::spawn::{Provision, SpawnRequest, spawn};
-use crate::start::seams::{ClaimReleaser, PidfdExitWatcher, SharedClaim};
+use crate::start::seams::{PidfdExitWatcher, SharedClaim};
 use crate::store::claim_lock::HeldClaim;
-use crate::store::lifeline;
+use crate::store::lifeline::{self, LifelineProbe};
 use crate::store::record_file;
 use crate::store::session_dir::SessionDir;
 use crate::sys::linux::clock;
@@ -27,12 +27,17 @@ use crate::sys::linux::procfs;
 use crate::sys::linux::random;
 use crate::worker::Worker;
 use async_trait::async_trait;
+use jiff::Timestamp;
+use rekindle_core::claim::give_up::{GiveUpEffect, GiveUpEvent};
 use rekindle_core::notify::Notices;
 use rekindle_core::protocol::Version;
 use rekindle_core::record::SocketFile;
 use rekindle_core::seams::{ExitWatcher, Releaser, Spawner};
+use rekindle_core::shown::Shown;
+use rekindle_core::start::order::{self, Begun, Order, OrderEffect, OrderEvent, Room};
+use rekindle_core::start::settle::{self, Heard, Noted, Settle, SettleEffect, SettleEvent};
 use rekindle_core::{
-    ChildExit, Generation, Host, Lifeline, LockClaim, OsFailure, ProcessIdentity, ReadyKind, RecordState,
+    ChildExit, Generation, Host, Lifeline, LockClaim, Nonce, OsFailure, ProcessIdentity, ReadyKind,
     ReleaseError, SessionRecord, SpawnBgPlan, SpawnError, WatchError,
 };
 use std::sync::{Arc, Mutex, PoisonError};
@@ -128,32 +133,12 @@ impl Start {
         self.note(|notes| notes.record.as_ref()?.worker.clone())
     }
 
-    /// Writes down what was observed, while the claim is still held.
-    pub fn complete(&self) {
-        let (observed, exited) = self.note(|notes| {
-            let record = notes.record.take();
-            let observed = record.map(|record| match (notes.exit, notes.peer.take()) {
-                (Some(exit), _) => record.into_exited(clock::now(), exit),
-                (None, Some(peer)) => record.into_ready(clock::now(), peer).reporting(notes.version.take()),
-                (None, None) => record.into_never_started(clock::now()),
-            });
-            (observed, notes.exit.is_some())
-        });
-        self.stop_listening();
-        let Some(record) = observed else { return };
-        let record = if record.state == RecordState::Ready { self.guarded(record) } else { record };
-        self.note(|notes| notes.record = Some(record.clone()));
-        self.write(&record);
-        if exited {
-            self.claim.with(|held| socket_file::clear(held.dir(), &record.socket, record.socket_file));
-        }
-    }
-
-    /// The record of a worker that is ready, with what guards it now.
-    fn guarded(&self, record: SessionRecord) -> SessionRecord {
-        let asked = self.claim.with(|held| Some(lifeline::open(held.dir()).ok()??.ask()));
-        let socket_file = socket_file::file_at(&record.socket);
-        record.guarded_by(asked.flatten().unwrap_or(Lifeline::Unreadable), socket_file)
+    /// Settles the start: completes the record by what was heard, then gives the claim up.
+    ///
+    /// # Errors
+    /// If the claim cannot be given up in order. What was heard is written down all the same.
+    pub fn settle(&self) -> Result<(), ReleaseError> {
+        self.settle_by(Settle::released(self.noted().heard()))
     }
 
     /// Marks the record and the claim retained.
@@ -161,11 +146,86 @@ impl Start {
     /// # Errors
     /// If the claim cannot be marked.
     pub fn retain(&self) -> Result<(), ReleaseError> {
+        self.settle_by(Settle::retained())
+    }
+
+    /// What was heard of the start.
+    fn noted(&self) -> Noted {
+        self.note(|notes| Noted { exit: notes.exit.is_some(), ready: notes.peer.is_some() })
+    }
+
+    fn settle_by(&self, mut settle: Settle) -> Result<(), ReleaseError> {
         self.stop_listening();
-        if let Some(record) = self.record() {
-            self.write(&record.into_retained());
+        let Some(mut held) = self.claim.take() else { return Ok(()) };
+        let (mut stale, mut trouble) = (None, None);
+        loop {
+            let event = match settle.effect() {
+                SettleEffect::GiveUp(GiveUpEffect::Done(given_up)) => {
+                    return held.given_up(given_up, trouble);
+                }
+                SettleEffect::WriteRecord(heard) => {
+                    self.write_observed(&held, heard);
+                    SettleEvent::Did
+                }
+                SettleEffect::WriteRetained => {
+                    if let Some(record) = self.record() {
+                        write(&held, &record.into_retained());
+                    }
+                    SettleEvent::Did
+                }
+                SettleEffect::LookAtSocket => SettleEvent::Room(self.look_at_socket(&held, &mut stale)),
+                SettleEffect::RemoveSocket => {
+                    if let Some(Err(error)) = stale.take().map(StaleSocket::remove) {
+                        tracing::info!(session = %held.dir().session(), %error, "a socket was left where it is");
+                    }
+                    SettleEvent::Did
+                }
+                SettleEffect::GiveUp(effect) => {
+                    SettleEvent::GaveUp(held.perform(effect).unwrap_or_else(|error| {
+                        trouble.get_or_insert(error);
+                        GiveUpEvent::Failed
+                    }))
+                }
+            };
+            settle = settle::step(settle, event);
         }
-        self.claim.take().map_or(Ok(()), |held| held.retain().map(drop))
+    }
+
+    /// Writes down what was heard, while the claim is still held.
+    fn write_observed(&self, held: &HeldClaim, heard: Heard) {
+        let observed = self.note(|notes| {
+            let record = notes.record.take()?;
+            Some(match heard {
+                Heard::Exit => record.into_exited(clock::now(), notes.exit.unwrap_or(ChildExit::Unknown)),
+                Heard::Ready => {
+                    let peer = notes.peer.take().flatten();
+                    record.into_ready(clock::now(), peer).reporting(notes.version.take())
+                }
+                Heard::Nothing => record.into_never_started(clock::now()),
+            })
+        });
+        let Some(record) = observed else { return };
+        let record = if heard == Heard::Ready { guarded(held, record) } else { record };
+        self.note(|notes| notes.record = Some(record.clone()));
+        write(held, &record);
+    }
+
+    /// Looks at the socket of the worker that ended.
+    fn look_at_socket(&self, held: &HeldClaim, stale: &mut Option<StaleSocket>) -> Room {
+        let Some(record) = self.record() else { return Room::Free };
+        match socket_file::look_after_end(held.dir(), &record.socket, record.socket_file) {
+            Ok(place) => {
+                let room = place.room();
+                if let Place::Stale(socket) = place {
+                    *stale = Some(socket);
+                }
+                room
+            }
+            Err(error) => {
+                tracing::info!(session = %record.session, %error, "a socket was left where it is");
+                Room::Taken
+            }
+        }
     }
 
     /// The socket goes while the claim is held; what was heard stays.
@@ -174,12 +234,18 @@ impl Start {
             self.claim.with(|_| listener.close());
         }
     }
+}
 
-    fn write(&self, record: &SessionRecord) {
-        let written = self.claim.with(|held| record_file::write(held.dir(), record));
-        if let Some(Err(error)) = written {
-            tracing::warn!(session = %record.session, %error, "the record could not be completed");
-        }
+/// The record of a worker that is ready, with what guards it now.
+fn guarded(held: &HeldClaim, record: SessionRecord) -> SessionRecord {
+    let asked = lifeline::open(held.dir()).ok().flatten().map(|lifeline| lifeline.ask());
+    let socket_file = socket_file::file_at(&record.socket);
+    record.guarded_by(asked.unwrap_or(Lifeline::Unreadable), socket_file)
+}
+
+fn write(held: &HeldClaim, record: &SessionRecord) {
+    if let Err(error) = record_file::write(held.dir(), record) {
+        tracing::warn!(session = %record.session, %error, "the record could not be completed");
     }
 }
 
@@ -219,67 +285,8 @@ impl Start {
         if plan.cwd.as_os_str().is_empty() {
             return Err(SpawnError::NoWorkingDirectory);
         }
-        let spawned = self.claim.with(|held| self.spawn_under(held, plan, generation));
-        let worker =
-            spawned.unwrap_or_else(|| Err(SpawnError::Abandoned { why: "its claim is gone".into() }))?;
-        let record = self.note(|notes| {
-            let record = notes.record.as_mut()?;
-            record.worker = worker.identity().cloned();
-            Some(record.clone())
-        });
-        if let Some(record) = record {
-            self.write(&record);
-        }
-        Ok(worker)
-    }
-
-    fn spawn_under(
-        &self,
-        held: &HeldClaim,
-        plan: &SpawnBgPlan,
-        generation: Generation,
-    ) -> Result<Worker, SpawnError> {
-        let dir = held.dir();
-        dir.require_in_place()?;
-        let lifeline = lifeline::renew(dir)?;
-        socket_file::make_room(dir, &plan.expected_socket_path, self.left_behind)?;
-        let launcher = procfs::this_process(&self.here);
-        let (nonce, started_at) = (random::nonce()?, clock::now());
-        let record = SessionRecord::starting(plan, generation, nonce.clone(), launcher, started_at);
-        record_file::write(dir, &record)?;
-        self.note(|notes| notes.record = Some(record));
-        let spawn_with = |provision| {
-            let (nonce, host) = (&nonce, &*self.here);
-            spawn(SpawnRequest {
-                plan,
-                claim: held,
-                generation,
-                nonce,
-                lifeline,
-                host,
-                started_at,
-                provision,
-            })
-        };
-        match plan.ready {
-            ReadyKind::Notify => {
-                let notices = Notices::none(plan.observe_timeout);
-                let listener = self.open_notify_listener(dir, notices)?;
-                let worker =
-                    spawn_with(Provision::NotifySocket(&listener)).inspect_err(|_| listener.close())?;
-                // It runs: whom nobody can recognise is not believed, and ended when its time is up.
-                if let Err(error) = listener.listen_to(&worker) {
-                    tracing::warn!(session = %plan.session_id, %error, "the worker will not be recognised");
-                }
-                Ok(worker)
-            }
-            ReadyKind::Listen => {
-                let socket = BoundSocket::stream(&plan.expected_socket_path)?;
-                // Our copy goes with this scope: once the worker is dead, nobody is left who listens.
-                spawn_with(Provision::Socket(&socket)).inspect_err(|_| socket.remove())
-            }
-            ReadyKind::Connect | _ => spawn_with(Provision::Nothing),
-        }
+        let begun = self.claim.with(|held| Beginning::new(self, held, plan, generation).run());
+        begun.unwrap_or_else(|| Err(SpawnError::Abandoned { why: "its claim is gone".into() }))
     }
 
     fn open_notify_listener(
@@ -297,6 +304,165 @@ impl Start {
         let notices = Notices::missed(plan.observe_timeout);
         let listener = self.claim.with(|held| self.open_notify_listener(held.dir(), notices)).transpose()?;
         listener.map_or(Ok(()), |listener| listener.listen_to(worker))
+    }
+}
+
+/// The order of a start, performed.
+struct Beginning<'s> {
+    start: &'s Start,
+    held: &'s HeldClaim,
+    plan: &'s SpawnBgPlan,
+    generation: Generation,
+    lifeline: Option<LifelineProbe>,
+    stale: Option<StaleSocket>,
+    described: Option<(Nonce, Timestamp)>,
+    provided: Provided,
+    worker: Option<Worker>,
+}
+
+/// What the worker is handed.
+enum Provided {
+    Nothing,
+    NotifySocket(Arc<NotifyListener>),
+    /// Our copy goes with the start: once the worker is dead, nobody is left who listens.
+    Socket(BoundSocket),
+}
+
+impl<'s> Beginning<'s> {
+    fn new(start: &'s Start, held: &'s HeldClaim, plan: &'s SpawnBgPlan, generation: Generation) -> Self {
+        Self {
+            start,
+            held,
+            plan,
+            generation,
+            lifeline: None,
+            stale: None,
+            described: None,
+            provided: Provided::Nothing,
+            worker: None,
+        }
+    }
+
+    fn run(mut self) -> Result<Worker, SpawnError> {
+        let (mut order, mut failed) = (Order::default(), None);
+        loop {
+            let event = match order.effect() {
+                OrderEffect::Done(begun) => return self.begun(begun, failed),
+                effect => self.perform(effect).unwrap_or_else(|error| {
+                    failed.get_or_insert(error);
+                    OrderEvent::Failed
+                }),
+            };
+            order = order::step(order, event);
+        }
+    }
+
+    fn begun(self, begun: Begun, failed: Option<SpawnError>) -> Result<Worker, SpawnError> {
+        match (begun, self.worker) {
+            (Begun::Started, Some(worker)) => Ok(worker),
+            (Begun::Started | Begun::NotStarted, _) => {
+                let unnamed = || SpawnError::Abandoned { why: "a step of the start failed".into() };
+                Err(failed.unwrap_or_else(unnamed))
+            }
+        }
+    }
+
+    fn perform(&mut self, effect: OrderEffect) -> Result<OrderEvent, SpawnError> {
+        let dir = self.held.dir();
+        match effect {
+            OrderEffect::CheckPlace => dir.require_in_place()?,
+            OrderEffect::RenewLifeline => self.lifeline = Some(lifeline::renew(dir)?),
+            OrderEffect::LookAtSocket => return self.look_at_socket(),
+            OrderEffect::RemoveSocket => self.stale.take().map_or(Ok(()), StaleSocket::remove)?,
+            OrderEffect::WriteStarting => self.write_starting()?,
+            OrderEffect::Provide => self.provide()?,
+            OrderEffect::Fork => self.fork()?,
+            OrderEffect::WriteIdentity => self.write_identity(),
+            OrderEffect::Done(_) => {}
+        }
+        Ok(OrderEvent::Did)
+    }
+
+    fn look_at_socket(&mut self) -> Result<OrderEvent, SpawnError> {
+        let socket = &self.plan.expected_socket_path;
+        let place = socket_file::look(self.held.dir(), socket, self.start.left_behind)?;
+        let room = place.room();
+        match place {
+            Place::Free => {}
+            Place::Stale(stale) => self.stale = Some(stale),
+            Place::Taken { why } => {
+                return Err(SpawnError::Abandoned { why: format!("`{}`: {why}", Shown(socket)) });
+            }
+        }
+        Ok(OrderEvent::Room(room))
+    }
+
+    fn write_starting(&mut self) -> Result<(), SpawnError> {
+        let launcher = procfs::this_process(&self.start.here);
+        let (nonce, started_at) = (random::nonce()?, clock::now());
+        let record = SessionRecord::starting(self.plan, self.generation, nonce.clone(), launcher, started_at);
+        record_file::write(self.held.dir(), &record)?;
+        self.start.note(|notes| notes.record = Some(record));
+        self.described = Some((nonce, started_at));
+        Ok(())
+    }
+
+    fn provide(&mut self) -> Result<(), SpawnError> {
+        self.provided = match self.plan.ready {
+            ReadyKind::Notify => {
+                let notices = Notices::none(self.plan.observe_timeout);
+                Provided::NotifySocket(self.start.open_notify_listener(self.held.dir(), notices)?)
+            }
+            ReadyKind::Listen => Provided::Socket(BoundSocket::stream(&self.plan.expected_socket_path)?),
+            ReadyKind::Connect | ReadyKind::Handshake => Provided::Nothing,
+        };
+        Ok(())
+    }
+
+    fn fork(&mut self) -> Result<(), SpawnError> {
+        let (Some(lifeline), Some((nonce, started_at))) = (self.lifeline.take(), &self.described) else {
+            return Err(SpawnError::Abandoned { why: "its lifeline was not prepared".into() });
+        };
+        let provision = match &self.provided {
+            Provided::Nothing => Provision::Nothing,
+            Provided::NotifySocket(listener) => Provision::NotifySocket(listener),
+            Provided::Socket(socket) => Provision::Socket(socket),
+        };
+        let (plan, claim, generation) = (self.plan, self.held, self.generation);
+        let (nonce, host, started_at) = (nonce, &*self.start.here, *started_at);
+        let request = SpawnRequest { plan, claim, generation, nonce, lifeline, host, started_at, provision };
+        match (spawn(request), &self.provided) {
+            (Ok(worker), Provided::NotifySocket(listener)) => {
+                // It runs: whom nobody can recognise is not believed, and ended when its time is up.
+                if let Err(error) = listener.listen_to(&worker) {
+                    tracing::warn!(session = %plan.session_id, %error, "the worker will not be recognised");
+                }
+                self.worker = Some(worker);
+            }
+            (Ok(worker), Provided::Nothing | Provided::Socket(_)) => self.worker = Some(worker),
+            (Err(error), Provided::NotifySocket(listener)) => {
+                listener.close();
+                return Err(error);
+            }
+            (Err(error), Provided::Socket(socket)) => {
+                socket.remove();
+                return Err(error);
+            }
+            (Err(error), Provided::Nothing) => return Err(error),
+        }
+        Ok(())
+    }
+
+    fn write_identity(&mut self) {
+        let identity = self.worker.as_ref().and_then(|worker| worker.identity().cloned());
+        let record = self.start.note(|notes| {
+            let record = notes.record.as_mut()?;
+            record.worker = identity;
+            Some(record.clone())
+        });
+        if let Some(record) = record {
+            write(self.held, &record);
+        }
     }
 }
 
@@ -344,13 +510,13 @@ impl ExitWatcher<Worker> for NotingExitWatcher {
     }
 }
 
-/// Completes the record, then releases the claim.
+/// Settles the start if the claim is the one that is meant.
 pub(crate) struct CompletingReleaser(pub(crate) Start);
 
 #[async_trait]
 impl Releaser for CompletingReleaser {
     async fn release_lock(&self, claim: &LockClaim) -> Result<(), ReleaseError> {
-        self.0.complete();
-        ClaimReleaser::new(self.0.claim.clone()).release_lock(claim).await
+        let is_meant = self.0.claim.with(|held| held.claim().nonce == claim.nonce).unwrap_or(false);
+        if is_meant { self.0.settle() } else { Err(ReleaseError::NotHeld { path: claim.lock_path.clone() }) }
     }
 }

@@ -464,7 +464,7 @@ impl Setting {
                 | C::Locked
                 | C::RecordNewer
                 | C::Failed
-                | C::ReleaseFailed
+                | C::ReleaseFailed(_)
                 | C::NotAtOnce,
             ) => Task::Done(End::Otherwise),
             ensure::Effect::Look

@@ -15,9 +15,9 @@ use super::{Coherence, Contact, RecordIs, View};
 use crate::evidence::{
     Endpoint, Evidence, LastWorker, Lifeline, LifelineHistory, Listener, last_worker, standing_of_peer,
 };
-use crate::id::Generation;
-use crate::identity::Standing;
-use crate::record::RecordState;
+use crate::id::{Generation, Nonce};
+use crate::identity::{ProcessIdentity, Standing};
+use crate::record::{RecordState, SessionRecord};
 
 /// What a record says, as far as a decision depends on that. `I` identifies a process, `N` a start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -52,6 +52,22 @@ impl<I, N> Recorded<I, N> {
         worker: None,
         peer: None,
     };
+}
+
+impl Recorded<ProcessIdentity, Nonce> {
+    /// What a record that can be read says.
+    pub fn of(record: &SessionRecord) -> Self {
+        Self {
+            is: if record.worker.is_some() { RecordIs::NamesWorker } else { RecordIs::NamesNobody },
+            generation: Some(record.generation),
+            nonce: Some(record.nonce.clone()),
+            state: Some(record.state),
+            start_observed: record.start_observed(),
+            history: record.lifeline_history(),
+            worker: record.worker.clone(),
+            peer: record.peer.clone(),
+        }
+    }
 }
 
 /// What a worker wrote into its lifeline.

@@ -1,0 +1,389 @@
+//! One call in progress: performs the effects of [`rekindle_core::ensure`], and keeps what they bring to light.
+//!
+//! Nothing is decided here. An effect is performed, its answer goes into the machine, and the machine says what comes next.
+
+use super::Ensure;
+use crate::error::Error;
+use crate::outcome::{DryRun, Ensured, How, Rejection};
+use crate::restore;
+use crate::survey::Survey;
+use rekindle_adapters::backoff::Backoff;
+use rekindle_adapters::claim_lock::{CLAIM_FILE, ClaimAttempt, ClaimQueue, try_claim};
+use rekindle_adapters::handshake::{HandshakeSocketWatcher, OnVersionMismatch};
+use rekindle_adapters::probe::{self, Connection, Probed};
+use rekindle_adapters::seams::SharedClaim;
+use rekindle_adapters::start::Start;
+use rekindle_adapters::{HeldClaim, ProductionSpawnBgResumeDeps};
+use rekindle_core::ensure::{
+    self, Before, Conclusion, Deadline, Depth, Effect, Ended, Event, MayPass, Readiness, Request, StartKind,
+};
+use rekindle_core::execute::Seen;
+use rekindle_core::view::Contact;
+use rekindle_core::{Liveness, ReleaseError, SpawnBgPlan, Verdict, execute_spawn_bg_resume};
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
+
+/// How long to wait before a start is begun again that somebody else made impossible.
+const ABANDONED_PAUSE: Duration = Duration::from_millis(2);
+
+/// A call, and what it has open and has found.
+pub(super) struct Call<'e> {
+    ensure: &'e Ensure,
+    deadline: Instant,
+    depth: Depth,
+    queue: ClaimQueue<'e>,
+    survey: Survey,
+    plan: Option<SpawnBgPlan>,
+    probed: Option<Probed>,
+    held: Option<HeldClaim>,
+    /// How to wait for a worker that is silent.
+    pauses: Option<Backoff>,
+    rejection: Option<Rejection>,
+    /// What a start came to.
+    started: Option<Result<Ensured, Error>>,
+    not_released: Option<ReleaseError>,
+    error: Option<Error>,
+}
+
+impl<'e> Call<'e> {
+    pub(super) fn new(ensure: &'e Ensure, deadline: Instant, depth: Depth) -> Self {
+        Self {
+            ensure,
+            deadline,
+            depth,
+            queue: ClaimQueue::new(&ensure.root, &ensure.session, &ensure.here),
+            survey: Survey::nothing(),
+            plan: None,
+            probed: None,
+            held: None,
+            pauses: None,
+            rejection: None,
+            started: None,
+            not_released: None,
+            error: None,
+        }
+    }
+
+    /// Drives the machine to its conclusion.
+    pub(super) async fn run(&mut self) -> Conclusion {
+        let launch = &self.ensure.launch;
+        let speaks = launch.handshake_spoken().is_some();
+        let readiness = if speaks { Readiness::Answer } else { Readiness::Connection };
+        let mut call = ensure::Ensure::new(Request { intent: launch.intent, readiness, depth: self.depth });
+        loop {
+            let event = match call.effect() {
+                Effect::Done(conclusion) => return conclusion,
+                effect => self.perform(effect).await.unwrap_or_else(|error| {
+                    self.error = Some(error);
+                    Event::Failed
+                }),
+            };
+            tracing::debug!(session = %self.ensure.session, effect = ?call.effect(), ?event, "a step of the call");
+            call = ensure::step(call, event);
+        }
+    }
+
+    async fn perform(&mut self, effect: Effect) -> Result<Event, Error> {
+        match effect {
+            Effect::Look => self.look(),
+            Effect::CheckTarget => {
+                let plan = self.ensure.plan(&self.survey);
+                self.rejection = self.ensure.refuse_target(&plan)?;
+                self.plan = Some(plan);
+                Ok(yes_or_no(self.rejection.is_none()))
+            }
+            Effect::Probe => Ok(Event::Probed(self.probe().await)),
+            Effect::InspectClaim => {
+                self.ensure.mend_modes();
+                let session = self.ensure.root.session(&self.ensure.session)?;
+                let left = session.map(|dir| dir.inspect(CLAIM_FILE)).transpose()?.flatten();
+                Ok(yes_or_no(left.is_some()))
+            }
+            Effect::ClearClaim => {
+                self.clear_claim();
+                Ok(Event::Did)
+            }
+            Effect::Acquire => self.acquire(),
+            Effect::AwaitClaim => Ok(match timeout_at(self.deadline, self.queue.wait()).await {
+                Ok(()) => Event::Did,
+                Err(_) => Event::Late,
+            }),
+            Effect::LookUnderClaim => self.look_under_claim(),
+            Effect::Complete => Ok(self.complete()),
+            Effect::Start(kind) => self.start(kind).await,
+            Effect::Release => Ok(self.release()),
+            Effect::Pause => {
+                tokio::time::sleep(ABANDONED_PAUSE).await;
+                Ok(Event::Did)
+            }
+            Effect::AwaitAnswer => Ok(self.await_answer().await),
+            Effect::Done(_) => Ok(Event::Did),
+        }
+    }
+
+    fn look(&mut self) -> Result<Event, Error> {
+        self.survey = match self.depth {
+            Depth::DryRun => self.ensure.survey_of_anything()?,
+            Depth::Whole | Depth::AtOnce => self.ensure.survey(self.queue.dir())?,
+        };
+        Ok(self.looked())
+    }
+
+    fn looked(&self) -> Event {
+        let socket = self.ensure.socket(&self.survey);
+        let may_connect = self.survey.may_be_connected_to(&socket);
+        let contact = if may_connect { Contact::Connect } else { Contact::Gentle };
+        Event::Looked(self.survey.view(contact))
+    }
+
+    async fn probe(&mut self) -> Liveness {
+        let probed = match (&self.plan, self.depth) {
+            (Some(plan), Depth::AtOnce) => probe::probe_once(&plan.expected_socket_path),
+            (Some(plan), Depth::Whole | Depth::DryRun) => self.survey.probe(&plan.expected_socket_path).await,
+            (None, _) => Probed::Indeterminate { why: "it was not planned where".into() },
+        };
+        let liveness = probed.liveness();
+        tracing::info!(session = %self.ensure.session, intent = ?self.ensure.launch.intent, ?liveness,
+            last = ?self.survey.last_worker(), "looked at the worker");
+        self.probed = Some(probed);
+        liveness
+    }
+
+    /// A launcher that died after its worker was ready left its claim behind. Taking it over and releasing it clears
+    /// it; whoever holds it will release it, and a worker that answers does not wait for that.
+    fn clear_claim(&self) {
+        let Ensure { root, here, session, .. } = self.ensure;
+        if let Ok(ClaimAttempt::Held(held)) = try_claim(root, session, here)
+            && let Err(error) = held.release()
+        {
+            tracing::warn!(%session, %error, "a claim that was left behind could not be cleared");
+        }
+    }
+
+    fn acquire(&mut self) -> Result<Event, Error> {
+        Ok(match self.queue.attempt()? {
+            ClaimAttempt::Held(held) => {
+                self.held = Some(*held);
+                Event::Did
+            }
+            ClaimAttempt::Conflict { why, holder } => {
+                let may_pass = if why.may_pass() { MayPass::Yes } else { MayPass::No };
+                self.rejection = Some(self.ensure.locked(self.planned(), &why, holder.map(|it| *it)));
+                Event::Conflict(may_pass)
+            }
+        })
+    }
+
+    fn look_under_claim(&mut self) -> Result<Event, Error> {
+        let Some(held) = &self.held else { return Ok(Event::Failed) };
+        let survey = restore::in_place(held.dir(), &self.ensure.here)?;
+        self.survey = self.ensure.readable(survey)?;
+        Ok(self.looked())
+    }
+
+    /// Found live under the claim: the record is completed before the claim goes.
+    fn complete(&mut self) -> Event {
+        let Some(held) = self.held.take() else { return Event::Failed };
+        let record = self.survey.adopted_record();
+        let start = Start::new(SharedClaim::new(held), self.ensure.here.clone(), record);
+        if let Some(Probed::Live(connection)) = &self.probed {
+            start.note_alive(connection);
+        }
+        self.gave_up(start.settle())
+    }
+
+    fn release(&mut self) -> Event {
+        let released = self.held.take().map_or(Ok(()), HeldClaim::release);
+        self.gave_up(released)
+    }
+
+    fn gave_up(&mut self, released: Result<(), ReleaseError>) -> Event {
+        self.begin_anew();
+        match released {
+            Ok(()) => Event::Did,
+            Err(error) => {
+                tracing::warn!(session = %self.ensure.session, %error, "the claim could not be released");
+                self.not_released = Some(error);
+                Event::Failed
+            }
+        }
+    }
+
+    /// A place among those who want the claim, as if the call had just begun.
+    fn begin_anew(&mut self) {
+        self.queue = ClaimQueue::new(&self.ensure.root, &self.ensure.session, &self.ensure.here);
+    }
+
+    async fn start(&mut self, kind: StartKind) -> Result<Event, Error> {
+        let Some(mut plan) = self.plan.clone() else { return Ok(Event::Failed) };
+        plan.observe_timeout = self.deadline.saturating_duration_since(Instant::now());
+        let ended = match kind {
+            StartKind::Fresh => self.spawn(&plan).await,
+            StartKind::Adopted | StartKind::AdoptedConnected | StartKind::Attached => {
+                self.adopt(&plan, kind).await
+            }
+        };
+        let is_ahead = Instant::now() < self.deadline;
+        if ended != Ended::NotPinned {
+            self.begin_anew();
+        }
+        Ok(Event::Ended(ended, if is_ahead { Deadline::Ahead } else { Deadline::Passed }))
+    }
+
+    async fn spawn(&mut self, plan: &SpawnBgPlan) -> Ended {
+        let Some(held) = self.held.take() else { return Ended::NotPinned };
+        let claim = held.claim().clone();
+        let left_behind =
+            self.survey.record.as_ref().filter(|record| record.socket == plan.expected_socket_path);
+        let start = Start::new(SharedClaim::new(held), self.ensure.here.clone(), None)
+            .spawn_on(self.ensure.spawn_on)
+            .replacing(left_behind.and_then(|record| record.socket_file));
+        let mut deps = ProductionSpawnBgResumeDeps::fresh(&start, self.survey.generation().next());
+        if let Some(speaking) = plan.handshake() {
+            let watcher = HandshakeSocketWatcher::new(&start, speaking.clone(), OnVersionMismatch::Fail);
+            deps = deps.socket_watcher(watcher);
+        }
+        let deps = deps.kill_policy(plan.kill_policy).build();
+        let outcome = execute_spawn_bg_resume(plan, Some(&claim), &deps).await;
+        let ended = Ended::of(&outcome);
+        if ended == Ended::Abandoned {
+            tracing::info!(session = %self.ensure.session, ?outcome, "a start was abandoned");
+        }
+        self.started = Some(self.ensure.ensured(plan, &start, How::Started, outcome));
+        ended
+    }
+
+    /// Watches a worker whose launcher died like one of ours.
+    async fn adopt(&mut self, plan: &SpawnBgPlan, kind: StartKind) -> Ended {
+        let worker = match self.survey.worker(&self.ensure.here) {
+            Ok(worker) => worker,
+            Err(error) => {
+                self.error = Some(error.into());
+                return Ended::NotPinned;
+            }
+        };
+        let Some(held) = self.held.take() else { return Ended::NotPinned };
+        tracing::info!(session = %self.ensure.session, generation = %self.survey.generation(), "adopting a worker whose launcher died");
+        let claim = held.claim().clone();
+        let record = self.survey.adopted_record();
+        let start = Start::new(SharedClaim::new(held), self.ensure.here.clone(), record);
+        let mut deps = ProductionSpawnBgResumeDeps::adopting(&start, worker);
+        if let Some(speaking) = plan.handshake() {
+            let watcher = HandshakeSocketWatcher::new(&start, speaking.clone(), OnVersionMismatch::PassOn);
+            let found = if kind == StartKind::AdoptedConnected { self.connection() } else { None };
+            deps =
+                deps.socket_watcher(found.into_iter().fold(watcher, HandshakeSocketWatcher::beginning_with));
+        }
+        let deps = deps.kill_policy(plan.kill_policy).build();
+        let outcome = execute_spawn_bg_resume(plan, Some(&claim), &deps).await;
+        let ended = Ended::of(&outcome);
+        self.started = Some(self.ensure.ensured(plan, &start, How::Adopted, outcome));
+        ended
+    }
+
+    /// Waits, holding no claim, until a worker that had been ready may answer again or be gone.
+    async fn await_answer(&mut self) -> Event {
+        let socket = self.ensure.socket(&self.survey);
+        let mut pauses =
+            self.pauses.take().unwrap_or_else(|| Backoff::for_name_in(socket.parent().unwrap_or(&socket)));
+        let waited = Instant::now() < self.deadline && timeout_at(self.deadline, pauses.wait()).await.is_ok();
+        self.pauses = Some(pauses);
+        if waited { Event::Did } else { Event::Late }
+    }
+
+    fn connection(&mut self) -> Option<Connection> {
+        match self.probed.take() {
+            Some(Probed::Live(connection)) => Some(connection),
+            probed => {
+                self.probed = probed;
+                None
+            }
+        }
+    }
+
+    fn planned(&self) -> &SpawnBgPlan {
+        self.plan.as_ref().expect("the target is checked before anything else is done")
+    }
+
+    /// What the call came to.
+    pub(super) fn outcome(mut self, conclusion: Conclusion) -> Result<Ensured, Error> {
+        const SAID: &str = "what led to a conclusion is kept";
+        let session = || self.ensure.session.clone();
+        match conclusion {
+            Conclusion::Running(StartKind::Attached) => {
+                let connection = self.connection().expect(SAID);
+                Ok(self.ensure.attached(self.planned(), &self.survey, connection))
+            }
+            Conclusion::Running(StartKind::Fresh | StartKind::Adopted | StartKind::AdoptedConnected)
+            | Conclusion::Exited
+            | Conclusion::NotStarted
+            | Conclusion::Retained
+            | Conclusion::ReleaseFailed(Before::Start) => self.started.expect(SAID),
+            Conclusion::BadTarget | Conclusion::Locked => {
+                Ok(Ensured::Rejected(Box::new(self.rejection.expect(SAID))))
+            }
+            Conclusion::Rejected(reason) => {
+                let probed = self.probed.as_ref().expect(SAID);
+                let rejection = self.ensure.reject(reason, self.planned(), probed, &self.survey);
+                Ok(Ensured::Rejected(Box::new(rejection)))
+            }
+            Conclusion::RecordNewer => {
+                let schema_version = self.survey.newer.as_ref().map_or(0, |newer| newer.schema_version);
+                Err(Error::RecordNewer { session: session(), schema_version })
+            }
+            Conclusion::ReleaseFailed(before @ (Before::Answering | Before::Nothing)) => {
+                let observed = match before {
+                    Before::Answering => Seen::SocketAlive { pid: self.survey.pid() },
+                    Before::Nothing | Before::Start => Seen::SpawnStartFailed,
+                };
+                let source = self.not_released.expect(SAID);
+                Err(Error::Release { session: self.ensure.session.clone(), observed, source })
+            }
+            Conclusion::Failed => Err(self.error.expect(SAID)),
+            Conclusion::NotAtOnce | Conclusion::WouldBe(_) => {
+                unreachable!("only a call that goes less far concludes so")
+            }
+        }
+    }
+
+    /// What the call would come to.
+    pub(super) fn foreseen(self, conclusion: Conclusion) -> Result<DryRun, Error> {
+        let rejected = |rejection: Rejection, plan: Option<SpawnBgPlan>| {
+            let plan = plan.expect("the target was checked");
+            Ok(DryRun { verdict: "reject", rejection: Some(rejection), plan })
+        };
+        match conclusion {
+            Conclusion::WouldBe(verdict) => {
+                let word = match verdict {
+                    Verdict::Attach => "attach",
+                    Verdict::Spawn => "spawn",
+                    Verdict::Adopt => "adopt",
+                    Verdict::Reject(reason) => {
+                        let probed = self.probed.as_ref().expect("a verdict follows a probe");
+                        let rejection = self.ensure.reject(reason, self.planned(), probed, &self.survey);
+                        return rejected(rejection, self.plan);
+                    }
+                };
+                let plan = self.plan.expect("the target was checked");
+                Ok(DryRun { verdict: word, rejection: None, plan })
+            }
+            Conclusion::BadTarget => {
+                rejected(self.rejection.expect("the target was refused for a reason"), self.plan)
+            }
+            Conclusion::Running(_)
+            | Conclusion::Exited
+            | Conclusion::NotStarted
+            | Conclusion::Retained
+            | Conclusion::Locked
+            | Conclusion::Rejected(_)
+            | Conclusion::RecordNewer
+            | Conclusion::ReleaseFailed(_)
+            | Conclusion::NotAtOnce
+            | Conclusion::Failed => Err(self.error.expect("a dry run fails for a reason")),
+        }
+    }
+}
+
+fn yes_or_no(yes: bool) -> Event {
+    if yes { Event::Did } else { Event::Refused }
+}
