@@ -9,8 +9,8 @@
 use crate::endpoint::probe::Connection;
 use crate::pool::client::{Limits, PoolCallError, PoolClient};
 use crate::pool::lines::LineError;
+use crate::ready::connect::PollingSocketWatcher;
 use crate::start::progress::Start;
-use crate::start::seams::PollingSocketWatcher;
 use crate::sys::backoff::Backoff;
 use crate::sys::linux::fs::watch::Happening;
 use async_trait::async_trait;

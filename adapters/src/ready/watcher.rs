@@ -1,14 +1,11 @@
-//! When a worker is ready: each kind of readiness, as a watch on its socket; and how long it may take.
+//! When a worker is ready, by the kind of its readiness, each in a file of its own; and how long it may take.
 //!
 //! | kind | ready when | connects |
 //! |---|---|---|
-//! | connect | its socket accepts a connection | yes, and hands it on |
-//! | handshake | it answers a handshake; [`crate::ready::handshake`] watches for that | yes, and hands it on |
-//! | notify | it said `READY=1`, and then somebody listens on its socket | no |
-//! | listen | its program runs; it inherited a socket that listens | no |
-//!
-//! "Somebody listens" is read in the kernel's table of sockets. A listener that the table knows by another spelling is
-//! connected to after all, and that connection is handed on.
+//! | `connect` | its socket accepts a connection | yes, and hands it on |
+//! | `handshake` | it answers a handshake; a watcher of its own | yes, and hands it on |
+//! | `notify` | it said `READY=1`, and then somebody listens on its socket | no |
+//! | `listen` | its program runs; it inherited a socket that listens | no |
 //!
 //! # Invariants
 //! 1. A `READY=1` whose socket is dormant is not yet ready: it is waited for, until the time is up.
@@ -16,12 +13,11 @@
 //!
 //! Checked by `smoke/tests/smoke/ready/notify.rs` and `ready/listen.rs`.
 
-use crate::endpoint::probe::{Connection, Look, Lookout, Probed};
-use crate::ready::notify::NotifyListener;
+use crate::endpoint::probe::Connection;
+use crate::ready::connect::PollingSocketWatcher;
+use crate::ready::listen::await_listener;
+use crate::ready::notify::await_notified;
 use crate::start::progress::Start;
-use crate::start::seams::PollingSocketWatcher;
-use crate::sys::backoff::Backoff;
-use crate::sys::linux::fs::watch::Happening;
 use async_trait::async_trait;
 use rekindle_core::seams::{SocketWatcher, Timer};
 use rekindle_core::target::SOCKET_PATH_LEN_MAX;
@@ -63,50 +59,6 @@ impl SocketWatcher<Connection> for ReadinessWatcher {
 /// would show who listens after it, which it does not for a path that no address can hold.
 fn listener_of(start: &Start, socket: &Path) -> Option<ProcessIdentity> {
     start.leader().filter(|_| socket.as_os_str().len() <= SOCKET_PATH_LEN_MAX)
-}
-
-/// Hears the worker until it is ready, and goes on hearing it until its socket is.
-async fn await_notified(listener: &NotifyListener, socket: &Path) -> Result<Connection, WatchError> {
-    let mailbox = listener.mailbox()?;
-    let (mut backoff, mut lookout) = (pauses(socket), Lookout::at(socket));
-    loop {
-        if !listener.notices().is_ready() {
-            listener.hear_next(&mailbox).await?;
-            continue;
-        }
-        if let Some(connection) = see_listener(&mut lookout, socket)? {
-            return Ok(connection);
-        }
-        tokio::select! {
-            heard = listener.hear_next(&mailbox) => heard?,
-            () = backoff.wait() => {}
-        }
-    }
-}
-
-async fn await_listener(socket: &Path) -> Result<Connection, WatchError> {
-    let (mut backoff, mut lookout) = (pauses(socket), Lookout::at(socket));
-    loop {
-        if let Some(connection) = see_listener(&mut lookout, socket)? {
-            return Ok(connection);
-        }
-        backoff.wait().await;
-    }
-}
-
-fn pauses(socket: &Path) -> Backoff {
-    Backoff::at(socket.parent().unwrap_or(socket), Happening::NameAppears)
-}
-
-fn see_listener(lookout: &mut Lookout<'_>, socket: &Path) -> Result<Option<Connection>, WatchError> {
-    match lookout.look_gently() {
-        Look::Found(Probed::Live(connection)) => Ok(Some(connection)),
-        Look::Found(Probed::Forged { why }) => Err(WatchError::Forged { path: socket.to_owned(), why }),
-        // Not there yet, not listening yet, or too busy: none of it is an answer.
-        Look::Found(Probed::Dormant { .. } | Probed::Indeterminate { .. }) | Look::Absent | Look::Busy => {
-            Ok(None)
-        }
-    }
 }
 
 /// Waits on tokio's clock; the first wait of a start, in which its worker is watched, for as long as that asks for.

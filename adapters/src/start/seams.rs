@@ -1,45 +1,14 @@
-//! The production implementation of every seam of a start.
+//! The production implementation of the seams of a start; `ready` holds those that watch for readiness.
 
-use crate::endpoint::probe::{Connection, Look, Lookout, Probed};
 use crate::store::claim_lock::HeldClaim;
-use crate::sys::backoff::Backoff;
-use crate::sys::linux::fs::watch::Happening;
 use crate::worker::{self, Worker};
 use async_trait::async_trait;
-use rekindle_core::seams::{ExitWatcher, Killer, Releaser, SocketWatcher, Timer};
+use rekindle_core::seams::{ExitWatcher, Killer, Releaser, Timer};
 use rekindle_core::{ChildExit, KillError, KillSignal, LockClaim, ReleaseError, WatchError};
-use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-/// Watches a socket by looking again and again, with growing pauses.
-#[derive(Debug, Default, Clone, Copy)]
-pub struct PollingSocketWatcher;
-
-#[async_trait]
-impl SocketWatcher<Connection> for PollingSocketWatcher {
-    async fn await_socket_alive(&self, socket: &Path) -> Result<Connection, WatchError> {
-        let mut backoff = Backoff::at(socket.parent().unwrap_or(socket), Happening::NameAppears);
-        let mut lookout = Lookout::at(socket);
-        loop {
-            match lookout.look() {
-                Look::Found(Probed::Live(connection)) => {
-                    backoff.end_later();
-                    return Ok(connection);
-                }
-                Look::Found(Probed::Forged { why }) => {
-                    return Err(WatchError::Forged { path: socket.to_owned(), why });
-                }
-                // Not there yet, not listening yet, or too busy: none of it is an answer.
-                Look::Absent => backoff.wait_until_told().await,
-                // No event tells when somebody begins to listen or to accept.
-                Look::Found(Probed::Dormant { .. } | Probed::Indeterminate { .. }) | Look::Busy => {
-                    backoff.wait().await;
-                }
-            }
-        }
-    }
-}
+pub use crate::ready::connect::PollingSocketWatcher;
 
 /// Watches a worker by its pidfd and its lifeline.
 #[derive(Debug, Default, Clone, Copy)]

@@ -1,0 +1,40 @@
+//! Readiness by connect: a worker is ready when its socket accepts a connection, which is handed on.
+//!
+//! Checked by `smoke/tests/smoke/s1_watch.rs`.
+
+use crate::endpoint::probe::{Connection, Look, Lookout, Probed};
+use crate::sys::backoff::Backoff;
+use crate::sys::linux::fs::watch::Happening;
+use async_trait::async_trait;
+use rekindle_core::WatchError;
+use rekindle_core::seams::SocketWatcher;
+use std::path::Path;
+
+/// Watches a socket by looking again and again, with growing pauses.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct PollingSocketWatcher;
+
+#[async_trait]
+impl SocketWatcher<Connection> for PollingSocketWatcher {
+    async fn await_socket_alive(&self, socket: &Path) -> Result<Connection, WatchError> {
+        let mut backoff = Backoff::at(socket.parent().unwrap_or(socket), Happening::NameAppears);
+        let mut lookout = Lookout::at(socket);
+        loop {
+            match lookout.look() {
+                Look::Found(Probed::Live(connection)) => {
+                    backoff.end_later();
+                    return Ok(connection);
+                }
+                Look::Found(Probed::Forged { why }) => {
+                    return Err(WatchError::Forged { path: socket.to_owned(), why });
+                }
+                // Not there yet, not listening yet, or too busy: none of it is an answer.
+                Look::Absent => backoff.wait_until_told().await,
+                // No event tells when somebody begins to listen or to accept.
+                Look::Found(Probed::Dormant { .. } | Probed::Indeterminate { .. }) | Look::Busy => {
+                    backoff.wait().await;
+                }
+            }
+        }
+    }
+}
