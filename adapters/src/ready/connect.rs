@@ -1,6 +1,6 @@
 //! Readiness by connect: a worker is ready when its socket accepts a connection, which is handed on.
 //!
-//! Checked by `smoke/tests/smoke/s1_watch.rs`.
+//! Checked by `smoke/tests/smoke/probe/watch.rs`.
 
 use crate::endpoint::probe::{Connection, Look, Lookout, Probed};
 use crate::sys::backoff::Backoff;

@@ -3,7 +3,7 @@
 //!
 //! A listener that the table knows by another spelling is connected to after all, and that connection is handed on.
 //!
-//! Checked by `smoke/tests/smoke/s11_listen.rs`.
+//! Checked by `smoke/tests/smoke/ready/listen.rs`.
 
 use crate::endpoint::probe::{Connection, Look, Lookout, Probed};
 use crate::sys::backoff::Backoff;

@@ -5,7 +5,7 @@
 //! 2. A lock that is not handed on is given up explicitly: a child that has not yet executed its program may have a copy of the
 //!    descriptor.
 //!
-//! Checked by `smoke/tests/smoke/claim.rs` and `foreign_files.rs`.
+//! Checked by `smoke/tests/smoke/ground/claim.rs` and `ground/foreign_files.rs`.
 
 use crate::sys::linux::failure::Errno;
 use crate::sys::linux::fs::flock::{LockKind, try_flock, unlock};

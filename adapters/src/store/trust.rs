@@ -5,7 +5,7 @@
 //!    for a sticky one or one of the system's.
 //! 2. A judgement is made on what `stat` told of an open file, or of a name that nobody else can replace. Nothing is changed.
 //!
-//! Checked by the tests below, `smoke/tests/smoke/places.rs` and `foreign_files.rs`.
+//! Checked by the tests below, `smoke/tests/smoke/ground/places.rs` and `foreign_files.rs`.
 
 use crate::sys::linux::failure::refused;
 use crate::sys::linux::fs::{FileKind, FileStatus, fstat, lstat};
