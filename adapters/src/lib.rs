@@ -37,7 +37,8 @@ pub use ready::{handshake, notify};
 pub use spawn::program;
 pub use start::{deps, seams};
 pub use store::{
-    claim_lock, directory, lifecycle, lifeline, lock_file, record_file, remedy, session_dir, state_root, way,
+    claim_file, claim_lock, directory, lifecycle, lifeline, lock_file, record_file, remedy, session_dir,
+    state_root, way,
 };
 pub use sys::backoff;
 pub use sys::linux::process::orphans;

@@ -4,6 +4,7 @@ pub(crate) mod lock_by_name;
 pub(crate) mod temporary;
 pub(crate) mod trust;
 
+pub mod claim_file;
 pub mod claim_lock;
 pub mod directory;
 pub mod lifecycle;

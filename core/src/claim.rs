@@ -110,8 +110,17 @@ impl Found<LockClaim> {
         match serde_json::from_slice::<LockClaim>(content) {
             Err(error) => Self::Corrupt { why: Shown(&error.to_string()).to_string() },
             Ok(claim) if claim.session_id != *session => Self::OtherSession { named: claim.session_id },
-            Ok(claim) if claim.retained_at.is_some() => Self::Retained(claim),
-            Ok(claim) => Self::Held(claim),
+            Ok(claim) => Self::from(Some(claim)),
+        }
+    }
+}
+
+impl From<Option<LockClaim>> for Found<LockClaim> {
+    fn from(claim: Option<LockClaim>) -> Self {
+        match claim {
+            None => Self::Nothing,
+            Some(claim) if claim.retained_at.is_some() => Self::Retained(claim),
+            Some(claim) => Self::Held(claim),
         }
     }
 }

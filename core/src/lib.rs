@@ -60,6 +60,7 @@ pub mod shown;
 pub mod start;
 pub mod state;
 pub mod stop;
+pub mod stores;
 pub mod target;
 #[cfg(feature = "testing")]
 pub mod testing;

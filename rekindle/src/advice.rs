@@ -13,7 +13,7 @@ use crate::launch::{Launch, holds};
 use crate::outcome::SaidReady;
 use crate::survey::Survey;
 use rekindle_adapters::StateRootError;
-use rekindle_adapters::claim_lock::CLAIM_FILE;
+use rekindle_adapters::claim_file::CLAIM_FILE;
 use rekindle_adapters::probe;
 use rekindle_adapters::remedy;
 use rekindle_adapters::way::{self, Mend};

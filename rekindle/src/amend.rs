@@ -5,7 +5,8 @@
 
 use crate::error::Error;
 use crate::unlock::Force;
-use rekindle_adapters::claim_lock::{CLAIM_FILE, ClaimAttempt, ClaimQueue};
+use rekindle_adapters::claim_file::CLAIM_FILE;
+use rekindle_adapters::claim_lock::{ClaimAttempt, ClaimQueue};
 use rekindle_adapters::{SessionDir, StateRoot, record_file};
 use rekindle_core::record::RecordFile;
 use rekindle_core::{Generation, Host, SessionId, SessionRecord};

@@ -7,7 +7,8 @@
 use crate::error::Error;
 use crate::restore;
 use crate::survey::Survey;
-use rekindle_adapters::claim_lock::{BareLock, CLAIM_FILE, holder_standing, read_evidence};
+use rekindle_adapters::claim_file::CLAIM_FILE;
+use rekindle_adapters::claim_lock::{BareLock, holder_standing, read_evidence};
 use rekindle_adapters::lifeline::LIFELINE_FILE;
 use rekindle_adapters::notify::NOTIFY_FILE;
 use rekindle_adapters::record_file::RECORD_FILE;
@@ -250,9 +251,7 @@ impl<'c> Collecting<'c> {
                 Event::Did
             }
             Effect::Remove(file) => {
-                for name in names_of(file) {
-                    dir.remove(*name)?;
-                }
+                remove(dir, file)?;
                 Event::Did
             }
             Effect::RemoveDirectory if dir.names()?.is_empty() => {
@@ -297,6 +296,15 @@ impl<'c> Collecting<'c> {
 
 fn yes_or_no(yes: bool) -> Event {
     if yes { Event::Did } else { Event::Refused }
+}
+
+/// Removes what is ours.
+fn remove(dir: &SessionDir, file: File) -> Result<(), OsFailure> {
+    match file {
+        File::Claim => dir.claims().force(dir),
+        File::Record => dir.records().remove(dir),
+        File::Lifeline | File::Logs => names_of(file).iter().try_for_each(|name| dir.remove(*name)),
+    }
 }
 
 /// The names of what is ours in a session's directory.
@@ -362,18 +370,17 @@ fn repair(
 ) -> Result<bool, OsFailure> {
     use rekindle_core::claim::Found;
     let before = repaired.len();
-    let mut set_aside = |name: &str| {
-        repaired.push(match rehearsal {
-            Rehearsal::No => dir.set_aside(name)?,
-            Rehearsal::Yes => dir.path_of(name),
-        });
-        Ok::<(), OsFailure>(())
-    };
     if let Found::Corrupt { .. } | Found::OtherSession { .. } = read_evidence(dir)? {
-        set_aside(CLAIM_FILE)?;
+        repaired.push(match rehearsal {
+            Rehearsal::No => dir.set_aside(CLAIM_FILE)?,
+            Rehearsal::Yes => dir.path_of(CLAIM_FILE),
+        });
     }
     if Survey::take(dir, here)?.corrupt.is_some() {
-        set_aside(RECORD_FILE)?;
+        repaired.push(match rehearsal {
+            Rehearsal::No => dir.records().set_aside(dir)?,
+            Rehearsal::Yes => dir.path_of(RECORD_FILE),
+        });
     }
     Ok(repaired.len() > before)
 }

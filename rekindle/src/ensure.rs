@@ -15,7 +15,7 @@ use crate::outcome::{DryRun, Ensured, Exited, How, Rejection, Retained, Running,
 use crate::rejection::Site;
 use crate::survey::Survey;
 use call::Call;
-use rekindle_adapters::claim_lock::CLAIM_FILE;
+use rekindle_adapters::claim_file::CLAIM_FILE;
 use rekindle_adapters::notify::NOTIFY_FILE;
 use rekindle_adapters::probe::{self, Connection, Probed};
 use rekindle_adapters::start::{SpawnOn, Start};

@@ -80,4 +80,16 @@ pub use unlock::{Force, Forgotten, Unlocked};
 pub use rekindle_adapters as adapters;
 pub use rekindle_core as core;
 pub use rekindle_core::protocol;
-pub use rekindle_core::{Intent, SessionId, SessionState, stop::StopPolicy};
+pub use rekindle_core::{
+    ChildExit, Environment, Generation, Intent, KillPolicy, Nonce, OsFailure, Pid, ReadyKind, RejectReason,
+    SessionId, SessionRecord, SessionState, SpawnError, stop::StopPolicy,
+};
+
+/// What a store of one's own for claims or records is written with.
+pub mod stores {
+    pub use rekindle_core::LockClaim;
+    pub use rekindle_core::claim::Found;
+    pub use rekindle_core::claim::give_up::Whose;
+    pub use rekindle_core::record::RecordFile;
+    pub use rekindle_core::stores::{Anchor, ClaimStore, Grant, RecordStore};
+}

@@ -2,12 +2,13 @@
 
 use crate::error::Error;
 use crate::survey::Survey;
-use rekindle_adapters::claim_lock::{CLAIM_FILE, is_locked};
+use rekindle_adapters::claim_lock::{is_locked, read_evidence};
 use rekindle_adapters::lifeline::{self, LifelineProbe, Located, Lost};
 use rekindle_adapters::record_file;
 use rekindle_adapters::socket_table::ListeningSockets;
 use rekindle_adapters::{SessionDir, StateRoot};
 use rekindle_core::byte_text;
+use rekindle_core::claim::Found;
 use rekindle_core::record::RecordFile;
 use rekindle_core::{
     Generation, Host, LastWorker, Lifeline, OsFailure, Pid, SessionId, SessionRecord, SessionState,
@@ -201,13 +202,16 @@ fn raw_record(dir: &SessionDir) -> Result<Map<String, Value>, OsFailure> {
     Ok(fields)
 }
 
-/// The claim as it stands in its file, readable or not, and whether the kernel's lock is held.
+/// The claim as it is kept, readable or not, and whether the kernel's lock is held.
 fn show_claim(dir: &SessionDir) -> Result<Option<Value>, OsFailure> {
-    let Some(content) = dir.read(CLAIM_FILE)? else { return Ok(None) };
+    let found = read_evidence(dir)?;
+    if found == Found::Nothing {
+        return Ok(None);
+    }
     let locked = is_locked(dir)?;
-    let mut claim = match serde_json::from_slice(&content.bytes) {
-        Ok(Value::Object(fields)) => fields,
-        Ok(_) | Err(_) => Map::from_iter([("corrupt".to_owned(), json!(true))]),
+    let mut claim = match found.payload().map(serde_json::to_value) {
+        Some(Ok(Value::Object(fields))) => fields,
+        Some(_) | None => Map::from_iter([("corrupt".to_owned(), json!(true))]),
     };
     // The authority to release it is nobody else's business.
     claim.remove("nonce");

@@ -10,9 +10,10 @@ use crate::listing::{self, Listing, SessionView};
 use crate::outcome::{DryRun, Ensured, Stopped};
 use crate::unlock::{self, Force, Forgotten, Unlocked};
 use rekindle_adapters::start::SpawnOn;
-use rekindle_adapters::{StateRoot, procfs};
+use rekindle_adapters::{SessionDir, StateRoot, procfs};
 use rekindle_core::shown::Shown;
 use rekindle_core::stop::StopPolicy;
+use rekindle_core::stores::{ClaimStore, RecordStore};
 use rekindle_core::{Host, Intent, SessionId};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -54,6 +55,21 @@ impl Sessions {
     /// As for [`Self::open`], or if there is no such directory to be found.
     pub fn open_default() -> Result<Self, Error> {
         Self::open(StateRoot::locate()?)
+    }
+
+    /// The same sessions, with their claims kept in a store of the caller's own.
+    ///
+    /// The directory stays what it is on this machine: its kernel lock guards each step of a start, and sockets, lifelines and
+    /// logs stand in it. The store says who may decide, and which number the next start gets.
+    #[must_use]
+    pub fn claims(self, claims: impl ClaimStore<SessionDir> + 'static) -> Self {
+        Self { root: self.root.claims(Arc::new(claims)), ..self }
+    }
+
+    /// The same sessions, with their records kept in a store of the caller's own.
+    #[must_use]
+    pub fn records(self, records: impl RecordStore<SessionDir> + 'static) -> Self {
+        Self { root: self.root.records(Arc::new(records)), ..self }
     }
 
     /// The same sessions, with workers spawned by the thread that asks. For programs that have nothing else to do

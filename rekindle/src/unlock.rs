@@ -5,9 +5,9 @@
 
 use crate::error::Error;
 use crate::survey::Survey;
-use rekindle_adapters::claim_lock::{BareLock, CLAIM_FILE, holder_standing, read_evidence};
+use rekindle_adapters::claim_file::CLAIM_FILE;
+use rekindle_adapters::claim_lock::{BareLock, holder_standing, read_evidence};
 use rekindle_adapters::lifeline::LIFELINE_FILE;
-use rekindle_adapters::record_file::RECORD_FILE;
 use rekindle_adapters::{SessionDir, StateRoot};
 use rekindle_core::byte_text;
 use rekindle_core::care::forget::{self, Forget};
@@ -55,10 +55,10 @@ pub(crate) fn forget(root: &StateRoot, here: &Host, session: &SessionId) -> Resu
             Effect::Done(conclusion) => return clearing.forgotten(conclusion, kept_aside),
             Effect::Lock => clearing.lock(),
             Effect::Look => clearing.look().map(|()| true),
-            Effect::RemoveClaim => clearing.remove(CLAIM_FILE),
-            Effect::RemoveLifeline => clearing.remove(LIFELINE_FILE),
-            Effect::SetRecordAside => clearing.set_aside(RECORD_FILE).map(|path| {
-                kept_aside = path;
+            Effect::RemoveClaim => clearing.remove_claim(),
+            Effect::RemoveLifeline => clearing.remove_lifeline(),
+            Effect::SetRecordAside => clearing.set_record_aside().map(|path| {
+                kept_aside = Some(path);
                 true
             }),
             Effect::Unlock => Ok(clearing.unlock()),
@@ -89,7 +89,7 @@ pub(crate) fn unlock(
             Effect::Lock => clearing.lock(),
             Effect::Judge => clearing.judge().map(|()| true),
             Effect::Look => clearing.look().map(|()| true),
-            Effect::RemoveEvidence => clearing.remove(CLAIM_FILE),
+            Effect::RemoveEvidence => clearing.remove_claim(),
             Effect::Unlock => Ok(clearing.unlock()),
         };
         let event = match (clearing.kept(did), effect) {
@@ -169,13 +169,20 @@ impl<'c> Clearing<'c> {
         Ok(())
     }
 
-    fn remove(&self, name: &str) -> Result<bool, Error> {
-        self.held()?.remove(name)?;
+    fn remove_claim(&self) -> Result<bool, Error> {
+        let dir = self.held()?;
+        dir.claims().force(dir)?;
         Ok(true)
     }
 
-    fn set_aside(&self, name: &str) -> Result<Option<PathBuf>, Error> {
-        Ok(Some(self.held()?.set_aside(name)?))
+    fn remove_lifeline(&self) -> Result<bool, Error> {
+        self.held()?.remove(LIFELINE_FILE)?;
+        Ok(true)
+    }
+
+    fn set_record_aside(&self) -> Result<PathBuf, Error> {
+        let dir = self.held()?;
+        Ok(dir.records().set_aside(dir)?)
     }
 
     fn unlock(&mut self) -> bool {

@@ -1,4 +1,4 @@
-//! The claim: an exclusive flock on the session directory, with its evidence in the file `claim`.
+//! The claim: an exclusive flock on the session directory, with its evidence in a store of claims.
 //!
 //! # Invariants
 //! 1. The directory itself is locked, so that removing a file never takes a lock away.
@@ -10,31 +10,29 @@
 //!
 //! Checked by `smoke/tests/smoke/ground/claim.rs`.
 
+use crate::store::claim_file::CLAIM_FILE;
 use crate::store::lock_by_name::{Locked, Named, try_lock};
 use crate::store::session_dir::SessionDir;
 use crate::store::state_root;
 use crate::sys::backoff::Backoff;
 use crate::sys::linux::clock;
 use crate::sys::linux::failure::{During, Errno, refused};
-use crate::sys::linux::fs::Inode;
 use crate::sys::linux::fs::flock::{self, LockKind, try_flock};
 use crate::sys::linux::fs::watch::Happening;
 use crate::sys::linux::procfs;
 use crate::sys::linux::random;
 use rekindle_core::claim::acquire::{self, Acquire, AcquireEffect, AcquireEvent, Judgement, Taken};
-use rekindle_core::claim::give_up::{self, GiveUp, GiveUpEffect, GiveUpEvent, GivenUp, Whose};
+use rekindle_core::claim::give_up::{self, GiveUp, GiveUpEffect, GiveUpEvent, GivenUp};
 use rekindle_core::claim::{ConflictReason, Found, KernelLock};
 use rekindle_core::identity::{Doubt, Standing};
+use rekindle_core::stores::Grant;
 use rekindle_core::{
-    ClaimDecision, ClaimPolicy, Host, LockClaim, OsFailure, ReleaseError, SessionId, decide_claim,
+    ClaimDecision, ClaimPolicy, Generation, Host, LockClaim, OsFailure, ReleaseError, SessionId, decide_claim,
 };
 use state_root::{StateRoot, StateRootError};
 use std::env;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::sync::OnceLock;
-
-/// The name of the evidence file.
-pub const CLAIM_FILE: &str = "claim";
 
 /// What came of asking for a claim.
 #[derive(Debug)]
@@ -55,8 +53,7 @@ pub enum ClaimAttempt {
 #[derive(Debug)]
 pub struct HeldClaim {
     dir: SessionDir,
-    claim: LockClaim,
-    evidence: Inode,
+    grant: Grant,
     given_up: bool,
 }
 
@@ -153,10 +150,9 @@ impl<'a> ClaimQueue<'a> {
             }
             AcquireEffect::WriteEvidence => {
                 dir.sweep();
-                let claim = new_claim(dir, self.here)?;
-                let evidence = write_evidence(dir, &claim)?;
+                let grant = dir.claims().grant(dir, new_claim(dir, self.here)?)?;
                 tracing::info!(session = %dir.session(), "took the claim");
-                taking.written = Some((claim, evidence));
+                taking.grant = Some(grant);
                 AcquireEvent::Did
             }
             // Explicitly: a child of another thread may have a copy of the descriptor for a moment.
@@ -170,10 +166,10 @@ impl<'a> ClaimQueue<'a> {
 
     /// What an attempt came to.
     fn taken(&mut self, taking: Taking, taken: Taken) -> Result<ClaimAttempt, StateRootError> {
-        let Taking { dir, conflict, written, error } = taking;
-        match (taken, dir, written) {
-            (Taken::Granted, Some(dir), Some((claim, evidence))) => {
-                Ok(ClaimAttempt::Held(Box::new(HeldClaim { dir, claim, evidence, given_up: false })))
+        let Taking { dir, conflict, grant, error } = taking;
+        match (taken, dir, grant) {
+            (Taken::Granted, Some(dir), Some(grant)) => {
+                Ok(ClaimAttempt::Held(Box::new(HeldClaim { dir, grant, given_up: false })))
             }
             (Taken::Granted | Taken::Conflict | Taken::Failed, dir, _) => {
                 if let Some(error) = error {
@@ -193,7 +189,7 @@ impl<'a> ClaimQueue<'a> {
 struct Taking {
     dir: Option<SessionDir>,
     conflict: Option<(ConflictReason, Option<LockClaim>)>,
-    written: Option<(LockClaim, Inode)>,
+    grant: Option<Grant>,
     error: Option<StateRootError>,
 }
 
@@ -240,8 +236,7 @@ pub fn holder_standing(found: &Found<LockClaim>, here: &Host) -> Standing {
 /// # Errors
 /// If the file is there and cannot be read.
 pub fn read_evidence(dir: &SessionDir) -> Result<Found<LockClaim>, OsFailure> {
-    let content = dir.read(CLAIM_FILE)?;
-    Ok(Found::read(content.as_ref().map(|content| content.bytes.as_slice()), dir.session()))
+    dir.claims().inspect(dir)
 }
 
 /// Whether the claim's kernel lock is held by anybody. For showing only: it is known for no longer than this call.
@@ -286,12 +281,6 @@ impl Drop for BareLock {
     }
 }
 
-fn write_evidence(dir: &SessionDir, claim: &LockClaim) -> Result<Inode, OsFailure> {
-    let mut bytes = serde_json::to_vec(claim).expect("a claim holds nothing that JSON cannot");
-    bytes.push(b'\n');
-    dir.replace(CLAIM_FILE, &bytes)
-}
-
 impl Named for SessionDir {
     fn has_its_name(&self) -> Result<bool, OsFailure> {
         self.is_still_in_place()
@@ -319,7 +308,7 @@ fn program_name() -> String {
 impl HeldClaim {
     /// The evidence, as it stands in the file.
     pub fn claim(&self) -> &LockClaim {
-        &self.claim
+        &self.grant.claim
     }
 
     /// The session's directory, which is held.
@@ -349,7 +338,7 @@ impl HeldClaim {
     /// If the mark cannot be written. The kernel's lock is given up all the same.
     pub fn retain(mut self) -> Result<LockClaim, ReleaseError> {
         self.give_up(GiveUp::RETAIN)?;
-        Ok(self.claim.clone())
+        Ok(self.grant.claim.clone())
     }
 
     fn give_up(&mut self, mut claim: GiveUp) -> Result<(), ReleaseError> {
@@ -375,14 +364,13 @@ impl HeldClaim {
         Ok(match effect {
             GiveUpEffect::CheckPlace if self.dir.is_still_in_place()? => GiveUpEvent::Did,
             GiveUpEffect::CheckPlace => GiveUpEvent::Refused,
-            GiveUpEffect::ReadEvidence => GiveUpEvent::Read(self.whose_evidence()?),
+            GiveUpEffect::ReadEvidence => GiveUpEvent::Read(self.dir.claims().whose(&self.dir, &self.grant)?),
             GiveUpEffect::RemoveEvidence => {
-                self.dir.remove(CLAIM_FILE)?;
+                self.dir.claims().release(&self.dir, &self.grant)?;
                 GiveUpEvent::Did
             }
             GiveUpEffect::MarkRetained => {
-                self.claim.retained_at = Some(clock::now());
-                self.evidence = write_evidence(&self.dir, &self.claim)?;
+                self.dir.claims().retain(&self.dir, &mut self.grant, clock::now())?;
                 GiveUpEvent::Did
             }
             GiveUpEffect::Unlock => {
@@ -394,12 +382,12 @@ impl HeldClaim {
         })
     }
 
-    fn whose_evidence(&self) -> Result<Whose, OsFailure> {
-        let Some(content) = self.dir.read(CLAIM_FILE)? else { return Ok(Whose::Nobodys) };
-        let found = Found::read(Some(&content.bytes), self.dir.session());
-        let ours = content.inode == self.evidence
-            && found.payload().is_some_and(|claim| claim.nonce == self.claim.nonce);
-        Ok(if ours { Whose::Ours } else { Whose::Others })
+    /// The number of the next start under this claim.
+    ///
+    /// # Errors
+    /// If the store of claims cannot tell.
+    pub fn generation(&self, last: Generation) -> Result<Generation, OsFailure> {
+        self.dir.claims().generation(&self.dir, &self.grant, last)
     }
 
     /// How the claim went, for people.
@@ -409,7 +397,7 @@ impl HeldClaim {
     pub fn given_up(&self, given_up: GivenUp, trouble: Option<OsFailure>) -> Result<(), ReleaseError> {
         match given_up {
             GivenUp::Released | GivenUp::Retained => Ok(()),
-            GivenUp::NotOurs => Err(ReleaseError::NotOurs { path: self.claim.lock_path.clone() }),
+            GivenUp::NotOurs => Err(ReleaseError::NotOurs { path: self.grant.claim.lock_path.clone() }),
             GivenUp::Replaced => Err(ReleaseError::DirectoryReplaced { path: self.dir.path().to_owned() }),
             GivenUp::Failed => {
                 let unnamed = || OsFailure::new("give up the claim", "a step of it failed");

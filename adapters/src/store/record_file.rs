@@ -3,39 +3,63 @@
 use crate::store::session_dir::SessionDir;
 use crate::sys::linux::clock;
 use rekindle_core::record::{RecordFile, Written};
+use rekindle_core::stores::RecordStore;
 use rekindle_core::{OsFailure, SessionRecord};
+use std::path::PathBuf;
 
 /// The name of the record file.
 pub const RECORD_FILE: &str = "session.json";
 
+/// Keeps records in the file `session.json` of each session's directory.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct FileRecords;
+
+impl RecordStore<SessionDir> for FileRecords {
+    /// A shortage of descriptors, say, is no fault of the record. A file that is too long for a record is corrupt.
+    fn read(&self, at: &SessionDir) -> Result<RecordFile, OsFailure> {
+        let content = match at.read(RECORD_FILE) {
+            Ok(content) => content,
+            // Not refused by the system: what is there is no record.
+            Err(failure) if failure.raw_errno().is_none() => {
+                return Ok(RecordFile::Corrupt { why: failure.to_string() });
+            }
+            Err(failure) => return Err(failure),
+        };
+        // Only of an empty file does it matter how old it is.
+        let empty = content.as_ref().filter(|content| content.bytes.is_empty());
+        let written = empty.map_or(Written::ThisBoot, |content| clock::written(content.modified_at));
+        let bytes = content.as_ref().map(|content| content.bytes.as_slice());
+        Ok(RecordFile::read(bytes, written, at.session()))
+    }
+
+    fn write(&self, at: &SessionDir, record: &SessionRecord) -> Result<(), OsFailure> {
+        let mut bytes = serde_json::to_vec_pretty(record).expect("a record holds nothing that JSON cannot");
+        bytes.push(b'\n');
+        at.replace(RECORD_FILE, &bytes).map(drop)
+    }
+
+    fn set_aside(&self, at: &SessionDir) -> Result<PathBuf, OsFailure> {
+        at.set_aside(RECORD_FILE)
+    }
+
+    fn remove(&self, at: &SessionDir) -> Result<(), OsFailure> {
+        at.remove(RECORD_FILE)
+    }
+}
+
 /// Reads the record of a session.
 ///
 /// # Errors
-/// If the file is there and the system does not let us read it: a shortage of descriptors, say, is no fault of the record.
-/// What it holds may still be [`RecordFile::Corrupt`], as is a file that is too long for a record, or none.
+/// As [`RecordStore::read`].
 pub fn read(dir: &SessionDir) -> Result<RecordFile, OsFailure> {
-    let content = match dir.read(RECORD_FILE) {
-        Ok(content) => content,
-        // Not refused by the system: what is there is no record.
-        Err(failure) if failure.raw_errno().is_none() => {
-            return Ok(RecordFile::Corrupt { why: failure.to_string() });
-        }
-        Err(failure) => return Err(failure),
-    };
-    // Only of an empty file does it matter how old it is.
-    let empty = content.as_ref().filter(|content| content.bytes.is_empty());
-    let written = empty.map_or(Written::ThisBoot, |content| clock::written(content.modified_at));
-    let bytes = content.as_ref().map(|content| content.bytes.as_slice());
-    Ok(RecordFile::read(bytes, written, dir.session()))
+    dir.records().read(dir)
 }
 
 /// Puts a record in place. Only under the claim, for the generation that the caller is responsible for.
 ///
 /// # Errors
-/// If it cannot be written; the old one then still stands.
+/// If the directory has lost its place, or the record cannot be written; the old one then still stands.
 pub fn write(dir: &SessionDir, record: &SessionRecord) -> Result<(), OsFailure> {
     dir.require_in_place()?;
-    let mut bytes = serde_json::to_vec_pretty(record).expect("a record holds nothing that JSON cannot");
-    bytes.push(b'\n');
-    dir.replace(RECORD_FILE, &bytes).map(drop)
+    dir.records().write(dir, record)
 }

@@ -7,20 +7,38 @@ use crate::store::directory::Directory;
 use crate::store::trust::require_ours_alone;
 use crate::sys::linux::failure::{During, Errno};
 use crate::sys::linux::fs::{mkdir_at, open_directory_at};
+use rekindle_core::stores::{Anchor, ClaimStore, RecordStore};
 use rekindle_core::{OsFailure, SessionId};
 use std::fs;
 use std::ops::Deref;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The name of the socket to which a worker says that it is ready.
 pub const NOTIFY_FILE: &str = "notify";
 
-/// An open session directory.
+/// Where claims and records are kept, as far as they are not kept in the directory itself.
+#[derive(Debug, Clone)]
+pub struct Stores {
+    /// Who decides about a session.
+    pub claims: Arc<dyn ClaimStore<SessionDir>>,
+    /// What is remembered about a session's worker.
+    pub records: Arc<dyn RecordStore<SessionDir>>,
+}
+
+/// An open session directory: the anchor at which the stores are asked.
 #[derive(Debug)]
 pub struct SessionDir {
     files: Directory,
     session: SessionId,
+    stores: Stores,
+}
+
+impl Anchor for SessionDir {
+    fn session(&self) -> &SessionId {
+        &self.session
+    }
 }
 
 /// A session's directory is a directory that knows whose it is.
@@ -41,10 +59,11 @@ impl SessionDir {
         root: BorrowedFd<'_>,
         root_path: &Path,
         session: &SessionId,
+        stores: &Stores,
     ) -> Result<Option<Self>, OsFailure> {
         let path = root_path.join(session.as_str());
         match open_directory_at(root, session.as_str()) {
-            Ok(fd) => Self::checked(fd, path, session).map(Some),
+            Ok(fd) => Self::checked(fd, path, session, stores).map(Some),
             Err(Errno::ENOENT) => Ok(None),
             Err(error) => Err(error).during("open the session directory", &path),
         }
@@ -66,9 +85,19 @@ impl SessionDir {
         }
     }
 
-    fn checked(fd: OwnedFd, path: PathBuf, session: &SessionId) -> Result<Self, OsFailure> {
+    fn checked(fd: OwnedFd, path: PathBuf, session: &SessionId, stores: &Stores) -> Result<Self, OsFailure> {
         require_ours_alone(&fd, &path, "session directory")?;
-        Ok(Self { files: Directory::new(fd, path), session: session.clone() })
+        Ok(Self { files: Directory::new(fd, path), session: session.clone(), stores: stores.clone() })
+    }
+
+    /// Where the session's claim is kept.
+    pub fn claims(&self) -> &dyn ClaimStore<Self> {
+        &*self.stores.claims
+    }
+
+    /// Where the session's record is kept.
+    pub fn records(&self) -> &dyn RecordStore<Self> {
+        &*self.stores.records
     }
 
     /// The same directory by another descriptor, with locks of its own.
@@ -76,7 +105,7 @@ impl SessionDir {
     /// # Errors
     /// If it cannot be opened.
     pub fn reopen(&self) -> Result<Self, OsFailure> {
-        Ok(Self { files: self.files.reopen()?, session: self.session.clone() })
+        Ok(Self { files: self.files.reopen()?, session: self.session.clone(), stores: self.stores.clone() })
     }
 
     /// The state root that it is in.

@@ -10,10 +10,12 @@
 //!
 //! Checked by `smoke/tests/smoke/ground/places.rs` and `session/refusals.rs`.
 
+use crate::store::claim_file::FileClaims;
 use crate::store::lifecycle::{MARKER_NAME, lock_name};
 use crate::store::lifeline::LIFELINE_FILE;
-use crate::store::record_file::RECORD_FILE;
+use crate::store::record_file::{FileRecords, RECORD_FILE};
 use crate::store::session_dir::SessionDir;
+use crate::store::session_dir::Stores;
 use crate::store::trust::{Place, Untrusted, require_ours_alone};
 use crate::store::way::{self, Way, WayError};
 use crate::sys::linux::failure::{During, Errno};
@@ -24,12 +26,14 @@ use crate::sys::linux::fs::{
 };
 use crate::sys::linux::user;
 use rekindle_core::shown::Shown;
+use rekindle_core::stores::{ClaimStore, RecordStore};
 use rekindle_core::{OsFailure, SessionId};
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// How often a directory may be removed between its creation and its opening: whoever collects what is gone does that now
 /// and then, and nobody does so all the time.
@@ -76,6 +80,7 @@ pub enum StateRootError {
 #[derive(Debug, Clone)]
 pub struct StateRoot {
     path: PathBuf,
+    stores: Stores,
 }
 
 impl StateRoot {
@@ -108,7 +113,8 @@ impl StateRoot {
         if !path.is_absolute() {
             return Err(StateRootError::Relative { path });
         }
-        let root = Self { path };
+        let stores = Stores { claims: Arc::new(FileClaims), records: Arc::new(FileRecords) };
+        let root = Self { path, stores };
         match way::judge(&root.path, Place::State).map_err(|error| root.unusable(error))? {
             Way::Whole(_) => {}
             Way::Ends(end) => {
@@ -124,6 +130,20 @@ impl StateRoot {
             WayError::Untrusted(fault) => StateRootError::Untrusted { path: self.path.clone(), fault },
             WayError::Os(failure) => failure.into(),
         }
+    }
+
+    /// The same directory, with claims kept elsewhere.
+    #[must_use]
+    pub fn claims(mut self, claims: Arc<dyn ClaimStore<SessionDir>>) -> Self {
+        self.stores.claims = claims;
+        self
+    }
+
+    /// The same directory, with records kept elsewhere.
+    #[must_use]
+    pub fn records(mut self, records: Arc<dyn RecordStore<SessionDir>>) -> Self {
+        self.stores.records = records;
+        self
     }
 
     /// Where it is.
@@ -181,7 +201,7 @@ impl StateRoot {
         match pin_directory(&self.path, Links::Refused) {
             Ok(fd) => {
                 self.judge_opened(&fd)?;
-                Ok(Some(OpenRoot { fd, path: &self.path }))
+                Ok(Some(OpenRoot { fd, root: self }))
             }
             Err(Errno::ENOENT) => Ok(None),
             Err(error) => Err(error).during("open the state directory", &self.path),
@@ -204,7 +224,7 @@ impl StateRoot {
                 continue;
             }
             self.mend(root.as_fd(), session)?;
-            if let Some(dir) = SessionDir::open(root.as_fd(), &self.path, session)? {
+            if let Some(dir) = SessionDir::open(root.as_fd(), &self.path, session, &self.stores)? {
                 return Ok(dir);
             }
         }
@@ -269,7 +289,7 @@ impl StateRoot {
 #[derive(Debug)]
 pub struct OpenRoot<'r> {
     fd: OwnedFd,
-    path: &'r Path,
+    root: &'r StateRoot,
 }
 
 impl OpenRoot<'_> {
@@ -278,7 +298,7 @@ impl OpenRoot<'_> {
     /// # Errors
     /// If it cannot be opened or trusted.
     pub fn session(&self, session: &SessionId) -> Result<Option<SessionDir>, OsFailure> {
-        SessionDir::open(self.fd.as_fd(), self.path, session)
+        SessionDir::open(self.fd.as_fd(), &self.root.path, session, &self.root.stores)
     }
 }
 

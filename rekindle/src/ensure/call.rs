@@ -8,12 +8,13 @@ use crate::outcome::{DryRun, Ensured, How, Rejection};
 use crate::restore;
 use crate::survey::Survey;
 use rekindle_adapters::backoff::Backoff;
-use rekindle_adapters::claim_lock::{CLAIM_FILE, ClaimAttempt, ClaimQueue, try_claim};
+use rekindle_adapters::claim_lock::{ClaimAttempt, ClaimQueue, read_evidence, try_claim};
 use rekindle_adapters::handshake::{HandshakeSocketWatcher, OnVersionMismatch};
 use rekindle_adapters::probe::{self, Connection, Probed};
 use rekindle_adapters::seams::SharedClaim;
 use rekindle_adapters::start::Start;
 use rekindle_adapters::{HeldClaim, ProductionSpawnBgResumeDeps};
+use rekindle_core::claim::Found;
 use rekindle_core::ensure::{
     self, Before, Conclusion, Deadline, Depth, Effect, Ended, Event, MayPass, Readiness, Request, StartKind,
 };
@@ -96,8 +97,8 @@ impl<'e> Call<'e> {
             Effect::InspectClaim => {
                 self.ensure.mend_modes();
                 let session = self.ensure.root.session(&self.ensure.session)?;
-                let left = session.map(|dir| dir.inspect(CLAIM_FILE)).transpose()?.flatten();
-                Ok(yes_or_no(left.is_some()))
+                let found = session.map(|dir| read_evidence(&dir)).transpose()?;
+                Ok(yes_or_no(found.is_some_and(|found| found != Found::Nothing)))
             }
             Effect::ClearClaim => {
                 self.clear_claim();
@@ -231,6 +232,15 @@ impl<'e> Call<'e> {
     }
 
     async fn spawn(&mut self, plan: &SpawnBgPlan) -> Ended {
+        let last = self.survey.generation();
+        let generation = match self.held.as_ref().map(|held| held.generation(last)) {
+            Some(Ok(generation)) => generation,
+            Some(Err(error)) => {
+                self.error = Some(error.into());
+                return Ended::NotPinned;
+            }
+            None => return Ended::NotPinned,
+        };
         let Some(held) = self.held.take() else { return Ended::NotPinned };
         let claim = held.claim().clone();
         let left_behind =
@@ -238,7 +248,7 @@ impl<'e> Call<'e> {
         let start = Start::new(SharedClaim::new(held), self.ensure.here.clone(), None)
             .spawn_on(self.ensure.spawn_on)
             .replacing(left_behind.and_then(|record| record.socket_file));
-        let mut deps = ProductionSpawnBgResumeDeps::fresh(&start, self.survey.generation().next());
+        let mut deps = ProductionSpawnBgResumeDeps::fresh(&start, generation);
         if let Some(speaking) = plan.handshake() {
             let watcher = HandshakeSocketWatcher::new(&start, speaking.clone(), OnVersionMismatch::Fail);
             deps = deps.socket_watcher(watcher);

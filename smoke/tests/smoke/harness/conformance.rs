@@ -1,7 +1,8 @@
 //! The conformance body of the gates on the production adapters.
 
 use async_trait::async_trait;
-use rekindle::adapters::claim_lock::{CLAIM_FILE, is_locked};
+use rekindle::adapters::claim_file::CLAIM_FILE;
+use rekindle::adapters::claim_lock::is_locked;
 use rekindle::adapters::seams::SharedClaim;
 use rekindle::adapters::start::{FreshWorker, Start};
 use rekindle::adapters::{ProductionSpawnBgResumeDeps, Worker};

@@ -24,6 +24,11 @@ impl Inode {
     pub(crate) fn number(self) -> u64 {
         self.number
     }
+
+    /// Device and number.
+    pub(crate) fn pair(self) -> (u64, u64) {
+        (self.device, self.number)
+    }
 }
 
 impl From<Inode> for SocketFile {
