@@ -19,7 +19,7 @@ Usage: pool_worker.py SOCKET [SWITCH]...
   --hold-claim         take the claim of its session in `run`
   --silent-until=FILE  answer nothing before FILE is there; each request until then is a line in FILE.asked
   --slam=N             close the first N connections at once
-  --drip=OP:FILE       once FILE is there, answer OP with a blank now and then, for ever
+  --drip=OP:FILE       once FILE is there, answer OP with a blank now and then, for ever; may be given for several
   --refuse-others=WHY  answer a handshake in another version than V with ok:false
 
 Its sessions: `run` of `done` finishes with the ctx, of `echo` with the whole request, of `fail` fails with
@@ -127,9 +127,11 @@ def answer(request):
     return {"ok": False, "error": "unknown op"}
 
 
+drips = dict(arg[len("--drip="):].split(":", 1) for arg in sys.argv[2:] if arg.startswith("--drip="))
+
+
 def drip(op, lines):
-    dripping, _, once = options.get("drip", "").partition(":")
-    while op == dripping and os.path.exists(once):
+    while op in drips and os.path.exists(drips[op]):
         lines.write(" ")
         lines.flush()
         time.sleep(0.02)
