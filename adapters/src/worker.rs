@@ -11,7 +11,6 @@
 //! Checked by `smoke/tests/smoke/s2_child.rs`.
 
 mod exit;
-pub mod foreground;
 mod members;
 mod pin;
 mod process;
