@@ -6,8 +6,8 @@
 //! | `store` | [`way`], [`state_root`], [`session_dir`], [`directory`]: places that are trusted. [`claim_lock`], [`lifeline`]: the two kernel locks of a session. [`record_file`], [`lock_file`], [`lifecycle`]: the files. [`remedy`]: what would help after a failure |
 //! | `endpoint` | [`probe`]: does anybody answer on a socket, and is it our user. [`socket_file`], [`bound`]: the socket's file, and sockets that the launcher binds for its worker |
 //! | `ready` | [`notify`]: what the worker says of itself. [`handshake`]: it is ready when it answers, to us |
-//! | [`spawn`] | which program ([`program`]), and how it becomes a worker |
-//! | [`worker`] | its exit, its signals, its survivors; programs in the [`foreground`] |
+//! | [`spawn`] | which program ([`program`]), and how it becomes a worker, or runs in the [`foreground`] under a lock |
+//! | [`worker`] | its exit, its signals, its survivors |
 //! | [`start`] | one start: its record, the core's traits around it ([`seams`]), and all of them put together ([`deps`]) |
 //! | `pool` | [`lines`]: bounded lines on a socket. [`call`]: one there, one back. [`client`], [`serve`]: the two sides of the pool protocol |
 //! | [`stdio`] | a child that is spoken to over its standard streams, and its guardian |
@@ -34,7 +34,7 @@ pub mod worker;
 pub use endpoint::{bound, probe, socket_file};
 pub use pool::{call, client, lines, serve};
 pub use ready::{handshake, notify};
-pub use spawn::program;
+pub use spawn::{foreground, program};
 pub use start::{deps, seams};
 pub use store::{
     claim_file, claim_lock, directory, lifecycle, lifeline, lock_file, record_file, remedy, session_dir,
@@ -43,7 +43,6 @@ pub use store::{
 pub use sys::backoff;
 pub use sys::linux::process::orphans;
 pub use sys::linux::{clock, procfs, random, socket_table, startup};
-pub use worker::foreground;
 
 pub use claim_lock::{ClaimAttempt, HeldClaim};
 pub use client::{PoolCallError, PoolClient};

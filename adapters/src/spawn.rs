@@ -1,7 +1,7 @@
 //! Starts a worker: everything is prepared beforehand, then one `clone` and one `exec`.
 //!
 //! std's `Command` cannot do what a worker needs without `pre_exec`, which copies the launcher's page tables. Here the
-//! child borrows the launcher's memory until it executes its program (`sys::linux::clone`), and its pidfd exists from birth.
+//! child borrows the launcher's memory until it executes its program (`sys::linux::process::clone`), and its pidfd exists from birth.
 //!
 //! # Invariants
 //! 1. The lifeline is taken by the child, before its program runs, on a descriptor that it opened itself.
@@ -14,6 +14,7 @@
 //! Checked by `smoke/tests/smoke/spawn/child.rs`.
 
 mod birth;
+pub mod foreground;
 pub(crate) mod prepare;
 pub mod program;
 mod request;

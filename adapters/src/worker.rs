@@ -11,7 +11,6 @@
 //! Checked by `smoke/tests/smoke/spawn/child.rs`.
 
 mod exit;
-pub mod foreground;
 mod members;
 mod pin;
 mod process;

@@ -14,6 +14,7 @@
 //! | [`program`] | a child and the programs that it may become |
 //! | [`actor`] | one transaction: its machines, and what it holds |
 //! | [`perform`] | each effect of each machine, as one step on the kernel |
+//! | [`schedule`] | one order of all that can happen: processes first, time last |
 //! | [`sabotage`] | wrong ways to perform an effect, each of which has to break a promise |
 
 pub mod actor;
@@ -22,3 +23,4 @@ pub mod objects;
 pub mod perform;
 pub mod program;
 pub mod sabotage;
+pub mod schedule;

@@ -1,4 +1,4 @@
-//! How a guardian is born: its pipes, its connection, its arguments; `sys::linux::clone` does the rest.
+//! How a guardian is born: its pipes, its connection, its arguments; `sys::linux::process::clone` does the rest.
 
 use super::kin::Scope;
 use super::{image, wire};

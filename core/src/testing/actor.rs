@@ -4,7 +4,7 @@ use super::objects::{InodeId, Process, Record, StartId};
 use crate::care::gc::{self, Collect};
 use crate::care::unlock::{self, Unlock};
 use crate::claim::acquire::{Acquire, AcquireEffect};
-use crate::ensure::{self, Ensure, StartKind};
+use crate::ensure::{self, Ensure};
 use crate::resume::Resume;
 use crate::start::order::{Order, OrderEffect};
 use crate::start::settle::{Noted, Settle, SettleEffect};
@@ -69,15 +69,19 @@ pub enum Task {
     Crashed,
 }
 
-/// How a transaction ended, as far as anybody asks.
+/// How a transaction ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum End {
-    /// With a worker that answers.
-    Running(StartKind),
-    /// With a refusal.
-    Rejected,
-    /// Otherwise.
-    Otherwise,
+    /// An `ensure`.
+    Ensure(ensure::Conclusion),
+    /// A stop of the session.
+    Stop(session::Conclusion),
+    /// An unlock.
+    Unlock(unlock::Conclusion),
+    /// A collection.
+    Collect(gc::Conclusion),
+    /// Its future was dropped.
+    Dropped,
 }
 
 /// The step of a transaction that has steps of its own.

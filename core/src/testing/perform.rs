@@ -161,7 +161,7 @@ impl Setting {
         actor.task = Task::Dropped;
         if self.conduct.has(Sabotage::DroppedLeftHeld) {
             kernel.locks[id] = None;
-            *actor = Actor::of(Task::Done(End::Otherwise));
+            *actor = Actor::of(Task::Done(End::Dropped));
             return;
         }
         // Dropping a claim gives it up, and writes nothing into the record.
@@ -393,7 +393,7 @@ impl Setting {
             | Task::Absent
             | Task::Done(_)
             | Task::Crashed => {
-                *actor = Actor::of(Task::Done(End::Otherwise));
+                *actor = Actor::of(Task::Done(End::Dropped));
             }
         }
     }
@@ -449,24 +449,11 @@ impl Setting {
     }
 
     fn ensure_hears(&self, kernel: &mut Kernel, id: usize, event: ensure::Event) {
-        use ensure::Conclusion as C;
         let actor = &mut kernel.actors[id];
         let Task::Ensure(call) = actor.task else { return };
         let call = ensure::step(call, event);
         let task = match call.effect() {
-            ensure::Effect::Done(C::Running(kind)) => Task::Done(End::Running(kind)),
-            ensure::Effect::Done(C::Rejected(_) | C::WouldBe(_)) => Task::Done(End::Rejected),
-            ensure::Effect::Done(
-                C::Exited
-                | C::NotStarted
-                | C::Retained
-                | C::BadTarget
-                | C::Locked
-                | C::RecordNewer
-                | C::Failed
-                | C::ReleaseFailed(_)
-                | C::NotAtOnce,
-            ) => Task::Done(End::Otherwise),
+            ensure::Effect::Done(conclusion) => Task::Done(End::Ensure(conclusion)),
             ensure::Effect::Look
             | ensure::Effect::CheckTarget
             | ensure::Effect::Probe
@@ -781,7 +768,7 @@ impl Setting {
         actor.sub = Sub::None;
         actor.stop = None;
         match stop.effect() {
-            session::Effect::Done(_) => *actor = Actor::of(Task::Done(End::Otherwise)),
+            session::Effect::Done(conclusion) => *actor = Actor::of(Task::Done(End::Stop(conclusion))),
             // Nothing that was seen before is used again.
             session::Effect::AskClaim | session::Effect::Pause | session::Effect::Acquire => {
                 *actor = Actor::of(Task::Stop(stop));
@@ -862,11 +849,10 @@ impl Setting {
             Fx::Done(_) => return,
         };
         let unlock = unlock::step(unlock, event);
-        let over = matches!(unlock.effect(), Fx::Done(_));
         let actor = &mut kernel.actors[id];
-        actor.task = if over { Task::Done(End::Otherwise) } else { Task::Unlock(unlock) };
-        if over {
-            *actor = Actor::of(actor.task);
+        actor.task = Task::Unlock(unlock);
+        if let Fx::Done(conclusion) = unlock.effect() {
+            *actor = Actor::of(Task::Done(End::Unlock(conclusion)));
         }
     }
 
@@ -922,11 +908,10 @@ impl Setting {
             Fx::Done(_) => return,
         };
         let collect = gc::step(collect, event);
-        let over = matches!(collect.effect(), Fx::Done(_));
         let actor = &mut kernel.actors[id];
-        actor.task = if over { Task::Done(End::Otherwise) } else { Task::Collect(collect) };
-        if over {
-            *actor = Actor::of(actor.task);
+        actor.task = Task::Collect(collect);
+        if let Fx::Done(conclusion) = collect.effect() {
+            *actor = Actor::of(Task::Done(End::Collect(conclusion)));
         }
     }
 

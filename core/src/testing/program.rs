@@ -22,10 +22,16 @@ pub enum Kind {
     Daemonising,
     /// It forks a process that does nothing, then binds and listens; the other stays when it ends.
     Leaving,
+    /// It exits before it binds.
+    Failing,
+    /// It never binds, and no signal ends it.
+    Unkillable,
+    /// There is no such program: the child ends where it should execute it.
+    Missing,
 }
 
 impl Kind {
-    /// All of them.
+    /// All that a launcher can cope with by itself.
     pub const ALL: [Self; 6] =
         [Self::Polite, Self::Hung, Self::Stubborn, Self::FdClosing, Self::Daemonising, Self::Leaving];
 
@@ -34,6 +40,7 @@ impl Kind {
         match self {
             Self::FdClosing | Self::Leaving => 3,
             Self::Polite | Self::Hung | Self::Stubborn | Self::Daemonising => 2,
+            Self::Failing | Self::Unkillable | Self::Missing => 0,
         }
     }
 }
@@ -64,8 +71,11 @@ fn program(kind: Kind, role: Role) -> &'static [Step] {
         (Kind::FdClosing, Role::Leader) => &[CloseDescriptors, Bind, Listen],
         (Kind::Daemonising, Role::Leader) => &[Fork, Exit],
         (Kind::Leaving, Role::Leader) => &[Fork, Bind, Listen],
-        (Kind::Hung, Role::Leader | Role::Second)
-        | (Kind::Polite | Kind::Stubborn | Kind::FdClosing | Kind::Leaving, Role::Second) => &[],
+        (Kind::Failing, Role::Leader) => &[Exit],
+        (Kind::Hung | Kind::Unkillable | Kind::Missing, Role::Leader | Role::Second)
+        | (Kind::Polite | Kind::Stubborn | Kind::FdClosing | Kind::Leaving | Kind::Failing, Role::Second) => {
+            &[]
+        }
     }
 }
 
@@ -115,6 +125,7 @@ impl Setting {
             }
             Some(ChildStep::CheckPlace) | None => {}
             Some(ChildStep::LetGoOfClaim) => kernel.starts[slot].claim = None,
+            Some(ChildStep::Exec) if self.kinds[slot] == Kind::Missing => return kernel.end(process),
             Some(ChildStep::Exec) => {
                 let start = &mut kernel.starts[slot];
                 start.executed = true;
@@ -168,7 +179,11 @@ impl Setting {
             if kernel.starts[usize::from(process.start)].generation != worker.generation {
                 kernel.broken.signalled_a_stranger = true;
             }
-            let heeds_term = self.kind(process) != Kind::Stubborn;
+            let kind = self.kind(process);
+            if kind == Kind::Unkillable {
+                continue;
+            }
+            let heeds_term = kind != Kind::Stubborn;
             if let Life::Alive { signal, .. } = kernel.life_mut(process) {
                 *signal = match (how, *signal) {
                     (KillSignal::Kill, Pending::None | Pending::Term | Pending::Kill) => Pending::Kill,

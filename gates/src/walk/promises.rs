@@ -1,11 +1,11 @@
 //! What must hold in every state, and what a launcher that comes afterwards must be able to do.
 
-use super::scenario::{Act, Adversity, Scenario, State, launcher};
+use super::scenario::{Adversity, Scenario, State, launcher};
+use rekindle_core::ensure::Conclusion;
 use rekindle_core::stop::session::StopSession;
 use rekindle_core::testing::actor::{Actor, End, Task};
 use rekindle_core::testing::kernel::{Kernel, SLOTS, STOP};
 use rekindle_core::testing::objects::Paper;
-use rekindle_core::testing::perform::Choice;
 use rekindle_core::testing::program::Kind;
 
 /// A promise that was broken.
@@ -47,9 +47,6 @@ impl Promise {
 const NEXT: usize = SLOTS - 1;
 /// How many calls may be needed: one ends what it had to adopt and ran out of time with.
 const CALLS_MAX: usize = 3;
-/// How many steps one call may take.
-const STEPS_MAX: usize = 300;
-
 impl Scenario {
     /// The first of `asked` that a state breaks, or that the step to it broke.
     pub fn broken(&self, state: &State, asked: &[Promise]) -> Option<Promise> {
@@ -108,17 +105,17 @@ impl Scenario {
             state.kernel.actors[NEXT] = Actor::of(launcher());
             self.run(state, asked, broken);
             match state.kernel.actors[NEXT].task {
-                Task::Done(End::Running(_)) => {
+                Task::Done(End::Ensure(Conclusion::Running(_))) => {
                     let clean = state.kernel.files.evidence == Paper::Absent
                         && state.kernel.locks.iter().all(Option::is_none);
                     return clean && self.workers(&state.kernel) == 1;
                 }
                 // Somebody of an earlier start lives and cannot be reached: whoever is told so can end it.
-                Task::Done(End::Rejected) if !state.kernel.running().is_empty() => {
+                Task::Done(End::Ensure(Conclusion::Rejected(_))) if !state.kernel.running().is_empty() => {
                     state.kernel.actors[STOP] = Actor::of(Task::Stop(StopSession::default()));
                     self.run(state, asked, broken);
                 }
-                Task::Done(End::Rejected | End::Otherwise)
+                Task::Done(_)
                 | Task::Absent
                 | Task::Ensure(_)
                 | Task::Stop(_)
@@ -131,18 +128,12 @@ impl Scenario {
         false
     }
 
-    /// Everything happens that can, processes first and time last. Nobody waits longer than twice.
+    /// Everything happens that can, processes first and time last.
     fn run(&self, state: &mut State, asked: &[Promise], broken: &mut Option<Promise>) {
-        let (mut acts, mut waits) = (vec![], 0);
-        for _ in 0..STEPS_MAX {
-            self.acts(state, &mut acts);
-            let given_up = acts.iter().copied().find(|act| matches!(act, Act::Actor(_, Choice::GiveUp)));
-            waits += u8::from(given_up.is_some());
-            let eager = acts.iter().copied().max_by_key(eagerness);
-            let Some(act) = given_up.filter(|_| waits > 2).or(eager) else { return };
-            self.apply(state, act);
-            *broken = broken.or_else(|| self.broken(state, asked));
-        }
+        let left = state.left;
+        self.setting.run(&mut state.kernel, |kernel| {
+            *broken = broken.or_else(|| self.broken(&State { kernel: *kernel, left }, asked));
+        });
     }
 }
 
@@ -156,21 +147,5 @@ fn is_evidence_of(kernel: &Kernel, id: usize) -> bool {
     match kernel.files.evidence {
         Paper::Held(by) | Paper::Retained(by) => usize::from(by) == id,
         Paper::Absent => false,
-    }
-}
-
-fn eagerness(act: &Act) -> u8 {
-    match act {
-        Act::Obeys(_) => 5,
-        Act::Step(_) => 4,
-        Act::Actor(_, Choice::Exit | Choice::ExitFails) => 3,
-        Act::Actor(_, Choice::Go | Choice::Socket) => 2,
-        Act::Actor(_, Choice::Time) => 1,
-        Act::Actor(_, Choice::GiveUp)
-        | Act::Crash(_)
-        | Act::Drop(_)
-        | Act::Dies(_)
-        | Act::SocketVanishes
-        | Act::DirectoryVanishes => 0,
     }
 }

@@ -10,7 +10,7 @@
 //!
 //! Checked by `smoke/tests/smoke/lifecycle/marker.rs`.
 
-use crate::spawn::program;
+use super::program;
 use crate::sys::linux::failure::{During, describe};
 use crate::sys::linux::process::orphans::{self, Reaped};
 use crate::sys::linux::process::signals::{BlockedSignals, Signal, send_to_child};
