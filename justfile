@@ -19,7 +19,7 @@ fmt-check:
 
 # Lints, as errors.
 lint:
-    cargo clippy --workspace --all-targets --locked -- -D warnings
+    cargo clippy --workspace --all-targets --all-features --locked -- -D warnings
     # The guardian is a program of its own, which build.rs compiles.
     clippy-driver --edition 2024 --crate-name guardian --crate-type bin -C panic=abort --emit metadata \
         -o "$(mktemp -d)/guardian" -D warnings -W clippy::all -W clippy::undocumented_unsafe_blocks adapters/guardian/main.rs
@@ -61,8 +61,8 @@ deny:
 
 # Deterministic tests on fakes: properties, the exhaustive walk, every rule. Doc examples too.
 gates:
-    cargo test --locked -p rekindle-core -p rekindle-gates -p rekindle-adapters -p rekindle -p rekindle-cli --lib --bins --tests
-    cargo test --locked --workspace --doc
+    cargo test --locked -p rekindle-core -p rekindle-gates -p rekindle-adapters -p rekindle -p rekindle-cli --features rekindle/testing --lib --bins --tests
+    cargo test --locked --workspace --features rekindle/testing --doc
 
 # API documentation, with broken links as errors.
 docs:

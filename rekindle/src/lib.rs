@@ -36,6 +36,7 @@
 //! | `listing`, `diagnosis` | what is there, without asking anybody; and what to do about it |
 //! | [`pool`] | pieces of work in workers of their own |
 //! | [`lifecycle`] | a daemon's singleton marker |
+//! | `testing` (feature) | sessions without a process, a socket or a clock |
 //! | [`stdio`] | a child that is spoken to over its standard streams |
 //! | `unlock`, `collect` | clearing a claim that was left behind; removing what is provably gone |
 
@@ -61,6 +62,8 @@ pub mod pool;
 pub mod serve;
 pub mod sessions;
 pub mod stdio;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use advice::{Advice, Startup, Step};
 pub use collect::{Collected, Collection, FailedRuns, Kept, KeptBecause, Rehearsal, Repair};

@@ -26,6 +26,8 @@ pub struct Sessions {
     root: StateRoot,
     here: Arc<Host>,
     spawn_on: SpawnOn,
+    #[cfg(feature = "testing")]
+    simulated: Option<crate::testing::Machine>,
 }
 
 impl Sessions {
@@ -46,7 +48,23 @@ impl Sessions {
     pub fn open(dir: impl Into<PathBuf>) -> Result<Self, Error> {
         let root = StateRoot::open(dir)?;
         tracing::info!(dir = %Shown(root.path()), "opened the state directory");
-        Ok(Self { root, here: Arc::new(procfs::this_host()), spawn_on: SpawnOn::default() })
+        Ok(Self::on(root))
+    }
+
+    fn on(root: StateRoot) -> Self {
+        Self {
+            root,
+            here: Arc::new(procfs::this_host()),
+            spawn_on: SpawnOn::default(),
+            #[cfg(feature = "testing")]
+            simulated: None,
+        }
+    }
+
+    /// Sessions on a simulated machine.
+    #[cfg(feature = "testing")]
+    pub(crate) fn simulated(machine: crate::testing::Machine) -> Self {
+        Self { simulated: Some(machine), ..Self::on(StateRoot::nowhere()) }
     }
 
     /// The sessions of this user: `$REKINDLE_DIR`, `$XDG_STATE_HOME/rekindle` or `~/.local/state/rekindle`.
@@ -94,6 +112,10 @@ impl Sessions {
     /// The transaction runs in a task of its own: whoever drops this future only stops watching, and the start goes
     /// on to its end as long as the runtime lives. If the process ends, the next call adopts the worker.
     pub async fn ensure(&self, session: &SessionId, launch: Launch) -> Result<Ensured, Error> {
+        #[cfg(feature = "testing")]
+        if let Some(machine) = &self.simulated {
+            return machine.ensure(session, &launch, self.dir());
+        }
         let transaction = tokio::spawn(self.transaction(session, launch).run());
         transaction
             .await
@@ -106,6 +128,10 @@ impl Sessions {
     /// # Errors
     /// As for [`Self::ensure`].
     pub fn attach_at_once(&self, session: &SessionId, launch: Launch) -> Result<Option<Ensured>, Error> {
+        #[cfg(feature = "testing")]
+        if let Some(machine) = &self.simulated {
+            return machine.ensure(session, &launch, self.dir()).map(Some);
+        }
         self.transaction(session, launch).at_once()
     }
 
@@ -137,6 +163,10 @@ impl Sessions {
     /// If the state directory cannot be listed. What cannot be looked at alone is left out, and [`Listing::left_out`] says
     /// why.
     pub fn list(&self) -> Result<Listing, Error> {
+        #[cfg(feature = "testing")]
+        if let Some(machine) = &self.simulated {
+            return Ok(machine.list(self.dir()));
+        }
         listing::list(&self.root, &self.here)
     }
 
@@ -157,6 +187,10 @@ impl Sessions {
     /// # Cancel safety
     /// If dropped, the worker may have been signalled and may still run; stopping again is safe.
     pub async fn stop(&self, session: &SessionId, policy: &StopPolicy) -> Result<Stopped, Error> {
+        #[cfg(feature = "testing")]
+        if let Some(machine) = &self.simulated {
+            return machine.stop(session);
+        }
         end::stop(&self.root, &self.here, session, policy).await
     }
 
@@ -166,6 +200,10 @@ impl Sessions {
     /// # Errors
     /// [`Error::Claimed`] if it is not to be cleared; or if the session is unknown.
     pub fn unlock(&self, session: &SessionId, force: Force) -> Result<Unlocked, Error> {
+        #[cfg(feature = "testing")]
+        if let Some(machine) = &self.simulated {
+            return machine.unlock(session, force);
+        }
         unlock::unlock(&self.root, &self.here, session, force)
     }
 
@@ -186,6 +224,10 @@ impl Sessions {
     /// If the state directory cannot be listed, or a session that was named does not exist. A session that cannot be removed is
     /// kept, and says why.
     pub fn collect(&self, what: &Collection) -> Result<Collected, Error> {
+        #[cfg(feature = "testing")]
+        if let Some(machine) = &self.simulated {
+            return machine.collect(what);
+        }
         collect::collect(&self.root, &self.here, what, |_| true)
     }
 

@@ -108,7 +108,7 @@ impl Connection {
     }
 
     /// To a worker that nobody has connected to.
-    pub(crate) fn deferred(socket: &Path) -> Self {
+    pub fn deferred(socket: &Path) -> Self {
         Self { end: End::Deferred, socket: socket.to_owned(), peer: None, greeting: None }
     }
 

@@ -132,6 +132,12 @@ impl StateRoot {
         }
     }
 
+    /// A directory that is nowhere: for simulations, which keep nothing in it.
+    pub fn nowhere() -> Self {
+        let stores = Stores { claims: Arc::new(FileClaims), records: Arc::new(FileRecords) };
+        Self { path: PathBuf::from("/nonexistent/rekindle"), stores }
+    }
+
     /// The same directory, with claims kept elsewhere.
     #[must_use]
     pub fn claims(mut self, claims: Arc<dyn ClaimStore<SessionDir>>) -> Self {

@@ -943,7 +943,7 @@ impl Setting {
     }
 
     /// Reads everything at one instant.
-    fn look(&self, kernel: &Kernel, files: Files) -> Seen {
+    pub fn look(&self, kernel: &Kernel, files: Files) -> Seen {
         let lifeline = files.lifeline.or_else(|| self.open_lifeline(kernel));
         let mark = lifeline.and_then(|inode| kernel.marks[usize::from(inode)]);
         self.assemble(kernel, files.record, mark, lifeline)

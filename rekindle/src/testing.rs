@@ -1,0 +1,375 @@
+//! Sessions without a process, a socket or a clock, for tests of programs that use this crate.
+//!
+//! A [`Machine`] is simulated: its kernel keeps locks, files and processes in memory, its programs do what the test says, and its
+//! time passes at once. [`Machine::sessions`] hands out [`Sessions`] whose calls run the very transactions that run on a real
+//! machine, and end in the same outcomes.
+//!
+//! ```
+//! use rekindle::testing::{Machine, Program};
+//! use rekindle::{Ensured, Launch};
+//!
+//! # async fn run() -> Result<(), rekindle::Error> {
+//! let machine = Machine::new();
+//! let (sessions, session) = (machine.sessions(), "web".parse().expect("a name"));
+//! machine.runs(&session, Program::ExitsEarly);
+//! let ensured = sessions.ensure(&session, Launch::new("server")).await?;
+//! assert!(matches!(ensured, Ensured::Exited(_)));
+//! # Ok(())
+//! # }
+//! # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(run()).unwrap();
+//! ```
+//!
+//! # Limits
+//! A [`Connection`] to a simulated worker cannot be opened. `show`, `diagnose`, `rehearse` and `forget` are those of a machine on which
+//! nothing was ever started.
+
+use crate::advice::{Advice, Step};
+use crate::collect::{Collected, Collection, Kept, KeptBecause};
+use crate::error::Error;
+use crate::launch::Launch;
+use crate::listing::{Listing, SessionSummary};
+use crate::outcome::{
+    Ensured, Exited, How, Rejection, Retained, Running, SaidReady, StopOutcome, Stopped, Tidied,
+};
+use crate::sessions::Sessions;
+use crate::unlock::{Force, Unlocked};
+use rekindle_adapters::Connection;
+use rekindle_core::care::gc::{self, Collect};
+use rekindle_core::care::unlock::{self, Unlock};
+use rekindle_core::claim::ConflictReason;
+use rekindle_core::ensure::{Conclusion, Depth, Ensure, Readiness, Request, StartKind};
+use rekindle_core::execute::{Cause, Diagnostic};
+use rekindle_core::resume::RetainedReason;
+use rekindle_core::state::{Listening, session_state};
+use rekindle_core::stop::session::{self, StopSession};
+use rekindle_core::stop::{StopEnd, StopStep};
+use rekindle_core::testing::actor::{Actor, End, Task};
+use rekindle_core::testing::kernel::{GC, Kernel, SLOTS, STOP, UNLOCK};
+use rekindle_core::testing::objects::{Process, Role, Socket};
+use rekindle_core::testing::program::{Kind, Setting};
+use rekindle_core::testing::sabotage::Conduct;
+use rekindle_core::{
+    ChildExit, Generation, Liveness, OsFailure, Pid, RecordState, RejectReason, SessionId, SpawnError,
+};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// A simulated machine. Cheap to clone; all clones are the same machine.
+#[derive(Debug, Clone, Default)]
+pub struct Machine(Arc<Mutex<BTreeMap<SessionId, Simulated>>>);
+
+/// What a session's program does when it is started.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Program {
+    /// It becomes ready, and ends on SIGTERM.
+    #[default]
+    BecomesReady,
+    /// It becomes ready, and ends only on SIGKILL.
+    IgnoresSigterm,
+    /// It exits with status 1 before it is ready.
+    ExitsEarly,
+    /// It never becomes ready, and ends on SIGTERM.
+    NeverReady,
+    /// It never becomes ready, and no signal ends it.
+    Unkillable,
+    /// There is no such program.
+    Missing,
+}
+
+impl Program {
+    fn kind(self) -> Kind {
+        match self {
+            Self::BecomesReady => Kind::Polite,
+            Self::IgnoresSigterm => Kind::Stubborn,
+            Self::ExitsEarly => Kind::Failing,
+            Self::NeverReady => Kind::Hung,
+            Self::Unkillable => Kind::Unkillable,
+            Self::Missing => Kind::Missing,
+        }
+    }
+}
+
+/// One session of a simulated machine.
+#[derive(Debug)]
+struct Simulated {
+    kernel: Kernel,
+    setting: Setting,
+    program: Program,
+    /// The program of the start that was made last.
+    started: Program,
+}
+
+impl Default for Simulated {
+    fn default() -> Self {
+        let setting = Setting { kinds: [Kind::Polite; SLOTS], conduct: Conduct::RIGHT };
+        let program = Program::default();
+        Self { kernel: Kernel::new(), setting, program, started: program }
+    }
+}
+
+impl Simulated {
+    /// A slot whose start has nobody alive, for a call that may start something.
+    fn slot(&self) -> usize {
+        (1..SLOTS).find(|slot| !self.kernel.starts[*slot].is_alive()).unwrap_or(SLOTS - 1)
+    }
+
+    /// Runs a transaction to its end.
+    fn run(&mut self, actor: usize, task: Task) -> Option<End> {
+        self.kernel.actors[actor] = Actor::of(task);
+        self.setting.run(&mut self.kernel, |_| ());
+        match self.kernel.actors[actor].task {
+            Task::Done(end) => Some(end),
+            Task::Absent
+            | Task::Ensure(_)
+            | Task::Stop(_)
+            | Task::Unlock(_)
+            | Task::Collect(_)
+            | Task::Dropped
+            | Task::Crashed => None,
+        }
+    }
+
+    fn generation(&self) -> Generation {
+        self.kernel
+            .files
+            .record
+            .map_or(Generation::UNMANAGED, |record| Generation::new(record.generation.into()))
+    }
+
+    /// The leader of the start that is recorded, if it runs.
+    fn worker(&self) -> Option<Process> {
+        let start = self.kernel.files.record?.worker?;
+        let leader = Process { start, role: Role::Leader };
+        self.kernel.life(leader).is_alive().then_some(leader)
+    }
+
+    fn pid(&self) -> Option<Pid> {
+        Pid::new(1000 + i32::from(self.worker()?.start))
+    }
+}
+
+impl Machine {
+    /// A machine on which nothing was ever started.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sessions on this machine.
+    pub fn sessions(&self) -> Sessions {
+        Sessions::simulated(self.clone())
+    }
+
+    /// What the program of a session does from its next start on.
+    pub fn runs(&self, session: &SessionId, program: Program) {
+        self.with(session, |it| it.program = program);
+    }
+
+    /// The worker of a session dies by itself.
+    pub fn kill_worker(&self, session: &SessionId) {
+        self.with(session, |it| {
+            if let Some(worker) = it.worker() {
+                it.kernel.end(worker);
+            }
+        });
+    }
+
+    /// Somebody removes the socket of a session.
+    pub fn remove_socket(&self, session: &SessionId) {
+        self.with(session, |it| it.kernel.socket = Socket::Absent);
+    }
+
+    /// Another launcher takes the claim on a session, and keeps it.
+    pub fn claim_by_another(&self, session: &SessionId) {
+        self.with(session, |it| {
+            let dir = it.kernel.make_dir();
+            it.kernel.locks[0] = Some(dir);
+        });
+    }
+
+    fn with<T>(&self, session: &SessionId, act: impl FnOnce(&mut Simulated) -> T) -> T {
+        // A panic elsewhere does not change what is simulated.
+        let mut sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        act(sessions.entry(session.clone()).or_default())
+    }
+
+    pub(crate) fn ensure(&self, session: &SessionId, launch: &Launch, dir: &Path) -> Result<Ensured, Error> {
+        let socket = launch.socket.clone().unwrap_or_else(|| dir.join(session.as_str()).join("sock"));
+        let request =
+            Request { intent: launch.intent, readiness: Readiness::Connection, depth: Depth::Whole };
+        self.with(session, |it| {
+            let slot = it.slot();
+            it.setting.kinds[slot] = it.program.kind();
+            let end = it.run(slot, Task::Ensure(Ensure::new(request)));
+            let Some(End::Ensure(conclusion)) = end else { return Err(no_end(session)) };
+            ensured(session, it, conclusion, launch, socket)
+        })
+    }
+
+    pub(crate) fn stop(&self, session: &SessionId) -> Result<Stopped, Error> {
+        let unknown = || Error::UnknownSession { session: session.clone() };
+        self.with(session, |it| {
+            let (pid, generation) = (it.pid(), it.generation());
+            let outcome = match it.run(STOP, Task::Stop(StopSession::default())) {
+                Some(End::Stop(session::Conclusion::NotRunning)) => StopOutcome::NotRunning,
+                Some(End::Stop(session::Conclusion::Ended(end))) => match end {
+                    StopEnd::Ended { by: StopStep::CloseStdin | StopStep::Terminate } => StopOutcome::Stopped,
+                    StopEnd::Ended { by: StopStep::Kill } => StopOutcome::Killed,
+                    StopEnd::GaveUp => StopOutcome::GaveUp,
+                },
+                Some(End::Stop(session::Conclusion::Unknown)) => return Err(unknown()),
+                Some(_) | None => return Err(no_end(session)),
+            };
+            let survivors = it.pid().into_iter().collect();
+            let (session, elapsed) = (session.clone(), Duration::ZERO);
+            let (trouble, tidied) = (Vec::new(), Tidied::Yes);
+            Ok(Stopped { session, outcome, pid, generation, elapsed, survivors, trouble, tidied })
+        })
+    }
+
+    pub(crate) fn unlock(&self, session: &SessionId, force: Force) -> Result<Unlocked, Error> {
+        self.with(session, |it| match it.run(UNLOCK, Task::Unlock(Unlock::new(force))) {
+            Some(End::Unlock(unlock::Conclusion::NotLocked)) => Ok(Unlocked::NotLocked),
+            Some(End::Unlock(unlock::Conclusion::Unlocked)) => Ok(Unlocked::Unlocked { previous: None }),
+            Some(End::Unlock(unlock::Conclusion::Held)) => Err(claimed(session)),
+            Some(_) | None => Err(no_end(session)),
+        })
+    }
+
+    pub(crate) fn collect(&self, what: &Collection) -> Result<Collected, Error> {
+        let how = gc::How { repair: what.repair, rehearsal: what.rehearsal };
+        let mut collected = Collected::default();
+        let sessions: Vec<SessionId> =
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect();
+        for session in sessions.into_iter().filter(|it| what.only.is_empty() || what.only.contains(it)) {
+            match self.with(&session, |it| it.run(GC, Task::Collect(Collect::new(how)))) {
+                Some(End::Collect(gc::Conclusion::Removed)) => collected.removed.push(session),
+                Some(End::Collect(gc::Conclusion::Running)) => {
+                    let why = "its worker runs, or may run".to_owned();
+                    collected.kept.push(Kept { session, why, because: KeptBecause::Running });
+                }
+                Some(_) | None => {
+                    let why = "a launcher is at work on it".to_owned();
+                    collected.kept.push(Kept { session, why, because: KeptBecause::Claimed });
+                }
+            }
+        }
+        Ok(collected)
+    }
+
+    pub(crate) fn list(&self, dir: &Path) -> Listing {
+        let sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = sessions.iter().filter(|(_, it)| it.kernel.files.record.is_some());
+        let summary = |(session, it): (&SessionId, &Simulated)| SessionSummary {
+            session: session.clone(),
+            state: it.state(),
+            pid: it.pid(),
+            socket: Some(dir.join(session.as_str()).join("sock")),
+            generation: it.generation(),
+            started_at: None,
+        };
+        Listing { sessions: known.map(summary).collect(), left_out: Vec::new() }
+    }
+}
+
+impl Simulated {
+    fn state(&self) -> rekindle_core::SessionState {
+        let recorded: Option<RecordState> = self.kernel.files.record.map(|record| record.state);
+        let listens = if self.kernel.answers().is_some() { Listening::Yes } else { Listening::No };
+        let last = self.setting.look(&self.kernel, self.kernel.files).view.last;
+        session_state(last, recorded, listens)
+    }
+}
+
+fn no_end(session: &SessionId) -> Error {
+    Error::CutShort { session: session.clone(), why: "the simulation came to no end that fits".into() }
+}
+
+fn claimed(session: &SessionId) -> Error {
+    let claim = PathBuf::from(session.as_str()).join("claim");
+    Error::claimed(session, &claim, &ConflictReason::KernelLockHeld, None, Force::No)
+}
+
+fn ensured(
+    session: &SessionId,
+    it: &mut Simulated,
+    conclusion: Conclusion,
+    launch: &Launch,
+    socket: PathBuf,
+) -> Result<Ensured, Error> {
+    let (pid, generation) = (it.pid(), it.generation());
+    let timed_out = || Cause::ObserveTimeout { after: launch.timeout };
+    Ok(match conclusion {
+        Conclusion::Running(kind) => {
+            let how = match kind {
+                StartKind::Fresh => How::Started,
+                StartKind::Adopted | StartKind::AdoptedConnected => How::Adopted,
+                StartKind::Attached => How::Attached,
+            };
+            it.started = if how == How::Started { it.program } else { it.started };
+            let (managed, program_differs, after_kill) = (true, false, false);
+            let connection = Connection::deferred(&socket);
+            let running =
+                Running { how, pid, socket, generation, managed, program_differs, after_kill, connection };
+            Ensured::Running(Box::new(running))
+        }
+        Conclusion::Exited => {
+            let after_kill = it.program != Program::ExitsEarly;
+            let cause = after_kill.then(timed_out);
+            Ensured::Exited(Exited {
+                exit: if after_kill { ChildExit::Signal(15) } else { ChildExit::Code(1) },
+                pid: Pid::new(1000),
+                generation,
+                socket,
+                after_kill,
+                advice: Box::new(Advice::of_early_end(session, cause.as_ref(), SaidReady::No, launch)),
+                cause,
+                stderr_tail: String::new(),
+                status_text: None,
+                said: SaidReady::No,
+            })
+        }
+        Conclusion::NotStarted => {
+            let program = launch.command.first().cloned().unwrap_or_default();
+            Ensured::NotStarted(SpawnError::ProgramNotFound { program, searched: None })
+        }
+        Conclusion::Retained => Ensured::Retained(Box::new(Retained {
+            reason: RetainedReason::KillUnconfirmed,
+            cause: timed_out(),
+            diagnostic: Diagnostic {
+                session: session.clone(),
+                pid,
+                lock_path: socket.with_file_name("claim"),
+                socket_path: socket,
+                observe_timeout: launch.timeout,
+                kill_grace: launch.kill_policy.total_grace(),
+                kill_error: None,
+            },
+            generation,
+            status_text: None,
+        })),
+        Conclusion::Locked => {
+            let claim = socket.with_file_name("claim");
+            let why = ConflictReason::KernelLockHeld;
+            Ensured::Rejected(Box::new(Rejection::locked(session, &socket, &why, None, &claim)))
+        }
+        Conclusion::Rejected(reason) => {
+            let liveness =
+                if reason == RejectReason::AlreadyLive { Liveness::Live } else { Liveness::Dormant };
+            let rejection = Rejection::new(reason, Some(liveness), &socket);
+            let message = format!("session `{session}` is refused on this simulated machine");
+            let rejection = rejection.saying(message, Step::Doctor(session.clone()));
+            Ensured::Rejected(Box::new(Rejection { pid, ..rejection }))
+        }
+        Conclusion::BadTarget
+        | Conclusion::RecordNewer
+        | Conclusion::Failed
+        | Conclusion::ReleaseFailed(_)
+        | Conclusion::NotAtOnce
+        | Conclusion::WouldBe(_) => {
+            let why = OsFailure::new("simulate the call", format!("it ended with {conclusion:?}"));
+            return Err(why.into());
+        }
+    })
+}

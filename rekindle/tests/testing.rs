@@ -1,0 +1,138 @@
+//! Every outcome of a call, on a simulated machine: no process, no socket, no clock.
+
+use rekindle::testing::{Machine, Program};
+use rekindle::{
+    Collection, Ensured, Error, Force, How, Intent, Launch, RejectReason, SessionId, SessionState, Sessions,
+    StopOutcome, StopPolicy, Stopped, Unlocked,
+};
+
+struct World {
+    machine: Machine,
+    sessions: Sessions,
+    session: SessionId,
+}
+
+impl World {
+    fn running(program: Program) -> Self {
+        let machine = Machine::new();
+        let (sessions, session) = (machine.sessions(), "web".parse().expect("it is a name"));
+        machine.runs(&session, program);
+        Self { machine, sessions, session }
+    }
+
+    fn ensure(&self, intent: Intent) -> Ensured {
+        let launch = Launch::new("server").intent(intent);
+        block_on(self.sessions.ensure(&self.session, launch)).expect("it comes to an outcome")
+    }
+
+    fn up(&self) -> Ensured {
+        self.ensure(Intent::Ensure)
+    }
+
+    fn stop(&self) -> Result<Stopped, Error> {
+        block_on(self.sessions.stop(&self.session, &StopPolicy::default()))
+    }
+
+    fn state(&self) -> SessionState {
+        self.sessions.list().expect("a simulated machine can be listed").sessions[0].state
+    }
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(future)
+}
+
+fn running(ensured: Ensured) -> (How, u64) {
+    match ensured {
+        Ensured::Running(worker) => (worker.how, worker.generation.number()),
+        other => panic!("no worker: {other:?}"),
+    }
+}
+
+fn rejected(ensured: Ensured) -> RejectReason {
+    match ensured {
+        Ensured::Rejected(rejection) => rejection.reason,
+        other => panic!("not refused: {other:?}"),
+    }
+}
+
+#[test]
+fn a_worker_is_started_once_and_attached_to_afterwards() {
+    let world = World::running(Program::BecomesReady);
+    assert_eq!(running(world.up()), (How::Started, 1));
+    assert_eq!(running(world.up()), (How::Attached, 1));
+    assert_eq!(world.state(), SessionState::Live);
+    assert_eq!(rejected(world.ensure(Intent::Resume)), RejectReason::AlreadyLive);
+}
+
+#[test]
+fn a_worker_that_died_is_started_anew() {
+    let world = World::running(Program::BecomesReady);
+    assert_eq!(running(world.up()), (How::Started, 1));
+    world.machine.kill_worker(&world.session);
+    assert_eq!(world.state(), SessionState::Exited);
+    assert_eq!(running(world.up()), (How::Started, 2));
+}
+
+#[test]
+fn a_stop_says_what_was_enough() {
+    for (program, outcome) in
+        [(Program::BecomesReady, StopOutcome::Stopped), (Program::IgnoresSigterm, StopOutcome::Killed)]
+    {
+        let world = World::running(program);
+        assert_eq!(running(world.up()), (How::Started, 1));
+        assert_eq!(world.stop().expect("it stops").outcome, outcome);
+        assert_eq!(world.stop().expect("it is known").outcome, StopOutcome::NotRunning);
+        let collected = world.sessions.collect(&Collection::default()).expect("it can be collected");
+        assert_eq!(collected.removed, [world.session.clone()]);
+        assert!(matches!(world.stop(), Err(Error::UnknownSession { .. })));
+    }
+}
+
+#[test]
+fn a_worker_that_exits_early_is_told() {
+    match World::running(Program::ExitsEarly).up() {
+        Ensured::Exited(exited) => assert_eq!((exited.exit.code(), exited.after_kill), (Some(1), false)),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_worker_that_is_never_ready_is_ended() {
+    match World::running(Program::NeverReady).up() {
+        Ensured::Exited(exited) => assert!(exited.after_kill && exited.cause.is_some()),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_worker_that_no_signal_ends_retains_the_claim() {
+    let world = World::running(Program::Unkillable);
+    assert!(matches!(world.up(), Ensured::Retained(_)));
+    assert_eq!(world.stop().expect("it is signalled").outcome, StopOutcome::GaveUp);
+}
+
+#[test]
+fn a_program_that_is_missing_is_never_started() {
+    assert!(matches!(World::running(Program::Missing).up(), Ensured::NotStarted(_)));
+}
+
+#[test]
+fn a_call_is_refused_for_what_it_finds() {
+    let world = World::running(Program::BecomesReady);
+    assert_eq!(rejected(world.ensure(Intent::Attach)), RejectReason::NotRunning);
+    assert_eq!(running(world.up()), (How::Started, 1));
+    world.machine.remove_socket(&world.session);
+    assert_eq!(rejected(world.up()), RejectReason::WorkerUnresponsive);
+    let claimed = World::running(Program::BecomesReady);
+    claimed.machine.claim_by_another(&claimed.session);
+    assert_eq!(rejected(claimed.up()), RejectReason::TargetLocked);
+    assert!(matches!(claimed.sessions.unlock(&claimed.session, Force::Yes), Err(Error::Claimed { .. })));
+}
+
+#[test]
+fn a_claim_that_nobody_left_is_not_unlocked() {
+    let world = World::running(Program::BecomesReady);
+    assert_eq!(running(world.up()), (How::Started, 1));
+    assert_eq!(world.sessions.unlock(&world.session, Force::No).expect("it is free"), Unlocked::NotLocked);
+}
