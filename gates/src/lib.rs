@@ -9,10 +9,12 @@
 //! | [`fakes`] | effects that answer when the test says so, their ordered log, and an executor without a runtime |
 //! | [`histories`] | runs a property over random histories and says how to replay a failure |
 //! | [`conformance`] | what every implementation of the effects must do, fake or real |
+//! | [`table`] | compares a state machine with its table: every state, every event |
 //! | [`walk`] | the transactions of the core on a simulated kernel, explored exhaustively |
 
 pub mod builders;
 pub mod conformance;
 pub mod fakes;
 pub mod histories;
+pub mod table;
 pub mod walk;

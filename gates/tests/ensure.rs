@@ -1,0 +1,486 @@
+//! Attach, start, adopt or reject: the steps of one `ensure`, each rule a table (design, section 3).
+
+use Depth::{AtOnce, DryRun, Whole};
+use Event as Ev;
+use Intent::{Attach, Ensure as Start, Resume};
+use LastWorker::{AliveReady, AliveUnobserved, Gone, Unknown};
+use Liveness::{Dormant, Forged, Indeterminate, Live};
+use rekindle_core::effects::{ReleaseError, SpawnError};
+use rekindle_core::ensure::{
+    Before, Conclusion, Deadline, Depth, Effect, Ended, Ensure, Event, MayPass, Readiness, Request,
+    StartKind, step,
+};
+use rekindle_core::execute::{Cause, Diagnostic, ExecuteError, Outcome, Seen};
+use rekindle_core::release::PairingError;
+use rekindle_core::resume::RetainedReason;
+use rekindle_core::view::{Contact, RecordIs, View};
+use rekindle_core::{ChildExit, Finding, Intent, LastWorker, Liveness, RecordState, RejectReason, decide};
+use rekindle_gates::builders::{self, CHILD_PID, pid};
+use rekindle_gates::table::reach;
+
+const INTENTS: [Intent; 3] = [Start, Attach, Resume];
+const DEPTHS: [Depth; 3] = [Whole, AtOnce, DryRun];
+const LIVENESSES: [Liveness; 4] = [Live, Dormant, Indeterminate, Forged];
+const LAST_WORKERS: [LastWorker; 4] = [Gone, AliveUnobserved, AliveReady, Unknown];
+const KINDS: [StartKind; 4] =
+    [StartKind::Fresh, StartKind::Adopted, StartKind::AdoptedConnected, StartKind::Attached];
+const ENDS: [Ended; 7] = [
+    Ended::Ready,
+    Ended::Exited,
+    Ended::Abandoned,
+    Ended::NotStarted,
+    Ended::Retained,
+    Ended::ReleaseFailed,
+    Ended::NotPinned,
+];
+const DEADLINES: [Deadline; 2] = [Deadline::Ahead, Deadline::Passed];
+
+/// A session whose record says that its worker answers.
+const READY: View = View {
+    last: AliveReady,
+    recorded: Some(RecordState::Ready),
+    record: RecordIs::NamesWorker,
+    ..View::NOTHING
+};
+const ATTACHED: Effect = Effect::Done(Conclusion::Running(StartKind::Attached));
+
+fn request(intent: Intent, depth: Depth) -> Request {
+    Request { intent, readiness: Readiness::Connection, depth }
+}
+
+fn whole() -> Request {
+    request(Start, Whole)
+}
+
+fn done(conclusion: Conclusion) -> Effect {
+    Effect::Done(conclusion)
+}
+
+fn rejected(reason: RejectReason) -> Conclusion {
+    Conclusion::Rejected(reason)
+}
+
+fn led(request: Request, events: &[Event]) -> Ensure {
+    events.iter().fold(Ensure::new(request), |call, event| step(call, *event))
+}
+
+/// What is to be done after each of these events.
+fn effects(begun: Ensure, events: &[Event]) -> Vec<Effect> {
+    let steps = events.iter().scan(begun, |call, event| {
+        *call = step(*call, *event);
+        Some(call.effect())
+    });
+    steps.collect()
+}
+
+/// A call that has the claim.
+fn claimed(request: Request) -> Ensure {
+    led(request, &[Ev::Looked(View::NOTHING), Ev::Did, Ev::Did])
+}
+
+/// A call that has looked and probed under the claim.
+fn judged(request: Request, view: View, liveness: Liveness) -> Ensure {
+    let events = [Ev::Looked(view), Ev::Probed(liveness)];
+    events.into_iter().fold(claimed(request), step)
+}
+
+/// A call that starts a worker, or watches one.
+fn starting(kind: StartKind) -> Option<Ensure> {
+    let answer = Request { readiness: Readiness::Answer, ..whole() };
+    let found = |last, liveness| judged(answer, View { last, ..READY }, liveness);
+    match kind {
+        StartKind::Fresh => Some(found(Gone, Dormant)),
+        StartKind::Adopted => Some(found(AliveUnobserved, Dormant)),
+        StartKind::AdoptedConnected => Some(found(AliveUnobserved, Live)),
+        StartKind::Attached => None,
+    }
+}
+
+/// Everything that a probe and a look can come to.
+fn findings() -> Vec<(Liveness, LastWorker)> {
+    LIVENESSES.into_iter().flat_map(|liveness| LAST_WORKERS.map(|last| (liveness, last))).collect()
+}
+
+/// The target was found usable: what `ensure`, `attach` and `resume` do next.
+#[test]
+fn the_lock_free_way_is_for_a_worker_that_is_known_to_answer() {
+    use Effect::{Acquire, Probe};
+    let gentle = View { contact: Contact::Gentle, ..READY };
+    let starting = View { recorded: Some(RecordState::Starting), ..READY };
+    let gone = View { last: Gone, ..READY };
+    let more = done(Conclusion::NotAtOnce);
+    #[rustfmt::skip]
+    let table = [
+        (READY,         Whole,  [Probe, Probe, Probe]),
+        (gentle,        Whole,  [Probe, Probe, Probe]),
+        (starting,      Whole,  [Acquire, Probe, Acquire]),
+        (gone,          Whole,  [Acquire, Probe, Acquire]),
+        (View::NOTHING, Whole,  [Acquire, Probe, Acquire]),
+        (READY,         AtOnce, [Probe, Probe, Probe]),
+        (gentle,        AtOnce, [more, more, more]),
+        (starting,      AtOnce, [more, more, more]),
+        (gone,          AtOnce, [more, more, more]),
+        (View::NOTHING, AtOnce, [more, more, more]),
+        (READY,         DryRun, [Probe, Probe, Probe]),
+        (gentle,        DryRun, [Probe, Probe, Probe]),
+        (View::NOTHING, DryRun, [Probe, Probe, Probe]),
+    ];
+    for (view, depth, row) in table {
+        for (intent, expected) in INTENTS.into_iter().zip(row) {
+            let told = effects(Ensure::new(request(intent, depth)), &[Ev::Looked(view), Ev::Did]);
+            assert_eq!(told, [Effect::CheckTarget, expected], "{intent:?}, {depth:?}, {view:?}");
+        }
+    }
+}
+
+/// Probed and looked again without a lock: what `ensure`, `attach` and `resume` do next.
+#[test]
+fn without_a_lock_only_what_needs_no_start_is_concluded() {
+    use Effect::{Acquire, InspectClaim};
+    use RejectReason as R;
+    let [more, no_worker, unclear, forged, live] = [
+        Conclusion::NotAtOnce,
+        rejected(R::NotRunning),
+        rejected(R::IndeterminateNoSpawn),
+        rejected(R::TargetAddressConflict),
+        rejected(R::AlreadyLive),
+    ]
+    .map(done);
+    for (liveness, last) in findings() {
+        let [at_once, whole] = match liveness {
+            Live => [[InspectClaim, ATTACHED, more], [InspectClaim, ATTACHED, live]],
+            Dormant => [[more; 3], [Acquire, no_worker, Acquire]],
+            Indeterminate => [[more; 3], [Acquire, unclear, Acquire]],
+            Forged => [[more; 3], [Acquire, forged, Acquire]],
+        };
+        let dry =
+            INTENTS.map(|intent| done(Conclusion::WouldBe(decide(intent, Finding::of(liveness, last)))));
+        for (depth, row) in [(AtOnce, at_once), (Whole, whole), (DryRun, dry)] {
+            for (intent, expected) in INTENTS.into_iter().zip(row) {
+                let again = View { last, ..READY };
+                let events = [Ev::Looked(READY), Ev::Did, Ev::Probed(liveness), Ev::Looked(again)];
+                let told = effects(Ensure::new(request(intent, depth)), &events);
+                assert_eq!(
+                    told[1..],
+                    [Effect::Probe, Effect::Look, expected],
+                    "{intent:?}, {depth:?}, {again:?}"
+                );
+            }
+        }
+    }
+}
+
+/// Somebody died who had the claim, and its worker answers: what it left is cleared on the way, whatever comes of that.
+#[test]
+fn a_claim_that_was_left_behind_is_cleared_on_the_way() {
+    let attached = led(whole(), &[Ev::Looked(READY), Ev::Did, Ev::Probed(Live), Ev::Looked(READY)]);
+    for (event, expected) in [(Ev::Did, Effect::ClearClaim), (Ev::Refused, ATTACHED), (Ev::Failed, ATTACHED)]
+    {
+        assert_eq!(step(attached, event).effect(), expected, "{event:?}");
+    }
+    for event in [Ev::Did, Ev::Failed] {
+        assert_eq!(step(step(attached, Ev::Did), event).effect(), ATTACHED, "{event:?}");
+    }
+}
+
+/// Under the claim: the next effect, and what follows once that is done. `None`: a start, which ends otherwise.
+fn under_claim(intent: Intent, liveness: Liveness, last: LastWorker) -> (Effect, Option<Effect>) {
+    use RejectReason as R;
+    let releases = |conclusion| (Effect::Release, Some(done(conclusion)));
+    match (intent, liveness, last) {
+        (Resume, Live, _) => releases(rejected(R::AlreadyLive)),
+        (_, Live, _) => (Effect::Release, Some(ATTACHED)),
+        (_, Indeterminate, _) => releases(rejected(R::IndeterminateNoSpawn)),
+        (_, Forged, _) => releases(rejected(R::TargetAddressConflict)),
+        (_, Dormant, Gone) => (Effect::Start(StartKind::Fresh), None),
+        (_, Dormant, AliveUnobserved) => (Effect::Start(StartKind::Adopted), None),
+        (Start, Dormant, AliveReady) => (Effect::Release, Some(Effect::AwaitAnswer)),
+        (_, Dormant, AliveReady) => releases(rejected(R::WorkerUnresponsive)),
+        (_, Dormant, Unknown) => releases(rejected(R::WorkerUnknown)),
+    }
+}
+
+/// Invariants 2 and 3.
+#[test]
+fn under_the_claim_a_worker_is_started_adopted_attached_or_the_claim_released() {
+    for intent in [Start, Resume] {
+        for (liveness, last) in findings() {
+            let call = judged(request(intent, Whole), View { last, ..READY }, liveness);
+            let (effect, then) = under_claim(intent, liveness, last);
+            let what = format!("{intent:?} on {liveness:?}, {last:?}");
+            assert!(call.holds_claim(), "{what}");
+            assert_eq!(call.effect(), effect, "{what}");
+            let Some(then) = then else { continue };
+            let after = step(call, Ev::Did);
+            assert!(!after.holds_claim(), "{what}");
+            assert_eq!(after.effect(), then, "{what}");
+        }
+    }
+}
+
+#[test]
+fn a_record_of_a_later_version_is_not_started_over() {
+    for (intent, readiness, last) in [
+        (Start, Readiness::Connection, Gone),
+        (Start, Readiness::Answer, AliveUnobserved),
+        (Resume, Readiness::Answer, Gone),
+        (Resume, Readiness::Connection, AliveUnobserved),
+    ] {
+        let newer = View { last, recorded: None, record: RecordIs::Newer, ..READY };
+        let call = judged(Request { intent, readiness, depth: Whole }, newer, Dormant);
+        assert_eq!(call.effect(), Effect::Release, "{intent:?}, {last:?}");
+        assert_eq!(step(call, Ev::Did).effect(), done(Conclusion::RecordNewer), "{intent:?}, {last:?}");
+    }
+    let answers = View { recorded: None, record: RecordIs::Newer, ..READY };
+    assert_eq!(effects(judged(whole(), answers, Live), &[Ev::Did]), [ATTACHED]);
+}
+
+/// Only its answer can say whether a worker is ready whose launcher died before it heard that.
+#[test]
+fn a_worker_that_accepts_and_has_to_answer_is_watched_like_a_start() {
+    let connected = Effect::Start(StartKind::AdoptedConnected);
+    #[rustfmt::skip]
+    let table = [
+        (Readiness::Answer,     AliveUnobserved, connected),
+        (Readiness::Answer,     AliveReady,      Effect::Complete),
+        (Readiness::Answer,     Unknown,         Effect::Complete),
+        (Readiness::Answer,     Gone,            Effect::Release),
+        (Readiness::Connection, AliveUnobserved, Effect::Complete),
+        (Readiness::Connection, AliveReady,      Effect::Complete),
+    ];
+    for (readiness, last, expected) in table {
+        let unfinished =
+            View { last, recorded: Some(RecordState::Starting), record: RecordIs::NamesNobody, ..READY };
+        let call = judged(Request { readiness, ..whole() }, unfinished, Live);
+        assert_eq!(call.effect(), expected, "{readiness:?}, {last:?}");
+    }
+}
+
+#[test]
+fn the_record_of_a_worker_that_answers_is_completed() {
+    let unfinished = View { recorded: Some(RecordState::Starting), ..READY };
+    let call = judged(whole(), unfinished, Live);
+    assert_eq!((call.effect(), call.holds_claim()), (Effect::Complete, true));
+    let failed = done(Conclusion::ReleaseFailed(Before::Answering));
+    assert_eq!((step(call, Ev::Did).effect(), step(call, Ev::Failed).effect()), (ATTACHED, failed));
+}
+
+/// Invariant 4: it is waited for without the claim, and only a worker that is still silent is waited for again.
+#[test]
+fn a_silent_worker_is_waited_for_without_the_claim() {
+    let silent = step(judged(whole(), READY, Dormant), Ev::Did);
+    let late = step(silent, Ev::Late).effect();
+    assert_eq!(late, done(rejected(RejectReason::WorkerUnresponsive)));
+    for (liveness, last) in findings() {
+        let events = [Ev::Did, Ev::Looked(View { last, ..READY }), Ev::Probed(liveness)];
+        let is_silent = (liveness, last) == (Dormant, AliveReady);
+        let then = if is_silent { Effect::AwaitAnswer } else { Effect::Look };
+        let told = effects(silent, &events);
+        assert_eq!(told, [Effect::Look, Effect::Probe, then], "{liveness:?}, {last:?}");
+        let mut calls = (0..=events.len()).map(|n| events[..n].iter().copied().fold(silent, step));
+        assert!(calls.all(|call| !call.holds_claim()), "{liveness:?}, {last:?}");
+        assert!(!is_silent || events.into_iter().fold(silent, step) == silent);
+        assert!(is_silent || events.into_iter().fold(silent, step) == Ensure::new(whole()));
+    }
+}
+
+#[test]
+fn a_claim_of_another_is_waited_for_if_its_holder_is_at_work() {
+    let acquiring = led(whole(), &[Ev::Looked(View::NOTHING), Ev::Did]);
+    let locked = done(Conclusion::Locked);
+    let waiting = step(acquiring, Ev::Conflict(MayPass::Yes));
+    assert_eq!(waiting.effect(), Effect::AwaitClaim);
+    assert_eq!(step(acquiring, Ev::Conflict(MayPass::No)).effect(), locked);
+    assert_eq!(step(waiting, Ev::Late).effect(), locked);
+    assert_eq!(step(waiting, Ev::Did), Ensure::new(whole()), "everything is looked at again");
+}
+
+/// Invariant 5: how a start ended, with time left and without.
+#[test]
+fn only_a_deadline_that_is_ahead_lets_a_call_begin_anew() {
+    for kind in [StartKind::Fresh, StartKind::Adopted, StartKind::AdoptedConnected] {
+        let begun = starting(kind).expect("it is a start");
+        assert_eq!((begun.effect(), begun.holds_claim()), (Effect::Start(kind), true));
+        let exited = done(Conclusion::Exited);
+        let again = if kind == StartKind::Fresh { exited } else { Effect::Look };
+        let not_started = done(Conclusion::NotStarted);
+        for ended in ENDS {
+            let [ahead, passed] = match ended {
+                Ended::Ready => [done(Conclusion::Running(kind)); 2],
+                Ended::Exited => [again, exited],
+                Ended::Abandoned => [Effect::Pause, not_started],
+                Ended::NotStarted => [not_started; 2],
+                Ended::Retained => [done(Conclusion::Retained); 2],
+                Ended::ReleaseFailed => [done(Conclusion::ReleaseFailed(Before::Start)); 2],
+                Ended::NotPinned => [Effect::Release; 2],
+            };
+            for (deadline, expected) in DEADLINES.into_iter().zip([ahead, passed]) {
+                let call = step(begun, Ev::Ended(ended, deadline));
+                assert_eq!(call.effect(), expected, "{kind:?}, {ended:?}, {deadline:?}");
+                assert_eq!(call.holds_claim(), ended == Ended::NotPinned, "{ended:?}");
+            }
+        }
+        let unpinned = step(begun, Ev::Ended(Ended::NotPinned, Deadline::Ahead));
+        assert_eq!(step(unpinned, Ev::Did).effect(), done(Conclusion::Failed));
+        let abandoned = [Ev::Ended(Ended::Abandoned, Deadline::Ahead), Ev::Did];
+        let anew = abandoned.into_iter().fold(begun, step);
+        assert_eq!(anew.effect(), Effect::Look, "what was abandoned is begun anew");
+    }
+}
+
+/// Which step failed, and what the call does then.
+#[test]
+fn a_step_that_fails_ends_the_call_and_gives_the_claim_up() {
+    let failed = done(Conclusion::Failed);
+    let looked = [Ev::Looked(READY), Ev::Did, Ev::Probed(Live)];
+    let nothing = [Ev::Looked(View::NOTHING), Ev::Did, Ev::Did];
+    let silent = step(judged(whole(), READY, Dormant), Ev::Did);
+    #[rustfmt::skip]
+    let table = [
+        (Ensure::new(whole()),                    Effect::Look,           failed),
+        (led(whole(), &looked[..1]),              Effect::CheckTarget,    failed),
+        (led(whole(), &looked),                   Effect::Look,           failed),
+        (led(whole(), &nothing[..2]),             Effect::Acquire,        failed),
+        (claimed(whole()),                        Effect::LookUnderClaim, Effect::Release),
+        (step(claimed(whole()), Ev::Failed),      Effect::Release,        failed),
+        (step(silent, Ev::Did),                   Effect::Look,           failed),
+    ];
+    for (call, effect, expected) in table {
+        assert_eq!(call.effect(), effect);
+        assert_eq!(step(call, Ev::Failed).effect(), expected, "{effect:?} fails");
+    }
+    assert_eq!(effects(claimed(whole()), &[Ev::Failed, Ev::Did]), [Effect::Release, failed]);
+    let bad = led(whole(), &[Ev::Looked(READY), Ev::Refused]);
+    assert_eq!(bad.effect(), done(Conclusion::BadTarget));
+}
+
+/// What had been seen decides what a caller may do now that the claim is stuck.
+#[test]
+fn a_claim_that_cannot_be_released_is_told_with_what_was_seen_before() {
+    let newer = View { last: Gone, recorded: None, record: RecordIs::Newer, ..READY };
+    let resume = request(Resume, Whole);
+    #[rustfmt::skip]
+    let table = [
+        (judged(whole(), READY, Live),                         Before::Answering),
+        (judged(whole(), READY, Indeterminate),                Before::Nothing),
+        (judged(whole(), newer, Dormant),                      Before::Nothing),
+        (judged(whole(), READY, Dormant),                      Before::Nothing),
+        (judged(resume, READY, Live),                          Before::Nothing),
+    ];
+    for (call, before) in table {
+        assert_eq!(call.effect(), Effect::Release);
+        assert_eq!(step(call, Ev::Failed).effect(), done(Conclusion::ReleaseFailed(before)), "{call:?}");
+    }
+}
+
+/// What the documentation of an effect names as its answer.
+fn is_answer(effect: Effect, event: Event) -> bool {
+    match effect {
+        Effect::Look | Effect::LookUnderClaim => matches!(event, Ev::Looked(_) | Ev::Failed),
+        Effect::CheckTarget | Effect::InspectClaim => matches!(event, Ev::Did | Ev::Refused | Ev::Failed),
+        Effect::Probe => matches!(event, Ev::Probed(_)),
+        Effect::ClearClaim | Effect::Complete | Effect::Release => matches!(event, Ev::Did | Ev::Failed),
+        Effect::Acquire => matches!(event, Ev::Did | Ev::Conflict(_) | Ev::Failed),
+        Effect::AwaitClaim | Effect::AwaitAnswer => matches!(event, Ev::Did | Ev::Late),
+        Effect::Start(_) => matches!(event, Ev::Ended(..)),
+        Effect::Pause => event == Ev::Did,
+        Effect::Done(_) => false,
+    }
+}
+
+fn events() -> Vec<Event> {
+    let mut events = vec![Ev::Did, Ev::Refused, Ev::Late, Ev::Failed];
+    events.extend([MayPass::Yes, MayPass::No].map(Ev::Conflict));
+    events.extend(LIVENESSES.map(Ev::Probed));
+    events.extend(ENDS.into_iter().flat_map(|ended| DEADLINES.map(|deadline| Ev::Ended(ended, deadline))));
+    let records =
+        [RecordIs::Absent, RecordIs::NamesWorker, RecordIs::NamesNobody, RecordIs::Newer, RecordIs::Corrupt];
+    for record in records {
+        for recorded in [None, Some(RecordState::Starting), Some(RecordState::Ready)] {
+            for contact in [Contact::Connect, Contact::Gentle] {
+                let view = |last| View { last, recorded, record, contact, ..READY };
+                events.extend(LAST_WORKERS.map(|last| Ev::Looked(view(last))));
+            }
+        }
+    }
+    events
+}
+
+/// Invariants 1 and 3, over every state that a call can reach: an answer leads on, anything else changes nothing; and a call
+/// that ends holds no claim.
+#[test]
+fn every_state_takes_its_answers_and_nothing_else() {
+    let events = events();
+    let (mut states, mut concluded) = (0, Vec::new());
+    for intent in INTENTS {
+        for depth in DEPTHS {
+            for readiness in [Readiness::Connection, Readiness::Answer] {
+                let begun = Ensure::new(Request { intent, readiness, depth });
+                let reached = reach([begun], step, &events);
+                states += reached.len();
+                for call in reached {
+                    let effect = call.effect();
+                    for event in &events {
+                        let leads_on = step(call, *event) != call;
+                        assert_eq!(leads_on, is_answer(effect, *event), "{event:?} in {call:?}");
+                    }
+                    concluded.extend(matches!(effect, Effect::Done(_)).then_some(effect));
+                    let needs_claim = matches!(
+                        effect,
+                        Effect::LookUnderClaim | Effect::Complete | Effect::Start(_) | Effect::Release
+                    );
+                    let may_have_it = needs_claim || effect == Effect::Probe;
+                    assert!(call.holds_claim() || !needs_claim, "{call:?}");
+                    assert!(!call.holds_claim() || may_have_it, "{call:?}");
+                    let takes = needs_claim || matches!(effect, Effect::Acquire | Effect::AwaitClaim);
+                    assert!(!takes || (intent != Attach && depth == Whole), "{begun:?} comes to {effect:?}");
+                }
+            }
+        }
+    }
+    for kind in KINDS {
+        assert!(concluded.contains(&done(Conclusion::Running(kind))), "no call ends with {kind:?}");
+    }
+    println!("{states} states, {} transitions", states * events.len());
+}
+
+/// How each outcome of a start leads on.
+#[test]
+fn every_outcome_of_a_start_leads_on() {
+    let release = |observed, source| Err(ExecuteError::Release { observed, source });
+    let not_started = |error| Ok(Outcome::SpawnStartFailed { error });
+    let directory = || "/state/cache".into();
+    let replaced = || ReleaseError::DirectoryReplaced { path: directory() };
+    let retained = Outcome::LockRetained {
+        reason: RetainedReason::KillUnconfirmed,
+        cause: Cause::ObserveTimeout { after: builders::OBSERVE },
+        diagnostic: Diagnostic {
+            session: builders::session(),
+            pid: None,
+            socket_path: "/run/cache/sock".into(),
+            lock_path: "/state/cache/claim".into(),
+            observe_timeout: builders::OBSERVE,
+            kill_grace: builders::KILL,
+            kill_error: None,
+        },
+    };
+    let abandoned = SpawnError::Abandoned { why: "moved".into() };
+    let exit = ChildExit::Code(1);
+    let alive = Seen::SocketAlive { pid: Some(pid(CHILD_PID)) };
+    #[rustfmt::skip]
+    let table: Vec<(Result<Outcome<()>, ExecuteError>, Ended)> = vec![
+        (Ok(Outcome::SocketAlive { pid: None, connection: (), after_kill: false }), Ended::Ready),
+        (Ok(Outcome::ChildExited { exit, pid: None, after_kill: false, cause: None }),                           Ended::Exited),
+        (not_started(abandoned),                                      Ended::Abandoned),
+        (not_started(builders::spawn_error()),                        Ended::NotStarted),
+        (Ok(retained),                                                Ended::Retained),
+        (release(Seen::SpawnStartFailed, replaced()),                 Ended::Abandoned),
+        (release(Seen::SpawnStartFailed, builders::release_error()),  Ended::ReleaseFailed),
+        (release(alive, replaced()),                                  Ended::ReleaseFailed),
+        (release(Seen::ChildExited { exit }, replaced()),             Ended::ReleaseFailed),
+        (Err(PairingError::Missing { session: builders::session() }.into()),           Ended::ReleaseFailed),
+    ];
+    for (outcome, expected) in table {
+        assert_eq!(Ended::of(&outcome), expected, "{outcome:?}");
+    }
+}
