@@ -7,6 +7,7 @@
 //! Run by `gates/tests/conformance.rs`.
 
 mod recording;
+pub mod stores;
 
 pub use recording::Recording;
 

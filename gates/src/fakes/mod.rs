@@ -8,12 +8,14 @@
 //! Checked by `gates/tests/fakes.rs`.
 
 mod log;
+mod memory;
 mod run;
 mod seam;
 mod start;
 mod stop;
 
 pub use log::{Call, Entry, Log};
+pub use memory::{Memory, Named};
 pub use run::{POLLS_MAX, Run};
 pub use seam::Seam;
 pub use start::{Ended, FakeChild, FakeConnection, FakeStart, Step};

@@ -20,7 +20,23 @@ trials![
     stubborn_worker_is_escalated,
     early_exit_is_observed,
     missing_program_never_starts,
+    claims_on_files_conform,
+    records_on_files_conform,
 ];
+
+fn claims_on_files_conform() {
+    let starts = Starts::new();
+    let session = "s".parse().expect("it is a name");
+    let dir = starts.root.create_session(&session).expect("a session can have a directory");
+    conformance::stores::claims_conform(dir.claims(), &dir);
+}
+
+fn records_on_files_conform() {
+    let starts = Starts::new();
+    let session = "s".parse().expect("it is a name");
+    let dir = starts.root.create_session(&session).expect("a session can have a directory");
+    conformance::stores::records_conform(dir.records(), &dir);
+}
 
 /// How long a worker that never answers is watched.
 const OBSERVE_TIMEOUT: Duration = Duration::from_millis(200);
