@@ -13,11 +13,14 @@
 
 pub mod acquire;
 pub mod give_up;
+pub mod lifecycle;
+pub mod release;
+pub mod stores;
 
-use crate::harmless::*;
-use crate::id::{Nonce, SessionId};
-use crate::identity::{DeathProof, Doubt, Host, ProcessIdentity, Standing, corrected_for_machine};
-use crate::shown::Shown;
+use crate::prelude::*;
+use crate::process::id::{Nonce, SessionId};
+use crate::process::identity::{DeathProof, Doubt, Host, ProcessIdentity, Standing, corrected_for_machine};
+use crate::text::shown::Shown;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -41,7 +44,7 @@ pub struct LockClaim {
     /// The program that holds it, for people to read.
     pub owner: String,
     /// This file.
-    #[serde(with = "crate::byte_text")]
+    #[serde(with = "crate::text::byte_text")]
     pub lock_path: PathBuf,
     /// When it was retained: given up unreleased, since nothing could be observed.
     #[serde(default, skip_serializing_if = "Option::is_none")]

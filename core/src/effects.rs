@@ -5,10 +5,10 @@
 
 use crate::claim::LockClaim;
 use crate::failure::{OsFailure, Shortage};
-use crate::harmless::*;
-use crate::id::Pid;
-use crate::plan::{KillPolicy, SpawnBgPlan};
-use crate::shown::Shown;
+use crate::prelude::*;
+use crate::process::id::Pid;
+use crate::session::plan::{KillPolicy, SpawnBgPlan};
+use crate::text::shown::Shown;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 

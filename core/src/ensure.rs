@@ -20,11 +20,13 @@
 //!
 //! Walked by `gates/tests/transactions.rs` over a simulated kernel; each rule has a test in `gates/tests/ensure.rs`.
 
-use crate::decide::{Finding, Intent, Liveness, RejectReason, Verdict, decide};
+pub mod decide;
+
 use crate::effects::{ReleaseError, SpawnError};
-use crate::evidence::LastWorker;
-use crate::execute::{ExecuteError, Outcome, Seen};
-use crate::view::{Contact, RecordIs, View};
+use crate::ensure::decide::{Finding, Intent, Liveness, RejectReason, Verdict, decide};
+use crate::session::evidence::LastWorker;
+use crate::session::view::{Contact, RecordIs, View};
+use crate::start::execute::{ExecuteError, Outcome, Seen};
 
 /// One call for one session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -1,7 +1,7 @@
 //! How the outside world fails: one shape for every refused system call.
 
-use crate::harmless::*;
-use crate::shown::Shown;
+use crate::prelude::*;
+use crate::text::shown::Shown;
 use core::fmt;
 use serde::Serialize;
 
@@ -18,7 +18,7 @@ use serde::Serialize;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct OsFailure {
     operation: String,
-    #[serde(with = "crate::byte_text")]
+    #[serde(with = "crate::text::byte_text")]
     path: Option<PathBuf>,
     errno: Option<i32>,
     reason: String,

@@ -7,6 +7,7 @@
 //! | `host` | what a host sees in place of that |
 //! | `version` | which versions go together |
 //! | `name` | the name that a worker gives a session |
+//! | [`pool`] | the names of a pool's sessions |
 //! | `malformed` | what is not of the protocol |
 //!
 //! # Invariants
@@ -23,6 +24,7 @@ mod host;
 mod malformed;
 mod message;
 mod name;
+pub mod pool;
 mod strict;
 mod version;
 

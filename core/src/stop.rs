@@ -6,7 +6,7 @@
 //! ```
 //!
 //! # Invariants
-//! 1. Pure and total, like [`crate::resume`].
+//! 1. Pure and total, like [`crate::start::resume`].
 //! 2. Idempotent: the second request joins the first; a third asks for SIGKILL now.
 //! 3. Nothing is signalled after its exit is known.
 //! 4. Bounded: three graces lead to an end, and giving up is reported, never passed off as an end.
@@ -16,8 +16,8 @@
 pub mod session;
 
 use crate::effects::{ChildExit, KillError, KillSignal, WatchError};
-use crate::harmless::*;
-use crate::plan::{KILL_GRACE_DEFAULT, TERM_GRACE_DEFAULT};
+use crate::prelude::*;
+use crate::session::plan::{KILL_GRACE_DEFAULT, TERM_GRACE_DEFAULT};
 use alloc::vec;
 use async_trait::async_trait;
 use core::future::poll_fn;

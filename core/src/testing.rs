@@ -3,9 +3,9 @@
 //! The kernel and the files of one session are simulated: locks on directories and files that follow an open descriptor,
 //! names that come to mean another file, a fork that inherits descriptors, exec, exit, signals, a socket path. The actors are
 //! the machines of this crate themselves: [`crate::ensure`], [`crate::stop::session`], [`crate::care`],
-//! [`crate::claim::acquire`], [`crate::start`], [`mod@crate::resume`], [`mod@crate::stop`]. None of them is written a second time.
+//! [`crate::claim::acquire`], [`crate::start`], [`mod@crate::start::resume`], [`mod@crate::stop`]. None of them is written a second time.
 //!
-//! What is left out: a pid is never used again ([`crate::identity`] judges that), no call fails but by a death, and every
+//! What is left out: a pid is never used again ([`crate::process::identity`] judges that), no call fails but by a death, and every
 //! process can be seen from everywhere.
 //!
 //! | module | what it is for |

@@ -61,12 +61,6 @@ impl Sessions {
         }
     }
 
-    /// Sessions on a simulated machine.
-    #[cfg(feature = "testing")]
-    pub(crate) fn simulated(machine: crate::testing::Machine) -> Self {
-        Self { simulated: Some(machine), ..Self::on(StateRoot::nowhere()) }
-    }
-
     /// The sessions of this user: `$REKINDLE_DIR`, `$XDG_STATE_HOME/rekindle` or `~/.local/state/rekindle`.
     ///
     /// # Errors
@@ -255,5 +249,13 @@ impl Sessions {
             session: session.clone(),
             launch,
         }
+    }
+}
+
+#[cfg(feature = "testing")]
+impl crate::testing::Machine {
+    /// Sessions on this machine.
+    pub fn sessions(&self) -> Sessions {
+        Sessions { simulated: Some(self.clone()), ..Sessions::on(StateRoot::nowhere()) }
     }
 }

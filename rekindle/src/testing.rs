@@ -1,7 +1,7 @@
 //! Sessions without a process, a socket or a clock, for tests of programs that use this crate.
 //!
 //! A [`Machine`] is simulated: its kernel keeps locks, files and processes in memory, its programs do what the test says, and its
-//! time passes at once. [`Machine::sessions`] hands out [`Sessions`] whose calls run the very transactions that run on a real
+//! time passes at once. [`Machine::sessions`] hands out [`Sessions`](crate::Sessions) whose calls run the very transactions that run on a real
 //! machine, and end in the same outcomes.
 //!
 //! ```
@@ -31,7 +31,6 @@ use crate::listing::{Listing, SessionSummary};
 use crate::outcome::{
     Ensured, Exited, How, Rejection, Retained, Running, SaidReady, StopOutcome, Stopped, Tidied,
 };
-use crate::sessions::Sessions;
 use crate::unlock::{Force, Unlocked};
 use rekindle_adapters::Connection;
 use rekindle_core::care::gc::{self, Collect};
@@ -154,11 +153,6 @@ impl Machine {
     /// A machine on which nothing was ever started.
     pub fn new() -> Self {
         Self::default()
-    }
-
-    /// Sessions on this machine.
-    pub fn sessions(&self) -> Sessions {
-        Sessions::simulated(self.clone())
     }
 
     /// What the program of a session does from its next start on.

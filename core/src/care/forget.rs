@@ -11,8 +11,8 @@
 //!
 //! Each rule has a test in `gates/tests/care.rs`.
 
-use crate::evidence::{LastWorker, Lifeline};
-use crate::view::{RecordIs, View};
+use crate::session::evidence::{LastWorker, Lifeline};
+use crate::session::view::{RecordIs, View};
 
 /// A session that is being forgotten.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

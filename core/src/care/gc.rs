@@ -15,8 +15,8 @@
 //! Walked by `gates/tests/transactions.rs` over a simulated kernel; each rule has a test in `gates/tests/care.rs`.
 
 use crate::claim::acquire::Judgement;
+use crate::session::view::{RecordIs, View};
 use crate::start::order::Room;
-use crate::view::{RecordIs, View};
 
 /// A collection of one session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

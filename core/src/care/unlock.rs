@@ -13,8 +13,8 @@
 //! Walked by `gates/tests/transactions.rs` over a simulated kernel; each rule has a test in `gates/tests/care.rs`.
 
 use crate::claim::{ClaimDecision, TakeOverReason};
-use crate::evidence::LastWorker;
-use crate::view::View;
+use crate::session::evidence::LastWorker;
+use crate::session::view::View;
 
 /// An unlock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -1,7 +1,7 @@
 //! How a session stands after it was fed.
 
 use super::malformed::Excerpt;
-use crate::harmless::*;
+use crate::prelude::*;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -2,7 +2,7 @@
 
 use super::feed::{FeedResult, Finish, Query};
 use super::name::WorkerName;
-use crate::harmless::*;
+use crate::prelude::*;
 use serde_json::{Map, Value, json};
 
 /// What a host is told where a worker says only that it failed.

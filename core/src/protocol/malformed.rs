@@ -1,6 +1,6 @@
 //! What is not of the protocol: why, and as much of it as can be shown.
 
-use crate::harmless::*;
+use crate::prelude::*;
 use core::fmt;
 
 /// How much of a refused line is kept, in characters.

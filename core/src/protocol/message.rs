@@ -5,7 +5,7 @@ use super::malformed::{Excerpt, Malformed};
 use super::name::WorkerName;
 use super::strict::read_json;
 use super::version::Version;
-use crate::harmless::*;
+use crate::prelude::*;
 use core::fmt;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};

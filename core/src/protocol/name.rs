@@ -1,8 +1,8 @@
 //! The name that a worker gives a session: opaque to us.
 
 use super::malformed::Excerpt;
-use crate::harmless::*;
-use crate::id::SessionId;
+use crate::prelude::*;
+use crate::process::id::SessionId;
 use core::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 

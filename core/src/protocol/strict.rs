@@ -1,7 +1,7 @@
 //! Reads JSON that means one thing only: a key that is there twice is refused at any depth.
 
 use super::malformed::{Excerpt, Malformed};
-use crate::harmless::*;
+use crate::prelude::*;
 use core::fmt;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};

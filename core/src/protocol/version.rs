@@ -1,7 +1,7 @@
 //! Which versions of the protocol go together. Ours is the caller's to say.
 
 use super::malformed::Excerpt;
-use crate::harmless::*;
+use crate::prelude::*;
 use core::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 

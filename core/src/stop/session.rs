@@ -17,11 +17,11 @@
 //! Walked by `gates/tests/transactions.rs` over a simulated kernel; each rule has a test in `gates/tests/stop_session.rs`.
 
 use super::StopEnd;
-use crate::decide::Liveness;
-use crate::evidence::{LastWorker, Lifeline};
-use crate::id::Generation;
+use crate::ensure::decide::Liveness;
+use crate::process::id::Generation;
+use crate::session::evidence::{LastWorker, Lifeline};
+use crate::session::view::{Coherence, RecordIs, View};
 use crate::start::order::Room;
-use crate::view::{Coherence, RecordIs, View};
 
 /// A stop of one session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -100,7 +100,7 @@ pub enum Effect {
     Done(Conclusion),
 }
 
-pub use crate::record::EndedBy;
+pub use crate::session::record::EndedBy;
 
 /// What came of the present effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -5,13 +5,13 @@ use crate::care::gc::{self, Collect};
 use crate::care::unlock::{self, Unlock};
 use crate::claim::acquire::{Acquire, AcquireEffect};
 use crate::ensure::{self, Ensure};
-use crate::resume::Resume;
+use crate::session::view::View;
+use crate::session::view::assembly::{Marked, Recorded};
 use crate::start::order::{Order, OrderEffect};
+use crate::start::resume::Resume;
 use crate::start::settle::{Noted, Settle, SettleEffect};
 use crate::stop::Stop;
 use crate::stop::session::{self, StopSession};
-use crate::view::View;
-use crate::view::assembly::{Marked, Recorded};
 
 /// A transaction, and what it knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

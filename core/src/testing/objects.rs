@@ -1,6 +1,6 @@
 //! What the kernel keeps: files, processes and signals, as values.
 
-use crate::record::RecordState;
+use crate::session::record::RecordState;
 
 /// The number of an actor: a launcher's is its slot.
 pub type ActorId = u8;

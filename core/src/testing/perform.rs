@@ -12,21 +12,21 @@ use crate::care::{gc, unlock};
 use crate::claim::acquire::{self, Acquire, AcquireEffect, AcquireEvent, Judgement, Taken};
 use crate::claim::give_up::{GiveUpEffect, GiveUpEvent, GivenUp, Whose};
 use crate::claim::{ClaimDecision, ClaimPolicy, Found, HolderEvidence, KeptBy, KernelLock, decide_claim};
-use crate::decide::Liveness;
 use crate::effects::KillSignal;
+use crate::ensure::decide::Liveness;
 use crate::ensure::{self, Deadline, Ended, Ensure, MayPass, StartKind};
-use crate::evidence::{Evidence, LastWorker, Lifeline, LifelineHistory};
-use crate::id::Generation;
-use crate::identity::{DeathProof, Standing};
-use crate::plan::KillPolicy;
-use crate::record::RecordState;
-use crate::resume::{self, Conclusion, Observed, Phase, Resume, Seam};
+use crate::process::id::Generation;
+use crate::process::identity::{DeathProof, Standing};
+use crate::session::evidence::{Evidence, LastWorker, Lifeline, LifelineHistory};
+use crate::session::plan::KillPolicy;
+use crate::session::record::RecordState;
+use crate::session::view::assembly::{Assembly, FoundBy, Marked, Recorded};
+use crate::session::view::{Contact, RecordIs, View};
 use crate::start::order::{self, Begun, Order, OrderEffect, OrderEvent, Room};
+use crate::start::resume::{self, Conclusion, Observed, Phase, Resume, Seam};
 use crate::start::settle::{self, Heard, Noted, Settle, SettleEffect, SettleEvent};
 use crate::stop::session::{self, StopSession};
 use crate::stop::{self, Stop, StopEffect, StopEvent, StopPhase, StopStep};
-use crate::view::assembly::{Assembly, FoundBy, Marked, Recorded};
-use crate::view::{Contact, RecordIs, View};
 
 /// Which of several things happens to an actor next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -996,7 +996,7 @@ impl Setting {
     fn stop_view(&self, view: View) -> View {
         let careless =
             self.conduct.has(Sabotage::StopPinsOpenedOnce) || self.conduct.has(Sabotage::StopPinsByName);
-        let coherence = if careless { crate::view::Coherence::OneStart } else { view.coherence };
+        let coherence = if careless { crate::session::view::Coherence::OneStart } else { view.coherence };
         View { coherence, ..view }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Nothing is decided here. An effect is performed, its answer goes into the machine, and the machine says what comes next.
 
-use super::Ensure;
+use super::request::Ensure;
 use crate::error::Error;
 use crate::outcome::{DryRun, Ensured, How, Rejection};
 use crate::restore;

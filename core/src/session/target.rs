@@ -4,8 +4,8 @@
 //!
 //! Checked by `gates/tests/target.rs`.
 
-use crate::harmless::*;
-use crate::shown::Shown;
+use crate::prelude::*;
+use crate::text::shown::Shown;
 
 /// The longest path that `bind` takes, in bytes: `sun_path` holds 108 with its closing NUL.
 pub const SOCKET_PATH_LEN_MAX: usize = 107;

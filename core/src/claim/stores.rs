@@ -14,9 +14,9 @@
 use crate::claim::give_up::Whose;
 use crate::claim::{Found, LockClaim};
 use crate::failure::OsFailure;
-use crate::harmless::*;
-use crate::id::{Generation, SessionId};
-use crate::record::{RecordFile, SessionRecord};
+use crate::prelude::*;
+use crate::process::id::{Generation, SessionId};
+use crate::session::record::{RecordFile, SessionRecord};
 use core::fmt;
 use jiff::Timestamp;
 

@@ -7,7 +7,7 @@
 //!
 //! Checked by `gates/tests/lines.rs`.
 
-use crate::harmless::*;
+use crate::prelude::*;
 use alloc::collections::VecDeque;
 
 /// How much of a stream is kept.

@@ -7,8 +7,8 @@
 //!
 //! Checked by `gates/tests/pool.rs`.
 
-use crate::harmless::*;
-use crate::id::SessionId;
+use crate::prelude::*;
+use crate::process::id::SessionId;
 use crate::protocol::WorkerName;
 use jiff::Timestamp;
 

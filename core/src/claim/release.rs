@@ -9,7 +9,7 @@
 //! Checked by `gates/tests/release.rs`.
 
 use crate::claim::LockClaim;
-use crate::id::SessionId;
+use crate::process::id::SessionId;
 
 /// When a claim is given up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

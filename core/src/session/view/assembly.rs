@@ -12,12 +12,12 @@
 //! Checked by `gates/tests/assembly.rs`, and inside every transaction by `gates/tests/transactions.rs`.
 
 use super::{Coherence, Contact, RecordIs, View};
-use crate::evidence::{
+use crate::process::id::{Generation, Nonce};
+use crate::process::identity::{ProcessIdentity, Standing};
+use crate::session::evidence::{
     Endpoint, Evidence, LastWorker, Lifeline, LifelineHistory, Listener, last_worker, standing_of_peer,
 };
-use crate::id::{Generation, Nonce};
-use crate::identity::{ProcessIdentity, Standing};
-use crate::record::{RecordState, SessionRecord};
+use crate::session::record::{RecordState, SessionRecord};
 
 /// What a record says, as far as a decision depends on that. `I` identifies a process, `N` a start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -6,8 +6,8 @@
 
 use crate::claim::LockClaim;
 use crate::effects::{ChildExit, KillError, KillSignal, ReleaseError, SpawnError, WatchError};
-use crate::harmless::*;
-use crate::plan::SpawnBgPlan;
+use crate::prelude::*;
+use crate::session::plan::SpawnBgPlan;
 use async_trait::async_trait;
 
 /// Starts a worker, or takes over one that was started before.

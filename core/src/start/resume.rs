@@ -10,7 +10,7 @@
 //!
 //! # Invariants
 //! 1. Pure: no clock, file, socket or randomness. Time arrives in events.
-//! 2. [`Effect::Release`] has one source: the reducer of [`crate::release`], fed with facts. No arm emits it.
+//! 2. [`Effect::Release`] has one source: the reducer of [`crate::claim::release`], fed with facts. No arm emits it.
 //! 3. The claim is released at most once, and only on an observation; a timeout only ever kills.
 //! 4. Nothing is killed after its exit is known.
 //! 5. Total: every event in every phase has an arm; late facts change nothing and never panic.
@@ -18,10 +18,10 @@
 //!
 //! Walked exhaustively by `gates/tests/resume_walk.rs`; each rule has a test in `gates/tests/execute.rs`.
 
+use crate::claim::release::{ReleaseEvent, ReleasePolicy, ReleaseState, reduce};
 use crate::effects::KillSignal;
-use crate::harmless::*;
-use crate::plan::KillPolicy;
-use crate::release::{ReleaseEvent, ReleasePolicy, ReleaseState, reduce};
+use crate::prelude::*;
+use crate::session::plan::KillPolicy;
 use alloc::vec;
 
 /// One start in progress: where it is, and how far its claim has come.

@@ -3,20 +3,20 @@
 //! # Invariants
 //! 1. Corrupt is never empty: content that cannot be read is an error on that session, and stays where it is.
 //! 2. A record of a newer schema is never rewritten; unknown fields survive a rewrite.
-//! 3. The state in a record proves nothing by itself; [`crate::evidence`] judges.
+//! 3. The state in a record proves nothing by itself; [`crate::session::evidence`] judges.
 //!
 //! Checked by `gates/tests/record.rs`.
 
-use crate::byte_text;
 use crate::effects::ChildExit;
-use crate::evidence::{Lifeline, LifelineHistory};
-use crate::harmless::*;
-use crate::id::{Generation, Nonce, SessionId};
-use crate::identity::ProcessIdentity;
-use crate::plan::{ReadyKind, SpawnBgPlan};
+use crate::prelude::*;
+use crate::process::id::{Generation, Nonce, SessionId};
+use crate::process::identity::ProcessIdentity;
 use crate::protocol::{Version, WorkerName};
-use crate::shown::Shown;
-use crate::sift::Sift;
+use crate::session::lifeline::{Lifeline, LifelineHistory};
+use crate::session::plan::{ReadyKind, SpawnBgPlan};
+use crate::text::byte_text;
+use crate::text::shown::Shown;
+use crate::text::sift::Sift;
 use jiff::Timestamp;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};

@@ -1,4 +1,4 @@
-//! Drives the machine of [`crate::resume`] over [`SpawnBgResumeDeps`]. It decides nothing.
+//! Drives the machine of [`crate::start::resume`] over [`SpawnBgResumeDeps`]. It decides nothing.
 //!
 //! # Invariants
 //! 1. A claim that is missing or of another session is an error before anything is spawned.
@@ -10,14 +10,14 @@
 //! Checked by `gates/tests/execute.rs`.
 
 use crate::claim::LockClaim;
+use crate::claim::release::PairingError;
 use crate::effects::{
     ChildExit, KillError, KillSignal, ReleaseError, SpawnBgResumeDeps, SpawnError, WatchError,
 };
-use crate::harmless::*;
-use crate::id::{Pid, SessionId};
-use crate::plan::{KillPolicy, SpawnBgPlan};
-use crate::release::PairingError;
-use crate::resume::{
+use crate::prelude::*;
+use crate::process::id::{Pid, SessionId};
+use crate::session::plan::{KillPolicy, SpawnBgPlan};
+use crate::start::resume::{
     AfterKill, Conclusion, Effect, Event, Observed, Phase, Resume, RetainedReason, Seam, step,
 };
 use alloc::collections::VecDeque;
@@ -99,16 +99,16 @@ pub struct Diagnostic {
     /// The worker's pid, where it has one that can be named.
     pub pid: Option<Pid>,
     /// Where it should have answered.
-    #[serde(with = "crate::byte_text")]
+    #[serde(with = "crate::text::byte_text")]
     pub socket_path: PathBuf,
     /// The claim's evidence.
-    #[serde(with = "crate::byte_text")]
+    #[serde(with = "crate::text::byte_text")]
     pub lock_path: PathBuf,
     /// How long it was watched, in milliseconds.
-    #[serde(rename = "observe_timeout_ms", with = "crate::duration_ms")]
+    #[serde(rename = "observe_timeout_ms", with = "crate::text::duration_ms")]
     pub observe_timeout: Duration,
     /// How long it was given to end, all signals together, in milliseconds.
-    #[serde(rename = "kill_grace_ms", with = "crate::duration_ms")]
+    #[serde(rename = "kill_grace_ms", with = "crate::text::duration_ms")]
     pub kill_grace: Duration,
     /// The last signal that could not be sent, if one could not.
     pub kill_error: Option<String>,
@@ -152,7 +152,7 @@ pub enum ExecuteError {
 ///
 /// The longest that this takes is the plan's `observe_timeout`, plus the graces of the kill policy, plus what the
 /// adapters allow themselves for the spawn and the release. Where a worker can ask for more time, the adapters' timer may
-/// grant it up to [`EXTENSION_FACTOR_MAX`](crate::notify::EXTENSION_FACTOR_MAX) times the `observe_timeout`.
+/// grant it up to [`EXTENSION_FACTOR_MAX`](crate::session::notify::EXTENSION_FACTOR_MAX) times the `observe_timeout`.
 ///
 /// # Errors
 /// [`ExecuteError::Pairing`] before anything happens; [`ExecuteError::Release`] after everything has.

@@ -6,9 +6,9 @@
 
 pub mod assembly;
 
-use crate::evidence::{LastWorker, Lifeline};
-use crate::id::Generation;
-use crate::record::RecordState;
+use crate::process::id::Generation;
+use crate::session::evidence::{LastWorker, Lifeline};
+use crate::session::record::RecordState;
 
 /// The facts of one look at a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

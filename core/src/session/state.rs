@@ -2,8 +2,8 @@
 //!
 //! Checked by `gates/tests/state.rs`.
 
-use crate::evidence::LastWorker;
-use crate::record::RecordState;
+use crate::session::evidence::LastWorker;
+use crate::session::record::RecordState;
 use serde::Serialize;
 
 /// How a session stands.

@@ -12,9 +12,9 @@
 //!
 //! Checked by `gates/tests/notify.rs`.
 
-use crate::harmless::*;
-use crate::id::Pid;
-use crate::shown::is_obeyed;
+use crate::prelude::*;
+use crate::process::id::Pid;
+use crate::text::shown::is_obeyed;
 
 /// The longest datagram that is read, in bytes: no sender of the protocol sends a longer one.
 pub const DATAGRAM_LEN_MAX: usize = 4096;

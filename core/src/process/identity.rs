@@ -5,12 +5,12 @@
 //! 2. A pid of another pid namespace is never looked up in ours.
 //! 3. Start times are compared only within one time namespace, where they mean the same clock.
 //! 4. [`Standing::Alive`] needs every field: boot, pid namespace, time namespace, pid and start time. A process that merely
-//!    has the recorded pid is unproven, and an unproven process is never signalled ([`crate::warrant`]).
+//!    has the recorded pid is unproven, and an unproven process is never signalled ([`crate::process::warrant`]).
 //!
 //! Checked by `gates/tests/identity.rs`.
 
-use crate::harmless::*;
-use crate::id::Pid;
+use crate::prelude::*;
+use crate::process::id::Pid;
 use serde::{Deserialize, Serialize};
 
 /// When a process started, in clock ticks since boot, as `/proc/PID/stat` gives it in field 22.

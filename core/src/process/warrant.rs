@@ -8,8 +8,8 @@
 //!
 //! Checked by `gates/tests/warrant.rs`.
 
-use crate::id::Pid;
-use crate::identity::{Host, ProcessIdentity, Sighting, Standing, judge};
+use crate::process::id::Pid;
+use crate::process::identity::{Host, ProcessIdentity, Sighting, Standing, judge};
 
 /// Leave to signal one process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -6,12 +6,12 @@
 //!
 //! Checked by `gates/tests/plan.rs`.
 
-use crate::byte_text;
-use crate::duration_ms;
-use crate::harmless::*;
-use crate::id::SessionId;
+use crate::claim::release::ReleasePolicy;
+use crate::prelude::*;
+use crate::process::id::SessionId;
 use crate::protocol::Speaking;
-use crate::release::ReleasePolicy;
+use crate::text::byte_text;
+use crate::text::duration_ms;
 use alloc::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 

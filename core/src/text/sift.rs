@@ -4,7 +4,7 @@
 //!
 //! Checked by `gates/tests/record.rs`.
 
-use crate::harmless::*;
+use crate::prelude::*;
 use core::fmt;
 use serde::de::{DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, Visitor};
 use serde::forward_to_deserialize_any;

@@ -6,7 +6,7 @@
 //!
 //! Checked by `gates/tests/ids.rs`.
 
-use crate::harmless::*;
+use crate::prelude::*;
 use core::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 

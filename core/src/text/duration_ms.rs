@@ -1,6 +1,6 @@
 //! Durations as whole milliseconds in JSON, rounded up so that a bound never shrinks to nothing.
 
-use crate::harmless::Duration;
+use crate::prelude::Duration;
 use serde::{Deserialize, Deserializer, Serializer};
 
 pub(crate) fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {

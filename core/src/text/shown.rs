@@ -3,7 +3,7 @@
 //! A path is bytes, and may hold anything but NUL. Whatever a worker, a file or another program wrote may hold anything. What
 //! is not UTF-8 in it, and what a terminal would obey, is escaped. Checked by `gates/tests/shown.rs`.
 
-use crate::harmless::*;
+use crate::prelude::*;
 use core::fmt;
 
 /// A path, an argument or a text for people, on one line: what is not UTF-8 in it is shown as `\xNN`, and control characters

@@ -7,7 +7,7 @@
 //!
 //! Walked exhaustively by `gates/tests/decide.rs`.
 
-use crate::evidence::LastWorker;
+use crate::session::evidence::LastWorker;
 use serde::{Deserialize, Serialize};
 
 /// What the caller wants.

@@ -12,7 +12,7 @@
 //!
 //! Fields use it as `#[serde(with = "byte_text")]`. Checked by `gates/tests/byte_text.rs`.
 
-use crate::harmless::*;
+use crate::prelude::*;
 use alloc::collections::BTreeMap;
 use core::fmt;
 use serde::de::{Error, MapAccess, Visitor};

@@ -12,10 +12,10 @@
 //! Checked by `gates/tests/lifecycle.rs`.
 
 use crate::claim::{Found, HolderEvidence, KeptBy};
-use crate::harmless::*;
-use crate::id::{Nonce, Pid};
-use crate::identity::{Host, ProcessIdentity, Standing, corrected_for_machine};
-use crate::shown::Shown;
+use crate::prelude::*;
+use crate::process::id::{Nonce, Pid};
+use crate::process::identity::{Host, ProcessIdentity, Standing, corrected_for_machine};
+use crate::text::shown::Shown;
 use core::fmt;
 use jiff::Timestamp;
 use jiff::civil::DateTime;

@@ -1,0 +1,5 @@
+//! Which session, which process exactly, and whether it may be signalled.
+
+pub mod id;
+pub mod identity;
+pub mod warrant;

@@ -1,0 +1,282 @@
+//! What one call asks for, and what is said about it: the plan, the target, the words of each outcome.
+
+use crate::advice::Advice;
+use crate::error::Error;
+use crate::launch::Launch;
+use crate::listing;
+use crate::outcome::{Ensured, Exited, How, Rejection, Retained, Running, SaidReady};
+use crate::rejection::Site;
+use crate::survey::Survey;
+use rekindle_adapters::claim_file::CLAIM_FILE;
+use rekindle_adapters::notify::NOTIFY_FILE;
+use rekindle_adapters::probe::{self, Connection, Probed};
+use rekindle_adapters::start::{SpawnOn, Start};
+use rekindle_adapters::{SessionDir, StateRoot, procfs};
+use rekindle_core::claim::ConflictReason;
+use rekindle_core::execute::Cause;
+use rekindle_core::notify::Notices;
+use rekindle_core::protocol::Version;
+use rekindle_core::shown::Shown;
+use rekindle_core::target::{BadTarget, check_inherited_socket_path, check_notify_path, check_socket_path};
+use rekindle_core::{
+    ExecuteError, Generation, Host, Intent, LockClaim, Outcome, Pid, ProcessIdentity, ReadyKind,
+    RejectReason, SessionId, SpawnBgPlan,
+};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The name of a session's own socket.
+pub(crate) const SOCKET_FILE: &str = "sock";
+
+/// One call for one session.
+pub(crate) struct Ensure {
+    pub(crate) root: StateRoot,
+    pub(crate) here: Arc<Host>,
+    pub(crate) spawn_on: SpawnOn,
+    pub(crate) session: SessionId,
+    pub(crate) launch: Launch,
+}
+
+impl Ensure {
+    pub(super) fn plan(&self, survey: &Survey) -> SpawnBgPlan {
+        self.launch.plan(&self.session, &self.socket(survey))
+    }
+
+    /// Where the worker answers: where the caller says, or where the running worker was told to, or in the session's
+    /// directory.
+    pub(super) fn socket(&self, survey: &Survey) -> PathBuf {
+        let recorded = || survey.socket().filter(|_| survey.may_answer()).map(Path::to_owned);
+        match &self.launch.socket {
+            Some(socket) => std::path::absolute(socket).unwrap_or_else(|_| socket.clone()),
+            None => recorded().unwrap_or_else(|| self.own_socket()),
+        }
+    }
+
+    /// What is known of the session, also if its files were removed under a living worker.
+    pub(super) fn survey_of_anything(&self) -> Result<Survey, Error> {
+        match self.root.session(&self.session)? {
+            Some(dir) => self.readable(Survey::take(&dir, &self.here)?),
+            None => match listing::lost_survey(&self.root, &self.here, &self.session) {
+                Err(Error::UnknownSession { .. }) => Ok(Survey::nothing()),
+                found => found,
+            },
+        }
+    }
+
+    fn own_socket(&self) -> PathBuf {
+        self.root.path().join(self.session.as_str()).join(SOCKET_FILE)
+    }
+
+    /// What is known of the session, by way of `dir` where it is open already.
+    pub(super) fn survey(&self, dir: Option<&SessionDir>) -> Result<Survey, Error> {
+        let survey = match dir {
+            Some(dir) => Survey::take(dir, &self.here)?,
+            None => match self.root.session(&self.session)? {
+                Some(dir) => Survey::take(&dir, &self.here)?,
+                None => Survey::nothing(),
+            },
+        };
+        self.readable(survey)
+    }
+
+    /// A survey whose record can be read.
+    pub(super) fn readable(&self, survey: Survey) -> Result<Survey, Error> {
+        survey.require_readable(&self.root.path().join(self.session.as_str()), &self.session)?;
+        Ok(survey)
+    }
+
+    /// Whether the paths of a start fit into the addresses that they have to fit into.
+    fn check_paths(&self, plan: &SpawnBgPlan) -> Result<Result<(), BadTarget>, Error> {
+        let socket = &plan.expected_socket_path;
+        let bound_by_us = || -> Result<bool, Error> {
+            let attach = self.launch.intent == Intent::Attach;
+            Ok(attach || self.survey(None)?.readiness_on(socket) == Some(ReadyKind::Listen))
+        };
+        let checked = match (self.launch.ready, check_socket_path(socket)) {
+            (ReadyKind::Listen, _) => check_inherited_socket_path(socket),
+            // Whoever only connects needs no address as long as the path.
+            (_, Err(BadTarget::TooLong { .. })) if bound_by_us()? => check_inherited_socket_path(socket),
+            (ReadyKind::Notify, Ok(())) if self.launch.intent != Intent::Attach => {
+                check_notify_path(&self.root.path().join(self.session.as_str()).join(NOTIFY_FILE))
+            }
+            (_, checked) => checked,
+        };
+        Ok(checked)
+    }
+
+    /// Before any probe: a path that no worker could use.
+    pub(super) fn refuse_target(&self, plan: &SpawnBgPlan) -> Result<Option<Rejection>, Error> {
+        let socket = &plan.expected_socket_path;
+        let reject = |reason, liveness, message: String, advice| {
+            Ok(Some(Rejection::new(reason, liveness, socket).saying(message, advice)))
+        };
+        let named = self.launch.socket.as_deref();
+        if let Err(bad) = self.check_paths(plan)? {
+            return reject(
+                RejectReason::BadTarget,
+                None,
+                bad.to_string(),
+                Advice::of_bad_target(&bad, named),
+            );
+        }
+        // The session's own directory may not exist yet, and is made by us.
+        if *socket == self.own_socket() {
+            return Ok(None);
+        }
+        match probe::judge_place(socket)? {
+            None => Ok(None),
+            Some(Probed::Dormant { why }) => {
+                let bad = BadTarget::Directory { path: socket.clone(), why };
+                let advice = Advice::of_bad_target(&bad, named);
+                reject(RejectReason::BadTarget, None, bad.to_string(), advice)
+            }
+            Some(found) => {
+                let message = format!("`{}` is not to be trusted: {}", Shown(socket), found.why());
+                let advice = Advice::of_socket_place(socket);
+                reject(RejectReason::TargetAddressConflict, Some(found.liveness()), message, advice)
+            }
+        }
+    }
+
+    /// The version that the worker reported last, or that its host spoke.
+    pub(super) fn recorded_version(&self) -> Option<Version> {
+        let record = self.survey(None).ok()?.record?;
+        record.worker_version.or(record.speak)
+    }
+
+    /// Somebody may have let others into what is ours; a call that may start something takes that back.
+    pub(super) fn mend_modes(&self) {
+        if self.launch.intent == Intent::Attach {
+            return;
+        }
+        if let Err(error) = self.root.create() {
+            tracing::warn!(session = %self.session, %error, "the mode of the state directory could not be mended");
+        }
+        if let Err(error) = self.root.mend_session(&self.session) {
+            tracing::warn!(session = %self.session, %error, "the mode of the session's directory could not be mended");
+        }
+    }
+
+    /// What a start came to, for the caller.
+    pub(super) fn ensured(
+        &self,
+        plan: &SpawnBgPlan,
+        start: &Start,
+        how: How,
+        outcome: Result<Outcome<Connection>, ExecuteError>,
+    ) -> Result<Ensured, Error> {
+        let generation = start.record().map_or(Generation::UNMANAGED, |record| record.generation);
+        let notices = start.notices();
+        let extension = notices.as_ref().map(Notices::extension).unwrap_or_default();
+        let is_heard = how == How::Started && notices.as_ref().is_some_and(Notices::is_ready);
+        let said = if is_heard { SaidReady::WithoutListener } else { SaidReady::No };
+        let status_text = notices.and_then(|notices| notices.status().map(ToOwned::to_owned));
+        Ok(match outcome {
+            Ok(Outcome::SocketAlive { pid, connection, after_kill }) => {
+                let pid = self.pid_after(start, &connection, pid);
+                Ensured::Running(Box::new(Running {
+                    how,
+                    pid,
+                    socket: plan.expected_socket_path.clone(),
+                    generation,
+                    managed: true,
+                    program_differs: start.record().is_some_and(|record| record.differs_from(plan)),
+                    after_kill,
+                    connection,
+                }))
+            }
+            Ok(Outcome::ChildExited { exit, pid, after_kill, cause }) => Ensured::Exited(Exited {
+                exit,
+                pid,
+                generation,
+                socket: plan.expected_socket_path.clone(),
+                after_kill,
+                advice: Box::new(Advice::of_early_end(&self.session, cause.as_ref(), said, &self.launch)),
+                cause: cause.map(|cause| self.in_callers_terms(cause, extension)),
+                stderr_tail: crate::listing::stderr_tail(&self.root, &self.session),
+                status_text,
+                said,
+            }),
+            Ok(Outcome::SpawnStartFailed { error }) => Ensured::NotStarted(error),
+            Ok(Outcome::LockRetained { reason, cause, diagnostic }) => {
+                if let Err(error) = start.retain() {
+                    tracing::warn!(session = %self.session, %error, "the claim could not be marked retained");
+                }
+                let cause = self.in_callers_terms(cause, extension);
+                Ensured::Retained(Box::new(Retained { reason, cause, diagnostic, generation, status_text }))
+            }
+            Err(ExecuteError::Release { source, observed }) => {
+                return Err(Error::Release { session: self.session.clone(), observed, source });
+            }
+            Err(ExecuteError::Pairing(error)) => {
+                unreachable!("the claim was taken on the plan's own session: {error}")
+            }
+        })
+    }
+
+    /// The pid to show: that of the process that was started, unless it has daemonised meanwhile.
+    fn pid_after(&self, start: &Start, connection: &Connection, started: Option<Pid>) -> Option<Pid> {
+        let (leader, peer) = start.record().map_or((None, None), |record| (record.worker, record.peer));
+        let runs = |leader: &ProcessIdentity| {
+            // Who was connected to was looked at when it answered.
+            (connection.is_open() && peer.as_ref() == Some(leader))
+                || procfs::standing_of_leader(leader, &self.here).is_alive()
+        };
+        match leader.filter(runs) {
+            Some(leader) => Some(leader.pid),
+            None => self.survey(None).map_or(started, |survey| survey.pid()),
+        }
+    }
+
+    /// The machine knows how long it watched; the caller said how long waiting and watching may take together, to which
+    /// comes what the worker was granted on top.
+    fn in_callers_terms(&self, cause: Cause, extension: Duration) -> Cause {
+        match cause {
+            Cause::ObserveTimeout { .. } => {
+                Cause::ObserveTimeout { after: self.launch.timeout.saturating_add(extension) }
+            }
+            seam @ Cause::Seam(_) => seam,
+        }
+    }
+
+    /// Somebody answers; it is our worker if one of ours may still run.
+    pub(super) fn attached(&self, plan: &SpawnBgPlan, survey: &Survey, connection: Connection) -> Ensured {
+        let managed = survey.may_answer();
+        let record = survey.record.as_ref().filter(|_| managed);
+        Ensured::Running(Box::new(Running {
+            how: How::Attached,
+            pid: if managed { survey.pid() } else { connection.peer() },
+            socket: plan.expected_socket_path.clone(),
+            generation: if managed { survey.generation() } else { Generation::UNMANAGED },
+            managed,
+            program_differs: plan.program().is_some()
+                && record.is_some_and(|record| record.differs_from(plan)),
+            after_kill: false,
+            connection,
+        }))
+    }
+
+    pub(super) fn locked(
+        &self,
+        plan: &SpawnBgPlan,
+        why: &ConflictReason,
+        holder: Option<LockClaim>,
+    ) -> Rejection {
+        let claim = self.root.path().join(self.session.as_str()).join(CLAIM_FILE);
+        Rejection::locked(&self.session, &plan.expected_socket_path, why, holder, &claim)
+    }
+
+    pub(super) fn reject(
+        &self,
+        reason: RejectReason,
+        plan: &SpawnBgPlan,
+        probed: &Probed,
+        survey: &Survey,
+    ) -> Rejection {
+        let own_socket = self.own_socket();
+        let named = self.launch.socket.as_deref();
+        let site = Site { session: &self.session, own_socket: &own_socket, named };
+        Rejection::of_worker(reason, &site, &plan.expected_socket_path, probed, survey)
+    }
+}
