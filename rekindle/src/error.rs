@@ -92,14 +92,6 @@ pub enum Error {
         /// Who holds it, where that can be told.
         holder: Option<Box<LockClaim>>,
     },
-    /// Nobody answers on the session's socket.
-    #[error("nobody answers on `{}`: {why}", Shown(socket))]
-    NotAnswering {
-        /// The socket.
-        socket: PathBuf,
-        /// What was found.
-        why: String,
-    },
     /// A call got no answer.
     #[error(transparent)]
     Call(#[from] CallError),
@@ -157,7 +149,6 @@ impl Error {
             Self::Unjudged { .. } | Self::Unsearched { .. } => "worker-unknown",
             Self::StillRuns { .. } => "still-runs",
             Self::StartInProgress { .. } => "start-in-progress",
-            Self::NotAnswering { .. } => "not-answering",
             Self::Call(_) => "call-failed",
             Self::Release { .. } | Self::ReleaseAfterAmending { .. } => "release-failed",
             Self::RecordGone { .. } => "record-gone",
@@ -180,7 +171,6 @@ impl Error {
             | Self::StartInProgress { .. } => true,
             Self::StateRoot(_)
             | Self::UnknownSession { .. }
-            | Self::NotAnswering { .. }
             | Self::Call(_)
             | Self::Release { .. }
             | Self::ReleaseAfterAmending { .. }
@@ -205,7 +195,6 @@ impl Error {
                 Advice::of_unjudged(session, *lifeline, gap.as_deref())
             }
             Self::StillRuns { session } => Step::Doctor(session.clone()).into(),
-            Self::NotAnswering { socket, .. } => Step::Probe(socket.clone()).into(),
             Self::Call(CallError::Line(LineError::Hung { .. })) => {
                 Advice::by_hand("name a longer --timeout, if the worker needs more time")
             }
