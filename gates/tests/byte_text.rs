@@ -121,3 +121,18 @@ fn text_in_a_plan_stays_plain() {
     assert!(json["cwd"].is_string() && json["target"].is_string());
     assert!(json["launch_args"].as_array().is_some_and(|args| args.iter().all(Value::is_string)));
 }
+
+/// A value that was read before is read like the text that it came from.
+#[test]
+fn a_plan_is_read_from_a_value_as_well() {
+    let value = serde_json::to_value(plan()).unwrap();
+    assert_eq!(serde_json::from_value::<SpawnBgPlan>(value).unwrap(), plan());
+}
+
+#[test]
+fn what_is_no_text_is_refused_with_what_was_expected() {
+    let mut value = serde_json::to_value(plan()).unwrap();
+    value["cwd"] = json!(3);
+    let why = serde_json::from_value::<SpawnBgPlan>(value).unwrap_err().to_string();
+    assert!(why.ends_with("expected a string, or an object with `bytes` in hexadecimal digits"), "{why}");
+}

@@ -252,3 +252,18 @@ fn every_proof_and_doubt_has_its_own_words() {
     words.dedup();
     assert_eq!(words.len(), said);
 }
+
+/// What a person is told: each proof and each doubt in words of its own.
+#[test]
+fn every_proof_and_every_doubt_has_its_own_words() {
+    use DeathProof as P;
+    use Doubt as D;
+    let proofs = [P::NoSuchProcess, P::Zombie, P::OtherStartTime, P::OtherBoot, P::LockFree].map(P::describe);
+    let doubts = [D::OtherPidNamespace, D::UnknownBoot, D::Unproven, D::OtherMachine, D::NotPermitted]
+        .map(D::describe);
+    let mut words = [proofs, doubts].concat();
+    words.sort_unstable();
+    words.dedup();
+    assert_eq!(words.len(), 10);
+    assert!(words.iter().all(|words| words.contains(' ')), "{words:?}");
+}

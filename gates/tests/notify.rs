@@ -198,3 +198,12 @@ fn arbitrary_bytes_never_break_what_is_promised() {
         Ok(())
     });
 }
+
+/// A worker to which nobody listened may have said that it is ready, and says it only once.
+#[test]
+fn a_worker_that_was_missed_may_have_said_that_it_is_ready() {
+    let missed = Notices::missed(TIMEOUT);
+    assert!(missed.is_ready() && !missed.is_stopping());
+    assert_eq!((missed.deadline(), missed.status(), missed.main_pid()), (TIMEOUT, None, None));
+    assert!(!missed.hear(Assignment::Stopping, seconds(1)).is_ready());
+}

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 use rekindle_core::byte_text::from_bytes;
 use rekindle_core::plan::{Environment, EnvironmentBase, ReadyKind};
+use rekindle_core::protocol::Speaking;
 use rekindle_core::{KillPolicy, ReleasePolicy, SpawnBgPlan};
 use rekindle_gates::builders::{self, plan, session};
 use rekindle_gates::property;
@@ -186,4 +187,15 @@ fn a_plan_survives_its_json() {
         prop_assert_eq!(serde_json::from_str::<SpawnBgPlan>(&json).unwrap(), plan);
         Ok(())
     });
+}
+
+/// A version that is to be spoken is spoken only where a handshake makes the worker ready.
+#[test]
+fn only_a_plan_whose_worker_is_ready_by_a_handshake_has_one() {
+    let speaking = Speaking::exactly("2".parse().unwrap());
+    let with = |ready, speaking| SpawnBgPlan { ready, speaking, ..plan() };
+    let spoken = with(ReadyKind::Handshake, Some(speaking.clone()));
+    assert_eq!(spoken.handshake(), Some(&speaking));
+    assert_eq!(with(ReadyKind::Connect, Some(speaking)).handshake(), None);
+    assert_eq!(with(ReadyKind::Handshake, None).handshake(), None);
 }

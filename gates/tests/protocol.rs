@@ -94,10 +94,14 @@ fn responses() -> Vec<(Response, &'static str)> {
 fn the_lines_are_the_documented_ones_and_are_read_back() {
     for (request, line) in requests() {
         assert_eq!(request.to_line(), line);
+        assert!(line.starts_with(&format!(r#"{{"op":"{}""#, request.op())), "{line}");
         assert_eq!(Request::read(line.as_bytes()), Ok(request));
     }
     for (response, line) in responses() {
         assert_eq!(response.to_line(), line);
+        if let Response::Answer(answer) = &response {
+            assert!(line.contains(&format!(r#"{{"kind":"{}""#, answer.kind())), "{line}");
+        }
         assert_eq!(Response::read(line.as_bytes()), Ok(response));
     }
 }

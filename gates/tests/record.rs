@@ -2,12 +2,14 @@
 //! (R-2, R-7, T12).
 
 use proptest::prelude::*;
-use rekindle_core::record::{EndedBy, RecordFile, SCHEMA_VERSION, Written};
-use rekindle_core::{ChildExit, Generation, Nonce, RecordState, SessionRecord, SpawnBgPlan};
+use rekindle_core::protocol::{Version, WorkerName};
+use rekindle_core::record::{EndedBy, RecordFile, SCHEMA_VERSION, SocketFile, Written};
+use rekindle_core::{ChildExit, Generation, Lifeline, Nonce, RecordState, SessionRecord, SpawnBgPlan};
 use rekindle_gates::builders::{self, instant, plan, process, session, session_named};
 use rekindle_gates::property;
 use serde_json::{Value, json};
 use std::path::Path;
+use std::time::Duration;
 
 /// The documented format, of a start that has not got a process yet.
 const STARTING_JSON: &str = r#"{
@@ -316,4 +318,57 @@ fn another_program_is_told_apart() {
     assert!(starting().differs_from(&with(&["/usr/bin/worker", "--socket"])));
     assert!(starting().differs_from(&with(&["/usr/bin/worker", "--socket", "/run/cache/sock", "-v"])));
     assert!(starting().differs_from(&with(&[])));
+}
+
+#[test]
+fn what_is_no_record_is_refused_with_what_was_expected() {
+    let why = serde_json::from_str::<SessionRecord>("3").unwrap_err().to_string();
+    assert!(why.starts_with("invalid type: integer `3`, expected struct SessionRecord"), "{why}");
+}
+
+/// A worker that is gone is written down once; only a stop that was overtaken says more than somebody who found it gone.
+#[test]
+fn an_end_is_written_once_and_by_whom() {
+    use EndedBy::{Stop, Worker};
+    let exit = ChildExit::Code(3);
+    let exited = |by| SessionRecord { ended_by: by, ..starting().into_exited(instant(), exit) };
+    for state in [RecordState::Starting, RecordState::Ready, RecordState::Retained] {
+        for by in [Stop, Worker] {
+            let ended = SessionRecord { state, ..starting() }.after_end(instant(), exit, by);
+            assert_eq!(ended, Some(exited(Some(by))), "{state:?}, {by:?}");
+        }
+    }
+    for before in [None, Some(Stop), Some(Worker)] {
+        let after = (before == Some(Worker)).then(|| exited(Some(Stop)));
+        assert_eq!(exited(before).after_end(instant(), exit, Stop), after, "{before:?}");
+        assert_eq!(exited(before).after_end(instant(), exit, Worker), None, "{before:?}");
+    }
+}
+
+/// What is seen later is added, and what is not seen again is kept.
+#[test]
+fn a_record_keeps_what_is_not_said_again() {
+    let version = |text: &str| Some(text.parse::<Version>().unwrap());
+    let file = Some(SocketFile { device: 1, inode: 2 });
+    let ready = starting().into_ready(instant(), Some(process(78, 1_001))).guarded_by(Lifeline::Held, file);
+    assert_eq!((ready.lifeline_held_when_ready, ready.socket_file), (Some(true), file));
+    let again = ready.clone().guarded_by(Lifeline::Free, None);
+    assert_eq!((again.lifeline_held_when_ready, again.socket_file), (Some(false), file));
+    let peer = ready.peer.clone();
+    let later = ready.into_ready(instant() + Duration::from_secs(1), None);
+    assert_eq!((later.ready_at, later.peer), (Some(instant()), peer));
+    let reported = starting().reporting(version("1.2"));
+    assert_eq!(reported.worker_version, version("1.2"));
+    assert_eq!(reported.clone().reporting(None).worker_version, version("1.2"));
+    let name: WorkerName = "here".parse().unwrap();
+    let fed = reported.clone().into_fed(None, name.clone());
+    assert_eq!((fed.worker_version, fed.worker_name), (version("1.2"), Some(name.clone())));
+    assert_eq!(reported.into_fed(version("2"), name).worker_version, version("2"));
+    assert_eq!(starting().into_retained().state, RecordState::Retained);
+}
+
+#[test]
+fn a_start_that_never_came_to_a_process_has_no_exit() {
+    let never = starting().into_never_started(instant());
+    assert_eq!((never.state, never.exited_at, never.exit), (RecordState::Exited, Some(instant()), None));
 }

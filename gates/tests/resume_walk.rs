@@ -325,3 +325,8 @@ fn the_list_of_events_is_complete() {
     };
     assert!(Event::ALL.into_iter().map(index).eq(0..Event::ALL.len()));
 }
+
+#[test]
+fn what_comes_after_a_kill_is_true_in_json() {
+    assert_eq!([AfterKill::Yes, AfterKill::No].map(AfterKill::as_bool), [true, false]);
+}

@@ -4,9 +4,10 @@ use StopEnd::{Ended, GaveUp};
 use StopEvent as Ev;
 use StopPhase::{ClosingStdin, Done, Idle, Killing, Terminating};
 use proptest::prelude::*;
-use rekindle_core::effects::{ChildExit, KillSignal};
+use rekindle_core::effects::{ChildExit, KillError, KillSignal, WatchError};
 use rekindle_core::stop::{
-    Stop, StopEffect, StopEnd, StopEvent, StopPhase, StopPolicy, StopReport, StopStep, execute_stop, step,
+    Stop, StopDeps, StopEffect, StopEnd, StopEvent, StopPhase, StopPolicy, StopReport, StopStep,
+    execute_stop, step,
 };
 use rekindle_gates::builders::{kill_error, watch_error};
 use rekindle_gates::fakes::{Call, Entry, FakeStop, Run};
@@ -343,4 +344,29 @@ fn a_dropped_stop_aborts_what_it_waits_for() {
     drop(stop);
     assert_eq!(deps.log.outstanding(), []);
     assert_eq!(deps.log.kills(), [KillSignal::Term]);
+}
+
+/// Where nobody can ask again, nobody does.
+#[test]
+fn a_stop_without_a_caller_is_never_asked_again() {
+    struct Alone;
+
+    #[async_trait::async_trait]
+    impl StopDeps for Alone {
+        async fn close_stdin(&self) {}
+
+        async fn signal(&self, _: KillSignal) -> Result<(), KillError> {
+            Ok(())
+        }
+
+        async fn await_exit(&self) -> Result<ChildExit, WatchError> {
+            Ok(TERMINATED)
+        }
+
+        async fn await_timeout(&self, _: Duration) -> Result<(), WatchError> {
+            Ok(())
+        }
+    }
+
+    Run::new(Alone.asked_again()).stall();
 }
