@@ -82,8 +82,11 @@ pub(super) fn nothing_unfinished(scene: &Scene) -> Result<(), Trouble> {
     ensure(left.is_empty(), Other, || format!("{left:?} are left"))
 }
 
-/// Kills the worker and waits until it is gone.
+/// Kills the worker and waits until it is gone. A process that ends lets go of its memory before its descriptors: it cannot be
+/// recognised any more while its socket still accepts.
 pub(super) fn crash_worker(scene: &Scene) {
-    scene.processes().iter().for_each(|pid| procs::send(*pid, nix::sys::signal::Signal::SIGKILL));
-    wait::until("the worker is gone", || scene.processes().is_empty());
+    let killed = scene.processes();
+    killed.iter().for_each(|pid| procs::send(*pid, nix::sys::signal::Signal::SIGKILL));
+    let is_over = || !killed.iter().any(|pid| procs::is_running(*pid)) && scene.processes().is_empty();
+    wait::until("the worker is gone", is_over);
 }
