@@ -369,6 +369,21 @@ fn a_record_keeps_what_is_not_said_again() {
 
 #[test]
 fn a_start_that_never_came_to_a_process_has_no_exit() {
-    let never = starting().into_never_started(instant());
+    let guessed = SessionRecord { exit: Some(ChildExit::Unknown), ..starting() };
+    let never = guessed.into_never_started(instant());
     assert_eq!((never.state, never.exited_at, never.exit), (RecordState::Exited, Some(instant()), None));
+}
+
+/// serde quotes what it could not read, and that may steer a terminal.
+#[test]
+fn what_makes_a_record_unreadable_is_said_and_shown_escaped() {
+    let why = |content: &str| match read(content.as_bytes()) {
+        RecordFile::Corrupt { why } => why,
+        file => panic!("{content}: {file:?}"),
+    };
+    assert!(why("{").starts_with("EOF while parsing an object"), "{}", why("{"));
+    let mut record = serde_json::to_value(starting()).unwrap();
+    record["state"] = json!("\u{1b}[2J");
+    let said = why(&record.to_string());
+    assert!(said.starts_with(r"unknown variant `\u{1b}[2J`, expected one of `starting`"), "{said}");
 }
