@@ -211,8 +211,8 @@ pub enum Ended {
     Retained,
     /// It was observed, and its claim could not be released.
     ReleaseFailed,
-    /// The worker that was found could not be pinned, and nothing was begun.
-    NotPinned,
+    /// Nothing was begun, and the claim is still held: the worker that was found could not be pinned, say.
+    NotBegun,
 }
 
 /// How a call ends.
@@ -413,7 +413,7 @@ impl Ensure {
             }
             (Ended::Retained, _) => self.concludes(Conclusion::Retained),
             (Ended::ReleaseFailed, _) => self.concludes(Conclusion::ReleaseFailed(Before::Start)),
-            (Ended::NotPinned, _) => self.releases(Conclusion::Failed),
+            (Ended::NotBegun, _) => self.releases(Conclusion::Failed),
         }
     }
 

@@ -31,7 +31,7 @@ const ENDS: [Ended; 7] = [
     Ended::NotStarted,
     Ended::Retained,
     Ended::ReleaseFailed,
-    Ended::NotPinned,
+    Ended::NotBegun,
 ];
 const DEADLINES: [Deadline; 2] = [Deadline::Ahead, Deadline::Passed];
 
@@ -312,15 +312,15 @@ fn only_a_deadline_that_is_ahead_lets_a_call_begin_anew() {
                 Ended::NotStarted => [not_started; 2],
                 Ended::Retained => [done(Conclusion::Retained); 2],
                 Ended::ReleaseFailed => [done(Conclusion::ReleaseFailed(Before::Start)); 2],
-                Ended::NotPinned => [Effect::Release; 2],
+                Ended::NotBegun => [Effect::Release; 2],
             };
             for (deadline, expected) in DEADLINES.into_iter().zip([ahead, passed]) {
                 let call = step(begun, Ev::Ended(ended, deadline));
                 assert_eq!(call.effect(), expected, "{kind:?}, {ended:?}, {deadline:?}");
-                assert_eq!(call.holds_claim(), ended == Ended::NotPinned, "{ended:?}");
+                assert_eq!(call.holds_claim(), ended == Ended::NotBegun, "{ended:?}");
             }
         }
-        let unpinned = step(begun, Ev::Ended(Ended::NotPinned, Deadline::Ahead));
+        let unpinned = step(begun, Ev::Ended(Ended::NotBegun, Deadline::Ahead));
         assert_eq!(step(unpinned, Ev::Did).effect(), done(Conclusion::Failed));
         let abandoned = [Ev::Ended(Ended::Abandoned, Deadline::Ahead), Ev::Did];
         let anew = abandoned.into_iter().fold(begun, step);

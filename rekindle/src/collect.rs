@@ -8,19 +8,19 @@ use crate::error::Error;
 use crate::restore;
 use crate::survey::Survey;
 use rekindle_adapters::claim_file::CLAIM_FILE;
-use rekindle_adapters::claim_lock::{BareLock, holder_standing, read_evidence};
+use rekindle_adapters::claim_lock::{BareLock, judge, read_evidence};
 use rekindle_adapters::lifeline::LIFELINE_FILE;
 use rekindle_adapters::notify::NOTIFY_FILE;
 use rekindle_adapters::record_file::RECORD_FILE;
-use rekindle_adapters::socket_file::{self, Place, StaleSocket};
+use rekindle_adapters::socket_file::Leftover;
 use rekindle_adapters::{SessionDir, StateRoot, clock};
 use rekindle_core::byte_text;
 use rekindle_core::care::gc::{self, Conclusion, Effect, Event, File, How};
 pub use rekindle_core::care::gc::{Rehearsal, Repair};
-use rekindle_core::claim::KernelLock;
 use rekindle_core::claim::acquire::Judgement;
+use rekindle_core::start::order::Room;
 use rekindle_core::view::Contact;
-use rekindle_core::{ClaimPolicy, Host, OsFailure, SessionId, decide_claim};
+use rekindle_core::{Host, OsFailure, SessionId};
 use serde::Serialize;
 use std::ffi::{OsStr, OsString};
 use std::time::Duration;
@@ -171,7 +171,7 @@ struct Collecting<'c> {
     dir: Option<SessionDir>,
     lock: Option<BareLock>,
     seen: Survey,
-    stale: Option<StaleSocket>,
+    leftover: Leftover,
     /// Why the last run may still be wanted.
     wanted: &'static str,
     error: Option<Error>,
@@ -193,7 +193,7 @@ impl<'c> Collecting<'c> {
             dir: Some(dir),
             lock: None,
             seen: Survey::nothing(),
-            stale: None,
+            leftover: Leftover::default(),
             wanted: "",
             error: None,
         }
@@ -213,12 +213,7 @@ impl<'c> Collecting<'c> {
             }
             Effect::Recognise => yes_or_no(is_a_sessions(dir)?),
             Effect::Repair => yes_or_no(repair(dir, self.here, self.what.rehearsal, self.repaired)?),
-            Effect::Judge => {
-                let found = read_evidence(dir)?;
-                let standing = holder_standing(&found, self.here);
-                let decision = decide_claim(ClaimPolicy::dispatch(), KernelLock::Free, found, standing);
-                Event::Judged(Judgement::from(&decision))
-            }
+            Effect::Judge => Event::Judged(Judgement::from(&judge(read_evidence(dir)?, self.here))),
             Effect::Look => {
                 self.seen = match self.what.rehearsal {
                     Rehearsal::No => restore::in_place(dir, self.here)?,
@@ -234,20 +229,12 @@ impl<'c> Collecting<'c> {
                 Some(_) | None => Event::Refused,
             },
             Effect::Foresee => yes_or_no(others_would_stay(dir, &self.seen)?),
-            Effect::LookAtSocket => {
-                let place = self.seen.socket().map(|socket| {
-                    let recorded = self.seen.record.as_ref().and_then(|record| record.socket_file);
-                    socket_file::look_after_end(dir, socket, recorded)
-                });
-                let place = place.transpose()?.unwrap_or(Place::Free);
-                let room = place.room();
-                if let Place::Stale(stale) = place {
-                    self.stale = Some(stale);
-                }
-                Event::Room(room)
-            }
+            Effect::LookAtSocket => Event::Room(match self.seen.socket() {
+                Some(socket) => self.leftover.look(dir, socket, self.seen.socket_file()),
+                None => Room::Free,
+            }),
             Effect::RemoveSocket => {
-                self.stale.take().map_or(Ok(()), StaleSocket::remove)?;
+                self.leftover.remove();
                 Event::Did
             }
             Effect::Remove(file) => {

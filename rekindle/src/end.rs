@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use rekindle_adapters::claim_lock::{ClaimAttempt, is_locked, try_claim};
 use rekindle_adapters::lifeline::{self, Located};
 use rekindle_adapters::probe;
-use rekindle_adapters::socket_file::{self, Place, StaleSocket};
+use rekindle_adapters::socket_file::Leftover;
 use rekindle_adapters::{HeldClaim, SessionDir, StateRoot, Worker, clock, record_file, worker};
 use rekindle_core::execute::Seen;
 use rekindle_core::start::order::Room;
@@ -44,7 +44,7 @@ pub(crate) async fn stop(
         ended: None,
         held: None,
         now: Survey::nothing(),
-        stale: None,
+        leftover: Leftover::default(),
         untidied: None,
         error: None,
     };
@@ -79,7 +79,7 @@ struct Stopping<'s> {
     held: Option<HeldClaim>,
     /// What is seen under the claim.
     now: Survey,
-    stale: Option<StaleSocket>,
+    leftover: Leftover,
     /// What went wrong first while it was cleaned up.
     untidied: Option<Error>,
     error: Option<Error>,
@@ -136,15 +136,13 @@ impl Stopping<'_> {
                 ClaimAttempt::Conflict { .. } => Event::Refused,
             },
             Effect::LookUnderClaim => {
-                let Some(held) = &self.held else { return Ok(Event::Failed) };
+                let held = self.held.as_ref().expect("the claim was taken for this");
                 self.now = Survey::take(held.dir(), self.here)?;
                 Event::Looked(self.now.view(Contact::Connect))
             }
             Effect::LookAtSocket => Event::Room(self.look_at_socket()),
             Effect::RemoveSocket => {
-                if let Some(Err(error)) = self.stale.take().map(StaleSocket::remove) {
-                    tracing::info!(session = %self.dir.session(), %error, "a socket was left where it is");
-                }
+                self.leftover.remove();
                 Event::Did
             }
             Effect::WriteExited(by) => {
@@ -170,7 +168,7 @@ impl Stopping<'_> {
     }
 
     async fn end(&mut self) -> Event {
-        let Some(worker) = &self.worker else { return Event::Failed };
+        let worker = self.worker.as_ref().expect("a worker is pinned before it is ended");
         let ended = execute_stop(self.policy, &Ending { worker }).await;
         let end = ended.end;
         self.ended = Some(ended);
@@ -183,20 +181,7 @@ impl Stopping<'_> {
 
     fn look_at_socket(&mut self) -> Room {
         let (Some(held), Some(socket)) = (&self.held, self.now.socket()) else { return Room::Free };
-        let recorded = self.now.record.as_ref().and_then(|record| record.socket_file);
-        match socket_file::look_after_end(held.dir(), socket, recorded) {
-            Ok(place) => {
-                let room = place.room();
-                if let Place::Stale(stale) = place {
-                    self.stale = Some(stale);
-                }
-                room
-            }
-            Err(error) => {
-                tracing::info!(session = %self.dir.session(), %error, "a socket was left where it is");
-                Room::Taken
-            }
-        }
+        self.leftover.look(held.dir(), socket, self.now.socket_file())
     }
 
     fn write_exited(&mut self, by: EndedBy) -> Result<(), Error> {

@@ -87,7 +87,10 @@ impl Rejection {
                 );
                 (message, Advice::of_unknown(session, survey))
             }
-            RejectReason::BadTarget | RejectReason::TargetLocked | _ => (
+            RejectReason::BadTarget
+            | RejectReason::TargetLocked
+            | RejectReason::VersionMismatch
+            | RejectReason::HandshakeFailed => (
                 format!("session `{session}` cannot be started now"),
                 Step::Doctor((*session).clone()).into(),
             ),

@@ -124,7 +124,7 @@ impl Sessions {
     pub fn attach_at_once(&self, session: &SessionId, launch: Launch) -> Result<Option<Ensured>, Error> {
         #[cfg(feature = "testing")]
         if let Some(machine) = &self.simulated {
-            return machine.ensure(session, &launch, self.dir()).map(Some);
+            return machine.attach_at_once(session, &launch, self.dir());
         }
         self.transaction(session, launch).at_once()
     }

@@ -11,7 +11,7 @@ use rekindle_adapters::socket_table::ListeningSockets;
 use rekindle_adapters::{SessionDir, Worker, procfs, worker};
 use rekindle_core::evidence::{Endpoint, Listener};
 use rekindle_core::identity::{Sighting, Standing, judge};
-use rekindle_core::record::{NewerRecord, RecordFile};
+use rekindle_core::record::{NewerRecord, RecordFile, SocketFile};
 use rekindle_core::state::{Listening, session_state};
 use rekindle_core::view::assembly::{Assembly, FoundBy, Marked, Recorded as RecordedFacts};
 use rekindle_core::view::{Contact, RecordIs, View};
@@ -300,6 +300,11 @@ impl Survey {
         let of_record = self.record.as_ref().map(|record| record.socket.as_path());
         let of_mark = || self.worksite().map(|site| site.socket.as_path());
         of_record.or_else(|| self.newer.as_ref().and_then(NewerRecord::socket)).or_else(of_mark)
+    }
+
+    /// The socket file that the worker is known to have made.
+    pub(crate) fn socket_file(&self) -> Option<SocketFile> {
+        self.record.as_ref().and_then(|record| record.socket_file)
     }
 
     /// When the start began.

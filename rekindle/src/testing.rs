@@ -96,15 +96,12 @@ struct Simulated {
     kernel: Kernel,
     setting: Setting,
     program: Program,
-    /// The program of the start that was made last.
-    started: Program,
 }
 
 impl Default for Simulated {
     fn default() -> Self {
         let setting = Setting { kinds: [Kind::Polite; SLOTS], conduct: Conduct::RIGHT };
-        let program = Program::default();
-        Self { kernel: Kernel::new(), setting, program, started: program }
+        Self { kernel: Kernel::new(), setting, program: Program::default() }
     }
 }
 
@@ -189,15 +186,38 @@ impl Machine {
     }
 
     pub(crate) fn ensure(&self, session: &SessionId, launch: &Launch, dir: &Path) -> Result<Ensured, Error> {
+        let ensured = self.call(session, launch, dir, Depth::Whole)?;
+        ensured.ok_or_else(|| no_end(session))
+    }
+
+    pub(crate) fn attach_at_once(
+        &self,
+        session: &SessionId,
+        launch: &Launch,
+        dir: &Path,
+    ) -> Result<Option<Ensured>, Error> {
+        self.call(session, launch, dir, Depth::AtOnce)
+    }
+
+    /// A call of some depth; `None` if there is more to do than can be done at once.
+    fn call(
+        &self,
+        session: &SessionId,
+        launch: &Launch,
+        dir: &Path,
+        depth: Depth,
+    ) -> Result<Option<Ensured>, Error> {
         let socket = launch.socket.clone().unwrap_or_else(|| dir.join(session.as_str()).join("sock"));
-        let request =
-            Request { intent: launch.intent, readiness: Readiness::Connection, depth: Depth::Whole };
+        let request = Request { intent: launch.intent, readiness: Readiness::Connection, depth };
         self.with(session, |it| {
             let slot = it.slot();
             it.setting.kinds[slot] = it.program.kind();
             let end = it.run(slot, Task::Ensure(Ensure::new(request)));
-            let Some(End::Ensure(conclusion)) = end else { return Err(no_end(session)) };
-            ensured(session, it, conclusion, launch, socket)
+            match end {
+                Some(End::Ensure(Conclusion::NotAtOnce)) => Ok(None),
+                Some(End::Ensure(conclusion)) => ensured(session, it, conclusion, launch, socket).map(Some),
+                Some(_) | None => Err(no_end(session)),
+            }
         })
     }
 
@@ -301,7 +321,6 @@ fn ensured(
                 StartKind::Adopted | StartKind::AdoptedConnected => How::Adopted,
                 StartKind::Attached => How::Attached,
             };
-            it.started = if how == How::Started { it.program } else { it.started };
             let (managed, program_differs, after_kill) = (true, false, false);
             let connection = Connection::deferred(&socket);
             let running =

@@ -6,16 +6,16 @@
 use crate::error::Error;
 use crate::survey::Survey;
 use rekindle_adapters::claim_file::CLAIM_FILE;
-use rekindle_adapters::claim_lock::{BareLock, holder_standing, read_evidence};
+use rekindle_adapters::claim_lock::{BareLock, judge, read_evidence};
 use rekindle_adapters::lifeline::LIFELINE_FILE;
 use rekindle_adapters::{SessionDir, StateRoot};
 use rekindle_core::byte_text;
 use rekindle_core::care::forget::{self, Forget};
 pub use rekindle_core::care::unlock::Force;
 use rekindle_core::care::unlock::{self, Evidence, Judgement, Unlock};
-use rekindle_core::claim::{ConflictReason, Found, KernelLock};
+use rekindle_core::claim::{ConflictReason, Found};
 use rekindle_core::view::Contact;
-use rekindle_core::{ClaimDecision, ClaimPolicy, Host, LockClaim, OsFailure, SessionId, decide_claim};
+use rekindle_core::{ClaimDecision, Host, LockClaim, OsFailure, SessionId};
 use serde::Serialize;
 use std::path::PathBuf;
 
@@ -137,7 +137,13 @@ impl<'c> Clearing<'c> {
 
     /// What an effect did, with its error kept for the end.
     fn kept(&mut self, did: Result<bool, Error>) -> Option<bool> {
-        did.map_err(|error| self.error.get_or_insert(error).to_string()).ok()
+        match did {
+            Ok(did) => Some(did),
+            Err(error) => {
+                self.error.get_or_insert(error);
+                None
+            }
+        }
     }
 
     fn lock(&mut self) -> Result<bool, Error> {
@@ -155,8 +161,7 @@ impl<'c> Clearing<'c> {
 
     fn judge(&mut self) -> Result<(), Error> {
         let is_there = if self.found == Found::Nothing { Evidence::Absent } else { Evidence::Present };
-        let standing = holder_standing(&self.found, self.here);
-        let decision = decide_claim(ClaimPolicy::dispatch(), KernelLock::Free, self.found.clone(), standing);
+        let decision = judge(self.found.clone(), self.here);
         self.judgement = Judgement::of(&decision, is_there);
         if let ClaimDecision::Conflict { why, holder } = decision {
             self.conflict = Some((why, holder));

@@ -66,6 +66,18 @@ fn a_worker_is_started_once_and_attached_to_afterwards() {
 }
 
 #[test]
+fn what_can_be_done_at_once_starts_nothing() {
+    let world = World::running(Program::BecomesReady);
+    let at_once = || {
+        let ensured = world.sessions.attach_at_once(&world.session, Launch::new("server"));
+        ensured.expect("it comes to an outcome")
+    };
+    assert!(at_once().is_none() && world.sessions.list().expect("it can be listed").sessions.is_empty());
+    assert_eq!(running(world.up()), (How::Started, 1));
+    assert_eq!(at_once().map(running), Some((How::Attached, 1)));
+}
+
+#[test]
 fn a_worker_that_died_is_started_anew() {
     let world = World::running(Program::BecomesReady);
     assert_eq!(running(world.up()), (How::Started, 1));

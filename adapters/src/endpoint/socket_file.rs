@@ -146,36 +146,40 @@ pub fn look(dir: &SessionDir, path: &Path, recorded: Option<SocketFile>) -> Resu
     })
 }
 
-/// [`look`], for the socket of a worker that has ended: a process that ends may let go of its lifeline a moment before its
-/// socket.
-///
-/// # Errors
-/// If it cannot be looked at.
-pub fn look_after_end(
-    dir: &SessionDir,
-    path: &Path,
-    recorded: Option<SocketFile>,
-) -> Result<Place, OsFailure> {
-    for _ in 0..LETTING_GO_MAX {
-        if tenancy(path) != Tenancy::Taken {
-            break;
-        }
-        std::thread::sleep(LETTING_GO_PAUSE);
-    }
-    look(dir, path, recorded)
-}
+/// The socket of a worker that has ended, cleared away in two steps: looked at, then removed. Only under the claim, once the
+/// worker is provably gone. What goes wrong is logged, and the socket stays where it is.
+#[derive(Debug, Default)]
+pub struct Leftover(Option<StaleSocket>);
 
-/// Removes the socket file that a worker left behind, if it is stale and ours.
-///
-/// Only under the claim, once the worker is provably gone.
-pub fn clear(dir: &SessionDir, path: &Path, recorded: Option<SocketFile>) {
-    let cleared = look_after_end(dir, path, recorded).and_then(|place| match place {
-        Place::Stale(stale) => stale.remove(),
-        Place::Free => Ok(()),
-        Place::Taken { why } => Err(OsFailure::new("remove the socket", why).on(path)),
-    });
-    if let Err(error) = cleared {
-        tracing::info!(session = %dir.session(), %error, "a socket was left where it is");
+impl Leftover {
+    /// Looks at the socket. A process that ends may let go of its lifeline a moment before its socket.
+    pub fn look(&mut self, dir: &SessionDir, path: &Path, recorded: Option<SocketFile>) -> Room {
+        for _ in 0..LETTING_GO_MAX {
+            if tenancy(path) != Tenancy::Taken {
+                break;
+            }
+            std::thread::sleep(LETTING_GO_PAUSE);
+        }
+        let stays = |why: &dyn std::fmt::Display| {
+            tracing::info!(session = %dir.session(), socket = %Shown(path), %why, "a socket was left where it is");
+            Room::Taken
+        };
+        match look(dir, path, recorded) {
+            Ok(Place::Free) => Room::Free,
+            Ok(Place::Stale(stale)) => {
+                self.0 = Some(stale);
+                Room::Stale
+            }
+            Ok(Place::Taken { why }) => stays(&why),
+            Err(error) => stays(&error),
+        }
+    }
+
+    /// Removes the socket that was looked at.
+    pub fn remove(&mut self) {
+        if let Some(Err(error)) = self.0.take().map(StaleSocket::remove) {
+            tracing::info!(%error, "a socket was left where it is");
+        }
     }
 }
 

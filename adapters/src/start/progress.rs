@@ -13,7 +13,7 @@
 
 use crate::endpoint::bound::BoundSocket;
 use crate::endpoint::probe::Connection;
-use crate::endpoint::socket_file::{self, Place, StaleSocket};
+use crate::endpoint::socket_file::{self, Leftover, Place, StaleSocket};
 use crate::ready::notify::NotifyListener;
 use crate::spawn::program;
 use crate::spawn::{Provision, SpawnRequest, spawn};
@@ -157,7 +157,7 @@ impl Start {
     fn settle_by(&self, mut settle: Settle) -> Result<(), ReleaseError> {
         self.stop_listening();
         let Some(mut held) = self.claim.take() else { return Ok(()) };
-        let (mut stale, mut trouble) = (None, None);
+        let (mut leftover, mut trouble) = (Leftover::default(), None);
         loop {
             let event = match settle.effect() {
                 SettleEffect::GiveUp(GiveUpEffect::Done(given_up)) => {
@@ -173,11 +173,12 @@ impl Start {
                     }
                     SettleEvent::Did
                 }
-                SettleEffect::LookAtSocket => SettleEvent::Room(self.look_at_socket(&held, &mut stale)),
+                SettleEffect::LookAtSocket => SettleEvent::Room(match self.record() {
+                    Some(record) => leftover.look(held.dir(), &record.socket, record.socket_file),
+                    None => Room::Free,
+                }),
                 SettleEffect::RemoveSocket => {
-                    if let Some(Err(error)) = stale.take().map(StaleSocket::remove) {
-                        tracing::info!(session = %held.dir().session(), %error, "a socket was left where it is");
-                    }
+                    leftover.remove();
                     SettleEvent::Did
                 }
                 SettleEffect::GiveUp(effect) => {
@@ -208,24 +209,6 @@ impl Start {
         let record = if heard == Heard::Ready { guarded(held, record) } else { record };
         self.note(|notes| notes.record = Some(record.clone()));
         write(held, &record);
-    }
-
-    /// Looks at the socket of the worker that ended.
-    fn look_at_socket(&self, held: &HeldClaim, stale: &mut Option<StaleSocket>) -> Room {
-        let Some(record) = self.record() else { return Room::Free };
-        match socket_file::look_after_end(held.dir(), &record.socket, record.socket_file) {
-            Ok(place) => {
-                let room = place.room();
-                if let Place::Stale(socket) = place {
-                    *stale = Some(socket);
-                }
-                room
-            }
-            Err(error) => {
-                tracing::info!(session = %record.session, %error, "a socket was left where it is");
-                Room::Taken
-            }
-        }
     }
 
     /// The socket goes while the claim is held; what was heard stays.

@@ -3,8 +3,8 @@
 use crate::store::claim_lock::HeldClaim;
 use crate::worker::{self, Worker};
 use async_trait::async_trait;
-use rekindle_core::seams::{ExitWatcher, Killer, Releaser, Timer};
-use rekindle_core::{ChildExit, KillError, KillSignal, LockClaim, ReleaseError, WatchError};
+use rekindle_core::seams::{ExitWatcher, Killer, Timer};
+use rekindle_core::{ChildExit, KillError, KillSignal, WatchError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -63,29 +63,5 @@ impl SharedClaim {
     /// Takes the claim out, so that it is given up only once.
     pub fn take(&self) -> Option<HeldClaim> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
-    }
-}
-
-/// Releases the claim that it shares, if it is the one that is meant.
-#[derive(Debug, Clone)]
-pub struct ClaimReleaser {
-    held: SharedClaim,
-}
-
-impl ClaimReleaser {
-    /// A releaser of `held`.
-    pub fn new(held: SharedClaim) -> Self {
-        Self { held }
-    }
-}
-
-#[async_trait]
-impl Releaser for ClaimReleaser {
-    async fn release_lock(&self, claim: &LockClaim) -> Result<(), ReleaseError> {
-        let is_meant = self.held.with(|held| held.claim().nonce == claim.nonce).unwrap_or(false);
-        match self.held.take().filter(|_| is_meant) {
-            Some(held) => held.release(),
-            None => Err(ReleaseError::NotHeld { path: claim.lock_path.clone() }),
-        }
     }
 }

@@ -141,9 +141,7 @@ impl<'a> ClaimQueue<'a> {
                 AcquireEvent::Did
             }
             AcquireEffect::Judge => {
-                let found = read_evidence(dir)?;
-                let standing = holder_standing(&found, self.here);
-                let decision = decide_claim(ClaimPolicy::dispatch(), KernelLock::Free, found, standing);
+                let decision = judge(read_evidence(dir)?, self.here);
                 let judgement = Judgement::from(&decision);
                 taking.conflict = conflict(dir.session(), decision);
                 AcquireEvent::Judged(judgement)
@@ -229,6 +227,12 @@ pub fn holder_standing(found: &Found<LockClaim>, here: &Host) -> Standing {
         Some(claim) => claim.standing(here, procfs::standing(&claim.holder, here)),
         None => Standing::Unjudged(Doubt::NotPermitted),
     }
+}
+
+/// Judges the evidence of a claim whose kernel lock we hold.
+pub fn judge(found: Found<LockClaim>, here: &Host) -> ClaimDecision<LockClaim> {
+    let standing = holder_standing(&found, here);
+    decide_claim(ClaimPolicy::dispatch(), KernelLock::Free, found, standing)
 }
 
 /// Reads the evidence of a session, whoever holds its claim.

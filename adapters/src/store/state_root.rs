@@ -113,8 +113,7 @@ impl StateRoot {
         if !path.is_absolute() {
             return Err(StateRootError::Relative { path });
         }
-        let stores = Stores { claims: Arc::new(FileClaims), records: Arc::new(FileRecords) };
-        let root = Self { path, stores };
+        let root = Self::at(path);
         match way::judge(&root.path, Place::State).map_err(|error| root.unusable(error))? {
             Way::Whole(_) => {}
             Way::Ends(end) => {
@@ -134,8 +133,11 @@ impl StateRoot {
 
     /// A directory that is nowhere: for simulations, which keep nothing in it.
     pub fn nowhere() -> Self {
-        let stores = Stores { claims: Arc::new(FileClaims), records: Arc::new(FileRecords) };
-        Self { path: PathBuf::from("/nonexistent/rekindle"), stores }
+        Self::at(PathBuf::from("/nonexistent/rekindle"))
+    }
+
+    fn at(path: PathBuf) -> Self {
+        Self { path, stores: Stores { claims: Arc::new(FileClaims), records: Arc::new(FileRecords) } }
     }
 
     /// The same directory, with claims kept elsewhere.

@@ -76,7 +76,6 @@ impl From<Finding> for Liveness {
 /// Why nothing was done. A rejection never keeps a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-#[non_exhaustive]
 pub enum RejectReason {
     /// The socket path cannot be used; nothing was probed.
     BadTarget,

@@ -20,6 +20,7 @@ use super::StopEnd;
 use crate::ensure::decide::Liveness;
 use crate::process::id::Generation;
 use crate::session::evidence::{LastWorker, Lifeline};
+pub use crate::session::record::EndedBy;
 use crate::session::view::{Coherence, RecordIs, View};
 use crate::start::order::Room;
 
@@ -99,8 +100,6 @@ pub enum Effect {
     /// Nothing: it is over.
     Done(Conclusion),
 }
-
-pub use crate::session::record::EndedBy;
 
 /// What came of the present effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -95,8 +95,8 @@ pub enum Sub {
     Settle(Settle),
     /// A process is started.
     Order(Order),
-    /// It is waited for until the child has executed its program or ended.
-    AwaitChild,
+    /// It is waited for until the child of this start has executed its program or ended.
+    AwaitChild(Order),
     /// The worker is watched.
     Watch,
     /// The mark is read next, after the record.
@@ -215,7 +215,7 @@ impl Actor {
             (Sub::Acquire(attempt), _) => Next::Acquire(attempt.effect()),
             (Sub::Settle(settle), _) => Next::Settle(settle.effect()),
             (Sub::Order(start), _) => Next::Order(start.effect()),
-            (Sub::AwaitChild | Sub::Watch | Sub::ReadMark(_) | Sub::Ask(..) | Sub::End, _) => Next::Other,
+            (Sub::AwaitChild(_) | Sub::Watch | Sub::ReadMark(_) | Sub::Ask(..) | Sub::End, _) => Next::Other,
             (Sub::None, Task::Ensure(call)) => Next::Ensure(call.effect()),
             (Sub::None, Task::Stop(stop)) => Next::Stop(stop.effect()),
             (Sub::None, Task::Unlock(unlock)) => Next::Unlock(unlock.effect()),

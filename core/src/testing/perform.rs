@@ -63,7 +63,7 @@ impl Setting {
             return;
         }
         match actor.sub {
-            Sub::AwaitChild => {
+            Sub::AwaitChild(_) => {
                 let start = &kernel.starts[id];
                 if start.executed || !start.is_alive() {
                     offer(Choice::Go);
@@ -111,7 +111,7 @@ impl Setting {
             Sub::Acquire(attempt) => self.acquire_step(kernel, id, attempt),
             Sub::Settle(settle) => self.settle_step(kernel, id, settle),
             Sub::Order(start) => self.order_step(kernel, id, start),
-            Sub::AwaitChild => self.child_is_there(kernel, id),
+            Sub::AwaitChild(start) => self.child_is_there(kernel, id, start),
             Sub::Watch => self.watch_step(kernel, id, choice),
             Sub::ReadMark(record) => {
                 let lifeline = self.open_lifeline(kernel);
@@ -148,7 +148,7 @@ impl Setting {
             Sub::Acquire(_)
             | Sub::Settle(_)
             | Sub::Order(_)
-            | Sub::AwaitChild
+            | Sub::AwaitChild(_)
             | Sub::ReadMark(_)
             | Sub::Ask(..)
             | Sub::End => false,
@@ -546,7 +546,7 @@ impl Setting {
             OrderEffect::Provide => OrderEvent::Did,
             OrderEffect::Fork => {
                 self.fork(kernel, id);
-                kernel.actors[id].sub = Sub::AwaitChild;
+                kernel.actors[id].sub = Sub::AwaitChild(start);
                 return;
             }
             OrderEffect::WriteIdentity => {
@@ -593,15 +593,7 @@ impl Setting {
     }
 
     /// The launcher was suspended until the child had executed its program or ended.
-    fn child_is_there(&self, kernel: &mut Kernel, id: usize) {
-        // The only step of an order that is waited for.
-        let mut start = Order::default();
-        for event in
-            [OrderEvent::Did, OrderEvent::Did, OrderEvent::Room(Room::Free), OrderEvent::Did, OrderEvent::Did]
-        {
-            start = order::step(start, event);
-        }
-        debug_assert_eq!(start.effect(), OrderEffect::Fork);
+    fn child_is_there(&self, kernel: &mut Kernel, id: usize, start: Order) {
         if !kernel.starts[id].executed {
             kernel.actors[id].abandoned = kernel.starts[id].left;
             return self.order_hears(kernel, id, start, OrderEvent::Failed);

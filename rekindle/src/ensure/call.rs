@@ -27,6 +27,9 @@ use tokio::time::{Instant, timeout_at};
 /// How long to wait before a start is begun again that somebody else made impossible.
 const ABANDONED_PAUSE: Duration = Duration::from_millis(2);
 
+/// Why a claim is there.
+const UNDER_THE_CLAIM: &str = "the machine asks for this only while the claim is held";
+
 /// A call, and what it has open and has found.
 pub(super) struct Call<'e> {
     ensure: &'e Ensure,
@@ -176,7 +179,7 @@ impl<'e> Call<'e> {
     }
 
     fn look_under_claim(&mut self) -> Result<Event, Error> {
-        let Some(held) = &self.held else { return Ok(Event::Failed) };
+        let held = self.held.as_ref().expect(UNDER_THE_CLAIM);
         let survey = restore::in_place(held.dir(), &self.ensure.here)?;
         self.survey = self.ensure.readable(survey)?;
         Ok(self.looked())
@@ -184,7 +187,7 @@ impl<'e> Call<'e> {
 
     /// Found live under the claim: the record is completed before the claim goes.
     fn complete(&mut self) -> Event {
-        let Some(held) = self.held.take() else { return Event::Failed };
+        let held = self.held.take().expect(UNDER_THE_CLAIM);
         let record = self.survey.adopted_record();
         let start = Start::new(SharedClaim::new(held), self.ensure.here.clone(), record);
         if let Some(Probed::Live(connection)) = &self.probed {
@@ -216,7 +219,7 @@ impl<'e> Call<'e> {
     }
 
     async fn start(&mut self, kind: StartKind) -> Result<Event, Error> {
-        let Some(mut plan) = self.plan.clone() else { return Ok(Event::Failed) };
+        let mut plan = self.planned().clone();
         plan.observe_timeout = self.deadline.saturating_duration_since(Instant::now());
         let ended = match kind {
             StartKind::Fresh => self.spawn(&plan).await,
@@ -225,23 +228,22 @@ impl<'e> Call<'e> {
             }
         };
         let is_ahead = Instant::now() < self.deadline;
-        if ended != Ended::NotPinned {
+        if ended != Ended::NotBegun {
             self.begin_anew();
         }
         Ok(Event::Ended(ended, if is_ahead { Deadline::Ahead } else { Deadline::Passed }))
     }
 
     async fn spawn(&mut self, plan: &SpawnBgPlan) -> Ended {
-        let last = self.survey.generation();
-        let generation = match self.held.as_ref().map(|held| held.generation(last)) {
-            Some(Ok(generation)) => generation,
-            Some(Err(error)) => {
+        let held = self.held.as_ref().expect(UNDER_THE_CLAIM);
+        let generation = match held.generation(self.survey.generation()) {
+            Ok(generation) => generation,
+            Err(error) => {
                 self.error = Some(error.into());
-                return Ended::NotPinned;
+                return Ended::NotBegun;
             }
-            None => return Ended::NotPinned,
         };
-        let Some(held) = self.held.take() else { return Ended::NotPinned };
+        let held = self.held.take().expect(UNDER_THE_CLAIM);
         let claim = held.claim().clone();
         let left_behind =
             self.survey.record.as_ref().filter(|record| record.socket == plan.expected_socket_path);
@@ -269,10 +271,10 @@ impl<'e> Call<'e> {
             Ok(worker) => worker,
             Err(error) => {
                 self.error = Some(error.into());
-                return Ended::NotPinned;
+                return Ended::NotBegun;
             }
         };
-        let Some(held) = self.held.take() else { return Ended::NotPinned };
+        let held = self.held.take().expect(UNDER_THE_CLAIM);
         tracing::info!(session = %self.ensure.session, generation = %self.survey.generation(), "adopting a worker whose launcher died");
         let claim = held.claim().clone();
         let record = self.survey.adopted_record();
