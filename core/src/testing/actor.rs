@@ -150,6 +150,11 @@ impl Seen {
         u8::try_from(self.view.generation.number()).unwrap_or(u8::MAX)
     }
 
+    /// The record that was seen, with the worker that its mark names.
+    pub fn completed(&self) -> Option<Record> {
+        self.record.map(|record| Record { worker: record.worker.or(self.leader), ..record })
+    }
+
     /// The worker, pinned through `lifeline`.
     pub fn pin(&self, lifeline: Option<InodeId>) -> Pinned {
         let peer = self.record.and_then(|record| record.peer);

@@ -1,0 +1,93 @@
+//! One `ensure`.
+
+use super::Choice;
+use super::look::probe;
+use crate::claim::acquire::Acquire;
+use crate::ensure::{self, Ensure};
+use crate::start::settle::{Noted, Settle};
+use crate::testing::actor::{Actor, End, Sub, Task};
+use crate::testing::kernel::Kernel;
+use crate::testing::objects::Paper;
+use crate::testing::program::Setting;
+
+impl Setting {
+    pub(super) fn ensure_step(&self, kernel: &mut Kernel, id: usize, call: Ensure, choice: Choice) {
+        use ensure::{Effect as Fx, Event as Ev};
+        let event = match call.effect() {
+            Fx::Look => {
+                kernel.actors[id].seen = self.look(kernel, kernel.files);
+                Ev::Looked(kernel.actors[id].seen.view)
+            }
+            Fx::CheckTarget | Fx::Pause => Ev::Did,
+            // Whoever connects learns at once whom.
+            Fx::Probe => {
+                kernel.actors[id].peer = kernel.answers();
+                Ev::Probed(probe(kernel))
+            }
+            Fx::InspectClaim if kernel.files.evidence == Paper::Absent => Ev::Refused,
+            Fx::InspectClaim => Ev::Did,
+            Fx::Acquire | Fx::ClearClaim => {
+                kernel.actors[id].sub = Sub::Acquire(Acquire::default());
+                return self.acquire_step(kernel, id, Acquire::default());
+            }
+            Fx::AwaitClaim | Fx::AwaitAnswer => {
+                if choice == Choice::GiveUp {
+                    Ev::Late
+                } else {
+                    Ev::Did
+                }
+            }
+            Fx::LookUnderClaim => {
+                let seen = self.look_under_claim(kernel, id);
+                kernel.actors[id].seen = seen;
+                Ev::Looked(seen.view)
+            }
+            Fx::Complete => {
+                let actor = &mut kernel.actors[id];
+                actor.record = actor.seen.completed();
+                actor.noted = Noted { exit: false, ready: true };
+                let settle = Settle::released(actor.noted.heard());
+                actor.sub = Sub::Settle(settle);
+                return self.settle_step(kernel, id, settle);
+            }
+            Fx::Start(kind) => return self.begin_start(kernel, id, kind),
+            Fx::Release => {
+                let settle = Settle::release_alone();
+                kernel.actors[id].sub = Sub::Settle(settle);
+                return self.settle_step(kernel, id, settle);
+            }
+            Fx::Done(_) => return,
+        };
+        self.ensure_hears(kernel, id, event);
+    }
+
+    pub(super) fn ensure_hears(&self, kernel: &mut Kernel, id: usize, event: ensure::Event) {
+        let actor = &mut kernel.actors[id];
+        let Task::Ensure(call) = actor.task else { return };
+        let call = ensure::step(call, event);
+        let task = match call.effect() {
+            ensure::Effect::Done(conclusion) => Task::Done(End::Ensure(conclusion)),
+            ensure::Effect::Look
+            | ensure::Effect::CheckTarget
+            | ensure::Effect::Probe
+            | ensure::Effect::InspectClaim
+            | ensure::Effect::ClearClaim
+            | ensure::Effect::Acquire
+            | ensure::Effect::AwaitClaim
+            | ensure::Effect::LookUnderClaim
+            | ensure::Effect::Complete
+            | ensure::Effect::Start(_)
+            | ensure::Effect::Release
+            | ensure::Effect::Pause
+            | ensure::Effect::AwaitAnswer => Task::Ensure(call),
+        };
+        // What a call learned is of no use once it begins anew, or is over. A descriptor that it may still have open holds
+        // no lock then.
+        if !call.holds_claim() {
+            let late = actor.late;
+            *actor = Actor { late: late && !matches!(task, Task::Done(_)), ..Actor::of(task) };
+        } else {
+            actor.task = task;
+        }
+    }
+}
