@@ -1,6 +1,5 @@
 //! Workers that say themselves that they are ready (`--ready notify`).
 
-use crate::session::adoption::until_it_adopts;
 use nix::sys::signal::Signal;
 use rekindle::core::target::SOCKET_PATH_LEN_MAX;
 use rekindle_smoke::{Launcher, Reply, Scene, cli, procs, programs, trials, wait};
@@ -74,6 +73,14 @@ fn launch(scene: &Scene, options: &[&str], script: &str) -> Launcher {
 
 fn up(scene: &Scene, options: &[&str], script: &str) -> Reply {
     launch(scene, options, script).finish()
+}
+
+/// Waits until a launcher that lives receives what a worker says: the socket that a killed one left refuses.
+fn until_listened_to(scene: &Scene) {
+    let told = scene.of("s", "notify");
+    wait::until("a launcher listens to the worker", || {
+        UnixDatagram::unbound().is_ok_and(|mouth| mouth.connect(&told).is_ok())
+    });
 }
 
 /// Waits until the launcher has heard something, by a word of what it traces.
@@ -377,7 +384,7 @@ serve(listen())
     scene.file("go", "");
     wait::until_there(&scene.path("said"));
     let next = launch(&scene, &["--timeout", "6s"], script);
-    until_it_adopts(&next);
+    until_listened_to(&scene);
     scene.file("adopted", "");
     let reply = next.finish().expect_running("adopted");
     assert_eq!((reply.pid(), &reply.json["generation"]), (worker, &1.into()), "{reply}");

@@ -24,7 +24,7 @@ fn open_the_gate(scene: &Scene) {
 }
 
 /// Waits until `launcher` has taken the worker in its care: it has looked for the socket before, and pinned it since.
-pub(crate) fn until_it_adopts(launcher: &Launcher) {
+fn until_it_adopts(launcher: &Launcher) {
     wait::until("the next launcher watches the worker", || {
         let is_pidfd = |target: &PathBuf| target.to_string_lossy().contains("[pidfd]");
         procs::descriptors(launcher.pid()).values().any(is_pidfd)
