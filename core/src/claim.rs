@@ -19,7 +19,9 @@ pub mod stores;
 
 use crate::prelude::*;
 use crate::process::id::{Nonce, SessionId};
-use crate::process::identity::{DeathProof, Doubt, Host, ProcessIdentity, Standing, corrected_for_machine};
+use crate::process::identity::{
+    DeathProof, Host, ProcessIdentity, ProcessLiveness, UnknownReason, corrected_for_machine,
+};
 use crate::text::shown::Shown;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -53,7 +55,7 @@ pub struct LockClaim {
 
 impl LockClaim {
     /// Who holds it, with `standing` corrected for a holder on another machine, whose pid says nothing here.
-    pub fn standing(&self, here: &Host, standing: Standing) -> Standing {
+    pub fn standing(&self, here: &Host, standing: ProcessLiveness) -> ProcessLiveness {
         corrected_for_machine(&self.holder, here, &self.hostname, self.machine_id.as_deref(), standing)
     }
 }
@@ -221,7 +223,7 @@ pub enum ConflictReason {
     /// Its holder lives.
     HolderAlive,
     /// Its holder cannot be judged.
-    HolderUnjudged(Doubt),
+    HolderUnjudged(UnknownReason),
     /// The file is no evidence.
     Corrupt {
         /// What is wrong with it.
@@ -251,7 +253,7 @@ pub fn decide_claim<P: HolderEvidence>(
     policy: ClaimPolicy,
     kernel: KernelLock,
     found: Found<P>,
-    standing: Standing,
+    standing: ProcessLiveness,
 ) -> ClaimDecision<P> {
     use {ConflictReason as No, TakeOverReason as Why};
     let lifecycle = policy == ClaimPolicy::lifecycle();
@@ -267,33 +269,33 @@ pub fn decide_claim<P: HolderEvidence>(
         }
         (KernelLock::Free, Found::Held(claim) | Found::Retained(claim)) => {
             match by_free_lock(&claim, standing) {
-                Standing::Dead(proof) => take_over(Why::HolderDead(proof), Some(claim)),
-                Standing::Unjudged(Doubt::OtherMachine) if lifecycle => {
+                ProcessLiveness::Dead(proof) => take_over(Why::HolderDead(proof), Some(claim)),
+                ProcessLiveness::Unjudged(UnknownReason::OtherMachine) if lifecycle => {
                     take_over(Why::OtherMachine, Some(claim))
                 }
                 // A process that has the holder's pid is taken for the holder.
-                Standing::Alive | Standing::Unjudged(Doubt::Unproven) => {
+                ProcessLiveness::Alive | ProcessLiveness::Unjudged(UnknownReason::Unproven) => {
                     conflict(No::HolderAlive, Some(claim))
                 }
-                Standing::Unjudged(doubt) => conflict(No::HolderUnjudged(doubt), Some(claim)),
+                ProcessLiveness::Unjudged(doubt) => conflict(No::HolderUnjudged(doubt), Some(claim)),
             }
         }
     }
 }
 
 /// How a holder stands, now that its kernel lock is known to be free: one lock is one lock in all pid namespaces of a kernel.
-fn by_free_lock(claim: &impl HolderEvidence, standing: Standing) -> Standing {
+fn by_free_lock(claim: &impl HolderEvidence, standing: ProcessLiveness) -> ProcessLiveness {
     match (standing, claim.kept_by()) {
-        (Standing::Unjudged(Doubt::OtherPidNamespace), KeptBy::KernelLock) => {
-            Standing::Dead(DeathProof::LockFree)
+        (ProcessLiveness::Unjudged(UnknownReason::OtherPidNamespace), KeptBy::KernelLock) => {
+            ProcessLiveness::Dead(DeathProof::LockFree)
         }
         (standing, KeptBy::KernelLock | KeptBy::Evidence) => standing,
     }
 }
 
 /// A retained claim of another machine speaks of a worker that no lock or pid of ours can judge.
-fn is_elsewhere(standing: Standing) -> bool {
-    standing == Standing::Unjudged(Doubt::OtherMachine)
+fn is_elsewhere(standing: ProcessLiveness) -> bool {
+    standing == ProcessLiveness::Unjudged(UnknownReason::OtherMachine)
 }
 
 fn take_over<P>(why: TakeOverReason, previous: Option<P>) -> ClaimDecision<P> {

@@ -79,7 +79,7 @@ enum Phase {
     LookingUnderClaim,
     ProbingUnderClaim(View),
     Settling,
-    Starting(StartKind),
+    Starting(StartPath),
     Releasing(After),
     Pausing,
     Silent(Silence),
@@ -103,7 +103,7 @@ enum Silence {
 
 /// How a worker comes to be handed out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum StartKind {
+pub enum StartPath {
     /// It is started.
     Fresh,
     /// It runs, and its launcher died before it saw it ready: it is watched as if it were a child of ours.
@@ -114,7 +114,7 @@ pub enum StartKind {
     Attached,
 }
 
-impl StartKind {
+impl StartPath {
     fn is_adopted(self) -> bool {
         match self {
             Self::Adopted | Self::AdoptedConnected => true,
@@ -146,7 +146,7 @@ pub enum Effect {
     /// Complete the record of a worker that answers, and release the claim. Answer: [`Event::Did`].
     Complete,
     /// Start a worker, or watch one that runs, to an observation. Answer: [`Event::Ended`].
-    Start(StartKind),
+    Start(StartPath),
     /// Release the claim, under which nothing was begun. Answer: [`Event::Did`].
     Release,
     /// Let whoever made a start impossible finish. Answer: [`Event::Did`].
@@ -219,7 +219,7 @@ pub enum Ended {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Conclusion {
     /// A worker answers.
-    Running(StartKind),
+    Running(StartPath),
     /// The worker ended before it was ready.
     Exited,
     /// The worker was never started.
@@ -356,7 +356,7 @@ impl Ensure {
         match (depth, verdict) {
             (Depth::DryRun, verdict) => self.concludes(Conclusion::WouldBe(verdict)),
             (Depth::Whole | Depth::AtOnce, Verdict::Attach) if intent == Intent::Attach => {
-                self.concludes(Conclusion::Running(StartKind::Attached))
+                self.concludes(Conclusion::Running(StartPath::Attached))
             }
             (Depth::Whole | Depth::AtOnce, Verdict::Attach) => self.at(Phase::Inspecting),
             (Depth::AtOnce, Verdict::Spawn | Verdict::Adopt | Verdict::Reject(_)) => {
@@ -384,16 +384,16 @@ impl Ensure {
                 if self.request.readiness == Readiness::Answer
                     && view.last == LastWorker::AliveUnobserved =>
             {
-                self.at(Phase::Starting(StartKind::AdoptedConnected))
+                self.at(Phase::Starting(StartPath::AdoptedConnected))
             }
             Verdict::Attach if view.is_unfinished() => self.at(Phase::Settling),
-            Verdict::Attach => self.releases(Conclusion::Running(StartKind::Attached)),
+            Verdict::Attach => self.releases(Conclusion::Running(StartPath::Attached)),
             Verdict::Reject(RejectReason::WorkerUnresponsive) if intent == Intent::Ensure => {
                 self.at(Phase::Releasing(After::WaitForAnswer))
             }
             Verdict::Reject(reason) => self.releases(Conclusion::Rejected(reason)),
-            Verdict::Adopt => self.at(Phase::Starting(StartKind::Adopted)),
-            Verdict::Spawn => self.at(Phase::Starting(StartKind::Fresh)),
+            Verdict::Adopt => self.at(Phase::Starting(StartPath::Adopted)),
+            Verdict::Spawn => self.at(Phase::Starting(StartPath::Fresh)),
         }
     }
 
@@ -401,7 +401,7 @@ impl Ensure {
         self.at(Phase::Releasing(After::Conclude(conclusion)))
     }
 
-    fn ended(self, kind: StartKind, ended: Ended, deadline: Deadline) -> Self {
+    fn ended(self, kind: StartPath, ended: Ended, deadline: Deadline) -> Self {
         match (ended, deadline) {
             (Ended::Ready, _) => self.concludes(Conclusion::Running(kind)),
             // The same call starts another as long as it has time.
@@ -437,7 +437,7 @@ pub fn step(call: Ensure, event: Event) -> Ensure {
         (At::LookingAgain(liveness), Ev::Looked(view)) => call.without_lock(liveness, &view),
         (At::Inspecting, Ev::Did) => call.at(At::Clearing),
         (At::Inspecting, Ev::Refused | Ev::Failed) | (At::Clearing, Ev::Did | Ev::Failed) => {
-            call.concludes(Conclusion::Running(StartKind::Attached))
+            call.concludes(Conclusion::Running(StartPath::Attached))
         }
         (At::Acquiring, Ev::Did) => call.at(At::LookingUnderClaim),
         (At::Acquiring, Ev::Conflict(MayPass::Yes)) => call.at(At::Waiting),
@@ -447,7 +447,7 @@ pub fn step(call: Ensure, event: Event) -> Ensure {
         (At::LookingUnderClaim, Ev::Looked(view)) => call.at(At::ProbingUnderClaim(view)),
         (At::LookingUnderClaim, Ev::Failed) => call.releases(Conclusion::Failed),
         (At::ProbingUnderClaim(view), Ev::Probed(liveness)) => call.under_claim(liveness, &view),
-        (At::Settling, Ev::Did) => call.concludes(Conclusion::Running(StartKind::Attached)),
+        (At::Settling, Ev::Did) => call.concludes(Conclusion::Running(StartPath::Attached)),
         (At::Starting(kind), Ev::Ended(ended, deadline)) => call.ended(kind, ended, deadline),
         (At::Releasing(after), Ev::Did) => call.released(after),
         // The error that led here matters more than what releasing says.
@@ -455,7 +455,7 @@ pub fn step(call: Ensure, event: Event) -> Ensure {
             call.concludes(Conclusion::Failed)
         }
         (
-            At::Settling | At::Releasing(After::Conclude(Conclusion::Running(StartKind::Attached))),
+            At::Settling | At::Releasing(After::Conclude(Conclusion::Running(StartPath::Attached))),
             Ev::Failed,
         ) => call.concludes(Conclusion::ReleaseFailed(Before::Answering)),
         (At::Releasing(_), Ev::Failed) => call.concludes(Conclusion::ReleaseFailed(Before::Nothing)),

@@ -57,7 +57,7 @@ pub use effects::{
 pub use ensure::decide::{Finding, Intent, Liveness, RejectReason, Verdict, decide};
 pub use failure::{OsFailure, Shortage};
 pub use process::id::{Generation, Nonce, Pid, SessionId};
-pub use process::identity::{Host, ProcessIdentity, Sighting, Standing};
+pub use process::identity::{Host, PidStatus, ProcessIdentity, ProcessLiveness};
 pub use session::evidence::{Evidence, LastWorker, Lifeline, last_worker};
 pub use session::plan::{Environment, KillPolicy, ReadyKind, SpawnBgPlan};
 pub use session::record::{RecordState, SessionRecord};

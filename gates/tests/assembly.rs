@@ -5,11 +5,11 @@ use LastWorker::{AliveReady, AliveUnobserved, Gone, Unknown};
 use Lifeline::{Free, Held, Missing, Unreadable};
 use RecordState::{Exited, Ready, Retained, Starting};
 use rekindle_core::evidence::{Endpoint, LifelineHistory, Listener};
-use rekindle_core::identity::{DeathProof, Doubt};
+use rekindle_core::identity::{DeathProof, UnknownReason};
 use rekindle_core::view::assembly::{Assembly, FoundBy, Marked, Recorded};
 use rekindle_core::view::{Coherence, Contact, RecordIs, View};
 use rekindle_core::{
-    ChildExit, Evidence, Generation, LastWorker, Lifeline, Nonce, RecordState, SessionRecord, Standing,
+    ChildExit, Evidence, Generation, LastWorker, Lifeline, Nonce, ProcessLiveness, RecordState, SessionRecord,
 };
 use rekindle_gates::builders::{instant, plan, process};
 
@@ -23,9 +23,10 @@ const LAST_WORKERS: [LastWorker; 4] = [Gone, AliveUnobserved, AliveReady, Unknow
 const RECORDS: [RecordIs; 5] =
     [RecordIs::Absent, RecordIs::NamesWorker, RecordIs::NamesNobody, RecordIs::Newer, RecordIs::Corrupt];
 const SEVENTH: Generation = Generation::new(7);
-const DEAD: Standing = Standing::Dead(DeathProof::NoSuchProcess);
-const ELSEWHERE: Standing = Standing::Unjudged(Doubt::OtherPidNamespace);
-const STANDINGS: [Option<Standing>; 4] = [None, Some(Standing::Alive), Some(DEAD), Some(ELSEWHERE)];
+const DEAD: ProcessLiveness = ProcessLiveness::Dead(DeathProof::NoSuchProcess);
+const ELSEWHERE: ProcessLiveness = ProcessLiveness::Unjudged(UnknownReason::OtherPidNamespace);
+const STANDINGS: [Option<ProcessLiveness>; 4] =
+    [None, Some(ProcessLiveness::Alive), Some(DEAD), Some(ELSEWHERE)];
 
 /// Generation 7 with nonce 1: process `w` was started, process `p` answered.
 const RECORD: Record = Recorded {
@@ -179,9 +180,10 @@ fn the_evidence_and_the_view_repeat_what_was_read() {
         };
         assert_eq!(evidence, expected);
         assert!(assembly(RECORD, lifeline, mark).evidence(None, None).start_observed);
-        for (contact, leader, last) in
-            [(Contact::Connect, Some(Standing::Alive), AliveReady), (Contact::Gentle, Some(DEAD), Unknown)]
-        {
+        for (contact, leader, last) in [
+            (Contact::Connect, Some(ProcessLiveness::Alive), AliveReady),
+            (Contact::Gentle, Some(DEAD), Unknown),
+        ] {
             let view = View {
                 generation: SEVENTH,
                 last,
@@ -241,7 +243,7 @@ fn who_listens_is_asked_of_a_held_lifeline_whose_processes_are_not_seen_alive() 
         for leader in STANDINGS {
             for peer in STANDINGS {
                 let evidence = Evidence { lifeline, leader, peer, ..Evidence::NONE };
-                let lives = [leader, peer].contains(&Some(Standing::Alive));
+                let lives = [leader, peer].contains(&Some(ProcessLiveness::Alive));
                 assert_eq!(evidence.is_held_by_others(), lifeline == Held && !lives, "{evidence:?}");
             }
         }
@@ -265,7 +267,7 @@ fn a_worker_that_was_lost_sight_of_is_looked_for_at_its_endpoint() {
     use LifelineHistory::{NotKnown, WasHeld};
     let gone = Evidence { lifeline: Free, leader: Some(DEAD), ..Evidence::NONE };
     let unknown = Evidence { leader: Some(ELSEWHERE), ..gone };
-    let alive = Evidence { leader: Some(Standing::Alive), ..gone };
+    let alive = Evidence { leader: Some(ProcessLiveness::Alive), ..gone };
     for recorded in STATES {
         for history in [WasHeld, NotKnown] {
             let is_lost = |evidence| Evidence { recorded, history, ..evidence }.was_lost_sight_of();

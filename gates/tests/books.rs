@@ -120,9 +120,9 @@ fn missing(name: &str) -> Option<String> {
     (!is_written).then(|| format!("`{name}`: no such test in {path}"))
 }
 
-/// Whether `trials![...]` lists this function.
+/// Whether `tests![...]` lists this function.
 fn is_listed(source: &str, test: &str) -> bool {
-    let list = source.split_once("\ntrials![").and_then(|(_, rest)| rest.split_once("];"));
+    let list = source.split_once("\ntests![").and_then(|(_, rest)| rest.split_once("];"));
     let entries = list.into_iter().flat_map(|(list, _)| list.split(','));
     entries.filter_map(|entry| entry.split_whitespace().next()).any(|entry| entry == test)
         && source.contains(&format!("fn {test}("))

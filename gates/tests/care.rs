@@ -181,11 +181,11 @@ fn collect_judged(view: &View) -> &'static str {
 
 /// Invariants 1 to 5 of a collection.
 #[rustfmt::skip]
-fn collect_rows(how: gc::How) -> Vec<Row<&'static str, gc::Event, gc::Effect>> {
-    use gc::{Conclusion as C, Effect as Fx, Event::*, File::*, Rehearsal, Repair};
+fn collect_rows(options: gc::GcOptions) -> Vec<Row<&'static str, gc::Event, gc::Effect>> {
+    use gc::{Conclusion as C, Effect as Fx, Event::*, File::*, GcMode, Repair};
     let failed = "failed: unlock";
-    let is_real = how.rehearsal == Rehearsal::No;
-    let is_repaired = how.repair == Repair::Yes;
+    let is_real = options.mode == GcMode::Remove;
+    let is_repaired = options.repair == Repair::Yes;
     let recognised = if is_repaired { "repairing" } else { "judging" };
     let looked = views().into_iter().map(|view| (Looked(view), collect_judged(&view)));
     let mut rows = vec![("locking", Fx::Lock, vec![(Did, if is_real { "sweeping" } else { "recognising" }), (Refused, "at work"), (Failed, "failed")])];
@@ -238,16 +238,16 @@ fn collect_rows(how: gc::How) -> Vec<Row<&'static str, gc::Event, gc::Effect>> {
 
 #[test]
 fn a_session_is_collected_by_the_table() {
-    use gc::{Event::*, Rehearsal, Repair};
+    use gc::{Event::*, GcMode, Repair};
     let judged = [Claimable::Takeable, Claimable::NotOurs].map(Judged);
     let rooms = [self::Room::Free, self::Room::Stale, self::Room::Taken].map(Room);
     let facts = judged.into_iter().chain(rooms).chain(views().into_iter().map(Looked));
     let events: Vec<_> = [Did, Refused, Failed].into_iter().chain(facts).collect();
     for repair in [Repair::No, Repair::Yes] {
-        for rehearsal in [Rehearsal::No, Rehearsal::Yes] {
-            let how = gc::How { repair, rehearsal };
-            let root = ("locking", gc::Collect::new(how));
-            assert_table([root], (gc::step, gc::Collect::effect), &events, &collect_rows(how));
+        for mode in [GcMode::Remove, GcMode::DryRun] {
+            let options = gc::GcOptions { repair, mode };
+            let root = ("locking", gc::Collect::new(options));
+            assert_table([root], (gc::step, gc::Collect::effect), &events, &collect_rows(options));
         }
     }
 }
@@ -255,7 +255,7 @@ fn a_session_is_collected_by_the_table() {
 /// Invariant 5: the default changes something, and repairs nothing.
 #[test]
 fn a_collection_is_no_rehearsal_and_repairs_nothing_unless_asked() {
-    let how = gc::How { repair: gc::Repair::No, rehearsal: gc::Rehearsal::No };
-    assert_eq!(gc::How::default(), how);
+    let options = gc::GcOptions { repair: gc::Repair::No, mode: gc::GcMode::Remove };
+    assert_eq!(gc::GcOptions::default(), options);
     assert_eq!(unlock::Force::default(), unlock::Force::No);
 }

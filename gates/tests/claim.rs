@@ -3,8 +3,8 @@
 
 use proptest::prelude::*;
 use rekindle_core::claim::{ConflictReason, Found, KernelLock, TakeOverReason};
-use rekindle_core::identity::{BootId, DeathProof, Doubt, NamespaceId};
-use rekindle_core::{ClaimDecision, ClaimPolicy, Host, LockClaim, Standing, decide_claim};
+use rekindle_core::identity::{BootId, DeathProof, NamespaceId, UnknownReason};
+use rekindle_core::{ClaimDecision, ClaimPolicy, Host, LockClaim, ProcessLiveness, decide_claim};
 use rekindle_gates::builders::{claim, here, instant, session, session_named};
 use rekindle_gates::property;
 
@@ -36,17 +36,17 @@ fn read(content: &[u8]) -> Found<LockClaim> {
     Found::read(Some(content), &session())
 }
 
-const STANDINGS: [Standing; 10] = [
-    Standing::Alive,
-    Standing::Dead(DeathProof::NoSuchProcess),
-    Standing::Dead(DeathProof::Zombie),
-    Standing::Dead(DeathProof::OtherStartTime),
-    Standing::Dead(DeathProof::OtherBoot),
-    Standing::Unjudged(Doubt::OtherPidNamespace),
-    Standing::Unjudged(Doubt::UnknownBoot),
-    Standing::Unjudged(Doubt::Unproven),
-    Standing::Unjudged(Doubt::OtherMachine),
-    Standing::Unjudged(Doubt::NotPermitted),
+const STANDINGS: [ProcessLiveness; 10] = [
+    ProcessLiveness::Alive,
+    ProcessLiveness::Dead(DeathProof::NoSuchProcess),
+    ProcessLiveness::Dead(DeathProof::Zombie),
+    ProcessLiveness::Dead(DeathProof::OtherStartTime),
+    ProcessLiveness::Dead(DeathProof::OtherBoot),
+    ProcessLiveness::Unjudged(UnknownReason::OtherPidNamespace),
+    ProcessLiveness::Unjudged(UnknownReason::UnknownBoot),
+    ProcessLiveness::Unjudged(UnknownReason::Unproven),
+    ProcessLiveness::Unjudged(UnknownReason::OtherMachine),
+    ProcessLiveness::Unjudged(UnknownReason::NotPermitted),
 ];
 
 /// Everything that a file can be found to hold.
@@ -76,7 +76,9 @@ fn told(decision: &ClaimDecision<LockClaim>) -> String {
         ClaimDecision::Conflict { why, holder } => match why {
             ConflictReason::KernelLockHeld => format!("no: kernel{}", with(holder)),
             ConflictReason::HolderAlive => format!("no: alive{}", with(holder)),
-            ConflictReason::HolderUnjudged(Doubt::OtherMachine) => format!("no: machine{}", with(holder)),
+            ConflictReason::HolderUnjudged(UnknownReason::OtherMachine) => {
+                format!("no: machine{}", with(holder))
+            }
             ConflictReason::HolderUnjudged(_) => format!("no: unjudged{}", with(holder)),
             ConflictReason::Corrupt { .. } => format!("no: corrupt{}", with(holder)),
             ConflictReason::OtherSession { .. } => format!("no: session{}", with(holder)),
@@ -86,7 +88,7 @@ fn told(decision: &ClaimDecision<LockClaim>) -> String {
 
 /// What was found, what is known of its holder, and what `dispatch` and `lifecycle` do with the kernel lock free.
 #[rustfmt::skip]
-fn table() -> Vec<(Found<LockClaim>, Standing, &'static str, &'static str)> {
+fn table() -> Vec<(Found<LockClaim>, ProcessLiveness, &'static str, &'static str)> {
     let [nothing, empty, corrupt, other, held, retained] = founds();
     let [alive, absent, zombie, reused, rebooted, namespace, unbooted, unproven, machine, eperm] = STANDINGS;
     vec![
@@ -132,8 +134,8 @@ fn every_cell_is_the_one_of_the_table() {
 fn only_for_who_will_be_done_or_dead_is_it_worth_waiting() {
     use ConflictReason as No;
     let unjudged = STANDINGS.into_iter().filter_map(|standing| match standing {
-        Standing::Unjudged(doubt) => Some(No::HolderUnjudged(doubt)),
-        Standing::Alive | Standing::Dead(_) => None,
+        ProcessLiveness::Unjudged(doubt) => Some(No::HolderUnjudged(doubt)),
+        ProcessLiveness::Alive | ProcessLiveness::Dead(_) => None,
     });
     let unreadable = [No::Corrupt { why: "bad".into() }, No::OtherSession { named: session_named("other") }];
     assert!(No::KernelLockHeld.may_pass() && No::HolderAlive.may_pass());
@@ -148,7 +150,7 @@ fn what_names_no_holder_is_decided_without_one() {
     for policy in [ClaimPolicy::dispatch(), ClaimPolicy::lifecycle()] {
         for found in founds().into_iter().filter(|found| found.payload().is_none()) {
             let decide = |standing| decide_claim(policy, KernelLock::Free, found.clone(), standing);
-            assert!(STANDINGS.into_iter().all(|standing| decide(standing) == decide(Standing::Alive)));
+            assert!(STANDINGS.into_iter().all(|standing| decide(standing) == decide(ProcessLiveness::Alive)));
         }
     }
 }
@@ -175,18 +177,18 @@ fn a_decision_carries_its_reason() {
         let decision =
             decide_claim(ClaimPolicy::dispatch(), KernelLock::Free, Found::Held(claim()), standing);
         let expected = match standing {
-            Standing::Alive | Standing::Unjudged(Doubt::Unproven) => {
+            ProcessLiveness::Alive | ProcessLiveness::Unjudged(UnknownReason::Unproven) => {
                 ClaimDecision::Conflict { why: ConflictReason::HolderAlive, holder: Some(claim()) }
             }
             // U2: the lock that it took with its claim is free, in every pid namespace of this kernel.
-            Standing::Unjudged(Doubt::OtherPidNamespace) => {
+            ProcessLiveness::Unjudged(UnknownReason::OtherPidNamespace) => {
                 let why = TakeOverReason::HolderDead(DeathProof::LockFree);
                 ClaimDecision::TakeOver { why, previous: Some(claim()) }
             }
-            Standing::Dead(proof) => {
+            ProcessLiveness::Dead(proof) => {
                 ClaimDecision::TakeOver { why: TakeOverReason::HolderDead(proof), previous: Some(claim()) }
             }
-            Standing::Unjudged(doubt) => {
+            ProcessLiveness::Unjudged(doubt) => {
                 let why = ConflictReason::HolderUnjudged(doubt);
                 ClaimDecision::Conflict { why, holder: Some(claim()) }
             }
@@ -198,8 +200,8 @@ fn a_decision_carries_its_reason() {
 /// L9, L10, T29: the holder's machine is told by what does not change when a host is renamed.
 #[test]
 fn a_holder_on_another_machine_is_not_judged_by_its_pid() {
-    let gone = Standing::Dead(DeathProof::OtherBoot);
-    let elsewhere = Standing::Unjudged(Doubt::OtherMachine);
+    let gone = ProcessLiveness::Dead(DeathProof::OtherBoot);
+    let elsewhere = ProcessLiveness::Unjudged(UnknownReason::OtherMachine);
     let host = |hostname: &str, machine: &str, boot: &str| Host {
         hostname: hostname.into(),
         machine_id: Some(machine.into()),
@@ -207,11 +209,14 @@ fn a_holder_on_another_machine_is_not_judged_by_its_pid() {
         pid_namespace: Some(NamespaceId::from_inode(1)),
         time_namespace: None,
     };
-    assert_eq!(claim().standing(&here(), Standing::Alive), Standing::Alive);
-    assert_eq!(claim().standing(&host("renamed", "3f2c", "b00t"), Standing::Alive), Standing::Alive);
+    assert_eq!(claim().standing(&here(), ProcessLiveness::Alive), ProcessLiveness::Alive);
+    assert_eq!(
+        claim().standing(&host("renamed", "3f2c", "b00t"), ProcessLiveness::Alive),
+        ProcessLiveness::Alive
+    );
     assert_eq!(claim().standing(&host("renamed", "3f2c", "later"), gone), gone);
     assert_eq!(claim().standing(&host("box", "0ther", "later"), gone), elsewhere);
-    assert_eq!(claim().standing(&host("box", "0ther", "later"), Standing::Alive), elsewhere);
+    assert_eq!(claim().standing(&host("box", "0ther", "later"), ProcessLiveness::Alive), elsewhere);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use Liveness::{Dormant, Forged, Indeterminate, Live};
 use rekindle_core::effects::{ReleaseError, SpawnError};
 use rekindle_core::ensure::{
     Before, Conclusion, Deadline, Depth, Effect, Ended, Ensure, Event, MayPass, Readiness, Request,
-    StartKind, step,
+    StartPath, step,
 };
 use rekindle_core::execute::{Cause, Diagnostic, ExecuteError, Outcome, Seen};
 use rekindle_core::release::PairingError;
@@ -22,8 +22,8 @@ const INTENTS: [Intent; 3] = [Start, Attach, Resume];
 const DEPTHS: [Depth; 3] = [Whole, AtOnce, DryRun];
 const LIVENESSES: [Liveness; 4] = [Live, Dormant, Indeterminate, Forged];
 const LAST_WORKERS: [LastWorker; 4] = [Gone, AliveUnobserved, AliveReady, Unknown];
-const KINDS: [StartKind; 4] =
-    [StartKind::Fresh, StartKind::Adopted, StartKind::AdoptedConnected, StartKind::Attached];
+const KINDS: [StartPath; 4] =
+    [StartPath::Fresh, StartPath::Adopted, StartPath::AdoptedConnected, StartPath::Attached];
 const ENDS: [Ended; 7] = [
     Ended::Ready,
     Ended::Exited,
@@ -42,7 +42,7 @@ const READY: View = View {
     record: RecordIs::NamesWorker,
     ..View::NOTHING
 };
-const ATTACHED: Effect = Effect::Done(Conclusion::Running(StartKind::Attached));
+const ATTACHED: Effect = Effect::Done(Conclusion::Running(StartPath::Attached));
 
 fn request(intent: Intent, depth: Depth) -> Request {
     Request { intent, readiness: Readiness::Connection, depth }
@@ -85,14 +85,14 @@ fn judged(request: Request, view: View, liveness: Liveness) -> Ensure {
 }
 
 /// A call that starts a worker, or watches one.
-fn starting(kind: StartKind) -> Option<Ensure> {
+fn starting(kind: StartPath) -> Option<Ensure> {
     let answer = Request { readiness: Readiness::Answer, ..whole() };
     let found = |last, liveness| judged(answer, View { last, ..READY }, liveness);
     match kind {
-        StartKind::Fresh => Some(found(Gone, Dormant)),
-        StartKind::Adopted => Some(found(AliveUnobserved, Dormant)),
-        StartKind::AdoptedConnected => Some(found(AliveUnobserved, Live)),
-        StartKind::Attached => None,
+        StartPath::Fresh => Some(found(Gone, Dormant)),
+        StartPath::Adopted => Some(found(AliveUnobserved, Dormant)),
+        StartPath::AdoptedConnected => Some(found(AliveUnobserved, Live)),
+        StartPath::Attached => None,
     }
 }
 
@@ -192,8 +192,8 @@ fn under_claim(intent: Intent, liveness: Liveness, last: LastWorker) -> (Effect,
         (_, Live, _) => (Effect::Release, Some(ATTACHED)),
         (_, Indeterminate, _) => releases(rejected(R::IndeterminateNoSpawn)),
         (_, Forged, _) => releases(rejected(R::TargetAddressConflict)),
-        (_, Dormant, Gone) => (Effect::Start(StartKind::Fresh), None),
-        (_, Dormant, AliveUnobserved) => (Effect::Start(StartKind::Adopted), None),
+        (_, Dormant, Gone) => (Effect::Start(StartPath::Fresh), None),
+        (_, Dormant, AliveUnobserved) => (Effect::Start(StartPath::Adopted), None),
         (Start, Dormant, AliveReady) => (Effect::Release, Some(Effect::AwaitAnswer)),
         (_, Dormant, AliveReady) => releases(rejected(R::WorkerUnresponsive)),
         (_, Dormant, Unknown) => releases(rejected(R::WorkerUnknown)),
@@ -238,7 +238,7 @@ fn a_record_of_a_later_version_is_not_started_over() {
 /// Only its answer can say whether a worker is ready whose launcher died before it heard that.
 #[test]
 fn a_worker_that_accepts_and_has_to_answer_is_watched_like_a_start() {
-    let connected = Effect::Start(StartKind::AdoptedConnected);
+    let connected = Effect::Start(StartPath::AdoptedConnected);
     #[rustfmt::skip]
     let table = [
         (Readiness::Answer,     AliveUnobserved, connected),
@@ -298,11 +298,11 @@ fn a_claim_of_another_is_waited_for_if_its_holder_is_at_work() {
 /// Invariant 5: how a start ended, with time left and without.
 #[test]
 fn only_a_deadline_that_is_ahead_lets_a_call_begin_anew() {
-    for kind in [StartKind::Fresh, StartKind::Adopted, StartKind::AdoptedConnected] {
+    for kind in [StartPath::Fresh, StartPath::Adopted, StartPath::AdoptedConnected] {
         let begun = starting(kind).expect("it is a start");
         assert_eq!((begun.effect(), begun.holds_claim()), (Effect::Start(kind), true));
         let exited = done(Conclusion::Exited);
-        let again = if kind == StartKind::Fresh { exited } else { Effect::Look };
+        let again = if kind == StartPath::Fresh { exited } else { Effect::Look };
         let not_started = done(Conclusion::NotStarted);
         for ended in ENDS {
             let [ahead, passed] = match ended {

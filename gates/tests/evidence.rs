@@ -1,7 +1,7 @@
 //! When a last worker is provably gone: every value of the evidence, and what the design says of it (3.2).
 
 use rekindle_core::evidence::{Endpoint, LifelineHistory};
-use rekindle_core::identity::{DeathProof, Doubt, Standing};
+use rekindle_core::identity::{DeathProof, ProcessLiveness, UnknownReason};
 use rekindle_core::record::RecordState;
 use rekindle_core::{Evidence, LastWorker, Lifeline, last_worker};
 use std::collections::BTreeMap;
@@ -16,23 +16,23 @@ const STATES: [Option<RecordState>; 5] = [
 const LIFELINES: [Lifeline; 4] = [Lifeline::Free, Lifeline::Held, Lifeline::Missing, Lifeline::Unreadable];
 const HISTORIES: [LifelineHistory; 2] = [LifelineHistory::WasHeld, LifelineHistory::NotKnown];
 const ENDPOINTS: [Endpoint; 3] = [Endpoint::Ours, Endpoint::Vacant, Endpoint::Unclear];
-const DEAD: Option<Standing> = Some(Standing::Dead(DeathProof::NoSuchProcess));
-const OF_ANOTHER_BOOT: Option<Standing> = Some(Standing::Dead(DeathProof::OtherBoot));
-const ALIVE: Option<Standing> = Some(Standing::Alive);
-const UNJUDGED: Option<Standing> = Some(Standing::Unjudged(Doubt::NotPermitted));
-const ELSEWHERE: Option<Standing> = Some(Standing::Unjudged(Doubt::OtherPidNamespace));
-const STANDINGS: [Option<Standing>; 11] = [
+const DEAD: Option<ProcessLiveness> = Some(ProcessLiveness::Dead(DeathProof::NoSuchProcess));
+const OF_ANOTHER_BOOT: Option<ProcessLiveness> = Some(ProcessLiveness::Dead(DeathProof::OtherBoot));
+const ALIVE: Option<ProcessLiveness> = Some(ProcessLiveness::Alive);
+const UNJUDGED: Option<ProcessLiveness> = Some(ProcessLiveness::Unjudged(UnknownReason::NotPermitted));
+const ELSEWHERE: Option<ProcessLiveness> = Some(ProcessLiveness::Unjudged(UnknownReason::OtherPidNamespace));
+const STANDINGS: [Option<ProcessLiveness>; 11] = [
     None,
     ALIVE,
     DEAD,
-    Some(Standing::Dead(DeathProof::Zombie)),
-    Some(Standing::Dead(DeathProof::OtherStartTime)),
+    Some(ProcessLiveness::Dead(DeathProof::Zombie)),
+    Some(ProcessLiveness::Dead(DeathProof::OtherStartTime)),
     OF_ANOTHER_BOOT,
     UNJUDGED,
     ELSEWHERE,
-    Some(Standing::Unjudged(Doubt::UnknownBoot)),
-    Some(Standing::Unjudged(Doubt::Unproven)),
-    Some(Standing::Unjudged(Doubt::OtherMachine)),
+    Some(ProcessLiveness::Unjudged(UnknownReason::UnknownBoot)),
+    Some(ProcessLiveness::Unjudged(UnknownReason::Unproven)),
+    Some(ProcessLiveness::Unjudged(UnknownReason::OtherMachine)),
 ];
 
 fn every_evidence() -> Vec<Evidence> {
@@ -55,7 +55,7 @@ fn spread<T: Copy, const N: usize>(
     all.into_iter().flat_map(|evidence| values.map(|value| with(evidence, value))).collect()
 }
 
-fn known(evidence: &Evidence) -> impl Iterator<Item = Standing> {
+fn known(evidence: &Evidence) -> impl Iterator<Item = ProcessLiveness> {
     [evidence.leader, evidence.peer].into_iter().flatten()
 }
 
@@ -66,8 +66,8 @@ fn every_value_has_the_verdict_that_its_facts_allow() {
     for evidence in every_evidence() {
         let verdict = last_worker(&evidence);
         *verdicts.entry(format!("{verdict:?}")).or_default() += 1;
-        let alive = known(&evidence).any(Standing::is_alive);
-        let all_dead = known(&evidence).all(Standing::is_dead);
+        let alive = known(&evidence).any(ProcessLiveness::is_alive);
+        let all_dead = known(&evidence).all(ProcessLiveness::is_dead);
         let both_dead = known(&evidence).count() == 2 && all_dead;
         let leftovers = evidence.start_observed && both_dead;
         let lost_in_a_reboot = evidence.leader == OF_ANOTHER_BOOT
@@ -101,7 +101,7 @@ fn every_value_has_the_verdict_that_its_facts_allow() {
 fn nobody_who_lives_or_cannot_be_judged_is_gone() {
     for evidence in every_evidence() {
         let gone = last_worker(&evidence) == LastWorker::Gone;
-        let dead = |standing: Standing| {
+        let dead = |standing: ProcessLiveness| {
             let let_go = evidence.lifeline == Lifeline::Free
                 && evidence.history == LifelineHistory::WasHeld
                 && evidence.endpoint == Endpoint::Vacant;
@@ -216,10 +216,13 @@ fn the_stories_of_the_design() {
 #[test]
 fn a_listener_that_handed_its_socket_on_is_no_death() {
     use rekindle_core::evidence::{Listener, standing_of_peer};
-    let dead = Standing::Dead(DeathProof::NoSuchProcess);
+    let dead = ProcessLiveness::Dead(DeathProof::NoSuchProcess);
     assert_eq!(standing_of_peer(Some(dead), Listener::Present), None);
     assert_eq!(standing_of_peer(Some(dead), Listener::Absent), Some(dead));
-    assert_eq!(standing_of_peer(Some(Standing::Alive), Listener::Present), Some(Standing::Alive));
+    assert_eq!(
+        standing_of_peer(Some(ProcessLiveness::Alive), Listener::Present),
+        Some(ProcessLiveness::Alive)
+    );
     let daemon = Evidence {
         recorded: Some(RecordState::Ready),
         start_observed: true,

@@ -13,24 +13,24 @@ use std::time::Duration;
 /// One thing that happens to a start. What nobody waits for yet is there when it is asked for.
 #[derive(Debug, Clone, Copy)]
 enum Act {
-    Spawn(How),
-    Socket(How),
-    Exit(How),
+    Spawn(Behaviour),
+    Socket(Behaviour),
+    Exit(Behaviour),
     /// The timer that runs, if one does.
-    Timer(How),
-    Kill(KillSignal, How),
-    Release(How),
+    Timer(Behaviour),
+    Kill(KillSignal, Behaviour),
+    Release(Behaviour),
     /// The start is polled until it stalls; acts without one between them are simultaneous.
     Poll,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum How {
+enum Behaviour {
     Succeeds,
     Fails,
 }
 
-impl How {
+impl Behaviour {
     fn with<T, E>(self, value: T, error: E) -> Result<T, E> {
         match self {
             Self::Succeeds => Ok(value),
@@ -43,8 +43,8 @@ impl Act {
     fn on(self, deps: &FakeStart) {
         match self {
             Self::Spawn(how) => deps.spawn.answer(how.with(builders::child(), spawn_error())),
-            Self::Socket(How::Succeeds) => deps.socket_alive(),
-            Self::Socket(How::Fails) => deps.socket.answer(Err(watch_error("watch the socket"))),
+            Self::Socket(Behaviour::Succeeds) => deps.socket_alive(),
+            Self::Socket(Behaviour::Fails) => deps.socket.answer(Err(watch_error("watch the socket"))),
             Self::Exit(how) => deps.exit.answer(how.with(ChildExit::Code(0), watch_error("watch the exit"))),
             Self::Timer(how) => {
                 if let Some(after) = deps.running_timer() {
@@ -60,7 +60,7 @@ impl Act {
 }
 
 fn acts() -> impl Strategy<Value = Vec<Act>> {
-    let how = || prop_oneof![3 => Just(How::Succeeds), 2 => Just(How::Fails)];
+    let how = || prop_oneof![3 => Just(Behaviour::Succeeds), 2 => Just(Behaviour::Fails)];
     let signal = prop::sample::select(vec![KillSignal::Term, KillSignal::Kill]);
     let act = prop_oneof![
         3 => how().prop_map(Act::Spawn),

@@ -26,7 +26,7 @@ const FULL_FOLDERS: [(&str, usize); 1] = [("rekindle/src", 21)];
 
 /// Circles of imports: the crate, and the modules of which each leads to every other.
 const CIRCLES: [&str; 3] = [
-    "rekindle: advice error outcome survey",
+    "rekindle: advice error outcome snapshot",
     "rekindle: lifecycle::guard lifecycle::lock",
     "rekindle: stdio stdio::stop",
 ];

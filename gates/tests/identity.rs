@@ -1,18 +1,18 @@
 //! Which process is dead, alive, or not to be judged (T07, T10, T28, T29).
 
 use rekindle_core::identity::{
-    BootId, DeathProof, Doubt, NamespaceId, Sighting, Standing, StartTime, is_foreign, judge,
+    BootId, DeathProof, NamespaceId, PidStatus, ProcessLiveness, StartTime, UnknownReason, is_foreign, judge,
 };
 use rekindle_core::{Host, ProcessIdentity};
 use rekindle_gates::builders::{here, process};
 
 const STARTED: u64 = 1_000;
 
-fn running(ticks: u64) -> Sighting {
-    Sighting::Running { start_time: Some(StartTime::from_ticks(ticks)) }
+fn running(ticks: u64) -> PidStatus {
+    PidStatus::Running { start_time: Some(StartTime::from_ticks(ticks)) }
 }
 
-const UNREADABLE: Sighting = Sighting::Running { start_time: None };
+const UNREADABLE: PidStatus = PidStatus::Running { start_time: None };
 
 /// Three ways in which a fact that was written down relates to the same fact here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,12 +45,12 @@ fn written(boot: Fact, pid_namespace: Fact, time_namespace: Fact, start: Fact) -
     }
 }
 
-const SIGHTINGS: [Sighting; 5] = [
-    Sighting::Absent,
-    Sighting::Zombie,
-    Sighting::Running { start_time: Some(StartTime::from_ticks(STARTED)) },
+const SIGHTINGS: [PidStatus; 5] = [
+    PidStatus::Absent,
+    PidStatus::Zombie,
+    PidStatus::Running { start_time: Some(StartTime::from_ticks(STARTED)) },
     UNREADABLE,
-    Sighting::NotPermitted,
+    PidStatus::NotPermitted,
 ];
 
 /// Every combination of what can be written down and seen, against what each proof needs.
@@ -59,26 +59,35 @@ fn every_death_has_its_proof_and_nothing_else_is_death() {
     let mut judged = 0;
     for (boot, pid_ns) in pairs() {
         for (time_ns, start) in pairs() {
-            for sighting in SIGHTINGS {
-                let standing = judge(&written(boot, pid_ns, time_ns, start), &here(), sighting);
-                let told = (boot, pid_ns, time_ns, start, sighting);
+            for status in SIGHTINGS {
+                let standing = judge(&written(boot, pid_ns, time_ns, start), &here(), status);
+                let told = (boot, pid_ns, time_ns, start, status);
                 let elsewhere = boot == Fact::Same && pid_ns == Fact::Other;
                 let nowhere = boot == Fact::NotWritten && pid_ns == Fact::Other;
                 let here_now = boot != Fact::Other && pid_ns != Fact::Other;
-                let seen = matches!(sighting, Sighting::Running { .. });
-                let reused = sighting == running(STARTED) && time_ns == Fact::Same && start == Fact::Other;
-                let proven = sighting == running(STARTED)
+                let seen = matches!(status, PidStatus::Running { .. });
+                let reused = status == running(STARTED) && time_ns == Fact::Same && start == Fact::Other;
+                let proven = status == running(STARTED)
                     && [boot, pid_ns, time_ns, start].iter().all(|fact| *fact == Fact::Same);
                 let expected = [
-                    (boot == Fact::Other, Standing::Dead(DeathProof::OtherBoot)),
-                    (elsewhere, Standing::Unjudged(Doubt::OtherPidNamespace)),
-                    (nowhere, Standing::Unjudged(Doubt::UnknownBoot)),
-                    (here_now && sighting == Sighting::Absent, Standing::Dead(DeathProof::NoSuchProcess)),
-                    (here_now && sighting == Sighting::Zombie, Standing::Dead(DeathProof::Zombie)),
-                    (here_now && reused, Standing::Dead(DeathProof::OtherStartTime)),
-                    (proven, Standing::Alive),
-                    (here_now && seen && !reused && !proven, Standing::Unjudged(Doubt::Unproven)),
-                    (here_now && sighting == Sighting::NotPermitted, Standing::Unjudged(Doubt::NotPermitted)),
+                    (boot == Fact::Other, ProcessLiveness::Dead(DeathProof::OtherBoot)),
+                    (elsewhere, ProcessLiveness::Unjudged(UnknownReason::OtherPidNamespace)),
+                    (nowhere, ProcessLiveness::Unjudged(UnknownReason::UnknownBoot)),
+                    (
+                        here_now && status == PidStatus::Absent,
+                        ProcessLiveness::Dead(DeathProof::NoSuchProcess),
+                    ),
+                    (here_now && status == PidStatus::Zombie, ProcessLiveness::Dead(DeathProof::Zombie)),
+                    (here_now && reused, ProcessLiveness::Dead(DeathProof::OtherStartTime)),
+                    (proven, ProcessLiveness::Alive),
+                    (
+                        here_now && seen && !reused && !proven,
+                        ProcessLiveness::Unjudged(UnknownReason::Unproven),
+                    ),
+                    (
+                        here_now && status == PidStatus::NotPermitted,
+                        ProcessLiveness::Unjudged(UnknownReason::NotPermitted),
+                    ),
                 ];
                 let mut holding = expected.iter().filter(|(holds, _)| *holds);
                 assert_eq!(holding.next().map(|(_, standing)| *standing), Some(standing), "{told:?}");
@@ -98,14 +107,14 @@ fn pairs() -> impl Iterator<Item = (Fact, Fact)> {
 #[test]
 fn a_reused_pid_is_another_process() {
     let standing = judge(&process(42, STARTED), &here(), running(STARTED + 1));
-    assert_eq!(standing, Standing::Dead(DeathProof::OtherStartTime));
+    assert_eq!(standing, ProcessLiveness::Dead(DeathProof::OtherStartTime));
 }
 
 /// L6: start times of two time namespaces are two clocks.
 #[test]
 fn start_times_of_two_time_namespaces_are_not_compared() {
     let shifted = Host { time_namespace: Some(NamespaceId::from_inode(9)), ..here() };
-    let unproven = Standing::Unjudged(Doubt::Unproven);
+    let unproven = ProcessLiveness::Unjudged(UnknownReason::Unproven);
     // By the same number even: it is a number of another clock.
     for start in [STARTED, STARTED + 100_000_000] {
         assert_eq!(judge(&process(42, STARTED), &shifted, running(start)), unproven);
@@ -120,14 +129,14 @@ fn a_kernel_without_time_namespaces_has_one_clock() {
     let old = Host { time_namespace: None, ..here() };
     let worker = old.identify(process(42, STARTED).pid, Some(StartTime::from_ticks(STARTED)));
     let standing = judge(&worker, &old, running(STARTED + 1));
-    assert_eq!(standing, Standing::Dead(DeathProof::OtherStartTime));
+    assert_eq!(standing, ProcessLiveness::Dead(DeathProof::OtherStartTime));
 }
 
 /// L17, T10: a permission error is no death, and no life either.
 #[test]
 fn eperm_is_never_death() {
-    let standing = judge(&process(42, STARTED), &here(), Sighting::NotPermitted);
-    assert_eq!(standing, Standing::Unjudged(Doubt::NotPermitted));
+    let standing = judge(&process(42, STARTED), &here(), PidStatus::NotPermitted);
+    assert_eq!(standing, ProcessLiveness::Unjudged(UnknownReason::NotPermitted));
     assert!(!standing.is_dead() && !standing.is_alive());
 }
 
@@ -135,9 +144,9 @@ fn eperm_is_never_death() {
 #[test]
 fn a_pid_of_another_namespace_is_not_looked_up_in_ours() {
     let inner = Host { pid_namespace: Some(NamespaceId::from_inode(9)), ..here() };
-    for sighting in SIGHTINGS {
-        let standing = judge(&process(42, STARTED), &inner, sighting);
-        assert_eq!(standing, Standing::Unjudged(Doubt::OtherPidNamespace), "{sighting:?}");
+    for status in SIGHTINGS {
+        let standing = judge(&process(42, STARTED), &inner, status);
+        assert_eq!(standing, ProcessLiveness::Unjudged(UnknownReason::OtherPidNamespace), "{status:?}");
     }
 }
 
@@ -145,22 +154,22 @@ fn a_pid_of_another_namespace_is_not_looked_up_in_ours() {
 #[test]
 fn a_pid_is_not_looked_up_where_our_own_namespace_is_unknown() {
     let blind = Host { pid_namespace: None, ..here() };
-    for sighting in SIGHTINGS {
-        let standing = judge(&process(42, STARTED), &blind, sighting);
-        assert_eq!(standing, Standing::Unjudged(Doubt::NotPermitted), "{sighting:?}");
+    for status in SIGHTINGS {
+        let standing = judge(&process(42, STARTED), &blind, status);
+        assert_eq!(standing, ProcessLiveness::Unjudged(UnknownReason::NotPermitted), "{status:?}");
     }
     let unbooted = Host { boot_id: None, ..here() };
     let standing = judge(&process(42, STARTED), &unbooted, running(STARTED));
-    assert_eq!(standing, Standing::Unjudged(Doubt::Unproven));
+    assert_eq!(standing, ProcessLiveness::Unjudged(UnknownReason::Unproven));
 }
 
 /// A process of an earlier boot is gone, whatever has its pid today.
 #[test]
 fn no_process_outlives_its_boot() {
     let rebooted = Host { boot_id: Some(BootId::new("next")), ..here() };
-    for sighting in SIGHTINGS {
-        let standing = judge(&process(42, STARTED), &rebooted, sighting);
-        assert_eq!(standing, Standing::Dead(DeathProof::OtherBoot), "{sighting:?}");
+    for status in SIGHTINGS {
+        let standing = judge(&process(42, STARTED), &rebooted, status);
+        assert_eq!(standing, ProcessLiveness::Dead(DeathProof::OtherBoot), "{status:?}");
     }
 }
 
@@ -216,7 +225,12 @@ fn a_fact_is_given_back_as_it_was_read() {
 /// A lifecycle lock asks this before it says that its holder runs: unproven is enough to be left alone.
 #[test]
 fn a_pid_is_taken_by_the_same_process_or_by_one_that_is_not_told_apart() {
-    let elsewhere = [Doubt::OtherPidNamespace, Doubt::UnknownBoot, Doubt::OtherMachine, Doubt::NotPermitted];
+    let elsewhere = [
+        UnknownReason::OtherPidNamespace,
+        UnknownReason::UnknownBoot,
+        UnknownReason::OtherMachine,
+        UnknownReason::NotPermitted,
+    ];
     let dead = [
         DeathProof::NoSuchProcess,
         DeathProof::Zombie,
@@ -224,9 +238,12 @@ fn a_pid_is_taken_by_the_same_process_or_by_one_that_is_not_told_apart() {
         DeathProof::OtherBoot,
         DeathProof::LockFree,
     ];
-    assert!(Standing::Alive.pid_is_taken() && Standing::Unjudged(Doubt::Unproven).pid_is_taken());
-    assert!(!elsewhere.into_iter().any(|doubt| Standing::Unjudged(doubt).pid_is_taken()));
-    assert!(!dead.into_iter().any(|proof| Standing::Dead(proof).pid_is_taken()));
+    assert!(
+        ProcessLiveness::Alive.pid_is_taken()
+            && ProcessLiveness::Unjudged(UnknownReason::Unproven).pid_is_taken()
+    );
+    assert!(!elsewhere.into_iter().any(|doubt| ProcessLiveness::Unjudged(doubt).pid_is_taken()));
+    assert!(!dead.into_iter().any(|proof| ProcessLiveness::Dead(proof).pid_is_taken()));
 }
 
 #[test]
@@ -239,14 +256,14 @@ fn every_proof_and_doubt_has_its_own_words() {
         DeathProof::LockFree,
     ];
     let doubts = [
-        Doubt::OtherPidNamespace,
-        Doubt::UnknownBoot,
-        Doubt::Unproven,
-        Doubt::OtherMachine,
-        Doubt::NotPermitted,
+        UnknownReason::OtherPidNamespace,
+        UnknownReason::UnknownBoot,
+        UnknownReason::Unproven,
+        UnknownReason::OtherMachine,
+        UnknownReason::NotPermitted,
     ];
     let mut words: Vec<&str> = proofs.map(DeathProof::describe).into_iter().collect();
-    words.extend(doubts.map(Doubt::describe));
+    words.extend(doubts.map(UnknownReason::describe));
     let said = words.len();
     words.sort_unstable();
     words.dedup();
@@ -257,7 +274,7 @@ fn every_proof_and_doubt_has_its_own_words() {
 #[test]
 fn every_proof_and_every_doubt_has_its_own_words() {
     use DeathProof as P;
-    use Doubt as D;
+    use UnknownReason as D;
     let proofs = [P::NoSuchProcess, P::Zombie, P::OtherStartTime, P::OtherBoot, P::LockFree].map(P::describe);
     let doubts = [D::OtherPidNamespace, D::UnknownBoot, D::Unproven, D::OtherMachine, D::NotPermitted]
         .map(D::describe);

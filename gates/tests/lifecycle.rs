@@ -3,9 +3,11 @@
 
 use proptest::prelude::*;
 use rekindle_core::claim::{ConflictReason, KeptBy, KernelLock, TakeOverReason};
-use rekindle_core::identity::{DeathProof, Doubt, Sighting, StartTime, judge};
+use rekindle_core::identity::{DeathProof, PidStatus, StartTime, UnknownReason, judge};
 use rekindle_core::lifecycle::StartedAt;
-use rekindle_core::{ClaimDecision, ClaimPolicy, Found, LifecyclePayload, Nonce, Standing, decide_claim};
+use rekindle_core::{
+    ClaimDecision, ClaimPolicy, Found, LifecyclePayload, Nonce, ProcessLiveness, decide_claim,
+};
 use rekindle_gates::builders::{here, instant, pid, process};
 use rekindle_gates::property;
 use serde_json::Value;
@@ -49,7 +51,7 @@ fn four() -> LifecyclePayload {
     }
 }
 
-fn decide(found: Found<LifecyclePayload>, standing: Standing) -> ClaimDecision<LifecyclePayload> {
+fn decide(found: Found<LifecyclePayload>, standing: ProcessLiveness) -> ClaimDecision<LifecyclePayload> {
     decide_claim(ClaimPolicy::lifecycle(), KernelLock::Free, found, standing)
 }
 
@@ -74,32 +76,32 @@ fn the_four_fields_are_enough() {
 /// Without a start time only a missing process proves that the holder is gone: any process with its pid may be it.
 #[test]
 fn without_a_start_time_only_a_missing_process_is_death() {
-    let standing = |sighting| four().standing(&here(), judge(&four().holder, &here(), sighting));
-    let running = |ticks| Sighting::Running { start_time: Some(StartTime::from_ticks(ticks)) };
-    assert_eq!(standing(Sighting::Absent), Standing::Dead(DeathProof::NoSuchProcess));
-    assert_eq!(standing(Sighting::Zombie), Standing::Dead(DeathProof::Zombie));
+    let standing = |status| four().standing(&here(), judge(&four().holder, &here(), status));
+    let running = |ticks| PidStatus::Running { start_time: Some(StartTime::from_ticks(ticks)) };
+    assert_eq!(standing(PidStatus::Absent), ProcessLiveness::Dead(DeathProof::NoSuchProcess));
+    assert_eq!(standing(PidStatus::Zombie), ProcessLiveness::Dead(DeathProof::Zombie));
     for ticks in [1, u64::MAX] {
         let standing = standing(running(ticks));
-        assert_eq!(standing, Standing::Unjudged(Doubt::Unproven));
+        assert_eq!(standing, ProcessLiveness::Unjudged(UnknownReason::Unproven));
         let decision = decide(Found::Held(four()), standing);
         let why = ConflictReason::HolderAlive;
         assert_eq!(decision, ClaimDecision::Conflict { why, holder: Some(four()) });
     }
-    assert_eq!(standing(Sighting::NotPermitted), Standing::Unjudged(Doubt::NotPermitted));
+    assert_eq!(standing(PidStatus::NotPermitted), ProcessLiveness::Unjudged(UnknownReason::NotPermitted));
 }
 
 /// U2: a container is restarted over the same volume. Who kept the flock is gone with it; of who has only the marker nothing
 /// is known.
 #[test]
 fn a_free_flock_proves_the_death_of_who_kept_it() {
-    let elsewhere = Standing::Unjudged(Doubt::OtherPidNamespace);
+    let elsewhere = ProcessLiveness::Unjudged(UnknownReason::OtherPidNamespace);
     let why = TakeOverReason::HolderDead(DeathProof::LockFree);
     let taken = ClaimDecision::TakeOver { why, previous: Some(ours()) };
     assert_eq!(decide(Found::Held(ours()), elsewhere), taken);
     let spoken_for = LifecyclePayload { keeps_flock: Some(false), ..ours() };
     let unsaid = LifecyclePayload { keeps_flock: None, ..ours() };
     for marker in [spoken_for, unsaid] {
-        let why = ConflictReason::HolderUnjudged(Doubt::OtherPidNamespace);
+        let why = ConflictReason::HolderUnjudged(UnknownReason::OtherPidNamespace);
         let conflict = ClaimDecision::Conflict { why, holder: Some(marker.clone()) };
         assert_eq!(decide(Found::Held(marker), elsewhere), conflict);
     }
@@ -149,7 +151,7 @@ fn a_time_that_cannot_be_read_is_shown_raw_and_takes_nothing_away() {
         assert_eq!(payload.started_at.to_string(), shown);
         let again: Value = serde_json::to_value(&payload).unwrap();
         assert_eq!(again, serde_json::from_str::<Value>(&content).unwrap(), "nothing of it is changed");
-        let decided = decide(Found::Held(payload), Standing::Alive);
+        let decided = decide(Found::Held(payload), ProcessLiveness::Alive);
         assert!(
             matches!(decided, ClaimDecision::Conflict { why: ConflictReason::HolderAlive, .. }),
             "{written}"
@@ -180,23 +182,27 @@ fn a_pid_that_no_process_has_is_no_marker() {
 #[test]
 fn a_newer_marker_is_its_holders_while_it_lives() {
     let newer = || read(&OURS.replace(r#""schema_version": 1"#, r#""schema_version": 9"#));
-    let alive = decide(newer(), Standing::Alive);
+    let alive = decide(newer(), ProcessLiveness::Alive);
     assert!(
         matches!(alive, ClaimDecision::Conflict { why: ConflictReason::HolderAlive, holder: Some(it) } if it.schema_version == 9)
     );
-    let dead = decide(newer(), Standing::Dead(DeathProof::NoSuchProcess));
+    let dead = decide(newer(), ProcessLiveness::Dead(DeathProof::NoSuchProcess));
     assert!(matches!(dead, ClaimDecision::TakeOver { why: TakeOverReason::HolderDead(_), .. }));
 }
 
 /// T29, L10: a file that was copied or synchronised from another machine.
 #[test]
 fn another_machine_is_told_by_its_id_or_else_by_its_name() {
-    let elsewhere = Standing::Unjudged(Doubt::OtherMachine);
+    let elsewhere = ProcessLiveness::Unjudged(UnknownReason::OtherMachine);
     let renamed = OURS.replace("\"box\"", "\"renamed\"");
     let Found::Held(renamed) = read(&renamed) else { panic!("it is whole") };
-    assert_eq!(renamed.standing(&here(), Standing::Alive), Standing::Alive, "the boot is this one");
+    assert_eq!(
+        renamed.standing(&here(), ProcessLiveness::Alive),
+        ProcessLiveness::Alive,
+        "the boot is this one"
+    );
     let Found::Held(named) = read(&FOUR.replace("box", "other")) else { panic!("it is whole") };
-    assert_eq!(named.standing(&here(), Standing::Alive), elsewhere);
+    assert_eq!(named.standing(&here(), ProcessLiveness::Alive), elsewhere);
     let decided = decide(Found::Held(named), elsewhere);
     assert!(
         matches!(decided, ClaimDecision::TakeOver { why: TakeOverReason::OtherMachine, previous: Some(it) } if it.hostname == "other")
@@ -208,12 +214,12 @@ fn another_machine_is_told_by_its_id_or_else_by_its_name() {
 fn a_marker_cut_off_at_any_byte_is_corrupt() {
     for whole in [OURS, FOUR] {
         assert_eq!(read(&whole[..0]), Found::Empty);
-        assert_eq!(decide(Found::Empty, Standing::Alive), ClaimDecision::Fresh);
+        assert_eq!(decide(Found::Empty, ProcessLiveness::Alive), ClaimDecision::Fresh);
         for cut in 1..whole.len() {
             let found = read(&whole[..cut]);
             assert!(matches!(found, Found::Corrupt { .. }), "cut off after {cut} bytes: {found:?}");
             let taken = ClaimDecision::TakeOver { why: TakeOverReason::Corrupt, previous: None };
-            assert_eq!(decide(found, Standing::Alive), taken);
+            assert_eq!(decide(found, ProcessLiveness::Alive), taken);
         }
     }
 }
@@ -221,7 +227,7 @@ fn a_marker_cut_off_at_any_byte_is_corrupt() {
 fn is_read_or_corrupt(content: &[u8]) -> Result<(), TestCaseError> {
     let found = Found::read_lifecycle(Some(content));
     prop_assert_eq!(found == Found::Empty, content.is_empty());
-    let fresh = decide(found, Standing::Alive) == ClaimDecision::Fresh;
+    let fresh = decide(found, ProcessLiveness::Alive) == ClaimDecision::Fresh;
     prop_assert_eq!(fresh, content.is_empty(), "only an empty file is taken without keeping its bytes");
     Ok(())
 }

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use proptest::prelude::*;
 use rekindle_core::SessionId;
-use rekindle_core::pool::{Meant, find, is_minted, mint};
+use rekindle_core::pool::{Meant, find, generate, is_generated};
 use rekindle_core::protocol::WorkerName;
 use rekindle_gates::builders::session_named;
 use rekindle_gates::property;
@@ -20,10 +20,10 @@ fn every_name_is_an_id_and_known_as_ours() {
         &moments,
         |(seconds, nanos, one, other)| {
             let at = Timestamp::new(seconds, nanos).expect("it lies within the range of a timestamp");
-            let id = mint(at, one);
-            prop_assert!(is_minted(&id), "{}", id);
+            let id = generate(at, one);
+            prop_assert!(is_generated(&id), "{}", id);
             prop_assert_eq!(id.as_str().parse::<SessionId>(), Ok(id.clone()));
-            prop_assert_eq!(mint(at, other) == id, one == other);
+            prop_assert_eq!(generate(at, other) == id, one == other);
             Ok(())
         },
     );
@@ -32,8 +32,8 @@ fn every_name_is_an_id_and_known_as_ours() {
 /// A clock that stands before 1970 makes names too.
 #[test]
 fn a_clock_that_is_wrong_makes_names_too() {
-    assert_eq!(mint(Timestamp::MIN, 1).as_str(), "p-0-0000000000000001");
-    assert!(is_minted(&mint(Timestamp::MAX, u64::MAX)));
+    assert_eq!(generate(Timestamp::MIN, 1).as_str(), "p-0-0000000000000001");
+    assert!(is_generated(&generate(Timestamp::MAX, u64::MAX)));
 }
 
 #[test]
@@ -51,7 +51,7 @@ fn what_others_named_is_not_ours() {
         "q-1-0000000000000001",
         "p-1-0000000000000001-1",
     ] {
-        assert!(!is_minted(&session_named(name)), "{name}");
+        assert!(!is_generated(&session_named(name)), "{name}");
     }
 }
 

@@ -2,7 +2,7 @@
 //! two workers for one session, and whatever is left, the next launcher ends with exactly one (T01, T02, P11).
 //!
 //! The first half walks the machines of `core` over a simulated kernel; the second performs one effect wrongly at a time, and
-//! expects the walk to find out. Two of the walks are for `--release`: `just walk`.
+//! expects the walk to find out. Three of the walks are for `--release`: `just walk`.
 
 use rekindle_core::care::{gc, unlock};
 use rekindle_core::claim::acquire::AcquireEffect;
@@ -75,8 +75,8 @@ fn two_launchers_with_a_crash_a_drop_and_a_death() {
         ensure::Effect::AwaitClaim,
         ensure::Effect::LookUnderClaim,
         ensure::Effect::Complete,
-        ensure::Effect::Start(ensure::StartKind::Fresh),
-        ensure::Effect::Start(ensure::StartKind::Adopted),
+        ensure::Effect::Start(ensure::StartPath::Fresh),
+        ensure::Effect::Start(ensure::StartPath::Adopted),
         ensure::Effect::Release,
         ensure::Effect::AwaitAnswer,
     ];
@@ -227,10 +227,10 @@ fn three_launchers() {
     mixed([Kind::Stubborn, Kind::FdClosing, Kind::Hung]);
 }
 
-/// All of it at length.
+/// Launchers and stops at length.
 #[test]
 #[ignore = "minutes in release"]
-fn everything_at_length() {
+fn launchers_at_length() {
     holds_everywhere("three, two crashes", 3, &Kind::ALL, Adversity { crashes: 2, ..NONE });
     holds_everywhere("three, crash, death", 3, &Kind::ALL, Adversity { deaths: 1, ..CRASH });
     holds_everywhere("three, drop", 3, &Kind::ALL, DROP);
@@ -243,17 +243,29 @@ fn everything_at_length() {
         Adversity { crashes: 2, drops: 2, ..NONE },
     );
     holds_everywhere("two, stop, crash, death", 2, &Kind::ALL, Adversity { crashes: 1, deaths: 1, ..STOP });
+}
+
+/// Collections and removed directories at length.
+#[test]
+#[ignore = "minutes in release"]
+fn what_removes_files_at_length() {
     holds_everywhere("two, gc, crash, death", 2, &Kind::ALL, Adversity { crashes: 1, deaths: 1, ..GC });
     holds_everywhere("two, directory, crash", 2, &GUARDED, Adversity { crashes: 1, ..RM });
 }
 
-/// Everything at once.
+/// Every two kinds of adversity at once, beside a launcher that may be killed.
 #[test]
 #[ignore = "minutes in release"]
-fn two_launchers_with_everything() {
-    let everything =
-        Adversity { crashes: 1, drops: 1, deaths: 1, socket_removals: 1, stops: 1, unlocks: 1, ..NONE };
-    holds_everywhere("everything", 2, &[Kind::Polite, Kind::Hung, Kind::FdClosing], everything);
+fn two_launchers_with_two_adversities() {
+    let (drop, death) = (Adversity { drops: 1, ..CRASH }, Adversity { deaths: 1, ..CRASH });
+    let kinds = [Kind::Polite, Kind::Hung, Kind::FdClosing];
+    holds_everywhere("crash, drop, socket", 2, &kinds, Adversity { socket_removals: 1, ..drop });
+    holds_everywhere("crash, drop, stop", 2, &kinds, Adversity { stops: 1, ..drop });
+    holds_everywhere("crash, drop, unlock", 2, &kinds, Adversity { unlocks: 1, ..drop });
+    holds_everywhere("crash, death, socket", 2, &kinds, Adversity { socket_removals: 1, ..death });
+    holds_everywhere("crash, death, unlock", 2, &kinds, Adversity { unlocks: 1, ..death });
+    holds_everywhere("crash, stop, unlock", 2, &kinds, Adversity { stops: 1, unlocks: 1, ..CRASH });
+    holds_everywhere("crash, stop, socket", 2, &kinds, Adversity { stops: 1, socket_removals: 1, ..CRASH });
 }
 
 /// Performs effects wrongly, and expects `promise` to break.

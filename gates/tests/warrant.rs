@@ -1,7 +1,7 @@
 //! Who may be signalled: every value of what is seen, and nobody who cannot be judged (U1, U30).
 
-use rekindle_core::Sighting;
-use rekindle_core::identity::{DeathProof, Doubt, Host, NamespaceId, Standing, StartTime};
+use rekindle_core::PidStatus;
+use rekindle_core::identity::{DeathProof, Host, NamespaceId, ProcessLiveness, StartTime, UnknownReason};
 use rekindle_core::warrant::{
     FoundLifeline, Ground, LeaderName, LifelineSighting, MemberSighting, Sameness, Warrant,
 };
@@ -10,8 +10,8 @@ use rekindle_gates::builders::{here, process};
 const STARTED: u64 = 1_000;
 const SAMENESS: [Sameness; 3] = [Sameness::Same, Sameness::Other, Sameness::Unknown];
 
-fn running() -> Sighting {
-    Sighting::Running { start_time: Some(StartTime::from_ticks(STARTED)) }
+fn running() -> PidStatus {
+    PidStatus::Running { start_time: Some(StartTime::from_ticks(STARTED)) }
 }
 
 /// What is not known is not the same, not even as something else that is not known.
@@ -30,8 +30,8 @@ fn only_a_process_that_is_proved_in_every_field_may_be_signalled() {
     let whole = process(42, STARTED);
     let warrant = Warrant::by_identity(&whole, &here(), running()).expect("all of it is the same");
     assert_eq!((warrant.pid(), warrant.ground()), (whole.pid, Ground::Identity));
-    let unproven = Standing::Unjudged(Doubt::Unproven);
-    let elsewhere = Standing::Unjudged(Doubt::OtherPidNamespace);
+    let unproven = ProcessLiveness::Unjudged(UnknownReason::Unproven);
+    let elsewhere = ProcessLiveness::Unjudged(UnknownReason::OtherPidNamespace);
     let written = [
         (
             "without a start time",
@@ -65,17 +65,24 @@ fn only_a_process_that_is_proved_in_every_field_may_be_signalled() {
             },
             elsewhere,
         ),
-        ("started at another time", process(42, STARTED + 1), Standing::Dead(DeathProof::OtherStartTime)),
+        (
+            "started at another time",
+            process(42, STARTED + 1),
+            ProcessLiveness::Dead(DeathProof::OtherStartTime),
+        ),
     ];
     for (case, process, standing) in written {
         assert_eq!(Warrant::by_identity(&process, &here(), running()), Err(standing), "{case}");
     }
     let elsewhere = Host { pid_namespace: Some(NamespaceId::from_inode(9)), ..here() };
     assert!(Warrant::by_identity(&whole, &elsewhere, running()).is_err());
-    for sighting in
-        [Sighting::Absent, Sighting::Zombie, Sighting::NotPermitted, Sighting::Running { start_time: None }]
-    {
-        assert!(Warrant::by_identity(&whole, &here(), sighting).is_err(), "{sighting:?}");
+    for status in [
+        PidStatus::Absent,
+        PidStatus::Zombie,
+        PidStatus::NotPermitted,
+        PidStatus::Running { start_time: None },
+    ] {
+        assert!(Warrant::by_identity(&whole, &here(), status).is_err(), "{status:?}");
     }
 }
 

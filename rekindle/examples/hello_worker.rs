@@ -33,7 +33,7 @@ async fn be_the_host() -> Result<(), Box<dyn Error>> {
     let program = env::current_exe()?.to_str().ok_or("not UTF-8")?.to_owned();
     match sessions.ensure(&session, Launch::new(program)).await? {
         Ensured::Running(worker) => {
-            println!("{:?}, pid {:?}", worker.how, worker.pid);
+            println!("{:?}, pid {:?}", worker.kind, worker.pid);
             let mut stream = worker.connection.into_std()?;
             writeln!(stream, "hello")?;
             let mut answer = String::new();

@@ -54,7 +54,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let launch = || Launch::new("socat").args(["UNIX-LISTEN:{socket},fork", "EXEC:cat"]);
     for _ in 0..2 {
         match sessions.ensure(&session, launch()).await? {
-            Ensured::Running(worker) => println!("{:?}: generation {}", worker.how, worker.generation),
+            Ensured::Running(worker) => println!("{:?}: generation {}", worker.kind, worker.generation),
             other => return Err(format!("no worker: {other:?}").into()),
         }
     }

@@ -11,7 +11,7 @@
 
 use crate::launch::{Launch, holds};
 use crate::outcome::SaidReady;
-use crate::survey::Survey;
+use crate::snapshot::Snapshot;
 use rekindle_adapters::StateRootError;
 use rekindle_adapters::claim_file::CLAIM_FILE;
 use rekindle_adapters::probe;
@@ -161,8 +161,8 @@ impl Advice {
     }
 
     /// A worker of which it cannot be told whether it runs.
-    pub(crate) fn of_unknown(session: &SessionId, survey: &Survey) -> Self {
-        Self::of_unjudged(session, survey.evidence.lifeline, survey.gap.as_ref())
+    pub(crate) fn of_unknown(session: &SessionId, snapshot: &Snapshot) -> Self {
+        Self::of_unjudged(session, snapshot.evidence.lifeline, snapshot.gap.as_ref())
     }
 
     /// The same, from what is known of its lifeline, and of why that could not be searched for.
@@ -334,8 +334,8 @@ impl Advice {
     }
 
     /// Starting a session anew, as its record knows how; in words where there is none, or it cannot be typed.
-    pub(crate) fn start(session: &SessionId, survey: &Survey, own_socket: &Path) -> Self {
-        match startup(session, survey, own_socket) {
+    pub(crate) fn start(session: &SessionId, snapshot: &Snapshot, own_socket: &Path) -> Self {
+        match startup(session, snapshot, own_socket) {
             Some(startup) => Self::from(Step::Up(Box::new(startup)))
                 .knowing("variables that were set with --env are not recorded: name them again"),
             None => Self::by_hand("start it with `up`, and name its program after `--`"),
@@ -343,8 +343,8 @@ impl Advice {
     }
 }
 
-fn startup(session: &SessionId, survey: &Survey, own_socket: &Path) -> Option<Startup> {
-    let record = survey.record.as_ref()?;
+fn startup(session: &SessionId, snapshot: &Snapshot, own_socket: &Path) -> Option<Startup> {
+    let record = snapshot.record.as_ref()?;
     let program = Some(record.program.clone().into_os_string()).filter(|program| !program.is_empty())?;
     let command: Vec<OsString> = std::iter::once(program).chain(record.arguments.iter().cloned()).collect();
     // What was filled in would be filled in once more.

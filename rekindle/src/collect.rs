@@ -6,7 +6,7 @@
 
 use crate::error::Error;
 use crate::restore;
-use crate::survey::Survey;
+use crate::snapshot::Snapshot;
 use rekindle_adapters::claim_file::CLAIM_FILE;
 use rekindle_adapters::claim_lock::{BareLock, judge, read_evidence};
 use rekindle_adapters::lifeline::LIFELINE_FILE;
@@ -15,8 +15,8 @@ use rekindle_adapters::record_file::RECORD_FILE;
 use rekindle_adapters::socket_file::Leftover;
 use rekindle_adapters::{SessionDir, StateRoot, clock};
 use rekindle_core::byte_text;
-use rekindle_core::care::gc::{self, Conclusion, Effect, Event, File, How};
-pub use rekindle_core::care::gc::{Rehearsal, Repair};
+use rekindle_core::care::gc::{self, Conclusion, Effect, Event, File, GcOptions};
+pub use rekindle_core::care::gc::{GcMode, Repair};
 use rekindle_core::claim::acquire::Judgement;
 use rekindle_core::start::order::Room;
 use rekindle_core::view::Contact;
@@ -49,7 +49,7 @@ pub struct Collection {
     /// What happens to runs that failed.
     pub failed_runs: FailedRuns,
     /// Whether anything is changed.
-    pub rehearsal: Rehearsal,
+    pub mode: GcMode,
     /// Only these sessions; all of them if it is empty.
     pub only: Vec<SessionId>,
 }
@@ -61,7 +61,7 @@ pub struct Collected {
     pub removed: Vec<SessionId>,
     /// The sessions that stay, and why.
     pub kept: Vec<Kept>,
-    /// The files that were set aside, under their new names; in a rehearsal under those that they have.
+    /// The files that were set aside, under their new names; in a dry run under those that they have.
     #[serde(with = "byte_text")]
     pub repaired: Vec<std::path::PathBuf>,
 }
@@ -146,9 +146,9 @@ fn collect_one(
     what: &Collection,
     repaired: &mut Vec<std::path::PathBuf>,
 ) -> Result<Outcome, Error> {
-    let how = How { repair: what.repair, rehearsal: what.rehearsal };
+    let options = GcOptions { repair: what.repair, mode: what.mode };
     let mut collecting = Collecting::new(dir, here, what, repaired);
-    let mut collect = gc::Collect::new(how);
+    let mut collect = gc::Collect::new(options);
     loop {
         let event = match collect.effect() {
             Effect::Done(conclusion) => return collecting.outcome(conclusion),
@@ -170,7 +170,7 @@ struct Collecting<'c> {
     session: SessionId,
     dir: Option<SessionDir>,
     lock: Option<BareLock>,
-    seen: Survey,
+    seen: Snapshot,
     leftover: Leftover,
     /// Why the last run may still be wanted.
     wanted: &'static str,
@@ -192,7 +192,7 @@ impl<'c> Collecting<'c> {
             session: dir.session().clone(),
             dir: Some(dir),
             lock: None,
-            seen: Survey::nothing(),
+            seen: Snapshot::nothing(),
             leftover: Leftover::default(),
             wanted: "",
             error: None,
@@ -212,12 +212,12 @@ impl<'c> Collecting<'c> {
                 Event::Did
             }
             Effect::Recognise => yes_or_no(is_a_sessions(dir)?),
-            Effect::Repair => yes_or_no(repair(dir, self.here, self.what.rehearsal, self.repaired)?),
+            Effect::Repair => yes_or_no(repair(dir, self.here, self.what.mode, self.repaired)?),
             Effect::Judge => Event::Judged(Judgement::from(&judge(read_evidence(dir)?, self.here))),
             Effect::Look => {
-                self.seen = match self.what.rehearsal {
-                    Rehearsal::No => restore::in_place(dir, self.here)?,
-                    Rehearsal::Yes => Survey::take(dir, self.here)?,
+                self.seen = match self.what.mode {
+                    GcMode::Remove => restore::in_place(dir, self.here)?,
+                    GcMode::DryRun => Snapshot::take(dir, self.here)?,
                 };
                 Event::Looked(self.seen.view(Contact::Connect))
             }
@@ -313,13 +313,13 @@ fn is_a_sessions(dir: &SessionDir) -> Result<bool, OsFailure> {
         }
     }
     let is_private = dir.inspect(".")?.is_some_and(|stat| stat.mode & 0o777 == 0o700);
-    // A rehearsal sweeps nothing, and says what comes after it.
+    // A mode sweeps nothing, and says what comes after it.
     Ok(is_private && dir.names()?.iter().all(|name| name == NOTIFY_FILE || dir.is_swept(name)))
 }
 
 /// Why the logs of a session's last run may still be wanted.
-fn failure(dir: &SessionDir, survey: &Survey) -> Result<Option<&'static str>, Error> {
-    if let Some(record) = &survey.record {
+fn failure(dir: &SessionDir, snapshot: &Snapshot) -> Result<Option<&'static str>, Error> {
+    if let Some(record) = &snapshot.record {
         return Ok(record.failure());
     }
     // Of a run without a record nothing is known but what it wrote.
@@ -332,13 +332,13 @@ fn failure(dir: &SessionDir, survey: &Survey) -> Result<Option<&'static str>, Er
 }
 
 /// Whether a run that failed is to be removed all the same.
-fn is_unwanted(dir: &SessionDir, survey: &Survey, failed_runs: FailedRuns) -> Result<bool, Error> {
+fn is_unwanted(dir: &SessionDir, snapshot: &Snapshot, failed_runs: FailedRuns) -> Result<bool, Error> {
     let after = match failed_runs {
         FailedRuns::Keep => return Ok(false),
         FailedRuns::Remove => return Ok(true),
         FailedRuns::RemoveAfter(after) => after,
     };
-    let mut last_sign = survey.record.as_ref().and_then(|record| Some(record.exited_at?.as_second()));
+    let mut last_sign = snapshot.record.as_ref().and_then(|record| Some(record.exited_at?.as_second()));
     if last_sign.is_none() {
         for name in [RECORD_FILE, LIFELINE_FILE].into_iter().chain(LOGS) {
             last_sign = last_sign.max(dir.inspect(name)?.map(|stat| stat.modified_at));
@@ -352,29 +352,29 @@ fn is_unwanted(dir: &SessionDir, survey: &Survey, failed_runs: FailedRuns) -> Re
 fn repair(
     dir: &SessionDir,
     here: &Host,
-    rehearsal: Rehearsal,
+    mode: GcMode,
     repaired: &mut Vec<std::path::PathBuf>,
 ) -> Result<bool, OsFailure> {
     use rekindle_core::claim::Found;
     let before = repaired.len();
     if let Found::Corrupt { .. } | Found::OtherSession { .. } = read_evidence(dir)? {
-        repaired.push(match rehearsal {
-            Rehearsal::No => dir.set_aside(CLAIM_FILE)?,
-            Rehearsal::Yes => dir.path_of(CLAIM_FILE),
+        repaired.push(match mode {
+            GcMode::Remove => dir.set_aside(CLAIM_FILE)?,
+            GcMode::DryRun => dir.path_of(CLAIM_FILE),
         });
     }
-    if Survey::take(dir, here)?.corrupt.is_some() {
-        repaired.push(match rehearsal {
-            Rehearsal::No => dir.records().set_aside(dir)?,
-            Rehearsal::Yes => dir.path_of(RECORD_FILE),
+    if Snapshot::take(dir, here)?.corrupt.is_some() {
+        repaired.push(match mode {
+            GcMode::Remove => dir.records().set_aside(dir)?,
+            GcMode::DryRun => dir.path_of(RECORD_FILE),
         });
     }
     Ok(repaired.len() > before)
 }
 
 /// Whether anything that is not ours would be left.
-fn others_would_stay(dir: &SessionDir, survey: &Survey) -> Result<bool, Error> {
-    let socket = survey.socket().filter(|socket| socket.parent() == Some(dir.path()));
+fn others_would_stay(dir: &SessionDir, snapshot: &Snapshot) -> Result<bool, Error> {
+    let socket = snapshot.socket().filter(|socket| socket.parent() == Some(dir.path()));
     let socket = socket.and_then(|socket| socket.file_name());
     let files = [File::Claim, File::Record, File::Lifeline, File::Logs];
     let names = files.into_iter().flat_map(names_of).copied().chain([NOTIFY_FILE]);

@@ -4,13 +4,13 @@ use crate::advice::{Advice, Step};
 use crate::ensure::SOCKET_FILE;
 use crate::error::Error;
 use crate::listing::{self, LeftOut, Listed};
-use crate::survey::Survey;
+use crate::snapshot::Snapshot;
 use rekindle_adapters::claim_file::CLAIM_FILE;
 use rekindle_adapters::claim_lock::{holder_standing, is_locked, read_evidence};
 use rekindle_adapters::socket_table::ListeningSockets;
 use rekindle_adapters::{SessionDir, StateRoot, procfs};
 use rekindle_core::claim::{Found, KernelLock};
-use rekindle_core::identity::Standing;
+use rekindle_core::identity::ProcessLiveness;
 use rekindle_core::shown::Shown;
 use rekindle_core::{
     ClaimDecision, ClaimPolicy, Host, LastWorker, Lifeline, Pid, ProcessIdentity, SessionId, SessionRecord,
@@ -47,23 +47,23 @@ pub struct Diagnoses {
 pub(crate) fn diagnose(root: &StateRoot, here: &Host, only: Option<&SessionId>) -> Result<Diagnoses, Error> {
     if let Some(session) = only {
         let dir = root.session(session)?;
-        let survey = match &dir {
-            Some(dir) => Survey::take(dir, here)?,
+        let snapshot = match &dir {
+            Some(dir) => Snapshot::take(dir, here)?,
             None => listing::lost_survey(root, here, session)?,
         };
         return Ok(Diagnoses {
-            sessions: vec![diagnose_one(session, root.path(), dir.as_ref(), &survey, here)?],
+            sessions: vec![diagnose_one(session, root.path(), dir.as_ref(), &snapshot, here)?],
             left_out: Vec::new(),
         });
     }
     let mut all = Diagnoses::default();
-    let (surveys, left_out) = listing::surveys(root, here, |_| true)?;
+    let (snapshots, left_out) = listing::snapshots(root, here, |_| true)?;
     all.left_out = left_out;
-    for Listed { session, survey } in surveys {
+    for Listed { session, snapshot } in snapshots {
         let diagnosed = root
             .session(&session)
             .map_err(Error::from)
-            .and_then(|dir| diagnose_one(&session, root.path(), dir.as_ref(), &survey, here));
+            .and_then(|dir| diagnose_one(&session, root.path(), dir.as_ref(), &snapshot, here));
         match diagnosed {
             Ok(diagnosis) => all.sessions.push(diagnosis),
             Err(error) => all.left_out.push(LeftOut { session: Some(session), why: error.to_string() }),
@@ -76,7 +76,7 @@ fn diagnose_one(
     session: &SessionId,
     root: &Path,
     dir: Option<&SessionDir>,
-    survey: &Survey,
+    snapshot: &Snapshot,
     here: &Host,
 ) -> Result<Diagnosis, Error> {
     let session = session.clone();
@@ -87,15 +87,15 @@ fn diagnose_one(
             "files: its directory was removed or moved, and a process still keeps its lifeline".to_owned(),
         );
     }
-    if let Some(why) = &survey.corrupt {
+    if let Some(why) = &snapshot.corrupt {
         findings.push(format!("record: it cannot be read: {why}"));
     }
-    process_findings(survey, &mut findings);
-    let holders = survey.holders()?;
-    lifeline_finding(survey, &holders, &mut findings);
-    let gone = survey.last_worker() == LastWorker::Gone;
+    process_findings(snapshot, &mut findings);
+    let holders = snapshot.holders()?;
+    lifeline_finding(snapshot, &holders, &mut findings);
+    let gone = snapshot.last_worker() == LastWorker::Gone;
     let leftovers = if gone { holders.clone() } else { Vec::new() };
-    let state = survey.is_known().then(|| survey.state(&ListeningSockets::read()));
+    let state = snapshot.is_known().then(|| snapshot.state(&ListeningSockets::read()));
     let advice = match claim {
         Some(ClaimView { advice: Some(advice), .. }) => advice,
         Some(ClaimView { locked: true, .. }) if state != Some(SessionState::Live) => {
@@ -103,7 +103,7 @@ fn diagnose_one(
         }
         Some(_) | None => {
             let own_socket = root.join(session.as_str()).join(SOCKET_FILE);
-            advice(&session, survey, state, &leftovers, &own_socket)
+            advice(&session, snapshot, state, &leftovers, &own_socket)
         }
     };
     Ok(Diagnosis { session, state, findings, leftovers, advice })
@@ -156,23 +156,23 @@ fn claim_findings(dir: &SessionDir, here: &Host, findings: &mut Vec<String>) -> 
     Ok(ClaimView { locked, advice })
 }
 
-fn process_findings(survey: &Survey, findings: &mut Vec<String>) {
-    let mut process = |role: &str, identity: Option<&ProcessIdentity>, standing: Option<Standing>| {
+fn process_findings(snapshot: &Snapshot, findings: &mut Vec<String>) {
+    let mut process = |role: &str, identity: Option<&ProcessIdentity>, standing: Option<ProcessLiveness>| {
         if let (Some(identity), Some(standing)) = (identity, standing) {
             let name = procfs::name(identity.pid).filter(|_| standing.is_alive());
             let name = name.map(|name| format!(" ({})", Shown(&name))).unwrap_or_default();
             findings.push(format!("{role}: process {}{name}; {}", identity.pid, describe(standing)));
         }
     };
-    process("started", survey.leader(), survey.evidence.leader);
-    if survey.peer() != survey.leader() {
-        process("answered", survey.peer(), survey.evidence.peer);
+    process("started", snapshot.leader(), snapshot.evidence.leader);
+    if snapshot.peer() != snapshot.leader() {
+        process("answered", snapshot.peer(), snapshot.evidence.peer);
     }
-    let alive = survey.evidence.leader.is_some_and(Standing::is_alive);
-    if let Some(leader) = survey.leader().filter(|leader| alive && procfs::lost_its_cwd(leader.pid)) {
+    let alive = snapshot.evidence.leader.is_some_and(ProcessLiveness::is_alive);
+    if let Some(leader) = snapshot.leader().filter(|leader| alive && procfs::lost_its_cwd(leader.pid)) {
         findings.push(format!("cwd: the working directory of process {} was removed", leader.pid));
     }
-    if let Some(record) = &survey.record {
+    if let Some(record) = &snapshot.record {
         let ready = record
             .ready_at
             .map_or_else(|| "it was never seen ready".to_owned(), |at| format!("ready at {at}"));
@@ -183,8 +183,8 @@ fn process_findings(survey: &Survey, findings: &mut Vec<String>) {
     }
 }
 
-fn lifeline_finding(survey: &Survey, holders: &[Pid], findings: &mut Vec<String>) {
-    let text = match survey.evidence.lifeline {
+fn lifeline_finding(snapshot: &Snapshot, holders: &[Pid], findings: &mut Vec<String>) {
+    let text = match snapshot.evidence.lifeline {
         Lifeline::Free => "lifeline: free, so no process of the worker that kept it is left".to_owned(),
         Lifeline::Held if holders.is_empty() => {
             "lifeline: held, by a process that the system does not let us see".to_owned()
@@ -193,11 +193,11 @@ fn lifeline_finding(survey: &Survey, holders: &[Pid], findings: &mut Vec<String>
             let pids: Vec<String> = holders.iter().map(ToString::to_string).collect();
             format!("lifeline: held by process {}", pids.join(", "))
         }
-        Lifeline::Missing if survey.is_known() => {
+        Lifeline::Missing if snapshot.is_known() => {
             "lifeline: the file is missing, and no process keeps it".to_owned()
         }
         Lifeline::Missing => return,
-        Lifeline::Unreadable => match &survey.gap {
+        Lifeline::Unreadable => match &snapshot.gap {
             Some(why) => format!("lifeline: the file is missing, and could not be searched for: {why}"),
             None => "lifeline: the kernel does not say whether it is held".to_owned(),
         },
@@ -205,25 +205,25 @@ fn lifeline_finding(survey: &Survey, holders: &[Pid], findings: &mut Vec<String>
     findings.push(text);
 }
 
-fn describe(standing: Standing) -> String {
+fn describe(standing: ProcessLiveness) -> String {
     match standing {
-        Standing::Alive => "it runs: pid, start time and boot are those written down".to_owned(),
-        Standing::Dead(proof) => format!("it is gone: {}", proof.describe()),
-        Standing::Unjudged(doubt) => format!("it cannot be judged: {}", doubt.describe()),
+        ProcessLiveness::Alive => "it runs: pid, start time and boot are those written down".to_owned(),
+        ProcessLiveness::Dead(proof) => format!("it is gone: {}", proof.describe()),
+        ProcessLiveness::Unjudged(doubt) => format!("it cannot be judged: {}", doubt.describe()),
     }
 }
 
 /// What to do about a session whose claim is in nobody's way.
 fn advice(
     session: &SessionId,
-    survey: &Survey,
+    snapshot: &Snapshot,
     state: Option<SessionState>,
     leftovers: &[Pid],
     own_socket: &Path,
 ) -> Advice {
-    if survey.last_worker() == LastWorker::Unknown && survey.corrupt.is_none() {
+    if snapshot.last_worker() == LastWorker::Unknown && snapshot.corrupt.is_none() {
         // The doctor itself has said all that there is: nobody is to be ended who cannot be judged.
-        return match Advice::of_unknown(session, survey) {
+        return match Advice::of_unknown(session, snapshot) {
             Advice { step: Some(Step::Doctor(_)), hint } => Advice::by_hand(hint),
             advice => advice,
         };
@@ -231,15 +231,15 @@ fn advice(
     let stop = || Advice::from(Step::Stop(session.clone()));
     match state {
         Some(SessionState::Corrupt) => Advice::repair(session),
-        Some(SessionState::Live | SessionState::Starting) if survey.newer.is_some() => Advice::nothing(),
-        _ if survey.newer.is_some() => Advice::use_its_version(),
+        Some(SessionState::Live | SessionState::Starting) if snapshot.newer.is_some() => Advice::nothing(),
+        _ if snapshot.newer.is_some() => Advice::use_its_version(),
         _ if !leftovers.is_empty() => stop().knowing("it ends what is left over, and keeps record and logs"),
         Some(SessionState::Live) => Advice::nothing(),
         // Its launcher is dead: the next one watches it.
-        Some(SessionState::Starting) => Advice::start(session, survey, own_socket)
+        Some(SessionState::Starting) => Advice::start(session, snapshot, own_socket)
             .knowing("its launcher is gone: the next start waits for the worker, or adopts it"),
         Some(SessionState::Unresponsive | SessionState::Retained) => stop(),
-        Some(SessionState::Exited) => match survey.record.as_ref().and_then(SessionRecord::failure) {
+        Some(SessionState::Exited) => match snapshot.record.as_ref().and_then(SessionRecord::failure) {
             Some(why) => Advice::from(Step::Show(session.clone()))
                 .knowing(format!("{why}; its logs are kept, and `gc` keeps them too")),
             None => Advice::nothing(),

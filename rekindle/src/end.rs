@@ -6,7 +6,7 @@
 
 use crate::error::Error;
 use crate::outcome::{StopOutcome, Stopped, Tidied};
-use crate::survey::Survey;
+use crate::snapshot::Snapshot;
 use async_trait::async_trait;
 use rekindle_adapters::claim_lock::{ClaimAttempt, is_locked, try_claim};
 use rekindle_adapters::lifeline::{self, Located};
@@ -21,7 +21,7 @@ use rekindle_core::view::Contact;
 use rekindle_core::{ChildExit, Host, KillError, KillSignal, Liveness, Pid, SessionId, WatchError};
 use std::time::{Duration, Instant};
 
-/// How long to wait before a session is surveyed again that is between two starts.
+/// How long to wait before a session is looked at again that is between two starts.
 const TORN_PAUSE: Duration = Duration::from_millis(2);
 
 /// Stops the worker of one session.
@@ -39,11 +39,11 @@ pub(crate) async fn stop(
         policy,
         dir,
         deadline: began + policy.term_grace.saturating_add(policy.kill_grace),
-        seen: Survey::nothing(),
+        seen: Snapshot::nothing(),
         worker: None,
         ended: None,
         held: None,
-        now: Survey::nothing(),
+        now: Snapshot::nothing(),
         leftover: Leftover::default(),
         untidied: None,
         error: None,
@@ -73,12 +73,12 @@ struct Stopping<'s> {
     dir: SessionDir,
     deadline: Instant,
     /// What was seen when it was decided whom to signal.
-    seen: Survey,
+    seen: Snapshot,
     worker: Option<Worker>,
     ended: Option<StopReport>,
     held: Option<HeldClaim>,
     /// What is seen under the claim.
-    now: Survey,
+    now: Snapshot,
     leftover: Leftover,
     /// What went wrong first while it was cleaned up.
     untidied: Option<Error>,
@@ -110,7 +110,7 @@ impl Stopping<'_> {
             // Whoever is between two steps holds the lock: the launcher, or its child until that has marked its lifeline.
             Effect::AskClaim => yes_or_no(is_locked(&self.dir)?),
             Effect::Look => {
-                self.seen = Survey::take(&self.dir, self.here)?;
+                self.seen = Snapshot::take(&self.dir, self.here)?;
                 Event::Looked(self.seen.view(Contact::Connect))
             }
             Effect::Pause if Instant::now() > self.deadline => Event::Late,
@@ -137,7 +137,7 @@ impl Stopping<'_> {
             },
             Effect::LookUnderClaim => {
                 let held = self.held.as_ref().expect("the claim was taken for this");
-                self.now = Survey::take(held.dir(), self.here)?;
+                self.now = Snapshot::take(held.dir(), self.here)?;
                 Event::Looked(self.now.view(Contact::Connect))
             }
             Effect::LookAtSocket => Event::Room(self.look_at_socket()),

@@ -27,7 +27,7 @@
 //! | [`sessions`] | the public API |
 //! | [`launch`], [`outcome`], [`error`] | what goes in and what comes out |
 //! | [`mod@serve`], [`protocol`] | workers in Rust that speak the pool protocol, and its messages |
-//! | `survey` | what is known of a session right now |
+//! | `snapshot` | what is known of a session right now |
 //! | `restore` | a record written anew whose file is gone |
 //! | `ensure` | the five steps to a running worker |
 //! | `handshake` | whether a worker that was found goes together with us |
@@ -51,7 +51,7 @@ mod handshake;
 mod listing;
 mod rejection;
 mod restore;
-mod survey;
+mod snapshot;
 mod unlock;
 
 pub mod error;
@@ -66,14 +66,14 @@ pub mod stdio;
 pub mod testing;
 
 pub use advice::{Advice, Startup, Step};
-pub use collect::{Collected, Collection, FailedRuns, Kept, KeptBecause, Rehearsal, Repair};
+pub use collect::{Collected, Collection, FailedRuns, GcMode, Kept, KeptBecause, Repair};
 pub use diagnosis::{Diagnoses, Diagnosis};
 pub use error::Error;
 pub use launch::Launch;
 pub use lifecycle::LifecycleLock;
 pub use listing::{LeftOut, LifelineView, Listing, SessionSummary, SessionView};
 pub use outcome::{
-    DryRun, Ensured, Exited, How, Rejection, Retained, Running, SaidReady, StopOutcome, Stopped, Tidied,
+    DryRun, Ensured, Exited, Rejection, Retained, Running, SaidReady, StartKind, StopOutcome, Stopped, Tidied,
 };
 pub use pool::WorkerPool;
 pub use sessions::Sessions;

@@ -1,7 +1,7 @@
 //! What is there, without asking any worker: the lifeline and the kernel's table of sockets answer.
 
 use crate::error::Error;
-use crate::survey::Survey;
+use crate::snapshot::Snapshot;
 use rekindle_adapters::claim_lock::{is_locked, read_evidence};
 use rekindle_adapters::lifeline::{self, LifelineProbe, Located, Lost};
 use rekindle_adapters::record_file;
@@ -82,11 +82,11 @@ pub struct LeftOut {
 /// A session with all that is known of it.
 pub(crate) struct Listed {
     pub(crate) session: SessionId,
-    pub(crate) survey: Survey,
+    pub(crate) snapshot: Snapshot,
 }
 
 /// The sessions that are meant, those included whose files somebody removed under a living worker.
-pub(crate) fn surveys(
+pub(crate) fn snapshots(
     root: &StateRoot,
     here: &Host,
     is_meant: impl Fn(&SessionId) -> bool,
@@ -96,8 +96,9 @@ pub(crate) fn surveys(
     if let Some(open) = root.opened()? {
         for session in named.iter().filter(|it| is_meant(it)).cloned() {
             // One that is removed meanwhile, or cannot be looked at, must not hide the others.
-            match open.session(&session).and_then(|dir| dir.map(|dir| Survey::take(&dir, here)).transpose()) {
-                Ok(Some(survey)) if survey.is_known() => listed.push(Listed { session, survey }),
+            match open.session(&session).and_then(|dir| dir.map(|dir| Snapshot::take(&dir, here)).transpose())
+            {
+                Ok(Some(snapshot)) if snapshot.is_known() => listed.push(Listed { session, snapshot }),
                 Ok(Some(_) | None) => {}
                 Err(error) => left_out.push(LeftOut { session: Some(session), why: error.to_string() }),
             }
@@ -106,8 +107,8 @@ pub(crate) fn surveys(
     let seen: Vec<&SessionId> = named.iter().collect();
     for (session, probe) in lost(root, &mut left_out) {
         if is_meant(&session) && !seen.contains(&&session) {
-            match Survey::of_lost(probe, here) {
-                Ok(survey) => listed.push(Listed { survey, session }),
+            match Snapshot::of_lost(probe, here) {
+                Ok(snapshot) => listed.push(Listed { snapshot, session }),
                 Err(error) => left_out.push(LeftOut { session: Some(session), why: error.to_string() }),
             }
         }
@@ -140,18 +141,18 @@ pub(crate) fn list_those(
     here: &Host,
     is_meant: impl Fn(&SessionId) -> bool,
 ) -> Result<(Recorded, Vec<LeftOut>), Error> {
-    let (surveys, left_out) = surveys(root, here, is_meant)?;
+    let (snapshots, left_out) = snapshots(root, here, is_meant)?;
     let listening = ListeningSockets::read();
-    let summaries = surveys.into_iter().map(|Listed { session, survey }| {
+    let summaries = snapshots.into_iter().map(|Listed { session, snapshot }| {
         let summary = SessionSummary {
             session,
-            state: survey.state(&listening),
-            pid: survey.pid().filter(|_| survey.last_worker() != LastWorker::Gone),
-            socket: survey.socket().map(ToOwned::to_owned),
-            generation: survey.generation(),
-            started_at: survey.started_at(),
+            state: snapshot.state(&listening),
+            pid: snapshot.pid().filter(|_| snapshot.last_worker() != LastWorker::Gone),
+            socket: snapshot.socket().map(ToOwned::to_owned),
+            generation: snapshot.generation(),
+            started_at: snapshot.started_at(),
         };
-        (summary, survey.record)
+        (summary, snapshot.record)
     });
     Ok((summaries.collect(), left_out))
 }
@@ -160,31 +161,31 @@ pub(crate) fn list_those(
 pub(crate) fn show(root: &StateRoot, here: &Host, session: &SessionId) -> Result<SessionView, Error> {
     let unknown = || Error::UnknownSession { session: session.clone() };
     let dir = root.session(session)?;
-    let (survey, claim) = match &dir {
-        Some(dir) => (Survey::take(dir, here)?, show_claim(dir)?),
+    let (snapshot, claim) = match &dir {
+        Some(dir) => (Snapshot::take(dir, here)?, show_claim(dir)?),
         None => (lost_survey(root, here, session)?, None),
     };
-    survey.require_readable(&root.path().join(session.as_str()), session)?;
-    if !survey.is_known() && claim.is_none() {
+    snapshot.require_readable(&root.path().join(session.as_str()), session)?;
+    if !snapshot.is_known() && claim.is_none() {
         return Err(unknown());
     }
-    let held = match survey.evidence.lifeline {
+    let held = match snapshot.evidence.lifeline {
         Lifeline::Held => Some(true),
         Lifeline::Free => Some(false),
         Lifeline::Missing | Lifeline::Unreadable => None,
     };
     Ok(SessionView {
         record: dir.as_ref().map_or_else(|| Ok(Map::new()), raw_record)?,
-        status: survey.state(&ListeningSockets::read()),
+        status: snapshot.state(&ListeningSockets::read()),
         claim,
-        lifeline: LifelineView { held, holders: survey.holders()? },
+        lifeline: LifelineView { held, holders: snapshot.holders()? },
     })
 }
 
 /// What is known of a session without a directory.
-pub(crate) fn lost_survey(root: &StateRoot, here: &Host, session: &SessionId) -> Result<Survey, Error> {
+pub(crate) fn lost_survey(root: &StateRoot, here: &Host, session: &SessionId) -> Result<Snapshot, Error> {
     match lifeline::find(root.path(), session) {
-        Located::Named(probe) | Located::Lost(probe) => Ok(Survey::of_lost(probe, here)?),
+        Located::Named(probe) | Located::Lost(probe) => Ok(Snapshot::of_lost(probe, here)?),
         Located::Nowhere => Err(Error::UnknownSession { session: session.clone() }),
         Located::Unsearched { why } => Err(Error::Unsearched { session: session.clone(), why }),
     }

@@ -30,7 +30,7 @@ pub enum Ensured {
 /// How a running worker was come by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum How {
+pub enum StartKind {
     /// It was started by this call.
     Started,
     /// It was running.
@@ -43,7 +43,7 @@ pub enum How {
 #[derive(Debug)]
 pub struct Running {
     /// How it was come by.
-    pub how: How,
+    pub kind: StartKind,
     /// Its pid: of the process that was started, or of the one that answers if that has ended.
     pub pid: Option<Pid>,
     /// Where it answers.

@@ -25,10 +25,10 @@ use crate::outcome::{Ensured, Running, StopOutcome, Stopped};
 use crate::sessions::Sessions;
 use call::Dialogue;
 pub use error::PoolError;
-pub use outcome::{Fed, PoolEntry, PoolStatus, Reply};
+pub use outcome::{PoolEntry, PoolStatus, Reply, RunOutcome};
 use rekindle_adapters::client::{Limits, PoolCallError, PoolClient};
 use rekindle_adapters::{clock, random};
-use rekindle_core::pool::{is_minted, mint};
+use rekindle_core::pool::{generate, is_generated};
 use rekindle_core::protocol::{Continue, Run, Speaking, StatusRequest, Version, WorkerName, host_json};
 use rekindle_core::stop::StopPolicy;
 use rekindle_core::{Intent, KillPolicy, RejectReason, SessionId};
@@ -82,10 +82,10 @@ impl WorkerPool {
     ///
     /// # Cancel safety
     /// If dropped, the worker may have been started and may be at work: [`Self::list`] knows its session.
-    pub async fn run(&self, run: Run) -> Result<Fed, PoolError> {
+    pub async fn run(&self, run: Run) -> Result<RunOutcome, PoolError> {
         let speaking = self.speaking.as_ref().ok_or(PoolError::NoVersion)?;
         let launch = self.worker.clone().ok_or(PoolError::NoProgram)?;
-        let session = mint(clock::now(), random::number()?);
+        let session = generate(clock::now(), random::number()?);
         let running = self.start(&session, launch.speaking(speaking.clone())).await?;
         let generation = running.generation;
         let client = match PoolClient::open(running.connection, speaking, self.limits).await {
@@ -98,7 +98,7 @@ impl WorkerPool {
             Ok(feed) => {
                 let name = feed.session_id.clone().unwrap_or_else(|| WorkerName::from(&session));
                 let save_error = self.remember(&dialogue, &name).await;
-                Ok(Fed { host: host_json(&name, &feed.feed_result), session, save_error })
+                Ok(RunOutcome { host: host_json(&name, &feed.feed_result), session, save_error })
             }
             // It has said that nothing began; nobody will ever come back to this worker.
             Err(refused) if refused.is_refusal() => {
@@ -116,7 +116,7 @@ impl WorkerPool {
     ///
     /// # Cancel safety
     /// If dropped, the worker may have taken the answer.
-    pub async fn continue_session(&self, sid: &str, reply: Reply) -> Result<Fed, PoolError> {
+    pub async fn continue_session(&self, sid: &str, reply: Reply) -> Result<RunOutcome, PoolError> {
         if self.speaking.is_none() {
             return Err(PoolError::NoVersion);
         }
@@ -127,9 +127,10 @@ impl WorkerPool {
             None => (dialogue.ask_for_the_name().await?, false),
         };
         let Reply { response, query_id, usage } = reply;
-        let feed = dialogue.go_on(Continue { sid: name.clone(), response, query_id, usage }).await?;
+        let feed =
+            dialogue.continue_session(Continue { sid: name.clone(), response, query_id, usage }).await?;
         let save_error = if known { None } else { self.remember(&dialogue, &name).await };
-        Ok(Fed { host: host_json(&name, &feed.feed_result), session: dialogue.session, save_error })
+        Ok(RunOutcome { host: host_json(&name, &feed.feed_result), session: dialogue.session, save_error })
     }
 
     /// Asks the worker of a session how it stands.
@@ -191,7 +192,7 @@ impl WorkerPool {
             }
         }
         let what = Collection { failed_runs: FailedRuns::Remove, ..Collection::default() };
-        Ok(collect::collect(self.sessions.root(), self.sessions.here(), &what, is_minted)?)
+        Ok(collect::collect(self.sessions.root(), self.sessions.here(), &what, is_generated)?)
     }
 
     /// A worker whose host died either has a session, whose name is then written down, or nothing to do.

@@ -3,7 +3,7 @@
 use crate::advice::{Advice, Step};
 use crate::error::Error;
 use crate::outcome::Rejection;
-use crate::survey::Survey;
+use crate::snapshot::Snapshot;
 use crate::unlock::Force;
 use rekindle_adapters::Probed;
 use rekindle_core::claim::ConflictReason;
@@ -44,11 +44,11 @@ impl Rejection {
         at: &Site<'_>,
         socket: &Path,
         probed: &Probed,
-        survey: &Survey,
+        snapshot: &Snapshot,
     ) -> Self {
         let Site { session, own_socket, named } = at;
         let (shown, why) = (Shown(socket), probed.why());
-        let pid = survey.pid().filter(|_| survey.last_worker() != LastWorker::Gone);
+        let pid = snapshot.pid().filter(|_| snapshot.last_worker() != LastWorker::Gone);
         let worker = pid.map_or_else(|| "its worker".to_owned(), |pid| format!("its worker (pid {pid})"));
         let (message, advice) = match reason {
             RejectReason::TargetAddressConflict => {
@@ -58,8 +58,8 @@ impl Rejection {
                 (format!("`{shown}` could not be judged: {why}"), Step::Probe(socket.to_owned()).into())
             }
             RejectReason::NotRunning => {
-                let advice = match survey.last_worker() {
-                    LastWorker::Gone => Advice::start(session, survey, own_socket),
+                let advice = match snapshot.last_worker() {
+                    LastWorker::Gone => Advice::start(session, snapshot, own_socket),
                     LastWorker::AliveUnobserved | LastWorker::AliveReady | LastWorker::Unknown => {
                         Step::Doctor((*session).clone()).into()
                     }
@@ -74,18 +74,18 @@ impl Rejection {
             RejectReason::WorkerUnresponsive => {
                 let message =
                     format!("session `{session}`: {worker} runs but does not answer on `{shown}`: {why}");
-                let advice = match survey.newer {
+                let advice = match snapshot.newer {
                     Some(_) => Advice::use_its_version(),
                     None => Step::Stop((*session).clone()).into(),
                 };
                 (message, advice)
             }
             RejectReason::WorkerUnknown => {
-                let doubts = survey.doubts().join("; ");
+                let doubts = snapshot.doubts().join("; ");
                 let message = format!(
                     "session `{session}`: whether its worker still runs cannot be told from here: {doubts}"
                 );
-                (message, Advice::of_unknown(session, survey))
+                (message, Advice::of_unknown(session, snapshot))
             }
             RejectReason::BadTarget
             | RejectReason::TargetLocked

@@ -5,7 +5,7 @@
 //! 2. What the lifeline does not say is read of the process itself. Such a worker counts as ready: whoever finds it must not
 //!    end it because a file is gone.
 
-use crate::survey::Survey;
+use crate::snapshot::Snapshot;
 use rekindle_adapters::{SessionDir, clock, procfs, record_file, socket_file};
 use rekindle_core::record::SCHEMA_VERSION;
 use rekindle_core::{Host, OsFailure, RecordState, SessionRecord};
@@ -13,25 +13,25 @@ use rekindle_core::{Host, OsFailure, RecordState, SessionRecord};
 /// What is known of a session, with its record written anew if it is gone and its worker is not.
 ///
 /// # Errors
-/// If the session cannot be surveyed. A record that cannot be written stays absent, and the worker is known by its lifeline.
-pub(crate) fn in_place(dir: &SessionDir, here: &Host) -> Result<Survey, OsFailure> {
-    let survey = Survey::take(dir, here)?;
-    let Some(record) = restored(&survey, here) else { return Ok(survey) };
+/// If the session cannot be looked at. A record that cannot be written stays absent, and the worker is known by its lifeline.
+pub(crate) fn in_place(dir: &SessionDir, here: &Host) -> Result<Snapshot, OsFailure> {
+    let snapshot = Snapshot::take(dir, here)?;
+    let Some(record) = restored(&snapshot, here) else { return Ok(snapshot) };
     tracing::warn!(session = %record.session, "the record was gone, and is written anew from the worker's lifeline");
     match record_file::write(dir, &record) {
-        Ok(()) => Survey::take(dir, here),
+        Ok(()) => Snapshot::take(dir, here),
         Err(error) => {
             tracing::warn!(session = %record.session, %error, "the record could not be written anew");
-            Ok(survey)
+            Ok(snapshot)
         }
     }
 }
 
 /// The record of a worker that lives without one.
-fn restored(survey: &Survey, here: &Host) -> Option<SessionRecord> {
-    let mark = survey.mark.as_ref().filter(|_| survey.lacks_record())?;
+fn restored(snapshot: &Snapshot, here: &Host) -> Option<SessionRecord> {
+    let mark = snapshot.mark.as_ref().filter(|_| snapshot.lacks_record())?;
     let (site, session, nonce) = (mark.worksite.clone()?, mark.session.clone()?, mark.nonce.clone()?);
-    let command = site.command.or_else(|| survey.pid().and_then(procfs::command))?;
+    let command = site.command.or_else(|| snapshot.pid().and_then(procfs::command))?;
     let (program, arguments) = command.arguments.split_first()?;
     Some(SessionRecord {
         schema_version: SCHEMA_VERSION,

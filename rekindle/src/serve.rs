@@ -27,7 +27,7 @@
 //!         Ok(Feed::new(session, &FeedResult::Paused { queries }))
 //!     }
 //!
-//!     async fn go_on(&self, answer: Continue) -> Result<Feed, Refusal> {
+//!     async fn continue_session(&self, answer: Continue) -> Result<Feed, Refusal> {
 //!         let state = Finish::Completed { result: json!(format!("Hello {}", answer.response)) };
 //!         Ok(Feed::new(answer.sid, &FeedResult::Finished { state, metrics: Value::Null }))
 //!     }
@@ -50,7 +50,7 @@
 //! let paused = client.run(Run::default()).await?;
 //! let sid = paused.session_id.ok_or("a session without a name")?;
 //! let answer = Continue { sid, response: "Ada".into(), query_id: None, usage: Value::Null };
-//! let finished = client.go_on(answer).await?;
+//! let finished = client.continue_session(answer).await?;
 //! assert_eq!(finished.feed_result["Finished"]["state"]["Completed"]["result"], "Hello Ada");
 //!
 //! client.shutdown().await?;

@@ -147,7 +147,7 @@ impl Sessions {
     ///
     /// # Cancel safety
     /// Safe.
-    pub async fn rehearse(&self, session: &SessionId, launch: Launch) -> Result<DryRun, Error> {
+    pub async fn dry_run(&self, session: &SessionId, launch: Launch) -> Result<DryRun, Error> {
         self.transaction(session, launch).dry_run().await
     }
 

@@ -20,7 +20,7 @@
 //! ```
 //!
 //! # Limits
-//! A [`Connection`] to a simulated worker cannot be opened. `show`, `diagnose`, `rehearse` and `forget` are those of a machine on which
+//! A [`Connection`] to a simulated worker cannot be opened. `show`, `diagnose`, `dry_run` and `forget` are those of a machine on which
 //! nothing was ever started.
 
 use crate::advice::{Advice, Step};
@@ -29,14 +29,14 @@ use crate::error::Error;
 use crate::launch::Launch;
 use crate::listing::{Listing, SessionSummary};
 use crate::outcome::{
-    Ensured, Exited, How, Rejection, Retained, Running, SaidReady, StopOutcome, Stopped, Tidied,
+    Ensured, Exited, Rejection, Retained, Running, SaidReady, StartKind, StopOutcome, Stopped, Tidied,
 };
 use crate::unlock::{Force, Unlocked};
 use rekindle_adapters::Connection;
 use rekindle_core::care::gc::{self, Collect};
 use rekindle_core::care::unlock::{self, Unlock};
 use rekindle_core::claim::ConflictReason;
-use rekindle_core::ensure::{Conclusion, Depth, Ensure, Readiness, Request, StartKind};
+use rekindle_core::ensure::{Conclusion, Depth, Ensure, Readiness, Request, StartPath};
 use rekindle_core::execute::{Cause, Diagnostic};
 use rekindle_core::resume::RetainedReason;
 use rekindle_core::state::{Listening, session_state};
@@ -252,12 +252,12 @@ impl Machine {
     }
 
     pub(crate) fn collect(&self, what: &Collection) -> Result<Collected, Error> {
-        let how = gc::How { repair: what.repair, rehearsal: what.rehearsal };
+        let options = gc::GcOptions { repair: what.repair, mode: what.mode };
         let mut collected = Collected::default();
         let sessions: Vec<SessionId> =
             self.0.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect();
         for session in sessions.into_iter().filter(|it| what.only.is_empty() || what.only.contains(it)) {
-            match self.with(&session, |it| it.run(GC, Task::Collect(Collect::new(how)))) {
+            match self.with(&session, |it| it.run(GC, Task::Collect(Collect::new(options)))) {
                 Some(End::Collect(gc::Conclusion::Removed)) => collected.removed.push(session),
                 Some(End::Collect(gc::Conclusion::Running)) => {
                     let why = "its worker runs, or may run".to_owned();
@@ -316,15 +316,15 @@ fn ensured(
     let timed_out = || Cause::ObserveTimeout { after: launch.timeout };
     Ok(match conclusion {
         Conclusion::Running(kind) => {
-            let how = match kind {
-                StartKind::Fresh => How::Started,
-                StartKind::Adopted | StartKind::AdoptedConnected => How::Adopted,
-                StartKind::Attached => How::Attached,
+            let kind = match kind {
+                StartPath::Fresh => StartKind::Started,
+                StartPath::Adopted | StartPath::AdoptedConnected => StartKind::Adopted,
+                StartPath::Attached => StartKind::Attached,
             };
             let (managed, program_differs, after_kill) = (true, false, false);
             let connection = Connection::deferred(&socket);
             let running =
-                Running { how, pid, socket, generation, managed, program_differs, after_kill, connection };
+                Running { kind, pid, socket, generation, managed, program_differs, after_kill, connection };
             Ensured::Running(Box::new(running))
         }
         Conclusion::Exited => {

@@ -4,7 +4,7 @@
 //! 1. Every decision is that of [`rekindle_core::care`]; its effects are performed here, and what they find is kept.
 
 use crate::error::Error;
-use crate::survey::Survey;
+use crate::snapshot::Snapshot;
 use rekindle_adapters::claim_file::CLAIM_FILE;
 use rekindle_adapters::claim_lock::{BareLock, judge, read_evidence};
 use rekindle_adapters::lifeline::LIFELINE_FILE;
@@ -114,7 +114,7 @@ struct Clearing<'c> {
     found: Found<LockClaim>,
     judgement: Judgement,
     conflict: Option<(ConflictReason, Option<LockClaim>)>,
-    seen: Survey,
+    seen: Snapshot,
     error: Option<Error>,
 }
 
@@ -130,7 +130,7 @@ impl<'c> Clearing<'c> {
             lock: None,
             judgement: Judgement::Nothing,
             conflict: None,
-            seen: Survey::nothing(),
+            seen: Snapshot::nothing(),
             error: None,
         })
     }
@@ -170,7 +170,7 @@ impl<'c> Clearing<'c> {
     }
 
     fn look(&mut self) -> Result<(), Error> {
-        self.seen = Survey::take(self.held()?, self.here)?;
+        self.seen = Snapshot::take(self.held()?, self.here)?;
         Ok(())
     }
 

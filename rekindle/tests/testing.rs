@@ -2,8 +2,8 @@
 
 use rekindle::testing::{Machine, Program};
 use rekindle::{
-    Collection, Ensured, Error, Force, How, Intent, Launch, RejectReason, SessionId, SessionState, Sessions,
-    StopOutcome, StopPolicy, Stopped, Unlocked,
+    Collection, Ensured, Error, Force, Intent, Launch, RejectReason, SessionId, SessionState, Sessions,
+    StartKind, StopOutcome, StopPolicy, Stopped, Unlocked,
 };
 
 struct World {
@@ -42,9 +42,9 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().build().expect("a runtime").block_on(future)
 }
 
-fn running(ensured: Ensured) -> (How, u64) {
+fn running(ensured: Ensured) -> (StartKind, u64) {
     match ensured {
-        Ensured::Running(worker) => (worker.how, worker.generation.number()),
+        Ensured::Running(worker) => (worker.kind, worker.generation.number()),
         other => panic!("no worker: {other:?}"),
     }
 }
@@ -59,8 +59,8 @@ fn rejected(ensured: Ensured) -> RejectReason {
 #[test]
 fn a_worker_is_started_once_and_attached_to_afterwards() {
     let world = World::running(Program::BecomesReady);
-    assert_eq!(running(world.up()), (How::Started, 1));
-    assert_eq!(running(world.up()), (How::Attached, 1));
+    assert_eq!(running(world.up()), (StartKind::Started, 1));
+    assert_eq!(running(world.up()), (StartKind::Attached, 1));
     assert_eq!(world.state(), SessionState::Live);
     assert_eq!(rejected(world.ensure(Intent::Resume)), RejectReason::AlreadyLive);
 }
@@ -73,17 +73,17 @@ fn what_can_be_done_at_once_starts_nothing() {
         ensured.expect("it comes to an outcome")
     };
     assert!(at_once().is_none() && world.sessions.list().expect("it can be listed").sessions.is_empty());
-    assert_eq!(running(world.up()), (How::Started, 1));
-    assert_eq!(at_once().map(running), Some((How::Attached, 1)));
+    assert_eq!(running(world.up()), (StartKind::Started, 1));
+    assert_eq!(at_once().map(running), Some((StartKind::Attached, 1)));
 }
 
 #[test]
 fn a_worker_that_died_is_started_anew() {
     let world = World::running(Program::BecomesReady);
-    assert_eq!(running(world.up()), (How::Started, 1));
+    assert_eq!(running(world.up()), (StartKind::Started, 1));
     world.machine.kill_worker(&world.session);
     assert_eq!(world.state(), SessionState::Exited);
-    assert_eq!(running(world.up()), (How::Started, 2));
+    assert_eq!(running(world.up()), (StartKind::Started, 2));
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn a_stop_says_what_was_enough() {
         [(Program::BecomesReady, StopOutcome::Stopped), (Program::IgnoresSigterm, StopOutcome::Killed)]
     {
         let world = World::running(program);
-        assert_eq!(running(world.up()), (How::Started, 1));
+        assert_eq!(running(world.up()), (StartKind::Started, 1));
         assert_eq!(world.stop().expect("it stops").outcome, outcome);
         assert_eq!(world.stop().expect("it is known").outcome, StopOutcome::NotRunning);
         let collected = world.sessions.collect(&Collection::default()).expect("it can be collected");
@@ -133,7 +133,7 @@ fn a_program_that_is_missing_is_never_started() {
 fn a_call_is_refused_for_what_it_finds() {
     let world = World::running(Program::BecomesReady);
     assert_eq!(rejected(world.ensure(Intent::Attach)), RejectReason::NotRunning);
-    assert_eq!(running(world.up()), (How::Started, 1));
+    assert_eq!(running(world.up()), (StartKind::Started, 1));
     world.machine.remove_socket(&world.session);
     assert_eq!(rejected(world.up()), RejectReason::WorkerUnresponsive);
     let claimed = World::running(Program::BecomesReady);
@@ -145,6 +145,6 @@ fn a_call_is_refused_for_what_it_finds() {
 #[test]
 fn a_claim_that_nobody_left_is_not_unlocked() {
     let world = World::running(Program::BecomesReady);
-    assert_eq!(running(world.up()), (How::Started, 1));
+    assert_eq!(running(world.up()), (StartKind::Started, 1));
     assert_eq!(world.sessions.unlock(&world.session, Force::No).expect("it is free"), Unlocked::NotLocked);
 }

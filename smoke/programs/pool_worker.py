@@ -77,7 +77,7 @@ def run(request):
     return feed({"Paused": {"queries": queries}})
 
 
-def go_on(request):
+def continue_session(request):
     if request["sid"] != own_name and "nameless" not in options:
         return {"ok": False, "error": "unknown session " + request["sid"]}
     if "answer-for" in options:
@@ -116,7 +116,7 @@ def answer(request):
         if op == "run":
             return run(request)
         if op == "continue":
-            return go_on(request)
+            return continue_session(request)
         if op == "status":
             data = {"kind": "status", "has_session": bool(state["open"]), "session_id": own_name}
             if request.get("include_history"):

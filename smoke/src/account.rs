@@ -13,7 +13,7 @@ const FIRST_UID: u32 = 400_000;
 /// The mode of a directory that others may pass through but not list.
 const PASSABLE: u32 = 0o711;
 
-/// Who owns a scene and runs its commands.
+/// Who owns a test environment and runs its commands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Account {
     /// The user who runs the suite.
@@ -25,7 +25,7 @@ pub enum Account {
 
 /// The proof that we are root, and can give files away.
 ///
-/// A trial that takes one declares that it needs `TwoUsers`: nobody else hands one out without asking.
+/// A test that takes one declares that it needs `TwoUsers`: nobody else hands one out without asking.
 #[derive(Debug, Clone, Copy)]
 pub struct Root(());
 
@@ -122,11 +122,10 @@ impl Account {
 /// Lets everybody pass through `dir` and the directories above it.
 pub(crate) fn make_passable(dir: &Path) {
     for dir in dir.ancestors() {
-        let mode =
-            fs::metadata(dir).expect("a directory above a scene can be looked at").permissions().mode();
+        let mode = fs::metadata(dir).expect("a directory above a env can be looked at").permissions().mode();
         if mode & 0o001 == 0 {
             let passable = fs::Permissions::from_mode(PASSABLE);
-            fs::set_permissions(dir, passable).expect("the way to a scene is ours");
+            fs::set_permissions(dir, passable).expect("the way to a env is ours");
         }
     }
 }

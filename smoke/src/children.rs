@@ -1,6 +1,6 @@
-//! Starts children that are spoken to over their standard streams, in a scene.
+//! Starts children that are spoken to over their standard streams, in a test environment.
 
-use crate::scene::{CANARY, Scene};
+use crate::test_env::{CANARY, TestEnv};
 use crate::{procs, wait};
 use rekindle::core::{ChildExit, Environment};
 use rekindle::stdio::{ChildStdin, ChildStdout};
@@ -44,20 +44,20 @@ pub fn prompt() -> StopPolicy {
     }
 }
 
-/// A launch whose processes belong to the scene.
-pub fn launch(scene: &Scene, command: &[&str]) -> StdioLaunch {
+/// A launch whose processes belong to the test environment.
+pub fn launch(env: &TestEnv, command: &[&str]) -> StdioLaunch {
     let mut environment = Environment::default();
-    environment.set.insert(CANARY.into(), scene.dir().into());
+    environment.set.insert(CANARY.into(), env.dir().into());
     let (program, args) = command.split_first().expect("a command has a program");
-    StdioLaunch::new(*program).args(args.iter().copied()).environment(environment).cwd(scene.dir())
+    StdioLaunch::new(*program).args(args.iter().copied()).environment(environment).cwd(env.dir())
 }
 
 /// A child that runs.
 ///
 /// # Panics
 /// If it does not start.
-pub async fn spawn(scene: &Scene, command: &[&str]) -> StdioChild {
-    let started = wait::soon("it starts", StdioChild::spawn(launch(scene, command))).await;
+pub async fn spawn(env: &TestEnv, command: &[&str]) -> StdioChild {
+    let started = wait::soon("it starts", StdioChild::spawn(launch(env, command))).await;
     started.unwrap_or_else(|error| panic!("{command:?} does not start: {error}"))
 }
 
@@ -116,20 +116,20 @@ pub async fn stop(child: &StdioChild, policy: &StopPolicy) -> StdioStopped {
     wait::soon("the stop ends", child.stop(policy)).await
 }
 
-/// Resolves when no process of the scene runs and no zombie of ours is left.
-pub async fn until_nothing_left(scene: &Scene) {
-    while !scene.processes().is_empty() || procs::zombies_of_ours() > 0 {
+/// Resolves when no process of the test environment runs and no zombie of ours is left.
+pub async fn until_nothing_left(env: &TestEnv) {
+    while !env.processes().is_empty() || procs::zombies_of_ours() > 0 {
         tokio::time::sleep(Duration::from_millis(3)).await;
     }
 }
 
-/// Asserts that nothing of the scene is left once its guardians have gone, which is a moment after their children, and
+/// Asserts that nothing of the test environment is left once its guardians have gone, which is a moment after their children, and
 /// the last zombie is reaped.
 ///
 /// # Panics
 /// If something stays.
-pub fn assert_nothing_left(scene: &Scene) {
-    wait::until("no process of the scene is left", || scene.processes().is_empty());
+pub fn assert_nothing_left(env: &TestEnv) {
+    wait::until("no process of the env is left", || env.processes().is_empty());
     wait::until("no zombie is left", || procs::zombies_of_ours() == 0);
 }
 
@@ -168,5 +168,5 @@ fn memory_kib(field: &str) -> u64 {
 /// # Panics
 /// If that is impossible.
 pub fn make_executable(path: &Path) {
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("a scene's files are ours");
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("a env's files are ours");
 }

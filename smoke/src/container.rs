@@ -1,12 +1,12 @@
 //! A container: a pid, mount and UTS namespace, and a user namespace of its own where root is not at work.
 //!
 //! Its first process waits and reaps. The end of that process is the end of everything in the container, as when a
-//! container engine kills one. The file system is that of the scene: the scene's state directory is its volume.
+//! container engine kills one. The file system is that of the test environment: the test environment's state directory is its volume.
 
 use crate::account::Account;
 use crate::cli::{Launcher, Reply};
 use crate::procs::{self, Pid};
-use crate::scene::Scene;
+use crate::test_env::TestEnv;
 use crate::{programs, wait};
 use nix::sys::signal::Signal;
 use std::ffi::OsStr;
@@ -49,19 +49,19 @@ impl Container {
     ///
     /// # Panics
     /// If there can be none.
-    pub fn start(scene: &Scene) -> Self {
-        Self::with_proc(scene, Proc::Own)
+    pub fn start(env: &TestEnv) -> Self {
+        Self::with_proc(env, Proc::Own)
     }
 
     /// Starts one.
     ///
     /// # Panics
     /// If there can be none.
-    pub fn with_proc(scene: &Scene, proc: Proc) -> Self {
-        let ready = unused(scene, "container");
+    pub fn with_proc(env: &TestEnv, proc: Proc) -> Self {
+        let ready = unused(env, "container");
         let name = ready.file_name().expect("it has a name").to_owned();
-        let mut command = scene.command(programs::find("unshare", "util-linux"));
-        if scene.account().needs_a_user_namespace() {
+        let mut command = env.command(programs::find("unshare", "util-linux"));
+        if env.account().needs_a_user_namespace() {
             command.args(USER_NAMESPACE);
         }
         command.args(NAMESPACES);
@@ -80,7 +80,7 @@ impl Container {
         let us = unshare.id().try_into().expect("a pid is an i32");
         let init =
             wait::for_some("the container has a first process", || procs::children(us).first().copied());
-        Self { unshare, init, account: scene.account() }
+        Self { unshare, init, account: env.account() }
     }
 
     /// Its first process, by its pid outside.
@@ -104,32 +104,32 @@ impl Container {
         File::open(format!("/proc/{}/ns/pid", self.init)).expect("the container runs")
     }
 
-    /// A command of the scene that runs in the container.
-    pub fn command(&self, scene: &Scene, program: impl AsRef<OsStr>) -> Command {
-        let mut command = scene.command(programs::find("nsenter", "util-linux"));
+    /// A command of the test environment that runs in the container.
+    pub fn command(&self, env: &TestEnv, program: impl AsRef<OsStr>) -> Command {
+        let mut command = env.command(programs::find("nsenter", "util-linux"));
         command.arg(format!("--target={}", self.init)).args(["--pid", "--mount", "--uts"]);
         if self.account.needs_a_user_namespace() {
             command.args(["--user", "--preserve-credentials"]);
         }
         // The directory is entered inside: one that was entered outside belongs to another mount namespace.
-        command.args(["--", "env", "-C"]).arg(scene.dir()).arg(program);
+        command.args(["--", "env", "-C"]).arg(env.dir()).arg(program);
         command
     }
 
-    /// `rekindle --json` on the scene's state directory, in the container.
+    /// `rekindle --json` on the test environment's state directory, in the container.
     pub fn rekindle_command<S: AsRef<OsStr>>(
         &self,
-        scene: &Scene,
+        env: &TestEnv,
         args: impl IntoIterator<Item = S>,
     ) -> Command {
-        let mut command = self.command(scene, scene.binary());
-        command.arg("--json").arg("--dir").arg(scene.state()).args(args);
+        let mut command = self.command(env, env.binary());
+        command.arg("--json").arg("--dir").arg(env.state()).args(args);
         command
     }
 
     /// Runs `rekindle` in the container, to its end.
-    pub fn rekindle<S: AsRef<OsStr>>(&self, scene: &Scene, args: impl IntoIterator<Item = S>) -> Reply {
-        Launcher::start(self.rekindle_command(scene, args)).finish()
+    pub fn rekindle<S: AsRef<OsStr>>(&self, env: &TestEnv, args: impl IntoIterator<Item = S>) -> Reply {
+        Launcher::start(self.rekindle_command(env, args)).finish()
     }
 
     /// Kills it as a whole, and waits until nothing of it is left.
@@ -159,41 +159,41 @@ pub enum Place<'c> {
 }
 
 impl Place<'_> {
-    /// A command of the scene that runs here.
-    pub fn command(self, scene: &Scene, program: impl AsRef<OsStr>) -> Command {
+    /// A command of the test environment that runs here.
+    pub fn command(self, env: &TestEnv, program: impl AsRef<OsStr>) -> Command {
         match self {
-            Self::Outside => scene.command(program),
-            Self::Inside(container) => container.command(scene, program),
+            Self::Outside => env.command(program),
+            Self::Inside(container) => container.command(env, program),
         }
     }
 
-    /// `rekindle --json` on the scene's state directory, here.
+    /// `rekindle --json` on the test environment's state directory, here.
     pub fn rekindle_command<S: AsRef<OsStr>>(
         self,
-        scene: &Scene,
+        env: &TestEnv,
         args: impl IntoIterator<Item = S>,
     ) -> Command {
         match self {
-            Self::Outside => scene.rekindle_command(args),
-            Self::Inside(container) => container.rekindle_command(scene, args),
+            Self::Outside => env.rekindle_command(args),
+            Self::Inside(container) => container.rekindle_command(env, args),
         }
     }
 
     /// Runs `rekindle` here, to its end.
-    pub fn rekindle<S: AsRef<OsStr>>(self, scene: &Scene, args: impl IntoIterator<Item = S>) -> Reply {
-        Launcher::start(self.rekindle_command(scene, args)).finish()
+    pub fn rekindle<S: AsRef<OsStr>>(self, env: &TestEnv, args: impl IntoIterator<Item = S>) -> Reply {
+        Launcher::start(self.rekindle_command(env, args)).finish()
     }
 
     /// The same under `strace`, which follows no child.
     pub fn traced<S: AsRef<OsStr>>(
         self,
-        scene: &Scene,
+        env: &TestEnv,
         options: &[&str],
         args: impl IntoIterator<Item = S>,
     ) -> Command {
-        let mut command = self.command(scene, programs::find("strace", "strace"));
-        command.env_remove("LD_LIBRARY_PATH").arg("-qq").args(options).arg(scene.binary());
-        command.arg("--json").arg("--dir").arg(scene.state()).args(args);
+        let mut command = self.command(env, programs::find("strace", "strace"));
+        command.env_remove("LD_LIBRARY_PATH").arg("-qq").args(options).arg(env.binary());
+        command.arg("--json").arg("--dir").arg(env.state()).args(args);
         command
     }
 
@@ -222,9 +222,9 @@ fn own_pid() -> Pid {
     std::process::id().try_into().expect("a pid is an i32")
 }
 
-/// A path in the scene's directory at which nothing is.
-pub(crate) fn unused(scene: &Scene, name: &str) -> PathBuf {
+/// A path in the test environment's directory at which nothing is.
+pub(crate) fn unused(env: &TestEnv, name: &str) -> PathBuf {
     let taken = |path: &PathBuf| fs::symlink_metadata(path).is_ok();
-    let mut paths = (0..).map(|number| scene.path(&format!("{name}{number}")));
+    let mut paths = (0..).map(|number| env.path(&format!("{name}{number}")));
     paths.find(|path| !taken(path)).expect("there are enough numbers")
 }

@@ -2,7 +2,7 @@
 
 use crate::account::Root;
 use crate::cli::{self, Launcher, Reply};
-use crate::{Scene, programs};
+use crate::{TestEnv, programs};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ pub const STRANGER: u32 = 15_151;
 /// # Panics
 /// If it is not UTF-8.
 pub fn text(path: &Path) -> &str {
-    path.to_str().expect("a scene's paths are UTF-8")
+    path.to_str().expect("a env's paths are UTF-8")
 }
 
 /// The mode of what stands at a path.
@@ -35,7 +35,7 @@ pub fn mode(path: &Path) -> u32 {
 /// # Panics
 /// If it cannot be made.
 pub fn made(path: PathBuf, mode: u32) -> PathBuf {
-    fs::create_dir(&path).expect("a scene can hold a directory");
+    fs::create_dir(&path).expect("a env can hold a directory");
     fs::set_permissions(&path, Permissions::from_mode(mode)).expect("its mode can be set");
     path
 }
@@ -56,11 +56,11 @@ pub fn all_below(dir: &Path) -> Vec<(PathBuf, u32)> {
     all
 }
 
-/// The home of an ordinary user, outside any scene: nobody but root gets into those. It holds a copy of the command.
+/// The home of an ordinary user, outside any test environment: nobody but root gets into those. It holds a copy of the command.
 #[derive(Debug)]
 pub struct Home {
     /// Where its processes belong to; it goes first, and they with it.
-    pub scene: Scene,
+    pub env: TestEnv,
     dir: TempDir,
     root: Root,
     user: u32,
@@ -78,7 +78,7 @@ impl Home {
         // A place that the user can execute it from.
         let binary = dir.path().join("rekindle");
         fs::copy(cli::binary(), &binary).expect("the command can be copied");
-        Self { scene: Scene::new(), dir, root, user }
+        Self { env: TestEnv::new(), dir, root, user }
     }
 
     /// Where it is.
@@ -104,7 +104,7 @@ impl Home {
     /// A command of the user, whose home it is, to which a program and its arguments are added.
     pub fn command(&self) -> Command {
         let user = self.user;
-        let mut command = self.scene.command(programs::find("setpriv", "util-linux"));
+        let mut command = self.env.command(programs::find("setpriv", "util-linux"));
         command.args([format!("--reuid={user}"), format!("--regid={user}"), "--clear-groups".to_owned()]);
         command.current_dir("/").env("HOME", self.dir.path());
         command

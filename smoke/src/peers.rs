@@ -1,6 +1,6 @@
-//! Workers that are no programs but threads of the trial: peers that misbehave on a real socket.
+//! Workers that are no programs but threads of the test: peers that misbehave on a real socket.
 
-use crate::scene::Scene;
+use crate::test_env::TestEnv;
 use crate::wait::FACT_TIMEOUT;
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -23,12 +23,12 @@ impl Peer {
     /// # Panics
     /// If there can be no socket.
     pub fn to_many(
-        scene: &Scene,
+        env: &TestEnv,
         clients: usize,
         part: impl Fn(&mut UnixStream, usize) + Send + 'static,
     ) -> Self {
-        let socket = scene.path("peer");
-        let listener = UnixListener::bind(&socket).expect("a scene can hold a socket");
+        let socket = env.path("peer");
+        let listener = UnixListener::bind(&socket).expect("a env can hold a socket");
         let thread = thread::spawn(move || {
             for number in 0..clients {
                 let (mut stream, _) = listener.accept().expect("a client comes");
@@ -43,16 +43,16 @@ impl Peer {
     ///
     /// # Panics
     /// If there can be no socket.
-    pub fn to_one(scene: &Scene, part: impl Fn(&mut UnixStream) + Send + 'static) -> Self {
-        Self::to_many(scene, 1, move |stream, _| part(stream))
+    pub fn to_one(env: &TestEnv, part: impl Fn(&mut UnixStream) + Send + 'static) -> Self {
+        Self::to_many(env, 1, move |stream, _| part(stream))
     }
 
     /// Shakes hands with one client, takes its next request, and plays `part`.
     ///
     /// # Panics
     /// If there can be no socket.
-    pub fn after_a_request(scene: &Scene, part: impl Fn(&mut UnixStream) + Send + 'static) -> Self {
-        Self::to_one(scene, move |stream| {
+    pub fn after_a_request(env: &TestEnv, part: impl Fn(&mut UnixStream) + Send + 'static) -> Self {
+        Self::to_one(env, move |stream| {
             greet(stream);
             take_line(stream);
             part(stream);

@@ -2,7 +2,7 @@
 
 use crate::cli;
 use crate::procs::{self, Pid};
-use crate::scene::Scene;
+use crate::test_env::TestEnv;
 use crate::wait::FACT_TIMEOUT;
 use nix::sys::signal::Signal;
 use serde_json::Value;
@@ -52,8 +52,8 @@ impl ProxyEnd {
 }
 
 /// The command, with its streams left to the caller.
-pub fn command(scene: &Scene, options: &[&str], program: &[&str]) -> Command {
-    let mut command = scene.command(cli::binary());
+pub fn command(env: &TestEnv, options: &[&str], program: &[&str]) -> Command {
+    let mut command = env.command(cli::binary());
     command.args(["supervise", "--json"]).args(options).arg("--").args(program);
     command
 }
@@ -63,8 +63,8 @@ impl Proxy {
     ///
     /// # Panics
     /// If it cannot be started.
-    pub fn start(scene: &Scene, options: &[&str], program: &[&str]) -> Self {
-        let mut command = command(scene, options, program);
+    pub fn start(env: &TestEnv, options: &[&str], program: &[&str]) -> Self {
+        let mut command = command(env, options, program);
         command.stdin(Stdio::piped());
         Self::start_command(command)
     }
@@ -111,7 +111,7 @@ impl Proxy {
         stdin.write_all(bytes.as_ref()).expect("it takes what is sent");
     }
 
-    /// The next line. That none comes fails with the trial, which is bounded.
+    /// The next line. That none comes fails with the test, which is bounded.
     ///
     /// # Panics
     /// If its output ends.

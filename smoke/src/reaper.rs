@@ -2,7 +2,7 @@
 //!
 //! A process whose parent died waits for the nearest reaper above it, mostly the machine's first process, and a pid namespace
 //! does not end before all of its processes are reaped. Some first processes look only once in a while, and then nearly every
-//! trial would wait for them.
+//! test would wait for them.
 
 use nix::errno::Errno;
 use nix::sys::wait::{WaitStatus, waitpid};

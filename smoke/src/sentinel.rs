@@ -3,7 +3,7 @@
 use crate::cli::Launcher;
 use crate::container::{Place, unused};
 use crate::procs::{self, Pid};
-use crate::scene::Scene;
+use crate::test_env::TestEnv;
 use crate::{programs, wait};
 use std::fs;
 use std::os::unix::process::CommandExt;
@@ -81,7 +81,7 @@ impl SentinelKind {
     }
 }
 
-/// A process that is to live on untouched. It ends with its scene.
+/// A process that is to live on untouched. It ends with its test environment.
 #[derive(Debug)]
 pub struct Sentinel {
     base: PathBuf,
@@ -97,19 +97,19 @@ impl Sentinel {
     ///
     /// # Panics
     /// If it cannot be started.
-    pub fn start(scene: &Scene, place: Place<'_>, kind: SentinelKind) -> Self {
-        Self::with_pid(scene, place, kind, 0)
+    pub fn start(env: &TestEnv, place: Place<'_>, kind: SentinelKind) -> Self {
+        Self::with_pid(env, place, kind, 0)
     }
 
     /// Starts one that has this very pid where it runs, or any if that is 0.
     ///
     /// # Panics
     /// If it cannot be started, or the pid is another's.
-    pub fn with_pid(scene: &Scene, place: Place<'_>, kind: SentinelKind, pid: Pid) -> Self {
-        let base = unused(scene, "sentinel");
-        fs::write(&base, "").expect("a scene's directory is writable");
-        scene.account().take_over(&base);
-        let mut command = place.command(scene, programs::python());
+    pub fn with_pid(env: &TestEnv, place: Place<'_>, kind: SentinelKind, pid: Pid) -> Self {
+        let base = unused(env, "sentinel");
+        fs::write(&base, "").expect("a env's directory is writable");
+        env.account().take_over(&base);
+        let mut command = place.command(env, programs::python());
         command.arg("-c").arg(SCRIPT).arg(&base).arg(kind.name()).arg(pid.to_string());
         // Whoever signals its group is to hit nobody else.
         command.process_group(0);

@@ -1,7 +1,7 @@
 //! Starts and ends children over and over in one process, and counts what stays.
 
 use crate::children;
-use crate::scene::Scene;
+use crate::test_env::TestEnv;
 use crate::{procs, wait};
 use rekindle::StdioEnd;
 use rekindle::core::ChildExit;
@@ -101,10 +101,10 @@ async fn settled(before: Option<Belongings>) {
 /// # Panics
 /// If something stays.
 pub fn starts_and_exits(cycles: usize) {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     let script = ["sh", "-c", "echo out; echo err >&2; exit 3"];
     soak("start and exit", cycles, |_| async {
-        let mut child = children::spawn(&scene, &script).await;
+        let mut child = children::spawn(&env, &script).await;
         let (_stdin, mut stdout) = children::streams(&mut child);
         assert_eq!(children::ended(&child).await, ChildExit::Code(3));
         assert_eq!(
@@ -112,7 +112,7 @@ pub fn starts_and_exits(cycles: usize) {
             ("out\n", vec!["err".to_owned()])
         );
     });
-    children::assert_nothing_left(&scene);
+    children::assert_nothing_left(&env);
 }
 
 /// Children that are stopped, in each of the ways, or dropped.
@@ -120,20 +120,20 @@ pub fn starts_and_exits(cycles: usize) {
 /// # Panics
 /// If something stays.
 pub fn starts_and_stops(cycles: usize) {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     soak("start and stop", cycles, |round| {
-        let scene = &scene;
+        let env = &env;
         async move {
             let (command, policy, end) = match round % 4 {
                 0 => (&["cat"][..], children::gentle(), StdioEnd::ClosedStdin),
                 1 => (&["sleep", "1000"][..], children::patient(), StdioEnd::Terminated),
                 2 => (&children::STUBBORN[..], children::abrupt(), StdioEnd::Killed),
                 _ => {
-                    drop(children::spawn(scene, &["sleep", "1000"]).await);
+                    drop(children::spawn(env, &["sleep", "1000"]).await);
                     return;
                 }
             };
-            let mut child = children::spawn(scene, command).await;
+            let mut child = children::spawn(env, command).await;
             let (_stdin, mut stdout) = children::streams(&mut child);
             if end == StdioEnd::Killed {
                 assert_eq!(children::hear(&mut stdout).await, "ready\n");
@@ -141,5 +141,5 @@ pub fn starts_and_stops(cycles: usize) {
             assert_eq!(children::stop(&child, &policy).await.end, end);
         }
     });
-    children::assert_nothing_left(&scene);
+    children::assert_nothing_left(&env);
 }

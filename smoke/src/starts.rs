@@ -1,6 +1,6 @@
-//! Starts workers through the adapters, as the library does, for trials of a single step.
+//! Starts workers through the adapters, as the library does, for tests of a single step.
 
-use crate::scene::{CANARY, Scene};
+use crate::test_env::{CANARY, TestEnv};
 use rekindle::adapters::claim_lock::{ClaimAttempt, try_claim};
 use rekindle::adapters::spawn::{Provision, SpawnRequest, spawn};
 use rekindle::adapters::{HeldClaim, StateRoot, Worker, clock, lifeline, procfs, random};
@@ -9,11 +9,11 @@ use rekindle::{SessionId, core::KillPolicy};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A scene whose workers are started by this process.
+/// A test environment whose workers are started by this process.
 #[derive(Debug)]
 pub struct Starts {
     /// Its directory and its processes.
-    pub scene: Scene,
+    pub env: TestEnv,
     /// Its state directory.
     pub root: StateRoot,
     /// Where we are.
@@ -27,25 +27,25 @@ impl Default for Starts {
 }
 
 impl Starts {
-    /// An empty scene.
+    /// An empty test environment.
     ///
     /// # Panics
     /// If its state directory is refused.
     pub fn new() -> Self {
-        let scene = Scene::new();
-        let root = StateRoot::open(scene.state()).expect("a scene's state directory can be used");
-        Self { scene, root, here: Arc::new(procfs::this_host()) }
+        let env = TestEnv::new();
+        let root = StateRoot::open(env.state()).expect("a env's state directory can be used");
+        Self { env, root, here: Arc::new(procfs::this_host()) }
     }
 
-    /// A plan to run `command` in the scene.
+    /// A plan to run `command` in the test environment.
     ///
     /// # Panics
     /// If `session` is no session's name.
     pub fn plan(&self, session: &str, command: &[&str]) -> SpawnBgPlan {
         let command: Vec<String> = command.iter().map(|arg| (*arg).to_owned()).collect();
-        let (socket, dir) = (self.scene.socket(session), self.scene.dir().to_owned());
+        let (socket, dir) = (self.env.socket(session), self.env.dir().to_owned());
         let mut plan = SpawnBgPlan::new(id(session), socket, dir, &command, None);
-        plan.env.set.insert(CANARY.into(), self.scene.dir().into());
+        plan.env.set.insert(CANARY.into(), self.env.dir().into());
         plan.kill_policy = KillPolicy::TermThenKill {
             term_grace: Duration::from_secs(1),
             kill_grace: Duration::from_secs(30),

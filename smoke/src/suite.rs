@@ -1,14 +1,14 @@
-//! Runs trials one after the other, each within a bound, and closes with the count.
+//! Runs tests one after the other, each within a bound, and closes with the count.
 //!
 //! # Invariants
-//! 1. A trial is skipped only for a [`Need`] that it declares. As root, no trial is skipped for want of a privilege.
-//! 2. A skipped trial is named at the end, with the reason, and counted in the last line.
+//! 1. A test is skipped only for a [`Need`] that it declares. As root, no test is skipped for want of a privilege.
+//! 2. A skipped test is named at the end, with the reason, and counted in the last line.
 //!
 //! Checked by `tests/smoke/harness/samples.rs`.
 
 use crate::account::Root;
 use crate::cli::Reply;
-use crate::{Scene, programs, scene};
+use crate::{TestEnv, programs, test_env};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use std::any::Any;
 use std::env;
@@ -18,7 +18,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-/// How long one trial may take. What takes longer hangs.
+/// How long one test may take. What takes longer hangs.
 const TRIAL_TIMEOUT: Duration = Duration::from_secs(150);
 
 /// Names the script of a real MCP server.
@@ -30,43 +30,43 @@ pub const MCP_SDKS: &str = "REKINDLE_MCP_SDKS";
 /// The options of `unshare` that make a user root of a user namespace, with mounts of its own.
 const ROOT_OF_A_NAMESPACE: [&str; 3] = ["--user", "--map-root-user", "--mount"];
 
-/// Makes `trials()` out of functions: all of a file's trials, in order. `name needs TwoUsers` declares a [`Need`], and
+/// Makes `tests()` out of functions: all of a file's tests, in order. `name needs TwoUsers` declares a [`Need`], and
 /// gives the function the [`Root`] that it takes.
 #[macro_export]
-macro_rules! trials {
-    (@trial $test:ident) => {
-        $crate::suite::trial(module_path!(), stringify!($test), $test)
+macro_rules! tests {
+    (@test $test:ident) => {
+        $crate::suite::test(module_path!(), stringify!($test), $test)
     };
-    (@trial $test:ident needs TwoUsers) => {
-        $crate::suite::trial_of_root(module_path!(), stringify!($test), $test)
+    (@test $test:ident needs TwoUsers) => {
+        $crate::suite::test_of_root(module_path!(), stringify!($test), $test)
     };
-    (@trial $test:ident needs $need:ident) => {
-        $crate::suite::trial_with($crate::suite::Need::$need, module_path!(), stringify!($test), $test)
+    (@test $test:ident needs $need:ident) => {
+        $crate::suite::test_with($crate::suite::Need::$need, module_path!(), stringify!($test), $test)
     };
     ($($test:ident $(needs $need:ident)?),* $(,)?) => {
-        pub(crate) fn trials() -> Vec<libtest_mimic::Trial> {
-            vec![$($crate::trials!(@trial $test $(needs $need)?)),*]
+        pub(crate) fn tests() -> Vec<libtest_mimic::Trial> {
+            vec![$($crate::tests!(@test $test $(needs $need)?)),*]
         }
     };
 }
 
-/// Makes `trials()` out of modules: the trials of each, in this order.
+/// Makes `tests()` out of modules: the tests of each, in this order.
 #[macro_export]
 macro_rules! rooms {
     ($($room:ident),* $(,)?) => {
-        pub(crate) fn trials() -> Vec<libtest_mimic::Trial> {
-            [$($room::trials),*].iter().flat_map(|trials| trials()).collect()
+        pub(crate) fn tests() -> Vec<libtest_mimic::Trial> {
+            [$($room::tests),*].iter().flat_map(|tests| tests()).collect()
         }
     };
 }
 
-/// What a trial needs, and not every user or machine has.
+/// What a test needs, and not every user or machine has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Need {
     /// Root's rights over mounts and pids of its own. An ordinary user has them in a user namespace, where the suite runs
-    /// the trial in a process of its own.
+    /// the test in a process of its own.
     NamespaceRoot,
-    /// Namespaces that the trial makes itself; an ordinary user can, in a user namespace.
+    /// Namespaces that the test makes itself; an ordinary user can, in a user namespace.
     Namespaces,
     /// A real MCP server, which [`MCP_SERVER`] names.
     McpServer,
@@ -74,7 +74,7 @@ pub enum Need {
     McpSdks,
 }
 
-/// How a trial is run.
+/// How a test is run.
 enum Way {
     Here,
     InNamespace,
@@ -109,13 +109,13 @@ fn is_named(variable: &str) -> bool {
     env::var_os(variable).is_some_and(|named| !named.is_empty())
 }
 
-/// A trial of `body`, which fails by panicking.
-pub fn trial(module: &str, name: &str, body: fn()) -> Trial {
+/// A test of `body`, which fails by panicking.
+pub fn test(module: &str, name: &str, body: fn()) -> Trial {
     Trial::test(full_name(module, name), move || within_the_bound(body))
 }
 
-/// A trial of `body` that is run if `need` is met.
-pub fn trial_with(need: Need, module: &str, name: &str, body: fn()) -> Trial {
+/// A test of `body` that is run if `need` is met.
+pub fn test_with(need: Need, module: &str, name: &str, body: fn()) -> Trial {
     let name = full_name(module, name);
     Trial::ignorable_test(name.clone(), move || match need.way() {
         Way::Here => within_the_bound(body).map(|()| Completion::Completed),
@@ -126,8 +126,8 @@ pub fn trial_with(need: Need, module: &str, name: &str, body: fn()) -> Trial {
     })
 }
 
-/// A trial of `body`, which needs files and processes of a second user. Only root can make them.
-pub fn trial_of_root(module: &str, name: &str, body: fn(Root)) -> Trial {
+/// A test of `body`, which needs files and processes of a second user. Only root can make them.
+pub fn test_of_root(module: &str, name: &str, body: fn(Root)) -> Trial {
     let name = full_name(module, name);
     Trial::ignorable_test(name.clone(), move || match Root::ours() {
         Some(root) => within_the_bound(move || body(root)).map(|()| Completion::Completed),
@@ -146,13 +146,13 @@ fn full_name(module: &str, name: &str) -> String {
     format!("{module}::{name}")
 }
 
-/// The trials that were skipped, with the reasons.
+/// The tests that were skipped, with the reasons.
 fn skipped() -> MutexGuard<'static, Vec<String>> {
     static SKIPPED: Mutex<Vec<String>> = Mutex::new(Vec::new());
     SKIPPED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// On a thread of its own, so that a trial that hangs fails instead of hanging all.
+/// On a thread of its own, so that a test that hangs fails instead of hanging all.
 fn within_the_bound(body: impl FnOnce() + Send + 'static) -> Result<(), Failed> {
     let (done, ended) = channel::<()>();
     let thread = thread::spawn(move || {
@@ -174,27 +174,27 @@ fn said_by(panic: &(dyn Any + Send)) -> String {
 
 /// Why this user cannot be root of a namespace; `None` if it can.
 fn namespace_refusal() -> Option<String> {
-    let tried = in_a_namespace(&Scene::new()).arg("true").output().expect("`unshare` can be started");
+    let tried = in_a_namespace(&TestEnv::new()).arg("true").output().expect("`unshare` can be started");
     let why = String::from_utf8_lossy(&tried.stderr);
     (!tried.status.success()).then(|| format!("needs root, or user namespaces: {}", why.trim()))
 }
 
-fn in_a_namespace(scene: &Scene) -> Command {
-    let mut command = scene.command(programs::find("unshare", "util-linux"));
+fn in_a_namespace(env: &TestEnv) -> Command {
+    let mut command = env.command(programs::find("unshare", "util-linux"));
     command.args(ROOT_OF_A_NAMESPACE);
     command
 }
 
-/// Runs one trial of this program again, as root of a namespace.
+/// Runs one test of this program again, as root of a namespace.
 fn passes_in_a_namespace(name: &str) {
-    let scene = Scene::new();
-    let mut command = in_a_namespace(&scene);
+    let env = TestEnv::new();
+    let mut command = in_a_namespace(&env);
     command.arg(env::current_exe().expect("this program knows where it is"));
-    let reply = only(command.env("TMPDIR", scene.dir()), name);
+    let reply = only(command.env("TMPDIR", env.dir()), name);
     assert!(reply.stdout.ends_with("\n1 passed, 0 failed\n"), "as root of a user namespace: {reply}");
 }
 
-/// What the suite says when `command`, which starts it, is to run the one trial of this name.
+/// What the suite says when `command`, which starts it, is to run the one test of this name.
 ///
 /// # Panics
 /// If it cannot be started.
@@ -203,8 +203,8 @@ pub fn only(command: &mut Command, name: &str) -> Reply {
     Reply::from(output)
 }
 
-/// Runs the trials if LIVE=1 says so. The last line is the count.
-pub fn main(trials: Vec<Trial>) -> ExitCode {
+/// Runs the tests if LIVE=1 says so. The last line is the count.
+pub fn main(tests: Vec<Trial>) -> ExitCode {
     let mut args = Arguments::from_args();
     if !args.list && env::var_os("LIVE").is_none_or(|live| live != "1") {
         println!(
@@ -215,13 +215,13 @@ pub fn main(trials: Vec<Trial>) -> ExitCode {
     // One at a time: some count the descriptors and the zombies of this very process.
     args.test_threads = Some(1);
     let list = args.list;
-    let conclusion = libtest_mimic::run(&args, trials);
+    let conclusion = libtest_mimic::run(&args, tests);
     if list {
         return ExitCode::SUCCESS;
     }
-    let left = scene::end_all_of_this_run();
+    let left = test_env::end_all_of_this_run();
     left.iter().for_each(|process| println!("left behind: {process}"));
-    skipped().iter().for_each(|trial| println!("skipped: {trial}"));
+    skipped().iter().for_each(|test| println!("skipped: {test}"));
     let failed = conclusion.num_failed + u64::from(!left.is_empty());
     let skipped = match conclusion.num_ignored {
         0 => String::new(),

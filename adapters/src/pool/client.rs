@@ -243,7 +243,7 @@ impl PoolClient {
     ///
     /// # Cancel safety
     /// If dropped, the worker may have taken the answer; the connection is spent.
-    pub async fn go_on(&mut self, answer: Continue) -> Result<Feed, PoolCallError> {
+    pub async fn continue_session(&mut self, answer: Continue) -> Result<Feed, PoolCallError> {
         let asked = answer.sid.clone();
         let feed = self.feed(&Request::Continue(answer)).await?;
         match &feed.session_id {

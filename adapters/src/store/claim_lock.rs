@@ -24,7 +24,7 @@ use crate::sys::linux::random;
 use rekindle_core::claim::acquire::{self, Acquire, AcquireEffect, AcquireEvent, Judgement, Taken};
 use rekindle_core::claim::give_up::{self, GiveUp, GiveUpEffect, GiveUpEvent, GivenUp};
 use rekindle_core::claim::{ConflictReason, Found, KernelLock};
-use rekindle_core::identity::{Doubt, Standing};
+use rekindle_core::identity::{ProcessLiveness, UnknownReason};
 use rekindle_core::stores::Grant;
 use rekindle_core::{
     ClaimDecision, ClaimPolicy, Generation, Host, LockClaim, OsFailure, ReleaseError, SessionId, decide_claim,
@@ -222,10 +222,10 @@ fn new_claim(dir: &SessionDir, here: &Host) -> Result<LockClaim, OsFailure> {
 }
 
 /// What is known of the holder that the evidence names.
-pub fn holder_standing(found: &Found<LockClaim>, here: &Host) -> Standing {
+pub fn holder_standing(found: &Found<LockClaim>, here: &Host) -> ProcessLiveness {
     match found.payload() {
         Some(claim) => claim.standing(here, procfs::standing(&claim.holder, here)),
-        None => Standing::Unjudged(Doubt::NotPermitted),
+        None => ProcessLiveness::Unjudged(UnknownReason::NotPermitted),
     }
 }
 

@@ -15,9 +15,9 @@ use crate::store::trust::{Place, Untrusted, judge_file};
 use crate::store::way::{self, Way, WayError};
 use crate::sys::linux::fs::kinds::kind_without_locks;
 use crate::sys::linux::procfs;
-use rekindle_core::identity::Doubt;
+use rekindle_core::identity::UnknownReason;
 use rekindle_core::shown::Shown;
-use rekindle_core::{Found, Host, LifecyclePayload, OsFailure, Standing};
+use rekindle_core::{Found, Host, LifecyclePayload, OsFailure, ProcessLiveness};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
@@ -64,10 +64,10 @@ pub struct Marker {
 
 impl Marker {
     /// What is known of the holder that it names.
-    pub fn standing(&self, here: &Host) -> Standing {
+    pub fn standing(&self, here: &Host) -> ProcessLiveness {
         match self.found.payload() {
             Some(payload) => payload.standing(here, procfs::standing(&payload.holder, here)),
-            None => Standing::Unjudged(Doubt::NotPermitted),
+            None => ProcessLiveness::Unjudged(UnknownReason::NotPermitted),
         }
     }
 }

@@ -7,8 +7,8 @@
 //! Checked by the tests below and `smoke/tests/smoke/ground/foreign_files.rs`.
 
 use crate::sys::linux::procfs;
-use rekindle_core::identity::{Doubt, NamespaceId, StartTime, judge};
-use rekindle_core::{Host, Pid, ProcessIdentity, Standing};
+use rekindle_core::identity::{NamespaceId, StartTime, UnknownReason, judge};
+use rekindle_core::{Host, Pid, ProcessIdentity, ProcessLiveness};
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -68,10 +68,15 @@ impl TemporaryName {
             pid_namespace: Some(self.pid_namespace).filter(|inode| *inode != 0).map(NamespaceId::from_inode),
             time_namespace: here().time_namespace,
         };
-        match judge(&writer, here(), procfs::sighting(self.pid)) {
-            Standing::Dead(_) | Standing::Unjudged(Doubt::OtherPidNamespace | Doubt::UnknownBoot) => true,
-            Standing::Alive
-            | Standing::Unjudged(Doubt::Unproven | Doubt::OtherMachine | Doubt::NotPermitted) => false,
+        match judge(&writer, here(), procfs::status(self.pid)) {
+            ProcessLiveness::Dead(_)
+            | ProcessLiveness::Unjudged(UnknownReason::OtherPidNamespace | UnknownReason::UnknownBoot) => {
+                true
+            }
+            ProcessLiveness::Alive
+            | ProcessLiveness::Unjudged(
+                UnknownReason::Unproven | UnknownReason::OtherMachine | UnknownReason::NotPermitted,
+            ) => false,
         }
     }
 }

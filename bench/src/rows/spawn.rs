@@ -35,7 +35,7 @@ fn row(bench: &Bench, name: &str, rounds: usize) -> Vec<Table> {
     let (opened, lifeline) =
         (File::open(&dir).expect("a directory of ours can be opened"), dir.join("lifeline"));
     let tables = Row::new(name, rounds)
-        .rehearsed()
+        .foreseen()
         .measure("start and reap", Unit::Microseconds)
         .timed(Role::Floor, VFORK, || timed(|| child.run()))
         .timed(Role::Ours, "rekindle", || {

@@ -7,7 +7,7 @@ use rekindle::Advice;
 use rekindle::adapters::call;
 use rekindle::core::shown::Shown;
 use rekindle::core::{KillPolicy, RejectReason};
-use rekindle::{Ensured, How, Launch, SessionId, Sessions, StopOutcome, StopPolicy};
+use rekindle::{Ensured, Launch, SessionId, Sessions, StartKind, StopOutcome, StopPolicy};
 use serde_json::{Value, json};
 use std::error::Error;
 use std::os::unix::fs::symlink;
@@ -72,7 +72,7 @@ impl<'r> Tour<'r> {
         let Ensured::Running(worker) = self.sessions.ensure(&id("cache")?, self.worker(&[])).await? else {
             return Err("the worker did not start".into());
         };
-        expect(worker.how == How::Started, "the first call starts the worker")?;
+        expect(worker.kind == StartKind::Started, "the first call starts the worker")?;
         let pid = pid_text(worker.pid);
         let text = format!("started a worker, pid {pid}; it answers on {}", Shown(&worker.socket));
         self.say("start", &text, json!({ "pid": worker.pid, "socket": path_text(&worker.socket) }));
@@ -83,7 +83,7 @@ impl<'r> Tour<'r> {
         let Ensured::Running(worker) = self.sessions.ensure(&id("cache")?, self.worker(&[])).await? else {
             return Err("the worker is gone".into());
         };
-        expect(worker.how == How::Attached, "the second call attaches")?;
+        expect(worker.kind == StartKind::Attached, "the second call attaches")?;
         let text = format!("asked for it again: attached to the same worker, pid {}", pid_text(worker.pid));
         self.say("attach", &text, json!({ "pid": worker.pid }));
         Ok(())

@@ -4,7 +4,7 @@ use super::sessions;
 use crate::args::GcArgs;
 use crate::report::{Exit, Report};
 use rekindle::core::shown::Shown;
-use rekindle::{Collected, Collection, FailedRuns, Rehearsal, Repair};
+use rekindle::{Collected, Collection, FailedRuns, GcMode, Repair};
 use serde_json::json;
 use std::path::Path;
 
@@ -14,7 +14,7 @@ pub(crate) fn run(dir: Option<&Path>, args: &GcArgs, report: &Report) -> Exit {
         Ok(collected) => {
             let mut json = json!(collected);
             json["dry_run"] = json!(args.dry_run);
-            report.result(&text(&collected, what.rehearsal), &json);
+            report.result(&text(&collected, what.mode), &json);
             if collected.has_errors() { Exit::Failed } else { Exit::Done }
         }
         Err(error) => report.error(&error),
@@ -29,15 +29,15 @@ fn collection(args: &GcArgs) -> Collection {
             Some(age) => FailedRuns::RemoveAfter(age),
             None => FailedRuns::Keep,
         },
-        rehearsal: if args.dry_run { Rehearsal::Yes } else { Rehearsal::No },
+        mode: if args.dry_run { GcMode::DryRun } else { GcMode::Remove },
         only: args.sessions.clone(),
     }
 }
 
-pub(super) fn text(collected: &Collected, rehearsal: Rehearsal) -> String {
-    let [removes, sets_aside, keeps] = match rehearsal {
-        Rehearsal::No => ["removed", "set aside", "kept"],
-        Rehearsal::Yes => ["would remove", "would set aside", "would keep"],
+pub(super) fn text(collected: &Collected, mode: GcMode) -> String {
+    let [removes, sets_aside, keeps] = match mode {
+        GcMode::Remove => ["removed", "set aside", "kept"],
+        GcMode::DryRun => ["would remove", "would set aside", "would keep"],
     };
     let removed = collected.removed.iter().map(|session| format!("{removes} {session}"));
     let repaired = collected.repaired.iter().map(|path| format!("{sets_aside} {}", Shown(path)));

@@ -6,8 +6,8 @@ use crate::given::{Given, GivenError};
 use crate::report::{Exit, Report, one_line};
 use rekindle::adapters::client::{Deadlines, Limits};
 use rekindle::core::protocol::{LINE_LEN_MAX, Run, Speaking, StatusRequest, Version};
-use rekindle::pool::{Fed, PoolEntry, PoolError, PoolStatus, Reply};
-use rekindle::{Launch, Rehearsal, WorkerPool};
+use rekindle::pool::{PoolEntry, PoolError, PoolStatus, Reply, RunOutcome};
+use rekindle::{GcMode, Launch, WorkerPool};
 use serde_json::{Value, json};
 use std::ffi::OsString;
 use std::path::Path;
@@ -26,7 +26,7 @@ pub(crate) async fn run(dir: Option<&Path>, verb: PoolVerb, report: &Report) -> 
             let launch = launch(command).timeout(timeout).kill_policy(graces.kill_policy());
             let limits = limits(ReachTime { timeout }, answer, Some(work));
             let pool = speaking(pool, Some(speak)).limits(limits).worker(launch);
-            pool.run(Run { code, ctx, lib_paths: lib_path }).await.map(|fed| show_fed(&fed, report))
+            pool.run(Run { code, ctx, lib_paths: lib_path }).await.map(|fed| show_outcome(&fed, report))
         }
         PoolVerb::Continue { sid, speak, response, query_id, usage, reach, answer, work } => {
             let response = match response.read(LINE_LEN_MAX) {
@@ -35,7 +35,7 @@ pub(crate) async fn run(dir: Option<&Path>, verb: PoolVerb, report: &Report) -> 
             };
             let pool = speaking(pool, Some(speak)).limits(limits(reach, answer, Some(work)));
             let reply = Reply { response, query_id, usage: usage.unwrap_or_default() };
-            pool.continue_session(&sid, reply).await.map(|fed| show_fed(&fed, report))
+            pool.continue_session(&sid, reply).await.map(|fed| show_outcome(&fed, report))
         }
         PoolVerb::Status { sid, history, speak, reach, answer } => {
             let request = StatusRequest { include_history: history };
@@ -51,7 +51,7 @@ pub(crate) async fn run(dir: Option<&Path>, verb: PoolVerb, report: &Report) -> 
         PoolVerb::Gc { reach, answer } => {
             let pool = pool.limits(limits(reach, answer, None));
             pool.gc().await.map(|collected| {
-                report.result(&gc::text(&collected, Rehearsal::No), &json!(collected));
+                report.result(&gc::text(&collected, GcMode::Remove), &json!(collected));
                 if collected.has_errors() { Exit::Failed } else { Exit::Done }
             })
         }
@@ -95,7 +95,7 @@ fn limits(reach: ReachTime, answer: AnswerTime, work: Option<WorkTime>) -> Limit
 }
 
 /// The host's JSON, for people and machines alike.
-fn show_fed(fed: &Fed, report: &Report) -> Exit {
+fn show_outcome(fed: &RunOutcome, report: &Report) -> Exit {
     let mut host = fed.host.clone();
     if let (Some(error), Value::Object(fields)) = (&fed.save_error, &mut host) {
         fields.insert("save_error".to_owned(), json!(error));

@@ -9,8 +9,8 @@ use rekindle::core::shown::Shown;
 use rekindle::core::{ChildExit, Environment, ReadyKind, SpawnError};
 use rekindle::protocol::Speaking;
 use rekindle::{
-    Advice, Ensured, Exited, How, Intent, Launch, Rejection, Retained, Running, SaidReady, SessionId,
-    Sessions, Step,
+    Advice, Ensured, Exited, Intent, Launch, Rejection, Retained, Running, SaidReady, SessionId, Sessions,
+    StartKind, Step,
 };
 use serde_json::{Value, json};
 use std::path::Path;
@@ -72,7 +72,7 @@ pub(crate) async fn run(dir: Option<&Path>, args: &UpArgs, report: &Report) -> E
     };
     let session = args.session.clone();
     if args.dry_run {
-        return rehearse(&sessions, &session, launch(args), report).await;
+        return dry_run(&sessions, &session, launch(args), report).await;
     }
     let began = Instant::now();
     let socket_is_unnamed = launch(args).leaves_socket_unnamed();
@@ -136,21 +136,21 @@ async fn say_what_is_waited_for(session: &SessionId, socket_is_unnamed: bool, re
     std::future::pending::<()>().await;
 }
 
-async fn rehearse(sessions: &Sessions, session: &SessionId, launch: Launch, report: &Report) -> Exit {
-    let rehearsed = match sessions.rehearse(session, launch).await {
-        Ok(rehearsed) => rehearsed,
+async fn dry_run(sessions: &Sessions, session: &SessionId, launch: Launch, report: &Report) -> Exit {
+    let foreseen = match sessions.dry_run(session, launch).await {
+        Ok(foreseen) => foreseen,
         Err(error) => return report.error(&error),
     };
-    let reason = rehearsed.rejection.as_ref().map(|rejection| rejection.reason);
+    let reason = foreseen.rejection.as_ref().map(|rejection| rejection.reason);
     let json = json!({
         "outcome": "dry-run",
-        "verdict": rehearsed.verdict,
+        "verdict": foreseen.verdict,
         "reason": reason,
-        "plan": rehearsed.plan,
+        "plan": foreseen.plan,
     });
-    let plan = laid_out(&json!(rehearsed.plan));
-    let why = rehearsed.rejection.map(|rejection| format!(": {}", rejection.message)).unwrap_or_default();
-    report.result(&format!("would {}{why}\n{plan}", rehearsed.verdict), &json);
+    let plan = laid_out(&json!(foreseen.plan));
+    let why = foreseen.rejection.map(|rejection| format!(": {}", rejection.message)).unwrap_or_default();
+    report.result(&format!("would {}{why}\n{plan}", foreseen.verdict), &json);
     if reason.is_some() { Exit::Refused } else { Exit::Done }
 }
 
@@ -190,10 +190,10 @@ impl Telling<'_> {
     }
 
     fn running(&self, worker: &Running) -> Exit {
-        let outcome = match worker.how {
-            How::Started => "started",
-            How::Attached => "attached",
-            How::Adopted => "adopted",
+        let outcome = match worker.kind {
+            StartKind::Started => "started",
+            StartKind::Attached => "attached",
+            StartKind::Adopted => "adopted",
         };
         let json = self.json(
             outcome,

@@ -21,17 +21,17 @@ use crate::start::order::Room;
 /// A collection of one session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Collect {
-    how: How,
+    options: GcOptions,
     phase: Phase,
 }
 
-/// How far a collection goes.
+/// Options of a collection.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub struct How {
+pub struct GcOptions {
     /// Whether files that cannot be read are set aside.
     pub repair: Repair,
     /// Whether anything is changed.
-    pub rehearsal: Rehearsal,
+    pub mode: GcMode,
 }
 
 /// Whether files that cannot be read are set aside.
@@ -46,12 +46,12 @@ pub enum Repair {
 
 /// Whether anything is changed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub enum Rehearsal {
-    /// It is done.
+pub enum GcMode {
+    /// Files are removed.
     #[default]
-    No,
-    /// Nothing is changed, and what would be done is said.
-    Yes,
+    Remove,
+    /// Nothing is changed: the result names the files that would be removed.
+    DryRun,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -95,12 +95,12 @@ pub enum Effect {
     Sweep,
     /// Ask whether it is the directory of a session. Answer: [`Event::Did`] or [`Event::Refused`].
     Recognise,
-    /// Set files aside that cannot be read; in a rehearsal only say which. Answer: [`Event::Did`] if there were any, else
+    /// Set files aside that cannot be read; in a dry run only say which. Answer: [`Event::Did`] if there were any, else
     /// [`Event::Refused`].
     Repair,
     /// Read the evidence of a claim and judge it. Answer: [`Event::Judged`].
     Judge,
-    /// Read what is known of the worker, writing a lost record anew unless it is a rehearsal. Answer: [`Event::Looked`].
+    /// Read what is known of the worker, writing a lost record anew unless it is a dry run. Answer: [`Event::Looked`].
     Look,
     /// Ask whether the last run may still be wanted. Answer: [`Event::Did`] if so, else [`Event::Refused`].
     AskLastRun,
@@ -137,7 +137,7 @@ pub enum Event {
     Failed,
 }
 
-/// How a collection of one session ends.
+/// How the collection of one session ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Conclusion {
     /// It is removed, or would be.
@@ -166,8 +166,8 @@ pub enum Conclusion {
 
 impl Collect {
     /// A collection that has not begun.
-    pub const fn new(how: How) -> Self {
-        Self { how, phase: Phase::Locking }
+    pub const fn new(options: GcOptions) -> Self {
+        Self { options, phase: Phase::Locking }
     }
 
     /// What is to be done next.
@@ -209,14 +209,14 @@ fn judge(view: &View) -> Phase {
 #[must_use = "the collection goes on from where this leads"]
 pub fn step(collect: Collect, event: Event) -> Collect {
     use {Conclusion as C, Event as Ev, Phase as At};
-    let Collect { how, phase } = collect;
+    let Collect { options, phase } = collect;
     let phase = match (phase, event) {
-        (At::Locking, Ev::Did) if how.rehearsal == Rehearsal::Yes => At::Recognising,
+        (At::Locking, Ev::Did) if options.mode == GcMode::DryRun => At::Recognising,
         (At::Locking, Ev::Did) => At::Sweeping,
         (At::Locking, Ev::Refused) => At::Done(C::AtWork),
         (At::Locking, Ev::Failed) => At::Done(C::Failed),
         (At::Sweeping, Ev::Did) => At::Recognising,
-        (At::Recognising, Ev::Did) if how.repair == Repair::Yes => At::Repairing,
+        (At::Recognising, Ev::Did) if options.repair == Repair::Yes => At::Repairing,
         (At::Recognising, Ev::Did) | (At::Repairing, Ev::Refused) => At::Judging,
         (At::Recognising, Ev::Refused) => At::Unlocking(C::NoSession),
         (At::Repairing, Ev::Did) => At::Unlocking(C::Repaired),
@@ -224,7 +224,7 @@ pub fn step(collect: Collect, event: Event) -> Collect {
         (At::Judging, Ev::Judged(Judgement::NotOurs)) => At::Unlocking(C::Claimed),
         (At::Looking, Ev::Looked(view)) => judge(&view),
         (At::Remembering, Ev::Did) => At::Unlocking(C::LastRunWanted),
-        (At::Remembering, Ev::Refused) if how.rehearsal == Rehearsal::Yes => At::Foreseeing,
+        (At::Remembering, Ev::Refused) if options.mode == GcMode::DryRun => At::Foreseeing,
         (At::Remembering, Ev::Refused) => At::LookingAtSocket,
         (At::Foreseeing, Ev::Did) | (At::RemovingDirectory, Ev::Refused) => At::Unlocking(C::OtherFiles),
         (At::Foreseeing, Ev::Refused) | (At::RemovingDirectory, Ev::Did) => At::Unlocking(C::Removed),
@@ -269,5 +269,5 @@ pub fn step(collect: Collect, event: Event) -> Collect {
             Ev::Did | Ev::Refused | Ev::Judged(_) | Ev::Looked(_) | Ev::Room(_) | Ev::Failed,
         ) => phase,
     };
-    Collect { how, phase }
+    Collect { options, phase }
 }

@@ -14,12 +14,12 @@
 /// A claim that is being given up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct GiveUp {
-    how: How,
+    ending: Ending,
     phase: Phase,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum How {
+enum Ending {
     Release,
     Retain,
 }
@@ -49,7 +49,7 @@ pub enum GivenUp {
     Failed,
 }
 
-/// What is done next, or how it ended.
+/// What is done next, or ending it ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[must_use = "an effect that is dropped leaves the claim held"]
 pub enum GiveUpEffect {
@@ -93,9 +93,9 @@ pub enum Whose {
 
 impl GiveUp {
     /// A claim that is to be released.
-    pub const RELEASE: Self = Self { how: How::Release, phase: Phase::Placing };
+    pub const RELEASE: Self = Self { ending: Ending::Release, phase: Phase::Placing };
     /// A claim that is to be kept as evidence.
-    pub const RETAIN: Self = Self { how: How::Retain, phase: Phase::Placing };
+    pub const RETAIN: Self = Self { ending: Ending::Retain, phase: Phase::Placing };
 
     /// What is to be done next.
     pub fn effect(self) -> GiveUpEffect {
@@ -116,9 +116,9 @@ pub fn step(claim: GiveUp, event: GiveUpEvent) -> GiveUp {
     use {GiveUpEvent as Ev, Phase as At};
     let to = |phase| GiveUp { phase, ..claim };
     match (claim.phase, event) {
-        (At::Placing, Ev::Did) => match claim.how {
-            How::Release => to(At::Judging),
-            How::Retain => to(At::Marking),
+        (At::Placing, Ev::Did) => match claim.ending {
+            Ending::Release => to(At::Judging),
+            Ending::Retain => to(At::Marking),
         },
         (At::Placing, Ev::Refused) => to(At::Unlocking(GivenUp::Replaced)),
         (At::Judging, Ev::Read(Whose::Ours)) => to(At::Removing),

@@ -14,7 +14,7 @@
 use crate::claim::{Found, HolderEvidence, KeptBy};
 use crate::prelude::*;
 use crate::process::id::{Nonce, Pid};
-use crate::process::identity::{Host, ProcessIdentity, Standing, corrected_for_machine};
+use crate::process::identity::{Host, ProcessIdentity, ProcessLiveness, corrected_for_machine};
 use crate::text::shown::Shown;
 use core::fmt;
 use jiff::Timestamp;
@@ -106,7 +106,7 @@ impl LifecyclePayload {
     }
 
     /// Who holds it, with `standing` corrected for a holder on another machine, whose pid says nothing here.
-    pub fn standing(&self, here: &Host, standing: Standing) -> Standing {
+    pub fn standing(&self, here: &Host, standing: ProcessLiveness) -> ProcessLiveness {
         corrected_for_machine(&self.holder, here, &self.hostname, self.machine_id.as_deref(), standing)
     }
 

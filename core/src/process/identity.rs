@@ -1,10 +1,10 @@
 //! Which process exactly: a pid alone never says so.
 //!
 //! # Invariants
-//! 1. Unknown is never dead. [`Standing::Dead`] needs one of the proofs of [`DeathProof`].
+//! 1. Unknown is never dead. [`ProcessLiveness::Dead`] needs one of the proofs of [`DeathProof`].
 //! 2. A pid of another pid namespace is never looked up in ours.
 //! 3. Start times are compared only within one time namespace, where they mean the same clock.
-//! 4. [`Standing::Alive`] needs every field: boot, pid namespace, time namespace, pid and start time. A process that merely
+//! 4. [`ProcessLiveness::Alive`] needs every field: boot, pid namespace, time namespace, pid and start time. A process that merely
 //!    has the recorded pid is unproven, and an unproven process is never signalled ([`crate::process::warrant`]).
 //!
 //! Checked by `gates/tests/identity.rs`.
@@ -115,7 +115,7 @@ impl Host {
 
 /// What the operating system says about a pid right now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sighting {
+pub enum PidStatus {
     /// No process has this pid (ESRCH, and nothing else).
     Absent,
     /// It has exited and waits to be reaped.
@@ -131,13 +131,13 @@ pub enum Sighting {
 
 /// What is known about a process that was written down earlier.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Standing {
+pub enum ProcessLiveness {
     /// It runs.
     Alive,
     /// It is gone, and this proves it.
     Dead(DeathProof),
     /// Not to be judged from here.
-    Unjudged(Doubt),
+    Unjudged(UnknownReason),
 }
 
 /// What proves that a process is gone.
@@ -172,7 +172,7 @@ impl DeathProof {
 /// Why a process cannot be judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Doubt {
+pub enum UnknownReason {
     /// Its pid means something only in another pid namespace of this boot.
     OtherPidNamespace,
     /// Its pid means something only in another pid namespace, and nothing says during which boot.
@@ -185,7 +185,7 @@ pub enum Doubt {
     NotPermitted,
 }
 
-impl Doubt {
+impl UnknownReason {
     /// The reason in words.
     pub const fn describe(self) -> &'static str {
         match self {
@@ -198,7 +198,7 @@ impl Doubt {
     }
 }
 
-impl Standing {
+impl ProcessLiveness {
     /// Whether the process is provably gone.
     pub const fn is_dead(self) -> bool {
         matches!(self, Self::Dead(_))
@@ -211,58 +211,60 @@ impl Standing {
 
     /// Whether a process with the recorded pid runs here, the same one or another.
     pub const fn pid_is_taken(self) -> bool {
-        matches!(self, Self::Alive | Self::Unjudged(Doubt::Unproven))
+        matches!(self, Self::Alive | Self::Unjudged(UnknownReason::Unproven))
     }
 }
 
 /// Judges a process that was written down earlier by what the system says of its pid now.
 ///
 /// ```
-/// use rekindle_core::identity::{DeathProof, Host, Sighting, Standing, StartTime, judge};
+/// use rekindle_core::identity::{DeathProof, Host, PidStatus, ProcessLiveness, StartTime, judge};
 /// use rekindle_core::Pid;
 ///
 /// let here = Host { hostname: "box".into(), machine_id: None, boot_id: None, pid_namespace: None, time_namespace: None };
 /// let worker = here.identify(Pid::new(42).unwrap(), Some(StartTime::from_ticks(1_000)));
 ///
 /// // The pid was reused: the process that has it now started later.
-/// let now = Sighting::Running { start_time: Some(StartTime::from_ticks(2_000)) };
-/// assert_eq!(judge(&worker, &here, now), Standing::Dead(DeathProof::OtherStartTime));
+/// let now = PidStatus::Running { start_time: Some(StartTime::from_ticks(2_000)) };
+/// assert_eq!(judge(&worker, &here, now), ProcessLiveness::Dead(DeathProof::OtherStartTime));
 /// // A permission error is no death, and a pid without the rest of an identity is no life.
-/// assert!(!judge(&worker, &here, Sighting::NotPermitted).is_dead());
-/// assert!(!judge(&worker, &here, Sighting::Running { start_time: None }).is_alive());
+/// assert!(!judge(&worker, &here, PidStatus::NotPermitted).is_dead());
+/// assert!(!judge(&worker, &here, PidStatus::Running { start_time: None }).is_alive());
 /// ```
-pub fn judge(process: &ProcessIdentity, here: &Host, sighting: Sighting) -> Standing {
+pub fn judge(process: &ProcessIdentity, here: &Host, status: PidStatus) -> ProcessLiveness {
     let boot = relate(process.boot_id.as_ref(), here.boot_id.as_ref());
     let namespace = relate(process.pid_namespace.as_ref(), here.pid_namespace.as_ref());
     match (boot, namespace) {
-        (Relation::Other, _) => return Standing::Dead(DeathProof::OtherBoot),
-        (Relation::Same, Relation::Other) => return Standing::Unjudged(Doubt::OtherPidNamespace),
+        (Relation::Other, _) => return ProcessLiveness::Dead(DeathProof::OtherBoot),
+        (Relation::Same, Relation::Other) => {
+            return ProcessLiveness::Unjudged(UnknownReason::OtherPidNamespace);
+        }
         (Relation::NotWritten | Relation::NotKnownHere, Relation::Other) => {
-            return Standing::Unjudged(Doubt::UnknownBoot);
+            return ProcessLiveness::Unjudged(UnknownReason::UnknownBoot);
         }
         // A pid of a namespace that may not be ours is not looked up in ours.
         (Relation::Same | Relation::NotWritten | Relation::NotKnownHere, Relation::NotKnownHere) => {
-            return Standing::Unjudged(Doubt::NotPermitted);
+            return ProcessLiveness::Unjudged(UnknownReason::NotPermitted);
         }
         (
             Relation::Same | Relation::NotWritten | Relation::NotKnownHere,
             Relation::Same | Relation::NotWritten,
         ) => {}
     }
-    let start_time = match sighting {
-        Sighting::Absent => return Standing::Dead(DeathProof::NoSuchProcess),
-        Sighting::Zombie => return Standing::Dead(DeathProof::Zombie),
-        Sighting::NotPermitted => return Standing::Unjudged(Doubt::NotPermitted),
-        Sighting::Running { start_time } => start_time,
+    let start_time = match status {
+        PidStatus::Absent => return ProcessLiveness::Dead(DeathProof::NoSuchProcess),
+        PidStatus::Zombie => return ProcessLiveness::Dead(DeathProof::Zombie),
+        PidStatus::NotPermitted => return ProcessLiveness::Unjudged(UnknownReason::NotPermitted),
+        PidStatus::Running { start_time } => start_time,
     };
     let one_clock = process.time_namespace == here.time_namespace;
     match relate(process.start_time.as_ref(), start_time.as_ref()) {
-        Relation::Other if one_clock => Standing::Dead(DeathProof::OtherStartTime),
+        Relation::Other if one_clock => ProcessLiveness::Dead(DeathProof::OtherStartTime),
         Relation::Same if one_clock && boot == Relation::Same && namespace == Relation::Same => {
-            Standing::Alive
+            ProcessLiveness::Alive
         }
         Relation::Same | Relation::Other | Relation::NotWritten | Relation::NotKnownHere => {
-            Standing::Unjudged(Doubt::Unproven)
+            ProcessLiveness::Unjudged(UnknownReason::Unproven)
         }
     }
 }
@@ -310,8 +312,8 @@ pub(crate) fn corrected_for_machine(
     here: &Host,
     hostname: &str,
     machine_id: Option<&str>,
-    standing: Standing,
-) -> Standing {
+    standing: ProcessLiveness,
+) -> ProcessLiveness {
     let foreign = is_foreign(here, hostname, machine_id, process.boot_id.as_ref());
-    if foreign { Standing::Unjudged(Doubt::OtherMachine) } else { standing }
+    if foreign { ProcessLiveness::Unjudged(UnknownReason::OtherMachine) } else { standing }
 }

@@ -9,7 +9,7 @@
 //! Checked by `gates/tests/warrant.rs`.
 
 use crate::process::id::Pid;
-use crate::process::identity::{Host, ProcessIdentity, Sighting, Standing, judge};
+use crate::process::identity::{Host, PidStatus, ProcessIdentity, ProcessLiveness, judge};
 
 /// Leave to signal one process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,18 +82,22 @@ impl Warrant {
     /// How the process stands, where that is no proof.
     ///
     /// ```
-    /// use rekindle_core::identity::{Host, Sighting};
+    /// use rekindle_core::identity::{Host, PidStatus};
     /// use rekindle_core::{Pid, warrant::Warrant};
     ///
     /// let here = Host { hostname: "box".into(), machine_id: None, boot_id: None, pid_namespace: None, time_namespace: None };
     /// let worker = here.identify(Pid::new(42).unwrap(), None);
     /// // Some process has the pid. That is no proof.
-    /// assert!(Warrant::by_identity(&worker, &here, Sighting::Running { start_time: None }).is_err());
+    /// assert!(Warrant::by_identity(&worker, &here, PidStatus::Running { start_time: None }).is_err());
     /// ```
-    pub fn by_identity(process: &ProcessIdentity, here: &Host, sighting: Sighting) -> Result<Self, Standing> {
-        match judge(process, here, sighting) {
-            Standing::Alive => Ok(Self { pid: process.pid, ground: Ground::Identity }),
-            standing @ (Standing::Dead(_) | Standing::Unjudged(_)) => Err(standing),
+    pub fn by_identity(
+        process: &ProcessIdentity,
+        here: &Host,
+        status: PidStatus,
+    ) -> Result<Self, ProcessLiveness> {
+        match judge(process, here, status) {
+            ProcessLiveness::Alive => Ok(Self { pid: process.pid, ground: Ground::Identity }),
+            standing @ (ProcessLiveness::Dead(_) | ProcessLiveness::Unjudged(_)) => Err(standing),
         }
     }
 

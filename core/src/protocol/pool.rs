@@ -21,13 +21,13 @@ const RANDOM_DIGITS: usize = 16;
 /// Makes the name of a new session, of the time and 64 random bits.
 ///
 /// ```
-/// use rekindle_core::pool::mint;
+/// use rekindle_core::pool::generate;
 ///
 /// let at = "2026-01-02T03:04:05Z".parse()?;
-/// assert_eq!(mint(at, 0xabc).as_str(), "p-1886caf21c963200-0000000000000abc");
+/// assert_eq!(generate(at, 0xabc).as_str(), "p-1886caf21c963200-0000000000000abc");
 /// # Ok::<(), jiff::Error>(())
 /// ```
-pub fn mint(at: Timestamp, random: u64) -> SessionId {
+pub fn generate(at: Timestamp, random: u64) -> SessionId {
     let nanoseconds = at.as_nanosecond().max(0);
     format!("{PREFIX}{nanoseconds:x}-{random:016x}")
         .parse()
@@ -35,7 +35,7 @@ pub fn mint(at: Timestamp, random: u64) -> SessionId {
 }
 
 /// Whether a session is one of a pool's, going by its name.
-pub fn is_minted(session: &SessionId) -> bool {
+pub fn is_generated(session: &SessionId) -> bool {
     let is_hex = |text: &str| text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
     let parts = session.as_str().strip_prefix(PREFIX).and_then(|rest| rest.split_once('-'));
     parts.is_some_and(|(time, random)| {

@@ -15,7 +15,7 @@
 //!
 //! Walked exhaustively by `gates/tests/evidence.rs`.
 
-use crate::process::identity::{DeathProof, Doubt, Standing};
+use crate::process::identity::{DeathProof, ProcessLiveness, UnknownReason};
 pub use crate::session::lifeline::{Lifeline, LifelineHistory};
 use crate::session::record::RecordState;
 
@@ -42,9 +42,9 @@ pub struct Evidence {
     /// Whether any process of it ever did.
     pub history: LifelineHistory,
     /// The process that was started, from the record or from what it wrote into its lifeline.
-    pub leader: Option<Standing>,
+    pub leader: Option<ProcessLiveness>,
     /// The process that answered on the socket when it became ready.
-    pub peer: Option<Standing>,
+    pub peer: Option<ProcessLiveness>,
     /// Who has the socket.
     pub endpoint: Endpoint,
 }
@@ -61,29 +61,29 @@ impl Evidence {
         endpoint: Endpoint::Unclear,
     };
 
-    fn any(&self, is: impl Fn(Standing) -> bool) -> bool {
+    fn any(&self, is: impl Fn(ProcessLiveness) -> bool) -> bool {
         [self.leader, self.peer].into_iter().flatten().any(is)
     }
 
-    fn all(&self, is: impl Fn(Standing) -> bool) -> bool {
+    fn all(&self, is: impl Fn(ProcessLiveness) -> bool) -> bool {
         [self.leader, self.peer].into_iter().flatten().all(is)
     }
 
     /// The exception of invariant 1.
     fn only_leftovers(&self) -> bool {
         self.start_observed
-            && self.leader.is_some_and(Standing::is_dead)
-            && self.peer.is_some_and(Standing::is_dead)
+            && self.leader.is_some_and(ProcessLiveness::is_dead)
+            && self.peer.is_some_and(ProcessLiveness::is_dead)
     }
 
     /// No process and no lifeline outlives its boot.
     fn of_another_boot(&self) -> bool {
-        self.leader.is_some() && self.all(|standing| standing == Standing::Dead(DeathProof::OtherBoot))
+        self.leader.is_some() && self.all(|standing| standing == ProcessLiveness::Dead(DeathProof::OtherBoot))
     }
 
     /// Invariant 2: everybody is dead, or was in a pid namespace whose lock is gone.
     fn ended_in_another_namespace(&self) -> bool {
-        let elsewhere = Standing::Unjudged(Doubt::OtherPidNamespace);
+        let elsewhere = ProcessLiveness::Unjudged(UnknownReason::OtherPidNamespace);
         self.history == LifelineHistory::WasHeld
             && self.endpoint == Endpoint::Vacant
             && self.all(|standing| standing.is_dead() || standing == elsewhere)
@@ -108,9 +108,9 @@ pub enum Listener {
 ///
 /// Some daemons listen first and fork then: the process that the kernel names as the listener ends, and its child goes
 /// on listening. Such a death says nothing about the worker, so it is not counted as one.
-pub fn standing_of_peer(peer: Option<Standing>, listener: Listener) -> Option<Standing> {
+pub fn standing_of_peer(peer: Option<ProcessLiveness>, listener: Listener) -> Option<ProcessLiveness> {
     match (peer, listener) {
-        (Some(Standing::Dead(_)), Listener::Present) => None,
+        (Some(ProcessLiveness::Dead(_)), Listener::Present) => None,
         (peer, Listener::Present | Listener::Absent) => peer,
     }
 }
@@ -139,8 +139,8 @@ pub enum LastWorker {
 /// assert_eq!(last_worker(&Evidence { lifeline: Lifeline::Held, ..starting }), LastWorker::AliveUnobserved);
 /// ```
 pub fn last_worker(evidence: &Evidence) -> LastWorker {
-    let somebody_lives = evidence.any(Standing::is_alive);
-    let everybody_is_dead = evidence.all(Standing::is_dead);
+    let somebody_lives = evidence.any(ProcessLiveness::is_alive);
+    let everybody_is_dead = evidence.all(ProcessLiveness::is_dead);
     match evidence.lifeline {
         _ if somebody_lives => alive(evidence),
         _ if evidence.is_answered_for() => LastWorker::AliveReady,

@@ -2,11 +2,11 @@
 
 use rekindle_core::Intent;
 use rekindle_core::RecordState;
-use rekindle_core::care::gc::{Collect, How};
+use rekindle_core::care::gc::{Collect, GcOptions};
 use rekindle_core::care::unlock::{Force, Unlock};
 use rekindle_core::ensure::{Depth, Ensure, Readiness, Request};
 use rekindle_core::stop::session::StopSession;
-use rekindle_core::testing::actor::{Actor, Next, Task};
+use rekindle_core::testing::actor::{Actor, End, Next, Task};
 use rekindle_core::testing::kernel::{GC, Kernel, SLOTS, STOP, UNLOCK};
 use rekindle_core::testing::objects::{Life, Pending, Process, Record, Role, Socket};
 use rekindle_core::testing::perform::Choice;
@@ -103,6 +103,9 @@ pub enum Act {
     DirectoryVanishes,
 }
 
+/// A transaction that is over, however it ended.
+const OVER: Actor = Actor::of(Task::Done(End::Dropped));
+
 /// A launcher that has not begun.
 pub fn launcher() -> Task {
     let request = Request { intent: Intent::Ensure, readiness: Readiness::Connection, depth: Depth::Whole };
@@ -143,7 +146,7 @@ impl Scenario {
             kernel.actors[UNLOCK] = Actor::of(Task::Unlock(Unlock::new(Force::Yes)));
         }
         if self.adversity.collections > 0 {
-            kernel.actors[GC] = Actor::of(Task::Collect(Collect::new(How::default())));
+            kernel.actors[GC] = Actor::of(Task::Collect(Collect::new(GcOptions::default())));
         }
         if self.origin != Origin::Absent {
             self.begin_with(&mut kernel);
@@ -216,8 +219,17 @@ impl Scenario {
         }
     }
 
-    /// Lets one thing happen.
+    /// Lets one thing happen. How a transaction ended makes no difference to the others.
     pub fn apply(&self, state: &mut State, act: Act) {
+        self.happen(state, act);
+        for actor in &mut state.kernel.actors {
+            if let Task::Done(_) = actor.task {
+                *actor = OVER;
+            }
+        }
+    }
+
+    fn happen(&self, state: &mut State, act: Act) {
         let State { kernel, left } = state;
         match act {
             Act::Actor(id, choice) => self.setting.actor_step(kernel, usize::from(id), choice),

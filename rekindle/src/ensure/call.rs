@@ -4,9 +4,9 @@
 
 use super::request::Ensure;
 use crate::error::Error;
-use crate::outcome::{DryRun, Ensured, How, Rejection};
+use crate::outcome::{DryRun, Ensured, Rejection, StartKind};
 use crate::restore;
-use crate::survey::Survey;
+use crate::snapshot::Snapshot;
 use rekindle_adapters::backoff::Backoff;
 use rekindle_adapters::claim_lock::{ClaimAttempt, ClaimQueue, read_evidence, try_claim};
 use rekindle_adapters::handshake::{HandshakeSocketWatcher, OnVersionMismatch};
@@ -16,7 +16,7 @@ use rekindle_adapters::start::Start;
 use rekindle_adapters::{HeldClaim, ProductionSpawnBgResumeDeps};
 use rekindle_core::claim::Found;
 use rekindle_core::ensure::{
-    self, Before, Conclusion, Deadline, Depth, Effect, Ended, Event, MayPass, Readiness, Request, StartKind,
+    self, Before, Conclusion, Deadline, Depth, Effect, Ended, Event, MayPass, Readiness, Request, StartPath,
 };
 use rekindle_core::execute::Seen;
 use rekindle_core::view::Contact;
@@ -36,7 +36,7 @@ pub(super) struct Call<'e> {
     deadline: Instant,
     depth: Depth,
     queue: ClaimQueue<'e>,
-    survey: Survey,
+    snapshot: Snapshot,
     plan: Option<SpawnBgPlan>,
     probed: Option<Probed>,
     held: Option<HeldClaim>,
@@ -56,7 +56,7 @@ impl<'e> Call<'e> {
             deadline,
             depth,
             queue: ClaimQueue::new(&ensure.root, &ensure.session, &ensure.here),
-            survey: Survey::nothing(),
+            snapshot: Snapshot::nothing(),
             plan: None,
             probed: None,
             held: None,
@@ -91,7 +91,7 @@ impl<'e> Call<'e> {
         match effect {
             Effect::Look => self.look(),
             Effect::CheckTarget => {
-                let plan = self.ensure.plan(&self.survey);
+                let plan = self.ensure.plan(&self.snapshot);
                 self.rejection = self.ensure.refuse_target(&plan)?;
                 self.plan = Some(plan);
                 Ok(yes_or_no(self.rejection.is_none()))
@@ -126,29 +126,31 @@ impl<'e> Call<'e> {
     }
 
     fn look(&mut self) -> Result<Event, Error> {
-        self.survey = match self.depth {
-            Depth::DryRun => self.ensure.survey_of_anything()?,
-            Depth::Whole | Depth::AtOnce => self.ensure.survey(self.queue.dir())?,
+        self.snapshot = match self.depth {
+            Depth::DryRun => self.ensure.snapshot_of_anything()?,
+            Depth::Whole | Depth::AtOnce => self.ensure.snapshot(self.queue.dir())?,
         };
         Ok(self.looked())
     }
 
     fn looked(&self) -> Event {
-        let socket = self.ensure.socket(&self.survey);
-        let may_connect = self.survey.may_be_connected_to(&socket);
+        let socket = self.ensure.socket(&self.snapshot);
+        let may_connect = self.snapshot.may_be_connected_to(&socket);
         let contact = if may_connect { Contact::Connect } else { Contact::Gentle };
-        Event::Looked(self.survey.view(contact))
+        Event::Looked(self.snapshot.view(contact))
     }
 
     async fn probe(&mut self) -> Liveness {
         let probed = match (&self.plan, self.depth) {
             (Some(plan), Depth::AtOnce) => probe::probe_once(&plan.expected_socket_path),
-            (Some(plan), Depth::Whole | Depth::DryRun) => self.survey.probe(&plan.expected_socket_path).await,
+            (Some(plan), Depth::Whole | Depth::DryRun) => {
+                self.snapshot.probe(&plan.expected_socket_path).await
+            }
             (None, _) => Probed::Indeterminate { why: "it was not planned where".into() },
         };
         let liveness = probed.liveness();
         tracing::info!(session = %self.ensure.session, intent = ?self.ensure.launch.intent, ?liveness,
-            last = ?self.survey.last_worker(), "looked at the worker");
+            last = ?self.snapshot.last_worker(), "looked at the worker");
         self.probed = Some(probed);
         liveness
     }
@@ -180,15 +182,15 @@ impl<'e> Call<'e> {
 
     fn look_under_claim(&mut self) -> Result<Event, Error> {
         let held = self.held.as_ref().expect(UNDER_THE_CLAIM);
-        let survey = restore::in_place(held.dir(), &self.ensure.here)?;
-        self.survey = self.ensure.readable(survey)?;
+        let snapshot = restore::in_place(held.dir(), &self.ensure.here)?;
+        self.snapshot = self.ensure.readable(snapshot)?;
         Ok(self.looked())
     }
 
     /// Found live under the claim: the record is completed before the claim goes.
     fn complete(&mut self) -> Event {
         let held = self.held.take().expect(UNDER_THE_CLAIM);
-        let record = self.survey.adopted_record();
+        let record = self.snapshot.adopted_record();
         let start = Start::new(SharedClaim::new(held), self.ensure.here.clone(), record);
         if let Some(Probed::Live(connection)) = &self.probed {
             start.note_alive(connection);
@@ -218,12 +220,12 @@ impl<'e> Call<'e> {
         self.queue = ClaimQueue::new(&self.ensure.root, &self.ensure.session, &self.ensure.here);
     }
 
-    async fn start(&mut self, kind: StartKind) -> Result<Event, Error> {
+    async fn start(&mut self, kind: StartPath) -> Result<Event, Error> {
         let mut plan = self.planned().clone();
         plan.observe_timeout = self.deadline.saturating_duration_since(Instant::now());
         let ended = match kind {
-            StartKind::Fresh => self.spawn(&plan).await,
-            StartKind::Adopted | StartKind::AdoptedConnected | StartKind::Attached => {
+            StartPath::Fresh => self.spawn(&plan).await,
+            StartPath::Adopted | StartPath::AdoptedConnected | StartPath::Attached => {
                 self.adopt(&plan, kind).await
             }
         };
@@ -236,7 +238,7 @@ impl<'e> Call<'e> {
 
     async fn spawn(&mut self, plan: &SpawnBgPlan) -> Ended {
         let held = self.held.as_ref().expect(UNDER_THE_CLAIM);
-        let generation = match held.generation(self.survey.generation()) {
+        let generation = match held.generation(self.snapshot.generation()) {
             Ok(generation) => generation,
             Err(error) => {
                 self.error = Some(error.into());
@@ -246,7 +248,7 @@ impl<'e> Call<'e> {
         let held = self.held.take().expect(UNDER_THE_CLAIM);
         let claim = held.claim().clone();
         let left_behind =
-            self.survey.record.as_ref().filter(|record| record.socket == plan.expected_socket_path);
+            self.snapshot.record.as_ref().filter(|record| record.socket == plan.expected_socket_path);
         let start = Start::new(SharedClaim::new(held), self.ensure.here.clone(), None)
             .spawn_on(self.ensure.spawn_on)
             .replacing(left_behind.and_then(|record| record.socket_file));
@@ -261,13 +263,13 @@ impl<'e> Call<'e> {
         if ended == Ended::Abandoned {
             tracing::info!(session = %self.ensure.session, ?outcome, "a start was abandoned");
         }
-        self.started = Some(self.ensure.ensured(plan, &start, How::Started, outcome));
+        self.started = Some(self.ensure.ensured(plan, &start, StartKind::Started, outcome));
         ended
     }
 
     /// Watches a worker whose launcher died like one of ours.
-    async fn adopt(&mut self, plan: &SpawnBgPlan, kind: StartKind) -> Ended {
-        let worker = match self.survey.worker(&self.ensure.here) {
+    async fn adopt(&mut self, plan: &SpawnBgPlan, kind: StartPath) -> Ended {
+        let worker = match self.snapshot.worker(&self.ensure.here) {
             Ok(worker) => worker,
             Err(error) => {
                 self.error = Some(error.into());
@@ -275,27 +277,27 @@ impl<'e> Call<'e> {
             }
         };
         let held = self.held.take().expect(UNDER_THE_CLAIM);
-        tracing::info!(session = %self.ensure.session, generation = %self.survey.generation(), "adopting a worker whose launcher died");
+        tracing::info!(session = %self.ensure.session, generation = %self.snapshot.generation(), "adopting a worker whose launcher died");
         let claim = held.claim().clone();
-        let record = self.survey.adopted_record();
+        let record = self.snapshot.adopted_record();
         let start = Start::new(SharedClaim::new(held), self.ensure.here.clone(), record);
         let mut deps = ProductionSpawnBgResumeDeps::adopting(&start, worker);
         if let Some(speaking) = plan.handshake() {
             let watcher = HandshakeSocketWatcher::new(&start, speaking.clone(), OnVersionMismatch::PassOn);
-            let found = if kind == StartKind::AdoptedConnected { self.connection() } else { None };
+            let found = if kind == StartPath::AdoptedConnected { self.connection() } else { None };
             deps =
                 deps.socket_watcher(found.into_iter().fold(watcher, HandshakeSocketWatcher::beginning_with));
         }
         let deps = deps.kill_policy(plan.kill_policy).build();
         let outcome = execute_spawn_bg_resume(plan, Some(&claim), &deps).await;
         let ended = Ended::of(&outcome);
-        self.started = Some(self.ensure.ensured(plan, &start, How::Adopted, outcome));
+        self.started = Some(self.ensure.ensured(plan, &start, StartKind::Adopted, outcome));
         ended
     }
 
     /// Waits, holding no claim, until a worker that had been ready may answer again or be gone.
     async fn await_answer(&mut self) -> Event {
-        let socket = self.ensure.socket(&self.survey);
+        let socket = self.ensure.socket(&self.snapshot);
         let mut pauses =
             self.pauses.take().unwrap_or_else(|| Backoff::for_name_in(socket.parent().unwrap_or(&socket)));
         let waited = Instant::now() < self.deadline && timeout_at(self.deadline, pauses.wait()).await.is_ok();
@@ -322,11 +324,11 @@ impl<'e> Call<'e> {
         const SAID: &str = "what led to a conclusion is kept";
         let session = || self.ensure.session.clone();
         match conclusion {
-            Conclusion::Running(StartKind::Attached) => {
+            Conclusion::Running(StartPath::Attached) => {
                 let connection = self.connection().expect(SAID);
-                Ok(self.ensure.attached(self.planned(), &self.survey, connection))
+                Ok(self.ensure.attached(self.planned(), &self.snapshot, connection))
             }
-            Conclusion::Running(StartKind::Fresh | StartKind::Adopted | StartKind::AdoptedConnected)
+            Conclusion::Running(StartPath::Fresh | StartPath::Adopted | StartPath::AdoptedConnected)
             | Conclusion::Exited
             | Conclusion::NotStarted
             | Conclusion::Retained
@@ -336,16 +338,16 @@ impl<'e> Call<'e> {
             }
             Conclusion::Rejected(reason) => {
                 let probed = self.probed.as_ref().expect(SAID);
-                let rejection = self.ensure.reject(reason, self.planned(), probed, &self.survey);
+                let rejection = self.ensure.reject(reason, self.planned(), probed, &self.snapshot);
                 Ok(Ensured::Rejected(Box::new(rejection)))
             }
             Conclusion::RecordNewer => {
-                let schema_version = self.survey.newer.as_ref().map_or(0, |newer| newer.schema_version);
+                let schema_version = self.snapshot.newer.as_ref().map_or(0, |newer| newer.schema_version);
                 Err(Error::RecordNewer { session: session(), schema_version })
             }
             Conclusion::ReleaseFailed(before @ (Before::Answering | Before::Nothing)) => {
                 let observed = match before {
-                    Before::Answering => Seen::SocketAlive { pid: self.survey.pid() },
+                    Before::Answering => Seen::SocketAlive { pid: self.snapshot.pid() },
                     Before::Nothing | Before::Start => Seen::SpawnStartFailed,
                 };
                 let source = self.not_released.expect(SAID);
@@ -372,7 +374,7 @@ impl<'e> Call<'e> {
                     Verdict::Adopt => "adopt",
                     Verdict::Reject(reason) => {
                         let probed = self.probed.as_ref().expect("a verdict follows a probe");
-                        let rejection = self.ensure.reject(reason, self.planned(), probed, &self.survey);
+                        let rejection = self.ensure.reject(reason, self.planned(), probed, &self.snapshot);
                         return rejected(rejection, self.plan);
                     }
                 };

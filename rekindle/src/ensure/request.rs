@@ -4,9 +4,9 @@ use crate::advice::Advice;
 use crate::error::Error;
 use crate::launch::Launch;
 use crate::listing;
-use crate::outcome::{Ensured, Exited, How, Rejection, Retained, Running, SaidReady};
+use crate::outcome::{Ensured, Exited, Rejection, Retained, Running, SaidReady, StartKind};
 use crate::rejection::Site;
-use crate::survey::Survey;
+use crate::snapshot::Snapshot;
 use rekindle_adapters::claim_file::CLAIM_FILE;
 use rekindle_adapters::notify::NOTIFY_FILE;
 use rekindle_adapters::probe::{self, Connection, Probed};
@@ -39,14 +39,14 @@ pub(crate) struct Ensure {
 }
 
 impl Ensure {
-    pub(super) fn plan(&self, survey: &Survey) -> SpawnBgPlan {
-        self.launch.plan(&self.session, &self.socket(survey))
+    pub(super) fn plan(&self, snapshot: &Snapshot) -> SpawnBgPlan {
+        self.launch.plan(&self.session, &self.socket(snapshot))
     }
 
     /// Where the worker answers: where the caller says, or where the running worker was told to, or in the session's
     /// directory.
-    pub(super) fn socket(&self, survey: &Survey) -> PathBuf {
-        let recorded = || survey.socket().filter(|_| survey.may_answer()).map(Path::to_owned);
+    pub(super) fn socket(&self, snapshot: &Snapshot) -> PathBuf {
+        let recorded = || snapshot.socket().filter(|_| snapshot.may_answer()).map(Path::to_owned);
         match &self.launch.socket {
             Some(socket) => std::path::absolute(socket).unwrap_or_else(|_| socket.clone()),
             None => recorded().unwrap_or_else(|| self.own_socket()),
@@ -54,11 +54,11 @@ impl Ensure {
     }
 
     /// What is known of the session, also if its files were removed under a living worker.
-    pub(super) fn survey_of_anything(&self) -> Result<Survey, Error> {
+    pub(super) fn snapshot_of_anything(&self) -> Result<Snapshot, Error> {
         match self.root.session(&self.session)? {
-            Some(dir) => self.readable(Survey::take(&dir, &self.here)?),
+            Some(dir) => self.readable(Snapshot::take(&dir, &self.here)?),
             None => match listing::lost_survey(&self.root, &self.here, &self.session) {
-                Err(Error::UnknownSession { .. }) => Ok(Survey::nothing()),
+                Err(Error::UnknownSession { .. }) => Ok(Snapshot::nothing()),
                 found => found,
             },
         }
@@ -69,21 +69,21 @@ impl Ensure {
     }
 
     /// What is known of the session, by way of `dir` where it is open already.
-    pub(super) fn survey(&self, dir: Option<&SessionDir>) -> Result<Survey, Error> {
-        let survey = match dir {
-            Some(dir) => Survey::take(dir, &self.here)?,
+    pub(super) fn snapshot(&self, dir: Option<&SessionDir>) -> Result<Snapshot, Error> {
+        let snapshot = match dir {
+            Some(dir) => Snapshot::take(dir, &self.here)?,
             None => match self.root.session(&self.session)? {
-                Some(dir) => Survey::take(&dir, &self.here)?,
-                None => Survey::nothing(),
+                Some(dir) => Snapshot::take(&dir, &self.here)?,
+                None => Snapshot::nothing(),
             },
         };
-        self.readable(survey)
+        self.readable(snapshot)
     }
 
-    /// A survey whose record can be read.
-    pub(super) fn readable(&self, survey: Survey) -> Result<Survey, Error> {
-        survey.require_readable(&self.root.path().join(self.session.as_str()), &self.session)?;
-        Ok(survey)
+    /// A snapshot whose record can be read.
+    pub(super) fn readable(&self, snapshot: Snapshot) -> Result<Snapshot, Error> {
+        snapshot.require_readable(&self.root.path().join(self.session.as_str()), &self.session)?;
+        Ok(snapshot)
     }
 
     /// Whether the paths of a start fit into the addresses that they have to fit into.
@@ -91,7 +91,7 @@ impl Ensure {
         let socket = &plan.expected_socket_path;
         let bound_by_us = || -> Result<bool, Error> {
             let attach = self.launch.intent == Intent::Attach;
-            Ok(attach || self.survey(None)?.readiness_on(socket) == Some(ReadyKind::Listen))
+            Ok(attach || self.snapshot(None)?.readiness_on(socket) == Some(ReadyKind::Listen))
         };
         let checked = match (self.launch.ready, check_socket_path(socket)) {
             (ReadyKind::Listen, _) => check_inherited_socket_path(socket),
@@ -141,7 +141,7 @@ impl Ensure {
 
     /// The version that the worker reported last, or that its host spoke.
     pub(super) fn recorded_version(&self) -> Option<Version> {
-        let record = self.survey(None).ok()?.record?;
+        let record = self.snapshot(None).ok()?.record?;
         record.worker_version.or(record.speak)
     }
 
@@ -163,20 +163,20 @@ impl Ensure {
         &self,
         plan: &SpawnBgPlan,
         start: &Start,
-        how: How,
+        kind: StartKind,
         outcome: Result<Outcome<Connection>, ExecuteError>,
     ) -> Result<Ensured, Error> {
         let generation = start.record().map_or(Generation::UNMANAGED, |record| record.generation);
         let notices = start.notices();
         let extension = notices.as_ref().map(Notices::extension).unwrap_or_default();
-        let is_heard = how == How::Started && notices.as_ref().is_some_and(Notices::is_ready);
+        let is_heard = kind == StartKind::Started && notices.as_ref().is_some_and(Notices::is_ready);
         let said = if is_heard { SaidReady::WithoutListener } else { SaidReady::No };
         let status_text = notices.and_then(|notices| notices.status().map(ToOwned::to_owned));
         Ok(match outcome {
             Ok(Outcome::SocketAlive { pid, connection, after_kill }) => {
                 let pid = self.pid_after(start, &connection, pid);
                 Ensured::Running(Box::new(Running {
-                    how,
+                    kind,
                     pid,
                     socket: plan.expected_socket_path.clone(),
                     generation,
@@ -225,7 +225,7 @@ impl Ensure {
         };
         match leader.filter(runs) {
             Some(leader) => Some(leader.pid),
-            None => self.survey(None).map_or(started, |survey| survey.pid()),
+            None => self.snapshot(None).map_or(started, |snapshot| snapshot.pid()),
         }
     }
 
@@ -241,14 +241,19 @@ impl Ensure {
     }
 
     /// Somebody answers; it is our worker if one of ours may still run.
-    pub(super) fn attached(&self, plan: &SpawnBgPlan, survey: &Survey, connection: Connection) -> Ensured {
-        let managed = survey.may_answer();
-        let record = survey.record.as_ref().filter(|_| managed);
+    pub(super) fn attached(
+        &self,
+        plan: &SpawnBgPlan,
+        snapshot: &Snapshot,
+        connection: Connection,
+    ) -> Ensured {
+        let managed = snapshot.may_answer();
+        let record = snapshot.record.as_ref().filter(|_| managed);
         Ensured::Running(Box::new(Running {
-            how: How::Attached,
-            pid: if managed { survey.pid() } else { connection.peer() },
+            kind: StartKind::Attached,
+            pid: if managed { snapshot.pid() } else { connection.peer() },
             socket: plan.expected_socket_path.clone(),
-            generation: if managed { survey.generation() } else { Generation::UNMANAGED },
+            generation: if managed { snapshot.generation() } else { Generation::UNMANAGED },
             managed,
             program_differs: plan.program().is_some()
                 && record.is_some_and(|record| record.differs_from(plan)),
@@ -272,11 +277,11 @@ impl Ensure {
         reason: RejectReason,
         plan: &SpawnBgPlan,
         probed: &Probed,
-        survey: &Survey,
+        snapshot: &Snapshot,
     ) -> Rejection {
         let own_socket = self.own_socket();
         let named = self.launch.socket.as_deref();
         let site = Site { session: &self.session, own_socket: &own_socket, named };
-        Rejection::of_worker(reason, &site, &plan.expected_socket_path, probed, survey)
+        Rejection::of_worker(reason, &site, &plan.expected_socket_path, probed, snapshot)
     }
 }

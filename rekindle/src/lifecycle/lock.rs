@@ -10,11 +10,11 @@ use rekindle_adapters::lifecycle::{MARKER_NAME, Marker, MarkerDir};
 use rekindle_adapters::lock_file::LockFile;
 use rekindle_adapters::{StateRoot, clock, foreground, procfs, random};
 use rekindle_core::claim::{ConflictReason, HolderEvidence, KeptBy, KernelLock, TakeOverReason};
-use rekindle_core::identity::{DeathProof, Doubt};
+use rekindle_core::identity::{DeathProof, UnknownReason};
 use rekindle_core::shown::Shown;
 use rekindle_core::{
     ChildExit, ClaimDecision, ClaimPolicy, Found, Host, LifecyclePayload, Nonce, Pid, ProcessIdentity,
-    SpawnError, Standing, decide_claim,
+    ProcessLiveness, SpawnError, decide_claim,
 };
 use std::ffi::OsString;
 use std::os::fd::AsFd;
@@ -379,7 +379,7 @@ fn free(why: &str) -> LifecycleStatus {
 }
 
 /// What is to be made of a marker.
-fn judged(marker: &Marker, standing: Standing, locked: bool) -> (LifecycleState, String) {
+fn judged(marker: &Marker, standing: ProcessLiveness, locked: bool) -> (LifecycleState, String) {
     use LifecycleState as Is;
     match (&marker.found, standing) {
         (_, _) if locked => (Is::Held, "its flock is held".to_owned()),
@@ -387,22 +387,24 @@ fn judged(marker: &Marker, standing: Standing, locked: bool) -> (LifecycleState,
         (Found::Empty, _) => (Is::Free, "the marker is empty".to_owned()),
         (Found::Corrupt { why }, _) => (Is::Corrupt, format!("the marker cannot be read: {why}")),
         (Found::OtherSession { .. }, _) => (Is::Corrupt, "the marker is about a session".to_owned()),
-        (Found::Held(_) | Found::Retained(_), Standing::Alive) => (Is::Held, "its holder runs".to_owned()),
-        (Found::Held(_) | Found::Retained(_), Standing::Dead(proof)) => {
+        (Found::Held(_) | Found::Retained(_), ProcessLiveness::Alive) => {
+            (Is::Held, "its holder runs".to_owned())
+        }
+        (Found::Held(_) | Found::Retained(_), ProcessLiveness::Dead(proof)) => {
             (Is::Stale, format!("its holder is gone: {}", proof.describe()))
         }
-        (Found::Held(_) | Found::Retained(_), Standing::Unjudged(Doubt::Unproven)) => {
+        (Found::Held(_) | Found::Retained(_), ProcessLiveness::Unjudged(UnknownReason::Unproven)) => {
             (Is::Held, "a process with its holder's pid runs".to_owned())
         }
-        (Found::Held(payload), Standing::Unjudged(Doubt::OtherPidNamespace))
+        (Found::Held(payload), ProcessLiveness::Unjudged(UnknownReason::OtherPidNamespace))
             if payload.kept_by() == KeptBy::KernelLock =>
         {
             (Is::Stale, format!("its holder is gone: {}", DeathProof::LockFree.describe()))
         }
-        (Found::Held(_) | Found::Retained(_), Standing::Unjudged(Doubt::OtherMachine)) => {
-            (Is::OtherMachine, Doubt::OtherMachine.describe().to_owned())
+        (Found::Held(_) | Found::Retained(_), ProcessLiveness::Unjudged(UnknownReason::OtherMachine)) => {
+            (Is::OtherMachine, UnknownReason::OtherMachine.describe().to_owned())
         }
-        (Found::Held(_) | Found::Retained(_), Standing::Unjudged(doubt)) => {
+        (Found::Held(_) | Found::Retained(_), ProcessLiveness::Unjudged(doubt)) => {
             (Is::Unjudged, doubt.describe().to_owned())
         }
     }

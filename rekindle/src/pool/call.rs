@@ -22,8 +22,8 @@ impl Dialogue {
         fed.map_err(|source| self.failed(source))
     }
 
-    pub(super) async fn go_on(&mut self, answer: Continue) -> Result<Feed, PoolError> {
-        let fed = self.client.go_on(answer).await;
+    pub(super) async fn continue_session(&mut self, answer: Continue) -> Result<Feed, PoolError> {
+        let fed = self.client.continue_session(answer).await;
         fed.map_err(|source| self.failed(source))
     }
 

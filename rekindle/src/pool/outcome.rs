@@ -10,7 +10,7 @@ use serde_json::Value;
 /// How a session stands after it was run or continued.
 #[derive(Debug, Clone, PartialEq)]
 #[must_use = "it says whether the session waits for an answer"]
-pub struct Fed {
+pub struct RunOutcome {
     /// The session, by our name.
     pub session: SessionId,
     /// What the host is told.

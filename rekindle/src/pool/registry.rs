@@ -11,17 +11,17 @@ use crate::amend::amend;
 use crate::error::Error;
 use crate::listing::{self, LeftOut};
 use crate::sessions::Sessions;
-use crate::survey::Survey;
+use crate::snapshot::Snapshot;
 use rekindle_adapters::procfs;
 use rekindle_adapters::record_file::{self, RECORD_FILE};
-use rekindle_core::pool::{self, Meant, is_minted};
+use rekindle_core::pool::{self, Meant, is_generated};
 use rekindle_core::protocol::{Version, WorkerName};
 use rekindle_core::record::RecordFile;
 use rekindle_core::{LastWorker, SessionId, SessionRecord};
 
 /// Every session of the pool.
 pub(super) fn list(sessions: &Sessions) -> Result<Vec<PoolEntry>, PoolError> {
-    let (summaries, left_out) = listing::list_those(sessions.root(), sessions.here(), is_minted)?;
+    let (summaries, left_out) = listing::list_those(sessions.root(), sessions.here(), is_generated)?;
     for LeftOut { session, why } in left_out {
         tracing::warn!(?session, why, "left out of the list");
     }
@@ -37,12 +37,12 @@ pub(super) fn list(sessions: &Sessions) -> Result<Vec<PoolEntry>, PoolError> {
 pub(super) fn find(sessions: &Sessions, name: &str) -> Result<SessionId, PoolError> {
     // Most callers use our own name, which needs no search.
     if let Ok(ours) = name.parse::<SessionId>()
-        && is_minted(&ours)
+        && is_generated(&ours)
         && sessions.root().session(&ours)?.is_some()
     {
         return Ok(ours);
     }
-    let known = minted(sessions)?.into_iter().map(|session| {
+    let known = generated(sessions)?.into_iter().map(|session| {
         let by_worker = record(sessions, &session).ok().and_then(|record| record.worker_name);
         (session, by_worker)
     });
@@ -74,8 +74,8 @@ pub(super) fn record(sessions: &Sessions, session: &SessionId) -> Result<Session
 /// Whether the worker of a session is provably gone.
 pub(super) fn worker_is_gone(sessions: &Sessions, session: &SessionId) -> Result<bool, PoolError> {
     let Some(dir) = sessions.root().session(session)? else { return Ok(true) };
-    let survey = Survey::take(&dir, sessions.here()).map_err(Error::from)?;
-    Ok(survey.last_worker() == LastWorker::Gone)
+    let snapshot = Snapshot::take(&dir, sessions.here()).map_err(Error::from)?;
+    Ok(snapshot.last_worker() == LastWorker::Gone)
 }
 
 /// Writes down what a worker said of itself and of its session.
@@ -97,9 +97,9 @@ pub(super) fn forsaken(sessions: &Sessions) -> Result<Vec<SessionId>, PoolError>
             record.worker_name.is_none() && procfs::standing(&record.launcher, sessions.here()).is_dead()
         })
     };
-    Ok(minted(sessions)?.into_iter().filter(host_is_gone).collect())
+    Ok(generated(sessions)?.into_iter().filter(host_is_gone).collect())
 }
 
-fn minted(sessions: &Sessions) -> Result<Vec<SessionId>, PoolError> {
-    Ok(sessions.root().sessions()?.into_iter().filter(is_minted).collect())
+fn generated(sessions: &Sessions) -> Result<Vec<SessionId>, PoolError> {
+    Ok(sessions.root().sessions()?.into_iter().filter(is_generated).collect())
 }

@@ -2,11 +2,11 @@
 
 use super::cycle::KINDS;
 use super::job::Job;
-use super::lane::Lane;
 use super::markers;
+use super::pid_ns::PidNamespace;
 use super::rng::{Rng, count, seed};
 use super::trouble::{Trouble, TroubleKind};
-use crate::scene;
+use crate::test_env;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::env;
@@ -89,16 +89,16 @@ impl Tally {
 /// Does it.
 ///
 /// # Panics
-/// If there can be no lane.
+/// If there can be no pid_ns.
 pub fn run(rounds: usize, launchers: usize) -> Tally {
     let seed = seed();
     println!("{launchers} launchers, seed {seed} (SEED={seed} repeats the random choices)");
     let mut rng = Rng::new(seed);
-    let mut lane = Lane::start();
+    let mut pid_ns = PidNamespace::start();
     let mut tally = Tally::default();
     for number in 0..rounds.div_ceil(KINDS.len()) {
         let job = Job::Cycle { seed: rng.number(), launchers, kill_in: number % KINDS.len() };
-        let done = lane.run(&job);
+        let done = pid_ns.run(&job);
         tally.add(&job, done);
     }
     tally
@@ -122,7 +122,7 @@ pub fn main() -> ExitCode {
     let won: usize = markers.iter().map(|kind| kind.rounds - kind.wrong).sum();
     let seconds = began.elapsed().as_secs_f64();
     println!("in {seconds:.0} s, {:.1} rounds a second", tally.passed() as f64 / seconds);
-    let left = scene::end_all_of_this_run();
+    let left = test_env::end_all_of_this_run();
     left.iter().for_each(|process| println!("left behind: {process}"));
     let failed = tally.troubles.len() + left.len() + wrong;
     println!("{} passed, {failed} failed", tally.passed() + won);

@@ -1,11 +1,11 @@
 //! The crash harness: every system call of a launcher, and random moments.
 
 use super::job::Job;
-use super::lane::Lane;
+use super::pid_ns::PidNamespace;
 use super::point::{Case, Fault, Point};
 use super::rng::{Rng, seed};
 use super::trouble::{Trouble, TroubleKind};
-use crate::scene;
+use crate::test_env;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::env;
@@ -14,8 +14,8 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Instant;
 
-/// How many lanes work at once.
-const LANES: usize = 2;
+/// How many namespaces work at once.
+const NAMESPACES: usize = 2;
 
 /// How many launchers are killed at random moments.
 const MOMENTS: usize = 200;
@@ -111,23 +111,23 @@ fn label(job: &Job) -> String {
 /// Does it.
 ///
 /// # Panics
-/// If there can be no lane.
+/// If there can be no pid_ns.
 pub fn run(size: &Size) -> Tally {
     let seed = seed();
     println!("seed {seed} (SEED={seed} repeats the random moments)");
-    let mut lanes: Vec<Lane> = (0..LANES).map(|_| Lane::start()).collect();
+    let mut namespaces: Vec<PidNamespace> = (0..NAMESPACES).map(|_| PidNamespace::start()).collect();
     let mut tally = Tally::default();
-    let mut jobs = planned(&mut lanes[0], size, &mut tally);
+    let mut jobs = planned(&mut namespaces[0], size, &mut tally);
     let mut rng = Rng::new(seed);
     jobs.extend((0..size.moments).map(|_| Job::Moment { seed: rng.number() }));
     // The last is taken first.
     jobs.reverse();
     let (jobs, tally) = (Mutex::new(jobs), Mutex::new(tally));
     thread::scope(|scope| {
-        for lane in &mut lanes {
+        for pid_ns in &mut namespaces {
             scope.spawn(|| {
                 while let Some(job) = next(&jobs) {
-                    let done = lane.run(&job);
+                    let done = pid_ns.run(&job);
                     tally.lock().unwrap_or_else(PoisonError::into_inner).add(&job, done);
                 }
             });
@@ -141,11 +141,11 @@ fn next(jobs: &Mutex<Vec<Job>>) -> Option<Job> {
 }
 
 /// The points to be tried; a case that cannot be planned is a failure.
-fn planned(lane: &mut Lane, size: &Size, tally: &mut Tally) -> Vec<Job> {
+fn planned(pid_ns: &mut PidNamespace, size: &Size, tally: &mut Tally) -> Vec<Job> {
     let mut jobs = Vec::new();
     for case in Case::ALL {
         let job = Job::Plan(case);
-        match lane.run(&job) {
+        match pid_ns.run(&job) {
             Ok(points) => jobs.extend(chosen(&points, size).into_iter().map(Job::Point)),
             Err(trouble) => tally.add(&job, Err(trouble)),
         }
@@ -175,7 +175,7 @@ pub fn main() -> ExitCode {
     let tally = run(&Size { kill_stride: 1, error_stride: 1, moments, filter });
     tally.print();
     println!("in {} s", began.elapsed().as_secs());
-    let left = scene::end_all_of_this_run();
+    let left = test_env::end_all_of_this_run();
     left.iter().for_each(|process| println!("left behind: {process}"));
     let failed = tally.troubles.len();
     println!("{} passed, {} failed", tally.total() - failed, failed + left.len());

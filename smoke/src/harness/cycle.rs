@@ -8,7 +8,7 @@ use super::trouble::{Trouble, ensure};
 use crate::cli::{self, Launcher, Reply};
 use crate::procs::{self, Pid};
 use crate::wait::FACT_TIMEOUT;
-use crate::{Scene, wait};
+use crate::{TestEnv, wait};
 use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
@@ -39,7 +39,7 @@ const GATED: &str = r#"read -r _ <"$1"; exec "$2" worker --socket "$3""#;
 
 /// What the rounds of a cycle share.
 struct Cycle {
-    scene: Scene,
+    env: TestEnv,
     rng: Rng,
     launchers: usize,
 }
@@ -53,7 +53,7 @@ struct Round {
 
 /// A cycle of four rounds; in the one numbered `kill_in` a launcher is killed.
 pub(super) fn run(seed: u64, launchers: usize, kill_in: usize) -> Result<Value, Trouble> {
-    let mut cycle = Cycle { scene: Scene::new(), rng: Rng::new(seed), launchers };
+    let mut cycle = Cycle { env: TestEnv::new(), rng: Rng::new(seed), launchers };
     let mut rounds = Vec::new();
     let mut before = None;
     for (number, kind) in KINDS.into_iter().enumerate() {
@@ -63,14 +63,14 @@ pub(super) fn run(seed: u64, launchers: usize, kill_in: usize) -> Result<Value, 
         rounds.push(json!({
             "kind": kind,
             "winners": round.winners,
-            "workers": checks::workers(&cycle.scene).len(),
+            "workers": checks::workers(&cycle.env).len(),
             "killed": round.killed,
         }));
         before = Some(worker);
     }
-    checks::stop(&cycle.scene)?;
-    checks::nothing_unfinished(&cycle.scene)?;
-    checks::collect(&cycle.scene)?;
+    checks::stop(&cycle.env)?;
+    checks::nothing_unfinished(&cycle.env)?;
+    checks::collect(&cycle.env)?;
     Ok(json!(rounds))
 }
 
@@ -81,11 +81,11 @@ impl Cycle {
             "absent" => None,
             "live" => before,
             "stale" => {
-                checks::crash_worker(&self.scene);
+                checks::crash_worker(&self.env);
                 None
             }
             _ => {
-                checks::crash_worker(&self.scene);
+                checks::crash_worker(&self.env);
                 let (worker, opened) = self.half_start(before);
                 gate = Some(opened);
                 Some(worker)
@@ -105,15 +105,15 @@ impl Cycle {
 
     /// A worker that does not listen yet, and whose launcher was killed; and what lets it go on.
     fn half_start(&self, before: Option<Pid>) -> (Pid, File) {
-        let fifo = self.scene.path("gate");
-        mkfifo(&fifo, Mode::S_IRWXU).expect("a FIFO can be made in the scene");
+        let fifo = self.env.path("gate");
+        mkfifo(&fifo, Mode::S_IRWXU).expect("a FIFO can be made in the env");
         // For reading as well: who only writes would wait for a reader.
         let gate = OpenOptions::new().read(true).write(true).open(&fifo).expect("the FIFO is ours");
         let fifo = fifo.display().to_string();
         let worker = ["sh", "-c", GATED, "sh", &fifo, &cli::binary_arg(), "{socket}"];
-        let launcher = self.scene.launch_up(SESSION, &[], &worker);
+        let launcher = self.env.launch_up(SESSION, &[], &worker);
         let pid = wait::for_some("another worker has marked its lifeline", || {
-            Some(self.scene.worker_pid(SESSION)).filter(|pid| Some(*pid) != before)
+            Some(self.env.worker_pid(SESSION)).filter(|pid| Some(*pid) != before)
         });
         launcher.signal(Signal::SIGKILL);
         launcher.finish();
@@ -151,13 +151,13 @@ impl Cycle {
 
     /// Who has put its name into the claim.
     fn claimant(&self) -> Option<Pid> {
-        let claim = fs::read(self.scene.of(SESSION, "claim")).ok()?;
+        let claim = fs::read(self.env.of(SESSION, "claim")).ok()?;
         serde_json::from_slice::<Value>(&claim).ok()?["pid"].as_i64()?.try_into().ok()
     }
 
     fn at_the_barrier(&self, barrier: &UnixStream) -> Launcher {
-        let rekindle = self.scene.rekindle_command(up_args(&["--timeout", "60s"]));
-        let mut command = self.scene.command("sh");
+        let rekindle = self.env.rekindle_command(up_args(&["--timeout", "60s"]));
+        let mut command = self.env.command("sh");
         command.args(["-c", AT_THE_BARRIER, "sh"]).arg(rekindle.get_program()).args(rekindle.get_args());
         command.stdin(OwnedFd::from(barrier.try_clone().expect("a descriptor can be had")));
         Launcher::start(command)
@@ -165,7 +165,7 @@ impl Cycle {
 
     /// All who were not killed agree on the one worker that runs, which is `expected` if anything was.
     fn check(&self, round: &Round, expected: Option<Pid>) -> Result<Pid, Trouble> {
-        let workers = checks::workers(&self.scene);
+        let workers = checks::workers(&self.env);
         ensure(workers.len() <= 1, Double, || format!("{workers:?} run: {:#?}", round.said()))?;
         let survivors: Vec<&Reply> = round.replies.iter().filter(|reply| reply.signal.is_none()).collect();
         let all_well = survivors.iter().all(|reply| reply.code == Some(0));
@@ -177,7 +177,7 @@ impl Cycle {
         };
         let is_same = expected.is_none_or(|expected| expected == worker);
         ensure(is_same, Lost, || format!("{expected:?} ran before: {:#?}", round.said()))?;
-        let claim = self.scene.of(SESSION, "claim").exists();
+        let claim = self.env.of(SESSION, "claim").exists();
         ensure(round.killed || !claim, Other, || format!("a claim is left: {:#?}", round.said()))?;
         ensure(procs::is_running(worker), Lost, || format!("{worker} is gone"))?;
         Ok(worker)

@@ -1,6 +1,6 @@
 //! The fuzz harness: mutated state directories and hostile peers, under every verb of the command.
 //!
-//! A round is one job of a lane. Its seed decides everything that is chosen, so that one round can be run again alone. What must
+//! A round is one job of a pid_ns. Its seed decides everything that is chosen, so that one round can be run again alone. What must
 //! hold after each command is in `verdict`; what must hold after each round is in `bystanders`.
 //!
 //! Checked by `tests/smoke/harness/samples.rs`.
@@ -21,10 +21,10 @@ pub(super) use peer::serve_if_peer;
 pub use target::Target;
 
 use super::job::Job;
-use super::lane::Lane;
+use super::pid_ns::PidNamespace;
 use super::rng::{Rng, count, seed};
 use super::trouble::{Trouble, TroubleKind};
-use crate::scene;
+use crate::test_env;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::env;
@@ -33,8 +33,8 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Instant;
 
-/// How many lanes work at once.
-const LANES: usize = 2;
+/// How many namespaces work at once.
+const NAMESPACES: usize = 2;
 
 /// How many state directories are mutated, unless `$N` says otherwise.
 const STATES: usize = 3000;
@@ -121,7 +121,7 @@ impl Tally {
 /// Plays so many rounds with mutated state directories, and so many with hostile peers.
 ///
 /// # Panics
-/// If there can be no lane.
+/// If there can be no pid_ns.
 pub fn run(states: usize, peers: usize) -> Tally {
     let seed = seed();
     println!("fuzz: seed {seed} (SEED={seed} repeats the random choices)");
@@ -131,16 +131,17 @@ pub fn run(states: usize, peers: usize) -> Tally {
     play(rounds)
 }
 
-/// Plays rounds on all lanes. The last is taken first.
+/// Plays rounds on all namespaces. The last is taken first.
 fn play(rounds: Vec<(Target, u64)>) -> Tally {
-    let mut lanes: Vec<Lane> = (0..LANES.min(rounds.len())).map(|_| Lane::start()).collect();
+    let mut namespaces: Vec<PidNamespace> =
+        (0..NAMESPACES.min(rounds.len())).map(|_| PidNamespace::start()).collect();
     let (rounds, tally) = (Mutex::new(rounds), Mutex::new(Tally::default()));
     let next = || rounds.lock().unwrap_or_else(PoisonError::into_inner).pop();
     thread::scope(|scope| {
-        for lane in &mut lanes {
+        for pid_ns in &mut namespaces {
             scope.spawn(|| {
                 while let Some((target, seed)) = next() {
-                    let done = lane.run(&Job::Fuzz { target, seed });
+                    let done = pid_ns.run(&Job::Fuzz { target, seed });
                     tally.lock().unwrap_or_else(PoisonError::into_inner).add(target, seed, done);
                 }
             });
@@ -168,7 +169,7 @@ pub fn main() -> ExitCode {
     };
     tally.print();
     println!("in {} s", began.elapsed().as_secs());
-    let left = scene::end_all_of_this_run();
+    let left = test_env::end_all_of_this_run();
     left.iter().for_each(|process| println!("left behind: {process}"));
     let failed = tally.troubles.len() + left.len();
     println!("{} passed, {failed} failed", tally.passed());

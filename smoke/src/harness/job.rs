@@ -1,4 +1,4 @@
-//! What a lane can be asked to do: one line each.
+//! What a pid_ns can be asked to do: one line each.
 
 use super::fuzz::Target;
 use super::point::{Case, Point};

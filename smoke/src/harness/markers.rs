@@ -1,6 +1,6 @@
 //! Many daemons at once, for one lifecycle lock: round after round, over every marker that may have been left behind.
 
-use crate::{Launcher, Scene, procs, wait};
+use crate::{Launcher, TestEnv, procs, wait};
 use serde_json::json;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -23,8 +23,8 @@ impl Left {
     pub const ALL: [Self; 4] = [Self::Absent, Self::Stale, Self::StaleOfAnother, Self::Corrupt];
 
     /// The bytes that are found, where there are any.
-    fn bytes(self, scene: &Scene) -> Option<Vec<u8>> {
-        let pid = gone(scene);
+    fn bytes(self, env: &TestEnv) -> Option<Vec<u8>> {
+        let pid = gone(env);
         let four = json!({
             "pid": pid,
             "hostname": nix::unistd::gethostname().expect("this host has a name").to_string_lossy(),
@@ -44,8 +44,8 @@ impl Left {
 }
 
 /// The pid of a process that was and is no more.
-fn gone(scene: &Scene) -> procs::Pid {
-    let mut child = scene.command("true").spawn().expect("`true` is a program");
+fn gone(env: &TestEnv) -> procs::Pid {
+    let mut child = env.command("true").spawn().expect("`true` is a program");
     let pid = child.id().try_into().expect("a pid is an i32");
     child.wait().expect("a child can be waited for");
     pid
@@ -81,10 +81,10 @@ pub fn run(rounds: usize, contenders: usize) -> Vec<Rounds> {
     let mut tally: Vec<Rounds> =
         Left::ALL.iter().map(|left| Rounds { left: *left, rounds: 0, winners: 0, wrong: 0 }).collect();
     for number in 0..rounds {
-        let scene = Scene::new();
+        let env = TestEnv::new();
         let kind = &mut tally[number % Left::ALL.len()];
         let by = if (number / Left::ALL.len()).is_multiple_of(2) { By::Pid } else { By::Program };
-        let winners = round(&scene, kind.left, by, contenders);
+        let winners = round(&env, kind.left, by, contenders);
         kind.rounds += 1;
         kind.winners += winners.unwrap_or_default();
         if winners != Some(1) {
@@ -96,24 +96,24 @@ pub fn run(rounds: usize, contenders: usize) -> Vec<Rounds> {
 }
 
 /// One round: how many got the lock; `None` if a loser was not told who holds it, or the bytes found were lost.
-fn round(scene: &Scene, left: Left, by: By, contenders: usize) -> Option<usize> {
-    let marker = scene.path("marker");
-    let bytes = left.bytes(scene);
+fn round(env: &TestEnv, left: Left, by: By, contenders: usize) -> Option<usize> {
+    let marker = env.path("marker");
+    let bytes = left.bytes(env);
     if let Some(bytes) = &bytes {
-        fs::write(&marker, bytes).expect("a scene's directory is writable");
+        fs::write(&marker, bytes).expect("a env's directory is writable");
     }
     let winners = match by {
-        By::Pid => by_pid(scene, &marker, contenders),
-        By::Program => by_program(scene, &marker, contenders),
+        By::Pid => by_pid(env, &marker, contenders),
+        By::Program => by_program(env, &marker, contenders),
     };
-    let kept = left != Left::Corrupt || kept_aside(scene) == bytes;
+    let kept = left != Left::Corrupt || kept_aside(env) == bytes;
     winners.filter(|_| kept)
 }
 
-fn by_pid(scene: &Scene, marker: &Path, contenders: usize) -> Option<usize> {
+fn by_pid(env: &TestEnv, marker: &Path, contenders: usize) -> Option<usize> {
     let pid = std::process::id().to_string();
     let ask = || {
-        let mut command = scene.rekindle_command(["lifecycle", "acquire", "--pid", &pid, "--path"]);
+        let mut command = env.rekindle_command(["lifecycle", "acquire", "--pid", &pid, "--path"]);
         command.arg(marker);
         Launcher::start(command)
     };
@@ -125,12 +125,12 @@ fn by_pid(scene: &Scene, marker: &Path, contenders: usize) -> Option<usize> {
     (winners + replies.iter().filter(told).count() == contenders).then_some(winners)
 }
 
-fn by_program(scene: &Scene, marker: &Path, contenders: usize) -> Option<usize> {
-    let (won, over) = (scene.path("won"), scene.path("over"));
-    nix::unistd::mkfifo(&over, nix::sys::stat::Mode::S_IRWXU).expect("a scene can hold a FIFO");
+fn by_program(env: &TestEnv, marker: &Path, contenders: usize) -> Option<usize> {
+    let (won, over) = (env.path("won"), env.path("over"));
+    nix::unistd::mkfifo(&over, nix::sys::stat::Mode::S_IRWXU).expect("a env can hold a FIFO");
     let script = r#"echo won >>"$0"; read -r line <"$1""#;
     let ask = || {
-        let mut command = scene.rekindle_command(["lifecycle", "acquire", "--path"]);
+        let mut command = env.rekindle_command(["lifecycle", "acquire", "--path"]);
         command.arg(marker).args(["--", "sh", "-c", script]).args([&won, &over]);
         Launcher::start(command)
     };
@@ -155,8 +155,8 @@ fn end_programs(over: &PathBuf, asking: &[Launcher]) {
 }
 
 /// The bytes that were kept aside; `None` if there is not exactly one such file.
-fn kept_aside(scene: &Scene) -> Option<Vec<u8>> {
-    let entries = fs::read_dir(scene.dir()).expect("a scene's directory can be listed").flatten();
+fn kept_aside(env: &TestEnv) -> Option<Vec<u8>> {
+    let entries = fs::read_dir(env.dir()).expect("a env's directory can be listed").flatten();
     let mut kept = entries.filter(|entry| entry.file_name().to_string_lossy().contains(".aside-"));
     let only = kept.next().filter(|_| kept.next().is_none())?;
     fs::read(only.path()).ok()

@@ -7,8 +7,8 @@
 //! | [`markers`] | many daemons at once for one lifecycle lock |
 //! | [`removal`], [`vandal`] | `just removal`: files go while everybody is at work |
 //! | [`fuzz`] | `just fuzz`: mutated state directories and hostile peers, under every verb |
-//! | [`lane`] | runs jobs in a pid namespace of their own, so that traces repeat and nothing can be left behind |
-//! | [`job`] | what a lane can be asked to do |
+//! | [`pid_ns`] | runs jobs in a pid namespace of their own, so that traces repeat and nothing can be left behind |
+//! | [`job`] | what a pid_ns can be asked to do |
 //! | [`point`] | one place in a run, and what is done to it there |
 //! | `plan`, `sweep` | all the points of a run; one of them, and what must hold after it |
 //! | `moment`, `cycle` | one kill at a random moment; four rounds of many launchers |
@@ -27,9 +27,9 @@ pub mod crash;
 mod cycle;
 pub mod fuzz;
 pub mod job;
-pub mod lane;
 pub mod markers;
 mod moment;
+pub mod pid_ns;
 mod plan;
 pub mod point;
 mod pool;
@@ -40,4 +40,4 @@ mod sweep;
 pub mod trouble;
 pub mod vandal;
 
-pub use lane::serve_if_lane;
+pub use pid_ns::serve_if_lane;

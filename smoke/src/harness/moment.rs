@@ -4,7 +4,7 @@ use super::checks;
 use super::rng::Rng;
 use super::run::{SESSION, rekindle};
 use super::trouble::{Trouble, TroubleKind};
-use crate::{Scene, cli};
+use crate::{TestEnv, cli};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use std::thread;
@@ -38,12 +38,12 @@ fn attempt(rng: &mut Rng) -> Result<Option<String>, Trouble> {
     let (listen_after, kill_after) = (rng.pause(LISTEN_AFTER_MAX), rng.pause(KILL_AFTER_MAX));
     let pause = format!("{:.6}", listen_after.as_secs_f64());
     let worker = ["sh", "-c", SLOW, "sh", &pause, &cli::binary_arg(), "{socket}"];
-    let scene = Scene::new();
-    let launcher = scene.launch_up(SESSION, &[], &worker);
+    let env = TestEnv::new();
+    let launcher = env.launch_up(SESSION, &[], &worker);
     thread::sleep(kill_after);
     launcher.signal(Signal::SIGKILL);
     let killed = launcher.finish();
-    let outcome = next(&scene, &worker).map_err(|Trouble { kind, text }| {
+    let outcome = next(&env, &worker).map_err(|Trouble { kind, text }| {
         let when = format!("listens after {listen_after:?}, killed after {kill_after:?}: {killed}");
         Trouble::new(kind, format!("{text}\n  {when}"))
     })?;
@@ -51,14 +51,14 @@ fn attempt(rng: &mut Rng) -> Result<Option<String>, Trouble> {
 }
 
 /// What the next launcher finds and makes of it.
-fn next(scene: &Scene, worker: &[&str]) -> Result<String, Trouble> {
-    let before = checks::at_most_one(scene)?;
-    let reply = rekindle(scene, &[&["up", SESSION, "--"], worker].concat())?;
-    checks::expect_worker(scene, before, &reply)?;
-    checks::at_most_one(scene)?;
-    checks::stop(scene)?;
-    checks::nothing_unfinished(scene)?;
-    checks::collect(scene)?;
+fn next(env: &TestEnv, worker: &[&str]) -> Result<String, Trouble> {
+    let before = checks::at_most_one(env)?;
+    let reply = rekindle(env, &[&["up", SESSION, "--"], worker].concat())?;
+    checks::expect_worker(env, before, &reply)?;
+    checks::at_most_one(env)?;
+    checks::stop(env)?;
+    checks::nothing_unfinished(env)?;
+    checks::collect(env)?;
     let found = before.map_or("no worker", |_| "a worker");
     Ok(format!("{found}, then {}", reply.text("outcome")))
 }

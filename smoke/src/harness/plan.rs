@@ -5,7 +5,7 @@ use super::run::{TRACE, traced};
 use super::sweep;
 use super::trouble::TroubleKind::Other;
 use super::trouble::{Trouble, ensure};
-use crate::Scene;
+use crate::TestEnv;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
@@ -85,10 +85,10 @@ fn points(case: Case, fault: Fault, counts: &Counts) -> Vec<Point> {
 }
 
 fn count(case: Case) -> Result<Counts, Trouble> {
-    let scene = Scene::new();
-    sweep::prepare(&scene, case)?;
-    let trace = scene.path(TRACE).display().to_string();
-    let reply = traced(&scene, &["-o", &trace], &sweep::args(case))?;
+    let env = TestEnv::new();
+    sweep::prepare(&env, case)?;
+    let trace = env.path(TRACE).display().to_string();
+    let reply = traced(&env, &["-o", &trace], &sweep::args(case))?;
     ensure(reply.code == Some(0), Other, || format!("`{}` fails by itself: {reply}", case.name()))?;
     let trace = fs::read_to_string(trace).expect("strace wrote its log");
     ensure(trace.contains(FIRST_OF_MAIN), Other, || format!("`{FIRST_OF_MAIN}` is not called"))?;

@@ -5,7 +5,7 @@ use super::checks;
 use super::run::rekindle;
 use super::trouble::TroubleKind::{Double, Lost, Wedged};
 use super::trouble::{Trouble, ensure};
-use crate::{Scene, cli, wait};
+use crate::{TestEnv, cli, wait};
 use serde_json::Value;
 
 /// A piece of work that waits for an answer.
@@ -20,56 +20,56 @@ pub(super) fn run_args() -> Vec<String> {
 }
 
 /// No worker runs that `pool ls` does not know; what it knows can be continued, or is ended by `pool gc`.
-pub(super) fn after_run(scene: &Scene) -> Result<(), Trouble> {
-    let workers = checks::workers(scene);
+pub(super) fn after_run(env: &TestEnv) -> Result<(), Trouble> {
+    let workers = checks::workers(env);
     ensure(workers.len() <= 1, Double, || format!("workers {workers:?} run at once"))?;
-    let listed = list(scene)?;
+    let listed = list(env)?;
     ensure(listed.len() <= 1, Double, || format!("`pool ls` shows {listed:?}"))?;
-    let Some(worker) = workers.first() else { return collect(scene) };
+    let Some(worker) = workers.first() else { return collect(env) };
     let session = listed.first().and_then(|entry| entry["session"].as_str());
     let Some(session) = session else {
         return Err(Trouble::new(Lost, format!("worker {worker} runs, and `pool ls` does not know it")));
     };
     let mut last = None;
     let settled = wait::comes_true(|| {
-        last = Some(settle(scene, session));
+        last = Some(settle(env, session));
         matches!(last, Some(Ok(true) | Err(_)))
     });
     if let Some(Err(trouble)) = last {
         return Err(trouble);
     }
     ensure(settled, Wedged, || format!("session {session} can neither be continued nor collected"))?;
-    let ended = rekindle(scene, &["pool", "shutdown", session])?;
+    let ended = rekindle(env, &["pool", "shutdown", session])?;
     let gone = ended.code == Some(0) || ended.text("reason") == "unknown-session";
     ensure(gone, Wedged, || format!("`pool shutdown`: {ended}"))?;
-    collect(scene)
+    collect(env)
 }
 
 /// Continues the session, or has it collected if it never began. A worker may just be about to begin it.
-fn settle(scene: &Scene, session: &str) -> Result<bool, Trouble> {
-    let reply = rekindle(scene, &["pool", "continue", session, "--speak", "1", "--response", "x"])?;
+fn settle(env: &TestEnv, session: &str) -> Result<bool, Trouble> {
+    let reply = rekindle(env, &["pool", "continue", session, "--speak", "1", "--response", "x"])?;
     if reply.json["status"] == "completed" {
         return Ok(true);
     }
     let never_began = reply.text("reason") == "no-session";
     ensure(never_began, Wedged, || format!("`pool continue`: {reply}"))?;
-    let collected = rekindle(scene, &["pool", "gc"])?;
+    let collected = rekindle(env, &["pool", "gc"])?;
     ensure(collected.code == Some(0), Wedged, || format!("`pool gc`: {collected}"))?;
-    Ok(checks::workers(scene).is_empty())
+    Ok(checks::workers(env).is_empty())
 }
 
-fn list(scene: &Scene) -> Result<Vec<Value>, Trouble> {
-    let list = rekindle(scene, &["pool", "ls"])?;
+fn list(env: &TestEnv) -> Result<Vec<Value>, Trouble> {
+    let list = rekindle(env, &["pool", "ls"])?;
     match list.json.as_array() {
         Some(entries) if list.code == Some(0) => Ok(entries.clone()),
         Some(_) | None => Err(Trouble::new(Wedged, format!("`pool ls` fails: {list}"))),
     }
 }
 
-fn collect(scene: &Scene) -> Result<(), Trouble> {
-    let reply = rekindle(scene, &["pool", "gc"])?;
+fn collect(env: &TestEnv) -> Result<(), Trouble> {
+    let reply = rekindle(env, &["pool", "gc"])?;
     ensure(reply.code == Some(0), Wedged, || format!("`pool gc`: {reply}"))?;
-    let (left, workers) = (list(scene)?, checks::workers(scene));
+    let (left, workers) = (list(env)?, checks::workers(env));
     ensure(left.is_empty() && workers.is_empty(), Lost, || {
         format!("{left:?} and {workers:?} are left: {reply}")
     })

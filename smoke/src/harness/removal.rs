@@ -2,12 +2,12 @@
 //! starts and stops.
 
 use super::job::Job;
-use super::lane::Lane;
+use super::pid_ns::PidNamespace;
 use super::rng::{Rng, count, seed};
 use super::run::rekindle;
 use super::trouble::{Trouble, TroubleKind};
 use super::vandal::{Found, Vandalism};
-use crate::{Account, Scene, scene};
+use crate::{Account, TestEnv, test_env};
 use std::collections::BTreeMap;
 use std::env;
 use std::process::ExitCode;
@@ -69,12 +69,12 @@ impl Tally {
 /// Plays `rounds` rounds as each of `accounts`, every kind of vandalism in turn.
 ///
 /// # Panics
-/// If there can be no lane.
+/// If there can be no pid_ns.
 pub fn run(rounds: usize, accounts: &[Account]) -> Tally {
     let seed = seed();
     println!("removal: seed {seed} (SEED={seed} repeats the random choices)");
     let mut rng = Rng::new(seed);
-    let mut lane = Lane::start();
+    let mut pid_ns = PidNamespace::start();
     let mut tally = Tally::default();
     for number in 0..rounds {
         for account in accounts {
@@ -82,7 +82,7 @@ pub fn run(rounds: usize, accounts: &[Account]) -> Tally {
             let job = Job::Removal { seed: rng.number(), what, account: *account };
             let kind =
                 tally.kinds.entry(format!("{} ({account:?})", Vandalism::ALL[what].name())).or_default();
-            match lane.run(&job) {
+            match pid_ns.run(&job) {
                 Ok(found) => {
                     kind.passed += 1;
                     kind.found.alive += usize::from(found["alive"] == true);
@@ -104,16 +104,16 @@ pub fn run(rounds: usize, accounts: &[Account]) -> Tally {
 /// # Panics
 /// If a command hangs.
 pub fn beside_a_collection(starts: usize) -> Vec<String> {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     let is_over = AtomicBool::new(false);
     let failed = |args: &[String], outcome: &str| {
-        let reply = rekindle(&scene, args).unwrap_or_else(|trouble| panic!("{trouble}"));
+        let reply = rekindle(&env, args).unwrap_or_else(|trouble| panic!("{trouble}"));
         let is_well = reply.code == Some(0) && (outcome.is_empty() || reply.text("outcome") == outcome);
         (!is_well).then(|| format!("{args:?}: {reply}"))
     };
     let owned = |words: &[&str]| words.iter().map(|it| (*it).to_owned()).collect::<Vec<_>>();
     let start_and_stop = |session: &str| {
-        let up = owned(&["up", session, "--", &scene.binary_arg(), "worker"]);
+        let up = owned(&["up", session, "--", &env.binary_arg(), "worker"]);
         let stop = owned(&["stop", session]);
         let turn = |_| [failed(&up, "started"), failed(&stop, "stopped")];
         (0..starts / 2).flat_map(turn).flatten().collect::<Vec<_>>()
@@ -151,7 +151,7 @@ pub fn main() -> ExitCode {
     let beside = beside_a_collection(starts);
     beside.iter().for_each(|failed| println!("FAILED beside a collection: {failed}"));
     println!("beside a collection: {starts} starts, {} calls failed", beside.len());
-    let left = scene::end_all_of_this_run();
+    let left = test_env::end_all_of_this_run();
     left.iter().for_each(|process| println!("left behind: {process}"));
     let failed = tally.troubles().count() + beside.len() + left.len();
     println!("{} passed, {failed} failed", tally.passed() + usize::from(beside.is_empty()));

@@ -2,7 +2,7 @@
 
 use super::trouble::{Trouble, TroubleKind};
 use crate::cli::{self, Reply};
-use crate::{Scene, programs};
+use crate::{TestEnv, programs};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use std::os::unix::process::CommandExt;
@@ -18,7 +18,7 @@ const COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
 /// The session of all cases.
 pub(super) const SESSION: &str = "s";
 
-/// Where a traced command's calls are written to, in the scene's directory.
+/// Where a traced command's calls are written to, in the test environment's directory.
 pub(super) const TRACE: &str = "trace";
 
 /// The worker: the fastest there is.
@@ -59,14 +59,14 @@ pub(super) fn to_the_end_within(bound: Duration, mut command: Command) -> Result
 }
 
 /// `rekindle` with these arguments, to its end.
-pub(super) fn rekindle(scene: &Scene, args: &[impl AsRef<str>]) -> Result<Reply, Trouble> {
-    to_the_end(scene.rekindle_command(args.iter().map(AsRef::as_ref)))
+pub(super) fn rekindle(env: &TestEnv, args: &[impl AsRef<str>]) -> Result<Reply, Trouble> {
+    to_the_end(env.rekindle_command(args.iter().map(AsRef::as_ref)))
 }
 
 /// `rekindle` under `strace`, which follows no child.
-pub(super) fn traced(scene: &Scene, options: &[&str], args: &[impl AsRef<str>]) -> Result<Reply, Trouble> {
+pub(super) fn traced(env: &TestEnv, options: &[&str], args: &[impl AsRef<str>]) -> Result<Reply, Trouble> {
     static STRACE: OnceLock<String> = OnceLock::new();
-    let mut command = scene.command(STRACE.get_or_init(|| programs::find("strace", "strace")));
+    let mut command = env.command(STRACE.get_or_init(|| programs::find("strace", "strace")));
     // Cargo sets it, and the loader would look into each of its directories.
     command
         .env_remove("LD_LIBRARY_PATH")
@@ -75,7 +75,7 @@ pub(super) fn traced(scene: &Scene, options: &[&str], args: &[impl AsRef<str>]) 
         .arg(cli::binary())
         .arg("--json")
         .arg("--dir")
-        .arg(scene.state());
+        .arg(env.state());
     command.args(args.iter().map(AsRef::as_ref));
     to_the_end(command)
 }

@@ -6,7 +6,7 @@ use super::pool;
 use super::run::{SESSION, TRACE, rekindle, traced, up_args};
 use super::trouble::TroubleKind::{Lost, Other, Wedged};
 use super::trouble::{Trouble, ensure};
-use crate::Scene;
+use crate::TestEnv;
 use crate::cli::Reply;
 use crate::procs::Pid;
 use nix::sys::signal::Signal;
@@ -47,18 +47,18 @@ pub(super) fn args(case: Case) -> Vec<String> {
 }
 
 /// Brings about the state that the case begins with, and says which worker runs then.
-pub(super) fn prepare(scene: &Scene, case: Case) -> Result<Option<Pid>, Trouble> {
+pub(super) fn prepare(env: &TestEnv, case: Case) -> Result<Option<Pid>, Trouble> {
     match case {
         Case::Up | Case::PoolRun => Ok(None),
         Case::Restart => {
-            checks::next_up(scene, None)?;
-            checks::crash_worker(scene);
+            checks::next_up(env, None)?;
+            checks::crash_worker(env);
             Ok(None)
         }
-        Case::Stop => Ok(Some(checks::next_up(scene, None)?.pid())),
-        Case::Unlock => interrupted_up(scene, BEFORE_START),
+        Case::Stop => Ok(Some(checks::next_up(env, None)?.pid())),
+        Case::Unlock => interrupted_up(env, BEFORE_START),
         Case::Adopt | Case::UnlockLive => {
-            let worker = interrupted_up(scene, WHEN_LIVE)?;
+            let worker = interrupted_up(env, WHEN_LIVE)?;
             ensure(worker.is_some(), Lost, || "an `up` that was killed left no worker".to_owned())?;
             Ok(worker)
         }
@@ -66,12 +66,12 @@ pub(super) fn prepare(scene: &Scene, case: Case) -> Result<Option<Pid>, Trouble>
 }
 
 /// An `up` that is killed, so that its claim is left.
-fn interrupted_up(scene: &Scene, injection: &str) -> Result<Option<Pid>, Trouble> {
-    let reply = traced(scene, &["-o", "/dev/null", "-e", injection], &up_args(&SHORT))?;
+fn interrupted_up(env: &TestEnv, injection: &str) -> Result<Option<Pid>, Trouble> {
+    let reply = traced(env, &["-o", "/dev/null", "-e", injection], &up_args(&SHORT))?;
     ensure(was_killed(&reply), Other, || format!("`up` should have been killed: {reply}"))?;
-    let has_claim = scene.of(SESSION, "claim").exists();
+    let has_claim = env.of(SESSION, "claim").exists();
     ensure(has_claim, Other, || "an `up` that was killed left no claim".to_owned())?;
-    checks::at_most_one(scene)
+    checks::at_most_one(env)
 }
 
 /// `strace` dies of what its tracee died of.
@@ -81,30 +81,30 @@ fn was_killed(reply: &Reply) -> bool {
 
 /// Tries one point.
 pub(super) fn at(point: &Point) -> Result<Value, Trouble> {
-    let scene = Scene::new();
-    let before = prepare(&scene, point.case)?;
-    let trace = scene.path(TRACE).display().to_string();
+    let env = TestEnv::new();
+    let before = prepare(&env, point.case)?;
+    let trace = env.path(TRACE).display().to_string();
     let only = format!("trace={}", point.call);
-    let reply = traced(&scene, &["-o", &trace, "-e", &only, "-e", &point.injection()], &args(point.case))?;
+    let reply = traced(&env, &["-o", &trace, "-e", &only, "-e", &point.injection()], &args(point.case))?;
     let trace = fs::read_to_string(trace).unwrap_or_default();
     let hit = was_killed(&reply) || trace.contains("(INJECTED)");
     if point.fault != Fault::Kill || !hit {
         ends_as_it_should(&reply, &point.call)?;
     }
     match point.case {
-        Case::Up | Case::Restart | Case::Adopt => after_up(&scene, before, &reply).and_then(|()| end(&scene)),
-        Case::Stop => after_stop(&scene, &reply).and_then(|()| end(&scene)),
-        Case::Unlock | Case::UnlockLive => after_unlock(&scene, before).and_then(|()| end(&scene)),
-        Case::PoolRun => pool::after_run(&scene),
+        Case::Up | Case::Restart | Case::Adopt => after_up(&env, before, &reply).and_then(|()| end(&env)),
+        Case::Stop => after_stop(&env, &reply).and_then(|()| end(&env)),
+        Case::Unlock | Case::UnlockLive => after_unlock(&env, before).and_then(|()| end(&env)),
+        Case::PoolRun => pool::after_run(&env),
     }
-    .and_then(|()| checks::collect(&scene))
+    .and_then(|()| checks::collect(&env))
     .map_err(|Trouble { kind, text }| Trouble::new(kind, format!("{text}\n  the hit one: {reply}")))?;
     Ok(json!({ "hit": hit, "outcome": outcome(&reply) }))
 }
 
-fn end(scene: &Scene) -> Result<(), Trouble> {
-    checks::stop(scene)?;
-    checks::nothing_unfinished(scene)
+fn end(env: &TestEnv) -> Result<(), Trouble> {
+    checks::stop(env)?;
+    checks::nothing_unfinished(env)
 }
 
 /// Never a panic, always a code that has a meaning, and an error that names its errno.
@@ -128,26 +128,26 @@ fn outcome(reply: &Reply) -> String {
     }
 }
 
-fn after_up(scene: &Scene, before: Option<Pid>, reply: &Reply) -> Result<(), Trouble> {
-    let seen = checks::at_most_one(scene)?;
+fn after_up(env: &TestEnv, before: Option<Pid>, reply: &Reply) -> Result<(), Trouble> {
+    let seen = checks::at_most_one(env)?;
     still_runs(before, seen)?;
     ensure(reply.code != Some(0) || seen.is_some(), Lost, || "it said 0, and no worker runs".to_owned())?;
-    checks::next_up(scene, seen).map(drop)
+    checks::next_up(env, seen).map(drop)
 }
 
-fn after_stop(scene: &Scene, reply: &Reply) -> Result<(), Trouble> {
-    let seen = checks::at_most_one(scene)?;
+fn after_stop(env: &TestEnv, reply: &Reply) -> Result<(), Trouble> {
+    let seen = checks::at_most_one(env)?;
     ensure(reply.code != Some(0) || seen.is_none(), Lost, || format!("it said 0, and {seen:?} runs"))?;
-    checks::stop(scene)
+    checks::stop(env)
 }
 
-fn after_unlock(scene: &Scene, before: Option<Pid>) -> Result<(), Trouble> {
-    let seen = checks::at_most_one(scene)?;
+fn after_unlock(env: &TestEnv, before: Option<Pid>) -> Result<(), Trouble> {
+    let seen = checks::at_most_one(env)?;
     still_runs(before, seen)?;
-    let again = rekindle(scene, &["unlock", SESSION])?;
+    let again = rekindle(env, &["unlock", SESSION])?;
     let ended_well = again.code == Some(0) && ["unlocked", "not-locked"].contains(&again.text("outcome"));
     ensure(ended_well, Wedged, || format!("the next `unlock`: {again}"))?;
-    checks::next_up(scene, seen).map(drop)
+    checks::next_up(env, seen).map(drop)
 }
 
 fn still_runs(before: Option<Pid>, now: Option<Pid>) -> Result<(), Trouble> {

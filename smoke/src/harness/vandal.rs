@@ -11,7 +11,7 @@ use super::trouble::TroubleKind::{Double, Lost, Other, Wedged};
 use super::trouble::{Trouble, ensure};
 use crate::cli::Reply;
 use crate::procs::{self, Pid};
-use crate::{Account, Launcher, Scene, wait};
+use crate::{Account, Launcher, TestEnv, wait};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use std::fs;
@@ -99,16 +99,16 @@ pub struct Found {
 
 /// A round.
 struct Round {
-    scene: Scene,
+    env: TestEnv,
     what: Vandalism,
 }
 
 /// Plays one round, and judges it.
 pub(super) fn round(seed: u64, what: Vandalism, account: Account) -> Result<Value, Trouble> {
-    let round = Round { scene: Scene::owned_by(account), what };
+    let round = Round { env: TestEnv::owned_by(account), what };
     let mut rng = Rng::new(seed);
     if rng.below(2) == 0 {
-        let up = rekindle(&round.scene, &round.up_args(&[]))?;
+        let up = rekindle(&round.env, &round.up_args(&[]))?;
         ensure(up.code == Some(0), Other, || format!("the first start: {up}"))?;
     }
     round.contend(&mut rng)?;
@@ -123,8 +123,8 @@ pub(super) fn round(seed: u64, what: Vandalism, account: Account) -> Result<Valu
 
 impl Round {
     fn up_args(&self, options: &[&str]) -> Vec<String> {
-        let (lock, doubles) = (self.scene.path("judge"), self.doubles());
-        let paths = [lock, doubles, self.scene.binary()].map(|path| path.display().to_string());
+        let (lock, doubles) = (self.env.path("judge"), self.doubles());
+        let paths = [lock, doubles, self.env.binary()].map(|path| path.display().to_string());
         let mut args: Vec<String> = ["up"].iter().chain(options).map(|it| (*it).to_owned()).collect();
         args.extend([SESSION, "--", "sh", "-c", JUDGED, "sh"].map(str::to_owned));
         args.extend(paths);
@@ -133,7 +133,7 @@ impl Round {
     }
 
     fn doubles(&self) -> PathBuf {
-        self.scene.path("doubles")
+        self.env.path("doubles")
     }
 
     /// Everything at once; the answers may be of any kind, as long as they are answers.
@@ -166,7 +166,7 @@ impl Round {
 
     fn repeat(&self, args: &[String]) -> Result<(), Trouble> {
         for _ in 0..REPEATS {
-            let reply = rekindle(&self.scene, args)?;
+            let reply = rekindle(&self.env, args)?;
             let is_an_answer = reply.code.is_some_and(|code| code <= 6) && !reply.stderr.contains("panicked");
             ensure(is_an_answer, Other, || format!("`{}`: {reply}", args[0]))?;
         }
@@ -174,7 +174,7 @@ impl Round {
     }
 
     fn kill_a_launcher(&self, after: Duration) {
-        let launcher = Launcher::start(self.scene.rekindle_command(self.up_args(&CONTENDING)));
+        let launcher = Launcher::start(self.env.rekindle_command(self.up_args(&CONTENDING)));
         thread::sleep(after);
         launcher.signal(Signal::SIGKILL);
         launcher.finish();
@@ -182,8 +182,8 @@ impl Round {
 
     /// Whether it finds anything to remove is its own affair. What is moved comes back after a while, or never.
     fn vandalise(&self, time_away: Option<Duration>) {
-        let (root, session) = (self.scene.state(), self.scene.state().join(SESSION));
-        let away = self.scene.path(if time_away.is_some() { "away" } else { "gone" });
+        let (root, session) = (self.env.state(), self.env.state().join(SESSION));
+        let away = self.env.path(if time_away.is_some() { "away" } else { "gone" });
         let move_away = |path: &PathBuf| {
             // Where something has taken its place meanwhile, it stays away.
             let _ = fs::rename(path, &away);
@@ -209,15 +209,15 @@ impl Round {
 
     /// The workers that run, whatever the files say.
     fn workers(&self) -> Vec<Pid> {
-        let line = format!("{} worker --protocol echo --socket ", self.scene.binary_arg());
-        let all = self.scene.processes().into_iter();
+        let line = format!("{} worker --protocol echo --socket ", self.env.binary_arg());
+        let all = self.env.processes().into_iter();
         all.filter(|pid| procs::command_line(*pid).starts_with(&line)).collect()
     }
 
     /// The processes that have not yet asked the judge whether they may be workers.
     fn undecided(&self) -> Vec<Pid> {
         let doubles = self.doubles().display().to_string();
-        let all = self.scene.processes().into_iter();
+        let all = self.env.processes().into_iter();
         all.filter(|pid| procs::command_line(*pid).contains(&doubles)).collect()
     }
 
@@ -236,7 +236,7 @@ impl Round {
         self.is_listed(alive)?;
         // One that cannot be reached is waited for until the deadline.
         let timeout = if alive.is_some() { "300ms" } else { "20s" };
-        let up = rekindle(&self.scene, &self.up_args(&["--timeout", timeout, "--term-grace", "2s"]))?;
+        let up = rekindle(&self.env, &self.up_args(&["--timeout", timeout, "--term-grace", "2s"]))?;
         wait::until("every worker has asked the judge", || self.undecided().is_empty());
         self.no_double(&format!("after {up}"))?;
         found.refused = usize::from(up.code == Some(3));
@@ -255,19 +255,19 @@ impl Round {
         let before = self.workers().first().copied();
         self.is_listed(before)?;
         self.stop(stop_all, before)?;
-        let up = rekindle(&self.scene, &self.up_args(&["--timeout", "20s"]))?;
+        let up = rekindle(&self.env, &self.up_args(&["--timeout", "20s"]))?;
         self.no_double(&format!("after a stop and {up}"))?;
         ensure(up.code == Some(0), Wedged, || format!("after a stop: {up}"))?;
         ensure(self.workers() == [up.pid()], Lost, || format!("{:?} run: {up}", self.workers()))?;
         self.stop(!stop_all, Some(up.pid()))?;
-        checks::nothing_unfinished(&self.scene)?;
+        checks::nothing_unfinished(&self.env)?;
         Ok(found)
     }
 
     /// `ls` shows a worker that lives.
     fn is_listed(&self, alive: Option<Pid>) -> Result<(), Trouble> {
         let Some(alive) = alive else { return Ok(()) };
-        let ls = rekindle(&self.scene, &["ls"])?;
+        let ls = rekindle(&self.env, &["ls"])?;
         ensure(ls.code == Some(0), Wedged, || format!("`ls` fails: {ls}"))?;
         let is_shown = sessions(&ls.json).iter().any(|it| it["pid"] == alive && it["session"] == SESSION);
         // One that was told to end before may have ended meanwhile.
@@ -278,7 +278,7 @@ impl Round {
     /// A stop ends whatever lives.
     fn stop(&self, all: bool, alive: Option<Pid>) -> Result<(), Trouble> {
         let target = if all { "--all" } else { SESSION };
-        let mut command = self.scene.rekindle_command(["stop", target]);
+        let mut command = self.env.rekindle_command(["stop", target]);
         command.args(["--term-grace", "2s", "--kill-grace", "5s"]);
         let stop = to_the_end(command)?;
         let left = self.workers();

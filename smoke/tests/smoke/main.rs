@@ -1,5 +1,5 @@
 //! The live suite: `LIVE=1 just smoke [FILTER]`, and as an ordinary user `LIVE=1 just smoke-as-user`. One folder a subject,
-//! at most fourteen files a folder; what they stand on is in the library. A trial is named after its path:
+//! at most fourteen files a folder; what they stand on is in the library. A test is named after its path:
 //! `stdio::child::an_echo_goes_round` stands in `stdio/child.rs`.
 
 mod command;
@@ -20,7 +20,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     rekindle_smoke::harness::serve_if_lane()
         .or_else(spawn::large_parent::serve_if_large_parent)
-        .unwrap_or_else(|| reaper::under_one(|| suite::main(trials())))
+        .unwrap_or_else(|| reaper::under_one(|| suite::main(tests())))
 }
 
 rekindle_smoke::rooms![

@@ -1,9 +1,9 @@
 //! Ten thousand children in one process: `LIVE=1 just soak`.
 
-use rekindle_smoke::{reaper, soak, suite, trials};
+use rekindle_smoke::{reaper, soak, suite, tests};
 use std::process::ExitCode;
 
-trials![starts_and_exits, starts_and_stops];
+tests![starts_and_exits, starts_and_stops];
 
 /// T22, P9.
 fn starts_and_exits() {
@@ -16,5 +16,5 @@ fn starts_and_stops() {
 }
 
 fn main() -> ExitCode {
-    reaper::under_one(|| suite::main(trials()))
+    reaper::under_one(|| suite::main(tests()))
 }

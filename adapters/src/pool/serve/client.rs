@@ -141,7 +141,7 @@ impl<H: Handler> Client<H> {
                 Err(Refusal::new("a handshake comes first"))
             }
             Request::Run(run) => handler.run(run).await.map(Answer::Feed),
-            Request::Continue(answer) => handler.go_on(answer).await.map(Answer::Feed),
+            Request::Continue(answer) => handler.continue_session(answer).await.map(Answer::Feed),
             Request::Status(request) => handler.status(request).await.map(Answer::Status),
             Request::Shutdown => handler.shutdown().await.map(|()| Answer::Shutdown),
         };

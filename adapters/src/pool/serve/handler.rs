@@ -39,7 +39,7 @@ pub trait Handler: Send + Sync + 'static {
     ///
     /// # Cancel safety
     /// As for [`Self::greet`].
-    async fn go_on(&self, answer: Continue) -> Result<Feed, Refusal>;
+    async fn continue_session(&self, answer: Continue) -> Result<Feed, Refusal>;
 
     /// Says how the session stands. Also asked before a worker ends for want of clients: one that has a session stays.
     ///

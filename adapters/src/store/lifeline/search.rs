@@ -149,7 +149,7 @@ fn look_into(proc: &File, pid: Pid, root: &Root<'_>, session: Option<&SessionId>
         }
     }
     let same = |is: bool| if is { Sameness::Same } else { Sameness::Other };
-    let sighting = LifelineSighting {
+    let status = LifelineSighting {
         owner,
         device,
         mark: same(site.root.has_path_of(root.id)),
@@ -157,7 +157,7 @@ fn look_into(proc: &File, pid: Pid, root: &Root<'_>, session: Option<&SessionId>
         mount_namespace: procfs::shares_namespace(pid, "mnt"),
         pid_namespace: procfs::shares_namespace(pid, "pid"),
     };
-    Ok(match sighting.judge() {
+    Ok(match status.judge() {
         FoundLifeline::Ours => Look::Ours(Box::new(Lost { probe, mark, holder: pid })),
         FoundLifeline::Doubtful => Look::Doubtful,
         FoundLifeline::Others => Look::Nothing,

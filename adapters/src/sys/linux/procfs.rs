@@ -1,7 +1,7 @@
 //! What the kernel says about processes, this host and this process.
 //!
 //! # Invariants
-//! 1. [`Sighting::Absent`] needs ESRCH from the kernel itself: a `/proc` that hides others' processes proves nothing.
+//! 1. [`PidStatus::Absent`] needs ESRCH from the kernel itself: a `/proc` that hides others' processes proves nothing.
 //! 2. A zombie is told apart from a running process.
 //! 3. A `/proc` of another pid namespace is not read: its numbers are other processes' numbers here.
 //!
@@ -12,7 +12,9 @@ use nix::errno::Errno;
 use nix::sys::signal::kill;
 use nix::unistd::{Pid as NixPid, geteuid};
 use rekindle_core::byte_text;
-use rekindle_core::identity::{BootId, DeathProof, NamespaceId, Sighting, Standing, StartTime, judge};
+use rekindle_core::identity::{
+    BootId, DeathProof, NamespaceId, PidStatus, ProcessLiveness, StartTime, judge,
+};
 use rekindle_core::warrant::{Sameness, Warrant};
 use rekindle_core::{Host, OsFailure, Pid, ProcessIdentity};
 use serde::{Deserialize, Serialize};
@@ -219,33 +221,33 @@ pub fn lost_its_cwd(pid: Pid) -> bool {
 }
 
 /// What the kernel says of `pid` right now.
-pub fn sighting(pid: Pid) -> Sighting {
+pub fn status(pid: Pid) -> PidStatus {
     sighting_of(stat(pid), pid)
 }
 
-fn sighting_of(stat: Option<Stat>, pid: Pid) -> Sighting {
+fn sighting_of(stat: Option<Stat>, pid: Pid) -> PidStatus {
     match stat {
-        Some(stat) if stat.is_zombie() => Sighting::Zombie,
-        Some(stat) => Sighting::Running { start_time: Some(stat.start_time) },
+        Some(stat) if stat.is_zombie() => PidStatus::Zombie,
+        Some(stat) => PidStatus::Running { start_time: Some(stat.start_time) },
         None => match kill(NixPid::from_raw(pid.as_raw()), None) {
-            Err(Errno::ESRCH) => Sighting::Absent,
-            Ok(()) => Sighting::Running { start_time: None },
-            Err(_) => Sighting::NotPermitted,
+            Err(Errno::ESRCH) => PidStatus::Absent,
+            Ok(()) => PidStatus::Running { start_time: None },
+            Err(_) => PidStatus::NotPermitted,
         },
     }
 }
 
 /// Judges a process that was written down earlier.
-pub fn standing(process: &ProcessIdentity, here: &Host) -> Standing {
-    judge(process, here, sighting(process.pid))
+pub fn standing(process: &ProcessIdentity, here: &Host) -> ProcessLiveness {
+    judge(process, here, status(process.pid))
 }
 
 /// Judges a worker's leader that was written down earlier.
 ///
 /// It leads a session of its own from before its program runs until it ends, and cannot leave it. So a process with its
 /// pid that leads no session is another one, even if both started within one tick of the clock.
-pub fn standing_of_leader(leader: &ProcessIdentity, here: &Host) -> Standing {
-    judge_leader(leader, here, stat(leader.pid)).map_or_else(|standing| standing, |_| Standing::Alive)
+pub fn standing_of_leader(leader: &ProcessIdentity, here: &Host) -> ProcessLiveness {
+    judge_leader(leader, here, stat(leader.pid)).map_or_else(|standing| standing, |_| ProcessLiveness::Alive)
 }
 
 /// Leave to signal a worker's leader, if it is proved in every field that it is the process that was written down. Its pid
@@ -256,13 +258,17 @@ pub(crate) fn warrant_for_leader(leader: &ProcessIdentity, here: &Host) -> Optio
 
 /// The same for any process that was written down.
 pub(crate) fn warrant_for(process: &ProcessIdentity, here: &Host) -> Option<Warrant> {
-    Warrant::by_identity(process, here, sighting(process.pid)).ok()
+    Warrant::by_identity(process, here, status(process.pid)).ok()
 }
 
-fn judge_leader(leader: &ProcessIdentity, here: &Host, stat: Option<Stat>) -> Result<Warrant, Standing> {
+fn judge_leader(
+    leader: &ProcessIdentity,
+    here: &Host,
+    stat: Option<Stat>,
+) -> Result<Warrant, ProcessLiveness> {
     let warrant = Warrant::by_identity(leader, here, sighting_of(stat, leader.pid))?;
     let leads = stat.is_some_and(|stat| stat.session == leader.pid.as_raw());
-    if leads { Ok(warrant) } else { Err(Standing::Dead(DeathProof::OtherStartTime)) }
+    if leads { Ok(warrant) } else { Err(ProcessLiveness::Dead(DeathProof::OtherStartTime)) }
 }
 
 /// The identity of a process that runs now; `None` if it is gone, a zombie, or cannot be read.

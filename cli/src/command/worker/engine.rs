@@ -47,7 +47,7 @@ impl Session {
             asked: 0,
             history: Vec::new(),
         };
-        let result = session.go_on();
+        let result = session.continue_session();
         (session, result)
     }
 
@@ -71,7 +71,11 @@ impl Session {
         self.values.insert(open.variable.clone(), response.to_owned());
         self.history.push(json!({ "role": "host", "query_id": open.id, "text": response, "usage": usage }));
         let remaining = self.open.iter().filter(|open| !open.answered).count();
-        Ok(if remaining > 0 { FeedResult::Accepted { remaining: remaining as u64 } } else { self.go_on() })
+        Ok(if remaining > 0 {
+            FeedResult::Accepted { remaining: remaining as u64 }
+        } else {
+            self.continue_session()
+        })
     }
 
     /// Whether it waits for an answer.
@@ -84,7 +88,7 @@ impl Session {
         Value::Array(self.history.clone())
     }
 
-    fn go_on(&mut self) -> FeedResult {
+    fn continue_session(&mut self) -> FeedResult {
         self.open.clear();
         while let Some(line) = self.script.get(self.at).cloned() {
             self.at += 1;

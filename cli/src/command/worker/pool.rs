@@ -46,7 +46,7 @@ impl Handler for PoolWorker {
         Ok(self.feed(&result))
     }
 
-    async fn go_on(&self, answer: Continue) -> Result<Feed, Refusal> {
+    async fn continue_session(&self, answer: Continue) -> Result<Feed, Refusal> {
         let mut session = self.session();
         let session = session
             .as_mut()

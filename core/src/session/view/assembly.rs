@@ -13,7 +13,7 @@
 
 use super::{Coherence, Contact, RecordIs, View};
 use crate::process::id::{Generation, Nonce};
-use crate::process::identity::{ProcessIdentity, Standing};
+use crate::process::identity::{ProcessIdentity, ProcessLiveness};
 use crate::session::evidence::{
     Endpoint, Evidence, LastWorker, Lifeline, LifelineHistory, Listener, last_worker, standing_of_peer,
 };
@@ -168,7 +168,7 @@ impl<I: Clone + PartialEq, N: PartialEq> Assembly<I, N> {
     }
 
     /// The evidence, once leader and peer were asked about. Who has the endpoint is not asked yet.
-    pub fn evidence(&self, leader: Option<Standing>, peer: Option<Standing>) -> Evidence {
+    pub fn evidence(&self, leader: Option<ProcessLiveness>, peer: Option<ProcessLiveness>) -> Evidence {
         // Of a start that nobody observed, the mark says that its lifeline was taken.
         let is_read = matches!(self.recorded.is, RecordIs::NamesWorker | RecordIs::NamesNobody);
         let was_marked = self.is_marked && is_read;
@@ -202,7 +202,7 @@ impl<I: Clone + PartialEq, N: PartialEq> Assembly<I, N> {
 impl Evidence {
     /// Whether the lifeline is held and none of those lives who were written down: then it is asked who listens.
     pub fn is_held_by_others(&self) -> bool {
-        let lives = |standing: Option<Standing>| standing.is_some_and(Standing::is_alive);
+        let lives = |standing: Option<ProcessLiveness>| standing.is_some_and(ProcessLiveness::is_alive);
         self.lifeline == Lifeline::Held && !lives(self.leader) && !lives(self.peer)
     }
 

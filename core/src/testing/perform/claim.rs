@@ -4,7 +4,7 @@ use crate::claim::acquire::{self, Acquire, AcquireEffect, AcquireEvent, Judgemen
 use crate::claim::give_up::{GiveUpEffect, GiveUpEvent, Whose};
 use crate::claim::{ClaimDecision, ClaimPolicy, Found, HolderEvidence, KeptBy, KernelLock, decide_claim};
 use crate::ensure::{self, MayPass};
-use crate::process::identity::{DeathProof, Standing};
+use crate::process::identity::{DeathProof, ProcessLiveness};
 use crate::start::settle::Settle;
 use crate::stop::session;
 use crate::testing::actor::{Sub, Task};
@@ -183,8 +183,8 @@ pub(super) fn judge_claim(kernel: &Kernel) -> ClaimDecision<Holder> {
     };
     let is_dead = |actor: ActorId| kernel.actors[usize::from(actor)].task == Task::Crashed;
     let standing = match holder {
-        Some(actor) if is_dead(actor) => Standing::Dead(DeathProof::NoSuchProcess),
-        Some(_) | None => Standing::Alive,
+        Some(actor) if is_dead(actor) => ProcessLiveness::Dead(DeathProof::NoSuchProcess),
+        Some(_) | None => ProcessLiveness::Alive,
     };
     decide_claim(ClaimPolicy::dispatch(), KernelLock::Free, found, standing)
 }

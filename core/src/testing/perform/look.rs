@@ -2,7 +2,7 @@
 
 use crate::ensure::decide::Liveness;
 use crate::process::id::Generation;
-use crate::process::identity::{DeathProof, Standing};
+use crate::process::identity::{DeathProof, ProcessLiveness};
 use crate::session::evidence::{Evidence, LastWorker, Lifeline, LifelineHistory};
 use crate::session::record::RecordState;
 use crate::session::view::assembly::{Assembly, FoundBy, Marked, Recorded};
@@ -70,8 +70,8 @@ impl Setting {
         let assembly = Assembly::new(record.map_or(ReadRecord::ABSENT, read_record), (asked, found_by), mark);
         let lifeline = lifeline.filter(|_| assembly.lifeline() != Lifeline::Missing);
         let standing = |process: Process| match kernel.life(process) {
-            Life::Alive { .. } => Standing::Alive,
-            Life::Unborn | Life::Dead => Standing::Dead(DeathProof::NoSuchProcess),
+            Life::Alive { .. } => ProcessLiveness::Alive,
+            Life::Unborn | Life::Dead => ProcessLiveness::Dead(DeathProof::NoSuchProcess),
         };
         let evidence = assembly.evidence(assembly.leader.map(standing), assembly.peer.map(standing));
         let mut view = assembly.view(&evidence, Contact::Connect);

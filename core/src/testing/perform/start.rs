@@ -3,7 +3,7 @@
 use super::Choice;
 use super::look::room;
 use crate::claim::give_up::{GiveUpEffect, GivenUp};
-use crate::ensure::{self, Deadline, Ended, StartKind};
+use crate::ensure::{self, Deadline, Ended, StartPath};
 use crate::session::plan::KillPolicy;
 use crate::session::record::RecordState;
 use crate::start::order::{self, Begun, Order, OrderEffect, OrderEvent, Room};
@@ -96,7 +96,7 @@ impl Setting {
         }
     }
 
-    pub(super) fn begin_start(&self, kernel: &mut Kernel, id: usize, kind: StartKind) {
+    pub(super) fn begin_start(&self, kernel: &mut Kernel, id: usize, kind: StartPath) {
         let begun = resume::step(Resume::new(&KillPolicy::default()), resume::Event::Begin).0;
         let actor = &mut kernel.actors[id];
         actor.may_release = false;
@@ -104,7 +104,7 @@ impl Setting {
         actor.noted = Noted::default();
         actor.abandoned = false;
         match kind {
-            StartKind::Fresh => {
+            StartPath::Fresh => {
                 let generation = actor.seen.generation() + 1;
                 actor.worker = Pinned { generation, ..Pinned::NOBODY };
                 actor.record = None;
@@ -112,7 +112,7 @@ impl Setting {
                 actor.sub = Sub::Order(Order::default());
                 self.order_step(kernel, id, Order::default());
             }
-            StartKind::Adopted | StartKind::AdoptedConnected | StartKind::Attached => {
+            StartPath::Adopted | StartPath::AdoptedConnected | StartPath::Attached => {
                 actor.worker = actor.seen.pin(actor.seen.lifeline);
                 actor.record = actor.seen.completed();
                 actor.resume = Some(resume::step(begun, resume::Event::SpawnStarted).0);

@@ -3,19 +3,19 @@
 use super::super::trouble::{Trouble, TroubleKind, ensure};
 use super::place;
 use crate::procs::Pid;
-use crate::{Account, Place, Scene, Sentinel, SentinelKind};
+use crate::{Account, Place, Sentinel, SentinelKind, TestEnv};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-/// What a lane keeps from round to round: a sentinel takes longer to start than a round takes.
+/// What a pid_ns keeps from round to round: a sentinel takes longer to start than a round takes.
 struct Kept {
     account: Account,
     sentinel: Sentinel,
-    /// It ends when its scene does.
-    _scene: Scene,
+    /// It ends when its test environment does.
+    _scene: TestEnv,
 }
 
 thread_local! {
@@ -33,11 +33,11 @@ pub(super) struct Canary {
 type Fact = (u64, u64, u32, u32, u32, Vec<u8>);
 
 impl Canary {
-    /// A tree in the scene, of the scene's user: whoever follows a link into it may write there.
-    pub(super) fn plant(scene: &Scene) -> Self {
-        let dir = scene.path("canary");
+    /// A tree in the test environment, of the test environment's user: whoever follows a link into it may write there.
+    pub(super) fn plant(env: &TestEnv) -> Self {
+        let dir = env.path("canary");
         let inner = dir.join("inner");
-        fs::create_dir_all(&inner).expect("a scene's directory is writable");
+        fs::create_dir_all(&inner).expect("a env's directory is writable");
         let record = br#"{"schema_version":1,"session":"s","generation":7,"nonce":"00","state":"ready"}"#;
         let files: [(&Path, &str, &[u8], u32); 6] = [
             (&dir, "file", b"leave me alone\n", 0o640),
@@ -49,11 +49,11 @@ impl Canary {
         ];
         for (dir, name, content, mode) in files {
             let path = dir.join(name);
-            fs::write(&path, content).expect("a scene's directory is writable");
+            fs::write(&path, content).expect("a env's directory is writable");
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("the file is ours");
-            place::give_to(scene.account(), &path);
+            place::give_to(env.account(), &path);
         }
-        [&inner, &dir].into_iter().for_each(|dir| place::give_to(scene.account(), dir));
+        [&inner, &dir].into_iter().for_each(|dir| place::give_to(env.account(), dir));
         let facts = facts(&dir);
         Self { dir, facts }
     }
@@ -105,10 +105,10 @@ pub(super) fn sentinel_pid(account: Account) -> Pid {
         if let Some(kept) = all.iter().find(|kept| kept.account == account) {
             return kept.sentinel.pid();
         }
-        let scene = Scene::owned_by(account);
-        let sentinel = Sentinel::start(&scene, Place::Outside, SentinelKind::SessionLeader);
+        let env = TestEnv::owned_by(account);
+        let sentinel = Sentinel::start(&env, Place::Outside, SentinelKind::SessionLeader);
         let pid = sentinel.pid();
-        all.push(Kept { account, sentinel, _scene: scene });
+        all.push(Kept { account, sentinel, _scene: env });
         pid
     })
 }

@@ -67,7 +67,7 @@ pub(super) fn mutate(rng: &mut Rng, round: &Round) -> Mutated {
 
 fn try_to_mutate(rng: &mut Rng, round: &Round) -> Mutated {
     let path = target(rng, round);
-    let name = path.strip_prefix(round.scene.dir()).unwrap_or(&path).display().to_string();
+    let name = path.strip_prefix(round.env.dir()).unwrap_or(&path).display().to_string();
     let mut mount = None;
     if let Err(error) = stays_inside(&path, round) {
         return Mutated { kind: NOTHING, what: format!("{name}: {error}"), mount };
@@ -101,11 +101,11 @@ fn try_to_mutate(rng: &mut Rng, round: &Round) -> Mutated {
 /// A file of a session or of the lifecycle lock.
 fn target(rng: &mut Rng, round: &Round) -> PathBuf {
     if rng.below(6) == 0 {
-        return round.scene.state().join(rng.pick(&ROOT_FILES));
+        return round.env.state().join(rng.pick(&ROOT_FILES));
     }
     // Twice: the record and the lifeline decide more than the rest.
     let file = if rng.below(2) == 0 { rng.pick(&SESSION_FILES) } else { rng.pick(&SESSION_FILES[..3]) };
-    let path = round.scene.of(session(rng, round), file);
+    let path = round.env.of(session(rng, round), file);
     let files: Vec<PathBuf> =
         SESSION_FILES.iter().map(|file| path.with_file_name(file)).filter(|path| path.exists()).collect();
     // One that is not there is worth a try now and then.
@@ -117,7 +117,7 @@ fn session<'r>(rng: &mut Rng, round: &'r Round) -> &'r str {
 }
 
 fn directory(rng: &mut Rng, round: &Round) -> PathBuf {
-    let state = round.scene.state();
+    let state = round.env.state();
     if rng.below(4) == 0 { state } else { state.join(session(rng, round)) }
 }
 
@@ -174,7 +174,7 @@ fn value(rng: &mut Rng, path: &Path, round: &Round) -> io::Result<String> {
 
 /// Fails if the way to a path leads out of the state directory: we would touch the canary ourselves.
 pub(super) fn stays_inside(path: &Path, round: &Round) -> io::Result<()> {
-    let root = round.scene.dir().canonicalize()?;
+    let root = round.env.dir().canonicalize()?;
     let parent = path.parent().unwrap_or(path).canonicalize()?;
     let inside = parent == root || parent.starts_with(root.join("state"));
     if inside { Ok(()) } else { Err(io::Error::other("the way leads to the canary")) }
@@ -223,7 +223,7 @@ fn kind_of_file(rng: &mut Rng, path: &Path, round: &Round) -> io::Result<String>
     }?;
     let is_the_canary = path.symlink_metadata().is_ok_and(|it| it.is_file());
     if !is_the_canary {
-        place::give_to(round.scene.account(), path);
+        place::give_to(round.env.account(), path);
     }
     Ok(what.to_owned())
 }

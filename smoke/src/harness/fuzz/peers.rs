@@ -26,7 +26,7 @@ pub(super) fn round(seed: u64) -> Result<Value, Trouble> {
     round.names.pool_worker = vec![program];
     round.environment = vec![
         (peer::SEED.to_owned(), peer.to_string()),
-        (peer::SWITCH.to_owned(), round.scene.path(SWITCH_NAME).display().to_string()),
+        (peer::SWITCH.to_owned(), round.env.path(SWITCH_NAME).display().to_string()),
     ];
     match rng.below(4) {
         0 => {
@@ -51,7 +51,7 @@ pub(super) fn round(seed: u64) -> Result<Value, Trouble> {
 }
 
 fn turn_hostile(round: &Round) {
-    round.scene.file(SWITCH_NAME, "");
+    round.env.file(SWITCH_NAME, "");
 }
 
 fn up(round: &mut Round) -> Result<(), Trouble> {
@@ -65,7 +65,7 @@ fn run_in_pool(round: &mut Round) -> Result<(), Trouble> {
     args.extend(round.names.pool_worker.iter().cloned());
     let reply = round.prepare(args)?;
     let session = reply.text("session_id").to_owned();
-    round.names.socket = round.scene.socket(&session).display().to_string();
+    round.names.socket = round.env.socket(&session).display().to_string();
     round.names.session = session.clone();
     round.names.pool_session = session;
     Ok(())

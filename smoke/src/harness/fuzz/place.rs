@@ -1,4 +1,4 @@
-//! What the lane is allowed to do with files, and mounts that go with their round.
+//! What the pid_ns is allowed to do with files, and mounts that go with their round.
 
 use crate::programs;
 use crate::{Account, Root};
@@ -13,7 +13,7 @@ pub(super) fn root_of_the_machine() -> Option<Root> {
     Root::ours().filter(|_| all)
 }
 
-/// Gives what stands at a path to the scene's user.
+/// Gives what stands at a path to the test environment's user.
 pub(super) fn give_to(account: Account, path: &Path) {
     if account == Account::Ordinary
         && let Some(root) = root_of_the_machine()

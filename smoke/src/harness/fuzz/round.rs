@@ -1,4 +1,4 @@
-//! What both kinds of round share: a scene with bystanders, and verbs that are run in it and judged.
+//! What both kinds of round share: a test environment with bystanders, and verbs that are run in it and judged.
 
 use super::super::run::to_the_end_within;
 use super::super::trouble::{Trouble, TroubleKind};
@@ -6,7 +6,7 @@ use super::bystanders::{self, Canary};
 use super::verb::{BOUND, Names, Verb};
 use super::verdict;
 use crate::cli::Reply;
-use crate::{Account, Scene};
+use crate::{Account, TestEnv};
 use serde_json::{Value, json};
 use std::ffi::OsStr;
 use std::process::Command;
@@ -15,10 +15,10 @@ use std::time::Instant;
 /// The session of every round.
 pub(super) const SESSION: &str = "s";
 
-/// A scene with bystanders.
+/// A test environment with bystanders.
 #[derive(Debug)]
 pub(super) struct Round {
-    pub(super) scene: Scene,
+    pub(super) env: TestEnv,
     pub(super) canary: Canary,
     pub(super) names: Names,
     /// What the commands met, for a failure to tell.
@@ -32,21 +32,21 @@ pub(super) struct Round {
 
 impl Round {
     pub(super) fn new(account: Account) -> Self {
-        let scene = Scene::owned_by(account);
-        let worker = [&scene.binary_arg(), "worker", "--socket", "{socket}"].map(str::to_owned).to_vec();
+        let env = TestEnv::owned_by(account);
+        let worker = [&env.binary_arg(), "worker", "--socket", "{socket}"].map(str::to_owned).to_vec();
         let pool_worker = [&worker[..], &["--protocol", "pool"].map(str::to_owned)].concat();
         let names = Names {
             session: SESSION.to_owned(),
             pool_session: SESSION.to_owned(),
-            socket: scene.socket(SESSION).display().to_string(),
-            socket_to_be: scene.path("sock").display().to_string(),
+            socket: env.socket(SESSION).display().to_string(),
+            socket_to_be: env.path("sock").display().to_string(),
             worker,
             pool_worker,
             sentinel: bystanders::sentinel_pid(account),
         };
-        let canary = Canary::plant(&scene);
+        let canary = Canary::plant(&env);
         Self {
-            scene,
+            env,
             canary,
             names,
             met: Vec::new(),
@@ -68,7 +68,7 @@ impl Round {
         if verb.has_a_log() {
             args.insert(0, "-vv".to_owned());
         }
-        let mut command = self.scene.rekindle_command(args);
+        let mut command = self.env.rekindle_command(args);
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         let began = Instant::now();
         let done = to_the_end_within(BOUND, command);
@@ -92,7 +92,7 @@ impl Round {
     /// Ends the round: the bystanders are as they were.
     pub(super) fn finish(self) -> Result<Value, Trouble> {
         let what = format!("{:?}, then {:?}", self.met, self.runs);
-        bystanders::check_sentinel(self.scene.account(), &what)?;
+        bystanders::check_sentinel(self.env.account(), &what)?;
         self.canary.check(&what)?;
         Ok(json!({ "met": self.kinds, "runs": self.runs }))
     }
@@ -102,7 +102,7 @@ impl Round {
         &self,
         args: impl IntoIterator<Item = impl AsRef<OsStr>>,
     ) -> Result<Reply, Trouble> {
-        self.prepare_by(self.scene.rekindle_command(args))
+        self.prepare_by(self.env.rekindle_command(args))
     }
 
     /// A command that prepares the round has to succeed.

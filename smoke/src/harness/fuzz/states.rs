@@ -32,7 +32,7 @@ pub(super) fn round(seed: u64) -> Result<Value, Trouble> {
         mounts.extend(mount);
     }
     // A worker listens wherever it is told to: that must not be among what nobody may touch.
-    let socket = round.scene.socket(SESSION);
+    let socket = round.env.socket(SESSION);
     if stays_inside(&socket, &round).is_ok() {
         round.names.socket_to_be = round.names.socket.clone();
     }
@@ -52,8 +52,8 @@ fn prepare(rng: &mut Rng, round: &mut Round) -> Result<Option<Container>, Troubl
         }
         2 => {
             round.prepare(&up)?;
-            round.scene.processes().iter().for_each(|pid| procs::send(*pid, Signal::SIGKILL));
-            wait::until("the worker is gone", || round.scene.processes().is_empty());
+            round.env.processes().iter().for_each(|pid| procs::send(*pid, Signal::SIGKILL));
+            wait::until("the worker is gone", || round.env.processes().is_empty());
         }
         3 => {
             round.prepare(&up)?;
@@ -62,8 +62,8 @@ fn prepare(rng: &mut Rng, round: &mut Round) -> Result<Option<Container>, Troubl
         4 => leave_a_claim(round),
         5 => run_in_pool(round)?,
         6 => {
-            let inside = Container::start(&round.scene);
-            round.prepare_by(inside.rekindle_command(&round.scene, &up))?;
+            let inside = Container::start(&round.env);
+            round.prepare_by(inside.rekindle_command(&round.env, &up))?;
             container = Some(inside).filter(|_| rng.below(2) == 0);
         }
         _ => {
@@ -86,9 +86,9 @@ fn up_args(round: &Round) -> Vec<String> {
 /// A launcher that is killed in the middle of a start leaves its claim, and a worker that never listens.
 fn leave_a_claim(round: &Round) {
     let up = ["up", "--timeout", "20s", SESSION, "--", "sleep", "600"];
-    let launcher = Launcher::start(round.scene.rekindle_command(up));
-    wait::until_there(&round.scene.of(SESSION, "claim"));
-    round.scene.worker_pid(SESSION);
+    let launcher = Launcher::start(round.env.rekindle_command(up));
+    wait::until_there(&round.env.of(SESSION, "claim"));
+    round.env.worker_pid(SESSION);
     launcher.signal(Signal::SIGKILL);
     launcher.finish();
 }

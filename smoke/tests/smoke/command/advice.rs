@@ -4,7 +4,7 @@
 
 use nix::sys::signal::Signal;
 use rekindle_smoke::programs::Quirk;
-use rekindle_smoke::{Launcher, Reply, Scene, cli, procs, programs, trials, wait};
+use rekindle_smoke::{Launcher, Reply, TestEnv, cli, procs, programs, tests, wait};
 use serde_json::json;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -12,7 +12,7 @@ use std::os::unix::net::UnixListener;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 
-trials![
+tests![
     every_next_is_typed_as_it_stands,
     a_collection_keeps_what_failed_unless_told_otherwise,
     a_collection_that_cannot_work_with_a_session_fails,
@@ -21,9 +21,9 @@ trials![
 /// What an answer advises.
 enum Advises {
     /// This command, in which the state directory is `state`, and what has to hold after it was typed and ended with 0.
-    Types(&'static str, fn(&Scene)),
+    Types(&'static str, fn(&TestEnv)),
     /// The same, and the worker of session `s` is to end.
-    Ends(&'static str, fn(&Scene)),
+    Ends(&'static str, fn(&TestEnv)),
     /// The same, and these words besides.
     Tells(&'static str, &'static str),
     /// Nothing to type, and these words.
@@ -36,13 +36,13 @@ type Kept = Option<Box<dyn std::any::Any>>;
 
 struct Row {
     name: &'static str,
-    provoke: fn(&Scene) -> (Reply, Kept),
+    provoke: fn(&TestEnv) -> (Reply, Kept),
     advises: Advises,
 }
 
-/// What is typed by hand, in the scene's own directory and with a relative state directory.
-fn rk(scene: &Scene, args: &[&str]) -> Reply {
-    let mut command = scene.command(scene.binary());
+/// What is typed by hand, in the test environment's own directory and with a relative state directory.
+fn rk(env: &TestEnv, args: &[&str]) -> Reply {
+    let mut command = env.command(env.binary());
     let split = args.iter().position(|arg| *arg == "--").unwrap_or(args.len());
     command.args(&args[..split]).args(["--json", "--dir", "state"]).args(&args[split..]);
     Launcher::start(command).finish()
@@ -52,112 +52,112 @@ fn only(reply: Reply) -> (Reply, Kept) {
     (reply, None)
 }
 
-fn started(scene: &Scene, session: &str) -> procs::Pid {
-    scene.up(session, &[&cli::binary_arg(), "worker"]).expect_running("started").pid()
+fn started(env: &TestEnv, session: &str) -> procs::Pid {
+    env.up(session, &[&cli::binary_arg(), "worker"]).expect_running("started").pid()
 }
 
-fn stopped(scene: &Scene) {
-    started(scene, "s");
-    scene.stop("s").expect(0, "stopped");
+fn stopped(env: &TestEnv) {
+    started(env, "s");
+    env.stop("s").expect(0, "stopped");
 }
 
-fn crashed(scene: &Scene, session: &str) {
-    let worker = started(scene, session);
+fn crashed(env: &TestEnv, session: &str) {
+    let worker = started(env, session);
     procs::send(worker, Signal::SIGKILL);
     wait::until("the worker is gone", || !procs::is_running(worker));
 }
 
-fn up(scene: &Scene, options: &[&str]) -> Reply {
+fn up(env: &TestEnv, options: &[&str]) -> Reply {
     let worker = cli::binary_arg();
-    rk(scene, &[&["up", "s"], options, &["--", &worker, "worker"]].concat())
+    rk(env, &[&["up", "s"], options, &["--", &worker, "worker"]].concat())
 }
 
-fn corrupt(scene: &Scene, file: &str) {
-    fs::create_dir_all(scene.of("s", "")).expect("a session has a directory");
-    fs::write(scene.of("s", file), "{\"half\":").expect("the file can be written");
+fn corrupt(env: &TestEnv, file: &str) {
+    fs::create_dir_all(env.of("s", "")).expect("a session has a directory");
+    fs::write(env.of("s", file), "{\"half\":").expect("the file can be written");
 }
 
 /// A launcher at work, and its session `s`.
-fn at_work(scene: &Scene) -> Box<Launcher> {
-    let launcher = scene.launch_up("s", &[], &["sleep", "1000"]);
-    scene.worker_pid("s");
-    wait::until("its claim is written", || scene.of("s", "claim").exists());
+fn at_work(env: &TestEnv) -> Box<Launcher> {
+    let launcher = env.launch_up("s", &[], &["sleep", "1000"]);
+    env.worker_pid("s");
+    wait::until("its claim is written", || env.of("s", "claim").exists());
     Box::new(launcher)
 }
 
 /// A worker that is not ready until its `gate` is opened, whose launcher is dead.
-fn orphaned(scene: &Scene) {
-    let gate = scene.path("gate");
-    nix::unistd::mkfifo(&gate, nix::sys::stat::Mode::S_IRWXU).expect("a scene can hold a FIFO");
+fn orphaned(env: &TestEnv) {
+    let gate = env.path("gate");
+    nix::unistd::mkfifo(&gate, nix::sys::stat::Mode::S_IRWXU).expect("a env can hold a FIFO");
     // No process of its own waits: whoever ends while a row is played is counted.
     let script = format!(
         "read go < '{}'; exec '{}' worker --socket \"$REKINDLE_SOCKET\"",
         gate.display(),
         cli::binary_arg()
     );
-    let launcher = scene.launch_up("s", &[], &["sh", "-c", &script]);
-    scene.worker_pid("s");
+    let launcher = env.launch_up("s", &[], &["sh", "-c", &script]);
+    env.worker_pid("s");
     wait::until("the worker is recorded", || {
-        fs::read(scene.of("s", "session.json")).is_ok() && scene.record("s")["worker"]["pid"].is_i64()
+        fs::read(env.of("s", "session.json")).is_ok() && env.record("s")["worker"]["pid"].is_i64()
     });
     launcher.signal(Signal::SIGKILL);
     launcher.finish();
 }
 
 /// A worker of which nothing can be proved: its pid is another namespace's, and its lifeline is lost.
-fn unknown(scene: &Scene) {
-    crashed(scene, "s");
-    scene.edit("s", "session.json", |record| {
+fn unknown(env: &TestEnv) {
+    crashed(env, "s");
+    env.edit("s", "session.json", |record| {
         for process in ["worker", "peer"] {
             record[process]["pid_namespace"] = json!(1);
         }
         record.as_object_mut().expect("a record is an object").remove("lifeline_held_when_ready");
     });
     for file in ["lifeline", "sock"] {
-        let _ = fs::remove_file(scene.of("s", file));
+        let _ = fs::remove_file(env.of("s", file));
     }
 }
 
-fn unjudged_claim(scene: &Scene) {
-    let launcher = scene.launch_up("s", &[], &["sleep", "1000"]);
-    let worker = scene.worker_pid("s");
-    wait::until("its claim is written", || scene.of("s", "claim").exists());
+fn unjudged_claim(env: &TestEnv) {
+    let launcher = env.launch_up("s", &[], &["sleep", "1000"]);
+    let worker = env.worker_pid("s");
+    wait::until("its claim is written", || env.of("s", "claim").exists());
     launcher.signal(Signal::SIGKILL);
     launcher.finish();
     procs::send(worker, Signal::SIGKILL);
     wait::until("the worker is gone", || !procs::is_running(worker));
-    scene.edit("s", "claim", |claim| {
+    env.edit("s", "claim", |claim| {
         claim["hostname"] = json!("far-away");
         claim["machine_id"] = json!("00000000000000000000000000000001");
         claim["boot_id"] = json!("00000000-0000-0000-0000-000000000001");
     });
 }
 
-fn newer(scene: &Scene) {
-    stopped(scene);
-    scene.edit("s", "session.json", |record| record["schema_version"] = json!(99));
+fn newer(env: &TestEnv) {
+    stopped(env);
+    env.edit("s", "session.json", |record| record["schema_version"] = json!(99));
 }
 
-fn unresponsive(scene: &Scene) {
-    started(scene, "s");
-    fs::remove_file(scene.socket("s")).expect("the socket can be removed");
+fn unresponsive(env: &TestEnv) {
+    started(env, "s");
+    fs::remove_file(env.socket("s")).expect("the socket can be removed");
 }
 
-fn directory(scene: &Scene, name: &str, mode: u32) {
-    fs::create_dir(scene.path(name)).expect("a scene can hold a directory");
-    fs::set_permissions(scene.path(name), Permissions::from_mode(mode)).expect("its mode can be set");
+fn directory(env: &TestEnv, name: &str, mode: u32) {
+    fs::create_dir(env.path(name)).expect("a env can hold a directory");
+    fs::set_permissions(env.path(name), Permissions::from_mode(mode)).expect("its mode can be set");
 }
 
-fn on_dir(scene: &Scene, dir: &str, args: &[&str]) -> Reply {
-    let mut command = scene.command(scene.binary());
+fn on_dir(env: &TestEnv, dir: &str, args: &[&str]) -> Reply {
+    let mut command = env.command(env.binary());
     command.args(["--json", "--dir", dir]).args(args);
     Launcher::start(command).finish()
 }
 
-fn pool_up(scene: &Scene, options: &[&str], version: &str) -> Reply {
+fn pool_up(env: &TestEnv, options: &[&str], version: &str) -> Reply {
     let worker = cli::binary_arg();
     let program = ["--", &worker, "worker", "--protocol", "pool", "--version-string", version];
-    rk(scene, &[&["up", "s"], options, &program].concat())
+    rk(env, &[&["up", "s"], options, &program].concat())
 }
 
 const SPEAK_1: [&str; 4] = ["--ready", "handshake", "--speak", "1"];
@@ -166,57 +166,57 @@ const SPEAK_2: [&str; 4] = ["--ready", "handshake", "--speak", "2"];
 const POOL_RUN: [&str; 6] = ["pool", "run", "--speak", "1", "--code", "x"];
 
 /// A session of the pool that waits for an answer; its name.
-fn paused(scene: &Scene, quirks: &[Quirk<'_>]) -> String {
+fn paused(env: &TestEnv, quirks: &[Quirk<'_>]) -> String {
     let worker = programs::pool_worker("{socket}", quirks);
     let worker: Vec<&str> = worker.iter().map(String::as_str).collect();
-    rk(scene, &[&POOL_RUN[..], &["--"], &worker].concat());
-    rk(scene, &["pool", "ls"]).json[0]["session"].as_str().expect("it is in the list").to_owned()
+    rk(env, &[&POOL_RUN[..], &["--"], &worker].concat());
+    rk(env, &["pool", "ls"]).json[0]["session"].as_str().expect("it is in the list").to_owned()
 }
 
 /// What is typed where `limits` were set.
-fn short(scene: &Scene, limits: &str, args: &[&str]) -> Reply {
-    let mut command = scene.command("sh");
-    command.args(["-c", &format!("{limits}; exec \"$@\""), "sh"]).arg(scene.binary());
+fn short(env: &TestEnv, limits: &str, args: &[&str]) -> Reply {
+    let mut command = env.command("sh");
+    command.args(["-c", &format!("{limits}; exec \"$@\""), "sh"]).arg(env.binary());
     command.args(["--json", "--dir", "state"]).args(args);
     Launcher::start(command).finish()
 }
 
 // What has to hold after a command was typed.
 
-fn nothing_changed(_: &Scene) {}
+fn nothing_changed(_: &TestEnv) {}
 
-fn it_runs(scene: &Scene) {
-    programs::expect_echo(&scene.socket("s"));
+fn it_runs(env: &TestEnv) {
+    programs::expect_echo(&env.socket("s"));
 }
 
-fn it_is_gone(scene: &Scene) {
-    scene.rekindle(["show", "s"]);
-    assert_eq!(scene.record("s")["state"], "exited", "record and logs stay");
+fn it_is_gone(env: &TestEnv) {
+    env.rekindle(["show", "s"]);
+    assert_eq!(env.record("s")["state"], "exited", "record and logs stay");
 }
 
-fn it_can_be_started(scene: &Scene) {
-    scene.up("s", &[&cli::binary_arg(), "worker"]).expect_running("started");
+fn it_can_be_started(env: &TestEnv) {
+    env.up("s", &[&cli::binary_arg(), "worker"]).expect_running("started");
 }
 
-fn claim_is_set_aside(scene: &Scene) {
-    assert_eq!(fs::read(scene.of("s", "claim.aside")).expect("it is kept"), b"{\"half\":");
-    it_can_be_started(scene);
+fn claim_is_set_aside(env: &TestEnv) {
+    assert_eq!(fs::read(env.of("s", "claim.aside")).expect("it is kept"), b"{\"half\":");
+    it_can_be_started(env);
 }
 
-fn record_is_set_aside(scene: &Scene) {
-    assert_eq!(fs::read(scene.of("s", "session.json.aside")).expect("it is kept"), b"{\"half\":");
-    it_can_be_started(scene);
+fn record_is_set_aside(env: &TestEnv) {
+    assert_eq!(fs::read(env.of("s", "session.json.aside")).expect("it is kept"), b"{\"half\":");
+    it_can_be_started(env);
 }
 
-fn the_way_is_free(scene: &Scene) {
-    let socket = scene.path("it's here/sock");
-    let socket = socket.to_str().expect("a scene's path is UTF-8");
-    up(scene, &["--socket", socket]).expect_running("started");
+fn the_way_is_free(env: &TestEnv) {
+    let socket = env.path("it's here/sock");
+    let socket = socket.to_str().expect("a env's path is UTF-8");
+    up(env, &["--socket", socket]).expect_running("started");
 }
 
 /// People are told that the word came, and that nobody listened.
-fn it_said_ready(scene: &Scene) {
-    let mut command = scene.command(scene.binary());
+fn it_said_ready(env: &TestEnv) {
+    let mut command = env.command(env.binary());
     command.args(["--dir", "state", "up", "s", "--ready", "notify", "--timeout", "2s", "--"]);
     command.args(["python3", "-c", READY, "{socket}"]);
     let told = Launcher::start(command).finish();
@@ -224,20 +224,20 @@ fn it_said_ready(scene: &Scene) {
     assert!(!told.stderr.contains("exited with"), "it was ended: {told}");
 }
 
-fn open_is_ours_alone(scene: &Scene) {
-    let mode = fs::metadata(scene.path("open dir")).expect("it is there").permissions().mode() & 0o777;
+fn open_is_ours_alone(env: &TestEnv) {
+    let mode = fs::metadata(env.path("open dir")).expect("it is there").permissions().mode() & 0o777;
     assert_eq!(mode, 0o755);
-    let socket = scene.path("open dir/sock");
-    let socket = socket.to_str().expect("a scene's path is UTF-8");
-    up(scene, &["--socket", socket]).expect_running("started");
+    let socket = env.path("open dir/sock");
+    let socket = socket.to_str().expect("a env's path is UTF-8");
+    up(env, &["--socket", socket]).expect_running("started");
 }
 
 /// All answers with advice that can be provoked without another user or a mount.
 #[rustfmt::skip]
 fn rows() -> Vec<Row> {
     macro_rules! rows {
-        ($($name:literal, $scene:ident => $provoke:expr, $advises:expr;)*) => {
-            vec![$(Row { name: $name, provoke: |$scene| $provoke, advises: $advises }),*]
+        ($($name:literal, $env:ident => $provoke:expr, $advises:expr;)*) => {
+            vec![$(Row { name: $name, provoke: |$env| $provoke, advises: $advises }),*]
         };
     }
     rows![
@@ -315,7 +315,7 @@ fn rows() -> Vec<Row> {
         "/tmp as the state directory", s => only(on_dir(s, "/tmp", &["ls"])), Says("--dir");
         "a state directory that is a link", s => {
             directory(s, "good", 0o700);
-            symlink(s.path("good"), s.path("link")).expect("a scene can hold a link");
+            symlink(s.path("good"), s.path("link")).expect("a env can hold a link");
             only(on_dir(s, "link", &["ls"]))
         }, Says("--dir");
         "a state directory that is a file", s => { s.file("file", ""); only(on_dir(s, "file", &["ls"])) }, Says("--dir");
@@ -435,7 +435,7 @@ fn rows() -> Vec<Row> {
         }, Types("up s --dir state -- ", it_runs);
         "a call that is interrupted", s => {
             let gate = s.path("gate");
-            nix::unistd::mkfifo(&gate, nix::sys::stat::Mode::S_IRWXU).expect("a scene can hold a FIFO");
+            nix::unistd::mkfifo(&gate, nix::sys::stat::Mode::S_IRWXU).expect("a env can hold a FIFO");
             let mut command = s.command(s.binary());
             command.args(["--json", "--dir", "state", "up", "s", "--", "sh", "-c", GATED, &cli::binary_arg()]);
             let launcher = Launcher::start(command);
@@ -531,8 +531,8 @@ const SILENT: &str = "import socket,sys,time\ns=socket.socket(socket.AF_UNIX)\ns
                       k=[]\nwhile True: k.append(s.accept()[0])";
 
 /// What a person may still want: everything that workers wrote.
-fn logs(scene: &Scene) -> Vec<(String, Vec<u8>)> {
-    let sessions = fs::read_dir(scene.state()).into_iter().flatten().flatten();
+fn logs(env: &TestEnv) -> Vec<(String, Vec<u8>)> {
+    let sessions = fs::read_dir(env.state()).into_iter().flatten().flatten();
     let files = sessions.flat_map(|dir| {
         let name = dir.file_name().to_string_lossy().into_owned();
         fs::read_dir(dir.path()).into_iter().flatten().flatten().map(move |file| (name.clone(), file))
@@ -545,19 +545,19 @@ fn logs(scene: &Scene) -> Vec<(String, Vec<u8>)> {
 
 /// Plays one row: provoke, type, look.
 fn play(row: &Row) {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     // Others, whom nothing of this is about: one whose run failed, and one that works.
-    scene.up("failed", &["sh", "-c", "echo precious >&2; exit 1"]).expect(5, "child-exited");
-    let busy = started(&scene, "busy");
-    let (told, kept) = (row.provoke)(&scene);
+    env.up("failed", &["sh", "-c", "echo precious >&2; exit 1"]).expect(5, "child-exited");
+    let busy = started(&env, "busy");
+    let (told, kept) = (row.provoke)(&env);
     let (next, hint) = (told.text("next"), told.text("hint"));
-    let before = (scene.processes(), logs(&scene));
+    let before = (env.processes(), logs(&env));
     match &row.advises {
         Says(words) => {
             assert!(next.is_empty() && hint.contains(words), "it is to say `{words}`: {told}");
         }
         Types(..) | Ends(..) | Tells(..) => {
-            let (words, then): (_, fn(&Scene)) = match row.advises {
+            let (words, then): (_, fn(&TestEnv)) = match row.advises {
                 Types(words, then) | Ends(words, then) => (words, then),
                 Tells(words, _) | Says(words) => (words, nothing_changed),
             };
@@ -566,24 +566,24 @@ fn play(row: &Row) {
             }
             assert!(next.contains(words), "it is to type `{words}`: {told}");
             // What can only be written in numbers is typed so, which not every `sh` knows yet.
-            let mut shell = scene.command(if next.contains("$'") { "bash" } else { "sh" });
+            let mut shell = env.command(if next.contains("$'") { "bash" } else { "sh" });
             shell.args(["-c", next]);
             let typed = Launcher::start(shell).finish();
             assert_eq!(typed.code, Some(0), "`{next}`: {typed}\nafter {told}");
-            let now = scene.processes();
+            let now = env.processes();
             let gone = before.0.iter().filter(|pid| !now.contains(pid)).count();
             let ends = usize::from(matches!(row.advises, Ends(..)));
             assert_eq!(gone, ends, "`{next}` ended {gone} processes: {typed}");
-            let kept_logs = logs(&scene);
+            let kept_logs = logs(&env);
             for log in &before.1 {
                 let is_kept = |(name, bytes): &(String, Vec<u8>)| *name == log.0 && bytes.starts_with(&log.1);
                 assert!(kept_logs.iter().any(is_kept), "a log of `{}` is lost after `{next}`", log.0);
             }
-            then(&scene);
+            then(&env);
         }
     }
     assert!(procs::is_running(busy), "{told}");
-    assert!(logs(&scene).contains(&("failed".to_owned(), b"precious\n".to_vec())), "{told}");
+    assert!(logs(&env).contains(&("failed".to_owned(), b"precious\n".to_vec())), "{told}");
     drop(kept);
 }
 
@@ -608,47 +608,47 @@ fn every_next_is_typed_as_it_stands() {
     assert!(wrong.is_empty(), "{} of {} are wrong:\n{}", wrong.len(), rows.len(), wrong.join("\n"));
 }
 
-fn exists(scene: &Scene, session: &str) -> bool {
-    Path::new(&scene.of(session, "")).exists()
+fn exists(env: &TestEnv, session: &str) -> bool {
+    Path::new(&env.of(session, "")).exists()
 }
 
 /// U16, U24.
 fn a_collection_keeps_what_failed_unless_told_otherwise() {
-    let scene = Scene::new();
-    scene.up("early", &["false"]).expect(5, "child-exited");
-    scene.up("never", &["no-such-program"]).expect(4, "spawn-start-failed");
-    crashed(&scene, "crashed");
-    crashed(&scene, "noticed");
-    scene.stop("noticed").expect(0, "not-running");
-    stopped(&scene);
+    let env = TestEnv::new();
+    env.up("early", &["false"]).expect(5, "child-exited");
+    env.up("never", &["no-such-program"]).expect(4, "spawn-start-failed");
+    crashed(&env, "crashed");
+    crashed(&env, "noticed");
+    env.stop("noticed").expect(0, "not-running");
+    stopped(&env);
     let all = ["crashed", "early", "noticed", "s"];
-    let rehearsed = scene.rekindle(["gc", "--dry-run"]);
-    assert_eq!(rehearsed.json["dry_run"], true, "{rehearsed}");
-    assert!(all.iter().all(|session| exists(&scene, session)), "{rehearsed}");
-    let collected = scene.rekindle(["gc"]);
-    assert_eq!(collected.json["removed"], rehearsed.json["removed"], "it did what it said: {collected}");
-    assert_eq!(collected.json["kept"], rehearsed.json["kept"], "{collected}");
-    assert!(!exists(&scene, "s"), "what was stopped goes: {collected}");
+    let foreseen = env.rekindle(["gc", "--dry-run"]);
+    assert_eq!(foreseen.json["dry_run"], true, "{foreseen}");
+    assert!(all.iter().all(|session| exists(&env, session)), "{foreseen}");
+    let collected = env.rekindle(["gc"]);
+    assert_eq!(collected.json["removed"], foreseen.json["removed"], "it did what it said: {collected}");
+    assert_eq!(collected.json["kept"], foreseen.json["kept"], "{collected}");
+    assert!(!exists(&env, "s"), "what was stopped goes: {collected}");
     for failed in ["crashed", "early", "noticed"] {
-        assert!(exists(&scene, failed), "`{failed}` stays: {collected}");
+        assert!(exists(&env, failed), "`{failed}` stays: {collected}");
     }
     assert_eq!(collected.code, Some(0), "{collected}");
-    scene.rekindle(["gc", "--older-than", "7d"]);
-    assert!(exists(&scene, "crashed"));
-    let young = scene.rekindle(["gc", "--older-than", "0s", "crashed"]);
+    env.rekindle(["gc", "--older-than", "7d"]);
+    assert!(exists(&env, "crashed"));
+    let young = env.rekindle(["gc", "--older-than", "0s", "crashed"]);
     assert_eq!(young.json["removed"], json!(["crashed"]), "{young}");
-    scene.rekindle(["gc", "--all"]);
-    assert!(!all.iter().any(|session| exists(&scene, session)));
+    env.rekindle(["gc", "--all"]);
+    assert!(!all.iter().any(|session| exists(&env, session)));
 }
 
 /// U37.
 fn a_collection_that_cannot_work_with_a_session_fails() {
-    let scene = Scene::new();
-    stopped(&scene);
-    scene.up("t", &[&cli::binary_arg(), "worker"]).expect_running("started");
-    scene.stop("t").expect(0, "stopped");
-    corrupt(&scene, "session.json");
-    let reply = scene.rekindle(["gc"]);
+    let env = TestEnv::new();
+    stopped(&env);
+    env.up("t", &[&cli::binary_arg(), "worker"]).expect_running("started");
+    env.stop("t").expect(0, "stopped");
+    corrupt(&env, "session.json");
+    let reply = env.rekindle(["gc"]);
     assert_eq!(reply.code, Some(1), "{reply}");
     assert_eq!(reply.json["removed"], json!(["t"]), "the others are collected: {reply}");
     assert_eq!(reply.json["kept"][0]["because"], "error", "{reply}");

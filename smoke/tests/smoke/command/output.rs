@@ -1,12 +1,12 @@
 //! Output that cannot be written, for every verb; and that `-v` says something in every verb.
 
 use nix::sys::signal::Signal;
-use rekindle_smoke::{Reply, Scene, cli, trials, wait};
+use rekindle_smoke::{Reply, TestEnv, cli, tests, wait};
 use std::collections::BTreeSet;
 use std::fs::OpenOptions;
 use std::process::Stdio;
 
-trials![
+tests![
     output_on_a_full_disk_is_a_failure_for_every_verb,
     a_machine_is_told_that_its_output_was_lost,
     a_supervised_program_s_output_on_a_full_disk_is_a_failure,
@@ -15,10 +15,10 @@ trials![
 ];
 
 /// What every verb that prints is tried with, in an order in which each succeeds. The worker of `s` echoes.
-fn verbs(scene: &Scene) -> Vec<Vec<String>> {
+fn verbs(env: &TestEnv) -> Vec<Vec<String>> {
     let rekindle = cli::binary_arg();
-    let text = |path: &str| scene.path(path).display().to_string();
-    let (socket, marker) = (scene.socket("s").display().to_string(), text("marker"));
+    let text = |path: &str| env.path(path).display().to_string();
+    let (socket, marker) = (env.socket("s").display().to_string(), text("marker"));
     let echo = ["--", &rekindle, "worker", "--socket", "{socket}"];
     let pool = ["--", &rekindle, "worker", "--protocol", "pool"];
     let pid = std::process::id().to_string();
@@ -64,9 +64,9 @@ fn verbs_of_a_session() -> [Vec<&'static str>; 3] {
 }
 
 /// Runs `rekindle` for people, or with `--json` for machines.
-fn rekindle(scene: &Scene, args: &[&str], stdout: Stdio) -> Reply {
-    let mut command = scene.command(scene.binary());
-    command.arg("--dir").arg(scene.state()).args(args).stdout(stdout);
+fn rekindle(env: &TestEnv, args: &[&str], stdout: Stdio) -> Reply {
+    let mut command = env.command(env.binary());
+    command.arg("--dir").arg(env.state()).args(args).stdout(stdout);
     Reply::from(command.output().expect("the command can be run"))
 }
 
@@ -88,7 +88,7 @@ fn assert_lost(args: &[&str], reply: &Reply) {
 }
 
 /// A session of the pool that waits for an answer.
-fn paused(scene: &Scene) -> String {
+fn paused(env: &TestEnv) -> String {
     let rekindle = cli::binary_arg();
     let run = [
         "pool",
@@ -103,32 +103,32 @@ fn paused(scene: &Scene) -> String {
         "--protocol",
         "pool",
     ];
-    let reply = scene.rekindle(run);
+    let reply = env.rekindle(run);
     assert_eq!(reply.text("status"), "needs_response", "{reply}");
     reply.text("session_id").to_owned()
 }
 
 fn output_on_a_full_disk_is_a_failure_for_every_verb() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     let mut tried = BTreeSet::new();
-    for args in verbs(&scene) {
+    for args in verbs(&env) {
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
-        assert_lost(&args, &rekindle(&scene, &args, full_disk()));
+        assert_lost(&args, &rekindle(&env, &args, full_disk()));
         tried.insert(args[0].to_owned());
     }
-    let session = paused(&scene);
+    let session = paused(&env);
     for verb in verbs_of_a_session() {
         let args = [verb, vec![session.as_str()]].concat();
-        assert_lost(&args, &rekindle(&scene, &args, full_disk()));
+        assert_lost(&args, &rekindle(&env, &args, full_disk()));
     }
     // A verb that is added has to be tried too.
-    let help = rekindle(&scene, &["--help"], Stdio::piped()).stdout;
+    let help = rekindle(&env, &["--help"], Stdio::piped()).stdout;
     let listed =
         help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
     for verb in
         listed.filter(|line| !line.starts_with("   ")).filter_map(|line| line.split_whitespace().next())
     {
-        // It passes on what its program prints: that has a trial of its own, and so has its help.
+        // It passes on what its program prints: that has a test of its own, and so has its help.
         tried.insert("supervise".to_owned());
         assert!(tried.contains(verb), "`{verb}` was not tried");
     }
@@ -136,60 +136,60 @@ fn output_on_a_full_disk_is_a_failure_for_every_verb() {
 
 /// A failure that cannot be told keeps its exit code; what was lost is told to people at least.
 fn a_machine_is_told_that_its_output_was_lost() {
-    let scene = Scene::new();
-    assert_lost(&["ls"], &rekindle(&scene, &["--json", "ls"], full_disk()));
-    let unknown = rekindle(&scene, &["--json", "show", "nobody"], full_disk());
+    let env = TestEnv::new();
+    assert_lost(&["ls"], &rekindle(&env, &["--json", "ls"], full_disk()));
+    let unknown = rekindle(&env, &["--json", "show", "nobody"], full_disk());
     assert_lost(&["show"], &unknown);
-    let usage = rekindle(&scene, &["--json", "show"], full_disk());
+    let usage = rekindle(&env, &["--json", "show"], full_disk());
     assert_eq!(usage.code, Some(2), "worse than a failure: {usage}");
     assert!(usage.stderr.contains(LOST), "{usage}");
 }
 
 fn a_supervised_program_s_output_on_a_full_disk_is_a_failure() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     let echo = ["supervise", "--", "echo", "hello"];
-    let lost = rekindle(&scene, &echo, full_disk());
+    let lost = rekindle(&env, &echo, full_disk());
     assert_eq!(lost.code, Some(1), "{lost}");
     assert!(lost.stderr.contains(PROGRAMS_LOST), "{lost}");
     let ended_by_us =
-        rekindle(&scene, &["supervise", "--", "sh", "-c", "echo hello; exec sleep 1000"], full_disk());
+        rekindle(&env, &["supervise", "--", "sh", "-c", "echo hello; exec sleep 1000"], full_disk());
     assert_eq!(ended_by_us.code, Some(1), "{ended_by_us}");
-    let silent = rekindle(&scene, &["supervise", "--", "true"], full_disk());
+    let silent = rekindle(&env, &["supervise", "--", "true"], full_disk());
     assert_eq!((silent.code, silent.stderr.as_str()), (Some(0), ""), "nothing was lost");
-    let worse = rekindle(&scene, &["supervise", "--", "sh", "-c", "echo hello; exit 7"], full_disk());
+    let worse = rekindle(&env, &["supervise", "--", "sh", "-c", "echo hello; exit 7"], full_disk());
     assert!(worse.stderr.contains(PROGRAMS_LOST), "{worse}");
     assert_ne!(worse.code, Some(0), "{worse}");
 }
 
 fn a_reader_that_left_is_no_failure() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     for args in [&["ls"][..], &["--json", "ls"], &["--help"]] {
         let (reader, writer) = std::io::pipe().expect("there can be a pipe");
         drop(reader);
-        let reply = rekindle(&scene, args, writer.into());
+        let reply = rekindle(&env, args, writer.into());
         assert_eq!((reply.code, reply.stderr.as_str()), (Some(0), ""), "{args:?}");
     }
 }
 
 fn every_verb_says_more_when_asked_to() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     let told = |args: &[&str]| {
-        let reply = rekindle(&scene, &[&["-v"], args].concat(), Stdio::piped());
+        let reply = rekindle(&env, &[&["-v"], args].concat(), Stdio::piped());
         assert_eq!(reply.code, Some(0), "{args:?}: {reply}");
         assert!(reply.stderr.contains("INFO"), "{args:?}: {reply}");
     };
     let is_help = |args: &[String]| args.iter().any(|arg| arg.ends_with("help") || arg == "--version");
-    for args in verbs(&scene).into_iter().filter(|args| !is_help(args)) {
+    for args in verbs(&env).into_iter().filter(|args| !is_help(args)) {
         told(&args.iter().map(String::as_str).collect::<Vec<_>>());
     }
-    let session = paused(&scene);
+    let session = paused(&env);
     for verb in verbs_of_a_session() {
         told(&[verb, vec![session.as_str()]].concat());
     }
     told(&["supervise", "--", "true"]);
-    let socket = scene.path("sock");
+    let socket = env.path("sock");
     let worker =
-        scene.launch([std::ffi::OsStr::new("-v"), "worker".as_ref(), "--socket".as_ref(), socket.as_ref()]);
+        env.launch([std::ffi::OsStr::new("-v"), "worker".as_ref(), "--socket".as_ref(), socket.as_ref()]);
     wait::until_there(&socket);
     worker.signal(Signal::SIGTERM);
     let reply = worker.finish();

@@ -3,13 +3,13 @@
 //! A line `#   TEXT` in an example is an answer: some line of the output has to be like it. Numbers, names of the pool's
 //! sessions and the state directory may differ, and `...` stands for anything.
 
-use rekindle_smoke::{Scene, programs, trials};
+use rekindle_smoke::{TestEnv, programs, tests};
 use std::env;
 use std::ffi::OsString;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-trials![every_example_runs, an_answer_that_is_not_given_is_noticed];
+tests![every_example_runs, an_answer_that_is_not_given_is_noticed];
 
 /// The pages with examples for a shell; `gates/tests/books.rs` checks that none is left out.
 const PAGES: [(&str, &str); 8] = [
@@ -51,16 +51,16 @@ fn examples(text: &str) -> impl Iterator<Item = &str> {
 }
 
 fn run(page: &str, example: &str) {
-    let scene = Scene::new();
-    let mut command: Command = scene.command(programs::find("bash", "bash"));
+    let env = TestEnv::new();
+    let mut command: Command = env.command(programs::find("bash", "bash"));
     // A shell as a reader has it, but that it gives up at the first command that fails.
     command.args(["-e", "-o", "pipefail", "-c", &format!("exec 2>&1\n{example}")]);
-    command.env("REKINDLE_DIR", scene.state()).env("PATH", path_with(&scene.binary())).stdin(Stdio::null());
+    command.env("REKINDLE_DIR", env.state()).env("PATH", path_with(&env.binary())).stdin(Stdio::null());
     let output = command.output().expect("a shell can be started");
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{page}: {}: {example}\n{said}", output.status);
-    let state = scene.state().display().to_string();
-    let home = scene.dir().display().to_string();
+    let state = env.state().display().to_string();
+    let home = env.dir().display().to_string();
     let lines: Vec<String> =
         said.lines().map(|line| line.replace(&state, READERS_STATE).replace(&home, READERS_HOME)).collect();
     for answer in example.lines().filter_map(|line| line.strip_prefix("#   ")) {

@@ -1,11 +1,11 @@
 //! What a verb costs on a machine with many other processes, in system calls; and many sessions side by side.
 
 use rekindle_smoke::procs::{self, Pid};
-use rekindle_smoke::{Container, Launcher, Place, Scene, programs, trials, wait};
+use rekindle_smoke::{Container, Launcher, Place, TestEnv, programs, tests, wait};
 use std::fs;
 use std::time::Instant;
 
-trials![the_descriptors_of_others_cost_nothing needs Namespaces, ten_stubborn_workers_are_stopped_side_by_side];
+tests![the_descriptors_of_others_cost_nothing needs Namespaces, ten_stubborn_workers_are_stopped_side_by_side];
 
 const SESSION: &str = "s";
 
@@ -43,14 +43,14 @@ struct Cost {
 }
 
 /// The number of system calls of `rekindle ARGS`, and how long they take under the tracer.
-fn count(scene: &Scene, verb: &'static str, args: &[&str], outcome: &str) -> Cost {
-    let trace = scene.path("trace");
-    let path = trace.to_str().expect("a scene's path is UTF-8");
+fn count(env: &TestEnv, verb: &'static str, args: &[&str], outcome: &str) -> Cost {
+    let trace = env.path("trace");
+    let path = trace.to_str().expect("a env's path is UTF-8");
     let began = Instant::now();
     // With its threads, but without a worker, which would be traced for as long as it lives.
     let follow: &[&str] = if args[0] == "up" { &[] } else { &["-f"] };
     let options = [follow, &["-o", path, "-e", "signal=none"]].concat();
-    let reply = Launcher::start(Place::Outside.traced(scene, &options, args)).finish();
+    let reply = Launcher::start(Place::Outside.traced(env, &options, args)).finish();
     let micros = began.elapsed().as_micros();
     assert_eq!(reply.code, Some(0), "{verb}: {reply}");
     assert!(outcome.is_empty() || reply.text("outcome") == outcome, "{verb}: {reply}");
@@ -60,32 +60,32 @@ fn count(scene: &Scene, verb: &'static str, args: &[&str], outcome: &str) -> Cos
 }
 
 /// One session's life, each verb of it counted.
-fn costs(scene: &Scene) -> Vec<Cost> {
-    let rekindle = scene.binary_arg();
+fn costs(env: &TestEnv) -> Vec<Cost> {
+    let rekindle = env.binary_arg();
     let up = ["up", SESSION, "--", "sh", "-c", STUBBORN, &rekindle, "{socket}"];
     let stop = ["stop", SESSION, "--term-grace", "300ms"];
     vec![
-        count(scene, "first up", &up, "started"),
-        count(scene, "ls", &["ls"], ""),
-        count(scene, "escalated stop", &stop, "killed"),
-        count(scene, "next up", &up, "started"),
-        count(scene, "escalated stop --all", &["stop", "--all", "--term-grace", "300ms"], ""),
-        count(scene, "gc", &["gc"], ""),
+        count(env, "first up", &up, "started"),
+        count(env, "ls", &["ls"], ""),
+        count(env, "escalated stop", &stop, "killed"),
+        count(env, "next up", &up, "started"),
+        count(env, "escalated stop --all", &["stop", "--all", "--term-grace", "300ms"], ""),
+        count(env, "gc", &["gc"], ""),
     ]
 }
 
 /// U18: counted twice, on the machine as it is and beside many others. Only counts are judged.
 fn the_descriptors_of_others_cost_nothing() {
-    let scene = Scene::new();
-    let quiet = costs(&scene);
-    let crowd = Container::start(&scene);
-    let done = scene.path("all-sleep");
-    let mut command = crowd.command(&scene, programs::python());
+    let env = TestEnv::new();
+    let quiet = costs(&env);
+    let crowd = Container::start(&env);
+    let done = env.path("all-sleep");
+    let mut command = crowd.command(&env, programs::python());
     command.args(["-c", SLEEPERS, &OTHERS.to_string(), &DESCRIPTORS.to_string()]).arg(&done);
     let sleepers = Launcher::start(command);
     wait::until_there(&done);
     assert!(procs::others().len() > OTHERS, "they sleep");
-    let busy = costs(&scene);
+    let busy = costs(&env);
     for (quiet, busy) in quiet.iter().zip(&busy) {
         let extra = busy.calls.saturating_sub(quiet.calls);
         println!(
@@ -138,19 +138,18 @@ while True:
 
 /// U18: when each is asked to end, all still run; were they ended one after the other, the last would find itself alone.
 fn ten_stubborn_workers_are_stopped_side_by_side() {
-    let scene = Scene::new();
-    let directory = scene.path("witnesses");
-    fs::create_dir(&directory).expect("a scene can hold a directory");
+    let env = TestEnv::new();
+    let directory = env.path("witnesses");
+    fs::create_dir(&directory).expect("a env can hold a directory");
     let (python, directory_arg) = (programs::python(), directory.display().to_string());
     let start = |number: usize| {
         let session = format!("s{number}");
-        scene
-            .up(&session, &[&python, "-c", WITNESS, "{socket}", &directory_arg])
+        env.up(&session, &[&python, "-c", WITNESS, "{socket}", &directory_arg])
             .expect_running("started")
             .pid()
     };
     let workers: Vec<Pid> = (0..STUBBORN_WORKERS).map(start).collect();
-    let reply = scene.rekindle(["stop", "--all", "--term-grace", "3s"]);
+    let reply = env.rekindle(["stop", "--all", "--term-grace", "3s"]);
     assert_eq!(reply.code, Some(0), "{reply}");
     let alive: Vec<&Pid> = workers.iter().filter(|pid| procs::is_running(**pid)).collect();
     assert!(alive.is_empty(), "{alive:?} run: {reply}");

@@ -1,10 +1,10 @@
 //! Secrets by file and by stdin: nothing of them stands in the arguments of any process.
 
-use rekindle_smoke::{Launcher, Reply, Scene, cli, procs, trials, wait};
+use rekindle_smoke::{Launcher, Reply, TestEnv, cli, procs, tests, wait};
 use std::fs::{self, File};
 use std::path::Path;
 
-trials![
+tests![
     a_prompt_by_file_is_in_no_argument,
     a_prompt_by_file_is_filled_in_where_it_is_asked_for,
     a_prompt_that_cannot_be_used_is_a_named_error,
@@ -16,19 +16,19 @@ trials![
 const SECRET: &str = "hunter2-and-more";
 
 /// Runs a command with a file as its standard input.
-fn with_stdin(scene: &Scene, stdin: &Path, args: &[&str]) -> Reply {
-    let mut command = scene.rekindle_command(args);
+fn with_stdin(env: &TestEnv, stdin: &Path, args: &[&str]) -> Reply {
+    let mut command = env.rekindle_command(args);
     command.stdin(File::open(stdin).expect("it was just written"));
     Launcher::start(command).finish()
 }
 
-fn run(scene: &Scene, stdin: Option<&Path>, options: &[&str]) -> Reply {
+fn run(env: &TestEnv, stdin: Option<&Path>, options: &[&str]) -> Reply {
     let rekindle = cli::binary_arg();
     let worker = ["--", &rekindle, "worker", "--protocol", "pool"];
     let args = [&["pool", "run", "--speak", "1"], options, &worker].concat();
     match stdin {
-        Some(stdin) => with_stdin(scene, stdin, &args),
-        None => scene.rekindle(args),
+        Some(stdin) => with_stdin(env, stdin, &args),
+        None => env.rekindle(args),
     }
 }
 
@@ -38,16 +38,16 @@ fn at(path: &Path) -> String {
 
 /// Of the launcher, of its helpers and of the worker, which is still the program that was started, while it starts.
 fn a_prompt_by_file_is_in_no_argument() {
-    let scene = Scene::new();
-    let file = scene.file("prompt", format!("{SECRET}\n"));
-    let got = scene.path("got");
+    let env = TestEnv::new();
+    let file = env.file("prompt", format!("{SECRET}\n"));
+    let got = env.path("got");
     let script =
         format!("printf %s \"$REKINDLE_PROMPT\" > {0}.new; mv {0}.new {0}; sleep 1000; true", got.display());
-    let prompt = file.to_str().expect("a scene's paths are UTF-8");
-    let launcher = scene.launch_up("s", &["--prompt-file", prompt], &["sh", "-c", &script]);
+    let prompt = file.to_str().expect("a env's paths are UTF-8");
+    let launcher = env.launch_up("s", &["--prompt-file", prompt], &["sh", "-c", &script]);
     wait::until_there(&got);
     assert_eq!(fs::read_to_string(&got).expect("it is there"), SECRET, "without the newline");
-    let there = scene.processes();
+    let there = env.processes();
     assert!(
         there.contains(&launcher.pid()) && there.len() > 1,
         "launcher and worker are looked at: {there:?}"
@@ -59,76 +59,75 @@ fn a_prompt_by_file_is_in_no_argument() {
 }
 
 fn a_prompt_by_file_is_filled_in_where_it_is_asked_for() {
-    let scene = Scene::new();
-    let file = scene.file("prompt", "say hello");
-    let prompt = file.to_str().expect("a scene's paths are UTF-8");
-    let plan = scene.up_with("s", &["--dry-run", "--prompt-file", prompt], &["true", "a {prompt} b"]);
+    let env = TestEnv::new();
+    let file = env.file("prompt", "say hello");
+    let prompt = file.to_str().expect("a env's paths are UTF-8");
+    let plan = env.up_with("s", &["--dry-run", "--prompt-file", prompt], &["true", "a {prompt} b"]);
     assert_eq!(plan.json["plan"]["launch_args"][1], "a say hello b", "{plan}");
     let plan =
-        with_stdin(&scene, &file, &["up", "s", "--dry-run", "--prompt-file", "-", "--", "true", "{prompt}"]);
+        with_stdin(&env, &file, &["up", "s", "--dry-run", "--prompt-file", "-", "--", "true", "{prompt}"]);
     assert_eq!(plan.json["plan"]["launch_args"][1], "say hello", "{plan}");
 }
 
 fn a_prompt_that_cannot_be_used_is_a_named_error() {
-    let scene = Scene::new();
-    let up = |file: &Path| scene.up_with("s", &["--prompt-file", &file.display().to_string()], &["true"]);
-    let missing = up(&scene.path("missing")).expect_error(1, "input-unreadable");
+    let env = TestEnv::new();
+    let up = |file: &Path| env.up_with("s", &["--prompt-file", &file.display().to_string()], &["true"]);
+    let missing = up(&env.path("missing")).expect_error(1, "input-unreadable");
     assert!(missing.text("message").contains("missing"), "{missing}");
     for (name, content) in [("long", vec![b'x'; 128 << 10]), ("bytes", vec![0xff]), ("nul", vec![b'a', 0])] {
-        let reply = up(&scene.file(name, content)).expect_error(2, "usage");
+        let reply = up(&env.file(name, content)).expect_error(2, "usage");
         assert!(reply.stdout.len() < 1000, "the prompt itself is not shown: {name}");
     }
-    assert!(!scene.state().join("s").exists(), "nothing was begun");
+    assert!(!env.state().join("s").exists(), "nothing was begun");
 }
 
 fn code_context_and_answer_come_by_file_and_stdin() {
-    let scene = Scene::new();
-    let code = scene.file("code", "name = ask(\"{ctx.q}?\")\ndone(\"{name}!\")\n");
-    let ctx = scene.file("ctx", "{\"q\":\"who\"}\n");
-    let answer = scene.file("answer", format!("{SECRET}\n"));
+    let env = TestEnv::new();
+    let code = env.file("code", "name = ask(\"{ctx.q}?\")\ndone(\"{name}!\")\n");
+    let ctx = env.file("ctx", "{\"q\":\"who\"}\n");
+    let answer = env.file("answer", format!("{SECRET}\n"));
     for (stdin, code_from, ctx_from) in [
         (None, at(&code), at(&ctx)),
         (Some(&code), "-".to_owned(), at(&ctx)),
         (Some(&ctx), at(&code), "-".to_owned()),
     ] {
         let stdin = stdin.map(std::path::PathBuf::as_path);
-        let paused = run(&scene, stdin, &["--code", &code_from, "--ctx", &ctx_from]);
+        let paused = run(&env, stdin, &["--code", &code_from, "--ctx", &ctx_from]);
         assert_eq!(paused.text("prompt"), "who?", "{paused}");
         let sid = paused.text("session_id");
         let args = ["pool", "continue", sid, "--speak", "1", "--response"];
         let done = match stdin {
-            None => scene.rekindle([&args[..], &[&at(&answer)]].concat()),
-            Some(_) => with_stdin(&scene, &answer, &[&args[..], &["-"]].concat()),
+            None => env.rekindle([&args[..], &[&at(&answer)]].concat()),
+            Some(_) => with_stdin(&env, &answer, &[&args[..], &["-"]].concat()),
         };
         assert_eq!(done.text("result"), format!("{SECRET}!"), "{done}");
     }
 }
 
 fn a_text_that_begins_with_an_at_sign_is_written_with_two() {
-    let scene = Scene::new();
-    let paused = run(&scene, None, &["--code", "name = ask(\"?\")\ndone(\"{name}\")"]);
+    let env = TestEnv::new();
+    let paused = run(&env, None, &["--code", "name = ask(\"?\")\ndone(\"{name}\")"]);
     let sid = paused.text("session_id");
-    let done = scene.rekindle(["pool", "continue", sid, "--speak", "1", "--response", "@@home"]);
+    let done = env.rekindle(["pool", "continue", sid, "--speak", "1", "--response", "@@home"]);
     assert_eq!(done.text("result"), "@home", "{done}");
-    let help = scene.rekindle(["pool", "continue", "--help"]);
+    let help = env.rekindle(["pool", "continue", "--help"]);
     assert!(help.stdout.contains("@@"), "the help says so: {help}");
 }
 
 fn what_cannot_be_read_is_named_and_nothing_is_started() {
-    let scene = Scene::new();
-    let both = run(&scene, None, &["--code", "-", "--ctx", "-"]).expect_error(2, "usage");
+    let env = TestEnv::new();
+    let both = run(&env, None, &["--code", "-", "--ctx", "-"]).expect_error(2, "usage");
     assert!(both.text("message").contains("only one of --code and --ctx"), "{both}");
-    let missing =
-        run(&scene, None, &["--code", &at(&scene.path("missing"))]).expect_error(1, "input-unreadable");
+    let missing = run(&env, None, &["--code", &at(&env.path("missing"))]).expect_error(1, "input-unreadable");
     assert!(missing.text("message").contains("missing"), "{missing}");
-    let directory = run(&scene, None, &["--code", &at(scene.dir())]).expect_error(1, "input-unreadable");
-    assert!(directory.text("message").contains(&scene.dir().display().to_string()), "{directory}");
-    let long = scene.path("long");
-    File::create(&long).and_then(|file| file.set_len((16 << 20) + 2)).expect("a scene can hold a file");
-    let long = run(&scene, None, &["--code", &at(&long)]).expect_error(2, "usage");
+    let directory = run(&env, None, &["--code", &at(env.dir())]).expect_error(1, "input-unreadable");
+    assert!(directory.text("message").contains(&env.dir().display().to_string()), "{directory}");
+    let long = env.path("long");
+    File::create(&long).and_then(|file| file.set_len((16 << 20) + 2)).expect("a env can hold a file");
+    let long = run(&env, None, &["--code", &at(&long)]).expect_error(2, "usage");
     assert!(long.text("message").contains("holds more than 16777216 bytes"), "{long}");
-    let ctx = scene.file("ctx", SECRET);
-    let ctx = run(&scene, None, &["--code", "x", "--ctx", &at(&ctx)]).expect_error(2, "usage");
+    let ctx = env.file("ctx", SECRET);
+    let ctx = run(&env, None, &["--code", "x", "--ctx", &at(&ctx)]).expect_error(2, "usage");
     assert!(ctx.text("message").contains("not JSON") && !ctx.stdout.contains(SECRET), "{ctx}");
-    assert_eq!(scene.rekindle(["pool", "ls"]).stdout.trim(), "[]");
+    assert_eq!(env.rekindle(["pool", "ls"]).stdout.trim(), "[]");
 }

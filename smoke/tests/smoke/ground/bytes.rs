@@ -1,7 +1,7 @@
 //! Bytes that are not UTF-8 in paths, arguments and variables; what a terminal would obey in the text of others; and a
 //! working directory that is gone.
 
-use rekindle_smoke::{Launcher, Reply, Scene, cli, procs, programs, trials, wait};
+use rekindle_smoke::{Launcher, Reply, TestEnv, cli, procs, programs, tests, wait};
 use serde_json::{Value, json};
 use std::ffi::{OsStr, OsString};
 use std::fs;
@@ -9,7 +9,7 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-trials![
+tests![
     any_bytes_are_passed_on_and_shown_escaped,
     a_home_of_any_bytes_holds_the_state,
     a_caller_may_stand_in_a_directory_of_any_bytes,
@@ -31,10 +31,10 @@ fn joined(parts: &[&[u8]]) -> OsString {
     OsString::from_vec(parts.concat())
 }
 
-/// A directory of the scene whose name is not UTF-8.
-fn strange_dir(scene: &Scene) -> PathBuf {
-    let dir = scene.dir().join(latin_1());
-    fs::create_dir(&dir).expect("a scene's directory is writable");
+/// A directory of the test environment whose name is not UTF-8.
+fn strange_dir(env: &TestEnv) -> PathBuf {
+    let dir = env.dir().join(latin_1());
+    fs::create_dir(&dir).expect("a env's directory is writable");
     dir
 }
 
@@ -45,9 +45,9 @@ fn worker() -> Vec<OsString> {
 }
 
 /// `rekindle`, with or without `--json`, on a state directory that is not UTF-8.
-fn rekindle(scene: &Scene, json: bool, args: &[&OsStr]) -> Reply {
-    let mut command = scene.command(cli::binary());
-    command.args(json.then_some("--json")).arg("--dir").arg(scene.dir().join(latin_1()).join("state"));
+fn rekindle(env: &TestEnv, json: bool, args: &[&OsStr]) -> Reply {
+    let mut command = env.command(cli::binary());
+    command.args(json.then_some("--json")).arg("--dir").arg(env.dir().join(latin_1()).join("state"));
     finish(command.args(args))
 }
 
@@ -81,8 +81,8 @@ fn words<'a>(args: &[&'a str]) -> Vec<&'a OsStr> {
 
 /// U8.
 fn any_bytes_are_passed_on_and_shown_escaped() {
-    let scene = Scene::new();
-    let dir = strange_dir(&scene);
+    let env = TestEnv::new();
+    let dir = strange_dir(&env);
     let (socket, variable) = (dir.join("sock"), joined(&[b"MINE=", LATIN_1]));
     let worker = worker();
     let mut up = words(&["up", "s", "--socket"]);
@@ -91,10 +91,10 @@ fn any_bytes_are_passed_on_and_shown_escaped() {
     up.push(OsStr::from_bytes(LATIN_1));
     up.push("--".as_ref());
     up.extend(worker.iter().map(OsString::as_os_str));
-    let planned = rekindle(&scene, true, &[&up[..1], &words(&["--dry-run"]), &up[1..]].concat());
+    let planned = rekindle(&env, true, &[&up[..1], &words(&["--dry-run"]), &up[1..]].concat());
     assert_eq!(planned.json["plan"]["cwd"], spelled(dir.as_os_str()), "{planned}");
     assert_eq!(planned.json["plan"]["env"]["set"]["MINE"], spelled(&latin_1()), "{planned}");
-    let reply = rekindle(&scene, true, &up).expect_running("started");
+    let reply = rekindle(&env, true, &up).expect_running("started");
     assert_eq!(reply.json["socket"], spelled(socket.as_os_str()), "{reply}");
     let pid = reply.pid();
     programs::expect_echo(&socket);
@@ -106,47 +106,47 @@ fn any_bytes_are_passed_on_and_shown_escaped() {
     assert!(environment.split(|byte| *byte == 0).any(|it| it == variable.as_bytes()), "the variable");
     assert_eq!(fs::read_link(format!("/proc/{pid}/cwd")).expect("it runs"), dir);
 
-    let again = rekindle(&scene, true, &up).expect_running("attached");
+    let again = rekindle(&env, true, &up).expect_running("attached");
     assert_eq!((again.pid(), &again.json["program_differs"]), (pid, &json!(false)), "{again}");
-    let record = rekindle(&scene, true, &words(&["show", "s"]));
+    let record = rekindle(&env, true, &words(&["show", "s"]));
     assert_eq!(record.json["arguments"][3], spelled(&latin_1()), "{record}");
     assert_eq!(record.json["socket"], spelled(socket.as_os_str()), "{record}");
-    let listed = rekindle(&scene, true, &words(&["ls"]));
+    let listed = rekindle(&env, true, &words(&["ls"]));
     assert_eq!(
         (&listed.json[0]["state"], &listed.json[0]["socket"]),
         (&json!("live"), &reply.json["socket"])
     );
     for verb in [&["ls"][..], &["show", "s"], &["doctor"], &["up", "s", "--intent", "attach"], &["gc"]] {
-        let told = rekindle(&scene, false, &words(verb));
+        let told = rekindle(&env, false, &words(verb));
         assert_eq!(told.code, Some(0), "{verb:?}: {told}");
     }
-    assert!(rekindle(&scene, false, &words(&["ls"])).stdout.contains("caf\\xe9/sock"), "shown escaped");
-    rekindle(&scene, false, &[&up[..2], &words(&["--dry-run"]), &up[2..]].concat());
-    assert_eq!(rekindle(&scene, true, &words(&["stop", "s"])).expect(0, "stopped").pid(), pid);
+    assert!(rekindle(&env, false, &words(&["ls"])).stdout.contains("caf\\xe9/sock"), "shown escaped");
+    rekindle(&env, false, &[&up[..2], &words(&["--dry-run"]), &up[2..]].concat());
+    assert_eq!(rekindle(&env, true, &words(&["stop", "s"])).expect(0, "stopped").pid(), pid);
     assert!(!socket.exists(), "its socket is removed under its very name");
-    scene.assert_no_process();
+    env.assert_no_process();
 }
 
 /// U8: HOME leads to the state where nothing else does.
 fn a_home_of_any_bytes_holds_the_state() {
-    let scene = Scene::new();
-    let home = strange_dir(&scene);
+    let env = TestEnv::new();
+    let home = strange_dir(&env);
     let in_home =
-        |args: &[&str]| finish(scene.command(cli::binary()).env("HOME", &home).arg("--json").args(args));
+        |args: &[&str]| finish(env.command(cli::binary()).env("HOME", &home).arg("--json").args(args));
     in_home(&["up", "s", "--", "no-such-program"]).expect(4, "spawn-start-failed");
     in_home(&["up", "s", "--", &cli::binary_arg(), "worker"]).expect_running("started");
     assert!(home.join(".local/state/rekindle/s/session.json").exists());
     in_home(&["stop", "s"]).expect(0, "stopped");
-    let told = finish(scene.command(cli::binary()).env("HOME", &home).args(["--dir", "/proc/1/x", "ls"]));
+    let told = finish(env.command(cli::binary()).env("HOME", &home).args(["--dir", "/proc/1/x", "ls"]));
     assert!(told.code.is_some(), "{told}");
 }
 
 /// U8: nobody named the directory, and what is relative is relative to it.
 fn a_caller_may_stand_in_a_directory_of_any_bytes() {
-    let scene = Scene::new();
-    let dir = strange_dir(&scene);
+    let env = TestEnv::new();
+    let dir = strange_dir(&env);
     let here = |variable: &str, args: &[&str]| {
-        let mut command = scene.command(cli::binary());
+        let mut command = env.command(cli::binary());
         finish(command.current_dir(&dir).env(variable, dir.join("state")).arg("--json").args(args))
     };
     let up = ["up", "s", "--socket", "sock", "--", &cli::binary_arg(), "worker"];
@@ -163,52 +163,52 @@ fn a_caller_may_stand_in_a_directory_of_any_bytes() {
     assert_eq!(ran.code, Some(7), "{ran}");
     let told = fs::read(dir.join("where")).expect("the program wrote it");
     assert_eq!(told, [dir.as_os_str().as_bytes(), b"\n"].concat());
-    scene.assert_no_process();
+    env.assert_no_process();
 }
 
 /// U8, U29: the lifeline says it in bytes too.
 fn a_record_of_any_bytes_is_written_anew() {
-    let scene = Scene::new();
-    let dir = strange_dir(&scene);
+    let env = TestEnv::new();
+    let dir = strange_dir(&env);
     let worker = worker();
     let mut up = words(&["up", "s", "--cwd"]);
     up.extend([dir.as_os_str(), "--".as_ref()]);
     up.extend(worker.iter().map(OsString::as_os_str));
-    let pid = rekindle(&scene, true, &up).expect_running("started").pid();
+    let pid = rekindle(&env, true, &up).expect_running("started").pid();
     let record = dir.join("state/s/session.json");
     let read =
         || -> Value { serde_json::from_slice(&fs::read(&record).expect("there is one")).expect("JSON") };
     let before = read();
     fs::remove_file(&record).expect("the record can be removed");
-    rekindle(&scene, true, &words(&["gc"]));
+    rekindle(&env, true, &words(&["gc"]));
     let after = read();
     for field in ["program", "arguments", "cwd", "socket"] {
         assert_eq!(after[field], before[field], "{field}");
     }
-    assert_eq!(rekindle(&scene, true, &words(&["stop", "s"])).expect(0, "stopped").pid(), pid);
+    assert_eq!(rekindle(&env, true, &words(&["stop", "s"])).expect(0, "stopped").pid(), pid);
 }
 
 /// U8.
 fn other_verbs_take_any_bytes() {
-    let scene = Scene::new();
-    let dir = strange_dir(&scene);
-    let mut supervise = scene.command(cli::binary());
+    let env = TestEnv::new();
+    let dir = strange_dir(&env);
+    let mut supervise = env.command(cli::binary());
     supervise.args(["supervise", "--", "printf", "%s"]).arg(latin_1());
     let output = supervise.stdin(Stdio::null()).output().expect("the command can be started");
     assert_eq!(output.stdout, LATIN_1);
 
     let pool = [&cli::binary_arg(), "worker", "--protocol", "pool"];
     let run = words(&[&["pool", "run", "--speak", "1", "--code", "done(\"x\")", "--"], &pool[..]].concat());
-    let done = rekindle(&scene, true, &run);
+    let done = rekindle(&env, true, &run);
     assert_eq!((done.code, done.text("result")), (Some(0), "x"), "{done}");
-    rekindle(&scene, false, &words(&["pool", "ls"]));
-    let listed = rekindle(&scene, true, &words(&["pool", "ls"]));
+    rekindle(&env, false, &words(&["pool", "ls"]));
+    let listed = rekindle(&env, true, &words(&["pool", "ls"]));
     let sid = listed.json[0]["session"].as_str().expect("it is listed");
-    assert_eq!(rekindle(&scene, true, &words(&["pool", "shutdown", sid])).code, Some(0));
+    assert_eq!(rekindle(&env, true, &words(&["pool", "shutdown", sid])).code, Some(0));
 
     let marker = dir.join("daemon.lock");
     let lifecycle = |verb: &str, rest: &[&OsStr]| {
-        let mut command = scene.command(cli::binary());
+        let mut command = env.command(cli::binary());
         command.args(["--json", "lifecycle", verb, "--path"]).arg(&marker).args(rest);
         finish(&mut command)
     };
@@ -220,11 +220,11 @@ fn other_verbs_take_any_bytes() {
     lifecycle("status", &[]);
     lifecycle("force-unlock", &[]).expect(0, "unlocked");
 
-    let probe = |json: Option<&str>| finish(scene.command(cli::binary()).args(json).arg("probe").arg(&dir));
+    let probe = |json: Option<&str>| finish(env.command(cli::binary()).args(json).arg("probe").arg(&dir));
     assert_eq!(probe(Some("--json")).json["path"], spelled(dir.as_os_str()));
     probe(None);
     let strange_name = joined(&[LATIN_1, b"=1"]);
-    let mut refused = scene.command(cli::binary());
+    let mut refused = env.command(cli::binary());
     let refused = finish(refused.args(["--json", "up", "s", "--env"]).arg(strange_name).args(["--", "true"]));
     refused.expect_error(2, "usage");
 }
@@ -232,23 +232,23 @@ fn other_verbs_take_any_bytes() {
 /// U27, U36: what a record, a claim or a worker says can neither steer a terminal nor forge a line of ours.
 fn the_text_of_others_is_obeyed_by_no_terminal() {
     let hostile = "x\u{1b}[31m\u{9b}31m\u{202e}\nrekindle: all is well\r";
-    let scene = Scene::new();
-    let launcher = scene.launch_up("s", &[], &["sh", "-c", "exec sleep 1000", hostile]);
-    let pid = scene.worker_pid("s");
+    let env = TestEnv::new();
+    let launcher = env.launch_up("s", &[], &["sh", "-c", "exec sleep 1000", hostile]);
+    let pid = env.worker_pid("s");
     wait::until("the worker is its program", || procs::runs(pid, "sleep"));
     launcher.signal(nix::sys::signal::Signal::SIGKILL);
     let _ = launcher.finish();
-    scene.edit("s", "claim", |claim| {
+    env.edit("s", "claim", |claim| {
         claim["owner"] = hostile.into();
         claim["hostname"] = hostile.into();
         claim["pid"] = 1.into();
         claim["machine_id"] = Value::Null;
     });
-    let look = |scene: &Scene, lines: &[&str]| {
+    let look = |env: &TestEnv, lines: &[&str]| {
         for json in [None, Some("--json")] {
             for verb in lines {
-                let mut command = scene.command(cli::binary());
-                command.args(json).args(["-vv", "--dir"]).arg(scene.state()).args(verb.split(' '));
+                let mut command = env.command(cli::binary());
+                command.args(json).args(["-vv", "--dir"]).arg(env.state()).args(verb.split(' '));
                 let reply = finish(&mut command);
                 for line in reply.stdout.lines().chain(reply.stderr.lines()) {
                     assert!(!line.starts_with("rekindle: all is well"), "{verb}: {reply}");
@@ -258,26 +258,26 @@ fn the_text_of_others_is_obeyed_by_no_terminal() {
     };
     let verbs =
         ["ls", "show s", "doctor", "unlock s", "up s --timeout 300ms -- true", "up s --intent attach"];
-    look(&scene, &verbs);
-    scene.rekindle(["stop", "s"]);
-    scene.edit("s", "session.json", |record| record["state"] = hostile.into());
-    look(&scene, &verbs);
+    look(&env, &verbs);
+    env.rekindle(["stop", "s"]);
+    env.edit("s", "session.json", |record| record["state"] = hostile.into());
+    look(&env, &verbs);
 }
 
 /// A command in a directory that is removed before it runs.
-fn homeless(scene: &Scene, args: &[&str]) -> Launcher {
-    let dir = scene.path("gone");
-    fs::create_dir(&dir).expect("a scene's directory is writable");
-    let mut command = scene.command("sh");
+fn homeless(env: &TestEnv, args: &[&str]) -> Launcher {
+    let dir = env.path("gone");
+    fs::create_dir(&dir).expect("a env's directory is writable");
+    let mut command = env.command("sh");
     command.args(["-c", "rmdir \"$PWD\" && exec \"$@\"", "sh"]).arg(cli::binary()).args(["--json", "--dir"]);
-    command.arg(scene.state()).args(args).current_dir(dir);
+    command.arg(env.state()).args(args).current_dir(dir);
     Launcher::start(command)
 }
 
 /// U9.
 fn a_working_directory_that_is_gone_is_asked_for_by_starts_only() {
-    let scene = Scene::new();
-    let homeless = |args: &[&str]| homeless(&scene, args).finish();
+    let env = TestEnv::new();
+    let homeless = |args: &[&str]| homeless(&env, args).finish();
     let worker = [&cli::binary_arg(), "worker"];
     let up = [&["up", "s", "--"], &worker[..]].concat();
     let refused = homeless(&up).expect(4, "spawn-start-failed");
@@ -295,21 +295,21 @@ fn a_working_directory_that_is_gone_is_asked_for_by_starts_only() {
         assert_eq!(reply.code, Some(0), "{verb:?}: {reply}");
     }
     homeless(&["stop", "s"]).expect(0, "stopped");
-    scene.assert_nothing_left("s");
+    env.assert_nothing_left("s");
 }
 
 /// U9.
 fn a_worker_whose_directory_is_gone_is_named() {
-    let scene = Scene::new();
-    let dir = scene.path("work");
-    fs::create_dir(&dir).expect("a scene's directory is writable");
+    let env = TestEnv::new();
+    let dir = env.path("work");
+    fs::create_dir(&dir).expect("a env's directory is writable");
     let cwd = dir.display().to_string();
     let worker = [&cli::binary_arg(), "worker"];
-    let pid = scene.up_with("s", &["--cwd", &cwd], &worker).expect_running("started").pid();
-    let doctor = || scene.rekindle(["doctor", "s"]).stdout;
+    let pid = env.up_with("s", &["--cwd", &cwd], &worker).expect_running("started").pid();
+    let doctor = || env.rekindle(["doctor", "s"]).stdout;
     assert!(!doctor().contains("cwd:"), "nothing is wrong yet");
     fs::remove_dir(&dir).expect("it is empty");
     let told = doctor();
     assert!(told.contains(&format!("cwd: the working directory of process {pid} was removed")), "{told}");
-    scene.stop("s").expect(0, "stopped");
+    env.stop("s").expect(0, "stopped");
 }

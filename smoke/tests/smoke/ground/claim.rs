@@ -5,12 +5,12 @@ use rekindle::adapters::claim_lock::is_locked;
 use rekindle::core::claim::ConflictReason;
 use rekindle::core::{LockClaim, ReleaseError};
 use rekindle_smoke::starts::id;
-use rekindle_smoke::{Starts, trials};
+use rekindle_smoke::{Starts, tests};
 use serde_json::Value;
 use std::fs;
 use std::thread;
 
-trials![
+tests![
     a_second_claimer_conflicts_and_can_read_the_holder,
     only_one_of_many_threads_gets_it,
     a_release_removes_the_evidence,
@@ -32,7 +32,7 @@ fn conflict(attempt: ClaimAttempt) -> (ConflictReason, Option<Box<LockClaim>>) {
 }
 
 fn evidence(starts: &Starts) -> Option<Value> {
-    let bytes = fs::read(starts.scene.of("s", "claim")).ok()?;
+    let bytes = fs::read(starts.env.of("s", "claim")).ok()?;
     Some(serde_json::from_slice(&bytes).expect("the evidence is whole"))
 }
 
@@ -44,7 +44,7 @@ fn a_second_claimer_conflicts_and_can_read_the_holder() {
     assert_eq!(holder.as_deref(), Some(held.claim()));
     let in_a_thread = thread::scope(|scope| scope.spawn(|| starts.try_claim("s")).join());
     assert_eq!(conflict(in_a_thread.expect("asking does not panic")).0, ConflictReason::KernelLockHeld);
-    let reply = starts.scene.up_with("s", &["--timeout", "50ms"], &["true"]).expect_rejected("target-locked");
+    let reply = starts.env.up_with("s", &["--timeout", "50ms"], &["true"]).expect_rejected("target-locked");
     assert_eq!(reply.json["holder"]["pid"], std::process::id());
     assert_eq!(reply.json["holder"]["nonce"], Value::Null, "the authority to release is the holder's alone");
     assert_eq!(reply.json["liveness"], Value::Null, "nothing was probed");
@@ -104,20 +104,20 @@ fn a_claim_that_panics_away_is_marked_retained() {
 
 /// The same content on another inode, which is still not the file that we put there.
 fn another_inode(starts: &Starts) {
-    let path = starts.scene.of("s", "claim");
-    let copy = starts.scene.file("copy", fs::read(&path).expect("the evidence is there"));
+    let path = starts.env.of("s", "claim");
+    let copy = starts.env.file("copy", fs::read(&path).expect("the evidence is there"));
     fs::rename(copy, path).expect("the evidence can be replaced");
 }
 
 /// The same inode with another nonce.
 fn another_nonce(starts: &Starts) {
-    starts.scene.edit("s", "claim", |claim| claim["nonce"] = "00112233445566778899".into());
+    starts.env.edit("s", "claim", |claim| claim["nonce"] = "00112233445566778899".into());
 }
 
 /// T06, L2.
 fn evidence_that_somebody_replaced_is_left_alone() {
     let starts = Starts::new();
-    let path = starts.scene.of("s", "claim");
+    let path = starts.env.of("s", "claim");
     for replace in [another_inode, another_nonce] {
         let held = starts.claim("s");
         replace(&starts);
@@ -133,7 +133,7 @@ fn evidence_that_somebody_replaced_is_left_alone() {
 fn evidence_that_somebody_removed_is_no_failure() {
     let starts = Starts::new();
     let held = starts.claim("s");
-    fs::remove_file(starts.scene.of("s", "claim")).expect("it can be removed");
+    fs::remove_file(starts.env.of("s", "claim")).expect("it can be removed");
     // Removing a file takes no lock away.
     assert_eq!(conflict(starts.try_claim("s")).0, ConflictReason::KernelLockHeld);
     held.release().expect("there is nothing left to take back");
@@ -143,7 +143,7 @@ fn evidence_that_somebody_removed_is_no_failure() {
 fn a_directory_that_was_removed_underneath_is_noticed() {
     let starts = Starts::new();
     let held = starts.claim("s");
-    fs::remove_dir_all(starts.scene.of("s", "")).expect("the session can be removed");
+    fs::remove_dir_all(starts.env.of("s", "")).expect("the session can be removed");
     let error = starts.spawn(&starts.plan("s", &["true"]), &held).expect_err("nothing may be started");
     assert!(!error.to_string().is_empty());
     let error = held.release().expect_err("the directory is gone");
@@ -154,7 +154,7 @@ fn a_directory_that_was_removed_underneath_is_noticed() {
 fn a_successor_in_a_new_directory_is_left_alone() {
     let starts = Starts::new();
     let held = starts.claim("s");
-    fs::rename(starts.scene.of("s", ""), starts.scene.path("moved")).expect("the session can be moved");
+    fs::rename(starts.env.of("s", ""), starts.env.path("moved")).expect("the session can be moved");
     let successor = starts.claim("s");
     let error = held.release().expect_err("the directory is another");
     assert!(matches!(error, ReleaseError::DirectoryReplaced { .. }), "{error}");
@@ -173,9 +173,8 @@ fn unfinished_files_are_swept_away() {
     let starts = Starts::new();
     starts.claim("s").release().expect("our claim can be released");
     // Whoever began it ran before anything of this boot.
-    let unfinished = starts.scene.of("s", ".rekindle-tmp.1.1.0.7.claim");
-    let others =
-        ["claim.tmp", ".tmp-claim-7", ".rekindle-tmp.1.1.0.7"].map(|name| starts.scene.of("s", name));
+    let unfinished = starts.env.of("s", ".rekindle-tmp.1.1.0.7.claim");
+    let others = ["claim.tmp", ".tmp-claim-7", ".rekindle-tmp.1.1.0.7"].map(|name| starts.env.of("s", name));
     fs::write(&unfinished, "half").expect("a session's directory can be written to");
     others
         .iter()

@@ -4,13 +4,13 @@ use nix::sys::signal::Signal;
 use rekindle_smoke::procs::{self, Pid};
 use rekindle_smoke::programs::{self, INHERITING_ECHO_SERVER};
 use rekindle_smoke::{
-    Account, Container, Launcher, Place, Reply, Scene, Sentinel, SentinelKind, trials, wait,
+    Account, Container, Launcher, Place, Reply, Sentinel, SentinelKind, TestEnv, tests, wait,
 };
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 
-trials![
+tests![
     a_restarted_container_gets_its_redis_back needs Namespaces,
     a_restarted_container_gets_back_workers_of_every_readiness needs Namespaces,
     a_restarted_container_gets_its_daemon_back needs Namespaces,
@@ -54,8 +54,8 @@ impl Worker {
 }
 
 /// Each way in which a worker can be ready.
-fn of_every_readiness(scene: &Scene) -> Vec<Worker> {
-    let (rekindle, python) = (scene.binary_arg(), programs::python());
+fn of_every_readiness(env: &TestEnv) -> Vec<Worker> {
+    let (rekindle, python) = (env.binary_arg(), programs::python());
     vec![
         Worker::redis(&["--ready", "connect"], &[]),
         Worker::new(&["--ready", "handshake", "--speak", "1"], &[&rekindle, "worker", "--protocol", "pool"]),
@@ -77,15 +77,15 @@ fn assert_runs_in(container: &Container, reply: &Reply) {
 }
 
 /// Starts `worker` in one container after the other, each of which is killed with its worker in it.
-fn restart_over_and_over(account: Account, worker: impl Fn(&Scene) -> Worker) {
-    let scene = Scene::owned_by(account);
-    let worker = worker(&scene);
-    // Each container has a number of its own; that a number comes back is another trial's matter.
+fn restart_over_and_over(account: Account, worker: impl Fn(&TestEnv) -> Worker) {
+    let env = TestEnv::owned_by(account);
+    let worker = worker(&env);
+    // Each container has a number of its own; that a number comes back is another test's matter.
     let mut namespaces = Vec::new();
     for round in 1..=RESTARTS {
-        let container = Container::start(&scene);
+        let container = Container::start(&env);
         namespaces.push(container.hold_namespace());
-        let reply = container.rekindle(&scene, worker.up_args());
+        let reply = container.rekindle(&env, worker.up_args());
         assert_eq!(
             (reply.code, reply.text("outcome")),
             (Some(0), "started"),
@@ -93,7 +93,7 @@ fn restart_over_and_over(account: Account, worker: impl Fn(&Scene) -> Worker) {
         );
         assert_runs_in(&container, &reply);
         container.kill();
-        scene.assert_no_process();
+        env.assert_no_process();
     }
 }
 
@@ -107,8 +107,8 @@ fn a_restarted_container_gets_its_redis_back() {
 /// U2.
 fn a_restarted_container_gets_back_workers_of_every_readiness() {
     for kind in 0..4 {
-        restart_over_and_over(Account::Ours, |scene| {
-            of_every_readiness(scene).into_iter().nth(kind).expect("there are four")
+        restart_over_and_over(Account::Ours, |env| {
+            of_every_readiness(env).into_iter().nth(kind).expect("there are four")
         });
     }
 }
@@ -116,14 +116,14 @@ fn a_restarted_container_gets_back_workers_of_every_readiness() {
 /// U2: the marker names a holder that nobody can look up any more; the lock beside it is free.
 fn a_restarted_container_gets_its_daemon_back() {
     for account in Account::all() {
-        let scene = Scene::owned_by(account);
-        let marker = scene.path("daemon.lock");
+        let env = TestEnv::owned_by(account);
+        let marker = env.path("daemon.lock");
         let mut namespaces = Vec::new();
         for round in 1..=RESTARTS {
-            let container = Container::start(&scene);
-            let began = scene.path(&format!("began{round}"));
+            let container = Container::start(&env);
+            let began = env.path(&format!("began{round}"));
             let script = r#": >"$0"; exec sleep 1000"#;
-            let mut command = container.rekindle_command(&scene, ["lifecycle", "acquire", "--path"]);
+            let mut command = container.rekindle_command(&env, ["lifecycle", "acquire", "--path"]);
             command.arg(&marker).args(["--", "sh", "-c", script]).arg(&began);
             let holder = Launcher::start(command);
             wait::until("the daemon runs, or was refused", || {
@@ -139,7 +139,7 @@ fn a_restarted_container_gets_its_daemon_back() {
             container.kill();
             drop(holder);
         }
-        let left = scene.rekindle(["lifecycle", "status", "--path", &marker.display().to_string()]);
+        let left = env.rekindle(["lifecycle", "status", "--path", &marker.display().to_string()]);
         assert_ne!(left.json["status"], "held", "nobody holds it: {left}");
     }
 }
@@ -147,30 +147,30 @@ fn a_restarted_container_gets_its_daemon_back() {
 /// U2: the record says `starting`, and the mark says who took the lifeline.
 fn a_container_killed_while_its_worker_came_up_is_no_obstacle() {
     for account in Account::all() {
-        let scene = Scene::owned_by(account);
+        let env = TestEnv::owned_by(account);
         let mut namespaces = Vec::new();
         for round in 1..=RESTARTS {
-            let container = Container::start(&scene);
+            let container = Container::start(&env);
             namespaces.push(container.hold_namespace());
-            let started = |scene: &Scene| {
-                let record = fs::read(scene.of(SESSION, "session.json")).ok()?;
+            let started = |env: &TestEnv| {
+                let record = fs::read(env.of(SESSION, "session.json")).ok()?;
                 let record: Value = serde_json::from_slice(&record).ok()?;
                 let namespace = record["worker"]["pid_namespace"].as_u64();
                 (namespace == Some(container.pid_namespace())).then_some(())
             };
-            let silent = container.rekindle_command(&scene, ["up", SESSION, "--", "sleep", "1000"]);
+            let silent = container.rekindle_command(&env, ["up", SESSION, "--", "sleep", "1000"]);
             let silent = Launcher::start(silent);
             wait::until("the silent worker is started, or was refused", || {
-                started(&scene).is_some() || !procs::is_running(silent.pid())
+                started(&env).is_some() || !procs::is_running(silent.pid())
             });
-            if started(&scene).is_none() {
+            if started(&env).is_none() {
                 panic!("{account:?}, container {round}: {}", silent.finish());
             }
             container.kill();
             drop(silent);
         }
-        let container = Container::start(&scene);
-        let reply = container.rekindle(&scene, Worker::redis(&[], &[]).up_args());
+        let container = Container::start(&env);
+        let reply = container.rekindle(&env, Worker::redis(&[], &[]).up_args());
         assert_eq!((reply.code, reply.text("outcome")), (Some(0), "started"), "{account:?}: {reply}");
         assert_runs_in(&container, &reply);
     }
@@ -181,11 +181,11 @@ const KILLS: usize = 24;
 
 /// The system calls of an `up` that starts a worker, in order, each with its number among those of its name.
 fn calls_of_a_start(worker: &Worker) -> Vec<(String, usize)> {
-    let scene = Scene::new();
-    let container = Container::start(&scene);
-    let trace = scene.path("trace");
-    let options = ["-o", trace.to_str().expect("a scene's path is UTF-8")];
-    Launcher::start(Place::Inside(&container).traced(&scene, &options, worker.up_args()))
+    let env = TestEnv::new();
+    let container = Container::start(&env);
+    let trace = env.path("trace");
+    let options = ["-o", trace.to_str().expect("a env's path is UTF-8")];
+    Launcher::start(Place::Inside(&container).traced(&env, &options, worker.up_args()))
         .finish()
         .expect(0, "started");
     let mut counts = BTreeMap::new();
@@ -206,22 +206,22 @@ fn is_name(text: &str) -> bool {
 /// U2: a launcher that dies at any step, and everything with it; evenly chosen, from the first call to the last.
 fn a_container_killed_at_any_step_of_a_start_is_no_obstacle() {
     let worker = {
-        let scene = Scene::new();
-        Worker::new(&[], &[&scene.binary_arg(), "worker"])
+        let env = TestEnv::new();
+        Worker::new(&[], &[&env.binary_arg(), "worker"])
     };
     let calls = calls_of_a_start(&worker);
     assert!(calls.len() > KILLS, "a start takes more than {} calls", calls.len());
     for number in 0..KILLS {
         let (name, nth) = &calls[number * (calls.len() - 1) / (KILLS - 1)];
-        let scene = Scene::new();
-        let container = Container::start(&scene);
+        let env = TestEnv::new();
+        let container = Container::start(&env);
         let kill = format!("inject={name}:signal=KILL:when={nth}");
         let options = ["-o", "/dev/null", "-e", &kill];
-        Launcher::start(Place::Inside(&container).traced(&scene, &options, worker.up_args())).finish();
+        Launcher::start(Place::Inside(&container).traced(&env, &options, worker.up_args())).finish();
         let _namespace = container.hold_namespace();
         container.kill();
-        let container = Container::start(&scene);
-        let reply = container.rekindle(&scene, worker.up_args());
+        let container = Container::start(&env);
+        let reply = container.rekindle(&env, worker.up_args());
         let what = format!("the launcher was killed at {name} number {nth}");
         assert_eq!((reply.code, reply.text("outcome")), (Some(0), "started"), "{what}: {reply}");
         assert_runs_in(&container, &reply);
@@ -229,20 +229,20 @@ fn a_container_killed_at_any_step_of_a_start_is_no_obstacle() {
 }
 
 /// Has every identity of a session say that it is of this pid namespace.
-fn move_to_namespace(scene: &Scene, namespace: u64) {
+fn move_to_namespace(env: &TestEnv, namespace: u64) {
     let rename = |identity: &mut Value| {
         if identity.is_object() {
             identity["pid_namespace"] = namespace.into();
         }
     };
-    scene.edit(SESSION, "session.json", |record| {
+    env.edit(SESSION, "session.json", |record| {
         for role in ["worker", "peer", "launcher"] {
             rename(&mut record[role]);
         }
     });
-    scene.edit(SESSION, "lifeline", rename);
-    if scene.of(SESSION, "claim").exists() {
-        scene.edit(SESSION, "claim", rename);
+    env.edit(SESSION, "lifeline", rename);
+    if env.of(SESSION, "claim").exists() {
+        env.edit(SESSION, "claim", rename);
     }
 }
 
@@ -250,38 +250,38 @@ fn move_to_namespace(scene: &Scene, namespace: u64) {
 fn a_namespace_with_the_number_of_an_old_one_proves_nothing_else() {
     for kind in SentinelKind::ALL {
         for command in [&["worker"][..], &[]] {
-            let scene = Scene::new();
-            let container = Container::start(&scene);
-            let rekindle = scene.binary_arg();
+            let env = TestEnv::new();
+            let container = Container::start(&env);
+            let rekindle = env.binary_arg();
             let is_silent = command.is_empty();
             if is_silent {
                 // Its launcher never sees it ready.
                 let args = ["up", SESSION, "--", "sleep", "1000"];
-                let silent = Launcher::start(container.rekindle_command(&scene, args));
+                let silent = Launcher::start(container.rekindle_command(&env, args));
                 wait::until("the silent worker is written down", || {
-                    let path = scene.of(SESSION, "session.json");
-                    path.exists() && !scene.record(SESSION)["worker"].is_null()
+                    let path = env.of(SESSION, "session.json");
+                    path.exists() && !env.record(SESSION)["worker"].is_null()
                 });
                 container.kill();
                 drop(silent);
             } else {
                 let args = [&["up", SESSION, "--", &rekindle][..], command].concat();
-                container.rekindle(&scene, args).expect(0, "started");
+                container.rekindle(&env, args).expect(0, "started");
                 container.kill();
             }
-            let pid = scene.record(SESSION)["worker"]["pid"].as_i64().and_then(|pid| Pid::try_from(pid).ok());
-            let container = Container::start(&scene);
-            move_to_namespace(&scene, container.pid_namespace());
+            let pid = env.record(SESSION)["worker"]["pid"].as_i64().and_then(|pid| Pid::try_from(pid).ok());
+            let container = Container::start(&env);
+            move_to_namespace(&env, container.pid_namespace());
             let pid = pid.expect("a record names its worker");
-            let sentinel = Sentinel::with_pid(&scene, Place::Inside(&container), kind, pid);
-            let reply = container.rekindle(&scene, Worker::new(&[], &[&rekindle, "worker"]).up_args());
+            let sentinel = Sentinel::with_pid(&env, Place::Inside(&container), kind, pid);
+            let reply = container.rekindle(&env, Worker::new(&[], &[&rekindle, "worker"]).up_args());
             sentinel.assert_untouched(&reply.to_string());
             assert_eq!(
                 (reply.code, reply.text("outcome")),
                 (Some(0), "started"),
                 "silent {is_silent}: {reply}"
             );
-            let reply = container.rekindle(&scene, ["stop", SESSION]);
+            let reply = container.rekindle(&env, ["stop", SESSION]);
             sentinel.assert_untouched(&reply.to_string());
             assert_eq!(reply.code, Some(0), "{reply}");
         }
@@ -294,13 +294,13 @@ const NO_PROOF: [Option<Value>; 2] = [None, Some(Value::Bool(false))];
 /// A session whose worker went with its container, and of which nobody wrote down that its lifeline had been held.
 ///
 /// Its pid namespace is held: had the next container its number, the dead pid would be proof enough.
-fn unproved_session(scene: &Scene, proof: Option<&Value>) -> File {
-    let container = Container::start(scene);
-    let up = Worker::new(&[], &[&scene.binary_arg(), "worker"]).up_args();
-    container.rekindle(scene, up).expect(0, "started");
+fn unproved_session(env: &TestEnv, proof: Option<&Value>) -> File {
+    let container = Container::start(env);
+    let up = Worker::new(&[], &[&env.binary_arg(), "worker"]).up_args();
+    container.rekindle(env, up).expect(0, "started");
     let namespace = container.hold_namespace();
     container.kill();
-    scene.edit(SESSION, "session.json", |record| match proof {
+    env.edit(SESSION, "session.json", |record| match proof {
         Some(proof) => record["lifeline_held_when_ready"] = proof.clone(),
         None => {
             record.as_object_mut().expect("a record is an object").remove("lifeline_held_when_ready");
@@ -313,25 +313,25 @@ fn unproved_session(scene: &Scene, proof: Option<&Value>) -> File {
 fn what_cannot_be_proved_is_refused_and_forgotten_by_hand() {
     for account in Account::all() {
         for proof in NO_PROOF {
-            let scene = Scene::owned_by(account);
-            let _namespace = unproved_session(&scene, proof.as_ref());
-            let pid = scene.record(SESSION)["worker"]["pid"].as_i64().expect("a record names its worker");
-            let container = Container::start(&scene);
+            let env = TestEnv::owned_by(account);
+            let _namespace = unproved_session(&env, proof.as_ref());
+            let pid = env.record(SESSION)["worker"]["pid"].as_i64().expect("a record names its worker");
+            let container = Container::start(&env);
             let kind = SentinelKind::SessionLeader;
             let pid = Pid::try_from(pid).expect("a pid is an i32");
-            let sentinel = Sentinel::with_pid(&scene, Place::Inside(&container), kind, pid);
-            let worker = Worker::new(&[], &[&scene.binary_arg(), "worker"]);
-            let refused = container.rekindle(&scene, worker.up_args()).expect_rejected("worker-unknown");
+            let sentinel = Sentinel::with_pid(&env, Place::Inside(&container), kind, pid);
+            let worker = Worker::new(&[], &[&env.binary_arg(), "worker"]);
+            let refused = container.rekindle(&env, worker.up_args()).expect_rejected("worker-unknown");
             sentinel.assert_untouched(&refused.to_string());
             let next = refused.text("next");
             assert!(next.contains("unlock"), "{refused}");
             assert!(next.contains("--forget") && next.contains(SESSION), "{refused}");
-            let forgotten = container.rekindle(&scene, ["unlock", SESSION, "--forget"]);
+            let forgotten = container.rekindle(&env, ["unlock", SESSION, "--forget"]);
             sentinel.assert_untouched(&forgotten.to_string());
             assert_eq!(forgotten.code, Some(0), "{forgotten}");
             let said = format!("{}{}", forgotten.stdout, forgotten.stderr);
             assert!(said.contains("prove") || said.contains("proof"), "what it could not prove: {forgotten}");
-            let reply = container.rekindle(&scene, worker.up_args()).expect(0, "started");
+            let reply = container.rekindle(&env, worker.up_args()).expect(0, "started");
             assert_runs_in(&container, &reply);
             sentinel.assert_untouched(&reply.to_string());
         }
@@ -340,24 +340,24 @@ fn what_cannot_be_proved_is_refused_and_forgotten_by_hand() {
 
 /// To forget is for what cannot be judged: a worker that holds its lifeline is not forgotten, and not doubled.
 fn forgetting_a_worker_that_lives_is_refused() {
-    let scene = Scene::new();
-    let container = Container::start(&scene);
-    let up = Worker::new(&[], &[&scene.binary_arg(), "worker"]).up_args();
-    container.rekindle(&scene, up.clone()).expect(0, "started");
-    let worker = |scene: &Scene| {
-        let line = format!("{} worker", scene.binary_arg());
-        let all = scene.processes().into_iter();
+    let env = TestEnv::new();
+    let container = Container::start(&env);
+    let up = Worker::new(&[], &[&env.binary_arg(), "worker"]).up_args();
+    container.rekindle(&env, up.clone()).expect(0, "started");
+    let worker = |env: &TestEnv| {
+        let line = format!("{} worker", env.binary_arg());
+        let all = env.processes().into_iter();
         all.filter(|pid| procs::command_line(*pid) == line).collect::<Vec<_>>()
     };
-    let before = worker(&scene);
+    let before = worker(&env);
     assert_eq!(before.len(), 1);
-    let sibling = Container::start(&scene);
+    let sibling = Container::start(&env);
     for place in [Place::Outside, Place::Inside(&container), Place::Inside(&sibling)] {
-        let reply = place.rekindle(&scene, ["unlock", SESSION, "--forget"]);
+        let reply = place.rekindle(&env, ["unlock", SESSION, "--forget"]);
         assert_eq!(reply.code, Some(3), "{reply}");
-        let up = place.rekindle(&scene, up.clone());
+        let up = place.rekindle(&env, up.clone());
         assert_ne!(up.text("outcome"), "started", "after {reply}: {up}");
-        assert_eq!(worker(&scene), before, "after {reply}: {up}");
+        assert_eq!(worker(&env), before, "after {reply}: {up}");
     }
     procs::send(before[0], Signal::SIGKILL);
 }

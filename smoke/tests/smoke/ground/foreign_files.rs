@@ -6,7 +6,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use rekindle::LifecycleLock;
 use rekindle::lifecycle::Acquired;
-use rekindle_smoke::{Launcher, Reply, Root, Scene, cli, procs, trials, wait};
+use rekindle_smoke::{Launcher, Reply, Root, TestEnv, cli, procs, tests, wait};
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -16,7 +16,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
-trials![
+tests![
     no_verb_changes_a_file_that_we_did_not_make,
     a_directory_that_becomes_a_sessions_keeps_what_is_in_it,
     a_cargo_lock_is_nobodys_lock,
@@ -74,7 +74,7 @@ fn files(dir: &Path) -> BTreeMap<u64, (PathBuf, State)> {
 
 /// What was there before, and has to be there as it was, under whatever name.
 struct Foreign {
-    scene: Scene,
+    env: TestEnv,
     before: BTreeMap<u64, (PathBuf, State)>,
 }
 
@@ -96,9 +96,9 @@ const NAMES: [&str; 12] = [
 
 impl Foreign {
     fn new() -> Self {
-        let scene = Scene::new();
+        let env = TestEnv::new();
         let file = |name: &str, content: &str, mode: u32| {
-            let path = scene.file(name, content);
+            let path = env.file(name, content);
             fs::set_permissions(&path, Permissions::from_mode(mode)).expect("it is ours");
             path
         };
@@ -107,32 +107,31 @@ impl Foreign {
         file("loose.lock", "", 0o666);
         let notes = file("notes", "mine\n", 0o640);
         file("notes.lock", "{\"pid\":1}\n", 0o600);
-        symlink(&lock, scene.path("linked")).expect("a scene can hold a link");
-        symlink(&notes, scene.path("linked.lock")).expect("a scene can hold a link");
-        fs::hard_link(file("other-name", "", 0o600), scene.path("hard.lock"))
-            .expect("a scene can hold a link");
-        fs::hard_link(file("another-name", "x", 0o600), scene.path("hard")).expect("a scene can hold a link");
+        symlink(&lock, env.path("linked")).expect("a env can hold a link");
+        symlink(&notes, env.path("linked.lock")).expect("a env can hold a link");
+        fs::hard_link(file("other-name", "", 0o600), env.path("hard.lock")).expect("a env can hold a link");
+        fs::hard_link(file("another-name", "x", 0o600), env.path("hard")).expect("a env can hold a link");
         for fifo in ["fifo", "fifo.lock"] {
-            mkfifo(&scene.path(fifo), Mode::S_IRUSR | Mode::S_IWUSR).expect("a scene can hold a FIFO");
+            mkfifo(&env.path(fifo), Mode::S_IRUSR | Mode::S_IWUSR).expect("a env can hold a FIFO");
         }
-        fs::create_dir_all(scene.path("dir/within")).expect("a scene can hold a directory");
+        fs::create_dir_all(env.path("dir/within")).expect("a env can hold a directory");
         file("dir/within/notes", "mine", 0o644);
-        fs::create_dir(scene.path("dir.lock")).expect("a scene can hold a directory");
+        fs::create_dir(env.path("dir.lock")).expect("a env can hold a directory");
         for theirs in ["theirs", "theirs.lock"] {
             Root::ours().inspect(|root| root.give(&file(theirs, "", 0o600), STRANGER));
         }
-        UnixListener::bind(scene.path("sock")).expect("a scene can hold a socket");
+        UnixListener::bind(env.path("sock")).expect("a env can hold a socket");
         file("sock.lock", "", 0o600);
         file(".tmp-web-notes", "mine", 0o600);
         file(".rekindle-tmp.notes", "mine", 0o600);
         file(".locked.lock", "mine", 0o600);
-        let before = files(scene.dir());
-        Self { scene, before }
+        let before = files(env.dir());
+        Self { env, before }
     }
 
     #[track_caller]
     fn assert_untouched(&self, what: &str) {
-        let after = files(self.scene.dir());
+        let after = files(self.env.dir());
         for (inode, (path, state)) in &self.before {
             match after.get(inode) {
                 Some((_, found)) => assert_eq!(found, state, "{what} changed `{}`", path.display()),
@@ -142,8 +141,8 @@ impl Foreign {
     }
 
     fn run(&self, args: &[&str]) -> Reply {
-        let mut command = self.scene.command(cli::binary());
-        command.arg("--json").env("REKINDLE_DIR", self.scene.dir().join("state")).args(args);
+        let mut command = self.env.command(cli::binary());
+        command.arg("--json").env("REKINDLE_DIR", self.env.dir().join("state")).args(args);
         Launcher::start(command).finish()
     }
 }
@@ -152,7 +151,7 @@ impl Foreign {
 fn no_verb_changes_a_file_that_we_did_not_make() {
     let binary = cli::binary_arg();
     for name in NAMES {
-        let path = |foreign: &Foreign| foreign.scene.path(name).to_str().expect("it is UTF-8").to_owned();
+        let path = |foreign: &Foreign| foreign.env.path(name).to_str().expect("it is UTF-8").to_owned();
         let on_it: [&[&str]; 16] = [
             &["probe", "@"],
             &["lifecycle", "status", "--path", "@"],
@@ -196,7 +195,7 @@ fn no_verb_changes_a_file_that_we_did_not_make() {
     }
     // A state directory that has all of them in it.
     let foreign = Foreign::new();
-    let dir = foreign.scene.dir().to_str().expect("it is UTF-8").to_owned();
+    let dir = foreign.env.dir().to_str().expect("it is UTF-8").to_owned();
     for args in [
         &["up", "s", "--", &binary, "worker"][..],
         &["lifecycle", "acquire", "--pid", "1"],
@@ -213,17 +212,17 @@ fn no_verb_changes_a_file_that_we_did_not_make() {
 
 /// Whose directory has a session's name gets a session in it, if somebody asks for that, and keeps what is in it.
 fn a_directory_that_becomes_a_sessions_keeps_what_is_in_it() {
-    let scene = Scene::new();
-    fs::create_dir_all(scene.of("s", "within")).expect("a scene can hold directories");
-    fs::set_permissions(scene.state(), Permissions::from_mode(0o700)).expect("it is ours");
+    let env = TestEnv::new();
+    fs::create_dir_all(env.of("s", "within")).expect("a env can hold directories");
+    fs::set_permissions(env.state(), Permissions::from_mode(0o700)).expect("it is ours");
     for name in ["notes", "within/notes", ".tmp-claim-1-1", "stdout.log.2", "lifeline.lock"] {
-        fs::write(scene.of("s", name), "mine").expect("it can be written");
+        fs::write(env.of("s", name), "mine").expect("it can be written");
     }
-    let before = files(&scene.state());
-    scene.up("s", &[&cli::binary_arg(), "worker"]).expect_running("started");
-    scene.stop("s").expect(0, "stopped");
-    scene.rekindle(["gc"]);
-    let after = files(&scene.state());
+    let before = files(&env.state());
+    env.up("s", &[&cli::binary_arg(), "worker"]).expect_running("started");
+    env.stop("s").expect(0, "stopped");
+    env.rekindle(["gc"]);
+    let after = files(&env.state());
     // The directory itself is a session's now.
     for (inode, (path, state)) in before.iter().filter(|(_, (path, _))| !path.ends_with("s")) {
         assert_eq!(after.get(inode).map(|(_, found)| found), Some(state), "{}", path.display());
@@ -234,14 +233,14 @@ fn a_directory_that_becomes_a_sessions_keeps_what_is_in_it() {
 fn a_cargo_lock_is_nobodys_lock() {
     let foreign = Foreign::new();
     let run = |args: &[&str]| {
-        let mut command = foreign.scene.command(cli::binary());
-        command.arg("--json").current_dir(foreign.scene.dir()).args(args);
+        let mut command = foreign.env.command(cli::binary());
+        command.arg("--json").current_dir(foreign.env.dir()).args(args);
         Launcher::start(command)
     };
-    let lock = format!("`{}` was not made by rekindle", foreign.scene.path("Cargo.lock").display());
+    let lock = format!("`{}` was not made by rekindle", foreign.env.path("Cargo.lock").display());
     for verb in ["status", "acquire", "release", "force-unlock"] {
         let marker =
-            foreign.scene.file("Cargo", r#"{"pid":1,"hostname":"box","started_at":"","schema_version":1}"#);
+            foreign.env.file("Cargo", r#"{"pid":1,"hostname":"box","started_at":"","schema_version":1}"#);
         let reply = run(&["lifecycle", verb, "--path", "./Cargo"]).finish().expect_error(3, "untrusted");
         assert!(reply.text("message").contains(&lock), "{reply}");
         assert_eq!(reply.advice(), "name another place with --path", "{reply}");
@@ -253,39 +252,39 @@ fn a_cargo_lock_is_nobodys_lock() {
     assert_eq!(reply.advice(), "name another place with --socket", "{reply}");
     // One that needs no lock serves, and leaves it alone.
     let echo = run(&["worker", "--socket", "./Cargo"]);
-    wait::until_there(&foreign.scene.path("Cargo"));
+    wait::until_there(&foreign.env.path("Cargo"));
     echo.signal(Signal::SIGTERM);
     assert_eq!(echo.finish().code, Some(0));
     foreign.assert_untouched("a project's lock is not ours: it");
 }
 
 /// Makes a file where it is told to.
-type Make = fn(&Scene, &Path);
+type Make = fn(&TestEnv, &Path);
 
-fn status(scene: &Scene, verb: &str, marker: &str) -> Reply {
-    let path = scene.path(marker);
-    scene.rekindle([OsStr::new("lifecycle"), OsStr::new(verb), OsStr::new("--path"), path.as_os_str()])
+fn status(env: &TestEnv, verb: &str, marker: &str) -> Reply {
+    let path = env.path(marker);
+    env.rekindle([OsStr::new("lifecycle"), OsStr::new(verb), OsStr::new("--path"), path.as_os_str()])
 }
 
 /// Refused by everything that would lock it, and left as it is.
 #[track_caller]
-fn assert_no_lock_of_ours(kind: &str, what: &str, make: impl Fn(&Scene, &Path)) {
-    let scene = Scene::new();
-    scene.file("web", r#"{"pid":1,"hostname":"box","started_at":"","schema_version":1}"#);
-    make(&scene, &scene.path("web.lock"));
-    make(&scene, &scene.path("sock.lock"));
-    let before = files(scene.dir());
+fn assert_no_lock_of_ours(kind: &str, what: &str, make: impl Fn(&TestEnv, &Path)) {
+    let env = TestEnv::new();
+    env.file("web", r#"{"pid":1,"hostname":"box","started_at":"","schema_version":1}"#);
+    make(&env, &env.path("web.lock"));
+    make(&env, &env.path("sock.lock"));
+    let before = files(env.dir());
     for verb in ["status", "acquire", "release", "force-unlock"] {
-        let reply = status(&scene, verb, "web").expect_error(3, "untrusted");
-        let said = format!("`{}` {what}", scene.path("web.lock").display());
+        let reply = status(&env, verb, "web").expect_error(3, "untrusted");
+        let said = format!("`{}` {what}", env.path("web.lock").display());
         assert!(reply.text("message").contains(&said), "{kind}, {verb}: {reply}");
     }
-    let socket = scene.path("sock");
+    let socket = env.path("sock");
     let serve = [OsStr::new("worker"), OsStr::new("--protocol"), OsStr::new("pool"), OsStr::new("--socket")];
-    let reply = scene.rekindle(serve.iter().copied().chain([socket.as_os_str()])).expect_error(1, "worker");
+    let reply = env.rekindle(serve.iter().copied().chain([socket.as_os_str()])).expect_error(1, "worker");
     assert!(reply.text("message").contains("sock.lock` "), "{kind}: {reply}");
-    assert_eq!(files(scene.dir()), before, "{kind}");
-    scene.assert_no_process();
+    assert_eq!(files(env.dir()), before, "{kind}");
+    env.assert_no_process();
 }
 
 /// U32.
@@ -309,11 +308,11 @@ fn a_lock_that_is_not_ours_is_refused() {
             fs::set_permissions(path, Permissions::from_mode(0o600)).expect("it is ours");
             fs::hard_link(path, path.with_extension("second")).expect("it can have two");
         }),
-        ("a link", "is not a regular file", |scene, path| {
-            symlink(scene.file("target", ""), path).expect("it can be made");
+        ("a link", "is not a regular file", |env, path| {
+            symlink(env.file("target", ""), path).expect("it can be made");
         }),
-        ("a dangling link", "is not a regular file", |scene, path| {
-            symlink(scene.path("nothing"), path).expect("it can be made");
+        ("a dangling link", "is not a regular file", |env, path| {
+            symlink(env.path("nothing"), path).expect("it can be made");
         }),
         ("a FIFO", "is not a regular file", |_, path| {
             mkfifo(path, Mode::S_IRUSR | Mode::S_IWUSR).expect("it can be made");
@@ -324,11 +323,11 @@ fn a_lock_that_is_not_ours_is_refused() {
         assert_no_lock_of_ours(kind, what, make);
     }
     // An empty file like ours is ours where nothing is ever written, and nowhere else.
-    let scene = Scene::new();
-    let empty = scene.file("sock.lock", "");
+    let env = TestEnv::new();
+    let empty = env.file("sock.lock", "");
     fs::set_permissions(&empty, Permissions::from_mode(0o600)).expect("it is ours");
-    let socket = scene.path("sock");
-    let reply = scene.rekindle([
+    let socket = env.path("sock");
+    let reply = env.rekindle([
         OsStr::new("worker"),
         OsStr::new("--protocol"),
         OsStr::new("pool"),
@@ -337,88 +336,88 @@ fn a_lock_that_is_not_ours_is_refused() {
     ]);
     reply.expect_error(1, "worker");
     assert_eq!(fs::read(&empty).expect("it is there"), b"");
-    fs::rename(&empty, scene.path("web.lock")).expect("it is ours");
-    status(&scene, "acquire", "web").expect(0, "acquired");
+    fs::rename(&empty, env.path("web.lock")).expect("it is ours");
+    status(&env, "acquire", "web").expect(0, "acquired");
 }
 
 fn a_look_makes_no_lock() {
-    let scene = Scene::new();
-    assert_eq!(status(&scene, "status", "web").json["status"], "free");
-    assert_eq!(status(&scene, "status", "no/such/dir").json["status"], "free");
-    let lock = LifecycleLock::new(scene.path("web"));
+    let env = TestEnv::new();
+    assert_eq!(status(&env, "status", "web").json["status"], "free");
+    assert_eq!(status(&env, "status", "no/such/dir").json["status"], "free");
+    let lock = LifecycleLock::new(env.path("web"));
     assert!(lock.read().expect("it can be read").is_none());
     assert!(!lock.is_held_by_self().expect("it can be asked"));
-    assert_eq!(fs::read_dir(scene.dir()).expect("it is there").count(), 0, "nothing was made");
-    scene.file("web", r#"{"pid":1,"hostname":"elsewhere","started_at":"","schema_version":1}"#);
-    assert_eq!(status(&scene, "status", "web").json["status"], "other-machine");
-    assert_eq!(fs::read_dir(scene.dir()).expect("it is there").count(), 1, "nothing was made");
+    assert_eq!(fs::read_dir(env.dir()).expect("it is there").count(), 0, "nothing was made");
+    env.file("web", r#"{"pid":1,"hostname":"elsewhere","started_at":"","schema_version":1}"#);
+    assert_eq!(status(&env, "status", "web").json["status"], "other-machine");
+    assert_eq!(fs::read_dir(env.dir()).expect("it is there").count(), 1, "nothing was made");
     // Nor is a lock in use disturbed by it.
-    status(&scene, "acquire", "web").expect(0, "acquired");
-    let before = files(scene.dir());
+    status(&env, "acquire", "web").expect(0, "acquired");
+    let before = files(env.dir());
     for _ in 0..20 {
-        status(&scene, "status", "web");
+        status(&env, "status", "web");
     }
-    assert_eq!(files(scene.dir()), before);
+    assert_eq!(files(env.dir()), before);
 }
 
 fn a_release_of_nothing_makes_no_lock() {
-    let scene = Scene::new();
-    status(&scene, "release", "web").expect(0, "not-held");
-    status(&scene, "force-unlock", "web").expect(0, "not-locked");
-    assert_eq!(fs::read_dir(scene.dir()).expect("it is there").count(), 0, "nothing was made");
+    let env = TestEnv::new();
+    status(&env, "release", "web").expect(0, "not-held");
+    status(&env, "force-unlock", "web").expect(0, "not-locked");
+    assert_eq!(fs::read_dir(env.dir()).expect("it is there").count(), 0, "nothing was made");
 }
 
 fn where_no_socket_can_be_no_lock_is_made() {
-    let scene = Scene::new();
-    scene.file("file", "content");
-    fs::create_dir(scene.path("dir")).expect("a scene can hold a directory");
-    symlink(scene.path("file"), scene.path("link")).expect("a scene can hold a link");
-    let before = files(scene.dir());
+    let env = TestEnv::new();
+    env.file("file", "content");
+    fs::create_dir(env.path("dir")).expect("a env can hold a directory");
+    symlink(env.path("file"), env.path("link")).expect("a env can hold a link");
+    let before = files(env.dir());
     for name in ["file", "dir", "link"] {
-        let path = scene.path(name);
+        let path = env.path(name);
         for protocol in ["pool", "echo"] {
-            let mut command = scene.command(cli::binary());
+            let mut command = env.command(cli::binary());
             command.args(["--json", "worker", "--protocol", protocol, "--socket"]).arg(&path);
             Launcher::start(command).finish().expect_error(1, "worker");
-            assert_eq!(files(scene.dir()), before, "{protocol} {name}");
+            assert_eq!(files(env.dir()), before, "{protocol} {name}");
         }
-        status(&scene, "acquire", if name == "file" { "link" } else { name }).expect_error(3, "untrusted");
-        assert_eq!(files(scene.dir()), before, "{name}");
+        status(&env, "acquire", if name == "file" { "link" } else { name }).expect_error(3, "untrusted");
+        assert_eq!(files(env.dir()), before, "{name}");
     }
 }
 
 /// The note is written in place: cut off at any byte it says nothing, and the file is still ours.
 fn a_socket_lock_that_was_cut_off_proves_nothing() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     let serve = || {
-        let mut command = scene.command(cli::binary());
-        command.args(["--json", "worker", "--protocol", "pool", "--socket"]).arg(scene.path("sock"));
+        let mut command = env.command(cli::binary());
+        command.args(["--json", "worker", "--protocol", "pool", "--socket"]).arg(env.path("sock"));
         Launcher::start(command)
     };
     let worker = serve();
     wait::until("it has noted its socket", || {
-        fs::read(scene.path("sock.lock")).is_ok_and(|lock| lock.ends_with(b"}\n"))
+        fs::read(env.path("sock.lock")).is_ok_and(|lock| lock.ends_with(b"}\n"))
     });
     worker.signal(Signal::SIGKILL);
     worker.finish();
-    let whole = fs::read(scene.path("sock.lock")).expect("it is there");
+    let whole = fs::read(env.path("sock.lock")).expect("it is there");
     let mark = whole.iter().position(|byte| *byte == b'\n').expect("it has a first line") + 1;
     for len in mark..whole.len() {
-        fs::write(scene.path("sock.lock"), &whole[..len]).expect("it is ours");
+        fs::write(env.path("sock.lock"), &whole[..len]).expect("it is ours");
         let reply = serve().finish().expect_error(1, "worker");
         assert!(reply.text("message").contains("may still live"), "{len}: {reply}");
-        assert!(scene.path("sock").exists(), "{len}");
+        assert!(env.path("sock").exists(), "{len}");
     }
     for len in 0..mark {
-        fs::write(scene.path("sock.lock"), &whole[..len]).expect("it is ours");
+        fs::write(env.path("sock.lock"), &whole[..len]).expect("it is ours");
         let reply = serve().finish().expect_error(1, "worker");
         assert!(reply.text("message").contains("was not made by rekindle"), "{len}: {reply}");
-        assert_eq!(fs::read(scene.path("sock.lock")).expect("it is there"), &whole[..len]);
+        assert_eq!(fs::read(env.path("sock.lock")).expect("it is there"), &whole[..len]);
     }
-    fs::write(scene.path("sock.lock"), &whole).expect("it is ours");
+    fs::write(env.path("sock.lock"), &whole).expect("it is ours");
     let worker = serve();
     wait::until("the socket is a new one", || {
-        std::os::unix::net::UnixStream::connect(scene.path("sock")).is_ok()
+        std::os::unix::net::UnixStream::connect(env.path("sock")).is_ok()
     });
     worker.signal(Signal::SIGTERM);
     assert_eq!(worker.finish().code, Some(0));
@@ -435,7 +434,7 @@ fn pid_namespace() -> u64 {
 
 /// U33.
 fn only_what_a_dead_writer_of_ours_left_is_swept() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     let us = std::process::id();
     let our_start = procs::start_time(us.try_into().expect("a pid is an i32")).expect("we run");
     let here = pid_namespace();
@@ -457,38 +456,37 @@ fn only_what_a_dead_writer_of_ours_left_is_swept() {
         format!("x{}", unfinished(999_999_999, 7, here, "web")),
     ];
     for name in swept.iter().chain(&kept) {
-        scene.file(name, "half");
+        env.file(name, "half");
     }
     // Of the right name, and of another kind, another user, or with another name besides.
     let (dir, link) = (unfinished(999_999_999, 1, here, "web"), unfinished(999_999_999, 2, here, "web"));
     let (theirs, hard) = (unfinished(999_999_999, 3, here, "web"), unfinished(999_999_999, 4, here, "web"));
-    fs::create_dir(scene.path(&dir)).expect("a scene can hold a directory");
-    symlink("nothing", scene.path(&link)).expect("a scene can hold a link");
+    fs::create_dir(env.path(&dir)).expect("a env can hold a directory");
+    symlink("nothing", env.path(&link)).expect("a env can hold a link");
     let theirs = Root::ours().map(|root| {
-        root.give(&scene.file(&theirs, "half"), STRANGER);
+        root.give(&env.file(&theirs, "half"), STRANGER);
         theirs
     });
-    fs::hard_link(scene.file("name", "half"), scene.path(&hard)).expect("a scene can hold a link");
+    fs::hard_link(env.file("name", "half"), env.path(&hard)).expect("a env can hold a link");
     let kept = kept.iter().chain([&dir, &link, &hard]).chain(&theirs);
-    let inode = |name: &String| {
-        scene.path(name).symlink_metadata().unwrap_or_else(|_| panic!("{name} is gone")).ino()
-    };
+    let inode =
+        |name: &String| env.path(name).symlink_metadata().unwrap_or_else(|_| panic!("{name} is gone")).ino();
     let before: Vec<u64> = kept.clone().map(inode).collect();
     for verb in ["acquire", "release"] {
-        status(&scene, verb, "web");
+        status(&env, verb, "web");
     }
     assert_eq!(kept.map(inode).collect::<Vec<u64>>(), before);
     for name in &swept {
-        assert!(!scene.path(name).exists(), "{name} is left");
+        assert!(!env.path(name).exists(), "{name} is left");
     }
 }
 
 /// U33: 78 of 2,418 rounds went wrong.
 fn two_locks_side_by_side_do_not_disturb_each_other() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     std::thread::scope(|scope| {
         for name in ["web", "web-admin", "web.lock-2", "web-1-1"] {
-            let path = scene.path(name);
+            let path = env.path(name);
             scope.spawn(move || {
                 for round in 0..150 {
                     let lock = LifecycleLock::new(&path);
@@ -503,43 +501,43 @@ fn two_locks_side_by_side_do_not_disturb_each_other() {
 
 /// U24.
 fn what_is_set_aside_stays() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     let mut kept = Vec::new();
     for round in 0..10 {
         let content = format!("not a marker {round}");
-        scene.file("web", &content);
+        env.file("web", &content);
         let reply = match round % 2 {
-            0 => status(&scene, "acquire", "web").expect(0, "acquired").json["taken_over"].clone(),
-            _ => status(&scene, "force-unlock", "web").expect(0, "unlocked").json,
+            0 => status(&env, "acquire", "web").expect(0, "acquired").json["taken_over"].clone(),
+            _ => status(&env, "force-unlock", "web").expect(0, "unlocked").json,
         };
         kept.push((reply["kept_aside"].as_str().expect("it says where").to_owned(), content));
-        status(&scene, "force-unlock", "web");
+        status(&env, "force-unlock", "web");
     }
     for (path, content) in &kept {
         assert_eq!(&fs::read_to_string(path).expect("it is there"), content);
     }
-    let set_aside = fs::read_dir(scene.dir()).expect("it is there").flatten();
+    let set_aside = fs::read_dir(env.dir()).expect("it is there").flatten();
     let set_aside = set_aside.filter(|entry| entry.file_name().to_string_lossy().contains(".aside-"));
     assert_eq!(set_aside.count(), kept.len());
 }
 
 /// U15.
 fn a_marker_with_an_odd_time_is_its_holders() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     let hostname = nix::unistd::gethostname().expect("this host has a name").to_string_lossy().into_owned();
     for time in [json!("yesterday"), json!(1_767_323_045), json!(null), json!(""), json!("\u{1b}[2J")] {
         let us = std::process::id();
         let marker =
             json!({ "pid": us, "hostname": hostname, "started_at": time, "schema_version": 1 }).to_string();
-        scene.file("web", &marker);
-        let reply = status(&scene, "status", "web");
+        env.file("web", &marker);
+        let reply = status(&env, "status", "web");
         assert_eq!(reply.json["status"], "held", "{reply}");
         assert_eq!(reply.json["holder"]["started_at"], time, "it is shown as it stands: {reply}");
-        let reply = status(&scene, "acquire", "web").expect_error(3, "conflict");
+        let reply = status(&env, "acquire", "web").expect_error(3, "conflict");
         assert_eq!(reply.json["holder"]["started_at"], time, "{reply}");
-        assert_eq!(fs::read_to_string(scene.path("web")).expect("it is there"), marker, "byte for byte");
-        let mut people = scene.command(cli::binary());
-        people.args(["lifecycle", "status", "--path"]).arg(scene.path("web"));
+        assert_eq!(fs::read_to_string(env.path("web")).expect("it is there"), marker, "byte for byte");
+        let mut people = env.command(cli::binary());
+        people.args(["lifecycle", "status", "--path"]).arg(env.path("web"));
         let said = Launcher::start(people).finish();
         assert!(!said.stdout.contains('\u{1b}'), "a terminal is not steered: {said}");
     }
@@ -547,14 +545,14 @@ fn a_marker_with_an_odd_time_is_its_holders() {
 
 /// U32: what has taken the name of its socket is somebody else's.
 fn an_echo_worker_removes_its_own_socket_only() {
-    let scene = Scene::new();
-    let socket = scene.path("sock");
-    let mut command = scene.command(cli::binary());
+    let env = TestEnv::new();
+    let socket = env.path("sock");
+    let mut command = env.command(cli::binary());
     command.args(["--json", "worker", "--socket"]).arg(&socket);
     let worker = Launcher::start(command);
     wait::until_there(&socket);
     fs::remove_file(&socket).expect("it is ours");
-    scene.file("sock", "mine");
+    env.file("sock", "mine");
     worker.signal(Signal::SIGTERM);
     assert_eq!(worker.finish().code, Some(0));
     assert_eq!(fs::read(&socket).expect("it is there"), b"mine");

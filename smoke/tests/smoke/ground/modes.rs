@@ -2,13 +2,13 @@
 
 use nix::sys::signal::Signal;
 use rekindle_smoke::homes::{Home, STRANGER, USER, all_below, made, mode, text};
-use rekindle_smoke::{Launcher, Reply, Root, Scene, cli, procs, programs, trials, wait};
+use rekindle_smoke::{Launcher, Reply, Root, TestEnv, cli, procs, programs, tests, wait};
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::Command;
 
-trials![
+tests![
     directories_are_private_whatever_the_umask needs TwoUsers,
     directories_are_private_from_their_first_instant,
     nothing_is_made_in_the_home_of_another needs TwoUsers,
@@ -61,9 +61,9 @@ fn directories_are_private_whatever_the_umask(root: Root) {
 /// U31: not for an instant does anybody else get in, and under no umask is a directory there that we cannot use.
 fn directories_are_private_from_their_first_instant() {
     for umask in ["0", "777"] {
-        let scene = Scene::new();
-        let (trace, deep) = (scene.path("trace"), scene.path("a/b/state"));
-        let mut strace = scene.command(programs::find("strace", "strace"));
+        let env = TestEnv::new();
+        let (trace, deep) = (env.path("trace"), env.path("a/b/state"));
+        let mut strace = env.command(programs::find("strace", "strace"));
         strace.args(["-f", "-qq", "-o"]).arg(&trace).args(["-e", "trace=mkdir,mkdirat,/chmod,/rename"]);
         let args = ["--dir", text(&deep), "up", "s", "--", "true"];
         let reply = under_umask(strace, umask, &cli::binary(), &args).finish();
@@ -86,13 +86,13 @@ fn nothing_is_made_in_the_home_of_another(root: Root) {
     // Root, with the HOME of a user.
     let home = Home::new(root, USER);
     let before = all_below(home.dir());
-    let mut command = home.scene.command(cli::binary());
+    let mut command = home.env.command(cli::binary());
     command.env("HOME", home.dir()).args(["--json", "up", "s", "--", "true"]);
     let reply = Launcher::start(command).finish().expect_error(3, "state-dir-untrusted");
     let theirs = format!("`{}` belongs to user {USER}", home.dir().display());
     assert!(reply.text("message").contains(&theirs), "{reply}");
     assert_eq!(reply.advice(), "name another place with --dir", "{reply}");
-    let mut command = home.scene.command(cli::binary());
+    let mut command = home.env.command(cli::binary());
     command.env("HOME", home.dir()).args(["--json", "lifecycle", "acquire"]);
     Launcher::start(command).finish().expect_error(3, "untrusted");
     assert_eq!(all_below(home.dir()), before);
@@ -117,12 +117,12 @@ fn nothing_is_made_in_the_home_of_another(root: Root) {
     assert_eq!(with_roots_home(&["--dir", text(&dir), "up", "s", "--", "true"]).code, Some(5));
 }
 
-fn up(scene: &Scene) -> Reply {
-    scene.up("s", &[&cli::binary_arg(), "worker"])
+fn up(env: &TestEnv) -> Reply {
+    env.up("s", &[&cli::binary_arg(), "worker"])
 }
 
 /// Everything that only looks.
-fn look(scene: &Scene) {
+fn look(env: &TestEnv) {
     for verb in [
         &["ls"][..],
         &["show", "s"],
@@ -130,28 +130,28 @@ fn look(scene: &Scene) {
         &["up", "--intent", "attach", "s"],
         &["lifecycle", "status"],
     ] {
-        scene.rekindle(verb);
+        env.rekindle(verb);
     }
 }
 
 /// U25.
 fn a_loose_state_directory_is_mended_by_a_start_and_by_no_look() {
     for loose in [0o755, 0o750, 0o711, 0o705] {
-        let scene = Scene::new();
+        let env = TestEnv::new();
         // One that somebody has made for us, with nothing in it.
-        made(scene.state(), loose);
-        look(&scene);
-        assert_eq!(mode(&scene.state()), loose, "a look changes nothing");
-        up(&scene).expect_running("started");
-        assert_eq!(mode(&scene.state()), 0o700);
-        scene.rekindle(["lifecycle", "acquire", "--pid", "1"]);
-        scene.stop("s").expect(0, "stopped");
+        made(env.state(), loose);
+        look(&env);
+        assert_eq!(mode(&env.state()), loose, "a look changes nothing");
+        up(&env).expect_running("started");
+        assert_eq!(mode(&env.state()), 0o700);
+        env.rekindle(["lifecycle", "acquire", "--pid", "1"]);
+        env.stop("s").expect(0, "stopped");
         // One that has sessions, and the marker of a daemon.
-        fs::set_permissions(scene.state(), Permissions::from_mode(loose)).expect("it is ours");
-        look(&scene);
-        assert_eq!(mode(&scene.state()), loose, "a look changes nothing");
-        up(&scene).expect_running("started");
-        assert_eq!(mode(&scene.state()), 0o700);
+        fs::set_permissions(env.state(), Permissions::from_mode(loose)).expect("it is ours");
+        look(&env);
+        assert_eq!(mode(&env.state()), loose, "a look changes nothing");
+        up(&env).expect_running("started");
+        assert_eq!(mode(&env.state()), 0o700);
     }
 }
 
@@ -169,58 +169,58 @@ fn a_state_directory_that_holds_anything_else_is_left_as_it_is() {
         ("a link", |path| symlink("/", path).expect("it can be made")),
     ];
     for (what, make) in foreign {
-        let scene = Scene::new();
-        let state = made(scene.state(), 0o755);
+        let env = TestEnv::new();
+        let state = made(env.state(), 0o755);
         make(&state.join("other"));
-        assert_only_the_session_is_made_private(&scene, what);
+        assert_only_the_session_is_made_private(&env, what);
     }
 }
 
 #[track_caller]
-fn assert_only_the_session_is_made_private(scene: &Scene, what: &str) {
-    up(scene).expect_running("started");
-    assert_eq!(mode(&scene.state()), 0o755, "{what}: it is not ours alone");
-    assert_eq!(mode(&scene.of("s", "")), 0o700, "{what}");
+fn assert_only_the_session_is_made_private(env: &TestEnv, what: &str) {
+    up(env).expect_running("started");
+    assert_eq!(mode(&env.state()), 0o755, "{what}: it is not ours alone");
+    assert_eq!(mode(&env.of("s", "")), 0o700, "{what}");
 }
 
 fn a_state_directory_that_holds_another_users_session_is_left_as_it_is(root: Root) {
-    let scene = Scene::new();
-    let theirs = made(scene.state(), 0o755).join("other");
+    let env = TestEnv::new();
+    let theirs = made(env.state(), 0o755).join("other");
     fs::create_dir(&theirs).expect("it can be made");
     fs::write(theirs.join("session.json"), "{}").expect("it can be written");
     root.give(&theirs, STRANGER);
-    assert_only_the_session_is_made_private(&scene, "another user's session");
+    assert_only_the_session_is_made_private(&env, "another user's session");
 }
 
 /// U25.
 fn a_loose_session_directory_is_mended_by_a_start_and_by_no_look() {
     for loose in [0o755, 0o750, 0o711, 0o777, 0o770, 0o500] {
-        let scene = Scene::new();
-        up(&scene).expect_running("started");
-        scene.stop("s").expect(0, "stopped");
-        let dir = scene.of("s", "");
+        let env = TestEnv::new();
+        up(&env).expect_running("started");
+        env.stop("s").expect(0, "stopped");
+        let dir = env.of("s", "");
         fs::set_permissions(&dir, Permissions::from_mode(loose)).expect("it is ours");
-        look(&scene);
+        look(&env);
         assert_eq!(mode(&dir), loose, "a look changes nothing");
-        let shown = scene.rekindle(["show", "s"]);
+        let shown = env.rekindle(["show", "s"]);
         if loose & 0o022 == 0 {
             assert_eq!(shown.code, Some(0), "{shown}");
         } else {
             assert!(shown.text("message").contains("can be written by others"), "{shown}");
             assert!(shown.text("next").starts_with("chmod go-w "), "{shown}");
         }
-        up(&scene).expect_running("started");
+        up(&env).expect_running("started");
         assert_eq!(mode(&dir), 0o700, "it was {loose:o}");
     }
 }
 
 /// U25.
 fn a_session_directory_of_another_user_is_not_mended(root: Root) {
-    let scene = Scene::new();
-    made(scene.state(), 0o700);
-    let theirs = made(scene.of("s", ""), 0o755);
+    let env = TestEnv::new();
+    made(env.state(), 0o700);
+    let theirs = made(env.of("s", ""), 0o755);
     root.give(&theirs, STRANGER);
-    let reply = up(&scene);
+    let reply = up(&env);
     assert_eq!(reply.json["outcome"], "error", "{reply}");
     assert!(reply.text("message").contains(&format!("belongs to user {STRANGER}")), "{reply}");
     assert_eq!(mode(&theirs), 0o755);

@@ -6,13 +6,13 @@
 use nix::sys::signal::Signal;
 use rekindle_smoke::procs::{self, Pid};
 use rekindle_smoke::{
-    Account, Container, Launcher, Place, Reply, Root, Scene, Sentinel, SentinelKind, trials, wait,
+    Account, Container, Launcher, Place, Reply, Root, Sentinel, SentinelKind, TestEnv, tests, wait,
 };
 use serde_json::{Value, json};
 use std::fmt;
 use std::fs;
 
-trials![
+tests![
     a_worker_inside_is_not_mistaken_outside needs Namespaces,
     a_worker_outside_is_not_mistaken_inside needs Namespaces,
     a_worker_of_a_sibling_is_not_mistaken needs Namespaces,
@@ -120,9 +120,9 @@ const TWO_LINES: Lines = &[
 ];
 
 impl Verb {
-    fn args(self, scene: &Scene) -> Vec<String> {
+    fn args(self, env: &TestEnv) -> Vec<String> {
         let up = ["up", "--timeout", "300ms"];
-        let worker = [SESSION, "--", &scene.binary_arg(), "worker"];
+        let worker = [SESSION, "--", &env.binary_arg(), "worker"];
         let words = match self {
             Self::Doctor => vec!["doctor", SESSION],
             Self::Ls => vec!["ls"],
@@ -142,7 +142,7 @@ impl Verb {
 /// A session whose record names a sentinel, seen from where the sentinel is.
 struct Stage<'c> {
     case: Case,
-    scene: &'c Scene,
+    env: &'c TestEnv,
     worker_at: Place<'c>,
     commands_at: Place<'c>,
     worker: Pid,
@@ -151,31 +151,31 @@ struct Stage<'c> {
 
 impl fmt::Display for Stage<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let record = fs::read_to_string(self.scene.of(SESSION, "session.json")).unwrap_or_default();
+        let record = fs::read_to_string(self.env.of(SESSION, "session.json")).unwrap_or_default();
         write!(f, "{:?}; the record now: {record}", self.case)
     }
 }
 
 /// Prepares a case and hands it to `act`.
 fn on_stage(case: Case, act: impl FnOnce(&Stage<'_>)) {
-    let scene = Scene::owned_by(case.account);
-    let (one, another) = (Container::start(&scene), Container::start(&scene));
+    let env = TestEnv::owned_by(case.account);
+    let (one, another) = (Container::start(&env), Container::start(&env));
     let (worker_at, commands_at) = match case.view {
         View::Outside => (Place::Inside(&one), Place::Outside),
         View::Inside => (Place::Outside, Place::Inside(&one)),
         View::Sibling => (Place::Inside(&one), Place::Inside(&another)),
     };
     let worker = match case.start {
-        Start::Ready => ready_worker(&scene, worker_at),
-        Start::Begun => half_started_worker(&scene, worker_at),
+        Start::Ready => ready_worker(&env, worker_at),
+        Start::Begun => half_started_worker(&env, worker_at),
     };
     if case.life == Life::Dead {
         procs::send(worker, Signal::SIGKILL);
         wait::until("the worker is gone", || !procs::is_running(worker));
     }
-    let sentinel = Sentinel::start(&scene, commands_at, case.sentinel);
-    name_it_in_every_file(&scene, &sentinel, case.clock);
-    act(&Stage { case, scene: &scene, worker_at, commands_at, worker, sentinel });
+    let sentinel = Sentinel::start(&env, commands_at, case.sentinel);
+    name_it_in_every_file(&env, &sentinel, case.clock);
+    act(&Stage { case, env: &env, worker_at, commands_at, worker, sentinel });
 }
 
 /// Whether a command line is that of `rekindle up`, or of what enters a container to run it.
@@ -183,41 +183,40 @@ fn is_launcher(line: &str) -> bool {
     line.contains(&format!(" up {SESSION} "))
 }
 
-/// The workers of a scene, whichever way they were started, by their pids outside.
-fn workers(scene: &Scene) -> Vec<Pid> {
-    let programs = [format!("{} worker", scene.binary_arg()), NEVER_READY.join(" ")];
+/// The workers of a test environment, whichever way they were started, by their pids outside.
+fn workers(env: &TestEnv) -> Vec<Pid> {
+    let programs = [format!("{} worker", env.binary_arg()), NEVER_READY.join(" ")];
     // What starts one ends with the same words.
     let is_worker = |pid: &Pid| {
         let line = procs::command_line(*pid);
         !is_launcher(&line) && programs.iter().any(|it| line.ends_with(it))
     };
-    scene.processes().into_iter().filter(is_worker).collect()
+    env.processes().into_iter().filter(is_worker).collect()
 }
 
-fn the_worker(scene: &Scene) -> Pid {
-    wait::for_some("the worker runs its program", || workers(scene).first().copied())
+fn the_worker(env: &TestEnv) -> Pid {
+    wait::for_some("the worker runs its program", || workers(env).first().copied())
 }
 
-fn ready_worker(scene: &Scene, place: Place<'_>) -> Pid {
-    place.rekindle(scene, ["up", SESSION, "--", &scene.binary_arg(), "worker"]).expect(0, "started");
-    the_worker(scene)
+fn ready_worker(env: &TestEnv, place: Place<'_>) -> Pid {
+    place.rekindle(env, ["up", SESSION, "--", &env.binary_arg(), "worker"]).expect(0, "started");
+    the_worker(env)
 }
 
 /// A worker that never comes up and whose launcher was killed: its claim is left, its record says `starting`.
-fn half_started_worker(scene: &Scene, place: Place<'_>) -> Pid {
+fn half_started_worker(env: &TestEnv, place: Place<'_>) -> Pid {
     let args = [&["up", SESSION, "--"][..], &NEVER_READY].concat();
-    let launcher = Launcher::start(place.rekindle_command(scene, args));
-    let is_written =
-        || scene.of(SESSION, "session.json").exists() && !scene.record(SESSION)["worker"].is_null();
+    let launcher = Launcher::start(place.rekindle_command(env, args));
+    let is_written = || env.of(SESSION, "session.json").exists() && !env.record(SESSION)["worker"].is_null();
     wait::until("the worker is written down, or was refused", || {
         is_written() || !procs::is_running(launcher.pid())
     });
     if !is_written() {
         panic!("there is no worker: {}", launcher.finish());
     }
-    let worker = the_worker(scene);
+    let worker = the_worker(env);
     let is_up = |pid: &Pid| is_launcher(&procs::command_line(*pid));
-    let ups = || scene.processes().into_iter().filter(is_up);
+    let ups = || env.processes().into_iter().filter(is_up);
     ups().for_each(|pid| procs::send(pid, Signal::SIGKILL));
     drop(launcher);
     wait::until("its launcher is gone", || ups().count() == 0);
@@ -225,7 +224,7 @@ fn half_started_worker(scene: &Scene, place: Place<'_>) -> Pid {
 }
 
 /// Writes the sentinel's pid to wherever a pid stands, and leaves the pid namespace as it is.
-fn name_it_in_every_file(scene: &Scene, sentinel: &Sentinel, clock: Clock) {
+fn name_it_in_every_file(env: &TestEnv, sentinel: &Sentinel, clock: Clock) {
     let rename = |identity: &mut Value| {
         if identity.is_null() {
             return;
@@ -243,13 +242,13 @@ fn name_it_in_every_file(scene: &Scene, sentinel: &Sentinel, clock: Clock) {
             }
         }
     };
-    scene.edit(SESSION, "session.json", |record| {
+    env.edit(SESSION, "session.json", |record| {
         rename(&mut record["worker"]);
         rename(&mut record["peer"]);
     });
-    scene.edit(SESSION, "lifeline", rename);
-    if scene.of(SESSION, "claim").exists() {
-        scene.edit(SESSION, "claim", rename);
+    env.edit(SESSION, "lifeline", rename);
+    if env.of(SESSION, "claim").exists() {
+        env.edit(SESSION, "claim", rename);
     }
 }
 
@@ -266,7 +265,7 @@ impl Stage<'_> {
     fn run(&self, verb: Verb) -> Reply {
         let could_be_signalled = self.worker_can_be_signalled();
         let lived = self.worker_lives();
-        let reply = self.commands_at.rekindle(self.scene, verb.args(self.scene));
+        let reply = self.commands_at.rekindle(self.env, verb.args(self.env));
         let told = format!("{verb:?} answered {reply}\n  case: {self}");
         self.sentinel.assert_untouched(&told);
         assert!(reply.code.is_some_and(|code| code <= 6), "it has no outcome: {told}");
@@ -275,7 +274,7 @@ impl Stage<'_> {
             self.assert_harmless_advice(&reply, &told);
         }
         if lived && self.worker_lives() {
-            assert_eq!(workers(self.scene), [self.worker], "a second worker runs: {told}");
+            assert_eq!(workers(self.env), [self.worker], "a second worker runs: {told}");
         }
         if lived && !could_be_signalled {
             assert!(self.worker_lives(), "the worker ended though nobody here can see it: {told}");
@@ -350,7 +349,7 @@ fn an_identity_without_a_clock_is_not_believed() {
             for line in TWO_LINES {
                 on_stage(case, |stage| line.iter().for_each(|verb| drop(stage.run(*verb))));
                 on_stage(case, |stage| {
-                    forget_the_namespace(stage.scene);
+                    forget_the_namespace(stage.env);
                     line.iter().for_each(|verb| drop(stage.run(*verb)));
                 });
             }
@@ -359,36 +358,36 @@ fn an_identity_without_a_clock_is_not_believed() {
 }
 
 /// As another program writes an identity: a pid and little else.
-fn forget_the_namespace(scene: &Scene) {
+fn forget_the_namespace(env: &TestEnv) {
     let forget = |identity: &mut Value| {
         if let Some(identity) = identity.as_object_mut() {
             identity.remove("pid_namespace");
         }
     };
-    scene.edit(SESSION, "session.json", |record| {
+    env.edit(SESSION, "session.json", |record| {
         forget(&mut record["worker"]);
         forget(&mut record["peer"]);
     });
-    scene.edit(SESSION, "lifeline", forget);
+    env.edit(SESSION, "lifeline", forget);
 }
 
 /// U1: nothing is edited here; the sibling's kernel gives the very pid to a stranger.
 fn a_pid_that_both_namespaces_gave_out_is_two_processes() {
     for life in [Life::Alive, Life::Dead] {
         for line in ALL_LINES {
-            let scene = Scene::new();
-            let (one, another) = (Container::start(&scene), Container::start(&scene));
+            let env = TestEnv::new();
+            let (one, another) = (Container::start(&env), Container::start(&env));
             let (worker_at, commands_at) = (Place::Inside(&one), Place::Inside(&another));
-            let worker = ready_worker(&scene, worker_at);
+            let worker = ready_worker(&env, worker_at);
             let inside = procs::innermost_pid(worker).expect("the worker runs");
             // Out of the way of what a container runs first.
-            assert_eq!(scene.record(SESSION)["worker"]["pid"], inside);
+            assert_eq!(env.record(SESSION)["worker"]["pid"], inside);
             if life == Life::Dead {
                 procs::send(worker, Signal::SIGKILL);
                 wait::until("the worker is gone", || !procs::is_running(worker));
             }
             let kind = SentinelKind::SessionLeader;
-            let sentinel = Sentinel::with_pid(&scene, commands_at, kind, inside);
+            let sentinel = Sentinel::with_pid(&env, commands_at, kind, inside);
             let case = Case {
                 account: Account::Ours,
                 view: View::Sibling,
@@ -397,7 +396,7 @@ fn a_pid_that_both_namespaces_gave_out_is_two_processes() {
                 sentinel: kind,
                 clock: Clock::Matching,
             };
-            let stage = Stage { case, scene: &scene, worker_at, commands_at, worker, sentinel };
+            let stage = Stage { case, env: &env, worker_at, commands_at, worker, sentinel };
             line.iter().for_each(|verb| drop(stage.run(*verb)));
         }
     }
@@ -427,19 +426,19 @@ fn a_kernel_thread_is_neither_pinned_nor_signalled() {
                             identity["start_time"] = start_time.into();
                         }
                     };
-                    stage.scene.edit(SESSION, "session.json", |record| {
+                    stage.env.edit(SESSION, "session.json", |record| {
                         rename(&mut record["worker"]);
                         rename(&mut record["peer"]);
                     });
-                    stage.scene.edit(SESSION, "lifeline", rename);
-                    let trace = stage.scene.path("trace");
-                    let trace = trace.to_str().expect("a scene's path is UTF-8");
+                    stage.env.edit(SESSION, "lifeline", rename);
+                    let trace = stage.env.path("trace");
+                    let trace = trace.to_str().expect("a env's path is UTF-8");
                     let calls = "trace=kill,tkill,tgkill,pidfd_open,pidfd_send_signal";
                     // With its threads, but without a worker, which would be traced for as long as it lives.
                     let follow: &[&str] = if verb == Verb::Up { &[] } else { &["-f"] };
                     let options = [follow, &["-o", trace, "-e", calls]].concat();
-                    let args = verb.args(stage.scene);
-                    Launcher::start(stage.commands_at.traced(stage.scene, &options, args)).finish();
+                    let args = verb.args(stage.env);
+                    Launcher::start(stage.commands_at.traced(stage.env, &options, args)).finish();
                     let text = fs::read_to_string(trace).expect("strace writes it");
                     let wrong: Vec<&str> = text.lines().filter(|line| touches_kernel_thread(line)).collect();
                     assert!(wrong.is_empty(), "{verb:?}: {wrong:?}; {stage}");
@@ -465,12 +464,12 @@ fn touches_kernel_thread(line: &str) -> bool {
 fn a_worker_that_is_seen_from_outside_is_stopped_from_outside() {
     for account in Account::all() {
         for args in [&["stop", SESSION][..], &["stop", "--all"], &["pool", "shutdown", SESSION]] {
-            let scene = Scene::owned_by(account);
-            let container = Container::start(&scene);
-            let worker = ready_worker(&scene, Place::Inside(&container));
-            let listed = scene.rekindle(["ls"]);
+            let env = TestEnv::owned_by(account);
+            let container = Container::start(&env);
+            let worker = ready_worker(&env, Place::Inside(&container));
+            let listed = env.rekindle(["ls"]);
             assert_eq!(listed.json[0]["state"], json!("live"), "{listed}");
-            let reply = scene.rekindle(args);
+            let reply = env.rekindle(args);
             assert_eq!(reply.code, Some(0), "{account:?} {args:?}: {reply}");
             assert!(!procs::is_running(worker), "{account:?} {args:?}: {reply}");
         }

@@ -2,14 +2,14 @@
 
 use nix::sys::signal::Signal;
 use rekindle_smoke::homes::{Home, STRANGER, USER, all_below, made, mode, text};
-use rekindle_smoke::{Launcher, Reply, Root, Scene, cli, procs, programs, trials, wait};
+use rekindle_smoke::{Launcher, Reply, Root, TestEnv, cli, procs, programs, tests, wait};
 use std::ffi::OsStr;
 use std::fs::{self, Permissions};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::Path;
 
-trials![
+tests![
     a_bad_directory_on_the_way_is_named_alike_everywhere needs TwoUsers,
     the_last_directory_is_ours_alone_unless_it_holds_a_marker needs TwoUsers,
     a_mode_is_advised_for_a_directory_of_our_own_only needs TwoUsers,
@@ -37,7 +37,7 @@ const USES: [(&str, &str); 9] = [
 ];
 
 /// Uses the place `dir` for one of them.
-fn use_place(scene: &Scene, dir: &Path, what: &str) -> Reply {
+fn use_place(env: &TestEnv, dir: &Path, what: &str) -> Reply {
     let (socket, marker) = (dir.join("sock"), dir.join("marker"));
     let (dir, socket, marker) = (text(dir), text(&socket), text(&marker));
     let binary = cli::binary_arg();
@@ -53,31 +53,31 @@ fn use_place(scene: &Scene, dir: &Path, what: &str) -> Reply {
         "remove a marker" => &["lifecycle", "force-unlock", "--path", marker],
         other => panic!("{other}?"),
     };
-    let mut command = scene.command(cli::binary());
-    command.arg("--json").env("REKINDLE_DIR", scene.state()).args(args);
+    let mut command = env.command(cli::binary());
+    command.arg("--json").env("REKINDLE_DIR", env.state()).args(args);
     Launcher::start(command).finish()
 }
 
 /// Asserts that every use of `dir` is refused for what is wrong with `bad`, in the same words, with the advice that fits, and
 /// that nothing is made, moved or changed.
 #[track_caller]
-fn refused_alike(scene: &Scene, dir: &Path, bad: &Path, what: &str, advice: Option<&str>) {
-    refused_for(scene, dir, bad, what, advice, &USES);
+fn refused_alike(env: &TestEnv, dir: &Path, bad: &Path, what: &str, advice: Option<&str>) {
+    refused_for(env, dir, bad, what, advice, &USES);
 }
 
 #[track_caller]
 fn refused_for(
-    scene: &Scene,
+    env: &TestEnv,
     dir: &Path,
     bad: &Path,
     what: &str,
     advice: Option<&str>,
     uses: &[(&str, &str)],
 ) {
-    let before = all_below(scene.dir());
+    let before = all_below(env.dir());
     let said = format!("`{}` {what}", bad.display());
     for (used, option) in uses {
-        let reply = use_place(scene, dir, used);
+        let reply = use_place(env, dir, used);
         let (is_told, told) = match *used {
             "serve" => (reply.code == Some(1), "message"),
             // What is not there is not forged, and is not to be put there either.
@@ -90,56 +90,50 @@ fn refused_for(
         let advice = advice.unwrap_or(&other);
         let told = if advice.starts_with("chmod ") { "next" } else { "hint" };
         assert_eq!(reply.text(told), advice, "{used}: {reply}");
-        assert_eq!(all_below(scene.dir()), before, "{used}: something was made or changed");
+        assert_eq!(all_below(env.dir()), before, "{used}: something was made or changed");
     }
-    scene.assert_no_process();
+    env.assert_no_process();
 }
 
 /// U25, U31.
 fn a_bad_directory_on_the_way_is_named_alike_everywhere(root: Root) {
     for mode in [0o777, 0o775, 0o770, 0o757, 0o2775] {
-        let scene = Scene::new();
-        let bad = made(scene.path("bad"), mode);
+        let env = TestEnv::new();
+        let bad = made(env.path("bad"), mode);
         let deep = made(made(bad.join("x"), 0o700).join("y"), 0o700);
         let what = format!("can be written by others (mode {mode:04o})");
-        refused_alike(&scene, &deep, &bad, &what, Some(&format!("chmod go-w {}", bad.display())));
-        refused_alike(
-            &scene,
-            &bad.join("absent"),
-            &bad,
-            &what,
-            Some(&format!("chmod go-w {}", bad.display())),
-        );
+        refused_alike(&env, &deep, &bad, &what, Some(&format!("chmod go-w {}", bad.display())));
+        refused_alike(&env, &bad.join("absent"), &bad, &what, Some(&format!("chmod go-w {}", bad.display())));
     }
-    let scene = Scene::new();
-    let theirs = made(scene.path("theirs"), 0o755);
+    let env = TestEnv::new();
+    let theirs = made(env.path("theirs"), 0o755);
     let deep = made(made(theirs.join("x"), 0o700).join("y"), 0o700);
     root.give(&theirs, STRANGER);
-    refused_alike(&scene, &deep, &theirs, &format!("belongs to user {STRANGER}"), None);
-    refused_alike(&scene, &theirs.join("absent"), &theirs, &format!("belongs to user {STRANGER}"), None);
+    refused_alike(&env, &deep, &theirs, &format!("belongs to user {STRANGER}"), None);
+    refused_alike(&env, &theirs.join("absent"), &theirs, &format!("belongs to user {STRANGER}"), None);
     // What is theirs and open to all besides is theirs first.
     fs::set_permissions(&theirs, Permissions::from_mode(0o777)).expect("root can set it");
-    refused_alike(&scene, &deep, &theirs, &format!("belongs to user {STRANGER}"), None);
+    refused_alike(&env, &deep, &theirs, &format!("belongs to user {STRANGER}"), None);
 }
 
 fn the_last_directory_is_ours_alone_unless_it_holds_a_marker(root: Root) {
     let (markers, others): (Vec<_>, Vec<_>) = USES.iter().partition(|(_, option)| *option == "--path");
-    let scene = Scene::new();
-    let sticky = made(scene.path("sticky"), 0o1777);
+    let env = TestEnv::new();
+    let sticky = made(env.path("sticky"), 0o1777);
     let what = "can be written by others (mode 1777)";
     // No `chmod`: whoever made it sticky meant it.
-    refused_for(&scene, &sticky, &sticky, what, None, &others);
+    refused_for(&env, &sticky, &sticky, what, None, &others);
     for (used, _) in &markers {
-        let reply = use_place(&scene, &sticky, used);
+        let reply = use_place(&env, &sticky, used);
         assert_eq!(reply.code, Some(0), "{used}: {reply}");
     }
     // On the way a sticky directory is like any other.
     let below = made(sticky.join("below"), 0o700);
-    let reply = use_place(&scene, &below, "start a session").expect_running("started");
+    let reply = use_place(&env, &below, "start a session").expect_running("started");
     procs::send(reply.pid(), Signal::SIGKILL);
-    let open = made(scene.path("open"), 0o777);
+    let open = made(env.path("open"), 0o777);
     let advice = format!("chmod go-w {}", open.display());
-    refused_alike(&scene, &open, &open, "can be written by others (mode 0777)", Some(&advice));
+    refused_alike(&env, &open, &open, "can be written by others (mode 0777)", Some(&advice));
     // Nothing but the marker may be root's alone.
     let roots = Home::new(root, USER);
     let place = roots.path("roots");
@@ -152,11 +146,11 @@ fn the_last_directory_is_ours_alone_unless_it_holds_a_marker(root: Root) {
 
 /// U16: `chmod go-w /tmp` breaks a machine.
 fn a_mode_is_advised_for_a_directory_of_our_own_only(root: Root) {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     for dir in ["/tmp", "/var/tmp", "/dev/shm", "/run/lock"].map(Path::new) {
         if dir.metadata().is_ok_and(|found| found.mode() & 0o022 != 0) {
             for used in ["look at sessions", "start on a socket", "serve"] {
-                let reply = use_place(&scene, dir, used);
+                let reply = use_place(&env, dir, used);
                 assert!(!reply.text("next").contains("chmod"), "{used}: {reply}");
                 assert!(!reply.text("message").contains("chmod"), "{used}: {reply}");
             }
@@ -170,100 +164,99 @@ fn a_mode_is_advised_for_a_directory_of_our_own_only(root: Root) {
 
 /// U16: whatever the directory is called.
 fn the_advice_can_be_pasted() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     for name in
         ["plain", "a b", "it's", "$(touch oops)", "new\nline", "-rf", "\u{e9}t\u{e9}", "back\\slash\"", "*"]
     {
-        let open = made(scene.path(name), 0o777);
-        let reply = use_place(&scene, &open, "look at sessions").expect_error(3, "state-dir-untrusted");
-        paste(&scene, reply.text("next"));
+        let open = made(env.path(name), 0o777);
+        let reply = use_place(&env, &open, "look at sessions").expect_error(3, "state-dir-untrusted");
+        paste(&env, reply.text("next"));
         assert_eq!(mode(&open), 0o755, "{name:?}: {reply}");
-        assert_eq!(use_place(&scene, &open, "look at sessions").code, Some(0), "{name:?}");
+        assert_eq!(use_place(&env, &open, "look at sessions").code, Some(0), "{name:?}");
     }
     // What is no text can only be a marker's place.
-    let open = made(scene.dir().join(OsStr::from_bytes(b"caf\xe9")), 0o777);
-    let mut command = scene.command(cli::binary());
+    let open = made(env.dir().join(OsStr::from_bytes(b"caf\xe9")), 0o777);
+    let mut command = env.command(cli::binary());
     command.args(["--json", "lifecycle", "status", "--path"]).arg(open.join("marker"));
     let reply = Launcher::start(command).finish().expect_error(3, "untrusted");
     assert!(reply.text("message").contains("caf\\xe9"), "{reply}");
-    paste(&scene, reply.text("next"));
+    paste(&env, reply.text("next"));
     assert_eq!(mode(&open), 0o755, "{reply}");
-    assert!(!scene.path("oops").exists());
+    assert!(!env.path("oops").exists());
 }
 
-fn paste(scene: &Scene, advice: &str) {
-    let pasted = scene.command(programs::find("bash", "bash")).args(["-c", advice]).status();
+fn paste(env: &TestEnv, advice: &str) {
+    let pasted = env.command(programs::find("bash", "bash")).args(["-c", advice]).status();
     assert!(pasted.expect("bash runs").success(), "{advice}");
 }
 
 fn links_on_the_way_are_followed_step_by_step() {
-    let scene = Scene::new();
-    let real = made(scene.path("real"), 0o700);
+    let env = TestEnv::new();
+    let real = made(env.path("real"), 0o700);
     made(real.join("x"), 0o700);
-    symlink(&real, scene.path("absolute")).expect("a scene can hold a link");
-    symlink("real", scene.path("relative")).expect("a scene can hold a link");
+    symlink(&real, env.path("absolute")).expect("a env can hold a link");
+    symlink("real", env.path("relative")).expect("a env can hold a link");
     symlink("../../real/x/..", real.join("x/around")).expect("a directory can hold a link");
     for way in ["absolute/x", "relative/x", "real/x/around/x", "real/../relative/./x", "relative/absent/deep"]
     {
-        let dir = scene.path(way);
-        let reply = use_place(&scene, &dir, "start a session").expect_running("started");
-        assert_eq!(use_place(&scene, &dir, "start on a socket").code, Some(0), "{way}");
-        assert_eq!(use_place(&scene, &dir, "take a marker").code, Some(0), "{way}");
-        assert_eq!(use_place(&scene, &dir, "remove a marker").code, Some(0), "{way}");
+        let dir = env.path(way);
+        let reply = use_place(&env, &dir, "start a session").expect_running("started");
+        assert_eq!(use_place(&env, &dir, "start on a socket").code, Some(0), "{way}");
+        assert_eq!(use_place(&env, &dir, "take a marker").code, Some(0), "{way}");
+        assert_eq!(use_place(&env, &dir, "remove a marker").code, Some(0), "{way}");
         let pid = reply.pid();
         procs::send(pid, Signal::SIGKILL);
         // Until it has run once more, its socket accepts.
         wait::until("the worker is gone", || !procs::is_running(pid));
-        let mut stop = scene.rekindle_command(["stop", "s"]);
+        let mut stop = env.rekindle_command(["stop", "s"]);
         stop.env_remove("REKINDLE_DIR");
         Launcher::start(stop).finish();
-        fs::remove_dir_all(scene.state()).expect("the session on the socket is over");
+        fs::remove_dir_all(env.state()).expect("the session on the socket is over");
     }
     // One bad directory among those to which a link leads.
-    let open = made(scene.path("open"), 0o777);
+    let open = made(env.path("open"), 0o777);
     made(open.join("x"), 0o700);
-    symlink(open.join("x"), scene.path("into")).expect("a scene can hold a link");
+    symlink(open.join("x"), env.path("into")).expect("a env can hold a link");
     let advice = format!("chmod go-w {}", open.display());
     let what = "can be written by others (mode 0777)";
-    refused_alike(&scene, &scene.path("into/deep"), &open, what, Some(&advice));
+    refused_alike(&env, &env.path("into/deep"), &open, what, Some(&advice));
 }
 
 fn a_link_of_another_user_is_refused(root: Root) {
-    let scene = Scene::new();
-    let real = made(scene.path("real"), 0o700);
+    let env = TestEnv::new();
+    let real = made(env.path("real"), 0o700);
     made(real.join("x"), 0o700);
     // Where others may make links: they cannot replace ours there, and ours alone are followed.
-    let sticky = made(scene.path("sticky"), 0o1777);
+    let sticky = made(env.path("sticky"), 0o1777);
     let link = sticky.join("link");
     symlink(&real, &link).expect("a directory can hold a link");
-    assert_eq!(use_place(&scene, &link.join("x"), "look at sessions").code, Some(0));
+    assert_eq!(use_place(&env, &link.join("x"), "look at sessions").code, Some(0));
     root.give(&link, STRANGER);
     let what = format!("is a symbolic link that belongs to user {STRANGER}");
-    refused_alike(&scene, &link.join("x"), &link, &what, None);
+    refused_alike(&env, &link.join("x"), &link, &what, None);
     assert_eq!(fs::read_link(&link).expect("it is there"), real);
 }
 
 fn links_without_an_end_are_refused() {
-    let scene = Scene::new();
-    symlink("round", scene.path("round")).expect("a scene can hold a link");
+    let env = TestEnv::new();
+    symlink("round", env.path("round")).expect("a env can hold a link");
     refused_alike(
-        &scene,
-        &scene.path("round/x"),
-        &scene.path("round"),
+        &env,
+        &env.path("round/x"),
+        &env.path("round"),
         "is one of more than 40 symbolic links",
         None,
     );
-    made(scene.path("link-0"), 0o700);
-    made(scene.path("link-0/x"), 0o700);
+    made(env.path("link-0"), 0o700);
+    made(env.path("link-0/x"), 0o700);
     for n in 1..=41 {
-        symlink(format!("link-{}", n - 1), scene.path(&format!("link-{n}")))
-            .expect("a scene can hold a link");
+        symlink(format!("link-{}", n - 1), env.path(&format!("link-{n}"))).expect("a env can hold a link");
     }
-    assert_eq!(use_place(&scene, &scene.path("link-40/x"), "look at sessions").code, Some(0));
+    assert_eq!(use_place(&env, &env.path("link-40/x"), "look at sessions").code, Some(0));
     refused_alike(
-        &scene,
-        &scene.path("link-41/x"),
-        &scene.path("link-1"),
+        &env,
+        &env.path("link-41/x"),
+        &env.path("link-1"),
         "is one of more than 40 symbolic links",
         None,
     );
@@ -271,17 +264,17 @@ fn links_without_an_end_are_refused() {
 
 /// A disk that is not mounted.
 fn a_link_that_leads_nowhere_makes_no_directory_there() {
-    let scene = Scene::new();
-    symlink("not/mounted", scene.path("link")).expect("a scene can hold a link");
+    let env = TestEnv::new();
+    symlink("not/mounted", env.path("link")).expect("a env can hold a link");
     let uses: Vec<_> = USES
         .iter()
         .filter(|(used, _)| *used == "serve" || !(used.contains("socket") || *used == "probe"))
         .copied()
         .collect();
     let what = "is where a symbolic link leads, and is not there";
-    refused_for(&scene, &scene.path("link/x"), &scene.path("not"), what, None, &uses);
-    let file = scene.file("file", "content");
-    refused_for(&scene, &file.join("x"), &file, "is not a directory", None, &uses);
+    refused_for(&env, &env.path("link/x"), &env.path("not"), what, None, &uses);
+    let file = env.file("file", "content");
+    refused_for(&env, &file.join("x"), &file, "is not a directory", None, &uses);
     assert_eq!(fs::read(&file).expect("it is there"), b"content");
 }
 
@@ -362,17 +355,17 @@ fn in_a_user_namespace_root_has_no_number(root: Root) {
 
 /// A worker that is waited for is looked at again and again; the directories that lead to it are not.
 fn a_watch_judges_the_way_once() {
-    let scene = Scene::new();
-    let deep = scene.path("one/two/three");
-    fs::create_dir_all(&deep).expect("a scene can hold directories");
-    let (trace, socket) = (scene.path("trace"), deep.join("sock"));
-    let mut strace = scene.command(programs::find("strace", "strace"));
+    let env = TestEnv::new();
+    let deep = env.path("one/two/three");
+    fs::create_dir_all(&deep).expect("a env can hold directories");
+    let (trace, socket) = (env.path("trace"), deep.join("sock"));
+    let mut strace = env.command(programs::find("strace", "strace"));
     strace.args(["-qq", "-o"]).arg(&trace).args(["-e", "trace=lstat,stat,newfstatat,statx"]);
-    strace.arg(cli::binary()).args(["--json", "--dir"]).arg(scene.state());
+    strace.arg(cli::binary()).args(["--json", "--dir"]).arg(env.state());
     strace.args(["up", "--timeout", "2s", "--socket"]).arg(&socket).args(["s", "--", "sleep", "1000"]);
     Launcher::start(strace).finish().expect(5, "child-exited");
     let calls = fs::read_to_string(&trace).expect("strace wrote it");
     let asked = |dir: &Path| calls.matches(&format!("\"{}\"", dir.display())).count();
-    let (last, way) = (asked(&deep), asked(&scene.path("one")));
+    let (last, way) = (asked(&deep), asked(&env.path("one")));
     assert!(last > way + 5, "the directory was asked for {last} times, one that leads to it {way} times");
 }

@@ -5,13 +5,13 @@ use rekindle_smoke::harness::removal;
 use rekindle_smoke::harness::vandal::sessions;
 use rekindle_smoke::procs::{self, Pid};
 use rekindle_smoke::{
-    Account, Container, Launcher, Place, Reply, Root, Scene, Sentinel, SentinelKind, programs, trials, wait,
+    Account, Container, Launcher, Place, Reply, Root, Sentinel, SentinelKind, TestEnv, programs, tests, wait,
 };
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-trials![
+tests![
     a_sample_of_removal needs Namespaces,
     a_collection_beside_starts_and_stops_fails_nobody,
     a_start_that_lost_its_lifeline_is_no_obstacle_to_the_next,
@@ -52,22 +52,22 @@ fn a_collection_beside_starts_and_stops_fails_nobody() {
     assert!(failed.is_empty(), "{} calls failed: {}", failed.len(), failed[0]);
 }
 
-fn up(scene: &Scene) -> Reply {
-    scene.up(SESSION, &[&scene.binary_arg(), "worker"])
+fn up(env: &TestEnv) -> Reply {
+    env.up(SESSION, &[&env.binary_arg(), "worker"])
 }
 
-fn up_shortly(scene: &Scene) -> Reply {
-    scene.up_with(SESSION, &SHORT, &[&scene.binary_arg(), "worker"])
+fn up_shortly(env: &TestEnv) -> Reply {
+    env.up_with(SESSION, &SHORT, &[&env.binary_arg(), "worker"])
 }
 
-fn started(scene: &Scene) -> Pid {
-    up(scene).expect_running("started").pid()
+fn started(env: &TestEnv) -> Pid {
+    up(env).expect_running("started").pid()
 }
 
-/// The workers of a scene, whatever the files say.
-fn workers(scene: &Scene) -> Vec<Pid> {
-    let line = format!("{} worker", scene.binary_arg());
-    scene.processes().into_iter().filter(|pid| procs::command_line(*pid) == line).collect()
+/// The workers of a test environment, whatever the files say.
+fn workers(env: &TestEnv) -> Vec<Pid> {
+    let line = format!("{} worker", env.binary_arg());
+    env.processes().into_iter().filter(|pid| procs::command_line(*pid) == line).collect()
 }
 
 fn kill(pid: Pid) {
@@ -80,8 +80,8 @@ fn remove(path: &Path) {
 }
 
 /// The session as `ls` shows it.
-fn listed(scene: &Scene) -> Option<Value> {
-    let reply = scene.rekindle(["ls"]);
+fn listed(env: &TestEnv) -> Option<Value> {
+    let reply = env.rekindle(["ls"]);
     assert_eq!(reply.code, Some(0), "{reply}");
     sessions(&reply.json).into_iter().find(|it| it["session"] == SESSION)
 }
@@ -89,12 +89,12 @@ fn listed(scene: &Scene) -> Option<Value> {
 /// U20, U28: the worker itself removes its lifeline and fails.
 fn a_start_that_lost_its_lifeline_is_no_obstacle_to_the_next() {
     for account in Account::all() {
-        let scene = Scene::owned_by(account);
+        let env = TestEnv::owned_by(account);
         let script = r#"rm "$(dirname "$0")/lifeline"; exit 1"#;
-        let failed = scene.up(SESSION, &["sh", "-c", script, "{socket}"]);
+        let failed = env.up(SESSION, &["sh", "-c", script, "{socket}"]);
         assert_eq!((failed.code, failed.text("outcome")), (Some(5), "child-exited"), "{account:?}: {failed}");
-        started(&scene);
-        scene.stop(SESSION).expect(0, "stopped");
+        started(&env);
+        env.stop(SESSION).expect(0, "stopped");
     }
 }
 
@@ -102,10 +102,10 @@ fn a_start_that_lost_its_lifeline_is_no_obstacle_to_the_next() {
 fn a_dead_worker_without_its_lifeline_is_no_obstacle() {
     for account in Account::all() {
         for removed in [&["lifeline"][..], &["lifeline", "sock"], &["lifeline", "session.json"]] {
-            let scene = Scene::owned_by(account);
-            kill(started(&scene));
-            removed.iter().for_each(|file| remove(&scene.of(SESSION, file)));
-            let reply = up(&scene);
+            let env = TestEnv::owned_by(account);
+            kill(started(&env));
+            removed.iter().for_each(|file| remove(&env.of(SESSION, file)));
+            let reply = up(&env);
             assert_eq!(
                 (reply.code, reply.text("outcome")),
                 (Some(0), "started"),
@@ -113,21 +113,21 @@ fn a_dead_worker_without_its_lifeline_is_no_obstacle() {
             );
         }
         // Its launcher had died before anybody saw it ready.
-        let scene = Scene::owned_by(account);
-        let launcher = scene.launch_up(SESSION, &[], &["sleep", "1000"]);
-        let worker = scene.worker_pid(SESSION);
+        let env = TestEnv::owned_by(account);
+        let launcher = env.launch_up(SESSION, &[], &["sleep", "1000"]);
+        let worker = env.worker_pid(SESSION);
         launcher.signal(Signal::SIGKILL);
         launcher.finish();
         kill(worker);
-        remove(&scene.of(SESSION, "lifeline"));
-        let reply = up(&scene);
+        remove(&env.of(SESSION, "lifeline"));
+        let reply = up(&env);
         assert_eq!((reply.code, reply.text("outcome")), (Some(0), "started"), "{account:?}: {reply}");
     }
 }
 
 /// U21: for every readiness, by the process that lives and the lifeline that it holds.
 fn a_healthy_worker_without_record_and_socket_is_not_ended() {
-    let (rekindle, python) = (Scene::new().binary_arg(), programs::python());
+    let (rekindle, python) = (TestEnv::new().binary_arg(), programs::python());
     let redis = programs::find("redis-server", "redis-server");
     let plain = ["worker"];
     let kinds: [(&[&str], Vec<&str>); 4] = [
@@ -146,16 +146,16 @@ fn a_healthy_worker_without_record_and_socket_is_not_ended() {
             &["sock"],
             &["session.json", "sock", "lifeline"],
         ] {
-            let scene = Scene::new();
-            let worker = scene.up_with(SESSION, options, &command).expect_running("started").pid();
-            removed.iter().for_each(|file| remove(&scene.of(SESSION, file)));
-            let before = scene.processes();
+            let env = TestEnv::new();
+            let worker = env.up_with(SESSION, options, &command).expect_running("started").pid();
+            removed.iter().for_each(|file| remove(&env.of(SESSION, file)));
+            let before = env.processes();
             for _ in 0..2 {
                 let bounded = [options, &["--timeout", "1s", "--term-grace", "1s"]].concat();
-                let reply = scene.up_with(SESSION, &bounded, &command);
+                let reply = env.up_with(SESSION, &bounded, &command);
                 let told = format!("{options:?}, without {removed:?}: {reply}");
                 assert!(procs::is_running(worker), "a healthy worker was ended: {told}");
-                assert_eq!(scene.processes(), before, "{told}");
+                assert_eq!(env.processes(), before, "{told}");
                 match reply.code {
                     Some(0) => {
                         assert_eq!((reply.text("outcome"), reply.pid()), ("attached", worker), "{told}");
@@ -165,7 +165,7 @@ fn a_healthy_worker_without_record_and_socket_is_not_ended() {
                     }
                 }
             }
-            let reply = scene.stop(SESSION);
+            let reply = env.stop(SESSION);
             assert_eq!(reply.code, Some(0), "{options:?}, without {removed:?}: {reply}");
             assert!(!procs::is_running(worker), "{options:?}, without {removed:?}: {reply}");
         }
@@ -176,22 +176,22 @@ fn a_healthy_worker_without_record_and_socket_is_not_ended() {
 fn a_record_that_is_gone_is_written_anew() {
     for account in Account::all() {
         for how in ["removed", "set aside"] {
-            let scene = Scene::owned_by(account);
-            let worker = started(&scene);
+            let env = TestEnv::owned_by(account);
+            let worker = started(&env);
             if how == "removed" {
-                remove(&scene.of(SESSION, "session.json"));
+                remove(&env.of(SESSION, "session.json"));
             } else {
-                fs::write(scene.of(SESSION, "session.json"), "{").expect("root may write anything");
-                let repaired = scene.rekindle(["gc", "--repair"]);
+                fs::write(env.of(SESSION, "session.json"), "{").expect("root may write anything");
+                let repaired = env.rekindle(["gc", "--repair"]);
                 assert_eq!(repaired.code, Some(0), "{account:?}: {repaired}");
             }
-            let reply = up(&scene);
+            let reply = up(&env);
             let told = format!("{account:?}, {how}: {reply}");
             assert_eq!((reply.code, reply.text("outcome")), (Some(0), "attached"), "{told}");
             assert_eq!((reply.pid(), &reply.json["managed"]), (worker, &true.into()), "{told}");
-            assert_eq!(scene.record(SESSION)["worker"]["pid"], worker, "{told}");
-            assert_eq!(listed(&scene).map(|it| it["state"].clone()), Some("live".into()), "{told}");
-            scene.stop(SESSION).expect(0, "stopped");
+            assert_eq!(env.record(SESSION)["worker"]["pid"], worker, "{told}");
+            assert_eq!(listed(&env).map(|it| it["state"].clone()), Some("live".into()), "{told}");
+            env.stop(SESSION).expect(0, "stopped");
         }
     }
 }
@@ -199,18 +199,18 @@ fn a_record_that_is_gone_is_written_anew() {
 /// U22: one function says what a session's state is.
 fn a_missing_socket_is_told_alike_by_every_verb() {
     for account in Account::all() {
-        let scene = Scene::owned_by(account);
-        let worker = started(&scene);
-        remove(&scene.socket(SESSION));
-        let state = listed(&scene).map(|it| it["state"].clone()).unwrap_or_default();
-        let show = scene.rekindle(["show", SESSION]);
-        let doctor = scene.rekindle(["doctor", SESSION]);
-        let up = up_shortly(&scene).expect_rejected("worker-unresponsive");
+        let env = TestEnv::owned_by(account);
+        let worker = started(&env);
+        remove(&env.socket(SESSION));
+        let state = listed(&env).map(|it| it["state"].clone()).unwrap_or_default();
+        let show = env.rekindle(["show", SESSION]);
+        let doctor = env.rekindle(["doctor", SESSION]);
+        let up = up_shortly(&env).expect_rejected("worker-unresponsive");
         assert_eq!(up.pid(), worker, "{up}");
         assert_eq!(state, "unresponsive", "{account:?}: as `up` says: {up}");
         assert_eq!(show.json["status"], "unresponsive", "{account:?}: {show}");
         assert_eq!(state_in(&doctor), "unresponsive", "{account:?}: {doctor}");
-        scene.stop(SESSION).expect(0, "stopped");
+        env.stop(SESSION).expect(0, "stopped");
     }
 }
 
@@ -225,32 +225,32 @@ fn state_in(doctor: &Reply) -> Value {
 }
 
 /// Takes the files of a session away, out of the way of whoever looks for them by name.
-type Take = fn(&Scene);
+type Take = fn(&TestEnv);
 
 /// U22: what lives is found by its lifeline.
 fn assert_listed_and_ended(account: Account, how: &str, take: Take) {
     for end in [&["stop", "--all"][..], &["stop", SESSION]] {
-        let scene = Scene::owned_by(account);
-        let worker = started(&scene);
-        take(&scene);
+        let env = TestEnv::owned_by(account);
+        let worker = started(&env);
+        take(&env);
         let told = format!("{account:?}, {how}");
-        let line = listed(&scene).unwrap_or_else(|| panic!("{told}: a worker that lives is in no list"));
+        let line = listed(&env).unwrap_or_else(|| panic!("{told}: a worker that lives is in no list"));
         assert_eq!(line["pid"], worker, "{told}: {line}");
         assert_ne!(line["state"], "exited", "{told}: {line}");
         for args in [&["doctor"][..], &["doctor", SESSION]] {
-            let doctor = scene.rekindle(args);
+            let doctor = env.rekindle(args);
             assert_eq!(doctor.code, Some(0), "{told}, {args:?}: {doctor}");
             assert!(doctor.stdout.contains(&worker.to_string()), "{told}, {args:?}: {doctor}");
         }
-        let refused = up_shortly(&scene);
+        let refused = up_shortly(&env);
         assert_ne!(refused.text("outcome"), "started", "{told}: {refused}");
-        assert_eq!(workers(&scene), [worker], "{told}: {refused}");
-        let gc = scene.rekindle(["gc"]);
-        assert_eq!(workers(&scene), [worker], "{told}: {gc}");
-        let stop = scene.rekindle(end);
+        assert_eq!(workers(&env), [worker], "{told}: {refused}");
+        let gc = env.rekindle(["gc"]);
+        assert_eq!(workers(&env), [worker], "{told}: {gc}");
+        let stop = env.rekindle(end);
         assert_eq!(stop.code, Some(0), "{told}, {end:?}: {stop}");
-        assert!(workers(&scene).is_empty(), "{told}, {end:?}: {stop}");
-        let again = up(&scene);
+        assert!(workers(&env).is_empty(), "{told}, {end:?}: {stop}");
+        let again = up(&env);
         assert_eq!(
             (again.code, again.text("outcome")),
             (Some(0), "started"),
@@ -261,11 +261,11 @@ fn assert_listed_and_ended(account: Account, how: &str, take: Take) {
 
 fn a_session_without_its_files_is_listed_and_ended() {
     for account in Account::all() {
-        assert_listed_and_ended(account, "its directory was removed", |scene| {
-            fs::remove_dir_all(scene.of(SESSION, "")).expect("the session can be removed");
+        assert_listed_and_ended(account, "its directory was removed", |env| {
+            fs::remove_dir_all(env.of(SESSION, "")).expect("the session can be removed");
         });
-        assert_listed_and_ended(account, "the state directory was removed", |scene| {
-            fs::remove_dir_all(scene.state()).expect("the state directory can be removed");
+        assert_listed_and_ended(account, "the state directory was removed", |env| {
+            fs::remove_dir_all(env.state()).expect("the state directory can be removed");
         });
     }
 }
@@ -273,11 +273,11 @@ fn a_session_without_its_files_is_listed_and_ended() {
 /// U19, U22.
 fn a_session_that_was_moved_is_listed_and_ended() {
     for account in Account::all() {
-        assert_listed_and_ended(account, "its directory was moved", |scene| {
-            fs::rename(scene.state().join(SESSION), scene.path("away")).expect("the session can be moved");
+        assert_listed_and_ended(account, "its directory was moved", |env| {
+            fs::rename(env.state().join(SESSION), env.path("away")).expect("the session can be moved");
         });
-        assert_listed_and_ended(account, "the state directory was moved", |scene| {
-            fs::rename(scene.state(), scene.path("away")).expect("the state directory can be moved");
+        assert_listed_and_ended(account, "the state directory was moved", |env| {
+            fs::rename(env.state(), env.path("away")).expect("the state directory can be moved");
         });
     }
 }
@@ -286,17 +286,17 @@ fn a_session_that_was_moved_is_listed_and_ended() {
 fn a_session_under_the_name_of_another_is_not_that_session() {
     const OTHER: &str = "other";
     for account in Account::all() {
-        let scene = Scene::owned_by(account);
-        let worker = started(&scene);
-        fs::rename(scene.state().join(SESSION), scene.state().join(OTHER)).expect("it can be renamed");
-        let rekindle = scene.binary_arg();
+        let env = TestEnv::owned_by(account);
+        let worker = started(&env);
+        fs::rename(env.state().join(SESSION), env.state().join(OTHER)).expect("it can be renamed");
+        let rekindle = env.binary_arg();
         let up = [&["up", OTHER][..], &SHORT, &["--", &rekindle, "worker"]].concat();
         for args in [&up[..], &["stop", OTHER], &["gc"], &up] {
-            let reply = scene.rekindle(args);
-            assert_eq!(workers(&scene), [worker], "{account:?}, {args:?}: {reply}");
+            let reply = env.rekindle(args);
+            assert_eq!(workers(&env), [worker], "{account:?}, {args:?}: {reply}");
         }
-        let stop = scene.stop(SESSION).expect(0, "stopped");
-        assert_eq!((stop.pid(), workers(&scene)), (worker, vec![]), "{account:?}: {stop}");
+        let stop = env.stop(SESSION).expect(0, "stopped");
+        assert_eq!((stop.pid(), workers(&env)), (worker, vec![]), "{account:?}: {stop}");
     }
 }
 
@@ -304,39 +304,39 @@ fn a_session_under_the_name_of_another_is_not_that_session() {
 /// searches. The child has to see that before it becomes a worker.
 fn a_child_whose_files_went_becomes_no_worker() {
     let takes: [(&str, Take); 4] = [
-        ("the session was removed", |scene| fs::remove_dir_all(scene.of(SESSION, "")).expect("it is there")),
-        ("the session was moved", |scene| {
-            fs::rename(scene.state().join(SESSION), scene.path("away")).expect("it is there");
+        ("the session was removed", |env| fs::remove_dir_all(env.of(SESSION, "")).expect("it is there")),
+        ("the session was moved", |env| {
+            fs::rename(env.state().join(SESSION), env.path("away")).expect("it is there");
         }),
-        ("the root was removed", |scene| fs::remove_dir_all(scene.state()).expect("it is there")),
-        ("the root was moved", |scene| fs::rename(scene.state(), scene.path("away")).expect("it is there")),
+        ("the root was removed", |env| fs::remove_dir_all(env.state()).expect("it is there")),
+        ("the root was moved", |env| fs::rename(env.state(), env.path("away")).expect("it is there")),
     ];
     for (taken, take) in takes {
-        let scene = Scene::new();
-        let first = halted_once_marked(&scene);
-        let child = scene.worker_pid(SESSION);
-        take(&scene);
-        let second = up(&scene).expect_running("started");
+        let env = TestEnv::new();
+        let first = halted_once_marked(&env);
+        let child = env.worker_pid(SESSION);
+        take(&env);
+        let second = up(&env).expect_running("started");
         procs::send(child, Signal::SIGCONT);
-        wait::until("the child is decided", || !procs::is_running(child) || ran(&scene).exists());
-        assert!(!ran(&scene).exists(), "{taken}: the program of a second worker ran, beside {second}");
+        wait::until("the child is decided", || !procs::is_running(child) || ran(&env).exists());
+        assert!(!ran(&env).exists(), "{taken}: the program of a second worker ran, beside {second}");
         let first = first.finish().expect_running("attached");
-        assert_eq!((first.pid(), workers(&scene)), (second.pid(), vec![second.pid()]), "{taken}: {first}");
+        assert_eq!((first.pid(), workers(&env)), (second.pid(), vec![second.pid()]), "{taken}: {first}");
     }
 }
 
 /// Where the program of a halted child writes that it ran.
-fn ran(scene: &Scene) -> PathBuf {
-    scene.path("ran")
+fn ran(env: &TestEnv) -> PathBuf {
+    env.path("ran")
 }
 
 /// An `up` whose child is stopped as soon as it has written its mark. Nobody else writes from several buffers at once.
-fn halted_once_marked(scene: &Scene) -> Launcher {
-    let mut strace = scene.command(programs::find("strace", "strace"));
+fn halted_once_marked(env: &TestEnv) -> Launcher {
+    let mut strace = env.command(programs::find("strace", "strace"));
     strace.env_remove("LD_LIBRARY_PATH");
     strace.args(["-f", "-qq", "-o", "/dev/null", "-e", "inject=writev:signal=SIGSTOP"]);
-    strace.arg(scene.binary()).args(["--json", "--dir"]).arg(scene.state());
-    strace.args(["up", SESSION, "--", "sh", "-c", r#"echo >"$0"; exec sleep 1000"#]).arg(ran(scene));
+    strace.arg(env.binary()).args(["--json", "--dir"]).arg(env.state());
+    strace.args(["up", SESSION, "--", "sh", "-c", r#"echo >"$0"; exec sleep 1000"#]).arg(ran(env));
     Launcher::start(strace)
 }
 
@@ -344,23 +344,23 @@ fn halted_once_marked(scene: &Scene) -> Launcher {
 const FEW: std::ops::RangeInclusive<usize> = 3..=20;
 
 /// `rekindle` with so few descriptors.
-fn with_few(scene: &Scene, few: usize, args: &[&str]) -> Reply {
-    let mut command = scene.command("sh");
-    command.args(["-c", r#"ulimit -n "$0"; exec "$@""#, &few.to_string()]).arg(scene.binary());
-    command.args(["--json", "--dir"]).arg(scene.state()).args(args);
+fn with_few(env: &TestEnv, few: usize, args: &[&str]) -> Reply {
+    let mut command = env.command("sh");
+    command.args(["-c", r#"ulimit -n "$0"; exec "$@""#, &few.to_string()]).arg(env.binary());
+    command.args(["--json", "--dir"]).arg(env.state()).args(args);
     Launcher::start(command).finish()
 }
 
 /// U29.
 fn a_shortage_of_descriptors_is_no_fault_of_the_record() {
-    let scene = Scene::new();
-    let worker = started(&scene);
-    let record = fs::read(scene.of(SESSION, "session.json")).expect("there is a record");
+    let env = TestEnv::new();
+    let worker = started(&env);
+    let record = fs::read(env.of(SESSION, "session.json")).expect("there is a record");
     for few in FEW {
         for args in
             [&["ls"][..], &["show", SESSION], &["doctor"], &["doctor", SESSION], &["gc"], &["gc", "--repair"]]
         {
-            let reply = with_few(&scene, few, args);
+            let reply = with_few(&env, few, args);
             let told = format!("{args:?} with {few} descriptors: {reply}");
             assert!(!reply.stderr.contains("panicked"), "{told}");
             assert!(!reply.stdout.contains("corrupt"), "a shortage is no corruption: {told}");
@@ -371,12 +371,12 @@ fn a_shortage_of_descriptors_is_no_fault_of_the_record() {
                 let state = shown.first().map(|it| it["state"].clone());
                 assert_eq!(state, Some("live".into()), "a list that leaves something out fails: {told}");
             }
-            let now = fs::read(scene.of(SESSION, "session.json")).ok();
+            let now = fs::read(env.of(SESSION, "session.json")).ok();
             assert_eq!(now.as_ref(), Some(&record), "{told}");
         }
     }
-    assert_eq!(scene.processes().into_iter().filter(|pid| *pid == worker).count(), 1);
-    up(&scene).expect_running("attached");
+    assert_eq!(env.processes().into_iter().filter(|pid| *pid == worker).count(), 1);
+    up(&env).expect_running("attached");
 }
 
 /// Another state directory would have another worker.
@@ -389,16 +389,16 @@ fn assert_names_no_other_place(reply: &Reply, told: &str) {
 /// U19: EMFILE where processes are searched.
 fn a_search_that_finds_no_descriptor_starts_nothing() {
     for few in FEW {
-        let scene = Scene::new();
-        let worker = started(&scene);
-        fs::remove_dir_all(scene.of(SESSION, "")).expect("the session can be removed");
-        let rekindle = scene.binary_arg();
+        let env = TestEnv::new();
+        let worker = started(&env);
+        fs::remove_dir_all(env.of(SESSION, "")).expect("the session can be removed");
+        let rekindle = env.binary_arg();
         let args = [&["up", SESSION][..], &SHORT, &["--", &rekindle, "worker"]].concat();
-        let reply = with_few(&scene, few, &args);
+        let reply = with_few(&env, few, &args);
         let told = format!("with {few} descriptors: {reply}");
         assert_ne!(reply.code, Some(0), "{told}");
         assert_names_no_other_place(&reply, &told);
-        assert_eq!(workers(&scene), [worker], "{told}");
+        assert_eq!(workers(&env), [worker], "{told}");
     }
 }
 
@@ -419,19 +419,19 @@ const FAILURES: [(&str, &str); 10] = [
 /// U19: one call fails and all others succeed, each in turn. Whether the call has to do with the search or not: no
 /// second worker.
 fn a_search_that_fails_at_any_call_starts_nothing() {
-    let scene = Scene::new();
-    let container = Container::start(&scene);
+    let env = TestEnv::new();
+    let container = Container::start(&env);
     let inside = Place::Inside(&container);
-    let rekindle = scene.binary_arg();
-    inside.rekindle(&scene, ["up", SESSION, "--", &rekindle, "worker"]).expect(0, "started");
-    let before = workers(&scene);
-    let trace = scene.path("trace");
+    let rekindle = env.binary_arg();
+    inside.rekindle(&env, ["up", SESSION, "--", &rekindle, "worker"]).expect(0, "started");
+    let before = workers(&env);
+    let trace = env.path("trace");
     let up = |options: &[&str]| {
-        let _ = fs::remove_dir_all(scene.of(SESSION, ""));
-        let options = [&["-o", trace.to_str().expect("a scene's path is UTF-8")], options].concat();
+        let _ = fs::remove_dir_all(env.of(SESSION, ""));
+        let options = [&["-o", trace.to_str().expect("a env's path is UTF-8")], options].concat();
         let args =
             [&["up", SESSION, "--timeout", "100ms"][..], &SHORT[2..], &["--", &rekindle, "worker"]].concat();
-        Launcher::start(inside.traced(&scene, &options, args)).finish()
+        Launcher::start(inside.traced(&env, &options, args)).finish()
     };
     let reply = up(&[]);
     assert_eq!(reply.code, Some(3), "{reply}");
@@ -441,7 +441,7 @@ fn a_search_that_fails_at_any_call_starts_nothing() {
         for nth in 1..=count {
             let reply = up(&["-e", &format!("inject={call}:error={errno}:when={nth}")]);
             let told = format!("{call} number {nth} of {count} failed with {errno}: {reply}");
-            assert_eq!(workers(&scene), before, "{told}");
+            assert_eq!(workers(&env), before, "{told}");
             assert_ne!(reply.code, Some(0), "{told}");
         }
     }
@@ -451,33 +451,33 @@ fn a_search_that_fails_at_any_call_starts_nothing() {
 fn a_search_without_a_proc_of_our_own_starts_nothing() {
     for account in Account::all() {
         for proc in ["another namespace's", "not mounted"] {
-            let scene = Scene::owned_by(account);
-            let container = Container::start(&scene);
+            let env = TestEnv::owned_by(account);
+            let container = Container::start(&env);
             let inside = Place::Inside(&container);
-            let rekindle = scene.binary_arg();
+            let rekindle = env.binary_arg();
             let started =
-                inside.rekindle(&scene, ["up", SESSION, "--", &rekindle, "worker"]).expect(0, "started");
-            let before = workers(&scene);
+                inside.rekindle(&env, ["up", SESSION, "--", &rekindle, "worker"]).expect(0, "started");
+            let before = workers(&env);
             assert_eq!(before.len(), 1, "{started}");
             // The number that the outer `/proc` shows for the worker is a stranger's inside.
             let kind = SentinelKind::SessionLeader;
-            let sentinel = Sentinel::with_pid(&scene, inside, kind, before[0]);
-            fs::remove_dir_all(scene.of(SESSION, "")).expect("the session can be removed");
+            let sentinel = Sentinel::with_pid(&env, inside, kind, before[0]);
+            fs::remove_dir_all(env.of(SESSION, "")).expect("the session can be removed");
             let script = match proc {
                 // A mount that came from outside cannot be taken away by the container's user, but covered.
                 "not mounted" => "mount -t tmpfs tmpfs /proc",
                 _ => "umount -l /proc",
             };
-            let mut command = inside.command(&scene, "sh");
+            let mut command = inside.command(&env, "sh");
             command.args(["-c", script]);
             let reply = Launcher::start(command).finish();
             assert_eq!(reply.code, Some(0), "{script}: {reply}");
             let args = [&["up", SESSION][..], &SHORT, &["--", &rekindle, "worker"]].concat();
-            let reply = inside.rekindle(&scene, args);
+            let reply = inside.rekindle(&env, args);
             let told = format!("{account:?}, /proc is {proc}: {reply}");
-            assert_eq!(workers(&scene), before, "{told}");
+            assert_eq!(workers(&env), before, "{told}");
             for end in [&["stop", SESSION][..], &["stop", "--all"]] {
-                let reply = inside.rekindle(&scene, [end, &SHORT[2..]].concat());
+                let reply = inside.rekindle(&env, [end, &SHORT[2..]].concat());
                 sentinel.assert_untouched(&format!("{account:?}, /proc is {proc}: {reply}"));
             }
             // Without `/proc` a user namespace cannot even tell whose `/` is, and refuses the state directory.
@@ -496,19 +496,19 @@ fn agent(socket: &str) -> Vec<String> {
 /// U19: what cannot be searched is no proof that nothing is there.
 fn a_worker_that_cannot_be_looked_into_is_not_doubled() {
     let removals: [(&str, Take); 2] = [
-        ("the session", |scene| fs::remove_dir_all(scene.of(SESSION, "")).expect("it can be removed")),
-        ("the state directory", |scene| fs::remove_dir_all(scene.state()).expect("it can be removed")),
+        ("the session", |env| fs::remove_dir_all(env.of(SESSION, "")).expect("it can be removed")),
+        ("the state directory", |env| fs::remove_dir_all(env.state()).expect("it can be removed")),
     ];
     for (removed, take) in removals {
-        let scene = Scene::owned_by(Account::unprivileged());
+        let env = TestEnv::owned_by(Account::unprivileged());
         let command = agent("{socket}");
         let command: Vec<&str> = command.iter().map(String::as_str).collect();
-        let worker = scene.up(SESSION, &command).expect_running("started").pid();
-        take(&scene);
-        let reply = scene.up_with(SESSION, &SHORT, &command);
+        let worker = env.up(SESSION, &command).expect_running("started").pid();
+        take(&env);
+        let reply = env.up_with(SESSION, &SHORT, &command);
         let told = format!("{removed} was removed: {reply}");
         let agents = || {
-            let all = scene.processes().into_iter();
+            let all = env.processes().into_iter();
             all.filter(|pid| procs::command_line(*pid).contains("ssh-agent")).collect::<Vec<_>>()
         };
         assert_eq!(agents(), [worker], "{told}");
@@ -516,16 +516,16 @@ fn a_worker_that_cannot_be_looked_into_is_not_doubled() {
         assert!(reply.text("next").contains("rekindle "), "{told}");
         assert_names_no_other_place(&reply, &told);
         kill(worker);
-        let reply = scene.up(SESSION, &command);
+        let reply = env.up(SESSION, &command);
         assert_eq!((reply.code, reply.text("outcome")), (Some(0), "started"), "{removed}: {reply}");
     }
 }
 
 /// An agent that nobody started as a worker.
-fn unrelated_agent(scene: &Scene) -> Launcher {
-    let socket = scene.path("agent");
+fn unrelated_agent(env: &TestEnv) -> Launcher {
+    let socket = env.path("agent");
     let words = agent(&socket.display().to_string());
-    let mut command = scene.command(&words[0]);
+    let mut command = env.command(&words[0]);
     command.args(&words[1..]);
     let agent = Launcher::start(command);
     wait::until_there(&socket);
@@ -535,24 +535,24 @@ fn unrelated_agent(scene: &Scene) -> Launcher {
 /// U19: somebody's agent that has nothing to do with us, older or younger than the state directory.
 fn an_unrelated_agent_is_no_obstacle() {
     for older in [true, false] {
-        let scene = Scene::owned_by(Account::unprivileged());
-        let rekindle = scene.binary_arg();
+        let env = TestEnv::owned_by(Account::unprivileged());
+        let rekindle = env.binary_arg();
         if !older {
-            scene.up("other", &[&rekindle, "worker"]).expect_running("started");
+            env.up("other", &[&rekindle, "worker"]).expect_running("started");
         }
-        let unrelated = unrelated_agent(&scene);
-        let reply = up(&scene);
+        let unrelated = unrelated_agent(&env);
+        let reply = up(&env);
         let told = format!("older than the state directory: {older}: {reply}");
         assert_eq!((reply.code, reply.text("outcome")), (Some(0), "started"), "{told}");
         // Stopped, collected and started again, it is as fresh as before.
-        scene.stop(SESSION).expect(0, "stopped");
-        let reply = up(&scene);
+        env.stop(SESSION).expect(0, "stopped");
+        let reply = up(&env);
         assert_eq!((reply.code, reply.text("outcome")), (Some(0), "started"), "{told}, then {reply}");
-        scene.stop(SESSION).expect(0, "stopped");
-        scene.rekindle(["gc"]);
-        let reply = up(&scene);
+        env.stop(SESSION).expect(0, "stopped");
+        env.rekindle(["gc"]);
+        let reply = up(&env);
         assert_eq!((reply.code, reply.text("outcome")), (Some(0), "started"), "{told}, then {reply}");
-        scene.stop(SESSION).expect(0, "stopped");
+        env.stop(SESSION).expect(0, "stopped");
         assert!(procs::is_running(unrelated.pid()), "it is nobody's to end");
     }
 }
@@ -561,24 +561,24 @@ fn an_unrelated_agent_is_no_obstacle() {
 const LOCK: &str = r#"exec 9>"$0"; flock 9; : >"$0.held"; sleep 1000"#;
 
 /// A lock of root's, whose taker has ended. An ordinary user sees it in the kernel's table, and not who keeps it.
-fn lock_of_another_user(scene: &Scene) -> Launcher {
-    let file = scene.path("lock");
-    let mut command = scene.command("sh");
+fn lock_of_another_user(env: &TestEnv) -> Launcher {
+    let file = env.path("lock");
+    let mut command = env.command("sh");
     command.args(["-c", LOCK]).arg(&file);
     let keeper = Launcher::start(command);
-    wait::until_there(&scene.path("lock.held"));
+    wait::until_there(&env.path("lock.held"));
     keeper
 }
 
 /// A first start, and starts after a stop and after a collection.
 #[track_caller]
-fn assert_starts(scene: &Scene, told: &str) {
+fn assert_starts(env: &TestEnv, told: &str) {
     for after in [&[][..], &["stop"], &["stop", "gc"]] {
         for verb in after {
             let args = if *verb == "stop" { vec!["stop", SESSION] } else { vec![*verb] };
-            scene.rekindle(args);
+            env.rekindle(args);
         }
-        let reply = up(scene);
+        let reply = up(env);
         assert_eq!(
             (reply.code, reply.text("outcome")),
             (Some(0), "started"),
@@ -589,10 +589,10 @@ fn assert_starts(scene: &Scene, told: &str) {
 
 /// U19: each alone proves nothing, and so do both.
 fn an_agent_beside_another_users_lock_is_no_obstacle(_root: Root) {
-    let (scene, root) = (Scene::owned_by(Account::Ordinary), Scene::new());
+    let (env, root) = (TestEnv::owned_by(Account::Ordinary), TestEnv::new());
     let keeper = lock_of_another_user(&root);
-    let agent = unrelated_agent(&scene);
-    assert_starts(&scene, "beside an agent and a lock of root's");
+    let agent = unrelated_agent(&env);
+    assert_starts(&env, "beside an agent and a lock of root's");
     assert!(procs::is_running(agent.pid()) && procs::is_running(keeper.pid()), "they are nobody's to end");
 }
 
@@ -601,12 +601,12 @@ const NO_PARENT: &str = "import os, signal\nif os.fork() == 0: os._exit(0)\nsign
 
 /// U19: a process that has ended keeps nothing, though it cannot be looked into.
 fn a_zombie_beside_another_users_lock_is_no_obstacle(_root: Root) {
-    let (scene, root) = (Scene::owned_by(Account::Ordinary), Scene::new());
+    let (env, root) = (TestEnv::owned_by(Account::Ordinary), TestEnv::new());
     let _keeper = lock_of_another_user(&root);
-    let mut command = scene.command(programs::python());
+    let mut command = env.command(programs::python());
     command.args(["-c", NO_PARENT]);
     let parent = Launcher::start(command);
     let is_zombie = |pid: &Pid| procs::parent(*pid) == Some(parent.pid()) && procs::state(*pid) == Some('Z');
     wait::until("there is a zombie", || procs::others().iter().any(is_zombie));
-    assert_starts(&scene, "beside a zombie and a lock of root's");
+    assert_starts(&env, "beside a zombie and a lock of root's");
 }

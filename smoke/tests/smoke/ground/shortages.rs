@@ -1,8 +1,8 @@
 //! What has run out is named, nothing is left of a start, and a stop ends its worker all the same.
 
-use rekindle_smoke::{Account, Launcher, Reply, Scene, procs, trials};
+use rekindle_smoke::{Account, Launcher, Reply, TestEnv, procs, tests};
 
-trials![
+tests![
     a_file_size_limit_is_an_error_and_no_death,
     a_stop_that_can_write_nothing_ends_its_worker,
     a_limit_on_open_files_is_named,
@@ -11,61 +11,58 @@ trials![
 ];
 
 /// `rekindle --json` after a line of shell.
-fn after(scene: &Scene, line: &str, args: &[&str]) -> Reply {
-    let mut command = scene.command("sh");
-    command
-        .args(["-c", &format!("{line} && exec \"$@\""), "sh"])
-        .arg(scene.binary())
-        .args(["--json", "--dir"]);
-    command.arg(scene.state()).args(args);
+fn after(env: &TestEnv, line: &str, args: &[&str]) -> Reply {
+    let mut command = env.command("sh");
+    command.args(["-c", &format!("{line} && exec \"$@\""), "sh"]).arg(env.binary()).args(["--json", "--dir"]);
+    command.arg(env.state()).args(args);
     Launcher::start(command).finish()
 }
 
-fn up(scene: &Scene) -> Vec<String> {
-    ["up", "s", "--", &scene.binary_arg(), "worker"].map(ToOwned::to_owned).to_vec()
+fn up(env: &TestEnv) -> Vec<String> {
+    ["up", "s", "--", &env.binary_arg(), "worker"].map(ToOwned::to_owned).to_vec()
 }
 
-fn up_after(scene: &Scene, line: &str) -> Reply {
-    let up = up(scene);
-    after(scene, line, &up.iter().map(String::as_str).collect::<Vec<_>>())
+fn up_after(env: &TestEnv, line: &str) -> Reply {
+    let up = up(env);
+    after(env, line, &up.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 /// U26: SIGXFSZ would end us without a word.
 fn a_file_size_limit_is_an_error_and_no_death() {
-    let scene = Scene::new();
-    let reply = up_after(&scene, "ulimit -f 0");
+    let env = TestEnv::new();
+    let reply = up_after(&env, "ulimit -f 0");
     assert_eq!((reply.code, reply.signal), (Some(1), None), "{reply}");
     assert!(
         reply.text("message").contains("errno 27") && reply.text("hint").contains("ulimit -f"),
         "{reply}"
     );
-    scene.assert_no_process();
-    scene.rekindle(up(&scene)).expect_running("started");
-    scene.stop("s").expect(0, "stopped");
+    env.assert_no_process();
+    env.rekindle(up(&env)).expect_running("started");
+    env.stop("s").expect(0, "stopped");
 }
 
 /// U26: what was done is said, also where it cannot be written down. A full disk is met in the same place.
 fn a_stop_that_can_write_nothing_ends_its_worker() {
-    let scene = Scene::new();
-    let worker = scene.rekindle(up(&scene)).expect_running("started").pid();
-    let reply = after(&scene, "ulimit -f 0", &["stop", "s"]).expect(1, "stopped");
+    let env = TestEnv::new();
+    let worker = env.rekindle(up(&env)).expect_running("started").pid();
+    let reply = after(&env, "ulimit -f 0", &["stop", "s"]).expect(1, "stopped");
     assert_eq!(reply.pid(), worker, "{reply}");
     assert!(reply.json["trouble"][0].as_str().is_some_and(|it| it.contains("errno 27")), "{reply}");
     assert!(!procs::is_running(worker));
-    after(&scene, "ulimit -f 0", &["stop", "s"]).expect(1, "not-running");
-    scene.rekindle(up(&scene)).expect_running("started");
-    scene.stop("s").expect(0, "stopped");
-    scene.assert_nothing_left("s");
+    after(&env, "ulimit -f 0", &["stop", "s"]).expect(1, "not-running");
+    env.rekindle(up(&env)).expect_running("started");
+    env.stop("s").expect(0, "stopped");
+    env.assert_nothing_left("s");
 }
 
 /// U26, at every number of descriptors that is too small.
 fn a_limit_on_open_files_is_named() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     let mut refused = 0;
     for limit in 4..64 {
-        let reply = up_after(&scene, &format!("ulimit -n {limit}"));
+        let reply = up_after(&env, &format!("ulimit -n {limit}"));
         if reply.code == Some(0) {
-            scene.stop("s").expect(0, "stopped");
+            env.stop("s").expect(0, "stopped");
             break;
         }
         // Below that not even the loader can open its libraries.
@@ -73,39 +70,39 @@ fn a_limit_on_open_files_is_named() {
             refused += 1;
             assert!(reply.text("hint").contains("ulimit -n"), "{limit}: {reply}");
         }
-        scene.assert_no_process();
+        env.assert_no_process();
     }
     assert!(refused > 0, "some limit is too small");
 }
 
 /// U26: root has no limit on processes.
 fn a_limit_on_processes_is_named() {
-    let scene = Scene::owned_by(Account::unprivileged());
-    let reply = up_after(&scene, "prlimit --pid $$ --nproc=1").expect(4, "spawn-start-failed");
+    let env = TestEnv::owned_by(Account::unprivileged());
+    let reply = up_after(&env, "prlimit --pid $$ --nproc=1").expect(4, "spawn-start-failed");
     assert_eq!(reply.text("reason"), "too-many-processes", "{reply}");
     assert!(
         reply.text("message").contains("errno 11") && reply.text("hint").contains("ulimit -u"),
         "{reply}"
     );
-    scene.assert_no_process();
-    assert!(!scene.of("s", "claim").exists(), "its claim is released");
+    env.assert_no_process();
+    assert!(!env.of("s", "claim").exists(), "its claim is released");
 }
 
 /// U26: we ignore it, and whoever we start does not.
 fn programs_get_the_default_of_the_file_size_signal() {
-    let scene = Scene::new();
-    let report = scene.path("ignored").display().to_string();
+    let env = TestEnv::new();
+    let report = env.path("ignored").display().to_string();
     let look = format!("grep SigIgn /proc/self/status > '{report}'; exit 3");
     let ignored = || {
         let line = std::fs::read_to_string(&report).expect("the program wrote it");
         let digits = line.split_whitespace().last().expect("it has a value");
         u64::from_str_radix(digits, 16).expect("it is a mask") & 1 << (nix::libc::SIGXFSZ - 1)
     };
-    scene.up("s", &["sh", "-c", &look]).expect(5, "child-exited");
+    env.up("s", &["sh", "-c", &look]).expect(5, "child-exited");
     assert_eq!(ignored(), 0, "a worker");
-    let marker = scene.path("marker").display().to_string();
+    let marker = env.path("marker").display().to_string();
     for verb in [&["lifecycle", "acquire", "--path", &marker][..], &["supervise"]] {
-        let reply = scene.rekindle([verb, &["--", "sh", "-c", &look]].concat());
+        let reply = env.rekindle([verb, &["--", "sh", "-c", &look]].concat());
         assert_eq!((reply.code, ignored()), (Some(3), 0), "{verb:?}: {reply}");
     }
 }

@@ -2,12 +2,12 @@
 
 use nix::sys::signal::Signal;
 use rekindle_smoke::procs;
-use rekindle_smoke::{Account, Launcher, Reply, Root, Scene, trials, wait};
+use rekindle_smoke::{Account, Launcher, Reply, Root, TestEnv, tests, wait};
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-trials![
+tests![
     a_way_that_others_can_write_to_is_refused_by_name,
     a_way_that_belongs_to_another_user_is_refused_by_name needs TwoUsers,
     a_sticky_directory_above_is_fine needs TwoUsers,
@@ -16,7 +16,7 @@ trials![
     what_is_created_is_private_under_any_umask,
 ];
 
-/// Somebody who is neither root nor the scene's user.
+/// Somebody who is neither root nor the test environment's user.
 const STRANGER: u32 = 399_999;
 
 fn mode(path: &Path) -> u32 {
@@ -28,28 +28,28 @@ fn set_mode(path: &Path, mode: u32) {
 }
 
 /// `rekindle` on a state directory of its own, after a line of shell.
-fn on(scene: &Scene, before: &str, state: &Path, args: &[&str]) -> Reply {
-    let mut command = scene.command("sh");
-    command.args(["-c", &format!(r#"{before} exec "$@""#), "sh"]).arg(scene.binary());
+fn on(env: &TestEnv, before: &str, state: &Path, args: &[&str]) -> Reply {
+    let mut command = env.command("sh");
+    command.args(["-c", &format!(r#"{before} exec "$@""#), "sh"]).arg(env.binary());
     command.args(["--json", "--dir"]).arg(state).args(args);
     Launcher::start(command).finish()
 }
 
-fn up(scene: &Scene, state: &Path) -> Reply {
-    on(scene, "", state, &["up", "s", "--", &scene.binary_arg(), "worker"])
+fn up(env: &TestEnv, state: &Path) -> Reply {
+    on(env, "", state, &["up", "s", "--", &env.binary_arg(), "worker"])
 }
 
-/// A directory of the scene's user, on the way to a state directory that is there or not.
-fn way(scene: &Scene, exists: bool) -> (PathBuf, PathBuf) {
-    let above = scene.path("above");
+/// A directory of the test environment's user, on the way to a state directory that is there or not.
+fn way(env: &TestEnv, exists: bool) -> (PathBuf, PathBuf) {
+    let above = env.path("above");
     let state = above.join("a/b/state");
     if exists {
-        let started = up(scene, &state);
+        let started = up(env, &state);
         assert_eq!(started.code, Some(0), "{started}");
-        let stopped = on(scene, "", &state, &["stop", "s"]);
+        let stopped = on(env, "", &state, &["stop", "s"]);
         assert_eq!(stopped.code, Some(0), "{stopped}");
     } else {
-        let mut command = scene.command("mkdir");
+        let mut command = env.command("mkdir");
         command.args(["-p", "-m", "700"]).arg(&above);
         assert_eq!(Launcher::start(command).finish().code, Some(0));
     }
@@ -57,11 +57,11 @@ fn way(scene: &Scene, exists: bool) -> (PathBuf, PathBuf) {
 }
 
 /// Every verb that would work there refuses, and names the directory that is wrong.
-fn assert_refused(scene: &Scene, state: &Path, wrong: &Path, told: &str) {
-    let rekindle = scene.binary_arg();
+fn assert_refused(env: &TestEnv, state: &Path, wrong: &Path, told: &str) {
+    let rekindle = env.binary_arg();
     let verbs: [&[&str]; 4] = [&["up", "s", "--", &rekindle, "worker"], &["ls"], &["stop", "--all"], &["gc"]];
     for verb in verbs {
-        let reply = on(scene, "", state, verb);
+        let reply = on(env, "", state, verb);
         let told = format!("{told}, {verb:?}: {reply}");
         assert_eq!(reply.code, Some(3), "{told}");
         let named = format!("`{}`", wrong.display());
@@ -69,7 +69,7 @@ fn assert_refused(scene: &Scene, state: &Path, wrong: &Path, told: &str) {
         assert_ne!(reply.advice(), "", "{told}");
         assert_ne!(reply.text("next"), "chmod go-w /tmp", "{told}");
     }
-    scene.assert_no_process();
+    env.assert_no_process();
 }
 
 /// U25, U31.
@@ -77,11 +77,11 @@ fn a_way_that_others_can_write_to_is_refused_by_name() {
     for account in Account::all() {
         for exists in [true, false] {
             for loose in [0o777, 0o770, 0o722] {
-                let scene = Scene::owned_by(account);
-                let (above, state) = way(&scene, exists);
+                let env = TestEnv::owned_by(account);
+                let (above, state) = way(&env, exists);
                 set_mode(&above, loose);
                 let told = format!("{account:?}, mode {loose:o}, the state directory exists: {exists}");
-                assert_refused(&scene, &state, &above, &told);
+                assert_refused(&env, &state, &above, &told);
                 assert_eq!(mode(&above), loose, "what is not ours to decide is left: {told}");
             }
         }
@@ -92,12 +92,12 @@ fn a_way_that_others_can_write_to_is_refused_by_name() {
 fn a_way_that_belongs_to_another_user_is_refused_by_name(root: Root) {
     for account in Account::all() {
         for exists in [true, false] {
-            let scene = Scene::owned_by(account);
-            let (above, state) = way(&scene, exists);
+            let env = TestEnv::owned_by(account);
+            let (above, state) = way(&env, exists);
             set_mode(&above, 0o755);
             root.give(&above, STRANGER);
             assert_refused(
-                &scene,
+                &env,
                 &state,
                 &above,
                 &format!("{account:?}, the state directory exists: {exists}"),
@@ -110,13 +110,13 @@ fn a_way_that_belongs_to_another_user_is_refused_by_name(root: Root) {
 fn a_sticky_directory_above_is_fine(root: Root) {
     for account in Account::all() {
         for owner in [account.uid(), 0] {
-            let scene = Scene::owned_by(account);
-            let (above, state) = way(&scene, true);
+            let env = TestEnv::owned_by(account);
+            let (above, state) = way(&env, true);
             set_mode(&above, 0o1777);
             root.give(&above, owner);
             // `chown` takes the sticky bit from nobody, but not by any promise.
             assert_eq!(mode(&above), 0o1777);
-            let reply = up(&scene, &state);
+            let reply = up(&env, &state);
             assert_eq!(
                 (reply.code, reply.text("outcome")),
                 (Some(0), "started"),
@@ -127,23 +127,23 @@ fn a_sticky_directory_above_is_fine(root: Root) {
 }
 
 /// The state directory of a stopped, a dead and a living session.
-fn loosened(account: Account, how: &str, loosen: impl Fn(&Scene)) {
-    let scene = Scene::owned_by(account);
-    let worker = [scene.binary_arg(), "worker".to_owned()];
+fn loosened(account: Account, how: &str, loosen: impl Fn(&TestEnv)) {
+    let env = TestEnv::owned_by(account);
+    let worker = [env.binary_arg(), "worker".to_owned()];
     let worker: Vec<&str> = worker.iter().map(String::as_str).collect();
-    let pid = scene.up("s", &worker).expect_running("started").pid();
+    let pid = env.up("s", &worker).expect_running("started").pid();
     match how {
-        "stopped" => drop(scene.stop("s").expect(0, "stopped")),
+        "stopped" => drop(env.stop("s").expect(0, "stopped")),
         "killed" => {
             procs::send(pid, Signal::SIGKILL);
             wait::until("the worker is gone", || !procs::is_running(pid));
         }
         _ => {}
     }
-    loosen(&scene);
-    let reply = scene.up("s", &worker);
+    loosen(&env);
+    let reply = env.up("s", &worker);
     let told = format!("{account:?}, {how}: {reply}");
-    let modes = [mode(&scene.state()), mode(&scene.of("s", ""))];
+    let modes = [mode(&env.state()), mode(&env.of("s", ""))];
     match reply.code {
         Some(3) => assert_ne!(reply.advice(), "", "{told}"),
         code => {
@@ -158,7 +158,7 @@ fn a_session_directory_that_was_loosened_is_mended_or_refused() {
     for account in Account::all() {
         for how in ["stopped", "killed", "alive"] {
             for loose in [0o755, 0o750, 0o777, 0o711] {
-                loosened(account, how, |scene| set_mode(&scene.of("s", ""), loose));
+                loosened(account, how, |env| set_mode(&env.of("s", ""), loose));
             }
         }
     }
@@ -169,7 +169,7 @@ fn a_state_directory_that_was_loosened_is_mended_or_refused() {
     for account in Account::all() {
         for how in ["stopped", "killed", "alive"] {
             for loose in [0o755, 0o777] {
-                loosened(account, how, |scene| set_mode(&scene.state(), loose));
+                loosened(account, how, |env| set_mode(&env.state(), loose));
             }
         }
     }
@@ -179,11 +179,11 @@ fn a_state_directory_that_was_loosened_is_mended_or_refused() {
 fn what_is_created_is_private_under_any_umask() {
     for account in Account::all() {
         for umask in ["0", "022", "077", "0777"] {
-            let scene = Scene::owned_by(account);
-            let state = scene.path("new/way/state");
+            let env = TestEnv::owned_by(account);
+            let state = env.path("new/way/state");
             // The worker makes no socket: under umask 0777 its own would let nobody but root connect.
             let args = ["up", "s", "--ready", "listen", "--", "sleep", "1000"];
-            let reply = on(&scene, &format!("umask {umask};"), &state, &args);
+            let reply = on(&env, &format!("umask {umask};"), &state, &args);
             let told = format!("{account:?}, umask {umask}: {reply}");
             assert_eq!((reply.code, reply.text("outcome")), (Some(0), "started"), "{told}");
             for dir in state.join("s").ancestors().take(4) {
@@ -192,7 +192,7 @@ fn what_is_created_is_private_under_any_umask() {
             for file in ["lifeline", "session.json", "stdout.log", "stderr.log"] {
                 assert_eq!(mode(&state.join("s").join(file)), 0o600, "`{file}`: {told}");
             }
-            let reply = on(&scene, &format!("umask {umask};"), &state, &["stop", "s"]);
+            let reply = on(&env, &format!("umask {umask};"), &state, &["stop", "s"]);
             assert_eq!(reply.code, Some(0), "{told}, then {reply}");
         }
     }

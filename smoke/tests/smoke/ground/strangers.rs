@@ -3,7 +3,7 @@
 use nix::sys::signal::Signal;
 use rekindle_smoke::procs::{self, Pid};
 use rekindle_smoke::{
-    Account, Container, Launcher, Place, Reply, Root, Scene, Sentinel, SentinelKind, programs, trials, wait,
+    Account, Container, Launcher, Place, Reply, Root, Sentinel, SentinelKind, TestEnv, programs, tests, wait,
 };
 use serde_json::Value;
 use std::fs;
@@ -11,7 +11,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::thread;
 
-trials![
+tests![
     another_users_lifeline_is_nobodys needs TwoUsers,
     a_containers_lifeline_of_the_same_path_is_another needs Namespaces,
     a_socket_that_is_bound_and_does_not_listen_is_not_removed,
@@ -23,13 +23,13 @@ trials![
 
 const SESSION: &str = "s";
 
-fn worker(scene: &Scene) -> [String; 2] {
-    [scene.binary_arg(), "worker".to_owned()]
+fn worker(env: &TestEnv) -> [String; 2] {
+    [env.binary_arg(), "worker".to_owned()]
 }
 
-fn up_args(scene: &Scene) -> Vec<String> {
+fn up_args(env: &TestEnv) -> Vec<String> {
     let up = ["up", SESSION, "--timeout", "2s", "--term-grace", "300ms", "--kill-grace", "300ms", "--"];
-    up.map(str::to_owned).into_iter().chain(worker(scene)).collect()
+    up.map(str::to_owned).into_iter().chain(worker(env)).collect()
 }
 
 /// What an ordinary user does in namespaces of its own. Arguments: where it mounts an empty file system, the session's
@@ -58,21 +58,21 @@ signal.pause()
 fn another_users_lifeline_is_nobodys(_root: Root) {
     for name in ["removed", "moved", "kept"] {
         for over in ["the state directory", "what is above it"] {
-            let (scene, theirs) = (Scene::new(), Scene::owned_by(Account::Ordinary));
-            scene.let_others_pass();
+            let (env, theirs) = (TestEnv::new(), TestEnv::owned_by(Account::Ordinary));
+            env.let_others_pass();
             // All that such a user can know of a mark, and more: its very text.
-            scene.rekindle(up_args(&scene)).expect(0, "started");
-            let mark = fs::read(scene.of(SESSION, "lifeline")).expect("the worker has a lifeline");
+            env.rekindle(up_args(&env)).expect(0, "started");
+            let mark = fs::read(env.of(SESSION, "lifeline")).expect("the worker has a lifeline");
             let mut mark: Value = serde_json::from_slice(&mark).expect("a mark is JSON");
-            scene.stop(SESSION).expect(0, "stopped");
-            fs::remove_dir_all(scene.of(SESSION, "")).expect("the session can be removed");
-            let sentinel = Sentinel::start(&scene, Place::Outside, SentinelKind::SessionLeader);
+            env.stop(SESSION).expect(0, "stopped");
+            fs::remove_dir_all(env.of(SESSION, "")).expect("the session can be removed");
+            let sentinel = Sentinel::start(&env, Place::Outside, SentinelKind::SessionLeader);
             mark["pid"] = sentinel.pid().into();
             mark["start_time"] = sentinel.start_time().into();
-            let mount = if over == "the state directory" { scene.state() } else { scene.dir().to_owned() };
+            let mount = if over == "the state directory" { env.state() } else { env.dir().to_owned() };
             let done = theirs.path("done");
             let mut command = theirs.command(programs::find("unshare", "util-linux"));
-            command.args(["-Urm", &programs::python(), "-c", SQUAT]).arg(&mount).arg(scene.of(SESSION, ""));
+            command.args(["-Urm", &programs::python(), "-c", SQUAT]).arg(&mount).arg(env.of(SESSION, ""));
             command.arg(mark.to_string()).arg(name).arg(&done);
             let squatter = Launcher::start(command);
             wait::until("the squatter is done", || done.exists() || !procs::is_running(squatter.pid()));
@@ -80,9 +80,9 @@ fn another_users_lifeline_is_nobodys(_root: Root) {
                 panic!("there is no squatter: {}", squatter.finish());
             }
             for args in
-                [up_args(&scene), words(&["doctor"]), words(&["stop", SESSION]), words(&["stop", "--all"])]
+                [up_args(&env), words(&["doctor"]), words(&["stop", SESSION]), words(&["stop", "--all"])]
             {
-                let reply = scene.rekindle(&args);
+                let reply = env.rekindle(&args);
                 let told = format!("{name}, over {over}, {:?}: {reply}", args[0]);
                 sentinel.assert_untouched(&told);
                 assert!(!names_pid(&reply, sentinel.pid()), "it names a process that is no worker: {told}");
@@ -110,34 +110,33 @@ fn names_pid(reply: &Reply, pid: Pid) -> bool {
 fn a_containers_lifeline_of_the_same_path_is_another() {
     for account in Account::all() {
         for removed in [true, false] {
-            let scene = Scene::owned_by(account);
-            let container = Container::start(&scene);
+            let env = TestEnv::owned_by(account);
+            let container = Container::start(&env);
             // The state directory exists on both sides; what is in it differs.
-            scene.rekindle(["up", "other", "--", &scene.binary_arg(), "worker"]).expect(0, "started");
-            scene.rekindle(["stop", "other"]).expect(0, "stopped");
+            env.rekindle(["up", "other", "--", &env.binary_arg(), "worker"]).expect(0, "started");
+            env.rekindle(["stop", "other"]).expect(0, "stopped");
             let inside = Place::Inside(&container);
             let shell = |script: &str| {
-                let mut command = inside.command(&scene, "sh");
-                command.args(["-ec", script, "sh"]).arg(scene.state());
+                let mut command = inside.command(&env, "sh");
+                command.args(["-ec", script, "sh"]).arg(env.state());
                 let reply = Launcher::start(command).finish();
                 assert_eq!(reply.code, Some(0), "{script}: {reply}");
             };
             shell(r#"mount -t tmpfs -o mode=700 tmpfs "$1""#);
-            inside.rekindle(&scene, up_args(&scene)).expect(0, "started");
-            let line = worker(&scene).join(" ");
+            inside.rekindle(&env, up_args(&env)).expect(0, "started");
+            let line = worker(&env).join(" ");
             let of_container = |pid: &Pid| {
                 procs::command_line(*pid) == line
                     && procs::namespace(*pid, "pid") == Some(container.pid_namespace())
             };
-            let theirs =
-                scene.processes().into_iter().find(of_container).expect("the container's worker runs");
+            let theirs = env.processes().into_iter().find(of_container).expect("the container's worker runs");
             if removed {
                 shell(r#"rm -r "$1"/s"#);
             }
-            let reply = scene.rekindle(up_args(&scene)).expect(0, "started");
+            let reply = env.rekindle(up_args(&env)).expect(0, "started");
             assert!(procs::is_running(reply.pid()), "{account:?}, removed {removed}: {reply}");
             for args in [&["stop", SESSION][..], &["stop", "--all"], &["gc"]] {
-                let stopped = scene.rekindle(args);
+                let stopped = env.rekindle(args);
                 assert_eq!(stopped.code, Some(0), "{account:?}, removed {removed}: {stopped}");
                 assert!(procs::is_running(theirs), "{account:?}, removed {removed}, {args:?}: {stopped}");
             }
@@ -163,9 +162,9 @@ struct Bound {
 }
 
 impl Bound {
-    fn at(scene: &Scene, path: &Path) -> Self {
-        let ready = scene.path("bound");
-        let mut command = scene.command(programs::python());
+    fn at(env: &TestEnv, path: &Path) -> Self {
+        let ready = env.path("bound");
+        let mut command = env.command(programs::python());
         command.args(["-c", BIND]).arg(path).arg(&ready);
         let stranger = Launcher::start(command);
         wait::until_there(&ready);
@@ -188,10 +187,10 @@ impl Bound {
 }
 
 /// What is run where a stranger's socket stands.
-fn verbs(scene: &Scene, socket: &str) -> Vec<Vec<String>> {
+fn verbs(env: &TestEnv, socket: &str) -> Vec<Vec<String>> {
     let mut up = words(&["up", SESSION, "--socket", socket, "--timeout", "500ms"]);
     up.extend(words(&["--term-grace", "300ms", "--kill-grace", "300ms", "--"]));
-    up.extend(worker(scene));
+    up.extend(worker(env));
     let mut again = up.clone();
     again.splice(2..2, words(&["--intent", "resume"]));
     vec![
@@ -208,11 +207,11 @@ fn verbs(scene: &Scene, socket: &str) -> Vec<Vec<String>> {
 /// U34: for a session that never was.
 fn a_socket_that_is_bound_and_does_not_listen_is_not_removed() {
     for account in Account::all() {
-        let scene = Scene::owned_by(account);
-        let socket = scene.path("given");
-        let bound = Bound::at(&scene, &socket);
-        for args in verbs(&scene, &socket.display().to_string()) {
-            let reply = scene.rekindle(&args);
+        let env = TestEnv::owned_by(account);
+        let socket = env.path("given");
+        let bound = Bound::at(&env, &socket);
+        for args in verbs(&env, &socket.display().to_string()) {
+            let reply = env.rekindle(&args);
             bound.assert_untouched(&format!("{args:?}: {reply}"));
             assert!(reply.text("outcome") != "started", "nobody can listen there: {reply}");
         }
@@ -223,23 +222,23 @@ fn a_socket_that_is_bound_and_does_not_listen_is_not_removed() {
 fn a_socket_that_took_the_place_of_ours_is_not_removed() {
     for how in ["stopped", "killed", "killed, then its socket removed"] {
         // From each verb on: what an earlier one wrote down is no excuse.
-        let count = verbs(&Scene::new(), "").len();
+        let count = verbs(&TestEnv::new(), "").len();
         for first in 0..count {
-            let scene = Scene::new();
-            let socket = scene.path("given");
+            let env = TestEnv::new();
+            let socket = env.path("given");
             let given = socket.display().to_string();
-            let up = ["up", SESSION, "--socket", &given, "--", &scene.binary_arg(), "worker"];
-            let pid = scene.rekindle(up).expect(0, "started").pid();
+            let up = ["up", SESSION, "--socket", &given, "--", &env.binary_arg(), "worker"];
+            let pid = env.rekindle(up).expect(0, "started").pid();
             if how == "stopped" {
-                scene.stop(SESSION).expect(0, "stopped");
+                env.stop(SESSION).expect(0, "stopped");
             } else {
                 procs::send(pid, Signal::SIGKILL);
                 wait::until("the worker is gone", || !procs::is_running(pid));
             }
             let _ = fs::remove_file(&socket);
-            let bound = Bound::at(&scene, &socket);
-            for args in verbs(&scene, &given).into_iter().skip(first) {
-                let reply = scene.rekindle(&args);
+            let bound = Bound::at(&env, &socket);
+            for args in verbs(&env, &given).into_iter().skip(first) {
+                let reply = env.rekindle(&args);
                 bound.assert_untouched(&format!("{how}, {args:?}: {reply}"));
             }
         }
@@ -249,11 +248,11 @@ fn a_socket_that_took_the_place_of_ours_is_not_removed() {
 /// U34: nobody has the socket any more, and it is not ours all the same: only its owner knows what it was for.
 fn a_stale_socket_of_another_program_is_not_removed() {
     for account in Account::all() {
-        let scene = Scene::owned_by(account);
-        let socket = scene.path("given");
-        let stale = Bound::at(&scene, &socket).left_behind();
-        for args in verbs(&scene, &socket.display().to_string()) {
-            let reply = scene.rekindle(&args);
+        let env = TestEnv::owned_by(account);
+        let socket = env.path("given");
+        let stale = Bound::at(&env, &socket).left_behind();
+        for args in verbs(&env, &socket.display().to_string()) {
+            let reply = env.rekindle(&args);
             stale.assert_untouched(&format!("{account:?}, {args:?}: {reply}"));
         }
     }
@@ -273,16 +272,16 @@ const NOTES: [&str; 7] = [
 /// U33.
 fn files_that_look_unfinished_and_are_not_ours_stay() {
     for account in Account::all() {
-        let scene = Scene::owned_by(account);
-        let dir = scene.path("locks");
+        let env = TestEnv::owned_by(account);
+        let dir = env.path("locks");
         let made = Launcher::start({
-            let mut command = scene.command("mkdir");
+            let mut command = env.command("mkdir");
             command.args(["-m", "700"]).arg(&dir);
             command
         });
         assert_eq!(made.finish().code, Some(0));
         for name in NOTES {
-            let mut command = scene.command("sh");
+            let mut command = env.command("sh");
             command.args(["-c", r#"echo mine >"$0""#]).arg(dir.join(name));
             assert_eq!(Launcher::start(command).finish().code, Some(0));
         }
@@ -294,7 +293,7 @@ fn files_that_look_unfinished_and_are_not_ours_stay() {
             &["force-unlock", "--path", &web],
             &["acquire", "--path", &web, "--", "sh", "-c", "exit 7"],
         ] {
-            let reply = scene.rekindle([&["lifecycle"], args].concat());
+            let reply = env.rekindle([&["lifecycle"], args].concat());
             for name in NOTES {
                 let content = fs::read_to_string(dir.join(name)).ok();
                 assert_eq!(
@@ -312,11 +311,11 @@ const TURNS: usize = 250;
 
 /// U33: 78 of 2,418 failed.
 fn two_locks_of_similar_names_do_not_meet() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     let take = |name: &str| {
-        let path = scene.path(name).display().to_string();
+        let path = env.path(name).display().to_string();
         let failed = (0..TURNS).filter_map(|_| {
-            let reply = scene.rekindle(["lifecycle", "acquire", "--path", &path, "--", "true"]);
+            let reply = env.rekindle(["lifecycle", "acquire", "--path", &path, "--", "true"]);
             (reply.code != Some(0)).then(|| reply.to_string())
         });
         failed.collect::<Vec<_>>()

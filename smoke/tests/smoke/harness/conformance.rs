@@ -9,12 +9,12 @@ use rekindle::adapters::{ProductionSpawnBgResumeDeps, Worker};
 use rekindle::core::seams::Spawner;
 use rekindle::core::{Generation, Pid, SpawnBgPlan, SpawnError};
 use rekindle_gates::conformance::{self, Conduct, EARLY_EXIT_CODE, Harness, Prepared};
-use rekindle_smoke::{Starts, cli, procs, trials, wait};
+use rekindle_smoke::{Starts, cli, procs, tests, wait};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-trials![
+tests![
     started_worker_is_alive_and_claim_released_once,
     hung_worker_is_killed_observed_and_released_once,
     stubborn_worker_is_escalated,
@@ -41,7 +41,7 @@ fn records_on_files_conform() {
 /// How long a worker that never answers is watched.
 const OBSERVE_TIMEOUT: Duration = Duration::from_millis(200);
 
-/// Starts that are executed for real; what they leave behind ends with the scene.
+/// Starts that are executed for real; what they leave behind ends with the test environment.
 struct OnProcesses {
     starts: Starts,
     sessions: AtomicU32,
@@ -54,7 +54,7 @@ impl OnProcesses {
 
     /// A stubborn worker says when it has become stubborn.
     fn marker(&self) -> PathBuf {
-        self.starts.scene.path("stubborn")
+        self.starts.env.path("stubborn")
     }
 
     fn command(&self, conduct: Conduct) -> Vec<String> {
@@ -66,7 +66,7 @@ impl OnProcesses {
                 sh(format!("trap '' TERM; : > '{}'; while :; do sleep 1000; done", self.marker().display()))
             }
             Conduct::ExitsAtOnce => sh(format!("exit {EARLY_EXIT_CODE}")),
-            Conduct::MissingProgram => vec![self.starts.scene.path("no-such-program").display().to_string()],
+            Conduct::MissingProgram => vec![self.starts.env.path("no-such-program").display().to_string()],
         }
     }
 }

@@ -2,10 +2,10 @@
 //! `just fuzz`. And what the suite skips.
 
 use rekindle_smoke::harness::{contend, crash, fuzz};
-use rekindle_smoke::{Scene, suite, trials};
+use rekindle_smoke::{TestEnv, suite, tests};
 use std::env;
 
-trials![
+tests![
     a_sample_of_all_kills_and_failures needs Namespaces,
     a_sample_of_contention needs Namespaces,
     a_sample_of_mutated_states_and_hostile_peers needs Namespaces,
@@ -39,10 +39,10 @@ fn a_sample_of_mutated_states_and_hostile_peers() {
 
 /// Whoever runs the suite has one of the two answers to give; `just smoke-as-user` gives the other.
 fn what_needs_root_is_skipped_for_an_ordinary_user_only() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     let name = "probe::paths::another_users_listener_is_forged";
-    let mut command = scene.command(env::current_exe().expect("this program knows where it is"));
-    let reply = suite::only(command.env("TMPDIR", scene.dir()), name);
+    let mut command = env.command(env::current_exe().expect("this program knows where it is"));
+    let reply = suite::only(command.env("TMPDIR", env.dir()), name);
     let last_lines = if nix::unistd::geteuid().is_root() {
         "\n1 passed, 0 failed\n".to_owned()
     } else {

@@ -4,13 +4,13 @@ use nix::sys::signal::Signal;
 use rekindle::LifecycleLock;
 use rekindle::lifecycle::{Acquired, Released};
 use rekindle_smoke::harness::markers;
-use rekindle_smoke::{Launcher, Reply, Root, Scene, procs, trials, wait};
+use rekindle_smoke::{Launcher, Reply, Root, TestEnv, procs, tests, wait};
 use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
 
-trials![
+tests![
     one_of_eight_wins_over_whatever_was_left,
     a_conflict_names_the_holder_and_changes_nothing,
     a_program_s_status_and_signals_are_passed_on,
@@ -32,26 +32,26 @@ trials![
     every_reader_sees_a_whole_marker,
 ];
 
-fn marker(scene: &Scene) -> PathBuf {
-    scene.path("marker")
+fn marker(env: &TestEnv) -> PathBuf {
+    env.path("marker")
 }
 
-fn lifecycle(scene: &Scene, verb: &str, more: &[&str]) -> Reply {
-    launch(scene, verb, more).finish()
+fn lifecycle(env: &TestEnv, verb: &str, more: &[&str]) -> Reply {
+    launch(env, verb, more).finish()
 }
 
-fn launch(scene: &Scene, verb: &str, more: &[&str]) -> Launcher {
-    let path = marker(scene);
-    let path = path.to_str().expect("a scene's path is UTF-8");
-    scene.launch([&["lifecycle", verb, "--path", path], more].concat())
+fn launch(env: &TestEnv, verb: &str, more: &[&str]) -> Launcher {
+    let path = marker(env);
+    let path = path.to_str().expect("a env's path is UTF-8");
+    env.launch([&["lifecycle", verb, "--path", path], more].concat())
 }
 
-fn content(scene: &Scene) -> Option<Vec<u8>> {
-    fs::read(marker(scene)).ok()
+fn content(env: &TestEnv) -> Option<Vec<u8>> {
+    fs::read(marker(env)).ok()
 }
 
-fn payload(scene: &Scene) -> Value {
-    serde_json::from_slice(&content(scene).expect("there is a marker")).expect("it is JSON")
+fn payload(env: &TestEnv) -> Value {
+    serde_json::from_slice(&content(env).expect("there is a marker")).expect("it is JSON")
 }
 
 fn hostname() -> String {
@@ -64,11 +64,11 @@ fn four(pid: u32, hostname: &str) -> String {
         .to_string()
 }
 
-/// A program that runs under the lock until the scene ends.
-fn held_by_sleep(scene: &Scene) -> (Launcher, procs::Pid) {
-    let holder = launch(scene, "acquire", &["--", "sleep", "1000"]);
+/// A program that runs under the lock until the test environment ends.
+fn held_by_sleep(env: &TestEnv) -> (Launcher, procs::Pid) {
+    let holder = launch(env, "acquire", &["--", "sleep", "1000"]);
     let sleep = wait::for_some("the program runs", || {
-        scene.processes().into_iter().find(|pid| procs::runs(*pid, "sleep"))
+        env.processes().into_iter().find(|pid| procs::runs(*pid, "sleep"))
     });
     (holder, sleep)
 }
@@ -81,57 +81,57 @@ fn one_of_eight_wins_over_whatever_was_left() {
 }
 
 fn a_conflict_names_the_holder_and_changes_nothing() {
-    let scene = Scene::new();
-    let (holder, _) = held_by_sleep(&scene);
-    let before = content(&scene);
-    let reply = lifecycle(&scene, "acquire", &[]).expect_error(3, "conflict");
+    let env = TestEnv::new();
+    let (holder, _) = held_by_sleep(&env);
+    let before = content(&env);
+    let reply = lifecycle(&env, "acquire", &[]).expect_error(3, "conflict");
     assert_eq!(reply.json["holder"]["pid"], holder.pid());
     assert_eq!(reply.json["holder"]["hostname"], hostname());
-    assert_eq!(reply.json["holder"]["started_at"], payload(&scene)["started_at"]);
+    assert_eq!(reply.json["holder"]["started_at"], payload(&env)["started_at"]);
     assert_eq!(reply.json["holder"]["nonce"], Value::Null, "the authority to release is the holder's alone");
-    assert_eq!(content(&scene), before, "byte for byte");
-    let mode = fs::metadata(marker(&scene)).expect("it is there").permissions().mode();
+    assert_eq!(content(&env), before, "byte for byte");
+    let mode = fs::metadata(marker(&env)).expect("it is there").permissions().mode();
     assert_eq!(mode & 0o7777, 0o600);
-    assert_eq!(lifecycle(&scene, "status", &[]).json["status"], "held");
+    assert_eq!(lifecycle(&env, "status", &[]).json["status"], "held");
 }
 
 fn a_program_s_status_and_signals_are_passed_on() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     for (script, code) in [("exit 0", 0), ("exit 7", 7), ("kill -9 $$", 137)] {
-        assert_eq!(lifecycle(&scene, "acquire", &["--", "sh", "-c", script]).code, Some(code), "{script}");
-        assert_eq!(content(&scene), None, "the lock is released with the program");
+        assert_eq!(lifecycle(&env, "acquire", &["--", "sh", "-c", script]).code, Some(code), "{script}");
+        assert_eq!(content(&env), None, "the lock is released with the program");
     }
     let script = r#"trap 'echo heard; exit 9' USR1; echo ready >"$0"; while :; do sleep 0.05; done"#;
-    let ready = scene.path("ready");
-    let ready = ready.to_str().expect("a scene's path is UTF-8");
-    let holder = launch(&scene, "acquire", &["--", "sh", "-c", script, ready]);
-    wait::until_there(&scene.path("ready"));
+    let ready = env.path("ready");
+    let ready = ready.to_str().expect("a env's path is UTF-8");
+    let holder = launch(&env, "acquire", &["--", "sh", "-c", script, ready]);
+    wait::until_there(&env.path("ready"));
     holder.signal(Signal::SIGUSR1);
     let reply = holder.finish();
     assert_eq!((reply.code, reply.stdout.as_str()), (Some(9), "heard\n"), "{reply}");
-    let (holder, _) = held_by_sleep(&scene);
+    let (holder, _) = held_by_sleep(&env);
     holder.signal(Signal::SIGTERM);
     assert_eq!(holder.finish().code, Some(143));
-    scene.assert_no_process();
+    env.assert_no_process();
 }
 
 /// T18.
 fn a_program_that_is_missing_never_holds_it() {
-    let scene = Scene::new();
-    lifecycle(&scene, "acquire", &["--", "no-such-program"]).expect_error(4, "spawn-start-failed");
-    assert_eq!(content(&scene), None);
-    assert_eq!(lifecycle(&scene, "acquire", &["--pid", "999999999"]).code, Some(1));
-    assert_eq!(content(&scene), None);
+    let env = TestEnv::new();
+    lifecycle(&env, "acquire", &["--", "no-such-program"]).expect_error(4, "spawn-start-failed");
+    assert_eq!(content(&env), None);
+    assert_eq!(lifecycle(&env, "acquire", &["--pid", "999999999"]).code, Some(1));
+    assert_eq!(content(&env), None);
 }
 
 /// The program does not run on without its lock: it goes with its holder, and the next one gets the lock at once.
 fn a_killed_holder_takes_its_program_with_it() {
     for _ in 0..20 {
-        let scene = Scene::new();
-        let (holder, sleep) = held_by_sleep(&scene);
+        let env = TestEnv::new();
+        let (holder, sleep) = held_by_sleep(&env);
         holder.signal(Signal::SIGKILL);
         wait::until("the holder is gone", || !procs::is_running(holder.pid()));
-        let reply = lifecycle(&scene, "acquire", &[]).expect(0, "acquired");
+        let reply = lifecycle(&env, "acquire", &[]).expect(0, "acquired");
         assert!(!procs::is_running(sleep), "the lock was free while its program ran");
         assert_eq!(reply.json["taken_over"]["why"], "holder-dead");
         assert_eq!(reply.json["taken_over"]["previous"]["pid"], holder.pid());
@@ -141,26 +141,26 @@ fn a_killed_holder_takes_its_program_with_it() {
 
 /// What the program itself started is not killed with it, and still holds the lock.
 fn what_a_killed_program_started_keeps_the_lock() {
-    let scene = Scene::new();
-    let holder = launch(&scene, "acquire", &["--", "sh", "-c", "sleep 1000 & wait"]);
+    let env = TestEnv::new();
+    let holder = launch(&env, "acquire", &["--", "sh", "-c", "sleep 1000 & wait"]);
     let sleep = wait::for_some("the program's child runs", || {
-        scene.processes().into_iter().find(|pid| procs::runs(*pid, "sleep"))
+        env.processes().into_iter().find(|pid| procs::runs(*pid, "sleep"))
     });
     holder.signal(Signal::SIGKILL);
     wait::until("the holder is gone", || !procs::is_running(holder.pid()));
-    let reply = lifecycle(&scene, "acquire", &[]).expect_error(3, "conflict");
+    let reply = lifecycle(&env, "acquire", &[]).expect_error(3, "conflict");
     assert_eq!(reply.json["holder"]["pid"], holder.pid(), "{reply}");
     assert!(procs::is_running(sleep), "nobody signalled it");
     procs::send(sleep, Signal::SIGKILL);
     wait::until("it is gone", || !procs::is_running(sleep));
-    lifecycle(&scene, "acquire", &[]).expect(0, "acquired");
+    lifecycle(&env, "acquire", &[]).expect(0, "acquired");
     holder.finish();
 }
 
 /// L3, T05: killed while it takes the lock, before or after; the next one always gets it, and nothing unfinished stays.
 fn a_holder_killed_at_any_moment_leaves_nothing_in_the_way() {
-    let scene = Scene::new();
-    let trace = scene.path("trace");
+    let env = TestEnv::new();
+    let trace = env.path("trace");
     let mut traced = 0;
     let calls = [
         "openat",
@@ -177,8 +177,8 @@ fn a_holder_killed_at_any_moment_leaves_nothing_in_the_way() {
     ];
     for call in calls {
         for nth in 1..40 {
-            let path = marker(&scene);
-            let mut command = scene.command("strace");
+            let path = marker(&env);
+            let mut command = env.command("strace");
             command
                 .args(["-qq", "-o"])
                 .arg(&trace)
@@ -191,10 +191,10 @@ fn a_holder_killed_at_any_moment_leaves_nothing_in_the_way() {
                 break;
             }
             traced += 1;
-            let next = lifecycle(&scene, "acquire", &["--", "true"]);
+            let next = lifecycle(&env, "acquire", &["--", "true"]);
             assert_eq!(next.code, Some(0), "after {call} {nth}: {next}");
-            let left: Vec<_> = fs::read_dir(scene.dir())
-                .expect("a scene's directory can be listed")
+            let left: Vec<_> = fs::read_dir(env.dir())
+                .expect("a env's directory can be listed")
                 .flatten()
                 .filter_map(|entry| entry.file_name().into_string().ok())
                 .filter(|name| !["marker.lock", "trace"].contains(&name.as_str()))
@@ -207,29 +207,29 @@ fn a_holder_killed_at_any_moment_leaves_nothing_in_the_way() {
 
 /// L14, L15.
 fn a_deleted_marker_is_noticed_and_the_successor_s_left_alone() {
-    let scene = Scene::new();
-    let lock = LifecycleLock::new(marker(&scene));
+    let env = TestEnv::new();
+    let lock = LifecycleLock::new(marker(&env));
     assert!(matches!(wait::run(lock.acquire()).expect("it can be asked for"), Acquired::Ours { .. }));
     assert!(lock.is_held_by_self().expect("it can be read"));
-    fs::remove_file(marker(&scene)).expect("it can be deleted");
+    fs::remove_file(marker(&env)).expect("it can be deleted");
     assert!(!lock.is_held_by_self().expect("it can be read"));
     // A program of another make, which knows nothing of our flock.
-    let successor = scene.file("marker", four(std::process::id(), &hostname()));
+    let successor = env.file("marker", four(std::process::id(), &hostname()));
     let bytes = fs::read(&successor).expect("it is there");
     assert!(!lock.is_held_by_self().expect("it can be read"));
     let released = lock.release().expect("it can be released");
     assert!(matches!(released, Released::NotHeld { holder: Some(_) }), "{released:?}");
-    assert_eq!(content(&scene), Some(bytes), "the successor's marker is untouched");
+    assert_eq!(content(&env), Some(bytes), "the successor's marker is untouched");
     assert!(matches!(lock.release().expect("again"), Released::NotHeld { .. }));
 }
 
 /// T27: the lock file is gone too, so that the successor is one of ours.
 fn a_removed_directory_is_noticed_and_the_successor_s_left_alone() {
-    let scene = Scene::new();
-    let path = scene.path("dir").join("marker");
+    let env = TestEnv::new();
+    let path = env.path("dir").join("marker");
     let first = LifecycleLock::new(&path);
     assert!(matches!(wait::run(first.acquire()).expect("it can be asked for"), Acquired::Ours { .. }));
-    fs::remove_dir_all(scene.path("dir")).expect("it can be removed");
+    fs::remove_dir_all(env.path("dir")).expect("it can be removed");
     assert!(!first.is_held_by_self().expect("it can be asked"));
     let second = LifecycleLock::new(&path);
     assert!(matches!(wait::run(second.acquire()).expect("it can be asked for"), Acquired::Ours { .. }));
@@ -242,148 +242,148 @@ fn a_removed_directory_is_noticed_and_the_successor_s_left_alone() {
 
 /// L14: whoever deletes the file takes nothing away from its holder.
 fn a_deleted_marker_does_not_let_a_second_daemon_in() {
-    let scene = Scene::new();
-    let (holder, _) = held_by_sleep(&scene);
-    fs::remove_file(marker(&scene)).expect("it can be deleted");
-    lifecycle(&scene, "acquire", &[]).expect_error(3, "conflict");
-    assert_eq!(content(&scene), None, "a conflict writes nothing");
+    let env = TestEnv::new();
+    let (holder, _) = held_by_sleep(&env);
+    fs::remove_file(marker(&env)).expect("it can be deleted");
+    lifecycle(&env, "acquire", &[]).expect_error(3, "conflict");
+    assert_eq!(content(&env), None, "a conflict writes nothing");
     holder.signal(Signal::SIGTERM);
     assert_eq!(holder.finish().code, Some(143));
-    lifecycle(&scene, "acquire", &[]).expect(0, "acquired");
+    lifecycle(&env, "acquire", &[]).expect(0, "acquired");
 }
 
 /// T06, L2.
 fn only_the_one_who_took_it_releases_it() {
-    let scene = Scene::new();
-    let mut other = scene.command("sleep").arg("1000").spawn().expect("`sleep` is a program");
+    let env = TestEnv::new();
+    let mut other = env.command("sleep").arg("1000").spawn().expect("`sleep` is a program");
     let theirs = other.id().to_string();
-    lifecycle(&scene, "acquire", &["--pid", &theirs]).expect(0, "acquired");
-    let before = content(&scene);
-    let reply = lifecycle(&scene, "release", &[]).expect(0, "not-held");
+    lifecycle(&env, "acquire", &["--pid", &theirs]).expect(0, "acquired");
+    let before = content(&env);
+    let reply = lifecycle(&env, "release", &[]).expect(0, "not-held");
     assert_eq!(reply.json["holder"]["pid"], other.id());
-    assert_eq!(content(&scene), before);
-    lifecycle(&scene, "release", &["--pid", &theirs]).expect(0, "released");
-    lifecycle(&scene, "release", &["--pid", &theirs]).expect(0, "not-held");
-    lifecycle(&scene, "acquire", &["--pid", &theirs]).expect(0, "acquired");
+    assert_eq!(content(&env), before);
+    lifecycle(&env, "release", &["--pid", &theirs]).expect(0, "released");
+    lifecycle(&env, "release", &["--pid", &theirs]).expect(0, "not-held");
+    lifecycle(&env, "acquire", &["--pid", &theirs]).expect(0, "acquired");
     other.kill().expect("it can be killed");
     // L18: it is a zombie now, which holds nothing.
     let pid = other.id().try_into().expect("a pid is an i32");
     wait::until("it is a zombie", || procs::state(pid) == Some('Z'));
-    assert_eq!(lifecycle(&scene, "status", &[]).json["status"], "stale");
-    lifecycle(&scene, "acquire", &[]).expect(0, "acquired");
+    assert_eq!(lifecycle(&env, "status", &[]).json["status"], "stale");
+    lifecycle(&env, "acquire", &[]).expect(0, "acquired");
     other.wait().expect("a child can be waited for");
 }
 
 fn a_holder_of_another_make_is_understood() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     let live = four(std::process::id(), &hostname());
-    scene.file("marker", &live);
-    let reply = lifecycle(&scene, "acquire", &[]).expect_error(3, "conflict");
+    env.file("marker", &live);
+    let reply = lifecycle(&env, "acquire", &[]).expect_error(3, "conflict");
     assert_eq!(reply.json["holder"]["pid"], std::process::id());
-    assert_eq!(content(&scene), Some(live.clone().into_bytes()), "byte for byte");
-    scene.file("marker", live.replace(r#""schema_version":1"#, r#""schema_version":7"#));
-    lifecycle(&scene, "acquire", &[]).expect_error(3, "conflict");
+    assert_eq!(content(&env), Some(live.clone().into_bytes()), "byte for byte");
+    env.file("marker", live.replace(r#""schema_version":1"#, r#""schema_version":7"#));
+    lifecycle(&env, "acquire", &[]).expect_error(3, "conflict");
     for version in [1, 7] {
         let dead = four(999_999_999, &hostname())
             .replace(r#""schema_version":1"#, &format!(r#""schema_version":{version}"#));
-        scene.file("marker", dead);
-        let reply = lifecycle(&scene, "acquire", &[]).expect(0, "acquired");
+        env.file("marker", dead);
+        let reply = lifecycle(&env, "acquire", &[]).expect(0, "acquired");
         assert_eq!(reply.json["taken_over"]["previous"]["schema_version"], version);
-        lifecycle(&scene, "release", &[]).expect(0, "released");
+        lifecycle(&env, "release", &[]).expect(0, "released");
     }
 }
 
 /// T29, L10.
 fn a_holder_on_another_machine_gives_way_with_a_warning() {
-    let scene = Scene::new();
-    scene.file("marker", four(std::process::id(), "elsewhere.example"));
-    assert_eq!(lifecycle(&scene, "status", &[]).json["status"], "other-machine");
-    let reply = lifecycle(&scene, "acquire", &[]).expect(0, "acquired");
+    let env = TestEnv::new();
+    env.file("marker", four(std::process::id(), "elsewhere.example"));
+    assert_eq!(lifecycle(&env, "status", &[]).json["status"], "other-machine");
+    let reply = lifecycle(&env, "acquire", &[]).expect(0, "acquired");
     assert!(reply.stderr.contains("elsewhere.example"), "{reply}");
     assert_eq!(reply.json["taken_over"]["why"], "other-machine");
 }
 
 /// L4, T12.
 fn bytes_that_cannot_be_read_are_kept_aside() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     let long = vec![b'x'; 10 << 20];
     for bytes in [b"{".as_slice(), b"{}", b"\0\0", br#"{"pid":1}"#, &long] {
-        scene.file("marker", bytes);
-        assert_eq!(lifecycle(&scene, "status", &[]).json["status"], "corrupt");
-        let reply = lifecycle(&scene, "acquire", &[]).expect(0, "acquired");
+        env.file("marker", bytes);
+        assert_eq!(lifecycle(&env, "status", &[]).json["status"], "corrupt");
+        let reply = lifecycle(&env, "acquire", &[]).expect(0, "acquired");
         let kept = reply.json["taken_over"]["kept_aside"].as_str().expect("it says where");
         assert!(fs::read(kept).expect("it is there") == bytes, "the old bytes are kept");
-        lifecycle(&scene, "release", &[]).expect(0, "released");
+        lifecycle(&env, "release", &[]).expect(0, "released");
     }
-    scene.file("marker", b"");
-    let reply = lifecycle(&scene, "acquire", &[]).expect(0, "acquired");
+    env.file("marker", b"");
+    let reply = lifecycle(&env, "acquire", &[]).expect(0, "acquired");
     assert_eq!(reply.json["taken_over"], Value::Null, "an empty file has nothing to keep");
 }
 
 /// S5, X4.
 fn a_marker_that_is_no_file_or_open_to_all_is_refused() {
-    let scene = Scene::new();
-    let path = marker(&scene);
-    let target = scene.file("target", "untouched");
+    let env = TestEnv::new();
+    let path = marker(&env);
+    let target = env.file("target", "untouched");
     symlink(&target, &path).expect("a link can be made");
-    lifecycle(&scene, "acquire", &[]).expect_error(3, "untrusted");
+    lifecycle(&env, "acquire", &[]).expect_error(3, "untrusted");
     assert_eq!(fs::read(&target).expect("it is there"), b"untouched");
     fs::remove_file(&path).expect("a link can be removed");
     nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).expect("a FIFO can be made");
-    lifecycle(&scene, "acquire", &[]).expect_error(3, "untrusted");
+    lifecycle(&env, "acquire", &[]).expect_error(3, "untrusted");
     fs::remove_file(&path).expect("a FIFO can be removed");
-    fs::set_permissions(scene.dir(), fs::Permissions::from_mode(0o777)).expect("it is ours");
-    lifecycle(&scene, "acquire", &[]).expect_error(3, "untrusted");
-    fs::set_permissions(scene.dir(), fs::Permissions::from_mode(0o1777)).expect("it is ours");
-    lifecycle(&scene, "acquire", &[]).expect(0, "acquired");
+    fs::set_permissions(env.dir(), fs::Permissions::from_mode(0o777)).expect("it is ours");
+    lifecycle(&env, "acquire", &[]).expect_error(3, "untrusted");
+    fs::set_permissions(env.dir(), fs::Permissions::from_mode(0o1777)).expect("it is ours");
+    lifecycle(&env, "acquire", &[]).expect(0, "acquired");
 }
 
 /// X4, X6.
 fn a_marker_of_another_user_is_refused(root: Root) {
-    let scene = Scene::new();
-    let path = scene.file("marker", four(1, &hostname()));
+    let env = TestEnv::new();
+    let path = env.file("marker", four(1, &hostname()));
     root.give(&path, 65_534);
-    lifecycle(&scene, "acquire", &[]).expect_error(3, "untrusted");
+    lifecycle(&env, "acquire", &[]).expect_error(3, "untrusted");
 }
 
 fn a_guard_releases_when_it_goes() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     let panicking = std::thread::scope(|scope| {
         scope
             .spawn(|| {
-                let guard = LifecycleLock::new(marker(&scene)).into_guard();
+                let guard = LifecycleLock::new(marker(&env)).into_guard();
                 let acquired = wait::run(guard.lock().acquire()).expect("it can be asked for");
-                assert!(matches!(acquired, Acquired::Ours { .. }) && marker(&scene).exists());
+                assert!(matches!(acquired, Acquired::Ours { .. }) && marker(&env).exists());
                 std::panic::resume_unwind(Box::new("on purpose"));
             })
             .join()
     });
     assert!(panicking.is_err());
-    assert_eq!(content(&scene), None);
-    assert_eq!(lifecycle(&scene, "acquire", &["--", "true"]).code, Some(0), "the next one gets it");
+    assert_eq!(content(&env), None);
+    assert_eq!(lifecycle(&env, "acquire", &["--", "true"]).code, Some(0), "the next one gets it");
 }
 
 fn force_removes_a_marker_but_not_a_lock_in_use() {
-    let scene = Scene::new();
-    lifecycle(&scene, "force-unlock", &[]).expect(0, "not-locked");
+    let env = TestEnv::new();
+    lifecycle(&env, "force-unlock", &[]).expect(0, "not-locked");
     let live = four(std::process::id(), &hostname());
-    scene.file("marker", live);
-    let reply = lifecycle(&scene, "force-unlock", &[]).expect(0, "unlocked");
+    env.file("marker", live);
+    let reply = lifecycle(&env, "force-unlock", &[]).expect(0, "unlocked");
     assert_eq!(reply.json["previous"]["pid"], std::process::id());
-    assert_eq!(content(&scene), None);
-    let (holder, _) = held_by_sleep(&scene);
-    let before = content(&scene);
-    lifecycle(&scene, "force-unlock", &[]).expect_error(3, "lifecycle-locked");
-    assert_eq!(content(&scene), before);
+    assert_eq!(content(&env), None);
+    let (holder, _) = held_by_sleep(&env);
+    let before = content(&env);
+    lifecycle(&env, "force-unlock", &[]).expect_error(3, "lifecycle-locked");
+    assert_eq!(content(&env), before);
     holder.signal(Signal::SIGTERM);
     holder.finish();
 }
 
 /// R-1: the marker is whole at every instant.
 fn every_reader_sees_a_whole_marker() {
-    let scene = Scene::new();
-    let path = marker(&scene);
-    fs::write(&path, four(999_999_999, &hostname())).expect("a scene's directory is writable");
+    let env = TestEnv::new();
+    let path = marker(&env);
+    fs::write(&path, four(999_999_999, &hostname())).expect("a env's directory is writable");
     let done = std::sync::atomic::AtomicBool::new(false);
     let order = std::sync::atomic::Ordering::SeqCst;
     std::thread::scope(|scope| {
@@ -400,7 +400,7 @@ fn every_reader_sees_a_whole_marker() {
             let lock = LifecycleLock::new(&path);
             assert!(matches!(wait::run(lock.acquire()).expect("it can be asked for"), Acquired::Ours { .. }));
             // The marker of a holder that has died since, put in place as whole as ours.
-            let left = scene.file("left", four(999_999_999, &hostname()));
+            let left = env.file("left", four(999_999_999, &hostname()));
             fs::rename(left, &path).expect("it can be replaced");
             drop(lock);
         }

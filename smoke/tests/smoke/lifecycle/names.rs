@@ -3,14 +3,14 @@
 use rekindle::LifecycleLock;
 use rekindle::core::byte_text::{ByteText, from_value};
 use rekindle::lifecycle::Acquired;
-use rekindle_smoke::{Launcher, Scene, cli, trials, wait};
+use rekindle_smoke::{Launcher, TestEnv, cli, tests, wait};
 use serde_json::{Value, json};
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-trials![a_name_that_is_no_text_is_a_name,];
+tests![a_name_that_is_no_text_is_a_name,];
 
 /// A path as JSON spells it.
 fn byte_text(path: &Path) -> Value {
@@ -19,11 +19,11 @@ fn byte_text(path: &Path) -> Value {
 
 /// U8.
 fn a_name_that_is_no_text_is_a_name() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     let name = OsStr::from_bytes(b"caf\xe9");
-    let path = scene.dir().join(name);
+    let path = env.dir().join(name);
     let run = |verb: &str, more: &[&str]| {
-        let mut command = scene.command(cli::binary());
+        let mut command = env.command(cli::binary());
         command.args(["--json", "lifecycle", verb, "--path"]).arg(&path).args(more);
         Launcher::start(command).finish()
     };
@@ -32,7 +32,7 @@ fn a_name_that_is_no_text_is_a_name() {
         let reply = run(verb, &[]).expect(0, outcome);
         assert_eq!(reply.json["path"], spelled, "{reply}");
     }
-    assert!(path.exists() && !scene.path("caf\u{fffd}").exists(), "nothing of the name is lost");
+    assert!(path.exists() && !env.path("caf\u{fffd}").exists(), "nothing of the name is lost");
     assert_eq!(run("status", &[]).json["status"], "held");
     let us = std::process::id().to_string();
     assert!(run("acquire", &["--pid", &us]).expect_error(3, "conflict").text("message").contains("caf\\xe9"));
@@ -43,13 +43,13 @@ fn a_name_that_is_no_text_is_a_name() {
     let kept = from_value(&kept).expect("it is a path");
     assert!(kept.as_bytes().starts_with(&[path.as_os_str().as_bytes(), b".aside-"].concat()), "{kept:?}");
     let other = OsStr::from_bytes(b"caf\xe8");
-    let lock = LifecycleLock::new(scene.dir().join(other));
+    let lock = LifecycleLock::new(env.dir().join(other));
     assert!(
         matches!(wait::run(lock.acquire()).expect("it can be asked for"), Acquired::Ours { .. }),
         "another name"
     );
-    let mut probe = scene.command(cli::binary());
-    probe.args(["--json", "probe"]).arg(scene.dir().join(name).join("sock"));
+    let mut probe = env.command(cli::binary());
+    probe.args(["--json", "probe"]).arg(env.dir().join(name).join("sock"));
     let reply = Launcher::start(probe).finish();
     assert_eq!((reply.code, reply.text("verdict")), (Some(0), "dead"), "{reply}");
     assert_eq!(from_value(&reply.json["path"]), Some(path.join("sock").into()), "{reply}");

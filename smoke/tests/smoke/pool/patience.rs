@@ -8,14 +8,14 @@ use rekindle::adapters::lines::{Limit, LineError, Phase};
 use rekindle::protocol::{Run, StatusRequest};
 use rekindle_smoke::peers::GREETING;
 use rekindle_smoke::programs::{self, Quirk};
-use rekindle_smoke::{Launcher, Reply, Scene, cli, procs, trials, wait};
+use rekindle_smoke::{Launcher, Reply, TestEnv, cli, procs, tests, wait};
 use std::path::Path;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::time::{Instant, sleep};
 
-trials![
+tests![
     a_slow_sender_meets_the_deadline_of_the_call,
     all_phases_of_a_call_share_its_deadline,
     a_phase_may_be_bounded_more_closely,
@@ -59,7 +59,7 @@ async fn client_of<P: Future<Output = ()> + 'static>(
     limits: Limits,
     part: impl FnOnce(UnixStream) -> P + 'static,
 ) -> Result<PoolClient, PoolCallError> {
-    let listener = UnixListener::bind(socket).expect("a scene can hold a socket");
+    let listener = UnixListener::bind(socket).expect("a env can hold a socket");
     tokio::task::spawn_local(async move {
         let (mut stream, _) = listener.accept().await.expect("a client comes");
         if greets {
@@ -87,26 +87,26 @@ fn assert_took(began: Instant, limit: Duration) {
 }
 
 fn a_slow_sender_meets_the_deadline_of_the_call() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     let drips = |mut stream: UnixStream| async move {
         take_line(&mut stream).await;
         drip(&mut stream).await;
     };
     locally(async {
         let began = Instant::now();
-        let greeted = client_of(&scene.path("handshake"), false, limits(), drips).await;
+        let greeted = client_of(&env.path("handshake"), false, limits(), drips).await;
         assert_eq!(greeted.map(drop), Err(hung(Phase::Line, Limit::Answer, CALL)));
         assert_took(began, CALL);
     });
     locally(async {
-        let mut client = client_of(&scene.path("run"), true, limits(), drips).await.expect("it shakes hands");
+        let mut client = client_of(&env.path("run"), true, limits(), drips).await.expect("it shakes hands");
         let began = Instant::now();
         assert_eq!(client.run(Run::default()).await, Err(hung(Phase::Line, Limit::Work, CALL)));
         assert_took(began, CALL);
     });
     locally(async {
         let mut client =
-            client_of(&scene.path("status"), true, limits(), drips).await.expect("it shakes hands");
+            client_of(&env.path("status"), true, limits(), drips).await.expect("it shakes hands");
         let began = Instant::now();
         let status = client.status(StatusRequest::default()).await;
         assert_eq!(status, Err(hung(Phase::Line, Limit::Answer, CALL)));
@@ -116,7 +116,7 @@ fn a_slow_sender_meets_the_deadline_of_the_call() {
 
 /// It reads late, answers late and slowly: each phase would have been short enough.
 fn all_phases_of_a_call_share_its_deadline() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     let slow = |mut stream: UnixStream| async move {
         sleep(CALL / 2).await;
         take_line(&mut stream).await;
@@ -124,7 +124,7 @@ fn all_phases_of_a_call_share_its_deadline() {
         drip(&mut stream).await;
     };
     locally(async {
-        let mut client = client_of(&scene.path("peer"), true, limits(), slow).await.expect("it shakes hands");
+        let mut client = client_of(&env.path("peer"), true, limits(), slow).await.expect("it shakes hands");
         let began = Instant::now();
         // More than the kernel keeps for a peer that does not read.
         let run = Run { code: "x".repeat(8 << 20), ..Run::default() };
@@ -136,7 +136,7 @@ fn all_phases_of_a_call_share_its_deadline() {
         drop(stream);
     };
     locally(async {
-        let mut client = client_of(&scene.path("deaf"), true, limits(), deaf).await.expect("it shakes hands");
+        let mut client = client_of(&env.path("deaf"), true, limits(), deaf).await.expect("it shakes hands");
         let began = Instant::now();
         let run = Run { code: "x".repeat(8 << 20), ..Run::default() };
         assert_eq!(client.run(run).await, Err(hung(Phase::Write, Limit::Work, CALL)));
@@ -145,7 +145,7 @@ fn all_phases_of_a_call_share_its_deadline() {
 }
 
 fn a_phase_may_be_bounded_more_closely() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     let mut limits = limits();
     limits.deadlines.work = HOUR;
     limits.deadlines.line = CALL;
@@ -154,15 +154,15 @@ fn a_phase_may_be_bounded_more_closely() {
             take_line(&mut stream).await;
             drip(&mut stream).await;
         };
-        let mut client = client_of(&scene.path("peer"), true, limits, drips).await.expect("it shakes hands");
+        let mut client = client_of(&env.path("peer"), true, limits, drips).await.expect("it shakes hands");
         assert_eq!(client.run(Run::default()).await, Err(hung(Phase::Line, Limit::Line, CALL)));
     });
 }
 
 /// Runs a verb of the pool with every time-out that it has.
-fn pool(scene: &Scene, verb: &[&str], times: &[&str], rest: &[&str]) -> Reply {
+fn pool(env: &TestEnv, verb: &[&str], times: &[&str], rest: &[&str]) -> Reply {
     let times = times.iter().flat_map(|time| [*time, "700ms"]);
-    scene.rekindle([&["pool"], verb, &times.collect::<Vec<_>>(), rest].concat())
+    env.rekindle([&["pool"], verb, &times.collect::<Vec<_>>(), rest].concat())
 }
 
 /// Asserts that it says which phase took too long, and which option gives more.
@@ -174,89 +174,88 @@ fn assert_hung(reply: Reply, option: &str) {
 }
 
 fn every_verb_of_the_pool_ends_against_a_slow_sender() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     let drips_in = |op: &'static str| {
-        let worker = programs::pool_worker("{socket}", &[Quirk::Drips(op, &scene.path(op))]);
+        let worker = programs::pool_worker("{socket}", &[Quirk::Drips(op, &env.path(op))]);
         ["--".to_owned()].into_iter().chain(worker).collect::<Vec<_>>()
     };
     let start = |worker: &[String], times: &[&str]| {
         let worker: Vec<&str> = worker.iter().map(String::as_str).collect();
-        pool(&scene, &["run", "--speak", "1", "--code", "x"], times, &worker)
+        pool(&env, &["run", "--speak", "1", "--code", "x"], times, &worker)
     };
     let all = ["--work-timeout", "--answer-timeout"];
     for (op, option) in [("handshake", "--answer-timeout"), ("run", "--work-timeout")] {
-        scene.file(op, "");
+        env.file(op, "");
         assert_hung(start(&drips_in(op), &all), option);
-        std::fs::remove_file(scene.path(op)).expect("it was made");
+        std::fs::remove_file(env.path(op)).expect("it was made");
     }
     let of_one = ["--timeout", "--answer-timeout"];
     let of_work = ["--timeout", "--answer-timeout", "--work-timeout"];
-    let go_on = ["continue", "--speak", "1", "--response", "x"];
+    let continue_session = ["continue", "--speak", "1", "--response", "x"];
     let cases: [(&'static str, &[&str], &[&str], &str); 4] = [
-        ("handshake", &go_on, &of_work, "--answer-timeout"),
-        ("continue", &go_on, &of_work, "--work-timeout"),
+        ("handshake", &continue_session, &of_work, "--answer-timeout"),
+        ("continue", &continue_session, &of_work, "--work-timeout"),
         ("handshake", &["status"], &of_one, "--answer-timeout"),
         ("status", &["status"], &of_one, "--answer-timeout"),
     ];
     for (op, verb, times, option) in cases {
         let paused = start(&drips_in(op), &[]);
-        scene.file(op, "");
-        assert_hung(pool(&scene, verb, times, &[paused.text("session_id")]), option);
-        std::fs::remove_file(scene.path(op)).expect("it was made");
-        pool(&scene, &["shutdown"], &[], &[paused.text("session_id")]).expect(0, "stopped");
+        env.file(op, "");
+        assert_hung(pool(&env, verb, times, &[paused.text("session_id")]), option);
+        std::fs::remove_file(env.path(op)).expect("it was made");
+        pool(&env, &["shutdown"], &[], &[paused.text("session_id")]).expect(0, "stopped");
     }
     for op in ["handshake", "shutdown"] {
         let paused = start(&drips_in(op), &[]);
-        scene.file(op, "");
+        env.file(op, "");
         let times = ["--timeout", "--answer-timeout", "--term-grace"];
-        pool(&scene, &["shutdown"], &times, &[paused.text("session_id")]).expect(0, "stopped");
-        std::fs::remove_file(scene.path(op)).expect("it was made");
+        pool(&env, &["shutdown"], &times, &[paused.text("session_id")]).expect(0, "stopped");
+        std::fs::remove_file(env.path(op)).expect("it was made");
     }
 }
 
 /// U35: the worker of a host that was killed before the work had a name.
 fn a_collection_waits_for_nobody_longer_than_it_was_told() {
-    let scene = Scene::new();
-    let (run, handshake) = (scene.path("run"), scene.path("handshake"));
+    let env = TestEnv::new();
+    let (run, handshake) = (env.path("run"), env.path("handshake"));
     let worker = programs::pool_worker(
         "{socket}",
         &[Quirk::Drips("run", &run), Quirk::Drips("handshake", &handshake)],
     );
-    scene.file("run", "");
+    env.file("run", "");
     let args = ["pool", "run", "--speak", "1", "--code", "x", "--"].into_iter().map(str::to_owned);
-    let host = Launcher::start(scene.rekindle_command(args.chain(worker)));
+    let host = Launcher::start(env.rekindle_command(args.chain(worker)));
     let session = wait::for_some("a worker is ready", || {
-        let mut names = std::fs::read_dir(scene.state()).ok()?.flatten();
+        let mut names = std::fs::read_dir(env.state()).ok()?.flatten();
         let name =
             names.find_map(|entry| entry.file_name().into_string().ok().filter(|it| it.starts_with("p-")))?;
-        let is_ready = scene.of(&name, "session.json").exists() && scene.record(&name)["state"] == "ready";
+        let is_ready = env.of(&name, "session.json").exists() && env.record(&name)["state"] == "ready";
         is_ready.then_some(name)
     });
     host.signal(Signal::SIGKILL);
     host.finish();
-    scene.file("handshake", "");
-    let reply = pool(&scene, &["gc", "-v"], &["--timeout", "--answer-timeout"], &[]);
+    env.file("handshake", "");
+    let reply = pool(&env, &["gc", "-v"], &["--timeout", "--answer-timeout"], &[]);
     assert_eq!(reply.code, Some(0), "{reply}");
     let said = "did not end the line that it began within 700 ms";
     assert!(reply.stderr.contains(&session) && reply.stderr.contains(said), "{reply}");
-    assert!(procs::is_running(scene.worker_pid(&session)), "who does not answer stays");
+    assert!(procs::is_running(env.worker_pid(&session)), "who does not answer stays");
 }
 
 fn a_run_ends_against_a_worker_that_never_accepts() {
-    let scene = Scene::new();
-    let reply =
-        pool(&scene, &["run", "--speak", "1", "--code", "x"], &["--timeout"], &["--", "sleep", "1000"]);
+    let env = TestEnv::new();
+    let reply = pool(&env, &["run", "--speak", "1", "--code", "x"], &["--timeout"], &["--", "sleep", "1000"]);
     let reply = reply.expect_error(1, "worker-not-started");
     let message = reply.text("message");
     assert!(message.contains("it did not accept a connection within 700 ms"), "{reply}");
     assert!(message.contains("it was told to go and was ended by signal 15"), "{reply}");
     assert!(reply.text("hint").contains("--timeout"), "{reply}");
-    scene.assert_no_process();
+    env.assert_no_process();
 }
 
 /// It echoes the handshake, which is no answer, and ignores SIGTERM.
 fn a_run_ends_a_worker_of_no_use_within_the_caller_s_grace() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     let rekindle = cli::binary_arg();
     let deaf = [
         "--",
@@ -272,8 +271,8 @@ fn a_run_ends_a_worker_of_no_use_within_the_caller_s_grace() {
     ];
     // Were the grace not taken from here, this would end as the time-out of a command does.
     let times = ["run", "--speak", "1", "--code", "x", "--timeout", "30s"];
-    let reply = pool(&scene, &times, &["--answer-timeout", "--term-grace"], &deaf);
+    let reply = pool(&env, &times, &["--answer-timeout", "--term-grace"], &deaf);
     assert_eq!(reply.code, Some(1), "{reply}");
     assert!(reply.text("message").contains("the worker was killed"), "{reply}");
-    wait::until("nothing is left", || scene.processes().is_empty());
+    wait::until("nothing is left", || env.processes().is_empty());
 }

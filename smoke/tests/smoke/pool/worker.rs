@@ -12,7 +12,7 @@ use rekindle::protocol::{
 };
 use rekindle_smoke::peers::take_line;
 use rekindle_smoke::programs::{Quirk, pool_worker};
-use rekindle_smoke::{Launcher, Scene, cli, procs, trials, wait};
+use rekindle_smoke::{Launcher, TestEnv, cli, procs, tests, wait};
 use serde_json::{Value, json};
 use std::fs;
 use std::io::{Read, Write};
@@ -20,7 +20,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 
-trials![
+tests![
     a_session_asks_its_host_and_comes_to_an_end,
     a_paused_session_survives_its_client,
     a_second_session_waits_for_the_end_of_the_first,
@@ -50,25 +50,25 @@ const ROUNDS: usize = 100;
 /// How many workers want one socket at the same time.
 const RIVALS: usize = 8;
 
-/// `rekindle worker --protocol pool` on the scene's socket, without a launcher.
-fn launch(scene: &Scene, options: &[&str]) -> Launcher {
-    let mut command = scene.rekindle_command(["worker", "--protocol", "pool", "--socket"]);
-    command.arg(scene.path("sock")).args(options);
+/// `rekindle worker --protocol pool` on the test environment's socket, without a launcher.
+fn launch(env: &TestEnv, options: &[&str]) -> Launcher {
+    let mut command = env.rekindle_command(["worker", "--protocol", "pool", "--socket"]);
+    command.arg(env.path("sock")).args(options);
     Launcher::start(command)
 }
 
 /// The same, once it listens.
-fn start(scene: &Scene, options: &[&str]) -> Launcher {
-    let worker = launch(scene, options);
-    wait::until("the worker listens", || UnixStream::connect(scene.path("sock")).is_ok());
+fn start(env: &TestEnv, options: &[&str]) -> Launcher {
+    let worker = launch(env, options);
+    wait::until("the worker listens", || UnixStream::connect(env.path("sock")).is_ok());
     worker
 }
 
-/// A worker in Python on the scene's socket, once it listens; a connection is not made, since it may be counted.
-fn start_strange(scene: &Scene, quirks: &[Quirk<'_>]) -> Launcher {
-    let socket = scene.path("sock");
-    let args = pool_worker(socket.to_str().expect("a scene's path is UTF-8"), quirks);
-    let mut command = scene.command(&args[0]);
+/// A worker in Python on the test environment's socket, once it listens; a connection is not made, since it may be counted.
+fn start_strange(env: &TestEnv, quirks: &[Quirk<'_>]) -> Launcher {
+    let socket = env.path("sock");
+    let args = pool_worker(socket.to_str().expect("a env's path is UTF-8"), quirks);
+    let mut command = env.command(&args[0]);
     command.args(&args[1..]);
     let worker = Launcher::start(command);
     wait::until("the worker listens", || {
@@ -95,10 +95,10 @@ fn answer_to(query: &str, response: &str) -> Continue {
 }
 
 fn a_session_asks_its_host_and_comes_to_an_end() {
-    let scene = Scene::new();
-    let worker = start(&scene, &["--version-string", "1"]);
+    let env = TestEnv::new();
+    let worker = start(&env, &["--version-string", "1"]);
     wait::run(async {
-        let mut client = connect(&scene.path("sock"), patient()).await.expect("it shakes hands");
+        let mut client = connect(&env.path("sock"), patient()).await.expect("it shakes hands");
         let script = "a, b = ask_all(\"Your {ctx.what}?\", \"Your age?\")\nc = ask(\"{a}, really?\")\ndone(\"{a} is {b}: {c}\")";
         let feed = client.run(code(script, json!({"what": "name"}))).await.expect("it begins");
         let queries = json!([
@@ -109,11 +109,11 @@ fn a_session_asks_its_host_and_comes_to_an_end() {
             seen(&feed),
             json!({"status": "needs_response", "session_id": "session", "queries": queries})
         );
-        let refused = client.go_on(answer("session", "x")).await;
+        let refused = client.continue_session(answer("session", "x")).await;
         assert!(matches!(refused, Err(PoolCallError::Refused(_))), "which query? {refused:?}");
-        let feed = client.go_on(answer_to("q-1", "7")).await.expect("it is answered");
+        let feed = client.continue_session(answer_to("q-1", "7")).await.expect("it is answered");
         assert_eq!(seen(&feed), json!({"status": "accepted", "remaining": 1}));
-        let feed = client.go_on(answer("session", "Ada")).await.expect("it is answered");
+        let feed = client.continue_session(answer("session", "Ada")).await.expect("it is answered");
         assert_eq!(
             (&seen(&feed)["query_id"], &seen(&feed)["prompt"]),
             (&json!("q-2"), &json!("Ada, really?"))
@@ -122,7 +122,7 @@ fn a_session_asks_its_host_and_comes_to_an_end() {
         assert!(report.has_session);
         let history = report.conversation_history.expect("it was asked for");
         assert_eq!(history.as_array().map(Vec::len), Some(5), "{history}");
-        let feed = client.go_on(answer_to("q-2", "yes")).await.expect("it is answered");
+        let feed = client.continue_session(answer_to("q-2", "yes")).await.expect("it is answered");
         assert_eq!(
             seen(&feed),
             json!({"status": "completed", "result": "Ada is 7: yes", "stats": {"queries": 3}})
@@ -134,34 +134,35 @@ fn a_session_asks_its_host_and_comes_to_an_end() {
         client.shutdown().await.expect("it agrees to end");
     });
     assert_eq!(worker.finish().code, Some(0));
-    assert!(!scene.path("sock").exists());
+    assert!(!env.path("sock").exists());
 }
 
 fn a_paused_session_survives_its_client() {
-    let scene = Scene::new();
-    let _worker = start(&scene, &[]);
+    let env = TestEnv::new();
+    let _worker = start(&env, &[]);
     wait::run(async {
-        let mut client = connect(&scene.path("sock"), patient()).await.expect("it shakes hands");
+        let mut client = connect(&env.path("sock"), patient()).await.expect("it shakes hands");
         client.run(code("n = ask(\"Who?\")\ndone(\"{n}\")", Value::Null)).await.expect("it begins");
         drop(client);
-        let mut client = connect(&scene.path("sock"), patient()).await.expect("it shakes hands");
-        let feed = client.go_on(answer("session", "Ada")).await.expect("it waited");
+        let mut client = connect(&env.path("sock"), patient()).await.expect("it shakes hands");
+        let feed = client.continue_session(answer("session", "Ada")).await.expect("it waited");
         assert_eq!(seen(&feed)["result"], "Ada");
-        let refused = client.go_on(answer("another", "Ada")).await.expect_err("there is no such session");
+        let refused =
+            client.continue_session(answer("another", "Ada")).await.expect_err("there is no such session");
         assert!(refused.to_string().contains("no session `another` waits"), "{refused}");
     });
 }
 
 fn a_second_session_waits_for_the_end_of_the_first() {
-    let scene = Scene::new();
-    let _worker = start(&scene, &[]);
+    let env = TestEnv::new();
+    let _worker = start(&env, &[]);
     wait::run(async {
-        let mut first = connect(&scene.path("sock"), patient()).await.expect("it shakes hands");
-        let mut second = connect(&scene.path("sock"), patient()).await.expect("it shakes hands");
+        let mut first = connect(&env.path("sock"), patient()).await.expect("it shakes hands");
+        let mut second = connect(&env.path("sock"), patient()).await.expect("it shakes hands");
         first.run(code("n = ask(\"Who?\")", Value::Null)).await.expect("it begins");
         let refused = second.run(code("done(\"x\")", Value::Null)).await;
         assert!(matches!(refused, Err(PoolCallError::Refused(_))), "{refused:?}");
-        first.go_on(answer("session", "x")).await.expect("it goes on");
+        first.continue_session(answer("session", "x")).await.expect("it goes on");
         assert!(second.run(code("done(\"x\")", Value::Null)).await.is_ok());
     });
 }
@@ -169,9 +170,9 @@ fn a_second_session_waits_for_the_end_of_the_first() {
 /// T32, from the other side: what a client sends costs the worker no more than a line of the greatest length.
 fn a_line_of_a_gigabyte_is_refused_without_its_memory() {
     const PIECE: usize = 1 << 20;
-    let scene = Scene::new();
-    let worker = start(&scene, &[]);
-    let mut flood = UnixStream::connect(scene.path("sock")).expect("it listens");
+    let env = TestEnv::new();
+    let worker = start(&env, &[]);
+    let mut flood = UnixStream::connect(env.path("sock")).expect("it listens");
     let piece = vec![b'x'; PIECE];
     let sent = (0..1024).take_while(|_| flood.write_all(&piece).is_ok()).count();
     assert!(sent < 1024, "all of it was taken");
@@ -181,121 +182,121 @@ fn a_line_of_a_gigabyte_is_refused_without_its_memory() {
     assert_eq!(came, "{\"ok\":false,\"error\":\"the request is longer than 16777216 bytes\"}\n");
     let peak = memory_peak_kib(worker.pid());
     assert!(peak < 100 << 10, "{peak} KiB");
-    assert!(wait::run(run(&scene.path("sock"), patient())).is_ok(), "it serves on");
+    assert!(wait::run(run(&env.path("sock"), patient())).is_ok(), "it serves on");
 }
 
 fn a_socket_is_private_whatever_the_umask() {
     for umask in ["000", "077"] {
-        let scene = Scene::new();
-        let mut command = scene.command("/bin/sh");
+        let env = TestEnv::new();
+        let mut command = env.command("/bin/sh");
         command.args(["-c", "umask $0 && exec \"$@\"", umask]).arg(cli::binary());
-        command.args(["worker", "--protocol", "pool", "--socket"]).arg(scene.path("dir/sock"));
+        command.args(["worker", "--protocol", "pool", "--socket"]).arg(env.path("dir/sock"));
         let _worker = Launcher::start(command);
         // From the first moment at which there is something: it is never open to others.
-        wait::until_there(&scene.path("dir/sock"));
+        wait::until_there(&env.path("dir/sock"));
         let mode =
-            |name: &str| fs::metadata(scene.path(name)).expect("it is there").permissions().mode() & 0o7777;
+            |name: &str| fs::metadata(env.path(name)).expect("it is there").permissions().mode() & 0o7777;
         assert_eq!((mode("dir"), mode("dir/sock")), (0o700, 0o600), "umask {umask}");
     }
 }
 
 fn a_worker_that_is_asked_to_end_leaves_nothing() {
-    let scene = Scene::new();
-    let worker = start(&scene, &[]);
-    let mut silent = UnixStream::connect(scene.path("sock")).expect("it listens");
+    let env = TestEnv::new();
+    let worker = start(&env, &[]);
+    let mut silent = UnixStream::connect(env.path("sock")).expect("it listens");
     silent.write_all(b"{\"op\":\"handshake\",\"version\":\"1\"}\n").expect("it takes a line");
     take_line(&mut silent);
     worker.signal(Signal::SIGTERM);
     assert_eq!(worker.finish().code, Some(0));
-    assert!(!scene.path("sock").exists());
+    assert!(!env.path("sock").exists());
     assert_eq!(silent.read(&mut [0]).expect("it is told"), 0);
 }
 
 fn a_worker_that_ignores_sigterm_is_killed_all_the_same() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     let command = [&cli::binary_arg(), "worker", "--protocol", "pool", "--ignore-term"];
-    scene.up("s", &command).expect_running("started");
-    let stopped = scene.rekindle(["stop", "s", "--term-grace", "100ms"]);
+    env.up("s", &command).expect_running("started");
+    let stopped = env.rekindle(["stop", "s", "--term-grace", "100ms"]);
     stopped.expect(0, "killed");
-    scene.assert_nothing_left("s");
+    env.assert_nothing_left("s");
 }
 
 fn a_worker_without_clients_ends() {
-    let scene = Scene::new();
-    let worker = start(&scene, &["--idle-timeout", "2s"]);
+    let env = TestEnv::new();
+    let worker = start(&env, &["--idle-timeout", "2s"]);
     // Not while a session is paused, and then by itself.
     wait::run(async {
-        let mut client = connect(&scene.path("sock"), patient()).await.expect("it shakes hands");
+        let mut client = connect(&env.path("sock"), patient()).await.expect("it shakes hands");
         client.run(code("n = ask(\"Who?\")", Value::Null)).await.expect("it begins");
         drop(client);
-        let other = Scene::new();
+        let other = TestEnv::new();
         assert_eq!(launch(&other, &["--idle-timeout", "2s"]).finish().code, Some(0), "one without a session");
-        let mut client = connect(&scene.path("sock"), patient()).await.expect("it is still there");
-        client.go_on(answer("session", "x")).await.expect("it waited");
+        let mut client = connect(&env.path("sock"), patient()).await.expect("it is still there");
+        client.continue_session(answer("session", "x")).await.expect("it waited");
     });
     assert_eq!(worker.finish().code, Some(0));
-    assert!(!scene.path("sock").exists());
+    assert!(!env.path("sock").exists());
 }
 
 /// Its lock is free, and the socket is the one that was bound under it.
 fn the_socket_of_a_dead_worker_is_replaced() {
-    let scene = Scene::new();
-    let worker = start(&scene, &[]);
+    let env = TestEnv::new();
+    let worker = start(&env, &[]);
     worker.signal(Signal::SIGKILL);
     assert_eq!(worker.finish().signal, Some(Signal::SIGKILL as i32));
-    assert!(scene.path("sock").exists(), "it left its socket");
-    let worker = start(&scene, &[]);
-    assert!(wait::run(run(&scene.path("sock"), patient())).is_ok());
+    assert!(env.path("sock").exists(), "it left its socket");
+    let worker = start(&env, &[]);
+    assert!(wait::run(run(&env.path("sock"), patient())).is_ok());
     worker.signal(Signal::SIGTERM);
     assert_eq!(worker.finish().code, Some(0));
 }
 
 /// S2: that nobody listens says nothing about whoever left the socket.
 fn a_socket_whose_worker_is_not_known_to_be_dead_is_kept() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     let refused = |what: &str| {
-        let refused = launch(&scene, &[]).finish().expect_error(1, "worker");
+        let refused = launch(&env, &[]).finish().expect_error(1, "worker");
         assert!(refused.text("message").contains("may still live"), "{what}: {refused}");
-        assert!(scene.path("sock").exists(), "{what}");
+        assert!(env.path("sock").exists(), "{what}");
     };
-    drop(UnixListener::bind(scene.path("sock")).expect("a scene can hold a socket"));
+    drop(UnixListener::bind(env.path("sock")).expect("a env can hold a socket"));
     refused("one that nobody has locked for");
     // A worker of ours that had another socket under the same name.
-    fs::remove_file(scene.path("sock")).expect("it is ours");
-    let worker = start(&scene, &[]);
+    fs::remove_file(env.path("sock")).expect("it is ours");
+    let worker = start(&env, &[]);
     worker.signal(Signal::SIGKILL);
     worker.finish();
-    fs::remove_file(scene.path("sock")).expect("it is ours");
-    drop(UnixListener::bind(scene.path("sock")).expect("a scene can hold a socket"));
+    fs::remove_file(env.path("sock")).expect("it is ours");
+    drop(UnixListener::bind(env.path("sock")).expect("a env can hold a socket"));
     refused("one that was bound later");
 }
 
 /// S2: neither a worker's nor anybody else's.
 fn a_live_socket_is_never_taken() {
-    let scene = Scene::new();
-    let first = start(&scene, &[]);
-    let refused = launch(&scene, &[]).finish().expect_error(1, "worker");
+    let env = TestEnv::new();
+    let first = start(&env, &[]);
+    let refused = launch(&env, &[]).finish().expect_error(1, "worker");
     assert!(refused.text("message").contains("another worker serves"), "{refused}");
-    assert!(wait::run(run(&scene.path("sock"), patient())).is_ok(), "the first one serves on");
+    assert!(wait::run(run(&env.path("sock"), patient())).is_ok(), "the first one serves on");
     first.signal(Signal::SIGTERM);
     first.finish();
-    let listener = UnixListener::bind(scene.path("sock")).expect("a scene can hold a socket");
-    let refused = launch(&scene, &[]).finish().expect_error(1, "worker");
+    let listener = UnixListener::bind(env.path("sock")).expect("a env can hold a socket");
+    let refused = launch(&env, &[]).finish().expect_error(1, "worker");
     assert!(refused.text("message").contains("it accepts connections"), "{refused}");
-    drop(UnixStream::connect(scene.path("sock")).expect("it still is there"));
+    drop(UnixStream::connect(env.path("sock")).expect("it still is there"));
     drop(listener);
-    fs::remove_file(scene.path("sock")).expect("it is ours");
-    scene.file("sock", "mine");
-    launch(&scene, &[]).finish().expect_error(1, "worker");
-    assert_eq!(fs::read(scene.path("sock")).expect("it is there"), b"mine");
+    fs::remove_file(env.path("sock")).expect("it is ours");
+    env.file("sock", "mine");
+    launch(&env, &[]).finish().expect_error(1, "worker");
+    assert_eq!(fs::read(env.path("sock")).expect("it is there"), b"mine");
 }
 
 fn one_of_many_workers_gets_the_socket_of_a_dead_one() {
-    let scene = Scene::new();
-    let worker = start(&scene, &[]);
+    let env = TestEnv::new();
+    let worker = start(&env, &[]);
     worker.signal(Signal::SIGKILL);
     worker.finish();
-    let mut rivals: Vec<_> = (0..RIVALS).map(|_| launch(&scene, &[])).collect();
+    let mut rivals: Vec<_> = (0..RIVALS).map(|_| launch(&env, &[])).collect();
     let left = |rivals: &[Launcher]| rivals.iter().filter(|rival| procs::is_running(rival.pid())).count();
     wait::until("all but one have given up", || left(&rivals) == 1);
     let at = rivals.iter().position(|rival| procs::is_running(rival.pid())).expect("one is left");
@@ -303,70 +304,71 @@ fn one_of_many_workers_gets_the_socket_of_a_dead_one() {
     for loser in rivals {
         loser.finish().expect_error(1, "worker");
     }
-    wait::until("the winner listens", || UnixStream::connect(scene.path("sock")).is_ok());
-    assert!(wait::run(run(&scene.path("sock"), patient())).is_ok());
+    wait::until("the winner listens", || UnixStream::connect(env.path("sock")).is_ok());
+    assert!(wait::run(run(&env.path("sock"), patient())).is_ok());
     winner.signal(Signal::SIGTERM);
     assert_eq!(winner.finish().code, Some(0));
 }
 
 /// Its lifeline stands in for it; and its socket is taken from it by nobody who has none.
 fn a_worker_that_rekindle_starts_needs_no_lock_of_its_own() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     let command = [&cli::binary_arg(), "worker", "--protocol", "pool"];
-    let first = scene.up("s", &command).expect_running("started");
-    assert!(!scene.of("s", "sock.lock").exists());
-    let mut rival = scene.rekindle_command(["worker", "--protocol", "pool", "--socket"]);
-    rival.arg(scene.socket("s"));
+    let first = env.up("s", &command).expect_running("started");
+    assert!(!env.of("s", "sock.lock").exists());
+    let mut rival = env.rekindle_command(["worker", "--protocol", "pool", "--socket"]);
+    rival.arg(env.socket("s"));
     let refused = Launcher::start(rival).finish().expect_error(1, "worker");
     assert!(refused.text("message").contains("is taken"), "{refused}");
-    let feed = wait::run(run(&scene.socket("s"), patient())).expect("it serves on");
+    let feed = wait::run(run(&env.socket("s"), patient())).expect("it serves on");
     assert_eq!(feed.session_id.as_ref().map(WorkerName::as_str), Some("s"), "it was told its name");
     procs::send(first.pid(), Signal::SIGKILL);
-    wait::until("its lifeline is free", || scene.lifeline("s") == Lifeline::Free);
-    scene.up("s", &command).expect_running("started");
-    scene.stop("s").expect(0, "stopped");
-    scene.assert_nothing_left("s");
+    wait::until("its lifeline is free", || env.lifeline("s") == Lifeline::Free);
+    env.up("s", &command).expect_running("started");
+    env.stop("s").expect(0, "stopped");
+    env.assert_nothing_left("s");
 }
 
 /// S13: it accepts, since the kernel does, and it lives.
 fn a_stopped_worker_is_hung_and_goes_on() {
-    let scene = Scene::new();
-    let worker = start(&scene, &[]);
+    let env = TestEnv::new();
+    let worker = start(&env, &[]);
     let (mut working, mut greeting) = (patient(), patient());
     working.deadlines.work = SHORT;
     greeting.deadlines.answer = SHORT;
     wait::run(async {
-        let mut client = connect(&scene.path("sock"), working).await.expect("it shakes hands");
+        let mut client = connect(&env.path("sock"), working).await.expect("it shakes hands");
         worker.signal(Signal::SIGSTOP);
         wait::until("it is stopped", || procs::state(worker.pid()) == Some('T'));
         assert_eq!(client.run(Run::default()).await, Err(hung(Phase::Answer, Limit::Work)));
-        let greeted = connect(&scene.path("sock"), greeting).await;
+        let greeted = connect(&env.path("sock"), greeting).await;
         assert_eq!(greeted.map(drop), Err(hung(Phase::Answer, Limit::Answer)));
         worker.signal(Signal::SIGCONT);
-        assert!(run(&scene.path("sock"), patient()).await.is_ok());
+        assert!(run(&env.path("sock"), patient()).await.is_ok());
     });
 }
 
 /// S14, T33: refused before anything is asked; both versions named; the same worker all the time.
 fn versions_that_differ_end_no_worker() {
-    let scene = Scene::new();
-    let worker = start(&scene, &["--version-string", "1"]);
+    let env = TestEnv::new();
+    let worker = start(&env, &["--version-string", "1"]);
     let speaking = |version: &str| Speaking::exactly(version.parse().expect("a short text is a version"));
     wait::run(async {
-        let mut paused = connect(&scene.path("sock"), patient()).await.expect("it shakes hands");
+        let mut paused = connect(&env.path("sock"), patient()).await.expect("it shakes hands");
         paused.run(code("n = ask(\"Who?\")\ndone(\"{n}\")", Value::Null)).await.expect("it begins");
         for _ in 0..ROUNDS {
-            let other = PoolClient::connect(&scene.path("sock"), &speaking("2"), patient()).await;
+            let other = PoolClient::connect(&env.path("sock"), &speaking("2"), patient()).await;
             let error = other.expect_err("it speaks another version");
             assert_eq!(
                 error.to_string(),
                 "the worker speaks version `1`, we speak `2`; use a worker and a caller of one version"
             );
-            assert!(connect(&scene.path("sock"), patient()).await.is_ok());
+            assert!(connect(&env.path("sock"), patient()).await.is_ok());
         }
         let tolerant = speaking("2").policy(VersionPolicy::AlsoOneOf(vec!["1".parse().expect("it is one")]));
-        assert!(PoolClient::connect(&scene.path("sock"), &tolerant, patient()).await.is_ok());
-        let feed = paused.go_on(answer("session", "Ada")).await.expect("its session is what it was");
+        assert!(PoolClient::connect(&env.path("sock"), &tolerant, patient()).await.is_ok());
+        let feed =
+            paused.continue_session(answer("session", "Ada")).await.expect("its session is what it was");
         assert_eq!(seen(&feed)["result"], "Ada");
     });
     worker.signal(Signal::SIGTERM);
@@ -375,13 +377,13 @@ fn versions_that_differ_end_no_worker() {
 
 /// S18: a connection belongs to the worker that accepted it.
 fn an_answer_never_comes_from_a_later_worker() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     wait::run(async {
-        let first = start(&scene, &[]);
-        let mut delayed = connect(&scene.path("sock"), patient()).await.expect("it shakes hands");
+        let first = start(&env, &[]);
+        let mut delayed = connect(&env.path("sock"), patient()).await.expect("it shakes hands");
         first.signal(Signal::SIGKILL);
         first.finish();
-        let _second = start(&scene, &[]);
+        let _second = start(&env, &[]);
         let closed = PoolCallError::Line(LineError::ClosedEarly { received: 0 });
         assert_eq!(delayed.status(StatusRequest::default()).await, Err(closed));
         assert_eq!(delayed.status(StatusRequest::default()).await, Err(PoolCallError::Spent));
@@ -389,21 +391,21 @@ fn an_answer_never_comes_from_a_later_worker() {
 }
 
 fn a_strange_worker_is_spoken_with() {
-    let scene = Scene::new();
-    let worker = start_strange(&scene, &[Quirk::SaysMore]);
+    let env = TestEnv::new();
+    let worker = start_strange(&env, &[Quirk::SaysMore]);
     wait::run(async {
-        let mut client = connect(&scene.path("sock"), patient()).await.expect("it shakes hands");
+        let mut client = connect(&env.path("sock"), patient()).await.expect("it shakes hands");
         assert_eq!(client.greeting().more["pid"], worker.pid());
         assert_eq!(client.peer().map(rekindle::core::Pid::as_raw), Some(worker.pid()));
         let feed = client.run(code("Who?", Value::Null)).await.expect("it begins");
         let name = feed.session_id.clone().expect("it has a name of its own");
         assert!(name.as_str().contains(':'), "{name}");
         assert_eq!(seen(&feed)["session_id"], name.as_str());
-        let feed = client.go_on(answer(name.as_str(), "Ada")).await.expect("it goes on");
+        let feed = client.continue_session(answer(name.as_str(), "Ada")).await.expect("it goes on");
         assert_eq!((&seen(&feed)["status"], &seen(&feed)["result"]), (&json!("completed"), &json!("Ada")));
         let feed = client.run(code("a|b", Value::Null)).await.expect("it begins");
         assert_eq!(seen(&feed)["queries"].as_array().map(Vec::len), Some(2));
-        let feed = client.go_on(answer(name.as_str(), "1")).await.expect("it goes on");
+        let feed = client.continue_session(answer(name.as_str(), "1")).await.expect("it goes on");
         assert_eq!(seen(&feed), json!({"status": "accepted", "remaining": 1}));
         let odd = client.run(code("odd", Value::Null)).await.expect("it begins");
         assert!(seen(&odd)["error"].as_str().unwrap_or_default().contains("Sleeping"), "{odd:?}");
@@ -413,65 +415,65 @@ fn a_strange_worker_is_spoken_with() {
 }
 
 fn a_strange_worker_that_answers_for_another_session_is_not_believed() {
-    let scene = Scene::new();
-    let _worker = start_strange(&scene, &[Quirk::Names("mine"), Quirk::AnswersFor("another\u{7}")]);
+    let env = TestEnv::new();
+    let _worker = start_strange(&env, &[Quirk::Names("mine"), Quirk::AnswersFor("another\u{7}")]);
     wait::run(async {
-        let mut client = connect(&scene.path("sock"), patient()).await.expect("it shakes hands");
+        let mut client = connect(&env.path("sock"), patient()).await.expect("it shakes hands");
         client.run(code("Who?", Value::Null)).await.expect("it begins");
-        let error = client.go_on(answer("mine", "x")).await.expect_err("that was not asked");
+        let error = client.continue_session(answer("mine", "x")).await.expect_err("that was not asked");
         assert_eq!(error.to_string(), "the worker answered for session `another\\u{7}`, not for `mine`");
         assert_eq!(client.status(StatusRequest::default()).await, Err(PoolCallError::Spent));
     });
     // One that names no session at all answers for the only one it has.
-    let scene = Scene::new();
-    let _worker = start_strange(&scene, &[Quirk::Nameless]);
+    let env = TestEnv::new();
+    let _worker = start_strange(&env, &[Quirk::Nameless]);
     wait::run(async {
-        let mut client = connect(&scene.path("sock"), patient()).await.expect("it shakes hands");
+        let mut client = connect(&env.path("sock"), patient()).await.expect("it shakes hands");
         let feed = client.run(code("Who?", Value::Null)).await.expect("it begins");
         assert_eq!((feed.session_id.as_ref(), &seen(&feed)["session_id"]), (None, &json!("ours")));
-        assert!(client.go_on(answer("ours", "x")).await.is_ok());
+        assert!(client.continue_session(answer("ours", "x")).await.is_ok());
     });
 }
 
 fn a_strange_worker_that_refuses_or_dies_is_a_typed_error() {
-    let scene = Scene::new();
-    let _worker = start_strange(&scene, &[Quirk::RefusesHandshake]);
-    let error = wait::run(run(&scene.path("sock"), patient())).expect_err("it refuses");
+    let env = TestEnv::new();
+    let _worker = start_strange(&env, &[Quirk::RefusesHandshake]);
+    let error = wait::run(run(&env.path("sock"), patient())).expect_err("it refuses");
     assert_eq!(error.to_string(), "the worker refused: not with \\u{1b}[31m1");
-    let scene = Scene::new();
-    let worker = start_strange(&scene, &[Quirk::DiesInRun]);
-    let error = wait::run(run(&scene.path("sock"), patient()));
+    let env = TestEnv::new();
+    let worker = start_strange(&env, &[Quirk::DiesInRun]);
+    let error = wait::run(run(&env.path("sock"), patient()));
     assert_eq!(error, Err(LineError::ClosedEarly { received: 0 }.into()));
     assert_eq!(worker.finish().code, Some(7));
-    let scene = Scene::new();
-    let _worker = start_strange(&scene, &[Quirk::HangsInRun, Quirk::Speaks("1")]);
+    let env = TestEnv::new();
+    let _worker = start_strange(&env, &[Quirk::HangsInRun, Quirk::Speaks("1")]);
     let mut limits = patient();
     limits.deadlines.work = SHORT;
-    let error = wait::run(run(&scene.path("sock"), limits));
+    let error = wait::run(run(&env.path("sock"), limits));
     assert_eq!(error, Err(hung(Phase::Answer, Limit::Work)));
 }
 
 /// The second client has a deadline, and is served once the first has left.
 fn a_strange_worker_serves_one_client_after_the_other() {
-    let scene = Scene::new();
-    let _worker = start_strange(&scene, &[Quirk::OneAtATime]);
+    let env = TestEnv::new();
+    let _worker = start_strange(&env, &[Quirk::OneAtATime]);
     let mut limits = patient();
     limits.deadlines.answer = SHORT;
     wait::run(async {
-        let first = connect(&scene.path("sock"), patient()).await.expect("it shakes hands");
-        let second = connect(&scene.path("sock"), limits).await;
+        let first = connect(&env.path("sock"), patient()).await.expect("it shakes hands");
+        let second = connect(&env.path("sock"), limits).await;
         assert_eq!(second.map(drop), Err(hung(Phase::Answer, Limit::Answer)));
         drop(first);
-        assert!(connect(&scene.path("sock"), patient()).await.is_ok());
+        assert!(connect(&env.path("sock"), patient()).await.is_ok());
     });
 }
 
 /// The connection that a handshake was answered on is handed on, and with it the worker.
 fn a_strange_worker_that_leaves_with_its_client_is_kept_by_the_connection() {
-    let scene = Scene::new();
-    let worker = start_strange(&scene, &[Quirk::LeavesWithClient]);
+    let env = TestEnv::new();
+    let worker = start_strange(&env, &[Quirk::LeavesWithClient]);
     wait::run(async {
-        let client = connect(&scene.path("sock"), patient()).await.expect("it shakes hands");
+        let client = connect(&env.path("sock"), patient()).await.expect("it shakes hands");
         let connection = client.into_connection().expect("it is as good as new");
         let one = crate::protocol::client::one();
         let mut client = PoolClient::open(connection, &one, patient()).await.expect("hands were shaken");
@@ -479,5 +481,5 @@ fn a_strange_worker_that_leaves_with_its_client_is_kept_by_the_connection() {
         assert!(procs::is_running(worker.pid()));
     });
     assert_eq!(worker.finish().code, Some(0));
-    assert!(Path::new(&scene.path("sock")).exists(), "it is not a tidy one");
+    assert!(Path::new(&env.path("sock")).exists(), "it is not a tidy one");
 }

@@ -6,7 +6,7 @@ use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
 use rekindle::adapters::probe::{Probed, probe, probe_once};
 use rekindle::core::Liveness;
-use rekindle_smoke::{Root, Scene, programs, trials, wait};
+use rekindle_smoke::{Root, TestEnv, programs, tests, wait};
 use std::fs::{self, Permissions};
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -14,7 +14,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 
-trials![
+tests![
     a_listening_socket_is_alive_and_its_connection_works,
     a_symlink_to_a_live_socket_is_forged_and_never_connected,
     a_dangling_symlink_is_forged,
@@ -44,9 +44,9 @@ fn forged_because(path: &Path) -> String {
 }
 
 fn a_listening_socket_is_alive_and_its_connection_works() {
-    let scene = Scene::new();
-    let path = scene.path("sock");
-    let listener = UnixListener::bind(&path).expect("a scene can hold a socket");
+    let env = TestEnv::new();
+    let path = env.path("sock");
+    let listener = UnixListener::bind(&path).expect("a env can hold a socket");
     let Probed::Live(connection) = wait::run(probe(&path)) else { panic!("a listener is alive") };
     assert_eq!(connection.peer().map(|pid| pid.as_raw().unsigned_abs()), Some(std::process::id()));
     let mut ours = connection.into_std().expect("the connection can be used");
@@ -59,36 +59,36 @@ fn a_listening_socket_is_alive_and_its_connection_works() {
 
 /// T14, S5.
 fn a_symlink_to_a_live_socket_is_forged_and_never_connected() {
-    let scene = Scene::new();
-    let (path, link) = (scene.path("sock"), scene.path("link"));
-    let listener = UnixListener::bind(&path).expect("a scene can hold a socket");
-    symlink(&path, &link).expect("a scene can hold a link");
+    let env = TestEnv::new();
+    let (path, link) = (env.path("sock"), env.path("link"));
+    let listener = UnixListener::bind(&path).expect("a env can hold a socket");
+    symlink(&path, &link).expect("a env can hold a link");
     assert!(forged_because(&link).contains("symbolic link"));
     assert!(is_unvisited(&listener), "the link was followed");
 }
 
 /// T14, S5.
 fn a_dangling_symlink_is_forged() {
-    let scene = Scene::new();
-    let link = scene.path("link");
-    symlink(scene.path("nothing"), &link).expect("a scene can hold a link");
+    let env = TestEnv::new();
+    let link = env.path("link");
+    symlink(env.path("nothing"), &link).expect("a env can hold a link");
     assert!(forged_because(&link).contains("symbolic link"));
 }
 
 /// T14, S5: and none of them blocks.
 fn what_is_no_stream_socket_is_forged() {
-    let scene = Scene::new();
-    let fifo = scene.path("fifo");
-    mkfifo(&fifo, Mode::S_IRWXU).expect("a scene can hold a FIFO");
+    let env = TestEnv::new();
+    let fifo = env.path("fifo");
+    mkfifo(&fifo, Mode::S_IRWXU).expect("a env can hold a FIFO");
     assert!(forged_because(&fifo).contains("FIFO"));
-    let dir = scene.path("dir");
-    fs::create_dir(&dir).expect("a scene can hold a directory");
+    let dir = env.path("dir");
+    fs::create_dir(&dir).expect("a env can hold a directory");
     assert!(forged_because(&dir).contains("directory"));
-    let file = scene.file("file", "content");
+    let file = env.file("file", "content");
     assert!(forged_because(&file).contains("regular file"));
     assert_eq!(fs::read(&file).expect("the file is still there"), b"content");
-    let datagram = scene.path("datagram");
-    let receiver = UnixDatagram::bind(&datagram).expect("a scene can hold a datagram socket");
+    let datagram = env.path("datagram");
+    let receiver = UnixDatagram::bind(&datagram).expect("a env can hold a datagram socket");
     assert!(forged_because(&datagram).contains("stream"));
     receiver.set_nonblocking(true).expect("a socket can be non-blocking");
     assert!(receiver.recv(&mut [0]).is_err(), "something was sent to it");
@@ -96,10 +96,10 @@ fn what_is_no_stream_socket_is_forged() {
 
 /// T08, S1, S3: a refusal says nothing of who may be about to listen, and removes nothing.
 fn a_socket_that_nobody_listens_on_is_dormant() {
-    let scene = Scene::new();
-    let stale = scene.path("stale");
-    drop(UnixListener::bind(&stale).expect("a scene can hold a socket"));
-    for path in [stale.clone(), scene.path("absent"), scene.path("no/such/directory/sock")] {
+    let env = TestEnv::new();
+    let stale = env.path("stale");
+    drop(UnixListener::bind(&stale).expect("a env can hold a socket"));
+    for path in [stale.clone(), env.path("absent"), env.path("no/such/directory/sock")] {
         assert_eq!(probe_once(&path).liveness(), Liveness::Dormant, "{}", path.display());
     }
     assert!(stale.exists(), "a probe removes nothing");
@@ -109,7 +109,7 @@ fn a_socket_that_nobody_listens_on_is_dormant() {
 pub(crate) fn busy_listener(path: &Path) -> (UnixListener, Vec<OwnedFd>) {
     let fd = unix_socket(SockFlag::empty());
     let address = UnixAddr::new(path).expect("the path fits");
-    bind(fd.as_raw_fd(), &address).expect("a scene can hold a socket");
+    bind(fd.as_raw_fd(), &address).expect("a env can hold a socket");
     listen(&fd, Backlog::new(0).expect("no backlog is a backlog")).expect("it can listen");
     let mut parked = Vec::new();
     wait::until("the backlog is full", || {
@@ -128,8 +128,8 @@ pub(crate) fn unix_socket(flags: SockFlag) -> OwnedFd {
 
 /// T25, S4.
 fn a_full_backlog_is_not_alive() {
-    let scene = Scene::new();
-    let path = scene.path("sock");
+    let env = TestEnv::new();
+    let path = env.path("sock");
     let _busy = busy_listener(&path);
     assert_eq!(probe_once(&path).liveness(), Liveness::Indeterminate);
     assert_eq!(wait::run(probe(&path)).liveness(), Liveness::Indeterminate);
@@ -137,10 +137,10 @@ fn a_full_backlog_is_not_alive() {
 
 /// T16, S8.
 fn a_directory_that_others_can_write_to_is_forged() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     for mode in [0o777, 0o775, 0o1777] {
-        let dir = scene.path(&format!("open-{mode:o}"));
-        fs::create_dir(&dir).expect("a scene can hold a directory");
+        let dir = env.path(&format!("open-{mode:o}"));
+        fs::create_dir(&dir).expect("a env can hold a directory");
         fs::set_permissions(&dir, Permissions::from_mode(mode)).expect("its mode can be set");
         let path = dir.join("sock");
         let listener = UnixListener::bind(&path).expect("it can hold a socket");
@@ -148,8 +148,8 @@ fn a_directory_that_others_can_write_to_is_forged() {
         assert!(why.contains(&dir.display().to_string()) && why.contains("written by others"), "{why}");
         assert!(is_unvisited(&listener), "a directory of mode {mode:o} was trusted");
     }
-    let dir = scene.path("readable");
-    fs::create_dir(&dir).expect("a scene can hold a directory");
+    let dir = env.path("readable");
+    fs::create_dir(&dir).expect("a env can hold a directory");
     fs::set_permissions(&dir, Permissions::from_mode(0o755)).expect("its mode can be set");
     let path = dir.join("sock");
     let _listener = UnixListener::bind(&path).expect("it can hold a socket");
@@ -160,7 +160,7 @@ struct Removed(PathBuf);
 
 impl Drop for Removed {
     fn drop(&mut self) {
-        // It lies outside any scene; that it is gone already is as well.
+        // It lies outside any test environment; that it is gone already is as well.
         let _ = fs::remove_file(&self.0);
     }
 }
@@ -175,14 +175,14 @@ fn the_temporary_directory_itself_is_forged() {
 
 /// T16, S7.
 fn a_socket_of_another_user_is_forged(root: Root) {
-    let scene = Scene::new();
-    let path = scene.path("sock");
-    let listener = UnixListener::bind(&path).expect("a scene can hold a socket");
+    let env = TestEnv::new();
+    let path = env.path("sock");
+    let listener = UnixListener::bind(&path).expect("a env can hold a socket");
     root.give(&path, NOBODY);
     assert!(forged_because(&path).contains("user 65534"));
     assert!(is_unvisited(&listener), "somebody else's socket was connected to");
-    let dir = scene.path("theirs");
-    fs::create_dir(&dir).expect("a scene can hold a directory");
+    let dir = env.path("theirs");
+    fs::create_dir(&dir).expect("a env can hold a directory");
     let path = dir.join("sock");
     let _listener = UnixListener::bind(&path).expect("it can hold a socket");
     root.give(&dir, NOBODY);
@@ -202,9 +202,9 @@ time.sleep(1000)
 
 /// T16, S7, X8.
 fn another_users_listener_is_forged(_root: Root) {
-    let scene = Scene::new();
-    let path = scene.path("sock");
-    let mut squatter = scene.command(programs::python());
+    let env = TestEnv::new();
+    let path = env.path("sock");
+    let mut squatter = env.command(programs::python());
     let mut squatter = squatter.args(["-c", SQUATTER]).arg(&path).spawn().expect("python3 can be started");
     wait::until("the squatter listens", || probe_once(&path).liveness() != Liveness::Dormant);
     assert!(forged_because(&path).contains("user 65534 listens"));
@@ -214,9 +214,9 @@ fn another_users_listener_is_forged(_root: Root) {
 
 /// S10: 0.6 of the catalogue.
 fn a_path_longer_than_an_address_can_be_connected() {
-    let scene = Scene::new();
-    let dir = scene.path(&"d".repeat(125)).join("e".repeat(125));
-    fs::create_dir_all(&dir).expect("a scene can hold deep directories");
+    let env = TestEnv::new();
+    let dir = env.path(&"d".repeat(125)).join("e".repeat(125));
+    fs::create_dir_all(&dir).expect("a env can hold deep directories");
     let opened = fs::File::open(&dir).expect("the directory can be opened");
     let short = format!("/proc/self/fd/{}/sock", opened.as_raw_fd());
     let listener = UnixListener::bind(short).expect("a long path has a short name");

@@ -1,7 +1,7 @@
 //! A name that is swapped while it is probed never leads to a peer that was not inspected.
 
 use rekindle::adapters::probe::{Probed, probe_once};
-use rekindle_smoke::{Scene, trials, wait};
+use rekindle_smoke::{TestEnv, tests, wait};
 use std::fs;
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::symlink;
@@ -10,25 +10,25 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-trials![a_name_that_is_swapped_never_leads_to_another_peer];
+tests![a_name_that_is_swapped_never_leads_to_another_peer];
 
 /// How many probes have to find each of the two before the race counts as run.
 const SEEN_MIN: u32 = 2_000;
 
 /// Puts a link to `evil` and the real socket under one name, in turns.
-fn swap(scene: &Scene, done: &AtomicBool) {
-    let (name, link, hard) = (scene.path("name"), scene.path("link"), scene.path("hard"));
+fn swap(env: &TestEnv, done: &AtomicBool) {
+    let (name, link, hard) = (env.path("name"), env.path("link"), env.path("hard"));
     while !done.load(Ordering::Relaxed) {
-        symlink(scene.path("evil"), &link).expect("a scene can hold a link");
+        symlink(env.path("evil"), &link).expect("a env can hold a link");
         fs::rename(&link, &name).expect("a name can be replaced");
-        fs::hard_link(scene.path("real"), &hard).expect("a socket can have two names");
+        fs::hard_link(env.path("real"), &hard).expect("a socket can have two names");
         fs::rename(&hard, &name).expect("a name can be replaced");
     }
 }
 
 /// Accepts and drops, so that the backlog never fills.
 fn serve(path: &Path) -> thread::JoinHandle<()> {
-    let listener = UnixListener::bind(path).expect("a scene can hold a socket");
+    let listener = UnixListener::bind(path).expect("a env can hold a socket");
     thread::spawn(move || {
         while let Ok((mut client, _)) = listener.accept() {
             // One byte ends the server; a probe sends none.
@@ -41,14 +41,14 @@ fn serve(path: &Path) -> thread::JoinHandle<()> {
 
 /// T15, S6.
 fn a_name_that_is_swapped_never_leads_to_another_peer() {
-    let scene = Scene::new();
-    let server = serve(&scene.path("real"));
-    fs::hard_link(scene.path("real"), scene.path("name")).expect("a socket can have two names");
-    let evil = UnixListener::bind(scene.path("evil")).expect("a scene can hold a socket");
+    let env = TestEnv::new();
+    let server = serve(&env.path("real"));
+    fs::hard_link(env.path("real"), env.path("name")).expect("a socket can have two names");
+    let evil = UnixListener::bind(env.path("evil")).expect("a env can hold a socket");
     let done = AtomicBool::new(false);
-    let name = scene.path("name");
+    let name = env.path("name");
     thread::scope(|scope| {
-        scope.spawn(|| swap(&scene, &done));
+        scope.spawn(|| swap(&env, &done));
         let (mut live, mut forged) = (0, 0);
         wait::until("both were found often enough", || {
             for _ in 0..100 {
@@ -67,7 +67,7 @@ fn a_name_that_is_swapped_never_leads_to_another_peer() {
     evil.set_nonblocking(true).expect("a listener can be non-blocking");
     let visited = evil.accept();
     assert!(visited.is_err_and(|error| error.kind() == ErrorKind::WouldBlock), "the link was followed");
-    let Probed::Live(connection) = probe_once(&scene.path("real")) else { panic!("the server is alive") };
+    let Probed::Live(connection) = probe_once(&env.path("real")) else { panic!("the server is alive") };
     let mut last = connection.into_std().expect("the connection can be used");
     std::io::Write::write_all(&mut last, b"x").expect("the server takes a byte");
     server.join().expect("the server ends");

@@ -6,7 +6,7 @@ use rekindle::adapters::probe::{Connection, probe_once};
 use rekindle::adapters::seams::{PollingSocketWatcher, TokioTimer};
 use rekindle::core::seams::{SocketWatcher, Timer};
 use rekindle::core::{Liveness, WatchError};
-use rekindle_smoke::{Scene, procs, trials, wait};
+use rekindle_smoke::{TestEnv, procs, tests, wait};
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::symlink;
@@ -15,7 +15,7 @@ use std::path::Path;
 use std::pin::pin;
 use std::time::Duration;
 
-trials![
+tests![
     an_absent_path_waits_until_somebody_listens,
     an_aborted_watch_settles_and_leaves_no_descriptor,
     an_aborted_timer_settles_and_leaves_no_descriptor,
@@ -52,11 +52,11 @@ fn expect_byte(connection: Connection, mut peer: UnixStream) {
 }
 
 fn an_absent_path_waits_until_somebody_listens() {
-    let scene = Scene::new();
-    let path = scene.path("sock");
+    let env = TestEnv::new();
+    let path = env.path("sock");
     let mut listener = None;
     let connection = wait::run(resolves_only_after(&path, || {
-        listener = Some(UnixListener::bind(&path).expect("a scene can hold a socket"));
+        listener = Some(UnixListener::bind(&path).expect("a env can hold a socket"));
     }));
     let (peer, _) = listener.expect("it was bound").accept().expect("the connection has arrived");
     expect_byte(connection, peer);
@@ -74,12 +74,12 @@ async fn abort_many<T: Send + 'static>(start: impl Fn() -> tokio::task::JoinHand
 
 /// P16: nothing is left of a watch that was aborted.
 fn an_aborted_watch_settles_and_leaves_no_descriptor() {
-    let scene = Scene::new();
-    let path = scene.path("sock");
-    let _busy = busy_listener(&scene.path("busy"));
+    let env = TestEnv::new();
+    let path = env.path("sock");
+    let _busy = busy_listener(&env.path("busy"));
     wait::run(async {
         let before = procs::descriptors_of_ours();
-        for path in [path, scene.path("busy")] {
+        for path in [path, env.path("busy")] {
             abort_many(|| {
                 let path = path.clone();
                 tokio::spawn(async move { watch(&path).await.is_ok() })
@@ -100,10 +100,10 @@ fn an_aborted_timer_settles_and_leaves_no_descriptor() {
 
 /// T08, S3.
 fn a_bound_socket_waits_until_it_listens() {
-    let scene = Scene::new();
-    let path = scene.path("sock");
+    let env = TestEnv::new();
+    let path = env.path("sock");
     let fd = unix_socket(SockFlag::empty());
-    bind(fd.as_raw_fd(), &UnixAddr::new(&path).expect("the path fits")).expect("a scene can hold a socket");
+    bind(fd.as_raw_fd(), &UnixAddr::new(&path).expect("the path fits")).expect("a env can hold a socket");
     assert_eq!(probe_once(&path).liveness(), Liveness::Dormant);
     let connection = wait::run(resolves_only_after(&path, || {
         listen(&fd, Backlog::MAXCONN).expect("it can listen");
@@ -114,8 +114,8 @@ fn a_bound_socket_waits_until_it_listens() {
 
 /// T25, S4: a connection to a full backlog is no connection.
 fn a_full_backlog_becomes_alive_when_it_is_accepted() {
-    let scene = Scene::new();
-    let path = scene.path("sock");
+    let env = TestEnv::new();
+    let path = env.path("sock");
     let (listener, parked) = busy_listener(&path);
     let mut accepted = Vec::new();
     let connection = wait::run(resolves_only_after(&path, || {
@@ -130,21 +130,21 @@ fn a_full_backlog_becomes_alive_when_it_is_accepted() {
 
 /// T14: waiting cannot help.
 fn a_forged_path_fails_a_watch_at_once() {
-    let scene = Scene::new();
-    let path = scene.file("sock", "no socket");
+    let env = TestEnv::new();
+    let path = env.file("sock", "no socket");
     let error = wait::run(watch(&path)).expect_err("a regular file is no socket");
     assert!(matches!(error, WatchError::Forged { .. }), "{error}");
 }
 
 /// T15, S7.
 fn a_path_that_becomes_forged_fails_a_watch() {
-    let scene = Scene::new();
-    let path = scene.path("sock");
-    let _real = UnixListener::bind(scene.path("real")).expect("a scene can hold a socket");
+    let env = TestEnv::new();
+    let path = env.path("sock");
+    let _real = UnixListener::bind(env.path("real")).expect("a env can hold a socket");
     wait::run(async {
         let mut watching = pin!(watch(&path));
         assert!(wait::is_pending(watching.as_mut()).await);
-        symlink(scene.path("real"), &path).expect("a scene can hold a link");
+        symlink(env.path("real"), &path).expect("a env can hold a link");
         let error = wait::soon("the watch fails", watching).await.expect_err("a link is no socket");
         assert!(matches!(error, WatchError::Forged { .. }), "{error}");
     });

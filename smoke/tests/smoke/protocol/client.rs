@@ -8,7 +8,7 @@ use rekindle::protocol::{
 };
 use rekindle_smoke::peers::{GREETING, Peer, greet, hang, take_line, what_came};
 use rekindle_smoke::wait::FACT_TIMEOUT;
-use rekindle_smoke::{Scene, procs, trials, wait};
+use rekindle_smoke::{TestEnv, procs, tests, wait};
 use serde_json::{Value, json};
 use std::fs;
 use std::io::{Read, Write};
@@ -18,7 +18,7 @@ use std::pin::pin;
 use std::thread;
 use std::time::Duration;
 
-trials![
+tests![
     a_worker_that_is_silent_is_hung,
     a_worker_that_is_silent_at_the_handshake_is_hung,
     a_worker_that_never_accepts_is_hung,
@@ -82,10 +82,10 @@ fn feed_line(result: &Value) -> String {
 }
 
 /// After whatever a peer did, this very process speaks with a good one.
-fn expect_usable(scene: &Scene) {
+fn expect_usable(env: &TestEnv) {
     // The socket of the peer that was spoken with is not used again.
-    let _ = fs::remove_file(scene.path("peer"));
-    let good = Peer::after_a_request(scene, |stream| {
+    let _ = fs::remove_file(env.path("peer"));
+    let good = Peer::after_a_request(env, |stream| {
         stream.write_all(feed_line(&json!(7)).as_bytes()).expect("the client takes an answer");
     });
     let feed = wait::run(run(good.socket(), patient())).expect("a good worker answers");
@@ -95,8 +95,8 @@ fn expect_usable(scene: &Scene) {
 
 /// S13: with its phase and its deadline; and the connection is spent.
 fn a_worker_that_is_silent_is_hung() {
-    let scene = Scene::new();
-    let peer = Peer::after_a_request(&scene, hang);
+    let env = TestEnv::new();
+    let peer = Peer::after_a_request(&env, hang);
     let mut limits = patient();
     limits.deadlines.work = SHORT;
     wait::run(async {
@@ -108,33 +108,33 @@ fn a_worker_that_is_silent_is_hung() {
         assert_eq!(client.into_connection().map(drop), Err(PoolCallError::Spent));
     });
     peer.finish();
-    expect_usable(&scene);
+    expect_usable(&env);
 }
 
 fn a_worker_that_is_silent_at_the_handshake_is_hung() {
-    let scene = Scene::new();
-    let peer = Peer::to_one(&scene, hang);
+    let env = TestEnv::new();
+    let peer = Peer::to_one(&env, hang);
     let mut limits = patient();
     limits.deadlines.answer = SHORT;
     assert_eq!(wait::run(run(peer.socket(), limits)), Err(hung(Phase::Answer, Limit::Answer)));
     peer.finish();
-    expect_usable(&scene);
+    expect_usable(&env);
 }
 
 /// The kernel takes the connection and the line into its buffers, and nobody ever looks at them.
 fn a_worker_that_never_accepts_is_hung() {
-    let scene = Scene::new();
-    let listener = UnixListener::bind(scene.path("peer")).expect("a scene can hold a socket");
+    let env = TestEnv::new();
+    let listener = UnixListener::bind(env.path("peer")).expect("a env can hold a socket");
     let mut limits = patient();
     limits.deadlines.answer = SHORT;
-    assert_eq!(wait::run(run(&scene.path("peer"), limits)), Err(hung(Phase::Answer, Limit::Answer)));
+    assert_eq!(wait::run(run(&env.path("peer"), limits)), Err(hung(Phase::Answer, Limit::Answer)));
     drop(listener);
-    expect_usable(&scene);
+    expect_usable(&env);
 }
 
 fn half_a_line_is_no_answer() {
-    let scene = Scene::new();
-    let peer = Peer::after_a_request(&scene, |stream| {
+    let env = TestEnv::new();
+    let peer = Peer::after_a_request(&env, |stream| {
         stream.write_all(b"{\"ok\":true,\"data\":{\"kind\":\"feed\"").expect("the client takes it");
         hang(stream);
     });
@@ -142,13 +142,13 @@ fn half_a_line_is_no_answer() {
     limits.deadlines.line = SHORT;
     assert_eq!(wait::run(run(peer.socket(), limits)), Err(hung(Phase::Line, Limit::Line)));
     peer.finish();
-    expect_usable(&scene);
+    expect_usable(&env);
 }
 
 /// A byte now and then does not put the end off.
 fn a_line_that_comes_too_slowly_is_hung() {
-    let scene = Scene::new();
-    let peer = Peer::after_a_request(&scene, |stream| {
+    let env = TestEnv::new();
+    let peer = Peer::after_a_request(&env, |stream| {
         // Until the client leaves.
         while stream.write_all(b" ").is_ok() {
             thread::sleep(SHORT / 8);
@@ -158,12 +158,12 @@ fn a_line_that_comes_too_slowly_is_hung() {
     limits.deadlines.line = SHORT;
     assert_eq!(wait::run(run(peer.socket(), limits)), Err(hung(Phase::Line, Limit::Line)));
     peer.finish();
-    expect_usable(&scene);
+    expect_usable(&env);
 }
 
 fn a_line_that_comes_byte_by_byte_is_an_answer() {
-    let scene = Scene::new();
-    let peer = Peer::after_a_request(&scene, |stream| {
+    let env = TestEnv::new();
+    let peer = Peer::after_a_request(&env, |stream| {
         for byte in feed_line(&json!("\u{1f525}\u{0}")).bytes() {
             stream.write_all(&[byte]).expect("the client takes a byte");
             thread::yield_now();
@@ -179,10 +179,10 @@ fn a_line_that_comes_byte_by_byte_is_an_answer() {
 
 /// S17: at the handshake and at the answer, after any number of bytes but all; it says how many came.
 fn an_end_at_any_byte_is_no_answer() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     let answer = feed_line(&json!({ "Accepted": { "remaining": 1 } })).into_bytes();
     let (greeting_len, answer_len) = (GREETING.len(), answer.len());
-    let peer = Peer::to_many(&scene, greeting_len + answer_len, move |stream, number| {
+    let peer = Peer::to_many(&env, greeting_len + answer_len, move |stream, number| {
         take_line(stream);
         match number.checked_sub(greeting_len) {
             None => stream.write_all(&GREETING[..number]).expect("the client takes it"),
@@ -200,14 +200,14 @@ fn an_end_at_any_byte_is_no_answer() {
         }
     });
     peer.finish();
-    expect_usable(&scene);
+    expect_usable(&env);
 }
 
 /// T32: a line that does not end. What is kept of it is bounded, as is the line that is taken at most.
 fn a_line_of_a_gigabyte_costs_no_memory() {
     const PIECE: usize = 1 << 20;
-    let scene = Scene::new();
-    let peer = Peer::after_a_request(&scene, |stream| {
+    let env = TestEnv::new();
+    let peer = Peer::after_a_request(&env, |stream| {
         let piece = vec![b'x'; PIECE];
         let sent = (0..1024).take_while(|_| stream.write_all(&piece).is_ok()).count();
         assert!(sent < 1024, "all of it was taken");
@@ -223,7 +223,7 @@ fn a_line_of_a_gigabyte_costs_no_memory() {
     let growth = memory_peak_kib(us).saturating_sub(before) << 10;
     assert!(growth < 5 * len_max, "a line of at most {len_max} bytes cost {growth}");
     peer.finish();
-    expect_usable(&scene);
+    expect_usable(&env);
 }
 
 /// The most memory that a process has had, in KiB.
@@ -252,9 +252,9 @@ fn what_is_no_message_is_said_to_be_none() {
         (b"{\"op\":\"run\",\"code\":\"\"}\n".to_vec(), not_protocol),
         (long_name.into_bytes(), not_protocol),
     ];
-    let scene = Scene::new();
+    let env = TestEnv::new();
     let said: Vec<_> = lines.iter().map(|(line, _)| line.clone()).collect();
-    let peer = Peer::to_many(&scene, lines.len(), move |stream, number| {
+    let peer = Peer::to_many(&env, lines.len(), move |stream, number| {
         greet(stream);
         take_line(stream);
         stream.write_all(&said[number]).expect("the client takes it");
@@ -269,7 +269,7 @@ fn what_is_no_message_is_said_to_be_none() {
         }
     });
     peer.finish();
-    expect_usable(&scene);
+    expect_usable(&env);
 }
 
 fn is_unsolicited(error: &PoolCallError) -> bool {
@@ -278,8 +278,8 @@ fn is_unsolicited(error: &PoolCallError) -> bool {
 
 /// Which of the two is the answer nobody can say; half a second one is no better.
 fn two_messages_at_once_are_no_answer() {
-    let scene = Scene::new();
-    let peer = Peer::to_many(&scene, 2, |stream, number| {
+    let env = TestEnv::new();
+    let peer = Peer::to_many(&env, 2, |stream, number| {
         greet(stream);
         take_line(stream);
         let second = if number == 0 { feed_line(&json!(2)) } else { "{".to_owned() };
@@ -293,16 +293,16 @@ fn two_messages_at_once_are_no_answer() {
         }
     });
     peer.finish();
-    expect_usable(&scene);
+    expect_usable(&env);
 }
 
 /// What a worker says between two questions is not taken for the answer to the second.
 fn what_came_before_the_question_is_no_answer() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     let (tell, told) = std::sync::mpsc::channel();
-    let (go_on, may_go_on) = std::sync::mpsc::channel::<()>();
+    let (continue_session, may_go_on) = std::sync::mpsc::channel::<()>();
     let may_go_on = std::sync::Mutex::new(may_go_on);
-    let peer = Peer::after_a_request(&scene, move |stream| {
+    let peer = Peer::after_a_request(&env, move |stream| {
         stream.write_all(feed_line(&json!(1)).as_bytes()).expect("the client takes an answer");
         let may_go_on = may_go_on.lock().expect("nobody panicked with it");
         may_go_on.recv().expect("the client has its answer");
@@ -313,35 +313,36 @@ fn what_came_before_the_question_is_no_answer() {
     wait::run(async {
         let mut client = connect(peer.socket(), patient()).await.expect("it shakes hands");
         assert_eq!(client.run(Run::default()).await.map(|feed| feed.feed_result), Ok(json!(1)));
-        go_on.send(()).expect("the peer waits");
+        continue_session.send(()).expect("the peer waits");
         told.recv().expect("the peer has said it");
-        let error = client.go_on(answer("s", "x")).await.expect_err("it answered before it was asked");
+        let error =
+            client.continue_session(answer("s", "x")).await.expect_err("it answered before it was asked");
         assert!(is_unsolicited(&error), "{error}");
-        assert_eq!(client.go_on(answer("s", "x")).await, Err(PoolCallError::Spent));
+        assert_eq!(client.continue_session(answer("s", "x")).await, Err(PoolCallError::Spent));
     });
     peer.finish();
-    expect_usable(&scene);
+    expect_usable(&env);
 }
 
 /// A worker without room for us says so and closes, whether it has heard us or not.
 fn a_refusal_needs_no_question() {
-    let scene = Scene::new();
-    let peer = Peer::to_one(&scene, |stream| {
+    let env = TestEnv::new();
+    let peer = Peer::to_one(&env, |stream| {
         stream.write_all(b"{\"ok\":false,\"error\":\"no room\\u001b[2J\"}\n").expect("the client takes it");
     });
     let error = wait::run(run(peer.socket(), patient())).expect_err("it refused");
     assert!(matches!(error, PoolCallError::Refused(_)), "{error}");
     assert_eq!(error.to_string(), "the worker refused: no room\\u{1b}[2J");
     peer.finish();
-    expect_usable(&scene);
+    expect_usable(&env);
 }
 
 /// S16: our line does not fit into what the kernel keeps for a peer that does not read.
 fn a_worker_that_never_reads_is_hung() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     let (done, may_end) = std::sync::mpsc::channel::<()>();
     let may_end = std::sync::Mutex::new(may_end);
-    let peer = Peer::to_one(&scene, move |stream| {
+    let peer = Peer::to_one(&env, move |stream| {
         greet(stream);
         // The client drops its end when it is done.
         let _ = may_end.lock().expect("nobody panicked with it").recv();
@@ -357,13 +358,13 @@ fn a_worker_that_never_reads_is_hung() {
     });
     drop(done);
     peer.finish();
-    expect_usable(&scene);
+    expect_usable(&env);
 }
 
 fn a_worker_that_reads_slowly_gets_all() {
     const LEN: usize = 2 << 20;
-    let scene = Scene::new();
-    let peer = Peer::to_one(&scene, |stream| {
+    let env = TestEnv::new();
+    let peer = Peer::to_one(&env, |stream| {
         greet(stream);
         let mut line = Vec::new();
         let mut piece = vec![0; 4096];
@@ -386,8 +387,8 @@ fn a_worker_that_reads_slowly_gets_all() {
 
 /// Nothing of it is sent, so the connection is as good as before.
 fn a_request_that_is_too_long_is_not_sent() {
-    let scene = Scene::new();
-    let peer = Peer::after_a_request(&scene, |stream| {
+    let env = TestEnv::new();
+    let peer = Peer::after_a_request(&env, |stream| {
         stream.write_all(feed_line(&json!(1)).as_bytes()).expect("the client takes an answer");
     });
     let limits = Limits { line_len_max: 1 << 10, ..patient() };
@@ -403,8 +404,8 @@ fn a_request_that_is_too_long_is_not_sent() {
 
 /// The answer to the dropped call is never taken for the answer to another.
 fn a_dropped_call_spends_its_connection() {
-    let scene = Scene::new();
-    let peer = Peer::after_a_request(&scene, hang);
+    let env = TestEnv::new();
+    let peer = Peer::after_a_request(&env, hang);
     wait::run(async {
         let mut client = connect(peer.socket(), patient()).await.expect("it shakes hands");
         {
@@ -414,12 +415,12 @@ fn a_dropped_call_spends_its_connection() {
         assert_eq!(client.run(Run::default()).await, Err(PoolCallError::Spent));
     });
     peer.finish();
-    expect_usable(&scene);
+    expect_usable(&env);
 }
 
 fn an_answer_to_another_question_is_none() {
-    let scene = Scene::new();
-    let peer = Peer::to_many(&scene, 2, |stream, number| {
+    let env = TestEnv::new();
+    let peer = Peer::to_many(&env, 2, |stream, number| {
         if number == 0 {
             greet(stream);
             take_line(stream);
@@ -437,17 +438,17 @@ fn an_answer_to_another_question_is_none() {
         assert_eq!(run(peer.socket(), patient()).await, wrong("handshake", "shutdown"));
     });
     peer.finish();
-    expect_usable(&scene);
+    expect_usable(&env);
 }
 
 fn a_socket_without_a_worker_is_unreachable() {
-    let scene = Scene::new();
-    let listener = UnixListener::bind(scene.path("left")).expect("a scene can hold a socket");
+    let env = TestEnv::new();
+    let listener = UnixListener::bind(env.path("left")).expect("a env can hold a socket");
     drop(listener);
-    scene.file("file", "");
+    env.file("file", "");
     for (name, why) in [("none", "nothing is there"), ("left", "nobody listens"), ("file", "a regular file")]
     {
-        let error = wait::run(run(&scene.path(name), patient())).expect_err("nobody is there");
+        let error = wait::run(run(&env.path(name), patient())).expect_err("nobody is there");
         assert!(
             matches!(error, PoolCallError::Unreachable { .. }) && error.to_string().contains(why),
             "{error}"
@@ -457,8 +458,8 @@ fn a_socket_without_a_worker_is_unreachable() {
 
 /// Nothing is asked twice, and what the worker said of itself goes along.
 fn a_connection_is_handed_on_with_its_greeting() {
-    let scene = Scene::new();
-    let peer = Peer::after_a_request(&scene, |stream: &mut UnixStream| {
+    let env = TestEnv::new();
+    let peer = Peer::after_a_request(&env, |stream: &mut UnixStream| {
         stream.write_all(feed_line(&json!(1)).as_bytes()).expect("the client takes an answer");
         assert_eq!(take_line(stream), b"{\"op\":\"shutdown\"}\n");
         stream.write_all(b"{\"ok\":true,\"data\":{\"kind\":\"shutdown\"}}\n").expect("the client takes it");

@@ -8,7 +8,7 @@ use rekindle::protocol::{
     Continue, Feed, FeedResult, Finish, Refusal, Run, StatusReport, StatusRequest, Version,
 };
 use rekindle::serve::{Ended, Handler, Serve, ServeError, ServeLimits, Signals, async_trait};
-use rekindle_smoke::{Scene, trials, wait};
+use rekindle_smoke::{TestEnv, tests, wait};
 use serde_json::{Value, json};
 use std::fs;
 use std::io::{Read, Write};
@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, spawn_blocking};
 
-trials![
+tests![
     a_client_that_is_slow_or_silent_holds_up_nobody,
     who_has_been_silent_the_longest_makes_room,
     a_client_that_does_not_shake_hands_is_let_go,
@@ -39,7 +39,7 @@ trials![
     a_worker_that_is_dropped_leaves_no_socket,
 ];
 
-/// What a trial sees of its worker, and tells it.
+/// What a test sees of its worker, and tells it.
 #[derive(Debug, Default)]
 struct Controls {
     /// How many of the sessions that wait may go on.
@@ -70,7 +70,7 @@ impl Handler for Puppet {
         match run.code.as_str() {
             "panic" => panic!("as it was told"),
             "wait" => {
-                let gate = self.0.may_go_on.as_ref().expect("a trial that waits has a gate");
+                let gate = self.0.may_go_on.as_ref().expect("a test that waits has a gate");
                 gate.acquire().await.expect("the gate is never closed").forget();
             }
             _ => {}
@@ -79,7 +79,7 @@ impl Handler for Puppet {
         Ok(finished(if run.code == "big" { json!("x".repeat(1 << 20)) } else { json!(run.code) }))
     }
 
-    async fn go_on(&self, answer: Continue) -> Result<Feed, Refusal> {
+    async fn continue_session(&self, answer: Continue) -> Result<Feed, Refusal> {
         Err(Refusal::new(format!("no session {}", answer.sid)))
     }
 
@@ -90,9 +90,9 @@ impl Handler for Puppet {
     }
 }
 
-/// A worker that serves as a task of the trial.
+/// A worker that serves as a task of the test.
 struct Worker {
-    scene: Scene,
+    env: TestEnv,
     controls: Arc<Controls>,
     task: JoinHandle<Result<Ended, ServeError>>,
 }
@@ -104,7 +104,7 @@ impl Worker {
         Self::start_as(Controls::default(), |serve| serve.limits(limits)).await
     }
 
-    /// One whose `wait` waits for the trial.
+    /// One whose `wait` waits for the test.
     async fn with_a_gate(change: impl FnOnce(&mut ServeLimits)) -> Self {
         let mut limits = ServeLimits::default();
         change(&mut limits);
@@ -113,24 +113,24 @@ impl Worker {
     }
 
     async fn start_as(controls: Controls, change: impl FnOnce(Serve) -> Serve) -> Self {
-        let scene = Scene::new();
+        let env = TestEnv::new();
         let controls = Arc::new(controls);
-        let serve = change(Serve::on(scene.path("sock")).signals(Signals::LeftAlone));
+        let serve = change(Serve::on(env.path("sock")).signals(Signals::LeftAlone));
         let task = tokio::spawn(serve.run(Puppet(controls.clone())));
-        let worker = Self { scene, controls, task };
+        let worker = Self { env, controls, task };
         until("the worker listens", || worker.socket().exists()).await;
         worker
     }
 
     fn socket(&self) -> PathBuf {
-        self.scene.path("sock")
+        self.env.path("sock")
     }
 
     fn release(&self, sessions: usize) {
-        self.controls.may_go_on.as_ref().expect("a trial that waits has a gate").add_permits(sessions);
+        self.controls.may_go_on.as_ref().expect("a test that waits has a gate").add_permits(sessions);
     }
 
-    /// A client whose session has begun and waits for the trial.
+    /// A client whose session has begun and waits for the test.
     async fn client_that_waits(&self) -> JoinHandle<Result<Feed, PoolCallError>> {
         let (socket, begun) = (self.socket(), self.controls.begun.load(Ordering::SeqCst));
         let client = tokio::spawn(async move {
@@ -425,33 +425,33 @@ fn a_socket_that_somebody_replaced_is_left_alone() {
     wait::run(async {
         let worker = Worker::start(|_| {}).await;
         let mut client = connect(&worker.socket(), patient()).await.expect("it shakes hands");
-        fs::rename(worker.socket(), worker.scene.path("away")).expect("the scene is ours");
-        worker.scene.file("sock", "somebody's");
+        fs::rename(worker.socket(), worker.env.path("away")).expect("the env is ours");
+        worker.env.file("sock", "somebody's");
         client.shutdown().await.expect("it agrees to end");
         assert_eq!(wait::soon("it ends", worker.task).await.expect("it does not panic"), Ok(Ended::Shutdown));
-        assert_eq!(fs::read(worker.scene.path("sock")).expect("it is there"), b"somebody's");
+        assert_eq!(fs::read(worker.env.path("sock")).expect("it is there"), b"somebody's");
     });
 }
 
 fn a_directory_is_made_for_us_alone_and_others_are_refused() {
     wait::run(async {
-        let scene = Scene::new();
-        let serve = |name: &str| Serve::on(scene.path(name)).signals(Signals::LeftAlone);
+        let env = TestEnv::new();
+        let serve = |name: &str| Serve::on(env.path(name)).signals(Signals::LeftAlone);
         let puppet = || Puppet(Arc::new(Controls::default()));
         let task = tokio::spawn(serve("made/deep/sock").run(puppet()));
-        until("the worker listens", || scene.path("made/deep/sock").exists()).await;
+        until("the worker listens", || env.path("made/deep/sock").exists()).await;
         let mode = |name: &str| {
-            let metadata = fs::metadata(scene.path(name)).expect("it is there");
+            let metadata = fs::metadata(env.path(name)).expect("it is there");
             metadata.permissions().mode() & 0o7777
         };
         assert_eq!((mode("made"), mode("made/deep"), mode("made/deep/sock")), (0o700, 0o700, 0o600));
         assert_eq!(mode("made/deep/sock.lock"), 0o600);
         task.abort();
-        fs::create_dir(scene.path("open")).expect("the scene is ours");
-        fs::set_permissions(scene.path("open"), fs::Permissions::from_mode(0o777)).expect("it is ours");
+        fs::create_dir(env.path("open")).expect("the env is ours");
+        fs::set_permissions(env.path("open"), fs::Permissions::from_mode(0o777)).expect("it is ours");
         let refused = serve("open/sock").run(puppet()).await;
         assert!(matches!(refused, Err(ServeError::Untrusted { .. })), "{refused:?}");
-        assert!(!scene.path("open/sock").exists());
+        assert!(!env.path("open/sock").exists());
         let refused = serve(&"x".repeat(200)).run(puppet()).await;
         assert!(matches!(refused, Err(ServeError::BadSocket(_))), "{refused:?}");
     });
@@ -463,6 +463,6 @@ fn a_worker_that_is_dropped_leaves_no_socket() {
         let mut client = connect(&worker.socket(), patient()).await.expect("it shakes hands");
         worker.task.abort();
         until("its socket is gone", || !worker.socket().exists()).await;
-        assert!(client.go_on(answer("s", "x")).await.is_err(), "its clients are let go");
+        assert!(client.continue_session(answer("s", "x")).await.is_err(), "its clients are let go");
     });
 }

@@ -7,13 +7,13 @@ use rekindle::core::plan::Environment;
 use rekindle::protocol::Run;
 use rekindle::{Ensured, Launch, Sessions};
 use rekindle_smoke::programs::{Quirk, pool_worker};
-use rekindle_smoke::scene::CANARY;
 use rekindle_smoke::starts::id;
-use rekindle_smoke::{Launcher, Reply, Scene, cli, procs, trials, wait};
+use rekindle_smoke::test_env::CANARY;
+use rekindle_smoke::{Launcher, Reply, TestEnv, cli, procs, tests, wait};
 use serde_json::json;
 use std::fs;
 
-trials![
+tests![
     a_worker_that_answers_is_ready_and_its_version_is_kept,
     a_worker_that_accepts_and_is_silent_is_not_ready,
     a_worker_that_closes_its_first_connections_becomes_ready,
@@ -38,184 +38,184 @@ const SPEAK_1: [&str; 4] = ["--ready", "handshake", "--speak", "1"];
 const SPEAK_2: [&str; 4] = ["--ready", "handshake", "--speak", "2"];
 
 /// `up` of our own pool worker, which reports `version`.
-fn up_ours(scene: &Scene, options: &[&str], version: &str) -> Reply {
+fn up_ours(env: &TestEnv, options: &[&str], version: &str) -> Reply {
     let program = cli::binary_arg();
-    scene.up_with("s", options, &[&program, "worker", "--protocol", "pool", "--version-string", version])
+    env.up_with("s", options, &[&program, "worker", "--protocol", "pool", "--version-string", version])
 }
 
 /// `up` of the strange one.
-fn launch_strange(scene: &Scene, options: &[&str], quirks: &[Quirk<'_>]) -> Launcher {
+fn launch_strange(env: &TestEnv, options: &[&str], quirks: &[Quirk<'_>]) -> Launcher {
     let command = pool_worker("{socket}", quirks);
-    scene.launch_up("s", options, &command.iter().map(String::as_str).collect::<Vec<_>>())
+    env.launch_up("s", options, &command.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
-fn up_strange(scene: &Scene, options: &[&str], quirks: &[Quirk<'_>]) -> Reply {
-    launch_strange(scene, options, quirks).finish()
+fn up_strange(env: &TestEnv, options: &[&str], quirks: &[Quirk<'_>]) -> Reply {
+    launch_strange(env, options, quirks).finish()
 }
 
 #[track_caller]
-fn expect_end(scene: &Scene) {
-    scene.stop("s").expect(0, "stopped");
-    scene.assert_nothing_left("s");
+fn expect_end(env: &TestEnv) {
+    env.stop("s").expect(0, "stopped");
+    env.assert_nothing_left("s");
 }
 
 /// A start that failed for what the worker said: it was ended, and nothing is held.
 #[track_caller]
-fn expect_failed_start(scene: &Scene, reply: Reply, why: &[&str]) {
+fn expect_failed_start(env: &TestEnv, reply: Reply, why: &[&str]) {
     let reply = reply.expect(5, "child-exited");
     assert_eq!(reply.json["after_kill"], true, "{reply}");
     for why in why {
         assert!(reply.text("cause").contains(why), "`{why}` is not in {reply}");
     }
-    scene.assert_nothing_left("s");
+    env.assert_nothing_left("s");
 }
 
 fn a_worker_that_answers_is_ready_and_its_version_is_kept() {
-    let scene = Scene::new();
-    let first = up_ours(&scene, &SPEAK_1, "1").expect_running("started");
+    let env = TestEnv::new();
+    let first = up_ours(&env, &SPEAK_1, "1").expect_running("started");
     assert_eq!(first.text("worker_version"), "1", "{first}");
-    let record = scene.record("s");
+    let record = env.record("s");
     assert_eq!(
         (&record["state"], &record["readiness"], &record["worker_version"]),
         (&json!("ready"), &json!("handshake"), &json!("1"))
     );
-    let second = up_ours(&scene, &SPEAK_1, "1").expect_running("attached");
+    let second = up_ours(&env, &SPEAK_1, "1").expect_running("attached");
     assert_eq!((second.pid(), second.text("worker_version")), (first.pid(), "1"));
-    expect_end(&scene);
+    expect_end(&env);
 }
 
 /// T03: the connection alone is no answer.
 fn a_worker_that_accepts_and_is_silent_is_not_ready() {
-    let scene = Scene::new();
-    let never = scene.path("never").display().to_string();
+    let env = TestEnv::new();
+    let never = env.path("never").display().to_string();
     let options = [&SPEAK_1[..], &["--timeout", IN_VAIN]].concat();
-    let reply = up_strange(&scene, &options, &[Quirk::SilentUntil(&never)]);
-    expect_failed_start(&scene, reply, &[]);
-    assert_eq!(scene.record("s")["ready_at"], json!(null));
+    let reply = up_strange(&env, &options, &[Quirk::SilentUntil(&never)]);
+    expect_failed_start(&env, reply, &[]);
+    assert_eq!(env.record("s")["ready_at"], json!(null));
     // One that answers only later is ready then, and not before.
-    let go = scene.path("go").display().to_string();
-    let launcher = launch_strange(&scene, &SPEAK_1, &[Quirk::SilentUntil(&go)]);
-    wait::until("it has been asked", || times_asked(&scene) == 1);
-    assert_eq!(scene.record("s")["state"], "starting");
-    scene.file("go", "");
+    let go = env.path("go").display().to_string();
+    let launcher = launch_strange(&env, &SPEAK_1, &[Quirk::SilentUntil(&go)]);
+    wait::until("it has been asked", || times_asked(&env) == 1);
+    assert_eq!(env.record("s")["state"], "starting");
+    env.file("go", "");
     launcher.finish().expect_running("started");
-    expect_end(&scene);
+    expect_end(&env);
 }
 
 /// How often a worker that is silent until there is a file `go` has been asked something.
-fn times_asked(scene: &Scene) -> usize {
-    fs::read_to_string(scene.path("go.asked")).unwrap_or_default().lines().count()
+fn times_asked(env: &TestEnv) -> usize {
+    fs::read_to_string(env.path("go.asked")).unwrap_or_default().lines().count()
 }
 
 fn a_worker_that_closes_its_first_connections_becomes_ready() {
-    let scene = Scene::new();
-    up_strange(&scene, &SPEAK_1, &[Quirk::Slams(5)]).expect_running("started");
-    expect_end(&scene);
+    let env = TestEnv::new();
+    up_strange(&env, &SPEAK_1, &[Quirk::Slams(5)]).expect_running("started");
+    expect_end(&env);
 }
 
 /// S14: it was us who started it, and with what: both versions are named.
 fn a_worker_of_another_version_is_a_failed_start() {
-    let scene = Scene::new();
-    let reply = up_ours(&scene, &SPEAK_1, "2");
-    expect_failed_start(&scene, reply, &["the worker speaks version `2`, we speak `1`"]);
-    up_ours(&scene, &SPEAK_2, "2").expect_running("started");
-    expect_end(&scene);
-    let reply = up_strange(&scene, &SPEAK_1, &[Quirk::RefusesHandshake]);
-    expect_failed_start(&scene, reply, &["the worker refused: not with \\u{1b}[31m1"]);
+    let env = TestEnv::new();
+    let reply = up_ours(&env, &SPEAK_1, "2");
+    expect_failed_start(&env, reply, &["the worker speaks version `2`, we speak `1`"]);
+    up_ours(&env, &SPEAK_2, "2").expect_running("started");
+    expect_end(&env);
+    let reply = up_strange(&env, &SPEAK_1, &[Quirk::RefusesHandshake]);
+    expect_failed_start(&env, reply, &["the worker refused: not with \\u{1b}[31m1"]);
 }
 
 fn a_worker_that_does_not_speak_the_protocol_is_a_failed_start() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     // An echo is JSON, and no answer.
-    let reply = scene.up_with("s", &SPEAK_1, &[&cli::binary_arg(), "worker", "--protocol", "echo"]);
-    expect_failed_start(&scene, reply, &["it is not of the protocol"]);
+    let reply = env.up_with("s", &SPEAK_1, &[&cli::binary_arg(), "worker", "--protocol", "echo"]);
+    expect_failed_start(&env, reply, &["it is not of the protocol"]);
 }
 
 /// T33: refused before it is used, and left as it is, however often.
 fn a_live_worker_of_another_version_is_never_ended() {
-    let scene = Scene::new();
-    let worker = up_ours(&scene, &SPEAK_1, "1").expect_running("started").pid();
+    let env = TestEnv::new();
+    let worker = up_ours(&env, &SPEAK_1, "1").expect_running("started").pid();
     for _ in 0..ROUNDS {
-        let refused = up_ours(&scene, &SPEAK_2, "2").expect_rejected("version-mismatch");
+        let refused = up_ours(&env, &SPEAK_2, "2").expect_rejected("version-mismatch");
         assert!(refused.text("message").contains("the worker speaks version `1`, we speak `2`"), "{refused}");
         assert_eq!((refused.pid(), refused.text("liveness")), (worker, "live"));
         let attach = [&SPEAK_2[..], &["--intent", "attach"]].concat();
-        scene.up_with("s", &attach, &[]).expect_rejected("version-mismatch");
-        assert_eq!(up_ours(&scene, &SPEAK_1, "1").expect_running("attached").pid(), worker);
+        env.up_with("s", &attach, &[]).expect_rejected("version-mismatch");
+        assert_eq!(up_ours(&env, &SPEAK_1, "1").expect_running("attached").pid(), worker);
     }
-    assert_eq!(scene.record("s")["generation"], 1);
-    expect_end(&scene);
+    assert_eq!(env.record("s")["generation"], 1);
+    expect_end(&env);
 }
 
 fn a_live_worker_that_does_not_speak_the_protocol_is_rejected() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     let command = [&cli::binary_arg(), "worker", "--protocol", "echo"];
-    let worker = scene.up("s", &command).expect_running("started").pid();
-    scene.up_with("s", &SPEAK_1, &command).expect_rejected("handshake-failed");
-    assert_eq!(scene.up("s", &command).expect_running("attached").pid(), worker);
-    expect_end(&scene);
+    let worker = env.up("s", &command).expect_running("started").pid();
+    env.up_with("s", &SPEAK_1, &command).expect_rejected("handshake-failed");
+    assert_eq!(env.up("s", &command).expect_running("attached").pid(), worker);
+    expect_end(&env);
 }
 
 /// S13, T03: it was ready once, and is busy or wedged; that is not for us to judge.
 fn a_live_worker_that_is_silent_is_unresponsive() {
-    let scene = Scene::new();
-    let worker = up_ours(&scene, &SPEAK_1, "1").expect_running("started").pid();
+    let env = TestEnv::new();
+    let worker = up_ours(&env, &SPEAK_1, "1").expect_running("started").pid();
     procs::send(worker, Signal::SIGSTOP);
     wait::until("it is stopped", || procs::state(worker) == Some('T'));
     let options = [&SPEAK_1[..], &["--timeout", IN_VAIN]].concat();
-    let refused = up_ours(&scene, &options, "1").expect_rejected("worker-unresponsive");
+    let refused = up_ours(&env, &options, "1").expect_rejected("worker-unresponsive");
     assert!(refused.text("message").contains("did not begin an answer within"), "{refused}");
     procs::send(worker, Signal::SIGCONT);
-    assert_eq!(up_ours(&scene, &SPEAK_1, "1").expect_running("attached").pid(), worker);
-    expect_end(&scene);
+    assert_eq!(up_ours(&env, &SPEAK_1, "1").expect_running("attached").pid(), worker);
+    expect_end(&env);
 }
 
 /// T02: it accepts, and nobody has heard it answer; the next launcher waits for that as the first one did.
 fn a_silent_worker_whose_launcher_was_killed_is_adopted() {
-    let scene = Scene::new();
-    let go = scene.path("go").display().to_string();
-    let launcher = launch_strange(&scene, &SPEAK_1, &[Quirk::SilentUntil(&go), Quirk::SaysMore]);
-    let worker = scene.worker_pid("s");
-    wait::until("it has been asked", || times_asked(&scene) == 1);
+    let env = TestEnv::new();
+    let go = env.path("go").display().to_string();
+    let launcher = launch_strange(&env, &SPEAK_1, &[Quirk::SilentUntil(&go), Quirk::SaysMore]);
+    let worker = env.worker_pid("s");
+    wait::until("it has been asked", || times_asked(&env) == 1);
     launcher.signal(Signal::SIGKILL);
     launcher.finish();
-    let next = launch_strange(&scene, &SPEAK_1, &[]);
-    wait::until("the next launcher has asked as well", || times_asked(&scene) == 2);
-    assert_eq!(scene.record("s")["state"], "starting", "a connection is no answer");
-    scene.file("go", "");
+    let next = launch_strange(&env, &SPEAK_1, &[]);
+    wait::until("the next launcher has asked as well", || times_asked(&env) == 2);
+    assert_eq!(env.record("s")["state"], "starting", "a connection is no answer");
+    env.file("go", "");
     let reply = next.finish().expect_running("adopted");
     assert_eq!((reply.pid(), reply.text("worker_version")), (worker, "1"), "{reply}");
-    let record = scene.record("s");
+    let record = env.record("s");
     assert_eq!((&record["state"], &record["worker_version"]), (&json!("ready"), &json!("1")));
-    expect_end(&scene);
+    expect_end(&env);
 }
 
 /// S14: whoever started it may go together with it.
 fn a_worker_of_another_version_whose_launcher_was_killed_is_not_ended() {
-    let scene = Scene::new();
-    let go = scene.path("go").display().to_string();
+    let env = TestEnv::new();
+    let go = env.path("go").display().to_string();
     let quirks = [Quirk::SilentUntil(&go), Quirk::Speaks("2")];
-    let launcher = launch_strange(&scene, &SPEAK_2, &quirks);
-    let worker = scene.worker_pid("s");
-    wait::until("it has been asked", || times_asked(&scene) == 1);
+    let launcher = launch_strange(&env, &SPEAK_2, &quirks);
+    let worker = env.worker_pid("s");
+    wait::until("it has been asked", || times_asked(&env) == 1);
     launcher.signal(Signal::SIGKILL);
     launcher.finish();
-    scene.file("go", "");
-    up_strange(&scene, &SPEAK_1, &quirks).expect_rejected("version-mismatch");
-    let reply = up_strange(&scene, &SPEAK_2, &quirks).expect_running("attached");
+    env.file("go", "");
+    up_strange(&env, &SPEAK_1, &quirks).expect_rejected("version-mismatch");
+    let reply = up_strange(&env, &SPEAK_2, &quirks).expect_running("attached");
     assert_eq!(reply.pid(), worker);
-    expect_end(&scene);
+    expect_end(&env);
 }
 
 /// The worker ends when its first client leaves: that client is the caller, and nobody before it.
 fn the_connection_that_was_greeted_is_the_callers() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     let mut environment = Environment::default();
-    environment.set.insert(CANARY.into(), scene.dir().into());
+    environment.set.insert(CANARY.into(), env.dir().into());
     let command = pool_worker("{socket}", &[Quirk::LeavesWithClient, Quirk::OneAtATime]);
-    let launch = Launch::new(&command[0]).args(&command[1..]).environment(environment).cwd(scene.dir());
+    let launch = Launch::new(&command[0]).args(&command[1..]).environment(environment).cwd(env.dir());
     wait::run(async {
-        let sessions = Sessions::open(scene.state()).expect("a scene's state directory can be used");
+        let sessions = Sessions::open(env.state()).expect("a env's state directory can be used");
         let ensured = sessions.ensure(&id("s"), launch.handshake(one())).await;
         let Ok(Ensured::Running(running)) = ensured else { panic!("it starts: {ensured:?}") };
         let mut client =
@@ -225,15 +225,15 @@ fn the_connection_that_was_greeted_is_the_callers() {
         assert_eq!(feed.feed_result["Finished"]["state"]["Completed"]["result"], 7);
         assert_eq!(client.peer(), running.pid);
     });
-    wait::until("it ended with its client", || scene.processes().is_empty());
+    wait::until("it ended with its client", || env.processes().is_empty());
 }
 
 fn a_version_to_speak_is_needed_and_needs_a_handshake() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     for options in
         [&["--ready", "handshake"][..], &["--speak", "1"], &["--ready", "handshake", "--speak", ""]]
     {
-        scene.up_with("s", options, &["sleep", "1000"]).expect_error(2, "usage");
+        env.up_with("s", options, &["sleep", "1000"]).expect_error(2, "usage");
     }
-    assert!(!scene.state().exists(), "nothing was created");
+    assert!(!env.state().exists(), "nothing was created");
 }

@@ -5,10 +5,10 @@ use nix::sys::socket::getsockopt;
 use nix::sys::socket::sockopt::PeerCredentials;
 use rekindle::core::target::SOCKET_PATH_LEN_MAX;
 use rekindle::core::{Environment, Generation, ReadyKind};
-use rekindle::{Ensured, How, Launch, Sessions};
-use rekindle_smoke::scene::CANARY;
+use rekindle::{Ensured, Launch, Sessions, StartKind};
 use rekindle_smoke::starts::id;
-use rekindle_smoke::{Launcher, Reply, Scene, procs, programs, trials, wait};
+use rekindle_smoke::test_env::CANARY;
+use rekindle_smoke::{Launcher, Reply, TestEnv, procs, programs, tests, wait};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{BufRead, BufReader, ErrorKind, Write};
@@ -16,7 +16,7 @@ use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
-trials![
+tests![
     the_variables_and_the_socket_are_the_workers,
     clients_never_find_nobody_there,
     the_kernel_names_the_worker_as_the_listener,
@@ -38,7 +38,7 @@ trials![
 /// For a worker that does not answer and will not: how long it is waited for.
 const SHORTLY: [&str; 2] = ["--timeout", "300ms"];
 
-/// What is put before a server to make it wait for the file `go` in the scene.
+/// What is put before a server to make it wait for the file `go` in the test environment.
 const GATE: &str = "
 import os, time
 while not os.path.exists(os.path.join(os.environ['REKINDLE_SMOKE_SCENE'], 'go')):
@@ -49,18 +49,18 @@ fn server() -> [String; 3] {
     [programs::python(), "-c".to_owned(), programs::INHERITING_ECHO_SERVER.to_owned()]
 }
 
-fn up(scene: &Scene, command: &[String]) -> Reply {
-    launch(scene, command).finish()
+fn up(env: &TestEnv, command: &[String]) -> Reply {
+    launch(env, command).finish()
 }
 
-fn launch(scene: &Scene, command: &[String]) -> Launcher {
+fn launch(env: &TestEnv, command: &[String]) -> Launcher {
     let command: Vec<&str> = command.iter().map(String::as_str).collect();
-    scene.launch_up("s", &["--ready", "listen"], &command)
+    env.launch_up("s", &["--ready", "listen"], &command)
 }
 
-fn stop(scene: &Scene) {
-    scene.stop("s").expect(0, "stopped");
-    scene.assert_nothing_left("s");
+fn stop(env: &TestEnv) {
+    env.stop("s").expect(0, "stopped");
+    env.assert_nothing_left("s");
 }
 
 fn is_refused(socket: &Path) -> bool {
@@ -68,59 +68,59 @@ fn is_refused(socket: &Path) -> bool {
 }
 
 fn the_variables_and_the_socket_are_the_workers() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     for generation in 1..=2 {
-        let reply = up(&scene, &server()).expect_running("started");
+        let reply = up(&env, &server()).expect_running("started");
         assert_eq!(reply.json["generation"], generation, "{reply}");
-        programs::expect_echo(&scene.socket("s"));
-        assert_eq!(up(&scene, &server()).expect_running("attached").pid(), reply.pid());
-        let record = scene.record("s");
+        programs::expect_echo(&env.socket("s"));
+        assert_eq!(up(&env, &server()).expect_running("attached").pid(), reply.pid());
+        let record = env.record("s");
         assert_eq!((&record["state"], &record["readiness"]), (&"ready".into(), &"listen".into()));
         assert_eq!(record["peer"]["pid"], reply.pid(), "not the launcher");
-        assert_eq!(scene.rekindle(["ls"]).json[0]["state"], "live");
-        stop(&scene);
+        assert_eq!(env.rekindle(["ls"]).json[0]["state"], "live");
+        stop(&env);
     }
-    let log = fs::read_to_string(scene.of("s", "stderr.log")).expect("the log is there");
+    let log = fs::read_to_string(env.of("s", "stderr.log")).expect("the log is there");
     assert_eq!(log, "");
 }
 
 /// It accepts nobody yet, and nobody has to try again.
 fn clients_never_find_nobody_there() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     let gated = [programs::python(), "-c".to_owned(), [GATE, programs::INHERITING_ECHO_SERVER].concat()];
-    up(&scene, &gated).expect_running("started");
-    let mut client = UnixStream::connect(scene.socket("s")).expect("the kernel accepts for the worker");
+    up(&env, &gated).expect_running("started");
+    let mut client = UnixStream::connect(env.socket("s")).expect("the kernel accepts for the worker");
     client.write_all(b"early\n").expect("the kernel keeps a line");
-    scene.file("go", "");
+    env.file("go", "");
     let mut line = String::new();
     BufReader::new(&client).read_line(&mut line).expect("the worker answers");
     assert_eq!(line, "early\n");
-    stop(&scene);
+    stop(&env);
 }
 
 /// X8: the child began to listen, so its credentials are those that a client is shown.
 fn the_kernel_names_the_worker_as_the_listener() {
-    let scene = Scene::new();
-    let pid = up(&scene, &["sleep".to_owned(), "1000".to_owned()]).expect_running("started").pid();
-    let client = UnixStream::connect(scene.socket("s")).expect("the kernel accepts for the worker");
+    let env = TestEnv::new();
+    let pid = up(&env, &["sleep".to_owned(), "1000".to_owned()]).expect_running("started").pid();
+    let client = UnixStream::connect(env.socket("s")).expect("the kernel accepts for the worker");
     let peer = getsockopt(&client, PeerCredentials).expect("a connected socket has a peer");
     assert_eq!(peer.pid(), pid);
-    stop(&scene);
+    stop(&env);
 }
 
-/// `rekindle` on another state directory of the scene, which is created.
-fn rekindle_in(scene: &Scene, state: &Path, args: &[&str]) -> Reply {
-    fs::create_dir_all(state.parent().expect("it is below the scene")).expect("a scene can hold directories");
-    let mut command = scene.command(rekindle_smoke::cli::binary());
+/// `rekindle` on another state directory of the test environment, which is created.
+fn rekindle_in(env: &TestEnv, state: &Path, args: &[&str]) -> Reply {
+    fs::create_dir_all(state.parent().expect("it is below the env")).expect("a env can hold directories");
+    let mut command = env.command(rekindle_smoke::cli::binary());
     command.args(["--json", "--dir"]).arg(state).args(args);
     Launcher::start(command).finish()
 }
 
 /// S10: started, attached, called, listed and stopped.
 fn a_path_that_fits_no_address_is_served() {
-    let scene = Scene::new();
-    let deep = scene.path(&"d".repeat(90)).join("e".repeat(90));
-    let rekindle = |args: &[&str]| rekindle_in(&scene, &deep, args);
+    let env = TestEnv::new();
+    let deep = env.path(&"d".repeat(90)).join("e".repeat(90));
+    let rekindle = |args: &[&str]| rekindle_in(&env, &deep, args);
     let [python, c, script] = &server();
     let start = ["up", "--ready", "listen", "s", "--", python.as_str(), c.as_str(), script.as_str()];
     let pid = rekindle(&start).expect_running("started").pid();
@@ -142,93 +142,93 @@ fn a_path_that_fits_no_address_is_served() {
 }
 
 fn a_name_that_cannot_be_bound_is_refused() {
-    let scene = Scene::new();
-    let socket = scene.path(&"n".repeat(150)).display().to_string();
+    let env = TestEnv::new();
+    let socket = env.path(&"n".repeat(150)).display().to_string();
     let options = ["--ready", "listen", "--socket", &socket];
-    let reply = scene.up_with("s", &options, &["sleep", "1000"]).expect_rejected("bad-target");
+    let reply = env.up_with("s", &options, &["sleep", "1000"]).expect_rejected("bad-target");
     assert!(reply.text("message").contains("last name"), "{reply}");
 }
 
 /// P15, T23.
 fn the_worker_has_its_socket_and_nothing_of_the_launcher() {
-    let scene = Scene::new();
-    let pid = up(&scene, &["sleep".to_owned(), "1000".to_owned()]).expect_running("started").pid();
+    let env = TestEnv::new();
+    let pid = up(&env, &["sleep".to_owned(), "1000".to_owned()]).expect_running("started").pid();
     wait::until("the worker is its program", || procs::runs(pid, "sleep"));
     let mut descriptors = procs::descriptors(pid);
     let socket = descriptors.remove(&3).expect("the socket is there");
     assert!(socket.to_string_lossy().starts_with("socket:"), "{socket:?}");
     let expected: BTreeMap<i32, PathBuf> = [
         (0, PathBuf::from("/dev/null")),
-        (1, scene.of("s", "stdout.log")),
-        (2, scene.of("s", "stderr.log")),
-        (10, scene.of("s", "lifeline")),
+        (1, env.of("s", "stdout.log")),
+        (2, env.of("s", "stderr.log")),
+        (10, env.of("s", "lifeline")),
     ]
     .into();
     assert_eq!(descriptors, expected);
     let environment = procs::environment(pid);
     assert_eq!(environment.get("LISTEN_PID"), Some(&pid.to_string()));
-    stop(&scene);
+    stop(&env);
 }
 
 /// The launcher is this process, which goes on: it must not have kept the socket.
 fn a_killed_worker_leaves_nobody_who_listens() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     wait::run(async {
-        let sessions = Sessions::open(scene.state()).expect("a scene's state directory can be used");
+        let sessions = Sessions::open(env.state()).expect("a env's state directory can be used");
         for generation in 1..=2 {
             let mut environment = Environment::default();
-            environment.set.insert(CANARY.into(), scene.dir().into());
+            environment.set.insert(CANARY.into(), env.dir().into());
             let [python, c, script] = server();
-            let launch = Launch::new(python).args([c, script]).environment(environment).cwd(scene.dir());
+            let launch = Launch::new(python).args([c, script]).environment(environment).cwd(env.dir());
             let ensured = sessions.ensure(&id("s"), launch.ready(ReadyKind::Listen)).await;
             let Ok(Ensured::Running(running)) = ensured else { panic!("it starts: {ensured:?}") };
-            assert_eq!((running.how, running.generation), (How::Started, Generation::new(generation)));
+            assert_eq!((running.kind, running.generation), (StartKind::Started, Generation::new(generation)));
             assert!(!running.connection.is_open(), "nobody has connected yet");
             let stream = running.connection.into_std().expect("the connection is made when it is asked for");
             drop(stream);
             let pid = running.pid.expect("it has a pid").as_raw();
             procs::send(pid, Signal::SIGKILL);
-            wait::until("nobody listens", || is_refused(&scene.socket("s")));
+            wait::until("nobody listens", || is_refused(&env.socket("s")));
         }
     });
-    let state = scene.rekindle(["ls"]);
+    let state = env.rekindle(["ls"]);
     assert_eq!(state.json[0]["state"], "exited", "{state}");
 }
 
 /// T18, P1: also where the child finds out only after the socket was bound.
 fn a_start_that_fails_leaves_no_socket() {
-    let scene = Scene::new();
-    let script = scene.file("script", "#!/no/such/interpreter\n");
+    let env = TestEnv::new();
+    let script = env.file("script", "#!/no/such/interpreter\n");
     fs::set_permissions(&script, fs::Permissions::from_mode(0o700)).expect("its mode can be set");
     for program in ["/no/such/program".to_owned(), script.display().to_string()] {
-        up(&scene, &[program]).expect(4, "spawn-start-failed");
-        scene.assert_nothing_left("s");
+        up(&env, &[program]).expect(4, "spawn-start-failed");
+        env.assert_nothing_left("s");
     }
-    up(&scene, &server()).expect_running("started");
-    stop(&scene);
+    up(&env, &server()).expect_running("started");
+    stop(&env);
 }
 
 /// T09, T14.
 fn what_stands_at_the_path_is_not_replaced() {
-    let scene = Scene::new();
-    let socket = scene.file("sock", "a file of somebody's").display().to_string();
+    let env = TestEnv::new();
+    let socket = env.file("sock", "a file of somebody's").display().to_string();
     let options = ["--ready", "listen", "--socket", &socket];
-    scene.up_with("s", &options, &["sleep", "1000"]).expect_rejected("target-address-conflict");
+    env.up_with("s", &options, &["sleep", "1000"]).expect_rejected("target-address-conflict");
     assert_eq!(fs::read(&socket).expect("it is still there"), b"a file of somebody's");
 }
 
 /// Its start may be over before its end is seen: then it was started, and is no more.
 fn a_program_that_ends_at_once_is_started_anew() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     let command = ["sh", "-c", "exit 3"].map(str::to_owned);
     for generation in 1..=3 {
-        let reply = up(&scene, &command);
+        let reply = up(&env, &command);
         assert!(["started", "child-exited"].contains(&reply.text("outcome")), "{reply}");
         assert_eq!(reply.json["generation"], generation, "{reply}");
-        wait::until("it is gone", || scene.processes().is_empty());
+        wait::until("it is gone", || env.processes().is_empty());
     }
-    scene.stop("s").expect(0, "not-running");
-    scene.assert_nothing_left("s");
+    env.stop("s").expect(0, "not-running");
+    env.assert_nothing_left("s");
 }
 
 /// A server whose leader exits first.
@@ -245,7 +245,7 @@ os.environ['LISTEN_PID'] = str(os.getpid())
 
 /// T19, P4, T26.
 fn a_worker_that_daemonises_is_still_the_worker() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     let daemonise = "
 import os
 if os.fork():
@@ -255,99 +255,99 @@ os.environ['LISTEN_PID'] = str(os.getpid())
 ";
     let command =
         [programs::python(), "-c".to_owned(), [daemonise, programs::INHERITING_ECHO_SERVER].concat()];
-    up(&scene, &command).expect(0, "started");
-    let leader = scene.worker_pid("s");
+    up(&env, &command).expect(0, "started");
+    let leader = env.worker_pid("s");
     wait::until("the process that was started has left", || !procs::is_running(leader));
-    programs::expect_echo(&scene.socket("s"));
-    let daemon = up(&scene, &command).expect_running("attached").pid();
-    assert_eq!(scene.processes(), [daemon]);
-    fs::remove_file(scene.socket("s")).expect("the socket can be removed");
+    programs::expect_echo(&env.socket("s"));
+    let daemon = up(&env, &command).expect_running("attached").pid();
+    assert_eq!(env.processes(), [daemon]);
+    fs::remove_file(env.socket("s")).expect("the socket can be removed");
     let words: Vec<&str> = command.iter().map(String::as_str).collect();
-    let reply = scene.up_with("s", &[&["--ready", "listen"], &SHORTLY[..]].concat(), &words);
+    let reply = env.up_with("s", &[&["--ready", "listen"], &SHORTLY[..]].concat(), &words);
     let reply = reply.expect_rejected("worker-unresponsive");
-    assert_eq!((reply.pid(), scene.processes()), (daemon, vec![daemon]), "{reply}");
-    stop(&scene);
+    assert_eq!((reply.pid(), env.processes()), (daemon, vec![daemon]), "{reply}");
+    stop(&env);
 }
 
 /// T19, T26: everybody who was written down is dead, and the table of sockets does not show who listens on this path.
 fn a_daemon_on_a_path_that_fits_no_address_is_not_replaced() {
-    let scene = Scene::new();
-    let deep = scene.path(&"d".repeat(90)).join("e".repeat(90));
+    let env = TestEnv::new();
+    let deep = env.path(&"d".repeat(90)).join("e".repeat(90));
     let [python, c, script] = daemon();
     let start = ["up", "--ready", "listen", "s", "--", python.as_str(), c.as_str(), script.as_str()];
-    rekindle_in(&scene, &deep, &start).expect(0, "started");
+    rekindle_in(&env, &deep, &start).expect(0, "started");
     let mark = fs::read(deep.join("s/lifeline")).expect("the worker has marked its lifeline");
     let mark: serde_json::Value = serde_json::from_slice(&mark).expect("a mark is JSON");
     let leader = mark["pid"].as_i64().expect("a mark names a process") as procs::Pid;
     wait::until("the process that was started has left", || !procs::is_running(leader));
-    let daemon = scene.processes();
+    let daemon = env.processes();
     fs::remove_file(deep.join("s/sock")).expect("the socket can be removed");
     let shortly = [&start[..1], &SHORTLY, &start[1..]].concat();
-    let reply = rekindle_in(&scene, &deep, &shortly).expect_rejected("worker-unresponsive");
-    assert_eq!((vec![reply.pid()], scene.processes()), (daemon.clone(), daemon), "{reply}");
-    rekindle_in(&scene, &deep, &["stop", "s"]).expect(0, "stopped");
-    scene.assert_no_process();
+    let reply = rekindle_in(&env, &deep, &shortly).expect_rejected("worker-unresponsive");
+    assert_eq!((vec![reply.pid()], env.processes()), (daemon.clone(), daemon), "{reply}");
+    rekindle_in(&env, &deep, &["stop", "s"]).expect(0, "stopped");
+    env.assert_no_process();
 }
 
 /// T01.
 fn two_launchers_start_one_worker() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     for _ in 0..8 {
-        let replies = [launch(&scene, &server()), launch(&scene, &server())].map(Launcher::finish);
+        let replies = [launch(&env, &server()), launch(&env, &server())].map(Launcher::finish);
         let mut outcomes = replies.each_ref().map(|reply| reply.text("outcome"));
         outcomes.sort_unstable();
         assert_eq!(outcomes, ["attached", "started"], "{replies:?}");
-        assert_eq!(scene.processes(), [replies[0].pid()]);
-        programs::expect_echo(&scene.socket("s"));
-        stop(&scene);
+        assert_eq!(env.processes(), [replies[0].pid()]);
+        programs::expect_echo(&env.socket("s"));
+        stop(&env);
     }
 }
 
 /// It wants to know its socket by the name `std`.
 fn gpg_agent_in_supervised_mode() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     let agent = programs::find("gpg-agent", "gpg-agent");
     let client = programs::find("gpg-connect-agent", "gpgconf");
-    let home = scene.path("gnupg");
-    fs::create_dir(&home).expect("a scene can hold a directory");
+    let home = env.path("gnupg");
+    fs::create_dir(&home).expect("a env can hold a directory");
     fs::set_permissions(&home, fs::Permissions::from_mode(0o700)).expect("its mode can be set");
     let home = home.display().to_string();
     let gnupghome = format!("GNUPGHOME={home}");
     let options = ["--ready", "listen", "--env", "LISTEN_FDNAMES=std", "--env", &gnupghome];
-    let pid = scene.up_with("s", &options, &[&agent, "--supervised"]).expect_running("started").pid();
-    let mut command = scene.command(client);
-    command.env("GNUPGHOME", &home).arg("-S").arg(scene.socket("s")).args(["GETINFO pid", "/bye"]);
+    let pid = env.up_with("s", &options, &[&agent, "--supervised"]).expect_running("started").pid();
+    let mut command = env.command(client);
+    command.env("GNUPGHOME", &home).arg("-S").arg(env.socket("s")).args(["GETINFO pid", "/bye"]);
     let output = command.output().expect("gpg-connect-agent can be started");
     assert_eq!(String::from_utf8_lossy(&output.stdout), format!("D {pid}\nOK\n"));
-    stop(&scene);
+    stop(&env);
 }
 
 fn dbus_daemon_on_a_socket_of_systemd() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     let daemon = programs::find("dbus-daemon", "dbus-daemon");
     let client = programs::find("dbus-send", "dbus-bin");
     let command = [&daemon, "--session", "--nofork", "--nopidfile", "--address=systemd:"];
-    scene.up_with("s", &["--ready", "listen"], &command).expect_running("started");
-    let bus = format!("--bus=unix:path={}", scene.socket("s").display());
+    env.up_with("s", &["--ready", "listen"], &command).expect_running("started");
+    let bus = format!("--bus=unix:path={}", env.socket("s").display());
     let bus_is = "org.freedesktop.DBus";
     let ask = [&bus, "--print-reply", &format!("--dest={bus_is}"), "/", &format!("{bus_is}.ListNames")];
-    let output = scene.command(client).args(ask).output().expect("dbus-send can be started");
+    let output = env.command(client).args(ask).output().expect("dbus-send can be started");
     assert!(String::from_utf8_lossy(&output.stdout).contains("\"org.freedesktop.DBus\""), "{output:?}");
-    stop(&scene);
+    stop(&env);
 }
 
 /// S9, X5.
 fn the_socket_is_private_whatever_the_umask() {
     for umask in ["000", "077", "777"] {
-        let scene = Scene::new();
-        let mut command = scene.command("sh");
+        let env = TestEnv::new();
+        let mut command = env.command("sh");
         command.args(["-c", "umask $0 && exec \"$@\"", umask]).arg(rekindle_smoke::cli::binary());
-        command.args(["--json", "--dir"]).arg(scene.state());
+        command.args(["--json", "--dir"]).arg(env.state());
         command.args(["up", "--ready", "listen", "s", "--", "sleep", "1000"]);
         Launcher::start(command).finish().expect_running("started");
-        let metadata = scene.socket("s").metadata().expect("the socket is there");
+        let metadata = env.socket("s").metadata().expect("the socket is there");
         assert!(metadata.file_type().is_socket());
         assert_eq!(metadata.permissions().mode() & 0o7777, 0o600, "umask {umask}");
-        stop(&scene);
+        stop(&env);
     }
 }

@@ -1,12 +1,12 @@
 //! Claims that somebody left behind, seen from the command line.
 
-use rekindle_smoke::{Launcher, Scene, cli, procs, trials, wait};
+use rekindle_smoke::{Launcher, TestEnv, cli, procs, tests, wait};
 use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
-trials![
+tests![
     a_claim_left_by_a_dead_holder_is_taken_over,
     an_empty_claim_wedges_nothing,
     another_hostname_on_the_same_boot_is_no_other_machine,
@@ -19,89 +19,89 @@ trials![
 ];
 
 /// A session that was used once, with a claim left in it whose holder is provably dead.
-fn left_behind(scene: &Scene) -> Value {
-    scene.up("s", &["true"]).expect(5, "child-exited");
+fn left_behind(env: &TestEnv) -> Value {
+    env.up("s", &["true"]).expect(5, "child-exited");
     // A launcher that is killed while it watches leaves its claim as it stood.
-    let launcher = scene.launch_up("s", &[], &["sleep", "1000"]);
-    wait::until_there(&scene.of("s", "claim"));
-    let worker = wait::for_some("the worker is recorded", || scene.record("s")["worker"]["pid"].as_i64());
+    let launcher = env.launch_up("s", &[], &["sleep", "1000"]);
+    wait::until_there(&env.of("s", "claim"));
+    let worker = wait::for_some("the worker is recorded", || env.record("s")["worker"]["pid"].as_i64());
     launcher.signal(nix::sys::signal::Signal::SIGKILL);
     launcher.finish();
     procs::send(worker.try_into().expect("a pid"), nix::sys::signal::Signal::SIGKILL);
-    wait::until("the worker is gone", || scene.processes().is_empty());
-    let bytes = fs::read(scene.of("s", "claim")).expect("the claim was left behind");
+    wait::until("the worker is gone", || env.processes().is_empty());
+    let bytes = fs::read(env.of("s", "claim")).expect("the claim was left behind");
     serde_json::from_slice(&bytes).expect("the claim is whole")
 }
 
-fn serve(scene: &Scene) -> rekindle_smoke::Reply {
-    scene.up_with("s", &["--timeout", "10s"], &[&cli::binary_arg(), "worker"])
+fn serve(env: &TestEnv) -> rekindle_smoke::Reply {
+    env.up_with("s", &["--timeout", "10s"], &[&cli::binary_arg(), "worker"])
 }
 
-fn write(scene: &Scene, content: &[u8]) -> PathBuf {
-    let path = scene.of("s", "claim");
+fn write(env: &TestEnv, content: &[u8]) -> PathBuf {
+    let path = env.of("s", "claim");
     fs::write(&path, content).expect("the claim can be written");
     path
 }
 
 /// Refused as `target-locked`, with nothing started and the file as it was.
-fn expect_refused_and_kept(scene: &Scene, content: &[u8]) -> rekindle_smoke::Reply {
-    let path = write(scene, content);
-    let reply = scene.up_with("s", &["--timeout", "200ms"], &[&cli::binary_arg(), "worker"]);
+fn expect_refused_and_kept(env: &TestEnv, content: &[u8]) -> rekindle_smoke::Reply {
+    let path = write(env, content);
+    let reply = env.up_with("s", &["--timeout", "200ms"], &[&cli::binary_arg(), "worker"]);
     let reply = reply.expect_rejected("target-locked");
     assert_eq!(reply.json["liveness"], Value::Null, "nothing was probed: {reply}");
     assert_eq!(fs::read(&path).expect("the claim is kept"), content, "{reply}");
-    scene.assert_no_process();
+    env.assert_no_process();
     reply
 }
 
 /// T02.
 fn a_claim_left_by_a_dead_holder_is_taken_over() {
-    let scene = Scene::new();
-    left_behind(&scene);
-    serve(&scene).expect_running("started");
-    assert!(!scene.of("s", "claim").exists(), "the claim was released");
+    let env = TestEnv::new();
+    left_behind(&env);
+    serve(&env).expect_running("started");
+    assert!(!env.of("s", "claim").exists(), "the claim was released");
 }
 
 /// T05, L3.
 fn an_empty_claim_wedges_nothing() {
-    let scene = Scene::new();
-    scene.up("s", &["true"]).expect(5, "child-exited");
-    write(&scene, b"");
-    serve(&scene).expect_running("started");
-    assert!(!scene.of("s", "claim").exists(), "the claim was released");
+    let env = TestEnv::new();
+    env.up("s", &["true"]).expect(5, "child-exited");
+    write(&env, b"");
+    serve(&env).expect_running("started");
+    assert!(!env.of("s", "claim").exists(), "the claim was released");
 }
 
 /// T29, L9.
 fn another_hostname_on_the_same_boot_is_no_other_machine() {
-    let scene = Scene::new();
-    let mut claim = left_behind(&scene);
+    let env = TestEnv::new();
+    let mut claim = left_behind(&env);
     claim["hostname"] = json!("renamed-since");
-    write(&scene, claim.to_string().as_bytes());
-    serve(&scene).expect_running("started");
+    write(&env, claim.to_string().as_bytes());
+    serve(&env).expect_running("started");
 }
 
 /// T12, L4: corrupt is never empty.
 fn a_corrupt_claim_is_refused_and_kept() {
-    let scene = Scene::new();
-    let claim = left_behind(&scene).to_string();
+    let env = TestEnv::new();
+    let claim = left_behind(&env).to_string();
     let half = &claim.as_bytes()[..claim.len() / 2];
     let contents: [&[u8]; 7] = [b"garbage", b"{}", b"null", b"\0\0\0\0", b"\n", b"[1,2]", half];
     for content in contents {
-        let reply = expect_refused_and_kept(&scene, content);
+        let reply = expect_refused_and_kept(&env, content);
         assert!(reply.text("message").contains("corrupt"), "{reply}");
         let next = reply.text("next");
         assert!(next.contains("gc --repair s"), "it says how to clear it: {reply}");
     }
-    fs::remove_file(scene.of("s", "claim")).expect("a hand can clear it");
-    serve(&scene).expect_running("started");
+    fs::remove_file(env.of("s", "claim")).expect("a hand can clear it");
+    serve(&env).expect_running("started");
 }
 
 /// L4, X4.
 fn a_claim_file_that_is_no_file_never_blocks() {
-    let scene = Scene::new();
-    scene.up("s", &["true"]).expect(5, "child-exited");
-    let path = scene.of("s", "claim");
-    let target = scene.file("target", "untouched");
+    let env = TestEnv::new();
+    env.up("s", &["true"]).expect(5, "child-exited");
+    let path = env.of("s", "claim");
+    let target = env.file("target", "untouched");
     let plants: [&dyn Fn(); 4] = [
         &|| nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).expect("a FIFO can be planted"),
         &|| symlink(&target, &path).expect("a link can be planted"),
@@ -110,70 +110,70 @@ fn a_claim_file_that_is_no_file_never_blocks() {
     ];
     for (number, plant) in plants.iter().enumerate() {
         plant();
-        let reply = scene.up_with("s", &["--timeout", "200ms"], &[&cli::binary_arg(), "worker"]);
+        let reply = env.up_with("s", &["--timeout", "200ms"], &[&cli::binary_arg(), "worker"]);
         assert!(matches!(reply.code, Some(1 | 3)), "plant {number}: {reply}");
         assert!(reply.text("message").contains("claim"), "plant {number}: {reply}");
-        scene.assert_no_process();
+        env.assert_no_process();
         assert!(path.symlink_metadata().is_ok(), "plant {number} was removed");
         fs::remove_file(&path).or_else(|_| fs::remove_dir(&path)).expect("it can be removed by hand");
     }
     assert_eq!(fs::read(&target).expect("the target is there"), b"untouched");
-    serve(&scene).expect_running("started");
+    serve(&env).expect_running("started");
 }
 
 fn a_claim_of_another_session_is_refused_and_kept() {
-    let scene = Scene::new();
-    let mut claim = left_behind(&scene);
+    let env = TestEnv::new();
+    let mut claim = left_behind(&env);
     claim["session_id"] = json!("another");
-    let reply = expect_refused_and_kept(&scene, claim.to_string().as_bytes());
+    let reply = expect_refused_and_kept(&env, claim.to_string().as_bytes());
     assert!(reply.text("message").contains("`another`"), "{reply}");
 }
 
 /// T29, L10.
 fn a_holder_on_another_machine_is_named() {
-    let scene = Scene::new();
-    let mut claim = left_behind(&scene);
+    let env = TestEnv::new();
+    let mut claim = left_behind(&env);
     claim["hostname"] = json!("far-away");
     claim["machine_id"] = json!("00000000000000000000000000000001");
     claim["boot_id"] = json!("00000000-0000-0000-0000-000000000001");
-    let reply = expect_refused_and_kept(&scene, claim.to_string().as_bytes());
+    let reply = expect_refused_and_kept(&env, claim.to_string().as_bytes());
     assert!(reply.text("message").contains("far-away"), "{reply}");
     assert_eq!(reply.json["holder"]["hostname"], "far-away", "{reply}");
     claim["retained_at"] = claim["created_at"].clone();
-    expect_refused_and_kept(&scene, claim.to_string().as_bytes());
+    expect_refused_and_kept(&env, claim.to_string().as_bytes());
 }
 
 /// T28, L8, U2: a pid of another namespace is never looked up in ours. Of this boot the free lock says that its holder is
 /// gone; of a boot that nobody wrote down, nothing does.
 fn a_holder_in_another_pid_namespace_is_judged_by_its_lock() {
-    let scene = Scene::new();
-    let mut claim = left_behind(&scene);
+    let env = TestEnv::new();
+    let mut claim = left_behind(&env);
     claim["pid_namespace"] = json!(1);
     let boot = claim.as_object_mut().and_then(|fields| fields.remove("boot_id"));
-    let reply = expect_refused_and_kept(&scene, claim.to_string().as_bytes());
+    let reply = expect_refused_and_kept(&env, claim.to_string().as_bytes());
     assert!(reply.text("message").contains("pid namespace"), "{reply}");
     claim["boot_id"] = boot.expect("a claim names its boot");
-    write(&scene, claim.to_string().as_bytes());
-    serve(&scene).expect_running("started");
+    write(&env, claim.to_string().as_bytes());
+    serve(&env).expect_running("started");
 }
 
 /// L5: the deadline passes, and the holder is named.
 fn a_holder_that_lives_without_its_lock_is_waited_for() {
-    let scene = Scene::new();
-    let mut claim = left_behind(&scene);
+    let env = TestEnv::new();
+    let mut claim = left_behind(&env);
     let holder = Launcher::start({
-        let mut sleep = scene.command("sleep");
+        let mut sleep = env.command("sleep");
         sleep.arg("1000");
         sleep
     });
     claim["pid"] = json!(holder.pid());
     claim["start_time"] = json!(procs::start_time(holder.pid()));
-    let path = write(&scene, claim.to_string().as_bytes());
-    let reply = scene.up_with("s", &["--timeout", "200ms"], &["true"]).expect_rejected("target-locked");
+    let path = write(&env, claim.to_string().as_bytes());
+    let reply = env.up_with("s", &["--timeout", "200ms"], &["true"]).expect_rejected("target-locked");
     assert_eq!(reply.json["holder"]["pid"], holder.pid(), "{reply}");
     assert!(path.exists(), "the claim is kept");
     // Without a word from us, its death makes the claim free.
-    let waiting = scene.launch_up("s", &["--timeout", "30s"], &[&cli::binary_arg(), "worker"]);
+    let waiting = env.launch_up("s", &["--timeout", "30s"], &[&cli::binary_arg(), "worker"]);
     holder.signal(nix::sys::signal::Signal::SIGKILL);
     holder.finish();
     waiting.finish().expect_running("started");

@@ -1,10 +1,10 @@
 //! Many launchers of one session at once, in processes of their own.
 
 use nix::sys::signal::Signal;
-use rekindle_smoke::{Launcher, Reply, Scene, cli, procs, trials, wait};
+use rekindle_smoke::{Launcher, Reply, TestEnv, cli, procs, tests, wait};
 use std::collections::BTreeSet;
 
-trials![
+tests![
     twenty_launchers_start_one_worker,
     twenty_launchers_replace_one_crashed_worker,
     twenty_launchers_and_a_killed_one_start_one_worker,
@@ -13,8 +13,8 @@ trials![
 const LAUNCHERS: usize = 20;
 const ROUNDS: u64 = 8;
 
-fn launch(scene: &Scene) -> Launcher {
-    scene.launch_up("s", &["--timeout", "60s"], &[&cli::binary_arg(), "worker"])
+fn launch(env: &TestEnv) -> Launcher {
+    env.launch_up("s", &["--timeout", "60s"], &[&cli::binary_arg(), "worker"])
 }
 
 fn count(replies: &[Reply], outcome: &str) -> usize {
@@ -22,8 +22,8 @@ fn count(replies: &[Reply], outcome: &str) -> usize {
 }
 
 /// All of them at once; they agree on one worker, which is handed out.
-fn all_agree(scene: &Scene, expected: [(&str, usize); 2]) -> procs::Pid {
-    let launchers: Vec<Launcher> = (0..LAUNCHERS).map(|_| launch(scene)).collect();
+fn all_agree(env: &TestEnv, expected: [(&str, usize); 2]) -> procs::Pid {
+    let launchers: Vec<Launcher> = (0..LAUNCHERS).map(|_| launch(env)).collect();
     let replies: Vec<Reply> = launchers.into_iter().map(Launcher::finish).collect();
     let all: Vec<String> = replies.iter().map(ToString::to_string).collect();
     for (outcome, number) in expected {
@@ -32,27 +32,27 @@ fn all_agree(scene: &Scene, expected: [(&str, usize); 2]) -> procs::Pid {
     let pids: BTreeSet<procs::Pid> = replies.iter().map(Reply::pid).collect();
     assert_eq!(pids.len(), 1, "{all:#?}");
     let pid = *pids.first().expect("there is one");
-    assert_eq!(scene.processes(), [pid], "one worker runs");
-    assert!(!scene.of("s", "claim").exists(), "nobody keeps a claim");
+    assert_eq!(env.processes(), [pid], "one worker runs");
+    assert!(!env.of("s", "claim").exists(), "nobody keeps a claim");
     pid
 }
 
 /// T01.
 fn twenty_launchers_start_one_worker() {
     for _ in 0..ROUNDS {
-        let scene = Scene::new();
-        all_agree(&scene, [("started", 1), ("attached", LAUNCHERS - 1)]);
-        scene.stop("s").expect(0, "stopped");
-        scene.assert_nothing_left("s");
+        let env = TestEnv::new();
+        all_agree(&env, [("started", 1), ("attached", LAUNCHERS - 1)]);
+        env.stop("s").expect(0, "stopped");
+        env.assert_nothing_left("s");
     }
 }
 
 /// T01, S1.
 fn twenty_launchers_replace_one_crashed_worker() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     for round in 1..=ROUNDS {
-        let pid = all_agree(&scene, [("started", 1), ("attached", LAUNCHERS - 1)]);
-        assert_eq!(scene.record("s")["generation"], round);
+        let pid = all_agree(&env, [("started", 1), ("attached", LAUNCHERS - 1)]);
+        assert_eq!(env.record("s")["generation"], round);
         procs::send(pid, Signal::SIGKILL);
         wait::until("it is gone", || !procs::is_running(pid));
     }
@@ -61,16 +61,16 @@ fn twenty_launchers_replace_one_crashed_worker() {
 /// T01, T02: the first of them dies in the middle of its start.
 fn twenty_launchers_and_a_killed_one_start_one_worker() {
     for _ in 0..ROUNDS {
-        let scene = Scene::new();
-        let doomed = launch(&scene);
-        let pid = scene.worker_pid("s");
+        let env = TestEnv::new();
+        let doomed = launch(&env);
+        let pid = env.worker_pid("s");
         doomed.signal(Signal::SIGKILL);
         doomed.finish();
-        let launchers: Vec<Launcher> = (0..LAUNCHERS).map(|_| launch(&scene)).collect();
+        let launchers: Vec<Launcher> = (0..LAUNCHERS).map(|_| launch(&env)).collect();
         for reply in launchers.into_iter().map(Launcher::finish) {
             assert!(["attached", "adopted"].contains(&reply.text("outcome")), "{reply}");
             assert_eq!(reply.pid(), pid, "{reply}");
         }
-        assert_eq!(scene.processes(), [pid], "one worker runs");
+        assert_eq!(env.processes(), [pid], "one worker runs");
     }
 }

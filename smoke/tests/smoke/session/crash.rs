@@ -1,11 +1,11 @@
 //! A launcher that dies at any of its system calls, and what the next one makes of it (recipe R1).
 
 use nix::sys::signal::Signal;
-use rekindle_smoke::{Launcher, Scene, cli, procs, programs, trials, wait};
+use rekindle_smoke::{Launcher, TestEnv, cli, procs, programs, tests, wait};
 use std::collections::BTreeMap;
 use std::fs;
 
-trials![
+tests![
     a_launcher_that_dies_at_any_step_of_a_first_start,
     a_launcher_that_dies_at_any_step_of_a_restart,
     a_launcher_that_dies_at_any_step_before_its_worker_says_that_it_is_ready,
@@ -20,17 +20,17 @@ const STEPS: &str = "mkdir,mkdirat,openat,flock,fchmod,fchmodat,write,rename,ren
     socket,bind,connect,getsockopt,setsockopt,recvmsg,pidfd_open,pidfd_send_signal,kill,epoll_wait,exit_group";
 
 /// `rekindle` under `strace`, which follows no child.
-fn traced(scene: &Scene, output: &str, inject: &[&str], args: &[&str]) -> Launcher {
-    let mut strace = scene.command(programs::find("strace", "strace"));
+fn traced(env: &TestEnv, output: &str, inject: &[&str], args: &[&str]) -> Launcher {
+    let mut strace = env.command(programs::find("strace", "strace"));
     strace.args(["-qq", "-o", output]).args(inject).arg(cli::binary());
-    strace.args(["--json", "--dir"]).arg(scene.state()).args(args);
+    strace.args(["--json", "--dir"]).arg(env.state()).args(args);
     Launcher::start(strace)
 }
 
 /// How often each step is taken when nothing goes wrong.
-fn steps_of(scene: &Scene, args: &[&str]) -> BTreeMap<String, u32> {
-    let log = scene.path("trace").display().to_string();
-    let reply = traced(scene, &log, &["-e", &format!("trace={STEPS}")], args).finish();
+fn steps_of(env: &TestEnv, args: &[&str]) -> BTreeMap<String, u32> {
+    let log = env.path("trace").display().to_string();
+    let reply = traced(env, &log, &["-e", &format!("trace={STEPS}")], args).finish();
     assert_eq!(reply.code, Some(0), "{reply}");
     let mut steps = BTreeMap::new();
     for line in fs::read_to_string(&log).expect("strace wrote its log").lines() {
@@ -44,16 +44,16 @@ fn steps_of(scene: &Scene, args: &[&str]) -> BTreeMap<String, u32> {
 }
 
 /// Runs `rekindle` once for every step, and kills it there.
-fn at_every_step(scene: &Scene, args: &[&str], prepare: impl Fn(), check: impl Fn(&str)) {
+fn at_every_step(env: &TestEnv, args: &[&str], prepare: impl Fn(), check: impl Fn(&str)) {
     prepare();
-    let steps = steps_of(scene, args);
+    let steps = steps_of(env, args);
     check("nothing was killed");
     let (mut killed, mut total) = (0, 0);
     for (step, times) in steps {
         for time in 1..=times {
             prepare();
             let inject = format!("inject={step}:signal=SIGKILL:when={time}");
-            let reply = traced(scene, "/dev/null", &["-e", &inject], args).finish();
+            let reply = traced(env, "/dev/null", &["-e", &inject], args).finish();
             // strace dies of what its tracee died of.
             killed += u32::from(reply.signal == Some(Signal::SIGKILL as i32));
             total += 1;
@@ -65,50 +65,50 @@ fn at_every_step(scene: &Scene, args: &[&str], prepare: impl Fn(), check: impl F
 }
 
 /// The next launcher finds the worker or starts one, and leaves nothing but it.
-fn expect_one_worker(scene: &Scene, what: &str) {
-    expect_one_of(scene, &[], &[&cli::binary_arg(), "worker"], what);
+fn expect_one_worker(env: &TestEnv, what: &str) {
+    expect_one_of(env, &[], &[&cli::binary_arg(), "worker"], what);
 }
 
-fn expect_one_of(scene: &Scene, options: &[&str], command: &[&str], what: &str) {
-    let reply = scene.up_with("s", options, command);
+fn expect_one_of(env: &TestEnv, options: &[&str], command: &[&str], what: &str) {
+    let reply = env.up_with("s", options, command);
     assert!(["started", "attached", "adopted"].contains(&reply.text("outcome")), "{what}: {reply}");
-    assert_eq!(scene.processes(), [reply.pid()], "{what}: {reply}");
-    programs::expect_echo(&scene.socket("s"));
-    let files = fs::read_dir(scene.of("s", "")).expect("the session is there");
+    assert_eq!(env.processes(), [reply.pid()], "{what}: {reply}");
+    programs::expect_echo(&env.socket("s"));
+    let files = fs::read_dir(env.of("s", "")).expect("the session is there");
     let names: Vec<String> =
         files.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
     let is_leftover = |name: &String| name == "claim" || name == "notify" || name.starts_with('.');
     // A worker that came up alone is attached to without the claim, and so without sweeping.
     assert!(reply.text("outcome") == "attached" || !names.iter().any(is_leftover), "{what}: {names:?}");
-    assert_eq!(scene.record("s")["state"], "ready", "{what}");
-    assert_eq!(scene.record("s")["worker"]["pid"], reply.pid(), "{what}");
+    assert_eq!(env.record("s")["state"], "ready", "{what}");
+    assert_eq!(env.record("s")["worker"]["pid"], reply.pid(), "{what}");
 }
 
-fn stop_and_forget(scene: &Scene) {
-    if scene.of("s", "session.json").exists() {
-        scene.stop("s");
-        scene.assert_nothing_left("s");
-        fs::remove_dir_all(scene.state()).expect("the state can be removed");
+fn stop_and_forget(env: &TestEnv) {
+    if env.of("s", "session.json").exists() {
+        env.stop("s");
+        env.assert_nothing_left("s");
+        fs::remove_dir_all(env.state()).expect("the state can be removed");
     }
 }
 
 /// T02, T05, P11, R-3, R-9.
 fn a_launcher_that_dies_at_any_step_of_a_first_start() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     let command = ["up", "s", "--", &cli::binary_arg(), "worker"];
-    at_every_step(&scene, &command, || stop_and_forget(&scene), |what| expect_one_worker(&scene, what));
+    at_every_step(&env, &command, || stop_and_forget(&env), |what| expect_one_worker(&env, what));
 }
 
 /// T02, S1: the last worker crashed, and its socket is stale.
 fn a_launcher_that_dies_at_any_step_of_a_restart() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     let command = ["up", "s", "--", &cli::binary_arg(), "worker"];
     let crash = || {
-        scene.up("s", &[&cli::binary_arg(), "worker"]);
-        scene.processes().iter().for_each(|pid| procs::send(*pid, Signal::SIGKILL));
-        wait::until("the worker is gone", || scene.processes().is_empty());
+        env.up("s", &[&cli::binary_arg(), "worker"]);
+        env.processes().iter().for_each(|pid| procs::send(*pid, Signal::SIGKILL));
+        wait::until("the worker is gone", || env.processes().is_empty());
     };
-    at_every_step(&scene, &command, crash, |what| expect_one_worker(&scene, what));
+    at_every_step(&env, &command, crash, |what| expect_one_worker(&env, what));
 }
 
 /// `up` of an echo server by one kind of readiness.
@@ -140,28 +140,28 @@ impl Kind {
     }
 
     fn killed_at_every_step(&self) {
-        let scene = Scene::new();
-        let check = |what: &str| expect_one_of(&scene, &self.options, &self.worker(), what);
-        at_every_step(&scene, &self.command(), || stop_and_forget(&scene), check);
+        let env = TestEnv::new();
+        let check = |what: &str| expect_one_of(&env, &self.options, &self.worker(), what);
+        at_every_step(&env, &self.command(), || stop_and_forget(&env), check);
     }
 
     /// The calls that only such a start makes.
     fn failed_at_every_call(&self) {
-        let scene = Scene::new();
-        let steps = steps_of(&scene, &self.command());
-        stop_and_forget(&scene);
+        let env = TestEnv::new();
+        let steps = steps_of(&env, &self.command());
+        stop_and_forget(&env);
         let failed = |(name, _): &(String, u32)| FAILED.contains(&name.as_str());
-        let (mut hit, log) = (0, scene.path("trace").display().to_string());
+        let (mut hit, log) = (0, env.path("trace").display().to_string());
         for (call, times) in steps.into_iter().filter(failed) {
             for (time, errno) in (1..=times).flat_map(|time| ERRNOS.map(|errno| (time, errno))) {
                 let inject = format!("inject={call}:error={errno}:when={time}");
-                let reply = traced(&scene, &log, &["-e", &inject], &self.command()).finish();
+                let reply = traced(&env, &log, &["-e", &inject], &self.command()).finish();
                 let what = format!("{call} number {time} fails with {errno}: {reply}");
                 assert!(reply.code.is_some_and(|code| [0, 1, 3, 4, 5].contains(&code)), "{what}");
                 assert!(!reply.stderr.contains("panicked") && !reply.text("outcome").is_empty(), "{what}");
                 hit += u32::from(fs::read_to_string(&log).is_ok_and(|log| log.contains("(INJECTED)")));
-                expect_one_of(&scene, &self.options, &self.worker(), &what);
-                stop_and_forget(&scene);
+                expect_one_of(&env, &self.options, &self.worker(), &what);
+                stop_and_forget(&env);
             }
         }
         assert!(hit > 10, "only {hit} calls failed");
@@ -194,12 +194,12 @@ fn a_call_that_fails_of_a_start_on_its_socket() {
 
 /// Promise 7 of the catalogue: the next command repairs the state.
 fn a_stop_that_dies_at_any_step() {
-    let scene = Scene::new();
-    let start = || drop(scene.up("s", &[&cli::binary_arg(), "worker"]).expect(0, "started"));
+    let env = TestEnv::new();
+    let start = || drop(env.up("s", &[&cli::binary_arg(), "worker"]).expect(0, "started"));
     let check = |what: &str| {
-        let reply = scene.stop("s");
+        let reply = env.stop("s");
         assert!(["stopped", "not-running"].contains(&reply.text("outcome")), "{what}: {reply}");
-        scene.assert_nothing_left("s");
+        env.assert_nothing_left("s");
     };
-    at_every_step(&scene, &["stop", "s"], start, check);
+    at_every_step(&env, &["stop", "s"], start, check);
 }

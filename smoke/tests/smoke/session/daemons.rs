@@ -1,10 +1,10 @@
 //! Workers that are more than the process that was started.
 
 use nix::sys::signal::Signal;
-use rekindle_smoke::{Scene, cli, procs, programs, trials, wait};
+use rekindle_smoke::{TestEnv, cli, procs, programs, tests, wait};
 use std::fs;
 
-trials![
+tests![
     a_daemonised_worker_is_found_and_stopped,
     a_worker_that_daemonises_after_it_answered_is_still_the_worker,
     a_leader_that_was_killed_leaves_a_worker_that_is_stopped,
@@ -14,29 +14,29 @@ trials![
 
 /// T19, P4.
 fn a_daemonised_worker_is_found_and_stopped() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     let server = programs::daemonising_echo_server();
     let command = [&programs::python(), "-c", &server, "{socket}"];
-    let pid = scene.up("s", &command).expect_running("started").pid();
-    assert_eq!(scene.up("s", &command).expect_running("attached").pid(), pid);
-    assert_eq!(scene.processes(), [pid], "its leader has exited");
-    let list = scene.rekindle(["ls"]);
+    let pid = env.up("s", &command).expect_running("started").pid();
+    assert_eq!(env.up("s", &command).expect_running("attached").pid(), pid);
+    assert_eq!(env.processes(), [pid], "its leader has exited");
+    let list = env.rekindle(["ls"]);
     assert_eq!((&list.json[0]["state"], &list.json[0]["pid"]), (&"live".into(), &pid.into()), "{list}");
-    scene.stop("s").expect(0, "stopped");
-    scene.assert_nothing_left("s");
+    env.stop("s").expect(0, "stopped");
+    env.assert_nothing_left("s");
 }
 
 /// P22: children that outlive their leader are the worker as much as it was.
 fn a_leader_that_was_killed_leaves_a_worker_that_is_stopped() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     let both = format!("sleep 1000 & '{}' worker & wait", cli::binary_arg());
-    let pid = scene.up("s", &["sh", "-c", &both]).expect_running("started").pid();
+    let pid = env.up("s", &["sh", "-c", &both]).expect_running("started").pid();
     procs::send(pid, Signal::SIGKILL);
     wait::until("the leader is gone", || !procs::is_running(pid));
-    scene.up("s", &["sh", "-c", &both]).expect(0, "attached");
-    programs::expect_echo(&scene.socket("s"));
-    scene.stop("s").expect(0, "stopped");
-    scene.assert_nothing_left("s");
+    env.up("s", &["sh", "-c", &both]).expect(0, "attached");
+    programs::expect_echo(&env.socket("s"));
+    env.stop("s").expect(0, "stopped");
+    env.assert_nothing_left("s");
 }
 
 /// Listens, and daemonises once its second argument, a file, is there: SO_PEERCRED goes on to name its leader.
@@ -57,53 +57,53 @@ server.serve_forever()
 
 /// T19, T26, P4: both processes that were written down are dead, and the worker lives.
 fn a_worker_that_daemonises_after_it_answered_is_still_the_worker() {
-    let scene = Scene::new();
-    let go = scene.path("go").display().to_string();
+    let env = TestEnv::new();
+    let go = env.path("go").display().to_string();
     let command = [&programs::python(), "-c", LISTEN_THEN_DAEMONISE, "{socket}", &go];
-    let leader = scene.up("s", &command).expect_running("started").pid();
-    assert_eq!(scene.record("s")["peer"]["pid"], leader);
-    scene.file("go", "");
+    let leader = env.up("s", &command).expect_running("started").pid();
+    assert_eq!(env.record("s")["peer"]["pid"], leader);
+    env.file("go", "");
     wait::until("the leader has exited", || !procs::is_running(leader));
-    let daemon = scene.processes();
-    programs::expect_echo(&scene.socket("s"));
-    let reply = scene.up("s", &command).expect(0, "attached");
+    let daemon = env.processes();
+    programs::expect_echo(&env.socket("s"));
+    let reply = env.up("s", &command).expect(0, "attached");
     assert_eq!((&reply.json["managed"], &reply.json["generation"]), (&true.into(), &1.into()), "{reply}");
     assert_eq!([reply.pid()], *daemon, "{reply}");
-    let list = scene.rekindle(["ls"]);
+    let list = env.rekindle(["ls"]);
     assert_eq!(list.json[0]["state"], "live", "{list}");
-    fs::remove_file(scene.socket("s")).expect("the socket can be removed");
-    scene.up_with("s", &["--timeout", "300ms"], &command).expect_rejected("worker-unresponsive");
-    assert_eq!(scene.processes(), daemon, "no second worker was started");
-    scene.stop("s").expect(0, "stopped");
-    scene.assert_nothing_left("s");
+    fs::remove_file(env.socket("s")).expect("the socket can be removed");
+    env.up_with("s", &["--timeout", "300ms"], &command).expect_rejected("worker-unresponsive");
+    assert_eq!(env.processes(), daemon, "no second worker was started");
+    env.stop("s").expect(0, "stopped");
+    env.assert_nothing_left("s");
 }
 
 /// A worker that crashes and leaves a child, which holds its lifeline and serves nobody.
-fn leave_a_grandchild(scene: &Scene) -> procs::Pid {
+fn leave_a_grandchild(env: &TestEnv) -> procs::Pid {
     let both = format!("sleep 1000 & exec '{}' worker", cli::binary_arg());
-    let pid = scene.up("s", &["sh", "-c", &both]).expect_running("started").pid();
+    let pid = env.up("s", &["sh", "-c", &both]).expect_running("started").pid();
     procs::send(pid, Signal::SIGKILL);
     wait::until("the worker is gone", || !procs::is_running(pid));
-    let left = scene.processes();
+    let left = env.processes();
     assert_eq!(left.len(), 1, "the grandchild is left");
     left[0]
 }
 
 /// P22.
 fn a_leftover_is_ended_by_stop() {
-    let scene = Scene::new();
-    let leftover = leave_a_grandchild(&scene);
-    assert_eq!(scene.stop("s").expect(0, "stopped").pid(), leftover);
-    scene.assert_nothing_left("s");
+    let env = TestEnv::new();
+    let leftover = leave_a_grandchild(&env);
+    assert_eq!(env.stop("s").expect(0, "stopped").pid(), leftover);
+    env.assert_nothing_left("s");
 }
 
 /// The sole exception of the design (3.2).
 fn a_leftover_is_no_reason_to_refuse() {
-    let scene = Scene::new();
-    let leftover = leave_a_grandchild(&scene);
-    let reply = scene.up("s", &[&cli::binary_arg(), "worker"]).expect_running("started");
+    let env = TestEnv::new();
+    let leftover = leave_a_grandchild(&env);
+    let reply = env.up("s", &[&cli::binary_arg(), "worker"]).expect_running("started");
     assert_eq!(reply.json["generation"], 2, "{reply}");
     assert!(procs::is_running(leftover), "it is nobody's business but its own");
-    programs::expect_echo(&scene.socket("s"));
-    scene.stop("s").expect(0, "stopped");
+    programs::expect_echo(&env.socket("s"));
+    env.stop("s").expect(0, "stopped");
 }

@@ -5,14 +5,14 @@ use rekindle::adapters::seams::SharedClaim;
 use rekindle::adapters::start::Start;
 use rekindle::core::plan::Environment;
 use rekindle::core::{Generation, execute_spawn_bg_resume};
-use rekindle::{Ensured, How, Launch, Sessions, StopOutcome, StopPolicy};
-use rekindle_smoke::scene::CANARY;
+use rekindle::{Ensured, Launch, Sessions, StartKind, StopOutcome, StopPolicy};
 use rekindle_smoke::starts::id;
-use rekindle_smoke::{Scene, Starts, procs, programs, trials, wait};
+use rekindle_smoke::test_env::CANARY;
+use rekindle_smoke::{Starts, TestEnv, procs, programs, tests, wait};
 use std::io::{BufRead, BufReader, Write};
 use std::pin::pin;
 
-trials![
+tests![
     a_worker_that_ends_with_its_first_client_serves_the_caller,
     a_caller_that_gives_up_only_stops_watching,
     a_bare_execution_that_is_dropped_releases_nothing,
@@ -20,15 +20,15 @@ trials![
     a_stop_joins_in_from_another_caller,
 ];
 
-fn launch(scene: &Scene, script: &str, more: &[&str]) -> Launch {
+fn launch(env: &TestEnv, script: &str, more: &[&str]) -> Launch {
     let mut environment = Environment::default();
-    environment.set.insert(CANARY.into(), scene.dir().into());
+    environment.set.insert(CANARY.into(), env.dir().into());
     let args = [&["-c", script, "{socket}"], more].concat();
-    Launch::new(programs::python()).args(args).environment(environment).cwd(scene.dir())
+    Launch::new(programs::python()).args(args).environment(environment).cwd(env.dir())
 }
 
-fn sessions(scene: &Scene) -> Sessions {
-    Sessions::open(scene.state()).expect("a scene's state directory can be used")
+fn sessions(env: &TestEnv) -> Sessions {
+    Sessions::open(env.state()).expect("a env's state directory can be used")
 }
 
 /// Serves one client, and ends when it leaves.
@@ -44,11 +44,11 @@ for line in client.makefile('rb'):
 
 /// 0.8 of the catalogue: the connection that proved liveness is the caller's.
 fn a_worker_that_ends_with_its_first_client_serves_the_caller() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     wait::run(async {
-        let ensured = sessions(&scene).ensure(&id("s"), launch(&scene, ONE_CLIENT, &[])).await;
+        let ensured = sessions(&env).ensure(&id("s"), launch(&env, ONE_CLIENT, &[])).await;
         let Ok(Ensured::Running(running)) = ensured else { panic!("it starts: {ensured:?}") };
-        assert_eq!((running.how, running.connection.peer()), (How::Started, running.pid));
+        assert_eq!((running.kind, running.connection.peer()), (StartKind::Started, running.pid));
         let mut stream = running.connection.into_std().expect("the connection can be used");
         stream.write_all(b"hello\n").expect("the worker takes a line");
         let mut line = String::new();
@@ -56,30 +56,30 @@ fn a_worker_that_ends_with_its_first_client_serves_the_caller() {
         assert_eq!(line, "hello\n");
         drop(stream);
     });
-    wait::until("it ended with its client", || scene.processes().is_empty());
+    wait::until("it ended with its client", || env.processes().is_empty());
 }
 
 /// T13, A1.
 fn a_caller_that_gives_up_only_stops_watching() {
-    let scene = Scene::new();
-    let go = scene.path("go").display().to_string();
+    let env = TestEnv::new();
+    let go = env.path("go").display().to_string();
     wait::run(async {
-        let sessions = sessions(&scene);
-        let launch = launch(&scene, &programs::gated_echo_server(), &[&go]);
+        let sessions = sessions(&env);
+        let launch = launch(&env, &programs::gated_echo_server(), &[&go]);
         {
             let session = id("s");
             let mut call = pin!(sessions.ensure(&session, launch));
-            while scene.processes().is_empty() {
+            while env.processes().is_empty() {
                 assert!(wait::is_pending(call.as_mut()).await, "it cannot be ready yet");
                 tokio::task::yield_now().await;
             }
         }
-        assert!(scene.of("s", "claim").exists(), "the start goes on");
-        scene.file("go", "");
-        while scene.of("s", "claim").exists() {
+        assert!(env.of("s", "claim").exists(), "the start goes on");
+        env.file("go", "");
+        while env.of("s", "claim").exists() {
             tokio::task::yield_now().await;
         }
-        assert_eq!(scene.record("s")["state"], "ready", "the start went on to its end");
+        assert_eq!(env.record("s")["state"], "ready", "the start went on to its end");
         let attached = sessions.attach(&id("s")).await;
         assert!(matches!(attached, Ok(Ensured::Running(_))), "{attached:?}");
     });
@@ -95,27 +95,27 @@ fn a_bare_execution_that_is_dropped_releases_nothing() {
     let plan = starts.plan("s", &["sleep", "1000"]);
     wait::run(async {
         let mut execution = Box::pin(execute_spawn_bg_resume(&plan, Some(&claim), &deps));
-        while starts.scene.processes().is_empty() {
+        while starts.env.processes().is_empty() {
             assert!(wait::is_pending(execution.as_mut()).await, "nothing can be observed yet");
             tokio::task::yield_now().await;
         }
         drop(execution);
     });
-    let pid = starts.scene.worker_pid("s");
+    let pid = starts.env.worker_pid("s");
     assert!(procs::is_running(pid), "it is not killed by being unwatched");
     assert!(shared.with(|_| ()).is_some(), "the claim was not released");
     drop((deps, start, shared));
-    assert!(starts.scene.of("s", "claim").exists(), "what nobody saw the end of is retained");
+    assert!(starts.env.of("s", "claim").exists(), "what nobody saw the end of is retained");
     procs::send(pid, nix::sys::signal::Signal::SIGKILL);
     wait::until("it is reaped", || procs::state(pid).is_none());
 }
 
 /// T01: within one process and one runtime too.
 fn many_callers_in_one_process_get_one_worker() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     wait::run(async {
-        let sessions = sessions(&scene);
-        let launch = launch(&scene, programs::ECHO_SERVER, &[]);
+        let sessions = sessions(&env);
+        let launch = launch(&env, programs::ECHO_SERVER, &[]);
         let calls: Vec<_> = (0..20)
             .map(|_| {
                 let (sessions, launch) = (sessions.clone(), launch.clone());
@@ -126,7 +126,7 @@ fn many_callers_in_one_process_get_one_worker() {
         for call in calls {
             let ensured = wait::soon("the call ends", call).await.expect("a call does not panic");
             let Ok(Ensured::Running(running)) = ensured else { panic!("all get it: {ensured:?}") };
-            started += u32::from(running.how == How::Started);
+            started += u32::from(running.kind == StartKind::Started);
             pids.push(running.pid);
         }
         pids.dedup();
@@ -134,14 +134,14 @@ fn many_callers_in_one_process_get_one_worker() {
         let stopped = sessions.stop(&id("s"), &StopPolicy::default()).await.expect("it can be stopped");
         assert_eq!(stopped.outcome, StopOutcome::Stopped);
     });
-    scene.assert_nothing_left("s");
+    env.assert_nothing_left("s");
 }
 
 fn a_stop_joins_in_from_another_caller() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     wait::run(async {
-        let sessions = sessions(&scene);
-        let ensured = sessions.ensure(&id("s"), launch(&scene, programs::ECHO_SERVER, &[])).await;
+        let sessions = sessions(&env);
+        let ensured = sessions.ensure(&id("s"), launch(&env, programs::ECHO_SERVER, &[])).await;
         assert!(matches!(ensured, Ok(Ensured::Running(_))), "{ensured:?}");
         let (session, policy) = (id("s"), StopPolicy::default());
         let (one, other) = tokio::join!(sessions.stop(&session, &policy), sessions.stop(&session, &policy));
@@ -150,5 +150,5 @@ fn a_stop_joins_in_from_another_caller() {
             assert!(matches!(outcome, StopOutcome::Stopped | StopOutcome::NotRunning), "{outcome:?}");
         }
     });
-    scene.assert_nothing_left("s");
+    env.assert_nothing_left("s");
 }

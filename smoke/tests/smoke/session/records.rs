@@ -1,11 +1,11 @@
 //! Records that a hand, a crash or a later version wrote.
 
 use nix::sys::signal::Signal;
-use rekindle_smoke::{Launcher, Scene, cli, procs, programs, trials, wait};
+use rekindle_smoke::{Launcher, TestEnv, cli, procs, programs, tests, wait};
 use serde_json::json;
 use std::fs;
 
-trials![
+tests![
     a_corrupt_record_is_an_error_on_that_session_alone,
     a_worker_whose_record_cannot_be_read_can_be_stopped,
     a_record_that_would_be_too_long_is_refused,
@@ -19,69 +19,69 @@ trials![
     every_reader_sees_a_whole_record,
 ];
 
-fn started(scene: &Scene, session: &str) -> procs::Pid {
-    scene.up(session, &[&cli::binary_arg(), "worker"]).expect_running("started").pid()
+fn started(env: &TestEnv, session: &str) -> procs::Pid {
+    env.up(session, &[&cli::binary_arg(), "worker"]).expect_running("started").pid()
 }
 
 /// T12, R-2.
 fn a_corrupt_record_is_an_error_on_that_session_alone() {
-    let scene = Scene::new();
-    let pid = started(&scene, "s");
-    started(&scene, "other");
-    let path = scene.of("s", "session.json");
+    let env = TestEnv::new();
+    let pid = started(&env, "s");
+    started(&env, "other");
+    let path = env.of("s", "session.json");
     let whole = fs::read(&path).expect("the record is there");
     let half = whole[..whole.len() / 2].to_vec();
-    let foreign = fs::read(scene.of("other", "session.json")).expect("the record is there");
+    let foreign = fs::read(env.of("other", "session.json")).expect("the record is there");
     for content in [b"garbage".to_vec(), Vec::new(), b"{}".to_vec(), half, foreign] {
         fs::write(&path, &content).expect("the record can be written");
         for verb in [&["up", "s", "--", "true"][..], &["show", "s"]] {
-            scene.rekindle(verb).expect_error(3, "record-corrupt");
+            env.rekindle(verb).expect_error(3, "record-corrupt");
         }
-        let list = scene.rekindle(["ls"]);
+        let list = env.rekindle(["ls"]);
         assert_eq!(
             (&list.json[0]["state"], &list.json[1]["state"]),
             (&"live".into(), &"corrupt".into()),
             "{list}"
         );
         assert_eq!(fs::read(&path).expect("the record is kept"), content);
-        assert!(!scene.of("s", "claim").exists(), "no claim is kept");
+        assert!(!env.of("s", "claim").exists(), "no claim is kept");
     }
     assert!(procs::is_running(pid), "nothing was done to its worker");
     fs::write(&path, &whole).expect("the record can be mended");
-    scene.up("s", &[&cli::binary_arg(), "worker"]).expect_running("attached");
-    scene.stop("other").expect(0, "stopped");
-    scene.stop("s").expect(0, "stopped");
+    env.up("s", &[&cli::binary_arg(), "worker"]).expect_running("attached");
+    env.stop("other").expect(0, "stopped");
+    env.stop("s").expect(0, "stopped");
 }
 
 /// U23: the worker is known by its lifeline, whatever became of the record, and the record stays as it is.
 fn a_worker_whose_record_cannot_be_read_can_be_stopped() {
-    let scene = Scene::new();
-    let path = scene.of("s", "session.json");
+    let env = TestEnv::new();
+    let path = env.of("s", "session.json");
     for content in [b"garbage".to_vec(), vec![b' '; (1 << 20) + 1]] {
-        let pid = started(&scene, "s");
+        let pid = started(&env, "s");
         fs::write(&path, &content).expect("the record can be written");
-        scene.rekindle(["up", "s", "--", "true"]).expect_error(3, "record-corrupt");
-        assert_eq!(scene.rekindle(["ls"]).json[0]["pid"], pid);
-        assert_eq!(scene.stop("s").expect(0, "stopped").pid(), pid);
+        env.rekindle(["up", "s", "--", "true"]).expect_error(3, "record-corrupt");
+        assert_eq!(env.rekindle(["ls"]).json[0]["pid"], pid);
+        assert_eq!(env.stop("s").expect(0, "stopped").pid(), pid);
         assert_eq!(fs::read(&path).expect("the record is kept"), content);
-        scene.rekindle(["gc", "--repair"]);
+        env.rekindle(["gc", "--repair"]);
     }
 }
 
 /// U23: what could not be read back is refused before anything is started.
 fn a_record_that_would_be_too_long_is_refused() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     let long = "x".repeat(100_000);
     let mut command = vec![cli::binary_arg(), "worker".to_owned()];
     command.extend(vec![long; 12]);
     let command: Vec<&str> = command.iter().map(String::as_str).collect();
-    let reply = scene.up("s", &command).expect(4, "spawn-start-failed");
+    let reply = env.up("s", &command).expect(4, "spawn-start-failed");
     assert!(reply.stdout.contains("longer than"), "{reply}");
-    scene.assert_no_process();
+    env.assert_no_process();
 }
 
-fn make_newer(scene: &Scene) -> Vec<u8> {
-    scene.edit("s", "session.json", |record| {
+fn make_newer(env: &TestEnv) -> Vec<u8> {
+    env.edit("s", "session.json", |record| {
         record["schema_version"] = json!(99);
         record["worker"] = json!("this version cannot read it");
         record["future"] = json!({"deep": [1, 2, 3]});
@@ -90,104 +90,104 @@ fn make_newer(scene: &Scene) -> Vec<u8> {
 
 /// T33, R-7.
 fn a_newer_record_of_a_live_worker_is_attached_and_never_rewritten() {
-    let scene = Scene::new();
-    let pid = started(&scene, "s");
-    let bytes = make_newer(&scene);
-    let reply = scene.up("s", &[&cli::binary_arg(), "worker"]).expect(0, "attached");
+    let env = TestEnv::new();
+    let pid = started(&env, "s");
+    let bytes = make_newer(&env);
+    let reply = env.up("s", &[&cli::binary_arg(), "worker"]).expect(0, "attached");
     assert_eq!(reply.json["generation"], 1, "{reply}");
     assert_eq!(reply.pid(), pid, "{reply}");
-    scene.stop("s").expect_error(3, "record-newer");
+    env.stop("s").expect_error(3, "record-newer");
     assert!(procs::is_running(pid), "it is not ours to stop");
-    assert_eq!(fs::read(scene.of("s", "session.json")).expect("the record is kept"), bytes);
-    let list = scene.rekindle(["ls"]);
+    assert_eq!(fs::read(env.of("s", "session.json")).expect("the record is kept"), bytes);
+    let list = env.rekindle(["ls"]);
     assert_eq!(list.json[0]["state"], "live", "{list}");
-    programs::expect_echo(&scene.socket("s"));
+    programs::expect_echo(&env.socket("s"));
 }
 
 /// T33, R-7.
 fn a_newer_record_of_a_dead_worker_is_never_rewritten() {
-    let scene = Scene::new();
-    let pid = started(&scene, "s");
-    let bytes = make_newer(&scene);
+    let env = TestEnv::new();
+    let pid = started(&env, "s");
+    let bytes = make_newer(&env);
     procs::send(pid, Signal::SIGKILL);
     wait::until("it is gone", || !procs::is_running(pid));
-    scene.up("s", &[&cli::binary_arg(), "worker"]).expect_error(3, "record-newer");
-    assert_eq!(fs::read(scene.of("s", "session.json")).expect("the record is kept"), bytes);
-    assert!(!scene.of("s", "claim").exists(), "no claim is kept");
-    scene.assert_no_process();
+    env.up("s", &[&cli::binary_arg(), "worker"]).expect_error(3, "record-newer");
+    assert_eq!(fs::read(env.of("s", "session.json")).expect("the record is kept"), bytes);
+    assert!(!env.of("s", "claim").exists(), "no claim is kept");
+    env.assert_no_process();
 }
 
 ///
 fn unknown_fields_survive_a_rewrite() {
-    let scene = Scene::new();
-    started(&scene, "s");
-    scene.edit("s", "session.json", |record| record["future"] = json!({"deep": [1, 2, 3]}));
-    scene.stop("s").expect(0, "stopped");
-    let record = scene.record("s");
+    let env = TestEnv::new();
+    started(&env, "s");
+    env.edit("s", "session.json", |record| record["future"] = json!({"deep": [1, 2, 3]}));
+    env.stop("s").expect(0, "stopped");
+    let record = env.record("s");
     assert_eq!((&record["state"], &record["future"]), (&"exited".into(), &json!({"deep": [1, 2, 3]})));
 }
 
 fn another_program_on_a_live_session_is_told() {
-    let scene = Scene::new();
-    let pid = started(&scene, "s");
-    let same = scene.up("s", &[&cli::binary_arg(), "worker"]).expect_running("attached");
+    let env = TestEnv::new();
+    let pid = started(&env, "s");
+    let same = env.up("s", &[&cli::binary_arg(), "worker"]).expect_running("attached");
     assert_eq!(same.json["program_differs"], false, "{same}");
     for command in [&["true"][..], &[&cli::binary_arg(), "worker", "--ignore-term"]] {
-        let reply = scene.up("s", command).expect_running("attached");
+        let reply = env.up("s", command).expect_running("attached");
         assert_eq!((reply.pid(), &reply.json["program_differs"]), (pid, &true.into()), "{reply}");
     }
-    let attach = scene.rekindle(["up", "s", "--intent", "attach"]).expect_running("attached");
+    let attach = env.rekindle(["up", "s", "--intent", "attach"]).expect_running("attached");
     assert_eq!(attach.json["program_differs"], false, "no program was named: {attach}");
-    scene.up_with("s", &["--intent", "resume"], &["true"]).expect_rejected("already-live");
+    env.up_with("s", &["--intent", "resume"], &["true"]).expect_rejected("already-live");
 }
 
 /// A record `exited` proves nothing by itself: evidence does.
 fn a_record_that_lies_about_its_exit_starts_no_second_worker() {
-    let scene = Scene::new();
-    let pid = started(&scene, "s");
-    scene.edit("s", "session.json", |record| record["state"] = json!("exited"));
-    let reply = scene.up("s", &[&cli::binary_arg(), "worker"]).expect_running("attached");
+    let env = TestEnv::new();
+    let pid = started(&env, "s");
+    env.edit("s", "session.json", |record| record["state"] = json!("exited"));
+    let reply = env.up("s", &[&cli::binary_arg(), "worker"]).expect_running("attached");
     assert_eq!(reply.pid(), pid, "{reply}");
-    assert_eq!(scene.record("s")["state"], "ready", "whoever finds it live completes the record");
-    assert_eq!(scene.processes(), [pid]);
+    assert_eq!(env.record("s")["state"], "ready", "whoever finds it live completes the record");
+    assert_eq!(env.processes(), [pid]);
 }
 
 /// T12: the lifeline is held, whatever became of the record.
 fn a_lost_record_starts_no_second_worker() {
-    let scene = Scene::new();
-    let pid = started(&scene, "s");
-    fs::remove_file(scene.of("s", "session.json")).expect("the record can be removed");
-    fs::remove_file(scene.socket("s")).expect("the socket can be removed");
-    let reply = scene.up_with("s", &["--timeout", "300ms"], &["true"]);
+    let env = TestEnv::new();
+    let pid = started(&env, "s");
+    fs::remove_file(env.of("s", "session.json")).expect("the record can be removed");
+    fs::remove_file(env.socket("s")).expect("the socket can be removed");
+    let reply = env.up_with("s", &["--timeout", "300ms"], &["true"]);
     // A start writes its record first, so somebody removed it: the worker is not ours to end unasked (U21).
     assert_eq!(reply.expect_rejected("worker-unresponsive").pid(), pid);
     assert!(procs::is_running(pid), "it lives on");
-    assert_eq!(scene.record("s")["generation"], 1, "its record is written anew (U29)");
-    assert_eq!(scene.stop("s").expect(0, "stopped").pid(), pid);
-    scene.assert_nothing_left("s");
+    assert_eq!(env.record("s")["generation"], 1, "its record is written anew (U29)");
+    assert_eq!(env.stop("s").expect(0, "stopped").pid(), pid);
+    env.assert_nothing_left("s");
 }
 
 /// T07, L5: the pid in the record belongs to somebody else by now.
 fn a_reused_pid_is_neither_alive_nor_signalled() {
-    let scene = Scene::new();
-    let pid = started(&scene, "s");
+    let env = TestEnv::new();
+    let pid = started(&env, "s");
     procs::send(pid, Signal::SIGKILL);
     wait::until("it is gone", || !procs::is_running(pid));
-    let born = scene.record("s")["worker"]["start_time"].as_u64();
+    let born = env.record("s")["worker"]["start_time"].as_u64();
     let sentinel = wait::for_some("a stranger starts in a later tick of the clock", || {
-        let mut sleep = scene.command("sleep");
+        let mut sleep = env.command("sleep");
         sleep.arg("1000");
         let sentinel = Launcher::start(sleep);
         (procs::start_time(sentinel.pid()) != born).then_some(sentinel)
     });
-    scene.edit("s", "session.json", |record| {
+    env.edit("s", "session.json", |record| {
         record["worker"]["pid"] = json!(sentinel.pid());
         record["peer"]["pid"] = json!(sentinel.pid());
     });
-    scene.stop("s").expect(0, "not-running");
+    env.stop("s").expect(0, "not-running");
     assert!(procs::is_running(sentinel.pid()), "a stranger was signalled");
-    scene.up("s", &[&cli::binary_arg(), "worker"]).expect_running("started");
-    scene.stop("s").expect(0, "stopped");
+    env.up("s", &[&cli::binary_arg(), "worker"]).expect_running("started");
+    env.stop("s").expect(0, "stopped");
     assert!(procs::is_running(sentinel.pid()), "a stranger was signalled");
     sentinel.signal(Signal::SIGKILL);
     sentinel.finish();
@@ -195,16 +195,16 @@ fn a_reused_pid_is_neither_alive_nor_signalled() {
 
 /// T11, R-1: a record is put in place whole.
 fn every_reader_sees_a_whole_record() {
-    let scene = Scene::new();
-    started(&scene, "s");
-    let path = scene.of("s", "session.json");
+    let env = TestEnv::new();
+    started(&env, "s");
+    let path = env.of("s", "session.json");
     let (done, mut seen) = (std::sync::atomic::AtomicBool::new(false), 0_u32);
     std::thread::scope(|scope| {
         let done = &done;
         scope.spawn(|| {
             for _ in 0..15 {
-                scene.stop("s");
-                scene.up("s", &[&cli::binary_arg(), "worker"]);
+                env.stop("s");
+                env.up("s", &[&cli::binary_arg(), "worker"]);
             }
             done.store(true, std::sync::atomic::Ordering::Relaxed);
         });

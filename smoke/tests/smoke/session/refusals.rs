@@ -1,6 +1,6 @@
 //! What is refused, with nothing touched and nothing created.
 
-use rekindle_smoke::{Launcher, Reply, Root, Scene, cli, programs, trials};
+use rekindle_smoke::{Launcher, Reply, Root, TestEnv, cli, programs, tests};
 use std::ffi::OsStr;
 use std::fs::{self, Permissions};
 use std::io::ErrorKind;
@@ -9,7 +9,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
-trials![
+tests![
     a_socket_path_that_is_a_symlink_is_refused,
     what_is_no_socket_is_refused_and_kept,
     a_socket_in_a_directory_of_all_is_refused,
@@ -30,97 +30,97 @@ fn entries(dir: &Path) -> Vec<PathBuf> {
     entries
 }
 
-fn up_on(scene: &Scene, socket: &Path) -> Reply {
-    let socket = socket.to_str().expect("a scene's paths are UTF-8");
-    scene.up_with("s", &["--socket", socket], &[&cli::binary_arg(), "worker"])
+fn up_on(env: &TestEnv, socket: &Path) -> Reply {
+    let socket = socket.to_str().expect("a env's paths are UTF-8");
+    env.up_with("s", &["--socket", socket], &[&cli::binary_arg(), "worker"])
 }
 
 /// T14, S5.
 fn a_socket_path_that_is_a_symlink_is_refused() {
-    let scene = Scene::new();
-    let (real, link) = (scene.path("real"), scene.path("link"));
-    let listener = UnixListener::bind(&real).expect("a scene can hold a socket");
+    let env = TestEnv::new();
+    let (real, link) = (env.path("real"), env.path("link"));
+    let listener = UnixListener::bind(&real).expect("a env can hold a socket");
     listener.set_nonblocking(true).expect("a listener can be non-blocking");
-    symlink(&real, &link).expect("a scene can hold a link");
-    fs::create_dir_all(scene.of("s", "")).expect("a scene can hold a state directory");
-    fs::set_permissions(scene.state(), Permissions::from_mode(0o700)).expect("its mode can be set");
-    symlink(&real, scene.socket("s")).expect("a session can hold a link");
-    for path in [&link, &scene.socket("s")] {
-        let reply = up_on(&scene, path).expect_rejected("target-address-conflict");
+    symlink(&real, &link).expect("a env can hold a link");
+    fs::create_dir_all(env.of("s", "")).expect("a env can hold a state directory");
+    fs::set_permissions(env.state(), Permissions::from_mode(0o700)).expect("its mode can be set");
+    symlink(&real, env.socket("s")).expect("a session can hold a link");
+    for path in [&link, &env.socket("s")] {
+        let reply = up_on(&env, path).expect_rejected("target-address-conflict");
         assert_eq!(reply.json["liveness"], "forged", "{reply}");
         assert!(reply.text("message").contains("symbolic link"), "{reply}");
         assert_eq!(fs::read_link(path).expect("the link is untouched"), real);
     }
     let visited = listener.accept();
     assert!(visited.is_err_and(|error| error.kind() == ErrorKind::WouldBlock), "the link was followed");
-    assert!(!scene.of("s", "claim").exists(), "a rejection keeps no claim");
-    scene.assert_no_process();
+    assert!(!env.of("s", "claim").exists(), "a rejection keeps no claim");
+    env.assert_no_process();
 }
 
 /// T14, S5.
 fn what_is_no_socket_is_refused_and_kept() {
-    let scene = Scene::new();
-    let file = scene.file("file", "content");
-    let fifo = scene.path("fifo");
-    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).expect("a scene can hold a FIFO");
-    let dir = scene.path("dir");
-    fs::create_dir(&dir).expect("a scene can hold a directory");
+    let env = TestEnv::new();
+    let file = env.file("file", "content");
+    let fifo = env.path("fifo");
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).expect("a env can hold a FIFO");
+    let dir = env.path("dir");
+    fs::create_dir(&dir).expect("a env can hold a directory");
     for path in [&file, &fifo, &dir] {
-        let reply = up_on(&scene, path).expect_rejected("target-address-conflict");
+        let reply = up_on(&env, path).expect_rejected("target-address-conflict");
         assert_eq!(reply.json["liveness"], "forged", "{reply}");
         assert!(path.exists(), "{reply}");
     }
     assert_eq!(fs::read(&file).expect("the file is there"), b"content");
-    scene.assert_no_process();
+    env.assert_no_process();
 }
 
 /// T16, S8.
 fn a_socket_in_a_directory_of_all_is_refused() {
-    let scene = Scene::new();
-    let open = scene.path("open");
-    fs::create_dir(&open).expect("a scene can hold a directory");
+    let env = TestEnv::new();
+    let open = env.path("open");
+    fs::create_dir(&open).expect("a env can hold a directory");
     fs::set_permissions(&open, Permissions::from_mode(0o777)).expect("its mode can be set");
-    let reply = up_on(&scene, &open.join("sock")).expect_rejected("target-address-conflict");
+    let reply = up_on(&env, &open.join("sock")).expect_rejected("target-address-conflict");
     assert_eq!(reply.json["liveness"], "forged", "{reply}");
     let tmp = format!("/tmp/rk-smoke-up-{}.sock", std::process::id());
-    let reply = up_on(&scene, Path::new(&tmp)).expect_rejected("target-address-conflict");
+    let reply = up_on(&env, Path::new(&tmp)).expect_rejected("target-address-conflict");
     assert!(reply.text("message").contains("`/tmp`"), "{reply}");
     assert!(!Path::new(&tmp).exists() && entries(&open).is_empty());
-    scene.assert_no_process();
+    env.assert_no_process();
 }
 
 /// S10.
 fn a_socket_path_that_cannot_be_used_is_refused() {
-    let scene = Scene::new();
-    let long = scene.path(&"x".repeat(108));
-    for path in [long, scene.path("no/such/directory/sock"), PathBuf::from("/")] {
-        let reply = up_on(&scene, &path).expect_rejected("bad-target");
+    let env = TestEnv::new();
+    let long = env.path(&"x".repeat(108));
+    for path in [long, env.path("no/such/directory/sock"), PathBuf::from("/")] {
+        let reply = up_on(&env, &path).expect_rejected("bad-target");
         assert!(reply.json["liveness"].is_null(), "nothing was probed: {reply}");
     }
-    assert_eq!(entries(scene.dir()), [] as [PathBuf; 0], "nothing was created");
+    assert_eq!(entries(env.dir()), [] as [PathBuf; 0], "nothing was created");
 }
 
 /// T38, X1, X2.
 fn wrong_session_ids_are_usage_errors_and_create_nothing() {
-    let scene = Scene::new();
-    let parent = entries(scene.dir().parent().expect("a scene has a parent"));
+    let env = TestEnv::new();
+    let parent = entries(env.dir().parent().expect("a env has a parent"));
     let long = "a".repeat(65);
     let ids =
         ["../x", "a/b", ".", "..", "", "a\nb", &long, "-x", "$(x)", "a b", "\u{e9}", ".hidden", "--help-me"];
     for id in ids {
         for args in [&["up", id, "--", "true"][..], &["show", id], &["stop", id], &["call", id, "{}"]] {
-            let reply = scene.rekindle(args);
+            let reply = env.rekindle(args);
             assert_eq!(reply.code, Some(2), "{id:?}: {reply}");
             assert_eq!(reply.json["outcome"], "error", "{id:?}: {reply}");
         }
     }
-    assert_eq!(entries(scene.dir()), [] as [PathBuf; 0], "nothing was created");
-    assert_eq!(entries(scene.dir().parent().expect("a scene has a parent")), parent);
+    assert_eq!(entries(env.dir()), [] as [PathBuf; 0], "nothing was created");
+    assert_eq!(entries(env.dir().parent().expect("a env has a parent")), parent);
 }
 
 /// X1, U8: what has to be text and is not is named. What is passed on may be any bytes: see `bytes.rs`.
 fn texts_that_are_not_utf8_are_usage_errors() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     let not_utf8 = OsStr::from_bytes(b"caf\xe9");
     for args in [
         &["up", "?", "--", "true"][..],
@@ -132,84 +132,84 @@ fn texts_that_are_not_utf8_are_usage_errors() {
     ] {
         let args: Vec<_> =
             args.iter().map(|arg| if *arg == "?" { not_utf8 } else { OsStr::new(arg) }).collect();
-        let reply = scene.rekindle(&args).expect_error(2, "usage");
+        let reply = env.rekindle(&args).expect_error(2, "usage");
         assert!(reply.text("message").contains("`caf\\xe9`"), "{args:?}: {reply}");
     }
-    assert_eq!(entries(scene.dir()), [] as [PathBuf; 0], "nothing was created");
+    assert_eq!(entries(env.dir()), [] as [PathBuf; 0], "nothing was created");
 }
 
 fn readiness_that_is_not_known_is_a_usage_error() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     for kind in ["hope", "handshake"] {
-        let reply = scene.up_with("s", &["--ready", kind], &["true"]).expect(2, "error");
+        let reply = env.up_with("s", &["--ready", kind], &["true"]).expect(2, "error");
         assert!(reply.text("message").contains(if kind == "hope" { kind } else { "--speak" }), "{reply}");
     }
     for wrong in [&["up", "s"][..], &["up", "s", "--timeout", "5", "--", "true"], &["no-such-verb"]] {
-        assert_eq!(scene.rekindle(wrong).code, Some(2), "{wrong:?}");
+        assert_eq!(env.rekindle(wrong).code, Some(2), "{wrong:?}");
     }
-    assert_eq!(entries(scene.dir()), [] as [PathBuf; 0], "nothing was created");
+    assert_eq!(entries(env.dir()), [] as [PathBuf; 0], "nothing was created");
 }
 
 fn a_dry_run_creates_nothing() {
-    let scene = Scene::new();
-    let reply = scene.up_with("s", &["--dry-run", "--prompt", "hello"], &["echo", "{prompt}", "{socket}"]);
+    let env = TestEnv::new();
+    let reply = env.up_with("s", &["--dry-run", "--prompt", "hello"], &["echo", "{prompt}", "{socket}"]);
     let reply = reply.expect(0, "dry-run");
     assert_eq!(reply.json["verdict"], "spawn", "{reply}");
-    let socket = scene.socket("s").display().to_string();
+    let socket = env.socket("s").display().to_string();
     assert_eq!(reply.json["plan"]["expected_socket_path"], socket, "{reply}");
     assert_eq!(reply.json["plan"]["launch_args"][1], "hello", "{reply}");
     assert_eq!(reply.json["plan"]["launch_args"][2], socket, "{reply}");
-    assert_eq!(entries(scene.dir()), [] as [PathBuf; 0], "nothing was created");
-    scene.up("s", &[&cli::binary_arg(), "worker"]).expect_running("started");
-    let before = fs::read(scene.of("s", "session.json")).expect("the record is there");
-    let reply = scene.up_with("s", &["--dry-run"], &["true"]).expect(0, "dry-run");
+    assert_eq!(entries(env.dir()), [] as [PathBuf; 0], "nothing was created");
+    env.up("s", &[&cli::binary_arg(), "worker"]).expect_running("started");
+    let before = fs::read(env.of("s", "session.json")).expect("the record is there");
+    let reply = env.up_with("s", &["--dry-run"], &["true"]).expect(0, "dry-run");
     assert_eq!(reply.json["verdict"], "attach", "{reply}");
-    let resume = scene.up_with("s", &["--dry-run", "--intent", "resume"], &["true"]).expect(3, "dry-run");
+    let resume = env.up_with("s", &["--dry-run", "--intent", "resume"], &["true"]).expect(3, "dry-run");
     assert_eq!(resume.json["reason"], "already-live", "{resume}");
-    assert_eq!(fs::read(scene.of("s", "session.json")).expect("the record is there"), before);
+    assert_eq!(fs::read(env.of("s", "session.json")).expect("the record is there"), before);
 }
 
 fn attach_and_look_create_nothing() {
-    let scene = Scene::new();
-    let attach = scene.rekindle(["up", "--intent", "attach", "s"]).expect_rejected("not-running");
+    let env = TestEnv::new();
+    let attach = env.rekindle(["up", "--intent", "attach", "s"]).expect_rejected("not-running");
     assert_eq!(attach.json["liveness"], "dormant", "{attach}");
-    scene.rekindle(["show", "s"]).expect_error(1, "unknown-session");
-    scene.rekindle(["stop", "s"]).expect_error(1, "unknown-session");
-    assert_eq!(scene.rekindle(["ls"]).stdout.trim(), "[]");
-    assert_eq!(entries(scene.dir()), [] as [PathBuf; 0], "nothing was created");
+    env.rekindle(["show", "s"]).expect_error(1, "unknown-session");
+    env.rekindle(["stop", "s"]).expect_error(1, "unknown-session");
+    assert_eq!(env.rekindle(["ls"]).stdout.trim(), "[]");
+    assert_eq!(entries(env.dir()), [] as [PathBuf; 0], "nothing was created");
 }
 
 /// A directory that is not ours, and how its owner is called: root gives one away, anybody else takes one of root's.
-fn directory_of_another_user(scene: &Scene) -> (PathBuf, &'static str) {
+fn directory_of_another_user(env: &TestEnv) -> (PathBuf, &'static str) {
     let Some(root) = Root::ours() else {
         return (PathBuf::from("/usr"), "user 0");
     };
-    let dir = scene.path("theirs");
-    fs::create_dir(&dir).expect("a scene can hold a directory");
+    let dir = env.path("theirs");
+    fs::create_dir(&dir).expect("a env can hold a directory");
     root.give(&dir, 65_534);
     (dir, "user 65534")
 }
 
 /// T16, S8.
 fn a_state_directory_that_cannot_be_trusted_is_refused() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     let made = |name: &str, mode: u32| {
-        let dir = scene.path(name);
-        fs::create_dir(&dir).expect("a scene can hold a directory");
+        let dir = env.path(name);
+        fs::create_dir(&dir).expect("a env can hold a directory");
         fs::set_permissions(&dir, Permissions::from_mode(mode)).expect("its mode can be set");
         dir
     };
     let (open, good) = (made("open", 0o777), made("good", 0o700));
-    let (theirs, their_name) = directory_of_another_user(&scene);
+    let (theirs, their_name) = directory_of_another_user(&env);
     let before = entries(&theirs);
-    let link = scene.path("link");
-    symlink(&good, &link).expect("a scene can hold a link");
-    let file = scene.file("file", "content");
+    let link = env.path("link");
+    symlink(&good, &link).expect("a env can hold a link");
+    let file = env.file("file", "content");
     let cases =
         [(&open, "0777"), (&link, "symbolic link"), (&theirs, their_name), (&file, "not a directory")];
     for (dir, why) in cases {
         for verb in [&["up", "s", "--", "true"][..], &["ls"], &["stop", "--all"]] {
-            let mut command = scene.command(cli::binary());
+            let mut command = env.command(cli::binary());
             command.args(["--json", "--dir"]).arg(dir).args(verb);
             let reply = Launcher::start(command).finish().expect_error(3, "state-dir-untrusted");
             assert!(reply.text("message").contains(why), "{reply}");
@@ -226,20 +226,20 @@ fn a_state_directory_that_cannot_be_trusted_is_refused() {
 }
 
 fn a_probe_tells_in_one_word() {
-    let scene = Scene::new();
-    let live = scene.path("live");
-    let _listener = UnixListener::bind(&live).expect("a scene can hold a socket");
-    let stale = scene.path("stale");
-    drop(UnixListener::bind(&stale).expect("a scene can hold a socket"));
-    let link = scene.path("link");
-    symlink(&live, &link).expect("a scene can hold a link");
-    let busy = scene.path("busy");
+    let env = TestEnv::new();
+    let live = env.path("live");
+    let _listener = UnixListener::bind(&live).expect("a env can hold a socket");
+    let stale = env.path("stale");
+    drop(UnixListener::bind(&stale).expect("a env can hold a socket"));
+    let link = env.path("link");
+    symlink(&live, &link).expect("a env can hold a link");
+    let busy = env.path("busy");
     let _busy = crate::probe::paths::busy_listener(&busy);
-    let absent = scene.path("absent");
+    let absent = env.path("absent");
     let cases =
         [(live, "alive"), (stale, "dead"), (absent, "dead"), (link, "forged"), (busy, "indeterminate")];
     for (path, verdict) in cases {
-        let reply = scene.rekindle([OsStr::new("probe"), path.as_os_str()]);
+        let reply = env.rekindle([OsStr::new("probe"), path.as_os_str()]);
         assert_eq!((reply.code, reply.text("verdict")), (Some(0), verdict), "{reply}");
         assert_ne!(reply.text("why"), "", "{reply}");
     }

@@ -1,9 +1,9 @@
 //! A worker that had been ready and is silent for a moment: a reload that binds its socket anew.
 
 use nix::sys::signal::Signal;
-use rekindle_smoke::{Scene, procs, programs, trials, wait};
+use rekindle_smoke::{TestEnv, procs, programs, tests, wait};
 
-trials![
+tests![
     a_worker_that_binds_its_socket_anew_is_waited_for,
     a_worker_that_ends_meanwhile_is_started_anew,
     a_worker_that_stays_silent_is_neither_ended_nor_doubled,
@@ -37,46 +37,46 @@ fn command<'a>(python: &'a str, then: &'a str) -> [&'a str; 5] {
 }
 
 /// Starts a worker and has it remove its socket.
-fn reloading(scene: &Scene, command: &[&str]) -> procs::Pid {
-    let pid = scene.up("s", command).expect_running("started").pid();
+fn reloading(env: &TestEnv, command: &[&str]) -> procs::Pid {
+    let pid = env.up("s", command).expect_running("started").pid();
     procs::send(pid, Signal::SIGUSR1);
-    wait::until("its socket is removed", || !scene.socket("s").exists());
+    wait::until("its socket is removed", || !env.socket("s").exists());
     pid
 }
 
 /// U12.
 fn a_worker_that_binds_its_socket_anew_is_waited_for() {
-    let (scene, python) = (Scene::new(), programs::python());
+    let (env, python) = (TestEnv::new(), programs::python());
     let command = command(&python, "rebind");
-    let pid = reloading(&scene, &command);
-    let reply = scene.up("s", &command).expect_running("attached");
+    let pid = reloading(&env, &command);
+    let reply = env.up("s", &command).expect_running("attached");
     assert_eq!((reply.pid(), &reply.json["generation"]), (pid, &1.into()), "{reply}");
-    assert_eq!(scene.processes(), [pid]);
-    scene.stop("s").expect(0, "stopped");
+    assert_eq!(env.processes(), [pid]);
+    env.stop("s").expect(0, "stopped");
 }
 
 /// U12: who is gone is not waited for.
 fn a_worker_that_ends_meanwhile_is_started_anew() {
-    let (scene, python) = (Scene::new(), programs::python());
+    let (env, python) = (TestEnv::new(), programs::python());
     let command = command(&python, "exit");
-    let pid = reloading(&scene, &command);
-    let reply = scene.up("s", &command).expect_running("started");
+    let pid = reloading(&env, &command);
+    let reply = env.up("s", &command).expect_running("started");
     assert_eq!(&reply.json["generation"], 2, "{reply}");
-    assert!(!procs::is_running(pid) && scene.processes() == [reply.pid()], "{reply}");
-    scene.stop("s").expect(0, "stopped");
+    assert!(!procs::is_running(pid) && env.processes() == [reply.pid()], "{reply}");
+    env.stop("s").expect(0, "stopped");
 }
 
 /// U12: however many wait, and however long.
 fn a_worker_that_stays_silent_is_neither_ended_nor_doubled() {
-    let (scene, python) = (Scene::new(), programs::python());
+    let (env, python) = (TestEnv::new(), programs::python());
     let command = command(&python, "stay silent");
-    let pid = reloading(&scene, &command);
-    let waiting: Vec<_> = (0..3).map(|_| scene.launch_up("s", &["--timeout", "1s"], &command)).collect();
+    let pid = reloading(&env, &command);
+    let waiting: Vec<_> = (0..3).map(|_| env.launch_up("s", &["--timeout", "1s"], &command)).collect();
     for launcher in waiting {
         let reply = launcher.finish().expect_rejected("worker-unresponsive");
         assert_eq!(reply.pid(), pid, "{reply}");
     }
-    assert_eq!(scene.processes(), [pid]);
-    scene.stop("s").expect(0, "stopped");
-    scene.assert_nothing_left("s");
+    assert_eq!(env.processes(), [pid]);
+    env.stop("s").expect(0, "stopped");
+    env.assert_nothing_left("s");
 }

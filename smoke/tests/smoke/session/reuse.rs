@@ -1,8 +1,8 @@
 //! A pid that comes to belong to somebody else, forced: the kernel is told which pid to give next.
 
-use rekindle_smoke::{Launcher, Scene, cli, programs, trials};
+use rekindle_smoke::{Launcher, TestEnv, cli, programs, tests};
 
-trials![a_stranger_on_the_workers_pid_is_never_signalled needs NamespaceRoot];
+tests![a_stranger_on_the_workers_pid_is_never_signalled needs NamespaceRoot];
 
 /// The init of a pid namespace. Arguments: rekindle, the state directory, what is to be written down.
 ///
@@ -65,11 +65,11 @@ with open(notes, "w") as file:
 
 /// T07, L5, P14 (recipe R3).
 fn a_stranger_on_the_workers_pid_is_never_signalled() {
-    let scene = Scene::new();
-    let notes = scene.path("notes");
-    let mut command = scene.command(programs::find("unshare", "util-linux"));
+    let env = TestEnv::new();
+    let notes = env.path("notes");
+    let mut command = env.command(programs::find("unshare", "util-linux"));
     command.args(["--fork", "--pid", "--mount-proc", "--kill-child"]);
-    command.arg(programs::python()).args(["-c", STORY, &cli::binary_arg()]).arg(scene.state()).arg(&notes);
+    command.arg(programs::python()).args(["-c", STORY, &cli::binary_arg()]).arg(env.state()).arg(&notes);
     let reply = Launcher::start(command).finish();
     let told =
         std::fs::read(&notes).unwrap_or_else(|error| panic!("the story came to no end: {error}: {reply}"));

@@ -3,11 +3,11 @@
 use nix::sys::signal::Signal;
 use rekindle_smoke::harness::vandal::sessions;
 use rekindle_smoke::procs::{self, Pid};
-use rekindle_smoke::{Account, Reply, Scene, programs, trials, wait};
+use rekindle_smoke::{Account, Reply, TestEnv, programs, tests, wait};
 use serde_json::Value;
 use std::fs;
 
-trials![a_worker_that_replaced_itself_is_still_the_worker, a_successor_that_is_gone_is_gone];
+tests![a_worker_that_replaced_itself_is_still_the_worker, a_successor_that_is_gone_is_gone];
 
 const SESSION: &str = "s";
 
@@ -56,40 +56,40 @@ while True:
 ";
 
 struct Server {
-    scene: Scene,
+    env: TestEnv,
     command: Vec<String>,
 }
 
 impl Server {
     /// One that was started, replaced itself, and whose first process is gone.
     fn replaced(account: Account, session: &str) -> (Self, Pid) {
-        let scene = Scene::owned_by(account);
-        let script = scene.file("server.py", SERVER);
+        let env = TestEnv::owned_by(account);
+        let script = env.file("server.py", SERVER);
         let words = [programs::python(), script.display().to_string(), "{socket}".to_owned()];
-        let more = [scene.path("notes").display().to_string(), session.to_owned()];
-        let server = Self { scene, command: [&words[..], &more].concat() };
+        let more = [env.path("notes").display().to_string(), session.to_owned()];
+        let server = Self { env, command: [&words[..], &more].concat() };
         let first = server.up(&[]).expect_running("started").pid();
         assert_eq!(server.listener(), Some(first));
         procs::send(first, Signal::SIGUSR2);
         let second =
             wait::for_some("the successor listens", || server.listener().filter(|pid| *pid != first));
         wait::until("the first process is gone", || !procs::is_running(first));
-        programs::expect_echo(&server.scene.socket(SESSION));
+        programs::expect_echo(&server.env.socket(SESSION));
         (server, second)
     }
 
     fn up(&self, options: &[&str]) -> Reply {
         let command: Vec<&str> = self.command.iter().map(String::as_str).collect();
-        self.scene.up_with(SESSION, options, &command)
+        self.env.up_with(SESSION, options, &command)
     }
 
     /// Who wrote down that it listens.
     fn listener(&self) -> Option<Pid> {
-        fs::read_to_string(self.scene.path("notes")).ok()?.parse().ok()
+        fs::read_to_string(self.env.path("notes")).ok()?.parse().ok()
     }
 
     fn state(&self) -> Value {
-        let ls = self.scene.rekindle(["ls"]);
+        let ls = self.env.rekindle(["ls"]);
         sessions(&ls.json).into_iter().find(|it| it["session"] == SESSION).unwrap_or_default()["state"]
             .clone()
     }
@@ -101,15 +101,15 @@ fn a_worker_that_replaced_itself_is_still_the_worker() {
             let (server, successor) = Server::replaced(account, session);
             let told = format!("{account:?}, {session} session");
             assert_eq!(server.state(), "live", "{told}");
-            let gc = server.scene.rekindle(["gc"]);
+            let gc = server.env.rekindle(["gc"]);
             assert_eq!(gc.json["removed"], serde_json::json!([]), "{told}: {gc}");
-            assert!(server.scene.socket(SESSION).exists(), "{told}: {gc}");
+            assert!(server.env.socket(SESSION).exists(), "{told}: {gc}");
             let up = server.up(&["--timeout", "2s"]);
             assert_eq!((up.code, up.text("outcome")), (Some(0), "attached"), "{told}: {up}");
             assert_eq!(up.json["managed"], true, "{told}: {up}");
             assert_eq!(up.pid(), successor, "{told}: {up}");
-            programs::expect_echo(&server.scene.socket(SESSION));
-            let stop = server.scene.stop(SESSION);
+            programs::expect_echo(&server.env.socket(SESSION));
+            let stop = server.env.stop(SESSION);
             assert_eq!(stop.code, Some(0), "{told}: {stop}");
             assert!(!procs::is_running(successor), "{told}: {stop}");
             server.up(&[]).expect_running("started");

@@ -4,14 +4,14 @@ use nix::sys::signal::Signal;
 use rekindle::adapters::worker;
 use rekindle::core::{ChildExit, KillSignal, Lifeline};
 use rekindle_smoke::starts::pid_of;
-use rekindle_smoke::{Starts, procs, programs, trials, wait};
+use rekindle_smoke::{Starts, procs, programs, tests, wait};
 use rustix::io::fcntl_dupfd_cloexec;
 use std::fs;
 use std::os::fd::AsRawFd;
 use std::pin::pin;
 use std::thread;
 
-trials![
+tests![
     spawn_returns_on_a_started_process,
     a_termination_is_observed,
     an_exit_before_anyone_watched_is_observed,
@@ -48,7 +48,7 @@ fn spawn_returns_on_a_started_process() {
     let exe = fs::read_link(format!("/proc/{}/exe", pid_of(&worker))).expect("it runs");
     assert_eq!(exe, fs::canonicalize(&sleep).expect("the program is there"));
     assert_eq!(worker.ask_lifeline(), Lifeline::Held);
-    let mark = fs::read(starts.scene.of("s", "lifeline")).expect("the lifeline is there");
+    let mark = fs::read(starts.env.of("s", "lifeline")).expect("the lifeline is there");
     let mark: serde_json::Value = serde_json::from_slice(&mark).expect("the mark is whole");
     assert_eq!(mark["pid"], pid_of(&worker));
     assert_eq!(mark["start_time"], procs::start_time(pid_of(&worker)).expect("it runs"));
@@ -85,7 +85,7 @@ fn a_birth_leaves_the_launchers_descriptors_alone() {
 
 /// Each child runs on a stack of its own until it is its program, however many are born at once.
 fn many_threads_start_workers_at_once() {
-    // One scene for all: what ends with a scene is whoever has anything of it open, as a child has that is not born yet.
+    // One test environment for all: what ends with a test environment is whoever has anything of it open, as a child has that is not born yet.
     let starts = Starts::new();
     thread::scope(|scope| {
         for thread in 0..THREADS {
@@ -108,7 +108,7 @@ fn a_termination_is_observed() {
     assert_eq!(expect_exit(&worker), ChildExit::Signal(Signal::SIGTERM as i32));
     assert!(worker.is_gone());
     worker::signal(&worker, KillSignal::Kill).expect("what is gone needs no signal");
-    starts.scene.assert_no_process();
+    starts.env.assert_no_process();
 }
 
 /// T18, P3.
@@ -149,13 +149,13 @@ fn all_of_a_group_is_signalled() {
     let starts = Starts::new();
     let worker = starts.start("s", &["sh", "-c", "sleep 1000 & sleep 1000 & setsid sleep 1000 & wait"]);
     let is_sleep = |pid: &&i32| procs::runs(**pid, "sleep");
-    wait::until("all of it runs", || starts.scene.processes().iter().filter(is_sleep).count() == 3);
+    wait::until("all of it runs", || starts.env.processes().iter().filter(is_sleep).count() == 3);
     procs::send(pid_of(&worker), Signal::SIGKILL);
     wait::until("the leader is gone", || !procs::is_running(pid_of(&worker)));
     assert!(!worker.is_gone(), "the others hold its lifeline");
     worker::signal(&worker, KillSignal::Term).expect("it can be signalled");
     assert_eq!(expect_exit(&worker), ChildExit::Signal(Signal::SIGKILL as i32));
-    starts.scene.assert_no_process();
+    starts.env.assert_no_process();
 }
 
 /// T19, P4; rule 10 of the design.
@@ -175,7 +175,7 @@ fn a_leader_that_daemonised_has_not_exited() {
         let exit = wait::soon("the end of the daemon is observed", watch).await;
         assert_eq!(exit.expect("an exit can be watched"), ChildExit::Code(0));
     });
-    starts.scene.assert_no_process();
+    starts.env.assert_no_process();
 }
 
 /// T22, P9.

@@ -3,9 +3,9 @@
 use rekindle::adapters::worker;
 use rekindle::core::KillSignal;
 use rekindle_smoke::starts::pid_of;
-use rekindle_smoke::{Starts, procs, programs, trials, wait};
+use rekindle_smoke::{Starts, procs, programs, tests, wait};
 
-trials![
+tests![
     a_child_that_let_go_of_everything_is_signalled,
     an_orphan_that_let_go_of_everything_is_signalled,
     an_orphan_that_was_reaped_unseen_is_signalled,
@@ -63,11 +63,11 @@ stay()
 /// Starts a worker that forks in a certain way, tells it to end, and expects that all of it does, `processes` in number.
 fn expect_all_signalled(how: &str, processes: usize) {
     let starts = Starts::new();
-    let ready = starts.scene.path("ready");
+    let ready = starts.env.path("ready");
     let worker = starts.start("s", &[&programs::python(), "-c", FORK, how, &ready.display().to_string()]);
-    wait::until("all of it runs", || ready.exists() && starts.scene.processes().len() == processes);
+    wait::until("all of it runs", || ready.exists() && starts.env.processes().len() == processes);
     worker::signal(&worker, KillSignal::Term).expect("it can be signalled");
-    wait::until("all of it is gone", || starts.scene.processes().is_empty());
+    wait::until("all of it is gone", || starts.env.processes().is_empty());
     assert!(!procs::is_running(pid_of(&worker)) && worker.is_gone());
 }
 
@@ -94,12 +94,12 @@ fn a_daemon_beside_a_polite_leader_is_signalled() {
 /// P22: nobody could have seen it before; what it holds is seen afterwards.
 fn a_child_that_is_made_when_its_parent_is_told_to_end_is_stopped() {
     let starts = Starts::new();
-    let ready = starts.scene.path("ready");
+    let ready = starts.env.path("ready");
     let worker = starts.start("s", &[&programs::python(), "-c", FORK, "late", &ready.display().to_string()]);
     wait::until("it runs", || ready.exists());
     worker::signal(&worker, KillSignal::Term).expect("it can be signalled");
     wait::until("its leader is gone", || !procs::is_running(pid_of(&worker)));
     worker::signal(&worker, KillSignal::Kill).expect("it can be signalled");
-    wait::until("all of it is gone", || starts.scene.processes().is_empty());
+    wait::until("all of it is gone", || starts.env.processes().is_empty());
     assert!(worker.is_gone());
 }

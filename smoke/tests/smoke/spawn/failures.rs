@@ -1,12 +1,12 @@
 //! Starts that fail, each with the name of what is missing, and with nothing left.
 
 use rekindle::core::{Lifeline, SpawnError};
-use rekindle_smoke::{Launcher, Reply, Scene, Starts, cli, programs, trials};
+use rekindle_smoke::{Launcher, Reply, Starts, TestEnv, cli, programs, tests};
 use std::fs::{self, OpenOptions, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::PathBuf;
 
-trials![
+tests![
     what_is_missing_is_named,
     a_program_that_is_being_written_is_named,
     every_limit_on_descriptors_ends_in_a_typed_outcome,
@@ -14,7 +14,7 @@ trials![
 ];
 
 fn script(starts: &Starts, name: &str, content: &str, mode: u32) -> String {
-    let path = starts.scene.file(name, content);
+    let path = starts.env.file(name, content);
     fs::set_permissions(&path, Permissions::from_mode(mode)).expect("its mode can be set");
     path.display().to_string()
 }
@@ -25,21 +25,21 @@ fn expect_failure(starts: &Starts, session: &str, command: &[&str], cwd: Option<
     let claim = starts.claim(session);
     let error = starts.spawn(&plan, &claim).expect_err("it cannot start");
     claim.release().expect("our claim can be released");
-    assert_eq!(starts.scene.lifeline(session), Lifeline::Free, "{error}");
-    starts.scene.assert_no_process();
+    assert_eq!(starts.env.lifeline(session), Lifeline::Free, "{error}");
+    starts.env.assert_no_process();
     error
 }
 
 /// T18, P1.
 fn what_is_missing_is_named() {
     let starts = Starts::new();
-    let path = |name: &str| starts.scene.path(name);
+    let path = |name: &str| starts.env.path(name);
     let no_interpreter = script(&starts, "no-interpreter", "#!/no/such/interpreter -x\n", 0o755);
     let not_executable = script(&starts, "not-executable", "#!/bin/sh\n", 0o644);
     let text = script(&starts, "text", "neither program nor script\n", 0o755);
-    let dir = starts.scene.dir().display().to_string();
-    symlink(path("nowhere"), path("dangling")).expect("a scene can hold a link");
-    symlink(path("loop"), path("loop")).expect("a scene can hold a link");
+    let dir = starts.env.dir().display().to_string();
+    symlink(path("nowhere"), path("dangling")).expect("a env can hold a link");
+    symlink(path("loop"), path("loop")).expect("a env can hold a link");
     let (dangling, looping) = (path("dangling").display().to_string(), path("loop").display().to_string());
     let huge = "x".repeat(4 << 20);
     let cases: [(&str, &[&str], &str, &str); 9] = [
@@ -66,7 +66,7 @@ fn what_is_missing_is_named() {
 /// P2.
 fn a_program_that_is_being_written_is_named() {
     let starts = Starts::new();
-    let program = starts.scene.path("program");
+    let program = starts.env.path("program");
     fs::copy(programs::find("true", "coreutils"), &program).expect("a program can be copied");
     let writer = OpenOptions::new().append(true).open(&program).expect("it can be written to");
     let named = program.display().to_string();
@@ -77,26 +77,26 @@ fn a_program_that_is_being_written_is_named() {
 }
 
 /// `up` from a shell that may have so many descriptors.
-fn up_within(scene: &Scene, limit: u32, session: &str) -> Reply {
-    let mut command = scene.command("sh");
+fn up_within(env: &TestEnv, limit: u32, session: &str) -> Reply {
+    let mut command = env.command("sh");
     command.args(["-c", "ulimit -n $0 && exec \"$@\"", &limit.to_string()]).arg(cli::binary());
-    command.args(["--json", "--dir"]).arg(scene.state());
+    command.args(["--json", "--dir"]).arg(env.state());
     command.args(["up", session, "--timeout", "20s", "--"]).arg(cli::binary()).arg("worker");
     Launcher::start(command).finish()
 }
 
 /// T31, P16.
 fn every_limit_on_descriptors_ends_in_a_typed_outcome() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     let (mut started, mut refused, mut panicked) = (0, 0, Vec::new());
     for limit in 3..=40 {
         let session = format!("limit-{limit}");
-        let reply = up_within(&scene, limit, &session);
+        let reply = up_within(&env, limit, &session);
         match reply.code {
             _ if reply.stderr.contains("panicked") => panicked.push(format!("limit {limit}: {reply}")),
             Some(0) => {
                 started += 1;
-                scene.stop(&session).expect(0, "stopped");
+                env.stop(&session).expect(0, "stopped");
             }
             // 127: with so few descriptors the loader finds no libraries.
             Some(127) if reply.stdout.is_empty() => refused += 1,
@@ -106,13 +106,13 @@ fn every_limit_on_descriptors_ends_in_a_typed_outcome() {
             }
             _ => panic!("limit {limit}: {reply}"),
         }
-        scene.assert_no_process();
-        let claim = scene.of(&session, "claim");
+        env.assert_no_process();
+        let claim = env.of(&session, "claim");
         assert!(!claim.exists() || reply.code != Some(0), "limit {limit}: the claim is left");
         // Whatever it was, the next one repairs it.
-        scene.up(&session, &[&cli::binary_arg(), "worker"]).expect_running("started");
-        scene.stop(&session).expect(0, "stopped");
-        scene.assert_nothing_left(&session);
+        env.up(&session, &[&cli::binary_arg(), "worker"]).expect_running("started");
+        env.stop(&session).expect(0, "stopped");
+        env.assert_nothing_left(&session);
     }
     assert!(panicked.is_empty(), "{panicked:#?}");
     assert!(started > 0 && refused > 0, "the sweep crosses the limit: {started} started, {refused} refused");
@@ -120,14 +120,14 @@ fn every_limit_on_descriptors_ends_in_a_typed_outcome() {
 
 /// T31, P16.
 fn a_clone_that_is_refused_is_a_typed_outcome() {
-    let scene = Scene::new();
-    let mut command = scene.command(programs::find("strace", "strace"));
+    let env = TestEnv::new();
+    let mut command = env.command(programs::find("strace", "strace"));
     command.args(["-f", "-qq", "-o", "/dev/null", "-e", "inject=clone,clone3,fork,vfork:error=EAGAIN"]);
-    command.arg(cli::binary()).args(["--json", "--dir"]).arg(scene.state());
+    command.arg(cli::binary()).args(["--json", "--dir"]).arg(env.state());
     command.args(["up", "s", "--", "sleep", "1000"]);
     let reply = Launcher::start(command).finish().expect(4, "spawn-start-failed");
     assert!(reply.text("message").contains("create a process"), "{reply}");
     assert!(!reply.stderr.contains("panicked"), "{reply}");
-    scene.assert_nothing_left("s");
-    scene.up("s", &[&cli::binary_arg(), "worker"]).expect_running("started");
+    env.assert_nothing_left("s");
+    env.up("s", &[&cli::binary_arg(), "worker"]).expect_running("started");
 }

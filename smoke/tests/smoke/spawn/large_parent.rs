@@ -3,15 +3,15 @@
 //! A fork that copies them also write-protects every page of the parent, which then faults on each one that it writes to
 //! next. So the parent, a process of its own, writes to all of them again and counts its faults.
 
-use rekindle::{Ensured, How, Launch, Sessions};
+use rekindle::{Ensured, Launch, Sessions, StartKind};
 use rekindle_smoke::starts::id;
-use rekindle_smoke::{Launcher, Scene, programs, trials, wait};
+use rekindle_smoke::{Launcher, TestEnv, programs, tests, wait};
 use serde_json::json;
 use std::env;
 use std::fs;
 use std::process::ExitCode;
 
-trials![a_parent_of_one_gibibyte_shares_its_memory_with_the_child];
+tests![a_parent_of_one_gibibyte_shares_its_memory_with_the_child];
 
 /// Names the state directory to a process that is to be the large parent.
 const LARGE_PARENT: &str = "REKINDLE_SMOKE_LARGE_PARENT";
@@ -25,17 +25,17 @@ const FAULTS_MAX: u64 = 256;
 
 /// To copy them takes 15 ms for a launcher of this size, and each page that it writes to afterwards a fault more.
 fn a_parent_of_one_gibibyte_shares_its_memory_with_the_child() {
-    let scene = Scene::new();
-    let mut command = scene.command(env::current_exe().expect("this test knows where it is"));
-    command.env(LARGE_PARENT, scene.state());
+    let env = TestEnv::new();
+    let mut command = env.command(env::current_exe().expect("this test knows where it is"));
+    command.env(LARGE_PARENT, env.state());
     let reply = Launcher::start(command).finish();
     assert_eq!(reply.code, Some(0), "{reply}");
     assert_eq!(reply.json["touched"], LEN / PAGE_LEN, "{reply}");
     let faults = reply.json["faults"].as_u64().expect("it counted its faults");
     assert!(faults <= FAULTS_MAX, "its pages were write-protected by the start: {reply}");
-    programs::expect_echo(&scene.socket("s"));
-    scene.stop("s").expect(0, "stopped");
-    scene.assert_nothing_left("s");
+    programs::expect_echo(&env.socket("s"));
+    env.stop("s").expect(0, "stopped");
+    env.assert_nothing_left("s");
 }
 
 /// Is the large parent, if this process was started to be it.
@@ -43,11 +43,11 @@ pub(crate) fn serve_if_large_parent() -> Option<ExitCode> {
     let state = env::var_os(LARGE_PARENT)?;
     let mut memory = vec![0_u8; LEN];
     let touched = touch(&mut memory, 1);
-    let sessions = Sessions::open(state).expect("a scene's state directory can be used");
+    let sessions = Sessions::open(state).expect("a env's state directory can be used");
     let launch = Launch::new(programs::python()).args(["-c", programs::ECHO_SERVER, "{socket}"]);
     let ensured = wait::run(async move { sessions.ensure(&id("s"), launch).await });
     let Ok(Ensured::Running(running)) = ensured else { panic!("it starts: {ensured:?}") };
-    assert_eq!(running.how, How::Started);
+    assert_eq!(running.kind, StartKind::Started);
     let before = faults();
     touch(&mut memory, 2);
     let faults = faults() - before;

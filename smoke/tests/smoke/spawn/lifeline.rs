@@ -4,9 +4,9 @@ use nix::sys::signal::Signal;
 use rekindle::adapters::lifeline::{self, LifelineProbe};
 use rekindle::core::{Lifeline, Pid};
 use rekindle_smoke::starts::{id, pid_of};
-use rekindle_smoke::{Starts, procs, trials, wait};
+use rekindle_smoke::{Starts, procs, tests, wait};
 
-trials![only_who_keeps_a_lifeline_is_proven_by_it];
+tests![only_who_keeps_a_lifeline_is_proven_by_it];
 
 fn lifeline_of(starts: &Starts, session: &str) -> LifelineProbe {
     let dir = starts.root.session(&id(session)).expect("the session can be opened").expect("it is there");

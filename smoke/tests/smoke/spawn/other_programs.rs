@@ -2,13 +2,13 @@
 
 use nix::sys::signal::Signal;
 use rekindle::core::Lifeline;
-use rekindle_smoke::{Scene, procs, programs, trials, wait};
+use rekindle_smoke::{TestEnv, procs, programs, tests, wait};
 use serde_json::Value;
 use std::fs;
 use std::path::Path;
 use std::process::Output;
 
-trials![
+tests![
     redis_server,
     ssh_agent_in_the_foreground,
     ssh_agent_as_a_daemon,
@@ -20,26 +20,26 @@ trials![
 ];
 
 /// The whole life of a worker; `talk` proves that it is the program it should be.
-fn lives(command: &[&str], talk: impl Fn(&Scene, &Path)) {
-    let scene = Scene::new();
-    let socket = scene.socket("s");
-    let pid = scene.up("s", command).expect_running("started").pid();
-    talk(&scene, &socket);
-    let again = scene.up("s", command).expect_running("attached");
+fn lives(command: &[&str], talk: impl Fn(&TestEnv, &Path)) {
+    let env = TestEnv::new();
+    let socket = env.socket("s");
+    let pid = env.up("s", command).expect_running("started").pid();
+    talk(&env, &socket);
+    let again = env.up("s", command).expect_running("attached");
     assert_eq!((again.pid(), &again.json["program_differs"]), (pid, &false.into()), "{again}");
-    talk(&scene, &socket);
-    let list = scene.rekindle(["ls"]);
+    talk(&env, &socket);
+    let list = env.rekindle(["ls"]);
     assert_eq!((&list.json[0]["state"], &list.json[0]["pid"]), (&"live".into(), &pid.into()), "{list}");
-    let stopped = scene.stop("s").expect(0, "stopped");
+    let stopped = env.stop("s").expect(0, "stopped");
     assert_eq!(stopped.pid(), pid, "{stopped}");
     assert!(!procs::is_running(pid), "{stopped}");
-    scene.assert_nothing_left("s");
+    env.assert_nothing_left("s");
     // And once more, as the next generation.
-    let third = scene.up("s", command).expect_running("started");
+    let third = env.up("s", command).expect_running("started");
     assert_eq!(third.json["generation"], 2, "{third}");
-    talk(&scene, &socket);
-    scene.stop("s").expect(0, "stopped");
-    scene.assert_nothing_left("s");
+    talk(&env, &socket);
+    env.stop("s").expect(0, "stopped");
+    env.assert_nothing_left("s");
 }
 
 fn said(output: &Output) -> String {
@@ -51,16 +51,16 @@ fn redis_server() {
     let server = programs::find("redis-server", "redis-server");
     let client = programs::find("redis-cli", "redis-tools");
     let command = [server.as_str(), "--port", "0", "--unixsocket", "{socket}", "--save", ""];
-    lives(&command, |scene, socket| {
-        let output = scene.command(&client).arg("-s").arg(socket).arg("PING").output();
+    lives(&command, |env, socket| {
+        let output = env.command(&client).arg("-s").arg(socket).arg("PING").output();
         assert_eq!(said(&output.expect("redis-cli can be started")), "PONG");
     });
 }
 
 /// An agent without keys says so, and exits with 1.
-fn expect_agent(scene: &Scene, socket: &Path) {
+fn expect_agent(env: &TestEnv, socket: &Path) {
     let client = programs::find("ssh-add", "openssh-client");
-    let output = scene.command(client).arg("-l").env("SSH_AUTH_SOCK", socket).output();
+    let output = env.command(client).arg("-l").env("SSH_AUTH_SOCK", socket).output();
     let output = output.expect("ssh-add can be started");
     assert_eq!(said(&output), "The agent has no identities.");
     assert_eq!(output.status.code(), Some(1));
@@ -76,47 +76,47 @@ fn ssh_agent_in_the_foreground() {
 fn ssh_agent_as_a_daemon() {
     let agent = programs::find("ssh-agent", "openssh-client");
     let command = [agent.as_str(), "-a", "{socket}"];
-    let scene = Scene::new();
-    let socket = scene.socket("s");
+    let env = TestEnv::new();
+    let socket = env.socket("s");
     // It listens before it forks, so the process that was started may be named or the one that goes on.
-    scene.up("s", &command).expect(0, "started");
-    expect_agent(&scene, &socket);
-    let leader = scene.worker_pid("s");
+    env.up("s", &command).expect(0, "started");
+    expect_agent(&env, &socket);
+    let leader = env.worker_pid("s");
     wait::until("the process that was started has left", || !procs::is_running(leader));
-    let daemon = scene.processes();
+    let daemon = env.processes();
     assert_eq!(daemon.len(), 1, "{daemon:?}");
     // Only root may look into it. For anybody else it holds the lifeline without a name.
     let is_opaque = procs::descriptors(daemon[0]).is_empty();
     let pid = if is_opaque { Value::Null } else { daemon[0].into() };
-    let reply = scene.up("s", &command).expect(0, "attached");
+    let reply = env.up("s", &command).expect(0, "attached");
     assert_eq!(reply.json["pid"], pid, "{reply}");
     // T26: everybody who was written down is dead, and yet it is no leftover.
     fs::remove_file(&socket).expect("the socket can be removed");
-    let reply = scene.up_with("s", &["--timeout", "300ms"], &command).expect_rejected("worker-unresponsive");
+    let reply = env.up_with("s", &["--timeout", "300ms"], &command).expect_rejected("worker-unresponsive");
     assert_eq!(reply.json["pid"], pid, "{reply}");
-    assert_eq!(scene.processes(), daemon);
+    assert_eq!(env.processes(), daemon);
     if is_opaque {
-        nobody_ends_it(&scene, daemon[0]);
+        nobody_ends_it(&env, daemon[0]);
     } else {
-        scene.stop("s").expect(0, "stopped");
+        env.stop("s").expect(0, "stopped");
     }
-    scene.assert_nothing_left("s");
+    env.assert_nothing_left("s");
 }
 
 /// A process that cannot be looked into is not signalled on a guess, and not forgotten either.
-fn nobody_ends_it(scene: &Scene, daemon: procs::Pid) {
+fn nobody_ends_it(env: &TestEnv, daemon: procs::Pid) {
     let graces = ["--term-grace", "1ms", "--kill-grace", "1ms"];
-    let stop = scene.rekindle([&["stop"], graces.as_slice(), &["s"]].concat()).expect(1, "gave-up");
+    let stop = env.rekindle([&["stop"], graces.as_slice(), &["s"]].concat()).expect(1, "gave-up");
     assert!(
         stop.json["trouble"][0].as_str().is_some_and(|why| why.contains("does not let us see")),
         "{stop}"
     );
-    let collected = scene.rekindle(["gc"]);
+    let collected = env.rekindle(["gc"]);
     assert_eq!(collected.json["kept"][0]["session"], "s", "{collected}");
-    assert_eq!(scene.processes(), [daemon]);
+    assert_eq!(env.processes(), [daemon]);
     procs::send(daemon, Signal::SIGTERM);
-    wait::until("its lifeline is free", || scene.lifeline("s") == Lifeline::Free);
-    scene.stop("s").expect(0, "not-running");
+    wait::until("its lifeline is free", || env.lifeline("s") == Lifeline::Free);
+    env.stop("s").expect(0, "not-running");
 }
 
 fn pythons_socketserver() {
@@ -143,9 +143,9 @@ fn socat_that_forks_for_each_client() {
 
 fn the_reference_worker_is_called() {
     let rekindle = rekindle_smoke::cli::binary_arg();
-    lives(&[&rekindle, "worker", "--protocol", "echo"], |scene, socket| {
+    lives(&[&rekindle, "worker", "--protocol", "echo"], |env, socket| {
         programs::expect_echo(socket);
-        let reply = scene.rekindle(["call", "s", r#"{"op": "ping", "n": [1, 2]}"#]);
+        let reply = env.rekindle(["call", "s", r#"{"op": "ping", "n": [1, 2]}"#]);
         assert_eq!(
             (reply.code, reply.stdout.as_str()),
             (Some(0), "{\"op\":\"ping\",\"n\":[1,2]}\n"),

@@ -6,13 +6,13 @@ use rekindle::core::{ChildExit, SpawnError};
 use rekindle::stdio::StderrMode;
 use rekindle::{StdioChild, StdioEnd, StdioEvent, StdioLaunch, StopPolicy};
 use rekindle_smoke::children::{self, KILLED, TERMINATED, patient, prompt};
-use rekindle_smoke::{Scene, procs, programs, trials, wait};
+use rekindle_smoke::{TestEnv, procs, programs, tests, wait};
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-trials![
+tests![
     an_echo_goes_round,
     complaints_are_collected,
     complaints_can_be_read_as_they_come,
@@ -44,9 +44,9 @@ const MUCH: usize = 1 << 20;
 const GROWTH_MAX_KIB: u64 = 64 << 10;
 
 fn an_echo_goes_round() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     wait::run(async {
-        let mut child = children::spawn(&scene, &["cat"]).await;
+        let mut child = children::spawn(&env, &["cat"]).await;
         let (mut stdin, mut stdout) = children::streams(&mut child);
         children::say(&mut stdin, "hello\n").await;
         assert_eq!(children::hear(&mut stdout).await, "hello\n");
@@ -59,15 +59,15 @@ fn an_echo_goes_round() {
         assert_eq!((stopped.survivors, stopped.trouble), (vec![], vec![]));
         assert_eq!(child.exit(), Some(ChildExit::Code(0)));
     });
-    children::assert_nothing_left(&scene);
+    children::assert_nothing_left(&env);
 }
 
 fn complaints_are_collected() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     let heard = Arc::new(Mutex::new(Vec::new()));
     let listener = Arc::clone(&heard);
     let script = "for i in $(seq 1 250); do echo line $i >&2; done; printf 'the last' >&2; exit 3";
-    let launch = children::launch(&scene, &["sh", "-c", script])
+    let launch = children::launch(&env, &["sh", "-c", script])
         .on_stderr_line(move |line| listener.lock().expect("nobody panics").push(line.to_owned()));
     wait::run(async {
         let child = StdioChild::spawn(launch).await.expect("it starts");
@@ -81,9 +81,8 @@ fn complaints_are_collected() {
 }
 
 fn complaints_can_be_read_as_they_come() {
-    let scene = Scene::new();
-    let launch =
-        children::launch(&scene, &["sh", "-c", "printf 'no newline' >&2"]).stderr(StderrMode::Stream);
+    let env = TestEnv::new();
+    let launch = children::launch(&env, &["sh", "-c", "printf 'no newline' >&2"]).stderr(StderrMode::Stream);
     wait::run(async {
         let mut child = StdioChild::spawn(launch).await.expect("it starts");
         let mut stderr = child.stderr.take().expect("it is handed out");
@@ -95,49 +94,49 @@ fn complaints_can_be_read_as_they_come() {
 
 /// T20.
 fn a_child_that_honours_sigterm_is_terminated() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     wait::run(async {
         let script = "trap 'echo bye; exit 5' TERM; echo ready; while :; do sleep 0.01; done";
-        let mut child = children::spawn(&scene, &["sh", "-c", script]).await;
+        let mut child = children::spawn(&env, &["sh", "-c", script]).await;
         let (_stdin, mut stdout) = children::streams(&mut child);
         assert_eq!(children::hear(&mut stdout).await, "ready\n");
         let stopped = children::stop(&child, &patient()).await;
         assert_eq!((stopped.end, stopped.exit), (StdioEnd::Terminated, Some(ChildExit::Code(5))));
         assert_eq!(children::rest(&mut stdout).await, "bye\n", "what it said last is delivered");
     });
-    children::assert_nothing_left(&scene);
+    children::assert_nothing_left(&env);
 }
 
 fn a_child_that_ends_with_its_input_is_not_signalled() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     wait::run(async {
-        let child = children::spawn(&scene, &["cat"]).await;
+        let child = children::spawn(&env, &["cat"]).await;
         let policy = StopPolicy { stdin_grace: wait::FACT_TIMEOUT, ..prompt() };
         let stopped = children::stop(&child, &policy).await;
         assert_eq!((stopped.end, stopped.exit), (StdioEnd::ClosedStdin, Some(ChildExit::Code(0))));
     });
-    children::assert_nothing_left(&scene);
+    children::assert_nothing_left(&env);
 }
 
 /// T20, P6.
 fn a_child_that_ignores_sigterm_is_killed() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     wait::run(async {
-        let mut child = children::spawn(&scene, &children::STUBBORN).await;
+        let mut child = children::spawn(&env, &children::STUBBORN).await;
         let (_stdin, mut stdout) = children::streams(&mut child);
         assert_eq!(children::hear(&mut stdout).await, "ready\n");
         let stopped = children::stop(&child, &prompt()).await;
         assert_eq!((stopped.end, stopped.exit), (StdioEnd::Killed, Some(KILLED)));
         assert_eq!(children::ended(&child).await, KILLED);
     });
-    children::assert_nothing_left(&scene);
+    children::assert_nothing_left(&env);
 }
 
 /// Design 3.5: the second joins the first, the third asks for SIGKILL now, and all hear the same.
 fn stops_join_and_the_third_kills() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     wait::run(async {
-        let mut child = children::spawn(&scene, &children::STUBBORN).await;
+        let mut child = children::spawn(&env, &children::STUBBORN).await;
         let (_stdin, mut stdout) = children::streams(&mut child);
         assert_eq!(children::hear(&mut stdout).await, "ready\n");
         let policy = patient();
@@ -151,71 +150,71 @@ fn stops_join_and_the_third_kills() {
         assert_eq!((&second, &third), (&first, &first));
         assert_eq!(children::stop(&child, &policy).await, first, "and so does whoever comes later");
     });
-    children::assert_nothing_left(&scene);
+    children::assert_nothing_left(&env);
 }
 
 fn a_stop_goes_on_without_its_caller() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     wait::run(async {
-        let child = children::spawn(&scene, &["sleep", "1000"]).await;
+        let child = children::spawn(&env, &["sleep", "1000"]).await;
         let given_up = tokio::time::timeout(Duration::ZERO, child.stop(&patient())).await;
         assert!(given_up.is_err(), "it was given up at once");
         assert_eq!(children::ended(&child).await, TERMINATED);
     });
-    children::assert_nothing_left(&scene);
+    children::assert_nothing_left(&env);
 }
 
 fn exits_are_told_apart() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     let ends = [("exit 0", ChildExit::Code(0)), ("exit 7", ChildExit::Code(7)), ("kill -9 $$", KILLED)];
     for (script, end) in ends {
         wait::run(async {
-            let child = children::spawn(&scene, &["sh", "-c", script]).await;
+            let child = children::spawn(&env, &["sh", "-c", script]).await;
             // Any number of callers may wait, and ask again.
             let (one, other) = tokio::join!(children::ended(&child), children::ended(&child));
             assert_eq!((one, other, child.exit()), (end, end, Some(end)), "{script}");
         });
     }
-    children::assert_nothing_left(&scene);
+    children::assert_nothing_left(&env);
 }
 
 fn the_environment_is_the_declared_one() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     let mut environment = Environment { base: EnvironmentBase::Clear, ..Environment::default() };
     environment.set.insert("ONLY".into(), "this one".into());
-    let launch = children::launch(&scene, &["/usr/bin/env"]).environment(environment);
+    let launch = children::launch(&env, &["/usr/bin/env"]).environment(environment);
     wait::run(async {
         let mut child = StdioChild::spawn(launch).await.expect("it starts");
         let (_stdin, mut stdout) = children::streams(&mut child);
         assert_eq!(children::rest(&mut stdout).await, "ONLY=this one\n");
-        let mut child = children::spawn(&scene, &["sh", "-c", "echo $PATH; pwd; ulimit -n"]).await;
+        let mut child = children::spawn(&env, &["sh", "-c", "echo $PATH; pwd; ulimit -n"]).await;
         let (_stdin, mut stdout) = children::streams(&mut child);
         let said = children::rest(&mut stdout).await;
         let path = std::env::var("PATH").expect("the suite has a PATH");
-        assert!(said.starts_with(&format!("{path}\n{}\n", scene.dir().display())), "{said}");
+        assert!(said.starts_with(&format!("{path}\n{}\n", env.dir().display())), "{said}");
     });
 }
 
 /// T20, P7: SIGTERM is followed by SIGCONT.
 fn a_stopped_child_is_terminated() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     wait::run(async {
-        let child = children::spawn(&scene, &["sleep", "1000"]).await;
+        let child = children::spawn(&env, &["sleep", "1000"]).await;
         let pid = child.pid().as_raw();
         procs::send(pid, Signal::SIGSTOP);
         wait::until("it is stopped", || procs::state(pid) == Some('T'));
         let stopped = children::stop(&child, &patient()).await;
         assert_eq!((stopped.end, stopped.exit), (StdioEnd::Terminated, Some(TERMINATED)));
     });
-    children::assert_nothing_left(&scene);
+    children::assert_nothing_left(&env);
 }
 
 /// T17, P5: what it started is of its session, and ends with the stop.
 fn a_grandchild_that_holds_the_pipes_keeps_nobody_waiting() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     wait::run(async {
         let mut child =
-            children::spawn(&scene, &["sh", "-c", "sleep 1000 & echo out; echo err >&2; exit 3"]).await;
+            children::spawn(&env, &["sh", "-c", "sleep 1000 & echo out; echo err >&2; exit 3"]).await;
         let (_stdin, mut stdout) = children::streams(&mut child);
         assert_eq!(children::ended(&child).await, ChildExit::Code(3));
         assert_eq!(child.stderr_tail(), ["err"]);
@@ -226,33 +225,33 @@ fn a_grandchild_that_holds_the_pipes_keeps_nobody_waiting() {
         assert_eq!((stopped.end, stopped.exit), (StdioEnd::Terminated, Some(ChildExit::Code(3))));
         assert_eq!(procs::state(child.pid().as_raw()), None, "it is reaped");
     });
-    children::assert_nothing_left(&scene);
+    children::assert_nothing_left(&env);
 }
 
 /// T17, P5: a daemon that is to be left alone holds nobody up either.
 fn a_daemon_that_holds_the_pipes_keeps_nobody_waiting() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     wait::run(async {
         let script = "setsid sleep 1000 & echo out; exec sleep 1000";
-        let launch = children::launch(&scene, &["sh", "-c", script]).leave_detached();
+        let launch = children::launch(&env, &["sh", "-c", script]).leave_detached();
         let mut child = StdioChild::spawn(launch).await.expect("it starts");
         let (_stdin, mut stdout) = children::streams(&mut child);
         assert_eq!(children::hear(&mut stdout).await, "out\n");
         let is_sleep = |pid: &i32| procs::runs(*pid, "sleep");
-        wait::until("both run", || scene.processes().iter().filter(|pid| is_sleep(pid)).count() == 2);
+        wait::until("both run", || env.processes().iter().filter(|pid| is_sleep(pid)).count() == 2);
         let stopped = children::stop(&child, &patient()).await;
         assert_eq!((stopped.end, stopped.survivors), (StdioEnd::Terminated, vec![]));
         assert_eq!(children::rest(&mut stdout).await, "");
-        assert_eq!(scene.processes().len(), 1, "the daemon was left alone");
+        assert_eq!(env.processes().len(), 1, "the daemon was left alone");
     });
 }
 
 fn what_a_child_wrote_is_delivered_to_a_slow_reader() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     wait::run(async {
         // As much as fits into a pipe, and somebody else to keep it open.
         let script = "sleep 1000 & head -c 60000 /dev/zero | tr '\\0' x";
-        let mut child = children::spawn(&scene, &["sh", "-c", script]).await;
+        let mut child = children::spawn(&env, &["sh", "-c", script]).await;
         let (_stdin, mut stdout) = children::streams(&mut child);
         children::ended(&child).await;
         children::stop(&child, &patient()).await;
@@ -269,7 +268,7 @@ fn what_a_child_wrote_is_delivered_to_a_slow_reader() {
 }
 
 fn a_gigabyte_of_complaints_stays_small() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     children::forget_peak_memory();
     let before = children::peak_memory_kib();
     // Half of it in lines, half of it in one.
@@ -277,7 +276,7 @@ fn a_gigabyte_of_complaints_stays_small() {
     let script =
         format!("yes {} | head -c {half} >&2; head -c {half} /dev/zero >&2; echo end >&2", "y".repeat(150));
     wait::run(async {
-        let child = children::spawn(&scene, &["sh", "-c", &script]).await;
+        let child = children::spawn(&env, &["sh", "-c", &script]).await;
         assert_eq!(child.wait().await.expect("it can be waited for"), ChildExit::Code(0));
         let tail = child.stderr_tail();
         let last = tail.last().expect("it complained");
@@ -290,9 +289,9 @@ fn a_gigabyte_of_complaints_stays_small() {
 }
 
 fn a_child_that_never_reads_is_stopped() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     wait::run(async {
-        let mut child = children::spawn(&scene, &["sleep", "1000"]).await;
+        let mut child = children::spawn(&env, &["sleep", "1000"]).await;
         let (mut stdin, _stdout) = children::streams(&mut child);
         let much = vec![b'x'; MUCH];
         let mut writing = pin!(stdin.write_all(&much));
@@ -304,7 +303,7 @@ fn a_child_that_never_reads_is_stopped() {
         assert_eq!(written.expect_err("it was closed").kind(), std::io::ErrorKind::BrokenPipe);
         assert_eq!(stopped.end, StdioEnd::Terminated);
     });
-    children::assert_nothing_left(&scene);
+    children::assert_nothing_left(&env);
 }
 
 /// T22, P9.
@@ -312,25 +311,25 @@ fn a_drop_leaves_nothing() {
     for command in
         [&["cat"][..], &["sleep", "1000"], &children::STUBBORN, &["sh", "-c", "sleep 1000 & exit 0"]]
     {
-        let scene = Scene::new();
+        let env = TestEnv::new();
         wait::run(async {
-            let launch = children::launch(&scene, command).term_grace(Duration::from_millis(100));
+            let launch = children::launch(&env, command).term_grace(Duration::from_millis(100));
             let child = StdioChild::spawn(launch).await.expect("it starts");
             drop(child);
-            wait::soon("nothing is left", children::until_nothing_left(&scene)).await;
+            wait::soon("nothing is left", children::until_nothing_left(&env)).await;
         });
-        children::assert_nothing_left(&scene);
+        children::assert_nothing_left(&env);
     }
 }
 
 /// T34, A2: at every state of a child, its runtime can be shut down at once; then the guardian does the rest.
 fn a_runtime_that_goes_leaves_nothing() {
     for state in ["running", "waited for", "being stopped", "ended", "starting"] {
-        let scene = Scene::new();
+        let env = TestEnv::new();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
         let runtime = runtime.expect("there can be a runtime");
         let spawn = || {
-            let launch = children::launch(&scene, &children::STUBBORN);
+            let launch = children::launch(&env, &children::STUBBORN);
             StdioChild::spawn(launch.term_grace(Duration::from_millis(100)))
         };
         let child = runtime.block_on(async {
@@ -362,41 +361,41 @@ fn a_runtime_that_goes_leaves_nothing() {
             });
         }
         drop(child);
-        wait::until("nothing is left", || scene.processes().is_empty() && procs::zombies_of_ours() == 0);
+        wait::until("nothing is left", || env.processes().is_empty() && procs::zombies_of_ours() == 0);
     }
 }
 
 /// P1, T18.
 fn what_is_missing_is_named() {
-    let scene = Scene::new();
-    let missing = scene.path("missing");
-    let missing = missing.to_str().expect("a scene's path is UTF-8");
-    let script = scene.file("script", "#!/no/such/interpreter\n");
+    let env = TestEnv::new();
+    let missing = env.path("missing");
+    let missing = missing.to_str().expect("a env's path is UTF-8");
+    let script = env.file("script", "#!/no/such/interpreter\n");
     children::make_executable(&script);
-    let script = script.to_str().expect("a scene's path is UTF-8");
+    let script = script.to_str().expect("a env's path is UTF-8");
     let spawn = |launch| wait::run(async { StdioChild::spawn(launch).await.expect_err("it cannot start") });
     assert_eq!(spawn(StdioLaunch::new("")), SpawnError::NoProgram);
-    let error = spawn(children::launch(&scene, &[missing]));
+    let error = spawn(children::launch(&env, &[missing]));
     assert!(
         matches!(error, SpawnError::ProgramNotFound { .. }) && error.to_string().contains(missing),
         "{error}"
     );
-    let error = spawn(children::launch(&scene, &[script]));
+    let error = spawn(children::launch(&env, &[script]));
     assert!(matches!(error, SpawnError::InterpreterNotFound { .. }), "{error}");
-    let error = spawn(children::launch(&scene, &["cat"]).cwd(missing));
+    let error = spawn(children::launch(&env, &["cat"]).cwd(missing));
     assert!(matches!(error, SpawnError::Directory { .. }) && error.to_string().contains(missing), "{error}");
-    let error = spawn(children::launch(&scene, &["cat", "a\0b"]));
+    let error = spawn(children::launch(&env, &["cat", "a\0b"]));
     assert!(matches!(error, SpawnError::HoldsNul { .. }), "{error}");
     wait::until("nothing is left", || procs::zombies_of_ours() == 0);
-    children::assert_nothing_left(&scene);
+    children::assert_nothing_left(&env);
 }
 
 /// T23, P15.
 fn a_child_has_three_descriptors_and_its_guardian_none_of_them() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     let _secret = std::fs::File::open("/etc/passwd").expect("everybody may read it");
     wait::run(async {
-        let child = children::spawn(&scene, &[&programs::find("sleep", "coreutils"), "1000"]).await;
+        let child = children::spawn(&env, &[&programs::find("sleep", "coreutils"), "1000"]).await;
         let (pid, guardian) = (child.pid().as_raw(), child.guardian_pid().as_raw());
         // A program that begins opens a file now and then; what it inherited stays.
         wait::until("it has three descriptors", || procs::descriptors(pid).into_keys().eq([0, 1, 2]));
@@ -422,10 +421,10 @@ fn a_child_has_three_descriptors_and_its_guardian_none_of_them() {
 }
 
 fn events_tell_the_story() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     let events = Arc::new(Mutex::new(Vec::new()));
     let listener = Arc::clone(&events);
-    let launch = children::launch(&scene, &["sleep", "1000"])
+    let launch = children::launch(&env, &["sleep", "1000"])
         .on_event(move |event| listener.lock().expect("nobody panics").push(event));
     let pid = wait::run(async {
         let child = StdioChild::spawn(launch).await.expect("it starts");

@@ -7,13 +7,13 @@ use rekindle::{StdioChild, StdioEnd, StopPolicy};
 use rekindle_smoke::children::{self, patient, prompt};
 use rekindle_smoke::procs::Pid;
 use rekindle_smoke::proxy::Proxy;
-use rekindle_smoke::{Scene, cli, procs, programs, trials, wait};
+use rekindle_smoke::{TestEnv, cli, procs, programs, tests, wait};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::process::Stdio;
 use std::time::Duration;
 
-trials![
+tests![
     a_detached_descendant_is_ended_with_its_ancestor,
     a_detached_descendant_is_ended_after_its_ancestor,
     a_detached_descendant_is_ended_with_its_supervisor,
@@ -78,56 +78,54 @@ fn ways() -> [String; 4] {
     ]
 }
 
-/// The processes of the scene that are in neither the guardian's session nor ours.
-fn detached(scene: &Scene, guardian: Pid) -> Vec<Pid> {
+/// The processes of the test environment that are in neither the guardian's session nor ours.
+fn detached(env: &TestEnv, guardian: Pid) -> Vec<Pid> {
     let ours = procs::session(std::process::id().try_into().expect("a pid is an i32"));
     let is_detached = |pid: &Pid| procs::session(*pid).is_some_and(|it| it != guardian && Some(it) != ours);
-    scene.processes().into_iter().filter(is_detached).collect()
+    env.processes().into_iter().filter(is_detached).collect()
 }
 
-fn await_two_detached(scene: &Scene, guardian: Pid) {
-    let sessions =
-        || detached(scene, guardian).into_iter().filter_map(procs::session).collect::<BTreeSet<_>>();
+fn await_two_detached(env: &TestEnv, guardian: Pid) {
+    let sessions = || detached(env, guardian).into_iter().filter_map(procs::session).collect::<BTreeSet<_>>();
     wait::until("two sessions are there", || sessions().len() == 2);
 }
 
 /// Starts a child, and returns once two of its descendants are detached.
-async fn with_two_detached(scene: &Scene, script: &str) -> StdioChild {
-    let child = children::spawn(scene, &["sh", "-c", script]).await;
-    await_two_detached(scene, child.guardian_pid().as_raw());
+async fn with_two_detached(env: &TestEnv, script: &str) -> StdioChild {
+    let child = children::spawn(env, &["sh", "-c", script]).await;
+    await_two_detached(env, child.guardian_pid().as_raw());
     child
 }
 
 /// U5.
 fn a_detached_descendant_is_ended_with_its_ancestor() {
     for script in ways() {
-        let scene = Scene::new();
+        let env = TestEnv::new();
         wait::run(async {
-            let child = with_two_detached(&scene, &script).await;
+            let child = with_two_detached(&env, &script).await;
             let stopped = children::stop(&child, &patient()).await;
             assert_eq!(stopped.end, StdioEnd::Terminated, "{script}: {stopped:?}");
             assert_eq!((stopped.survivors, stopped.left), (vec![], vec![]), "{script}");
-            assert_eq!(scene.processes(), NOBODY, "{script}");
+            assert_eq!(env.processes(), NOBODY, "{script}");
         });
-        children::assert_nothing_left(&scene);
+        children::assert_nothing_left(&env);
     }
 }
 
 /// U5: the child has ended by itself, and is still the way to those that it left.
 fn a_detached_descendant_is_ended_after_its_ancestor() {
     for policy in [patient(), children::abrupt()] {
-        let scene = Scene::new();
+        let env = TestEnv::new();
         wait::run(async {
-            let child =
-                with_two_detached(&scene, "setsid sleep 1000 & setsid sleep 1000 & cat; exit 3").await;
+            let child = with_two_detached(&env, "setsid sleep 1000 & setsid sleep 1000 & cat; exit 3").await;
             child.close_stdin();
             assert_eq!(children::ended(&child).await, ChildExit::Code(3));
-            assert_eq!(detached(&scene, child.guardian_pid().as_raw()).len(), 2, "nobody signalled them");
+            assert_eq!(detached(&env, child.guardian_pid().as_raw()).len(), 2, "nobody signalled them");
             let stopped = children::stop(&child, &policy).await;
             assert_eq!((stopped.signalled, stopped.exit), (None, Some(ChildExit::Code(3))));
-            assert_eq!(scene.processes(), NOBODY);
+            assert_eq!(env.processes(), NOBODY);
         });
-        children::assert_nothing_left(&scene);
+        children::assert_nothing_left(&env);
     }
 }
 
@@ -135,46 +133,46 @@ fn a_detached_descendant_is_ended_after_its_ancestor() {
 fn a_detached_descendant_is_ended_with_its_supervisor() {
     let ways = ways();
     for round in 0..KILLS {
-        let scene = Scene::new();
+        let env = TestEnv::new();
         let script = &ways[round % ways.len()];
-        let proxy = Proxy::start(&scene, &["--term-grace", "30s"], &["sh", "-c", script]);
+        let proxy = Proxy::start(&env, &["--term-grace", "30s"], &["sh", "-c", script]);
         let guardian = wait::for_some("its guardian runs", || procs::children(proxy.pid()).first().copied());
         wait::until("it leads a session", || procs::session(guardian) == Some(guardian));
-        await_two_detached(&scene, guardian);
+        await_two_detached(&env, guardian);
         proxy.signal(Signal::SIGKILL);
-        wait::until("no process is left", || scene.processes().is_empty());
+        wait::until("no process is left", || env.processes().is_empty());
     }
 }
 
 /// U5: the grace is the same, and so is what follows.
 fn a_detached_descendant_that_ignores_sigterm_is_killed() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     wait::run(async {
         let script = "setsid sh -c \"trap '' TERM; echo ready; while :; do sleep 0.01; done\" & cat";
-        let mut child = children::spawn(&scene, &["sh", "-c", script]).await;
+        let mut child = children::spawn(&env, &["sh", "-c", script]).await;
         let (_stdin, mut stdout) = children::streams(&mut child);
         assert_eq!(children::hear(&mut stdout).await, "ready\n");
         let stopped = children::stop(&child, &prompt()).await;
         assert_eq!((stopped.end, child.exit().is_some()), (StdioEnd::Killed, true));
-        assert_eq!((stopped.survivors, scene.processes()), (vec![], vec![]));
+        assert_eq!((stopped.survivors, env.processes()), (vec![], vec![]));
     });
-    children::assert_nothing_left(&scene);
+    children::assert_nothing_left(&env);
 }
 
 /// U5: SIGKILL is sent until none is left, however many are born meanwhile, and however many end.
 fn descendants_that_are_born_during_the_end_are_ended() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     wait::run(async {
-        let mut child = children::spawn(&scene, &[&programs::python(), "-c", FLEEING]).await;
+        let mut child = children::spawn(&env, &[&programs::python(), "-c", FLEEING]).await;
         let (_stdin, mut stdout) = children::streams(&mut child);
         for _ in 0..16 {
             assert_eq!(children::hear(&mut stdout).await, "ready\n");
         }
         let stopped = children::stop(&child, &prompt()).await;
         assert_eq!((stopped.end, stopped.survivors), (StdioEnd::Killed, vec![]));
-        assert_eq!(scene.processes(), NOBODY);
+        assert_eq!(env.processes(), NOBODY);
     });
-    children::assert_nothing_left(&scene);
+    children::assert_nothing_left(&env);
 }
 
 /// U5, by the command line: the program ends by itself, by the end of its input, or by us.
@@ -184,22 +182,22 @@ fn a_supervised_program_leaves_no_detached_descendant() {
         ("setsid sleep 1000 & echo out; cat; exit 6", 6),
         ("setsid sleep 1000 & echo out; exec sleep 1000", 143),
     ] {
-        let scene = Scene::new();
-        let mut proxy = Proxy::start(&scene, &["--stdin-grace", "100ms"], &["sh", "-c", script]);
+        let env = TestEnv::new();
+        let mut proxy = Proxy::start(&env, &["--stdin-grace", "100ms"], &["sh", "-c", script]);
         proxy.close_stdin();
         let end = proxy.finish();
         assert_eq!((end.code, end.text().as_str()), (Some(code), "out\n"), "{end:?}");
-        scene.assert_no_process();
+        env.assert_no_process();
     }
 }
 
 /// U5, T22: an orphan is the guardian's, which reaps it at once and not only in the end.
 fn orphans_are_reaped_while_the_child_runs() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     wait::run(async {
         let script =
             format!("i=0; while [ $i -lt {ORPHANS} ]; do (true &); i=$((i + 1)); done; echo made; cat");
-        let mut child = children::spawn(&scene, &["sh", "-c", &script]).await;
+        let mut child = children::spawn(&env, &["sh", "-c", &script]).await;
         let guardian = child.guardian_pid().as_raw();
         let (stdin, mut stdout) = children::streams(&mut child);
         assert_eq!(children::hear(&mut stdout).await, "made\n");
@@ -209,27 +207,27 @@ fn orphans_are_reaped_while_the_child_runs() {
         // Also once the child itself is a zombie, behind which the kernel names no other child.
         let script =
             "setsid sh -c 'while [ ! -e go ]; do sleep 0.01; done; (true &); (true &); cat fifo' & exit 0";
-        nix::unistd::mkfifo(&scene.path("fifo"), nix::sys::stat::Mode::S_IRWXU).expect("a FIFO can be made");
+        nix::unistd::mkfifo(&env.path("fifo"), nix::sys::stat::Mode::S_IRWXU).expect("a FIFO can be made");
         drop(stdin);
         children::ended(&child).await;
-        let child = children::spawn(&scene, &["sh", "-c", script]).await;
+        let child = children::spawn(&env, &["sh", "-c", script]).await;
         let guardian = child.guardian_pid().as_raw();
         children::ended(&child).await;
-        scene.file("go", "");
+        env.file("go", "");
         let waits = |pid: &Pid| procs::runs(*pid, "cat");
-        wait::until("its child made orphans", || scene.processes().iter().any(waits));
+        wait::until("its child made orphans", || env.processes().iter().any(waits));
         wait::until("only the child is a zombie", || procs::zombies_of(guardian) == 1);
         assert_eq!(procs::state(child.pid().as_raw()), Some('Z'), "its name is held");
         children::stop(&child, &patient()).await;
     });
-    children::assert_nothing_left(&scene);
+    children::assert_nothing_left(&env);
 }
 
 /// U5: what is said to have survived is all that survived.
 fn survivors_are_named_with_the_detached_ones() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     wait::run(async {
-        let child = with_two_detached(&scene, "setsid sleep 1000 & setsid sleep 1000 & cat").await;
+        let child = with_two_detached(&env, "setsid sleep 1000 & setsid sleep 1000 & cat").await;
         let guardian = child.guardian_pid().as_raw();
         procs::send(guardian, Signal::SIGSTOP);
         wait::until("it sleeps", || procs::state(guardian) == Some('T'));
@@ -237,7 +235,7 @@ fn survivors_are_named_with_the_detached_ones() {
         let policy = StopPolicy { stdin_grace: Duration::ZERO, term_grace: grace, kill_grace: grace };
         let stopped = children::stop(&child, &policy).await;
         let is_survivor = |pid: &Pid| *pid != guardian && procs::is_running(*pid);
-        let mut left: Vec<Pid> = scene.processes().into_iter().filter(is_survivor).collect();
+        let mut left: Vec<Pid> = env.processes().into_iter().filter(is_survivor).collect();
         left.sort_unstable();
         assert_eq!(stopped.end, StdioEnd::GaveUp);
         // The shell or its `cat` may have ended with its input.
@@ -245,7 +243,7 @@ fn survivors_are_named_with_the_detached_ones() {
         assert!(left.iter().all(|pid| named.contains(pid)) && left.len() >= 2, "{left:?}: {stopped:?}");
         procs::send(guardian, Signal::SIGCONT);
     });
-    wait::until("no process is left", || scene.processes().is_empty());
+    wait::until("no process is left", || env.processes().is_empty());
 }
 
 fn sorted(pids: &[rekindle::core::Pid]) -> Vec<Pid> {
@@ -256,9 +254,9 @@ fn sorted(pids: &[rekindle::core::Pid]) -> Vec<Pid> {
 
 /// U5: nothing is passed off as an end that was not seen.
 fn a_lost_guardian_is_said_to_leave_detached_descendants() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     wait::run(async {
-        let child = with_two_detached(&scene, "setsid sleep 1000 & setsid sleep 1000 & cat").await;
+        let child = with_two_detached(&env, "setsid sleep 1000 & setsid sleep 1000 & cat").await;
         procs::send(child.guardian_pid().as_raw(), Signal::SIGKILL);
         assert_eq!(children::ended(&child).await, ChildExit::Unknown);
         let stopped = children::stop(&child, &patient()).await;
@@ -268,32 +266,32 @@ fn a_lost_guardian_is_said_to_leave_detached_descendants() {
 
 /// U5: the way out.
 fn what_is_to_be_left_is_left_and_named() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     let left = wait::run(async {
         let script = "setsid sleep 1000 & setsid sleep 1000 & sleep 1000 & cat";
-        let launch = children::launch(&scene, &["sh", "-c", script]).leave_detached();
+        let launch = children::launch(&env, &["sh", "-c", script]).leave_detached();
         let child = StdioChild::spawn(launch).await.expect("it starts");
-        await_two_detached(&scene, child.guardian_pid().as_raw());
+        await_two_detached(&env, child.guardian_pid().as_raw());
         let stopped = children::stop(&child, &patient()).await;
         assert_eq!((stopped.end, stopped.survivors), (StdioEnd::Terminated, vec![]));
         sorted(&stopped.left)
     });
-    let mut running = scene.processes();
+    let mut running = env.processes();
     running.sort_unstable();
     assert_eq!((left.len(), &left), (2, &running), "those of the child's session have ended");
 
     // By the command line, for machines and for people.
-    let scene = Scene::new();
+    let env = TestEnv::new();
     let detach =
         "setsid sh -c 'echo > detached; exec sleep 1000' & while [ ! -e detached ]; do sleep 0.01; done";
     let program = ["sh", "-c", &format!("{detach}; echo out; exit 5")];
-    let end = Proxy::start(&scene, &["--leave-detached"], &program).finish();
+    let end = Proxy::start(&env, &["--leave-detached"], &program).finish();
     assert_eq!((end.code, end.text().as_str()), (Some(5), "out\n"), "{end:?}");
     let stopped = end.events().into_iter().find(|event| event["event"] == "stopped");
-    let [left] = scene.processes()[..] else { panic!("one is left: {end:?}") };
+    let [left] = env.processes()[..] else { panic!("one is left: {end:?}") };
     assert_eq!(stopped.expect("it stops")["left"], json!([left]), "{end:?}");
-    let scene = Scene::new();
-    let output = scene
+    let env = TestEnv::new();
+    let output = env
         .command(cli::binary())
         .args(["supervise", "--leave-detached", "--"])
         .args(program)
@@ -301,46 +299,46 @@ fn what_is_to_be_left_is_left_and_named() {
         .output()
         .expect("it runs");
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    let [left] = scene.processes()[..] else { panic!("one is left: {said}") };
+    let [left] = env.processes()[..] else { panic!("one is left: {said}") };
     assert_eq!(said, format!("rekindle: left running, each in a session of its own: {left}\n"));
 }
 
 fn what_is_to_be_left_is_left_by_a_supervisor_that_is_killed() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     let options = ["--leave-detached", "--term-grace", "30s"];
-    let mut proxy = Proxy::start(&scene, &options, &["sh", "-c", "setsid sleep 1000 & echo ready; cat"]);
+    let mut proxy = Proxy::start(&env, &options, &["sh", "-c", "setsid sleep 1000 & echo ready; cat"]);
     assert_eq!(proxy.hear(), "ready\n");
     let is_sleep = |pid: &Pid| procs::runs(*pid, "sleep");
-    let left = wait::for_some("it runs", || scene.processes().into_iter().find(is_sleep));
+    let left = wait::for_some("it runs", || env.processes().into_iter().find(is_sleep));
     proxy.signal(Signal::SIGKILL);
-    wait::until("only the detached one is left", || scene.processes() == [left]);
+    wait::until("only the detached one is left", || env.processes() == [left]);
 }
 
 /// The first promise: a worker is for a session, and whoever started it may go.
 fn a_worker_outlives_the_program_that_started_it() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     let binary = cli::binary_arg();
-    let state = scene.state().display().to_string();
+    let state = env.state().display().to_string();
     let up = format!("{binary} --json --dir {state} up s -- {binary} worker");
-    let mut proxy = Proxy::start(&scene, &["--stdin-grace", "60s"], &["sh", "-c", &format!("{up}; cat")]);
+    let mut proxy = Proxy::start(&env, &["--stdin-grace", "60s"], &["sh", "-c", &format!("{up}; cat")]);
     let started: Value = serde_json::from_str(&proxy.hear()).expect("it is JSON");
     assert_eq!(started["outcome"], "started", "{started}");
     proxy.close_stdin();
     let end = proxy.finish();
     assert_eq!(end.code, Some(0), "{end:?}");
-    let reply = scene.up("s", &[&binary, "worker"]).expect_running("attached");
+    let reply = env.up("s", &[&binary, "worker"]).expect_running("attached");
     assert_eq!(reply.json["pid"], started["pid"], "{reply}");
     // Also when the supervisor is killed, and with it all that the program started.
     let up = up.replace(" up s ", " up t ");
-    let mut proxy = Proxy::start(&scene, &["--term-grace", "1s"], &["sh", "-c", &format!("{up}; cat")]);
+    let mut proxy = Proxy::start(&env, &["--term-grace", "1s"], &["sh", "-c", &format!("{up}; cat")]);
     let started: Value = serde_json::from_str(&proxy.hear()).expect("it is JSON");
     proxy.signal(Signal::SIGKILL);
     let guardian_is_gone = || {
         let is_guardian = |pid: &Pid| procs::command_line(*pid).starts_with("rekindle-guardian");
-        !scene.processes().iter().any(is_guardian)
+        !env.processes().iter().any(is_guardian)
     };
     wait::until("its guardian has gone", guardian_is_gone);
-    assert_eq!(scene.up("t", &[&binary, "worker"]).expect_running("attached").json["pid"], started["pid"]);
-    scene.rekindle(["stop", "--all"]);
-    scene.assert_no_process();
+    assert_eq!(env.up("t", &[&binary, "worker"]).expect_running("attached").json["pid"], started["pid"]);
+    env.rekindle(["stop", "--all"]);
+    env.assert_no_process();
 }

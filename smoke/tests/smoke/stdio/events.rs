@@ -1,11 +1,11 @@
 //! What `rekindle supervise` says beside the program's own bytes, and to whom: events on a descriptor that the program
 //! does not have, one line on stderr for people, and a failure for output that could not be written.
 
-use rekindle_smoke::{Launcher, Reply, Scene, cli, trials};
+use rekindle_smoke::{Launcher, Reply, TestEnv, cli, tests};
 use serde_json::Value;
 use std::fs;
 
-trials![
+tests![
     events_go_where_the_program_cannot_write,
     a_descriptor_that_cannot_be_written_is_a_usage_error,
     an_output_that_cannot_be_written_is_a_failure,
@@ -14,27 +14,27 @@ trials![
 ];
 
 /// `rekindle supervise` by a shell, which opens what descriptors it is told to.
-fn supervise(scene: &Scene, options: &str, program: &str, redirections: &str) -> Reply {
+fn supervise(env: &TestEnv, options: &str, program: &str, redirections: &str) -> Reply {
     let binary = cli::binary_arg();
-    scene.file("program", program);
+    env.file("program", program);
     let script = format!("exec {binary} supervise {options} -- sh program {redirections}");
-    let mut command = scene.command("sh");
+    let mut command = env.command("sh");
     command.args(["-c", &script]);
     Launcher::start(command).finish()
 }
 
-fn events(scene: &Scene) -> Vec<Value> {
-    let text = fs::read_to_string(scene.path("events")).expect("it was opened");
+fn events(env: &TestEnv) -> Vec<Value> {
+    let text = fs::read_to_string(env.path("events")).expect("it was opened");
     text.lines().map(|line| serde_json::from_str(line).expect("an event is JSON")).collect()
 }
 
 fn events_go_where_the_program_cannot_write() {
     let forge = r#"echo '{"event":"exited","exit_code":0}' >&2; echo '{"event":"forged"}' >&9; echo out; exec sleep 1000"#;
     for options in ["--json --events-fd 9", "--events-fd 9"] {
-        let scene = Scene::new();
-        let reply = supervise(&scene, options, forge, "9>events");
+        let env = TestEnv::new();
+        let reply = supervise(&env, options, forge, "9>events");
         assert_eq!((reply.code, reply.stdout.as_str()), (Some(143), "out\n"), "{reply}");
-        let events = events(&scene);
+        let events = events(&env);
         let story: Vec<&str> =
             events.iter().map(|event| event["event"].as_str().unwrap_or_default()).collect();
         assert_eq!(
@@ -45,14 +45,13 @@ fn events_go_where_the_program_cannot_write() {
         // What people are told is on stderr then.
         assert_eq!(reply.stderr.matches("rekindle: ended the program").count(), 1, "{reply}");
         assert!(reply.stderr.contains("9: Bad file descriptor"), "{reply}");
-        scene.assert_no_process();
+        env.assert_no_process();
     }
     // A pipe, as a host would use it.
-    let scene = Scene::new();
-    let reply =
-        supervise(&scene, "--json --events-fd 9", "echo out; exit 7", "9>&1 >/dev/null | cat >events");
+    let env = TestEnv::new();
+    let reply = supervise(&env, "--json --events-fd 9", "echo out; exit 7", "9>&1 >/dev/null | cat >events");
     assert_eq!(reply.stderr, "", "{reply}");
-    let last = events(&scene).pop().expect("there are events");
+    let last = events(&env).pop().expect("there are events");
     assert_eq!((&last["event"], &last["end"]), (&"stopped".into(), &"had-ended".into()), "{last}");
 }
 
@@ -69,11 +68,11 @@ fn a_descriptor_that_cannot_be_written_is_a_usage_error() {
         ("x", ""),
     ] {
         for json in ["", "--json"] {
-            let scene = Scene::new();
+            let env = TestEnv::new();
             let options = format!("{json} --events-fd={number}");
-            let reply = supervise(&scene, &options, "echo > started", redirections);
+            let reply = supervise(&env, &options, "echo > started", redirections);
             assert_eq!(reply.code, Some(2), "{number} {redirections}: {reply}");
-            assert!(!scene.path("started").exists(), "{number} {redirections}: {reply}");
+            assert!(!env.path("started").exists(), "{number} {redirections}: {reply}");
             let said = if json.is_empty() { reply.stderr.as_str() } else { reply.text("message") };
             assert!(said.contains("--events-fd"), "{reply}");
         }
@@ -82,31 +81,31 @@ fn a_descriptor_that_cannot_be_written_is_a_usage_error() {
 
 /// U17.
 fn an_output_that_cannot_be_written_is_a_failure() {
-    let scene = Scene::new();
-    let reply = supervise(&scene, "", "echo out", ">/dev/full");
+    let env = TestEnv::new();
+    let reply = supervise(&env, "", "echo out", ">/dev/full");
     assert_eq!(reply.code, Some(1), "{reply}");
     assert_eq!(reply.stderr.matches("could not be written: No space left").count(), 1, "{reply}");
-    let reply = supervise(&scene, "", "echo out; exit 7", ">/dev/full");
+    let reply = supervise(&env, "", "echo out; exit 7", ">/dev/full");
     assert_eq!(reply.code, Some(7), "a failure of the program's own stays: {reply}");
 }
 
 fn a_reader_that_leaves_is_no_failure() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     let script = "while [ ! -e gone ]; do sleep 0.01; done; echo out; exit 0";
     let binary = cli::binary_arg();
-    scene.file("program", script);
+    env.file("program", script);
     let run =
         format!("{{ {binary} supervise -- sh program; echo $? > code; }} | {{ exec <&-; echo > gone; }}");
-    let status = scene.command("sh").args(["-c", &run]).status().expect("a shell can be started");
+    let status = env.command("sh").args(["-c", &run]).status().expect("a shell can be started");
     assert!(status.success());
-    let code = fs::read_to_string(scene.path("code")).expect("it ended");
+    let code = fs::read_to_string(env.path("code")).expect("it ended");
     assert!(["0\n", "143\n"].contains(&code.as_str()), "{code}");
 }
 
 /// U36.
 fn what_is_quoted_begins_no_line_and_steers_no_terminal() {
-    let scene = Scene::new();
-    let mut command = scene.command(cli::binary());
+    let env = TestEnv::new();
+    let mut command = env.command(cli::binary());
     command.args(["supervise", "--", "no\nrekindle: all is well\u{1b}[2J\u{9b}31m"]);
     let reply = Launcher::start(command).finish();
     assert_eq!(reply.code, Some(4), "{reply}");

@@ -5,12 +5,12 @@ use rekindle::core::ChildExit;
 use rekindle::{StdioChild, StdioEnd, StopPolicy};
 use rekindle_smoke::children::{self, KILLED, STUBBORN, patient};
 use rekindle_smoke::proxy::Proxy;
-use rekindle_smoke::{Scene, procs, trials, wait};
+use rekindle_smoke::{TestEnv, procs, tests, wait};
 use std::fs;
 use std::thread;
 use std::time::Duration;
 
-trials![
+tests![
     a_killed_supervisor_takes_its_child_along,
     a_crashed_supervisor_takes_its_child_along,
     an_orphan_is_asked_before_it_is_killed,
@@ -40,13 +40,13 @@ const READER: [&str; 3] = ["sh", "-c", "echo ready; cat; true"];
 
 /// Starts a program under a supervisor, waits until it is ready, ends the supervisor, and waits until all are gone.
 fn is_gone_after(signal: Signal, program: &[&str]) {
-    let scene = Scene::new();
-    let mut proxy = Proxy::start(&scene, &["--term-grace", "50ms"], program);
+    let env = TestEnv::new();
+    let mut proxy = Proxy::start(&env, &["--term-grace", "50ms"], program);
     assert_eq!(proxy.hear(), "ready\n");
-    assert!(scene.processes().len() >= 3, "supervisor, guardian and child run");
+    assert!(env.processes().len() >= 3, "supervisor, guardian and child run");
     proxy.signal(signal);
     assert_eq!(proxy.finish().signal, Some(signal as i32));
-    wait::until("nobody is left", || scene.processes().is_empty());
+    wait::until("nobody is left", || env.processes().is_empty());
 }
 
 /// T37, P12: with SIGKILL, 100 times of 100, also behind a wrapper, also those that ignore SIGTERM.
@@ -67,34 +67,34 @@ fn a_crashed_supervisor_takes_its_child_along() {
 
 /// It may write down what it has to, and all of its session is asked.
 fn an_orphan_is_asked_before_it_is_killed() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     // A shell says on stderr that its command was ended; nobody reads that any more, and it would die of it.
     let script =
         "exec 2> /dev/null; trap 'echo asked > asked; exit' TERM; echo ready; while :; do sleep 0.01; done";
     let wrapped = format!("sh -c \"{script}\"; true");
-    let mut proxy = Proxy::start(&scene, &["--term-grace", "30s"], &["sh", "-c", &wrapped]);
+    let mut proxy = Proxy::start(&env, &["--term-grace", "30s"], &["sh", "-c", &wrapped]);
     assert_eq!(proxy.hear(), "ready\n");
     proxy.signal(Signal::SIGKILL);
-    wait::until("nobody is left", || scene.processes().is_empty());
-    assert_eq!(fs::read_to_string(scene.path("asked")).expect("it was asked"), "asked\n");
+    wait::until("nobody is left", || env.processes().is_empty());
+    assert_eq!(fs::read_to_string(env.path("asked")).expect("it was asked"), "asked\n");
 }
 
 /// A grace is an upper bound: nobody is waited for who has gone.
 fn an_orphan_that_ends_with_its_input_is_not_waited_for() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     let mut proxy =
-        Proxy::start(&scene, &["--term-grace", "60m"], &["sh", "-c", "trap '' TERM; echo ready; cat"]);
+        Proxy::start(&env, &["--term-grace", "60m"], &["sh", "-c", "trap '' TERM; echo ready; cat"]);
     assert_eq!(proxy.hear(), "ready\n");
     proxy.signal(Signal::SIGKILL);
-    wait::until("nobody is left", || scene.processes().is_empty());
+    wait::until("nobody is left", || env.processes().is_empty());
 }
 
 /// PDEATHSIG would be that thread's.
 fn a_thread_that_ends_leaves_its_child_alone() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     wait::run(async {
         let runtime = tokio::runtime::Handle::current();
-        let launch = children::launch(&scene, &["cat"]);
+        let launch = children::launch(&env, &["cat"]);
         // It drives no I/O itself, so it needs us to; that is what the yielding is for.
         let starter = thread::spawn(move || runtime.block_on(StdioChild::spawn(launch)));
         while !starter.is_finished() {
@@ -106,30 +106,30 @@ fn a_thread_that_ends_leaves_its_child_alone() {
         assert_eq!(children::hear(&mut stdout).await, "still there\n");
         children::stop(&child, &patient()).await;
     });
-    children::assert_nothing_left(&scene);
+    children::assert_nothing_left(&env);
 }
 
 /// The kernel ends the child, we the rest; that its end was not seen is not passed off as one that was.
 fn a_killed_guardian_takes_all_along() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     wait::run(async {
         let child =
-            children::spawn(&scene, &["sh", "-c", "trap '' TERM; sleep 1000 & sleep 1000 & wait"]).await;
+            children::spawn(&env, &["sh", "-c", "trap '' TERM; sleep 1000 & sleep 1000 & wait"]).await;
         let is_sleep = |pid: &i32| procs::runs(*pid, "sleep");
-        wait::until("all run", || scene.processes().iter().filter(|pid| is_sleep(pid)).count() == 2);
+        wait::until("all run", || env.processes().iter().filter(|pid| is_sleep(pid)).count() == 2);
         procs::send(child.guardian_pid().as_raw(), Signal::SIGKILL);
         assert_eq!(children::ended(&child).await, ChildExit::Unknown);
         let stopped = children::stop(&child, &patient()).await;
         assert_eq!((stopped.end, stopped.survivors), (StdioEnd::HadEnded, vec![]));
     });
-    children::assert_nothing_left(&scene);
+    children::assert_nothing_left(&env);
 }
 
 /// T04: what was not seen to end is not said to have ended, and who is left is named.
 fn a_guardian_that_was_put_to_sleep_is_given_up() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     wait::run(async {
-        let child = children::spawn(&scene, &["sleep", "1000"]).await;
+        let child = children::spawn(&env, &["sleep", "1000"]).await;
         let guardian = child.guardian_pid().as_raw();
         procs::send(guardian, Signal::SIGSTOP);
         wait::until("it sleeps", || procs::state(guardian) == Some('T'));
@@ -144,15 +144,15 @@ fn a_guardian_that_was_put_to_sleep_is_given_up() {
             "it does then what it was told"
         );
     });
-    wait::until("nobody is left", || scene.processes().is_empty());
-    children::assert_nothing_left(&scene);
+    wait::until("nobody is left", || env.processes().is_empty());
+    children::assert_nothing_left(&env);
 }
 
 /// It hears nothing but SIGKILL, and has no terminal that could say anything.
 fn a_guardian_is_deaf() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     wait::run(async {
-        let mut child = children::spawn(&scene, &["cat"]).await;
+        let mut child = children::spawn(&env, &["cat"]).await;
         let guardian = child.guardian_pid().as_raw();
         for signal in Signal::iterator().filter(|it| !matches!(it, Signal::SIGKILL | Signal::SIGSTOP)) {
             procs::send(guardian, signal);
@@ -166,17 +166,17 @@ fn a_guardian_is_deaf() {
         procs::send_to_group(child.pid().as_raw(), Signal::SIGKILL);
         assert_eq!(children::ended(&child).await, KILLED);
     });
-    wait::until("nobody is left", || scene.processes().is_empty());
-    children::assert_nothing_left(&scene);
+    wait::until("nobody is left", || env.processes().is_empty());
+    children::assert_nothing_left(&env);
 }
 
 /// P22, P14: the group of a leader that was killed is signalled before that is reaped.
 fn a_leader_that_was_killed_leaves_a_session_that_is_stopped() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     wait::run(async {
-        let child = children::spawn(&scene, &["sh", "-c", "sleep 1000 & sleep 1000 & wait"]).await;
+        let child = children::spawn(&env, &["sh", "-c", "sleep 1000 & sleep 1000 & wait"]).await;
         let is_sleep = |pid: &i32| procs::runs(*pid, "sleep");
-        let sleeps = || scene.processes().iter().filter(|pid| is_sleep(pid)).count();
+        let sleeps = || env.processes().iter().filter(|pid| is_sleep(pid)).count();
         wait::until("all run", || sleeps() == 2);
         procs::send(child.pid().as_raw(), Signal::SIGKILL);
         assert_eq!(children::ended(&child).await, KILLED);
@@ -184,34 +184,34 @@ fn a_leader_that_was_killed_leaves_a_session_that_is_stopped() {
         let stopped = children::stop(&child, &patient()).await;
         assert_eq!((stopped.end, stopped.exit), (StdioEnd::Terminated, Some(KILLED)));
     });
-    children::assert_nothing_left(&scene);
+    children::assert_nothing_left(&env);
 }
 
 /// A shell with job control gives each job a group; they are of the session all the same.
 fn a_job_in_a_group_of_its_own_is_stopped() {
     for policy in [patient(), children::prompt()] {
-        let scene = Scene::new();
+        let env = TestEnv::new();
         wait::run(async {
             let script = "set -m; sleep 1000 & echo $!; wait";
-            let mut child = children::spawn(&scene, &["bash", "-c", script]).await;
+            let mut child = children::spawn(&env, &["bash", "-c", script]).await;
             let (_stdin, mut stdout) = children::streams(&mut child);
             let job: i32 = children::hear(&mut stdout).await.trim().parse().expect("it says a pid");
             wait::until("it has a group of its own", || procs::group(job) == Some(job));
             children::stop(&child, &policy).await;
             wait::until("it is gone", || !procs::is_running(job));
         });
-        children::assert_nothing_left(&scene);
+        children::assert_nothing_left(&env);
     }
 }
 
 /// However early the supervisor goes: guardian first, and the child only once it is guarded.
 fn a_supervisor_that_lets_go_at_once_starts_nothing() {
     for round in 0..KILLS {
-        let scene = Scene::new();
-        let proxy = Proxy::start(&scene, &["--term-grace", "50ms"], &["sh", "-c", "sleep 1000; true"]);
+        let env = TestEnv::new();
+        let proxy = Proxy::start(&env, &["--term-grace", "50ms"], &["sh", "-c", "sleep 1000; true"]);
         // At another step of its beginning each time.
         thread::sleep(STEP.saturating_mul(round));
         drop(proxy);
-        wait::until("nobody is left", || scene.processes().is_empty());
+        wait::until("nobody is left", || env.processes().is_empty());
     }
 }

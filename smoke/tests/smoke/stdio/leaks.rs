@@ -1,8 +1,8 @@
 //! A sample of `just soak`: descriptors, threads, tasks, zombies and memory are what they were.
 
-use rekindle_smoke::{soak, trials};
+use rekindle_smoke::{soak, tests};
 
-trials![a_thousand_children_that_exit_leave_nothing, two_hundred_children_that_are_stopped_leave_nothing];
+tests![a_thousand_children_that_exit_leave_nothing, two_hundred_children_that_are_stopped_leave_nothing];
 
 /// T22, P9.
 fn a_thousand_children_that_exit_leave_nothing() {

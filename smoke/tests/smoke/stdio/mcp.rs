@@ -4,14 +4,14 @@
 
 use rekindle_smoke::proxy::Proxy;
 use rekindle_smoke::suite::{MCP_SDKS, MCP_SERVER};
-use rekindle_smoke::{Launcher, Scene, cli, programs, trials};
+use rekindle_smoke::{Launcher, TestEnv, cli, programs, tests};
 use serde_json::{Value, json};
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-trials![
+tests![
     a_real_server_is_talked_to needs McpServer,
     the_python_client_lets_a_server_clean_up needs McpSdks,
     the_typescript_client_lets_a_server_clean_up needs McpSdks,
@@ -32,10 +32,10 @@ fn ask(proxy: &mut Proxy, id: u32, method: &str, params: &Value) -> Value {
 }
 
 fn a_real_server_is_talked_to() {
-    let scene = Scene::new();
-    let server = env::var(MCP_SERVER).expect("the trial is skipped without");
+    let env = TestEnv::new();
+    let server = env::var(MCP_SERVER).expect("the test is skipped without");
     let node = programs::find("node", "nodejs");
-    let mut proxy = Proxy::start(&scene, &[], &[&node, &server, "stdio"]);
+    let mut proxy = Proxy::start(&env, &[], &[&node, &server, "stdio"]);
     let client = json!({
         "protocolVersion": "2025-06-18",
         "capabilities": {},
@@ -56,42 +56,42 @@ fn a_real_server_is_talked_to() {
     proxy.close_stdin();
     let end = proxy.finish();
     assert_eq!((end.code, end.text().as_str()), (Some(0), ""), "{end:?}");
-    scene.assert_no_process();
+    env.assert_no_process();
 }
 
 fn sdks() -> PathBuf {
-    let dir = env::var_os(MCP_SDKS).expect("the trial is skipped without");
+    let dir = env::var_os(MCP_SDKS).expect("the test is skipped without");
     fs::canonicalize(dir).expect("the SDKs were fetched")
 }
 
 /// U6: a client of an official SDK closes the input, and waits for 2 s before it signals. A server that needs 1.6 s for its
 /// end is done by then, with `rekindle supervise` in between as without.
-fn lets_a_server_clean_up(client: impl Fn(&Scene) -> Command) {
-    let scene = Scene::new();
-    let server = scene.file("server.py", include_str!("../../../programs/mcp_server.py"));
-    let marker = scene.path("cleaned-up");
-    let mut command = client(&scene);
+fn lets_a_server_clean_up(client: impl Fn(&TestEnv) -> Command) {
+    let env = TestEnv::new();
+    let server = env.file("server.py", include_str!("../../../programs/mcp_server.py"));
+    let marker = env.path("cleaned-up");
+    let mut command = client(&env);
     command.arg(cli::binary()).args(["supervise", "--", &programs::python()]).arg(server).arg(&marker);
     let reply = Launcher::start(command).finish();
     assert_eq!((reply.code, reply.stdout.as_str()), (Some(0), "0 tools\n"), "{reply}");
     let cleaned_up = fs::read_to_string(&marker).ok();
     assert_eq!(cleaned_up.as_deref(), Some("cleaned up\n"), "{reply}");
-    scene.assert_no_process();
+    env.assert_no_process();
 }
 
 fn the_python_client_lets_a_server_clean_up() {
-    lets_a_server_clean_up(|scene| {
-        let client = scene.file("client.py", include_str!("../../../programs/mcp_client.py"));
-        let mut command = scene.command(programs::python());
+    lets_a_server_clean_up(|env| {
+        let client = env.file("client.py", include_str!("../../../programs/mcp_client.py"));
+        let mut command = env.command(programs::python());
         command.env("PYTHONPATH", sdks().join("python")).env("PYTHONDONTWRITEBYTECODE", "1").arg(client);
         command
     });
 }
 
 fn the_typescript_client_lets_a_server_clean_up() {
-    lets_a_server_clean_up(|scene| {
-        let client = scene.file("client.mjs", include_str!("../../../programs/mcp_client.mjs"));
-        let mut command = scene.command(programs::find("node", "nodejs"));
+    lets_a_server_clean_up(|env| {
+        let client = env.file("client.mjs", include_str!("../../../programs/mcp_client.mjs"));
+        let mut command = env.command(programs::find("node", "nodejs"));
         command.arg(client).arg(sdks().join(Path::new("node_modules/@modelcontextprotocol/sdk")));
         command
     });

@@ -2,7 +2,7 @@
 //! block stays the client's business.
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use rekindle_smoke::{Scene, proxy, trials};
+use rekindle_smoke::{TestEnv, proxy, tests};
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -10,7 +10,7 @@ use std::process::Stdio;
 use std::thread;
 use std::time::Duration;
 
-trials![
+tests![
     ten_megabytes_arrive_at_a_slow_reader,
     a_conversation_over_a_socket_that_does_not_block,
     complaints_arrive_at_a_slow_reader,
@@ -62,10 +62,10 @@ fn read_slowly(mut from: &UnixStream, len: usize) -> Vec<u8> {
 
 /// U7.
 fn ten_megabytes_arrive_at_a_slow_reader() {
-    let scene = Scene::new();
-    scene.file("much", pattern(MUCH));
+    let env = TestEnv::new();
+    env.file("much", pattern(MUCH));
     let (ours, theirs) = pair();
-    let mut command = proxy::command(&scene, &["--stdin-grace", "60s"], &["cat", "much"]);
+    let mut command = proxy::command(&env, &["--stdin-grace", "60s"], &["cat", "much"]);
     command.stdin(copy(&theirs)).stdout(copy(&theirs)).stderr(Stdio::null());
     let mut child = command.spawn().expect("it starts");
     drop(command);
@@ -77,9 +77,9 @@ fn ten_megabytes_arrive_at_a_slow_reader() {
 
 /// U7: there is nothing to read at first, which is not the end.
 fn a_conversation_over_a_socket_that_does_not_block() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     let (mut ours, theirs) = pair();
-    let mut command = proxy::command(&scene, &["--stdin-grace", "60s"], &["cat"]);
+    let mut command = proxy::command(&env, &["--stdin-grace", "60s"], &["cat"]);
     command.stdin(copy(&theirs)).stdout(copy(&theirs)).stderr(Stdio::null());
     let mut child = command.spawn().expect("it starts");
     drop(command);
@@ -104,11 +104,11 @@ fn a_conversation_over_a_socket_that_does_not_block() {
 
 /// U7: the same for stderr.
 fn complaints_arrive_at_a_slow_reader() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     let much = vec![b'x'; MUCH / 20];
-    scene.file("much", &much);
+    env.file("much", &much);
     let (ours, theirs) = pair();
-    let mut command = scene.command(rekindle_smoke::cli::binary());
+    let mut command = env.command(rekindle_smoke::cli::binary());
     command.args(["supervise", "--", "sh", "-c", "cat much >&2; exit 3"]);
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(copy(&theirs));
     let mut child = command.spawn().expect("it starts");
@@ -118,14 +118,14 @@ fn complaints_arrive_at_a_slow_reader() {
 }
 
 fn pipes_that_do_not_block_stay_so() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     let much = pattern(MUCH / 20);
     let (input, mut to) = std::io::pipe().expect("there can be a pipe");
     let (mut from, output) = std::io::pipe().expect("there can be a pipe");
     let (input, output) = (OwnedFd::from(input), OwnedFd::from(output));
     set_nonblocking(&input);
     set_nonblocking(&output);
-    let mut command = proxy::command(&scene, &["--stdin-grace", "60s"], &["cat"]);
+    let mut command = proxy::command(&env, &["--stdin-grace", "60s"], &["cat"]);
     command.stdin(copy(&input)).stdout(copy(&output)).stderr(Stdio::null());
     let mut child = command.spawn().expect("it starts");
     drop(command);

@@ -1,12 +1,12 @@
 //! As the first process of a pid namespace, as in a container, `supervise` and `lifecycle acquire` reap the orphans that
 //! the kernel hands to them.
 
-use rekindle_smoke::harness::lane;
+use rekindle_smoke::harness::pid_ns;
 use rekindle_smoke::procs::{self, Pid};
-use rekindle_smoke::{Launcher, Scene, cli, trials, wait};
+use rekindle_smoke::{Launcher, TestEnv, cli, tests, wait};
 use std::process::{Command, Stdio};
 
-trials![
+tests![
     a_supervisor_that_is_pid_1_reaps_orphans,
     a_holder_that_is_pid_1_reaps_orphans,
     a_program_below_pid_1_ends_as_ever,
@@ -28,10 +28,10 @@ fn wait_for(file: &str) -> String {
 }
 
 /// `rekindle ARGS` as pid 1. The shell that becomes it makes orphans first, which are pid 1's from then on.
-fn as_pid_1(scene: &Scene, args: &str) -> Command {
+fn as_pid_1(env: &TestEnv, args: &str) -> Command {
     let binary = cli::binary_arg();
-    let unshare = lane::unshare();
-    let mut command = scene.command(unshare.get_program());
+    let unshare = pid_ns::unshare();
+    let mut command = env.command(unshare.get_program());
     command.args(unshare.get_args());
     command.args(["sh", "-c", &format!("{}; exec {binary} {args}", orphans("go"))]);
     command.stdin(Stdio::piped());
@@ -45,9 +45,9 @@ fn pid_1(launcher: &Launcher) -> Pid {
 }
 
 /// Lets orphans end, and waits until none is left that nobody reaped.
-fn are_reaped(scene: &Scene, parent: Pid, at_least: usize) {
+fn are_reaped(env: &TestEnv, parent: Pid, at_least: usize) {
     wait::until("they are orphans", || procs::children(parent).len() > at_least);
-    scene.file("go", "");
+    env.file("go", "");
     // Of those that run only its own child is left.
     wait::until("they have ended and are reaped", || {
         procs::children(parent).len() == 1 && procs::zombies_of(parent) == 0
@@ -56,44 +56,44 @@ fn are_reaped(scene: &Scene, parent: Pid, at_least: usize) {
 
 /// U14: whoever lost its parent beside the guardian, and below it.
 fn a_supervisor_that_is_pid_1_reaps_orphans() {
-    let scene = Scene::new();
-    scene.file("program", format!("{}; {}; exit 7", orphans("go"), wait_for("end")));
-    let launcher = Launcher::start(as_pid_1(&scene, "supervise --json --stdin-grace 60s -- sh program"));
+    let env = TestEnv::new();
+    env.file("program", format!("{}; {}; exit 7", orphans("go"), wait_for("end")));
+    let launcher = Launcher::start(as_pid_1(&env, "supervise --json --stdin-grace 60s -- sh program"));
     let init = pid_1(&launcher);
     let is_guardian = |pid: &Pid| procs::command_line(*pid).starts_with("rekindle-guardian");
     let guardian = wait::for_some("a guardian runs", || procs::children(init).into_iter().find(is_guardian));
     wait::until("all orphans are there", || procs::children(guardian).len() > ORPHANS);
-    are_reaped(&scene, init, ORPHANS);
+    are_reaped(&env, init, ORPHANS);
     wait::until("those below are reaped", || {
         procs::children(guardian).len() == 1 && procs::zombies_of(guardian) == 0
     });
-    scene.file("end", "");
+    env.file("end", "");
     let reply = launcher.finish();
     assert_eq!(reply.code, Some(7), "{reply}");
-    scene.assert_no_process();
+    env.assert_no_process();
 }
 
 /// U14: there is no guardian here, so all orphans are pid 1's.
 fn a_holder_that_is_pid_1_reaps_orphans() {
-    let scene = Scene::new();
-    scene.file("program", format!("{}; {}; exit 7", orphans("go"), wait_for("end")));
-    let launcher = Launcher::start(as_pid_1(&scene, "lifecycle acquire --path marker -- sh program"));
-    are_reaped(&scene, pid_1(&launcher), 2 * ORPHANS);
-    scene.file("end", "");
+    let env = TestEnv::new();
+    env.file("program", format!("{}; {}; exit 7", orphans("go"), wait_for("end")));
+    let launcher = Launcher::start(as_pid_1(&env, "lifecycle acquire --path marker -- sh program"));
+    are_reaped(&env, pid_1(&launcher), 2 * ORPHANS);
+    env.file("end", "");
     let reply = launcher.finish();
     assert_eq!(reply.code, Some(7), "{reply}");
-    assert!(!scene.path("marker").exists(), "the lock is released with the program");
-    scene.assert_no_process();
+    assert!(!env.path("marker").exists(), "the lock is released with the program");
+    env.assert_no_process();
 }
 
 /// U14: orphans that end all the time take nobody's exit status.
 fn a_program_below_pid_1_ends_as_ever() {
     for verb in ["supervise --stdin-grace 60s", "lifecycle acquire --path marker"] {
         for (end, code) in [("exit 0", 0), ("exit 9", 9), ("kill -9 $$", 137), ("kill -15 $$", 143)] {
-            let scene = Scene::new();
-            scene.file("go", "");
-            scene.file("program", format!("{}; {}; {end}", orphans("go"), orphans("go")));
-            let reply = Launcher::start(as_pid_1(&scene, &format!("{verb} -- sh program"))).finish();
+            let env = TestEnv::new();
+            env.file("go", "");
+            env.file("program", format!("{}; {}; {end}", orphans("go"), orphans("go")));
+            let reply = Launcher::start(as_pid_1(&env, &format!("{verb} -- sh program"))).finish();
             assert_eq!(reply.code, Some(code), "{verb}, {end}: {reply}");
         }
     }
@@ -103,8 +103,8 @@ fn a_program_below_pid_1_ends_as_ever() {
 fn the_exit_status_of_our_own_child_is_not_taken() {
     use rekindle::adapters::orphans;
     assert!(!orphans::come_to_us(), "the suite runs below another process");
-    let scene = Scene::new();
-    let mut ours = scene.command("true").spawn().expect("`true` is a program");
+    let env = TestEnv::new();
+    let mut ours = env.command("true").spawn().expect("`true` is a program");
     let pid = Pid::try_from(ours.id()).expect("a pid is an i32");
     wait::until("it has ended", || procs::state(pid) == Some('Z'));
     let kept = [rekindle::core::Pid::new(pid).expect("a pid is positive")];

@@ -3,13 +3,13 @@
 use nix::sys::signal::Signal;
 use rekindle_smoke::children::STUBBORN;
 use rekindle_smoke::proxy::{Proxy, ProxyEnd};
-use rekindle_smoke::{Launcher, Scene, cli, procs, programs, trials, wait};
+use rekindle_smoke::{Launcher, TestEnv, cli, procs, programs, tests, wait};
 use serde_json::{Value, json};
 use std::io::Write;
 use std::process::Stdio;
 use std::thread;
 
-trials![
+tests![
     the_last_answer_is_not_cut_off,
     a_program_that_ends_by_itself_is_not_spoken_of,
     whoever_is_ended_by_us_is_spoken_of_once,
@@ -35,21 +35,21 @@ print(total)
 
 /// U6: the answer comes within the time that the official clients wait.
 fn the_last_answer_is_not_cut_off() {
-    let scene = Scene::new();
-    let mut proxy = Proxy::start(&scene, &[], &["sh", "-c", "read x; sleep 1.8; echo answer"]);
+    let env = TestEnv::new();
+    let mut proxy = Proxy::start(&env, &[], &["sh", "-c", "read x; sleep 1.8; echo answer"]);
     proxy.say("req\n");
     proxy.close_stdin();
     let end = proxy.finish();
     assert_eq!((end.code, end.text().as_str()), (Some(0), "answer\n"), "{end:?}");
     assert!(!end.story().contains(&"signalled".to_owned()), "{end:?}");
-    scene.assert_no_process();
+    env.assert_no_process();
 }
 
 /// `rekindle supervise` without `--json`, which has read `input`.
-fn supervise(scene: &Scene, options: &[&str], program: &[&str], input: &str) -> Launcher {
-    let mut command = scene.command(cli::binary());
+fn supervise(env: &TestEnv, options: &[&str], program: &[&str], input: &str) -> Launcher {
+    let mut command = env.command(cli::binary());
     command.arg("supervise").args(options).arg("--").args(program);
-    let path = scene.file("input", input);
+    let path = env.file("input", input);
     command.stdin(Stdio::from(std::fs::File::open(path).expect("it was just written")));
     Launcher::start(command)
 }
@@ -57,8 +57,8 @@ fn supervise(scene: &Scene, options: &[&str], program: &[&str], input: &str) -> 
 /// U6: stderr is the program's, and a word of ours on it is the exception.
 fn a_program_that_ends_by_itself_is_not_spoken_of() {
     for (script, code) in [("cat", 0), ("exit 3", 3), ("cat; kill -9 $$", 137), ("sleep 1000 & exit 4", 4)] {
-        let scene = Scene::new();
-        let reply = supervise(&scene, &[], &["sh", "-c", script], "hello\n").finish();
+        let env = TestEnv::new();
+        let reply = supervise(&env, &[], &["sh", "-c", script], "hello\n").finish();
         assert_eq!((reply.code, reply.stderr.as_str()), (Some(code), ""), "{script}: {reply}");
     }
 }
@@ -98,18 +98,18 @@ fn whoever_is_ended_by_us_is_spoken_of_once() {
         },
     ];
     for Case { options, program, after, why, signal } in cases {
-        let scene = Scene::new();
-        let reply = supervise(&scene, options, program, "hello\n").finish();
+        let env = TestEnv::new();
+        let reply = supervise(&env, options, program, "hello\n").finish();
         let [said] = reply.stderr.lines().collect::<Vec<_>>()[..] else { panic!("not one line: {reply}") };
         let begins = format!("rekindle: ended the program with {signal}, {after}");
         assert!(said.starts_with(&begins) && said.contains("after the end of its input"), "{said}");
         assert!(said.contains(why) && said.ends_with("to give it more time: --stdin-grace TIME"), "{said}");
         assert_eq!(reply.code, Some(if signal == "SIGKILL" { 137 } else { 143 }), "{said}");
-        scene.assert_no_process();
+        env.assert_no_process();
     }
 
-    let scene = Scene::new();
-    let mut command = scene.command(cli::binary());
+    let env = TestEnv::new();
+    let mut command = env.command(cli::binary());
     command.args([
         "supervise",
         "--",
@@ -119,7 +119,7 @@ fn whoever_is_ended_by_us_is_spoken_of_once() {
     ]);
     command.stdin(Stdio::piped());
     let proxy = Launcher::start(command);
-    wait::until_there(&scene.path("ready"));
+    wait::until_there(&env.path("ready"));
     proxy.signal(Signal::SIGTERM);
     let reply = proxy.finish();
     assert_eq!(reply.stderr.matches("after rekindle was told to go").count(), 1, "{reply}");
@@ -134,8 +134,8 @@ fn ended_by_us(end: &ProxyEnd) -> Value {
 
 /// U6, for machines.
 fn an_event_tells_who_was_ended_by_us() {
-    let scene = Scene::new();
-    let mut proxy = Proxy::start(&scene, &["--term-grace", "100ms"], &STUBBORN);
+    let env = TestEnv::new();
+    let mut proxy = Proxy::start(&env, &["--term-grace", "100ms"], &STUBBORN);
     assert_eq!(proxy.hear(), "ready\n");
     proxy.signal(Signal::SIGINT);
     let event = ended_by_us(&proxy.finish());
@@ -146,14 +146,14 @@ fn an_event_tells_who_was_ended_by_us() {
 
 /// U6, U7: what the client has not taken yet was said, however long ago.
 fn a_client_that_takes_its_time_is_not_silence() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     let script = format!("cat > /dev/null; head -c {MORE_THAN_FITS} /dev/zero; echo end");
-    let mut proxy = Proxy::start(&scene, &[], &["sh", "-c", &script]);
+    let mut proxy = Proxy::start(&env, &[], &["sh", "-c", &script]);
     proxy.close_stdin();
     let is_writer = |pid: &procs::Pid| procs::runs(*pid, "head");
-    wait::until("it answers", || scene.processes().iter().any(is_writer));
+    wait::until("it answers", || env.processes().iter().any(is_writer));
     // The client does something else meanwhile, for longer than a program may be silent.
-    let elsewhere = scene.command("sleep").arg("4").status();
+    let elsewhere = env.command("sleep").arg("4").status();
     assert!(elsewhere.is_ok_and(|status| status.success()));
     let end = proxy.finish();
     assert_eq!((end.code, end.stdout.len()), (Some(0), MORE_THAN_FITS + 4), "{}", end.stderr);
@@ -161,9 +161,9 @@ fn a_client_that_takes_its_time_is_not_silence() {
 
 /// U6: what counts is whether the program reads, not how long it takes, also after the client has closed its end.
 fn a_program_that_reads_slowly_reads_all() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     let python = programs::python();
-    let mut proxy = Proxy::start(&scene, &["--term-grace", "1s"], &[&python, "-c", SLOW_READER]);
+    let mut proxy = Proxy::start(&env, &["--term-grace", "1s"], &[&python, "-c", SLOW_READER]);
     let mut stdin = proxy.take_stdin();
     let writer = thread::spawn(move || stdin.write_all(&vec![b'x'; MORE_THAN_FITS]));
     let end = proxy.finish();

@@ -5,7 +5,7 @@ use nix::sys::signal::Signal;
 use nix::unistd::write;
 use rekindle_smoke::children::STUBBORN;
 use rekindle_smoke::proxy::{self, Proxy};
-use rekindle_smoke::{Scene, procs, programs, trials, wait};
+use rekindle_smoke::{TestEnv, procs, programs, tests, wait};
 use serde_json::json;
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -14,7 +14,7 @@ use std::os::unix::net::UnixStream;
 use std::process::Stdio;
 use std::thread;
 
-trials![
+tests![
     what_is_sent_before_the_end_is_answered,
     a_conversation_and_its_end,
     an_exit_status_becomes_ours,
@@ -46,20 +46,20 @@ const MORE_THAN_FITS: usize = 1 << 20;
 /// `printf hello | rekindle supervise -- cat`, many times: no answer is lost to a SIGTERM that is too quick.
 fn what_is_sent_before_the_end_is_answered() {
     for _ in 0..30 {
-        let scene = Scene::new();
-        let mut proxy = Proxy::start(&scene, &[], &["cat"]);
+        let env = TestEnv::new();
+        let mut proxy = Proxy::start(&env, &[], &["cat"]);
         proxy.say("hello\n");
         proxy.close_stdin();
         let end = proxy.finish();
         assert_eq!((end.code, end.text().as_str()), (Some(0), "hello\n"), "{end:?}");
         assert_eq!(end.story(), ["started", "exited", "stopping", "stopped"], "{end:?}");
-        scene.assert_no_process();
+        env.assert_no_process();
     }
 }
 
 fn a_conversation_and_its_end() {
-    let scene = Scene::new();
-    let mut proxy = Proxy::start(&scene, &[], &["cat"]);
+    let env = TestEnv::new();
+    let mut proxy = Proxy::start(&env, &[], &["cat"]);
     for line in ["one\n", "two\n", "no newline is waited for"] {
         proxy.say(line);
         if line.ends_with('\n') {
@@ -72,32 +72,32 @@ fn a_conversation_and_its_end() {
     let events = end.events();
     assert_eq!(events[1], json!({"event": "exited", "exit_code": 0, "signal": null}));
     assert_eq!(events[3]["end"], "had-ended");
-    scene.assert_no_process();
+    env.assert_no_process();
 }
 
 fn an_exit_status_becomes_ours() {
     for (script, code) in
         [("exit 0", 0), ("exit 7", 7), ("exit 255", 255), ("kill -9 $$", 137), ("kill -15 $$", 143)]
     {
-        let scene = Scene::new();
-        let end = Proxy::start(&scene, &[], &["sh", "-c", script]).finish();
+        let env = TestEnv::new();
+        let end = Proxy::start(&env, &[], &["sh", "-c", script]).finish();
         assert_eq!((end.code, end.text().as_str()), (Some(code), ""), "{script}: {end:?}");
     }
 }
 
 fn nothing_but_the_programs_bytes_is_on_stdout() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     let every_byte: Vec<u8> = (0..=255).collect();
-    scene.file("bytes", &every_byte);
-    let end = Proxy::start(&scene, &[], &["sh", "-c", "cat bytes; echo complaint >&2; exit 3"]).finish();
+    env.file("bytes", &every_byte);
+    let end = Proxy::start(&env, &[], &["sh", "-c", "cat bytes; echo complaint >&2; exit 3"]).finish();
     assert_eq!((end.code, &end.stdout), (Some(3), &every_byte));
     assert_eq!(end.stderr.lines().filter(|line| *line == "complaint").count(), 1, "{end:?}");
 }
 
 /// 3.5 of the design, with no grace: asked as soon as it had its say.
 fn a_program_that_ignores_the_end_of_its_input_is_stopped() {
-    let scene = Scene::new();
-    let mut proxy = Proxy::start(&scene, &[], &["sh", "-c", "echo ready; sleep 1000; true"]);
+    let env = TestEnv::new();
+    let mut proxy = Proxy::start(&env, &[], &["sh", "-c", "echo ready; sleep 1000; true"]);
     assert_eq!(proxy.hear(), "ready\n");
     proxy.close_stdin();
     let end = proxy.finish();
@@ -111,25 +111,25 @@ fn a_program_that_ignores_the_end_of_its_input_is_stopped() {
         (&end.events()[1]["why"], &end.events()[5]["end"]),
         (&json!("end-of-input"), &json!("terminated"))
     );
-    scene.assert_no_process();
+    env.assert_no_process();
 
-    let scene = Scene::new();
-    let mut proxy = Proxy::start(&scene, &["--term-grace", "100ms"], &STUBBORN);
+    let env = TestEnv::new();
+    let mut proxy = Proxy::start(&env, &["--term-grace", "100ms"], &STUBBORN);
     assert_eq!(proxy.hear(), "ready\n");
     proxy.close_stdin();
     let end = proxy.finish();
     assert_eq!((end.code, &end.events()[3]["signal"]), (Some(137), &json!("SIGKILL")), "{end:?}");
-    scene.assert_no_process();
+    env.assert_no_process();
 }
 
 /// It answers only once something has happened that takes as long as it takes.
 fn a_grace_for_stdin_is_waited_for() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     let script = "cat > /dev/null; while [ ! -e go ]; do sleep 0.01; done; echo late; exit 4";
-    let mut proxy = Proxy::start(&scene, &["--stdin-grace", "60s"], &["sh", "-c", script]);
+    let mut proxy = Proxy::start(&env, &["--stdin-grace", "60s"], &["sh", "-c", script]);
     proxy.close_stdin();
-    wait::until("its input has ended", || scene.processes().iter().all(|pid| !procs::runs(*pid, "cat")));
-    scene.file("go", "");
+    wait::until("its input has ended", || env.processes().iter().all(|pid| !procs::runs(*pid, "cat")));
+    env.file("go", "");
     let end = proxy.finish();
     assert_eq!((end.code, end.text().as_str()), (Some(4), "late\n"), "{end:?}");
     assert!(!end.story().contains(&"signalled".into()), "{end:?}");
@@ -137,8 +137,8 @@ fn a_grace_for_stdin_is_waited_for() {
 
 /// What it has not read yet is waited for, though it is silent for longer than an answer may take.
 fn a_slow_start_still_gets_its_input() {
-    let scene = Scene::new();
-    let mut proxy = Proxy::start(&scene, &[], &["sh", "-c", "sleep 3; exec cat"]);
+    let env = TestEnv::new();
+    let mut proxy = Proxy::start(&env, &[], &["sh", "-c", "sleep 3; exec cat"]);
     proxy.say("patience\n");
     proxy.close_stdin();
     let end = proxy.finish();
@@ -147,21 +147,21 @@ fn a_slow_start_still_gets_its_input() {
 
 fn each_signal_stops_it() {
     for signal in [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP] {
-        let scene = Scene::new();
+        let env = TestEnv::new();
         let script = "trap 'echo bye; exit 9' TERM; echo ready; while :; do sleep 0.01; done";
-        let mut proxy = Proxy::start(&scene, &[], &["sh", "-c", script]);
+        let mut proxy = Proxy::start(&env, &[], &["sh", "-c", script]);
         assert_eq!(proxy.hear(), "ready\n");
         proxy.signal(signal);
         let end = proxy.finish();
         assert_eq!((end.code, end.text().as_str()), (Some(9), "bye\n"), "{signal}: {end:?}");
         assert_eq!(end.events()[1]["why"], "signal", "{end:?}");
-        scene.assert_no_process();
+        env.assert_no_process();
     }
 }
 
 fn a_third_signal_kills() {
-    let scene = Scene::new();
-    let mut proxy = Proxy::start(&scene, &["--term-grace", "60m"], &STUBBORN);
+    let env = TestEnv::new();
+    let mut proxy = Proxy::start(&env, &["--term-grace", "60m"], &STUBBORN);
     assert_eq!(proxy.hear(), "ready\n");
     let pid = proxy.pid();
     let pending = || procs::status(pid, "ShdPnd").is_some_and(|set| set.trim_start_matches('0').is_empty());
@@ -174,20 +174,20 @@ fn a_third_signal_kills() {
     }
     let end = proxy.finish();
     assert_eq!(end.code, Some(137), "{end:?}");
-    scene.assert_no_process();
+    env.assert_no_process();
 }
 
 /// EPIPE.
 fn an_output_that_nobody_reads_stops_it() {
-    let scene = Scene::new();
-    let mut proxy = Proxy::start(&scene, &[], &["sh", "-c", "echo ready; cat; sleep 1000; true"]);
+    let env = TestEnv::new();
+    let mut proxy = Proxy::start(&env, &[], &["sh", "-c", "echo ready; cat; sleep 1000; true"]);
     assert_eq!(proxy.hear(), "ready\n");
     proxy.close_stdout();
     proxy.say("anybody?\n");
     let end = proxy.finish();
     assert_eq!(end.events()[1], json!({"event": "stopping", "why": "output-closed"}), "{end:?}");
     assert_eq!(end.code, Some(143), "{end:?}");
-    scene.assert_no_process();
+    env.assert_no_process();
 }
 
 fn pattern(len: usize) -> Vec<u8> {
@@ -195,8 +195,8 @@ fn pattern(len: usize) -> Vec<u8> {
 }
 
 fn much_in_both_directions_arrives() {
-    let scene = Scene::new();
-    let mut proxy = Proxy::start(&scene, &["--stdin-grace", "60s"], &["cat"]);
+    let env = TestEnv::new();
+    let mut proxy = Proxy::start(&env, &["--stdin-grace", "60s"], &["cat"]);
     let mut stdin = proxy.take_stdin();
     let writer = thread::spawn(move || stdin.write_all(&pattern(MUCH)).expect("all of it is taken"));
     let end = proxy.finish();
@@ -207,15 +207,15 @@ fn much_in_both_directions_arrives() {
 
 /// Backpressure: what nobody reads is not kept by us but keeps the writer waiting; once it is read, all of it is there.
 fn a_client_that_does_not_read_holds_the_program_up() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     let script = format!("head -c {MUCH} /dev/zero; echo > done");
-    let proxy = Proxy::start(&scene, &["--stdin-grace", "60s"], &["sh", "-c", &script]);
+    let proxy = Proxy::start(&env, &["--stdin-grace", "60s"], &["sh", "-c", &script]);
     let is_writer = |pid: &i32| procs::runs(*pid, "head");
-    let writer = wait::for_some("it writes", || scene.processes().into_iter().find(is_writer));
+    let writer = wait::for_some("it writes", || env.processes().into_iter().find(is_writer));
     wait::until("it waits", || {
         fs::read_to_string(format!("/proc/{writer}/wchan")).is_ok_and(|at| at.contains("pipe"))
     });
-    assert!(!scene.path("done").exists());
+    assert!(!env.path("done").exists());
     let resident = procs::status(proxy.pid(), "VmRSS").expect("it runs");
     let resident: usize = resident.trim_end_matches(" kB").parse().expect("a number of kB");
     assert!(resident < MUCH >> 10, "{resident} KiB are kept");
@@ -225,9 +225,9 @@ fn a_client_that_does_not_read_holds_the_program_up() {
 
 /// P12: the program does not read, so the end of its input cannot be delivered; the client is gone all the same.
 fn a_client_that_left_does_not_leave_a_deaf_program_behind() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     let options = ["--term-grace", "100ms"];
-    let mut proxy = Proxy::start(&scene, &options, &["sleep", "1000"]);
+    let mut proxy = Proxy::start(&env, &options, &["sleep", "1000"]);
     let stdin = proxy.take_stdin();
     let nonblocking = FcntlArg::F_SETFL(OFlag::O_NONBLOCK);
     fcntl(&stdin, nonblocking).expect("it is a pipe");
@@ -241,21 +241,21 @@ fn a_client_that_left_does_not_leave_a_deaf_program_behind() {
     assert_eq!((end.code, &end.events()[1]["why"]), (Some(143), &json!("client-left")), "{end:?}");
     // U6.
     assert_eq!(end.stderr.matches("after the client closed its input").count(), 1, "{end:?}");
-    scene.assert_no_process();
+    env.assert_no_process();
 }
 
 fn files_sockets_and_terminals_pass_through() {
     // A file.
-    let scene = Scene::new();
-    let path = scene.file("input", pattern(MORE_THAN_FITS));
-    let mut command = proxy::command(&scene, &["--stdin-grace", "60s"], &["cat"]);
+    let env = TestEnv::new();
+    let path = env.file("input", pattern(MORE_THAN_FITS));
+    let mut command = proxy::command(&env, &["--stdin-grace", "60s"], &["cat"]);
     command.stdin(File::open(path).expect("it was just written"));
     let end = Proxy::start_command(command).finish();
     assert!(end.code == Some(0) && end.stdout == pattern(MORE_THAN_FITS), "{} bytes", end.stdout.len());
 
     // A socket in both directions, as node gives its children.
     let (ours, theirs) = UnixStream::pair().expect("there can be a socket");
-    let mut command = proxy::command(&scene, &["--stdin-grace", "60s"], &["cat"]);
+    let mut command = proxy::command(&env, &["--stdin-grace", "60s"], &["cat"]);
     let copy = OwnedFd::from(theirs.try_clone().expect("it can be copied"));
     command.stdin(Stdio::from(copy)).stdout(Stdio::from(OwnedFd::from(theirs))).stderr(Stdio::null());
     let mut child = command.spawn().expect("it starts");
@@ -275,7 +275,7 @@ fn files_sockets_and_terminals_pass_through() {
     let script = programs::find("script", "util-linux");
     let binary = rekindle_smoke::cli::binary_arg();
     let run = format!("{binary} supervise -- sh -c 'read line; echo got $line; exit 6'");
-    let mut terminal = scene.command(script);
+    let mut terminal = env.command(script);
     terminal
         .args(["--quiet", "--return", "--command", &run, "/dev/null"])
         .stdin(Stdio::piped())
@@ -286,30 +286,30 @@ fn files_sockets_and_terminals_pass_through() {
     let output = terminal.wait_with_output().expect("it can be waited for");
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(said.contains("got it") && output.status.code() == Some(6), "{:?}: {said}", output.status);
-    scene.assert_no_process();
+    env.assert_no_process();
 }
 
 /// T17.
 fn what_a_program_leaves_behind_is_ended() {
-    let scene = Scene::new();
-    let end = Proxy::start(&scene, &[], &["sh", "-c", "sleep 1000 & echo out; exit 2"]).finish();
+    let env = TestEnv::new();
+    let end = Proxy::start(&env, &[], &["sh", "-c", "sleep 1000 & echo out; exit 2"]).finish();
     assert_eq!((end.code, end.text().as_str()), (Some(2), "out\n"), "{end:?}");
-    scene.assert_no_process();
+    env.assert_no_process();
 }
 
 /// T17, P5: a daemon that is to be left alone has no hold on our stdout and stderr.
 fn a_daemon_does_not_hold_our_output_open() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     let program = ["sh", "-c", "setsid sleep 1000 & echo out; exit 0"];
-    let end = Proxy::start(&scene, &["--leave-detached"], &program).finish();
+    let end = Proxy::start(&env, &["--leave-detached"], &program).finish();
     assert_eq!((end.code, end.text().as_str()), (Some(0), "out\n"), "{end:?}");
 }
 
 /// P1, T18.
 fn what_cannot_start_exits_with_4() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     for program in ["no-such-program", "/no/such/program", "/tmp", ""] {
-        let end = Proxy::start(&scene, &[], &[program]).finish();
+        let end = Proxy::start(&env, &[], &[program]).finish();
         assert_eq!((end.code, end.text().as_str()), (Some(4), ""), "{end:?}");
         let events = end.events();
         assert_eq!((events.len(), &events[0]["outcome"]), (1, &json!("spawn-start-failed")), "{end:?}");
@@ -319,24 +319,24 @@ fn what_cannot_start_exits_with_4() {
         assert_ne!(advice, ["", ""], "{end:?}");
     }
     let output =
-        scene.command(rekindle_smoke::cli::binary()).args(["supervise", "--", "no-such-program"]).output();
+        env.command(rekindle_smoke::cli::binary()).args(["supervise", "--", "no-such-program"]).output();
     let said = String::from_utf8_lossy(&output.expect("it runs").stderr).into_owned();
     assert!(
         said.contains("program `no-such-program` was not found")
             && said.contains("hint: install the program"),
         "{said}"
     );
-    scene.assert_no_process();
+    env.assert_no_process();
 }
 
 /// T31, P16.
 fn every_limit_on_descriptors_ends_in_an_outcome() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     let binary = rekindle_smoke::cli::binary_arg();
     let mut codes = Vec::new();
     for limit in 3..48 {
         let script = format!("ulimit -n {limit}; exec {binary} supervise -- sh -c 'echo out'");
-        let output = scene.command("sh").args(["-c", &script]).output().expect("a shell can be started");
+        let output = env.command("sh").args(["-c", &script]).output().expect("a shell can be started");
         codes.push(output.status.code());
         let is_outcome = match output.status.code() {
             Some(0) => output.stdout == b"out\n",
@@ -347,13 +347,13 @@ fn every_limit_on_descriptors_ends_in_an_outcome() {
         assert!(is_outcome, "{limit} descriptors: {output:?}");
     }
     assert!(codes.contains(&Some(4)) && codes.ends_with(&[Some(0)]), "{codes:?}");
-    scene.assert_no_process();
+    env.assert_no_process();
 }
 
 fn usage_is_explained() {
-    let scene = Scene::new();
+    let env = TestEnv::new();
     let run = |args: &[&str]| {
-        let output = scene.command(rekindle_smoke::cli::binary()).arg("supervise").args(args).output();
+        let output = env.command(rekindle_smoke::cli::binary()).arg("supervise").args(args).output();
         let output = output.expect("it runs");
         (output.status.code(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
     };

@@ -1,6 +1,6 @@
 //! What is known of a session right now: its record, its lifeline, its processes and its socket, read without any lock.
 //!
-//! Every verb that shows a session or decides about it takes a survey, and all words for how it stands come from here.
+//! Every verb that shows a session or decides about it takes a snapshot, and all words for how it stands come from here.
 
 use crate::error::Error;
 use rekindle_adapters::lifeline::{self, LifelineMark, LifelineProbe, Located, Worksite};
@@ -10,7 +10,7 @@ use rekindle_adapters::socket_file::{self, Tenancy};
 use rekindle_adapters::socket_table::ListeningSockets;
 use rekindle_adapters::{SessionDir, Worker, procfs, worker};
 use rekindle_core::evidence::{Endpoint, Listener};
-use rekindle_core::identity::{Sighting, Standing, judge};
+use rekindle_core::identity::{PidStatus, ProcessLiveness, judge};
 use rekindle_core::record::{NewerRecord, RecordFile, SocketFile};
 use rekindle_core::state::{Listening, session_state};
 use rekindle_core::view::assembly::{Assembly, FoundBy, Marked, Recorded as RecordedFacts};
@@ -23,7 +23,7 @@ use std::path::{Path, PathBuf};
 
 /// All that is known of a session's last worker.
 #[derive(Debug)]
-pub(crate) struct Survey {
+pub(crate) struct Snapshot {
     pub(crate) record: Option<SessionRecord>,
     /// A record that this version may not rewrite.
     pub(crate) newer: Option<NewerRecord>,
@@ -75,7 +75,7 @@ impl Recorded {
     }
 }
 
-impl Survey {
+impl Snapshot {
     /// Of a session that has no directory.
     pub(crate) fn nothing() -> Self {
         Self {
@@ -106,9 +106,9 @@ impl Survey {
             Located::Nowhere => (None, None),
             Located::Unsearched { why } => (None, Some(why)),
         };
-        let mut survey = Self::of(recorded, lifeline, gap, here)?;
-        survey.look_for_successor(dir.path());
-        Ok(survey)
+        let mut snapshot = Self::of(recorded, lifeline, gap, here)?;
+        snapshot.look_for_successor(dir.path());
+        Ok(snapshot)
     }
 
     /// Of a session whose files are gone, from the lifeline that its worker still holds.
@@ -262,7 +262,7 @@ impl Survey {
     /// The pid to show: the leader's; that of the process that answers, if the leader has ended; or that of one that
     /// holds the lifeline or the socket, if both have.
     pub(crate) fn pid(&self) -> Option<Pid> {
-        let lives = |standing: Option<Standing>| standing.is_some_and(Standing::is_alive);
+        let lives = |standing: Option<ProcessLiveness>| standing.is_some_and(ProcessLiveness::is_alive);
         let leader = self.assembly.leader.as_ref().map(|it| it.pid);
         let peer = self.assembly.peer.as_ref().map(|it| it.pid);
         if lives(self.evidence.leader) {
@@ -276,8 +276,10 @@ impl Survey {
 
     /// What cannot be proved, one sentence a fact.
     pub(crate) fn doubts(&self) -> Vec<String> {
-        let of_process = |identity: &Option<ProcessIdentity>, standing: Option<Standing>| {
-            let (Some(identity), Some(Standing::Unjudged(doubt))) = (identity, standing) else { return None };
+        let of_process = |identity: &Option<ProcessIdentity>, standing: Option<ProcessLiveness>| {
+            let (Some(identity), Some(ProcessLiveness::Unjudged(doubt))) = (identity, standing) else {
+                return None;
+            };
             Some(format!("process {} cannot be judged: {}", identity.pid, doubt.describe()))
         };
         let leader = of_process(&self.assembly.leader, self.evidence.leader);
@@ -336,7 +338,7 @@ impl Survey {
         !matches!(self.readiness_on(socket), Some(ReadyKind::Notify | ReadyKind::Listen))
     }
 
-    /// The worker, pinned, to be watched or signalled: of the very start that was surveyed. Who is not proved to be of it is
+    /// The worker, pinned, to be watched or signalled: of the very start that was looked at. Who is not proved to be of it is
     /// not pinned.
     ///
     /// # Errors
@@ -377,9 +379,9 @@ fn endpoint(socket: &Path, dir: &Path) -> Endpoint {
 }
 
 /// How a leader stands that took the lifeline, which is held. That it has it open still is proof enough that it runs.
-fn standing_of_taker(leader: &ProcessIdentity, lifeline: &LifelineProbe, here: &Host) -> Standing {
+fn standing_of_taker(leader: &ProcessIdentity, lifeline: &LifelineProbe, here: &Host) -> ProcessLiveness {
     if lifeline.is_kept_by(leader.pid) {
-        judge(leader, here, Sighting::Running { start_time: leader.start_time })
+        judge(leader, here, PidStatus::Running { start_time: leader.start_time })
     } else {
         procfs::standing_of_leader(leader, here)
     }

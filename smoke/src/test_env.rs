@@ -1,9 +1,9 @@
-//! A scene: a private directory, and all processes that were started in it.
+//! A test environment: a private directory, and all processes that were started in it.
 //!
 //! # Invariants
-//! 1. Every process of a scene can be found: what it was given names the scene's directory, or it has something of it
+//! 1. Every process of a test environment can be found: what it was given names the test environment's directory, or it has something of it
 //!    open.
-//! 2. When a scene goes, by a panic too, so do its processes; that nobody holds a lifeline any more is then checked.
+//! 2. When a test environment goes, by a panic too, so do its processes; that nobody holds a lifeline any more is then checked.
 
 use crate::account::{self, Account};
 use crate::cli::{self, Launcher, Reply};
@@ -22,21 +22,21 @@ use std::sync::OnceLock;
 use std::thread;
 use tempfile::TempDir;
 
-/// The variable that names the scene of a process.
+/// The variable that names the test environment of a process.
 pub const CANARY: &str = "REKINDLE_SMOKE_SCENE";
 
-/// What rekindle itself looks at; a scene decides it, not whoever runs the suite.
+/// What rekindle itself looks at; a test environment decides it, not whoever runs the suite.
 const DECIDED_HERE: [&str; 5] =
     ["REKINDLE_DIR", "XDG_STATE_HOME", "REKINDLE_SESSION", "REKINDLE_SOCKET", "REKINDLE_NONCE"];
 
 /// A directory of its own with a state directory to be, and what runs there.
 #[derive(Debug)]
-pub struct Scene {
+pub struct TestEnv {
     dir: TempDir,
     account: Account,
 }
 
-/// The directory in which all scenes of this run are; its name is in the environment of all that they start.
+/// The directory in which all test environments of this run are; its name is in the environment of all that they start.
 fn all_scenes() -> &'static Path {
     static DIR: OnceLock<PathBuf> = OnceLock::new();
     DIR.get_or_init(|| {
@@ -51,7 +51,7 @@ fn copy_of_binary() -> PathBuf {
     all_scenes().join("rekindle")
 }
 
-/// Ends whatever is left of all scenes of this run, and says what that was: after a trial that hung, say.
+/// Ends whatever is left of all test environments of this run, and says what that was: after a test that hung, say.
 pub fn end_all_of_this_run() -> Vec<String> {
     let describe = |pid: Pid| format!("process {pid}: {}", procs::command_line(pid));
     let mut left: Vec<String> = procs::touching(all_scenes()).into_iter().map(describe).collect();
@@ -64,7 +64,7 @@ pub fn end_all_of_this_run() -> Vec<String> {
     left
 }
 
-/// Whether all processes of a scene are gone after they were killed.
+/// Whether all processes of a test environment are gone after they were killed.
 fn kill_all(dir: &Path) -> bool {
     wait::comes_true(|| {
         let left = procs::touching(dir);
@@ -73,14 +73,14 @@ fn kill_all(dir: &Path) -> bool {
     })
 }
 
-impl Default for Scene {
+impl Default for TestEnv {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Scene {
-    /// An empty scene; its directory is ours alone.
+impl TestEnv {
+    /// An empty test environment; its directory is ours alone.
     ///
     /// # Panics
     /// If the directory cannot be made.
@@ -88,13 +88,13 @@ impl Scene {
         Self::owned_by(Account::Ours)
     }
 
-    /// An empty scene of a user, who runs its commands.
+    /// An empty test environment of a user, who runs its commands.
     ///
     /// # Panics
     /// If the directory cannot be made, or cannot be given to that user.
     pub fn owned_by(account: Account) -> Self {
         let dir = tempfile::Builder::new().prefix("s").rand_bytes(4).tempdir_in(all_scenes());
-        let dir = dir.expect("the directory of all scenes is writable");
+        let dir = dir.expect("the directory of all envs is writable");
         account.take_over(dir.path());
         Self { dir, account }
     }
@@ -112,7 +112,7 @@ impl Scene {
         self.account
     }
 
-    /// The command under test, where the scene's user can execute it.
+    /// The command under test, where the test environment's user can execute it.
     pub fn binary(&self) -> PathBuf {
         self.account.executable(cli::binary(), copy_of_binary())
     }
@@ -141,7 +141,7 @@ impl Scene {
     /// If that is impossible.
     pub fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path(name);
-        fs::write(&path, content).expect("a scene's directory is writable");
+        fs::write(&path, content).expect("a env's directory is writable");
         path
     }
 
@@ -183,7 +183,7 @@ impl Scene {
         bytes
     }
 
-    /// A command whose process belongs to the scene.
+    /// A command whose process belongs to the test environment.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let prefix = self.account.prefix();
         let mut command = match prefix.split_first() {
@@ -201,7 +201,7 @@ impl Scene {
         command
     }
 
-    /// `rekindle --json` on the scene's state directory.
+    /// `rekindle --json` on the test environment's state directory.
     pub fn rekindle_command<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Command {
         let mut command = self.command(self.binary());
         command.arg("--json").arg("--dir").arg(self.state()).args(args);
@@ -243,7 +243,7 @@ impl Scene {
     /// # Panics
     /// If the session has no directory.
     pub fn lifeline(&self, session: &str) -> Lifeline {
-        let root = StateRoot::open(self.state()).expect("a scene's state directory is ours");
+        let root = StateRoot::open(self.state()).expect("a env's state directory is ours");
         let session: SessionId = session.parse().expect("the session has a valid name");
         let dir = root.session(&session).expect("the session's directory is ours");
         lifeline::ask(&dir.expect("the session has a directory"))
@@ -258,12 +258,12 @@ impl Scene {
         })
     }
 
-    /// The processes of the scene that run.
+    /// The processes of the test environment that run.
     pub fn processes(&self) -> Vec<Pid> {
         procs::touching(self.dir())
     }
 
-    /// Asserts that nothing of a session is left but its record and its logs, and no process in the scene.
+    /// Asserts that nothing of a session is left but its record and its logs, and no process in the test environment.
     ///
     /// # Panics
     /// If something is.
@@ -276,7 +276,7 @@ impl Scene {
         assert!(matches!(lifeline, Lifeline::Free | Lifeline::Missing), "its lifeline is {lifeline:?}");
     }
 
-    /// Asserts that no process of the scene runs.
+    /// Asserts that no process of the test environment runs.
     ///
     /// # Panics
     /// If one does.
@@ -286,7 +286,7 @@ impl Scene {
         assert!(left.is_empty(), "processes are left: {left:?}");
     }
 
-    /// The sessions whose lifeline somebody holds, though no process of the scene can be seen.
+    /// The sessions whose lifeline somebody holds, though no process of the test environment can be seen.
     fn held_lifelines(&self) -> Vec<String> {
         let Ok(entries) = fs::read_dir(self.state()) else { return Vec::new() };
         let root = StateRoot::open(self.state());
@@ -299,14 +299,14 @@ impl Scene {
     }
 }
 
-impl Drop for Scene {
+impl Drop for TestEnv {
     fn drop(&mut self) {
         // A process that dies loses its locks last, when there is nothing else left to find it by.
         let gone = kill_all(self.dir()) && wait::comes_true(|| self.held_lifelines().is_empty());
         // One panic tells more than two.
         if !gone && !thread::panicking() {
             let (left, held) = (self.processes(), self.held_lifelines());
-            panic!("the scene does not end: processes {left:?}, lifelines held {held:?}");
+            panic!("the env does not end: processes {left:?}, lifelines held {held:?}");
         }
     }
 }

@@ -1,12 +1,12 @@
-//! A lane: this very program again, in a pid namespace of its own, doing one job after the other.
+//! A pid_ns: this very program again, in a pid namespace of its own, doing one job after the other.
 //!
 //! What a launcher sees in `/proc` is then nothing but its own worker, so that its system calls repeat from run to run;
-//! and when the lane goes, so does all that it started.
+//! and when the pid_ns goes, so does all that it started.
 
 use super::fuzz;
 use super::job::Job;
 use super::trouble::{Trouble, TroubleKind};
-use crate::{Scene, programs, scene};
+use crate::{TestEnv, programs, test_env};
 use serde_json::{Value, json};
 use std::env;
 use std::io::{BufRead, BufReader, Write, stdin};
@@ -14,7 +14,7 @@ use std::panic::{self, AssertUnwindSafe};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitCode, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Tells this program that it is a lane.
+/// Tells this program that it is a pid_ns.
 const LANE: &str = "REKINDLE_SMOKE_LANE";
 
 /// How a process gets a pid namespace: as root, or as anybody where that is allowed.
@@ -23,45 +23,47 @@ const NAMESPACES: [&[&str]; 2] = [
     &["--map-root-user", "--pid", "--mount-proc", "--fork", "--kill-child"],
 ];
 
-/// The first process of a lane: like any init it reaps whoever is orphaned, while it waits for the lane itself.
+/// The first process of a pid_ns: like any init it reaps whoever is orphaned, while it waits for the pid_ns itself.
 const INIT: [&str; 4] = ["sh", "-c", "\"$@\"; exit $?", "sh"];
 
-/// A lane, seen from outside. When it is dropped, so is all that runs in it.
+/// A pid_ns, seen from outside. When it is dropped, so is all that runs in it.
 #[derive(Debug)]
-pub struct Lane {
+pub struct PidNamespace {
     child: Child,
     jobs: ChildStdin,
     answers: BufReader<ChildStdout>,
-    /// Whatever the lane leaves goes with it.
-    _scene: Scene,
+    /// Whatever the pid_ns leaves goes with it.
+    _scene: TestEnv,
 }
 
-impl Lane {
+impl PidNamespace {
     /// Starts one.
     ///
     /// # Panics
     /// If there can be no process in a pid namespace of its own.
     pub fn start() -> Self {
-        let scene = Scene::new();
+        let env = TestEnv::new();
         let mut command = in_a_namespace();
         command.arg(env::current_exe().expect("this program knows where it is"));
-        command.env(LANE, "1").env("TMPDIR", scene.dir()).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command.spawn().expect("a lane can be started");
+        command.env(LANE, "1").env("TMPDIR", env.dir()).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("a pid_ns can be started");
         let jobs = child.stdin.take().expect("its input is piped");
         let answers = BufReader::new(child.stdout.take().expect("its output is piped"));
-        Self { child, jobs, answers, _scene: scene }
+        Self { child, jobs, answers, _scene: env }
     }
 
     /// Has a job done.
     ///
     /// # Errors
-    /// What the job came to, or that the lane is gone.
+    /// What the job came to, or that the pid_ns is gone.
     pub fn run(&mut self, job: &Job) -> Result<Value, Trouble> {
         let mut answer = String::new();
         let asked = writeln!(self.jobs, "{job}").and_then(|()| self.answers.read_line(&mut answer));
         let answer: Value = match asked.map(|_| serde_json::from_str(&answer)) {
             Ok(Ok(answer)) => answer,
-            unclear => return Err(Trouble::new(TroubleKind::Other, format!("the lane broke: {unclear:?}"))),
+            unclear => {
+                return Err(Trouble::new(TroubleKind::Other, format!("the pid_ns broke: {unclear:?}")));
+            }
         };
         match answer["trouble"].as_str() {
             None => Ok(answer["found"].clone()),
@@ -73,7 +75,7 @@ impl Lane {
     }
 }
 
-impl Drop for Lane {
+impl Drop for PidNamespace {
     fn drop(&mut self) {
         // The end of the namespace's first process is the end of all that is in it.
         let _ = self.child.kill();
@@ -104,7 +106,7 @@ fn in_a_namespace() -> Command {
     command
 }
 
-/// Does what a lane does, if this process is one, or what a hostile peer does: for the start of `main`.
+/// Does what a pid_ns does, if this process is one, or what a hostile peer does: for the start of `main`.
 pub fn serve_if_lane() -> Option<ExitCode> {
     if let Some(exit) = fuzz::serve_if_peer() {
         return Some(exit);
@@ -121,7 +123,7 @@ pub fn serve_if_lane() -> Option<ExitCode> {
         };
         println!("{answer}");
     }
-    scene::end_all_of_this_run();
+    test_env::end_all_of_this_run();
     Some(ExitCode::SUCCESS)
 }
 
