@@ -14,6 +14,7 @@
 pub mod acquire;
 pub mod give_up;
 pub mod lifecycle;
+pub mod marker;
 pub mod release;
 pub mod stores;
 

@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 use rekindle_core::claim::{ConflictReason, KeptBy, KernelLock, TakeOverReason};
 use rekindle_core::identity::{DeathProof, PidStatus, StartTime, UnknownReason, judge};
-use rekindle_core::lifecycle::StartedAt;
+use rekindle_core::lifecycle::{LifecycleState, StartedAt};
 use rekindle_core::{
     ClaimDecision, ClaimPolicy, Found, LifecyclePayload, Nonce, ProcessLiveness, decide_claim,
 };
@@ -256,4 +256,69 @@ fn damaged_markers_are_read_without_a_panic() {
         }
         is_read_or_corrupt(&content)
     });
+}
+
+/// The state of a lock, for every marker, every liveness and both states of the flock.
+#[test]
+fn a_lock_has_the_state_of_its_marker_and_its_flock() {
+    use LifecycleState::*;
+    let alive = ProcessLiveness::Alive;
+    let dead = ProcessLiveness::Dead(DeathProof::NoSuchProcess);
+    let unjudged = ProcessLiveness::Unjudged;
+    let marker = |kept_by| {
+        let at = "2026-01-02T03:04:05Z".parse().unwrap();
+        let nonce = "0123456789abcdef0123456789abcdef".parse().unwrap();
+        Found::Held(LifecyclePayload::new(&here(), process(42, 7), at, nonce, kept_by))
+    };
+    let [flock, evidence] = [KeptBy::KernelLock, KeptBy::Evidence].map(marker);
+    let corrupt = || Found::Corrupt { why: "it has no pid".into() };
+    let other = || Found::OtherSession { named: "s".parse().unwrap() };
+    let table = [
+        (Found::Nothing, dead, Free, "there is no marker"),
+        (Found::Empty, dead, Free, "the marker is empty"),
+        (corrupt(), dead, Corrupt, "the marker cannot be read: it has no pid"),
+        (other(), dead, Corrupt, "the marker is about a session"),
+        (evidence.clone(), alive, Held, "its holder runs"),
+        (evidence.clone(), dead, Stale, "its holder is gone: "),
+        (evidence.clone(), unjudged(UnknownReason::Unproven), Held, "a process with its holder's pid runs"),
+        (
+            evidence.clone(),
+            unjudged(UnknownReason::OtherMachine),
+            OtherMachine,
+            "it belongs to another machine",
+        ),
+        (
+            evidence.clone(),
+            unjudged(UnknownReason::OtherPidNamespace),
+            Unjudged,
+            "it belongs to another pid namespace",
+        ),
+        (
+            evidence.clone(),
+            unjudged(UnknownReason::UnknownBoot),
+            Unjudged,
+            "it belongs to another pid namespace, ",
+        ),
+        (
+            evidence,
+            unjudged(UnknownReason::NotPermitted),
+            Unjudged,
+            "the system does not let us ask about it",
+        ),
+        (flock.clone(), unjudged(UnknownReason::OtherPidNamespace), Stale, "its holder is gone: "),
+        (
+            flock.clone(),
+            unjudged(UnknownReason::UnknownBoot),
+            Unjudged,
+            "it belongs to another pid namespace, ",
+        ),
+        (flock, alive, Held, "its holder runs"),
+    ];
+    for (found, liveness, expected, reason) in table {
+        let (state, why) = LifecycleState::of(&found, liveness, KernelLock::Free);
+        assert_eq!(state, expected, "{found:?}, {liveness:?}");
+        assert!(why.starts_with(reason), "{why}");
+        let held = LifecycleState::of(&found, liveness, KernelLock::Held);
+        assert_eq!(held, (Held, "its flock is held".to_owned()));
+    }
 }

@@ -13,6 +13,7 @@
 mod guard;
 mod lock;
 mod outcome;
+mod task;
 
 pub use guard::LifecycleGuard;
 pub use lock::LifecycleLock;

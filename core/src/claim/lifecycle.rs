@@ -11,10 +11,12 @@
 //!
 //! Checked by `gates/tests/lifecycle.rs`.
 
-use crate::claim::{Found, HolderEvidence, KeptBy};
+use crate::claim::{Found, HolderEvidence, KeptBy, KernelLock, by_free_lock};
 use crate::prelude::*;
 use crate::process::id::{Nonce, Pid};
-use crate::process::identity::{Host, ProcessIdentity, ProcessLiveness, corrected_for_machine};
+use crate::process::identity::{
+    Host, ProcessIdentity, ProcessLiveness, UnknownReason, corrected_for_machine,
+};
 use crate::text::shown::Shown;
 use core::fmt;
 use jiff::Timestamp;
@@ -138,6 +140,63 @@ impl HolderEvidence for LifecyclePayload {
     /// A marker that somebody else wrote says nothing of a flock.
     fn kept_by(&self) -> KeptBy {
         if self.keeps_flock == Some(true) { KeptBy::KernelLock } else { KeptBy::Evidence }
+    }
+}
+
+/// The state of a lifecycle lock: its marker and its flock together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LifecycleState {
+    /// No process holds the lock.
+    Free,
+    /// The holder runs.
+    Held,
+    /// The holder is provably gone; the next `acquire` takes the lock over.
+    Stale,
+    /// The holder is on another machine; the next `acquire` takes the lock over, with a warning.
+    OtherMachine,
+    /// The holder cannot be judged from this process, so no `acquire` takes the lock over.
+    Unjudged,
+    /// The marker cannot be read; the next `acquire` keeps its bytes under another name and takes the lock over.
+    Corrupt,
+}
+
+impl LifecycleState {
+    /// Judges a marker whose holder has this liveness, with the reason in words.
+    pub fn of(
+        found: &Found<LifecyclePayload>,
+        liveness: ProcessLiveness,
+        flock: KernelLock,
+    ) -> (Self, String) {
+        use {Found as F, ProcessLiveness as Is};
+        match (flock, found) {
+            (KernelLock::Held, _) => (Self::Held, "its flock is held".into()),
+            (KernelLock::Free, F::Nothing) => (Self::Free, "there is no marker".into()),
+            (KernelLock::Free, F::Empty) => (Self::Free, "the marker is empty".into()),
+            (KernelLock::Free, F::Corrupt { why }) => {
+                (Self::Corrupt, format!("the marker cannot be read: {why}"))
+            }
+            (KernelLock::Free, F::OtherSession { .. }) => {
+                (Self::Corrupt, "the marker is about a session".into())
+            }
+            (KernelLock::Free, F::Held(payload) | F::Retained(payload)) => {
+                match by_free_lock(payload, liveness) {
+                    Is::Alive => (Self::Held, "its holder runs".into()),
+                    Is::Dead(proof) => (Self::Stale, format!("its holder is gone: {}", proof.describe())),
+                    Is::Unjudged(UnknownReason::Unproven) => {
+                        (Self::Held, "a process with its holder's pid runs".into())
+                    }
+                    Is::Unjudged(reason @ UnknownReason::OtherMachine) => {
+                        (Self::OtherMachine, reason.describe().into())
+                    }
+                    Is::Unjudged(
+                        reason @ (UnknownReason::OtherPidNamespace
+                        | UnknownReason::UnknownBoot
+                        | UnknownReason::NotPermitted),
+                    ) => (Self::Unjudged, reason.describe().into()),
+                }
+            }
+        }
     }
 }
 

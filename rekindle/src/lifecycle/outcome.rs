@@ -4,8 +4,8 @@ use crate::advice::Advice;
 use rekindle_adapters::StateRootError;
 use rekindle_adapters::lifecycle::LifecycleFileError;
 use rekindle_core::claim::{ConflictReason, TakeOverReason};
+pub use rekindle_core::lifecycle::LifecycleState;
 use rekindle_core::{LifecyclePayload, OsFailure, Pid};
-use serde::Serialize;
 use std::path::PathBuf;
 
 /// What came of asking for the lock.
@@ -69,24 +69,6 @@ pub enum ForceUnlocked {
         /// Where its bytes were kept, if they could not be read.
         kept_aside: Option<PathBuf>,
     },
-}
-
-/// What the lock's marker and its flock say together.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum LifecycleState {
-    /// Nobody holds it.
-    Free,
-    /// Its holder runs.
-    Held,
-    /// Its holder is provably gone; the next who asks takes it over.
-    Stale,
-    /// Its holder is on another machine; the next who asks takes it over, with a warning.
-    OtherMachine,
-    /// Its holder cannot be judged from here, so nobody takes it over.
-    Unjudged,
-    /// The marker cannot be read; the next who asks keeps it aside and takes it over.
-    Corrupt,
 }
 
 /// The lock as it stands. Known for no longer than the call.
