@@ -16,27 +16,23 @@
 
 mod call;
 mod error;
+mod job;
 mod outcome;
 mod registry;
 
 use crate::collect::{self, Collected, Collection, FailedRuns};
 use crate::launch::Launch;
-use crate::outcome::{Ensured, Running, StopOutcome, Stopped};
+use crate::outcome::Stopped;
 use crate::sessions::Sessions;
-use call::Dialogue;
 pub use error::PoolError;
+use job::{Ask, Call, Means};
 pub use outcome::{PoolEntry, PoolStatus, Reply, RunOutcome};
-use rekindle_adapters::client::{Limits, PoolCallError, PoolClient};
+use rekindle_adapters::client::Limits;
 use rekindle_adapters::{clock, random};
 use rekindle_core::pool::{generate, is_generated};
-use rekindle_core::protocol::{Continue, Run, Speaking, StatusRequest, Version, WorkerName, host_json};
+use rekindle_core::protocol::{Run, Speaking, StatusRequest};
 use rekindle_core::stop::StopPolicy;
-use rekindle_core::{Intent, KillPolicy, RejectReason, SessionId};
-use std::time::Duration;
-use tokio::time::{Instant, timeout};
-
-/// How long to wait before a worker that is coming up is asked again.
-const ATTACH_PAUSE: Duration = Duration::from_millis(5);
+use rekindle_core::{KillPolicy, SessionId};
 
 /// Runs and continues pieces of work in workers of their own. Cheap to clone.
 ///
@@ -83,30 +79,12 @@ impl WorkerPool {
     /// # Cancel safety
     /// If dropped, the worker may have been started and may be at work: [`Self::list`] knows its session.
     pub async fn run(&self, run: Run) -> Result<RunOutcome, PoolError> {
-        let speaking = self.speaking.as_ref().ok_or(PoolError::NoVersion)?;
-        let launch = self.worker.clone().ok_or(PoolError::NoProgram)?;
+        let speaking = self.speaking.clone().ok_or(PoolError::NoVersion)?;
+        let launch = self.worker.clone().ok_or(PoolError::NoProgram)?.speaking(speaking);
         let session = generate(clock::now(), random::number()?);
-        let running = self.start(&session, launch.speaking(speaking.clone())).await?;
-        let generation = running.generation;
-        let client = match PoolClient::open(running.connection, speaking, self.limits).await {
-            Ok(client) => client,
-            Err(source) => return Err(self.give_up(session, source).await),
-        };
-        tracing::info!(%session, version = %client.greeting().version, "the worker answered the handshake; sending `run`");
-        let mut dialogue = Dialogue { session: session.clone(), generation, client, name: None };
-        match dialogue.run(run).await {
-            Ok(feed) => {
-                let name = feed.session_id.clone().unwrap_or_else(|| WorkerName::from(&session));
-                let save_error = self.remember(&dialogue, &name).await;
-                Ok(RunOutcome { host: host_json(&name, &feed.feed_result), session, save_error })
-            }
-            // It has said that nothing began; nobody will ever come back to this worker.
-            Err(refused) if refused.is_refusal() => {
-                self.end(&session).await;
-                Err(refused)
-            }
-            Err(error) => Err(error),
-        }
+        let mut call = Call::new(self.means(), session, Ask::Run(Box::new((run, launch))));
+        let end = call.run().await;
+        call.fed(end)
     }
 
     /// Hands a paused session its answer, and has it go on until it is over or waits again.
@@ -120,17 +98,9 @@ impl WorkerPool {
         if self.speaking.is_none() {
             return Err(PoolError::NoVersion);
         }
-        let mut dialogue = self.dialogue(sid).await?;
-        let (name, known) = match dialogue.name.clone() {
-            Some(name) => (name, true),
-            // Whoever began it did not live to write its name down.
-            None => (dialogue.ask_for_the_name().await?, false),
-        };
-        let Reply { response, query_id, usage } = reply;
-        let feed =
-            dialogue.continue_session(Continue { sid: name.clone(), response, query_id, usage }).await?;
-        let save_error = if known { None } else { self.remember(&dialogue, &name).await };
-        Ok(RunOutcome { host: host_json(&name, &feed.feed_result), session: dialogue.session, save_error })
+        let mut call = Call::new(self.means(), self.find(sid)?, Ask::Continue(reply));
+        let end = call.run().await;
+        call.fed(end)
     }
 
     /// Asks the worker of a session how it stands.
@@ -141,9 +111,9 @@ impl WorkerPool {
     /// # Cancel safety
     /// Safe.
     pub async fn status(&self, sid: &str, request: StatusRequest) -> Result<PoolStatus, PoolError> {
-        let mut dialogue = self.dialogue(sid).await?;
-        let report = dialogue.status(request).await?;
-        Ok(PoolStatus { session: dialogue.session, name: dialogue.name, report })
+        let mut call = Call::new(self.means(), self.find(sid)?, Ask::Status(request));
+        let _end = call.run().await;
+        call.told()
     }
 
     /// Ends the worker of a session: it is asked to, then signalled.
@@ -155,18 +125,9 @@ impl WorkerPool {
     /// # Cancel safety
     /// If dropped, the worker may be ending; asking again is safe.
     pub async fn shutdown(&self, sid: &str, policy: &StopPolicy) -> Result<Stopped, PoolError> {
-        let session = self.find(sid)?;
-        let agreed = match self.dialogue(session.as_str()).await {
-            Ok(mut dialogue) => dialogue.shutdown().await,
-            Err(error) => Err(error),
-        };
-        if let Err(error) = &agreed {
-            tracing::info!(%session, %error, "the worker did not agree to end, and is signalled");
-        }
-        let stopped = self.sessions.stop(&session, policy).await?;
-        // It may be gone before it could be signalled.
-        let by_itself = agreed.is_ok() && stopped.outcome == StopOutcome::NotRunning;
-        Ok(if by_itself { Stopped { outcome: StopOutcome::Stopped, ..stopped } } else { stopped })
+        let mut call = Call::new(self.means(), self.find(sid)?, Ask::Shutdown(*policy));
+        let end = call.run().await;
+        call.shut_down(end)
     }
 
     /// Every session of the pool, in order of their age. Asks no worker.
@@ -197,93 +158,18 @@ impl WorkerPool {
 
     /// A worker whose host died either has a session, whose name is then written down, or nothing to do.
     async fn settle_forsaken(&self, session: &SessionId) -> Result<(), PoolError> {
-        let mut dialogue = self.dialogue(session.as_str()).await?;
-        match dialogue.ask_for_the_name().await {
-            Ok(name) => {
-                if let Some(error) = self.remember(&dialogue, &name).await {
-                    tracing::warn!(%session, error, "the name of a session could not be written down");
-                }
-            }
-            Err(PoolError::NoSession { .. }) => self.end(session).await,
-            Err(error) => return Err(error),
-        }
-        Ok(())
+        let mut call = Call::new(self.means(), session.clone(), Ask::Settle);
+        let end = call.run().await;
+        call.settled(end)
     }
 
     fn find(&self, sid: &str) -> Result<SessionId, PoolError> {
         registry::find(&self.sessions, sid)
     }
 
-    async fn start(&self, session: &SessionId, launch: Launch) -> Result<Running, PoolError> {
-        match self.sessions.ensure(session, launch.intent(Intent::Resume)).await? {
-            Ensured::Running(running) => Ok(*running),
-            other => Err(PoolError::NotStarted { session: session.clone(), outcome: Box::new(other) }),
-        }
-    }
-
-    /// Connects to the worker of a session and shakes hands.
-    async fn dialogue(&self, sid: &str) -> Result<Dialogue, PoolError> {
-        let session = self.find(sid)?;
-        let running = self.attach(&session).await?;
-        // After the connection, so that it speaks of the worker that answered.
-        let record = registry::record(&self.sessions, &session)?;
-        let recorded = record.worker_version.or(record.speak);
-        let known = || recorded.clone().map(Speaking::exactly);
-        let speaking = self.speaking.clone().or_else(known).ok_or(PoolError::NoVersion)?;
-        let recorded_text = recorded.as_ref().map(Version::as_str);
-        tracing::info!(%session, spoken = speaking.version.as_str(), recorded = recorded_text, "shaking hands");
-        let client = PoolClient::open(running.connection, &speaking, self.limits).await;
-        let client = client
-            .map_err(|source| PoolError::strange(session.clone(), source, &speaking.version, recorded))?;
-        Ok(Dialogue { session, generation: record.generation, client, name: record.worker_name })
-    }
-
-    /// Connects to the worker of a session. One whose host died while it came up is given a moment to do so.
-    async fn attach(&self, session: &SessionId) -> Result<Running, PoolError> {
-        let within = self.limits.deadlines.connect;
-        let began = Instant::now();
-        loop {
-            let left = within.saturating_sub(began.elapsed());
-            let attach = Launch::attach().intent(Intent::Attach).timeout(left);
-            match self.sessions.ensure(session, attach).await? {
-                Ensured::Running(running) => return Ok(*running),
-                Ensured::Rejected(rejection) if rejection.reason == RejectReason::NotRunning => {
-                    if registry::worker_is_gone(&self.sessions, session)? {
-                        return Err(PoolError::WorkerGone { session: session.clone() });
-                    }
-                    if began.elapsed() >= within {
-                        return Err(PoolError::silent(session, &rejection, within));
-                    }
-                    tokio::time::sleep(ATTACH_PAUSE).await;
-                }
-                Ensured::Rejected(rejection) => return Err(PoolError::unreachable(session, rejection)),
-                other @ (Ensured::Exited(_) | Ensured::NotStarted(_) | Ensured::Retained(_)) => {
-                    return Err(PoolError::NotStarted { session: session.clone(), outcome: Box::new(other) });
-                }
-            }
-        }
-    }
-
-    /// Writes down what a worker said of its session; what prevented it, if something did.
-    async fn remember(&self, dialogue: &Dialogue, name: &WorkerName) -> Option<String> {
-        let version = dialogue.client.greeting().version.clone();
-        let within = self.limits.deadlines.connect;
-        // All that it waits for is the claim, which it does not hold while it waits.
-        match timeout(within, registry::remember(&self.sessions, dialogue, version, name.clone())).await {
-            Ok(remembered) => remembered.err().map(|it| it.to_string()),
-            Err(_) => {
-                Some(format!("the claim on the session was not to be had within {} ms", within.as_millis()))
-            }
-        }
-    }
-
-    /// A worker with which nobody can speak is not left to itself.
-    async fn give_up(&self, session: SessionId, source: PoolCallError) -> PoolError {
-        tracing::info!(%session, error = %source, "the worker that was started is of no use, and is ended");
-        let stopped = self.sessions.stop(&session, &self.stop_policy()).await;
-        let stopped =
-            stopped.map_or_else(|error| error.to_string(), |stopped| outcome::in_words(stopped.outcome));
-        PoolError::Handshake { session, source: Box::new(source), recorded: None, stopped: Some(stopped) }
+    fn means(&self) -> Means<'_> {
+        let Self { sessions, speaking, limits, .. } = self;
+        Means { sessions, speaking: speaking.as_ref(), limits: *limits, ending: self.stop_policy() }
     }
 
     /// How a worker of ours that is of no use is ended: as one would be that did not come up.
@@ -294,12 +180,6 @@ impl WorkerPool {
                 StopPolicy { term_grace, kill_grace, ..StopPolicy::default() }
             }
             KillPolicy::TermOnly { grace } => StopPolicy { term_grace: grace, ..StopPolicy::default() },
-        }
-    }
-
-    async fn end(&self, session: &SessionId) {
-        if let Err(error) = self.sessions.stop(session, &self.stop_policy()).await {
-            tracing::warn!(%session, %error, "a worker without a session could not be ended");
         }
     }
 }

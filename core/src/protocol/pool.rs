@@ -7,6 +7,8 @@
 //!
 //! Checked by `gates/tests/pool.rs`.
 
+pub mod job;
+
 use crate::prelude::*;
 use crate::process::id::SessionId;
 use crate::protocol::WorkerName;
