@@ -24,36 +24,15 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`sessions`] | the public API |
-//! | [`launch`], [`outcome`], [`error`] | what goes in and what comes out |
-//! | [`mod@serve`], [`protocol`] | workers in Rust that speak the pool protocol, and its messages |
-//! | `snapshot` | what is known of a session right now |
-//! | `restore` | a record written anew whose file is gone |
-//! | `ensure` | the five steps to a running worker |
-//! | `handshake` | whether a worker that was found goes together with us |
-//! | `rejection`, [`advice`] | the words of a refusal, and what to do about it |
-//! | `end` | one stop, and what is cleaned up after it |
-//! | `listing`, `diagnosis` | what is there, without asking anybody; and what to do about it |
+//! | [`sessions`] | the operations on sessions, one file each |
+//! | [`launch`], [`outcome`], [`error`], [`advice`] | what goes in, what comes out, and what to do next |
 //! | [`pool`] | pieces of work in workers of their own |
+//! | [`mod@serve`], [`protocol`] | workers in Rust that speak the pool protocol, and its messages |
+//! | [`stdio`] | a child that is spoken to over its standard streams |
 //! | [`lifecycle`] | a daemon's singleton marker |
 //! | `testing` (feature) | sessions without a process, a socket or a clock |
-//! | [`stdio`] | a child that is spoken to over its standard streams |
-//! | `unlock`, `collect` | clearing a claim that was left behind; removing what is provably gone |
 
 pub mod advice;
-
-mod amend;
-mod collect;
-mod diagnosis;
-mod end;
-mod ensure;
-mod handshake;
-mod listing;
-mod rejection;
-mod restore;
-mod snapshot;
-mod unlock;
-
 pub mod error;
 pub mod launch;
 pub mod lifecycle;
@@ -66,19 +45,18 @@ pub mod stdio;
 pub mod testing;
 
 pub use advice::{Advice, Startup, Step};
-pub use collect::{Collected, Collection, FailedRuns, GcMode, Kept, KeptBecause, Repair};
-pub use diagnosis::{Diagnoses, Diagnosis};
 pub use error::Error;
 pub use launch::Launch;
 pub use lifecycle::LifecycleLock;
-pub use listing::{LeftOut, LifelineView, Listing, SessionSummary, SessionView};
 pub use outcome::{
     DryRun, Ensured, Exited, Rejection, Retained, Running, SaidReady, StartKind, StopOutcome, Stopped, Tidied,
 };
 pub use pool::WorkerPool;
-pub use sessions::Sessions;
+pub use sessions::{
+    Collected, Collection, Diagnoses, Diagnosis, FailedRuns, Force, Forgotten, GcMode, Kept, KeptBecause,
+    LeftOut, LifelineView, Listing, Repair, SessionSummary, SessionView, Sessions, Unlocked,
+};
 pub use stdio::{StdioChild, StdioEnd, StdioEvent, StdioLaunch, StdioStopped};
-pub use unlock::{Force, Forgotten, Unlocked};
 
 pub use rekindle_adapters as adapters;
 pub use rekindle_core as core;

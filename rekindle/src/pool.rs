@@ -19,10 +19,10 @@ mod error;
 mod outcome;
 mod registry;
 
-use crate::collect::{self, Collected, Collection, FailedRuns};
 use crate::launch::Launch;
 use crate::outcome::{Ensured, Running, StopOutcome, Stopped};
 use crate::sessions::Sessions;
+use crate::sessions::gc::{self, Collected, Collection, FailedRuns};
 use call::Dialogue;
 pub use error::PoolError;
 pub use outcome::{PoolEntry, PoolStatus, Reply, RunOutcome};
@@ -192,7 +192,7 @@ impl WorkerPool {
             }
         }
         let what = Collection { failed_runs: FailedRuns::Remove, ..Collection::default() };
-        Ok(collect::collect(self.sessions.root(), self.sessions.here(), &what, is_generated)?)
+        Ok(gc::gc(self.sessions.root(), self.sessions.here(), &what, is_generated)?)
     }
 
     /// A worker whose host died either has a session, whose name is then written down, or nothing to do.

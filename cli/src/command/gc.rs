@@ -10,7 +10,7 @@ use std::path::Path;
 
 pub(crate) fn run(dir: Option<&Path>, args: &GcArgs, report: &Report) -> Exit {
     let what = collection(args);
-    match sessions(dir).and_then(|sessions| sessions.collect(&what)) {
+    match sessions(dir).and_then(|sessions| sessions.gc(&what)) {
         Ok(collected) => {
             let mut json = json!(collected);
             json["dry_run"] = json!(args.dry_run);
