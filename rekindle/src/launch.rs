@@ -114,7 +114,7 @@ impl Launch {
 
     /// The worker counts as ready when it answers a handshake of the pool protocol, and goes together with what we
     /// speak. The connection that is handed out has been greeted:
-    /// [`PoolClient::open`](rekindle_adapters::PoolClient::open) does not ask again.
+    /// [`PoolClient::open`](crate::PoolClient::open) does not ask again.
     ///
     /// A worker of another version that this call started is ended, and its start has failed; any other is left as it
     /// is, and rejected.

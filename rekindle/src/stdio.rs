@@ -34,7 +34,10 @@ mod stop;
 
 pub use launch::{StderrMode, StdioEvent, StdioLaunch};
 pub use outcome::{StdioEnd, StdioStopped};
+#[doc(inline)]
 pub use rekindle_adapters::stdio::{ChildStdin, ChildStdout};
+#[doc(inline)]
+pub use rekindle_core::lines::LineLimits;
 
 use launch::Listener;
 use rekindle_adapters::stdio::{self, Birth, Guardian, OutputTap};

@@ -2,9 +2,9 @@
 
 use crate::test_env::{CANARY, TestEnv};
 use crate::{procs, wait};
-use rekindle::core::{ChildExit, Environment};
 use rekindle::stdio::{ChildStdin, ChildStdout};
 use rekindle::{StdioChild, StdioLaunch, StdioStopped, StopPolicy};
+use rekindle_core::{ChildExit, Environment};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;

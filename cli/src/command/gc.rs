@@ -3,7 +3,7 @@
 use super::sessions;
 use crate::args::GcArgs;
 use crate::report::{Exit, Report};
-use rekindle::core::shown::Shown;
+use rekindle::frontend::Shown;
 use rekindle::{Collected, Collection, FailedRuns, GcMode, Repair};
 use serde_json::json;
 use std::path::Path;

@@ -3,15 +3,15 @@
 use super::{pid_text, sessions};
 use crate::args::UpArgs;
 use crate::report::{Exit, Report, laid_out, path_text};
-use rekindle::core::execute::Cause;
-use rekindle::core::plan::EnvironmentBase;
-use rekindle::core::shown::Shown;
-use rekindle::core::{ChildExit, Environment, ReadyKind, SpawnError};
+use rekindle::Cause;
+use rekindle::EnvironmentBase;
+use rekindle::frontend::Shown;
 use rekindle::protocol::Speaking;
 use rekindle::{
     Advice, Ensured, Exited, Intent, Launch, Rejection, Retained, Running, SaidReady, SessionId, Sessions,
     StartKind, Step,
 };
+use rekindle::{ChildExit, Environment, ReadyKind, SpawnError};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::time::{Duration, Instant};

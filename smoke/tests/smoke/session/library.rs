@@ -1,11 +1,11 @@
 //! What only a caller of the library can do: keep the connection, and give up while it waits.
 
-use rekindle::adapters::ProductionSpawnBgResumeDeps;
-use rekindle::adapters::seams::SharedClaim;
-use rekindle::adapters::start::Start;
-use rekindle::core::plan::Environment;
-use rekindle::core::{Generation, execute_spawn_bg_resume};
 use rekindle::{Ensured, Launch, Sessions, StartKind, StopOutcome, StopPolicy};
+use rekindle_adapters::ProductionSpawnBgResumeDeps;
+use rekindle_adapters::seams::SharedClaim;
+use rekindle_adapters::start::Start;
+use rekindle_core::plan::Environment;
+use rekindle_core::{Generation, execute_spawn_bg_resume};
 use rekindle_smoke::starts::id;
 use rekindle_smoke::test_env::CANARY;
 use rekindle_smoke::{Starts, TestEnv, procs, programs, tests, wait};

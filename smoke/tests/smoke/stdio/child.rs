@@ -1,10 +1,10 @@
 //! A child that is spoken to over its standard streams, from the library: started, talked to, stopped, reaped.
 
 use nix::sys::signal::Signal;
-use rekindle::core::plan::{Environment, EnvironmentBase};
-use rekindle::core::{ChildExit, SpawnError};
 use rekindle::stdio::StderrMode;
 use rekindle::{StdioChild, StdioEnd, StdioEvent, StdioLaunch, StopPolicy};
+use rekindle_core::plan::{Environment, EnvironmentBase};
+use rekindle_core::{ChildExit, SpawnError};
 use rekindle_smoke::children::{self, KILLED, TERMINATED, patient, prompt};
 use rekindle_smoke::{TestEnv, procs, programs, tests, wait};
 use std::pin::pin;
@@ -434,7 +434,7 @@ fn events_tell_the_story() {
     let expected = [
         StdioEvent::Started { pid },
         StdioEvent::Stopping,
-        StdioEvent::Signalled { how: rekindle::core::KillSignal::Term },
+        StdioEvent::Signalled { how: rekindle_core::KillSignal::Term },
         StdioEvent::Exited { exit: TERMINATED },
     ];
     assert_eq!(*events.lock().expect("nobody panics"), expected);
