@@ -50,7 +50,7 @@ pub mod testing;
 
 pub use advice::{Advice, Startup, Step};
 pub use error::Error;
-pub use launch::Launch;
+pub use launch::{Command, Launch};
 #[doc(inline)]
 pub use lifecycle::LifecycleLock;
 pub use outcome::{

@@ -344,7 +344,7 @@ fn ensured(
             })
         }
         Conclusion::NotStarted => {
-            let program = launch.command.first().cloned().unwrap_or_default();
+            let program = launch.command.words().first().cloned().unwrap_or_default();
             Ensured::NotStarted(SpawnError::ProgramNotFound { program, searched: None })
         }
         Conclusion::Retained => Ensured::Retained(Box::new(Retained {
