@@ -2,10 +2,10 @@
 
 use crate::floor;
 use crate::harness::Effort;
-use rekindle::adapters::claim_lock::{ClaimAttempt, try_claim};
-use rekindle::adapters::spawn::{Provision, SpawnRequest, spawn};
-use rekindle::adapters::{HeldClaim, StateRoot, Worker, lifeline, procfs, random};
-use rekindle::core::{Generation, Host, Nonce, SpawnBgPlan};
+use rekindle_adapters::claim_lock::{ClaimAttempt, try_claim};
+use rekindle_adapters::spawn::{Provision, SpawnRequest, spawn};
+use rekindle_adapters::{HeldClaim, StateRoot, Worker, lifeline, procfs, random};
+use rekindle_core::{Generation, Host, Nonce, SpawnBgPlan};
 use rekindle::{SessionId, Sessions};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -126,7 +126,7 @@ pub(crate) fn runtime() -> tokio::runtime::Runtime {
 }
 
 /// Ends a process that we can only name, and waits until it is gone.
-pub(crate) fn end(pid: rekindle::core::Pid) {
+pub(crate) fn end(pid: rekindle_core::Pid) {
     let pidfd = floor::pidfd(pid.as_raw());
     floor::signal(pid.as_raw(), libc::SIGKILL);
     floor::poll(&pidfd);

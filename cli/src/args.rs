@@ -8,7 +8,7 @@ use crate::given::Given;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 use rekindle::Intent;
-use rekindle::core::SessionId;
+use rekindle::SessionId;
 use rekindle::protocol::Version;
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
@@ -124,7 +124,7 @@ pub(crate) struct UpArgs {
     /// the pool protocol, in the version that --speak names), notify (the worker says READY=1), listen (it inherits
     /// its socket)
     #[arg(long, value_parser = ready, default_value = "connect", value_name = "KIND")]
-    pub(crate) ready: rekindle::core::ReadyKind,
+    pub(crate) ready: rekindle::ReadyKind,
 
     /// The version of the pool protocol that we speak, with --ready handshake
     #[arg(long, required_if_eq("ready", "handshake"), value_name = "VERSION")]

@@ -6,8 +6,8 @@
 //!
 //! Checked by the tests below and by `smoke/tests/smoke/command/advice.rs`.
 
-use rekindle::core::ReadyKind;
-use rekindle::core::shown::{shell_quoted, shell_word};
+use rekindle::ReadyKind;
+use rekindle::frontend::{shell_quoted, shell_word};
 use rekindle::{SessionId, Startup, Step};
 use std::env;
 use std::ffi::{OsStr, OsString};

@@ -28,7 +28,7 @@ fn sessions(dir: Option<&Path>) -> Result<Sessions, Error> {
 }
 
 /// A pid for people.
-fn pid_text(pid: Option<rekindle::core::Pid>) -> String {
+fn pid_text(pid: Option<rekindle::Pid>) -> String {
     pid.map_or_else(|| "unknown".to_owned(), |pid| pid.to_string())
 }
 

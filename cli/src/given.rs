@@ -8,7 +8,7 @@
 
 use crate::report::{Exit, Report};
 use rekindle::Advice;
-use rekindle::core::shown::Shown;
+use rekindle::frontend::Shown;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read};

@@ -11,9 +11,9 @@
 
 use crate::caller::Caller;
 use clap::error::ErrorKind;
-use rekindle::core::ChildExit;
-use rekindle::core::byte_text::ByteText;
-use rekindle::core::shown::{Shown, is_obeyed, terminal_safe};
+use rekindle::ChildExit;
+use rekindle::frontend::ByteText;
+use rekindle::frontend::{Shown, is_obeyed, terminal_safe};
 use rekindle::{Advice, LeftOut, Step};
 use serde_json::{Value, json};
 use std::cell::Cell;

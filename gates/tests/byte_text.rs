@@ -78,7 +78,11 @@ fn a_plan_a_record_and_a_claim_survive_their_json_with_any_bytes() {
         let value = from_bytes(value);
         let plan =
             SpawnBgPlan::new(session(), path.clone().into(), path.clone().into(), &args, Some(value.clone()));
-        let env = Environment { base: EnvironmentBase::Clear, set: [("A".to_owned(), value)].into() };
+        let env = Environment {
+            base: EnvironmentBase::Clear,
+            set: [("A".to_owned(), value)].into(),
+            ..Environment::default()
+        };
         let plan = SpawnBgPlan { env, ..plan };
         let json = serde_json::to_string(&plan).unwrap();
         prop_assert_eq!(&serde_json::from_str::<SpawnBgPlan>(&json).unwrap(), &plan);

@@ -4,7 +4,7 @@ use Finding::{Dormant, Forged, Indeterminate, Live};
 use Intent::{Attach, Ensure, Resume};
 use RejectReason as R;
 use rekindle_core::LastWorker::{AliveReady, AliveUnobserved, Gone, Unknown};
-use rekindle_core::{Finding, Intent, Liveness, RejectReason, Verdict, decide};
+use rekindle_core::{Finding, Intent, RejectReason, Verdict, decide};
 
 const INTENTS: [Intent; 3] = [Ensure, Attach, Resume];
 const FINDINGS: [Finding; 7] = [
@@ -62,10 +62,8 @@ fn attach_starts_nothing_and_resume_attaches_to_nothing() {
 #[test]
 fn the_words_of_json_are_the_documented_ones() {
     let word = |value: serde_json::Value| value.as_str().map(String::from).unwrap();
-    let liveness: Vec<String> = FINDINGS
-        .into_iter()
-        .map(|found| word(serde_json::to_value(Liveness::from(found)).unwrap()))
-        .collect();
+    let liveness: Vec<String> =
+        FINDINGS.into_iter().map(|found| word(serde_json::to_value(found.liveness()).unwrap())).collect();
     let dormant = ["dormant"; 4];
     assert_eq!(liveness, [&["live"][..], &dormant, &["indeterminate", "forged"]].concat());
     let reasons = [

@@ -7,6 +7,7 @@ use rekindle_core::protocol::Speaking;
 use rekindle_core::{KillPolicy, ReleasePolicy, SpawnBgPlan};
 use rekindle_gates::builders::{self, plan, session};
 use rekindle_gates::property;
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::time::Duration;
 
@@ -87,9 +88,13 @@ fn an_unknown_or_missing_word_in_a_plan_is_an_error() {
 #[test]
 fn an_environment_survives_its_json() {
     let set = [("A".to_owned(), "1=2".into()), ("B".to_owned(), OsString::new())].into();
+    let remove = BTreeSet::from(["C".to_owned()]);
     for base in [EnvironmentBase::Inherit, EnvironmentBase::Clear, EnvironmentBase::Only(vec!["HOME".into()])]
     {
-        let plan = SpawnBgPlan { env: Environment { base, set: std::clone::Clone::clone(&set) }, ..plan() };
+        let plan = SpawnBgPlan {
+            env: Environment { base, set: std::clone::Clone::clone(&set), remove: remove.clone() },
+            ..plan()
+        };
         let json = serde_json::to_string(&plan).unwrap();
         assert_eq!(serde_json::from_str::<SpawnBgPlan>(&json).unwrap(), plan);
     }

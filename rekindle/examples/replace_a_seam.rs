@@ -5,14 +5,14 @@
 //! ```
 
 use async_trait::async_trait;
-use rekindle::adapters::claim_lock::{ClaimAttempt, try_claim};
-use rekindle::adapters::probe::{Connection, Probed, probe_once};
-use rekindle::adapters::seams::SharedClaim;
-use rekindle::adapters::start::Start;
-use rekindle::adapters::{ProductionSpawnBgResumeDeps, StateRoot, procfs};
-use rekindle::core::seams::SocketWatcher;
-use rekindle::core::{Generation, Outcome, SpawnBgPlan, WatchError, execute_spawn_bg_resume};
 use rekindle::{Sessions, StopPolicy};
+use rekindle_adapters::claim_lock::{ClaimAttempt, try_claim};
+use rekindle_adapters::probe::{Connection, Probed, probe_once};
+use rekindle_adapters::seams::SharedClaim;
+use rekindle_adapters::start::Start;
+use rekindle_adapters::{ProductionSpawnBgResumeDeps, StateRoot, procfs};
+use rekindle_core::seams::SocketWatcher;
+use rekindle_core::{Generation, Outcome, SpawnBgPlan, WatchError, execute_spawn_bg_resume};
 use std::env;
 use std::error::Error;
 use std::os::unix::net::UnixListener;

@@ -107,7 +107,7 @@ pub enum Error {
     },
     /// The record was written, but the claim under which that was done could not be released.
     #[error("the claim of session `{session}` could not be released: {source}")]
-    ReleaseAfterAmending {
+    ReleaseAfterUpdate {
         /// The session.
         session: SessionId,
         /// Why.
@@ -150,7 +150,7 @@ impl Error {
             Self::StillRuns { .. } => "still-runs",
             Self::StartInProgress { .. } => "start-in-progress",
             Self::Call(_) => "call-failed",
-            Self::Release { .. } | Self::ReleaseAfterAmending { .. } => "release-failed",
+            Self::Release { .. } | Self::ReleaseAfterUpdate { .. } => "release-failed",
             Self::RecordGone { .. } => "record-gone",
             Self::CutShort { .. } => "cut-short",
             Self::Os(_) => "system",
@@ -173,7 +173,7 @@ impl Error {
             | Self::UnknownSession { .. }
             | Self::Call(_)
             | Self::Release { .. }
-            | Self::ReleaseAfterAmending { .. }
+            | Self::ReleaseAfterUpdate { .. }
             | Self::RecordGone { .. }
             | Self::CutShort { .. }
             | Self::Os(_) => false,
@@ -203,11 +203,11 @@ impl Error {
             ),
             Self::Os(failure) => Advice::of_failure(failure),
             Self::Release { source: ReleaseError::Os(failure), .. }
-            | Self::ReleaseAfterAmending { source: ReleaseError::Os(failure), .. } => {
+            | Self::ReleaseAfterUpdate { source: ReleaseError::Os(failure), .. } => {
                 Advice::of_failure(failure)
             }
             Self::Release { session, .. }
-            | Self::ReleaseAfterAmending { session, .. }
+            | Self::ReleaseAfterUpdate { session, .. }
             | Self::RecordGone { session, .. }
             | Self::CutShort { session, .. } => Step::Doctor(session.clone()).into(),
         }

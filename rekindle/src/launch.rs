@@ -1,9 +1,12 @@
 //! What is to be run, and how long that may take.
 
-use rekindle_adapters::program;
+mod command;
+
+pub use command::Command;
+pub(crate) use command::{command_setters, holds};
 use rekindle_core::plan::OBSERVE_TIMEOUT_DEFAULT;
 use rekindle_core::protocol::Speaking;
-use rekindle_core::{Environment, Intent, KillPolicy, ReadyKind, SessionId, SpawnBgPlan};
+use rekindle_core::{Intent, KillPolicy, ReadyKind, SessionId, SpawnBgPlan};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,12 +21,10 @@ use std::time::Duration;
 /// ```
 #[derive(Debug, Clone)]
 pub struct Launch {
-    pub(crate) command: Vec<OsString>,
+    pub(crate) command: Command,
     pub(crate) intent: Intent,
     pub(crate) socket: Option<PathBuf>,
-    pub(crate) cwd: Option<PathBuf>,
     pub(crate) prompt: Option<OsString>,
-    pub(crate) environment: Environment,
     pub(crate) ready: ReadyKind,
     pub(crate) speaking: Option<Speaking>,
     pub(crate) timeout: Duration,
@@ -32,19 +33,19 @@ pub struct Launch {
 
 impl Launch {
     /// A launch of `program`, which is looked up in PATH, or relative to the working directory if it has a slash.
+    ///
+    /// `{session}`, `{socket}` and `{prompt}` in its arguments are filled in.
     pub fn new(program: impl Into<OsString>) -> Self {
-        Self { command: vec![program.into()], intent: Intent::Ensure, ..Self::attach() }
+        Command::new(program).into()
     }
 
     /// No program: only for [`Intent::Attach`].
     pub fn attach() -> Self {
         Self {
-            command: Vec::new(),
+            command: Command::nothing(),
             intent: Intent::Attach,
             socket: None,
-            cwd: None,
             prompt: None,
-            environment: Environment::default(),
             ready: ReadyKind::default(),
             speaking: None,
             timeout: OBSERVE_TIMEOUT_DEFAULT,
@@ -52,12 +53,7 @@ impl Launch {
         }
     }
 
-    /// Its arguments. `{session}`, `{socket}` and `{prompt}` in them are filled in; nothing is split or expanded.
-    #[must_use]
-    pub fn args<I: IntoIterator<Item = S>, S: Into<OsString>>(mut self, args: I) -> Self {
-        self.command.extend(args.into_iter().map(Into::into));
-        self
-    }
+    command_setters!();
 
     /// What is wanted; [`Intent::Ensure`] for a launch with a program.
     #[must_use]
@@ -83,24 +79,10 @@ impl Launch {
         self
     }
 
-    /// Where it starts; the caller's working directory unless this says otherwise.
-    #[must_use]
-    pub fn cwd(mut self, dir: impl Into<PathBuf>) -> Self {
-        self.cwd = Some(dir.into());
-        self
-    }
-
     /// What `{prompt}` stands for.
     #[must_use]
     pub fn prompt(mut self, text: impl Into<OsString>) -> Self {
         self.prompt = Some(text.into());
-        self
-    }
-
-    /// Its environment; all of the caller's unless this says otherwise.
-    #[must_use]
-    pub fn environment(mut self, environment: Environment) -> Self {
-        self.environment = environment;
         self
     }
 
@@ -114,7 +96,7 @@ impl Launch {
 
     /// The worker counts as ready when it answers a handshake of the pool protocol, and goes together with what we
     /// speak. The connection that is handed out has been greeted:
-    /// [`PoolClient::open`](rekindle_adapters::PoolClient::open) does not ask again.
+    /// [`PoolClient::open`](crate::PoolClient::open) does not ask again.
     ///
     /// A worker of another version that this call started is ended, and its start has failed; any other is left as it
     /// is, and rejected.
@@ -146,11 +128,8 @@ impl Launch {
     pub fn leaves_socket_unnamed(&self) -> bool {
         let opens_it = self.ready != ReadyKind::Listen;
         let named = self.socket.as_deref().map(Path::as_os_str);
-        let tells = |word: &OsString| {
-            let mut names = [OsStr::new("{socket}"), OsStr::new("REKINDLE_SOCKET")].into_iter().chain(named);
-            names.any(|name| holds(word, name))
-        };
-        opens_it && !self.command.is_empty() && !self.command.iter().any(tells)
+        let mut names = [OsStr::new("{socket}"), OsStr::new("REKINDLE_SOCKET")].into_iter().chain(named);
+        opens_it && !self.command.words().is_empty() && !names.any(|name| self.command.mentions(name))
     }
 
     /// What we speak in the handshake that makes the worker ready, where one does.
@@ -160,36 +139,21 @@ impl Launch {
 
     /// The plan of a start that answers on `socket`.
     pub(crate) fn plan(&self, session: &SessionId, socket: &Path) -> SpawnBgPlan {
-        let cwd = match &self.cwd {
-            Some(dir) => std::path::absolute(dir),
-            None => std::env::current_dir(),
-        };
         // Only a start needs it, and is refused without it.
-        let cwd = cwd.unwrap_or_default();
-        let mut plan =
-            SpawnBgPlan::new(session.clone(), socket.to_owned(), cwd, &self.resolved(), self.prompt.clone());
-        plan.env = self.environment.clone();
+        let cwd = self.command.absolute_cwd().unwrap_or_default();
+        let (words, prompt) = (self.command.resolved_words(), self.prompt.clone());
+        let mut plan = SpawnBgPlan::new(session.clone(), socket.to_owned(), cwd, &words, prompt);
+        plan.env = self.command.environment_ref().clone();
         plan.ready = self.ready;
         plan.speaking.clone_from(&self.speaking);
         plan.observe_timeout = self.timeout;
         plan.kill_policy = self.kill_policy;
         plan
     }
-
-    /// The command with its program made absolute; left as it is if it is not found, which only a start has to mind.
-    fn resolved(&self) -> Vec<OsString> {
-        let mut command = self.command.clone();
-        if let Some(program) = command.first_mut()
-            && let Ok(path) = program::resolve(program)
-        {
-            *program = path.into_os_string();
-        }
-        command
-    }
 }
 
-/// Whether a word holds another anywhere.
-pub(crate) fn holds(word: &OsStr, part: &OsStr) -> bool {
-    let part = part.as_encoded_bytes();
-    part.is_empty() || word.as_encoded_bytes().windows(part.len()).any(|bytes| bytes == part)
+impl From<Command> for Launch {
+    fn from(command: Command) -> Self {
+        Self { command, intent: Intent::Ensure, ..Self::attach() }
+    }
 }

@@ -19,80 +19,105 @@
 //! # }
 //! ```
 //!
-//! The decisions are those of [`rekindle_core`], the system calls those of [`rekindle_adapters`]; this crate puts them
-//! together:
+//! The decisions are those of `rekindle-core`, the system calls those of `rekindle-adapters`; this crate puts them
+//! together. Every type that a signature of this crate names stands here, or in the module of its subject:
 //!
-//! | module | what it does |
+//! | to do | begin at |
 //! |---|---|
-//! | [`sessions`] | the public API |
-//! | [`launch`], [`outcome`], [`error`] | what goes in and what comes out |
-//! | [`mod@serve`], [`protocol`] | workers in Rust that speak the pool protocol, and its messages |
-//! | `snapshot` | what is known of a session right now |
-//! | `restore` | a record written anew whose file is gone |
-//! | `ensure` | the five steps to a running worker |
-//! | `handshake` | whether a worker that was found goes together with us |
-//! | `rejection`, [`advice`] | the words of a refusal, and what to do about it |
-//! | `end` | one stop, and what is cleaned up after it |
-//! | `listing`, `diagnosis` | what is there, without asking anybody; and what to do about it |
-//! | [`pool`] | pieces of work in workers of their own |
-//! | [`lifecycle`] | a daemon's singleton marker |
-//! | `testing` (feature) | sessions without a process, a socket or a clock |
-//! | [`stdio`] | a child that is spoken to over its standard streams |
-//! | `unlock`, `collect` | clearing a claim that was left behind; removing what is provably gone |
+//! | start, attach, list, stop, diagnose a session's worker | [`Sessions`], [`Launch`], [`Ensured`] |
+//! | run pieces of work in workers of their own | [`WorkerPool`], [`mod@pool`] |
+//! | write a worker that speaks the pool protocol | [`mod@serve`], [`protocol`] |
+//! | speak to a child over its standard streams | [`StdioChild`], [`mod@stdio`] |
+//! | let one daemon run | [`LifecycleLock`], [`mod@lifecycle`] |
+//! | keep claims and records in stores of one's own | [`mod@stores`] |
+//! | test a program that uses sessions | `testing` (feature) |
 
-pub mod advice;
+mod advice;
+mod error;
+mod launch;
+mod outcome;
+mod sessions;
 
-mod amend;
-mod collect;
-mod diagnosis;
-mod end;
-mod ensure;
-mod handshake;
-mod listing;
-mod rejection;
-mod restore;
-mod snapshot;
-mod unlock;
-
-pub mod error;
-pub mod launch;
+#[doc(hidden)]
+pub mod frontend;
 pub mod lifecycle;
-pub mod outcome;
 pub mod pool;
 pub mod serve;
-pub mod sessions;
 pub mod stdio;
+pub mod stores;
 #[cfg(feature = "testing")]
 pub mod testing;
 
 pub use advice::{Advice, Startup, Step};
-pub use collect::{Collected, Collection, FailedRuns, GcMode, Kept, KeptBecause, Repair};
-pub use diagnosis::{Diagnoses, Diagnosis};
 pub use error::Error;
-pub use launch::Launch;
+pub use launch::{Command, Launch};
+#[doc(inline)]
 pub use lifecycle::LifecycleLock;
-pub use listing::{LeftOut, LifelineView, Listing, SessionSummary, SessionView};
 pub use outcome::{
     DryRun, Ensured, Exited, Rejection, Retained, Running, SaidReady, StartKind, StopOutcome, Stopped, Tidied,
 };
-pub use pool::WorkerPool;
-pub use sessions::Sessions;
+#[doc(inline)]
+pub use pool::{PoolClient, WorkerPool};
+pub use sessions::{
+    Collected, Collection, Diagnoses, Diagnosis, FailedRuns, Force, Forgotten, GcMode, Kept, KeptBecause,
+    LeftOut, LifelineView, Listing, Repair, SessionSummary, SessionView, Sessions, Unlocked,
+};
+#[doc(inline)]
 pub use stdio::{StdioChild, StdioEnd, StdioEvent, StdioLaunch, StdioStopped};
-pub use unlock::{Force, Forgotten, Unlocked};
 
-pub use rekindle_adapters as adapters;
-pub use rekindle_core as core;
+/// The messages of the pool protocol.
+#[doc(inline)]
 pub use rekindle_core::protocol;
+
+// Identities.
+#[doc(inline)]
+pub use rekindle_core::id::{InvalidNonce, InvalidPid, InvalidSessionId, SESSION_ID_LEN_MAX};
+#[doc(inline)]
+pub use rekindle_core::identity::{BootId, NamespaceId, StartTime};
+#[doc(inline)]
+pub use rekindle_core::{Generation, Host, Nonce, Pid, ProcessIdentity, ProcessLiveness, SessionId};
+
+// What is to be run.
+#[doc(inline)]
+pub use rekindle_core::plan::{Action, EnvironmentBase, ReleaseWhen, Transport};
+#[doc(inline)]
+pub use rekindle_core::protocol::{Speaking, Version};
+#[doc(inline)]
+pub use rekindle_core::stop::StopPolicy;
+#[doc(inline)]
+pub use rekindle_core::{Environment, Intent, KillPolicy, KillSignal, ReadyKind, ReleasePolicy, SpawnBgPlan};
+
+#[doc(inline)]
+pub use rekindle_core::release::PairingError;
+
+// What came of it.
+#[doc(inline)]
+pub use rekindle_core::evidence::LifelineHistory;
+#[doc(inline)]
+pub use rekindle_core::execute::{Cause, Diagnostic, Seen};
+#[doc(inline)]
+pub use rekindle_core::record::{EndedBy, SocketFile};
+#[doc(inline)]
+pub use rekindle_core::resume::RetainedReason;
+#[doc(inline)]
 pub use rekindle_core::{
-    ChildExit, Environment, Generation, Intent, KillPolicy, Nonce, OsFailure, Pid, ReadyKind, RejectReason,
-    SessionId, SessionRecord, SessionState, SpawnError, stop::StopPolicy,
+    ChildExit, Lifeline, Liveness, LockClaim, RecordState, RejectReason, SessionRecord, SessionState,
 };
 
-/// What a store of one's own for claims or records is written with.
-pub mod stores {
-    pub use rekindle_core::LockClaim;
-    pub use rekindle_core::claim::Found;
-    pub use rekindle_core::claim::give_up::Whose;
-    pub use rekindle_core::record::RecordFile;
-    pub use rekindle_core::stores::{Anchor, ClaimStore, Grant, RecordStore};
-}
+// Why it could not be done.
+#[doc(inline)]
+pub use rekindle_adapters::StateRootError;
+#[doc(inline)]
+pub use rekindle_adapters::call::CallError;
+#[doc(inline)]
+pub use rekindle_adapters::lines::LineError;
+#[doc(inline)]
+pub use rekindle_adapters::way::{Mend, Untrusted};
+#[doc(inline)]
+pub use rekindle_core::{KillError, OsFailure, ReleaseError, Shortage, SpawnError, WatchError};
+
+// Sockets.
+#[doc(inline)]
+pub use rekindle_adapters::call::call;
+#[doc(inline)]
+pub use rekindle_adapters::probe::{Connection, Probed, probe};

@@ -9,7 +9,7 @@
 //! 2. A worker that was started for a run which never began is ended, unless it cannot be told whether it began.
 //! 3. No worker that was there before a call is ended for what it answered, least of all for its version.
 //! 4. The connection that proved that the worker answers is the one that is spoken on: there is no other.
-//! 5. Every wait for a worker has one of the [`Deadlines`](rekindle_adapters::client::Deadlines) of the caller's
+//! 5. Every wait for a worker has one of the [`Deadlines`] of the caller's
 //!    [`Limits`], every start the time-out of its [`Launch`], every stop the graces that the caller gave.
 //!
 //! Checked by `smoke/tests/smoke/pool/verbs.rs` and `pool/patience.rs`.
@@ -20,14 +20,17 @@ mod job;
 mod outcome;
 mod registry;
 
-use crate::collect::{self, Collected, Collection, FailedRuns};
 use crate::launch::Launch;
 use crate::outcome::Stopped;
 use crate::sessions::Sessions;
+use crate::sessions::gc::{self, Collected, Collection, FailedRuns};
 pub use error::PoolError;
 use job::{Ask, Call, Means};
 pub use outcome::{PoolEntry, PoolStatus, Reply, RunOutcome};
-use rekindle_adapters::client::Limits;
+#[doc(inline)]
+pub use rekindle_adapters::client::{Deadlines, Limits, PoolCallError, PoolClient};
+#[doc(inline)]
+pub use rekindle_adapters::lines::{Limit, LineError, Phase, Whose};
 use rekindle_adapters::{clock, random};
 use rekindle_core::pool::{generate, is_generated};
 use rekindle_core::protocol::{Run, Speaking, StatusRequest};
@@ -153,7 +156,7 @@ impl WorkerPool {
             }
         }
         let what = Collection { failed_runs: FailedRuns::Remove, ..Collection::default() };
-        Ok(collect::collect(self.sessions.root(), self.sessions.here(), &what, is_generated)?)
+        Ok(gc::gc(self.sessions.root(), self.sessions.here(), &what, is_generated)?)
     }
 
     /// A worker whose host died either has a session, whose name is then written down, or nothing to do.

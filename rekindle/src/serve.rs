@@ -5,7 +5,7 @@
 //! the answers that are under way finished and the socket removed.
 //!
 //! ```
-//! use rekindle::adapters::client::{Limits, PoolClient};
+//! use rekindle::pool::{Limits, PoolClient};
 //! use rekindle::protocol::{
 //!     Continue, Feed, FeedResult, Finish, Query, Refusal, Run, Speaking, StatusReport, StatusRequest, Version,
 //! };
@@ -61,3 +61,5 @@
 
 pub use async_trait::async_trait;
 pub use rekindle_adapters::serve::*;
+#[doc(inline)]
+pub use rekindle_core::target::BadTarget;

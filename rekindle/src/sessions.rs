@@ -1,14 +1,25 @@
-//! The public API: the sessions of one state directory.
+//! The public API: the sessions of one state directory. One file for each operation.
 
-use crate::collect::{self, Collected, Collection};
-use crate::diagnosis::{self, Diagnoses};
-use crate::end;
-use crate::ensure::Ensure;
+mod diagnosis;
+mod ensure;
+pub(crate) mod gc;
+pub(crate) mod handshake;
+pub(crate) mod list;
+mod next_step;
+mod rejection;
+mod restore;
+pub(crate) mod snapshot;
+mod stop;
+pub(crate) mod unlock;
+pub(crate) mod update_record;
+
 use crate::error::Error;
 use crate::launch::Launch;
-use crate::listing::{self, Listing, SessionView};
 use crate::outcome::{DryRun, Ensured, Stopped};
-use crate::unlock::{self, Force, Forgotten, Unlocked};
+pub use diagnosis::{Diagnoses, Diagnosis};
+use ensure::Ensure;
+pub use gc::{Collected, Collection, FailedRuns, GcMode, Kept, KeptBecause, Repair};
+pub use list::{LeftOut, LifelineView, Listing, SessionSummary, SessionView};
 use rekindle_adapters::start::SpawnOn;
 use rekindle_adapters::{SessionDir, StateRoot, procfs};
 use rekindle_core::shown::Shown;
@@ -17,6 +28,7 @@ use rekindle_core::stores::{ClaimStore, RecordStore};
 use rekindle_core::{Host, Intent, SessionId};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+pub use unlock::{Force, Forgotten, Unlocked};
 
 /// The sessions of one state directory. Cheap to clone; any number may be open on one directory.
 ///
@@ -161,7 +173,7 @@ impl Sessions {
         if let Some(machine) = &self.simulated {
             return Ok(machine.list(self.dir()));
         }
-        listing::list(&self.root, &self.here)
+        list::list(&self.root, &self.here)
     }
 
     /// Everything about one session.
@@ -169,7 +181,7 @@ impl Sessions {
     /// # Errors
     /// If it is unknown, or its record cannot be read.
     pub fn show(&self, session: &SessionId) -> Result<SessionView, Error> {
-        listing::show(&self.root, &self.here, session)
+        list::show(&self.root, &self.here, session)
     }
 
     /// Ends the worker of `session`, with all its processes, and removes its claim and its socket.
@@ -185,7 +197,7 @@ impl Sessions {
         if let Some(machine) = &self.simulated {
             return machine.stop(session);
         }
-        end::stop(&self.root, &self.here, session, policy).await
+        stop::stop(&self.root, &self.here, session, policy).await
     }
 
     /// Clears the claim of `session`, if no launcher holds it: one whose holder is provably gone, or with
@@ -217,12 +229,12 @@ impl Sessions {
     /// # Errors
     /// If the state directory cannot be listed, or a session that was named does not exist. A session that cannot be removed is
     /// kept, and says why.
-    pub fn collect(&self, what: &Collection) -> Result<Collected, Error> {
+    pub fn gc(&self, what: &Collection) -> Result<Collected, Error> {
         #[cfg(feature = "testing")]
         if let Some(machine) = &self.simulated {
             return machine.collect(what);
         }
-        collect::collect(&self.root, &self.here, what, |_| true)
+        gc::gc(&self.root, &self.here, what, |_| true)
     }
 
     /// What is held, by whom, since when, why that is believed and what to do next; of one session or of all.

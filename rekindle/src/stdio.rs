@@ -28,20 +28,25 @@
 //! Checked by `smoke/tests/smoke/stdio/child.rs`, `stdio/guardian.rs` and `smoke/tests/soak`.
 
 mod launch;
+mod outcome;
+mod shared;
 mod stop;
 
 pub use launch::{StderrMode, StdioEvent, StdioLaunch};
+pub use outcome::{StdioEnd, StdioStopped};
+#[doc(inline)]
 pub use rekindle_adapters::stdio::{ChildStdin, ChildStdout};
-pub use stop::{StdioEnd, StdioStopped};
+#[doc(inline)]
+pub use rekindle_core::lines::LineLimits;
 
 use launch::Listener;
-use rekindle_adapters::stdio::{self, Birth, Departure, Guardian, InputTap, Orders, OutputTap};
+use rekindle_adapters::stdio::{self, Birth, Guardian, OutputTap};
 use rekindle_core::lines::Lines;
 use rekindle_core::stop::StopPolicy;
-use rekindle_core::{ChildExit, OsFailure, Pid, SpawnError, WatchError};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use rekindle_core::{ChildExit, Pid, SpawnError, WatchError};
+use shared::{Life, Shared, cut_short, lock};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use stop::Stopping;
 use tokio::io::AsyncReadExt;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
@@ -90,35 +95,7 @@ pub struct StdioChild {
     /// Where its complaints come from, with [`StderrMode::Stream`].
     pub stderr: Option<ChildStdout>,
     pid: Pid,
-    reins: Arc<Reins>,
-}
-
-/// What is held of a child. The guardian ends the child once nobody holds it.
-#[derive(Debug)]
-struct Reins {
-    orders: Orders,
-    input: InputTap,
-    life: watch::Receiver<Life>,
-    complaints: Arc<Mutex<Lines>>,
-    stopping: Mutex<Option<Stopping>>,
-    listener: Listener,
-}
-
-/// How far a child's life has come.
-#[derive(Debug, Clone, Default)]
-struct Life {
-    /// How it ended, once it has.
-    end: Option<ChildExit>,
-    /// Nothing more is to be read from stderr, as far as that is ours to read.
-    complaints_read: bool,
-    /// No process that belongs to it is left, nor its guardian: how that went.
-    departure: Option<Departure>,
-}
-
-impl Life {
-    fn is_gone(&self) -> bool {
-        self.departure.is_some()
-    }
+    shared: Arc<Shared>,
 }
 
 impl StdioChild {
@@ -154,8 +131,8 @@ impl StdioChild {
             }
         };
         let input = stdin.tap();
-        let reins = Reins { orders, input, life, complaints, stopping: Mutex::default(), listener };
-        Ok(Self { stdin: Some(stdin), stdout: Some(stdout), stderr, pid, reins: Arc::new(reins) })
+        let shared = Shared { orders, input, life, complaints, stopping: Mutex::default(), listener };
+        Ok(Self { stdin: Some(stdin), stdout: Some(stdout), stderr, pid, shared: Arc::new(shared) })
     }
 
     /// Its pid. It leads a process group of that name.
@@ -165,12 +142,12 @@ impl StdioChild {
 
     /// The pid of its guardian, which is its parent and leads its session.
     pub fn guardian_pid(&self) -> Pid {
-        self.reins.orders.session()
+        self.shared.orders.session()
     }
 
     /// How it ended, if it has.
     pub fn exit(&self) -> Option<ChildExit> {
-        self.reins.life.borrow().end
+        self.shared.life.borrow().end
     }
 
     /// Waits until it has ended and its last complaints are read. Any number of callers may wait.
@@ -183,7 +160,7 @@ impl StdioChild {
     /// # Cancel safety
     /// Safe; its end is not lost.
     pub async fn wait(&self) -> Result<ChildExit, WatchError> {
-        let mut life = self.reins.life.clone();
+        let mut life = self.shared.life.clone();
         let ended = life.wait_for(|life| life.end.is_some() && life.complaints_read).await;
         Ok(ended.ok().ok_or_else(cut_short)?.end.unwrap_or(ChildExit::Unknown))
     }
@@ -199,33 +176,23 @@ impl StdioChild {
     /// # Panics
     /// As [`Self::spawn`].
     pub async fn stop(&self, policy: &StopPolicy) -> StdioStopped {
-        stop::stop(&self.reins, *policy).await
+        stop::stop(&self.shared, *policy).await
     }
 
     /// The last lines that it wrote to stderr, the oldest first.
     pub fn stderr_tail(&self) -> Vec<String> {
-        lock(&self.reins.complaints).kept().map(str::to_owned).collect()
+        lock(&self.shared.complaints).kept().map(str::to_owned).collect()
     }
 
     /// Closes its input, whoever may be writing to it.
     pub fn close_stdin(&self) {
-        self.reins.input.close();
+        self.shared.input.close();
     }
 
     /// How many bytes of its input it has not read yet; zero once that is closed.
     pub fn unread_input(&self) -> u64 {
-        self.reins.input.unread()
+        self.shared.input.unread()
     }
-}
-
-impl Drop for Reins {
-    fn drop(&mut self) {
-        self.input.close();
-    }
-}
-
-fn cut_short() -> WatchError {
-    OsFailure::new("watch the child", "the runtime on which it was started was shut down").into()
 }
 
 /// Tells what becomes of a child, until no process of it is left.
@@ -289,9 +256,4 @@ impl<F: Fn()> Drop for Finally<F> {
     fn drop(&mut self) {
         (self.0)();
     }
-}
-
-/// A panic while lines were listened to says nothing about the lines.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -24,14 +24,14 @@
 //! nothing was ever started.
 
 use crate::advice::{Advice, Step};
-use crate::collect::{Collected, Collection, Kept, KeptBecause};
 use crate::error::Error;
 use crate::launch::Launch;
-use crate::listing::{Listing, SessionSummary};
 use crate::outcome::{
     Ensured, Exited, Rejection, Retained, Running, SaidReady, StartKind, StopOutcome, Stopped, Tidied,
 };
-use crate::unlock::{Force, Unlocked};
+use crate::sessions::gc::{Collected, Collection, Kept, KeptBecause};
+use crate::sessions::list::{Listing, SessionSummary};
+use crate::sessions::unlock::{Force, Unlocked};
 use rekindle_adapters::Connection;
 use rekindle_core::care::gc::{self, Collect};
 use rekindle_core::care::unlock::{self, Unlock};
@@ -344,7 +344,7 @@ fn ensured(
             })
         }
         Conclusion::NotStarted => {
-            let program = launch.command.first().cloned().unwrap_or_default();
+            let program = launch.command.words().first().cloned().unwrap_or_default();
             Ensured::NotStarted(SpawnError::ProgramNotFound { program, searched: None })
         }
         Conclusion::Retained => Ensured::Retained(Box::new(Retained {

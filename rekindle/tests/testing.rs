@@ -95,7 +95,7 @@ fn a_stop_says_what_was_enough() {
         assert_eq!(running(world.up()), (StartKind::Started, 1));
         assert_eq!(world.stop().expect("it stops").outcome, outcome);
         assert_eq!(world.stop().expect("it is known").outcome, StopOutcome::NotRunning);
-        let collected = world.sessions.collect(&Collection::default()).expect("it can be collected");
+        let collected = world.sessions.gc(&Collection::default()).expect("it can be collected");
         assert_eq!(collected.removed, std::slice::from_ref(&world.session));
         assert!(matches!(world.stop(), Err(Error::UnknownSession { .. })));
     }

@@ -2,9 +2,9 @@
 
 use crate::test_env::{CANARY, TestEnv};
 use crate::{procs, wait};
-use rekindle::core::{ChildExit, Environment};
 use rekindle::stdio::{ChildStdin, ChildStdout};
 use rekindle::{StdioChild, StdioLaunch, StdioStopped, StopPolicy};
+use rekindle_core::ChildExit;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -46,10 +46,8 @@ pub fn prompt() -> StopPolicy {
 
 /// A launch whose processes belong to the test environment.
 pub fn launch(env: &TestEnv, command: &[&str]) -> StdioLaunch {
-    let mut environment = Environment::default();
-    environment.set.insert(CANARY.into(), env.dir().into());
     let (program, args) = command.split_first().expect("a command has a program");
-    StdioLaunch::new(*program).args(args.iter().copied()).environment(environment).cwd(env.dir())
+    StdioLaunch::new(*program).args(args.iter().copied()).env(CANARY, env.dir()).cwd(env.dir())
 }
 
 /// A child that runs.

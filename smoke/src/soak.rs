@@ -4,7 +4,7 @@ use crate::children;
 use crate::test_env::TestEnv;
 use crate::{procs, wait};
 use rekindle::StdioEnd;
-use rekindle::core::ChildExit;
+use rekindle_core::ChildExit;
 use std::fmt;
 use tokio::runtime::Handle;
 

@@ -1,11 +1,11 @@
 //! Starts workers through the adapters, as the library does, for tests of a single step.
 
 use crate::test_env::{CANARY, TestEnv};
-use rekindle::adapters::claim_lock::{ClaimAttempt, try_claim};
-use rekindle::adapters::spawn::{Provision, SpawnRequest, spawn};
-use rekindle::adapters::{HeldClaim, StateRoot, Worker, clock, lifeline, procfs, random};
-use rekindle::core::{Generation, Host, SpawnBgPlan, SpawnError};
-use rekindle::{SessionId, core::KillPolicy};
+use rekindle::{KillPolicy, SessionId};
+use rekindle_adapters::claim_lock::{ClaimAttempt, try_claim};
+use rekindle_adapters::spawn::{Provision, SpawnRequest, spawn};
+use rekindle_adapters::{HeldClaim, StateRoot, Worker, clock, lifeline, procfs, random};
+use rekindle_core::{Generation, Host, SpawnBgPlan, SpawnError};
 use std::sync::Arc;
 use std::time::Duration;
 

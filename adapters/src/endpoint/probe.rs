@@ -193,7 +193,7 @@ impl Look {
     }
 }
 
-/// Probes a socket path; a full backlog is retried on a new socket for [`BUSY_RETRY_MAX`].
+/// Probes a socket path; a full backlog is retried on a new socket for half a second.
 ///
 /// # Cancel safety
 /// Safe; a connection in the making is closed.

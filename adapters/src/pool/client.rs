@@ -179,7 +179,7 @@ impl PoolClient {
         Ok(Self { lines: Some(lines), greeting, peer, limits })
     }
 
-    /// Connects to the worker on `socket`, as the [probe](crate::endpoint::probe) does, and shakes hands.
+    /// Connects to the worker on `socket`, as [`probe`] does, and shakes hands.
     ///
     /// # Errors
     /// As for [`Self::open`], or [`PoolCallError::Unreachable`].

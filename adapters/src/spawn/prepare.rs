@@ -143,11 +143,15 @@ pub(crate) fn declared(environment: &Environment) -> BTreeMap<OsString, OsString
 }
 
 fn inherited(environment: &Environment) -> BTreeMap<OsString, OsString> {
-    match &environment.base {
+    let mut variables: BTreeMap<OsString, OsString> = match &environment.base {
         EnvironmentBase::Inherit => env::vars_os().collect(),
         EnvironmentBase::Clear => BTreeMap::new(),
         EnvironmentBase::Only(names) => {
             names.iter().filter_map(|name| Some((name.into(), env::var_os(name)?))).collect()
         }
+    };
+    for name in &environment.remove {
+        variables.remove(OsStr::new(name));
     }
+    variables
 }

@@ -36,6 +36,7 @@ impl ChildStdin {
     }
 
     /// A second handle on it, which does not keep it open.
+    #[doc(hidden)]
     pub fn tap(&self) -> InputTap {
         InputTap { shared: Arc::clone(&self.shared) }
     }
@@ -128,6 +129,7 @@ impl ChildStdout {
     }
 
     /// A second handle on it, which does not keep it open.
+    #[doc(hidden)]
     pub fn tap(&self) -> OutputTap {
         OutputTap { shared: Arc::clone(&self.shared) }
     }

@@ -5,8 +5,8 @@ use crate::floor::{self, Program};
 use crate::harness::{Promise, Role, Row, Table, Unit};
 use crate::home::{Bench, CHILD, Home, runtime, session, start};
 use rekindle::SessionId;
-use rekindle::adapters::worker::await_exit;
-use rekindle::adapters::{HeldClaim, Worker, lifeline};
+use rekindle_adapters::worker::await_exit;
+use rekindle_adapters::{HeldClaim, Worker, lifeline};
 use std::thread;
 use std::time::{Duration, Instant};
 

@@ -3,8 +3,8 @@
 use crate::floor::{self, thread_cpu};
 use crate::harness::{Promise, Role, Row, Sample, Table, Unit, micros};
 use crate::home::{Bench, runtime};
-use rekindle::adapters::seams::PollingSocketWatcher;
-use rekindle::core::seams::SocketWatcher;
+use rekindle_adapters::seams::PollingSocketWatcher;
+use rekindle_core::seams::SocketWatcher;
 use std::ops::Range;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;

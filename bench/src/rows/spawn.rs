@@ -4,7 +4,7 @@ use crate::floor::{self, Program};
 use crate::harness::{Promise, Role, Row, Table, Unit};
 use crate::home::{Bench, CHILD, Home, runtime, session, start};
 use process_wrap::std::{CommandWrap, ProcessSession};
-use rekindle::adapters::worker::await_exit;
+use rekindle_adapters::worker::await_exit;
 use std::fs::{self, File};
 use std::hint::black_box;
 use std::process::Command;

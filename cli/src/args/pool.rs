@@ -4,7 +4,7 @@ use super::values::{Graces, duration, json};
 use crate::given::Given;
 use clap::Subcommand;
 use clap::builder::{OsStringValueParser, TypedValueParser};
-use rekindle::core::protocol::Version;
+use rekindle::protocol::Version;
 use std::ffi::OsString;
 use std::time::Duration;
 

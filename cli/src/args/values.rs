@@ -1,9 +1,9 @@
 //! The values that options take, and the options that several verbs share.
 
+use rekindle::KillPolicy;
 use rekindle::StopPolicy;
-use rekindle::adapters::startup;
-use rekindle::core::KillPolicy;
-use rekindle::core::shown::Shown;
+use rekindle::frontend::Shown;
+use rekindle::frontend::startup;
 use std::ffi::{OsStr, OsString};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
@@ -74,12 +74,12 @@ pub(super) fn handed_output(text: &str) -> Result<Arc<OwnedFd>, String> {
     }
 }
 
-pub(super) fn ready(text: &str) -> Result<rekindle::core::ReadyKind, String> {
+pub(super) fn ready(text: &str) -> Result<rekindle::ReadyKind, String> {
     match text {
-        "connect" => Ok(rekindle::core::ReadyKind::Connect),
-        "handshake" => Ok(rekindle::core::ReadyKind::Handshake),
-        "notify" => Ok(rekindle::core::ReadyKind::Notify),
-        "listen" => Ok(rekindle::core::ReadyKind::Listen),
+        "connect" => Ok(rekindle::ReadyKind::Connect),
+        "handshake" => Ok(rekindle::ReadyKind::Handshake),
+        "notify" => Ok(rekindle::ReadyKind::Notify),
+        "listen" => Ok(rekindle::ReadyKind::Listen),
         _ => Err("use connect, handshake, notify or listen".to_owned()),
     }
 }

@@ -3,7 +3,7 @@
 use super::sessions;
 use crate::args::CallArgs;
 use crate::report::{Exit, Report, one_line};
-use rekindle::adapters::call;
+use rekindle::call;
 use rekindle::{Ensured, Error};
 use std::path::Path;
 
@@ -17,7 +17,7 @@ pub(crate) async fn run(dir: Option<&Path>, args: &CallArgs, report: &Report) ->
         Ok(other) => return super::up::show(&args.session, other, std::time::Duration::ZERO, report),
         Err(error) => return report.error(&error),
     };
-    match call::call(worker.connection, &args.json_line, args.timeout).await {
+    match call(worker.connection, &args.json_line, args.timeout).await {
         Ok(answer) => {
             report.result(&one_line(&answer), &answer);
             Exit::Done

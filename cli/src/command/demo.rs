@@ -4,10 +4,10 @@ use super::pid_text;
 use super::stop::to_json;
 use crate::report::{Exit, Report, path_text};
 use rekindle::Advice;
-use rekindle::adapters::call;
-use rekindle::core::shown::Shown;
-use rekindle::core::{KillPolicy, RejectReason};
+use rekindle::call;
+use rekindle::frontend::Shown;
 use rekindle::{Ensured, Launch, SessionId, Sessions, StartKind, StopOutcome, StopPolicy};
+use rekindle::{KillPolicy, RejectReason};
 use serde_json::{Value, json};
 use std::error::Error;
 use std::os::unix::fs::symlink;
@@ -94,7 +94,7 @@ impl<'r> Tour<'r> {
             return Err("the worker is gone".into());
         };
         let line = json!({ "hello": "worker" });
-        let answer = call::call(worker.connection, &line, Duration::from_secs(5)).await?;
+        let answer = call(worker.connection, &line, Duration::from_secs(5)).await?;
         expect(answer == line, "an echo comes back as it went")?;
         self.say("talk", &format!("sent it {line}; it answered {answer}"), json!({ "answer": answer }));
         Ok(())

@@ -3,14 +3,14 @@
 use super::sessions;
 use crate::args::GcArgs;
 use crate::report::{Exit, Report};
-use rekindle::core::shown::Shown;
+use rekindle::frontend::Shown;
 use rekindle::{Collected, Collection, FailedRuns, GcMode, Repair};
 use serde_json::json;
 use std::path::Path;
 
 pub(crate) fn run(dir: Option<&Path>, args: &GcArgs, report: &Report) -> Exit {
     let what = collection(args);
-    match sessions(dir).and_then(|sessions| sessions.collect(&what)) {
+    match sessions(dir).and_then(|sessions| sessions.gc(&what)) {
         Ok(collected) => {
             let mut json = json!(collected);
             json["dry_run"] = json!(args.dry_run);

@@ -3,13 +3,14 @@
 use super::without_nonce;
 use crate::args::{LifecycleVerb, MarkerPath};
 use crate::report::{Exit, Report, path_text};
-use rekindle::adapters::StateRoot;
-use rekindle::core::claim::{ConflictReason, TakeOverReason};
-use rekindle::core::shown::Shown;
-use rekindle::core::{LifecyclePayload, Pid};
+use rekindle::Pid;
+use rekindle::frontend::Shown;
+use rekindle::frontend::StateRoot;
+use rekindle::lifecycle::LifecyclePayload;
 use rekindle::lifecycle::{
     Acquired, ForceUnlocked, LifecycleConflict, LifecycleError, LifecycleStatus, Released, TakenOver,
 };
+use rekindle::lifecycle::{ConflictReason, TakeOverReason};
 use rekindle::{Advice, LifecycleLock, Step};
 use serde_json::{Value, json};
 use std::ffi::OsString;

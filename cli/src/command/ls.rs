@@ -2,7 +2,7 @@
 
 use super::{aligned, sessions};
 use crate::report::{Exit, Report};
-use rekindle::core::shown::Shown;
+use rekindle::frontend::Shown;
 use rekindle::{Listing, SessionSummary};
 use serde_json::json;
 use std::path::Path;

@@ -2,16 +2,16 @@
 
 use crate::report::{Exit, Report, path_text};
 use rekindle::Advice;
-use rekindle::adapters::probe;
-use rekindle::core::Liveness;
-use rekindle::core::shown::Shown;
+use rekindle::Liveness;
+use rekindle::frontend::Shown;
+use rekindle::probe;
 use serde_json::json;
 use std::io::ErrorKind;
 use std::path::Path;
 
 pub(crate) async fn run(path: &Path, report: &Report) -> Exit {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
-    let probed = probe::probe(&absolute).await;
+    let probed = probe(&absolute).await;
     tracing::info!(socket = %Shown(&absolute), liveness = ?probed.liveness(), "looked at the socket");
     // What does not exist is not forged; that its place could not be trusted is said besides.
     let is_absent =

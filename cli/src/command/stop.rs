@@ -5,7 +5,7 @@ use crate::args::StopArgs;
 use crate::report::{Exit, Report};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use rekindle::core::shown::Shown;
+use rekindle::frontend::Shown;
 use rekindle::{
     Error, LeftOut, Listing, SessionId, SessionState, Sessions, Step, StopOutcome, Stopped, Tidied,
 };

@@ -3,7 +3,7 @@
 use super::{sessions, without_nonce};
 use crate::args::UnlockArgs;
 use crate::report::{Exit, Report, path_text};
-use rekindle::core::shown::Shown;
+use rekindle::frontend::Shown;
 use rekindle::{Error, Force, Forgotten, SessionId, Unlocked};
 use serde_json::{Value, json};
 use std::path::Path;

@@ -3,15 +3,14 @@
 use super::{pid_text, sessions};
 use crate::args::UpArgs;
 use crate::report::{Exit, Report, laid_out, path_text};
-use rekindle::core::execute::Cause;
-use rekindle::core::plan::EnvironmentBase;
-use rekindle::core::shown::Shown;
-use rekindle::core::{ChildExit, Environment, ReadyKind, SpawnError};
+use rekindle::Cause;
+use rekindle::frontend::Shown;
 use rekindle::protocol::Speaking;
 use rekindle::{
     Advice, Ensured, Exited, Intent, Launch, Rejection, Retained, Running, SaidReady, SessionId, Sessions,
     StartKind, Step,
 };
+use rekindle::{ChildExit, ReadyKind, SpawnError};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -90,7 +89,6 @@ pub(crate) async fn run(dir: Option<&Path>, args: &UpArgs, report: &Report) -> E
 }
 
 fn launch(args: &UpArgs) -> Launch {
-    let base = if args.clear_env { EnvironmentBase::Clear } else { EnvironmentBase::Inherit };
     let mut command = args.command.iter().cloned();
     let mut launch = match command.next() {
         Some(program) => Launch::new(program).args(command),
@@ -100,8 +98,11 @@ fn launch(args: &UpArgs) -> Launch {
         .intent(args.intent.into())
         .ready(args.ready)
         .timeout(args.timeout)
-        .kill_policy(args.graces.kill_policy())
-        .environment(Environment { base, set: args.env.iter().cloned().collect() });
+        .kill_policy(args.graces.kill_policy());
+    if args.clear_env {
+        launch = launch.env_clear();
+    }
+    launch = launch.envs(args.env.iter().cloned());
     if let Some(version) = &args.speak {
         launch = launch.handshake(Speaking::exactly(version.clone()));
     }

@@ -6,9 +6,9 @@ mod pool;
 use crate::args::{Protocol, WorkerArgs};
 use crate::report::{Exit, Report};
 use pool::PoolWorker;
-use rekindle::adapters::socket_file;
-use rekindle::core::record::SocketFile;
-use rekindle::core::shown::Shown;
+use rekindle::SocketFile;
+use rekindle::frontend::Shown;
+use rekindle::frontend::file_at;
 use rekindle::serve::{Ended, Serve, ServeError, Signals};
 use rekindle::{Advice, Step};
 use std::env;
@@ -62,7 +62,7 @@ async fn serve_echo(args: &WorkerArgs) -> io::Result<()> {
     // The launcher has removed what was stale; what stands here now is somebody's, and `bind` refuses it.
     let listener = UnixListener::bind(&args.socket)?;
     // What has taken its name already is no socket, or another: it stays.
-    let bound = socket_file::file_at(&args.socket);
+    let bound = file_at(&args.socket);
     loop {
         tokio::select! {
             client = listener.accept() => {
@@ -80,7 +80,7 @@ async fn serve_echo(args: &WorkerArgs) -> io::Result<()> {
 
 /// Removes the socket that was bound, and not what has taken its name.
 fn remove_socket(socket: &Path, bound: Option<SocketFile>) -> io::Result<()> {
-    if bound.is_none() || socket_file::file_at(socket) != bound {
+    if bound.is_none() || file_at(socket) != bound {
         return Ok(());
     }
     match std::fs::remove_file(socket) {

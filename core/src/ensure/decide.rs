@@ -60,15 +60,14 @@ impl Finding {
             Liveness::Forged => Self::Forged,
         }
     }
-}
 
-impl From<Finding> for Liveness {
-    fn from(finding: Finding) -> Self {
-        match finding {
-            Finding::Live => Self::Live,
-            Finding::Dormant(_) => Self::Dormant,
-            Finding::Indeterminate => Self::Indeterminate,
-            Finding::Forged => Self::Forged,
+    /// The finding without what is known of the last worker.
+    pub fn liveness(self) -> Liveness {
+        match self {
+            Self::Live => Liveness::Live,
+            Self::Dormant(_) => Liveness::Dormant,
+            Self::Indeterminate => Liveness::Indeterminate,
+            Self::Forged => Liveness::Forged,
         }
     }
 }

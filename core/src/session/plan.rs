@@ -12,7 +12,7 @@ use crate::process::id::SessionId;
 use crate::protocol::Speaking;
 use crate::text::byte_text;
 use crate::text::duration_ms;
-use alloc::collections::BTreeMap;
+use alloc::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 /// How long a start is watched unless the caller says otherwise.
@@ -71,6 +71,9 @@ pub struct Environment {
     /// Variables set on top, which win over inherited ones.
     #[serde(default, with = "byte_text")]
     pub set: BTreeMap<String, OsString>,
+    /// Variables that are not taken over from what it starts from.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub remove: BTreeSet<String>,
 }
 
 /// What an environment starts from.

@@ -25,11 +25,14 @@ use rekindle_core::shown::Shown;
 #[derive(Debug)]
 pub struct LifecycleGuard(LifecycleLock);
 
-impl LifecycleGuard {
-    pub(super) fn new(lock: LifecycleLock) -> Self {
-        Self(lock)
+impl LifecycleLock {
+    /// The same lock, released when it goes out of scope.
+    pub fn into_guard(self) -> LifecycleGuard {
+        LifecycleGuard(self)
     }
+}
 
+impl LifecycleGuard {
     /// The lock that is guarded.
     pub fn lock(&self) -> &LifecycleLock {
         &self.0

@@ -1,6 +1,5 @@
 //! The lock itself.
 
-use super::guard::LifecycleGuard;
 use super::outcome::{Acquired, ForceUnlocked, LifecycleError, LifecycleState, LifecycleStatus, Released};
 use super::task::{Goal, Held, Keeper, Task, is_ours, payload};
 use rekindle_adapters::lifecycle::{MARKER_NAME, MarkerDir};
@@ -75,11 +74,6 @@ impl LifecycleLock {
     /// Where its marker is.
     pub fn path(&self) -> &Path {
         &self.path
-    }
-
-    /// The same lock, released when it goes out of scope.
-    pub fn into_guard(self) -> LifecycleGuard {
-        LifecycleGuard::new(self)
     }
 
     /// Takes the lock for this process. Whoever asks again while holding it meets their own conflict.

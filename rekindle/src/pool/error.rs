@@ -2,8 +2,8 @@
 
 use crate::advice::{Advice, Step};
 use crate::error::Error;
-use crate::handshake::{of_another_version, which_goes};
 use crate::outcome::{Ensured, Rejection};
+use crate::sessions::handshake::{of_another_version, which_goes};
 use rekindle_adapters::client::PoolCallError;
 use rekindle_adapters::lines::{Limit, LineError};
 use rekindle_core::execute::Cause;

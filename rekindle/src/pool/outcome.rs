@@ -1,7 +1,7 @@
 //! What comes of a pool's calls.
 
-use crate::listing::SessionSummary;
 use crate::outcome::StopOutcome;
+use crate::sessions::list::SessionSummary;
 use rekindle_core::SessionId;
 use rekindle_core::protocol::{StatusReport, Version, WorkerName};
 use serde::Serialize;

@@ -7,11 +7,11 @@
 use super::call::Dialogue;
 use super::error::PoolError;
 use super::outcome::PoolEntry;
-use crate::amend::amend;
 use crate::error::Error;
-use crate::listing::{self, LeftOut};
 use crate::sessions::Sessions;
-use crate::snapshot::Snapshot;
+use crate::sessions::list::{self, LeftOut};
+use crate::sessions::snapshot::Snapshot;
+use crate::sessions::update_record::update_record;
 use rekindle_adapters::procfs;
 use rekindle_adapters::record_file::{self, RECORD_FILE};
 use rekindle_core::pool::{self, Meant, is_generated};
@@ -21,7 +21,7 @@ use rekindle_core::{LastWorker, SessionId, SessionRecord};
 
 /// Every session of the pool.
 pub(super) fn list(sessions: &Sessions) -> Result<Vec<PoolEntry>, PoolError> {
-    let (summaries, left_out) = listing::list_those(sessions.root(), sessions.here(), is_generated)?;
+    let (summaries, left_out) = list::list_those(sessions.root(), sessions.here(), is_generated)?;
     for LeftOut { session, why } in left_out {
         tracing::warn!(?session, why, "left out of the list");
     }
@@ -87,7 +87,7 @@ pub(super) async fn remember(
 ) -> Result<(), PoolError> {
     let Dialogue { session, generation, .. } = dialogue;
     let change = |record: SessionRecord| record.into_fed(Some(version), name);
-    Ok(amend(sessions.root(), sessions.here(), session, *generation, change).await?)
+    Ok(update_record(sessions.root(), sessions.here(), session, *generation, change).await?)
 }
 
 /// The sessions of which nobody wrote down that they began, and whose host is provably gone.

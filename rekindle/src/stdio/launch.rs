@@ -1,9 +1,10 @@
 //! What is to be run as a child, and what is to be told of it.
 
+use crate::launch::{Command, command_setters};
 use rekindle_adapters::stdio::{Detached, StdioSpec};
 use rekindle_core::lines::LineLimits;
 use rekindle_core::plan::{KILL_GRACE_DEFAULT, TERM_GRACE_DEFAULT};
-use rekindle_core::{ChildExit, Environment, KillSignal, OsFailure, Pid};
+use rekindle_core::{ChildExit, KillSignal, OsFailure, Pid};
 use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -18,9 +19,7 @@ use std::time::Duration;
 /// let launch = StdioLaunch::new("my-mcp-server").args(["--verbose"]).on_stderr_line(|line| eprintln!("{line}"));
 /// ```
 pub struct StdioLaunch {
-    command: Vec<OsString>,
-    cwd: Option<PathBuf>,
-    environment: Environment,
+    command: Command,
     term_grace: Duration,
     kill_grace: Duration,
     detached: Detached,
@@ -82,40 +81,10 @@ impl fmt::Debug for Listener {
 impl StdioLaunch {
     /// A launch of `program`, which is looked up in PATH, or relative to the working directory if it has a slash.
     pub fn new(program: impl Into<OsString>) -> Self {
-        Self {
-            command: vec![program.into()],
-            cwd: None,
-            environment: Environment::default(),
-            term_grace: TERM_GRACE_DEFAULT,
-            kill_grace: KILL_GRACE_DEFAULT,
-            detached: Detached::default(),
-            stderr: StderrMode::default(),
-            line_limits: LineLimits::default(),
-            on_line: Box::new(|_| {}),
-            listener: Listener(Arc::new(|_| {})),
-        }
+        Command::new(program).into()
     }
 
-    /// Its arguments; nothing in them is split, expanded or filled in.
-    #[must_use]
-    pub fn args<I: IntoIterator<Item = S>, S: Into<OsString>>(mut self, args: I) -> Self {
-        self.command.extend(args.into_iter().map(Into::into));
-        self
-    }
-
-    /// Where it starts; the caller's working directory unless this says otherwise.
-    #[must_use]
-    pub fn cwd(mut self, dir: impl Into<PathBuf>) -> Self {
-        self.cwd = Some(dir.into());
-        self
-    }
-
-    /// Its environment; all of the caller's unless this says otherwise.
-    #[must_use]
-    pub fn environment(mut self, environment: Environment) -> Self {
-        self.environment = environment;
-        self
-    }
+    command_setters!();
 
     /// How long it may take to end after SIGTERM once its supervisor is gone or has dropped it; 5 s unless this says
     /// otherwise. A stop has a policy of its own.
@@ -169,21 +138,33 @@ impl StdioLaunch {
     }
 
     pub(super) fn absolute_cwd(&self) -> Result<PathBuf, OsFailure> {
-        let cwd = match &self.cwd {
-            Some(dir) => std::path::absolute(dir),
-            None => std::env::current_dir(),
-        };
+        let cwd = self.command.absolute_cwd();
         cwd.map_err(|error| OsFailure::new("read the current directory", error.to_string()))
     }
 
     pub(super) fn spec<'a>(&'a self, cwd: &'a Path) -> StdioSpec<'a> {
         StdioSpec {
-            command: &self.command,
+            command: self.command.words(),
             cwd,
-            environment: &self.environment,
+            environment: self.command.environment_ref(),
             term_grace: self.term_grace,
             kill_grace: self.kill_grace,
             detached: self.detached,
+        }
+    }
+}
+
+impl From<Command> for StdioLaunch {
+    fn from(command: Command) -> Self {
+        Self {
+            command,
+            term_grace: TERM_GRACE_DEFAULT,
+            kill_grace: KILL_GRACE_DEFAULT,
+            detached: Detached::default(),
+            stderr: StderrMode::default(),
+            line_limits: LineLimits::default(),
+            on_line: Box::new(|_| {}),
+            listener: Listener(Arc::new(|_| {})),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Reasons to stop a program, and the report of a program that we ended.
 
-use rekindle::core::KillSignal;
+use rekindle::KillSignal;
 use rekindle::{StdioStopped, StopPolicy};
 use std::time::Duration;
 
@@ -128,8 +128,8 @@ fn shown(time: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rekindle::ChildExit;
     use rekindle::StdioEnd;
-    use rekindle::core::ChildExit;
 
     const CAUSES: [Cause; 8] = [
         Cause::GraceOver,

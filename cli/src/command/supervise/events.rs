@@ -12,8 +12,9 @@
 use super::cause::{Cause, EndedByUs, MORE_TIME, name};
 use crate::report::{Report, one_line, printable};
 use rekindle::Advice;
-use rekindle::adapters::stdio::{ChildStdout, OwnOutput, write_blocking};
-use rekindle::core::{OsFailure, Pid, SpawnError};
+use rekindle::frontend::{OwnOutput, write_blocking};
+use rekindle::stdio::ChildStdout;
+use rekindle::{OsFailure, Pid, SpawnError};
 use rekindle::{StdioEnd, StdioEvent, StdioStopped};
 use serde_json::{Value, json};
 use std::io;

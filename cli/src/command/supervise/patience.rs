@@ -4,7 +4,7 @@ use super::Supervision;
 use super::cause::{ANSWERS_TIMEOUT, Cause, READ_TIMEOUT, SILENCE};
 use super::pumps::{Passed, is_refused};
 use rekindle::StdioChild;
-use rekindle::adapters::stdio::input_hung_up;
+use rekindle::frontend::input_hung_up;
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};

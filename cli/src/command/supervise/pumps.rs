@@ -1,6 +1,7 @@
 //! What passes bytes on, unchanged, one chunk at a time.
 
-use rekindle::adapters::stdio::{ChildStdin, ChildStdout, OwnInput, OwnOutput};
+use rekindle::frontend::{OwnInput, OwnOutput};
+use rekindle::stdio::{ChildStdin, ChildStdout};
 use std::io;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::watch;

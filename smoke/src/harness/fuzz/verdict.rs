@@ -4,7 +4,7 @@ use super::super::trouble::TroubleKind::{Other, Wedged};
 use super::super::trouble::{Trouble, ensure};
 use super::verb::{Answer, Verb};
 use crate::cli::Reply;
-use rekindle::core::shown::is_obeyed;
+use rekindle_core::shown::is_obeyed;
 use serde_json::Value;
 
 /// The greatest exit code that is ours.

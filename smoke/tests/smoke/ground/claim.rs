@@ -1,9 +1,9 @@
 //! The claim: its kernel lock and its evidence, through the adapters.
 
-use rekindle::adapters::ClaimAttempt;
-use rekindle::adapters::claim_lock::is_locked;
-use rekindle::core::claim::ConflictReason;
-use rekindle::core::{LockClaim, ReleaseError};
+use rekindle_adapters::ClaimAttempt;
+use rekindle_adapters::claim_lock::is_locked;
+use rekindle_core::claim::ConflictReason;
+use rekindle_core::{LockClaim, ReleaseError};
 use rekindle_smoke::starts::id;
 use rekindle_smoke::{Starts, tests};
 use serde_json::Value;

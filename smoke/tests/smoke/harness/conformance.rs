@@ -1,13 +1,13 @@
 //! The conformance body of the gates on the production adapters.
 
 use async_trait::async_trait;
-use rekindle::adapters::claim_file::CLAIM_FILE;
-use rekindle::adapters::claim_lock::is_locked;
-use rekindle::adapters::seams::SharedClaim;
-use rekindle::adapters::start::{FreshWorker, Start};
-use rekindle::adapters::{ProductionSpawnBgResumeDeps, Worker};
-use rekindle::core::seams::Spawner;
-use rekindle::core::{Generation, Pid, SpawnBgPlan, SpawnError};
+use rekindle_adapters::claim_file::CLAIM_FILE;
+use rekindle_adapters::claim_lock::is_locked;
+use rekindle_adapters::seams::SharedClaim;
+use rekindle_adapters::start::{FreshWorker, Start};
+use rekindle_adapters::{ProductionSpawnBgResumeDeps, Worker};
+use rekindle_core::seams::Spawner;
+use rekindle_core::{Generation, Pid, SpawnBgPlan, SpawnError};
 use rekindle_gates::conformance::{self, Conduct, EARLY_EXIT_CODE, Harness, Prepared};
 use rekindle_smoke::{Starts, cli, procs, tests, wait};
 use std::path::PathBuf;

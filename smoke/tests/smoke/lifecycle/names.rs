@@ -1,8 +1,8 @@
 //! The names of markers are bytes. U8. Those of sessions' files are tried in `bytes.rs`.
 
 use rekindle::LifecycleLock;
-use rekindle::core::byte_text::{ByteText, from_value};
 use rekindle::lifecycle::Acquired;
+use rekindle_core::byte_text::{ByteText, from_value};
 use rekindle_smoke::{Launcher, TestEnv, cli, tests, wait};
 use serde_json::{Value, json};
 use std::ffi::OsStr;

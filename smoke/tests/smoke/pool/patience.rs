@@ -2,10 +2,10 @@
 
 use crate::protocol::client::one;
 use nix::sys::signal::Signal;
-use rekindle::adapters::PoolClient;
-use rekindle::adapters::client::{Deadlines, Limits, PoolCallError};
-use rekindle::adapters::lines::{Limit, LineError, Phase};
 use rekindle::protocol::{Run, StatusRequest};
+use rekindle_adapters::PoolClient;
+use rekindle_adapters::client::{Deadlines, Limits, PoolCallError};
+use rekindle_adapters::lines::{Limit, LineError, Phase};
 use rekindle_smoke::peers::GREETING;
 use rekindle_smoke::programs::{self, Quirk};
 use rekindle_smoke::{Launcher, Reply, TestEnv, cli, procs, tests, wait};

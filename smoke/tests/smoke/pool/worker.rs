@@ -3,13 +3,13 @@
 
 use crate::protocol::client::{SHORT, answer, connect, hung, memory_peak_kib, patient, run};
 use nix::sys::signal::Signal;
-use rekindle::adapters::PoolClient;
-use rekindle::adapters::client::PoolCallError;
-use rekindle::adapters::lines::{Limit, LineError, Phase};
-use rekindle::core::Lifeline;
 use rekindle::protocol::{
     Continue, Feed, Run, Speaking, StatusRequest, VersionPolicy, WorkerName, host_json,
 };
+use rekindle_adapters::PoolClient;
+use rekindle_adapters::client::PoolCallError;
+use rekindle_adapters::lines::{Limit, LineError, Phase};
+use rekindle_core::Lifeline;
 use rekindle_smoke::peers::take_line;
 use rekindle_smoke::programs::{Quirk, pool_worker};
 use rekindle_smoke::{Launcher, TestEnv, cli, procs, tests, wait};
@@ -396,7 +396,7 @@ fn a_strange_worker_is_spoken_with() {
     wait::run(async {
         let mut client = connect(&env.path("sock"), patient()).await.expect("it shakes hands");
         assert_eq!(client.greeting().more["pid"], worker.pid());
-        assert_eq!(client.peer().map(rekindle::core::Pid::as_raw), Some(worker.pid()));
+        assert_eq!(client.peer().map(rekindle_core::Pid::as_raw), Some(worker.pid()));
         let feed = client.run(code("Who?", Value::Null)).await.expect("it begins");
         let name = feed.session_id.clone().expect("it has a name of its own");
         assert!(name.as_str().contains(':'), "{name}");

@@ -1,6 +1,6 @@
 //! A name that is swapped while it is probed never leads to a peer that was not inspected.
 
-use rekindle::adapters::probe::{Probed, probe_once};
+use rekindle_adapters::probe::{Probed, probe_once};
 use rekindle_smoke::{TestEnv, tests, wait};
 use std::fs;
 use std::io::{ErrorKind, Read};

@@ -2,10 +2,10 @@
 
 use crate::probe::paths::{busy_listener, unix_socket};
 use nix::sys::socket::{Backlog, SockFlag, UnixAddr, bind, listen};
-use rekindle::adapters::probe::{Connection, probe_once};
-use rekindle::adapters::seams::{PollingSocketWatcher, TokioTimer};
-use rekindle::core::seams::{SocketWatcher, Timer};
-use rekindle::core::{Liveness, WatchError};
+use rekindle_adapters::probe::{Connection, probe_once};
+use rekindle_adapters::seams::{PollingSocketWatcher, TokioTimer};
+use rekindle_core::seams::{SocketWatcher, Timer};
+use rekindle_core::{Liveness, WatchError};
 use rekindle_smoke::{TestEnv, procs, tests, wait};
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;

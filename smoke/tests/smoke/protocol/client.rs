@@ -1,11 +1,11 @@
 //! The client of the pool protocol against peers that hang, lie and flood (S13 to S18, T32).
 
-use rekindle::adapters::PoolClient;
-use rekindle::adapters::client::{Limits, PoolCallError};
-use rekindle::adapters::lines::{Limit, LineError, Phase, Whose};
 use rekindle::protocol::{
     Continue, Feed, Malformed, Run, Speaking, StatusRequest, WORKER_NAME_LEN_MAX, WorkerName,
 };
+use rekindle_adapters::PoolClient;
+use rekindle_adapters::client::{Limits, PoolCallError};
+use rekindle_adapters::lines::{Limit, LineError, Phase, Whose};
 use rekindle_smoke::peers::{GREETING, Peer, greet, hang, take_line, what_came};
 use rekindle_smoke::wait::FACT_TIMEOUT;
 use rekindle_smoke::{TestEnv, procs, tests, wait};

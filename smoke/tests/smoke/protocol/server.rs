@@ -2,12 +2,12 @@
 
 use crate::protocol::client::{SHORT, answer, connect, patient};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use rekindle::adapters::client::PoolCallError;
-use rekindle::adapters::lines::LineError;
 use rekindle::protocol::{
     Continue, Feed, FeedResult, Finish, Refusal, Run, StatusReport, StatusRequest, Version,
 };
 use rekindle::serve::{Ended, Handler, Serve, ServeError, ServeLimits, Signals, async_trait};
+use rekindle_adapters::client::PoolCallError;
+use rekindle_adapters::lines::LineError;
 use rekindle_smoke::{TestEnv, tests, wait};
 use serde_json::{Value, json};
 use std::fs;

@@ -2,10 +2,10 @@
 
 use crate::protocol::client::{one, patient};
 use nix::sys::signal::Signal;
-use rekindle::adapters::PoolClient;
-use rekindle::core::plan::Environment;
 use rekindle::protocol::Run;
 use rekindle::{Ensured, Launch, Sessions};
+use rekindle_adapters::PoolClient;
+use rekindle_core::plan::Environment;
 use rekindle_smoke::programs::{Quirk, pool_worker};
 use rekindle_smoke::starts::id;
 use rekindle_smoke::test_env::CANARY;

@@ -3,9 +3,9 @@
 use nix::sys::signal::Signal;
 use nix::sys::socket::getsockopt;
 use nix::sys::socket::sockopt::PeerCredentials;
-use rekindle::core::target::SOCKET_PATH_LEN_MAX;
-use rekindle::core::{Environment, Generation, ReadyKind};
 use rekindle::{Ensured, Launch, Sessions, StartKind};
+use rekindle_core::target::SOCKET_PATH_LEN_MAX;
+use rekindle_core::{Environment, Generation, ReadyKind};
 use rekindle_smoke::starts::id;
 use rekindle_smoke::test_env::CANARY;
 use rekindle_smoke::{Launcher, Reply, TestEnv, procs, programs, tests, wait};

@@ -1,7 +1,7 @@
 //! Workers that say themselves that they are ready (`--ready notify`).
 
 use nix::sys::signal::Signal;
-use rekindle::core::target::SOCKET_PATH_LEN_MAX;
+use rekindle_core::target::SOCKET_PATH_LEN_MAX;
 use rekindle_smoke::{Launcher, Reply, TestEnv, cli, procs, programs, tests, wait};
 use std::fs;
 use std::io::{BufRead, BufReader, Write};

@@ -1,11 +1,10 @@
 //! What only a caller of the library can do: keep the connection, and give up while it waits.
 
-use rekindle::adapters::ProductionSpawnBgResumeDeps;
-use rekindle::adapters::seams::SharedClaim;
-use rekindle::adapters::start::Start;
-use rekindle::core::plan::Environment;
-use rekindle::core::{Generation, execute_spawn_bg_resume};
 use rekindle::{Ensured, Launch, Sessions, StartKind, StopOutcome, StopPolicy};
+use rekindle_adapters::ProductionSpawnBgResumeDeps;
+use rekindle_adapters::seams::SharedClaim;
+use rekindle_adapters::start::Start;
+use rekindle_core::{Generation, execute_spawn_bg_resume};
 use rekindle_smoke::starts::id;
 use rekindle_smoke::test_env::CANARY;
 use rekindle_smoke::{Starts, TestEnv, procs, programs, tests, wait};
@@ -18,13 +17,12 @@ tests![
     a_bare_execution_that_is_dropped_releases_nothing,
     many_callers_in_one_process_get_one_worker,
     a_stop_joins_in_from_another_caller,
+    the_environment_is_what_the_launch_says,
 ];
 
 fn launch(env: &TestEnv, script: &str, more: &[&str]) -> Launch {
-    let mut environment = Environment::default();
-    environment.set.insert(CANARY.into(), env.dir().into());
     let args = [&["-c", script, "{socket}"], more].concat();
-    Launch::new(programs::python()).args(args).environment(environment).cwd(env.dir())
+    Launch::new(programs::python()).args(args).env(CANARY, env.dir()).cwd(env.dir())
 }
 
 fn sessions(env: &TestEnv) -> Sessions {
@@ -150,5 +148,22 @@ fn a_stop_joins_in_from_another_caller() {
             assert!(matches!(outcome, StopOutcome::Stopped | StopOutcome::NotRunning), "{outcome:?}");
         }
     });
+    env.assert_nothing_left("s");
+}
+
+fn the_environment_is_what_the_launch_says() {
+    let env = TestEnv::new();
+    wait::run(async {
+        let launch = launch(&env, programs::ECHO_SERVER, &[]);
+        let launch =
+            launch.envs([("ADDED", "1"), ("TAKEN_BACK", "2")]).env_remove("TAKEN_BACK").env_remove("PATH");
+        let ensured = sessions(&env).ensure(&id("s"), launch).await;
+        assert!(matches!(ensured, Ok(Ensured::Running(_))), "{ensured:?}");
+    });
+    let environment = procs::environment(env.worker_pid("s"));
+    let of = |name: &str| environment.get(name).map(String::as_str);
+    assert_eq!((of("ADDED"), of("TAKEN_BACK"), of("PATH")), (Some("1"), None, None));
+    assert!(of("HOME").is_some(), "what nobody removed is inherited");
+    env.stop("s").expect(0, "stopped");
     env.assert_nothing_left("s");
 }

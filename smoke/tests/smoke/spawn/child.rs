@@ -1,8 +1,8 @@
 //! A child from its birth to its end: started, signalled, observed, reaped.
 
 use nix::sys::signal::Signal;
-use rekindle::adapters::worker;
-use rekindle::core::{ChildExit, KillSignal, Lifeline};
+use rekindle_adapters::worker;
+use rekindle_core::{ChildExit, KillSignal, Lifeline};
 use rekindle_smoke::starts::pid_of;
 use rekindle_smoke::{Starts, procs, programs, tests, wait};
 use rustix::io::fcntl_dupfd_cloexec;
@@ -36,7 +36,7 @@ const HIGH: i32 = 900;
 /// How often a watch is polled before it counts as waiting.
 const POLLS: usize = 20;
 
-fn expect_exit(worker: &rekindle::adapters::Worker) -> ChildExit {
+fn expect_exit(worker: &rekindle_adapters::Worker) -> ChildExit {
     let exit = wait::run(async { wait::soon("the exit is observed", worker::await_exit(worker)).await });
     exit.expect("an exit can be watched")
 }

@@ -1,7 +1,7 @@
 //! Who belongs to a worker besides its leader is signalled with it, whatever they did to be forgotten.
 
-use rekindle::adapters::worker;
-use rekindle::core::KillSignal;
+use rekindle_adapters::worker;
+use rekindle_core::KillSignal;
 use rekindle_smoke::starts::pid_of;
 use rekindle_smoke::{Starts, procs, programs, tests, wait};
 

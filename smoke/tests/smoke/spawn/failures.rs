@@ -1,6 +1,6 @@
 //! Starts that fail, each with the name of what is missing, and with nothing left.
 
-use rekindle::core::{Lifeline, SpawnError};
+use rekindle_core::{Lifeline, SpawnError};
 use rekindle_smoke::{Launcher, Reply, Starts, TestEnv, cli, programs, tests};
 use std::fs::{self, OpenOptions, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};

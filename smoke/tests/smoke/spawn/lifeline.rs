@@ -1,8 +1,8 @@
 //! Who keeps a lifeline is told from who does not.
 
 use nix::sys::signal::Signal;
-use rekindle::adapters::lifeline::{self, LifelineProbe};
-use rekindle::core::{Lifeline, Pid};
+use rekindle_adapters::lifeline::{self, LifelineProbe};
+use rekindle_core::{Lifeline, Pid};
 use rekindle_smoke::starts::{id, pid_of};
 use rekindle_smoke::{Starts, procs, tests, wait};
 

@@ -1,7 +1,7 @@
 //! Other people's programs as workers: started, attached, talked to, stopped, and nothing left.
 
 use nix::sys::signal::Signal;
-use rekindle::core::Lifeline;
+use rekindle_core::Lifeline;
 use rekindle_smoke::{TestEnv, procs, programs, tests, wait};
 use serde_json::Value;
 use std::fs;

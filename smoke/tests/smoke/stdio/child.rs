@@ -1,10 +1,9 @@
 //! A child that is spoken to over its standard streams, from the library: started, talked to, stopped, reaped.
 
 use nix::sys::signal::Signal;
-use rekindle::core::plan::{Environment, EnvironmentBase};
-use rekindle::core::{ChildExit, SpawnError};
 use rekindle::stdio::StderrMode;
 use rekindle::{StdioChild, StdioEnd, StdioEvent, StdioLaunch, StopPolicy};
+use rekindle_core::{ChildExit, SpawnError};
 use rekindle_smoke::children::{self, KILLED, TERMINATED, patient, prompt};
 use rekindle_smoke::{TestEnv, procs, programs, tests, wait};
 use std::pin::pin;
@@ -180,10 +179,15 @@ fn exits_are_told_apart() {
 
 fn the_environment_is_the_declared_one() {
     let env = TestEnv::new();
-    let mut environment = Environment { base: EnvironmentBase::Clear, ..Environment::default() };
-    environment.set.insert("ONLY".into(), "this one".into());
-    let launch = children::launch(&env, &["/usr/bin/env"]).environment(environment);
+    let print = || children::launch(&env, &["/usr/bin/env"]);
+    let launch = print().env_clear().env("ONLY", "this one");
     wait::run(async {
+        let launch_without = print().env_remove("PATH");
+        let mut child = StdioChild::spawn(launch_without).await.expect("it starts");
+        let (_stdin, mut stdout) = children::streams(&mut child);
+        let said = children::rest(&mut stdout).await;
+        let has = |name: &str| said.lines().any(|line| line.starts_with(name));
+        assert!(!has("PATH=") && has("HOME="), "{said}");
         let mut child = StdioChild::spawn(launch).await.expect("it starts");
         let (_stdin, mut stdout) = children::streams(&mut child);
         assert_eq!(children::rest(&mut stdout).await, "ONLY=this one\n");
@@ -434,7 +438,7 @@ fn events_tell_the_story() {
     let expected = [
         StdioEvent::Started { pid },
         StdioEvent::Stopping,
-        StdioEvent::Signalled { how: rekindle::core::KillSignal::Term },
+        StdioEvent::Signalled { how: rekindle_core::KillSignal::Term },
         StdioEvent::Exited { exit: TERMINATED },
     ];
     assert_eq!(*events.lock().expect("nobody panics"), expected);

@@ -2,8 +2,8 @@
 //! that was asked for.
 
 use nix::sys::signal::Signal;
-use rekindle::core::ChildExit;
 use rekindle::{StdioChild, StdioEnd, StopPolicy};
+use rekindle_core::ChildExit;
 use rekindle_smoke::children::{self, patient, prompt};
 use rekindle_smoke::procs::Pid;
 use rekindle_smoke::proxy::Proxy;
@@ -246,7 +246,7 @@ fn survivors_are_named_with_the_detached_ones() {
     wait::until("no process is left", || env.processes().is_empty());
 }
 
-fn sorted(pids: &[rekindle::core::Pid]) -> Vec<Pid> {
+fn sorted(pids: &[rekindle_core::Pid]) -> Vec<Pid> {
     let mut pids: Vec<Pid> = pids.iter().map(|pid| pid.as_raw()).collect();
     pids.sort_unstable();
     pids

@@ -1,8 +1,8 @@
 //! The guardian: a child does not outlive its supervisor, and nobody is left behind.
 
 use nix::sys::signal::Signal;
-use rekindle::core::ChildExit;
 use rekindle::{StdioChild, StdioEnd, StopPolicy};
+use rekindle_core::ChildExit;
 use rekindle_smoke::children::{self, KILLED, STUBBORN, patient};
 use rekindle_smoke::proxy::Proxy;
 use rekindle_smoke::{TestEnv, procs, tests, wait};

@@ -101,13 +101,13 @@ fn a_program_below_pid_1_ends_as_ever() {
 
 /// And a process that is neither pid 1 nor a subreaper is handed no orphans.
 fn the_exit_status_of_our_own_child_is_not_taken() {
-    use rekindle::adapters::orphans;
+    use rekindle_adapters::orphans;
     assert!(!orphans::come_to_us(), "the suite runs below another process");
     let env = TestEnv::new();
     let mut ours = env.command("true").spawn().expect("`true` is a program");
     let pid = Pid::try_from(ours.id()).expect("a pid is an i32");
     wait::until("it has ended", || procs::state(pid) == Some('Z'));
-    let kept = [rekindle::core::Pid::new(pid).expect("a pid is positive")];
+    let kept = [rekindle_core::Pid::new(pid).expect("a pid is positive")];
     assert_eq!(orphans::reap_all_but(&kept), orphans::Reaped::UpToOurs);
     assert_eq!(ours.wait().expect("its status was left to us").code(), Some(0));
     assert_eq!(orphans::reap_all_but(&kept), orphans::Reaped::All);

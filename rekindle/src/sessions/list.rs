@@ -1,7 +1,7 @@
 //! What is there, without asking any worker: the lifeline and the kernel's table of sockets answer.
 
 use crate::error::Error;
-use crate::snapshot::Snapshot;
+use crate::sessions::snapshot::Snapshot;
 use rekindle_adapters::claim_lock::{is_locked, read_evidence};
 use rekindle_adapters::lifeline::{self, LifelineProbe, Located, Lost};
 use rekindle_adapters::record_file;

@@ -4,7 +4,7 @@
 //! 1. Only under the claim, and only if the session is still that start: a record of another one is left alone.
 
 use crate::error::Error;
-use crate::unlock::Force;
+use crate::sessions::unlock::Force;
 use rekindle_adapters::claim_file::CLAIM_FILE;
 use rekindle_adapters::claim_lock::{ClaimAttempt, ClaimQueue};
 use rekindle_adapters::{SessionDir, StateRoot, record_file};
@@ -20,7 +20,7 @@ const WAIT_MAX: Duration = Duration::from_secs(5);
 ///
 /// # Errors
 /// If the claim cannot be had in time, or the record is not that of `generation` any more, or cannot be written.
-pub(crate) async fn amend(
+pub(crate) async fn update_record(
     root: &StateRoot,
     here: &Host,
     session: &SessionId,
@@ -42,7 +42,7 @@ pub(crate) async fn amend(
     };
     let written = rewrite(held.dir(), generation, change);
     let released =
-        held.release().map_err(|source| Error::ReleaseAfterAmending { session: session.clone(), source });
+        held.release().map_err(|source| Error::ReleaseAfterUpdate { session: session.clone(), source });
     written.and(released)
 }
 

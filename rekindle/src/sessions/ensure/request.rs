@@ -3,10 +3,10 @@
 use crate::advice::Advice;
 use crate::error::Error;
 use crate::launch::Launch;
-use crate::listing;
 use crate::outcome::{Ensured, Exited, Rejection, Retained, Running, SaidReady, StartKind};
-use crate::rejection::Site;
-use crate::snapshot::Snapshot;
+use crate::sessions::list;
+use crate::sessions::rejection::Site;
+use crate::sessions::snapshot::Snapshot;
 use rekindle_adapters::claim_file::CLAIM_FILE;
 use rekindle_adapters::notify::NOTIFY_FILE;
 use rekindle_adapters::probe::{self, Connection, Probed};
@@ -57,7 +57,7 @@ impl Ensure {
     pub(super) fn snapshot_of_anything(&self) -> Result<Snapshot, Error> {
         match self.root.session(&self.session)? {
             Some(dir) => self.readable(Snapshot::take(&dir, &self.here)?),
-            None => match listing::lost_survey(&self.root, &self.here, &self.session) {
+            None => match list::lost_survey(&self.root, &self.here, &self.session) {
                 Err(Error::UnknownSession { .. }) => Ok(Snapshot::nothing()),
                 found => found,
             },
@@ -194,7 +194,7 @@ impl Ensure {
                 after_kill,
                 advice: Box::new(Advice::of_early_end(&self.session, cause.as_ref(), said, &self.launch)),
                 cause: cause.map(|cause| self.in_callers_terms(cause, extension)),
-                stderr_tail: crate::listing::stderr_tail(&self.root, &self.session),
+                stderr_tail: crate::sessions::list::stderr_tail(&self.root, &self.session),
                 status_text,
                 said,
             }),

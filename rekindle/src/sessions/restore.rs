@@ -5,7 +5,7 @@
 //! 2. What the lifeline does not say is read of the process itself. Such a worker counts as ready: whoever finds it must not
 //!    end it because a file is gone.
 
-use crate::snapshot::Snapshot;
+use crate::sessions::snapshot::Snapshot;
 use rekindle_adapters::{SessionDir, clock, procfs, record_file, socket_file};
 use rekindle_core::record::SCHEMA_VERSION;
 use rekindle_core::{Host, OsFailure, RecordState, SessionRecord};

@@ -1,10 +1,10 @@
 //! What is held, by whom, since when, why that is believed, and what to type next.
 
 use crate::advice::{Advice, Step};
-use crate::ensure::SOCKET_FILE;
 use crate::error::Error;
-use crate::listing::{self, LeftOut, Listed};
-use crate::snapshot::Snapshot;
+use crate::sessions::ensure::SOCKET_FILE;
+use crate::sessions::list::{self, LeftOut, Listed};
+use crate::sessions::snapshot::Snapshot;
 use rekindle_adapters::claim_file::CLAIM_FILE;
 use rekindle_adapters::claim_lock::{holder_standing, is_locked, read_evidence};
 use rekindle_adapters::socket_table::ListeningSockets;
@@ -49,7 +49,7 @@ pub(crate) fn diagnose(root: &StateRoot, here: &Host, only: Option<&SessionId>) 
         let dir = root.session(session)?;
         let snapshot = match &dir {
             Some(dir) => Snapshot::take(dir, here)?,
-            None => listing::lost_survey(root, here, session)?,
+            None => list::lost_survey(root, here, session)?,
         };
         return Ok(Diagnoses {
             sessions: vec![diagnose_one(session, root.path(), dir.as_ref(), &snapshot, here)?],
@@ -57,7 +57,7 @@ pub(crate) fn diagnose(root: &StateRoot, here: &Host, only: Option<&SessionId>) 
         });
     }
     let mut all = Diagnoses::default();
-    let (snapshots, left_out) = listing::snapshots(root, here, |_| true)?;
+    let (snapshots, left_out) = list::snapshots(root, here, |_| true)?;
     all.left_out = left_out;
     for Listed { session, snapshot } in snapshots {
         let diagnosed = root

@@ -6,7 +6,7 @@
 
 use crate::error::Error;
 use crate::outcome::{StopOutcome, Stopped, Tidied};
-use crate::snapshot::Snapshot;
+use crate::sessions::snapshot::Snapshot;
 use async_trait::async_trait;
 use rekindle_adapters::claim_lock::{ClaimAttempt, is_locked, try_claim};
 use rekindle_adapters::lifeline::{self, Located};

@@ -5,8 +5,8 @@
 //! 2. Only files of ours are removed; a directory that holds anything else stays.
 
 use crate::error::Error;
-use crate::restore;
-use crate::snapshot::Snapshot;
+use crate::sessions::restore;
+use crate::sessions::snapshot::Snapshot;
 use rekindle_adapters::claim_file::CLAIM_FILE;
 use rekindle_adapters::claim_lock::{BareLock, judge, read_evidence};
 use rekindle_adapters::lifeline::LIFELINE_FILE;
@@ -15,7 +15,7 @@ use rekindle_adapters::record_file::RECORD_FILE;
 use rekindle_adapters::socket_file::Leftover;
 use rekindle_adapters::{SessionDir, StateRoot, clock};
 use rekindle_core::byte_text;
-use rekindle_core::care::gc::{self, Conclusion, Effect, Event, File, GcOptions};
+use rekindle_core::care::gc::{Collect, Conclusion, Effect, Event, File, GcOptions, step};
 pub use rekindle_core::care::gc::{GcMode, Repair};
 use rekindle_core::claim::acquire::Judgement;
 use rekindle_core::start::order::Room;
@@ -102,7 +102,7 @@ pub enum KeptBecause {
     Error,
 }
 
-pub(crate) fn collect(
+pub(crate) fn gc(
     root: &StateRoot,
     here: &Host,
     what: &Collection,
@@ -116,7 +116,7 @@ pub(crate) fn collect(
     let is_named = |session: &SessionId| what.only.is_empty() || what.only.contains(session);
     for session in there.into_iter().filter(|session| is_meant(session) && is_named(session)) {
         let outcome = match root.session(&session) {
-            Ok(Some(dir)) => collect_one(dir, here, what, &mut collected.repaired),
+            Ok(Some(dir)) => gc_one(dir, here, what, &mut collected.repaired),
             Ok(None) => continue,
             Err(error) => Err(error.into()),
         };
@@ -140,7 +140,7 @@ enum Outcome {
     Kept(KeptBecause, &'static str),
 }
 
-fn collect_one(
+fn gc_one(
     dir: SessionDir,
     here: &Host,
     what: &Collection,
@@ -148,7 +148,7 @@ fn collect_one(
 ) -> Result<Outcome, Error> {
     let options = GcOptions { repair: what.repair, mode: what.mode };
     let mut collecting = Collecting::new(dir, here, what, repaired);
-    let mut collect = gc::Collect::new(options);
+    let mut collect = Collect::new(options);
     loop {
         let event = match collect.effect() {
             Effect::Done(conclusion) => return collecting.outcome(conclusion),
@@ -157,7 +157,7 @@ fn collect_one(
                 Event::Failed
             }),
         };
-        collect = gc::step(collect, event);
+        collect = step(collect, event);
     }
 }
 

@@ -5,8 +5,8 @@
 use super::request::Ensure;
 use crate::error::Error;
 use crate::outcome::{DryRun, Ensured, Rejection, StartKind};
-use crate::restore;
-use crate::snapshot::Snapshot;
+use crate::sessions::restore;
+use crate::sessions::snapshot::Snapshot;
 use rekindle_adapters::backoff::Backoff;
 use rekindle_adapters::claim_lock::{ClaimAttempt, ClaimQueue, read_evidence, try_claim};
 use rekindle_adapters::handshake::{HandshakeSocketWatcher, OnVersionMismatch};

@@ -8,8 +8,8 @@ mod call;
 mod request;
 
 use crate::error::Error;
-use crate::handshake;
 use crate::outcome::{DryRun, Ensured};
+use crate::sessions::handshake;
 use call::Call;
 use rekindle_core::ensure::{Conclusion, Depth};
 use rekindle_core::{Intent, ReadyKind};

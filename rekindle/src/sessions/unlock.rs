@@ -4,7 +4,7 @@
 //! 1. Every decision is that of [`rekindle_core::care`]; its effects are performed here, and what they find is kept.
 
 use crate::error::Error;
-use crate::snapshot::Snapshot;
+use crate::sessions::snapshot::Snapshot;
 use rekindle_adapters::claim_file::CLAIM_FILE;
 use rekindle_adapters::claim_lock::{BareLock, judge, read_evidence};
 use rekindle_adapters::lifeline::LIFELINE_FILE;

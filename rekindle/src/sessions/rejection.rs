@@ -3,8 +3,8 @@
 use crate::advice::{Advice, Step};
 use crate::error::Error;
 use crate::outcome::Rejection;
-use crate::snapshot::Snapshot;
-use crate::unlock::Force;
+use crate::sessions::snapshot::Snapshot;
+use crate::sessions::unlock::Force;
 use rekindle_adapters::Probed;
 use rekindle_core::claim::ConflictReason;
 use rekindle_core::shown::Shown;

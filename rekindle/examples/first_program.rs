@@ -1,0 +1,39 @@
+//! All that a program needs stands at `rekindle::`: start a worker, or attach to it, and say what came of it.
+//!
+//! ```sh
+//! cargo run -p rekindle --example first_program -- python3 -c '
+//! import os, socket
+//! listener = socket.socket(socket.AF_UNIX)
+//! listener.bind(os.environ["REKINDLE_SOCKET"])
+//! listener.listen()
+//! while True: listener.accept()'
+//! ```
+
+use rekindle::{
+    ChildExit, Connection, Ensured, Generation, KillPolicy, Launch, Pid, ReadyKind, RejectReason, SessionId,
+    Sessions,
+};
+use std::error::Error;
+use std::time::Duration;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let mut words = std::env::args_os().skip(1);
+    let session: SessionId = "first".parse()?;
+    let launch = Launch::new(words.next().ok_or("name a program")?)
+        .args(words)
+        .ready(ReadyKind::Connect)
+        .timeout(Duration::from_secs(10))
+        .kill_policy(KillPolicy::TermOnly { grace: Duration::from_secs(5) });
+    match Sessions::open_default()?.ensure(&session, launch).await? {
+        Ensured::Running(worker) => {
+            let (pid, generation): (Option<Pid>, Generation) = (worker.pid, worker.generation);
+            let connection: Connection = worker.connection;
+            println!("{pid:?} of start {generation} answers on {}", connection.socket().display());
+        }
+        Ensured::Exited(exited) if exited.exit == ChildExit::Code(0) => println!("it had nothing to do"),
+        Ensured::Rejected(it) if it.reason == RejectReason::TargetLocked => println!("{}", it.message),
+        other => return Err(format!("no worker: {other:?}").into()),
+    }
+    Ok(())
+}

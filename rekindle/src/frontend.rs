@@ -1,0 +1,11 @@
+//! What the command `rekindle` needs besides: text for terminals and machines, its own streams, descriptors that it inherited.
+//!
+//! No part of the API: it changes without notice.
+
+pub use rekindle_adapters::orphans;
+pub use rekindle_adapters::socket_file::file_at;
+pub use rekindle_adapters::startup;
+pub use rekindle_adapters::state_root::StateRoot;
+pub use rekindle_adapters::stdio::{OwnInput, OwnOutput, input_hung_up, write_blocking};
+pub use rekindle_core::byte_text::ByteText;
+pub use rekindle_core::shown::{Shown, is_obeyed, shell_quoted, shell_word, terminal_safe};

@@ -1,0 +1,234 @@
+//! The command of a launch: program, arguments, environment and working directory.
+
+use rekindle_adapters::program;
+use rekindle_core::plan::{Environment, EnvironmentBase};
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::path::PathBuf;
+
+/// A program with its arguments, its environment and its working directory.
+///
+/// [`Launch`](crate::Launch) and [`StdioLaunch`](crate::StdioLaunch) have the same setters, and are made from a command too:
+///
+/// ```
+/// use rekindle::{Command, Launch, StdioLaunch};
+///
+/// let command = Command::new("my-server").arg("--verbose").env("LANG", "C").env_remove("EDITOR").cwd("/srv");
+/// let in_background = Launch::from(command.clone());
+/// let over_stdio = StdioLaunch::from(command);
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Command {
+    /// The program, then its arguments; empty if there is nothing to start.
+    words: Vec<OsString>,
+    environment: Environment,
+    cwd: Option<PathBuf>,
+}
+
+impl Command {
+    /// A command that runs `program`, which is looked up in PATH, or relative to the working directory if `program` has a slash.
+    pub fn new(program: impl Into<OsString>) -> Self {
+        Self { words: vec![program.into()], ..Self::nothing() }
+    }
+
+    /// No program.
+    pub(crate) fn nothing() -> Self {
+        Self { words: Vec::new(), environment: Environment::default(), cwd: None }
+    }
+
+    /// Adds an argument. Nothing in an argument is split or expanded.
+    #[must_use]
+    pub fn arg(mut self, arg: impl Into<OsString>) -> Self {
+        self.words.push(arg.into());
+        self
+    }
+
+    /// Adds arguments, as [`Self::arg`] does.
+    #[must_use]
+    pub fn args<S: Into<OsString>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
+        self.words.extend(args.into_iter().map(Into::into));
+        self
+    }
+
+    /// Sets a variable, which wins over an inherited one. `name` holds no `=`.
+    #[must_use]
+    pub fn env(mut self, name: impl Into<String>, value: impl Into<OsString>) -> Self {
+        let name = name.into();
+        self.environment.remove.remove(&name);
+        self.environment.set.insert(name, value.into());
+        self
+    }
+
+    /// Sets variables, as [`Self::env`] does.
+    #[must_use]
+    pub fn envs<N: Into<String>, V: Into<OsString>>(
+        self,
+        variables: impl IntoIterator<Item = (N, V)>,
+    ) -> Self {
+        variables.into_iter().fold(self, |command, (name, value)| command.env(name, value))
+    }
+
+    /// Removes a variable, whether it was set or is inherited.
+    #[must_use]
+    pub fn env_remove(mut self, name: impl Into<String>) -> Self {
+        let name = name.into();
+        self.environment.set.remove(&name);
+        // An empty environment has nothing else to remove.
+        if self.environment.base != EnvironmentBase::Clear {
+            self.environment.remove.insert(name);
+        }
+        self
+    }
+
+    /// Removes all variables: those that were set, and all that would be inherited.
+    #[must_use]
+    pub fn env_clear(mut self) -> Self {
+        self.environment = Environment { base: EnvironmentBase::Clear, ..Environment::default() };
+        self
+    }
+
+    /// The whole environment; by default all variables of the caller.
+    #[must_use]
+    pub fn environment(mut self, environment: Environment) -> Self {
+        self.environment = environment;
+        self
+    }
+
+    /// The working directory; by default that of the caller.
+    #[must_use]
+    pub fn cwd(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.cwd = Some(dir.into());
+        self
+    }
+
+    /// The program, then its arguments.
+    pub(crate) fn words(&self) -> &[OsString] {
+        &self.words
+    }
+
+    /// The same with the program made absolute. A program that is not found is left as it is: only a start has to mind.
+    pub(crate) fn resolved_words(&self) -> Vec<OsString> {
+        let mut words = self.words.clone();
+        if let Some(program) = words.first_mut()
+            && let Ok(path) = program::resolve(program)
+        {
+            *program = path.into_os_string();
+        }
+        words
+    }
+
+    pub(crate) fn environment_ref(&self) -> &Environment {
+        &self.environment
+    }
+
+    /// The working directory, absolute.
+    ///
+    /// # Errors
+    /// If the caller's working directory is needed and was removed.
+    pub(crate) fn absolute_cwd(&self) -> io::Result<PathBuf> {
+        match &self.cwd {
+            Some(dir) => std::path::absolute(dir),
+            None => std::env::current_dir(),
+        }
+    }
+
+    /// Whether an argument holds `part` anywhere, or the program's name does.
+    pub(crate) fn mentions(&self, part: &OsStr) -> bool {
+        self.words.iter().any(|word| holds(word, part))
+    }
+}
+
+/// Whether a word holds another anywhere.
+pub(crate) fn holds(word: &OsStr, part: &OsStr) -> bool {
+    let part = part.as_encoded_bytes();
+    part.is_empty() || word.as_encoded_bytes().windows(part.len()).any(|bytes| bytes == part)
+}
+
+/// The setters of [`Command`] for a launch whose field `command` is one.
+macro_rules! command_setters {
+    () => {
+        /// Adds an argument. Nothing in an argument is split or expanded.
+        #[must_use]
+        pub fn arg(mut self, arg: impl Into<std::ffi::OsString>) -> Self {
+            self.command = self.command.arg(arg);
+            self
+        }
+
+        /// Adds arguments, as [`Self::arg`] does.
+        #[must_use]
+        pub fn args<S: Into<std::ffi::OsString>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
+            self.command = self.command.args(args);
+            self
+        }
+
+        /// Sets a variable, which wins over an inherited one. `name` holds no `=`.
+        #[must_use]
+        pub fn env(mut self, name: impl Into<String>, value: impl Into<std::ffi::OsString>) -> Self {
+            self.command = self.command.env(name, value);
+            self
+        }
+
+        /// Sets variables, as [`Self::env`] does.
+        #[must_use]
+        pub fn envs<N: Into<String>, V: Into<std::ffi::OsString>>(
+            mut self,
+            variables: impl IntoIterator<Item = (N, V)>,
+        ) -> Self {
+            self.command = self.command.envs(variables);
+            self
+        }
+
+        /// Removes a variable, whether it was set or is inherited.
+        #[must_use]
+        pub fn env_remove(mut self, name: impl Into<String>) -> Self {
+            self.command = self.command.env_remove(name);
+            self
+        }
+
+        /// Removes all variables: those that were set, and all that would be inherited.
+        #[must_use]
+        pub fn env_clear(mut self) -> Self {
+            self.command = self.command.env_clear();
+            self
+        }
+
+        /// The whole environment; by default all variables of the caller.
+        #[must_use]
+        pub fn environment(mut self, environment: $crate::Environment) -> Self {
+            self.command = self.command.environment(environment);
+            self
+        }
+
+        /// The working directory; by default that of the caller.
+        #[must_use]
+        pub fn cwd(mut self, dir: impl Into<std::path::PathBuf>) -> Self {
+            self.command = self.command.cwd(dir);
+            self
+        }
+    };
+}
+
+pub(crate) use command_setters;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_word_about_a_variable_counts() {
+        let command = Command::new("p").env("A", "1").env_remove("A").env_remove("B").env("B", "2");
+        let Environment { base, set, remove } = command.environment;
+        assert_eq!(base, EnvironmentBase::Inherit);
+        assert_eq!(set, [("B".to_owned(), "2".into())].into());
+        assert_eq!(remove, ["A".to_owned()].into());
+    }
+
+    #[test]
+    fn what_is_cleared_has_nothing_to_remove() {
+        let command =
+            Command::new("p").env("A", "1").env_remove("B").env_clear().env_remove("C").env("D", "4");
+        let Environment { base, set, remove } = command.environment;
+        assert_eq!((base, remove.len()), (EnvironmentBase::Clear, 0));
+        assert_eq!(set, [("D".to_owned(), "4".into())].into());
+    }
+}
