@@ -31,7 +31,7 @@ use rekindle_adapters::{clock, random};
 use rekindle_core::pool::{generate, is_generated};
 use rekindle_core::protocol::{Continue, Run, Speaking, StatusRequest, Version, WorkerName, host_json};
 use rekindle_core::stop::StopPolicy;
-use rekindle_core::{Intent, KillPolicy, RejectReason, SessionId};
+use rekindle_core::{Intent, RejectReason, SessionId};
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
@@ -288,13 +288,7 @@ impl WorkerPool {
 
     /// How a worker of ours that is of no use is ended: as one would be that did not come up.
     fn stop_policy(&self) -> StopPolicy {
-        let kill = self.worker.as_ref().map_or_else(KillPolicy::default, |launch| launch.kill_policy);
-        match kill {
-            KillPolicy::TermThenKill { term_grace, kill_grace } => {
-                StopPolicy { term_grace, kill_grace, ..StopPolicy::default() }
-            }
-            KillPolicy::TermOnly { grace } => StopPolicy { term_grace: grace, ..StopPolicy::default() },
-        }
+        self.worker.as_ref().map(|launch| launch.kill_policy).unwrap_or_default().into()
     }
 
     async fn end(&self, session: &SessionId) {

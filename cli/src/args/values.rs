@@ -28,7 +28,7 @@ impl Graces {
     }
 
     pub(crate) fn stop_policy(&self) -> StopPolicy {
-        StopPolicy { term_grace: self.term_grace, kill_grace: self.kill_grace, ..StopPolicy::default() }
+        self.kill_policy().into()
     }
 }
 
