@@ -3,6 +3,7 @@
 use rekindle_adapters::program;
 use rekindle_core::plan::OBSERVE_TIMEOUT_DEFAULT;
 use rekindle_core::protocol::Speaking;
+use rekindle_core::readiness::Provides;
 use rekindle_core::{Environment, Intent, KillPolicy, ReadyKind, SessionId, SpawnBgPlan};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -144,7 +145,7 @@ impl Launch {
     /// Whether the program has to open its socket, and no argument tells it where: then only `REKINDLE_SOCKET` does, and whether
     /// the program looks at that cannot be known.
     pub fn leaves_socket_unnamed(&self) -> bool {
-        let opens_it = self.ready != ReadyKind::Listen;
+        let opens_it = self.ready.row().provides != Provides::BoundSocket;
         let named = self.socket.as_deref().map(Path::as_os_str);
         let tells = |word: &OsString| {
             let mut names = [OsStr::new("{socket}"), OsStr::new("REKINDLE_SOCKET")].into_iter().chain(named);

@@ -3,6 +3,8 @@
 use rekindle::StopPolicy;
 use rekindle::adapters::startup;
 use rekindle::core::KillPolicy;
+use rekindle::core::ReadyKind;
+use rekindle::core::readiness::UnknownReadyKind;
 use rekindle::core::shown::Shown;
 use std::ffi::{OsStr, OsString};
 use std::os::fd::OwnedFd;
@@ -74,14 +76,14 @@ pub(super) fn handed_output(text: &str) -> Result<Arc<OwnedFd>, String> {
     }
 }
 
-pub(super) fn ready(text: &str) -> Result<rekindle::core::ReadyKind, String> {
-    match text {
-        "connect" => Ok(rekindle::core::ReadyKind::Connect),
-        "handshake" => Ok(rekindle::core::ReadyKind::Handshake),
-        "notify" => Ok(rekindle::core::ReadyKind::Notify),
-        "listen" => Ok(rekindle::core::ReadyKind::Listen),
-        _ => Err("use connect, handshake, notify or listen".to_owned()),
-    }
+pub(super) fn ready(text: &str) -> Result<ReadyKind, String> {
+    text.parse().map_err(|error: UnknownReadyKind| error.to_string())
+}
+
+/// The help of `--ready`, from the table of the core. Code quotes are for pages.
+pub(super) fn ready_help() -> String {
+    let told = ReadyKind::ALL.map(|kind| format!("{kind} ({})", kind.row().ready_when.replace('`', "")));
+    format!("What counts as ready: {}", told.join(", "))
 }
 
 /// A value may hold any bytes; the name of a variable is text.
