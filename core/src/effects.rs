@@ -121,7 +121,6 @@ pub enum KillSignal {
 
 /// Why a worker was never started. Nothing of it runs.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum SpawnError {
     /// The plan names no program.
     #[error("the plan names no program")]

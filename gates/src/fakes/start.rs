@@ -117,10 +117,7 @@ impl FakeStart {
 
     /// The timer that is waited for.
     pub fn running_timer(&self) -> Option<Duration> {
-        self.log.outstanding().into_iter().find_map(|call| match call {
-            Call::Timer(after) => Some(after),
-            _ => None,
-        })
+        self.log.outstanding().into_iter().find_map(Call::time)
     }
 
     /// Lets time jump to where the timer that is waited for is over; how far that was.
