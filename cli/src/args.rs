@@ -15,7 +15,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use values::{Graces, age, duration, handed_output, json, ready, variable};
+use values::{Graces, age, duration, handed_output, json, ready, ready_help, variable};
 
 pub(crate) use lifecycle::{LifecycleVerb, MarkerPath};
 pub(crate) use pool::{AnswerTime, PoolVerb, ReachTime, WorkTime};
@@ -120,10 +120,7 @@ pub(crate) struct UpArgs {
     #[arg(long, value_enum, default_value_t = IntentArg::Ensure)]
     pub(crate) intent: IntentArg,
 
-    /// What counts as ready: connect (the socket accepts a connection), handshake (the worker answers a handshake of
-    /// the pool protocol, in the version that --speak names), notify (the worker says READY=1), listen (it inherits
-    /// its socket)
-    #[arg(long, value_parser = ready, default_value = "connect", value_name = "KIND")]
+    #[arg(long, help = ready_help(), value_parser = ready, default_value_t, value_name = "KIND")]
     pub(crate) ready: rekindle::ReadyKind,
 
     /// The version of the pool protocol that we speak, with --ready handshake

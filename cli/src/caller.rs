@@ -73,7 +73,7 @@ impl Caller {
         let mut words = up(&startup.session);
         words.extend(option("--socket", startup.socket.as_ref()));
         if startup.ready != ReadyKind::Connect {
-            words.extend(option("--ready", Some(ready(startup.ready))));
+            words.extend(option("--ready", Some(startup.ready.row().name)));
         }
         words.extend(option("--speak", startup.speak.as_ref().map(ToString::to_string)));
         let is_elsewhere = env::current_dir().is_ok_and(|here| here != startup.cwd);
@@ -109,10 +109,6 @@ fn option(name: &str, value: Option<impl Into<OsString> + AsRef<OsStr>>) -> Vec<
     } else {
         vec![name.into(), value.into()]
     }
-}
-
-fn ready(kind: ReadyKind) -> String {
-    serde_json::to_value(kind).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
 fn quoted<S: AsRef<OsStr>>(words: impl IntoIterator<Item = S>) -> String {

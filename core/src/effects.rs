@@ -7,7 +7,7 @@ use crate::claim::LockClaim;
 use crate::failure::{OsFailure, Shortage};
 use crate::prelude::*;
 use crate::process::id::Pid;
-use crate::session::plan::{KillPolicy, SpawnBgPlan};
+use crate::session::plan::SpawnBgPlan;
 use crate::text::shown::Shown;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -77,9 +77,6 @@ pub trait SpawnBgResumeDeps: Send + Sync {
 
     /// The pid of the child, where it has one that can be named.
     fn child_pid(&self, child: &Self::Child) -> Option<Pid>;
-
-    /// How a child that must go is ended.
-    fn kill_policy(&self) -> KillPolicy;
 }
 
 /// How a child ended.
@@ -124,7 +121,6 @@ pub enum KillSignal {
 
 /// Why a worker was never started. Nothing of it runs.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum SpawnError {
     /// The plan names no program.
     #[error("the plan names no program")]

@@ -4,6 +4,7 @@ pub mod evidence;
 pub mod lifeline;
 pub mod notify;
 pub mod plan;
+pub mod readiness;
 pub mod record;
 pub mod state;
 pub mod target;

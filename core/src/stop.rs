@@ -10,6 +10,7 @@
 //! 2. Idempotent: the second request joins the first; a third asks for SIGKILL now.
 //! 3. Nothing is signalled after its exit is known.
 //! 4. Bounded: three graces lead to an end, and giving up is reported, never passed off as an end.
+//! 5. No step is stronger than [`StopPolicy::strongest`], however often a stop is asked for.
 //!
 //! Checked by `gates/tests/stop.rs`.
 
@@ -17,7 +18,7 @@ pub mod session;
 
 use crate::effects::{ChildExit, KillError, KillSignal, WatchError};
 use crate::prelude::*;
-use crate::session::plan::{KILL_GRACE_DEFAULT, TERM_GRACE_DEFAULT};
+use crate::session::plan::{KILL_GRACE_DEFAULT, KillPolicy, TERM_GRACE_DEFAULT};
 use alloc::vec;
 use async_trait::async_trait;
 use core::future::poll_fn;
@@ -26,7 +27,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde::Serialize;
 
-/// How long each step may take. The exit itself ends every wait.
+/// How long each step may take, and which step is the last. The exit itself ends every wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StopPolicy {
     /// After stdin was closed, before SIGTERM; zero by default.
@@ -35,11 +36,41 @@ pub struct StopPolicy {
     pub term_grace: Duration,
     /// After SIGKILL, before giving up; 5 s by default.
     pub kill_grace: Duration,
+    /// The strongest step that may be taken; SIGKILL by default. If the grace of this step is over, the stop gives up.
+    pub strongest: StopStep,
 }
 
 impl Default for StopPolicy {
     fn default() -> Self {
-        Self { stdin_grace: Duration::ZERO, term_grace: TERM_GRACE_DEFAULT, kill_grace: KILL_GRACE_DEFAULT }
+        Self {
+            stdin_grace: Duration::ZERO,
+            term_grace: TERM_GRACE_DEFAULT,
+            kill_grace: KILL_GRACE_DEFAULT,
+            strongest: StopStep::Kill,
+        }
+    }
+}
+
+/// A stop that ends a worker exactly as the kill policy of the worker's plan does.
+///
+/// ```
+/// use rekindle_core::KillPolicy;
+/// use rekindle_core::stop::{StopPolicy, StopStep};
+///
+/// let gentle = KillPolicy::TermOnly { grace: std::time::Duration::from_secs(1) };
+/// assert_eq!(StopPolicy::from(gentle).strongest, StopStep::Terminate);
+/// assert_eq!(StopPolicy::from(KillPolicy::default()), StopPolicy::default());
+/// ```
+impl From<KillPolicy> for StopPolicy {
+    fn from(policy: KillPolicy) -> Self {
+        match policy {
+            KillPolicy::TermOnly { grace } => {
+                Self { term_grace: grace, strongest: StopStep::Terminate, ..Self::default() }
+            }
+            KillPolicy::TermThenKill { term_grace, kill_grace } => {
+                Self { term_grace, kill_grace, ..Self::default() }
+            }
+        }
     }
 }
 
@@ -53,8 +84,8 @@ impl StopPolicy {
     }
 }
 
-/// The steps of a stop, in their order.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+/// The steps of a stop, in their order: each is stronger than the one before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StopStep {
     /// Its standard input is closed.
@@ -72,6 +103,8 @@ pub struct Stop {
     pub phase: StopPhase,
     /// How often it was asked for on top of the first time.
     repeats: Repeats,
+    /// The strongest step that may be taken.
+    strongest: StopStep,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -103,7 +136,7 @@ pub enum StopEnd {
         /// The step that was enough.
         by: StopStep,
     },
-    /// It was killed and its end was not seen in time.
+    /// The strongest step was taken, and the worker's end was not seen in time.
     GaveUp,
 }
 
@@ -136,9 +169,14 @@ pub enum StopEffect {
 }
 
 impl Stop {
-    /// A stop that has not begun.
+    /// A stop that has not begun, and may go as far as SIGKILL.
     pub const fn new() -> Self {
-        Self { phase: StopPhase::Idle, repeats: Repeats::None }
+        Self::up_to(StopStep::Kill)
+    }
+
+    /// A stop that has not begun, and takes no step stronger than `strongest`.
+    pub const fn up_to(strongest: StopStep) -> Self {
+        Self { phase: StopPhase::Idle, repeats: Repeats::None, strongest }
     }
 }
 
@@ -161,18 +199,18 @@ impl Default for Stop {
 #[must_use = "dropped effects are lost signals"]
 pub fn step(stop: Stop, event: StopEvent) -> (Stop, Vec<StopEffect>) {
     use {StopEvent as Ev, StopPhase as P, StopStep as S};
-    let Stop { phase, repeats } = stop;
-    match (phase, event) {
-        (P::Idle, Ev::Begin) => take(S::CloseStdin, repeats),
-        (P::ClosingStdin, Ev::GraceElapsed) => take(S::Terminate, repeats),
-        (P::Terminating, Ev::GraceElapsed) => take(S::Kill, repeats),
-        (P::Killing, Ev::GraceElapsed) => done(StopEnd::GaveUp, repeats),
-        (P::ClosingStdin, Ev::Exited) => done(StopEnd::Ended { by: S::CloseStdin }, repeats),
-        (P::Terminating, Ev::Exited) => done(StopEnd::Ended { by: S::Terminate }, repeats),
-        (P::Killing, Ev::Exited) => done(StopEnd::Ended { by: S::Kill }, repeats),
-        (P::ClosingStdin | P::Terminating, Ev::AskedAgain) => match repeats {
-            Repeats::None => (Stop { phase, repeats: Repeats::One }, vec![]),
-            Repeats::One => take(S::Kill, repeats),
+    match (stop.phase, event) {
+        (P::Idle, Ev::Begin) => take(stop, S::CloseStdin),
+        (P::ClosingStdin, Ev::GraceElapsed) => take_or_give_up(stop, S::Terminate),
+        (P::Terminating, Ev::GraceElapsed) => take_or_give_up(stop, S::Kill),
+        (P::Killing, Ev::GraceElapsed) => done(stop, StopEnd::GaveUp),
+        (P::ClosingStdin, Ev::Exited) => done(stop, StopEnd::Ended { by: S::CloseStdin }),
+        (P::Terminating, Ev::Exited) => done(stop, StopEnd::Ended { by: S::Terminate }),
+        (P::Killing, Ev::Exited) => done(stop, StopEnd::Ended { by: S::Kill }),
+        (P::ClosingStdin | P::Terminating, Ev::AskedAgain) => match stop.repeats {
+            Repeats::None => (Stop { repeats: Repeats::One, ..stop }, vec![]),
+            Repeats::One if stop.strongest < S::Kill => (stop, vec![]),
+            Repeats::One => take(stop, S::Kill),
         },
         (P::Idle, Ev::AskedAgain | Ev::Exited | Ev::GraceElapsed)
         | (P::ClosingStdin | P::Terminating, Ev::Begin)
@@ -181,17 +219,21 @@ pub fn step(stop: Stop, event: StopEvent) -> (Stop, Vec<StopEffect>) {
     }
 }
 
-fn take(step: StopStep, repeats: Repeats) -> (Stop, Vec<StopEffect>) {
+fn take_or_give_up(stop: Stop, step: StopStep) -> (Stop, Vec<StopEffect>) {
+    if step > stop.strongest { done(stop, StopEnd::GaveUp) } else { take(stop, step) }
+}
+
+fn take(stop: Stop, step: StopStep) -> (Stop, Vec<StopEffect>) {
     let phase = match step {
         StopStep::CloseStdin => StopPhase::ClosingStdin,
         StopStep::Terminate => StopPhase::Terminating,
         StopStep::Kill => StopPhase::Killing,
     };
-    (Stop { phase, repeats }, vec![StopEffect::Take(step), StopEffect::StartGrace(step)])
+    (Stop { phase, ..stop }, vec![StopEffect::Take(step), StopEffect::StartGrace(step)])
 }
 
-fn done(end: StopEnd, repeats: Repeats) -> (Stop, Vec<StopEffect>) {
-    (Stop { phase: StopPhase::Done(end), repeats }, vec![])
+fn done(stop: Stop, end: StopEnd) -> (Stop, Vec<StopEffect>) {
+    (Stop { phase: StopPhase::Done(end), ..stop }, vec![])
 }
 
 /// The effects of one stop.
@@ -250,7 +292,7 @@ pub struct StopReport {
     pub trouble: Vec<String>,
 }
 
-/// Stops a worker: stdin, SIGTERM and SIGCONT, SIGKILL, each with its grace.
+/// Stops a worker: stdin, SIGTERM and SIGCONT, SIGKILL, each with its grace, and none stronger than the policy allows.
 ///
 /// # Cancel safety
 /// If dropped, the worker may have been signalled and may still run; stopping again is safe.
@@ -264,7 +306,7 @@ pub async fn execute_stop<D: StopDeps>(policy: &StopPolicy, deps: &D) -> StopRep
         signal: None,
         report: StopReport { end: StopEnd::GaveUp, exit: None, trouble: vec![] },
     };
-    let mut stop = Stop::new();
+    let mut stop = Stop::up_to(policy.strongest);
     let mut event = StopEvent::Begin;
     loop {
         let (next, effects) = step(stop, event);

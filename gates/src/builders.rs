@@ -59,6 +59,11 @@ pub fn plan() -> SpawnBgPlan {
     SpawnBgPlan { observe_timeout: OBSERVE, kill_policy: then_kill(), ..plan }
 }
 
+/// The same plan, with another kill policy.
+pub fn plan_ending_by(kill_policy: KillPolicy) -> SpawnBgPlan {
+    SpawnBgPlan { kill_policy, ..plan() }
+}
+
 /// The machine on which every judgement here is made.
 pub fn here() -> Host {
     Host {

@@ -115,7 +115,14 @@ fn forget_judged(view: &View) -> String {
         (RecordIs::Corrupt, ..) => "corrupt: unlock".into(),
         (RecordIs::Newer, ..) => "newer: unlock".into(),
         (_, AliveUnobserved | AliveReady, _) | (_, Unknown, Lifeline::Held) => "runs: unlock".into(),
-        _ => format!("removing the claim of {view:?}"),
+        (RecordIs::Absent | RecordIs::NamesWorker | RecordIs::NamesNobody, Gone, _)
+        | (
+            RecordIs::Absent | RecordIs::NamesWorker | RecordIs::NamesNobody,
+            Unknown,
+            Lifeline::Free | Lifeline::Missing | Lifeline::Unreadable,
+        ) => {
+            format!("removing the claim of {view:?}")
+        }
     }
 }
 
@@ -174,8 +181,17 @@ fn collect_judged(view: &View) -> &'static str {
     match (view.record, view.last, view.lifeline) {
         (RecordIs::Corrupt, ..) => "corrupt: unlock",
         (RecordIs::Newer, ..) => "newer: unlock",
-        (_, Gone, Lifeline::Free | Lifeline::Missing | Lifeline::Unreadable) => "remembering",
-        _ => "running: unlock",
+        (
+            RecordIs::Absent | RecordIs::NamesWorker | RecordIs::NamesNobody,
+            Gone,
+            Lifeline::Free | Lifeline::Missing | Lifeline::Unreadable,
+        ) => "remembering",
+        (RecordIs::Absent | RecordIs::NamesWorker | RecordIs::NamesNobody, Gone, Lifeline::Held)
+        | (
+            RecordIs::Absent | RecordIs::NamesWorker | RecordIs::NamesNobody,
+            AliveUnobserved | AliveReady | Unknown,
+            _,
+        ) => "running: unlock",
     }
 }
 

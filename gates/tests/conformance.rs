@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use rekindle_core::effects::{
     ChildExit, KillError, KillSignal, ReleaseError, SpawnBgResumeDeps, SpawnError, WatchError,
 };
-use rekindle_core::{KillPolicy, LockClaim, Pid, SpawnBgPlan};
-use rekindle_gates::builders::{self, claim, plan, then_kill};
+use rekindle_core::{LockClaim, Pid, SpawnBgPlan};
+use rekindle_gates::builders::{self, claim, plan};
 use rekindle_gates::conformance::{self, Conduct, EARLY_EXIT_CODE, Harness, Prepared};
 use rekindle_gates::fakes::{Call, Entry, FakeChild, FakeConnection, FakeStart, Run};
 use std::path::Path;
@@ -20,7 +20,7 @@ struct Behaving {
 
 impl Behaving {
     fn new(conduct: Conduct) -> Self {
-        let start = FakeStart::silent(then_kill());
+        let start = FakeStart::silent();
         start.release.answer(Ok(()));
         match conduct {
             Conduct::MissingProgram => {
@@ -83,10 +83,6 @@ impl SpawnBgResumeDeps for Behaving {
 
     fn child_pid(&self, child: &FakeChild) -> Option<Pid> {
         self.start.child_pid(child)
-    }
-
-    fn kill_policy(&self) -> KillPolicy {
-        self.start.kill_policy()
     }
 }
 

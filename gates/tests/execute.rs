@@ -5,9 +5,10 @@
 use rekindle_core::execute::{Cause, Diagnostic, ExecuteError, Outcome};
 use rekindle_core::release::PairingError;
 use rekindle_core::resume::RetainedReason;
-use rekindle_core::{ChildExit, KillPolicy, KillSignal, execute_spawn_bg_resume};
+use rekindle_core::{ChildExit, KillPolicy, KillSignal, SpawnBgPlan, execute_spawn_bg_resume};
 use rekindle_gates::builders::{
-    self, CHILD_PID, KILL, OBSERVE, TERM, claim, pid, plan, session, session_named, term_only, then_kill,
+    self, CHILD_PID, KILL, OBSERVE, TERM, claim, pid, plan, plan_ending_by, session, session_named,
+    term_only, then_kill,
 };
 use rekindle_gates::fakes::{Call, Entry, FakeStart, Run, Step};
 
@@ -33,7 +34,7 @@ const TIMED_OUT: Cause = Cause::ObserveTimeout { after: OBSERVE };
 /// Rule 1.
 #[test]
 fn a_missing_or_mispaired_claim_is_an_error_before_anything_is_spawned() {
-    let deps = FakeStart::new(then_kill());
+    let deps = FakeStart::new();
     let plan = plan();
     let ended = Run::new(execute_spawn_bg_resume(&plan, None, &deps)).finish();
     let Err(ExecuteError::Pairing(error)) = ended else { panic!("{ended:?}") };
@@ -50,7 +51,7 @@ fn a_missing_or_mispaired_claim_is_an_error_before_anything_is_spawned() {
 /// Rule 2 (T18): nothing is watched, the claim is released once, the original error is kept.
 #[test]
 fn a_spawn_that_fails_releases_once_and_keeps_its_error() {
-    let deps = FakeStart::silent(then_kill());
+    let deps = FakeStart::silent();
     let fails = |deps: &FakeStart| deps.spawn.answer(Err(builders::spawn_error()));
     let releases = |deps: &FakeStart| deps.release.answer(Ok(()));
     let outcome = deps.play(&[&fails, &releases]).unwrap();
@@ -71,7 +72,7 @@ fn a_spawn_that_fails_releases_once_and_keeps_its_error() {
 /// Rule 3, and what every start does first.
 #[test]
 fn a_socket_that_answers_ends_the_start() {
-    let deps = FakeStart::new(then_kill());
+    let deps = FakeStart::new();
     let outcome = deps.play(&[&FakeStart::socket_alive]).unwrap();
     assert!(outcome.released());
     let Outcome::SocketAlive { pid: seen, connection, after_kill } = outcome else { panic!("{outcome:?}") };
@@ -98,7 +99,7 @@ fn a_socket_that_answers_ends_the_start() {
 /// The watcher reads the socket path from the plan, and the claim that is released is the one that was given.
 #[test]
 fn the_path_and_the_claim_are_the_given_ones() {
-    let deps = FakeStart::new(then_kill());
+    let deps = FakeStart::new();
     assert!(deps.play(&[&FakeStart::socket_alive]).unwrap().released());
     assert_eq!(deps.watched(), [plan().expected_socket_path]);
     assert_eq!(deps.released(), [claim().nonce]);
@@ -108,7 +109,7 @@ fn the_path_and_the_claim_are_the_given_ones() {
 #[test]
 fn an_exit_ends_the_start() {
     for exit in [ChildExit::Code(3), ChildExit::Signal(11), ChildExit::Unknown] {
-        let deps = FakeStart::new(then_kill());
+        let deps = FakeStart::new();
         let outcome = deps.play(&[&exits(exit)]).unwrap();
         assert!(outcome.released());
         let Outcome::ChildExited { exit: seen, pid: of, after_kill, cause } = outcome else {
@@ -124,7 +125,7 @@ fn an_exit_ends_the_start() {
 /// A child without a pid of ours is as good as any.
 #[test]
 fn a_child_without_a_pid_is_reported_without_one() {
-    let deps = FakeStart::silent(then_kill());
+    let deps = FakeStart::silent();
     deps.spawn.answer(Ok(rekindle_gates::fakes::FakeChild { pid: None }));
     deps.release.answer(Ok(()));
     let outcome = deps.play(&[&FakeStart::socket_alive]).unwrap();
@@ -144,7 +145,7 @@ fn simultaneous_facts_are_heard_in_their_order() {
         ("socket", [&timeout, &socket, &|_| {}]),
     ];
     for (winner, steps) in together {
-        let deps = FakeStart::new(then_kill());
+        let deps = FakeStart::new();
         let at_once = |deps: &FakeStart| steps.iter().for_each(|step| step(deps));
         let outcome = deps.play(&[&at_once]).unwrap();
         let won = match outcome {
@@ -161,7 +162,7 @@ fn simultaneous_facts_are_heard_in_their_order() {
 /// Rule 3: the same before the start was even waited for.
 #[test]
 fn facts_that_were_there_first_are_heard_in_the_same_order() {
-    let deps = FakeStart::new(then_kill());
+    let deps = FakeStart::new();
     deps.elapse(OBSERVE);
     deps.socket_alive();
     deps.child_exits(ChildExit::Code(0));
@@ -173,7 +174,7 @@ fn facts_that_were_there_first_are_heard_in_the_same_order() {
 /// Rule 3: the loser changes nothing, also while the release of the winner is under way.
 #[test]
 fn the_loser_changes_nothing() {
-    let deps = FakeStart::silent(then_kill());
+    let deps = FakeStart::silent();
     deps.spawn.answer(Ok(builders::child()));
     let loses = |deps: &FakeStart| {
         deps.child_exits(ChildExit::Code(1));
@@ -190,7 +191,7 @@ fn the_loser_changes_nothing() {
 /// Rule 4: timeout, SIGTERM, grace, SIGKILL, grace, and the claim stays (T04, T20).
 #[test]
 fn a_worker_that_survives_everything_keeps_its_claim_retained() {
-    let deps = FakeStart::new(then_kill());
+    let deps = FakeStart::new();
     let outcome = deps.play(&[&elapse(OBSERVE), &elapse(TERM), &elapse(KILL)]).unwrap();
     assert!(!outcome.released());
     let Outcome::LockRetained { reason, cause, diagnostic } = outcome else { panic!("{outcome:?}") };
@@ -215,8 +216,8 @@ fn a_worker_that_survives_everything_keeps_its_claim_retained() {
 /// Rule 4: without escalation there is no SIGKILL, and no second grace.
 #[test]
 fn term_only_never_kills() {
-    let deps = FakeStart::new(term_only());
-    let outcome = deps.play(&[&elapse(OBSERVE), &elapse(TERM)]).unwrap();
+    let deps = FakeStart::new();
+    let outcome = deps.play_by(term_only(), &[&elapse(OBSERVE), &elapse(TERM)]).unwrap();
     let Outcome::LockRetained { reason, cause, diagnostic } = outcome else { panic!("{outcome:?}") };
     assert_eq!((reason, cause), (RetainedReason::KillUnconfirmed, TIMED_OUT));
     assert_eq!(diagnostic, diagnostic_of(&term_only(), None));
@@ -261,7 +262,7 @@ fn an_exit_after_a_kill_releases_with_its_cause() {
         (&after_kill, ChildExit::Signal(9), &[KillSignal::Term, KillSignal::Kill]),
     ];
     for (script, exit, kills) in scripts {
-        let deps = FakeStart::new(then_kill());
+        let deps = FakeStart::new();
         let outcome = deps.play(script).unwrap();
         assert!(outcome.released());
         let Outcome::ChildExited { exit: seen, after_kill, cause, .. } = outcome else {
@@ -279,7 +280,7 @@ fn a_socket_after_a_kill_releases() {
     let late: [Step<'_>; 2] = [&elapse(OBSERVE), &FakeStart::socket_alive];
     let later: [Step<'_>; 3] = [&elapse(OBSERVE), &elapse(TERM), &FakeStart::socket_alive];
     for script in [&late[..], &later[..]] {
-        let deps = FakeStart::new(then_kill());
+        let deps = FakeStart::new();
         let outcome = deps.play(script).unwrap();
         assert!(outcome.released());
         assert!(matches!(outcome, Outcome::SocketAlive { after_kill: true, .. }), "{outcome:?}");
@@ -296,7 +297,7 @@ fn simultaneous_facts_in_a_grace_are_heard_in_their_order() {
         deps.socket_alive();
         deps.child_exits(TERMINATED);
     };
-    let deps = FakeStart::new(then_kill());
+    let deps = FakeStart::new();
     let outcome = deps.play(&[&elapse(OBSERVE), &all]).unwrap();
     assert!(matches!(outcome, Outcome::ChildExited { after_kill: true, .. }), "{outcome:?}");
     assert_eq!(deps.log.kills(), [KillSignal::Term], "nothing is signalled after its exit is known");
@@ -305,7 +306,7 @@ fn simultaneous_facts_in_a_grace_are_heard_in_their_order() {
         deps.elapse(TERM);
         deps.socket_alive();
     };
-    let deps = FakeStart::new(then_kill());
+    let deps = FakeStart::new();
     let outcome = deps.play(&[&elapse(OBSERVE), &two]).unwrap();
     assert!(matches!(outcome, Outcome::SocketAlive { after_kill: true, .. }), "{outcome:?}");
     assert_eq!(deps.log.kills(), [KillSignal::Term]);
@@ -315,8 +316,8 @@ fn simultaneous_facts_in_a_grace_are_heard_in_their_order() {
 #[test]
 fn the_longest_start_is_the_sum_of_its_timeouts() {
     for policy in [term_only(), then_kill()] {
-        let deps = FakeStart::new(policy);
-        let (plan, claim) = (plan(), claim());
+        let deps = FakeStart::new();
+        let (plan, claim) = (plan_ending_by(policy), claim());
         let mut run = Run::new(execute_spawn_bg_resume(&plan, Some(&claim), &deps));
         let mut passed = std::time::Duration::ZERO;
         let outcome = loop {
@@ -331,12 +332,15 @@ fn the_longest_start_is_the_sum_of_its_timeouts() {
     }
 }
 
-/// The graces are the kill policy of the effects, which may be another than the plan's.
+/// A kill policy has one source: a plan that was printed and read back ends its worker as the plan that was printed.
 #[test]
-fn the_graces_are_those_of_the_effects() {
+fn the_graces_are_those_of_the_plan_also_if_it_was_read_back() {
     let policy = KillPolicy::TermOnly { grace: std::time::Duration::from_secs(1) };
-    let deps = FakeStart::new(policy);
-    let outcome = deps.play(&[&elapse(OBSERVE), &elapse(policy.total_grace())]).unwrap();
+    let printed = serde_json::to_string(&plan_ending_by(policy)).unwrap();
+    let replayed: SpawnBgPlan = serde_json::from_str(&printed).unwrap();
+    let deps = FakeStart::new();
+    let outcome =
+        deps.play_by(replayed.kill_policy, &[&elapse(OBSERVE), &elapse(policy.total_grace())]).unwrap();
     let Outcome::LockRetained { diagnostic, .. } = outcome else { panic!("{outcome:?}") };
     assert_eq!(diagnostic.kill_grace, policy.total_grace());
 }

@@ -3,7 +3,7 @@
 //! Recipe R5: run it whole, count the polls, then run it again for every smaller number of polls and drop it there.
 
 use rekindle_core::{ChildExit, execute_spawn_bg_resume};
-use rekindle_gates::builders::{self, KILL, OBSERVE, TERM, claim, plan, then_kill, watch_error};
+use rekindle_gates::builders::{self, KILL, OBSERVE, TERM, claim, plan, watch_error};
 use rekindle_gates::fakes::{Call, Entry, FakeStart, Run};
 
 type Step = fn(&FakeStart);
@@ -51,10 +51,10 @@ fn run_and_drop(deps: &FakeStart, script: &[Step], polls: usize) -> bool {
 fn dropped_after_any_number_of_polls_it_releases_nothing() {
     let mut drops = 0;
     for (index, script) in SCRIPTS.into_iter().enumerate() {
-        let whole = FakeStart::silent(then_kill());
+        let whole = FakeStart::silent();
         assert!(run_and_drop(&whole, script, usize::MAX), "script {index} is a full run");
         for polls in 0.. {
-            let deps = FakeStart::silent(then_kill());
+            let deps = FakeStart::silent();
             let over = run_and_drop(&deps, script, polls);
             assert_eq!(
                 deps.log.outstanding(),
@@ -89,7 +89,7 @@ fn nothing_more_happens(deps: &FakeStart, script: usize, polls: usize) {
 /// A drop alone kills nobody: the worker runs on and is adopted by the next launcher.
 #[test]
 fn a_dropped_start_signals_nobody() {
-    let deps = FakeStart::silent(then_kill());
+    let deps = FakeStart::silent();
     assert!(!run_and_drop(&deps, &[SPAWNS], usize::MAX));
     assert_eq!(deps.log.kills(), []);
     let watched = [Call::Exit, Call::Socket, Call::Timer(OBSERVE)];
@@ -99,7 +99,7 @@ fn a_dropped_start_signals_nobody() {
 /// A connection that proved liveness is closed with the start that is dropped while it releases.
 #[test]
 fn a_connection_is_closed_with_the_start_that_held_it() {
-    let deps = FakeStart::silent(then_kill());
+    let deps = FakeStart::silent();
     assert!(!run_and_drop(&deps, &[SPAWNS, SOCKET], usize::MAX));
     assert_eq!(deps.log.count(Entry::ConnectionClosed), 1);
     assert_eq!(deps.log.count(Entry::Dropped(Call::Release)), 1);

@@ -7,10 +7,10 @@ use rekindle_core::effects::{
     ChildExit, KillError, KillSignal, ReleaseError, SpawnBgResumeDeps, SpawnError, WatchError,
 };
 use rekindle_core::execute::{ExecuteError, Outcome, Seen};
-use rekindle_core::{KillPolicy, LockClaim, Pid, SpawnBgPlan, execute_spawn_bg_resume};
+use rekindle_core::{LockClaim, Pid, SpawnBgPlan, execute_spawn_bg_resume};
 use rekindle_gates::builders::{
     self, CHILD_PID, KILL, OBSERVE, TERM, claim, kill_error, pid, plan, release_error, spawn_error,
-    then_kill, watch_error,
+    watch_error,
 };
 use rekindle_gates::fakes::Run;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -31,7 +31,6 @@ mock! {
         async fn kill_child(&self, child: &u32, how: KillSignal) -> Result<(), KillError>;
         async fn release_lock(&self, claim: &LockClaim) -> Result<(), ReleaseError>;
         fn child_pid(&self, child: &u32) -> Option<Pid>;
-        fn kill_policy(&self) -> KillPolicy;
     }
 }
 
@@ -39,7 +38,6 @@ const CHILD: u32 = 9;
 
 fn deps() -> MockDeps {
     let mut deps = MockDeps::new();
-    deps.expect_kill_policy().return_const(then_kill());
     deps.expect_child_pid().with(eq(CHILD)).return_const(builders::child().pid);
     deps
 }

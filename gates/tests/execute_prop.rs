@@ -2,9 +2,10 @@
 
 use proptest::prelude::*;
 use rekindle_core::execute::{ExecuteError, Outcome};
-use rekindle_core::{ChildExit, KillSignal, execute_spawn_bg_resume};
+use rekindle_core::{ChildExit, KillPolicy, KillSignal, execute_spawn_bg_resume};
 use rekindle_gates::builders::{
-    self, OBSERVE, claim, kill_error, plan, release_error, spawn_error, term_only, then_kill, watch_error,
+    self, OBSERVE, claim, kill_error, plan, plan_ending_by, release_error, spawn_error, term_only, then_kill,
+    watch_error,
 };
 use rekindle_gates::fakes::{Call, Entry, FakeConnection, FakeStart, Run};
 use rekindle_gates::property;
@@ -77,10 +78,10 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
 type Ended = Result<Outcome<FakeConnection>, ExecuteError>;
 
 /// Plays `acts`, then lets time pass until the start is over.
-fn play(deps: &FakeStart, acts: &[Act]) -> Result<Ended, TestCaseError> {
+fn play(deps: &FakeStart, kill_policy: KillPolicy, acts: &[Act]) -> Result<Ended, TestCaseError> {
     /// Spawn, timeout, two graces and a release are all that can be left to wait for.
     const WAITS_MAX: usize = 5;
-    let (plan, claim) = (plan(), claim());
+    let (plan, claim) = (plan_ending_by(kill_policy), claim());
     let mut run = Run::new(execute_spawn_bg_resume(&plan, Some(&claim), deps));
     for act in acts {
         act.on(deps);
@@ -168,8 +169,8 @@ fn check_outcome(deps: &FakeStart, ended: &Ended) -> Result<(), TestCaseError> {
 fn every_start_keeps_the_promises() {
     let policy = prop::sample::select(vec![term_only(), then_kill()]);
     property!("execute_prop", every_start_keeps_the_promises).check(&(policy, acts()), |(policy, acts)| {
-        let deps = FakeStart::silent(policy);
-        let ended = play(&deps, &acts)?;
+        let deps = FakeStart::silent();
+        let ended = play(&deps, policy, &acts)?;
         check_log(&deps, OBSERVE + policy.total_grace())?;
         check_outcome(&deps, &ended)
     });
@@ -179,7 +180,7 @@ fn every_start_keeps_the_promises() {
 #[test]
 fn every_start_that_is_dropped_keeps_the_promises() {
     property!("execute_prop", every_start_that_is_dropped_keeps_the_promises).check(&acts(), |acts| {
-        let deps = FakeStart::silent(then_kill());
+        let deps = FakeStart::silent();
         let (plan, claim) = (plan(), claim());
         let mut run = Run::new(execute_spawn_bg_resume(&plan, Some(&claim), &deps));
         for act in acts {

@@ -4,7 +4,7 @@ use rekindle_core::execute::{Cause, ExecuteError, Outcome, Seen};
 use rekindle_core::resume::RetainedReason;
 use rekindle_core::{ChildExit, KillSignal};
 use rekindle_gates::builders::{
-    self, CHILD_PID, KILL, OBSERVE, TERM, kill_error, pid, release_error, then_kill, watch_error,
+    self, CHILD_PID, KILL, OBSERVE, TERM, kill_error, pid, release_error, watch_error,
 };
 use rekindle_gates::fakes::{Call, Ended, Entry, FakeStart, Step};
 
@@ -59,7 +59,7 @@ fn retained(ended: Ended) -> (RetainedReason, Cause, Option<String>) {
 #[test]
 fn a_failing_effect_kills_and_an_exit_releases_with_the_error_as_cause() {
     for (fails, cause) in failures() {
-        let deps = FakeStart::new(then_kill());
+        let deps = FakeStart::new();
         let ended = deps.play(&[fails, &exits]).unwrap();
         assert!(ended.released());
         let Outcome::ChildExited { exit, after_kill, cause: kept, .. } = ended else { panic!("{ended:?}") };
@@ -73,7 +73,7 @@ fn a_failing_effect_kills_and_an_exit_releases_with_the_error_as_cause() {
 #[test]
 fn a_failing_effect_without_an_exit_retains() {
     for (fails, cause) in failures() {
-        let deps = FakeStart::new(then_kill());
+        let deps = FakeStart::new();
         let ended = deps.play(&[fails, &term_elapses, &kill_elapses]);
         assert_eq!(retained(ended), (RetainedReason::ObserveFailed, cause, None));
         assert_eq!(deps.log.kills(), [KillSignal::Term, KillSignal::Kill]);
@@ -86,7 +86,7 @@ fn a_failing_effect_without_an_exit_retains() {
 #[test]
 fn after_a_failing_effect_the_socket_no_longer_counts() {
     for (fails, cause) in failures() {
-        let deps = FakeStart::new(then_kill());
+        let deps = FakeStart::new();
         let ended = deps.play(&[
             fails,
             &FakeStart::socket_alive,
@@ -103,14 +103,14 @@ fn after_a_failing_effect_the_socket_no_longer_counts() {
 /// Rule 5: the exit is asked once more if it was the exit that failed, and never a third time.
 #[test]
 fn a_failing_exit_is_asked_exactly_once_more() {
-    let deps = FakeStart::new(then_kill());
+    let deps = FakeStart::new();
     let ended = deps.play(&[&exit_fails, &exit_fails, &term_elapses, &kill_elapses]);
     let first = Cause::Seam(watch_error("watch the exit"));
     assert_eq!(retained(ended), (RetainedReason::ObserveFailed, first, None));
     assert_eq!(deps.log.asked(Call::Exit), 2);
 
     for (fails, _) in [failures()[0].clone(), failures()[2].clone()] {
-        let deps = FakeStart::new(then_kill());
+        let deps = FakeStart::new();
         assert!(deps.play(&[fails, &exits]).unwrap().released());
         assert_eq!(deps.log.asked(Call::Exit), 1, "what did not fail is not asked again");
     }
@@ -120,13 +120,13 @@ fn a_failing_exit_is_asked_exactly_once_more() {
 #[test]
 fn an_exit_that_fails_after_the_kill_is_asked_once_more() {
     let unseen = Cause::Seam(watch_error("watch the exit"));
-    let deps = FakeStart::new(then_kill());
+    let deps = FakeStart::new();
     let ended = deps.play(&[&observe_elapses, &exit_fails, &exits]).unwrap();
     let Outcome::ChildExited { after_kill: true, cause, .. } = ended else { panic!("{ended:?}") };
     assert_eq!(cause, Some(unseen.clone()));
     assert_eq!(deps.log.asked(Call::Exit), 2);
 
-    let deps = FakeStart::new(then_kill());
+    let deps = FakeStart::new();
     let ended = deps.play(&[&observe_elapses, &exit_fails, &exit_fails, &term_elapses, &kill_elapses]);
     assert_eq!(retained(ended), (RetainedReason::ObserveFailed, unseen, None));
     assert_eq!(deps.log.asked(Call::Exit), 2);
@@ -152,7 +152,7 @@ fn an_exit_that_answers_when_asked_again_beats_the_end_of_the_grace() {
         (&[&observe_elapses, &term_elapses, &with_the_last_grace], &[KillSignal::Term, KillSignal::Kill]),
     ];
     for (script, kills) in scripts {
-        let deps = FakeStart::new(then_kill());
+        let deps = FakeStart::new();
         let ended = deps.play(script).unwrap();
         assert!(matches!(ended, Outcome::ChildExited { after_kill: true, .. }), "{ended:?}");
         assert_eq!(deps.log.kills(), kills, "nothing is signalled after its exit is known");
@@ -163,7 +163,7 @@ fn an_exit_that_answers_when_asked_again_beats_the_end_of_the_grace() {
 /// Rule 5: of several effects that fail one after the other, the first is the cause.
 #[test]
 fn the_first_of_several_errors_is_the_cause() {
-    let deps = FakeStart::new(then_kill());
+    let deps = FakeStart::new();
     let ended = deps.play(&[&observe_elapses, &socket_fails, &exit_fails, &term_elapses, &kill_elapses]);
     let first = Cause::Seam(watch_error("watch the socket"));
     assert_eq!(retained(ended), (RetainedReason::ObserveFailed, first, None));
@@ -172,7 +172,7 @@ fn the_first_of_several_errors_is_the_cause() {
 /// Rule 5: the question that is asked again stays asked through the escalation.
 #[test]
 fn an_exit_that_is_asked_again_is_heard_after_the_escalation() {
-    let deps = FakeStart::new(then_kill());
+    let deps = FakeStart::new();
     let ended = deps.play(&[&exit_fails, &term_elapses, &exits]).unwrap();
     assert!(matches!(ended, Outcome::ChildExited { after_kill: true, .. }), "{ended:?}");
     assert_eq!(deps.log.kills(), [KillSignal::Term, KillSignal::Kill]);
@@ -181,12 +181,12 @@ fn an_exit_that_is_asked_again_is_heard_after_the_escalation() {
 /// Rule 5: a socket watch that fails after the kill leaves the exit to decide.
 #[test]
 fn a_socket_that_fails_after_the_kill_leaves_the_exit_to_decide() {
-    let deps = FakeStart::new(then_kill());
+    let deps = FakeStart::new();
     let ended = deps.play(&[&observe_elapses, &socket_fails, &exits]).unwrap();
     assert!(matches!(ended, Outcome::ChildExited { after_kill: true, .. }), "{ended:?}");
     assert_eq!(deps.log.kills(), [KillSignal::Term], "it is not killed twice");
 
-    let deps = FakeStart::new(then_kill());
+    let deps = FakeStart::new();
     let ended = deps.play(&[&observe_elapses, &socket_fails, &term_elapses, &kill_elapses]);
     assert_eq!(retained(ended).0, RetainedReason::ObserveFailed);
     assert_eq!(deps.log.time_asked(), OBSERVE + TERM + KILL, "its grace is not started anew");
@@ -195,7 +195,7 @@ fn a_socket_that_fails_after_the_kill_leaves_the_exit_to_decide() {
 /// Rule 5: of several that fail at once the first one heard is the cause, and there is one kill.
 #[test]
 fn effects_that_fail_at_once_kill_once() {
-    let deps = FakeStart::new(then_kill());
+    let deps = FakeStart::new();
     let all = |deps: &FakeStart| failures().iter().for_each(|(fails, _)| fails(deps));
     let ended = deps.play(&[&all, &exits]).unwrap();
     let Outcome::ChildExited { cause, .. } = ended else { panic!("{ended:?}") };
@@ -212,7 +212,7 @@ fn an_observation_beats_a_simultaneous_failure() {
         timeout_fails(deps);
         deps.socket_alive();
     };
-    let deps = FakeStart::new(then_kill());
+    let deps = FakeStart::new();
     let ended = deps.play(&[&socket_and_failures]).unwrap();
     assert!(matches!(ended, Outcome::SocketAlive { after_kill: false, .. }), "{ended:?}");
     let exit_and_failures = |deps: &FakeStart| {
@@ -220,7 +220,7 @@ fn an_observation_beats_a_simultaneous_failure() {
         timeout_fails(deps);
         deps.child_exits(ChildExit::Code(1));
     };
-    let deps = FakeStart::new(then_kill());
+    let deps = FakeStart::new();
     let ended = deps.play(&[&exit_and_failures]).unwrap();
     assert!(matches!(ended, Outcome::ChildExited { after_kill: false, cause: None, .. }), "{ended:?}");
 }
@@ -228,7 +228,7 @@ fn an_observation_beats_a_simultaneous_failure() {
 /// Rule 5: a kill that fails is survived, the observation still decides, and the diagnostic tells of it.
 #[test]
 fn a_failing_kill_is_survived() {
-    let deps = FakeStart::silent(then_kill());
+    let deps = FakeStart::silent();
     deps.spawn.answer(Ok(builders::child()));
     deps.term.answer(Err(kill_error()));
     deps.kill.answer(Err(kill_error()));
@@ -236,7 +236,7 @@ fn a_failing_kill_is_survived() {
     let told = Some(kill_error().to_string());
     assert_eq!(retained(ended), (RetainedReason::KillUnconfirmed, TIMED_OUT, told));
 
-    let deps = FakeStart::silent(then_kill());
+    let deps = FakeStart::silent();
     deps.spawn.answer(Ok(builders::child()));
     deps.term.answer(Err(kill_error()));
     deps.release.answer(Ok(()));
@@ -247,7 +247,7 @@ fn a_failing_kill_is_survived() {
 /// Rule 7 (T04): a kill that hangs is raced by its grace, and dropped when the next one comes.
 #[test]
 fn a_hanging_kill_is_raced_by_its_grace() {
-    let deps = FakeStart::silent(then_kill());
+    let deps = FakeStart::silent();
     deps.spawn.answer(Ok(builders::child()));
     let ended = deps.play(&[&observe_elapses, &term_elapses, &kill_elapses]);
     assert_eq!(retained(ended), (RetainedReason::KillUnconfirmed, TIMED_OUT, None));
@@ -260,7 +260,7 @@ fn a_hanging_kill_is_raced_by_its_grace() {
 /// Rule 7: an exit is heard while the kill that led to it still hangs.
 #[test]
 fn an_exit_is_heard_while_the_kill_hangs() {
-    let deps = FakeStart::silent(then_kill());
+    let deps = FakeStart::silent();
     deps.spawn.answer(Ok(builders::child()));
     deps.release.answer(Ok(()));
     let ended = deps.play(&[&observe_elapses, &exits]).unwrap();
@@ -273,7 +273,7 @@ fn an_exit_is_heard_while_the_kill_hangs() {
 fn a_failing_grace_counts_as_elapsed() {
     let term_fails = |deps: &FakeStart| deps.timer(TERM).answer(Err(watch_error("measure the grace")));
     let kill_fails = |deps: &FakeStart| deps.timer(KILL).answer(Err(watch_error("measure the grace")));
-    let deps = FakeStart::new(then_kill());
+    let deps = FakeStart::new();
     let ended = deps.play(&[&observe_elapses, &term_fails, &kill_fails]);
     assert_eq!(retained(ended), (RetainedReason::KillUnconfirmed, TIMED_OUT, None));
     assert_eq!(deps.log.kills(), [KillSignal::Term, KillSignal::Kill]);
@@ -293,7 +293,7 @@ fn a_failing_release_says_what_was_seen() {
         (Seen::ChildExited { exit: TERMINATED }, &[&spawns, &observe_elapses, &exits, &release_fails]),
     ];
     for (seen, script) in scripts {
-        let deps = FakeStart::silent(then_kill());
+        let deps = FakeStart::silent();
         match deps.play(script) {
             Err(ExecuteError::Release { source, observed }) => {
                 assert_eq!((source, observed), (release_error(), seen));

@@ -1,12 +1,12 @@
 //! The fakes themselves: a gate is worth what its fakes are.
 
 use rekindle_core::effects::SpawnBgResumeDeps;
-use rekindle_gates::builders::{self, OBSERVE};
+use rekindle_gates::builders::OBSERVE;
 use rekindle_gates::fakes::{Call, Entry, FakeStart, Run};
 
 #[test]
 fn an_answer_wakes_the_call_that_waits() {
-    let deps = FakeStart::silent(builders::then_kill());
+    let deps = FakeStart::silent();
     let mut run = Run::new(deps.await_timeout(OBSERVE));
     run.stall();
     assert_eq!(run.polls(), 1, "nothing woke it");
@@ -20,7 +20,7 @@ fn an_answer_wakes_the_call_that_waits() {
 
 #[test]
 fn an_answer_that_comes_first_waits_for_its_call() {
-    let deps = FakeStart::silent(builders::then_kill());
+    let deps = FakeStart::silent();
     deps.socket_alive();
     let connection = Run::new(deps.await_socket_alive("/run/cache/sock".as_ref())).finish();
     assert_eq!(deps.log.count(Entry::ConnectionClosed), 0);
@@ -30,7 +30,7 @@ fn an_answer_that_comes_first_waits_for_its_call() {
 
 #[test]
 fn a_call_that_is_dropped_is_logged_and_one_never_polled_was_never_asked() {
-    let deps = FakeStart::silent(builders::then_kill());
+    let deps = FakeStart::silent();
     drop(deps.await_timeout(OBSERVE));
     assert_eq!(deps.log.entries(), []);
     let mut run = Run::new(deps.await_timeout(OBSERVE));
@@ -46,7 +46,7 @@ fn a_call_that_is_dropped_is_logged_and_one_never_polled_was_never_asked() {
 
 #[test]
 fn a_spent_budget_stops_the_polling() {
-    let deps = FakeStart::silent(builders::then_kill());
+    let deps = FakeStart::silent();
     let mut run = Run::new(deps.await_timeout(OBSERVE)).at_most(1);
     run.stall();
     deps.elapse(OBSERVE);

@@ -4,6 +4,7 @@ use StopEnd::{Ended, GaveUp};
 use StopEvent as Ev;
 use StopPhase::{ClosingStdin, Done, Idle, Killing, Terminating};
 use proptest::prelude::*;
+use rekindle_core::KillPolicy;
 use rekindle_core::effects::{ChildExit, KillError, KillSignal, WatchError};
 use rekindle_core::stop::{
     Stop, StopDeps, StopEffect, StopEnd, StopEvent, StopPhase, StopPolicy, StopReport, StopStep,
@@ -18,7 +19,8 @@ use std::time::Duration;
 const STDIN: Duration = Duration::from_secs(1);
 const TERM: Duration = Duration::from_secs(5);
 const KILL: Duration = Duration::from_secs(3);
-const POLICY: StopPolicy = StopPolicy { stdin_grace: STDIN, term_grace: TERM, kill_grace: KILL };
+const POLICY: StopPolicy =
+    StopPolicy { stdin_grace: STDIN, term_grace: TERM, kill_grace: KILL, strongest: StopStep::Kill };
 const TERMINATED: ChildExit = ChildExit::Signal(15);
 
 /// A state, what was sent on the way to it, how often it was asked for, and whether the exit is known.
@@ -194,7 +196,12 @@ fn asked(deps: &FakeStop, call: Call) -> Option<usize> {
 #[test]
 fn the_default_graces_are_the_documented_ones() {
     let five = Duration::from_secs(5);
-    let documented = StopPolicy { stdin_grace: Duration::ZERO, term_grace: five, kill_grace: five };
+    let documented = StopPolicy {
+        stdin_grace: Duration::ZERO,
+        term_grace: five,
+        kill_grace: five,
+        strongest: StopStep::Kill,
+    };
     assert_eq!(StopPolicy::default(), documented);
 }
 
@@ -262,6 +269,56 @@ fn the_second_request_joins_and_the_third_kills_now() {
     exits(&deps);
     assert_eq!(stop.finish(), ended(StopStep::Kill));
     assert_eq!(deps.log.kills(), [KillSignal::Kill]);
+}
+
+/// A stop by the policy `TermOnly` of a plan ends as a start by that policy does: no SIGKILL, however often it is asked for.
+#[test]
+fn a_stop_by_a_gentle_kill_policy_never_kills() {
+    let policy = StopPolicy { stdin_grace: STDIN, ..KillPolicy::TermOnly { grace: TERM }.into() };
+    let deps = FakeStop::new();
+    let mut stop = Run::new(execute_stop(&policy, &deps));
+    for act in [elapse_stdin, ask_again, ask_again, ask_again, elapse_term] {
+        stop.stall();
+        act(&deps);
+    }
+    assert_eq!(stop.finish(), StopReport { end: GaveUp, exit: None, trouble: vec![] });
+    assert_eq!(deps.log.kills(), [KillSignal::Term]);
+    assert_eq!(deps.log.time_asked(), STDIN + TERM);
+}
+
+/// Invariant 5, for every strongest step: the stop gives up when the grace of that step is over.
+#[test]
+fn no_step_is_stronger_than_the_strongest() {
+    let order = [StopStep::CloseStdin, StopStep::Terminate, StopStep::Kill];
+    for (index, strongest) in order.into_iter().enumerate() {
+        let again = [Ev::Begin, Ev::AskedAgain, Ev::AskedAgain, Ev::AskedAgain];
+        let graces = [Ev::GraceElapsed; 3];
+        let (mut stop, mut taken) = (Stop::up_to(strongest), vec![]);
+        for event in [&again[..], &graces[..]].concat() {
+            let (next, effects) = step(stop, event);
+            taken.extend(effects.into_iter().filter(|effect| matches!(effect, StopEffect::Take(_))));
+            stop = next;
+        }
+        let asked = if strongest == StopStep::Kill {
+            vec![StopStep::CloseStdin, StopStep::Kill]
+        } else {
+            order[..=index].to_vec()
+        };
+        assert_eq!(taken, asked.into_iter().map(StopEffect::Take).collect::<Vec<_>>(), "{strongest:?}");
+        assert_eq!(stop.phase, Done(GaveUp), "{strongest:?}");
+    }
+}
+
+fn elapse_stdin(deps: &FakeStop) {
+    deps.elapse(STDIN);
+}
+
+fn elapse_term(deps: &FakeStop) {
+    deps.elapse(TERM);
+}
+
+fn ask_again(deps: &FakeStop) {
+    deps.ask_again();
 }
 
 /// Two requests that arrive at once are two.

@@ -54,10 +54,10 @@ fn looked(view: &View, claim: Event) -> Effect {
     match (view.coherence, claim, view.record) {
         (Coherence::Torn, Ev::Did, _) => Effect::Pause,
         (Coherence::Torn, _, _) => done(Conclusion::Torn),
-        (_, _, Newer) => done(Conclusion::RecordNewer),
-        (_, _, Corrupt) if is_gone => done(Conclusion::RecordCorrupt),
-        _ if is_gone => Effect::Probe,
-        _ => Effect::Pin,
+        (Coherence::OneStart, _, Newer) => done(Conclusion::RecordNewer),
+        (Coherence::OneStart, _, Corrupt) if is_gone => done(Conclusion::RecordCorrupt),
+        (Coherence::OneStart, _, Absent | NamesWorker | NamesNobody) if is_gone => Effect::Probe,
+        (Coherence::OneStart, _, Absent | NamesWorker | NamesNobody | Corrupt) => Effect::Pin,
     }
 }
 

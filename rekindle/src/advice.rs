@@ -239,7 +239,6 @@ impl Advice {
                 Self::from(Step::Again).knowing("somebody removed or moved the session's files meanwhile")
             }
             SpawnError::Os(failure) => Self::of_failure(failure),
-            _ => Step::DoctorAll.into(),
         }
     }
 
@@ -253,7 +252,6 @@ impl Advice {
             }
             StateRootError::Untrusted { fault, .. } => Self::of_mend(fault.mend()),
             StateRootError::Os(failure) => Self::of_failure(failure),
-            _ => Step::DoctorAll.into(),
         }
     }
 
@@ -296,7 +294,12 @@ impl Advice {
             BadTarget::TooLong { .. } | BadTarget::NameTooLong { .. } => {
                 Self::by_hand("name a shorter path with --socket")
             }
-            _ => Self::by_hand("name a file in a directory of your own with --socket"),
+            BadTarget::Empty
+            | BadTarget::Relative { .. }
+            | BadTarget::NoFileName { .. }
+            | BadTarget::HoldsNul { .. } => {
+                Self::by_hand("name a file in a directory of your own with --socket")
+            }
         }
     }
 }

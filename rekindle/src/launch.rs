@@ -6,6 +6,7 @@ pub use command::Command;
 pub(crate) use command::{command_setters, holds};
 use rekindle_core::plan::OBSERVE_TIMEOUT_DEFAULT;
 use rekindle_core::protocol::Speaking;
+use rekindle_core::readiness::Provides;
 use rekindle_core::{Intent, KillPolicy, ReadyKind, SessionId, SpawnBgPlan};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -126,7 +127,7 @@ impl Launch {
     /// Whether the program has to open its socket, and no argument tells it where: then only `REKINDLE_SOCKET` does, and whether
     /// the program looks at that cannot be known.
     pub fn leaves_socket_unnamed(&self) -> bool {
-        let opens_it = self.ready != ReadyKind::Listen;
+        let opens_it = self.ready.row().provides != Provides::BoundSocket;
         let named = self.socket.as_deref().map(Path::as_os_str);
         let mut names = [OsStr::new("{socket}"), OsStr::new("REKINDLE_SOCKET")].into_iter().chain(named);
         opens_it && !self.command.words().is_empty() && !names.any(|name| self.command.mentions(name))

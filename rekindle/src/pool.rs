@@ -32,10 +32,10 @@ pub use rekindle_adapters::client::{Deadlines, Limits, PoolCallError, PoolClient
 #[doc(inline)]
 pub use rekindle_adapters::lines::{Limit, LineError, Phase, Whose};
 use rekindle_adapters::{clock, random};
+use rekindle_core::SessionId;
 use rekindle_core::pool::{generate, is_generated};
 use rekindle_core::protocol::{Run, Speaking, StatusRequest};
 use rekindle_core::stop::StopPolicy;
-use rekindle_core::{KillPolicy, SessionId};
 
 /// Runs and continues pieces of work in workers of their own. Cheap to clone.
 ///
@@ -177,12 +177,6 @@ impl WorkerPool {
 
     /// How a worker of ours that is of no use is ended: as one would be that did not come up.
     fn stop_policy(&self) -> StopPolicy {
-        let kill = self.worker.as_ref().map_or_else(KillPolicy::default, |launch| launch.kill_policy);
-        match kill {
-            KillPolicy::TermThenKill { term_grace, kill_grace } => {
-                StopPolicy { term_grace, kill_grace, ..StopPolicy::default() }
-            }
-            KillPolicy::TermOnly { grace } => StopPolicy { term_grace: grace, ..StopPolicy::default() },
-        }
+        self.worker.as_ref().map(|launch| launch.kill_policy).unwrap_or_default().into()
     }
 }

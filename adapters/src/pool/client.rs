@@ -75,7 +75,6 @@ impl Limits {
 
 /// Why a worker did not do what it was asked for, or could not be asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum PoolCallError {
     /// There is nobody whom we could ask.
     #[error("the worker on `{}` cannot be reached: {why}", Shown(socket))]

@@ -110,7 +110,6 @@ pub enum Whose {
 
 /// Why no line went through.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum LineError {
     /// The peer lives and is silent, or does not read.
     #[error("the worker did not {phase} within {} ms", after.as_millis())]

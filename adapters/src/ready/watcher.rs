@@ -1,11 +1,6 @@
 //! When a worker is ready, by the kind of its readiness, each in a file of its own; and how long it may take.
 //!
-//! | kind | ready when | connects |
-//! |---|---|---|
-//! | `connect` | its socket accepts a connection | yes, and hands it on |
-//! | `handshake` | it answers a handshake; a watcher of its own | yes, and hands it on |
-//! | `notify` | it said `READY=1`, and then somebody listens on its socket | no |
-//! | `listen` | its program runs; it inherited a socket that listens | no |
+//! The table of kinds is [`rekindle_core::readiness`]. `handshake` has a watcher of its own.
 //!
 //! # Invariants
 //! 1. A `READY=1` whose socket is dormant is not yet ready: it is waited for, until the time is up.

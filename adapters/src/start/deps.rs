@@ -8,7 +8,7 @@ use crate::worker::Worker;
 use async_trait::async_trait;
 use rekindle_core::seams::{ExitWatcher, Killer, Releaser, SocketWatcher, Spawner, Timer};
 use rekindle_core::{
-    ChildExit, Generation, KillError, KillPolicy, KillSignal, LockClaim, Pid, ReleaseError, SpawnBgPlan,
+    ChildExit, Generation, KillError, KillSignal, LockClaim, Pid, ReleaseError, SpawnBgPlan,
     SpawnBgResumeDeps, SpawnError, WatchError,
 };
 use std::fmt;
@@ -24,14 +24,11 @@ pub struct ProductionSpawnBgResumeDeps {
     timer: Arc<dyn Timer>,
     killer: Arc<dyn Killer<Worker>>,
     releaser: Arc<dyn Releaser>,
-    kill_policy: KillPolicy,
 }
 
 impl fmt::Debug for ProductionSpawnBgResumeDeps {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ProductionSpawnBgResumeDeps")
-            .field("kill_policy", &self.kill_policy)
-            .finish_non_exhaustive()
+        f.debug_struct("ProductionSpawnBgResumeDeps").finish_non_exhaustive()
     }
 }
 
@@ -64,7 +61,6 @@ impl ProductionSpawnBgResumeDeps {
             timer: Arc::new(ExtendingTimer::new(start)),
             killer: Arc::new(GroupKiller),
             releaser: Arc::new(CompletingReleaser(start.clone())),
-            kill_policy: KillPolicy::default(),
         })
     }
 }
@@ -107,12 +103,6 @@ impl Builder {
         self
     }
 
-    /// How a worker that must go is ended; SIGTERM, then SIGKILL, 5 s each, unless this says otherwise.
-    pub fn kill_policy(mut self, policy: KillPolicy) -> Self {
-        self.0.kill_policy = policy;
-        self
-    }
-
     /// The effects, put together.
     pub fn build(self) -> ProductionSpawnBgResumeDeps {
         self.0
@@ -150,9 +140,5 @@ impl SpawnBgResumeDeps for ProductionSpawnBgResumeDeps {
 
     fn child_pid(&self, child: &Worker) -> Option<Pid> {
         child.pid()
-    }
-
-    fn kill_policy(&self) -> KillPolicy {
-        self.kill_policy
     }
 }

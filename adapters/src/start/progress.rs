@@ -31,6 +31,7 @@ use jiff::Timestamp;
 use rekindle_core::claim::give_up::{GiveUpEffect, GiveUpEvent};
 use rekindle_core::notify::Notices;
 use rekindle_core::protocol::Version;
+use rekindle_core::readiness::Provides;
 use rekindle_core::record::SocketFile;
 use rekindle_core::seams::{ExitWatcher, Releaser, Spawner};
 use rekindle_core::shown::Shown;
@@ -391,13 +392,13 @@ impl<'s> Beginning<'s> {
     }
 
     fn provide(&mut self) -> Result<(), SpawnError> {
-        self.provided = match self.plan.ready {
-            ReadyKind::Notify => {
+        self.provided = match self.plan.ready.row().provides {
+            Provides::NotifySocket => {
                 let notices = Notices::none(self.plan.observe_timeout);
                 Provided::NotifySocket(self.start.open_notify_listener(self.held.dir(), notices)?)
             }
-            ReadyKind::Listen => Provided::Socket(BoundSocket::stream(&self.plan.expected_socket_path)?),
-            ReadyKind::Connect | ReadyKind::Handshake => Provided::Nothing,
+            Provides::BoundSocket => Provided::Socket(BoundSocket::stream(&self.plan.expected_socket_path)?),
+            Provides::Nothing => Provided::Nothing,
         };
         Ok(())
     }

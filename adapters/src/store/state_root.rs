@@ -41,7 +41,6 @@ const REMOVED_MAX: u32 = 1_000;
 
 /// Why a state directory cannot be used.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum StateRootError {
     /// Nothing says where it should be.
     #[error("no state directory can be found: HOME is not set and user {uid} has no home directory")]

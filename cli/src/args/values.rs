@@ -1,6 +1,7 @@
 //! The values that options take, and the options that several verbs share.
 
 use rekindle::KillPolicy;
+use rekindle::ReadyKind;
 use rekindle::StopPolicy;
 use rekindle::frontend::Shown;
 use rekindle::frontend::startup;
@@ -28,7 +29,7 @@ impl Graces {
     }
 
     pub(crate) fn stop_policy(&self) -> StopPolicy {
-        StopPolicy { term_grace: self.term_grace, kill_grace: self.kill_grace, ..StopPolicy::default() }
+        self.kill_policy().into()
     }
 }
 
@@ -74,14 +75,14 @@ pub(super) fn handed_output(text: &str) -> Result<Arc<OwnedFd>, String> {
     }
 }
 
-pub(super) fn ready(text: &str) -> Result<rekindle::ReadyKind, String> {
-    match text {
-        "connect" => Ok(rekindle::ReadyKind::Connect),
-        "handshake" => Ok(rekindle::ReadyKind::Handshake),
-        "notify" => Ok(rekindle::ReadyKind::Notify),
-        "listen" => Ok(rekindle::ReadyKind::Listen),
-        _ => Err("use connect, handshake, notify or listen".to_owned()),
-    }
+pub(super) fn ready(text: &str) -> Result<ReadyKind, String> {
+    text.parse::<ReadyKind>().map_err(|error| error.to_string())
+}
+
+/// The help of `--ready`, from the table of the core. Code quotes are for pages.
+pub(super) fn ready_help() -> String {
+    let told = ReadyKind::ALL.map(|kind| format!("{kind} ({})", kind.row().ready_when.replace('`', "")));
+    format!("What counts as ready: {}", told.join(", "))
 }
 
 /// A value may hold any bytes; the name of a variable is text.

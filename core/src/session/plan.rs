@@ -10,6 +10,7 @@ use crate::claim::release::ReleasePolicy;
 use crate::prelude::*;
 use crate::process::id::SessionId;
 use crate::protocol::Speaking;
+pub use crate::session::readiness::ReadyKind;
 use crate::text::byte_text;
 use crate::text::duration_ms;
 use alloc::collections::{BTreeMap, BTreeSet};
@@ -44,22 +45,6 @@ pub enum ReleaseWhen {
     /// On either of the two observations, and on nothing else.
     #[serde(rename = "socket-alive-or-child-exited")]
     SocketAliveOrChildExited,
-}
-
-/// What counts as ready.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum ReadyKind {
-    /// The socket accepts a connection.
-    #[default]
-    Connect,
-    /// The worker answers a handshake of the [pool protocol](crate::protocol); the plan says which version we speak.
-    Handshake,
-    /// The worker says so, by the `sd_notify` protocol, and the kernel knows of a listener on the socket. Nobody
-    /// connects to it.
-    Notify,
-    /// The program runs: it inherits the socket on which it is to answer, bound by the launcher and listening already.
-    Listen,
 }
 
 /// What the worker's environment is made of, besides the `REKINDLE_*` variables that it always gets.

@@ -16,7 +16,6 @@ pub const SOCKET_NAME_LEN_MAX: usize = 80;
 
 /// Why a socket path can never be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
 pub enum BadTarget {
     /// It is empty.
     #[error("socket path is empty")]

@@ -150,7 +150,7 @@ pub enum ExecuteError {
 
 /// Starts a worker and watches it to the first observation.
 ///
-/// The longest that this takes is the plan's `observe_timeout`, plus the graces of the kill policy, plus what the
+/// The longest that this takes is the plan's `observe_timeout`, plus the graces of its `kill_policy`, plus what the
 /// adapters allow themselves for the spawn and the release. Where a worker can ask for more time, the adapters' timer may
 /// grant it up to [`EXTENSION_FACTOR_MAX`](crate::session::notify::EXTENSION_FACTOR_MAX) times the `observe_timeout`.
 ///
@@ -169,8 +169,7 @@ pub async fn execute_spawn_bg_resume<D: SpawnBgResumeDeps>(
     deps: &D,
 ) -> Result<Outcome<D::Connection>, ExecuteError> {
     let claim = plan.release_policy().pair(&plan.session_id, claim)?;
-    let policy = deps.kill_policy();
-    let (start, effects) = step(Resume::new(&policy), Event::Begin);
+    let (start, effects) = step(Resume::new(&plan.kill_policy), Event::Begin);
     debug_assert_eq!(effects, [Effect::Spawn], "a start begins with its spawn");
 
     let mut facts = Facts::default();
@@ -182,16 +181,9 @@ pub async fn execute_spawn_bg_resume<D: SpawnBgResumeDeps>(
         }
     };
     let event = if child.is_some() { Event::SpawnStarted } else { Event::SpawnFailed };
-    let mut driver =
-        Driver { plan, claim, deps, policy, child: child.as_ref(), slots: Slots::default(), facts };
+    let mut driver = Driver { plan, claim, deps, child: child.as_ref(), slots: Slots::default(), facts };
     let conclusion = driver.run(start, event).await;
-    driver.facts.conclude(
-        conclusion,
-        plan,
-        claim,
-        &policy,
-        child.as_ref().and_then(|child| deps.child_pid(child)),
-    )
+    driver.facts.conclude(conclusion, plan, claim, child.as_ref().and_then(|child| deps.child_pid(child)))
 }
 
 /// What the outside world reported, kept for the outcome.
@@ -224,7 +216,6 @@ impl<C> Facts<C> {
         conclusion: Conclusion,
         plan: &SpawnBgPlan,
         claim: Option<&LockClaim>,
-        policy: &KillPolicy,
         pid: Option<Pid>,
     ) -> Result<Outcome<C>, ExecuteError> {
         const HEARD: &str = "the machine concludes only from facts that were heard";
@@ -260,7 +251,7 @@ impl<C> Facts<C> {
                     socket_path: plan.expected_socket_path.clone(),
                     lock_path: claim.map(|claim| claim.lock_path.clone()).unwrap_or_default(),
                     observe_timeout: plan.observe_timeout,
-                    kill_grace: policy.total_grace(),
+                    kill_grace: plan.kill_policy.total_grace(),
                     kill_error: self.kill_error.map(|error| error.to_string()),
                 },
             }),
@@ -297,7 +288,6 @@ struct Driver<'d, D: SpawnBgResumeDeps> {
     plan: &'d SpawnBgPlan,
     claim: Option<&'d LockClaim>,
     deps: &'d D,
-    policy: KillPolicy,
     child: Option<&'d D::Child>,
     slots: Slots<'d, D::Connection>,
     facts: Facts<D::Connection>,
@@ -355,7 +345,7 @@ impl<D: SpawnBgResumeDeps> Driver<'_, D> {
     }
 
     fn grace_after(&self, signal: KillSignal) -> Duration {
-        match (self.policy, signal) {
+        match (self.plan.kill_policy, signal) {
             (KillPolicy::TermOnly { grace }, KillSignal::Term | KillSignal::Kill) => grace,
             (KillPolicy::TermThenKill { term_grace, .. }, KillSignal::Term) => term_grace,
             (KillPolicy::TermThenKill { kill_grace, .. }, KillSignal::Kill) => kill_grace,

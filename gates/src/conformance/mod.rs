@@ -45,9 +45,10 @@ impl Conduct {
 /// A start that is ready to be executed.
 #[derive(Debug)]
 pub struct Prepared<D> {
-    /// The effects. Their kill policy is SIGTERM, then SIGKILL, with graces that suit the worker.
+    /// The effects.
     pub deps: D,
-    /// The plan. Its `observe_timeout` is short where the worker never answers.
+    /// The plan. Its kill policy is SIGTERM, then SIGKILL, with graces that suit the worker, and its `observe_timeout` is
+    /// short where the worker never answers.
     pub plan: SpawnBgPlan,
     /// The claim on the plan's session, held.
     pub claim: LockClaim,

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use rekindle_core::effects::{
     ChildExit, KillError, KillSignal, ReleaseError, SpawnBgResumeDeps, SpawnError, WatchError,
 };
-use rekindle_core::{KillPolicy, LockClaim, Pid, SpawnBgPlan};
+use rekindle_core::{LockClaim, Pid, SpawnBgPlan};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -76,9 +76,5 @@ impl<D: SpawnBgResumeDeps> SpawnBgResumeDeps for Recording<'_, D> {
 
     fn child_pid(&self, child: &Self::Child) -> Option<Pid> {
         self.deps.child_pid(child)
-    }
-
-    fn kill_policy(&self) -> KillPolicy {
-        self.deps.kill_policy()
     }
 }

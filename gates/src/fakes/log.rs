@@ -25,6 +25,36 @@ pub enum Call {
     AskedAgain,
 }
 
+impl Call {
+    /// The signal, of a call that sends one.
+    pub fn signal(self) -> Option<KillSignal> {
+        match self {
+            Self::Kill(signal) => Some(signal),
+            Self::Spawn
+            | Self::Socket
+            | Self::Exit
+            | Self::Timer(_)
+            | Self::Release
+            | Self::CloseStdin
+            | Self::AskedAgain => None,
+        }
+    }
+
+    /// How long it waits, of a timer.
+    pub fn time(self) -> Option<Duration> {
+        match self {
+            Self::Timer(after) => Some(after),
+            Self::Spawn
+            | Self::Socket
+            | Self::Exit
+            | Self::Kill(_)
+            | Self::Release
+            | Self::CloseStdin
+            | Self::AskedAgain => None,
+        }
+    }
+}
+
 /// One line of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Entry {
@@ -67,20 +97,12 @@ impl Log {
 
     /// The signals that were sent or tried, in their order.
     pub fn kills(&self) -> Vec<KillSignal> {
-        let kill = |entry: &Entry| match entry {
-            Entry::Asked(Call::Kill(signal)) => Some(*signal),
-            _ => None,
-        };
-        self.lock().iter().filter_map(kill).collect()
+        self.all_asked().into_iter().filter_map(Call::signal).collect()
     }
 
     /// All the time that was waited for, were every timer to run out.
     pub fn time_asked(&self) -> Duration {
-        let timer = |entry: &Entry| match entry {
-            Entry::Asked(Call::Timer(after)) => Some(*after),
-            _ => None,
-        };
-        self.lock().iter().filter_map(timer).sum()
+        self.all_asked().into_iter().filter_map(Call::time).sum()
     }
 
     /// What was asked and has neither answered nor been dropped.
@@ -101,6 +123,15 @@ impl Log {
 
     pub(crate) fn push(&self, entry: Entry) {
         self.lock().push(entry);
+    }
+
+    /// Every call that was asked, in order.
+    fn all_asked(&self) -> Vec<Call> {
+        let asked = |entry: &Entry| match entry {
+            Entry::Asked(call) => Some(*call),
+            Entry::Answered(_) | Entry::Failed(_) | Entry::Dropped(_) | Entry::ConnectionClosed => None,
+        };
+        self.lock().iter().filter_map(asked).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Entry>> {

@@ -57,14 +57,13 @@ pub struct FakeStart {
     /// The release.
     pub release: Seam<(), ReleaseError>,
     timers: Mutex<HashMap<Duration, Seam<(), WatchError>>>,
-    policy: KillPolicy,
     watched: Mutex<Vec<PathBuf>>,
     released: Mutex<Vec<Nonce>>,
 }
 
 impl FakeStart {
     /// Effects that all wait for the test.
-    pub fn silent(policy: KillPolicy) -> Self {
+    pub fn silent() -> Self {
         let log = Log::default();
         Self {
             spawn: Seam::new(Call::Spawn, &log),
@@ -74,7 +73,6 @@ impl FakeStart {
             kill: Seam::new(Call::Kill(KillSignal::Kill), &log),
             release: Seam::new(Call::Release, &log),
             timers: Mutex::default(),
-            policy,
             watched: Mutex::default(),
             released: Mutex::default(),
             log,
@@ -82,8 +80,8 @@ impl FakeStart {
     }
 
     /// Effects of which the spawn, both signals and the release succeed at once; what is observed is the test's.
-    pub fn new(policy: KillPolicy) -> Self {
-        let start = Self::silent(policy);
+    pub fn new() -> Self {
+        let start = Self::silent();
         start.spawn.answer(Ok(builders::child()));
         start.term.answer(Ok(()));
         start.kill.answer(Ok(()));
@@ -119,10 +117,7 @@ impl FakeStart {
 
     /// The timer that is waited for.
     pub fn running_timer(&self) -> Option<Duration> {
-        self.log.outstanding().into_iter().find_map(|call| match call {
-            Call::Timer(after) => Some(after),
-            _ => None,
-        })
+        self.log.outstanding().into_iter().find_map(Call::time)
     }
 
     /// Lets time jump to where the timer that is waited for is over; how far that was.
@@ -138,7 +133,15 @@ impl FakeStart {
     /// # Panics
     /// If it is over before, or still waits behind the last step.
     pub fn play(&self, script: &[Step<'_>]) -> Ended {
-        let (plan, claim) = (builders::plan(), builders::claim());
+        self.play_by(builders::then_kill(), script)
+    }
+
+    /// The same, with a plan that ends its worker by `kill_policy`.
+    ///
+    /// # Panics
+    /// As [`Self::play`].
+    pub fn play_by(&self, kill_policy: KillPolicy, script: &[Step<'_>]) -> Ended {
+        let (plan, claim) = (builders::plan_ending_by(kill_policy), builders::claim());
         let mut run = Run::new(execute_spawn_bg_resume(&plan, Some(&claim), self));
         for step in script {
             run.stall();
@@ -155,6 +158,12 @@ impl FakeStart {
     /// The claims for which a release was asked, by their nonces.
     pub fn released(&self) -> Vec<Nonce> {
         lock(&self.released).clone()
+    }
+}
+
+impl Default for FakeStart {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -194,9 +203,5 @@ impl SpawnBgResumeDeps for FakeStart {
 
     fn child_pid(&self, child: &FakeChild) -> Option<Pid> {
         child.pid
-    }
-
-    fn kill_policy(&self) -> KillPolicy {
-        self.policy
     }
 }

@@ -166,7 +166,21 @@ fn more_time(limit: Limit) -> String {
 fn limit_met(source: &PoolCallError) -> Option<Limit> {
     match source {
         PoolCallError::Line(LineError::Hung { limit, .. }) => Some(*limit),
-        _ => None,
+        PoolCallError::Line(
+            LineError::ClosedEarly { .. }
+            | LineError::TooLong { .. }
+            | LineError::NotUtf8
+            | LineError::Unsolicited { .. }
+            | LineError::Os(_),
+        )
+        | PoolCallError::Unreachable { .. }
+        | PoolCallError::Malformed(_)
+        | PoolCallError::WrongKind { .. }
+        | PoolCallError::Refused(_)
+        | PoolCallError::VersionMismatch(_)
+        | PoolCallError::VersionRefused { .. }
+        | PoolCallError::WrongSession { .. }
+        | PoolCallError::Spent => None,
     }
 }
 

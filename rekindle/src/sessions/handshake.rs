@@ -62,12 +62,8 @@ pub(crate) fn of_another_version(
 
 /// The version with which a session can be spoken to, where the one that was spoken is wrong.
 pub(crate) fn which_goes(error: &PoolCallError, recorded: Option<&Version>) -> String {
-    match (error, recorded) {
-        (PoolCallError::VersionMismatch(_) | PoolCallError::VersionRefused { .. }, Some(recorded)) => {
-            format!("; the session was recorded with version `{recorded}`")
-        }
-        _ => String::new(),
-    }
+    let told = recorded.filter(|_| reason(error) == RejectReason::VersionMismatch);
+    told.map(|recorded| format!("; the session was recorded with version `{recorded}`")).unwrap_or_default()
 }
 
 fn reason(error: &PoolCallError) -> RejectReason {
@@ -78,7 +74,15 @@ fn reason(error: &PoolCallError) -> RejectReason {
         PoolCallError::Line(LineError::Hung { .. } | LineError::ClosedEarly { .. } | LineError::Os(_)) => {
             RejectReason::WorkerUnresponsive
         }
-        _ => RejectReason::HandshakeFailed,
+        PoolCallError::Line(
+            LineError::TooLong { .. } | LineError::NotUtf8 | LineError::Unsolicited { .. },
+        )
+        | PoolCallError::Unreachable { .. }
+        | PoolCallError::Malformed(_)
+        | PoolCallError::WrongKind { .. }
+        | PoolCallError::Refused(_)
+        | PoolCallError::WrongSession { .. }
+        | PoolCallError::Spent => RejectReason::HandshakeFailed,
     }
 }
 
@@ -92,7 +96,13 @@ fn advice(
     let theirs = match error {
         PoolCallError::VersionMismatch(VersionMismatch { theirs, .. }) => Some(theirs.clone()),
         PoolCallError::VersionRefused { .. } => recorded,
-        _ => None,
+        PoolCallError::Unreachable { .. }
+        | PoolCallError::Line(_)
+        | PoolCallError::Malformed(_)
+        | PoolCallError::WrongKind { .. }
+        | PoolCallError::Refused(_)
+        | PoolCallError::WrongSession { .. }
+        | PoolCallError::Spent => None,
     };
     match (theirs, error) {
         (Some(theirs), _) => {

@@ -11,6 +11,7 @@ use rekindle_adapters::socket_table::ListeningSockets;
 use rekindle_adapters::{SessionDir, Worker, procfs, worker};
 use rekindle_core::evidence::{Endpoint, Listener};
 use rekindle_core::identity::{PidStatus, ProcessLiveness, judge};
+use rekindle_core::readiness::Connects;
 use rekindle_core::record::{NewerRecord, RecordFile, SocketFile};
 use rekindle_core::state::{Listening, session_state};
 use rekindle_core::view::assembly::{Assembly, FoundBy, Marked, Recorded as RecordedFacts};
@@ -335,7 +336,10 @@ impl Snapshot {
 
     /// Whether the worker was connected to when it became ready, so that it can be connected to for a look.
     pub(crate) fn may_be_connected_to(&self, socket: &Path) -> bool {
-        !matches!(self.readiness_on(socket), Some(ReadyKind::Notify | ReadyKind::Listen))
+        match self.readiness_on(socket).map(|kind| kind.row().connects) {
+            Some(Connects::Nobody) => false,
+            Some(Connects::Launcher) | None => true,
+        }
     }
 
     /// The worker, pinned, to be watched or signalled: of the very start that was looked at. Who is not proved to be of it is

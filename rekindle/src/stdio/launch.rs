@@ -41,7 +41,6 @@ pub enum StderrMode {
 
 /// What happens to a child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum StdioEvent {
     /// It runs its program.
     Started {

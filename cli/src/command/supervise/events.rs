@@ -83,7 +83,7 @@ impl EventWriter {
                 self.tell(&json!({ "event": "exited", "exit_code": exit.code(), "signal": exit.signal() }));
             }
             // `cause` tells of it, with the reason.
-            _ => {}
+            StdioEvent::Stopping => {}
         }
     }
 

@@ -257,7 +257,7 @@ impl<'e> Call<'e> {
             let watcher = HandshakeSocketWatcher::new(&start, speaking.clone(), OnVersionMismatch::Fail);
             deps = deps.socket_watcher(watcher);
         }
-        let deps = deps.kill_policy(plan.kill_policy).build();
+        let deps = deps.build();
         let outcome = execute_spawn_bg_resume(plan, Some(&claim), &deps).await;
         let ended = Ended::of(&outcome);
         if ended == Ended::Abandoned {
@@ -288,7 +288,7 @@ impl<'e> Call<'e> {
             deps =
                 deps.socket_watcher(found.into_iter().fold(watcher, HandshakeSocketWatcher::beginning_with));
         }
-        let deps = deps.kill_policy(plan.kill_policy).build();
+        let deps = deps.build();
         let outcome = execute_spawn_bg_resume(plan, Some(&claim), &deps).await;
         let ended = Ended::of(&outcome);
         self.started = Some(self.ensure.ensured(plan, &start, StartKind::Adopted, outcome));

@@ -16,11 +16,12 @@ use rekindle_core::claim::ConflictReason;
 use rekindle_core::execute::Cause;
 use rekindle_core::notify::Notices;
 use rekindle_core::protocol::Version;
+use rekindle_core::readiness::Provides;
 use rekindle_core::shown::Shown;
 use rekindle_core::target::{BadTarget, check_inherited_socket_path, check_notify_path, check_socket_path};
 use rekindle_core::{
-    ExecuteError, Generation, Host, Intent, LockClaim, Outcome, Pid, ProcessIdentity, ReadyKind,
-    RejectReason, SessionId, SpawnBgPlan,
+    ExecuteError, Generation, Host, Intent, LockClaim, Outcome, Pid, ProcessIdentity, RejectReason,
+    SessionId, SpawnBgPlan,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -91,16 +92,17 @@ impl Ensure {
         let socket = &plan.expected_socket_path;
         let bound_by_us = || -> Result<bool, Error> {
             let attach = self.launch.intent == Intent::Attach;
-            Ok(attach || self.snapshot(None)?.readiness_on(socket) == Some(ReadyKind::Listen))
+            let provides = self.snapshot(None)?.readiness_on(socket).map(|kind| kind.row().provides);
+            Ok(attach || provides == Some(Provides::BoundSocket))
         };
-        let checked = match (self.launch.ready, check_socket_path(socket)) {
-            (ReadyKind::Listen, _) => check_inherited_socket_path(socket),
+        let checked = match (self.launch.ready.row().provides, check_socket_path(socket)) {
+            (Provides::BoundSocket, _) => check_inherited_socket_path(socket),
             // Whoever only connects needs no address as long as the path.
             (_, Err(BadTarget::TooLong { .. })) if bound_by_us()? => check_inherited_socket_path(socket),
-            (ReadyKind::Notify, Ok(())) if self.launch.intent != Intent::Attach => {
+            (Provides::NotifySocket, Ok(())) if self.launch.intent != Intent::Attach => {
                 check_notify_path(&self.root.path().join(self.session.as_str()).join(NOTIFY_FILE))
             }
-            (_, checked) => checked,
+            (Provides::Nothing | Provides::NotifySocket, checked) => checked,
         };
         Ok(checked)
     }

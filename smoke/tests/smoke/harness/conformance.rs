@@ -101,7 +101,7 @@ impl Harness for OnProcesses {
         let claim = held.claim().clone();
         let start = Start::new(SharedClaim::new(held), self.starts.here.clone(), None);
         let generation = Generation::new(1);
-        let mut deps = ProductionSpawnBgResumeDeps::fresh(&start, generation).kill_policy(plan.kill_policy);
+        let mut deps = ProductionSpawnBgResumeDeps::fresh(&start, generation);
         if conduct == Conduct::Stubborn {
             let spawner = FreshWorker::new(&start, generation);
             deps = deps.spawner(OnceStubborn { spawner, marker: self.marker() });

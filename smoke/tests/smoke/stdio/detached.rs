@@ -232,7 +232,7 @@ fn survivors_are_named_with_the_detached_ones() {
         procs::send(guardian, Signal::SIGSTOP);
         wait::until("it sleeps", || procs::state(guardian) == Some('T'));
         let grace = Duration::from_millis(20);
-        let policy = StopPolicy { stdin_grace: Duration::ZERO, term_grace: grace, kill_grace: grace };
+        let policy = StopPolicy { term_grace: grace, kill_grace: grace, ..StopPolicy::default() };
         let stopped = children::stop(&child, &policy).await;
         let is_survivor = |pid: &Pid| *pid != guardian && procs::is_running(*pid);
         let mut left: Vec<Pid> = env.processes().into_iter().filter(is_survivor).collect();

@@ -134,7 +134,8 @@ fn a_guardian_that_was_put_to_sleep_is_given_up() {
         procs::send(guardian, Signal::SIGSTOP);
         wait::until("it sleeps", || procs::state(guardian) == Some('T'));
         let grace = Duration::from_millis(20);
-        let policy = StopPolicy { stdin_grace: grace, term_grace: grace, kill_grace: grace };
+        let policy =
+            StopPolicy { stdin_grace: grace, term_grace: grace, kill_grace: grace, ..StopPolicy::default() };
         let stopped = children::stop(&child, &policy).await;
         assert_eq!((stopped.end, stopped.exit), (StdioEnd::GaveUp, None));
         assert_eq!(stopped.survivors, [child.pid()]);
