@@ -116,7 +116,7 @@ pub(crate) struct UpArgs {
     /// The session: up to 64 of the characters A-Z a-z 0-9 . _ -
     pub(crate) session: SessionId,
 
-    /// ensure: start or attach; attach: never start; resume: must start
+    /// ensure: start or attach; attach: never start; resume: must start; restart: end the worker that runs, then start
     #[arg(long, value_enum, default_value_t = IntentArg::Ensure)]
     pub(crate) intent: IntentArg,
 
@@ -314,6 +314,7 @@ pub(crate) enum IntentArg {
     Ensure,
     Attach,
     Resume,
+    Restart,
 }
 
 impl From<IntentArg> for Intent {
@@ -322,6 +323,7 @@ impl From<IntentArg> for Intent {
             IntentArg::Ensure => Self::Ensure,
             IntentArg::Attach => Self::Attach,
             IntentArg::Resume => Self::Resume,
+            IntentArg::Restart => Self::Restart,
         }
     }
 }

@@ -7,6 +7,8 @@
 //!   │                │                                   │
 //!   ├────────────────┼───────────────────────────────────┘
 //!   │        look and probe under the claim ─→ decide ─→ attach | start | adopt | release and reject
+//!   │                ↑                           └─ restart: end the worker ─┐
+//!   │                └────────────── from now on a resume ───────────────────┘
 //!   └── an abandoned start, an adopted worker that ended, a silent worker that answers again
 //! ```
 //!
@@ -17,6 +19,8 @@
 //! 4. A worker that had been ready and is silent is waited for without the claim; it is never ended, and no second worker
 //!    is started beside it.
 //! 5. Only a deadline that is still ahead lets a call begin anew.
+//! 6. A restart ends the worker and starts another under one claim, so that no other launcher can start one in between.
+//!    After the end the call is a resume: it ends nothing else.
 //!
 //! Walked by `gates/tests/transactions.rs` over a simulated kernel; each rule has a test in `gates/tests/ensure.rs`.
 
@@ -79,6 +83,8 @@ enum Phase {
     LookingUnderClaim,
     ProbingUnderClaim(View),
     Settling,
+    CheckingProgram,
+    Replacing,
     Starting(StartPath),
     Releasing(After),
     Pausing,
@@ -145,6 +151,11 @@ pub enum Effect {
     LookUnderClaim,
     /// Complete the record of a worker that answers, and release the claim. Answer: [`Event::Did`].
     Complete,
+    /// Judge whether the program that is to be started can be. Answer: [`Event::Did`] or [`Event::Refused`].
+    CheckProgram,
+    /// End the worker that was seen under the claim. Answer: [`Event::Did`] once it is gone, [`Event::Refused`] if the
+    /// end was not seen in time.
+    EndWorker,
     /// Start a worker, or watch one that runs, to an observation. Answer: [`Event::Ended`].
     Start(StartPath),
     /// Release the claim, under which nothing was begun. Answer: [`Event::Did`].
@@ -232,6 +243,8 @@ pub enum Conclusion {
     Locked,
     /// Refused by what was found.
     Rejected(RejectReason),
+    /// The worker that was to be replaced was told to go, and its end was not seen in time.
+    NotEnded,
     /// A later version wrote the record.
     RecordNewer,
     /// A step failed: its error is the outcome.
@@ -294,6 +307,8 @@ impl Ensure {
             Phase::Waiting => Effect::AwaitClaim,
             Phase::LookingUnderClaim => Effect::LookUnderClaim,
             Phase::Settling => Effect::Complete,
+            Phase::CheckingProgram => Effect::CheckProgram,
+            Phase::Replacing => Effect::EndWorker,
             Phase::Starting(kind) => Effect::Start(kind),
             Phase::Releasing(_) => Effect::Release,
             Phase::Pausing => Effect::Pause,
@@ -308,6 +323,8 @@ impl Ensure {
             Phase::LookingUnderClaim
             | Phase::ProbingUnderClaim(_)
             | Phase::Settling
+            | Phase::CheckingProgram
+            | Phase::Replacing
             | Phase::Starting(_)
             | Phase::Releasing(_) => true,
             Phase::Looking
@@ -335,13 +352,15 @@ impl Ensure {
     /// The target can be used: whether the lock-free way is taken.
     fn checked(self, view: &View) -> Self {
         let intent = self.request.intent;
+        let is_restart = intent == Intent::Restart;
         match self.request.depth {
             Depth::DryRun => self.at(Phase::Probing),
             // A worker that must not be connected to for a mere look is looked at with more care.
-            Depth::AtOnce if !view.is_known_to_answer() || view.contact == Contact::Gentle => {
+            Depth::AtOnce if is_restart || !view.is_known_to_answer() || view.contact == Contact::Gentle => {
                 self.concludes(Conclusion::NotAtOnce)
             }
             // A call that may start nothing takes no claim and makes no directory.
+            Depth::Whole if is_restart => self.at(Phase::Acquiring),
             Depth::Whole if !view.is_known_to_answer() && intent != Intent::Attach => {
                 self.at(Phase::Acquiring)
             }
@@ -359,7 +378,7 @@ impl Ensure {
                 self.concludes(Conclusion::Running(StartPath::Attached))
             }
             (Depth::Whole | Depth::AtOnce, Verdict::Attach) => self.at(Phase::Inspecting),
-            (Depth::AtOnce, Verdict::Spawn | Verdict::Adopt | Verdict::Reject(_)) => {
+            (Depth::AtOnce, Verdict::Spawn | Verdict::Adopt | Verdict::Replace | Verdict::Reject(_)) => {
                 self.concludes(Conclusion::NotAtOnce)
             }
             (Depth::Whole, Verdict::Reject(reason))
@@ -367,7 +386,9 @@ impl Ensure {
             {
                 self.concludes(Conclusion::Rejected(reason))
             }
-            (Depth::Whole, Verdict::Spawn | Verdict::Adopt | Verdict::Reject(_)) => self.at(Phase::Acquiring),
+            (Depth::Whole, Verdict::Spawn | Verdict::Adopt | Verdict::Replace | Verdict::Reject(_)) => {
+                self.at(Phase::Acquiring)
+            }
         }
     }
 
@@ -376,9 +397,15 @@ impl Ensure {
         let intent = self.request.intent;
         let verdict = decide(intent, Finding::of(liveness, view.last));
         match verdict {
-            Verdict::Spawn | Verdict::Adopt if view.record == RecordIs::Newer => {
+            Verdict::Spawn | Verdict::Adopt | Verdict::Replace if view.record == RecordIs::Newer => {
                 self.releases(Conclusion::RecordNewer)
             }
+            Verdict::Replace => match view.last {
+                LastWorker::AliveUnobserved | LastWorker::AliveReady => self.at(Phase::CheckingProgram),
+                // Who answers is no worker of this session.
+                LastWorker::Gone => self.releases(Conclusion::Rejected(RejectReason::AlreadyLive)),
+                LastWorker::Unknown => self.releases(Conclusion::Rejected(RejectReason::WorkerUnknown)),
+            },
             // It accepts, and only its answer can say whether it is ready: its launcher died before it heard that.
             Verdict::Attach
                 if self.request.readiness == Readiness::Answer
@@ -395,6 +422,12 @@ impl Ensure {
             Verdict::Adopt => self.at(Phase::Starting(StartPath::Adopted)),
             Verdict::Spawn => self.at(Phase::Starting(StartPath::Fresh)),
         }
+    }
+
+    /// The worker is gone: the restart goes on as a resume.
+    fn replaced(self) -> Self {
+        let request = Request { intent: Intent::Resume, ..self.request };
+        Self { request, phase: Phase::LookingUnderClaim }
     }
 
     fn releases(self, conclusion: Conclusion) -> Self {
@@ -448,6 +481,12 @@ pub fn step(call: Ensure, event: Event) -> Ensure {
         (At::LookingUnderClaim, Ev::Failed) => call.releases(Conclusion::Failed),
         (At::ProbingUnderClaim(view), Ev::Probed(liveness)) => call.under_claim(liveness, &view),
         (At::Settling, Ev::Did) => call.concludes(Conclusion::Running(StartPath::Attached)),
+        (At::CheckingProgram, Ev::Did) => call.at(At::Replacing),
+        // Nothing is ended for a program that cannot be started.
+        (At::CheckingProgram, Ev::Refused) => call.releases(Conclusion::NotStarted),
+        (At::Replacing, Ev::Did) => call.replaced(),
+        (At::Replacing, Ev::Refused) => call.releases(Conclusion::NotEnded),
+        (At::CheckingProgram | At::Replacing, Ev::Failed) => call.releases(Conclusion::Failed),
         (At::Starting(kind), Ev::Ended(ended, deadline)) => call.ended(kind, ended, deadline),
         (At::Releasing(after), Ev::Did) => call.released(after),
         // The error that led here matters more than what releasing says.
@@ -490,6 +529,8 @@ pub fn step(call: Ensure, event: Event) -> Ensure {
             | At::LookingUnderClaim
             | At::ProbingUnderClaim(_)
             | At::Settling
+            | At::CheckingProgram
+            | At::Replacing
             | At::Starting(_)
             | At::Releasing(_)
             | At::Pausing

@@ -1,12 +1,12 @@
 //! Every cell of the decision table of the design, section 3.2.
 
 use Finding::{Dormant, Forged, Indeterminate, Live};
-use Intent::{Attach, Ensure, Resume};
+use Intent::{Attach, Ensure, Restart, Resume};
 use RejectReason as R;
 use rekindle_core::LastWorker::{AliveReady, AliveUnobserved, Gone, Unknown};
 use rekindle_core::{Finding, Intent, RejectReason, Verdict, decide};
 
-const INTENTS: [Intent; 3] = [Ensure, Attach, Resume];
+const INTENTS: [Intent; 4] = [Ensure, Attach, Resume, Restart];
 const FINDINGS: [Finding; 7] = [
     Live,
     Dormant(Gone),
@@ -17,16 +17,16 @@ const FINDINGS: [Finding; 7] = [
     Forged,
 ];
 
-/// One row a finding: what `ensure`, `attach` and `resume` do.
+/// One row a finding: what `ensure`, `attach`, `resume` and `restart` do.
 #[rustfmt::skip]
-const TABLE: [(Finding, [Verdict; 3]); 7] = [
-    (Live,                     [Verdict::Attach, Verdict::Attach, Verdict::Reject(R::AlreadyLive)]),
-    (Dormant(Gone),            [Verdict::Spawn, Verdict::Reject(R::NotRunning), Verdict::Spawn]),
-    (Dormant(AliveUnobserved), [Verdict::Adopt, Verdict::Reject(R::NotRunning), Verdict::Adopt]),
-    (Dormant(AliveReady),      [Verdict::Reject(R::WorkerUnresponsive), Verdict::Reject(R::NotRunning), Verdict::Reject(R::WorkerUnresponsive)]),
-    (Dormant(Unknown),         [Verdict::Reject(R::WorkerUnknown), Verdict::Reject(R::NotRunning), Verdict::Reject(R::WorkerUnknown)]),
-    (Indeterminate,            [Verdict::Reject(R::IndeterminateNoSpawn); 3]),
-    (Forged,                   [Verdict::Reject(R::TargetAddressConflict); 3]),
+const TABLE: [(Finding, [Verdict; 4]); 7] = [
+    (Live,                     [Verdict::Attach, Verdict::Attach, Verdict::Reject(R::AlreadyLive), Verdict::Replace]),
+    (Dormant(Gone),            [Verdict::Spawn, Verdict::Reject(R::NotRunning), Verdict::Spawn, Verdict::Spawn]),
+    (Dormant(AliveUnobserved), [Verdict::Adopt, Verdict::Reject(R::NotRunning), Verdict::Adopt, Verdict::Replace]),
+    (Dormant(AliveReady),      [Verdict::Reject(R::WorkerUnresponsive), Verdict::Reject(R::NotRunning), Verdict::Reject(R::WorkerUnresponsive), Verdict::Replace]),
+    (Dormant(Unknown),         [Verdict::Reject(R::WorkerUnknown), Verdict::Reject(R::NotRunning), Verdict::Reject(R::WorkerUnknown), Verdict::Reject(R::WorkerUnknown)]),
+    (Indeterminate,            [Verdict::Reject(R::IndeterminateNoSpawn); 4]),
+    (Forged,                   [Verdict::Reject(R::TargetAddressConflict); 4]),
 ];
 
 #[test]
@@ -54,8 +54,13 @@ fn only_provable_absence_leads_to_a_start() {
 #[test]
 fn attach_starts_nothing_and_resume_attaches_to_nothing() {
     for finding in FINDINGS {
-        assert!(!matches!(decide(Attach, finding), Verdict::Spawn | Verdict::Adopt), "{finding:?}");
+        let attach = decide(Attach, finding);
+        assert!(!matches!(attach, Verdict::Spawn | Verdict::Adopt | Verdict::Replace), "{finding:?}");
         assert_ne!(decide(Resume, finding), Verdict::Attach, "{finding:?}");
+        assert_ne!(decide(Restart, finding), Verdict::Attach, "{finding:?}");
+        for intent in [Ensure, Attach, Resume] {
+            assert_ne!(decide(intent, finding), Verdict::Replace, "{intent:?} on {finding:?}");
+        }
     }
 }
 
@@ -80,5 +85,5 @@ fn the_words_of_json_are_the_documented_ones() {
         assert_eq!(word(serde_json::to_value(reason).unwrap()), text);
     }
     let intents = INTENTS.map(|intent| word(serde_json::to_value(intent).unwrap()));
-    assert_eq!(intents, ["ensure", "attach", "resume"]);
+    assert_eq!(intents, ["ensure", "attach", "resume", "restart"]);
 }

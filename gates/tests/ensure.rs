@@ -2,7 +2,7 @@
 
 use Depth::{AtOnce, DryRun, Whole};
 use Event as Ev;
-use Intent::{Attach, Ensure as Start, Resume};
+use Intent::{Attach, Ensure as Start, Restart, Resume};
 use LastWorker::{AliveReady, AliveUnobserved, Gone, Unknown};
 use Liveness::{Dormant, Forged, Indeterminate, Live};
 use rekindle_core::effects::{ReleaseError, SpawnError};
@@ -218,6 +218,73 @@ fn under_the_claim_a_worker_is_started_adopted_attached_or_the_claim_released() 
     }
 }
 
+/// A restart takes the claim whatever it saw, and only a dry run goes without.
+#[test]
+fn a_restart_begins_with_the_claim() {
+    let gentle = View { contact: Contact::Gentle, ..READY };
+    for view in [READY, gentle, View { last: Gone, ..READY }, View::NOTHING] {
+        for (depth, expected) in
+            [(Whole, Effect::Acquire), (AtOnce, done(Conclusion::NotAtOnce)), (DryRun, Effect::Probe)]
+        {
+            let told = effects(Ensure::new(request(Restart, depth)), &[Ev::Looked(view), Ev::Did]);
+            assert_eq!(told, [Effect::CheckTarget, expected], "{depth:?}, {view:?}");
+        }
+    }
+    for (liveness, last) in findings() {
+        let events = [Ev::Looked(READY), Ev::Did, Ev::Probed(liveness), Ev::Looked(View { last, ..READY })];
+        let verdict = decide(Restart, Finding::of(liveness, last));
+        let told = led(request(Restart, DryRun), &events).effect();
+        assert_eq!(told, done(Conclusion::WouldBe(verdict)), "{liveness:?}, {last:?}");
+    }
+}
+
+/// Invariant 6: a worker of the session is ended, and nothing else; what cannot be judged stays.
+#[test]
+fn a_restart_ends_the_worker_of_its_session_alone() {
+    use RejectReason as R;
+    for (liveness, last) in findings() {
+        let call = judged(request(Restart, Whole), View { last, ..READY }, liveness);
+        let rejects = |reason| (Effect::Release, Some(rejected(reason)));
+        let (effect, then) = match (liveness, last) {
+            (Indeterminate, _) => rejects(R::IndeterminateNoSpawn),
+            (Forged, _) => rejects(R::TargetAddressConflict),
+            (Live | Dormant, Unknown) => rejects(R::WorkerUnknown),
+            // Who answers is a stranger.
+            (Live, Gone) => rejects(R::AlreadyLive),
+            (Dormant, Gone) => (Effect::Start(StartPath::Fresh), None),
+            (Live | Dormant, AliveUnobserved | AliveReady) => (Effect::CheckProgram, None),
+        };
+        assert_eq!(call.effect(), effect, "{liveness:?}, {last:?}");
+        assert!(call.holds_claim());
+        if let Some(conclusion) = then {
+            assert_eq!(step(call, Ev::Did).effect(), done(conclusion), "{liveness:?}, {last:?}");
+        }
+    }
+}
+
+/// Invariant 6: the claim is held throughout, and after the end the call is a resume.
+#[test]
+fn a_restart_goes_on_as_a_resume_once_the_worker_is_gone() {
+    let checking = judged(request(Restart, Whole), READY, Live);
+    for (event, conclusion) in [(Ev::Refused, Conclusion::NotStarted), (Ev::Failed, Conclusion::Failed)] {
+        let given_up = step(checking, event);
+        assert_eq!(step(given_up, Ev::Did).effect(), done(conclusion), "nobody is ended: {event:?}");
+    }
+    let ending = step(checking, Ev::Did);
+    assert_eq!((ending.effect(), ending.holds_claim()), (Effect::EndWorker, true));
+    let replaced = step(ending, Ev::Did);
+    assert_eq!((replaced.effect(), replaced.holds_claim()), (Effect::LookUnderClaim, true));
+    assert_eq!(replaced, claimed(request(Resume, Whole)));
+    for (event, conclusion) in [(Ev::Refused, Conclusion::NotEnded), (Ev::Failed, Conclusion::Failed)] {
+        let given_up = step(ending, event);
+        assert_eq!((given_up.effect(), given_up.holds_claim()), (Effect::Release, true), "{event:?}");
+        assert_eq!(step(given_up, Ev::Did).effect(), done(conclusion), "{event:?}");
+    }
+    for foreign in [Ev::Looked(READY), Ev::Probed(Live), Ev::Late, Ev::Conflict(MayPass::Yes)] {
+        assert_eq!(step(ending, foreign), ending);
+    }
+}
+
 #[test]
 fn a_record_of_a_later_version_is_not_started_over() {
     for (intent, readiness, last) in [
@@ -225,6 +292,7 @@ fn a_record_of_a_later_version_is_not_started_over() {
         (Start, Readiness::Answer, AliveUnobserved),
         (Resume, Readiness::Answer, Gone),
         (Resume, Readiness::Connection, AliveUnobserved),
+        (Restart, Readiness::Connection, AliveReady),
     ] {
         let newer = View { last, recorded: None, record: RecordIs::Newer, ..READY };
         let call = judged(Request { intent, readiness, depth: Whole }, newer, Dormant);
@@ -382,6 +450,7 @@ fn is_answer(effect: Effect, event: Event) -> bool {
         Effect::ClearClaim | Effect::Complete | Effect::Release => matches!(event, Ev::Did | Ev::Failed),
         Effect::Acquire => matches!(event, Ev::Did | Ev::Conflict(_) | Ev::Failed),
         Effect::AwaitClaim | Effect::AwaitAnswer => matches!(event, Ev::Did | Ev::Late),
+        Effect::CheckProgram | Effect::EndWorker => matches!(event, Ev::Did | Ev::Refused | Ev::Failed),
         Effect::Start(_) => matches!(event, Ev::Ended(..)),
         Effect::Pause => event == Ev::Did,
         Effect::Done(_) => false,
@@ -412,7 +481,7 @@ fn events() -> Vec<Event> {
 fn every_state_takes_its_answers_and_nothing_else() {
     let events = events();
     let (mut states, mut concluded) = (0, Vec::new());
-    for intent in INTENTS {
+    for intent in INTENTS.into_iter().chain([Restart]) {
         for depth in DEPTHS {
             for readiness in [Readiness::Connection, Readiness::Answer] {
                 let begun = Ensure::new(Request { intent, readiness, depth });
@@ -427,7 +496,12 @@ fn every_state_takes_its_answers_and_nothing_else() {
                     concluded.extend(matches!(effect, Effect::Done(_)).then_some(effect));
                     let needs_claim = matches!(
                         effect,
-                        Effect::LookUnderClaim | Effect::Complete | Effect::Start(_) | Effect::Release
+                        Effect::LookUnderClaim
+                            | Effect::Complete
+                            | Effect::CheckProgram
+                            | Effect::EndWorker
+                            | Effect::Start(_)
+                            | Effect::Release
                     );
                     let may_have_it = needs_claim || effect == Effect::Probe;
                     assert!(call.holds_claim() || !needs_claim, "{call:?}");

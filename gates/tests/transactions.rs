@@ -24,6 +24,7 @@ const STOP: Adversity = Adversity { stops: 1, ..NONE };
 const UNLOCK: Adversity = Adversity { unlocks: 1, ..NONE };
 const GC: Adversity = Adversity { collections: 1, ..NONE };
 const DROP: Adversity = Adversity { drops: 1, ..NONE };
+const RESTART: Adversity = Adversity { restarts: 1, ..NONE };
 const RM: Adversity = Adversity { dir_removals: 1, ..NONE };
 const ORIGINS: [Origin; 3] = [Origin::Absent, Origin::Stale, Origin::Live];
 
@@ -191,6 +192,17 @@ fn two_launchers_and_a_collection() {
 }
 
 /// A stop beside a collection, and both beside a launcher.
+/// A restart beside a launcher: never two workers, and nothing that a crash or a drop in between leaves behind.
+#[test]
+fn a_restart_and_a_launcher() {
+    let adversity = Adversity { crashes: 1, ..RESTART };
+    let kinds = [Kind::Polite, Kind::Stubborn, Kind::FdClosing, Kind::Daemonising, Kind::Leaving];
+    let did = holds_everywhere("restart, crash", 2, &kinds, adversity);
+    assert!(did.contains(&(Next::Other, Choice::Exit)), "no worker was seen to end");
+    holds_everywhere("restart, drop, death", 1, &Kind::ALL, Adversity { drops: 1, deaths: 1, ..RESTART });
+    holds_everywhere("restart, stop", 1, &[Kind::Hung], Adversity { stops: 1, ..RESTART });
+}
+
 #[test]
 fn a_stop_and_a_collection() {
     let both = Adversity { collections: 1, ..STOP };
@@ -236,6 +248,7 @@ fn launchers_at_length() {
     holds_everywhere("three, drop", 3, &Kind::ALL, DROP);
     holds_everywhere("three, stop", 3, &[Kind::Hung], STOP);
     holds_everywhere("two, stop", 2, &Kind::ALL, STOP);
+    holds_everywhere("two, restart, crash", 2, &Kind::ALL, Adversity { crashes: 1, deaths: 1, ..RESTART });
     holds_everywhere(
         "two, two crashes, two drops",
         2,
@@ -319,6 +332,13 @@ fn wrong_an_unlock_without_the_lock() {
     breaks(Promise::EvidenceStays, two(Origin::Absent, Kind::Polite, UNLOCK), unlock);
     let safe = [Promise::OneWorker, Promise::OneClaim, Promise::NextLauncherSucceeds];
     still_holds(&safe, &[Kind::Polite, Kind::Hung], UNLOCK, unlock);
+}
+
+/// A restart looks again after the end, so that an end which did not happen starts no second worker.
+#[test]
+fn wrong_a_restart_that_ends_nobody_is_guarded_twice() {
+    let wrong = Conduct::wrong(Sabotage::ReplaceUnended);
+    still_holds(&Promise::ALL, &[Kind::Polite, Kind::Stubborn, Kind::Daemonising], RESTART, wrong);
 }
 
 #[test]

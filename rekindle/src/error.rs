@@ -6,7 +6,7 @@ use rekindle_adapters::call::CallError;
 use rekindle_adapters::lines::LineError;
 use rekindle_core::execute::Seen;
 use rekindle_core::shown::Shown;
-use rekindle_core::{Generation, Lifeline, LockClaim, OsFailure, ReleaseError, SessionId};
+use rekindle_core::{Generation, Lifeline, LockClaim, OsFailure, Pid, ReleaseError, SessionId};
 use std::path::PathBuf;
 
 /// Why a session could not be worked with. Nothing was started, stopped or overwritten because of it.
@@ -76,6 +76,17 @@ pub enum Error {
         /// The session.
         session: SessionId,
     },
+    /// The worker that was to be restarted was told to go, and its end was not seen in time. No other was started.
+    #[error(
+        "the worker of session `{session}` did not end in time{}, so no other was started",
+        pids(survivors)
+    )]
+    NotEnded {
+        /// The session.
+        session: SessionId,
+        /// The processes that still run, as far as they are seen.
+        survivors: Vec<Pid>,
+    },
     /// A launcher is between two steps of a start, and stays there.
     #[error("a start of session `{session}` is in progress, so nothing was signalled")]
     StartInProgress {
@@ -134,6 +145,17 @@ pub enum Error {
     Os(#[from] OsFailure),
 }
 
+/// The processes that a message names, in brackets.
+fn pids(survivors: &[Pid]) -> String {
+    match survivors {
+        [] => String::new(),
+        survivors => {
+            let pids: Vec<String> = survivors.iter().map(ToString::to_string).collect();
+            format!(" (pid {})", pids.join(", "))
+        }
+    }
+}
+
 impl Error {
     /// The reason in one word, as JSON has it.
     pub fn reason(&self) -> &'static str {
@@ -148,6 +170,7 @@ impl Error {
             Self::Claimed { .. } => "target-locked",
             Self::Unjudged { .. } | Self::Unsearched { .. } => "worker-unknown",
             Self::StillRuns { .. } => "still-runs",
+            Self::NotEnded { .. } => "worker-not-ended",
             Self::StartInProgress { .. } => "start-in-progress",
             Self::Call(_) => "call-failed",
             Self::Release { .. } | Self::ReleaseAfterUpdate { .. } => "release-failed",
@@ -176,6 +199,7 @@ impl Error {
             | Self::ReleaseAfterUpdate { .. }
             | Self::RecordGone { .. }
             | Self::CutShort { .. }
+            | Self::NotEnded { .. }
             | Self::Os(_) => false,
         }
     }
@@ -209,7 +233,8 @@ impl Error {
             Self::Release { session, .. }
             | Self::ReleaseAfterUpdate { session, .. }
             | Self::RecordGone { session, .. }
-            | Self::CutShort { session, .. } => Step::Doctor(session.clone()).into(),
+            | Self::CutShort { session, .. }
+            | Self::NotEnded { session, .. } => Step::Doctor(session.clone()).into(),
         }
     }
 }

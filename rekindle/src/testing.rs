@@ -362,6 +362,9 @@ fn ensured(
             generation,
             status_text: None,
         })),
+        Conclusion::NotEnded => {
+            return Err(Error::NotEnded { session: session.clone(), survivors: pid.into_iter().collect() });
+        }
         Conclusion::Locked => {
             let claim = socket.with_file_name("claim");
             let why = ConflictReason::KernelLockHeld;

@@ -87,6 +87,14 @@ fn a_worker_that_died_is_started_anew() {
 }
 
 #[test]
+fn a_restart_ends_the_worker_and_starts_another() {
+    let world = World::running(Program::IgnoresSigterm);
+    assert_eq!(running(world.ensure(Intent::Restart)), (StartKind::Started, 1));
+    assert_eq!(running(world.ensure(Intent::Restart)), (StartKind::Started, 2));
+    assert_eq!(running(world.up()), (StartKind::Attached, 2));
+}
+
+#[test]
 fn a_stop_says_what_was_enough() {
     for (program, outcome) in
         [(Program::BecomesReady, StopOutcome::Stopped), (Program::IgnoresSigterm, StopOutcome::Killed)]

@@ -3,7 +3,8 @@
 //! # Invariants
 //! 1. Every cell of the table is written down; there is no default arm.
 //! 2. [`Verdict::Spawn`] is reached only from a dormant socket whose last worker is [`LastWorker::Gone`].
-//! 3. [`Intent::Attach`] starts nothing, and [`Intent::Resume`] attaches to nothing.
+//! 3. [`Intent::Attach`] starts nothing; [`Intent::Resume`] and [`Intent::Restart`] attach to nothing.
+//! 4. Only [`Intent::Restart`] ends a worker that was ready, and never one whose state is unknown.
 //!
 //! Walked exhaustively by `gates/tests/decide.rs`.
 
@@ -21,6 +22,8 @@ pub enum Intent {
     Attach,
     /// A new start; a live worker is in the way.
     Resume,
+    /// A new start; a live worker is ended first, under the same claim.
+    Restart,
 }
 
 /// What was found at the session's socket, with what its verdict needs to know besides.
@@ -108,6 +111,8 @@ pub enum Verdict {
     Spawn,
     /// Watch the worker whose launcher died as if it were ours.
     Adopt,
+    /// End the worker that runs, then start one.
+    Replace,
     /// Do nothing, and say why.
     Reject(RejectReason),
 }
@@ -126,14 +131,19 @@ pub fn decide(intent: Intent, finding: Finding) -> Verdict {
     match (intent, finding) {
         (I::Ensure | I::Attach, F::Live) => Verdict::Attach,
         (I::Resume, F::Live) => Verdict::Reject(R::AlreadyLive),
+        (I::Restart, F::Live | F::Dormant(W::AliveUnobserved | W::AliveReady)) => Verdict::Replace,
         (I::Attach, F::Dormant(W::Gone | W::AliveUnobserved | W::AliveReady | W::Unknown)) => {
             Verdict::Reject(R::NotRunning)
         }
-        (I::Ensure | I::Resume, F::Dormant(W::Gone)) => Verdict::Spawn,
+        (I::Ensure | I::Resume | I::Restart, F::Dormant(W::Gone)) => Verdict::Spawn,
         (I::Ensure | I::Resume, F::Dormant(W::AliveUnobserved)) => Verdict::Adopt,
         (I::Ensure | I::Resume, F::Dormant(W::AliveReady)) => Verdict::Reject(R::WorkerUnresponsive),
-        (I::Ensure | I::Resume, F::Dormant(W::Unknown)) => Verdict::Reject(R::WorkerUnknown),
-        (I::Ensure | I::Attach | I::Resume, F::Indeterminate) => Verdict::Reject(R::IndeterminateNoSpawn),
-        (I::Ensure | I::Attach | I::Resume, F::Forged) => Verdict::Reject(R::TargetAddressConflict),
+        (I::Ensure | I::Resume | I::Restart, F::Dormant(W::Unknown)) => Verdict::Reject(R::WorkerUnknown),
+        (I::Ensure | I::Attach | I::Resume | I::Restart, F::Indeterminate) => {
+            Verdict::Reject(R::IndeterminateNoSpawn)
+        }
+        (I::Ensure | I::Attach | I::Resume | I::Restart, F::Forged) => {
+            Verdict::Reject(R::TargetAddressConflict)
+        }
     }
 }

@@ -124,15 +124,14 @@ impl Setting {
     pub fn can_be_dropped(&self, actor: &Actor) -> bool {
         let Task::Ensure(call) = actor.task else { return false };
         match actor.sub {
-            Sub::Watch => true,
+            Sub::Watch | Sub::End => true,
             Sub::None => call.holds_claim() && matches!(call.effect(), ensure::Effect::Probe),
             Sub::Acquire(_)
             | Sub::Settle(_)
             | Sub::Order(_)
             | Sub::AwaitChild(_)
             | Sub::ReadMark(_)
-            | Sub::Ask(..)
-            | Sub::End => false,
+            | Sub::Ask(..) => false,
         }
     }
 

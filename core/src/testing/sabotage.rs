@@ -16,6 +16,8 @@ pub struct Conduct {
 /// One wrong way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sabotage {
+    /// A restart does not end the worker, and goes on as if it had.
+    ReplaceUnended,
     /// The lock is on the evidence file, which goes with it.
     LockOnEvidence,
     /// A start uses the lifeline file that is there.

@@ -57,6 +57,8 @@ pub struct Adversity {
     pub unlocks: u8,
     /// A collection is run.
     pub collections: u8,
+    /// The first launcher restarts the session.
+    pub restarts: u8,
 }
 
 impl Adversity {
@@ -70,6 +72,7 @@ impl Adversity {
         stops: 0,
         unlocks: 0,
         collections: 0,
+        restarts: 0,
     };
 }
 
@@ -108,7 +111,11 @@ const OVER: Actor = Actor::of(Task::Done(End::Dropped));
 
 /// A launcher that has not begun.
 pub fn launcher() -> Task {
-    let request = Request { intent: Intent::Ensure, readiness: Readiness::Connection, depth: Depth::Whole };
+    with_intent(Intent::Ensure)
+}
+
+fn with_intent(intent: Intent) -> Task {
+    let request = Request { intent, readiness: Readiness::Connection, depth: Depth::Whole };
     Task::Ensure(Ensure::new(request))
 }
 
@@ -138,6 +145,9 @@ impl Scenario {
         let mut kernel = Kernel::new();
         for actor in &mut kernel.actors[1..=self.launchers] {
             *actor = Actor::of(launcher());
+        }
+        if self.adversity.restarts > 0 {
+            kernel.actors[1] = Actor::of(with_intent(Intent::Restart));
         }
         if self.adversity.stops > 0 {
             kernel.actors[STOP] = Actor::of(Task::Stop(StopSession::default()));

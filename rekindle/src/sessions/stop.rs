@@ -288,8 +288,9 @@ fn survivors(worker: &Worker, trouble: &mut Vec<String>) -> Vec<Pid> {
     survivors
 }
 
-struct Ending<'w> {
-    worker: &'w Worker,
+/// Ends one worker that is pinned.
+pub(crate) struct Ending<'w> {
+    pub(crate) worker: &'w Worker,
 }
 
 #[async_trait]

@@ -10,6 +10,7 @@ pub(crate) mod looking_after;
 pub(crate) mod records;
 pub(crate) mod refusals;
 pub(crate) mod reload;
+pub(crate) mod restart;
 pub(crate) mod reuse;
 pub(crate) mod stop;
 pub(crate) mod successors;
@@ -23,6 +24,7 @@ rekindle_smoke::rooms![
     crash,
     daemons,
     stop,
+    restart,
     records,
     reuse,
     library,

@@ -5,10 +5,12 @@ use super::look::probe;
 use crate::claim::acquire::Acquire;
 use crate::ensure::{self, Ensure};
 use crate::start::settle::{Noted, Settle};
-use crate::testing::actor::{Actor, End, Sub, Task};
+use crate::stop::StopEnd;
+use crate::testing::actor::{Actor, End, Pinned, Sub, Task};
 use crate::testing::kernel::Kernel;
 use crate::testing::objects::Paper;
 use crate::testing::program::Setting;
+use crate::testing::sabotage::Sabotage;
 
 impl Setting {
     pub(super) fn ensure_step(&self, kernel: &mut Kernel, id: usize, call: Ensure, choice: Choice) {
@@ -18,7 +20,7 @@ impl Setting {
                 kernel.actors[id].seen = self.look(kernel, kernel.files);
                 Ev::Looked(kernel.actors[id].seen.view)
             }
-            Fx::CheckTarget | Fx::Pause => Ev::Did,
+            Fx::CheckTarget | Fx::CheckProgram | Fx::Pause => Ev::Did,
             // Whoever connects learns at once whom.
             Fx::Probe => {
                 kernel.actors[id].peer = kernel.answers();
@@ -50,6 +52,12 @@ impl Setting {
                 actor.sub = Sub::Settle(settle);
                 return self.settle_step(kernel, id, settle);
             }
+            Fx::EndWorker if self.conduct.has(Sabotage::ReplaceUnended) => Ev::Did,
+            Fx::EndWorker => {
+                let actor = &mut kernel.actors[id];
+                actor.worker = actor.seen.pin(actor.seen.lifeline);
+                return self.begin_end(kernel, id);
+            }
             Fx::Start(kind) => return self.begin_start(kernel, id, kind),
             Fx::Release => {
                 let settle = Settle::release_alone();
@@ -76,6 +84,8 @@ impl Setting {
             | ensure::Effect::AwaitClaim
             | ensure::Effect::LookUnderClaim
             | ensure::Effect::Complete
+            | ensure::Effect::CheckProgram
+            | ensure::Effect::EndWorker
             | ensure::Effect::Start(_)
             | ensure::Effect::Release
             | ensure::Effect::Pause
@@ -89,5 +99,16 @@ impl Setting {
         } else {
             actor.task = task;
         }
+    }
+
+    /// A restart is told how the worker's end went.
+    pub(super) fn replace_hears(&self, kernel: &mut Kernel, id: usize, end: StopEnd) {
+        let actor = &mut kernel.actors[id];
+        (actor.sub, actor.stop, actor.worker) = (Sub::None, None, Pinned::NOBODY);
+        let event = match end {
+            StopEnd::Ended { .. } => ensure::Event::Did,
+            StopEnd::GaveUp => ensure::Event::Refused,
+        };
+        self.ensure_hears(kernel, id, event);
     }
 }

@@ -43,12 +43,7 @@ impl Setting {
                 let held = worker.lifeline.is_some_and(|lifeline| kernel.is_held(lifeline));
                 if held { Ev::Did } else { Ev::Refused }
             }
-            Fx::End => {
-                // A background worker's stdin is nobody's: there is no time for it.
-                kernel.actors[id].stop = Some(stop::step(Stop::new(), StopEvent::Begin).0);
-                kernel.actors[id].sub = Sub::End;
-                return self.end_hears(kernel, id, StopEvent::GraceElapsed);
-            }
+            Fx::End => return self.begin_end(kernel, id),
             Fx::Acquire if without_claim => {
                 kernel.actors[id].dir = kernel.dir;
                 Ev::Did
@@ -115,6 +110,14 @@ impl Setting {
         }
     }
 
+    /// Begins to end the worker that is pinned.
+    pub(super) fn begin_end(&self, kernel: &mut Kernel, id: usize) {
+        // A background worker's stdin is nobody's: there is no time for it.
+        kernel.actors[id].stop = Some(stop::step(Stop::new(), StopEvent::Begin).0);
+        kernel.actors[id].sub = Sub::End;
+        self.end_hears(kernel, id, StopEvent::GraceElapsed);
+    }
+
     pub(super) fn end_hears(&self, kernel: &mut Kernel, id: usize, event: StopEvent) {
         let Actor { stop: Some(stop), worker, .. } = kernel.actors[id] else { return };
         let (stop, effects) = stop::step(stop, event);
@@ -127,7 +130,16 @@ impl Setting {
             }
         }
         if let StopPhase::Done(end) = stop.phase {
-            self.stop_hears(kernel, id, session::Event::Ended(end));
+            match kernel.actors[id].task {
+                Task::Ensure(_) => self.replace_hears(kernel, id, end),
+                Task::Stop(_)
+                | Task::Unlock(_)
+                | Task::Collect(_)
+                | Task::Absent
+                | Task::Dropped
+                | Task::Done(_)
+                | Task::Crashed => self.stop_hears(kernel, id, session::Event::Ended(end)),
+            }
         }
     }
 }

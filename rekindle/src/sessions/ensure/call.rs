@@ -7,20 +7,22 @@ use crate::error::Error;
 use crate::outcome::{DryRun, Ensured, Rejection, StartKind};
 use crate::sessions::restore;
 use crate::sessions::snapshot::Snapshot;
+use crate::sessions::stop::Ending;
 use rekindle_adapters::backoff::Backoff;
 use rekindle_adapters::claim_lock::{ClaimAttempt, ClaimQueue, read_evidence, try_claim};
 use rekindle_adapters::handshake::{HandshakeSocketWatcher, OnVersionMismatch};
 use rekindle_adapters::probe::{self, Connection, Probed};
 use rekindle_adapters::seams::SharedClaim;
 use rekindle_adapters::start::Start;
-use rekindle_adapters::{HeldClaim, ProductionSpawnBgResumeDeps};
+use rekindle_adapters::{HeldClaim, ProductionSpawnBgResumeDeps, program, worker};
 use rekindle_core::claim::Found;
 use rekindle_core::ensure::{
     self, Before, Conclusion, Deadline, Depth, Effect, Ended, Event, MayPass, Readiness, Request, StartPath,
 };
 use rekindle_core::execute::Seen;
+use rekindle_core::stop::{StopEnd, StopPolicy, execute_stop};
 use rekindle_core::view::Contact;
-use rekindle_core::{Liveness, ReleaseError, SpawnBgPlan, Verdict, execute_spawn_bg_resume};
+use rekindle_core::{Liveness, Pid, ReleaseError, SpawnBgPlan, Verdict, execute_spawn_bg_resume};
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
@@ -46,6 +48,8 @@ pub(super) struct Call<'e> {
     /// What a start came to.
     started: Option<Result<Ensured, Error>>,
     not_released: Option<ReleaseError>,
+    /// The processes of a worker that a restart could not end.
+    survivors: Vec<Pid>,
     error: Option<Error>,
 }
 
@@ -64,6 +68,7 @@ impl<'e> Call<'e> {
             rejection: None,
             started: None,
             not_released: None,
+            survivors: Vec::new(),
             error: None,
         }
     }
@@ -114,6 +119,8 @@ impl<'e> Call<'e> {
             }),
             Effect::LookUnderClaim => self.look_under_claim(),
             Effect::Complete => Ok(self.complete()),
+            Effect::CheckProgram => Ok(self.check_program()),
+            Effect::EndWorker => self.end_worker().await,
             Effect::Start(kind) => self.start(kind).await,
             Effect::Release => Ok(self.release()),
             Effect::Pause => {
@@ -218,6 +225,31 @@ impl<'e> Call<'e> {
     /// A place among those who want the claim, as if the call had just begun.
     fn begin_anew(&mut self) {
         self.queue = ClaimQueue::new(&self.ensure.root, &self.ensure.session, &self.ensure.here);
+    }
+
+    fn check_program(&mut self) -> Event {
+        match self.planned().program().map(program::resolve) {
+            Some(Err(error)) => {
+                self.started = Some(Ok(Ensured::NotStarted(error)));
+                Event::Refused
+            }
+            Some(Ok(_)) | None => Event::Did,
+        }
+    }
+
+    /// Ends the worker that a restart replaces. The claim stays with this call.
+    async fn end_worker(&mut self) -> Result<Event, Error> {
+        let worker = self.snapshot.worker(&self.ensure.here)?;
+        let policy = StopPolicy::from(self.planned().kill_policy);
+        tracing::info!(session = %self.ensure.session, generation = %self.snapshot.generation(), "ending the worker for a restart");
+        let ended = execute_stop(&policy, &Ending { worker: &worker }).await;
+        Ok(match ended.end {
+            StopEnd::Ended { .. } => Event::Did,
+            StopEnd::GaveUp => {
+                self.survivors = worker::members(&worker).unwrap_or_default();
+                Event::Refused
+            }
+        })
     }
 
     async fn start(&mut self, kind: StartPath) -> Result<Event, Error> {
@@ -341,6 +373,7 @@ impl<'e> Call<'e> {
                 let rejection = self.ensure.reject(reason, self.planned(), probed, &self.snapshot);
                 Ok(Ensured::Rejected(Box::new(rejection)))
             }
+            Conclusion::NotEnded => Err(Error::NotEnded { session: session(), survivors: self.survivors }),
             Conclusion::RecordNewer => {
                 let schema_version = self.snapshot.newer.as_ref().map_or(0, |newer| newer.schema_version);
                 Err(Error::RecordNewer { session: session(), schema_version })
@@ -372,6 +405,7 @@ impl<'e> Call<'e> {
                     Verdict::Attach => "attach",
                     Verdict::Spawn => "spawn",
                     Verdict::Adopt => "adopt",
+                    Verdict::Replace => "replace",
                     Verdict::Reject(reason) => {
                         let probed = self.probed.as_ref().expect("a verdict follows a probe");
                         let rejection = self.ensure.reject(reason, self.planned(), probed, &self.snapshot);
@@ -390,6 +424,7 @@ impl<'e> Call<'e> {
             | Conclusion::Retained
             | Conclusion::Locked
             | Conclusion::Rejected(_)
+            | Conclusion::NotEnded
             | Conclusion::RecordNewer
             | Conclusion::ReleaseFailed(_)
             | Conclusion::NotAtOnce
