@@ -19,7 +19,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// What the session is called where nobody says.
+/// The session's name without REKINDLE_SESSION.
 const SESSION_NAME_DEFAULT: &str = "session";
 
 pub(crate) async fn run(args: &WorkerArgs, report: &Report) -> Exit {
@@ -59,9 +59,9 @@ async fn serve_pool(args: &WorkerArgs) -> Result<(), Box<dyn Error>> {
 
 async fn serve_echo(args: &WorkerArgs) -> io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
-    // The launcher has removed what was stale; what stands here now is somebody's, and `bind` refuses it.
+    // The launcher has removed a stale socket. Any file at the path now belongs to another process, and `bind` refuses.
     let listener = UnixListener::bind(&args.socket)?;
-    // What has taken its name already is no socket, or another: it stays.
+    // `None` if a file of another kind has taken the name already; such a file is never removed.
     let bound = socket_file::file_at(&args.socket);
     loop {
         tokio::select! {
@@ -78,7 +78,7 @@ async fn serve_echo(args: &WorkerArgs) -> io::Result<()> {
     }
 }
 
-/// Removes the socket that was bound, and not what has taken its name.
+/// Removes the bound socket, but no other file under the same name.
 fn remove_socket(socket: &Path, bound: Option<SocketFile>) -> io::Result<()> {
     if bound.is_none() || socket_file::file_at(socket) != bound {
         return Ok(());

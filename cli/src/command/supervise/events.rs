@@ -1,10 +1,10 @@
-//! Everything that is written beside the program's stdout: the program's stderr, unchanged; and our reports, as lines for
-//! people or as events for machines.
+//! All output besides the program's stdout: the program's stderr, unchanged, and our reports, as lines for people or as
+//! JSON events.
 //!
 //! # Invariants
-//! 1. Events go to stderr or to a descriptor of their own, never to both. The program can forge events on stderr; it does
-//!    not have the other descriptor.
-//! 2. A report never blocks: lines are queued, and one run makes a handful of them.
+//! 1. Events go to stderr or to a separate descriptor, never to both. The program can forge events on stderr; the
+//!    program does not have the other descriptor.
+//! 2. A report never blocks: lines are queued, and one run makes a handful of lines.
 //! 3. Quoted text neither begins a line nor steers a terminal.
 //!
 //! Checked by `smoke/tests/smoke/stdio/events.rs`.
@@ -29,7 +29,7 @@ use tokio::time::{Instant, timeout};
 /// How much of the program's complaints is passed on at once.
 const CHUNK_LEN: usize = 16 << 10;
 
-/// Reports what happens.
+/// Reports events.
 #[derive(Debug, Clone)]
 pub(super) struct EventWriter {
     /// Events, for machines.
@@ -81,12 +81,12 @@ impl EventWriter {
                 let _ = self.ended_at.set(Instant::now());
                 self.tell(&json!({ "event": "exited", "exit_code": exit.code(), "signal": exit.signal() }));
             }
-            // `cause` tells of it, with the reason.
+            // The report of `cause` covers the event, with the reason.
             _ => {}
         }
     }
 
-    /// When the program ended; now, if it still runs.
+    /// When the program ended; now, if the program still runs.
     pub(super) fn ended_at(&self) -> Instant {
         self.ended_at.get().copied().unwrap_or_else(Instant::now)
     }
@@ -155,7 +155,7 @@ impl EventWriter {
 
     fn say(&self, text: &str) {
         if let Some(to) = &self.text {
-            // One report is one line, whatever it quotes.
+            // Each report is one line, even if the quoted text has several.
             let _ = to.send(format!("rekindle: {}\n", printable(text).replace('\n', "\\n")));
         }
     }
