@@ -1,4 +1,4 @@
-//! Clearing a claim, forgetting a worker, removing a session: each machine beside its table, every state and every event.
+//! Clearing a claim, forgetting a worker, removing a session: each machine beside its table, every state and event.
 
 use LastWorker::{AliveReady, AliveUnobserved, Gone, Unknown};
 use rekindle_core::care::{forget, gc, unlock};
@@ -15,7 +15,7 @@ const LIFELINES: [Lifeline; 4] = [Lifeline::Free, Lifeline::Held, Lifeline::Miss
 const RECORDS: [RecordIs; 5] =
     [RecordIs::Absent, RecordIs::NamesWorker, RecordIs::NamesNobody, RecordIs::Newer, RecordIs::Corrupt];
 
-/// Every view that differs in what looking after a session depends on.
+/// Every view that makes a difference to looking after a session.
 fn views() -> Vec<View> {
     let mut views = Vec::new();
     for record in RECORDS {
@@ -78,7 +78,7 @@ fn a_claim_is_cleared_by_the_table() {
     }
 }
 
-/// Invariant 1 of an unlock: by force or not, a claim that a launcher holds is left alone.
+/// Invariant 1 of an unlock: with or without force, a launcher's claim is left alone.
 #[test]
 fn no_force_clears_a_claim_that_is_held() {
     for force in [unlock::Force::No, unlock::Force::Yes] {

@@ -1,11 +1,11 @@
-//! The shape of the sources: who imports whom, how many rooms a folder has, and who names the kernel.
+//! The structure of the sources: imports, rooms per folder, and the users of system calls.
 //!
 //! # Invariants
 //! 1. No two files import each other, nor do several in a circle.
 //! 2. No folder of a crate has more than [`ROOMS_MAX`] rooms. A file and the folder of the same name are one room.
-//! 3. `nix`, `rustix` and `libc` are named below `adapters/src/sys/` only, and so is `unsafe`.
+//! 3. Only files below `adapters/src/sys/` name `nix`, `rustix` or `libc`, or use `unsafe`.
 //!
-//! What breaks a rule today is listed by file. The lists only shrink: an entry that is not true any more is a failure.
+//! Today's exceptions are listed by file. The lists only shrink: an outdated entry is a failure.
 
 #[path = "house/sources.rs"]
 mod sources;
@@ -15,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The crates whose shape is checked. The live suite is a harness, not a part of what is shipped.
+/// The checked crates. The live suite is a harness, and is not shipped.
 const CRATES: [&str; 4] = ["core", "adapters", "rekindle", "cli"];
 
 /// About a dozen.
@@ -24,17 +24,17 @@ const ROOMS_MAX: usize = 14;
 /// Folders with more rooms than [`ROOMS_MAX`], and how many they may have.
 const FULL_FOLDERS: [(&str, usize); 1] = [("rekindle/src", 21)];
 
-/// Circles of imports: the crate, and the modules of which each leads to every other.
+/// Circles of imports: the crate, and the modules of the circle.
 const CIRCLES: [&str; 3] = [
     "rekindle: advice error outcome snapshot",
     "rekindle: lifecycle::guard lifecycle::lock",
     "rekindle: stdio stdio::stop",
 ];
 
-/// Files outside `adapters/src/sys/` that name a system-call crate, and why.
+/// Files outside of `adapters/src/sys/` that name a system-call crate, with the reason.
 const NAME_THE_KERNEL: [(&str, &str); 0] = [];
 
-/// The crates that make system calls.
+/// The crates with system calls.
 const SYSTEM_CALLS: [&str; 3] = ["nix", "rustix", "libc"];
 
 #[test]
@@ -82,7 +82,7 @@ fn unsafe_code_is_in_sys_only() {
     assert_eq!(found, BTreeSet::new());
 }
 
-/// The files of all crates for which something holds.
+/// The files of all crates for which `holds` is true.
 fn files_outside_of_sys(holds: impl Fn(&str) -> bool) -> BTreeSet<String> {
     let files = members().into_iter().flat_map(|name| files_below(&root().join(name).join("src")));
     let found = files.filter_map(|file| {
@@ -114,7 +114,7 @@ fn an_import_is_seen_however_it_is_spelled() {
     ] {
         assert_eq!(seen(source), ["a"], "{source}");
     }
-    // What a door re-exports is in the room behind it.
+    // A re-exported item counts for the room behind the `pub use`.
     assert_eq!(seen("pub(crate) use crate::a::Thing as Other;"), ["a::child"]);
     for source in [
         "// use crate::a::Other;\nconst C: &str = \"crate::a::B\";",
@@ -144,7 +144,7 @@ fn spelled(name: &str, circle: &BTreeSet<&str>) -> String {
     format!("{name}: {}", modules.join(" "))
 }
 
-/// The crate that an entry of a list is about.
+/// The crate of a list's entry.
 fn crate_of(entry: &str) -> &str {
     entry.split([':', '/']).next().unwrap_or_default()
 }
@@ -153,7 +153,7 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a crate is in a folder").to_owned()
 }
 
-/// The crates that are there: a copy of the workspace may have fewer.
+/// The existing crates: a copy of the workspace may have fewer.
 fn members() -> Vec<&'static str> {
     CRATES.into_iter().filter(|name| root().join(name).join("src").is_dir()).collect()
 }
@@ -166,7 +166,7 @@ fn rooms_by_folder(src: &Path) -> BTreeMap<PathBuf, usize> {
         if ["lib", "main", "mod"].iter().any(|door| room.ends_with(door)) {
             continue;
         }
-        // The file itself, and each folder that leads to it.
+        // The file, and each folder above.
         for (room, folder) in room.ancestors().filter_map(|room| Some((room, room.parent()?))) {
             rooms.entry(folder.to_owned()).or_default().insert(room.to_owned());
         }
@@ -185,7 +185,7 @@ fn names_a_system_call(source: &str) -> bool {
     })
 }
 
-/// The circles of a graph: each a set of files of which every one leads to every other.
+/// The circles of a graph: sets of files in which every file leads to every other.
 fn circles<'m>(imports: &BTreeMap<&'m str, BTreeSet<&'m str>>) -> Vec<BTreeSet<&'m str>> {
     let reach: BTreeMap<&str, BTreeSet<&str>> =
         imports.keys().map(|module| (*module, reachable(imports, module))).collect();

@@ -1,10 +1,10 @@
-//! What happened to the seams of a fake, in the order in which it happened.
+//! The ordered log of a fake: calls and answers of every seam.
 
 use rekindle_core::KillSignal;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// One effect, as the log names it.
+/// The name of an effect in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Call {
     /// The child is created.
@@ -13,7 +13,7 @@ pub enum Call {
     Socket,
     /// The exit is waited for.
     Exit,
-    /// That much time is waited for.
+    /// A timer of this length.
     Timer(Duration),
     /// The child is signalled.
     Kill(KillSignal),
@@ -21,26 +21,26 @@ pub enum Call {
     Release,
     /// The child's standard input is closed.
     CloseStdin,
-    /// Somebody may ask again for the same stop.
+    /// A wait for another request of the same stop.
     AskedAgain,
 }
 
-/// One line of the log.
+/// An entry of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Entry {
-    /// It was polled for the first time.
+    /// The call was polled for the first time.
     Asked(Call),
-    /// It gave its result.
+    /// The call returned a result.
     Answered(Call),
-    /// It gave an error.
+    /// The call returned an error.
     Failed(Call),
-    /// It was dropped before it had answered: aborted.
+    /// The call was dropped before an answer.
     Dropped(Call),
-    /// The connection that had proved liveness was closed.
+    /// The proof of liveness, a connection, was closed.
     ConnectionClosed,
 }
 
-/// The ordered log; its clones are the same log.
+/// The ordered log; clones share the entries.
 #[derive(Debug, Clone, Default)]
 pub struct Log(Arc<Mutex<Vec<Entry>>>);
 
@@ -50,12 +50,12 @@ impl Log {
         self.lock().clone()
     }
 
-    /// How often `entry` stands in it.
+    /// The number of entries equal to `entry`.
     pub fn count(&self, entry: Entry) -> usize {
         self.lock().iter().filter(|known| **known == entry).count()
     }
 
-    /// Where `entry` stands in it for the first time.
+    /// The index of the first entry equal to `entry`.
     pub fn position(&self, entry: Entry) -> Option<usize> {
         self.lock().iter().position(|known| *known == entry)
     }
@@ -65,7 +65,7 @@ impl Log {
         self.count(Entry::Asked(call))
     }
 
-    /// The signals that were sent or tried, in their order.
+    /// The signals in the log, in order, also those without success.
     pub fn kills(&self) -> Vec<KillSignal> {
         let kill = |entry: &Entry| match entry {
             Entry::Asked(Call::Kill(signal)) => Some(*signal),
@@ -74,7 +74,7 @@ impl Log {
         self.lock().iter().filter_map(kill).collect()
     }
 
-    /// All the time that was waited for, were every timer to run out.
+    /// The sum of all timers in the log.
     pub fn time_asked(&self) -> Duration {
         let timer = |entry: &Entry| match entry {
             Entry::Asked(Call::Timer(after)) => Some(*after),
@@ -83,7 +83,7 @@ impl Log {
         self.lock().iter().filter_map(timer).sum()
     }
 
-    /// What was asked and has neither answered nor been dropped.
+    /// The calls with neither an answer nor a drop.
     pub fn outstanding(&self) -> Vec<Call> {
         let mut open: Vec<Call> = vec![];
         for entry in self.lock().iter() {
@@ -108,7 +108,7 @@ impl Log {
     }
 }
 
-/// A test that failed while it held the lock has said so already.
+/// Locks the mutex, even after a panic: the failed test has already reported the panic.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -19,11 +19,11 @@ use std::time::Duration;
 /// A started child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FakeChild {
-    /// Its pid, where it has one.
+    /// The pid, if the child has one.
     pub pid: Option<Pid>,
 }
 
-/// What proved liveness. The log says when it was closed.
+/// A fake connection, the proof of liveness. The log records the close.
 #[derive(Debug)]
 pub struct FakeConnection(Log);
 
@@ -33,16 +33,16 @@ impl Drop for FakeConnection {
     }
 }
 
-/// One thing that a script lets happen to a start.
+/// A step of a script: something happens to the start.
 pub type Step<'s> = &'s dyn Fn(&FakeStart);
 
-/// What the executor returns over a [`FakeStart`].
+/// The executor's result over a [`FakeStart`].
 pub type Ended = Result<Outcome<FakeConnection>, ExecuteError>;
 
-/// The effects of one start. Every one of them waits until the test answers it.
+/// The effects of one start. Every effect waits for an answer from the test.
 #[derive(Debug)]
 pub struct FakeStart {
-    /// What happened, in its order.
+    /// All calls and answers, in order.
     pub log: Log,
     /// Creating the child.
     pub spawn: Seam<FakeChild, SpawnError>,
@@ -63,7 +63,7 @@ pub struct FakeStart {
 }
 
 impl FakeStart {
-    /// Effects that all wait for the test.
+    /// Effects without answers: all of them wait for the test.
     pub fn silent(policy: KillPolicy) -> Self {
         let log = Log::default();
         Self {
@@ -81,7 +81,7 @@ impl FakeStart {
         }
     }
 
-    /// Effects of which the spawn, both signals and the release succeed at once; what is observed is the test's.
+    /// The spawn, both signals and the release succeed at once; the test decides about the observations.
     pub fn new(policy: KillPolicy) -> Self {
         let start = Self::silent(policy);
         start.spawn.answer(Ok(builders::child()));
@@ -106,18 +106,18 @@ impl FakeStart {
         self.exit.answer(Ok(exit));
     }
 
-    /// The timer that runs for `after`.
+    /// The timer with the length `after`.
     pub fn timer(&self, after: Duration) -> Seam<(), WatchError> {
         let seam = || Seam::new(Call::Timer(after), &self.log);
         lock(&self.timers).entry(after).or_insert_with(seam).clone()
     }
 
-    /// The timer that runs for `after` is over.
+    /// Ends the timer with the length `after`.
     pub fn elapse(&self, after: Duration) {
         self.timer(after).answer(Ok(()));
     }
 
-    /// The timer that is waited for.
+    /// The length of the running timer.
     pub fn running_timer(&self) -> Option<Duration> {
         self.log.outstanding().into_iter().find_map(|call| match call {
             Call::Timer(after) => Some(after),
@@ -125,18 +125,18 @@ impl FakeStart {
         })
     }
 
-    /// Lets time jump to where the timer that is waited for is over; how far that was.
+    /// Jumps to the end of the running timer; returns the length of the jump.
     pub fn jump(&self) -> Option<Duration> {
         let after = self.running_timer()?;
         self.elapse(after);
         Some(after)
     }
 
-    /// Starts the built plan under the built claim, takes one step of `script` each time the start waits, and
-    /// expects that it is over behind the last.
+    /// Starts the built plan under the built claim, takes one step of `script` at each stall, and expects the end after
+    /// the last step.
     ///
     /// # Panics
-    /// If it is over before, or still waits behind the last step.
+    /// If the start ends early, or still waits after the last step.
     pub fn play(&self, script: &[Step<'_>]) -> Ended {
         let (plan, claim) = (builders::plan(), builders::claim());
         let mut run = Run::new(execute_spawn_bg_resume(&plan, Some(&claim), self));
@@ -147,12 +147,12 @@ impl FakeStart {
         run.finish()
     }
 
-    /// The socket paths that were watched.
+    /// The watched socket paths.
     pub fn watched(&self) -> Vec<PathBuf> {
         lock(&self.watched).clone()
     }
 
-    /// The claims for which a release was asked, by their nonces.
+    /// The nonces of the claims in all release calls.
     pub fn released(&self) -> Vec<Nonce> {
         lock(&self.released).clone()
     }
