@@ -23,10 +23,10 @@ const MOMENTS: usize = 200;
 /// How many failures are told in full.
 const TOLD_MAX: usize = 40;
 
-/// The cases whose calls are also failed, not only killed at.
+/// The cases with failed calls in addition to kills.
 const FAILED_TOO: [Case; 3] = [Case::Up, Case::Stop, Case::Unlock];
 
-/// How much of it is done.
+/// The size of a run.
 #[derive(Debug, Clone)]
 pub struct Size {
     /// Every how many points a launcher is killed; 1 is at all of them.
@@ -35,18 +35,18 @@ pub struct Size {
     pub error_stride: usize,
     /// How many launchers are killed at random moments.
     pub moments: usize,
-    /// Only points whose text contains this, if it is not empty.
+    /// Only points that contain this text, if not empty.
     pub filter: String,
 }
 
-/// What came out.
+/// The results of all points.
 #[derive(Debug, Default)]
 pub struct Tally {
-    /// Points planned and injections that took place, by what was tried.
+    /// Planned points and performed injections, by case.
     pub points: BTreeMap<String, (usize, usize)>,
-    /// How often each outcome was seen, by what was tried.
+    /// The count of each outcome, by case.
     pub outcomes: BTreeMap<String, BTreeMap<String, usize>>,
-    /// What failed, by the job.
+    /// The broken promises, by job.
     pub troubles: Vec<(String, Trouble)>,
 }
 
@@ -81,7 +81,7 @@ impl Tally {
         }
     }
 
-    /// Prints all of it.
+    /// Prints the results.
     pub fn print(&self) {
         for (label, (planned, hit)) in &self.points {
             println!("{label:24} {planned:5} points, {hit:5} hit: {}", self.outcomes_of(label));
@@ -108,10 +108,10 @@ fn label(job: &Job) -> String {
     }
 }
 
-/// Does it.
+/// Runs the crash harness.
 ///
 /// # Panics
-/// If there can be no pid_ns.
+/// If no pid namespace can be made.
 pub fn run(size: &Size) -> Tally {
     let seed = seed();
     println!("seed {seed} (SEED={seed} repeats the random moments)");
@@ -140,7 +140,7 @@ fn next(jobs: &Mutex<Vec<Job>>) -> Option<Job> {
     jobs.lock().unwrap_or_else(PoisonError::into_inner).pop()
 }
 
-/// The points to be tried; a case that cannot be planned is a failure.
+/// The points to try; a case without a plan is a failure.
 fn planned(pid_ns: &mut PidNamespace, size: &Size, tally: &mut Tally) -> Vec<Job> {
     let mut jobs = Vec::new();
     for case in Case::ALL {
@@ -163,7 +163,7 @@ fn chosen(points: &Value, size: &Size) -> Vec<Point> {
     kills.into_iter().step_by(size.kill_stride).chain(errors.step_by(size.error_stride)).collect()
 }
 
-/// `just crash`: all of it, if LIVE=1 says so. The first argument restricts it to points that contain it.
+/// `just crash`: the whole harness, if LIVE=1. The first argument restricts the run to points containing the argument.
 pub fn main() -> ExitCode {
     if env::var_os("LIVE").is_none_or(|live| live != "1") {
         println!("nothing was run: this starts and kills processes. To run it: LIVE=1 just crash");

@@ -1,4 +1,4 @@
-//! What is done to a state directory: bytes, kinds of file, values, owners, modes and mounts.
+//! Mutations of a state directory: bytes, kinds of file, values, owners, modes and mounts.
 
 use super::super::rng::Rng;
 use super::json;
@@ -22,7 +22,7 @@ const SESSION_FILES: [&str; 6] = ["session.json", "claim", "lifeline", "sock", "
 /// The files of the lifecycle lock.
 const ROOT_FILES: [&str; 2] = [".locked", ".locked.lock"];
 
-/// Names that nobody expects in a state directory.
+/// Names that do not belong in a state directory.
 const STRAYS: [&[u8]; 7] = [
     b".rekindle-tmp.1",
     b"-rf",
@@ -33,23 +33,23 @@ const STRAYS: [&[u8]; 7] = [
     b"session.json.kept",
 ];
 
-/// Modes that no file of ours has.
+/// Modes different from the modes of all our files.
 const MODES: [u32; 9] = [0, 0o200, 0o400, 0o500, 0o644, 0o777, 0o1777, 0o4755, 0o2770];
 
-/// How often another mutation is tried after one that was impossible.
+/// How often another mutation is tried after an impossible mutation.
 const TRIES_MAX: usize = 8;
 
-/// What a mutation is called that was impossible.
+/// The name of an impossible mutation.
 const NOTHING: &str = "nothing";
 
-/// What was done.
+/// A performed mutation.
 #[derive(Debug)]
 pub(super) struct Mutated {
-    /// What it is called in the tally.
+    /// The mutation's name in the tally.
     pub(super) kind: &'static str,
-    /// The rest of it.
+    /// The details.
     pub(super) what: String,
-    /// What must stay for as long as the round takes.
+    /// A mount to keep until the end of the round.
     pub(super) mount: Option<Mount>,
 }
 
@@ -93,7 +93,7 @@ fn try_to_mutate(rng: &mut Rng, round: &Round) -> Mutated {
     };
     match done {
         Ok(what) => Mutated { kind, what: format!("{name}: {what}"), mount },
-        // A file that is not there, or something that this user may not do.
+        // A missing file, or an action that this user may not perform.
         Err(error) => Mutated { kind: NOTHING, what: format!("{kind} of {name}: {error}"), mount },
     }
 }
@@ -108,7 +108,7 @@ fn target(rng: &mut Rng, round: &Round) -> PathBuf {
     let path = round.env.of(session(rng, round), file);
     let files: Vec<PathBuf> =
         SESSION_FILES.iter().map(|file| path.with_file_name(file)).filter(|path| path.exists()).collect();
-    // One that is not there is worth a try now and then.
+    // A missing file is tried now and then.
     if path.exists() || files.is_empty() || rng.below(6) == 0 { path } else { rng.pick(&files) }
 }
 
@@ -180,12 +180,12 @@ pub(super) fn stays_inside(path: &Path, round: &Round) -> io::Result<()> {
     if inside { Ok(()) } else { Err(io::Error::other("the way leads to the canary")) }
 }
 
-/// The path, if a plain file stands there: whatever else stands there may lead to the canary, or hang us.
+/// The path, if a plain file: any other file may lead to the canary, or block us.
 fn plain(path: &Path) -> io::Result<&Path> {
     if path.symlink_metadata()?.is_file() { Ok(path) } else { Err(io::Error::other("no plain file")) }
 }
 
-/// Writes a file in its place, where it may have holders, or by another file with another inode.
+/// Writes into the existing file, which may have holders, or replaces the file with a new inode.
 fn write(rng: &mut Rng, path: &Path, bytes: &[u8]) -> io::Result<()> {
     let found = path.symlink_metadata()?;
     if found.nlink() > 1 {
@@ -245,7 +245,7 @@ fn owner(rng: &mut Rng, path: &Path) -> io::Result<String> {
     Ok(format!("given to user {user}"))
 }
 
-/// The file, or the directory that it is in.
+/// Gives the file, or its directory, to another user.
 fn give(root: Root, rng: &mut Rng, path: &Path, user: u32) -> io::Result<()> {
     let path = if rng.below(3) == 0 { path.parent().unwrap_or(path) } else { path };
     let found = path.symlink_metadata()?;
