@@ -1,15 +1,16 @@
-//! When a worker is ready, by the kind of its readiness, each in a file of its own; and how long it may take.
+//! The readiness of a worker, by kind, with one file for each kind; and the time limit.
 //!
 //! | kind | ready when | connects |
 //! |---|---|---|
-//! | `connect` | its socket accepts a connection | yes, and hands it on |
-//! | `handshake` | it answers a handshake; a watcher of its own | yes, and hands it on |
-//! | `notify` | it said `READY=1`, and then somebody listens on its socket | no |
-//! | `listen` | its program runs; it inherited a socket that listens | no |
+//! | `connect` | the socket accepts a connection | yes, and passes the connection on |
+//! | `handshake` | the worker answers a handshake; a separate watcher | yes, and passes the connection on |
+//! | `notify` | the worker said `READY=1`, then a process listens on the socket | no |
+//! | `listen` | the program runs; the inherited socket already listens | no |
 //!
 //! # Invariants
-//! 1. A `READY=1` whose socket is dormant is not yet ready: it is waited for, until the time is up.
-//! 2. A worker that asks for more time gets it while it is watched, and never while it is being ended.
+//! 1. After `READY=1` with a dormant socket the worker is not ready yet: the watch waits for the socket, until the
+//!    deadline.
+//! 2. A worker's request for more time is granted during the watch, and never while the worker is being ended.
 //!
 //! Checked by `smoke/tests/smoke/ready/notify.rs` and `ready/listen.rs`.
 
@@ -27,7 +28,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until};
 
-/// Watches for readiness of the kind that the start is of, and notes who answered.
+/// Watches for readiness of the start's kind, and notes the answering process.
 pub(crate) struct ReadinessWatcher(pub(crate) Start);
 
 #[async_trait]
@@ -55,13 +56,13 @@ impl SocketWatcher<Connection> for ReadinessWatcher {
     }
 }
 
-/// The process that was started listens from birth. Its death counts as the listener's only where the kernel's table
-/// would show who listens after it, which it does not for a path that no address can hold.
+/// The started process listens from birth. The listener's death is recorded only if the kernel's table would show a
+/// later listener; for a path too long for an address, the table would not.
 fn listener_of(start: &Start, socket: &Path) -> Option<ProcessIdentity> {
     start.leader().filter(|_| socket.as_os_str().len() <= SOCKET_PATH_LEN_MAX)
 }
 
-/// Waits on tokio's clock; the first wait of a start, in which its worker is watched, for as long as that asks for.
+/// A timer on tokio's clock. The first wait of a start, the watch for readiness, is as long as the worker asks for.
 pub(crate) struct ExtendingTimer {
     start: Start,
     watched: AtomicBool,

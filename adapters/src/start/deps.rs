@@ -1,4 +1,4 @@
-//! [`ProductionSpawnBgResumeDeps`]: the seams of one start, put together. Each can be replaced by another.
+//! [`ProductionSpawnBgResumeDeps`]: the seams of one start, assembled. Each seam can be replaced.
 
 use crate::endpoint::probe::Connection;
 use crate::ready::watcher::{ExtendingTimer, ReadinessWatcher};
@@ -51,7 +51,7 @@ impl ProductionSpawnBgResumeDeps {
         Self::of(start, FreshWorker::new(start, generation))
     }
 
-    /// The effects of watching a worker whose launcher died as if it were ours.
+    /// The effects of watching another launcher's worker as if the worker were ours.
     pub fn adopting(start: &Start, worker: Worker) -> Builder {
         Self::of(start, FoundWorker::new(start, worker))
     }
@@ -76,8 +76,8 @@ impl Builder {
         self
     }
 
-    /// Watches the socket in another way. It should tell [`Start::note_alive`] of the connection, so that the record
-    /// says who answered.
+    /// Replaces the socket watch. The new watcher should report the connection to [`Start::note_alive`], so the record
+    /// names the answering process.
     pub fn socket_watcher(mut self, watcher: impl SocketWatcher<Connection> + 'static) -> Self {
         self.0.socket_watcher = Arc::new(watcher);
         self
@@ -107,7 +107,7 @@ impl Builder {
         self
     }
 
-    /// How a worker that must go is ended; SIGTERM, then SIGKILL, 5 s each, unless this says otherwise.
+    /// The way of ending a worker. Default: SIGTERM, then SIGKILL, 5 s each.
     pub fn kill_policy(mut self, policy: KillPolicy) -> Self {
         self.0.kill_policy = policy;
         self

@@ -23,7 +23,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use = "it says whether the worker was asked to end"]
 pub enum Ended {
-    /// A client asked for it.
+    /// A client asked for the end.
     Shutdown,
     /// SIGTERM.
     Terminated,
@@ -31,7 +31,7 @@ pub enum Ended {
     Idle,
 }
 
-/// Who hears SIGTERM.
+/// Whether the server handles SIGTERM.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Signals {
     /// We do, and end.
@@ -41,7 +41,7 @@ pub enum Signals {
     LeftAlone,
 }
 
-/// A worker that is about to serve.
+/// A worker before serving.
 #[derive(Debug, Clone)]
 #[must_use = "nothing is served before it runs"]
 pub struct Serve {
@@ -51,10 +51,10 @@ pub struct Serve {
     signals: Signals,
 }
 
-/// Serves on the socket that rekindle names in `REKINDLE_SOCKET`, until SIGTERM or until a client asks for the end.
+/// Serves on the socket of `REKINDLE_SOCKET`, until SIGTERM or until a client asks for the end.
 ///
 /// # Errors
-/// [`ServeError`] if it cannot serve there. What a client does wrong is told to that client.
+/// [`ServeError`] if the socket cannot be served. A client's errors are reported to the client.
 ///
 /// # Cancel safety
 /// If dropped, everything ends at once; the socket is removed.
@@ -73,15 +73,15 @@ impl Serve {
         }
     }
 
-    /// Serves on the socket that rekindle names in `REKINDLE_SOCKET`.
+    /// Serves on the socket of `REKINDLE_SOCKET`.
     ///
     /// # Errors
-    /// [`ServeError::NoSocket`] if it names none.
+    /// [`ServeError::NoSocket`] if the variable is not set.
     pub fn from_env() -> Result<Self, ServeError> {
         env::var_os(SOCKET_VARIABLE).map(Self::on).ok_or(ServeError::NoSocket)
     }
 
-    /// Ends once there has been neither a client nor a session for this long; never, unless this is said.
+    /// Ends after this time with neither a client nor a session. Default: never.
     pub fn idle_timeout(self, timeout: Duration) -> Self {
         Self { idle_timeout: Some(timeout), ..self }
     }
@@ -91,15 +91,15 @@ impl Serve {
         Self { limits, ..self }
     }
 
-    /// Who hears SIGTERM.
+    /// Whether the server handles SIGTERM.
     pub fn signals(self, signals: Signals) -> Self {
         Self { signals, ..self }
     }
 
-    /// Serves until the end, and says what brought it about.
+    /// Serves until the end; returns the reason for the end.
     ///
     /// # Errors
-    /// [`ServeError`] if it cannot serve there. What a client does wrong is told to that client.
+    /// [`ServeError`] if the socket cannot be served. A client's errors are reported to the client.
     ///
     /// # Cancel safety
     /// If dropped, everything ends at once; the socket is removed.
@@ -112,7 +112,7 @@ impl Serve {
         let shared = Arc::new(Shared::new(handler, self.limits, bound.path().to_owned()));
         let mut clients = JoinSet::new();
         let ended = self.receive_clients(&bound, &shared, &mut clients, &mut terminate).await;
-        // From here on nobody is let in; the socket itself goes with `bound`, when no answer is under way any more.
+        // From here on no client is accepted; `bound` removes the file once all answers are finished.
         let bound = bound.close();
         shared.end();
         let finished = async { while clients.join_next().await.is_some() {} };
@@ -168,7 +168,7 @@ impl Serve {
         let Some(idle_timeout) = self.idle_timeout else { return std::future::pending().await };
         loop {
             sleep(idle_timeout).await;
-            // A handler that does not say has a session, for all we know.
+            // A refused status may hide a session.
             let status = shared.handler.status(StatusRequest::default()).await;
             if status.is_ok_and(|report| !report.has_session) {
                 return;
