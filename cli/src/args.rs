@@ -285,7 +285,7 @@ pub(crate) struct SuperviseArgs {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct WorkerArgs {
-    /// Where to answer [default: $REKINDLE_SOCKET]
+    /// The worker's socket [default: $REKINDLE_SOCKET]
     #[arg(long, env = "REKINDLE_SOCKET", hide_env_values = true, value_name = "PATH")]
     pub(crate) socket: PathBuf,
 

@@ -14,7 +14,7 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// How we were called.
+/// The command line of this call.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Caller {
     /// All arguments of this process, the name of the command first.

@@ -15,7 +15,7 @@ use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-/// Where a text comes from.
+/// The source of a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Given {
     Text(String),
@@ -23,7 +23,7 @@ pub(crate) enum Given {
     Stdin,
 }
 
-/// Why there is no text.
+/// Why a text cannot be used.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum GivenError {
     Unreadable(String),
@@ -92,7 +92,7 @@ impl Given {
         }
     }
 
-    /// The same, as JSON.
+    /// The text, parsed as JSON.
     pub(crate) fn read_json(self, len_max: usize) -> Result<serde_json::Value, GivenError> {
         let named = match &self {
             Self::Text(_) => "the argument".to_owned(),

@@ -94,7 +94,7 @@ impl Report {
         json["hint"] = advice.hint.as_str().into();
     }
 
-    /// The same for people, a line each.
+    /// Advice for people, one line each.
     pub(crate) fn advice_lines(&self, advice: &Advice) -> Vec<String> {
         let next = advice.step.as_ref().map(|step| format!("next: {}", self.type_out(step)));
         let hint = Some(&advice.hint).filter(|hint| !hint.is_empty()).map(|hint| format!("hint: {hint}"));
@@ -111,7 +111,7 @@ impl Report {
         if self.output_lost.get() { exit.or_worse(Exit::Failed) } else { exit }
     }
 
-    /// Notes how a write to stdout went. The first failure is told on stderr.
+    /// Notes the result of a write to stdout. The first failure is reported on stderr.
     pub(crate) fn wrote(&self, written: io::Result<()>) {
         match written {
             Ok(()) => {}
@@ -131,12 +131,12 @@ impl Report {
         self.wrote(writeln!(stdout, "{text}").and_then(|()| stdout.flush()));
     }
 
-    /// Whether machines are spoken to.
+    /// Whether output is for programs (`--json`).
     pub(crate) fn is_json(&self) -> bool {
         self.json
     }
 
-    /// A result: text for people, JSON for machines.
+    /// A result: text for people, JSON for programs.
     pub(crate) fn result(&self, text: &str, json: &Value) {
         if self.json { self.print(&one_line(json)) } else { self.print(&printable(text)) }
     }

@@ -43,7 +43,7 @@ pub(crate) enum PoolVerb {
         #[arg(long, value_name = "DIR")]
         lib_path: Vec<String>,
 
-        /// How long the worker may take to come up
+        /// How long the worker may take until it is ready
         #[arg(long, value_parser = duration, default_value = "30s", value_name = "TIME")]
         timeout: Duration,
 

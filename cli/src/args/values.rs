@@ -52,7 +52,7 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "at most one year".to_owned())
 }
 
-/// As a duration, or an integer with `h` or `d`.
+/// A duration, or an integer with `h` or `d`.
 pub(super) fn age(text: &str) -> Result<Duration, String> {
     let wrong = || "use an integer with s, m, h or d, such as 30m, 12h or 7d".to_owned();
     let minutes = |number: &str, each: u64| number.parse::<u64>().ok()?.checked_mul(each);

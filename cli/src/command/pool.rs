@@ -94,7 +94,7 @@ fn limits(reach: ReachTime, answer: AnswerTime, work: Option<WorkTime>) -> Limit
     Limits { deadlines, ..Limits::default() }
 }
 
-/// The host's JSON, for people and machines alike.
+/// The host's JSON, for people and programs.
 fn show_outcome(fed: &RunOutcome, report: &Report) -> Exit {
     let mut host = fed.host.clone();
     if let (Some(error), Value::Object(fields)) = (&fed.save_error, &mut host) {

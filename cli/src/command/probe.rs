@@ -23,7 +23,7 @@ pub(crate) async fn run(path: &Path, report: &Report) -> Exit {
         Liveness::Forged if is_absent => ("dead", format!("nothing is there; besides, {}", probed.why())),
         Liveness::Forged => ("forged", probed.why().to_owned()),
     };
-    // Wherever nothing should be believed, or put.
+    // Only a forged place needs advice: no socket can be trusted there.
     let advice = match probed.liveness() {
         Liveness::Forged => Advice::of_socket_place(&absolute),
         Liveness::Live | Liveness::Dormant | Liveness::Indeterminate => Advice::nothing(),

@@ -68,7 +68,7 @@ pub(super) fn show(stopped: &Stopped, report: &Report) -> Exit {
             report.result(&text, &json);
             Exit::Done
         }
-        // The worker is gone all the same.
+        // The worker is gone in any case.
         Tidied::No(advice) => {
             let why = stopped.trouble.last().map(|trouble| format!("; {trouble}")).unwrap_or_default();
             report.failed(&format!("{text}{why}"), advice, json, Exit::Failed)

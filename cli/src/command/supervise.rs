@@ -32,7 +32,7 @@ pub(crate) async fn run(args: SuperviseArgs, report: &Report) -> Exit {
     let (events, outlets) = match EventWriter::new(report, args.events_fd.as_deref()) {
         Ok(writer) => writer,
         Err(error) => {
-            // On stderr: stdout is the program's.
+            // Log lines go to stderr, since stdout belongs to the program.
             report.progress(&error.to_string());
             return Exit::NeverStarted;
         }

@@ -154,7 +154,7 @@ async fn dry_run(sessions: &Sessions, session: &SessionId, launch: Launch, repor
     if reason.is_some() { Exit::Refused } else { Exit::Done }
 }
 
-/// Shows how a session turned out.
+/// Shows the result of a call.
 pub(crate) fn show(session: &SessionId, ensured: Ensured, elapsed: Duration, report: &Report) -> Exit {
     let shown = Telling { session, elapsed_ms: elapsed.as_millis() as u64, report };
     match ensured {

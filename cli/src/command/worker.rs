@@ -47,7 +47,7 @@ pub(crate) async fn run(args: &WorkerArgs, report: &Report) -> Exit {
 async fn serve_pool(args: &WorkerArgs) -> Result<(), Box<dyn Error>> {
     let name = env::var("REKINDLE_SESSION").ok().and_then(|name| name.parse().ok());
     let name = name.map_or_else(|| SESSION_NAME_DEFAULT.parse(), Ok)?;
-    // Heard, and not heeded.
+    // The signal is received, and ignored.
     let ignored = args.ignore_term.then(|| signal(SignalKind::terminate())).transpose()?;
     let signals = if ignored.is_some() { Signals::LeftAlone } else { Signals::Heeded };
     let serve = Serve::on(&args.socket).signals(signals);

@@ -26,7 +26,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
-/// How much of the program's complaints is passed on at once.
+/// The size of one read of the program's stderr.
 const CHUNK_LEN: usize = 16 << 10;
 
 /// Reports events.
@@ -36,9 +36,9 @@ pub(super) struct EventWriter {
     events: Option<UnboundedSender<String>>,
     /// Lines, for people.
     text: Option<UnboundedSender<String>>,
-    /// How many writes were done: progress.
+    /// The number of writes so far.
     written: Arc<AtomicU64>,
-    /// When the program ended.
+    /// The time of the program's end.
     ended_at: Arc<OnceLock<Instant>>,
 }
 
@@ -51,10 +51,10 @@ pub(super) struct Outlets {
 }
 
 impl EventWriter {
-    /// Events go to `events_fd`, or as `report` says to stderr in place of text.
+    /// Events go to `events_fd`; without `events_fd`, stderr gets events (`--json`) or text.
     ///
     /// # Errors
-    /// If there is no descriptor or thread to spare for `events_fd`.
+    /// If no descriptor or thread is left for `events_fd`.
     pub(super) fn new(report: &Report, events_fd: Option<&OwnedFd>) -> Result<(Self, Outlets), OsFailure> {
         let (stderr, to_stderr) = unbounded_channel();
         let (events, text, to_events) = match events_fd {
@@ -160,7 +160,7 @@ impl EventWriter {
         }
     }
 
-    /// Waits until everything is written; gives up when nothing was taken for `patience`.
+    /// Waits until everything is written; gives up if no reader took anything for `patience`.
     pub(super) async fn finish(self, mut writing: JoinHandle<()>, patience: Duration) {
         let written = Arc::clone(&self.written);
         drop(self);
@@ -175,7 +175,7 @@ impl EventWriter {
 }
 
 impl Outlets {
-    /// Writes all lines, events and complaints of the program, to the last.
+    /// Writes all lines, all events and the program's stderr, to the end.
     pub(super) fn write(self, complaints: Option<ChildStdout>) -> JoinHandle<()> {
         let Self { to_stderr, to_events, written } = self;
         tokio::spawn(async move {
@@ -238,7 +238,7 @@ async fn write_stderr(
 
 /// Our own stderr. A reader that stops reading does not hold the program up.
 struct Stderr {
-    /// `None` where the system has no descriptor to spare for a watched copy.
+    /// `None` if no descriptor is left for a watched copy.
     to: Option<OwnOutput>,
     written: Arc<AtomicU64>,
 }
@@ -249,7 +249,7 @@ impl Stderr {
             Some(stderr) => stderr.write(bytes).await,
             None => write_blocking(io::stderr(), &bytes),
         };
-        // A failure to write to stderr can be reported nowhere.
+        // A failed write to stderr cannot be reported anywhere.
         if done.is_ok() {
             self.written.fetch_add(1, Ordering::Relaxed);
         }

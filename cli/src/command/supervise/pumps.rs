@@ -5,10 +5,10 @@ use std::io;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::watch;
 
-/// How much is passed on at once.
+/// The size of one read.
 const CHUNK_LEN: usize = 64 << 10;
 
-/// How much of the client's input is in the program's.
+/// The progress of the client's input into the program's.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Delivered {
     pub(super) chunks: u64,
@@ -16,7 +16,7 @@ pub(super) struct Delivered {
     pub(super) all: bool,
 }
 
-/// How much of the program's output has passed.
+/// The progress of the program's output.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Passed {
     ended: bool,
@@ -29,7 +29,7 @@ pub(super) struct Passed {
 }
 
 impl Passed {
-    /// Whether nothing more will pass.
+    /// Whether no more output will pass.
     pub(super) fn is_over(self) -> bool {
         self.ended || self.refused
     }
