@@ -6,7 +6,7 @@
 use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, FileFailurePersistence, RngSeed, TestCaseResult, TestError, TestRunner};
 
-/// The seed unless `PROPTEST_RNG_SEED` names another.
+/// The seed, unless `PROPTEST_RNG_SEED` is set.
 pub const SEED: u64 = 0x5eed;
 
 /// The number of cases for each property, unless `PROPTEST_CASES` is set.

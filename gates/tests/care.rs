@@ -109,7 +109,7 @@ fn what_a_decision_amounts_to_depends_on_whether_there_was_evidence() {
     }
 }
 
-/// Where a look leads while a session is forgotten (invariant 1).
+/// The result of a look while a session is forgotten (invariant 1).
 fn forget_judged(view: &View) -> String {
     match (view.record, view.last, view.lifeline) {
         (RecordIs::Corrupt, ..) => "corrupt: unlock".into(),
@@ -169,7 +169,7 @@ fn a_worker_is_forgotten_by_the_table() {
     assert_table([root], (forget::step, forget::Forget::effect), &events, &forget_rows());
 }
 
-/// Where a look leads while a session is collected.
+/// The result of a look while a session is collected.
 fn collect_judged(view: &View) -> &'static str {
     match (view.record, view.last, view.lifeline) {
         (RecordIs::Corrupt, ..) => "corrupt: unlock",
@@ -252,7 +252,7 @@ fn a_session_is_collected_by_the_table() {
     }
 }
 
-/// Invariant 5: the default changes something, and repairs nothing.
+/// Invariant 5: the default mode makes changes, but no repairs.
 #[test]
 fn a_collection_is_no_rehearsal_and_repairs_nothing_unless_asked() {
     let options = gc::GcOptions { repair: gc::Repair::No, mode: gc::GcMode::Remove };

@@ -145,7 +145,7 @@ fn only_for_who_will_be_done_or_dead_is_it_worth_waiting() {
     }
 }
 
-/// A standing is looked at only where a holder is named.
+/// The liveness matters only if the evidence names a holder.
 #[test]
 fn what_names_no_holder_is_decided_without_one() {
     for policy in [ClaimPolicy::dispatch(), ClaimPolicy::lifecycle()] {

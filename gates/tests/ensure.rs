@@ -295,7 +295,7 @@ fn a_claim_of_another_is_waited_for_if_its_holder_is_at_work() {
     assert_eq!(step(waiting, Ev::Did), Ensure::new(whole()), "everything is looked at again");
 }
 
-/// Invariant 5: how a start ended, with time left and without.
+/// Invariant 5: the end of a start, with and without time left.
 #[test]
 fn only_a_deadline_that_is_ahead_lets_a_call_begin_anew() {
     for kind in [StartPath::Fresh, StartPath::Adopted, StartPath::AdoptedConnected] {
@@ -444,7 +444,7 @@ fn every_state_takes_its_answers_and_nothing_else() {
     println!("{states} states, {} transitions", states * events.len());
 }
 
-/// How each outcome of a start leads on.
+/// Every outcome of a start leads to a next effect.
 #[test]
 fn every_outcome_of_a_start_leads_on() {
     let release = |observed, source| Err(ExecuteError::Release { observed, source });

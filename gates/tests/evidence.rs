@@ -46,7 +46,7 @@ fn every_evidence() -> Vec<Evidence> {
     spread(all, ENDPOINTS, |evidence, endpoint| Evidence { endpoint, ..evidence })
 }
 
-/// Each of the evidence with each of the values.
+/// Every combination of values of the evidence.
 fn spread<T: Copy, const N: usize>(
     all: Vec<Evidence>,
     values: [T; N],

@@ -47,7 +47,7 @@ fn a_missing_or_mispaired_claim_is_an_error_before_anything_is_spawned() {
     assert_eq!(deps.log.entries(), []);
 }
 
-/// Rule 2 (T18): nothing is watched, the claim is released once, the original error is kept.
+/// Rule 2 (T18): no watch begins, the claim is released once, the original error is kept.
 #[test]
 fn a_spawn_that_fails_releases_once_and_keeps_its_error() {
     let deps = FakeStart::silent(then_kill());
@@ -121,7 +121,7 @@ fn an_exit_ends_the_start() {
     }
 }
 
-/// A child without a pid of ours is as good as any.
+/// A child without a pid in our namespace is as good as any.
 #[test]
 fn a_child_without_a_pid_is_reported_without_one() {
     let deps = FakeStart::silent(then_kill());
@@ -158,7 +158,7 @@ fn simultaneous_facts_are_heard_in_their_order() {
     }
 }
 
-/// Rule 3: the same before the start was even waited for.
+/// Rule 3: the same before the first poll of the start.
 #[test]
 fn facts_that_were_there_first_are_heard_in_the_same_order() {
     let deps = FakeStart::new(then_kill());
@@ -170,7 +170,7 @@ fn facts_that_were_there_first_are_heard_in_the_same_order() {
     assert_eq!(deps.log.count(Entry::ConnectionClosed), 1, "a connection that lost is closed");
 }
 
-/// Rule 3: the loser changes nothing, also while the release of the winner is under way.
+/// Rule 3: the loser changes nothing, even during the release of the winner.
 #[test]
 fn the_loser_changes_nothing() {
     let deps = FakeStart::silent(then_kill());

@@ -175,7 +175,7 @@ fn every_start_keeps_the_promises() {
     });
 }
 
-/// T13: the same histories, with the start dropped wherever they end.
+/// T13: the same histories, with the start dropped at any end.
 #[test]
 fn every_start_that_is_dropped_keeps_the_promises() {
     property!("execute_prop", every_start_that_is_dropped_keeps_the_promises).check(&acts(), |acts| {

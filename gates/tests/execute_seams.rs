@@ -82,7 +82,7 @@ fn a_failing_effect_without_an_exit_retains() {
     }
 }
 
-/// Rule 5: the exit alone is waited for; a socket does not count any more, and is watched no longer.
+/// Rule 5: only the exit is awaited; a socket does not count any more, and is not watched any more.
 #[test]
 fn after_a_failing_effect_the_socket_no_longer_counts() {
     for (fails, cause) in failures() {

@@ -92,7 +92,7 @@ fn files_outside_of_sys(holds: impl Fn(&str) -> bool) -> BTreeSet<String> {
     found.collect()
 }
 
-/// The rule is worth nothing if the reader overlooks an import.
+/// The rule is worthless if the reader overlooks an import.
 #[test]
 fn an_import_is_seen_however_it_is_spelled() {
     let seen = |source: &str| {
@@ -158,7 +158,7 @@ fn members() -> Vec<&'static str> {
     CRATES.into_iter().filter(|name| root().join(name).join("src").is_dir()).collect()
 }
 
-/// How many rooms each folder has.
+/// The number of rooms in each folder.
 fn rooms_by_folder(src: &Path) -> BTreeMap<PathBuf, usize> {
     let mut rooms: BTreeMap<PathBuf, BTreeSet<PathBuf>> = BTreeMap::new();
     for file in files_below(src) {

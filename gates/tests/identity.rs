@@ -150,7 +150,7 @@ fn a_pid_of_another_namespace_is_not_looked_up_in_ours() {
     }
 }
 
-/// T28: where our own namespace cannot be read, no pid can be looked up, and nothing is dead for having none.
+/// T28: if our own namespace cannot be read, no pid can be looked up, and a missing pid is no death.
 #[test]
 fn a_pid_is_not_looked_up_where_our_own_namespace_is_unknown() {
     let blind = Host { pid_namespace: None, ..here() };

@@ -18,7 +18,7 @@ fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// Hears everything at once.
+/// The notices after hearing all assignments at once.
 fn after(said: impl IntoIterator<Item = Assignment>) -> Notices {
     said.into_iter().fold(Notices::none(TIMEOUT), |notices, said| notices.hear(said, Duration::ZERO))
 }

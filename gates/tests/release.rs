@@ -115,7 +115,7 @@ fn no_release_without_an_observation() {
     });
 }
 
-/// Deriving the policy fails loudly where plan and claim do not belong together.
+/// Deriving the policy fails loudly if plan and claim do not belong together.
 #[test]
 fn a_policy_and_a_claim_that_do_not_belong_together_are_an_error() {
     let ours = claim();

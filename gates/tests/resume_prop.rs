@@ -34,7 +34,7 @@ fn release_needs_an_observation() {
     });
 }
 
-/// Nothing is signalled once the exit was heard while the child was watched.
+/// No signal follows an exit that was heard during the watch.
 #[test]
 fn no_signal_after_an_exit() {
     property!("resume_prop", no_signal_after_an_exit).check(&histories(), |(mut start, events)| {

@@ -1,4 +1,4 @@
-//! How a worker is ended: every phase and event of the machine, and the driver step by step (design 3.5, T20).
+//! The end of a worker: every phase and event of the machine, and the driver step by step (design 3.5, T20).
 
 use StopEnd::{Ended, GaveUp};
 use StopEvent as Ev;
@@ -88,7 +88,7 @@ fn every_phase_and_event_is_the_one_of_the_table() {
     }
 }
 
-/// Prints how much was covered; the properties of every edge.
+/// Prints the coverage, and checks the properties of every edge.
 #[test]
 fn the_walk_signals_nobody_who_ended_and_takes_each_step_once() {
     let (nodes, edges) = walk();

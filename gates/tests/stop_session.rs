@@ -14,7 +14,7 @@ const KILLED: StopEnd = StopEnd::Ended { by: StopStep::Kill };
 const LIVENESSES: [Liveness; 4] =
     [Liveness::Live, Liveness::Dormant, Liveness::Indeterminate, Liveness::Forged];
 const ROOMS: [Room; 3] = [Room::Free, Room::Stale, Room::Taken];
-/// Whether a launcher has the claim.
+/// Whether a launcher holds the claim.
 const CLAIMS: [Event; 2] = [Ev::Did, Ev::Refused];
 
 /// A generation with a gone worker, by its record.

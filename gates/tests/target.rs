@@ -20,7 +20,7 @@ fn an_absolute_path_with_a_name_is_usable() {
     }
 }
 
-/// Two shells in two directories would mean two sockets.
+/// A relative path would mean two sockets for two shells in two directories.
 #[test]
 fn a_relative_path_is_refused() {
     for path in ["sock", "./sock", "../sock", "~/sock", " /sock"] {
@@ -52,7 +52,7 @@ fn a_path_that_is_not_utf_8_is_a_path() {
     assert!(refusal.to_string().contains("`caf\\xe9/sock`"), "{refusal}");
 }
 
-/// S10: the kernel takes 107 bytes and not 108; the refusal names the way out.
+/// S10: the kernel accepts 107 bytes and not 108; the refusal names the remedy.
 #[test]
 fn the_length_limit_is_exact_and_counts_bytes() {
     let of_len = |len: usize| PathBuf::from(format!("/{}", "x".repeat(len - 1)));

@@ -21,7 +21,7 @@ use rekindle_core::{
 /// The exit status of a worker of [`Conduct::ExitsAtOnce`].
 pub const EARLY_EXIT_CODE: i32 = 3;
 
-/// How a prepared worker behaves.
+/// The behaviour of a prepared worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Conduct {
     /// Answers on its socket, and ends on SIGTERM.

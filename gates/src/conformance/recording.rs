@@ -25,7 +25,7 @@ impl<'d, D> Recording<'d, D> {
         Self { deps, watches: AtomicUsize::new(0), kills: Mutex::default(), releases: AtomicUsize::new(0) }
     }
 
-    /// How often the socket or the exit was asked for.
+    /// The number of calls of the socket watch or the exit watch.
     pub fn watches(&self) -> usize {
         self.watches.load(Ordering::Relaxed)
     }
@@ -35,7 +35,7 @@ impl<'d, D> Recording<'d, D> {
         self.kills.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// How often a release was asked for.
+    /// The number of release calls.
     pub fn releases(&self) -> usize {
         self.releases.load(Ordering::Relaxed)
     }

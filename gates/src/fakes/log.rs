@@ -9,9 +9,9 @@ use std::time::Duration;
 pub enum Call {
     /// The child is created.
     Spawn,
-    /// The socket is waited for.
+    /// A wait for the socket.
     Socket,
-    /// The exit is waited for.
+    /// A wait for the exit.
     Exit,
     /// A timer of this length.
     Timer(Duration),
@@ -45,7 +45,7 @@ pub enum Entry {
 pub struct Log(Arc<Mutex<Vec<Entry>>>);
 
 impl Log {
-    /// Everything so far.
+    /// All entries so far.
     pub fn entries(&self) -> Vec<Entry> {
         self.lock().clone()
     }
@@ -60,7 +60,7 @@ impl Log {
         self.lock().iter().position(|known| *known == entry)
     }
 
-    /// How often `call` was asked.
+    /// The number of calls of `call`.
     pub fn asked(&self, call: Call) -> usize {
         self.count(Entry::Asked(call))
     }

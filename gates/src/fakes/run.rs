@@ -35,7 +35,7 @@ impl<F: Future> Run<F> {
         Self { future: Some(Box::pin(future)), woken, polls: 0, budget: usize::MAX }
     }
 
-    /// The same, polled at most `polls` times in all, and never again.
+    /// The same future, polled at most `polls` times in total.
     #[must_use]
     pub fn at_most(self, polls: usize) -> Self {
         Self { budget: polls, ..self }

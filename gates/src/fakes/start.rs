@@ -91,7 +91,7 @@ impl FakeStart {
         start
     }
 
-    /// A connection for the socket to answer with.
+    /// A connection, for the socket's answer.
     pub fn connection(&self) -> FakeConnection {
         FakeConnection(self.log.clone())
     }

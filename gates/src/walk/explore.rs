@@ -92,7 +92,7 @@ impl Report {
     }
 }
 
-/// How each state was reached first. The states themselves are not kept: a history is played again.
+/// The first way to each state. The states are not kept: a history is played again.
 struct Walk {
     reached: Vec<(u32, Act)>,
     seen: HashSet<u128, BuildHasherDefault<Printed>>,
@@ -162,7 +162,7 @@ impl Hasher for Printer {
     }
 }
 
-/// A fingerprint is spread already.
+/// A fingerprint is already evenly distributed.
 #[derive(Default)]
 struct Printed(u64);
 

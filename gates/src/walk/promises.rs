@@ -19,7 +19,7 @@ pub enum Promise {
     EvidenceStays,
     /// A claim is released at most once.
     ReleasedOnce,
-    /// A claim is released only on an observation, or if nothing was begun.
+    /// A claim is released only on an observation, or if no worker was started.
     ReleasedOnAnObservation,
     /// Only the observed generation is signalled.
     SignalsItsGeneration,
@@ -30,7 +30,7 @@ pub enum Promise {
 }
 
 impl Promise {
-    /// All of them.
+    /// All promises.
     pub const ALL: [Self; 8] = [
         Self::OneWorker,
         Self::OneClaim,
@@ -62,12 +62,12 @@ impl Scenario {
             Promise::ReleasedOnce => kernel.broken.released_twice,
             Promise::ReleasedOnAnObservation => kernel.broken.released_blindly,
             Promise::SignalsItsGeneration => kernel.broken.signalled_a_stranger,
-            // These are of the end.
+            // These promises are checked at the end.
             Promise::NoClaimIsLeft | Promise::NextLauncherSucceeds => false,
         }
     }
 
-    /// How many starts have a worker alive.
+    /// The number of starts with a living worker.
     fn workers(&self, kernel: &Kernel) -> usize {
         (0..SLOTS).filter(|slot| self.is_worker(kernel, *slot)).count()
     }

@@ -30,7 +30,7 @@ pub struct Scenario {
 /// The state before the first step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
-    /// Nothing at all.
+    /// No files and no processes.
     Absent,
     /// A worker once ready and now dead; neither the record nor the socket shows the death.
     Stale,
@@ -43,7 +43,7 @@ pub enum Origin {
 pub struct Adversity {
     /// A transaction is killed.
     pub crashes: u8,
-    /// A caller's runtime goes away under a launcher.
+    /// A launcher's future is dropped, as when the caller's runtime goes away.
     pub drops: u8,
     /// A process of a worker dies by itself.
     pub deaths: u8,
@@ -60,7 +60,7 @@ pub struct Adversity {
 }
 
 impl Adversity {
-    /// Nothing happens but time-outs.
+    /// Only time-outs happen.
     pub const NONE: Self = Self {
         crashes: 0,
         drops: 0,
@@ -113,7 +113,7 @@ pub fn launcher() -> Task {
 }
 
 impl Scenario {
-    /// `launchers` of them on `origin`, with every worker of `kind` and nothing in their way.
+    /// `launchers` launchers on `origin`, with every worker of `kind` and without adversity.
     pub fn new(launchers: usize, origin: Origin, kind: Kind) -> Self {
         let mut kinds = [kind; SLOTS];
         kinds[SLOTS - 1] = Kind::Polite;
@@ -121,7 +121,7 @@ impl Scenario {
         Self { setting, origin, launchers, adversity: Adversity::NONE }
     }
 
-    /// The same, with adversity.
+    /// The same scenario, with adversity.
     #[must_use]
     pub fn with(self, adversity: Adversity) -> Self {
         Self { adversity, ..self }
@@ -133,7 +133,7 @@ impl Scenario {
         Self { setting: Setting { conduct, ..self.setting }, ..self }
     }
 
-    /// The state before anybody moves.
+    /// The state before the first step.
     pub fn begin(&self) -> State {
         let mut kernel = Kernel::new();
         for actor in &mut kernel.actors[1..=self.launchers] {
