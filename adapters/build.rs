@@ -33,7 +33,7 @@ fn main() {
         rustc.args(["-C", option]);
     }
     if required("CARGO_CFG_TARGET_ENV") == "musl" {
-        // There rustc would bring the C library's own beginning of a program.
+        // On such targets rustc would link the C library's start code.
         rustc.args(["-C", "link-self-contained=no"]);
     }
     if let Some(linker) = env::var_os("RUSTC_LINKER") {

@@ -244,7 +244,7 @@ impl<'a> Guardian<'a> {
         self.look_at_the_rest();
     }
 
-    /// How long nothing may happen; for ever, unless something is due.
+    /// The time until the next due step; `None` if no step is due.
     fn patience(&self) -> Option<u64> {
         let due = match self.orphaned {
             Orphaned::No => None,
@@ -284,7 +284,7 @@ impl<'a> Guardian<'a> {
             End::Signalled(signal) => tell([wire::SIGNALLED, signal, 0]),
             End::Unknown => {}
         }
-        // From now on the zombie of the child hides them.
+        // From now on the child's zombie hides the orphans.
         self.reap_orphans();
     }
 
@@ -362,7 +362,7 @@ impl<'a> Guardian<'a> {
         // The running processes may be workers, or left alone.
         match self.members.is_populated() {
             Some(false) if self.end.is_some() => self.empty_looks += 1,
-            // Where `/proc` cannot be read, the kernel's word is all there is.
+            // If `/proc` cannot be read, only the kernel's answer counts.
             Some(_) | None => self.empty_looks = 0,
         }
         if self.empty_looks >= EMPTY_LOOKS {
@@ -416,7 +416,7 @@ fn tell(message: wire::Message) {
     sys::write(CONTROL_FD, &encode(message));
 }
 
-/// There is no child, and nothing to guard.
+/// Reports a failed birth, and ends: no child exists.
 fn fail(stage: i32, errno: isize) -> ! {
     tell([wire::FAILED, stage, -errno as i32]);
     sys::exit(0)

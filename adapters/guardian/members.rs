@@ -73,7 +73,7 @@ impl Members {
     }
 }
 
-/// The facts as the kernel tells them.
+/// The facts from the kernel.
 struct Proc;
 
 impl Look for Proc {

@@ -5,7 +5,7 @@
 use core::arch::{asm, global_asm};
 use core::ffi::c_char;
 
-/// The numbers of the calls.
+/// The numbers of the system calls.
 #[cfg(target_arch = "x86_64")]
 mod number {
     pub(super) const READ: usize = 0;
@@ -34,7 +34,7 @@ mod number {
     pub(super) const PIPE2: usize = 293;
 }
 
-/// The numbers of the calls, as the newer machines share them.
+/// The numbers of the system calls, shared by the newer architectures.
 #[cfg(any(target_arch = "aarch64", target_arch = "riscv64"))]
 mod number {
     pub(super) const CHDIR: usize = 49;
@@ -63,7 +63,7 @@ mod number {
     pub(super) const EXECVE: usize = 221;
 }
 
-/// The same everywhere.
+/// The same number on every processor.
 const PIDFD_SEND_SIGNAL: usize = 424;
 const PIDFD_OPEN: usize = 434;
 
@@ -163,7 +163,7 @@ const WSTOPPED: usize = 2;
 const WNOWAIT: usize = 0x0100_0000;
 const CLD_EXITED: i32 = 1;
 
-/// How a child ended.
+/// The exit of a child.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
     Returned(i32),
@@ -195,7 +195,7 @@ pub(crate) fn session_of(pid: i32) -> i32 {
     unsafe { call(number::GETSID, [pid as usize, 0, 0, 0, 0]) as i32 }
 }
 
-/// The group of a process; negative where there is no such process.
+/// The process group of a process; negative if there is no such process.
 pub(crate) fn group_of(pid: i32) -> i32 {
     // SAFETY: asks for a number.
     unsafe { call(number::GETPGID, [pid as usize, 0, 0, 0, 0]) as i32 }
@@ -295,13 +295,13 @@ pub(crate) fn close(fd: i32) {
     unsafe { call(number::CLOSE, [fd as usize, 0, 0, 0, 0]) };
 }
 
-/// Opens a file to be read.
+/// Opens a file for reading.
 pub(crate) fn open(path: &core::ffi::CStr) -> isize {
     // SAFETY: reads a string that ends with a NUL.
     unsafe { call(number::OPENAT, [AT_FDCWD as usize, path.as_ptr() as usize, O_CLOEXEC, 0, 0]) }
 }
 
-/// Opens a directory to be listed.
+/// Opens a directory for listing.
 pub(crate) fn open_directory(path: &core::ffi::CStr) -> isize {
     let flags = O_CLOEXEC | O_DIRECTORY;
     // SAFETY: reads a string that ends with a NUL.
@@ -313,7 +313,7 @@ pub(crate) fn read(fd: i32, buffer: &mut [u8]) -> isize {
     unsafe { call(number::READ, [fd as usize, buffer.as_mut_ptr() as usize, buffer.len(), 0, 0]) }
 }
 
-/// Where a symbolic link leads, without a NUL at the end.
+/// The target of a symbolic link, without a NUL at the end.
 pub(crate) fn read_link(path: &core::ffi::CStr, buffer: &mut [u8]) -> isize {
     let to = buffer.as_mut_ptr() as usize;
     // SAFETY: reads a string that ends with a NUL, and writes into the buffer, no further than its length.

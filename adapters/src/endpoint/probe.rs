@@ -31,7 +31,7 @@ use tokio::time::{Instant, sleep};
 
 /// How long a full backlog is retried before the verdict is *indeterminate*.
 pub const BUSY_RETRY_MAX: Duration = Duration::from_millis(500);
-/// How long to wait between two tries on a full backlog.
+/// The pause between two tries on a full backlog.
 const BUSY_PAUSE: Duration = Duration::from_millis(5);
 
 /// A connection to a live worker, open or deferred.
@@ -48,7 +48,7 @@ pub struct Connection {
     greeting: Option<Greeting>,
 }
 
-/// Our end of a connection.
+/// Our end of a connection: open, or deferred.
 #[derive(Debug)]
 enum End {
     Open(UnixStream),
@@ -139,7 +139,7 @@ pub enum Probed {
     },
     /// The probe gave no decision.
     Indeterminate {
-        /// Why not.
+        /// The reason.
         why: String,
     },
     /// The path does not lead to a socket of ours.
@@ -160,7 +160,7 @@ impl Probed {
         }
     }
 
-    /// Why, in words.
+    /// The reason, in words.
     pub fn why(&self) -> &str {
         match self {
             Self::Live(connection) if !connection.is_open() => "somebody listens on it",
@@ -245,7 +245,7 @@ impl<'p> Lookout<'p> {
         Self { path, judged: None }
     }
 
-    /// Looks once, as [`probe_gently`] does.
+    /// Looks once, in the way of [`probe_gently`].
     pub(crate) fn look_gently(&mut self) -> Look {
         if self.stands_trusted() && ListeningSockets::read().contains(self.path) {
             return Look::Found(Probed::Live(Connection::deferred(self.path)));
@@ -357,7 +357,7 @@ fn connect_pinned(
     let magic = format!("/proc/self/fd/{}", pinned.as_raw_fd());
     match connect_to(Path::new(&magic), stream) {
         Err(Errno::ENOENT) if lstat(Path::new("/proc/self/fd")) == Err(Errno::ENOENT) => {
-            // No /proc: connect by name, and see afterwards whether the name still means the same.
+            // Without /proc: connect by name, then check that the name still means the pinned inode.
             connect_to(path, stream)?;
             let same = lstat(path).is_ok_and(|now| now.inode == inspected.inode);
             if same { Ok(()) } else { Err(Errno::ESTALE) }

@@ -37,7 +37,7 @@ const LETTING_GO_PAUSE: Duration = Duration::from_millis(1);
 pub enum Tenancy {
     /// No socket is bound: the file is missing, or stale.
     Vacant,
-    /// Some socket does, listening or not.
+    /// A socket is bound, listening or not.
     Taken,
     /// A socket of ours with a mode that denies access: created by a worker under a tight umask.
     Shut,
@@ -90,7 +90,7 @@ pub enum Place {
     Stale(StaleSocket),
     /// A socket is bound to the path, or the system gives no answer.
     Taken {
-        /// Why nothing is removed.
+        /// Why the file is not removed.
         why: &'static str,
     },
 }

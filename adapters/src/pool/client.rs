@@ -30,7 +30,7 @@ pub struct Deadlines {
     pub answer: Duration,
     /// A whole `run` or `continue`, to the last byte of the answer: 10 min.
     pub work: Duration,
-    /// Of any call: until the worker has taken our line: 10 s.
+    /// In any call, until the worker has read our line: 10 s.
     pub write: Duration,
     /// In any call, from the first byte of the answer to the last: 30 s.
     pub line: Duration,
@@ -51,7 +51,7 @@ impl Default for Deadlines {
 /// The limits of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// How long each phase may take.
+    /// The limit of each phase.
     pub deadlines: Deadlines,
     /// The longest line, sent or received, in bytes without the newline: 16 MiB.
     pub line_len_max: usize,
@@ -83,10 +83,10 @@ pub enum PoolCallError {
         socket: PathBuf,
         /// The verdict of the probe.
         liveness: Liveness,
-        /// Why.
+        /// The reason.
         why: String,
     },
-    /// No whole line came, or none could be sent.
+    /// No whole line arrived, or the request could not be sent.
     #[error(transparent)]
     Line(#[from] LineError),
     /// The received line is not a message.
@@ -100,7 +100,7 @@ pub enum PoolCallError {
         /// The answer's kind.
         kind: &'static str,
     },
-    /// The worker says no.
+    /// The worker refused the request.
     #[error("the worker refused: {0}")]
     Refused(Refusal),
     /// The worker speaks another version.
@@ -255,7 +255,7 @@ impl PoolClient {
         }
     }
 
-    /// Asks how the session stands.
+    /// Asks for the state of the session.
     ///
     /// # Errors
     /// As for [`Self::run`].

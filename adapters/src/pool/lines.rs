@@ -38,11 +38,11 @@ const FAR_AWAY: Duration = Duration::from_secs(60 * 60 * 24 * 365 * 30);
 pub enum Phase {
     /// Waiting for an accepted connection.
     Connect,
-    /// The peer to take our line.
+    /// Waiting for the peer to read our line.
     Write,
-    /// The first byte of the peer's line.
+    /// Waiting for the first byte of the peer's line.
     Answer,
-    /// The rest of the peer's line.
+    /// Waiting for the rest of the peer's line.
     Line,
 }
 
@@ -62,7 +62,7 @@ impl fmt::Display for Phase {
 pub enum Limit {
     /// The time until the worker accepts a connection.
     Connect,
-    /// The time for the peer to take our line.
+    /// The time for the peer to read our line.
     Write,
     /// The time for a whole call without work: a handshake, `status` or `shutdown`.
     Answer,
@@ -87,12 +87,12 @@ impl Deadline {
         Self { at: now.checked_add(after).unwrap_or(now + FAR_AWAY), limit, after }
     }
 
-    /// The earlier of the two.
+    /// The earlier of two deadlines.
     pub(crate) fn or_sooner(self, other: Self) -> Self {
         if other.at < self.at { other } else { self }
     }
 
-    /// Runs `work` until then.
+    /// Runs `work` until the deadline.
     pub(crate) async fn bound<T>(self, phase: Phase, work: impl Future<Output = T>) -> Result<T, LineError> {
         let Self { at, limit, after } = self;
         timeout_at(at, work).await.ok().ok_or(LineError::Hung { phase, limit, after })
@@ -104,15 +104,15 @@ impl Deadline {
 pub enum Whose {
     /// Ours: nothing was sent.
     Ours,
-    /// The peer's.
+    /// The peer's line.
     Theirs,
 }
 
-/// Why no line went through.
+/// Why no line was exchanged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LineError {
-    /// The peer lives and is silent, or does not read.
+    /// The peer is alive but silent, or does not read.
     #[error("the worker did not {phase} within {} ms", after.as_millis())]
     Hung {
         /// The phase that took too long.
@@ -127,7 +127,7 @@ pub enum LineError {
         "the worker closed the connection after {received} bytes of its answer, before the end of the line"
     )]
     ClosedEarly {
-        /// How many bytes of the line came.
+        /// The number of received bytes of the line.
         received: usize,
     },
     /// A line exceeds the agreed length.
@@ -150,7 +150,7 @@ pub enum LineError {
         /// The beginning of the line.
         excerpt: Excerpt,
     },
-    /// The system refused.
+    /// A system call failed.
     #[error(transparent)]
     Os(#[from] OsFailure),
 }
@@ -169,7 +169,7 @@ impl LineError {
     }
 }
 
-/// How far a line of ours went.
+/// The progress of a line of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use = "who left may have said why before"]
 pub(crate) enum Sent {
@@ -289,7 +289,7 @@ impl LineStream {
         }
     }
 
-    /// Reads something; `false` if the peer has left.
+    /// Reads once; `false` if the peer has left.
     async fn fill(&mut self) -> Result<bool, LineError> {
         self.buffer.reserve(READ_LEN);
         match self.stream.read_buf(&mut self.buffer).await {

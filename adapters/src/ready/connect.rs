@@ -10,7 +10,7 @@ use rekindle_core::WatchError;
 use rekindle_core::seams::SocketWatcher;
 use std::path::Path;
 
-/// Watches a socket by looking again and again, with growing pauses.
+/// Watches a socket by polling, with growing pauses.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct PollingSocketWatcher;
 

@@ -72,7 +72,7 @@ impl NotifyListener {
         Ok(Self { socket, began: Instant::now(), here, heard })
     }
 
-    /// Where the worker has to send to.
+    /// The path of the socket, for `NOTIFY_SOCKET`.
     pub fn path(&self) -> &Path {
         self.socket.path()
     }
@@ -152,7 +152,7 @@ impl NotifyListener {
     }
 
     fn lock(&self) -> MutexGuard<'_, Heard> {
-        // A panic elsewhere does not unsay anything.
+        // A panic elsewhere does not undo any notice.
         self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -47,7 +47,7 @@ impl SocketWatcher<Connection> for ReadinessWatcher {
                 start.note_ready(start.notify_listener().and_then(|listener| listener.main_process()));
             }
             ReadyKind::Listen => start.note_ready(listener_of(start, socket)),
-            // Where a connection had to be made, the kernel has named the listener.
+            // After a connect the kernel has named the listener.
             ReadyKind::Notify | ReadyKind::Connect | ReadyKind::Handshake => {
                 start.note_alive(&connection);
             }

@@ -46,7 +46,7 @@ pub fn run(command: &[OsString], lock: BorrowedFd<'_>) -> Result<ChildExit, Spaw
             None => OsFailure::new("start", error.to_string()).on(&path).into(),
         });
     let ended = spawned.and_then(|child| Ok(attend(child, &signals).doing("wait for the program")?));
-    // Only now: the program's end would have been reported as a signal otherwise.
+    // Only now: otherwise the program's end would have been reported as a signal.
     signals.restore();
     ended.map(to_exit)
 }

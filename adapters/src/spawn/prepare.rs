@@ -122,7 +122,7 @@ fn environment(request: &SpawnRequest<'_>) -> Result<Vec<CString>, SpawnError> {
     to_c_strings(variables)
 }
 
-/// Variables as the kernel wants them.
+/// Variables in the kernel's form.
 pub(crate) fn to_c_strings(variables: BTreeMap<OsString, OsString>) -> Result<Vec<CString>, SpawnError> {
     let join = |(name, value): (OsString, OsString)| {
         // Room for the sign in between and the NUL at the end.

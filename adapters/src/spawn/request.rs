@@ -20,9 +20,9 @@ pub struct SpawnRequest<'a> {
     pub nonce: &'a Nonce,
     /// The fresh lifeline for the worker.
     pub lifeline: LifelineProbe,
-    /// Where we are.
+    /// This machine, boot and namespaces.
     pub host: &'a Host,
-    /// When the start began.
+    /// The time of the start.
     pub started_at: Timestamp,
     /// The means of readiness for the worker.
     pub provision: Provision<'a>,

@@ -35,7 +35,7 @@ impl fmt::Debug for ProductionSpawnBgResumeDeps {
     }
 }
 
-/// Puts [`ProductionSpawnBgResumeDeps`] together.
+/// A builder of [`ProductionSpawnBgResumeDeps`].
 #[must_use = "a builder does nothing until it is built"]
 pub struct Builder(ProductionSpawnBgResumeDeps);
 
@@ -70,7 +70,7 @@ impl ProductionSpawnBgResumeDeps {
 }
 
 impl Builder {
-    /// Starts the worker in another way.
+    /// Replaces the spawner.
     pub fn spawner(mut self, spawner: impl Spawner<Worker> + 'static) -> Self {
         self.0.spawner = Arc::new(spawner);
         self
@@ -83,25 +83,25 @@ impl Builder {
         self
     }
 
-    /// Watches the exit in another way.
+    /// Replaces the exit watch.
     pub fn exit_watcher(mut self, watcher: impl ExitWatcher<Worker> + 'static) -> Self {
         self.0.exit_watcher = Arc::new(watcher);
         self
     }
 
-    /// Waits in another way.
+    /// Replaces the timer.
     pub fn timer(mut self, timer: impl Timer + 'static) -> Self {
         self.0.timer = Arc::new(timer);
         self
     }
 
-    /// Signals in another way.
+    /// Replaces the killer.
     pub fn killer(mut self, killer: impl Killer<Worker> + 'static) -> Self {
         self.0.killer = Arc::new(killer);
         self
     }
 
-    /// Releases in another way.
+    /// Replaces the releaser.
     pub fn releaser(mut self, releaser: impl Releaser + 'static) -> Self {
         self.0.releaser = Arc::new(releaser);
         self
@@ -113,7 +113,7 @@ impl Builder {
         self
     }
 
-    /// The effects, put together.
+    /// Builds the effects.
     pub fn build(self) -> ProductionSpawnBgResumeDeps {
         self.0
     }

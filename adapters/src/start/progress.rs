@@ -290,7 +290,7 @@ impl Start {
     }
 }
 
-/// The order of a start, performed.
+/// Performs a start, in the safe order.
 struct Beginning<'s> {
     start: &'s Start,
     held: &'s HeldClaim,

@@ -31,11 +31,11 @@ pub struct StdioSpec<'a> {
     pub term_grace: Duration,
     /// After the supervisor's end: how long the child may take to end after SIGKILL.
     pub kill_grace: Duration,
-    /// The fate of descendants with a session of their own.
+    /// The treatment of detached descendants.
     pub detached: Detached,
 }
 
-/// The fate of descendants with a session of their own: daemons, browsers, `setsid`.
+/// The treatment of descendants with a process session of their own: daemons, browsers, `setsid`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Detached {
     /// End them with the child.
@@ -99,7 +99,7 @@ pub(super) fn create(spec: &StdioSpec<'_>) -> Result<Newborn, SpawnError> {
 }
 
 fn arguments(spec: &StdioSpec<'_>, program: &Path) -> Result<Vec<std::ffi::CString>, SpawnError> {
-    // More milliseconds than the guardian's clock can add up are as good as for ever.
+    // A grace beyond the range of the guardian's clock means for ever.
     let ms = |grace: Duration| u32::try_from(grace.as_millis()).unwrap_or(u32::MAX).to_string();
     let own = [
         c_string(OsStr::new("rekindle-guardian"), "its name"),

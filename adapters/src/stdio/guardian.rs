@@ -145,7 +145,7 @@ impl Orders {
     }
 }
 
-/// How a guardian went.
+/// The result of a guardian's end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Departure {
     /// The running descendants that were left alone; 64 of them at most.

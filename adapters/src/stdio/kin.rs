@@ -1,12 +1,12 @@
 //! Decides which processes belong to a guarded child, from a few facts about each process.
 //!
-//! Compiled twice, into the library and into the guardian's program, so that a stop and its report cannot disagree.
+//! Compiled twice, into the library and into the guardian's program, so a stop and its report cannot disagree.
 //!
 //! # Invariants
-//! 1. A process belongs if it is in the guardian's session. With [`Scope::Descendants`] a process also belongs if it
-//!    descends from the guardian: the guardian is a child subreaper, so an orphan stays below the guardian.
-//! 2. A pid that changes hands during a walk never makes a stranger belong: each link to a parent is read again after
-//!    all links above it were read.
+//! 1. A process belongs if it is in the guardian's process session. With [`Scope::Descendants`] a process also belongs
+//!    if it descends from the guardian: the guardian is a child subreaper, so an orphan stays below the guardian.
+//! 2. A pid reused during a walk never makes a foreign process belong: each link to a parent is read again after all
+//!    links above it were read.
 //! 3. A worker of rekindle never belongs by descent: a worker outlives its launcher on purpose.
 //!
 //! Checked by the tests in `stdio/guardian.rs` and by `smoke/tests/smoke/stdio/detached.rs`.
@@ -15,13 +15,13 @@
 pub(crate) const LIFELINE_FD: i32 = 10;
 /// The file name of a lifeline, with the slash before it.
 const LIFELINE_NAME: &[u8] = b"/lifeline";
-/// What the kernel appends to the path of a file that was removed.
+/// The kernel's suffix for the path of a removed file.
 const DELETED: &[u8] = b" (deleted)";
 /// The limit for a line of descent.
 const DEPTH_MAX: u32 = 256;
-/// How often a line of descent is walked again after a process in it moved.
+/// How often a walk up a line of descent is repeated after a process of the line moved.
 const WALKS_MAX: u32 = 3;
-/// How many foreign sessions one pass over all processes remembers.
+/// The number of foreign process sessions remembered in one pass over all processes.
 const FOREIGN_MAX: usize = 128;
 
 /// The processes that end with the child.
@@ -29,7 +29,7 @@ const FOREIGN_MAX: usize = 128;
 pub(crate) enum Scope {
     /// Every descendant of the guardian, also in a process session of its own.
     Descendants,
-    /// Only the processes of the guardian's session.
+    /// Only the processes of the guardian's process session.
     Session,
 }
 
@@ -103,7 +103,7 @@ impl Foreign {
     }
 }
 
-/// Whether `pid` runs and belongs to the child of `guardian`. The guardian itself does not.
+/// Whether `pid` runs and belongs to the child of `guardian`. The guardian does not belong.
 pub(crate) fn belongs(
     pid: i32,
     guardian: i32,
@@ -138,7 +138,7 @@ pub(crate) fn belongs(
     }
 }
 
-/// Whether `pid` descends from `ancestor`, which runs and leads a session; `None` if a process moved meanwhile.
+/// Whether `pid` descends from `ancestor`, a running leader of a process session; `None` if a process moved meanwhile.
 fn descends(pid: i32, ancestor: i32, look: &impl Look, depth: u32) -> Option<bool> {
     let parent = look.stat(pid)?.parent;
     if parent == ancestor {

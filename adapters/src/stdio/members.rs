@@ -8,7 +8,7 @@ use rekindle_core::Pid;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 
-/// The facts as the kernel tells them.
+/// The facts from the kernel.
 struct Proc;
 
 impl Look for Proc {

@@ -30,7 +30,7 @@ const CHUNK_LEN: usize = 64 << 10;
 pub enum OwnInput {
     /// A pipe, watched by the runtime.
     Pipe(pipe::Receiver, Vec<u8>),
-    /// Anything else, read on a thread.
+    /// Any other file, read on a thread.
     Thread(mpsc::Receiver<io::Result<Vec<u8>>>),
 }
 
@@ -92,7 +92,7 @@ fn read_all(mut file: File, chunks: &mpsc::Sender<io::Result<Vec<u8>>>) {
 pub enum OwnOutput {
     /// A pipe, watched by the runtime.
     Pipe(pipe::Sender),
-    /// Anything else, written on a thread; each write answers.
+    /// Any other file, written on a thread; each write gets a result.
     Thread(mpsc::Sender<Asked>),
 }
 

@@ -51,7 +51,7 @@ impl InputTap {
         }
     }
 
-    /// How many bytes the child has not read yet; zero once the input is closed.
+    /// The number of bytes that the child has not read yet; zero once the input is closed.
     pub fn unread(&self) -> u64 {
         let input = lock(&self.shared);
         input.pipe.as_ref().and_then(unread).unwrap_or(0)
@@ -106,9 +106,9 @@ struct Output {
 /// The possible writers of the pipe.
 #[derive(Debug, Clone, Copy)]
 enum Writer {
-    /// The child.
+    /// The child, and possibly other processes.
     Child,
-    /// Only others; these many bytes were there when the child ended, and may be the child's.
+    /// Only other processes; `owed` bytes were in the pipe at the child's end, and may be the child's.
     Others { owed: usize },
     /// Further writers are ignored. Owed bytes are still delivered.
     Ignored { owed: usize },
@@ -196,7 +196,7 @@ impl Output {
     }
 }
 
-/// A panic while a pipe was looked at says nothing about the pipe.
+/// A panic during an access leaves the pipe valid.
 fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }

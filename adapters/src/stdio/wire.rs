@@ -26,7 +26,7 @@ pub(crate) const SIGNALLED: i32 = 4;
 /// A process was left running, because it began its own process session; the number is its pid.
 pub(crate) const LEFT: i32 = 5;
 
-/// As the guardian's third argument: every descendant of the child is ended.
+/// The guardian's third argument: every descendant of the child is ended.
 pub(crate) const END_DETACHED: u8 = b'E';
 /// The guardian's third argument: descendants with their own process session are left alone.
 pub(crate) const LEAVE_DETACHED: u8 = b'L';
@@ -40,5 +40,5 @@ pub(crate) const STAGE_DIRECTORY: i32 = 3;
 /// The child could not execute its program.
 pub(crate) const STAGE_EXEC: i32 = 4;
 
-/// How long a message is.
+/// The length of a message.
 pub(crate) const MESSAGE_LEN: usize = size_of::<Message>();

@@ -42,7 +42,7 @@ pub enum ClaimAttempt {
     Held(Box<HeldClaim>),
     /// We may not take the claim.
     Conflict {
-        /// Why not.
+        /// The reason.
         why: ConflictReason,
         /// The claim in the way, if readable.
         holder: Option<Box<LockClaim>>,
@@ -77,18 +77,18 @@ pub struct ClaimQueue<'a> {
 }
 
 impl<'a> ClaimQueue<'a> {
-    /// A place for the claim on `session`.
+    /// A claimant for the claim on `session`.
     pub fn new(root: &'a StateRoot, session: &'a SessionId, here: &'a Host) -> Self {
         let backoff = Backoff::at(&root.path().join(session.as_str()), Happening::DirectoryChanges);
         Self { root, session, here, dir: None, backoff }
     }
 
-    /// The session's directory, once there was an attempt.
+    /// The session's directory, after the first attempt.
     pub fn dir(&self) -> Option<&SessionDir> {
         self.dir.as_ref()
     }
 
-    /// Waits until the claim may have been given up, or something else happened to the session; never for long.
+    /// Waits until the claim may have been given up, or the session has changed; never for long.
     ///
     /// # Cancel safety
     /// Safe.
@@ -96,7 +96,7 @@ impl<'a> ClaimQueue<'a> {
         self.backoff.wait().await;
     }
 
-    /// Asks for the claim, creating the session's directory if there is none.
+    /// Tries to acquire the claim, creating the session's directory if missing.
     ///
     /// # Errors
     /// If the directory cannot be used or the evidence cannot be written; nothing is held then.

@@ -61,7 +61,7 @@ impl Directory {
         Self { fd, path }
     }
 
-    /// Opens a directory, by way of every link; `None` if there is none.
+    /// Opens a directory, following links; `None` if missing.
     pub(crate) fn open(path: &Path) -> Result<Option<Self>, OsFailure> {
         match open_directory(path, Links::Followed) {
             Ok(fd) => Ok(Some(Self::new(fd, path.to_owned()))),
@@ -342,7 +342,7 @@ impl Directory {
         names_in(&self.fd).during("list", &self.path)
     }
 
-    /// Opens a file to be read; a link is refused.
+    /// Opens a file for reading; a link is refused.
     pub(crate) fn open_file(&self, name: impl AsRef<OsStr>) -> Result<OwnedFd, Errno> {
         open_file_at(&self.fd, name.as_ref())
     }

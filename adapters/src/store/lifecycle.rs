@@ -48,7 +48,7 @@ pub enum LifecycleFileError {
     /// Another user could replace the file, or owns the file.
     #[error("a lifecycle lock cannot be there: {0}")]
     Untrusted(#[from] Untrusted),
-    /// The system refused.
+    /// A system call failed.
     #[error(transparent)]
     Os(#[from] OsFailure),
 }

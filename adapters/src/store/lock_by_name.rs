@@ -34,7 +34,7 @@ pub(super) enum Locked<T> {
     Replaced,
 }
 
-/// Locks something, exclusively and without waiting.
+/// Locks an opened file, exclusively and without waiting.
 pub(super) fn try_lock<T: Named>(opened: T) -> Result<Locked<T>, OsFailure> {
     if !try_flock(&opened, LockKind::Exclusive).map_err(|errno| opened.not_locked(errno))? {
         return Ok(Locked::ByAnother(opened));

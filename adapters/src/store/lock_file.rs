@@ -60,7 +60,7 @@ impl Guards {
 pub(crate) enum LockFileError {
     /// The file is not ours to lock.
     Untrusted(Untrusted),
-    /// The system refused.
+    /// A system call failed.
     Os(OsFailure),
 }
 

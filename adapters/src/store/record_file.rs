@@ -1,4 +1,4 @@
-//! The record on disk: read by anybody, written only under the claim.
+//! The record on disk: read at any time, written only under the claim.
 
 use crate::store::session_dir::SessionDir;
 use crate::sys::linux::clock;

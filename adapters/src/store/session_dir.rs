@@ -91,12 +91,12 @@ impl SessionDir {
         Ok(Self { files: Directory::new(fd, path), session: session.clone(), stores: stores.clone() })
     }
 
-    /// Where the session's claim is kept.
+    /// The store of claims.
     pub fn claims(&self) -> &dyn ClaimStore<Self> {
         &*self.stores.claims
     }
 
-    /// Where the session's record is kept.
+    /// The store of records.
     pub fn records(&self) -> &dyn RecordStore<Self> {
         &*self.stores.records
     }

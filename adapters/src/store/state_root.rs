@@ -71,7 +71,7 @@ pub enum StateRootError {
         /// The untrusted directory of the way, with the reason.
         fault: Untrusted,
     },
-    /// The system refused.
+    /// A system call failed.
     #[error(transparent)]
     Os(#[from] OsFailure),
 }
@@ -93,7 +93,7 @@ impl StateRoot {
         if let Some(path) = set("REKINDLE_DIR") {
             return std::path::absolute(&path).doing("read the current directory").map_err(Into::into);
         }
-        // The XDG specification: a relative path is invalid and to be ignored.
+        // By the XDG specification, a relative path is invalid and ignored.
         if let Some(path) = set("XDG_STATE_HOME").filter(|path| path.is_absolute()) {
             return Ok(path.join("rekindle"));
         }
@@ -140,14 +140,14 @@ impl StateRoot {
         Self { path, stores: Stores { claims: Arc::new(FileClaims), records: Arc::new(FileRecords) } }
     }
 
-    /// The same directory, with claims kept elsewhere.
+    /// The same directory, with another store of claims.
     #[must_use]
     pub fn claims(mut self, claims: Arc<dyn ClaimStore<SessionDir>>) -> Self {
         self.stores.claims = claims;
         self
     }
 
-    /// The same directory, with records kept elsewhere.
+    /// The same directory, with another store of records.
     #[must_use]
     pub fn records(mut self, records: Arc<dyn RecordStore<SessionDir>>) -> Self {
         self.stores.records = records;

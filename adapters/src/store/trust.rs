@@ -29,9 +29,9 @@ const OF_THE_SYSTEM: [&str; 12] =
 /// The purpose of the directory at the end of a way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// The state directory: ours alone to write to, and no link.
+    /// The state directory: ours, writable for us only, and not a link.
     State,
-    /// The directory of a socket: ours alone to write to.
+    /// The directory of a socket: ours, and writable for us only.
     Socket,
     /// The directory of a lifecycle marker: a directory of root is fine, and so is a sticky one.
     Marker,
@@ -186,7 +186,7 @@ fn stands_for_root(uid: u32) -> bool {
     overflow.trim().parse() == Ok(uid) && has_numbers_for_all_users() == Some(false)
 }
 
-/// Whether our user namespace has a number for every user of the machine; `None` if nothing tells.
+/// Whether our user namespace maps every user of the machine; `None` if unknown.
 pub(crate) fn has_numbers_for_all_users() -> Option<bool> {
     fs::read_to_string("/proc/self/uid_map").ok().map(|map| numbers_all_users(&map))
 }

@@ -25,10 +25,10 @@ use std::path::{Component, Path, PathBuf};
 
 pub use crate::store::trust::{Mend, Untrusted, can_be_tightened};
 
-/// How many links may be on a way: as many as the kernel follows.
+/// The limit of links on a way: the kernel's limit.
 const LINKS_MAX: usize = 40;
 
-/// Why a way was not judged to be good.
+/// Why a way is not trusted or cannot be judged.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum WayError {
     #[error(transparent)]
@@ -116,7 +116,7 @@ pub(crate) fn create(dir: &Path, place: Place) -> Result<(), WayError> {
     }
 }
 
-/// Where a walk down a way stands.
+/// The present state of a walk down a way.
 struct Walk {
     place: Place,
     /// The present directory, as a path without links, and its status.
@@ -151,7 +151,7 @@ impl Walk {
         self.left.extend(steps.map(|name| Step { name, is_of_a_link }));
     }
 
-    /// Takes a step; where there is no directory to step into, the way ends.
+    /// Takes a step; returns the end of the way if there is no directory to step into.
     fn take(&mut self, step: &Step) -> Result<Option<End>, WayError> {
         judge_ancestor(&self.here, &self.stat, self.place)?;
         if step.name == ".." {

@@ -12,7 +12,7 @@ use std::time::Duration;
 const FIRST: Duration = Duration::from_micros(50);
 /// The longest wait without a watch, and so the greatest delay of an answer.
 const LONGEST: Duration = Duration::from_millis(20);
-/// The longest wait with a watch. It matters only if an event was lost.
+/// The longest wait with a watch; used only if an event was lost.
 const LONGEST_WATCHED: Duration = Duration::from_millis(50);
 /// The wait for a missing name: the creation is an event, so only a lost event lets the wait run out.
 const UNTIL_TOLD: Duration = Duration::from_millis(250);
@@ -64,7 +64,7 @@ impl Backoff {
         self.wait_for(length).await;
     }
 
-    /// Waits where the answer cannot change without an event; without a watch like [`Self::wait`]. Safe to drop.
+    /// Waits while only an event can change the answer; without a watch like [`Self::wait`]. Safe to drop.
     pub(crate) async fn wait_until_told(&mut self) {
         if self.subscribes() {
             return;

@@ -1,4 +1,4 @@
-//! Waits until all of a worker is gone.
+//! Waits until the whole worker is gone.
 
 use super::process::Process;
 use super::watch::Worker;

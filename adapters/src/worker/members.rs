@@ -26,7 +26,7 @@ const INIT: i32 = 1;
 /// The limit of generations of parents: more than on any machine, so a torn look cannot loop.
 const ANCESTORS_MAX: usize = 1024;
 
-/// Where members are looked for.
+/// The scope of a search for members.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Search {
     /// Among the descendants of the leader, and the children of the leader's ancestors, who adopt orphans.

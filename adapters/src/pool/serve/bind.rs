@@ -32,7 +32,7 @@ use std::os::unix::net::UnixListener as StdListener;
 use std::path::{Path, PathBuf};
 use tokio::net::{UnixListener, UnixStream};
 
-/// How many clients may wait to be accepted.
+/// The number of clients that may wait for `accept`.
 const BACKLOG: i32 = 128;
 
 /// A bound socket; the file is removed on drop, unless replaced.

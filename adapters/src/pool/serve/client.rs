@@ -36,7 +36,7 @@ impl<H> Shared<H> {
         }
     }
 
-    /// Lets all clients go once they have their answers.
+    /// Closes each client once its answer was sent.
     pub(super) fn end(&self) {
         self.end.cancel();
     }
@@ -53,7 +53,7 @@ impl<H> Shared<H> {
     }
 }
 
-/// Whether a client comes back for more.
+/// Whether a client may send another request.
 enum Next {
     Stays,
     Leaves,

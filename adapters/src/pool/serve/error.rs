@@ -1,4 +1,4 @@
-//! Why a worker does not serve.
+//! Why a worker cannot serve.
 
 use crate::store::trust::Untrusted;
 use rekindle_core::OsFailure;
@@ -9,14 +9,14 @@ use std::path::PathBuf;
 /// The variable with the path of the worker's socket.
 pub(super) const SOCKET_VARIABLE: &str = "REKINDLE_SOCKET";
 
-/// Why a worker does not serve.
+/// Why a worker cannot serve.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ServeError {
     /// No socket was given.
     #[error("{SOCKET_VARIABLE} is not set; name the socket, or start the worker with `rekindle up`")]
     NoSocket,
-    /// No socket can be there.
+    /// No socket can be bound at the path.
     #[error(transparent)]
     BadSocket(#[from] BadTarget),
     /// The socket's directory, or one above, is not trusted; or the lock file is not ours.
@@ -50,7 +50,7 @@ pub enum ServeError {
         /// The socket.
         socket: PathBuf,
     },
-    /// The system refused.
+    /// A system call failed.
     #[error(transparent)]
     Os(#[from] OsFailure),
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 /// Limits for the clients of a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ServeLimits {
-    /// How long a client may take to shake hands: 30 s.
+    /// From the connect to the end of the handshake: 30 s.
     pub handshake: Duration,
     /// From the first byte of a request to the last: 30 s.
     pub line: Duration,
@@ -16,7 +16,7 @@ pub struct ServeLimits {
     pub finish: Duration,
     /// The longest line, sent or received, in bytes without the newline: 16 MiB.
     pub line_len_max: usize,
-    /// How many clients there may be at a time: 64.
+    /// The greatest number of clients at a time: 64.
     pub clients_max: usize,
 }
 

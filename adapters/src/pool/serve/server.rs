@@ -1,4 +1,4 @@
-//! Lets clients in and serves them side by side, until the end.
+//! Accepts clients and serves them side by side, until the end.
 
 use super::bind::ServedSocket;
 use super::client::{Client, Shared};
@@ -16,10 +16,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-/// The pause after a client could not be accepted: there may be a descriptor by then.
+/// The pause after a failed `accept`: a descriptor may be free by then.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Why serving came to an end.
+/// Why the server ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use = "it says whether the worker was asked to end"]
 pub enum Ended {
@@ -27,17 +27,17 @@ pub enum Ended {
     Shutdown,
     /// SIGTERM.
     Terminated,
-    /// There was neither a client nor a session for as long as was agreed.
+    /// Neither a client nor a session during the idle timeout.
     Idle,
 }
 
 /// Whether the server handles SIGTERM.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Signals {
-    /// We do, and end.
+    /// The server handles SIGTERM, and ends.
     #[default]
     Heeded,
-    /// The caller does; dropping the future of [`Serve::run`] ends everything at once.
+    /// The caller handles SIGTERM; dropping the future of [`Serve::run`] ends everything at once.
     LeftAlone,
 }
 
@@ -86,7 +86,7 @@ impl Serve {
         Self { idle_timeout: Some(timeout), ..self }
     }
 
-    /// Bounds the clients in another way.
+    /// Sets the limits of the clients.
     pub fn limits(self, limits: ServeLimits) -> Self {
         Self { limits, ..self }
     }
@@ -163,7 +163,7 @@ impl Serve {
         }
     }
 
-    /// Resolves once there has been no session for as long as was agreed.
+    /// Resolves once there has been no session during the idle timeout.
     async fn been_idle<H: Handler>(&self, shared: &Shared<H>) {
         let Some(idle_timeout) = self.idle_timeout else { return std::future::pending().await };
         loop {

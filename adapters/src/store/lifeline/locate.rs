@@ -93,7 +93,7 @@ pub fn guards_this_process(socket: &Path) -> bool {
     is_ours && probe.ask() == Lifeline::Held
 }
 
-/// Asks the lifeline of a session.
+/// The state of a session's lifeline.
 pub fn ask(dir: &SessionDir) -> Lifeline {
     match locate(dir) {
         Ok(Located::Named(probe) | Located::Lost(probe)) => probe.ask(),

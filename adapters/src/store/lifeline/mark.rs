@@ -46,7 +46,7 @@ pub struct Worksite {
     pub socket: PathBuf,
     /// The kind of readiness.
     pub readiness: ReadyKind,
-    /// When the start began.
+    /// The time of the start.
     pub started_at: Timestamp,
     /// The command; absent if too long for a mark.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -124,12 +124,12 @@ impl LifelineProbe {
     }
 }
 
-/// How far a look for a lifeline's holders reaches into a process.
+/// The descriptors to look at in a search for a lifeline's holders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reach {
     /// Only the descriptor at which a worker is born with its lifeline.
     ItsPlace,
-    /// All of them.
+    /// All descriptors.
     EveryDescriptor,
 }
 

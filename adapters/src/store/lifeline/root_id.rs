@@ -39,7 +39,7 @@ impl RootId {
                 Err(error) => return Err(error).during("inspect", &real),
             };
             let missing = path.strip_prefix(place).unwrap_or(Path::new(""));
-            // Joining nothing would add a slash.
+            // Joining an empty path would add a slash.
             let whole = if missing.as_os_str().is_empty() { real } else { real.join(missing) };
             let inode = if missing.as_os_str().is_empty() { found.number() } else { 0 };
             return Ok(Some(Self { path: hash(&whole), device: found.device(), inode }));

@@ -6,7 +6,7 @@ use crate::sys::linux::procfs;
 use jiff::Timestamp;
 use std::time::{Duration, SystemTime};
 
-/// Now.
+/// The current time.
 pub fn now() -> Timestamp {
     Timestamp::now()
 }

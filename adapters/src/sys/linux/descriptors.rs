@@ -20,7 +20,7 @@ pub(crate) fn keep_high(fd: OwnedFd) -> OwnedFd {
     rustix::io::fcntl_dupfd_cloexec(&fd, KEPT_FROM).unwrap_or(fd)
 }
 
-/// A pipe: the end to read from, and the end to write to.
+/// Makes a pipe: the end to read from, and the end to write to.
 pub(crate) fn pipe() -> Result<(OwnedFd, OwnedFd), Errno> {
     pipe2(OFlag::O_CLOEXEC)
 }

@@ -7,10 +7,10 @@ use std::path::Path;
 
 /// Adds the operation to a failed system call.
 pub(crate) trait During<T> {
-    /// Names the operation and the file.
+    /// Adds the operation and the file.
     fn during(self, operation: &str, path: &Path) -> Result<T, OsFailure>;
 
-    /// Names the operation.
+    /// Adds the operation.
     fn doing(self, operation: &str) -> Result<T, OsFailure>;
 }
 

@@ -12,9 +12,9 @@ use tokio::io::unix::AsyncFd;
 /// The awaited state of a descriptor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Readiness {
-    /// Something can be read, or the end.
+    /// Data can be read, or the end.
     Readable,
-    /// Something can be written.
+    /// Data can be written.
     Writable,
     /// No writer is left, though unread data may remain.
     HungUp,
@@ -42,7 +42,7 @@ pub(crate) fn is_readable(fd: impl AsFd) -> Result<bool, Errno> {
     retried(|| nix::poll::poll(&mut fds, PollTimeout::ZERO)).map(|ready| ready > 0)
 }
 
-/// Whether a descriptor can be read within so many milliseconds; a signal ends the wait early.
+/// Whether a descriptor can be read within this number of milliseconds; a signal ends the wait early.
 pub(crate) fn is_readable_within_ms(fd: impl AsFd, ms: u8) -> Result<bool, Errno> {
     let mut fds = [PollFd::new(fd.as_fd(), PollFlags::POLLIN)];
     nix::poll::poll(&mut fds, PollTimeout::from(ms)).map(|ready| ready > 0)
@@ -73,7 +73,7 @@ pub(crate) fn readable(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     watched.map_err(io::Error::from)
 }
 
-/// How many descriptors are told of at once.
+/// The number of events in one wait.
 const EVENTS_MAX: usize = 64;
 
 /// Any number of descriptors, awaited by one thread. The kernel watches them: the cost of adding a descriptor and of an

@@ -188,7 +188,7 @@ pub fn shares_namespace(pid: Pid, kind: &str) -> Sameness {
     Sameness::of(link(&pid.to_string()), link("self"))
 }
 
-/// Whether `/proc` shows every process of the machine, as only the first pid namespace's does.
+/// Whether `/proc` shows every process of the machine; only the `/proc` of the first pid namespace does.
 pub fn shows_whole_machine() -> bool {
     namespace("pid") == Some(NamespaceId::from_inode(FIRST_PID_NAMESPACE))
 }

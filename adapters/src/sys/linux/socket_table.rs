@@ -14,7 +14,7 @@ const LISTENS: u32 = 1 << 16;
 pub struct ListeningSockets(HashSet<PathBuf>);
 
 impl ListeningSockets {
-    /// Reads the table of our network namespace; empty where there is no `/proc`.
+    /// Reads the table of our network namespace; empty without `/proc`.
     pub fn read() -> Self {
         Self::parse(&fs::read("/proc/net/unix").unwrap_or_default())
     }

@@ -33,14 +33,14 @@ impl Links {
     }
 }
 
-/// A directory, to be listed.
+/// Flags for a directory to list.
 const DIRECTORY: OFlag = OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);
 /// Flags for opening an unknown file: a FIFO or a terminal must not block us.
 const CAREFUL: OFlag = OFlag::O_NONBLOCK.union(OFlag::O_NOCTTY).union(OFlag::O_CLOEXEC);
 /// Flags for creating a new file.
 const NEW: OFlag = OFlag::O_WRONLY.union(OFlag::O_CREAT).union(OFlag::O_EXCL).union(OFlag::O_CLOEXEC);
 
-/// Opens a directory, to be listed and locked.
+/// Opens a directory for listing and locking.
 pub(crate) fn open_directory(path: &Path, links: Links) -> Result<OwnedFd, Errno> {
     open(path, DIRECTORY | links.flag(), Mode::empty())
 }
@@ -60,7 +60,7 @@ pub(crate) fn pin(path: &Path) -> Result<OwnedFd, Errno> {
     open(path, OFlag::O_PATH | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC, Mode::empty())
 }
 
-/// Opens a file in a directory to be read; a link is refused.
+/// Opens a file in a directory for reading; a link is refused.
 pub(crate) fn open_file_at(dir: impl AsFd, name: &(impl NixPath + ?Sized)) -> Result<OwnedFd, Errno> {
     openat(dir, name, OFlag::O_RDONLY | OFlag::O_NOFOLLOW | CAREFUL, Mode::empty())
 }
@@ -70,12 +70,12 @@ pub(crate) fn open_target_at(dir: impl AsFd, name: &(impl NixPath + ?Sized)) -> 
     openat(dir, name, OFlag::O_RDONLY | CAREFUL, Mode::empty())
 }
 
-/// Opens a file to be written; a link is refused.
+/// Opens a file for writing; a link is refused.
 pub(crate) fn open_to_write(path: &Path) -> Result<OwnedFd, Errno> {
     open(path, OFlag::O_WRONLY | OFlag::O_NOFOLLOW | CAREFUL, Mode::empty())
 }
 
-/// Creates a file of mode 0600, less the umask; EEXIST if anything has the name.
+/// Creates a file of mode 0600, less the umask; EEXIST if the name is taken.
 pub(crate) fn create_file_at(dir: impl AsFd, name: &(impl NixPath + ?Sized)) -> Result<OwnedFd, Errno> {
     openat(dir, name, NEW | OFlag::O_NOFOLLOW, mode(PRIVATE_FILE))
 }
@@ -90,7 +90,7 @@ pub(crate) fn mkdir(path: &Path) -> Result<(), Errno> {
     mkdir_at(AT_FDCWD, path)
 }
 
-/// The same in a directory.
+/// Makes a directory of mode 0700, less the umask, in a directory.
 pub(crate) fn mkdir_at(dir: impl AsFd, name: &(impl NixPath + ?Sized)) -> Result<(), Errno> {
     mkdirat(dir, name, mode(PRIVATE_DIRECTORY))
 }
@@ -120,7 +120,7 @@ pub(crate) fn rename_new_at(dir: impl AsFd, from: &OsStr, to: &OsStr) -> Result<
     renameat_with(dir.as_fd(), from, dir.as_fd(), to, RenameFlags::NOREPLACE).map_err(from_rustix)
 }
 
-/// The same for two paths.
+/// Renames a file to a free path. EINVAL or ENOSYS if the file system has no such operation.
 pub(crate) fn rename_new(from: &Path, to: &Path) -> Result<(), Errno> {
     renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE).map_err(from_rustix)
 }
@@ -130,12 +130,12 @@ pub(crate) fn link_at(dir: impl AsFd, from: &OsStr, to: &OsStr) -> Result<(), Er
     linkat(dir.as_fd(), from, dir.as_fd(), to, AtFlags::empty())
 }
 
-/// Takes a file's name in a directory away.
+/// Removes a file's name from a directory.
 pub(crate) fn remove_at(dir: impl AsFd, name: &OsStr) -> Result<(), Errno> {
     unlinkat(dir, name, UnlinkatFlags::NoRemoveDir)
 }
 
-/// Where a link in a directory leads to.
+/// The target of a link in a directory.
 pub(crate) fn readlink_at(dir: impl AsFd, name: &(impl NixPath + ?Sized)) -> Result<OsString, Errno> {
     readlinkat(dir, name)
 }
@@ -153,7 +153,7 @@ pub(crate) fn read_once(fd: impl AsFd, bytes: &mut [u8]) -> Result<usize, Errno>
     retried(|| nix::unistd::read(fd.as_fd(), bytes))
 }
 
-/// The same from a place in a file.
+/// Reads once at an offset, and repeats an interrupted call.
 pub(crate) fn read_at(fd: impl AsFd, bytes: &mut [u8], offset: usize) -> Result<usize, Errno> {
     let offset = i64::try_from(offset).ok().ok_or(Errno::EOVERFLOW)?;
     retried(|| nix::sys::uio::pread(fd.as_fd(), bytes, offset))

@@ -7,7 +7,7 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::io::retry_on_intr;
 use std::os::fd::AsFd;
 
-/// How a lock excludes others.
+/// The kind of a lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LockKind {
     /// No other lock at the same time.
@@ -29,7 +29,7 @@ pub(crate) fn try_flock(file: impl AsFd, kind: LockKind) -> Result<bool, Errno> 
     }
 }
 
-/// Gives a lock up, for every copy of the descriptor.
+/// Releases a lock, for every copy of the descriptor.
 pub(crate) fn unlock(file: impl AsFd) -> Result<(), Errno> {
     flock(file.as_fd(), FlockOperation::Unlock).map_err(from_rustix)
 }

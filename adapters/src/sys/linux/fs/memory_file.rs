@@ -14,7 +14,7 @@ const MFD_EXEC: MFdFlags = MFdFlags::from_bits_retain(0x10);
 pub(crate) fn program(name: &CStr, content: &[u8]) -> Result<OwnedFd, Errno> {
     let flags = MFdFlags::MFD_CLOEXEC | MFdFlags::MFD_ALLOW_SEALING;
     let file = match memfd_create(name, flags | MFD_EXEC) {
-        // An older kernel knows no such flag, and lets every file in memory be executed.
+        // An older kernel has no such flag, and lets every file in memory be executed.
         Err(Errno::EINVAL) => memfd_create(name, flags),
         made => made,
     }?;

@@ -83,7 +83,7 @@ struct Hub {
 }
 
 impl FsWatch {
-    /// Watches `path`; `None` where inotify is not available.
+    /// Watches `path`; `None` without inotify.
     pub(crate) fn subscribe(path: &Path, happening: Happening) -> Option<Self> {
         let hub = Hub::get()?;
         let copy = hub.inotify.as_fd().try_clone_to_owned().ok()?;
@@ -97,7 +97,7 @@ impl FsWatch {
         Some(Self { subscriber, readable })
     }
 
-    /// Resolves when something happened since the last call, or might have. Safe to drop.
+    /// Resolves when an event happened since the last call, or might have. Safe to drop.
     pub(crate) async fn woken(&self) {
         loop {
             tokio::select! {

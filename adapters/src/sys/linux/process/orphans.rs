@@ -15,7 +15,7 @@ use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::getpid;
 use rekindle_core::Pid;
 
-/// How far [`reap_all_but`] came.
+/// The result of [`reap_all_but`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use = "orphans behind a child of ours are not reaped yet"]
 pub enum Reaped {

@@ -32,7 +32,7 @@ pub(crate) fn has_exited(pidfd: &OwnedFd) -> bool {
     is_readable(pidfd).unwrap_or(false)
 }
 
-/// Whether the process ends within so many milliseconds; a signal to us ends the wait early.
+/// Whether the process ends within this number of milliseconds; a signal to us ends the wait early.
 pub(crate) fn exits_within_ms(pidfd: &OwnedFd, ms: u8) -> bool {
     is_readable_within_ms(pidfd, ms).unwrap_or(false)
 }

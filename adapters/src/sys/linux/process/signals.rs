@@ -34,7 +34,7 @@ pub(crate) struct Heard {
 }
 
 impl BlockedSignals {
-    /// Blocks these, and SIGCHLD.
+    /// Blocks these signals, and SIGCHLD.
     pub(crate) fn block(signals: &[Signal]) -> Result<Self, OsFailure> {
         let mask: SigSet = signals.iter().copied().chain([Signal::SIGCHLD]).collect();
         let mut before = SigSet::empty();

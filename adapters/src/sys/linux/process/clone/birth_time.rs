@@ -24,7 +24,7 @@ pub(super) struct BeforeBirth {
 }
 
 impl BeforeBirth {
-    /// To be asked for right before a child is created.
+    /// The tick now. Call right before a child is created.
     pub(super) fn now() -> Self {
         // SAFETY: asks for a number.
         let ticks_per_s = u64::try_from(unsafe { libc::sysconf(libc::_SC_CLK_TCK) }).unwrap_or(0);

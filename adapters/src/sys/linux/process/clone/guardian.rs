@@ -11,7 +11,7 @@ use nix::libc::{c_char, c_int, c_void};
 use rekindle_core::{OsFailure, Pid};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
-/// How many descriptors a guardian is given: 0, 1 and so on.
+/// The number of a guardian's descriptors: 0, 1 and so on.
 pub(crate) const PLACES: usize = 5;
 /// The descriptor of the guardian's program during exec; closed by exec.
 const IMAGE_FD: c_int = PLACES as c_int;

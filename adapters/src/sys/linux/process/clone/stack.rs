@@ -40,7 +40,7 @@ impl Stack {
         Ok(Self { top: mapping.base.as_ptr().wrapping_byte_add(LEN.get()), mapping: Some(mapping) })
     }
 
-    /// Where a child begins.
+    /// The initial stack pointer of a child.
     pub(super) fn top(&self) -> *mut c_void {
         self.top
     }

@@ -24,7 +24,7 @@ const SPAWN_TIMEOUT_S: i64 = 10;
 const LOCK_TRIES_MAX: u32 = 2_000;
 /// How often to try a program again that is being written.
 const BUSY_TRIES_MAX: u32 = 50;
-/// Where socket activation begins to count.
+/// The first descriptor of socket activation.
 const SOCKET_FD: c_int = 3;
 /// The number of connections that may wait for a worker before `accept`; the kernel applies its own limit.
 const BACKLOG_MAX: c_int = c_int::MAX;
