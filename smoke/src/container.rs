@@ -150,7 +150,7 @@ impl Drop for Container {
     }
 }
 
-/// Where a command runs.
+/// The place of a command.
 #[derive(Debug, Clone, Copy)]
 pub enum Place<'c> {
     /// In no container.

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 /// An ordinary user id; no entry in the user database is needed.
 pub const USER: u32 = 14_242;
-/// Another.
+/// Another ordinary user.
 pub const STRANGER: u32 = 15_151;
 
 /// A path as an argument.

@@ -18,10 +18,10 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// Plays `part` to so many clients, with their number.
+    /// Plays `part` to a number of clients; `part` gets the client's number.
     ///
     /// # Panics
-    /// If there can be no socket.
+    /// If the socket cannot be bound.
     pub fn to_many(
         env: &TestEnv,
         clients: usize,
@@ -96,7 +96,7 @@ pub fn greet(stream: &mut UnixStream) {
     stream.write_all(GREETING).expect("the client takes an answer");
 }
 
-/// Is silent until the client leaves.
+/// Stays silent until the client leaves.
 pub fn hang(stream: &mut UnixStream) {
     let _ = what_came(stream);
 }

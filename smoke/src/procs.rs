@@ -80,7 +80,7 @@ pub fn zombies_of_ours() -> usize {
     zombies_of(std::process::id().try_into().expect("a pid is an i32"))
 }
 
-/// How many children of a process wait to be reaped.
+/// The number of a process's children waiting to be reaped.
 pub fn zombies_of(parent: Pid) -> usize {
     let parent = parent.to_string();
     let is_its_own = |fields: &Vec<String>| fields[0] == "Z" && fields[1] == parent;

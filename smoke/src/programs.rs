@@ -1,4 +1,4 @@
-//! Other people's programs, and small workers in Python.
+//! Third-party programs, and small workers in Python.
 
 use std::env;
 use std::io::{BufRead, BufReader, Write};

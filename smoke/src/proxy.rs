@@ -21,7 +21,7 @@ pub struct Proxy {
     stderr: Option<JoinHandle<String>>,
 }
 
-/// How a proxy ended.
+/// The result of a proxy's end.
 #[derive(Debug)]
 pub struct ProxyEnd {
     /// The exit code; `None` after a death by signal.

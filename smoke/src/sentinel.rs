@@ -70,7 +70,7 @@ pub enum SentinelKind {
 }
 
 impl SentinelKind {
-    /// All of them.
+    /// All kinds.
     pub const ALL: [Self; 2] = [Self::Plain, Self::SessionLeader];
 
     fn name(self) -> &'static str {

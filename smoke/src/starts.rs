@@ -16,7 +16,7 @@ pub struct Starts {
     pub env: TestEnv,
     /// The state directory.
     pub root: StateRoot,
-    /// Where we are.
+    /// This machine, boot and namespaces.
     pub here: Arc<Host>,
 }
 
@@ -40,7 +40,7 @@ impl Starts {
     /// A plan to run `command` in the test environment.
     ///
     /// # Panics
-    /// If `session` is no session's name.
+    /// If `session` is an invalid name.
     pub fn plan(&self, session: &str, command: &[&str]) -> SpawnBgPlan {
         let command: Vec<String> = command.iter().map(|arg| (*arg).to_owned()).collect();
         let (socket, dir) = (self.env.socket(session), self.env.dir().to_owned());
@@ -53,7 +53,7 @@ impl Starts {
         plan
     }
 
-    /// Asks for the claim on a session.
+    /// Tries to acquire the claim on a session.
     ///
     /// # Panics
     /// If the state directory cannot be used.

@@ -74,7 +74,7 @@ pub enum Need {
     McpSdks,
 }
 
-/// How a test is run.
+/// The way of running a test.
 enum Way {
     Here,
     InNamespace,
@@ -203,7 +203,7 @@ pub fn only(command: &mut Command, name: &str) -> Reply {
     Reply::from(output)
 }
 
-/// Runs the tests if LIVE=1 says so. The last line is the count.
+/// Runs the tests if LIVE=1. The last line has the counts.
 pub fn main(tests: Vec<Trial>) -> ExitCode {
     let mut args = Arguments::from_args();
     if !args.list && env::var_os("LIVE").is_none_or(|live| live != "1") {

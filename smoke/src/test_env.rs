@@ -65,7 +65,7 @@ pub fn end_all_of_this_run() -> Vec<String> {
     left
 }
 
-/// Whether all processes of a test environment are gone after they were killed.
+/// Kills all processes of a test environment; returns whether all are gone.
 fn kill_all(dir: &Path) -> bool {
     wait::comes_true(|| {
         let left = procs::touching(dir);
@@ -229,7 +229,7 @@ impl TestEnv {
         self.launch_up(session, options, command).finish()
     }
 
-    /// `rekindle up`, not waited for.
+    /// Starts `rekindle up` without waiting.
     pub fn launch_up(&self, session: &str, options: &[&str], command: &[&str]) -> Launcher {
         self.launch([&["up"], options, &[session, "--"], command].concat())
     }

@@ -21,7 +21,7 @@ pub fn for_some<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
     try_for_some(look).unwrap_or_else(|| panic!("waited in vain until {what}"))
 }
 
-/// Whether `is_so` within [`FACT_TIMEOUT`], for where nothing may panic.
+/// Whether `is_so` within [`FACT_TIMEOUT`], for places where no panic is allowed.
 pub fn comes_true(mut is_so: impl FnMut() -> bool) -> bool {
     try_for_some(|| is_so().then_some(())).is_some()
 }
@@ -45,7 +45,7 @@ pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     for_some(what, || is_so().then_some(()));
 }
 
-/// Waits until something stands at `path`.
+/// Waits until a file exists at `path`.
 ///
 /// # Panics
 /// As [`for_some`].

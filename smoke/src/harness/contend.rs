@@ -13,10 +13,10 @@ use std::env;
 use std::process::ExitCode;
 use std::time::Instant;
 
-/// How many rounds there are, unless `$R` says otherwise.
+/// The number of rounds, unless `$R` is set.
 const ROUNDS: usize = 1000;
 
-/// How many launchers contend, unless `$P` says otherwise.
+/// The number of contending launchers, unless `$P` is set.
 const LAUNCHERS: usize = 16;
 
 /// The number of daemons contending for one lifecycle lock, unless `$D` is set.
@@ -25,11 +25,11 @@ const DAEMONS: usize = 8;
 /// The results of the rounds on one kind of session.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Kind {
-    /// How many rounds.
+    /// The number of rounds.
     pub rounds: usize,
-    /// How many launchers started or adopted a worker.
+    /// The number of launchers that started or adopted a worker.
     pub winners: usize,
-    /// How many workers ran after the rounds.
+    /// The number of workers after the rounds.
     pub workers: usize,
     /// The number of rounds in which a launcher was killed before its end.
     pub killed: usize,
@@ -47,7 +47,7 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// How many rounds ended well.
+    /// The number of passed rounds.
     pub fn passed(&self) -> usize {
         self.kinds.values().map(|kind| kind.rounds).sum()
     }

@@ -14,13 +14,13 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Instant;
 
-/// How many namespaces work at once.
+/// The number of namespaces at work.
 const NAMESPACES: usize = 2;
 
-/// How many launchers are killed at random moments.
+/// The number of launchers killed at random moments.
 const MOMENTS: usize = 200;
 
-/// How many failures are told in full.
+/// The number of failures printed in full.
 const TOLD_MAX: usize = 40;
 
 /// The cases with failed calls in addition to kills.
@@ -29,11 +29,11 @@ const FAILED_TOO: [Case; 3] = [Case::Up, Case::Stop, Case::Unlock];
 /// The size of a run.
 #[derive(Debug, Clone)]
 pub struct Size {
-    /// Every how many points a launcher is killed; 1 is at all of them.
+    /// A launcher is killed at every n-th point; 1 means all points.
     pub kill_stride: usize,
-    /// Every how many points a call fails.
+    /// A call fails at every n-th point.
     pub error_stride: usize,
-    /// How many launchers are killed at random moments.
+    /// The number of launchers killed at random moments.
     pub moments: usize,
     /// Only points that contain this text, if not empty.
     pub filter: String,
@@ -51,12 +51,12 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// How many points there were.
+    /// The number of points.
     pub fn total(&self) -> usize {
         self.points.values().map(|(planned, _)| planned).sum()
     }
 
-    /// How many failures of a kind.
+    /// The number of failures of a kind.
     pub fn count(&self, kind: TroubleKind) -> usize {
         self.troubles.iter().filter(|(_, trouble)| trouble.kind == kind).count()
     }
@@ -120,7 +120,7 @@ pub fn run(size: &Size) -> Tally {
     let mut jobs = planned(&mut namespaces[0], size, &mut tally);
     let mut rng = Rng::new(seed);
     jobs.extend((0..size.moments).map(|_| Job::Moment { seed: rng.number() }));
-    // The last is taken first.
+    // The last job is taken first.
     jobs.reverse();
     let (jobs, tally) = (Mutex::new(jobs), Mutex::new(tally));
     thread::scope(|scope| {

@@ -25,10 +25,10 @@ use std::time::Duration;
 /// The kinds of session, in the order of the rounds: each round continues from the state after the previous round.
 pub(super) const KINDS: [&str; 4] = ["absent", "live", "stale", "half-started"];
 
-/// When a launcher is killed at the latest, after all were let go.
+/// The latest time of a launcher's kill, after the common release.
 const KILL_AFTER_MAX: Duration = Duration::from_millis(25);
 
-/// When a half-started worker is let go on at the latest, after a launcher has taken the claim.
+/// The latest time at which a half-started worker continues, after a launcher has taken the claim.
 const LISTEN_AFTER_MAX: Duration = Duration::from_millis(60);
 
 /// Reports its arrival, waits for the common release, and becomes the launcher.
@@ -120,7 +120,7 @@ impl Cycle {
         (pid, gate)
     }
 
-    /// Lets all launchers go at once, and waits for their ends.
+    /// Releases all launchers at once, and waits for their ends.
     fn contend(&mut self, kill: bool, gate: Option<&mut File>) -> Round {
         let (ours, theirs) = UnixStream::pair().expect("a pair of sockets can be had");
         let launchers: Vec<Launcher> = (0..self.launchers).map(|_| self.at_the_barrier(&theirs)).collect();

@@ -33,13 +33,13 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Instant;
 
-/// How many namespaces work at once.
+/// The number of namespaces at work.
 const NAMESPACES: usize = 2;
 
-/// How many state directories are mutated, unless `$N` says otherwise.
+/// The number of mutated state directories, unless `$N` is set.
 const STATES: usize = 3000;
 
-/// How many peers are hostile, unless `$P` says otherwise.
+/// The number of hostile peers, unless `$P` is set.
 const PEERS: usize = 2000;
 
 /// The results of one verb's runs.
@@ -47,7 +47,7 @@ const PEERS: usize = 2000;
 struct Runs {
     count: u64,
     longest_ms: u64,
-    /// How often each exit code was seen.
+    /// The count of each exit code.
     codes: BTreeMap<u64, u64>,
 }
 
@@ -56,7 +56,7 @@ struct Runs {
 pub struct Tally {
     /// The number of passed rounds, by target.
     rounds: BTreeMap<&'static str, usize>,
-    /// How often each kind of hostility was met.
+    /// The count of each kind of hostility.
     met: BTreeMap<String, usize>,
     /// By the verb.
     runs: BTreeMap<String, Runs>,
@@ -65,12 +65,12 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// How many rounds ended well.
+    /// The number of passed rounds.
     pub fn passed(&self) -> usize {
         self.rounds.values().sum()
     }
 
-    /// How many commands were run.
+    /// The number of commands.
     pub fn commands(&self) -> u64 {
         self.runs.values().map(|runs| runs.count).sum()
     }
@@ -118,7 +118,7 @@ impl Tally {
     }
 }
 
-/// Plays so many rounds with mutated state directories, and so many with hostile peers.
+/// Plays `states` rounds with mutated state directories, and `peers` rounds with hostile peers.
 ///
 /// # Panics
 /// If no pid namespace can be made.

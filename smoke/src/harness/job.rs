@@ -26,7 +26,7 @@ pub enum Job {
     Cycle {
         /// Decides which launcher is killed, and when.
         seed: u64,
-        /// How many at once.
+        /// The number of simultaneous launchers.
         launchers: usize,
         /// The round with the kill.
         kill_in: usize,

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 /// The file at the marker's path before a round.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Left {
-    /// Nothing.
+    /// No file.
     Absent,
     /// A marker of ours; the holder is gone.
     Stale,
@@ -19,7 +19,7 @@ pub enum Left {
 }
 
 impl Left {
-    /// All of them.
+    /// All leftovers.
     pub const ALL: [Self; 4] = [Self::Absent, Self::Stale, Self::StaleOfAnother, Self::Corrupt];
 
     /// The bytes of the file, if any.
@@ -51,7 +51,7 @@ fn gone(env: &TestEnv) -> procs::Pid {
     pid
 }
 
-/// How the contenders want to hold the lock.
+/// The way of holding the lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum By {
     /// With `--pid`, for this process.
@@ -65,9 +65,9 @@ enum By {
 pub struct Rounds {
     /// The leftover.
     pub left: Left,
-    /// How many there were.
+    /// The number of rounds.
     pub rounds: usize,
-    /// How many contenders got the lock.
+    /// The number of contenders that got the lock.
     pub winners: usize,
     /// The number of rounds without exactly one winner, or with a loser not told of the holder.
     pub wrong: usize,

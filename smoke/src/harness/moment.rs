@@ -13,7 +13,7 @@ use std::time::Duration;
 /// The longest delay before the worker listens.
 const LISTEN_AFTER_MAX: Duration = Duration::from_millis(30);
 
-/// When the launcher is killed at the latest.
+/// The latest time of the launcher's kill.
 const KILL_AFTER_MAX: Duration = Duration::from_millis(40);
 
 /// Waits for the seconds of the first argument, and becomes the worker.

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
 
-/// How many runs are traced: how often a wait asks again differs from run to run, and the longest counts.
+/// The number of traced runs: the number of polls differs from run to run, and the longest run counts.
 const RUNS: usize = 3;
 
 /// The first call of `main`; earlier calls belong to the loader and the runtime.
@@ -46,7 +46,7 @@ const NEVER_FAILED: [&str; 18] = [
     "uname",
 ];
 
-/// How often a name is called before `main` and in all.
+/// The count of a name's calls, before `main` and in total.
 #[derive(Debug, Default, Clone, Copy)]
 struct Calls {
     before_main: u32,

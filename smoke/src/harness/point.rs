@@ -23,7 +23,7 @@ pub enum Case {
 }
 
 impl Case {
-    /// All of them.
+    /// All cases.
     pub const ALL: [Self; 7] =
         [Self::Up, Self::Restart, Self::Adopt, Self::Stop, Self::Unlock, Self::UnlockLive, Self::PoolRun];
 
@@ -51,7 +51,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// All of them.
+    /// All faults.
     pub const ALL: [Self; 7] = [
         Self::Kill,
         Self::Error("ENOSPC"),

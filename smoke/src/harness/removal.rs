@@ -15,16 +15,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Instant;
 
-/// How many rounds there are for each user, unless `$R` says otherwise.
+/// The number of rounds for each user, unless `$R` is set.
 const ROUNDS: usize = 500;
 
-/// How many starts there are beside a collection, unless `$S` says otherwise.
+/// The number of starts beside a collection, unless `$S` is set.
 const STARTS: usize = 3000;
 
 /// The results of the rounds of one kind, by one user.
 #[derive(Debug, Default, Clone)]
 pub struct Kind {
-    /// How many rounds ended well.
+    /// The number of passed rounds.
     pub passed: usize,
     /// The states after the rounds.
     pub found: Found,
@@ -40,7 +40,7 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// How many rounds ended well.
+    /// The number of passed rounds.
     pub fn passed(&self) -> usize {
         self.kinds.values().map(|kind| kind.passed).sum()
     }

@@ -18,7 +18,7 @@ const COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
 /// The session of all cases.
 pub(super) const SESSION: &str = "s";
 
-/// Where a traced command's calls are written to, in the test environment's directory.
+/// The file with a traced command's calls, in the test environment's directory.
 pub(super) const TRACE: &str = "trace";
 
 /// The worker: the fastest there is.

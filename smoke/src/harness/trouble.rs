@@ -11,12 +11,12 @@ pub enum TroubleKind {
     Lost,
     /// A session not repaired by the next command, or a hanging command.
     Wedged,
-    /// Anything else: no typed error, a panic, something left behind.
+    /// Any other trouble: an untyped error, a panic, leftover files.
     Other,
 }
 
 impl TroubleKind {
-    /// All of them.
+    /// All kinds.
     pub const ALL: [Self; 4] = [Self::Double, Self::Lost, Self::Wedged, Self::Other];
 
     /// The name of several such troubles.
@@ -57,7 +57,7 @@ impl fmt::Display for Trouble {
     }
 }
 
-/// Fails with a trouble unless something is so.
+/// Fails with a trouble unless `is_so`.
 pub(super) fn ensure(is_so: bool, kind: TroubleKind, text: impl FnOnce() -> String) -> Result<(), Trouble> {
     if is_so { Ok(()) } else { Err(Trouble::new(kind, text())) }
 }

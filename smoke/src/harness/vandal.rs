@@ -35,7 +35,7 @@ pub enum Vandalism {
 }
 
 impl Vandalism {
-    /// All of them.
+    /// All kinds of damage.
     pub const ALL: [Self; 10] = [
         Self::Remove("claim"),
         Self::Remove("lifeline"),
@@ -89,7 +89,7 @@ exec "$3" worker --protocol echo --socket "$4"
 /// The results of the rounds of one kind.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Found {
-    /// After how many rounds a worker was alive.
+    /// The number of rounds after which a worker was alive.
     pub alive: usize,
     /// The number of rounds after which the worker was unreachable, and the next `up` was refused.
     pub refused: usize,
@@ -136,7 +136,7 @@ impl Round {
         self.env.path("doubles")
     }
 
-    /// Everything at once; the answers may be of any kind, as long as they are answers.
+    /// Runs everything at once; an answer may be of any kind, but must be an answer.
     fn contend(&self, rng: &mut Rng) -> Result<(), Trouble> {
         let kill_after: Vec<Duration> = (0..REPEATS).map(|_| rng.pause(PAUSE_MAX)).collect();
         let pauses: Vec<_> = (0..TIMES).map(|_| (rng.pause(PAUSE_MAX), rng.pause(AWAY_MAX))).collect();

@@ -69,7 +69,7 @@ impl Canary {
         self.dir.join("inner")
     }
 
-    /// Fails if anything in the tree is another.
+    /// Fails if any file in the tree has changed.
     pub(super) fn check(&self, what: &str) -> Result<(), Trouble> {
         let now = facts(&self.dir);
         let changed: Vec<_> = self

@@ -16,7 +16,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::{Path, PathBuf};
 
-/// The files of a session, whether they are there or not.
+/// The files of a session, existing or not.
 const SESSION_FILES: [&str; 6] = ["session.json", "claim", "lifeline", "sock", "stdout.log", "stderr.log"];
 
 /// The files of the lifecycle lock.
@@ -53,7 +53,7 @@ pub(super) struct Mutated {
     pub(super) mount: Option<Mount>,
 }
 
-/// Does something to the state directory of a round.
+/// Performs a mutation of a round's state directory.
 pub(super) fn mutate(rng: &mut Rng, round: &Round) -> Mutated {
     let mut tried = try_to_mutate(rng, round);
     for _ in 1..TRIES_MAX {
@@ -103,7 +103,7 @@ fn target(rng: &mut Rng, round: &Round) -> PathBuf {
     if rng.below(6) == 0 {
         return round.env.state().join(rng.pick(&ROOT_FILES));
     }
-    // Twice: the record and the lifeline decide more than the rest.
+    // Listed twice: the record and the lifeline decide more than the other files.
     let file = if rng.below(2) == 0 { rng.pick(&SESSION_FILES) } else { rng.pick(&SESSION_FILES[..3]) };
     let path = round.env.of(session(rng, round), file);
     let files: Vec<PathBuf> =
@@ -172,7 +172,7 @@ fn value(rng: &mut Rng, path: &Path, round: &Round) -> io::Result<String> {
     Ok(what)
 }
 
-/// Fails if the way to a path leads out of the state directory: we would touch the canary ourselves.
+/// Fails if the way to a path leads out of the state directory: the mutation would touch the canary.
 pub(super) fn stays_inside(path: &Path, round: &Round) -> io::Result<()> {
     let root = round.env.dir().canonicalize()?;
     let parent = path.parent().unwrap_or(path).canonicalize()?;

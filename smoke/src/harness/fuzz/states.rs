@@ -11,10 +11,10 @@ use crate::{Account, Container, Launcher, wait};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-/// How many things are mutated at the most.
+/// The greatest number of mutations.
 const MUTATIONS_MAX: u64 = 3;
 
-/// How many verbs are run in a round.
+/// The number of verbs in a round.
 const VERBS: usize = 4;
 
 /// Plays one round.

@@ -36,7 +36,7 @@ pub(super) enum Answer {
     Object(&'static str),
     /// The worker's answer.
     Worker,
-    /// Nothing of ours: stdout is the program's.
+    /// Nothing of ours: stdout belongs to the program.
     Nothing,
 }
 
@@ -60,7 +60,7 @@ const fn talking(words: &'static str, limits: &'static [&'static [&'static str]]
     Verb { words, limits, answer, talks: true }
 }
 
-/// All of them.
+/// All verbs.
 pub(super) const ALL: [Verb; 38] = [
     talking("up $S -- $W", &[&START], Answer::Outcome),
     talking("up --intent attach $S", &[&START], Answer::Outcome),
@@ -130,7 +130,7 @@ pub(super) struct Names {
 }
 
 impl Verb {
-    /// Any of them.
+    /// A random verb.
     pub(super) fn any(rng: &mut Rng) -> Self {
         // The demo uses only its own state, and takes as long as twenty others.
         let all = if rng.below(20) == 0 { &ALL[..] } else { &ALL[..ALL.len() - 1] };

@@ -22,11 +22,11 @@ tests![
 enum Advises {
     /// This command, with the state directory `state`; it ends with 0, and then the check has to pass.
     Types(&'static str, fn(&TestEnv)),
-    /// The same, and the worker of session `s` is to end.
+    /// As [`Self::Types`], and the worker of session `s` is to end.
     Ends(&'static str, fn(&TestEnv)),
-    /// The same, and these words besides.
+    /// As [`Self::Types`], and the hint has these words; nothing changes.
     Tells(&'static str, &'static str),
-    /// Nothing to type, and these words.
+    /// No command, only these words.
     Says(&'static str),
 }
 use Advises::{Ends, Says, Tells, Types};

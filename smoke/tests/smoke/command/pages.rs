@@ -23,7 +23,7 @@ const PAGES: [(&str, &str); 8] = [
     ("docs/worker-pool.md", include_str!("../../../../docs/worker-pool.md")),
 ];
 
-/// How a page writes a directory of the reader.
+/// A reader's state directory, as written on the pages.
 const READERS_STATE: &str = "/home/me/.local/state/rekindle";
 const READERS_HOME: &str = "/home/me";
 
@@ -91,7 +91,7 @@ fn is_like(page: &str, line: &str) -> bool {
     rest.is_some_and(|rest| rest.ends_with(last))
 }
 
-/// The same text with `0` for every number, and for every name of a session of the pool.
+/// The text with `0` for every number, and for every name of a pool session.
 fn without_numbers(text: &str) -> String {
     let mut plain = String::new();
     for word in text.split_inclusive([' ', '"']) {

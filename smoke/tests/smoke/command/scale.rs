@@ -9,7 +9,7 @@ tests![the_descriptors_of_others_cost_nothing needs Namespaces, ten_stubborn_wor
 
 const SESSION: &str = "s";
 
-/// How many other processes there are on a busy machine, and how many descriptors each has open.
+/// The number of other processes on a busy machine, and the number of open descriptors of each.
 const OTHERS: usize = 2000;
 const DESCRIPTORS: usize = 100;
 
@@ -34,7 +34,7 @@ signal.pause()
 /// A worker and its child; both ignore SIGTERM. Arguments: the command under test, the socket.
 const STUBBORN: &str = r#"trap '' TERM; sleep 1000 & exec "$0" worker --ignore-term --socket "$1""#;
 
-/// How many system calls each verb makes.
+/// The number of system calls of each verb.
 #[derive(Debug)]
 struct Cost {
     verb: &'static str,
@@ -111,7 +111,7 @@ fn the_descriptors_of_others_cost_nothing() {
     drop(sleepers);
 }
 
-/// How many workers are stopped at once.
+/// The number of workers stopped at once.
 const STUBBORN_WORKERS: usize = 10;
 
 /// Ignores SIGTERM, and at SIGTERM writes down the running workers. Arguments: the socket, a directory.

@@ -1,4 +1,4 @@
-//! Secrets by file and by stdin: nothing of them stands in the arguments of any process.
+//! Secrets by file and by stdin: no argument of any process contains a secret.
 
 use rekindle_smoke::{Launcher, Reply, TestEnv, cli, procs, tests, wait};
 use std::fs::{self, File};

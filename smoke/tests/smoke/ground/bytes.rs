@@ -127,7 +127,7 @@ fn any_bytes_are_passed_on_and_shown_escaped() {
     env.assert_no_process();
 }
 
-/// U8: HOME leads to the state where nothing else does.
+/// U8: HOME leads to the state if no other variable does.
 fn a_home_of_any_bytes_holds_the_state() {
     let env = TestEnv::new();
     let home = strange_dir(&env);

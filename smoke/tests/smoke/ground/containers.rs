@@ -23,7 +23,7 @@ tests![
 
 const SESSION: &str = "s";
 
-/// How often a container is started over.
+/// How often a container is restarted.
 const RESTARTS: usize = 5;
 
 /// A worker, and the options of its start.

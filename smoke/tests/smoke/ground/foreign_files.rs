@@ -324,7 +324,7 @@ fn a_lock_that_is_not_ours_is_refused() {
     for (kind, what, make) in make {
         assert_no_lock_of_ours(kind, what, make);
     }
-    // An empty file like ours is ours where nothing is ever written, and nowhere else.
+    // An empty file like ours counts as ours only if such a lock is never written.
     let env = TestEnv::new();
     let empty = env.file("sock.lock", "");
     fs::set_permissions(&empty, Permissions::from_mode(0o600)).expect("it is ours");
@@ -460,7 +460,7 @@ fn only_what_a_dead_writer_of_ours_left_is_swept() {
     for name in swept.iter().chain(&kept) {
         env.file(name, "half");
     }
-    // Of the right name, and of another kind, another user, or with another name besides.
+    // Files with the right name, but of another kind, of another user, or with a second name.
     let (dir, link) = (unfinished(999_999_999, 1, here, "web"), unfinished(999_999_999, 2, here, "web"));
     let (theirs, hard) = (unfinished(999_999_999, 3, here, "web"), unfinished(999_999_999, 4, here, "web"));
     fs::create_dir(env.path(&dir)).expect("a test environment can hold a directory");

@@ -34,12 +34,12 @@ const SHORT: [&str; 4] = ["--term-grace", "200ms", "--kill-grace", "200ms"];
 /// The program of a worker that never becomes ready.
 const NEVER_READY: [&str; 2] = ["sleep", "1000"];
 
-/// Where the commands run, and so where the worker is seen from.
+/// The place of the commands, and so the view of the worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum View {
     /// Outside of containers; the worker is in a container.
     Outside,
-    /// In a container; the worker is in none.
+    /// In a container; the worker is outside.
     Inside,
     /// In a container; the worker is in another.
     Sibling,
@@ -68,7 +68,7 @@ enum Start {
 /// The clock recorded with the sentinel's pid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Clock {
-    /// The sentinel's own start time: nothing but the pid namespace is another's.
+    /// The sentinel's own start time: only the pid namespace is wrong.
     Matching,
     /// No start time.
     Absent,
@@ -184,7 +184,7 @@ fn is_launcher(line: &str) -> bool {
     line.contains(&format!(" up {SESSION} "))
 }
 
-/// The workers of a test environment, whichever way they were started, by their pids outside.
+/// The workers of a test environment, however started, by their pids outside.
 fn workers(env: &TestEnv) -> Vec<Pid> {
     let programs = [format!("{} worker", env.binary_arg()), NEVER_READY.join(" ")];
     // The launcher's command line ends with the same words.
@@ -294,7 +294,7 @@ impl Stage<'_> {
     }
 }
 
-/// Every line of verbs on every kind of session, seen as `view` says.
+/// Every line of verbs on every kind of session, from `view`.
 fn on_every_session(account: Account, view: View, sentinel: SentinelKind, lines: Lines) {
     for life in [Life::Alive, Life::Dead] {
         for start in [Start::Begun, Start::Ready] {
@@ -358,7 +358,7 @@ fn an_identity_without_a_clock_is_not_believed() {
     }
 }
 
-/// As another program writes an identity: a pid and little else.
+/// Another program's identity: a pid and little else.
 fn forget_the_namespace(env: &TestEnv) {
     let forget = |identity: &mut Value| {
         if let Some(identity) = identity.as_object_mut() {
@@ -372,7 +372,7 @@ fn forget_the_namespace(env: &TestEnv) {
     env.edit(SESSION, "lifeline", forget);
 }
 
-/// U1: nothing is edited here; the sibling's kernel gives the very pid to a stranger.
+/// U1: no file is edited here; the sibling's kernel gives the same pid to another process.
 fn a_pid_that_both_namespaces_gave_out_is_two_processes() {
     for life in [Life::Alive, Life::Dead] {
         for line in ALL_LINES {

@@ -134,7 +134,7 @@ fn the_last_directory_is_ours_alone_unless_it_holds_a_marker(root: Root) {
     let open = made(env.path("open"), 0o777);
     let advice = format!("chmod go-w {}", open.display());
     refused_alike(&env, &open, &open, "can be written by others (mode 0777)", Some(&advice));
-    // Nothing but the marker may be root's alone.
+    // Only the marker's directory may be root's.
     let roots = Home::new(root, USER);
     let place = roots.path("roots");
     made(place.clone(), 0o755);
@@ -226,7 +226,7 @@ fn a_link_of_another_user_is_refused(root: Root) {
     let env = TestEnv::new();
     let real = made(env.path("real"), 0o700);
     made(real.join("x"), 0o700);
-    // Where others may make links: they cannot replace ours there, and ours alone are followed.
+    // A directory where others may make links: others cannot replace our links, and only our links are followed.
     let sticky = made(env.path("sticky"), 0o1777);
     let link = sticky.join("link");
     symlink(&real, &link).expect("a directory can hold a link");
@@ -337,7 +337,7 @@ fn in_a_user_namespace_root_has_no_number(root: Root) {
     let reply = inside(&["--dir", text(&open.join("x")), "ls"]).expect_error(3, "state-dir-untrusted");
     assert!(reply.text("message").contains("can be written by others (mode 0777)"), "{reply}");
     assert_eq!(reply.advice(), "name another place with --dir", "{reply}");
-    // Root's HOME is not theirs to make anything in.
+    // Root of a user namespace may make nothing in the HOME of the machine's root.
     let roots = home.made("roots", 0o777);
     fs::set_permissions(&roots, Permissions::from_mode(0o755)).expect("we are root");
     root.give(&roots, 0);

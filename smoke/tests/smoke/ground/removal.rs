@@ -98,7 +98,7 @@ fn a_start_that_lost_its_lifeline_is_no_obstacle_to_the_next() {
     }
 }
 
-/// U20: more evidence than the free lifeline would be, never less.
+/// U20: a missing lifeline is stronger evidence of death than a free lifeline, never weaker.
 fn a_dead_worker_without_its_lifeline_is_no_obstacle() {
     for account in Account::all() {
         for removed in [&["lifeline"][..], &["lifeline", "sock"], &["lifeline", "session.json"]] {
@@ -380,14 +380,14 @@ fn a_shortage_of_descriptors_is_no_fault_of_the_record() {
     up(&env).expect_running("attached");
 }
 
-/// Another state directory would have another worker.
+/// Another state directory would have a different worker.
 #[track_caller]
 fn assert_names_no_other_place(reply: &Reply, told: &str) {
     let next = reply.advice();
     assert!(!next.contains("another") && !next.contains("elsewhere"), "{told}");
 }
 
-/// U19: EMFILE where processes are searched.
+/// U19: EMFILE during the search of processes.
 fn a_search_that_finds_no_descriptor_starts_nothing() {
     for few in FEW {
         let env = TestEnv::new();
@@ -590,7 +590,7 @@ fn assert_starts(env: &TestEnv, told: &str) {
     }
 }
 
-/// U19: each alone proves nothing, and so do both.
+/// U19: each of the two alone proves nothing, and neither do both together.
 fn an_agent_beside_another_users_lock_is_no_obstacle(_root: Root) {
     let (env, root) = (TestEnv::owned_by(Account::Ordinary), TestEnv::new());
     let keeper = lock_of_another_user(&root);

@@ -27,7 +27,7 @@ fn up_after(env: &TestEnv, line: &str) -> Reply {
     after(env, line, &up.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
-/// U26: SIGXFSZ would end us without a word.
+/// U26: SIGXFSZ would kill us without a message.
 fn a_file_size_limit_is_an_error_and_no_death() {
     let env = TestEnv::new();
     let reply = up_after(&env, "ulimit -f 0");

@@ -106,7 +106,7 @@ fn a_way_that_belongs_to_another_user_is_refused_by_name(root: Root) {
     }
 }
 
-/// As `/tmp` is: others can add names, and not take ours.
+/// Like `/tmp`: others can add names, but not take ours.
 fn a_sticky_directory_above_is_fine(root: Root) {
     for account in Account::all() {
         for owner in [account.uid(), 0] {

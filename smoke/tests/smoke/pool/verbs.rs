@@ -407,7 +407,7 @@ fn listing_connects_to_nobody() {
     shutdown(&env);
 }
 
-/// How many processes add, change and remove sessions at once, and how many sessions they handle together.
+/// The number of processes that add, change and remove sessions at once, and the total of their sessions.
 const WRITERS: usize = 32;
 const SESSIONS: usize = 1000;
 

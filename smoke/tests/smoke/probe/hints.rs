@@ -35,7 +35,7 @@ fn without_inotify_a_late_socket_is_found() {
     find_a_late_socket_without("inotify_init,inotify_init1");
 }
 
-/// Nor with both denied, when every pause is tokio's.
+/// The same without both, with every pause by tokio.
 fn without_timers_a_late_socket_is_found() {
     find_a_late_socket_without("timerfd_create");
     find_a_late_socket_without("timerfd_create,inotify_init,inotify_init1");

@@ -145,7 +145,7 @@ fn half_a_line_is_no_answer() {
     expect_usable(&env);
 }
 
-/// A byte now and then does not put the end off.
+/// A byte now and then does not move the deadline.
 fn a_line_that_comes_too_slowly_is_hung() {
     let env = TestEnv::new();
     let peer = Peer::after_a_request(&env, |stream| {
@@ -213,7 +213,7 @@ fn a_line_of_a_gigabyte_costs_no_memory() {
         assert!(sent < 1024, "all of it was taken");
     });
     let us = i32::try_from(std::process::id()).expect("a pid is an i32");
-    // The peak is counted from here on.
+    // The peak is measured from here on.
     fs::write("/proc/self/clear_refs", "5").expect("the peak can be reset");
     let before = memory_peak_kib(us);
     let limits = patient();

@@ -1,4 +1,4 @@
-//! Other people's programs as workers: started, attached, talked to, stopped, and nothing left.
+//! Third-party programs as workers: started, attached, used, stopped, and nothing left.
 
 use nix::sys::signal::Signal;
 use rekindle::core::Lifeline;

@@ -132,7 +132,7 @@ fn a_child_that_ignores_sigterm_is_killed() {
     children::assert_nothing_left(&env);
 }
 
-/// Design 3.5: the second joins the first, the third asks for SIGKILL now, and all hear the same.
+/// Design 3.5: the second call joins the first, the third sends SIGKILL at once, and all get the same result.
 fn stops_join_and_the_third_kills() {
     let env = TestEnv::new();
     wait::run(async {
@@ -170,7 +170,7 @@ fn exits_are_told_apart() {
     for (script, end) in ends {
         wait::run(async {
             let child = children::spawn(&env, &["sh", "-c", script]).await;
-            // Any number of callers may wait, and ask again.
+            // Any number of callers may wait, also repeatedly.
             let (one, other) = tokio::join!(children::ended(&child), children::ended(&child));
             assert_eq!((one, other, child.exit()), (end, end, Some(end)), "{script}");
         });

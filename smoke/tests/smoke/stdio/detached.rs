@@ -32,7 +32,7 @@ tests![
 const NOBODY: Vec<Pid> = Vec::new();
 /// How often a supervisor is killed.
 const KILLS: usize = 20;
-/// How many orphans a child makes.
+/// The number of orphans made by a child.
 const ORPHANS: usize = 50;
 
 /// Forks twice, leads a process session, and closes every descriptor, as daemons do; its parent has gone by then.
@@ -159,7 +159,7 @@ fn a_detached_descendant_that_ignores_sigterm_is_killed() {
     children::assert_nothing_left(&env);
 }
 
-/// U5: SIGKILL is sent until none is left, however many are born meanwhile, and however many end.
+/// U5: SIGKILL is repeated until no process is left, however many are born meanwhile, and however many end.
 fn descendants_that_are_born_during_the_end_are_ended() {
     let env = TestEnv::new();
     wait::run(async {
@@ -264,7 +264,7 @@ fn a_lost_guardian_is_said_to_leave_detached_descendants() {
     });
 }
 
-/// U5: the way out.
+/// U5: the opt-out.
 fn what_is_to_be_left_is_left_and_named() {
     let env = TestEnv::new();
     let left = wait::run(async {

@@ -27,7 +27,7 @@ tests![
 /// How often a supervisor is killed.
 const KILLS: u32 = 100;
 
-/// How much later a supervisor goes each time.
+/// The delay added for each later round.
 const STEP: Duration = Duration::from_micros(300);
 
 /// A wrapper that passes no signal on, and is not replaced by its child.

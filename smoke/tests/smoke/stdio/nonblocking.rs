@@ -18,7 +18,7 @@ tests![
 
 /// The size of the transfer: far more than a socket holds.
 const MUCH: usize = 10 << 20;
-/// How a slow reader reads.
+/// The size of a slow reader's read.
 const PIECE_LEN: usize = 4 << 10;
 const PACE: Duration = Duration::from_millis(10);
 

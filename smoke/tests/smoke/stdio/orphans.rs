@@ -13,7 +13,7 @@ tests![
     the_exit_status_of_our_own_child_is_not_taken,
 ];
 
-/// How many orphans there are at once.
+/// The number of orphans at once.
 const ORPHANS: usize = 20;
 
 /// A shell script that makes orphans, running until `file` exists.

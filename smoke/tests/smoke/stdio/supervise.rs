@@ -40,7 +40,7 @@ tests![
 const MUCH: usize = 32 << 20;
 /// The capacity of a pipe.
 const PIPE_LEN: usize = 64 << 10;
-/// More than they hold, and little enough to be sent at once.
+/// More than the pipes and buffers hold, but small enough to be sent at once.
 const MORE_THAN_FITS: usize = 1 << 20;
 
 /// `printf hello | rekindle supervise -- cat`, many times: no answer is lost to an early SIGTERM.
