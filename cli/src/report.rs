@@ -248,7 +248,7 @@ pub(crate) fn laid_out(json: &Value) -> String {
     terminal_safe(format!("{json:#}"))
 }
 
-/// A path for JSON. `json!` would panic on a path with bytes outside of UTF-8.
+/// A path for JSON. `json!` would panic on a non-UTF-8 path.
 pub(crate) fn path_text(path: &Path) -> Value {
     json!(ByteText(path.as_os_str()))
 }

@@ -56,7 +56,7 @@ fn the_bounds_hold() {
         }
         for line in &seen {
             let text = line.split(" [").next().unwrap_or_default();
-            // A byte outside of UTF-8 becomes a character of three bytes.
+            // An invalid byte becomes a character of three bytes.
             prop_assert!(text.len() <= 3 * limits.line_len_max, "{line:?}");
         }
         Ok(())

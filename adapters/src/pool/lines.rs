@@ -309,7 +309,7 @@ impl LineStream {
             LinesCodecError::MaxLineLengthExceeded => {
                 LineError::TooLong { whose: Whose::Theirs, len_max: self.len_max }
             }
-            // The codec performs no I/O: `Io` means text outside of UTF-8.
+            // The codec performs no I/O: `Io` means invalid UTF-8.
             LinesCodecError::Io(_) => LineError::NotUtf8,
         })
     }

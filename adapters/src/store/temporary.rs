@@ -81,7 +81,7 @@ impl TemporaryName {
     }
 }
 
-/// The target, with every `%` and every byte outside of UTF-8 as `%XX`.
+/// The target, with every `%` and every invalid UTF-8 byte as `%XX`.
 impl fmt::Display for TemporaryName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { target, pid, start_time, pid_namespace, count } = self;

@@ -7,7 +7,7 @@ use serde_json::{Number, Value, json};
 /// A placeholder for bytes that JSON cannot hold, replaced after serialisation.
 const RAW: &str = "@@raw@@";
 
-/// The replacements for the placeholder: bytes outside of UTF-8.
+/// The replacements for the placeholder: invalid UTF-8.
 const NOT_UTF8: [&[u8]; 3] = [b"\xff\xfe", b"\xc3\x28", b"\xed\xa0\x80"];
 
 /// Fields that decide which process is signalled, or which version is spoken.

@@ -1,4 +1,4 @@
-//! Bytes outside of UTF-8 in paths, arguments and variables; control characters in foreign text; and a missing working
+//! Non-UTF-8 bytes in paths, arguments and variables; control characters in foreign text; and a missing working
 //! directory.
 
 use rekindle_smoke::{Launcher, Reply, TestEnv, cli, procs, programs, tests, wait};
@@ -31,20 +31,20 @@ fn joined(parts: &[&[u8]]) -> OsString {
     OsString::from_vec(parts.concat())
 }
 
-/// A directory of the test environment with a name outside of UTF-8.
+/// A directory of the test environment with a non-UTF-8 name.
 fn strange_dir(env: &TestEnv) -> PathBuf {
     let dir = env.dir().join(latin_1());
     fs::create_dir(&dir).expect("a test environment's directory is writable");
     dir
 }
 
-/// An echo server with an argument outside of UTF-8.
+/// An echo server with a non-UTF-8 argument.
 fn worker() -> Vec<OsString> {
     let words = [programs::python().as_str(), "-c", programs::ECHO_SERVER, "{socket}"].map(OsString::from);
     words.into_iter().chain([latin_1()]).collect()
 }
 
-/// `rekindle`, with or without `--json`, on a state directory outside of UTF-8.
+/// `rekindle`, with or without `--json`, on a state directory with a non-UTF-8 path.
 fn rekindle(env: &TestEnv, json: bool, args: &[&OsStr]) -> Reply {
     let mut command = env.command(cli::binary());
     command.args(json.then_some("--json")).arg("--dir").arg(env.dir().join(latin_1()).join("state"));

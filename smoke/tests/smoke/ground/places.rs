@@ -174,7 +174,7 @@ fn the_advice_can_be_pasted() {
         assert_eq!(mode(&open), 0o755, "{name:?}: {reply}");
         assert_eq!(use_place(&env, &open, "look at sessions").code, Some(0), "{name:?}");
     }
-    // A name outside of UTF-8 is possible for a marker only.
+    // A non-UTF-8 name is possible for a marker only.
     let open = made(env.dir().join(OsStr::from_bytes(b"caf\xe9")), 0o777);
     let mut command = env.command(cli::binary());
     command.args(["--json", "lifecycle", "status", "--path"]).arg(open.join("marker"));
