@@ -1,7 +1,7 @@
-//! Compiles the guardian: a program of its own, without std, which the library carries as bytes.
+//! Compiles the guardian: a separate program without std. The library carries the program as bytes.
 //!
-//! It is no crate, since a program without std cannot be built in a profile that unwinds, and cargo has no way yet to
-//! hand one crate's program to another.
+//! The guardian is no crate, since a program without std cannot be built in a profile with unwinding, and cargo cannot
+//! yet pass one crate's program to another.
 
 use std::env;
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ fn main() {
     println!("cargo::rerun-if-changed=src/stdio/kin.rs");
     println!("cargo::rerun-if-changed=src/stdio/wire.rs");
     if required("CARGO_CFG_TARGET_OS") != "linux" {
-        // The library says in a sentence of its own that it needs Linux.
+        // On other systems the library reports in a separate sentence that Linux is needed.
         return;
     }
     let program = PathBuf::from(required("OUT_DIR")).join("guardian");
@@ -33,7 +33,7 @@ fn main() {
         rustc.args(["-C", option]);
     }
     if required("CARGO_CFG_TARGET_ENV") == "musl" {
-        // There rustc would bring the C library's own beginning of a program.
+        // On such targets rustc would link the C library's start code.
         rustc.args(["-C", "link-self-contained=no"]);
     }
     if let Some(linker) = env::var_os("RUSTC_LINKER") {

@@ -1,11 +1,11 @@
-//! The guardian: a program of a few pages that starts one child and ends it, with all that the child started, when its
-//! supervisor says so or is gone.
+//! The guardian: a program of a few pages that starts one child, and ends the child with all descendants at the
+//! supervisor's order or after the supervisor's end.
 //!
-//! The library carries it as bytes, puts it into a file in memory and executes that file, so that it stands on nothing
-//! on the disk and shares no memory with the supervisor: neither a large supervisor makes it large, nor does a core
-//! dump or the out-of-memory killer, which end everybody who shares a memory, take it along. It is the child's parent.
-//! So nobody but it can reap the child, and until it does, the child's pid, which names the child's group, cannot
-//! become a stranger's.
+//! The library carries the program as bytes, puts the bytes into a file in memory and executes the file. So the
+//! guardian depends on nothing on the disk and shares no memory with the supervisor: a large supervisor does not make
+//! the guardian large, and a core dump or the out-of-memory killer, which end all processes sharing a memory, leave the
+//! guardian alive. The guardian is the child's parent. So only the guardian can reap the child, and until then the
+//! child's pid, the name of the child's group, cannot be reused.
 //!
 //! ```text
 //! guardian TERM_GRACE_MS KILL_GRACE_MS E|L DIRECTORY PROGRAM ARGV0 [ARG]...
@@ -15,15 +15,15 @@
 //! ```
 //!
 //! # Invariants
-//! 1. The guardian is there before the child, and the child runs its program only once it is tied to the guardian: it
-//!    is killed when the guardian is.
-//! 2. No signal reaches the guardian but SIGKILL and SIGSTOP: all others are blocked, and it leads a session that has
-//!    no terminal.
-//! 3. Everything is signalled while its name is held: the group before the child is reaped, others through a pidfd.
-//! 4. No descendant is lost or stays a zombie: the guardian is a child subreaper, so the kernel hands it each orphan
-//!    below it, and it reaps the orphans as they end.
-//! 5. It ends when no process is left that belongs to the child (`kin`), and then nothing of it stays. Once the
-//!    supervisor is gone it ends those processes: SIGTERM and SIGCONT, the grace, SIGKILL until the last has gone.
+//! 1. The guardian exists before the child, and the child executes its program only once tied to the guardian: the
+//!    kernel kills the child with the guardian.
+//! 2. The guardian receives SIGKILL and SIGSTOP only: all other signals are blocked, and the guardian leads a process
+//!    session without a terminal.
+//! 3. A process is signalled only while its name is held: the group before the child is reaped, others through a pidfd.
+//! 4. No descendant is lost or stays a zombie: the guardian is a child subreaper, so the kernel reparents each orphan
+//!    below to the guardian, and the guardian reaps the orphans as they end.
+//! 5. The guardian ends when no process of the child (`kin`) is left, and leaves nothing behind. After the supervisor's
+//!    end the guardian ends these processes: SIGTERM and SIGCONT, the grace, SIGKILL until the last has gone.
 //!
 //! Checked by `smoke/tests/smoke/stdio/guardian.rs` and `stdio/detached.rs`.
 
@@ -48,19 +48,19 @@ use wire::{CONTROL_FD, SUPERVISOR_FD};
 
 /// The arguments before those of the child.
 const OWN_ARGUMENTS: usize = 6;
-/// The pause before the next look at the processes that are left: the first and the longest.
+/// The pause before the next look at the remaining processes: the first and the longest.
 const PAUSE_FIRST_MS: u64 = 2;
 const PAUSE_LONGEST_MS: u64 = 200;
-/// The longest pause while SIGKILL has its grace: a process that keeps forking has to be met between two forks.
+/// The longest pause during the grace of SIGKILL: a process that keeps forking has to be caught between two forks.
 const PAUSE_KILLING_MS: u64 = 16;
-/// How many looks through `/proc` in a row have to find no process: one look may miss a process that was just born.
+/// How many looks through `/proc` in a row have to be empty: one look may miss a newborn process.
 const EMPTY_LOOKS: u32 = 2;
-/// The most processes that are named as left running: more could fill the connection, and block.
+/// The limit of processes reported as left running: more could fill the connection, and block.
 const LEFT_MAX: u32 = 64;
-/// How often a program that is being written is tried again, and the pause between two tries.
+/// How often to try a program again that is being written, and the pause between two tries.
 const BUSY_TRIES_MAX: u32 = 50;
 const BUSY_PAUSE_MS: u64 = 1;
-/// What the guardian returns when it could not end them all.
+/// The exit status if some processes could not be ended.
 const GAVE_UP: i32 = 1;
 
 /// A guardian that panics is gone, and the kernel ends the child.
@@ -69,11 +69,11 @@ fn panicked(_: &PanicInfo<'_>) -> ! {
     sys::exit(GAVE_UP)
 }
 
-/// Compiled code of `core` names it; nothing unwinds here.
+/// Required by the compiled code of `core`; nothing unwinds here.
 #[unsafe(no_mangle)]
 extern "C" fn rust_eh_personality() {}
 
-/// What the guardian was given.
+/// The arguments of the guardian.
 struct Arguments {
     term_grace_ms: u64,
     kill_grace_ms: u64,
@@ -85,10 +85,10 @@ struct Arguments {
 }
 
 /// # Safety
-/// `stack` is what the kernel gives a program: the number of its arguments, they, a null, its variables, a null.
+/// `stack` is the kernel's layout for a program: the number of arguments, the arguments, a null, the variables, a null.
 #[unsafe(no_mangle)]
 unsafe extern "C" fn begin(stack: *const usize) -> ! {
-    // SAFETY: as the kernel lays it out. Fewer arguments than our own come from nobody who knows us.
+    // SAFETY: the kernel's layout. A caller with too few arguments does not know this program.
     let arguments = unsafe {
         let count = *stack;
         let argv = stack.add(1).cast::<*const c_char>();
@@ -116,11 +116,11 @@ unsafe extern "C" fn begin(stack: *const usize) -> ! {
 }
 
 /// # Safety
-/// A string that ends with a NUL.
+/// `text` ends with a NUL.
 unsafe fn milliseconds(text: *const c_char) -> u64 {
     let mut number = 0_u64;
     let mut at = text.cast::<u8>();
-    // SAFETY: the caller's; what is no digit, such as the NUL, ends it.
+    // SAFETY: as promised by the caller; the loop ends at the first non-digit, such as the NUL.
     while let digit @ b'0'..=b'9' = unsafe { *at } {
         number = number.saturating_mul(10).saturating_add(u64::from(digit - b'0'));
         // SAFETY: not the NUL yet.
@@ -129,7 +129,7 @@ unsafe fn milliseconds(text: *const c_char) -> u64 {
     number
 }
 
-/// How far an end without a supervisor has come, and when its present step is over.
+/// The step of an end without a supervisor, and the end of the step.
 #[derive(Clone, Copy)]
 enum Orphaned {
     No,
@@ -140,7 +140,7 @@ enum Orphaned {
 /// Whether the child runs its program yet.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Birth {
-    /// What it writes here is why it does not; that it closes means that it does.
+    /// The child writes a failure here; exec closes the other end.
     Pending {
         news: i32,
     },
@@ -154,13 +154,13 @@ struct Guardian<'a> {
     /// Readable when a child of this process has ended.
     deaths: i32,
     birth: Birth,
-    /// How the child ended, once it has.
+    /// The child's exit, once ended.
     end: Option<End>,
     orphaned: Orphaned,
-    /// SIGKILL was sent, and is sent again to processes that were born meanwhile; until when it has its grace.
+    /// Set once SIGKILL was sent: SIGKILL is repeated for newborn processes until this time.
     killing_until_ms: Option<u64>,
     empty_looks: u32,
-    /// When the processes that are left are looked at next, and the pause after that.
+    /// The time of the next look at the remaining processes, and the pause after the look.
     look_at_ms: u64,
     pause_ms: u64,
 }
@@ -183,7 +183,8 @@ impl<'a> Guardian<'a> {
             pid if pid > 0 => pid as i32,
             errno => fail(wire::STAGE_CREATE, errno),
         };
-        // Both do it: whoever comes second finds it done, and no signal to the group finds none.
+        // Both processes make the group: the second call changes nothing, and a signal to the group always finds the
+        // group.
         sys::new_group(child);
         (0..=2).for_each(sys::close);
         sys::close(tell);
@@ -206,7 +207,7 @@ impl<'a> Guardian<'a> {
         }
     }
 
-    /// Waits for one thing to happen, and does what follows from it.
+    /// Waits for one event, and reacts.
     fn turn(&mut self) {
         let wait = |fd: i32, is_of_interest: bool| PollFd {
             fd: if is_of_interest { fd } else { -1 },
@@ -243,7 +244,7 @@ impl<'a> Guardian<'a> {
         self.look_at_the_rest();
     }
 
-    /// How long nothing may happen; for ever, unless something is due.
+    /// The time until the next due step; `None` if no step is due.
     fn patience(&self) -> Option<u64> {
         let due = match self.orphaned {
             Orphaned::No => None,
@@ -274,7 +275,7 @@ impl<'a> Guardian<'a> {
 
     fn hear_of_end(&mut self) {
         let Some(end) = sys::peek(self.members.child) else { return };
-        // It may have ended while its birth was being told.
+        // The child may have ended before its birth was reported.
         self.hear_of_birth();
         self.end = Some(end);
         self.look_soon();
@@ -283,13 +284,13 @@ impl<'a> Guardian<'a> {
             End::Signalled(signal) => tell([wire::SIGNALLED, signal, 0]),
             End::Unknown => {}
         }
-        // From now on the zombie of the child hides them.
+        // From now on the child's zombie hides the orphans.
         self.reap_orphans();
     }
 
-    /// Reaps the orphans that have ended.
+    /// Reaps the ended orphans.
     fn hear_of_deaths(&self) {
-        // One read takes the signal: of one kind no more than one is pending.
+        // One read takes the signal: at most one signal of a kind is pending.
         sys::read(self.deaths, &mut [0; sys::SIGNAL_LEN]);
         self.reap_orphans();
     }
@@ -299,7 +300,7 @@ impl<'a> Guardian<'a> {
         while let Some(pid) = sys::ended_child().filter(|pid| *pid != child) {
             sys::reap(pid);
         }
-        // The zombie of the child stays, and hides the orphans behind it: so each is tried, until a list has none.
+        // The child's zombie stays, and hides the orphans behind: so each is tried, until a list has none.
         let mut reaped = self.end.is_some();
         while core::mem::take(&mut reaped) {
             let mut reap = |pid| reaped |= pid != child && sys::reap_if_ended(pid);
@@ -307,7 +308,7 @@ impl<'a> Guardian<'a> {
         }
     }
 
-    /// Does what the supervisor says. That it has nothing more to say is the end of the supervision.
+    /// Carries out the supervisor's orders. The end of the connection ends the supervision.
     fn obey(&mut self) {
         let mut commands = [0_u8; 16];
         let len = usize::try_from(sys::read(CONTROL_FD, &mut commands)).unwrap_or(0);
@@ -343,7 +344,7 @@ impl<'a> Guardian<'a> {
                 self.kill();
                 self.orphaned = Orphaned::Killed { until_ms: sys::now_ms() + self.arguments.kill_grace_ms };
             }
-            // What the kernel cannot end, nobody can.
+            // A process that survives the kernel's SIGKILL cannot be ended.
             Orphaned::Killed { until_ms } if sys::now_ms() >= until_ms => sys::exit(GAVE_UP),
             Orphaned::No | Orphaned::Terminated { .. } | Orphaned::Killed { .. } => {}
         }
@@ -351,17 +352,17 @@ impl<'a> Guardian<'a> {
 
     /// Leaves once no process of the child is left. Until then the name of the child is held.
     fn look_at_the_rest(&mut self) {
-        // For certain: a process runs below this one only if a child of this one runs.
+        // Certain: a process below runs only if a child of this process runs.
         if self.end.is_some() && !sys::has_running_children() {
             self.leave();
         }
         if !self.is_looking() || sys::now_ms() < self.look_at_ms {
             return;
         }
-        // The processes that run may be workers, or left alone.
+        // The running processes may be workers, or left alone.
         match self.members.is_populated() {
             Some(false) if self.end.is_some() => self.empty_looks += 1,
-            // Where `/proc` cannot be read, the kernel's word is all there is.
+            // If `/proc` cannot be read, only the kernel's answer counts.
             Some(_) | None => self.empty_looks = 0,
         }
         if self.empty_looks >= EMPTY_LOOKS {
@@ -378,7 +379,7 @@ impl<'a> Guardian<'a> {
         self.pause_ms = (self.pause_ms * 2).min(longest_ms);
     }
 
-    /// Whether the processes that are left are looked at from time to time.
+    /// Whether to look at the remaining processes from time to time.
     fn is_looking(&self) -> bool {
         self.killing_until_ms.is_some() || self.end.is_some()
     }
@@ -388,7 +389,7 @@ impl<'a> Guardian<'a> {
         self.pause_ms = PAUSE_FIRST_MS * 2;
     }
 
-    /// Names the processes that are left alone, reaps all others, and ends.
+    /// Reports the processes left alone, reaps all others, and ends.
     fn leave(&self) -> ! {
         if self.members.scope == Scope::Session {
             let mut left = 0;
@@ -405,7 +406,7 @@ impl<'a> Guardian<'a> {
     }
 }
 
-/// A message as it is sent. Both ends are on one machine, in its own byte order.
+/// The bytes of a message. Both ends are on one machine, with one byte order.
 fn encode(message: wire::Message) -> [u8; wire::MESSAGE_LEN] {
     let [[a, b, c, d], [e, f, g, h], [i, j, k, l]] = message.map(i32::to_ne_bytes);
     [a, b, c, d, e, f, g, h, i, j, k, l]
@@ -415,26 +416,26 @@ fn tell(message: wire::Message) {
     sys::write(CONTROL_FD, &encode(message));
 }
 
-/// There is no child, and nothing to guard.
+/// Reports a failed birth, and ends: no child exists.
 fn fail(stage: i32, errno: isize) -> ! {
     tell([wire::FAILED, stage, -errno as i32]);
     sys::exit(0)
 }
 
-/// The child, which is tied to its guardian and then becomes its program.
+/// The child: ties itself to its guardian, then executes its program.
 fn become_child(arguments: &Arguments, guardian: i32, tell: i32) -> ! {
     let (stage, errno) = try_to_become(arguments, guardian);
     sys::write(tell, &encode([wire::FAILED, stage, -errno as i32]));
     sys::exit(127)
 }
 
-/// Returns only why it could not.
+/// Returns only on failure, with the stage and the errno.
 fn try_to_become(arguments: &Arguments, guardian: i32) -> (i32, isize) {
     match (sys::new_group(0), sys::die_with_parent()) {
         (0, 0) => {}
         (errno, 0) | (_, errno) => return (wire::STAGE_TIE, errno),
     }
-    // Had the guardian gone before it could be tied to, somebody else would be the parent by now.
+    // If the guardian was gone before the tie, the child has another parent by now.
     if sys::parent() != guardian {
         sys::exit(127);
     }
@@ -447,9 +448,9 @@ fn try_to_become(arguments: &Arguments, guardian: i32) -> (i32, isize) {
     sys::set_signal_mask(0);
     let mut errno = 0;
     for _ in 0..BUSY_TRIES_MAX {
-        // SAFETY: a path and two arrays that the kernel put there when this program began.
+        // SAFETY: a path and two arrays, placed by the kernel at the start of this program.
         errno = unsafe { sys::execute(arguments.program, arguments.argv, arguments.envp) };
-        // Somebody who forked while writing it still has it open; that passes.
+        // A process forked during the write still has the program open; the state passes soon.
         if errno != sys::ETXTBSY {
             break;
         }

@@ -1,4 +1,4 @@
-//! The processes that are ended with the child, as `/proc` shows them.
+//! The processes to end with the child, as `/proc` shows them.
 
 use crate::kin::{self, Foreign, LIFELINE_FD, Look, Scope, Stat, belongs, number};
 use crate::sys;
@@ -6,32 +6,32 @@ use core::ffi::CStr;
 
 /// How often one signal looks for processes, since a process may fork while another is being signalled.
 const PASSES_MAX: u32 = 3;
-/// What a directory entry of the kernel begins with: inode and offset of 8 bytes each, its length, its type.
+/// The layout of a directory entry of the kernel: inode and offset of 8 bytes each, then length and type.
 const ENTRY_LEN_AT: usize = 16;
 const ENTRY_NAME_AT: usize = 19;
-/// The longest path that a link in `/proc` shows.
+/// The longest path of a link in `/proc`.
 const PATH_LEN_MAX: usize = 4096;
 
 /// The child and its processes.
 #[derive(Clone, Copy)]
 pub(crate) struct Members {
-    /// The guardian, which gives the session its name and is the ancestor of all.
+    /// The guardian: the name of the process session, and the ancestor of all.
     pub(crate) guardian: i32,
-    /// The child, which gives its group its name for as long as it is not reaped.
+    /// The child: the name of its group until reaped.
     pub(crate) child: i32,
-    /// Which processes belong.
+    /// The scope of membership.
     pub(crate) scope: Scope,
 }
 
 impl Members {
-    /// Whether any process runs that belongs to the child; `None` where that cannot be seen.
+    /// Whether any process of the child runs; `None` if unknown.
     pub(crate) fn is_populated(self) -> Option<bool> {
         let mut populated = false;
         self.for_each(|_| populated = true)?;
         Some(populated)
     }
 
-    /// Calls `visit` with each process that runs and belongs to the child; `None` if `/proc` does not list them all.
+    /// Calls `visit` with each running process of the child; `None` if `/proc` does not list them all.
     pub(crate) fn for_each(self, mut visit: impl FnMut(i32)) -> Option<()> {
         let mut foreign = Foreign::new();
         for_each_process(|pid| {
@@ -41,9 +41,9 @@ impl Members {
         })
     }
 
-    /// Signals every process that belongs to the child.
+    /// Signals every process of the child.
     pub(crate) fn signal(self, signals: &[i32]) {
-        // The group in one step, which no process can fork out of.
+        // The group in one step: no process can escape by a fork.
         signals.iter().for_each(|signal| sys::kill(-self.child, *signal));
         for _ in 0..PASSES_MAX {
             let mut found = false;
@@ -53,7 +53,7 @@ impl Members {
                     self.signal_one(pid, signals);
                 }
             });
-            // SIGTERM is sent once; a second one means haste to many programs.
+            // SIGTERM is sent once; many programs take a second SIGTERM as haste.
             if seen.is_none() || !found || signals != [sys::SIGKILL] {
                 return;
             }
@@ -65,7 +65,7 @@ impl Members {
         if pidfd < 0 {
             return;
         }
-        // Asked again now that the pid is pinned: if the process ended, the pid may be a stranger's.
+        // Judged again once pinned: if the process ended, the pid may have been reused.
         if belongs(pid, self.guardian, self.scope, &Proc, &mut Foreign::new()) {
             signals.iter().for_each(|signal| sys::pidfd_kill(pidfd, *signal));
         }
@@ -73,7 +73,7 @@ impl Members {
     }
 }
 
-/// The facts as the kernel tells them.
+/// The facts from the kernel.
 struct Proc;
 
 impl Look for Proc {
@@ -128,10 +128,10 @@ pub(crate) fn for_each_process(mut visit: impl FnMut(i32)) -> Option<()> {
     complete
 }
 
-/// Calls `visit` with the pid of every child of this process, which has one thread. `None` where the kernel was built
-/// without such a list, or shows no `/proc`.
+/// Calls `visit` with the pid of every child of this single-threaded process. `None` if the kernel was built without
+/// such a list, or `/proc` is missing.
 ///
-/// A child that is reaped meanwhile moves those behind it up: then one of them may be left out.
+/// A child reaped meanwhile moves the later entries up: then an entry may be left out.
 pub(crate) fn for_each_child(mut visit: impl FnMut(i32)) -> Option<()> {
     let list = sys::open(c"/proc/thread-self/children") as i32;
     if list < 0 {
@@ -152,7 +152,7 @@ pub(crate) fn for_each_child(mut visit: impl FnMut(i32)) -> Option<()> {
     Some(())
 }
 
-/// The first entry of a listing, if it is a process, and what follows it.
+/// The first entry of a listing, if a process, and the rest of the listing.
 fn entry(listing: &[u8]) -> Option<(Option<i32>, &[u8])> {
     let len = [*listing.get(ENTRY_LEN_AT)?, *listing.get(ENTRY_LEN_AT + 1)?];
     let len = usize::from(u16::from_ne_bytes(len));
@@ -177,7 +177,7 @@ impl Name {
 
     fn push(&mut self, text: &[u8]) {
         for byte in text {
-            // The last byte stays the NUL that ends it.
+            // The last byte stays the final NUL.
             if let Some(slot) = self.bytes.get_mut(self.len).filter(|_| self.len < 31) {
                 *slot = *byte;
                 self.len += 1;

@@ -1,4 +1,4 @@
-//! What the compiler calls to copy, fill and compare memory, where no library brings it.
+//! The compiler's functions to copy, fill and compare memory, since no library provides them here.
 
 /// # Safety
 /// As in C.

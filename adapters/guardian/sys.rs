@@ -1,11 +1,11 @@
-//! The system calls that a guardian makes, without a library underneath.
+//! The guardian's system calls, without a library underneath.
 //!
 //! The numbers are the kernel's, and never change. A negative result is an errno.
 
 use core::arch::{asm, global_asm};
 use core::ffi::c_char;
 
-/// The numbers of the calls.
+/// The numbers of the system calls.
 #[cfg(target_arch = "x86_64")]
 mod number {
     pub(super) const READ: usize = 0;
@@ -34,7 +34,7 @@ mod number {
     pub(super) const PIPE2: usize = 293;
 }
 
-/// The numbers of the calls, as the newer machines share them.
+/// The numbers of the system calls, shared by the newer architectures.
 #[cfg(any(target_arch = "aarch64", target_arch = "riscv64"))]
 mod number {
     pub(super) const CHDIR: usize = 49;
@@ -63,11 +63,11 @@ mod number {
     pub(super) const EXECVE: usize = 221;
 }
 
-/// The same everywhere.
+/// The same number on every processor.
 const PIDFD_SEND_SIGNAL: usize = 424;
 const PIDFD_OPEN: usize = 434;
 
-// A program begins with its arguments on the stack and nothing to return to.
+// A program begins with its arguments on the stack and no return address.
 #[cfg(target_arch = "x86_64")]
 global_asm!(".globl _start", "_start:", "xor ebp, ebp", "mov rdi, rsp", "and rsp, -16", "call begin");
 #[cfg(target_arch = "aarch64")]
@@ -76,7 +76,7 @@ global_asm!(".globl _start", "_start:", "mov x29, #0", "mov x0, sp", "b begin");
 global_asm!(".globl _start", "_start:", "mv a0, sp", "tail begin");
 
 /// # Safety
-/// That of the call.
+/// As for the system call.
 #[cfg(target_arch = "x86_64")]
 unsafe fn call(number: usize, [a, b, c, d, e]: [usize; 5]) -> isize {
     let result: isize;
@@ -89,7 +89,7 @@ unsafe fn call(number: usize, [a, b, c, d, e]: [usize; 5]) -> isize {
 }
 
 /// # Safety
-/// That of the call.
+/// As for the system call.
 #[cfg(target_arch = "aarch64")]
 unsafe fn call(number: usize, [a, b, c, d, e]: [usize; 5]) -> isize {
     let result: isize;
@@ -102,7 +102,7 @@ unsafe fn call(number: usize, [a, b, c, d, e]: [usize; 5]) -> isize {
 }
 
 /// # Safety
-/// That of the call.
+/// As for the system call.
 #[cfg(target_arch = "riscv64")]
 unsafe fn call(number: usize, [a, b, c, d, e]: [usize; 5]) -> isize {
     let result: isize;
@@ -125,7 +125,7 @@ pub(crate) struct PollFd {
 
 pub(crate) const POLLIN: i16 = 1;
 
-/// The length of what the kernel tells of one signal.
+/// The length of the kernel's data about one signal.
 pub(crate) const SIGNAL_LEN: usize = 128;
 
 /// Seconds and nanoseconds.
@@ -163,12 +163,12 @@ const WSTOPPED: usize = 2;
 const WNOWAIT: usize = 0x0100_0000;
 const CLD_EXITED: i32 = 1;
 
-/// How a child ended.
+/// The exit of a child.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
     Returned(i32),
     Signalled(i32),
-    /// Somebody else took its status.
+    /// Another process took the status.
     Unknown,
 }
 
@@ -180,7 +180,7 @@ pub(crate) fn exit(status: i32) -> ! {
 }
 
 pub(crate) fn set_signal_mask(blocked: u64) {
-    // SAFETY: reads a mask of the length that is given.
+    // SAFETY: reads a mask of the given length.
     unsafe { call(number::RT_SIGPROCMASK, [SIG_SETMASK, (&raw const blocked) as usize, 0, MASK_LEN, 0]) };
 }
 
@@ -189,19 +189,19 @@ pub(crate) fn new_session() {
     unsafe { call(number::SETSID, [0; 5]) };
 }
 
-/// The session of a process, by its leader's pid; negative where there is no such process.
+/// The process session, named by its leader's pid; negative if there is no such process.
 pub(crate) fn session_of(pid: i32) -> i32 {
     // SAFETY: asks for a number.
     unsafe { call(number::GETSID, [pid as usize, 0, 0, 0, 0]) as i32 }
 }
 
-/// The group of a process; negative where there is no such process.
+/// The process group of a process; negative if there is no such process.
 pub(crate) fn group_of(pid: i32) -> i32 {
     // SAFETY: asks for a number.
     unsafe { call(number::GETPGID, [pid as usize, 0, 0, 0, 0]) as i32 }
 }
 
-/// Puts a process, zero being this one, into a group of its own.
+/// Makes a process the leader of a new process group; 0 means this process.
 pub(crate) fn new_group(pid: i32) -> isize {
     // SAFETY: changes the group of a process of ours.
     unsafe { call(number::SETPGID, [pid as usize, pid as usize, 0, 0, 0]) }
@@ -212,21 +212,21 @@ pub(crate) fn name_this_process(name: &core::ffi::CStr) {
     unsafe { call(number::PRCTL, [PR_SET_NAME, name.as_ptr() as usize, 0, 0, 0]) };
 }
 
-/// Makes this process the parent of each descendant that loses its own.
+/// Makes this process the new parent of orphaned descendants.
 pub(crate) fn adopt_orphans() -> isize {
     // SAFETY: changes an attribute of this process.
     unsafe { call(number::PRCTL, [PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0]) }
 }
 
-/// A descriptor that is readable when a child has ended. SIGCHLD has to be blocked.
+/// A descriptor that is readable once a child has ended. SIGCHLD has to be blocked.
 pub(crate) fn watch_children() -> isize {
     let mask = 1_u64 << (SIGCHLD - 1);
     let flags = SFD_NONBLOCK | O_CLOEXEC;
-    // SAFETY: reads a mask of the length that is given.
+    // SAFETY: reads a mask of the given length.
     unsafe { call(number::SIGNALFD4, [-1_isize as usize, (&raw const mask) as usize, MASK_LEN, flags, 0]) }
 }
 
-/// Has this process killed when its parent ends.
+/// Has the kernel kill this process at its parent's end.
 pub(crate) fn die_with_parent() -> isize {
     // SAFETY: changes an attribute of this process.
     unsafe { call(number::PRCTL, [PR_SET_PDEATHSIG, SIGKILL as usize, 0, 0, 0]) }
@@ -242,7 +242,7 @@ pub(crate) fn parent() -> i32 {
     unsafe { call(number::GETPPID, [0; 5]) as i32 }
 }
 
-/// A copy of this process. In the parent: its pid and a pidfd; in the child zero.
+/// A copy of this process. In the parent: the pid and a pidfd; in the child zero.
 pub(crate) fn fork(pidfd: &mut i32) -> isize {
     let flags = CLONE_PIDFD | SIGCHLD as usize;
     // SAFETY: the child has a copy of this process's memory, stack included, and shares none of it.
@@ -250,14 +250,14 @@ pub(crate) fn fork(pidfd: &mut i32) -> isize {
 }
 
 pub(crate) fn enter(directory: *const c_char) -> isize {
-    // SAFETY: reads a string that the kernel put there when this program began.
+    // SAFETY: reads a string placed by the kernel at the start of this program.
     unsafe { call(number::CHDIR, [directory as usize, 0, 0, 0, 0]) }
 }
 
-/// Becomes another program; returns only the errno of why it could not.
+/// Executes a program; returns only on failure, with the errno.
 ///
 /// # Safety
-/// A path, and two arrays of strings that end with a null.
+/// `path` ends with a NUL; `argv` and `envp` are arrays of such strings that end with a null.
 pub(crate) unsafe fn execute(
     path: *const c_char,
     argv: *const *const c_char,
@@ -282,7 +282,7 @@ pub(crate) fn pidfd_kill(pidfd: i32, signal: i32) {
     unsafe { call(PIDFD_SEND_SIGNAL, [pidfd as usize, signal as usize, 0, 0, 0]) };
 }
 
-/// A pipe whose ends are closed when this process becomes another program.
+/// A pipe, closed on exec.
 pub(crate) fn pipe() -> Option<[i32; 2]> {
     let mut ends = [-1; 2];
     // SAFETY: writes two numbers into an array of two.
@@ -291,17 +291,17 @@ pub(crate) fn pipe() -> Option<[i32; 2]> {
 }
 
 pub(crate) fn close(fd: i32) {
-    // SAFETY: closes a descriptor that nothing uses any more.
+    // SAFETY: closes an unused descriptor.
     unsafe { call(number::CLOSE, [fd as usize, 0, 0, 0, 0]) };
 }
 
-/// Opens a file to be read.
+/// Opens a file for reading.
 pub(crate) fn open(path: &core::ffi::CStr) -> isize {
     // SAFETY: reads a string that ends with a NUL.
     unsafe { call(number::OPENAT, [AT_FDCWD as usize, path.as_ptr() as usize, O_CLOEXEC, 0, 0]) }
 }
 
-/// Opens a directory to be listed.
+/// Opens a directory for listing.
 pub(crate) fn open_directory(path: &core::ffi::CStr) -> isize {
     let flags = O_CLOEXEC | O_DIRECTORY;
     // SAFETY: reads a string that ends with a NUL.
@@ -313,7 +313,7 @@ pub(crate) fn read(fd: i32, buffer: &mut [u8]) -> isize {
     unsafe { call(number::READ, [fd as usize, buffer.as_mut_ptr() as usize, buffer.len(), 0, 0]) }
 }
 
-/// Where a symbolic link leads, without a NUL at the end.
+/// The target of a symbolic link, without a NUL at the end.
 pub(crate) fn read_link(path: &core::ffi::CStr, buffer: &mut [u8]) -> isize {
     let to = buffer.as_mut_ptr() as usize;
     // SAFETY: reads a string that ends with a NUL, and writes into the buffer, no further than its length.
@@ -321,7 +321,7 @@ pub(crate) fn read_link(path: &core::ffi::CStr, buffer: &mut [u8]) -> isize {
 }
 
 pub(crate) fn write(fd: i32, bytes: &[u8]) {
-    // SAFETY: reads the bytes. Whoever should read them may be gone, which is told elsewhere.
+    // SAFETY: reads the bytes. A missing reader is noticed elsewhere.
     unsafe { call(number::WRITE, [fd as usize, bytes.as_ptr() as usize, bytes.len(), 0, 0]) };
 }
 
@@ -332,16 +332,16 @@ pub(crate) fn list(directory: i32, buffer: &mut [u8]) -> isize {
     }
 }
 
-/// Waits until one of `fds` has something to say, or `milliseconds` are over.
+/// Waits until one of `fds` is ready, or `milliseconds` are over.
 pub(crate) fn poll(fds: &mut [PollFd], milliseconds: Option<u64>) -> isize {
     let length = milliseconds
         .map(|ms| Timespec { seconds: (ms / 1_000) as i64, nanoseconds: (ms % 1_000 * 1_000_000) as i64 });
     let length = length.as_ref().map_or(0, |length| core::ptr::from_ref(length) as usize);
-    // SAFETY: writes into the array, no further than its length, and reads a time that lives until it returns.
+    // SAFETY: writes into the array, within its length, and reads a time that lives until the return.
     unsafe { call(number::PPOLL, [fds.as_mut_ptr() as usize, fds.len(), length, 0, MASK_LEN]) }
 }
 
-/// Milliseconds on a clock that only goes forward.
+/// Milliseconds on a monotonic clock.
 pub(crate) fn now_ms() -> u64 {
     let mut now = Timespec { seconds: 0, nanoseconds: 0 };
     // SAFETY: writes one time.
@@ -349,7 +349,7 @@ pub(crate) fn now_ms() -> u64 {
     now.seconds as u64 * 1_000 + now.nanoseconds as u64 / 1_000_000
 }
 
-/// How a child ended, if it has; it is left unreaped.
+/// The exit of a child, if ended; the child is left unreaped.
 pub(crate) fn peek(pid: i32) -> Option<End> {
     match wait(P_PID, pid, WEXITED | WNOHANG | WNOWAIT) {
         Ok(Some((_, end))) => Some(end),
@@ -358,37 +358,37 @@ pub(crate) fn peek(pid: i32) -> Option<End> {
     }
 }
 
-/// A child that has ended and is not reaped, if there is one.
+/// An ended, unreaped child, if any.
 pub(crate) fn ended_child() -> Option<i32> {
     Some(wait(P_ALL, 0, WEXITED | WNOHANG | WNOWAIT).ok()??.0)
 }
 
-/// Whether any child still runs. The kernel refuses to wait for a stop where no child could stop any more, and a child
-/// that has ended cannot, reaped or not.
+/// Whether any child still runs. The kernel refuses to wait for a stop if no child could stop any more, and an ended
+/// child cannot, reaped or not.
 pub(crate) fn has_running_children() -> bool {
     wait(P_ALL, 0, WSTOPPED | WNOHANG | WNOWAIT) != Err(ECHILD)
 }
 
-/// Waits for a child's end and reaps it.
+/// Waits for a child's end and reaps the child.
 pub(crate) fn reap(pid: i32) {
     let _ = wait(P_PID, pid, WEXITED);
 }
 
-/// Whether a process was a child that had ended; it is reaped then.
+/// Reaps a process if it is an ended child; `true` if reaped.
 pub(crate) fn reap_if_ended(pid: i32) -> bool {
     matches!(wait(P_PID, pid, WEXITED | WNOHANG), Ok(Some(_)))
 }
 
-/// Which child the kernel has news of, and how that ended; or the errno.
+/// The child with news, and its exit; or the errno.
 fn wait(kind: usize, pid: i32, options: usize) -> Result<Option<(i32, End)>, isize> {
-    // The kernel's `siginfo_t`: 128 bytes, of which these say what became of a child.
+    // The kernel's `siginfo_t`: 128 bytes; these fields describe a child's change.
     const CODE: usize = 2;
     const PID: usize = 4;
     const STATUS: usize = 6;
     let mut info = [0_i32; 32];
     loop {
         let to = (&raw mut info) as usize;
-        // SAFETY: writes into an array of the length that the kernel expects.
+        // SAFETY: writes into an array of the length expected by the kernel.
         match unsafe { call(number::WAITID, [kind, pid as usize, to, options, 0]) } {
             EINTR => {}
             0 if info[PID] == 0 => return Ok(None),

@@ -1,4 +1,4 @@
-//! Where a worker answers: sockets that are probed, inspected, bound.
+//! The address of a worker: sockets are probed, inspected and bound here.
 
 pub mod bound;
 pub mod probe;

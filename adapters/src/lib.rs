@@ -1,16 +1,16 @@
-//! The operating system behind [`rekindle_core`]: every effect that the core names, on Linux.
+//! The operating system behind [`rekindle_core`]: every effect of the core, on Linux.
 //!
-//! | room | what is in it |
+//! | room | content |
 //! |---|---|
-//! | `sys` | the kernel's calls, in `sys::linux` and nowhere else: [`procfs`], [`socket_table`], [`clock`], [`random`], [`orphans`], [`startup`]; waiting: [`backoff`] |
-//! | `store` | [`way`], [`state_root`], [`session_dir`], [`directory`]: places that are trusted. [`claim_lock`], [`lifeline`]: the two kernel locks of a session. [`record_file`], [`lock_file`], [`lifecycle`]: the files. [`remedy`]: what would help after a failure |
-//! | `endpoint` | [`probe`]: does anybody answer on a socket, and is it our user. [`socket_file`], [`bound`]: the socket's file, and sockets that the launcher binds for its worker |
-//! | `ready` | [`notify`]: what the worker says of itself. [`handshake`]: it is ready when it answers, to us |
-//! | [`spawn`] | which program ([`program`]), and how it becomes a worker, or runs in the [`foreground`] under a lock |
-//! | [`worker`] | its exit, its signals, its survivors |
-//! | [`start`] | one start: its record, the core's traits around it ([`seams`]), and all of them put together ([`deps`]) |
-//! | `pool` | [`lines`]: bounded lines on a socket. [`call`]: one there, one back. [`client`], [`serve`]: the two sides of the pool protocol |
-//! | [`stdio`] | a child that is spoken to over its standard streams, and its guardian |
+//! | `sys` | system calls, in `sys::linux` only: [`procfs`], [`socket_table`], [`clock`], [`random`], [`orphans`], [`startup`]; waiting: [`backoff`] |
+//! | `store` | [`way`], [`state_root`], [`session_dir`], [`directory`]: trusted places. [`claim_lock`], [`lifeline`]: the two kernel locks of a session. [`record_file`], [`lock_file`], [`lifecycle`]: the files. [`remedy`]: advice after a failure |
+//! | `endpoint` | [`probe`]: is a process of our user listening on a socket? [`socket_file`], [`bound`]: the socket's file, and sockets bound by the launcher for the worker |
+//! | `ready` | [`notify`]: the worker's readiness messages. [`handshake`]: ready when the worker answers our handshake |
+//! | [`spawn`] | finds the program ([`program`]), and starts the program as a worker, or in the [`foreground`] under a lock |
+//! | [`worker`] | a worker's exit, signals and survivors |
+//! | [`start`] | one start: its record, the core's traits ([`seams`]), and their assembly ([`deps`]) |
+//! | `pool` | [`lines`]: bounded lines on a socket. [`call`]: one line there, one back. [`client`], [`serve`]: the two sides of the pool protocol |
+//! | [`stdio`] | a child over stdin and stdout, and its guardian |
 //!
 //! This crate decides nothing: each judgement is a function of the core.
 

@@ -1,4 +1,4 @@
-//! Both sides of the pool protocol, and the lines that it is spoken in.
+//! Both sides of the pool protocol, and the lines on the wire.
 
 pub mod call;
 pub mod client;

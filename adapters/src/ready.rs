@@ -1,4 +1,4 @@
-//! When a worker is ready: one file for each kind of readiness, and the watcher that chooses among them.
+//! The readiness of a worker: one file for each kind, and the watcher that chooses among the kinds.
 
 pub(crate) mod connect;
 pub mod handshake;

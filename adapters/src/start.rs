@@ -1,4 +1,4 @@
-//! One start: its progress, the core's seams around it, and all of them put together.
+//! One start: its progress, the core's seams, and their assembly.
 
 pub mod deps;
 pub(crate) mod progress;

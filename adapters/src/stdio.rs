@@ -1,16 +1,17 @@
-//! A child that is spoken to over its standard streams, and its guardian.
+//! A child over stdin and stdout, and its guardian.
 //!
-//! The child is not ours but the guardian's: a program of a few pages that is started before the child, leads a
-//! session without a terminal, and is all that ever signals or reaps in it. We speak to the guardian over a connection;
-//! it watches our pidfd besides. So the child ends when we do, whichever of our threads started it and however we end,
-//! and no pid is ever signalled that could be a stranger's by then.
+//! The guardian, not the supervisor, is the child's parent: a program of a few pages, started before the child. The
+//! guardian leads a process session without a terminal, and is the only process that signals or reaps in the session.
+//! The supervisor talks to the guardian over a connection, and the guardian also watches the supervisor's pidfd. So the
+//! child ends with the supervisor, whichever thread started the child and however the supervisor ends, and no signal
+//! reaches a reused pid.
 //!
 //! # Invariants
-//! 1. The guardian is there before the child, and the child runs its program only once it is tied to the guardian.
-//! 2. The child has its three pipes and no other descriptor; the guardian has none of them.
-//! 3. Nothing here blocks: what has to be waited for is waited for by the runtime, the reaper's thread or the guardian.
-//! 4. What the child had written before it ended is delivered; a stranger who holds its pipes open keeps nobody
-//!    waiting for longer than the drain grace.
+//! 1. The guardian exists before the child, and the child executes its program only once tied to the guardian.
+//! 2. The child has three pipes and no other descriptor; the guardian has none of the pipes.
+//! 3. Nothing here blocks: all waiting is done by the runtime, the reaper's thread or the guardian.
+//! 4. Output written before the child's end is delivered; another process with an open copy of a pipe delays readers by
+//!    the drain grace at most.
 //!
 //! Checked by `smoke/tests/smoke/stdio/child.rs`, `stdio/guardian.rs` and `smoke/tests/soak`.
 

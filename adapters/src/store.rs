@@ -1,4 +1,4 @@
-//! What lies on disk: the state root, a session's files, and the kernel's locks on them.
+//! The files on disk: the state root, a session's files, and the kernel's locks on them.
 
 pub(crate) mod lock_by_name;
 pub(crate) mod temporary;

@@ -1,4 +1,4 @@
-//! The kernel, and waiting for it.
+//! The kernel, and waiting for events.
 
 pub mod backoff;
 pub(crate) mod linux;

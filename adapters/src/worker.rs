@@ -1,12 +1,12 @@
-//! A running worker, ours or one whose launcher died: its exit, its signals, its survivors.
+//! A running worker, ours or one with a dead launcher: exit, signals, survivors.
 //!
 //! # Invariants
-//! 1. An exit is believed only when the process is gone *and* the lifeline is free: a leader that exits while its
-//!    lifeline is held has daemonised, and the lifeline is watched in its place.
-//! 2. No exit is missed: the pidfd exists from birth. A child that nobody waits for is still reaped.
-//! 3. A signal goes through a pidfd, never to a bare pid, and only with a warrant of the core's judges: a process that is
-//!    not to be judged is never pinned, signalled or counted as a member.
-//! 4. Our child is reaped last: until then its pid, and so the name of its group, cannot become a stranger's.
+//! 1. An exit is believed only if the process is gone *and* the lifeline is free: a leader that exits while its
+//!    lifeline is held has daemonised, and from then on the lifeline is watched.
+//! 2. No exit is missed: the pidfd exists from birth. A child without a waiter is still reaped.
+//! 3. A signal goes through a pidfd, never to a bare pid, and only with a warrant of the core's judges: an unjudged
+//!    process is never pinned, signalled or counted as a member.
+//! 4. Our child is reaped last: until then its pid, the name of its group, cannot be reused.
 //!
 //! Checked by `smoke/tests/smoke/spawn/child.rs`.
 

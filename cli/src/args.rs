@@ -1,4 +1,4 @@
-//! What can be said on the command line. Every text here is what `--help` teaches.
+//! The grammar of the command line. Every text here is shown by `--help`.
 
 mod lifecycle;
 mod pool;
@@ -20,15 +20,16 @@ use values::{Graces, age, duration, handed_output, json, ready, ready_help, vari
 pub(crate) use lifecycle::{LifecycleVerb, MarkerPath};
 pub(crate) use pool::{AnswerTime, PoolVerb, ReachTime, WorkTime};
 
-/// Start or resume a background worker for a session exactly once, and never lose one.
+/// Start or resume a background worker for a session exactly once, and never lose a worker.
 ///
-/// A session is a name of your choice; its worker is one program that listens on a socket. `up` makes sure that the
-/// worker runs, however many callers ask at once and whatever crashed before, and prints where it answers.
+/// A session is a name of your choice; the session's worker is a program that listens on a socket. `up` makes sure that
+/// the worker runs, however many callers ask at once and whichever process crashed before, and prints the address of
+/// the worker.
 #[derive(Debug, Parser)]
 #[command(name = "rekindle", version, max_term_width = 100, arg_required_else_help = true)]
 #[command(
     after_help = "Exit codes: 0 done; 1 failed or unknown session; 2 usage; 3 refused. For `up` also 4 the program \
-    never started; 5 it ended before it was ready; 6 the claim is retained.\n\n\
+    never started; 5 the program ended before readiness; 6 the claim is retained.\n\n\
     Start here: rekindle demo"
 )]
 pub(crate) struct Args {
@@ -36,11 +37,11 @@ pub(crate) struct Args {
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
 
-    /// Print one JSON object a line on stdout, for failures too
+    /// Print JSON objects on stdout, one per line, also for failures
     #[arg(long, global = true)]
     pub(crate) json: bool,
 
-    /// Say more on stderr; twice for more still
+    /// Increase log verbosity on stderr (-v info, -vv debug)
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub(crate) verbose: u8,
 
@@ -48,46 +49,46 @@ pub(crate) struct Args {
     pub(crate) verb: Verb,
 }
 
-// Deferred: of all that can be said, one start needs to know only what is.
+// `defer`: clap builds the grammar of a verb only when the command line names the verb.
 #[derive(Debug, Subcommand)]
 #[command(defer = true)]
 pub(crate) enum Verb {
-    /// Make sure that a session's worker runs, and print where it answers
+    /// Make sure that a session's worker runs, and print the worker's address
     Up(Box<UpArgs>),
     /// List the sessions, without connecting to any
     Ls,
-    /// Show all that is known of a session: its record, its claim and its lifeline
+    /// Show a session: record, claim and lifeline
     Show {
         /// The session
         session: SessionId,
     },
     /// End workers with all their processes: SIGTERM, then SIGKILL
     Stop(StopArgs),
-    /// Send one JSON line to a worker's socket and print the one that comes back
+    /// Send one JSON line to a worker's socket and print the line of the answer
     Call(CallArgs),
     /// Judge a socket path: alive, dead, indeterminate or forged, and why
     Probe {
         /// The socket
         path: PathBuf,
     },
-    /// Clear a claim that was left behind
+    /// Clear a leftover claim
     Unlock(UnlockArgs),
-    /// Remove sessions whose worker is provably gone, with their records and logs
+    /// Remove sessions with a provably gone worker, with their records and logs
     Gc(GcArgs),
-    /// Say what is held, by whom, since when, why that is believed, and what to type next
+    /// Diagnose sessions: claim holders, evidence, and the next command
     Doctor {
-        /// The session [default: all of them]
+        /// The session [default: all sessions]
         session: Option<SessionId>,
     },
-    /// Run pieces of work in workers of their own, pause them for an answer, continue them from anywhere
+    /// Run pieces of work, each in a separate worker; pause for an answer, continue from any process
     #[command(subcommand)]
     Pool(PoolVerb),
-    /// Hold a daemon's singleton marker: one file that says who runs, and a lock that decides who may
+    /// Hold a daemon's lifecycle lock: a marker file names the holder, and a kernel lock admits one holder
     #[command(subcommand)]
     Lifecycle(LifecycleVerb),
-    /// Run a program that speaks over stdin and stdout, and end it in order
+    /// Run a program as a child over stdin and stdout, and end the program in order
     Supervise(SuperviseArgs),
-    /// Be a worker: the reference that the demo and the tests start
+    /// Run the reference worker of the demo and the tests
     Worker(WorkerArgs),
     /// Take a guided tour on real processes in a temporary directory
     Demo,
@@ -96,20 +97,21 @@ pub(crate) enum Verb {
 #[derive(Debug, clap::Args)]
 #[command(override_usage = "rekindle up [OPTIONS] <SESSION> [-- PROGRAM [ARG]...]")]
 #[command(
-    after_help = "In the program's arguments {session}, {socket} and {prompt} are filled in; nothing is split, and \
-    no shell is involved. The worker also gets REKINDLE_SESSION, REKINDLE_SOCKET, REKINDLE_GENERATION and \
-    REKINDLE_NONCE.\n\n\
-    Other users can read the arguments of a program while it runs, ours and the worker's, and not its environment. A \
-    prompt that is a secret is given with --prompt-file, and taken from REKINDLE_PROMPT: {prompt} in an argument shows it. \
-    One newline at the end of the file is left out.\n\n\
-    Which --ready: `connect` for any program that opens {socket} and needs to know nothing of rekindle. `notify` for \
-    one that tells systemd when it is ready (sd_notify, NOTIFY_SOCKET): it counts as ready when it has said so and \
-    listens, may ask for more time, up to ten times the --timeout, and says how it is should it fail. `listen` for one \
-    that takes its socket from systemd (LISTEN_FDS): it gets {socket} as descriptor 3, clients find it listening \
-    from birth, and the path may be longer than 107 bytes; it counts as ready once its program runs.\n\n\
-    A worker that ends when its first client leaves is not for `up` with --ready connect: the connection that proves \
-    that it answers closes when `up` ends. The library hands that connection on. With notify and listen nobody \
-    connects to it.\n\n\
+    after_help = "{session}, {socket} and {prompt} in the program's arguments are filled in. Arguments are not split, \
+    and no shell is involved. The worker's environment also has REKINDLE_SESSION, REKINDLE_SOCKET, REKINDLE_GENERATION \
+    and REKINDLE_NONCE.\n\n\
+    Other users can read the arguments of every running program, ours and the worker's, but not the environment. \
+    Pass a secret prompt with --prompt-file, and let the worker read REKINDLE_PROMPT: {prompt} in an argument would show \
+    the secret. One newline at the end of the file is left out.\n\n\
+    Which --ready? `connect`: for any program that opens {socket}; the program needs no knowledge of rekindle. `notify`: \
+    for programs with systemd's readiness notification (sd_notify, NOTIFY_SOCKET). The worker is ready when it has \
+    sent READY=1 and listens; it may ask for more time, up to ten times the --timeout, and its last status is shown \
+    if the start fails. `listen`: for programs with systemd's socket activation (LISTEN_FDS). The worker inherits \
+    {socket} as descriptor 3, listening from birth; the path may be longer than 107 bytes. The worker is ready once \
+    the program runs.\n\n\
+    Do not use --ready connect for a worker that ends when its first client leaves: the first connection comes from \
+    `up`, and closes when `up` ends. The library passes the first connection on to the caller. With notify and listen \
+    rekindle makes no connection.\n\n\
     Example: rekindle up cache -- redis-server --port 0 --unixsocket {socket} --save ''"
 )]
 pub(crate) struct UpArgs {
@@ -123,11 +125,11 @@ pub(crate) struct UpArgs {
     #[arg(long, help = ready_help(), value_parser = ready, default_value_t, value_name = "KIND")]
     pub(crate) ready: rekindle::ReadyKind,
 
-    /// The version of the pool protocol that we speak, with --ready handshake
+    /// The host's version of the pool protocol, for --ready handshake
     #[arg(long, required_if_eq("ready", "handshake"), value_name = "VERSION")]
     pub(crate) speak: Option<Version>,
 
-    /// Where the worker answers [default: the session's own directory]
+    /// The worker's socket [default: `sock` in the session's directory]
     #[arg(long, value_name = "PATH")]
     pub(crate) socket: Option<PathBuf>,
 
@@ -138,7 +140,7 @@ pub(crate) struct UpArgs {
     #[command(flatten)]
     pub(crate) graces: Graces,
 
-    /// The worker's working directory [default: this one]
+    /// The worker's working directory [default: the current directory]
     #[arg(long, value_name = "DIR")]
     pub(crate) cwd: Option<PathBuf>,
 
@@ -146,19 +148,19 @@ pub(crate) struct UpArgs {
     #[arg(long, value_parser = OsStringValueParser::new().try_map(|text| variable(&text)), value_name = "K=V")]
     pub(crate) env: Vec<(String, OsString)>,
 
-    /// Start from an empty environment instead of this one
+    /// Start the worker with an empty environment, not with the caller's
     #[arg(long)]
     pub(crate) clear_env: bool,
 
-    /// What {prompt} stands for
+    /// The text for {prompt}
     #[arg(long, value_name = "TEXT")]
     pub(crate) prompt: Option<OsString>,
 
-    /// Read the prompt from a file, or from standard input (`-`); the worker finds it in REKINDLE_PROMPT
+    /// Read the prompt from a file, or from standard input (`-`); the worker receives the prompt in REKINDLE_PROMPT
     #[arg(long, value_parser = OsStringValueParser::new().map(Given::from_path), conflicts_with = "prompt", value_name = "FILE")]
     pub(crate) prompt_file: Option<Given>,
 
-    /// Print what would be done and the plan; take, create and start nothing
+    /// Print the decision and the plan; take, create and start nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
 
@@ -173,39 +175,39 @@ pub(crate) struct UnlockArgs {
     /// The session
     pub(crate) session: SessionId,
 
-    /// Clear any claim that no launcher holds at this moment, also one whose holder cannot be judged
+    /// Clear any claim except a launcher's current one, even if the claim's holder cannot be judged
     #[arg(long)]
     pub(crate) force: bool,
 
-    /// Clear the whole session, of whose worker nothing can be proved from here: set its record aside, signal nobody, and
-    /// say what could not be proved. For a session that `up` and `stop` refuse with `worker-unknown`
+    /// Clear a whole session with an unjudged worker: set the record aside, signal no process, and report the missing
+    /// proofs. Meant for a session refused by `up` and `stop` with `worker-unknown`
     #[arg(long, conflicts_with = "force")]
     pub(crate) forget: bool,
 }
 
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "The last run of a session is kept if it failed: it ended before it was ready, or by itself and not with \
-    status 0. A session that was stopped is removed.\n\n\
-    Exit codes: 0 done; 1 a session was kept because it could not be worked with."
+    after_help = "The last run of a session is kept if the run failed: the worker ended before readiness, or ended by \
+    itself with another status than 0. A stopped session is removed.\n\n\
+    Exit codes: 0 done; 1 a session was kept because of an error."
 )]
 pub(crate) struct GcArgs {
-    /// Only these sessions [default: all of them]
+    /// Only these sessions [default: all sessions]
     pub(crate) sessions: Vec<SessionId>,
 
-    /// Give files that cannot be read another name, so that their sessions can be used again
+    /// Rename unreadable files, so the sessions can be used again
     #[arg(long)]
     pub(crate) repair: bool,
 
-    /// Say what would be done, and change nothing
+    /// Print the plan of the collection, and change nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
 
-    /// Remove runs that failed too, if they ended longer ago than this, such as 7d or 12h
+    /// Also remove failed runs, if they ended longer ago than AGE, such as 7d or 12h
     #[arg(long, value_parser = age, value_name = "AGE", conflicts_with = "all")]
     pub(crate) older_than: Option<Duration>,
 
-    /// Remove runs that failed too
+    /// Also remove failed runs
     #[arg(long)]
     pub(crate) all: bool,
 }
@@ -216,7 +218,7 @@ pub(crate) struct StopArgs {
     #[arg(required_unless_present = "all")]
     pub(crate) sessions: Vec<SessionId>,
 
-    /// All of them
+    /// All sessions
     #[arg(long, conflicts_with = "sessions")]
     pub(crate) all: bool,
 
@@ -229,7 +231,7 @@ pub(crate) struct CallArgs {
     /// The session
     pub(crate) session: SessionId,
 
-    /// The JSON to send, on one line
+    /// The JSON value to send, on one line
     #[arg(value_parser = json)]
     pub(crate) json_line: serde_json::Value,
 
@@ -242,34 +244,34 @@ pub(crate) struct CallArgs {
 #[command(override_usage = "rekindle supervise [OPTIONS] -- PROGRAM [ARG]...")]
 #[command(
     after_help = "stdin, stdout and stderr pass through unchanged, and the program's exit status becomes ours \
-    (128 + N if signal N ended it; 1 if it succeeded and its output could not be written). The end of our stdin begins \
-    the stop, and so do SIGTERM, SIGINT, SIGHUP and a stdout that nobody reads any more; a third such signal kills at \
-    once. If we are killed, the program ends all the same.\n\n\
-    Every descendant of the program ends with it, also a daemon or a browser with a session of its own; \
-    --leave-detached leaves those alone. A worker that the program started with `rekindle up` always goes on. As pid 1 \
-    of a container `supervise` reaps orphans.\n\n\
+    (128 + N if signal N ended the program; 1 if the program succeeded but its output could not be written). The end of \
+    our stdin begins the stop, and so do SIGTERM, SIGINT, SIGHUP and a closed stdout; a third such signal kills at \
+    once. If we are killed, the program ends as well.\n\n\
+    All descendants end with the program, also a daemon or a browser with its own process session; --leave-detached \
+    lets detached descendants live. A worker started with `rekindle up` always goes on. As pid 1 of a container \
+    `supervise` reaps orphans.\n\n\
     A stop closes the program's stdin and sends SIGTERM once --stdin-grace is over, then SIGKILL. With the default of \
-    0s the stop begins when the program has read all of its input and then been silent on stdout for 2 s; or when it \
-    has read nothing for 10 s, or answered for 60 s. If we ended the program, one line on stderr says so. Name a grace \
-    for a program that needs more time for its last answer or for its own end:\n\n\
+    0s the stop begins when the program has read all of its input and has then been silent on stdout for 2 s; or when \
+    the program has read nothing for 10 s, or answered for 60 s. If we ended the program, a line on stderr reports the \
+    end. Give a grace to a program with a slow last answer or a slow end:\n\n\
     Example: printf '%s\\n' \"$REQUEST\" | rekindle supervise --stdin-grace 30s -- my-mcp-server --stdio\n\n\
     With --json stderr carries events, one object a line: started, stopping, signalled, exited, ended-by-us, \
-    output-lost, stopped. The program writes to stderr too, and could forge events; with --events-fd it cannot:\n\n\
+    output-lost, stopped. The program writes to stderr too, and could forge events; with --events-fd no forgery is possible:\n\n\
     Example: rekindle supervise --json --events-fd 3 -- my-mcp-server 3>events"
 )]
 pub(crate) struct SuperviseArgs {
-    /// How long it may take to end by itself after its stdin was closed
+    /// How long the program may take to end by itself after its stdin was closed
     #[arg(long, value_parser = duration, default_value = "0s", value_name = "TIME")]
     pub(crate) stdin_grace: Duration,
 
     #[command(flatten)]
     pub(crate) graces: Graces,
 
-    /// Leave descendants alone that began a session of their own (daemons, browsers), and name them
+    /// Let detached descendants live (daemons, browsers: processes with their own process session), and name them
     #[arg(long)]
     pub(crate) leave_detached: bool,
 
-    /// Write events to descriptor N, which the program does not inherit, instead of to stderr
+    /// Write events to descriptor N instead of stderr; the program does not inherit descriptor N
     #[arg(long, value_parser = handed_output, value_name = "N")]
     pub(crate) events_fd: Option<Arc<OwnedFd>>,
 
@@ -280,19 +282,19 @@ pub(crate) struct SuperviseArgs {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct WorkerArgs {
-    /// Where to answer [default: $REKINDLE_SOCKET]
+    /// The worker's socket [default: $REKINDLE_SOCKET]
     #[arg(long, env = "REKINDLE_SOCKET", hide_env_values = true, value_name = "PATH")]
     pub(crate) socket: PathBuf,
 
-    /// What to speak
+    /// The worker's protocol
     #[arg(long, value_enum, default_value_t = Protocol::Echo)]
     pub(crate) protocol: Protocol,
 
-    /// pool: the version that a handshake is answered with
+    /// pool: the worker's version in a handshake
     #[arg(long, default_value = "1", value_name = "VERSION")]
     pub(crate) version_string: Version,
 
-    /// pool: end after this time with neither a client nor a session [default: never]
+    /// pool: end after TIME with neither a client nor a session [default: never]
     #[arg(long, value_parser = duration, value_name = "TIME")]
     pub(crate) idle_timeout: Option<Duration>,
 
@@ -303,9 +305,9 @@ pub(crate) struct WorkerArgs {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Protocol {
-    /// Send every line back as it came
+    /// Send every line back unchanged
     Echo,
-    /// Run small scripts that ask their host: `name = ask("Who?")`, then `done("Hello {name}")`
+    /// Run small scripts with questions to their host: `name = ask("Who?")`, then `done("Hello {name}")`
     Pool,
 }
 

@@ -1,8 +1,8 @@
-//! How we were called, and how advice is typed there.
+//! The command line of this call, and how advice is typed there.
 //!
 //! # Invariants
-//! 1. What is typed is one command: every word that needs it is quoted, whatever bytes it holds.
-//! 2. It names the state directory that the caller named, and none if the caller named none: then the environment does.
+//! 1. Advice is one command: every word is quoted where the shell would change the word's bytes.
+//! 2. Advice repeats the caller's `--dir`, and adds no `--dir` if the caller named none: then the environment decides.
 //!
 //! Checked by the tests below and by `smoke/tests/smoke/command/advice.rs`.
 
@@ -14,22 +14,22 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// How we were called.
+/// The command line of this call.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Caller {
-    /// All that was typed, the name of the command first.
+    /// All arguments of this process, the name of the command first.
     line: Vec<OsString>,
-    /// The state directory, as it was named.
+    /// The value of `--dir`, as typed.
     dir: Option<PathBuf>,
 }
 
 impl Caller {
-    /// Whoever called this process, with the state directory that was named.
+    /// The caller of this process, with the value of `--dir`.
     pub(crate) fn of_this_process(dir: Option<PathBuf>) -> Self {
         Self { line: env::args_os().collect(), dir }
     }
 
-    /// A step, as it is typed here.
+    /// The command for a step.
     pub(crate) fn type_out(&self, step: &Step) -> String {
         match step {
             Step::List => self.ours(["ls"]),

@@ -44,7 +44,7 @@ fn aligned<const N: usize>(rows: &[[String; N]]) -> String {
     rows.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// A claim without its nonce: the authority to release it is its holder's alone.
+/// A claim without the nonce: only the holder may release the claim.
 fn without_nonce(mut claim: serde_json::Value) -> serde_json::Value {
     if let serde_json::Value::Object(fields) = &mut claim {
         fields.shift_remove("nonce");

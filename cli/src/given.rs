@@ -1,8 +1,8 @@
-//! Text that is given as an argument, in a file or on stdin: arguments can be read by every user of the machine.
+//! Text from an argument, a file or stdin. Every user of the machine can read arguments.
 //!
 //! # Invariants
-//! 1. What is read is bounded, and read once.
-//! 2. An error names where the text was to come from, and never shows the text.
+//! 1. Each text is bounded, and read once.
+//! 2. An error names the source of the text, and never shows the text.
 //!
 //! Checked below, and by `smoke/tests/smoke/command/secrets.rs`.
 
@@ -15,7 +15,7 @@ use std::io::{self, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
-/// Where a text comes from.
+/// The source of a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Given {
     Text(String),
@@ -23,7 +23,7 @@ pub(crate) enum Given {
     Stdin,
 }
 
-/// Why there is no text.
+/// Why a text cannot be used.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum GivenError {
     Unreadable(String),
@@ -45,10 +45,11 @@ impl GivenError {
 }
 
 impl Given {
-    /// What a text argument says: `-` is stdin, `@FILE` a file, `@@TEXT` a text that begins with `@`, all else the text itself.
+    /// The text of an argument: `-` is stdin, `@FILE` a file, `@@TEXT` a text beginning with `@`, and any other
+    /// argument is the text.
     ///
     /// # Errors
-    /// If the text itself is not UTF-8. The name of a file may be any bytes.
+    /// If the argument is a text, but not UTF-8. The name of a file may be any bytes.
     pub(crate) fn from_argument(argument: &OsStr) -> Result<Self, String> {
         let bytes = argument.as_bytes();
         match bytes.strip_prefix(b"@") {
@@ -62,7 +63,7 @@ impl Given {
         }
     }
 
-    /// What a file option names: `-` is stdin.
+    /// The source in the value of a file option; `-` is stdin.
     pub(crate) fn from_path(path: OsString) -> Self {
         if path == "-" { Self::Stdin } else { Self::File(path.into()) }
     }
@@ -91,7 +92,7 @@ impl Given {
         }
     }
 
-    /// The same, as JSON.
+    /// The text, parsed as JSON.
     pub(crate) fn read_json(self, len_max: usize) -> Result<serde_json::Value, GivenError> {
         let named = match &self {
             Self::Text(_) => "the argument".to_owned(),
@@ -107,9 +108,9 @@ impl Given {
     }
 }
 
-/// What a reader has, without one newline at its end; a byte more than `len_max` if it has more.
+/// Reads to the end, without one newline at the end, but at most one byte more than `len_max`.
 fn read_at_most(reader: impl Read, len_max: usize) -> io::Result<Vec<u8>> {
-    // Room for the newline, and for the byte that is too many.
+    // Room for the newline, and for the byte over the limit.
     let room = u64::try_from(len_max).unwrap_or(u64::MAX).saturating_add(2);
     let mut bytes = Vec::new();
     reader.take(room).read_to_end(&mut bytes)?;

@@ -1,7 +1,7 @@
 //! The `rekindle` command: a front end over the library, and nothing else.
 //!
-//! Read [`args`] for what can be said, [`command`] for what each verb does, [`report`] for how outcomes are shown and
-//! what exit codes they have.
+//! [`args`] is the grammar of the command line, [`command`] carries out the verbs, [`report`] shows outcomes and makes
+//! the exit codes.
 
 #![warn(clippy::print_stdout)]
 
@@ -45,7 +45,7 @@ fn main() -> ExitCode {
     startup::survive_file_size_limit();
     log_to_stderr(args.verbose);
     let report = Report::new(args.json, Caller::of_this_process(args.dir.clone()));
-    // A panic is a failure like any other: it is reported in its place, and told in full to those who ask for more.
+    // A panic is reported like any other failure; the full message is in the debug log.
     panic::set_hook(Box::new(|info| tracing::debug!("{info}")));
     let done = panic::catch_unwind(AssertUnwindSafe(|| {
         if let Verb::Up(up) = &mut args.verb
@@ -72,8 +72,8 @@ fn main() -> ExitCode {
     report.finish(exit)
 }
 
-/// What was said on the command line. The definition of all that could have been said is not taken apart again: that would take
-/// as long as to read the arguments, and whoever runs is over soon, or has other things to do.
+/// Parses the command line. The `Command` is never dropped: dropping takes as long as parsing, and the process either
+/// ends soon or has work to do.
 fn parse() -> Result<Args, clap::Error> {
     let mut command = ManuallyDrop::new(Args::command());
     let matches = command.try_get_matches_from_mut(env::args_os());
@@ -82,7 +82,7 @@ fn parse() -> Result<Args, clap::Error> {
         .map_err(|error| error.format(&mut command))
 }
 
-/// How many descriptors a runtime opens, and some more. It panics where it gets too few of them.
+/// A runtime's descriptors, and some more. tokio panics if too few descriptors are free.
 const RUNTIME_DESCRIPTORS: usize = 8;
 
 fn on_one_thread(work: impl Future<Output = Exit>) -> io::Result<Exit> {
@@ -98,7 +98,7 @@ fn panic_text(panic: &(dyn Any + Send)) -> String {
     format!("an internal error: {}", text.unwrap_or("without a message"))
 }
 
-/// Does what needs no runtime; `None` if it takes one.
+/// Carries out a verb without a runtime; `None` if the verb needs a runtime.
 fn at_once(args: &Args, report: &Report) -> Option<Exit> {
     let dir = args.dir.as_deref();
     match &args.verb {

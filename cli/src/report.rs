@@ -1,11 +1,11 @@
-//! How outcomes are shown, to people and to machines, and which exit code they have.
+//! How outcomes are shown to people and to programs, and the exit code of each.
 //!
-//! Results go to stdout. Failures go to stderr for people, and to stdout as one JSON object for machines.
+//! Results go to stdout. Failures go to stderr for people, and with `--json` to stdout as one JSON object.
 //!
 //! # Invariants
-//! 1. Only a [`Report`] writes to stdout, and only [`Report::finish`] makes the exit code: a write that failed is always
-//!    part of it. `clippy.toml` forbids every other use of stdout.
-//! 2. Success is never reported for output that was lost.
+//! 1. Only a [`Report`] writes to stdout, and only [`Report::finish`] makes the exit code, so a failed write always
+//!    counts. `clippy.toml` forbids every other use of stdout.
+//! 2. Success is never reported for lost output.
 //!
 //! Checked below, and by `smoke/tests/smoke/command/output.rs`.
 
@@ -22,7 +22,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-/// What the exit code says.
+/// The outcome of the process, as an exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
     Done,
@@ -33,12 +33,12 @@ pub(crate) enum Exit {
     EndedEarly,
     Retained,
     Interrupted,
-    /// Whatever the program that was run for the caller returned.
+    /// The exit code of the caller's program.
     Program(u8),
 }
 
 impl Exit {
-    /// That of a program that we stand in for, as a shell puts it: its status, or 128 and the number of its signal.
+    /// The exit code for a program's exit, as a shell gives it: the status, or 128 plus the number of the signal.
     pub(crate) fn of_exit(exit: ChildExit) -> Self {
         let code = match exit {
             ChildExit::Code(code) => code,
@@ -48,12 +48,12 @@ impl Exit {
         u8::try_from(code).map_or(Self::Failed, Self::Program)
     }
 
-    /// The one with the greater number: a failure rather than a success.
+    /// The exit with the greater number: a failure rather than a success.
     pub(crate) fn or_worse(self, other: Self) -> Self {
         if other.code() > self.code() { other } else { self }
     }
 
-    /// The number that the shell sees.
+    /// The number for the shell.
     fn code(self) -> u8 {
         match self {
             Self::Done => 0,
@@ -69,7 +69,7 @@ impl Exit {
     }
 }
 
-/// Where and how to show things, and whether all of it could be written.
+/// Shows results and failures, and remembers whether a write failed.
 #[derive(Debug)]
 pub(crate) struct Report {
     json: bool,
@@ -82,26 +82,26 @@ impl Report {
         Self { json, caller, output_lost: Cell::new(false) }
     }
 
-    /// A step, as the caller would type it.
+    /// The command for a step, as the caller would type it.
     pub(crate) fn type_out(&self, step: &Step) -> String {
         self.caller.type_out(step)
     }
 
-    /// Adds to an object what to do: `next`, a command or empty, and `hint`, words or empty.
+    /// Adds advice to a JSON object: `next` is a command or empty, and `hint` is a sentence or empty.
     pub(crate) fn advise(&self, json: &mut Value, advice: &Advice) {
         let next = advice.step.as_ref().map(|step| self.type_out(step)).unwrap_or_default();
         json["next"] = next.into();
         json["hint"] = advice.hint.as_str().into();
     }
 
-    /// The same for people, a line each.
+    /// Advice for people, one line each.
     pub(crate) fn advice_lines(&self, advice: &Advice) -> Vec<String> {
         let next = advice.step.as_ref().map(|step| format!("next: {}", self.type_out(step)));
         let hint = Some(&advice.hint).filter(|hint| !hint.is_empty()).map(|hint| format!("hint: {hint}"));
         next.into_iter().chain(hint).collect()
     }
 
-    /// The exit code of this process. Output that was lost makes a failure of a success.
+    /// The exit code of this process. Lost output turns a success into a failure.
     #[must_use = "the exit code says whether the output was written"]
     pub(crate) fn finish(self, exit: Exit) -> ExitCode {
         ExitCode::from(self.judged(exit).code())
@@ -111,12 +111,12 @@ impl Report {
         if self.output_lost.get() { exit.or_worse(Exit::Failed) } else { exit }
     }
 
-    /// Notes how a write to stdout went. The first failure is told on stderr.
+    /// Notes the result of a write to stdout. The first failure is reported on stderr.
     pub(crate) fn wrote(&self, written: io::Result<()>) {
         match written {
             Ok(()) => {}
-            // The reader left because it had read enough (`rekindle ls | head -1`). It lost nothing that it wanted, so
-            // the exit code says how the work went, as if all had been read.
+            // The reader has read enough and left (`rekindle ls | head -1`). The rest of the output was not wanted, so
+            // the exit code stays as if all had been read.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
             Err(error) => {
                 if !self.output_lost.replace(true) {
@@ -131,31 +131,31 @@ impl Report {
         self.wrote(writeln!(stdout, "{text}").and_then(|()| stdout.flush()));
     }
 
-    /// Whether machines are spoken to.
+    /// Whether output is for programs (`--json`).
     pub(crate) fn is_json(&self) -> bool {
         self.json
     }
 
-    /// A result: text for people, JSON for machines.
+    /// A result: text for people, JSON for programs.
     pub(crate) fn result(&self, text: &str, json: &Value) {
         if self.json { self.print(&one_line(json)) } else { self.print(&printable(text)) }
     }
 
-    /// A result that only people need to be told.
+    /// A result for people only.
     pub(crate) fn note(&self, text: &str) {
         if !self.json {
             self.print(&printable(text));
         }
     }
 
-    /// What happens while somebody else has stdout: for machines, on stderr.
+    /// An event while a program of the caller owns stdout: with `--json`, on stderr.
     pub(crate) fn event(&self, json: &Value) {
         if self.json {
             let _ = writeln!(io::stderr().lock(), "{}", one_line(json));
         }
     }
 
-    /// A failure that has more to say to machines.
+    /// A failure with a JSON object of its own.
     pub(crate) fn failed(&self, message: &str, advice: &Advice, mut json: Value, exit: Exit) -> Exit {
         if self.json {
             self.advise(&mut json, advice);
@@ -167,7 +167,7 @@ impl Report {
         exit
     }
 
-    /// A failure that is fully described by its reason and its message.
+    /// A failure with a reason and a message only.
     pub(crate) fn failure(&self, reason: &str, message: &str, advice: &Advice, exit: Exit) -> Exit {
         let json = json!({ "outcome": "error", "reason": reason, "message": message });
         self.failed(message, advice, json, exit)
@@ -179,7 +179,7 @@ impl Report {
         self.failure(error.reason(), &error.to_string(), &error.advice(), exit)
     }
 
-    /// What a look at several sessions could not see: told on stderr, and a failure if there is anything.
+    /// The parts of a listing that could not be read: reported on stderr, and a failure if there are any.
     pub(crate) fn left_out(&self, left_out: &[LeftOut]) -> Exit {
         for LeftOut { session, why } in left_out {
             match session {
@@ -190,7 +190,7 @@ impl Report {
         if left_out.is_empty() { Exit::Done } else { Exit::Failed }
     }
 
-    /// A command line that cannot be understood, or asks for help or the version.
+    /// A wrong command line, or a request for help or the version.
     pub(crate) fn usage(&self, error: &clap::Error) -> Exit {
         if !error.use_stderr() {
             self.wrote(error.print().and_then(|()| stdout().flush()));
@@ -201,12 +201,12 @@ impl Report {
             return self.failure("usage", &message, &Step::Help(None).into(), Exit::Usage);
         }
         if !self.json {
-            // Nothing can be done about a terminal that is gone.
+            // A failed write to a closed terminal needs no reaction.
             let _ = error.print();
             return Exit::Usage;
         }
         let text = error.to_string();
-        // What follows the first paragraph is the synopsis.
+        // The synopsis follows the first paragraph.
         let message = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
         self.failure("usage", message, &Step::Help(None).into(), Exit::Usage)
     }
@@ -217,12 +217,12 @@ impl Report {
     }
 }
 
-/// Whether `--json` was asked for, on a command line that may be wrong.
+/// Whether the command line has `--json`, even if the command line is wrong.
 pub(crate) fn asks_for_json() -> bool {
     env::args_os().take_while(|arg| arg != "--").any(|arg| arg == "--json")
 }
 
-/// The arguments of ours that are not UTF-8. Which of them had to be, clap does not say.
+/// Our arguments that are not UTF-8. clap does not name the wrong argument, so all of them are candidates.
 fn not_utf8() -> String {
     let arguments = env::args_os().skip(1).take_while(|arg| arg != "--").filter(|arg| arg.to_str().is_none());
     let shown: Vec<_> = arguments.map(|arg| format!("`{}`", Shown(&arg))).collect();
@@ -238,27 +238,27 @@ fn complain(text: &str) {
     let _ = writeln!(io::stderr().lock(), "rekindle: {}", printable(text));
 }
 
-/// A value on one line, in which no string holds what a terminal would obey.
+/// A JSON value on one line, safe for a terminal.
 pub(crate) fn one_line(json: &Value) -> String {
     terminal_safe(json.to_string())
 }
 
-/// A value laid out for people, in which no string holds what a terminal would obey.
+/// A JSON value laid out for people, safe for a terminal.
 pub(crate) fn laid_out(json: &Value) -> String {
     terminal_safe(format!("{json:#}"))
 }
 
-/// A path for machines. `json!` would panic on one that is not UTF-8.
+/// A path for JSON. `json!` would panic on a non-UTF-8 path.
 pub(crate) fn path_text(path: &Path) -> Value {
     json!(ByteText(path.as_os_str()))
 }
 
-/// The log on stderr: one line an event, whatever it tells of.
+/// The log on stderr: one line per event, whatever text the event contains.
 #[derive(Debug)]
 pub(crate) struct Log;
 
 impl Write for Log {
-    /// Called once an event, with all of it and the line's end.
+    /// tracing calls `write` once per event, with the whole event and the newline.
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(event.strip_suffix(b"\n").unwrap_or(event));
         writeln!(io::stderr().lock(), "{}", Shown(text.as_ref()))?;
@@ -270,8 +270,8 @@ impl Write for Log {
     }
 }
 
-/// Text from workers and files, without the characters that a terminal would obey. It may have several lines: what is put
-/// into it and must stay on one line is [`Shown`].
+/// Text from workers and files, with control characters escaped. The text may have several lines; use [`Shown`] for
+/// text inside a line.
 pub(crate) fn printable(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
@@ -290,7 +290,7 @@ mod tests {
     use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt;
 
-    /// How an exit is judged after a write that ended so.
+    /// The exit after a write with this result.
     fn after(written: io::Result<()>, exit: Exit) -> Exit {
         let report = Report::new(true, Caller::default());
         report.wrote(written);

@@ -3,7 +3,8 @@
 # copy_gates ROOT COPY
 copy_gates() {
     local root=$1 copy=$2 file name
-    cp -rL "$root/core" "$root/gates" "$root/.cargo" "$root/Cargo.lock" "$copy"
+    # Pages are read by the gates that compare them with a table.
+    cp -rL "$root/core" "$root/gates" "$root/docs" "$root"/*.md "$root/.cargo" "$root/Cargo.lock" "$copy"
     # Two members, and no optimisation: a mutant is built once and run once. A lint is no reason why it would not be built.
     sed -e 's/^members = .*/members = ["core", "gates"]/' -e '/^rekindle\(-adapters\)\? = /d' \
         -e '/^\[profile\.dev\.package\.rekindle/,/^$/d' -e 's/"deny"/"warn"/' "$root/Cargo.toml" >"$copy/Cargo.toml"

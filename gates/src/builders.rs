@@ -1,4 +1,4 @@
-//! Plans, claims, hosts and identities with values that can be told apart.
+//! Builders of plans, claims, hosts and identities, with distinct values.
 
 use crate::fakes::FakeChild;
 use jiff::Timestamp;
@@ -9,7 +9,7 @@ use rekindle_core::{
 };
 use std::time::Duration;
 
-/// How long the built plan is observed. The three times differ, so that a log tells them apart.
+/// The observe timeout of the built plan. The three times differ, so a log can tell them apart.
 pub const OBSERVE: Duration = Duration::from_secs(30);
 /// The grace after SIGTERM.
 pub const TERM: Duration = Duration::from_secs(5);
@@ -21,7 +21,7 @@ pub const CHILD_PID: i32 = 4242;
 /// The pid of the launcher in the built claim.
 pub const LAUNCHER_PID: i32 = 77;
 
-/// The session `cache`, which every builder here is about.
+/// The session `cache`, used by every builder here.
 pub fn session() -> SessionId {
     session_named("cache")
 }
@@ -37,7 +37,7 @@ pub fn session_named(name: &str) -> SessionId {
 /// A pid.
 ///
 /// # Panics
-/// If it is not positive.
+/// If `raw` is not positive.
 pub fn pid(raw: i32) -> Pid {
     Pid::new(raw).expect("the test names a positive pid")
 }
@@ -64,7 +64,7 @@ pub fn plan_ending_by(kill_policy: KillPolicy) -> SpawnBgPlan {
     SpawnBgPlan { kill_policy, ..plan() }
 }
 
-/// The machine on which every judgement here is made.
+/// The machine of the test: every judgement is made from here.
 pub fn here() -> Host {
     Host {
         hostname: "box".into(),
@@ -75,12 +75,12 @@ pub fn here() -> Host {
     }
 }
 
-/// A process of [`here`] that started at `ticks`.
+/// A process of [`here`], started at `ticks`.
 pub fn process(raw_pid: i32, ticks: u64) -> ProcessIdentity {
     here().identify(pid(raw_pid), Some(StartTime::from_ticks(ticks)))
 }
 
-/// The instant at which everything built here happened: 2026-01-02T03:04:05Z.
+/// The instant of everything built here: 2026-01-02T03:04:05Z.
 pub fn instant() -> Timestamp {
     Timestamp::from_second(1_767_323_045).expect("it lies within the range of a timestamp")
 }
@@ -101,32 +101,32 @@ pub fn claim() -> LockClaim {
     }
 }
 
-/// The child that a fake spawn creates.
+/// The child of a fake spawn.
 pub fn child() -> FakeChild {
     FakeChild { pid: Some(pid(CHILD_PID)) }
 }
 
-/// A refused system call; `operation` tells it apart.
+/// A refused system call, named `operation`.
 pub fn os(operation: &str) -> OsFailure {
     OsFailure::new(operation, "input/output error").errno(5)
 }
 
-/// A spawn that failed for want of its program.
+/// A failed spawn: the program does not exist.
 pub fn spawn_error() -> SpawnError {
     SpawnError::ProgramNotFound { program: "worker".into(), searched: None }
 }
 
-/// A watch or timer that failed; `what` tells it apart.
+/// A failed watch or timer, named `what`.
 pub fn watch_error(what: &str) -> WatchError {
     WatchError::Os(os(what))
 }
 
-/// A signal that could not be sent.
+/// A failed signal.
 pub fn kill_error() -> KillError {
     KillError::Os(os("signal the worker"))
 }
 
-/// A release that was refused.
+/// A refused release.
 pub fn release_error() -> ReleaseError {
     ReleaseError::NotOurs { path: "/state/cache/claim".into() }
 }

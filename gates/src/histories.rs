@@ -1,29 +1,29 @@
-//! Runs a property over random histories, and says how to replay a failure.
+//! Runs a property over random histories, and prints the replay command of a failure.
 //!
-//! The seed is fixed, so that a gate that passed passes again; `PROPTEST_RNG_SEED` and `PROPTEST_CASES` look
-//! elsewhere. The seeds of past failures are kept in `gates/proptest-regressions` and tried first.
+//! The seed is fixed, so a passed gate passes again; set `PROPTEST_RNG_SEED` and `PROPTEST_CASES` to look elsewhere.
+//! The seeds of past failures are kept in `gates/proptest-regressions` and tried first.
 
 use proptest::strategy::Strategy;
 use proptest::test_runner::{Config, FileFailurePersistence, RngSeed, TestCaseResult, TestError, TestRunner};
 
-/// The seed unless `PROPTEST_RNG_SEED` names another.
+/// The seed, unless `PROPTEST_RNG_SEED` is set.
 pub const SEED: u64 = 0x5eed;
 
-/// The cases that each property tries unless `PROPTEST_CASES` names another number.
+/// The number of cases for each property, unless `PROPTEST_CASES` is set.
 pub const CASES: u32 = 512;
 
-/// Which property is checked: the file in `gates/tests`, and the test in it.
+/// The name of a property: the file in `gates/tests`, and the test in the file.
 #[derive(Debug, Clone, Copy)]
 pub struct Property {
-    /// The name of the file, without its ending.
+    /// The name of the file, without the extension.
     pub file: &'static str,
     /// The name of the test.
     pub test: &'static str,
-    /// Where the seeds of its failures are kept, from the root of this crate.
+    /// The file with the seeds of failures, relative to the root of this crate.
     pub regressions: &'static str,
 }
 
-/// Names the property that the surrounding test is: `property!("release", at_most_once)`.
+/// The name of the surrounding test as a property: `property!("release", at_most_once)`.
 #[macro_export]
 macro_rules! property {
     ($file:literal, $test:ident) => {
@@ -36,7 +36,7 @@ macro_rules! property {
 }
 
 impl Property {
-    /// The command that runs it, and the cases that failed before first of all.
+    /// The command to run the property again, beginning with the failed cases.
     pub fn replay(&self) -> String {
         format!("cargo test -p rekindle-gates --test {} -- --exact {}", self.file, self.test)
     }
@@ -44,7 +44,7 @@ impl Property {
     /// Checks `body` on values of `strategy`.
     ///
     /// # Panics
-    /// If it fails: with the smallest value that makes it, and the command that replays it.
+    /// If `body` fails: with the smallest failing value and the replay command.
     pub fn check<S: Strategy>(&self, strategy: &S, body: impl Fn(S::Value) -> TestCaseResult) {
         match TestRunner::new(self.config()).run(strategy, body) {
             Ok(()) => {}

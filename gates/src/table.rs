@@ -1,15 +1,15 @@
-//! A state machine beside its table: every state that can be reached, every event.
+//! Compares a state machine with its table: every reachable state, every event.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Debug;
 use std::hash::Hash;
 
-/// One state of a table: its name, its effect, and where events lead. An event that is not listed changes nothing.
+/// A row of a table: the state's name, the effect, and the next state of each event. An unlisted event changes nothing.
 pub type Row<N, E, X> = (N, X, Vec<(E, N)>);
 
-/// Compares a machine with its table. `roots` names the states in which the machine begins.
+/// Compares a machine with its table. `roots` names the initial states of the machine.
 ///
-/// The table is complete: each event is tried in each row, and each state that an event leads to has a row.
+/// The table is complete: each event is tried in each row, and each next state has a row.
 ///
 /// # Panics
 /// If the machine differs from the table.
@@ -45,7 +45,7 @@ pub fn assert_table<N, S, E, X>(
     println!("{} states, {} transitions", rows.len(), rows.len() * events.len());
 }
 
-/// Every state that the machine can reach from `roots`.
+/// Every reachable state of the machine, beginning at `roots`.
 pub fn reach<S, E>(roots: impl IntoIterator<Item = S>, step: impl Fn(S, E) -> S, events: &[E]) -> HashSet<S>
 where
     S: Copy + Eq + Hash,

@@ -1,14 +1,13 @@
 //! Many transactions on one simulated kernel, explored exhaustively: two workers are never alive for one session.
 //!
-//! The kernel is [`rekindle_core::testing`]; its actors are launchers, the workers that they start, a stop, an
-//! `unlock --force` and a collection, and each of them is the machine of `core` that production drives. Each takes one
-//! atomic step at a time, in any order, and at any instant one may be killed, a future dropped, a worker die, a socket or the
-//! whole directory vanish.
+//! The kernel is [`rekindle_core::testing`]. The actors are launchers with their workers, a stop, an `unlock --force`
+//! and a collection; each actor is the machine of `core` used in production. Actors take atomic steps in any order. At
+//! any instant an actor may be killed, a future dropped, a worker die, a socket or the whole directory vanish.
 //!
-//! | module | what it is for |
+//! | module | task |
 //! |---|---|
-//! | [`scenario`] | who takes part, on what, and what may happen to them |
-//! | [`promises`] | what must hold, and the launcher that comes afterwards |
+//! | [`scenario`] | the actors, the initial state, and the adversities |
+//! | [`promises`] | the promises for every state, and the next launcher |
 //! | [`mod@explore`] | the walk, breadth first, and the shortest history to a broken promise |
 //!
 //! Checked by `gates/tests/transactions.rs`.

@@ -1,4 +1,4 @@
-//! What a look concludes from record, lifeline and mark: every combination, and what a view of it answers.
+//! The conclusions of a look from record, lifeline and mark: every combination, and the answers of each view.
 
 use FoundBy::{Name, Search};
 use LastWorker::{AliveReady, AliveUnobserved, Gone, Unknown};
@@ -13,7 +13,7 @@ use rekindle_core::{
 };
 use rekindle_gates::builders::{instant, plan, process};
 
-/// A process and a start in the tests: one letter, one number.
+/// A process in the tests is a letter, and a start is a number.
 type Record = Recorded<char, u8>;
 type Mark = Marked<char, u8>;
 
@@ -46,7 +46,7 @@ fn assembly(recorded: Record, lifeline: Lifeline, mark: Option<Mark>) -> Assembl
     Assembly::new(recorded, (lifeline, Name), mark)
 }
 
-/// Invariant 1: which marks speak of the start that is meant.
+/// Invariant 1: a mark counts for its own start only.
 #[test]
 fn a_mark_speaks_of_its_own_start_only() {
     let unnamed = Record { generation: None, ..RECORD };
@@ -74,7 +74,7 @@ fn a_mark_speaks_of_its_own_start_only() {
     assert!(!assembly(RECORD, Held, None).is_marked());
 }
 
-/// Invariant 4: what a mark says counts only where no record says it.
+/// Invariant 4: a mark counts only for facts missing in the record.
 #[test]
 fn a_mark_stands_in_for_a_lost_record_and_overrides_none() {
     let other = Marked { worker: 'm', ..MARK };
@@ -93,7 +93,7 @@ fn a_mark_stands_in_for_a_lost_record_and_overrides_none() {
     }
 }
 
-/// Invariant 3: a process that an earlier start left behind says nothing of the start that was recorded.
+/// Invariant 3: a process left behind by an earlier start proves nothing about the recorded start.
 #[test]
 fn a_lifeline_that_was_searched_for_and_is_older_is_none_of_the_sessions() {
     let of = |generation| Some(Marked { generation: Generation::new(generation), ..MARK });
@@ -113,7 +113,7 @@ fn a_lifeline_that_was_searched_for_and_is_older_is_none_of_the_sessions() {
     }
 }
 
-/// Invariant 2, and the rest of what depends on whether the lifeline is held and marked.
+/// Invariant 2, and all other conclusions from a held or marked lifeline.
 #[test]
 fn a_held_lifeline_without_its_mark_is_torn() {
     let foreign = Marked { generation: Generation::new(8), ..MARK };
@@ -143,7 +143,7 @@ fn a_held_lifeline_without_its_mark_is_torn() {
     }
 }
 
-/// Of a start that nobody observed, the mark says that its lifeline was taken; without a record it does not.
+/// If no launcher observed the start, a mark proves that the lifeline was taken, unless the record is missing.
 #[test]
 fn the_mark_says_that_a_lifeline_was_held_where_no_record_does() {
     use LifelineHistory::{NotKnown, WasHeld};
@@ -198,7 +198,7 @@ fn the_evidence_and_the_view_repeat_what_was_read() {
     }
 }
 
-/// What a record says is read from that record.
+/// The recorded facts are read from the same record.
 #[test]
 fn a_record_is_read_whole() {
     let nonce = Nonce::from_random(0x5e55);
@@ -236,7 +236,7 @@ fn a_record_is_read_whole() {
     assert_eq!(Recorded::of(&closed).history, Some(LifelineHistory::NotKnown));
 }
 
-/// Who is asked once the recorded processes do not answer for their session.
+/// The peer is asked if the recorded processes do not answer for their session.
 #[test]
 fn who_listens_is_asked_of_a_held_lifeline_whose_processes_are_not_seen_alive() {
     for lifeline in LIFELINES {
@@ -250,7 +250,7 @@ fn who_listens_is_asked_of_a_held_lifeline_whose_processes_are_not_seen_alive() 
     }
 }
 
-/// A daemon that listened and forked then is not dead because its first process is.
+/// A daemon that listened and then forked is not dead because the first process is.
 #[test]
 fn a_dead_peer_whose_socket_is_listened_on_says_nothing() {
     for peer in STANDINGS {
@@ -261,7 +261,7 @@ fn a_dead_peer_whose_socket_is_listened_on_says_nothing() {
     }
 }
 
-/// Who has the endpoint is asked where a worker seems gone that had been ready, or is in another namespace.
+/// The endpoint's owner is asked if a worker seems gone after readiness, or is in another namespace.
 #[test]
 fn a_worker_that_was_lost_sight_of_is_looked_for_at_its_endpoint() {
     use LifelineHistory::{NotKnown, WasHeld};
@@ -278,7 +278,7 @@ fn a_worker_that_was_lost_sight_of_is_looked_for_at_its_endpoint() {
     }
 }
 
-/// Every view, and every question about it.
+/// Every view, and every question to a view.
 #[test]
 fn a_view_answers_by_the_table() {
     for generation in [Generation::UNMANAGED, SEVENTH] {

@@ -1,11 +1,11 @@
-//! The books agree with the code: every cited failure has an entry, and every test that a page names exists.
+//! The pages agree with the code: every cited failure has an entry, and every named test exists.
 //!
 //! # Invariants
-//! 1. An id of the failure catalogue that a source file or a page cites has an entry in `docs/failures.md`.
-//! 2. An entry has at least one test, and each test that `docs/failures.md` or `gates/README.md` names exists.
-//! 3. A path of this repository that a doc comment, a page or a link names exists.
-//! 4. Each example for a shell on a page is typed by `smoke/tests/smoke/command/pages.rs`, and each program is compiled by
-//!    `smoke/src/lib.rs`.
+//! 1. Each id of the failure catalogue in a source file or page has an entry in `docs/failures.md`.
+//! 2. Each entry has a test, and each test named in `docs/failures.md` or `gates/README.md` exists.
+//! 3. Each repository path in a doc comment, a page or a link exists.
+//! 4. `smoke/tests/smoke/command/pages.rs` types each example for a shell on a page, and `smoke/src/lib.rs` compiles
+//!    each program.
 //!
 //! Files are read, nothing else: no process, no socket, no clock.
 
@@ -17,10 +17,10 @@ const CATALOGUE: &str = "docs/failures.md";
 const GATES_PAGE: &str = "gates/README.md";
 const ARCHITECTURE: &str = "ARCHITECTURE.md";
 
-/// Folders that hold nothing of ours.
+/// Folders without files of ours.
 const FOREIGN: [&str; 3] = ["target", ".git", "node_modules"];
 
-/// The repository, one level above this crate.
+/// The repository: the folder above this crate.
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate is a member of a workspace").to_owned()
 }
@@ -30,7 +30,7 @@ fn text(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// All files with one of these endings, as paths below the repository.
+/// All files with any of the endings, as paths below the repository.
 fn files(endings: &[&str]) -> Vec<String> {
     let root = root();
     let mut open = vec![root.clone()];
@@ -52,7 +52,7 @@ fn entries(folder: &Path) -> Vec<PathBuf> {
     listed.map(|entry| entry.expect("a folder can be listed").path()).collect()
 }
 
-/// Whether this word is an id of the catalogue: `L1`, `R-9`, `T01`, or a recipe such as `R1e`.
+/// Whether a word is an id of the catalogue: `L1`, `R-9`, `T01`, or a recipe such as `R1e`.
 fn is_id(word: &str) -> bool {
     let (family, number) = word.split_at(word.chars().next().map_or(0, char::len_utf8));
     let is_number =
@@ -65,7 +65,7 @@ fn is_id(word: &str) -> bool {
     }
 }
 
-/// The ids in one line of a page, or in the comments and strings of one line of code.
+/// The ids in a line of a page, or in the comments and strings of a line of code.
 fn ids(path: &str, line: &str) -> Vec<String> {
     let prose = match (path.ends_with(".rs"), line.find("//").into_iter().chain(line.find('"')).min()) {
         (true, None) => "",
@@ -76,7 +76,7 @@ fn ids(path: &str, line: &str) -> Vec<String> {
     prose.split(|letter| !is_word(letter)).filter(|word| is_id(word)).map(str::to_owned).collect()
 }
 
-/// The rows of the catalogue: the id, and the rest of its line.
+/// The rows of the catalogue: id and text.
 fn catalogue() -> BTreeMap<String, String> {
     let mut rows = BTreeMap::new();
     for line in text(CATALOGUE).lines() {
@@ -88,7 +88,7 @@ fn catalogue() -> BTreeMap<String, String> {
     rows
 }
 
-/// What stands between backquotes in a text.
+/// The words between backquotes in a text.
 fn quoted(text: &str) -> impl Iterator<Item = &str> {
     text.split('`').skip(1).step_by(2)
 }
@@ -103,7 +103,7 @@ fn is_test_name(word: &str) -> bool {
         && parts.iter().all(|part| is_part(part) && part.starts_with(|it: char| it.is_lowercase()))
 }
 
-/// Why there is no such test; `None` if there is one.
+/// Why a test with this name does not exist; `None` if the test exists.
 fn missing(name: &str) -> Option<String> {
     let parts: Vec<&str> = name.split("::").collect();
     let (path, test) = match parts[..] {
@@ -120,7 +120,7 @@ fn missing(name: &str) -> Option<String> {
     (!is_written).then(|| format!("`{name}`: no such test in {path}"))
 }
 
-/// Whether `tests![...]` lists this function.
+/// Whether `tests![...]` lists the function.
 fn is_listed(source: &str, test: &str) -> bool {
     let list = source.split_once("\ntests![").and_then(|(_, rest)| rest.split_once("];"));
     let entries = list.into_iter().flat_map(|(list, _)| list.split(','));
@@ -128,7 +128,7 @@ fn is_listed(source: &str, test: &str) -> bool {
         && source.contains(&format!("fn {test}("))
 }
 
-/// Whether this function has the attribute of a test.
+/// Whether the function has the attribute of a test.
 fn is_gate(source: &str, test: &str) -> bool {
     let Some((before, _)) = source.split_once(&format!("fn {test}(")) else { return false };
     let above = before.lines().rev().map(str::trim_start).skip_while(|line| line.is_empty());
@@ -211,7 +211,7 @@ fn every_example_is_tried() {
     assert_none(&faults);
 }
 
-/// Whether a word is the path of one source file or page below a folder of this repository.
+/// Whether a word is the path of a source file or page below a folder of this repository.
 fn is_repository_path(word: &str) -> bool {
     let is_plain = word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/_-.".contains(&byte));
     let folder = word.split_once('/').map(|(folder, _)| folder);
@@ -219,7 +219,7 @@ fn is_repository_path(word: &str) -> bool {
     is_plain && is_ours && [".rs", ".md"].iter().any(|ending| word.ends_with(ending))
 }
 
-/// The files of a row of invariants, in which `G` and `S` stand for two folders.
+/// The files in a row of invariants; `G` and `S` abbreviate two folders.
 fn short_names(line: &str) -> Vec<PathBuf> {
     let mut folder = None;
     let mut found = Vec::new();
@@ -234,7 +234,7 @@ fn short_names(line: &str) -> Vec<PathBuf> {
     found
 }
 
-/// The files that a line of a page links to.
+/// The files linked in a line of a page.
 fn links(line: &str) -> impl Iterator<Item = &str> {
     let targets = line.split("](").skip(1).filter_map(|rest| rest.split_once(')'));
     let files = targets.map(|(target, _)| target.split_once('#').map_or(target, |(file, _)| file));

@@ -1,4 +1,4 @@
-//! Text that may hold any bytes: its two spellings in JSON, and that nothing which holds one loses a byte or fails.
+//! Text with any bytes: two spellings in JSON, and no lost byte or failure in any format that contains such text.
 
 use proptest::prelude::*;
 use rekindle_core::byte_text::{ByteText, from_bytes, from_value};
@@ -9,7 +9,7 @@ use rekindle_gates::builders::{self, plan, session};
 use rekindle_gates::property;
 use serde_json::{Value, json};
 
-/// Text as people have it, and bytes as a file system has them.
+/// Text from people, and bytes from a file system.
 fn bytes() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         any::<String>().prop_map(String::into_bytes),
@@ -118,7 +118,7 @@ fn the_socket_of_a_newer_record_is_read_in_either_spelling() {
     }
 }
 
-/// The plan's JSON is documented, and text in it stays plain.
+/// The plan's JSON is documented, and UTF-8 text stays a plain string.
 #[test]
 fn text_in_a_plan_stays_plain() {
     let json = serde_json::to_value(plan()).unwrap();
@@ -126,7 +126,7 @@ fn text_in_a_plan_stays_plain() {
     assert!(json["launch_args"].as_array().is_some_and(|args| args.iter().all(Value::is_string)));
 }
 
-/// A value that was read before is read like the text that it came from.
+/// A JSON value is read like the JSON text.
 #[test]
 fn a_plan_is_read_from_a_value_as_well() {
     let value = serde_json::to_value(plan()).unwrap();

@@ -1,4 +1,4 @@
-//! Clearing a claim, forgetting a worker, removing a session: each machine beside its table, every state and every event.
+//! Clearing a claim, forgetting a worker, removing a session: each machine beside its table, every state and event.
 
 use LastWorker::{AliveReady, AliveUnobserved, Gone, Unknown};
 use rekindle_core::care::{forget, gc, unlock};
@@ -15,7 +15,7 @@ const LIFELINES: [Lifeline; 4] = [Lifeline::Free, Lifeline::Held, Lifeline::Miss
 const RECORDS: [RecordIs; 5] =
     [RecordIs::Absent, RecordIs::NamesWorker, RecordIs::NamesNobody, RecordIs::Newer, RecordIs::Corrupt];
 
-/// Every view that differs in what looking after a session depends on.
+/// Every view that makes a difference to looking after a session.
 fn views() -> Vec<View> {
     let mut views = Vec::new();
     for record in RECORDS {
@@ -78,7 +78,7 @@ fn a_claim_is_cleared_by_the_table() {
     }
 }
 
-/// Invariant 1 of an unlock: by force or not, a claim that a launcher holds is left alone.
+/// Invariant 1 of an unlock: with or without force, a launcher's claim is left alone.
 #[test]
 fn no_force_clears_a_claim_that_is_held() {
     for force in [unlock::Force::No, unlock::Force::Yes] {
@@ -109,7 +109,7 @@ fn what_a_decision_amounts_to_depends_on_whether_there_was_evidence() {
     }
 }
 
-/// Where a look leads while a session is forgotten (invariant 1).
+/// The result of a look while a session is forgotten (invariant 1).
 fn forget_judged(view: &View) -> String {
     match (view.record, view.last, view.lifeline) {
         (RecordIs::Corrupt, ..) => "corrupt: unlock".into(),
@@ -176,7 +176,7 @@ fn a_worker_is_forgotten_by_the_table() {
     assert_table([root], (forget::step, forget::Forget::effect), &events, &forget_rows());
 }
 
-/// Where a look leads while a session is collected.
+/// The result of a look while a session is collected.
 fn collect_judged(view: &View) -> &'static str {
     match (view.record, view.last, view.lifeline) {
         (RecordIs::Corrupt, ..) => "corrupt: unlock",
@@ -268,7 +268,7 @@ fn a_session_is_collected_by_the_table() {
     }
 }
 
-/// Invariant 5: the default changes something, and repairs nothing.
+/// Invariant 5: the default mode makes changes, but no repairs.
 #[test]
 fn a_collection_is_no_rehearsal_and_repairs_nothing_unless_asked() {
     let options = gc::GcOptions { repair: gc::Repair::No, mode: gc::GcMode::Remove };

@@ -1,5 +1,5 @@
-//! Who may take a claim: every cell of the table of the design (3.6), both policies side by side, and what a
-//! damaged evidence file leads to (L4, L9, L10, L17, L18, T05, T10, T12, T28, T29).
+//! Who may take a claim: every cell of the design's table (3.6) under both policies, and the results of a damaged
+//! evidence file (L4, L9, L10, L17, L18, T05, T10, T12, T28, T29).
 
 use proptest::prelude::*;
 use rekindle_core::claim::{ConflictReason, Found, KernelLock, TakeOverReason};
@@ -49,7 +49,7 @@ const STANDINGS: [ProcessLiveness; 10] = [
     ProcessLiveness::Unjudged(UnknownReason::NotPermitted),
 ];
 
-/// Everything that a file can be found to hold.
+/// Every possible content of a claim's file.
 fn founds() -> [Found<LockClaim>; 6] {
     [
         Found::Nothing,
@@ -61,7 +61,7 @@ fn founds() -> [Found<LockClaim>; 6] {
     ]
 }
 
-/// A decision in a few words; `+` says that it carries the claim that it is about.
+/// A decision in a few words; `+` means that the decision carries the found claim.
 fn told(decision: &ClaimDecision<LockClaim>) -> String {
     let with = |claim: &Option<LockClaim>| if claim.is_some() { " +" } else { "" };
     match decision {
@@ -86,7 +86,8 @@ fn told(decision: &ClaimDecision<LockClaim>) -> String {
     }
 }
 
-/// What was found, what is known of its holder, and what `dispatch` and `lifecycle` do with the kernel lock free.
+/// The content of the file, the liveness of the holder, and the decisions under `dispatch` and `lifecycle` with a free
+/// kernel lock.
 #[rustfmt::skip]
 fn table() -> Vec<(Found<LockClaim>, ProcessLiveness, &'static str, &'static str)> {
     let [nothing, empty, corrupt, other, held, retained] = founds();
@@ -129,7 +130,7 @@ fn every_cell_is_the_one_of_the_table() {
     println!("{} rows under two policies", table().len());
 }
 
-/// A launcher that is at work will be done, and one that is dying will be dead; what cannot be judged or read stays so.
+/// Waiting is useful only if the holder is at work or dying; an unjudged holder or an unreadable file does not change.
 #[test]
 fn only_for_who_will_be_done_or_dead_is_it_worth_waiting() {
     use ConflictReason as No;
@@ -144,7 +145,7 @@ fn only_for_who_will_be_done_or_dead_is_it_worth_waiting() {
     }
 }
 
-/// A standing is looked at only where a holder is named.
+/// The liveness matters only if the evidence names a holder.
 #[test]
 fn what_names_no_holder_is_decided_without_one() {
     for policy in [ClaimPolicy::dispatch(), ClaimPolicy::lifecycle()] {
@@ -155,7 +156,7 @@ fn what_names_no_holder_is_decided_without_one() {
     }
 }
 
-/// Invariant 1: a held kernel lock is a conflict whatever the file says, with the holder's record if readable.
+/// Invariant 1: a held kernel lock is a conflict with any file, and carries the holder's record if readable.
 #[test]
 fn a_held_kernel_lock_is_always_a_conflict() {
     for policy in [ClaimPolicy::dispatch(), ClaimPolicy::lifecycle()] {
@@ -170,7 +171,7 @@ fn a_held_kernel_lock_is_always_a_conflict() {
     }
 }
 
-/// The proof and the doubt that a decision carries are those that were found.
+/// A decision carries the proof or the doubt behind it.
 #[test]
 fn a_decision_carries_its_reason() {
     for standing in STANDINGS {
@@ -180,7 +181,7 @@ fn a_decision_carries_its_reason() {
             ProcessLiveness::Alive | ProcessLiveness::Unjudged(UnknownReason::Unproven) => {
                 ClaimDecision::Conflict { why: ConflictReason::HolderAlive, holder: Some(claim()) }
             }
-            // U2: the lock that it took with its claim is free, in every pid namespace of this kernel.
+            // U2: the lock taken with the claim is free, in every pid namespace of this kernel.
             ProcessLiveness::Unjudged(UnknownReason::OtherPidNamespace) => {
                 let why = TakeOverReason::HolderDead(DeathProof::LockFree);
                 ClaimDecision::TakeOver { why, previous: Some(claim()) }
@@ -197,7 +198,7 @@ fn a_decision_carries_its_reason() {
     }
 }
 
-/// L9, L10, T29: the holder's machine is told by what does not change when a host is renamed.
+/// L9, L10, T29: the machine of a holder is recognised by values that survive a renamed host.
 #[test]
 fn a_holder_on_another_machine_is_not_judged_by_its_pid() {
     let gone = ProcessLiveness::Dead(DeathProof::OtherBoot);
@@ -228,7 +229,7 @@ fn the_json_of_a_claim_is_the_documented_one() {
     assert_eq!(read(&bytes(&retained())), Found::Retained(retained()));
 }
 
-/// A field that a later version adds is no reason to call a claim corrupt.
+/// A claim with a field from a later version is not corrupt.
 #[test]
 fn unknown_fields_are_ignored_and_missing_ones_are_not() {
     let more = CLAIM_JSON.replacen('{', r#"{"later": [1],"#, 1);
@@ -246,7 +247,7 @@ fn a_claim_of_another_session_names_it() {
     assert_eq!(Found::read(None, &session()), Found::Nothing);
 }
 
-/// T05, T12, L3, L4: a claim that was cut off anywhere is never taken and never treated as absent.
+/// T05, T12, L3, L4: a claim cut off at any byte is never taken and never treated as absent.
 #[test]
 fn a_claim_cut_off_at_any_byte_is_corrupt() {
     for whole in [bytes(&claim()), bytes(&retained())] {
@@ -273,7 +274,7 @@ fn never_ours_unless_whole(content: &[u8]) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// L4: whatever the bytes are, reading them never panics and never makes a claim ours.
+/// L4: reading arbitrary bytes never panics, and never yields a claim of ours.
 #[test]
 fn arbitrary_bytes_are_never_ours() {
     let content = prop::collection::vec(any::<u8>(), 0..200);

@@ -1,5 +1,5 @@
-//! The steps under a claim beside their tables, every state and every event: how a claim is taken and given up, the order
-//! of a start, and what is written down before the claim goes (T01, T02, T13).
+//! The steps under a claim beside their tables, every state and event: acquiring and giving up a claim, the order of a
+//! start, and the writes before the claim is given up (T01, T02, T13).
 
 use rekindle_core::ClaimDecision;
 use rekindle_core::claim::acquire::{self, Acquire, AcquireEffect, AcquireEvent, Judgement, Taken};
@@ -9,7 +9,7 @@ use rekindle_core::start::order::{self, Begun, CHILD, ChildStep, Order, OrderEff
 use rekindle_core::start::settle::{self, Heard, Noted, Settle, SettleEffect, SettleEvent};
 use rekindle_gates::table::{Row, assert_table, reach};
 
-/// How often a directory may be replaced before it counts as another's.
+/// How often a directory may be replaced before the claim counts as another launcher's.
 const REPLACED_MAX: u8 = 16;
 
 const ACQUIRE_EVENTS: [AcquireEvent; 5] = {
@@ -45,7 +45,7 @@ fn a_claim_is_taken_by_the_table() {
     assert_table([root], (acquire::step, Acquire::effect), &ACQUIRE_EVENTS, &rows);
 }
 
-/// Invariant 2: the lock stays only with a claim that was granted.
+/// Invariant 2: only a granted claim keeps its lock.
 #[test]
 fn only_a_claim_that_is_granted_keeps_its_lock() {
     for attempt in reach([Acquire::default()], acquire::step, &ACQUIRE_EVENTS) {
@@ -109,7 +109,7 @@ fn a_claim_is_given_up_by_the_table() {
     assert_table(roots, (give_up::step, GiveUp::effect), &GIVE_UP_EVENTS, &rows);
 }
 
-/// Invariant 2: nobody waits for a claim whose evidence could not be changed.
+/// Invariant 2: the lock is released even if the evidence could not be changed.
 #[test]
 fn every_way_out_unlocks() {
     for claim in reach([GiveUp::RELEASE, GiveUp::RETAIN], give_up::step, &GIVE_UP_EVENTS) {
@@ -134,7 +134,7 @@ fn a_start_keeps_the_order_of_the_table() {
         ("describing",  Fx::WriteStarting,           vec![(Did, "providing"), (Failed, not)]),
         ("providing",   Fx::Provide,                 vec![(Did, "forking"), (Failed, not)]),
         ("forking",     Fx::Fork,                    vec![(Did, "identifying"), (Failed, not)]),
-        // Its lifeline says who it is.
+        // The lifeline's mark has the identity as well.
         ("identifying", Fx::WriteIdentity,           vec![(Did, started), (Failed, started)]),
         (not,           Fx::Done(Begun::NotStarted), vec![]),
         (started,       Fx::Done(Begun::Started),    vec![]),
@@ -142,14 +142,14 @@ fn a_start_keeps_the_order_of_the_table() {
     assert_table([("placing", Order::default())], (order::step, Order::effect), &events, &rows);
 }
 
-/// The child has its lifeline, and the lifeline its mark, before the copy of the claim goes; the program comes last.
+/// The child locks and marks the lifeline before its copy of the claim is closed; exec comes last.
 #[test]
 fn the_child_takes_its_lifeline_before_it_lets_go_of_the_claim() {
     use ChildStep::{CheckPlace, Exec, LetGoOfClaim, Mark, TakeLifeline};
     assert_eq!(CHILD, [TakeLifeline, Mark, CheckPlace, LetGoOfClaim, Exec]);
 }
 
-/// What is written down, and then how the claim goes: the rest are the steps of [`GiveUp`].
+/// The record is completed first, then the claim is given up; the rest are the steps of [`GiveUp`].
 #[test]
 fn the_record_is_completed_before_the_claim_goes() {
     use {Room::*, SettleEffect as Fx, SettleEvent as Ev};

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A start whose child behaves by itself; only time is left to the test.
+/// A start with a child that behaves by itself; only time is left to the test.
 struct Behaving {
     start: Arc<FakeStart>,
     conduct: Conduct,
@@ -107,7 +107,7 @@ impl Harness for OnFakes {
     }
 }
 
-/// Runs one expectation to its end; where nothing else happens, time jumps to the next timer.
+/// Runs one expectation to its end; at every stall, time jumps to the next timer.
 fn expect<F: Future<Output = ()>>(conduct: Conduct, expectation: impl FnOnce(OnFakes) -> F) {
     let start = Behaving::new(conduct).start;
     let mut run = Run::new(expectation(OnFakes(Arc::clone(&start), conduct)));

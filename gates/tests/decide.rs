@@ -40,7 +40,7 @@ fn every_cell_is_the_one_of_the_table() {
     println!("{} cells", TABLE.len() * INTENTS.len());
 }
 
-/// Promise 1: only a dormant socket whose last worker is provably gone leads to a start (T08, T10, T26).
+/// Promise 1: only a dormant socket with a provably gone worker leads to a start (T08, T10, T26).
 #[test]
 fn only_provable_absence_leads_to_a_start() {
     for finding in FINDINGS {

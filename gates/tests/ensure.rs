@@ -35,7 +35,7 @@ const ENDS: [Ended; 7] = [
 ];
 const DEADLINES: [Deadline; 2] = [Deadline::Ahead, Deadline::Passed];
 
-/// A session whose record says that its worker answers.
+/// A session with a ready worker, by its record.
 const READY: View = View {
     last: AliveReady,
     recorded: Some(RecordState::Ready),
@@ -64,7 +64,7 @@ fn led(request: Request, events: &[Event]) -> Ensure {
     events.iter().fold(Ensure::new(request), |call, event| step(call, *event))
 }
 
-/// What is to be done after each of these events.
+/// The effect after each of these events.
 fn effects(begun: Ensure, events: &[Event]) -> Vec<Effect> {
     let steps = events.iter().scan(begun, |call, event| {
         *call = step(*call, *event);
@@ -73,18 +73,18 @@ fn effects(begun: Ensure, events: &[Event]) -> Vec<Effect> {
     steps.collect()
 }
 
-/// A call that has the claim.
+/// A call with the claim.
 fn claimed(request: Request) -> Ensure {
     led(request, &[Ev::Looked(View::NOTHING), Ev::Did, Ev::Did])
 }
 
-/// A call that has looked and probed under the claim.
+/// A call after a look and a probe under the claim.
 fn judged(request: Request, view: View, liveness: Liveness) -> Ensure {
     let events = [Ev::Looked(view), Ev::Probed(liveness)];
     events.into_iter().fold(claimed(request), step)
 }
 
-/// A call that starts a worker, or watches one.
+/// A call that starts or watches a worker.
 fn starting(kind: StartPath) -> Option<Ensure> {
     let answer = Request { readiness: Readiness::Answer, ..whole() };
     let found = |last, liveness| judged(answer, View { last, ..READY }, liveness);
@@ -96,12 +96,12 @@ fn starting(kind: StartPath) -> Option<Ensure> {
     }
 }
 
-/// Everything that a probe and a look can come to.
+/// Every possible finding of a probe and a look.
 fn findings() -> Vec<(Liveness, LastWorker)> {
     LIVENESSES.into_iter().flat_map(|liveness| LAST_WORKERS.map(|last| (liveness, last))).collect()
 }
 
-/// The target was found usable: what `ensure`, `attach` and `resume` do next.
+/// The next effect of `ensure`, `attach` and `resume` on a usable target.
 #[test]
 fn the_lock_free_way_is_for_a_worker_that_is_known_to_answer() {
     use Effect::{Acquire, Probe};
@@ -133,7 +133,7 @@ fn the_lock_free_way_is_for_a_worker_that_is_known_to_answer() {
     }
 }
 
-/// Probed and looked again without a lock: what `ensure`, `attach` and `resume` do next.
+/// The next effect of `ensure`, `attach` and `resume` after a probe and a second look without a lock.
 #[test]
 fn without_a_lock_only_what_needs_no_start_is_concluded() {
     use Effect::{Acquire, InspectClaim};
@@ -170,7 +170,7 @@ fn without_a_lock_only_what_needs_no_start_is_concluded() {
     }
 }
 
-/// Somebody died who had the claim, and its worker answers: what it left is cleared on the way, whatever comes of that.
+/// A dead launcher left a claim, but the worker answers: the claim is cleared on the way, with or without success.
 #[test]
 fn a_claim_that_was_left_behind_is_cleared_on_the_way() {
     let attached = led(whole(), &[Ev::Looked(READY), Ev::Did, Ev::Probed(Live), Ev::Looked(READY)]);
@@ -183,7 +183,7 @@ fn a_claim_that_was_left_behind_is_cleared_on_the_way() {
     }
 }
 
-/// Under the claim: the next effect, and what follows once that is done. `None`: a start, which ends otherwise.
+/// The next effect under the claim, and the effect after success. `None`: a start, with another end.
 fn under_claim(intent: Intent, liveness: Liveness, last: LastWorker) -> (Effect, Option<Effect>) {
     use RejectReason as R;
     let releases = |conclusion| (Effect::Release, Some(done(conclusion)));
@@ -303,7 +303,7 @@ fn a_record_of_a_later_version_is_not_started_over() {
     assert_eq!(effects(judged(whole(), answers, Live), &[Ev::Did]), [ATTACHED]);
 }
 
-/// Only its answer can say whether a worker is ready whose launcher died before it heard that.
+/// If the launcher died before the worker's answer, only a new answer proves readiness.
 #[test]
 fn a_worker_that_accepts_and_has_to_answer_is_watched_like_a_start() {
     let connected = Effect::Start(StartPath::AdoptedConnected);
@@ -333,7 +333,7 @@ fn the_record_of_a_worker_that_answers_is_completed() {
     assert_eq!((step(call, Ev::Did).effect(), step(call, Ev::Failed).effect()), (ATTACHED, failed));
 }
 
-/// Invariant 4: it is waited for without the claim, and only a worker that is still silent is waited for again.
+/// Invariant 4: a silent worker is waited for without the claim, and again only while silent.
 #[test]
 fn a_silent_worker_is_waited_for_without_the_claim() {
     let silent = step(judged(whole(), READY, Dormant), Ev::Did);
@@ -363,7 +363,7 @@ fn a_claim_of_another_is_waited_for_if_its_holder_is_at_work() {
     assert_eq!(step(waiting, Ev::Did), Ensure::new(whole()), "everything is looked at again");
 }
 
-/// Invariant 5: how a start ended, with time left and without.
+/// Invariant 5: the end of a start, with and without time left.
 #[test]
 fn only_a_deadline_that_is_ahead_lets_a_call_begin_anew() {
     for kind in [StartPath::Fresh, StartPath::Adopted, StartPath::AdoptedConnected] {
@@ -396,7 +396,7 @@ fn only_a_deadline_that_is_ahead_lets_a_call_begin_anew() {
     }
 }
 
-/// Which step failed, and what the call does then.
+/// The failed step, and the next effect of the call.
 #[test]
 fn a_step_that_fails_ends_the_call_and_gives_the_claim_up() {
     let failed = done(Conclusion::Failed);
@@ -422,7 +422,7 @@ fn a_step_that_fails_ends_the_call_and_gives_the_claim_up() {
     assert_eq!(bad.effect(), done(Conclusion::BadTarget));
 }
 
-/// What had been seen decides what a caller may do now that the claim is stuck.
+/// If the claim cannot be released, the earlier observation decides what the caller may do.
 #[test]
 fn a_claim_that_cannot_be_released_is_told_with_what_was_seen_before() {
     let newer = View { last: Gone, recorded: None, record: RecordIs::Newer, ..READY };
@@ -441,7 +441,7 @@ fn a_claim_that_cannot_be_released_is_told_with_what_was_seen_before() {
     }
 }
 
-/// What the documentation of an effect names as its answer.
+/// The answers of an effect, by its documentation.
 fn is_answer(effect: Effect, event: Event) -> bool {
     match effect {
         Effect::Look | Effect::LookUnderClaim => matches!(event, Ev::Looked(_) | Ev::Failed),
@@ -475,8 +475,8 @@ fn events() -> Vec<Event> {
     events
 }
 
-/// Invariants 1 and 3, over every state that a call can reach: an answer leads on, anything else changes nothing; and a call
-/// that ends holds no claim.
+/// Invariants 1 and 3, in every reachable state: an answer leads on, any other event changes nothing, and a finished
+/// call holds no claim.
 #[test]
 fn every_state_takes_its_answers_and_nothing_else() {
     let events = events();
@@ -518,7 +518,7 @@ fn every_state_takes_its_answers_and_nothing_else() {
     println!("{states} states, {} transitions", states * events.len());
 }
 
-/// How each outcome of a start leads on.
+/// Every outcome of a start leads to a next effect.
 #[test]
 fn every_outcome_of_a_start_leads_on() {
     let release = |observed, source| Err(ExecuteError::Release { observed, source });

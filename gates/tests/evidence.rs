@@ -1,4 +1,4 @@
-//! When a last worker is provably gone: every value of the evidence, and what the design says of it (3.2).
+//! When a last worker is provably gone: every value of the evidence, and the rule of the design (3.2).
 
 use rekindle_core::evidence::{Endpoint, LifelineHistory};
 use rekindle_core::identity::{DeathProof, ProcessLiveness, UnknownReason};
@@ -46,7 +46,7 @@ fn every_evidence() -> Vec<Evidence> {
     spread(all, ENDPOINTS, |evidence, endpoint| Evidence { endpoint, ..evidence })
 }
 
-/// Each of the evidence with each of the values.
+/// Every combination of values of the evidence.
 fn spread<T: Copy, const N: usize>(
     all: Vec<Evidence>,
     values: [T; N],
@@ -95,8 +95,8 @@ fn every_value_has_the_verdict_that_its_facts_allow() {
     println!("{} values: {verdicts:?}", verdicts.values().sum::<usize>());
 }
 
-/// The sharpest of it once more, without a second table: what is alive is never gone, and of what cannot be judged only what
-/// was in another pid namespace and has let go of its lock (U2).
+/// The strictest rules again, without a table: a living process is never gone, and an unjudged process is gone only if
+/// the process was in another pid namespace and its lock is free (U2).
 #[test]
 fn nobody_who_lives_or_cannot_be_judged_is_gone() {
     for evidence in every_evidence() {
@@ -111,8 +111,8 @@ fn nobody_who_lives_or_cannot_be_judged_is_gone() {
     }
 }
 
-/// U20, U21: to know more never makes it worse. Whoever is gone without an endpoint to ask is gone with a vacant one, and
-/// whoever lives is not gone because a file of his is.
+/// U20, U21: more evidence never worsens the result. A worker gone without a known endpoint is gone with a vacant
+/// endpoint, and a living worker is not gone because a file is missing.
 #[test]
 fn more_evidence_never_makes_it_worse() {
     for evidence in every_evidence().into_iter().filter(|it| it.endpoint == Endpoint::Unclear) {
@@ -127,7 +127,7 @@ fn more_evidence_never_makes_it_worse() {
     }
 }
 
-/// What the record says cannot turn a life into an absence, except by saying that nothing was ever recorded.
+/// A record cannot turn a living worker into an absent one, except if no start was ever recorded.
 #[test]
 fn a_record_that_says_exited_proves_nothing() {
     for evidence in every_evidence() {
@@ -137,7 +137,7 @@ fn a_record_that_says_exited_proves_nothing() {
     }
 }
 
-/// The cells that have a story.
+/// Cells with a scenario in the design.
 #[test]
 fn the_stories_of_the_design() {
     use LastWorker::{AliveReady, AliveUnobserved, Gone, Unknown};
@@ -212,7 +212,7 @@ fn the_stories_of_the_design() {
     }
 }
 
-/// T19: a daemon that forks after it began to listen leaves a dead listener behind, and is alive all the same.
+/// T19: a daemon that forks after it began to listen leaves a dead listener behind, but is alive.
 #[test]
 fn a_listener_that_handed_its_socket_on_is_no_death() {
     use rekindle_core::evidence::{Listener, standing_of_peer};

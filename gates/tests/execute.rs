@@ -1,6 +1,6 @@
-//! The rules of a start (design 3.4), one test each, with every completion in the test's hands: pairing, the spawn,
-//! the first observation, and what a timeout leads to. Failing effects are in `execute_seams.rs`, dropped futures in
-//! `execute_cancel.rs`.
+//! The rules of a start (design 3.4), one test each, with every completion under the test's control: pairing, the
+//! spawn, the first observation, and the consequences of a timeout. `execute_seams.rs` tests failing effects,
+//! `execute_cancel.rs` dropped futures.
 
 use rekindle_core::execute::{Cause, Diagnostic, ExecuteError, Outcome};
 use rekindle_core::release::PairingError;
@@ -48,7 +48,7 @@ fn a_missing_or_mispaired_claim_is_an_error_before_anything_is_spawned() {
     assert_eq!(deps.log.entries(), []);
 }
 
-/// Rule 2 (T18): nothing is watched, the claim is released once, the original error is kept.
+/// Rule 2 (T18): no watch begins, the claim is released once, the original error is kept.
 #[test]
 fn a_spawn_that_fails_releases_once_and_keeps_its_error() {
     let deps = FakeStart::silent();
@@ -69,7 +69,7 @@ fn a_spawn_that_fails_releases_once_and_keeps_its_error() {
     );
 }
 
-/// Rule 3, and what every start does first.
+/// Rule 3, and the first effects of every start.
 #[test]
 fn a_socket_that_answers_ends_the_start() {
     let deps = FakeStart::new();
@@ -96,7 +96,7 @@ fn a_socket_that_answers_ends_the_start() {
     assert_eq!(deps.log.count(Entry::ConnectionClosed), 1, "the connection was the caller's to close");
 }
 
-/// The watcher reads the socket path from the plan, and the claim that is released is the one that was given.
+/// The watcher uses the plan's socket path, and the given claim is released.
 #[test]
 fn the_path_and_the_claim_are_the_given_ones() {
     let deps = FakeStart::new();
@@ -105,7 +105,7 @@ fn the_path_and_the_claim_are_the_given_ones() {
     assert_eq!(deps.released(), [claim().nonce]);
 }
 
-/// Rule 3 (T18): an early exit is observed with its status and without a cause, and nobody is signalled.
+/// Rule 3 (T18): an early exit is observed with its status and without a cause, and no signal is sent.
 #[test]
 fn an_exit_ends_the_start() {
     for exit in [ChildExit::Code(3), ChildExit::Signal(11), ChildExit::Unknown] {
@@ -122,7 +122,7 @@ fn an_exit_ends_the_start() {
     }
 }
 
-/// A child without a pid of ours is as good as any.
+/// A child without a pid in our namespace is as good as any.
 #[test]
 fn a_child_without_a_pid_is_reported_without_one() {
     let deps = FakeStart::silent();
@@ -132,13 +132,13 @@ fn a_child_without_a_pid_is_reported_without_one() {
     assert!(matches!(outcome, Outcome::SocketAlive { pid: None, .. }), "{outcome:?}");
 }
 
-/// Rule 3: of several that are ready at once, exit beats socket and socket beats timeout.
+/// Rule 3: among simultaneous facts, exit beats socket and socket beats timeout.
 #[test]
 fn simultaneous_facts_are_heard_in_their_order() {
     let socket = |deps: &FakeStart| deps.socket_alive();
     let timeout = |deps: &FakeStart| deps.elapse(OBSERVE);
     let exit = |deps: &FakeStart| deps.child_exits(ChildExit::Code(0));
-    // In whatever order they became ready.
+    // The order of arrival makes no difference.
     let together: [(&str, [Step<'_>; 3]); 3] = [
         ("exit", [&timeout, &socket, &exit]),
         ("exit", [&socket, &exit, &timeout]),
@@ -159,7 +159,7 @@ fn simultaneous_facts_are_heard_in_their_order() {
     }
 }
 
-/// Rule 3: the same before the start was even waited for.
+/// Rule 3: the same before the first poll of the start.
 #[test]
 fn facts_that_were_there_first_are_heard_in_the_same_order() {
     let deps = FakeStart::new();
@@ -171,7 +171,7 @@ fn facts_that_were_there_first_are_heard_in_the_same_order() {
     assert_eq!(deps.log.count(Entry::ConnectionClosed), 1, "a connection that lost is closed");
 }
 
-/// Rule 3: the loser changes nothing, also while the release of the winner is under way.
+/// Rule 3: the loser changes nothing, even during the release of the winner.
 #[test]
 fn the_loser_changes_nothing() {
     let deps = FakeStart::silent();
@@ -225,7 +225,7 @@ fn term_only_never_kills() {
     assert_eq!(deps.log.time_asked(), OBSERVE + TERM);
 }
 
-/// Rule 8: an operator can see what is held.
+/// Rule 8: an operator can see the held claim and its worker.
 fn diagnostic_of(policy: &KillPolicy, kill_error: Option<String>) -> Diagnostic {
     Diagnostic {
         session: session(),
@@ -238,7 +238,7 @@ fn diagnostic_of(policy: &KillPolicy, kill_error: Option<String>) -> Diagnostic 
     }
 }
 
-/// Rule 8: in JSON as `up --json` shows it.
+/// Rule 8: the JSON of `up --json`.
 #[test]
 fn the_json_of_a_diagnostic_is_the_documented_one() {
     let json = serde_json::to_string(&diagnostic_of(&then_kill(), Some("no".into()))).unwrap();
@@ -252,7 +252,7 @@ fn the_json_of_a_diagnostic_is_the_documented_one() {
     assert_eq!(words, [r#""kill-unconfirmed""#, r#""observe-failed""#]);
 }
 
-/// Rule 4: an exit after SIGTERM, or after SIGKILL, is an observation; the cause says why it was ended (T20).
+/// Rule 4: an exit after SIGTERM or SIGKILL is an observation; the cause names the reason for the kill (T20).
 #[test]
 fn an_exit_after_a_kill_releases_with_its_cause() {
     let after_term: [Step<'_>; 2] = [&elapse(OBSERVE), &exits(TERMINATED)];
@@ -274,7 +274,7 @@ fn an_exit_after_a_kill_releases_with_its_cause() {
     }
 }
 
-/// Rule 4: a socket that came up after all is an observation too, in either grace.
+/// Rule 4: a late socket is an observation too, in either grace.
 #[test]
 fn a_socket_after_a_kill_releases() {
     let late: [Step<'_>; 2] = [&elapse(OBSERVE), &FakeStart::socket_alive];
@@ -312,7 +312,7 @@ fn simultaneous_facts_in_a_grace_are_heard_in_their_order() {
     assert_eq!(deps.log.kills(), [KillSignal::Term]);
 }
 
-/// Rule 7: the sum of the timeouts is the longest that a start can take.
+/// Rule 7: the sum of the timeouts is the longest possible duration of a start.
 #[test]
 fn the_longest_start_is_the_sum_of_its_timeouts() {
     for policy in [term_only(), then_kill()] {

@@ -1,6 +1,7 @@
-//! A start that is dropped at any poll releases nothing (T13, A1, design 3.4 rule 9).
+//! A start dropped at any poll releases nothing (T13, A1, design 3.4 rule 9).
 //!
-//! Recipe R5: run it whole, count the polls, then run it again for every smaller number of polls and drop it there.
+//! Recipe R5: run the whole start, count the polls, then run again for every smaller number of polls and drop the start
+//! there.
 
 use rekindle_core::{ChildExit, execute_spawn_bg_resume};
 use rekindle_gates::builders::{self, KILL, OBSERVE, TERM, claim, plan, watch_error};
@@ -20,7 +21,7 @@ const KILL_SENT: Step = |deps| deps.kill.answer(Ok(()));
 const KILL_ELAPSES: Step = |deps| deps.elapse(KILL);
 const RELEASED: Step = |deps| deps.release.answer(Ok(()));
 
-/// One full run for every way in which a start can end.
+/// One full run for every possible end of a start.
 const SCRIPTS: [&[Step]; 7] = [
     &[SPAWN_FAILS, RELEASED],
     &[SPAWNS, SOCKET, RELEASED],
@@ -31,7 +32,7 @@ const SCRIPTS: [&[Step]; 7] = [
     &[SPAWNS, EXIT_FAILS, EXIT_FAILS, TERM_SENT, TERM_ELAPSES, KILL_SENT, KILL_ELAPSES],
 ];
 
-/// Runs `script` and drops the start after `polls` polls; whether it was over by then.
+/// Runs `script` and drops the start after `polls` polls; returns whether the start was over by then.
 fn run_and_drop(deps: &FakeStart, script: &[Step], polls: usize) -> bool {
     let (plan, claim) = (plan(), claim());
     let mut run = Run::new(execute_spawn_bg_resume(&plan, Some(&claim), deps)).at_most(polls);
@@ -73,7 +74,7 @@ fn dropped_after_any_number_of_polls_it_releases_nothing() {
     assert!(drops > 30, "the sweep covers the runs poll by poll, not only {drops} of them");
 }
 
-/// The claim was not released, nor does anything that answers later lead to it.
+/// The claim was not released, and no later answer releases the claim.
 fn nothing_more_happens(deps: &FakeStart, script: usize, polls: usize) {
     let at = format!("script {script} dropped after {polls} polls");
     assert_eq!(deps.log.count(Entry::Answered(Call::Release)), 0, "{at}");
@@ -86,7 +87,7 @@ fn nothing_more_happens(deps: &FakeStart, script: usize, polls: usize) {
     assert_eq!(deps.log.entries(), before, "{at}");
 }
 
-/// A drop alone kills nobody: the worker runs on and is adopted by the next launcher.
+/// A drop sends no signal: the worker runs on, and the next launcher adopts the worker.
 #[test]
 fn a_dropped_start_signals_nobody() {
     let deps = FakeStart::silent();
@@ -96,7 +97,7 @@ fn a_dropped_start_signals_nobody() {
     assert_eq!(watched.map(|call| deps.log.count(Entry::Dropped(call))), [1; 3], "the watches stop with it");
 }
 
-/// A connection that proved liveness is closed with the start that is dropped while it releases.
+/// A start dropped during its release closes the connection.
 #[test]
 fn a_connection_is_closed_with_the_start_that_held_it() {
     let deps = FakeStart::silent();

@@ -1,4 +1,4 @@
-//! Single calls, with mocks that fail the test by themselves if anything else is called or called twice.
+//! Single calls, with mocks that fail the test by themselves at any unexpected or repeated call.
 
 use async_trait::async_trait;
 use mockall::mock;
@@ -60,7 +60,7 @@ fn no_claim_no_call() {
     assert!(matches!(ended, Err(ExecuteError::Pairing(_))), "{ended:?}");
 }
 
-/// Rule 2: after a spawn that failed there is one call left, the release of this claim.
+/// Rule 2: the only call after a failed spawn is the release of the claim.
 #[test]
 fn a_failing_spawn_is_followed_by_one_release() {
     let mut deps = deps();
@@ -70,7 +70,7 @@ fn a_failing_spawn_is_followed_by_one_release() {
     assert!(matches!(ended, Outcome::SpawnStartFailed { error } if error == spawn_error()));
 }
 
-/// Rule 6: both the spawn and the release failed, and the caller knows that nothing runs.
+/// Rule 6: spawn and release both failed, and the caller knows that no worker runs.
 #[test]
 fn a_failing_release_after_a_failing_spawn_says_so() {
     let mut deps = deps();
@@ -83,7 +83,7 @@ fn a_failing_release_after_a_failing_spawn_says_so() {
     assert_eq!(source, release_error());
 }
 
-/// The exit is asked of the child that was spawned; at once, everything beside it is never called twice.
+/// The exit of the spawned child is awaited; after an immediate exit, no other effect is called twice.
 #[test]
 fn an_exit_at_once_needs_no_signal() {
     let mut deps = started();
@@ -96,7 +96,7 @@ fn an_exit_at_once_needs_no_signal() {
     assert_eq!((exit, of, after_kill, cause), (ChildExit::Code(3), Some(pid(CHILD_PID)), false, None));
 }
 
-/// Rules 4 to 8 in one: every effect fails, each is asked as often as the rules say, and the claim stays.
+/// Rules 4 to 8 together: every effect fails, each is called as often as the rules say, and the claim stays.
 #[test]
 fn when_everything_fails_the_claim_stays() {
     let mut deps = started();
@@ -118,7 +118,7 @@ fn when_everything_fails_the_claim_stays() {
     assert!(matches!(ended, Outcome::LockRetained { .. }), "{ended:?}");
 }
 
-/// Rule 9 (A8): a start that unwinds after the child exists releases nothing.
+/// Rule 9 (A8): a panic after the spawn releases nothing.
 #[test]
 fn a_start_that_unwinds_releases_nothing() {
     let mut deps = started();

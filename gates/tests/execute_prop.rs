@@ -1,4 +1,4 @@
-//! Random answers of random effects in random order: what holds for every start.
+//! Random answers of random effects in random order: the promises for every start.
 
 use proptest::prelude::*;
 use rekindle_core::execute::{ExecuteError, Outcome};
@@ -11,17 +11,17 @@ use rekindle_gates::fakes::{Call, Entry, FakeConnection, FakeStart, Run};
 use rekindle_gates::property;
 use std::time::Duration;
 
-/// One thing that happens to a start. What nobody waits for yet is there when it is asked for.
+/// One event of a start. An early answer waits for its call.
 #[derive(Debug, Clone, Copy)]
 enum Act {
     Spawn(Behaviour),
     Socket(Behaviour),
     Exit(Behaviour),
-    /// The timer that runs, if one does.
+    /// The running timer, if any.
     Timer(Behaviour),
     Kill(KillSignal, Behaviour),
     Release(Behaviour),
-    /// The start is polled until it stalls; acts without one between them are simultaneous.
+    /// The start is polled until it stalls; acts without a poll between them are simultaneous.
     Poll,
 }
 
@@ -106,7 +106,7 @@ fn play(deps: &FakeStart, kill_policy: KillPolicy, acts: &[Act]) -> Result<Ended
     Err(TestCaseError::fail(format!("it is not over: {:?}", deps.log.entries())))
 }
 
-/// What a log must look like, whatever was answered.
+/// The rules for every log, with any answers.
 fn check_log(deps: &FakeStart, longest: Duration) -> Result<(), TestCaseError> {
     let log = &deps.log;
     prop_assert!(log.asked(Call::Release) <= 1, "released twice");
@@ -125,7 +125,7 @@ fn check_log(deps: &FakeStart, longest: Duration) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-/// What the caller is told is what happened.
+/// The reported outcome is the real outcome.
 fn check_outcome(deps: &FakeStart, ended: &Ended) -> Result<(), TestCaseError> {
     let log = &deps.log;
     let released = log.count(Entry::Answered(Call::Release)) == 1;
@@ -176,7 +176,7 @@ fn every_start_keeps_the_promises() {
     });
 }
 
-/// T13: the same histories, with the start dropped wherever they end.
+/// T13: the same histories, with the start dropped at any end.
 #[test]
 fn every_start_that_is_dropped_keeps_the_promises() {
     property!("execute_prop", every_start_that_is_dropped_keeps_the_promises).check(&acts(), |acts| {

@@ -1,4 +1,4 @@
-//! Effects that fail or hang once the child exists (design 3.4, rules 5 to 7).
+//! Failing and hanging effects after the spawn (design 3.4, rules 5 to 7).
 
 use rekindle_core::execute::{Cause, ExecuteError, Outcome, Seen};
 use rekindle_core::resume::RetainedReason;
@@ -39,7 +39,7 @@ fn timeout_fails(deps: &FakeStart) {
     deps.timer(OBSERVE).answer(Err(watch_error("measure the timeout")));
 }
 
-/// The three effects that can fail while a start is observed, each with the cause that has to be kept.
+/// The three effects that can fail during the observation, each with the cause to keep.
 fn failures() -> [(Step<'static>, Cause); 3] {
     [
         (&socket_fails, Cause::Seam(watch_error("watch the socket"))),
@@ -55,7 +55,7 @@ fn retained(ended: Ended) -> (RetainedReason, Cause, Option<String>) {
     }
 }
 
-/// Rule 5: the worker is killed; its exit releases, and the original error is kept as the cause.
+/// Rule 5: the worker is killed; its exit releases the claim, and the original error is the cause.
 #[test]
 fn a_failing_effect_kills_and_an_exit_releases_with_the_error_as_cause() {
     for (fails, cause) in failures() {
@@ -69,7 +69,7 @@ fn a_failing_effect_kills_and_an_exit_releases_with_the_error_as_cause() {
     }
 }
 
-/// Rule 5: no exit within the graces, and the claim stays for the reason that the worker could not be watched.
+/// Rule 5: without an exit within the graces the claim is retained, because the worker could not be watched.
 #[test]
 fn a_failing_effect_without_an_exit_retains() {
     for (fails, cause) in failures() {
@@ -82,7 +82,7 @@ fn a_failing_effect_without_an_exit_retains() {
     }
 }
 
-/// Rule 5: the exit alone is waited for; a socket does not count any more, and is watched no longer.
+/// Rule 5: only the exit is awaited; a socket does not count any more, and is not watched any more.
 #[test]
 fn after_a_failing_effect_the_socket_no_longer_counts() {
     for (fails, cause) in failures() {
@@ -100,7 +100,7 @@ fn after_a_failing_effect_the_socket_no_longer_counts() {
     }
 }
 
-/// Rule 5: the exit is asked once more if it was the exit that failed, and never a third time.
+/// Rule 5: a failed exit watch is repeated once, and never a third time.
 #[test]
 fn a_failing_exit_is_asked_exactly_once_more() {
     let deps = FakeStart::new();
@@ -116,7 +116,7 @@ fn a_failing_exit_is_asked_exactly_once_more() {
     }
 }
 
-/// Rule 5: an exit that fails only after the timeout is asked once more, too, and says more than that time ran out.
+/// Rule 5: an exit watch that fails only after the timeout is repeated as well, and its error outranks the timeout.
 #[test]
 fn an_exit_that_fails_after_the_kill_is_asked_once_more() {
     let unseen = Cause::Seam(watch_error("watch the exit"));
@@ -132,7 +132,7 @@ fn an_exit_that_fails_after_the_kill_is_asked_once_more() {
     assert_eq!(deps.log.asked(Call::Exit), 2);
 }
 
-/// Rule 5: an exit that was asked for again is heard before the grace that ends at the same instant, also the last.
+/// Rule 5: a repeated exit watch beats the end of any grace at the same instant, also of the last grace.
 #[test]
 fn an_exit_that_answers_when_asked_again_beats_the_end_of_the_grace() {
     let fails_then_exits = |deps: &FakeStart| {
@@ -160,7 +160,7 @@ fn an_exit_that_answers_when_asked_again_beats_the_end_of_the_grace() {
     }
 }
 
-/// Rule 5: of several effects that fail one after the other, the first is the cause.
+/// Rule 5: of several successive failures, the first is the cause.
 #[test]
 fn the_first_of_several_errors_is_the_cause() {
     let deps = FakeStart::new();
@@ -169,7 +169,7 @@ fn the_first_of_several_errors_is_the_cause() {
     assert_eq!(retained(ended), (RetainedReason::ObserveFailed, first, None));
 }
 
-/// Rule 5: the question that is asked again stays asked through the escalation.
+/// Rule 5: the repeated exit watch survives the escalation.
 #[test]
 fn an_exit_that_is_asked_again_is_heard_after_the_escalation() {
     let deps = FakeStart::new();
@@ -178,7 +178,7 @@ fn an_exit_that_is_asked_again_is_heard_after_the_escalation() {
     assert_eq!(deps.log.kills(), [KillSignal::Term, KillSignal::Kill]);
 }
 
-/// Rule 5: a socket watch that fails after the kill leaves the exit to decide.
+/// Rule 5: if the socket watch fails after the kill, the exit decides.
 #[test]
 fn a_socket_that_fails_after_the_kill_leaves_the_exit_to_decide() {
     let deps = FakeStart::new();
@@ -192,7 +192,7 @@ fn a_socket_that_fails_after_the_kill_leaves_the_exit_to_decide() {
     assert_eq!(deps.log.time_asked(), OBSERVE + TERM + KILL, "its grace is not started anew");
 }
 
-/// Rule 5: of several that fail at once the first one heard is the cause, and there is one kill.
+/// Rule 5: of several simultaneous failures, the first one heard is the cause, and one kill is sent.
 #[test]
 fn effects_that_fail_at_once_kill_once() {
     let deps = FakeStart::new();
@@ -204,7 +204,7 @@ fn effects_that_fail_at_once_kill_once() {
     assert_eq!(deps.log.asked(Call::Exit), 2);
 }
 
-/// Rule 5: an observation that is ready with a failure beats it.
+/// Rule 5: an observation beats a simultaneous failure.
 #[test]
 fn an_observation_beats_a_simultaneous_failure() {
     let socket_and_failures = |deps: &FakeStart| {
@@ -225,7 +225,7 @@ fn an_observation_beats_a_simultaneous_failure() {
     assert!(matches!(ended, Outcome::ChildExited { after_kill: false, cause: None, .. }), "{ended:?}");
 }
 
-/// Rule 5: a kill that fails is survived, the observation still decides, and the diagnostic tells of it.
+/// Rule 5: after a failed kill the observation still decides, and the diagnostic reports the failure.
 #[test]
 fn a_failing_kill_is_survived() {
     let deps = FakeStart::silent();
@@ -244,7 +244,7 @@ fn a_failing_kill_is_survived() {
     assert!(matches!(ended, Outcome::ChildExited { after_kill: true, .. }), "{ended:?}");
 }
 
-/// Rule 7 (T04): a kill that hangs is raced by its grace, and dropped when the next one comes.
+/// Rule 7 (T04): a hanging kill does not delay its grace, and is dropped when the next kill begins.
 #[test]
 fn a_hanging_kill_is_raced_by_its_grace() {
     let deps = FakeStart::silent();
@@ -257,7 +257,7 @@ fn a_hanging_kill_is_raced_by_its_grace() {
     assert!(dropped < deps.log.position(Entry::Asked(Call::Kill(KillSignal::Kill))));
 }
 
-/// Rule 7: an exit is heard while the kill that led to it still hangs.
+/// Rule 7: an exit is heard while the kill still hangs.
 #[test]
 fn an_exit_is_heard_while_the_kill_hangs() {
     let deps = FakeStart::silent();
@@ -268,7 +268,7 @@ fn an_exit_is_heard_while_the_kill_hangs() {
     assert_eq!(deps.log.outstanding(), []);
 }
 
-/// Rule 5: a grace that cannot be measured counts as elapsed, and is not what went wrong first.
+/// Rule 5: a grace with a failed timer counts as elapsed, and is not the first cause.
 #[test]
 fn a_failing_grace_counts_as_elapsed() {
     let term_fails = |deps: &FakeStart| deps.timer(TERM).answer(Err(watch_error("measure the grace")));
@@ -279,7 +279,7 @@ fn a_failing_grace_counts_as_elapsed() {
     assert_eq!(deps.log.kills(), [KillSignal::Term, KillSignal::Kill]);
 }
 
-/// Rule 6: a release that fails says what had been seen, so that the caller does not start again.
+/// Rule 6: a failed release reports the earlier observation, so the caller does not start again.
 #[test]
 fn a_failing_release_says_what_was_seen() {
     let spawn_fails = |deps: &FakeStart| deps.spawn.answer(Err(builders::spawn_error()));

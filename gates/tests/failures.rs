@@ -1,4 +1,4 @@
-//! How the outside world fails: the message of a refused system call, what has run out, and how a child ended.
+//! Failures of the operating system: the message of a refused system call, the exhausted resource, and a child's end.
 
 use rekindle_core::failure::CREATE_PROCESS;
 use rekindle_core::{ChildExit, OsFailure, Shortage, SpawnError};
@@ -14,7 +14,7 @@ fn a_refused_call_names_the_operation_the_path_and_the_errno() {
     assert_eq!(full.to_string(), "failed to open the record `/run/x`: permission denied (errno 13)");
 }
 
-/// Every errno that says that something has run out; `EAGAIN` does so only of a fork.
+/// Every errno of an exhausted resource; `EAGAIN` counts only after a fork.
 #[test]
 fn a_shortage_is_told_by_its_errno() {
     use Shortage::{DiskFull, FileSizeLimit, OutOfMemory, TooManyOpenFiles, TooManyProcesses};

@@ -1,4 +1,4 @@
-//! The fakes themselves: a gate is worth what its fakes are.
+//! The fakes themselves: a gate is worth as much as its fakes.
 
 use rekindle_core::effects::SpawnBgResumeDeps;
 use rekindle_gates::builders::OBSERVE;

@@ -1,4 +1,4 @@
-//! The shape of the sources: who imports whom, how many rooms a folder has, and who names the kernel.
+//! The structure of the sources: imports, rooms per folder, and the users of system calls.
 //!
 //! # Invariants
 //! 1. No two files import each other, nor do several in a circle.
@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// The crates whose shape is checked. The live suite is a harness, not a part of what is shipped.
+/// The checked crates. The live suite is a harness, and is not shipped.
 const CRATES: [&str; 4] = ["core", "adapters", "rekindle", "cli"];
 
 /// About a dozen.
@@ -57,7 +57,7 @@ fn unsafe_code_is_in_sys_only() {
     assert_eq!(found, BTreeSet::new());
 }
 
-/// The files of all crates for which something holds.
+/// The files of all crates for which `holds` is true.
 fn files_outside_of_sys(holds: impl Fn(&str) -> bool) -> BTreeSet<String> {
     let files = members().into_iter().flat_map(|name| files_below(&root().join(name).join("src")));
     let found = files.filter_map(|file| {
@@ -67,7 +67,7 @@ fn files_outside_of_sys(holds: impl Fn(&str) -> bool) -> BTreeSet<String> {
     found.collect()
 }
 
-/// The rule is worth nothing if the reader overlooks an import.
+/// The rule is worthless if the reader overlooks an import.
 #[test]
 fn an_import_is_seen_however_it_is_spelled() {
     let seen = |source: &str| {
@@ -89,7 +89,7 @@ fn an_import_is_seen_however_it_is_spelled() {
     ] {
         assert_eq!(seen(source), ["a"], "{source}");
     }
-    // What a door re-exports is in the room behind it.
+    // A re-exported item counts for the room behind the `pub use`.
     assert_eq!(seen("pub(crate) use crate::a::Thing as Other;"), ["a::child"]);
     for source in [
         "// use crate::a::Other;\nconst C: &str = \"crate::a::B\";",
@@ -123,12 +123,12 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a crate is in a folder").to_owned()
 }
 
-/// The crates that are there: a copy of the workspace may have fewer.
+/// The existing crates: a copy of the workspace may have fewer.
 fn members() -> Vec<&'static str> {
     CRATES.into_iter().filter(|name| root().join(name).join("src").is_dir()).collect()
 }
 
-/// How many rooms each folder has.
+/// The number of rooms in each folder.
 fn rooms_by_folder(src: &Path) -> BTreeMap<PathBuf, usize> {
     let mut rooms: BTreeMap<PathBuf, BTreeSet<PathBuf>> = BTreeMap::new();
     for file in files_below(src) {
@@ -136,7 +136,7 @@ fn rooms_by_folder(src: &Path) -> BTreeMap<PathBuf, usize> {
         if ["lib", "main", "mod"].iter().any(|door| room.ends_with(door)) {
             continue;
         }
-        // The file itself, and each folder that leads to it.
+        // The file, and each folder above.
         for (room, folder) in room.ancestors().filter_map(|room| Some((room, room.parent()?))) {
             rooms.entry(folder.to_owned()).or_default().insert(room.to_owned());
         }
@@ -155,7 +155,7 @@ fn names_a_system_call(source: &str) -> bool {
     })
 }
 
-/// The circles of a graph: each a set of files of which every one leads to every other.
+/// The circles of a graph: sets of files in which every file leads to every other.
 fn circles<'m>(imports: &BTreeMap<&'m str, BTreeSet<&'m str>>) -> Vec<BTreeSet<&'m str>> {
     let reach: BTreeMap<&str, BTreeSet<&str>> =
         imports.keys().map(|module| (*module, reachable(imports, module))).collect();

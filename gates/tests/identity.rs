@@ -1,4 +1,4 @@
-//! Which process is dead, alive, or not to be judged (T07, T10, T28, T29).
+//! Which process is dead, alive or unjudged (T07, T10, T28, T29).
 
 use rekindle_core::identity::{
     BootId, DeathProof, NamespaceId, PidStatus, ProcessLiveness, StartTime, UnknownReason, is_foreign, judge,
@@ -14,7 +14,7 @@ fn running(ticks: u64) -> PidStatus {
 
 const UNREADABLE: PidStatus = PidStatus::Running { start_time: None };
 
-/// Three ways in which a fact that was written down relates to the same fact here.
+/// Three relations between a recorded fact and the same fact here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Fact {
     Same,
@@ -53,7 +53,7 @@ const SIGHTINGS: [PidStatus; 5] = [
     PidStatus::NotPermitted,
 ];
 
-/// Every combination of what can be written down and seen, against what each proof needs.
+/// Every combination of recorded and observed facts, against the requirements of each proof.
 #[test]
 fn every_death_has_its_proof_and_nothing_else_is_death() {
     let mut judged = 0;
@@ -103,7 +103,7 @@ fn pairs() -> impl Iterator<Item = (Fact, Fact)> {
     Fact::ALL.into_iter().flat_map(|one| Fact::ALL.into_iter().map(move |other| (one, other)))
 }
 
-/// T07, L5: a pid that was given to a process that started later is not the process that was written down.
+/// T07, L5: if the pid belongs to a process that started later, the recorded process is dead.
 #[test]
 fn a_reused_pid_is_another_process() {
     let standing = judge(&process(42, STARTED), &here(), running(STARTED + 1));
@@ -115,7 +115,7 @@ fn a_reused_pid_is_another_process() {
 fn start_times_of_two_time_namespaces_are_not_compared() {
     let shifted = Host { time_namespace: Some(NamespaceId::from_inode(9)), ..here() };
     let unproven = ProcessLiveness::Unjudged(UnknownReason::Unproven);
-    // By the same number even: it is a number of another clock.
+    // Even with an equal number: the number comes from another clock.
     for start in [STARTED, STARTED + 100_000_000] {
         assert_eq!(judge(&process(42, STARTED), &shifted, running(start)), unproven);
     }
@@ -150,7 +150,7 @@ fn a_pid_of_another_namespace_is_not_looked_up_in_ours() {
     }
 }
 
-/// T28: where our own namespace cannot be read, no pid can be looked up, and nothing is dead for having none.
+/// T28: if our own namespace cannot be read, no pid can be looked up, and a missing pid is no death.
 #[test]
 fn a_pid_is_not_looked_up_where_our_own_namespace_is_unknown() {
     let blind = Host { pid_namespace: None, ..here() };
@@ -163,7 +163,7 @@ fn a_pid_is_not_looked_up_where_our_own_namespace_is_unknown() {
     assert_eq!(standing, ProcessLiveness::Unjudged(UnknownReason::Unproven));
 }
 
-/// A process of an earlier boot is gone, whatever has its pid today.
+/// A process of an earlier boot is gone, even if another process has the same pid today.
 #[test]
 fn no_process_outlives_its_boot() {
     let rebooted = Host { boot_id: Some(BootId::new("next")), ..here() };
@@ -173,7 +173,7 @@ fn no_process_outlives_its_boot() {
     }
 }
 
-/// L9, L10, T29: a host may be renamed; a machine is told apart by what does not change.
+/// L9, L10, T29: a host may be renamed, so a machine is recognised by values that do not change.
 #[test]
 fn a_machine_is_known_by_boot_then_machine_id_then_hostname() {
     let boot = |text: &str| Some(BootId::new(text));
@@ -202,7 +202,7 @@ fn a_machine_is_known_by_boot_then_machine_id_then_hostname() {
     );
 }
 
-/// What is not known is not written, and what is not written stays unknown.
+/// Unknown fields are not written, and missing fields stay unknown.
 #[test]
 fn an_identity_is_written_flat_and_read_back() {
     let full = process(42, STARTED);
@@ -222,7 +222,7 @@ fn a_fact_is_given_back_as_it_was_read() {
     assert_eq!(BootId::new("b00t").as_str(), "b00t");
 }
 
-/// A lifecycle lock asks this before it says that its holder runs: unproven is enough to be left alone.
+/// A lifecycle lock needs the answer before it says that the holder runs: an unjudged holder is left alone.
 #[test]
 fn a_pid_is_taken_by_the_same_process_or_by_one_that_is_not_told_apart() {
     let elsewhere = [
@@ -270,7 +270,7 @@ fn every_proof_and_doubt_has_its_own_words() {
     assert_eq!(words.len(), said);
 }
 
-/// What a person is told: each proof and each doubt in words of its own.
+/// The text for people: each proof and each doubt has different words.
 #[test]
 fn every_proof_and_every_doubt_has_its_own_words() {
     use DeathProof as P;

@@ -1,4 +1,4 @@
-//! What may be a session id, pid, generation or nonce (X1, X2, T38).
+//! Valid session ids, pids, generations and nonces (X1, X2, T38).
 
 use proptest::prelude::*;
 use rekindle_core::id::{InvalidSessionId, SESSION_ID_LEN_MAX};
@@ -73,7 +73,7 @@ fn a_refused_id_cannot_steer_a_terminal() {
     assert!(!shown.contains('\u{1b}'), "{shown:?}");
 }
 
-/// X1, T38: one component inside its directory, and two ids never the same one.
+/// X1, T38: an id is one path component inside its directory, and two ids never give the same path.
 #[test]
 fn an_id_is_one_path_component_and_is_itself() {
     property!("ids", an_id_is_one_path_component_and_is_itself).check(&any_text(), |text| {
@@ -98,7 +98,7 @@ fn the_grammar_is_the_documented_one() {
     });
 }
 
-/// There is no second way in: what is deserialised passes the same check.
+/// Deserialising has no way around the check: values pass the same constructor.
 #[test]
 fn deserialising_is_parsing() {
     property!("ids", deserialising_is_parsing).check(&any_text(), |text| {
@@ -145,13 +145,13 @@ fn a_nonce_is_at_least_64_bits_of_hexadecimal() {
     }
 }
 
-/// The nonce is an authority: it does not leak into a debug print.
+/// The nonce is an authority, so debug output never shows the nonce.
 #[test]
 fn a_nonce_is_not_shown() {
     assert_eq!(format!("{:?}", Nonce::from_random(0xabc)), "Nonce(..)");
 }
 
-/// Text near the grammar and text far from it.
+/// Text near the grammar and text far from the grammar.
 fn any_text() -> impl Strategy<Value = String> {
     prop_oneof!["[A-Za-z0-9][A-Za-z0-9._-]{0,70}", "[-./_a-z \\n\\x00]{0,6}", any::<String>()]
 }

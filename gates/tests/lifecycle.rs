@@ -1,5 +1,5 @@
-//! The marker of a lifecycle lock: its format, what others may write there, and what damage leads to (L3, L4, L10,
-//! L17, T05, T12, T29).
+//! The marker of a lifecycle lock: the format, markers of other programs, and the results of damage (L3, L4, L10, L17,
+//! T05, T12, T29).
 
 use proptest::prelude::*;
 use rekindle_core::claim::{ConflictReason, KeptBy, KernelLock, TakeOverReason};
@@ -27,7 +27,7 @@ const OURS: &str = r#"{
   "keeps_flock": true
 }"#;
 
-/// What another program writes that keeps to the four fields.
+/// A marker of another program, with the four required fields only.
 const FOUR: &str = r#"{"pid":77,"hostname":"box","started_at":"2026-01-02T03:04:05Z","schema_version":1}"#;
 
 fn ours() -> LifecyclePayload {
@@ -73,7 +73,7 @@ fn the_four_fields_are_enough() {
     }
 }
 
-/// Without a start time only a missing process proves that the holder is gone: any process with its pid may be it.
+/// Without a start time only a missing process proves the holder's death: any process with the pid may be the holder.
 #[test]
 fn without_a_start_time_only_a_missing_process_is_death() {
     let standing = |status| four().standing(&here(), judge(&four().holder, &here(), status));
@@ -90,8 +90,8 @@ fn without_a_start_time_only_a_missing_process_is_death() {
     assert_eq!(standing(PidStatus::NotPermitted), ProcessLiveness::Unjudged(UnknownReason::NotPermitted));
 }
 
-/// U2: a container is restarted over the same volume. Who kept the flock is gone with it; of who has only the marker nothing
-/// is known.
+/// U2: a container restarts over the same volume. A holder with the flock is gone together with the flock; a holder
+/// with only the marker stays unjudged.
 #[test]
 fn a_free_flock_proves_the_death_of_who_kept_it() {
     let elsewhere = ProcessLiveness::Unjudged(UnknownReason::OtherPidNamespace);
@@ -107,7 +107,7 @@ fn a_free_flock_proves_the_death_of_who_kept_it() {
     }
 }
 
-/// What a program of another make writes under a name of ours does not turn a live holder's marker into garbage.
+/// A field of another program with a name of ours does not corrupt a live holder's marker.
 #[test]
 fn fields_that_mean_something_else_are_left_to_their_owner() {
     let theirs = FOUR.replacen('{', r#"{"start_time":"noon","nonce":7,"machine_id":null,"port":[80],"#, 1);
@@ -132,7 +132,7 @@ fn times_are_understood_as_others_write_them() {
     }
 }
 
-/// U15: a time decides nothing. One that cannot be read is shown as it stands, and its writer keeps the lock while it lives.
+/// U15: a time decides nothing. An unreadable time is shown unchanged, and the writer keeps the lock while alive.
 #[test]
 fn a_time_that_cannot_be_read_is_shown_raw_and_takes_nothing_away() {
     let odd = [
@@ -159,7 +159,7 @@ fn a_time_that_cannot_be_read_is_shown_raw_and_takes_nothing_away() {
     }
 }
 
-/// What says who holds it is read strictly.
+/// The fields of the holder are read strictly.
 #[test]
 fn a_holder_that_cannot_be_read_is_no_holder() {
     for (field, odd) in
@@ -178,7 +178,7 @@ fn a_pid_that_no_process_has_is_no_marker() {
     }
 }
 
-/// A newer schema is judged like ours: by its holder.
+/// A marker with a newer schema is judged like ours: by its holder.
 #[test]
 fn a_newer_marker_is_its_holders_while_it_lives() {
     let newer = || read(&OURS.replace(r#""schema_version": 1"#, r#""schema_version": 9"#));
@@ -190,7 +190,7 @@ fn a_newer_marker_is_its_holders_while_it_lives() {
     assert!(matches!(dead, ClaimDecision::TakeOver { why: TakeOverReason::HolderDead(_), .. }));
 }
 
-/// T29, L10: a file that was copied or synchronised from another machine.
+/// T29, L10: a file copied or synchronised from another machine.
 #[test]
 fn another_machine_is_told_by_its_id_or_else_by_its_name() {
     let elsewhere = ProcessLiveness::Unjudged(UnknownReason::OtherMachine);
@@ -209,7 +209,7 @@ fn another_machine_is_told_by_its_id_or_else_by_its_name() {
     );
 }
 
-/// T05, T12, L3: cut off at any byte, a marker is taken over and kept aside; only an empty one is as good as none.
+/// T05, T12, L3: a marker cut off at any byte is taken over and set aside; an empty marker counts as absent.
 #[test]
 fn a_marker_cut_off_at_any_byte_is_corrupt() {
     for whole in [OURS, FOUR] {

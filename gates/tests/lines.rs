@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use rekindle_core::lines::{LineLimits, Lines};
 use rekindle_gates::property;
 
-/// All lines of a stream that arrives in these pieces, and those that are kept.
+/// All lines of a stream that arrives in these pieces, and the retained lines.
 fn lines(limits: LineLimits, pieces: &[&[u8]]) -> (Vec<String>, Vec<String>) {
     let (mut lines, mut seen) = (Lines::new(limits), vec![]);
     for piece in pieces {
@@ -18,7 +18,7 @@ fn arb_limits() -> impl Strategy<Value = LineLimits> {
     (0_usize..6, 0_usize..4).prop_map(|(line_len_max, lines_max)| LineLimits { line_len_max, lines_max })
 }
 
-/// Few different bytes, so that newlines and broken UTF-8 are frequent.
+/// Few different bytes, so newlines and broken UTF-8 are frequent.
 fn arb_stream() -> impl Strategy<Value = Vec<Vec<u8>>> {
     let byte = prop::sample::select(&[b'a', b'b', b'\n', 0xC3, 0xA4, 0][..]);
     prop::collection::vec(prop::collection::vec(byte, 0..8), 0..8)
@@ -43,7 +43,7 @@ fn the_pieces_of_a_stream_do_not_matter() {
     );
 }
 
-/// Invariant 2: the bounds hold after every piece, and what is kept is the end of what was seen.
+/// Invariant 2: the bounds hold after every piece, and the retained text is the end of the stream.
 #[test]
 fn the_bounds_hold() {
     property!("lines", the_bounds_hold).check(&(arb_limits(), arb_stream()), |(limits, pieces)| {
@@ -56,14 +56,14 @@ fn the_bounds_hold() {
         }
         for line in &seen {
             let text = line.split(" [").next().unwrap_or_default();
-            // A byte that is no UTF-8 becomes a character of three.
+            // An invalid byte becomes a character of three bytes.
             prop_assert!(text.len() <= 3 * limits.line_len_max, "{line:?}");
         }
         Ok(())
     });
 }
 
-/// Where nothing is too long, the lines are those of the stream; the last may lack its newline.
+/// If no line is too long, the lines are the stream's lines; the last may lack a newline.
 #[test]
 fn lines_are_the_lines_of_the_stream() {
     property!("lines", lines_are_the_lines_of_the_stream).check(&arb_stream(), |pieces| {
@@ -80,7 +80,7 @@ fn lines_are_the_lines_of_the_stream() {
     });
 }
 
-/// What is missing is counted, not passed off as nothing.
+/// Omitted bytes are counted and reported.
 #[test]
 fn a_line_that_is_too_long_says_so() {
     let limits = LineLimits { line_len_max: 3, lines_max: 9 };

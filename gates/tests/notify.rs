@@ -1,4 +1,4 @@
-//! What a worker says while it starts: how datagrams are read, and what they amount to.
+//! The messages of a starting worker: how datagrams are read, and what follows.
 
 use proptest::prelude::*;
 use rekindle_core::Pid;
@@ -18,12 +18,12 @@ fn seconds(seconds: u64) -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// Hears everything at once.
+/// The notices after hearing all assignments at once.
 fn after(said: impl IntoIterator<Item = Assignment>) -> Notices {
     said.into_iter().fold(Notices::none(TIMEOUT), |notices, said| notices.hear(said, Duration::ZERO))
 }
 
-/// What real senders send, to the byte.
+/// Datagrams of real senders, byte for byte.
 #[test]
 fn messages_of_real_senders_are_understood() {
     let status = |text: &str| Assignment::Status(text.into());
@@ -74,7 +74,7 @@ fn what_is_unknown_or_malformed_says_nothing() {
     }
 }
 
-/// What is left of a message that was cut off may mean something else.
+/// The rest of a truncated message may have another meaning.
 #[test]
 fn a_message_that_is_too_long_says_nothing_at_all() {
     let padded = |len: usize| {
@@ -86,7 +86,7 @@ fn a_message_that_is_too_long_says_nothing_at_all() {
     assert_eq!(parse(&padded(DATAGRAM_LEN_MAX + 1)), []);
 }
 
-/// X7: a terminal obeys what it is shown.
+/// X7: a terminal obeys control characters.
 #[test]
 fn a_status_can_be_shown() {
     let status = |text: &[u8]| match parse(&[b"STATUS=", text].concat()).as_slice() {
@@ -115,7 +115,7 @@ fn nothing_is_ready_unless_it_says_so() {
     assert!(after([Assignment::Ready, Assignment::Ready]).is_ready());
 }
 
-/// Adopted: what it said to its dead launcher is not known, and is not said again.
+/// An adopted worker: the messages to the dead launcher are unknown, and are not repeated.
 #[test]
 fn a_worker_that_nobody_heard_may_have_been_ready() {
     assert!(Notices::missed(TIMEOUT).is_ready());
@@ -174,7 +174,7 @@ fn arb_datagram() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-/// Any bytes at any time: no panic, and what is kept is bounded and can be shown.
+/// Any bytes at any time: no panic, and the retained text is bounded and printable.
 #[test]
 fn arbitrary_bytes_never_break_what_is_promised() {
     let history = prop::collection::vec((arb_datagram(), 0..600_000_u64), 0..8);
@@ -199,7 +199,7 @@ fn arbitrary_bytes_never_break_what_is_promised() {
     });
 }
 
-/// A worker to which nobody listened may have said that it is ready, and says it only once.
+/// A worker without a listening launcher may have sent READY=1, and sends READY=1 only once.
 #[test]
 fn a_worker_that_was_missed_may_have_said_that_it_is_ready() {
     let missed = Notices::missed(TIMEOUT);

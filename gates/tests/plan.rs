@@ -1,4 +1,4 @@
-//! The plan as data: its JSON to the letter, its placeholders, and its bounds.
+//! The plan as data: exact JSON, placeholders, and bounds.
 
 use proptest::prelude::*;
 use rekindle_core::byte_text::from_bytes;
@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::time::Duration;
 
-/// The documented format: other tools read and write it, so that a change here is a change of the interface.
+/// The documented format: other tools read and write plans, so a change here changes the interface.
 const PLAN_JSON: &str = r#"{
   "transport": "spawn-bg",
   "action": "resume",
@@ -61,7 +61,7 @@ fn the_json_of_the_choices_is_the_documented_one() {
     assert_eq!(ready(ReadyKind::Handshake), r#""handshake""#);
 }
 
-/// A plan that was read back means exactly what was written: an unknown word is an error, not a default.
+/// A plan is read back with exactly the written meaning: an unknown word is an error, not a default.
 #[test]
 fn an_unknown_or_missing_word_in_a_plan_is_an_error() {
     let changes = [
@@ -100,7 +100,7 @@ fn an_environment_survives_its_json() {
     }
 }
 
-/// A bound that is rounded down can become none at all.
+/// A bound rounded down could become zero.
 #[test]
 fn durations_are_rounded_up_to_milliseconds() {
     let written = |timeout: Duration| {
@@ -170,7 +170,7 @@ fn other_braces_are_untouched() {
     assert_eq!(launched(&["p", "{{session}}"], None), ["p", "{cache}"]);
 }
 
-/// X2: what a prompt holds is one argument, to the letter, whatever it looks like.
+/// X2: a prompt is one argument, byte for byte, with any content.
 #[test]
 fn a_value_is_never_filled_in_again_nor_split() {
     property!("plan", a_value_is_never_filled_in_again_nor_split).check(&any::<String>(), |text| {
@@ -194,7 +194,7 @@ fn a_plan_survives_its_json() {
     });
 }
 
-/// A version that is to be spoken is spoken only where a handshake makes the worker ready.
+/// A plan has a version to speak only if a handshake makes the worker ready.
 #[test]
 fn only_a_plan_whose_worker_is_ready_by_a_handshake_has_one() {
     let speaking = Speaking::exactly("2".parse().unwrap());

@@ -12,7 +12,7 @@ fn named(ours: &str, theirs: Option<&str>) -> (SessionId, Option<WorkerName>) {
     (session_named(ours), theirs.map(|name| name.parse().expect("the test names a valid name")))
 }
 
-/// Whatever the time and the chance, the name is an id of ours and known as one, and two of them differ.
+/// For any time and random number, the name is a recognised id of ours, and two names differ.
 #[test]
 fn every_name_is_an_id_and_known_as_ours() {
     let moments = (0..=4_102_444_800_i64, 0..1_000_000_000_i32, any::<u64>(), any::<u64>());
@@ -29,7 +29,7 @@ fn every_name_is_an_id_and_known_as_ours() {
     );
 }
 
-/// A clock that stands before 1970 makes names too.
+/// A clock before 1970 makes names too.
 #[test]
 fn a_clock_that_is_wrong_makes_names_too() {
     assert_eq!(generate(Timestamp::MIN, 1).as_str(), "p-0-0000000000000001");

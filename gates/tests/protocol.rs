@@ -1,4 +1,4 @@
-//! The messages of the pool protocol: their lines to the letter, what is tolerated, and what is refused (T32, S15).
+//! The messages of the pool protocol: exact lines, tolerated deviations, and refusals (T32, S15).
 
 use proptest::prelude::*;
 use rekindle_core::protocol::{
@@ -18,7 +18,7 @@ fn name(text: &str) -> WorkerName {
     text.parse().expect("it is short and not empty")
 }
 
-/// Every request, with its line to the letter.
+/// Every request, with the exact line.
 fn requests() -> Vec<(Request, &'static str)> {
     vec![
         (Request::Handshake(Handshake { version: version("1") }), r#"{"op":"handshake","version":"1"}"#),
@@ -57,7 +57,7 @@ fn requests() -> Vec<(Request, &'static str)> {
     ]
 }
 
-/// Every response, with its line to the letter.
+/// Every response, with the exact line.
 fn responses() -> Vec<(Response, &'static str)> {
     let answer = Response::Answer;
     let paused = FeedResult::Paused { queries: vec![Query::new("q-0", "Who?")] };
@@ -179,7 +179,7 @@ fn what_is_optional_may_be_null_or_missing_and_what_is_unknown_is_ignored() {
     }
 }
 
-/// A worker may say more of itself than its version.
+/// A worker may send more fields than the version.
 #[test]
 fn what_a_greeting_says_besides_is_kept() {
     let line = br#"{"ok":true,"data":{"kind":"handshake","version":"2","build":"abc","pid":7}}"#;
@@ -190,7 +190,7 @@ fn what_a_greeting_says_besides_is_kept() {
     assert_eq!(Value::Object(greeting.more), json!({"build": "abc", "pid": 7}));
 }
 
-/// Nobody takes a refusal for anything else because its reason is missing or is no text.
+/// A refusal stays a refusal, even if the reason is missing or not a text.
 #[test]
 fn a_refusal_is_one_whatever_its_reason_looks_like() {
     let reasons = [
@@ -204,7 +204,7 @@ fn a_refusal_is_one_whatever_its_reason_looks_like() {
     }
 }
 
-/// X7: what a worker says cannot steer a terminal; the caller still has its words.
+/// X7: a worker's text cannot steer a terminal; the caller still has the exact words.
 #[test]
 fn a_refusal_is_shown_escaped_and_bounded() {
     let refusal = Refusal::new("a\u{1b}[2J\u{7}\u{202e}\r\n\"b\"");
@@ -252,7 +252,7 @@ fn what_is_no_message_is_said_to_be_none() {
     }
 }
 
-/// The keys of one object must differ; those of two need not.
+/// Keys must differ within one object, not across objects.
 #[test]
 fn only_a_key_of_the_same_object_is_there_twice() {
     assert_eq!(read_json(br#"{"a":{"a":[{"a":1},{"a":2}]}}"#), Ok(json!({"a": {"a": [{"a": 1}, {"a": 2}]}})));
@@ -260,7 +260,7 @@ fn only_a_key_of_the_same_object_is_there_twice() {
     assert!(refused.contains("key `a` is there twice"), "{refused}");
 }
 
-/// A refused line of any size leaves a short excerpt, with nothing in it that a terminal would obey.
+/// A refused line of any size leaves a short excerpt, safe for a terminal.
 #[test]
 fn what_is_kept_of_a_refused_line_is_short_and_harmless() {
     let hostile = format!("{{\"ok\":true,\"data\":{{\"kind\":\"\\u001b{}\"}}}}", "\u{202e}x".repeat(1 << 16));
@@ -322,7 +322,7 @@ fn any_bytes_are_read_without_a_panic() {
     });
 }
 
-/// Every request survives the wire, with any text and any JSON in it, and is one line of it.
+/// Every request survives the wire as one line, with any text and any JSON inside.
 #[test]
 fn every_request_survives_the_wire() {
     property!("protocol", every_request_survives_the_wire).check(&any_request(), |request| {
@@ -333,7 +333,7 @@ fn every_request_survives_the_wire() {
     });
 }
 
-/// Every response survives the wire, with any text and any JSON in it, and is one line of it.
+/// Every response survives the wire as one line, with any text and any JSON inside.
 #[test]
 fn every_response_survives_the_wire() {
     property!("protocol", every_response_survives_the_wire).check(&any_response(), |response| {
@@ -344,7 +344,7 @@ fn every_response_survives_the_wire() {
     });
 }
 
-/// Bytes, and lines that are nearly messages.
+/// Random bytes, and lines that are almost messages.
 fn any_line() -> impl Strategy<Value = Vec<u8>> {
     let near = || any_response().prop_map(|response| response.to_line().into_bytes());
     let changed = (near(), any::<prop::sample::Index>(), any::<u8>()).prop_map(|(mut line, at, byte)| {

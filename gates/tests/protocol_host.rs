@@ -1,4 +1,4 @@
-//! What a host sees in place of a `feed_result`: every cell of DESIGN 8, and every shape that is none.
+//! The host's view of a `feed_result`: every cell of DESIGN 8, and every unknown shape.
 
 use proptest::prelude::*;
 use rekindle_core::protocol::{FeedResult, WorkerName, host_json};
@@ -10,7 +10,7 @@ fn session() -> WorkerName {
     "9f:3c".parse().expect("it is short and not empty")
 }
 
-/// What the host sees, to the letter.
+/// Expects an exact host's view.
 #[track_caller]
 fn expect(feed_result: &Value, seen: &str) {
     assert_eq!(host_json(&session(), feed_result).to_string(), seen, "for {feed_result}");
@@ -40,7 +40,7 @@ fn what_a_query_leaves_out_has_its_default() {
     expect(&paused(&json!([{"prompt": "Who?"}])), seen);
     let nulls = json!([{"id": null, "prompt": "Who?", "system": null, "max_tokens": null, "grounded": null, "underspecified": null}]);
     expect(&paused(&nulls), seen);
-    // A flag is shown only where it is set, and what is not known is not handed on.
+    // A flag is shown only if set, and unknown fields are not passed on.
     expect(
         &paused(&json!([{"prompt": "Who?", "grounded": false, "underspecified": false, "later": 1}])),
         seen,
@@ -117,14 +117,14 @@ fn what_is_not_recognised_is_an_error_that_shows_it() {
     }
 }
 
-/// A shape of any size is named by its beginning, without what a terminal would obey.
+/// An unknown shape of any size is named by its beginning, safe for a terminal.
 #[test]
 fn an_unrecognised_shape_is_named_in_short() {
     let error = host_json(&session(), &json!({"\u{9b}2J": "x".repeat(1 << 20)}))["error"].to_string();
     assert!(error.len() < 300 && !error.contains('\u{9b}'), "{error}");
 }
 
-/// T32: any JSON is shown as something, never a panic; what was read is shown as what was read.
+/// T32: any JSON has a view and never causes a panic; read values are shown unchanged.
 #[test]
 fn any_json_is_shown_as_one_of_the_known_states() {
     property!("protocol_host", any_json_is_shown_as_one_of_the_known_states).check(&any_shape(), |shape| {
@@ -141,7 +141,7 @@ fn any_json_is_shown_as_one_of_the_known_states() {
     });
 }
 
-/// JSON that is near the known shapes, and JSON that is far from them.
+/// JSON near the known shapes, and JSON far from them.
 fn any_shape() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),

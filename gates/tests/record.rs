@@ -1,5 +1,4 @@
-//! The record of a session: its JSON to the letter, and what a damaged, newer or foreign one is read as
-//! (R-2, R-7, T12).
+//! The record of a session: exact JSON, and the reading of damaged, newer and foreign records (R-2, R-7, T12).
 
 use proptest::prelude::*;
 use rekindle_core::protocol::{Version, WorkerName};
@@ -11,7 +10,7 @@ use serde_json::{Value, json};
 use std::path::Path;
 use std::time::Duration;
 
-/// The documented format, of a start that has not got a process yet.
+/// The documented format, for a start without a process.
 const STARTING_JSON: &str = r#"{
   "schema_version": 1,
   "session": "cache",
@@ -88,7 +87,7 @@ fn the_json_of_states_and_exits_is_the_documented_one() {
     assert_eq!(serde_json::to_value(starting().into_retained()).unwrap()["state"], "retained");
 }
 
-/// What was known about a start is kept when it moves on; when it first became ready is written once.
+/// A transition keeps all known facts of a start; the first time of readiness is written once.
 #[test]
 fn a_record_that_moves_on_loses_nothing() {
     let later = instant() + std::time::Duration::from_secs(60);
@@ -110,7 +109,7 @@ fn a_record_that_moves_on_loses_nothing() {
     assert!(!never.start_observed(), "what never ran was never observed");
 }
 
-/// What a stop ended may go; what ended otherwise may still be looked into.
+/// A stopped run may be removed; a failed run may still be examined.
 #[test]
 fn a_run_that_failed_is_told_from_one_that_was_stopped() {
     let ready = || starting().into_ready(instant(), None);
@@ -119,7 +118,7 @@ fn a_run_that_failed_is_told_from_one_that_was_stopped() {
         starting().into_exited(instant(), ChildExit::Signal(15)).ended_by(EndedBy::Stop),
         ended(EndedBy::Stop, ChildExit::Signal(9)),
         ended(EndedBy::Worker, ChildExit::Code(0)),
-        // Of a version that did not write who ended it.
+        // Written by a version without `ended_by`.
         ready().into_exited(instant(), ChildExit::Unknown),
     ];
     let failed = [
@@ -155,7 +154,7 @@ fn every_record_survives_its_json() {
     }
 }
 
-/// R-7: what a later version of the same schema wrote survives a rewrite by this one.
+/// R-7: fields from a later version of the same schema survive a rewrite by this version.
 #[test]
 fn unknown_fields_survive_a_rewrite() {
     let mut json = serde_json::to_value(starting()).unwrap();
@@ -185,7 +184,7 @@ fn a_newer_schema_is_kept_as_it_stands() {
     assert_eq!(Value::Object(newer.content), content);
 }
 
-/// R-7: also one that could be read by our rules is not ours to rewrite.
+/// R-7: a newer record is not ours to rewrite, even if readable by our rules.
 #[test]
 fn a_newer_schema_of_the_same_fields_is_not_ours() {
     let mut json = serde_json::to_value(starting()).unwrap();
@@ -193,7 +192,7 @@ fn a_newer_schema_of_the_same_fields_is_not_ours() {
     assert!(matches!(read(json.to_string().as_bytes()), RecordFile::Newer(_)));
 }
 
-/// A field that is there twice has no meaning; one that is not known keeps the last, as every JSON object does.
+/// A repeated known field is corrupt; of a repeated unknown field the last value is kept, as in every JSON object.
 #[test]
 fn a_field_that_is_there_twice_is_corrupt() {
     let twice = |field: &str| STARTING_JSON.replacen('{', &format!("{{{field},"), 1);
@@ -237,7 +236,7 @@ fn a_missing_or_senseless_field_is_corrupt() {
     }
 }
 
-/// A record is believed for its own session only.
+/// A record counts for its own session only.
 #[test]
 fn a_record_of_another_session_is_corrupt_and_names_it() {
     let file = RecordFile::read(Some(&bytes(&starting())), Written::ThisBoot, &session_named("other"));
@@ -245,7 +244,7 @@ fn a_record_of_another_session_is_corrupt_and_names_it() {
     assert!(why.contains("`cache`"), "{why}");
 }
 
-/// The same for a record of a later schema: whatever else it means there, it has to name our session.
+/// A record of a later schema has to name our session too.
 #[test]
 fn a_newer_record_of_another_session_is_corrupt() {
     for (named, why) in
@@ -260,7 +259,7 @@ fn a_newer_record_of_another_session_is_corrupt() {
     }
 }
 
-/// An empty record is one that a power cut swallowed, if it is older than the boot; else something went wrong.
+/// An empty record older than the boot was lost in a power cut; any other empty record is corrupt.
 #[test]
 fn an_empty_record_is_absent_only_if_it_is_older_than_the_boot() {
     let empty = |written| RecordFile::read(Some(b""), written, &session());
@@ -272,7 +271,7 @@ fn an_empty_record_is_absent_only_if_it_is_older_than_the_boot() {
     }
 }
 
-/// T12, R-2: truncated at any byte it is corrupt; never absent, never another record.
+/// T12, R-2: a record truncated at any byte is corrupt; never absent, never another record.
 #[test]
 fn a_record_cut_off_at_any_byte_is_corrupt() {
     let content = bytes(&starting().into_ready(instant(), Some(process(9, 5))));
@@ -326,7 +325,7 @@ fn what_is_no_record_is_refused_with_what_was_expected() {
     assert!(why.starts_with("invalid type: integer `3`, expected struct SessionRecord"), "{why}");
 }
 
-/// A worker that is gone is written down once; only a stop that was overtaken says more than somebody who found it gone.
+/// The end of a worker is recorded once; only an overtaken stop may add its part to an end found by another launcher.
 #[test]
 fn an_end_is_written_once_and_by_whom() {
     use EndedBy::{Stop, Worker};
@@ -345,7 +344,7 @@ fn an_end_is_written_once_and_by_whom() {
     }
 }
 
-/// What is seen later is added, and what is not seen again is kept.
+/// Later facts are added, and facts not seen again are kept.
 #[test]
 fn a_record_keeps_what_is_not_said_again() {
     let version = |text: &str| Some(text.parse::<Version>().unwrap());
@@ -374,7 +373,7 @@ fn a_start_that_never_came_to_a_process_has_no_exit() {
     assert_eq!((never.state, never.exited_at, never.exit), (RecordState::Exited, Some(instant()), None));
 }
 
-/// serde quotes what it could not read, and that may steer a terminal.
+/// serde quotes unreadable text, and the quote may steer a terminal.
 #[test]
 fn what_makes_a_record_unreadable_is_said_and_shown_escaped() {
     let why = |content: &str| match read(content.as_bytes()) {

@@ -1,4 +1,4 @@
-//! The only door to a release: its whole table, and random histories (T06, promise 4).
+//! The only function that releases: the whole table, and random histories (T06, promise 4).
 
 use proptest::prelude::*;
 use rekindle_core::release::{PairingError, ReleaseEvent, ReleasePolicy, ReleaseState, SendFinal, reduce};
@@ -23,7 +23,7 @@ const EVENTS: [ReleaseEvent; 9] = [
     ReleaseEvent::MailboxEnqueued,
 ];
 
-/// The cells that release, and the one that only moves on; every other cell changes nothing.
+/// The cells with a release, and the cell that only moves on; every other cell changes nothing.
 fn expected(policy: ReleasePolicy, state: ReleaseState, event: ReleaseEvent) -> (ReleaseState, bool) {
     use {ReleaseEvent as Ev, ReleasePolicy as P, ReleaseState as St};
     let releases = [
@@ -65,7 +65,7 @@ fn every_cell_is_the_one_of_the_table() {
     println!("{cells} cells");
 }
 
-/// A start that began can no longer "not have happened".
+/// A start that began cannot turn into a start that never happened.
 #[test]
 fn a_start_that_began_is_not_unmade_by_a_late_failure() {
     let policy = ReleasePolicy::ReleaseAfterSpawnObservation;
@@ -115,7 +115,7 @@ fn no_release_without_an_observation() {
     });
 }
 
-/// Deriving the policy fails loudly where plan and claim do not belong together.
+/// Deriving the policy fails loudly if plan and claim do not belong together.
 #[test]
 fn a_policy_and_a_claim_that_do_not_belong_together_are_an_error() {
     let ours = claim();

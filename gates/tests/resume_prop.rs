@@ -1,11 +1,11 @@
-//! Random histories of one start: what holds for every order of facts.
+//! Random histories of one start: the promises for every order of facts.
 
 use proptest::prelude::*;
 use rekindle_core::resume::{Effect, Event, Phase, Resume, step};
 use rekindle_gates::builders::{term_only, then_kill};
 use rekindle_gates::property;
 
-/// Any event in any order, mostly behind a start that began.
+/// Any event in any order, mostly after a begun start.
 fn histories() -> impl Strategy<Value = (Resume, Vec<Event>)> {
     let begun = prop_oneof![
         1 => Just(vec![]),
@@ -34,7 +34,7 @@ fn release_needs_an_observation() {
     });
 }
 
-/// Nothing is signalled once the exit was heard while the child was watched.
+/// No signal follows an exit that was heard during the watch.
 #[test]
 fn no_signal_after_an_exit() {
     property!("resume_prop", no_signal_after_an_exit).check(&histories(), |(mut start, events)| {
@@ -51,7 +51,7 @@ fn no_signal_after_an_exit() {
     });
 }
 
-/// A late fact changes nothing: what is over stays as it is, whatever is still heard.
+/// A late fact changes nothing: a finished start stays as it is.
 #[test]
 fn what_is_over_stays_over() {
     property!("resume_prop", what_is_over_stays_over).check(&histories(), |(mut start, events)| {

@@ -1,7 +1,7 @@
-//! Every state that a start can reach, and every event in each of them.
+//! Every reachable state of a start, and every event in each state.
 //!
-//! The walk carries what the machine itself does not remember (how often it released, whether the exit is known,
-//! which timers it started), so that "along any path" is a property of one node.
+//! The walk carries facts missing in the machine's state (the number of releases, whether the exit is known, the
+//! timers), so a rule for every path becomes a property of one node.
 
 use rekindle_core::KillSignal;
 use rekindle_core::plan::KillPolicy;
@@ -13,7 +13,7 @@ use rekindle_core::resume::{
 use rekindle_gates::builders::{term_only, then_kill};
 use std::collections::{BTreeSet, HashSet, VecDeque};
 
-/// A state, and what happened on the way to it.
+/// A state, and the history of its path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Node {
     start: Resume,
@@ -67,10 +67,10 @@ struct Edge {
     effects: Vec<Effect>,
 }
 
-/// A walk that finds more than this has lost a bound.
+/// The limit of nodes; a walk beyond the limit has lost a bound.
 const NODES_MAX: usize = 100_000;
 
-/// Every edge that can be reached under `policy`, breadth first.
+/// Every reachable edge under `policy`, breadth first.
 fn walk(policy: &KillPolicy) -> (Vec<Node>, Vec<Edge>) {
     let root = Node::root(policy);
     let mut seen = HashSet::from([root]);
@@ -101,7 +101,7 @@ fn told(edge: &Edge) -> String {
     format!("{:?} in {:?} leads to {:?} with {:?}", edge.event, edge.from, edge.to.start.phase, edge.effects)
 }
 
-/// Prints how much was covered, and checks that nothing of the machine was left out.
+/// Prints the coverage, and checks that every phase and every end was reached.
 #[test]
 fn the_walk_reaches_every_phase_and_every_end() {
     for (name, policy, signals) in [("term only", term_only(), 1), ("term, then kill", then_kill(), 2)] {
@@ -138,7 +138,7 @@ fn every_phase() -> Vec<Phase> {
     for why in [EndingWhy::TimedOut, EndingWhy::SeamFailed] {
         for signal in [KillSignal::Term, KillSignal::Kill] {
             for exit_watch in [ExitWatch::First, ExitWatch::Again] {
-                // Asked again means that it failed, and then the time-out is no longer the reason.
+                // A repeated watch means that the first failed, and then the time-out is no longer the reason.
                 if (why, exit_watch) != (EndingWhy::TimedOut, ExitWatch::Again) {
                     phases.push(Phase::Ending(Ending { why, signal, exit_watch }));
                 }
@@ -172,7 +172,7 @@ fn the_claim_is_released_at_most_once() {
     });
 }
 
-/// Rule 4: nothing but an observation, or a start that never was, releases; no timer and no failing seam does.
+/// Rule 4: only an observation releases, or a start without a process; no timer and no failing seam releases.
 #[test]
 fn only_an_observation_releases() {
     for_each_edge(|_, edge| {
@@ -181,7 +181,7 @@ fn only_an_observation_releases() {
     });
 }
 
-/// Every observation that the rules accept does release: a claim is not forgotten either.
+/// Every accepted observation does release, so no claim is forgotten.
 #[test]
 fn every_observation_that_counts_releases() {
     for_each_edge(|_, edge| {
@@ -199,7 +199,7 @@ fn every_observation_that_counts_releases() {
     });
 }
 
-/// Rule 5: a worker that cannot be watched is not handed out, whatever its socket says.
+/// Rule 5: a worker with a failed watch is not handed out, even if its socket answers.
 #[test]
 fn a_socket_does_not_count_once_a_watch_failed() {
     for_each_edge(|_, edge| {
@@ -210,7 +210,7 @@ fn a_socket_does_not_count_once_a_watch_failed() {
     });
 }
 
-/// T07, checklist 18: nothing is signalled after its exit is known, and no signal is sent twice.
+/// T07, checklist 18: no signal follows a known exit, and no signal is sent twice.
 #[test]
 fn nothing_is_signalled_after_its_exit() {
     for_each_edge(|policy, edge| {
@@ -222,7 +222,7 @@ fn nothing_is_signalled_after_its_exit() {
     });
 }
 
-/// Rule 7: one timeout, one grace a signal, two questions for the exit; no path asks for more.
+/// Rule 7: one timeout, one grace per signal, two exit watches; no path has more.
 #[test]
 fn every_path_is_bounded() {
     for_each_edge(|_, edge| {
@@ -231,7 +231,7 @@ fn every_path_is_bounded() {
     });
 }
 
-/// Once it is over, nothing more happens.
+/// After the end, no event has an effect.
 #[test]
 fn done_absorbs_every_event() {
     for_each_edge(|_, edge| {
@@ -241,7 +241,7 @@ fn done_absorbs_every_event() {
     });
 }
 
-/// Rule 7 as liveness: from every state, timers that keep elapsing (or failing) lead to an end.
+/// Rule 7 as liveness: from every state, elapsing or failing timers lead to an end.
 #[test]
 fn from_every_state_the_timers_lead_to_an_end() {
     // The timeout, and a grace for each of two signals.
@@ -260,7 +260,7 @@ fn from_every_state_the_timers_lead_to_an_end() {
     }
 }
 
-/// What is heard where nothing is observed and every timer elapses, or fails.
+/// The next event if nothing is observed and every timer elapses or fails.
 fn next_without_an_observation(phase: Phase, fails: bool) -> Option<Event> {
     match phase {
         Phase::Idle => Some(Event::Begin),
@@ -274,7 +274,7 @@ fn next_without_an_observation(phase: Phase, fails: bool) -> Option<Event> {
     }
 }
 
-/// Where nothing is ever observed, the claim stays, and the reason is the right one.
+/// Without an observation the claim is retained, for the right reason.
 #[test]
 fn time_alone_retains_the_claim() {
     for_each_edge(|_, edge| {
@@ -289,7 +289,7 @@ fn time_alone_retains_the_claim() {
     });
 }
 
-/// `step` is total also where no walk leads: any event in any state that can be written down is no panic.
+/// `step` is total also in unreachable states: any event in any representable state causes no panic.
 #[test]
 fn step_is_total_beyond_what_can_be_reached() {
     let mut steps = 0;
@@ -312,7 +312,7 @@ fn step_is_total_beyond_what_can_be_reached() {
     println!("{steps} steps into {} phases", ends.len());
 }
 
-/// The list of all events is complete: a new one does not compile here until somebody has listed it.
+/// The list of all events is complete: a new event does not compile here until listed.
 #[test]
 fn the_list_of_events_is_complete() {
     let index = |event: Event| match event {

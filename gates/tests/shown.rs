@@ -1,5 +1,4 @@
-//! Foreign text as it is shown: in a sentence, in JSON, to a shell, and in what a failure says about its cause (U8, U16, U27,
-//! U36).
+//! How foreign text is shown: in a sentence, in JSON, to a shell, and in the cause of a failure (U8, U16, U27, U36).
 
 use proptest::prelude::*;
 use rekindle_core::byte_text::from_bytes;
@@ -15,7 +14,7 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// One of each kind that a terminal obeys.
+/// One character of each kind that a terminal obeys.
 const OBEYED: [char; 21] = [
     '\0', '\n', '\r', '\t', '\u{1b}', '\u{7f}', '\u{80}', '\u{9b}', '\u{9f}', '\u{61c}', '\u{200e}',
     '\u{200f}', '\u{202a}', '\u{202b}', '\u{202c}', '\u{202d}', '\u{202e}', '\u{2066}', '\u{2067}',
@@ -57,7 +56,7 @@ fn json_is_safe_and_means_the_same() {
     });
 }
 
-/// What serde says of a file quotes it: a newline in there would forge a line of ours.
+/// serde's error text quotes the file: a newline in the quote would forge a line of ours.
 #[test]
 fn what_is_wrong_with_a_file_is_told_on_one_line() {
     let forged = "x\u{1b}[2J\u{9b}m\nrekindle: all is well";
@@ -124,7 +123,7 @@ fn only_what_a_shell_would_take_apart_is_quoted() {
     }
 }
 
-/// What a shell makes of one word; `None` if it is more than one, or would do something.
+/// The shell's reading of one word; `None` if the shell would split or execute the word.
 fn unquoted(word: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::new();
     let mut rest = word;

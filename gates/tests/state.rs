@@ -1,4 +1,4 @@
-//! How a session stands, for every value of what is known (U22: one function, and every verb asks it).
+//! The state of a session, for every value of the known facts (U22: one function for all verbs).
 
 use rekindle_core::state::{Listening, session_state};
 use rekindle_core::{LastWorker, RecordState, SessionState};

@@ -1,4 +1,4 @@
-//! How a worker is ended: every phase and event of the machine, and the driver step by step (design 3.5, T20).
+//! The end of a worker: every phase and event of the machine, and the driver step by step (design 3.5, T20).
 
 use StopEnd::{Ended, GaveUp};
 use StopEvent as Ev;
@@ -23,7 +23,7 @@ const POLICY: StopPolicy =
     StopPolicy { stdin_grace: STDIN, term_grace: TERM, kill_grace: KILL, strongest: StopStep::Kill };
 const TERMINATED: ChildExit = ChildExit::Signal(15);
 
-/// A state, what was sent on the way to it, how often it was asked for, and whether the exit is known.
+/// A state, the signals on its path, the number of requests, and whether the exit is known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Node {
     stop: Stop,
@@ -57,7 +57,7 @@ fn walk() -> (Vec<Node>, Vec<Edge>) {
     (nodes, edges)
 }
 
-/// Where each event leads: the first request, then a second that joined.
+/// The next phase for each event: after the first request, and after a second request joined.
 #[rustfmt::skip]
 const TABLE: [(StopPhase, [StopPhase; 4]); 8] = {
     use StopStep::{CloseStdin, Kill, Terminate};
@@ -90,7 +90,7 @@ fn every_phase_and_event_is_the_one_of_the_table() {
     }
 }
 
-/// Prints how much was covered; the properties of every edge.
+/// Prints the coverage, and checks the properties of every edge.
 #[test]
 fn the_walk_signals_nobody_who_ended_and_takes_each_step_once() {
     let (nodes, edges) = walk();
@@ -112,7 +112,7 @@ fn the_walk_signals_nobody_who_ended_and_takes_each_step_once() {
     }
 }
 
-/// Invariant 4: three graces lead to an end from wherever it is.
+/// Invariant 4: three graces lead to an end from every state.
 #[test]
 fn three_graces_lead_to_an_end() {
     for node in walk().0 {
@@ -142,7 +142,7 @@ fn a_third_request_kills_now() {
     }
 }
 
-/// A request counts wherever in the first two steps it came.
+/// A request counts at any point of the first two steps.
 #[test]
 fn requests_are_counted_across_steps() {
     let events = [Ev::Begin, Ev::AskedAgain, Ev::GraceElapsed, Ev::AskedAgain];
@@ -222,7 +222,7 @@ fn a_worker_that_ends_on_sigterm_is_not_killed() {
     assert!(asked(&deps, Call::CloseStdin) < asked(&deps, Call::Kill(KillSignal::Term)));
 }
 
-/// T20: SIGTERM, and SIGKILL once its grace is over.
+/// T20: SIGTERM, and SIGKILL once the grace of SIGTERM is over.
 #[test]
 fn a_worker_that_ignores_sigterm_is_killed() {
     let deps = FakeStop::new();
@@ -230,7 +230,7 @@ fn a_worker_that_ignores_sigterm_is_killed() {
     assert_eq!(deps.log.kills(), [KillSignal::Term, KillSignal::Kill]);
 }
 
-/// T04: an end that was not seen is reported as such, within the sum of the graces.
+/// T04: an unobserved end is reported as such, within the sum of the graces.
 #[test]
 fn a_worker_that_survives_everything_is_given_up() {
     let deps = FakeStop::new();
@@ -336,7 +336,7 @@ fn exit_fails(deps: &FakeStop) {
     deps.exit.answer(Err(watch_error("watch the exit")));
 }
 
-/// Without a watch the graces still bound the stop, and its end is reported as unseen.
+/// Without a watch the graces still bound the stop, and the end is reported as unobserved.
 #[test]
 fn a_failing_exit_watch_leads_through_every_step_to_giving_up() {
     let deps = FakeStop::new();
@@ -348,7 +348,7 @@ fn a_failing_exit_watch_leads_through_every_step_to_giving_up() {
     assert_eq!(deps.log.asked(Call::Exit), 2, "it is asked once more, and not a third time");
 }
 
-/// A watch that fails is asked once more, and what it says then counts, also at the end of the last grace.
+/// A failed watch is repeated once, and the answer counts, also at the end of the last grace.
 #[test]
 fn an_exit_that_is_asked_again_is_heard() {
     let again = |deps: &FakeStop| {
@@ -367,7 +367,7 @@ fn an_exit_that_is_asked_again_is_heard() {
     }
 }
 
-/// Closing stdin may hang like any other call to a worker: its grace runs beside it.
+/// Closing stdin may hang like any other call to a worker: the grace runs at the same time.
 #[test]
 fn a_stdin_that_cannot_be_closed_holds_nothing_up() {
     let deps = FakeStop::silent();
@@ -390,7 +390,7 @@ fn a_signal_that_fails_or_hangs_is_survived_and_a_failing_grace_is_over() {
     assert_eq!(deps.log.count(Entry::Dropped(Call::Kill(KillSignal::Kill))), 1, "SIGKILL hung");
 }
 
-/// A stop that is dropped leaves nothing running behind it.
+/// A dropped stop leaves nothing running.
 #[test]
 fn a_dropped_stop_aborts_what_it_waits_for() {
     let deps = FakeStop::silent();
@@ -403,7 +403,7 @@ fn a_dropped_stop_aborts_what_it_waits_for() {
     assert_eq!(deps.log.kills(), [KillSignal::Term]);
 }
 
-/// Where nobody can ask again, nobody does.
+/// Without another caller there is no further request.
 #[test]
 fn a_stop_without_a_caller_is_never_asked_again() {
     struct Alone;

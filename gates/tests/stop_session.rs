@@ -1,4 +1,4 @@
-//! Stopping a session: whom a stop may signal, and what it cleans up afterwards, every state and every event (L14).
+//! Stopping a session: whom a stop may signal, and how a stop cleans up, every state and every event (L14).
 
 use Event as Ev;
 use LastWorker::{AliveReady, AliveUnobserved, Gone, Unknown};
@@ -14,13 +14,13 @@ const KILLED: StopEnd = StopEnd::Ended { by: StopStep::Kill };
 const LIVENESSES: [Liveness; 4] =
     [Liveness::Live, Liveness::Dormant, Liveness::Indeterminate, Liveness::Forged];
 const ROOMS: [Room; 3] = [Room::Free, Room::Stale, Room::Taken];
-/// Whether a launcher has the claim.
+/// Whether a launcher holds the claim.
 const CLAIMS: [Event; 2] = [Ev::Did, Ev::Refused];
 
-/// A generation whose worker is gone, as its record says.
+/// A generation with a gone worker, by its record.
 const DEAD: View = View { generation: Generation::new(7), record: NamesWorker, ..View::NOTHING };
 
-/// Every view that differs in what a stop depends on.
+/// Every view that makes a difference to a stop.
 fn views() -> Vec<View> {
     let mut views = Vec::new();
     for coherence in [Coherence::OneStart, Coherence::Torn] {
@@ -48,7 +48,7 @@ fn done(conclusion: Conclusion) -> Effect {
     Effect::Done(conclusion)
 }
 
-/// What the first look leads to.
+/// The effect after the first look.
 fn looked(view: &View, claim: Event) -> Effect {
     let is_gone = view.last == Gone && view.lifeline != Lifeline::Held;
     match (view.coherence, claim, view.record) {
@@ -71,7 +71,7 @@ fn every_view_leads_where_the_table_says() {
     }
 }
 
-/// Invariant 2: a worker that cannot be judged is signalled only if a process that holds its lifeline is seen from here.
+/// Invariant 2: an unjudged worker is signalled only if a holder of the lifeline is visible from here.
 #[test]
 fn nobody_is_signalled_who_cannot_be_judged() {
     for view in views().into_iter().filter(|view| looked(view, Ev::Refused) == Effect::Pin) {
@@ -90,7 +90,7 @@ fn nobody_is_signalled_who_cannot_be_judged() {
     }
 }
 
-/// A session that is torn while a launcher is at work is looked at again, as long as there is time.
+/// A torn session with a launcher at work is looked at again, within the time limit.
 #[test]
 fn a_launcher_between_two_steps_gets_the_time_to_take_them() {
     let torn = after(&[Ev::Did, Ev::Looked(View { coherence: Coherence::Torn, ..DEAD })]);
@@ -99,7 +99,7 @@ fn a_launcher_between_two_steps_gets_the_time_to_take_them() {
     assert_eq!(step(torn, Ev::Late).effect(), done(Conclusion::StartInProgress));
 }
 
-/// A socket that answers although our worker is gone belongs to somebody else.
+/// If a socket answers although our worker is gone, the socket belongs to another program.
 #[test]
 fn of_a_worker_that_is_gone_the_socket_is_asked() {
     let never = View::NOTHING;
@@ -117,7 +117,7 @@ fn of_a_worker_that_is_gone_the_socket_is_asked() {
     }
 }
 
-/// What is cleaned up of generation 7, whose stop came to `conclusion`.
+/// The clean-up of generation 7, after a stop with `conclusion`.
 #[rustfmt::skip]
 fn clean_up_rows(conclusion: Conclusion, by: EndedBy) -> Vec<Row<&'static str, Event, Effect>> {
     use Ev::{Did, Failed, Looked, Refused, Room as Found};
@@ -160,7 +160,7 @@ fn a_clean_up_is_made_under_the_claim_and_changes_no_conclusion() {
     }
 }
 
-/// What may have been left of a worker that is alive, or of another generation, is not ours to clean up.
+/// Files of a living worker or of another generation are not ours to clean up.
 #[test]
 fn only_the_generation_that_was_seen_and_is_gone_is_cleaned_up() {
     let acquired = after(&[Ev::Refused, Ev::Looked(DEAD), Ev::Probed(Liveness::Dormant), Ev::Did]);
@@ -171,7 +171,7 @@ fn only_the_generation_that_was_seen_and_is_gone_is_cleaned_up() {
     }
 }
 
-/// What the documentation of an effect names as its answer.
+/// The answers of an effect, by its documentation.
 fn is_answer(effect: Effect, event: Event) -> bool {
     match effect {
         Effect::AskClaim | Effect::CountMembers | Effect::Acquire => {
@@ -189,7 +189,7 @@ fn is_answer(effect: Effect, event: Event) -> bool {
     }
 }
 
-/// A failure before anybody was signalled is the outcome. `CountMembers` can refuse, which signals nobody either.
+/// A failure before the first signal is the outcome. `CountMembers` can refuse, but sends no signal either.
 #[test]
 fn every_state_takes_its_answers_and_nothing_else() {
     let ends = [StopEnd::GaveUp, KILLED].map(Ev::Ended);

@@ -1,4 +1,4 @@
-//! Which socket paths could ever work (S10).
+//! Which socket paths are usable (S10).
 
 use rekindle_core::target::{
     BadTarget, SOCKET_NAME_LEN_MAX, SOCKET_PATH_LEN_MAX, check_inherited_socket_path, check_notify_path,
@@ -20,7 +20,7 @@ fn an_absolute_path_with_a_name_is_usable() {
     }
 }
 
-/// Two shells in two directories would mean two sockets.
+/// A relative path would mean two sockets for two shells in two directories.
 #[test]
 fn a_relative_path_is_refused() {
     for path in ["sock", "./sock", "../sock", "~/sock", " /sock"] {
@@ -43,7 +43,7 @@ fn a_nul_byte_is_refused_even_where_the_path_is_refused_anyway() {
     }
 }
 
-/// U8: a path is bytes, and is refused with the bytes that it has.
+/// U8: a path is bytes, and a refusal shows the exact bytes.
 #[test]
 fn a_path_that_is_not_utf_8_is_a_path() {
     let path = Path::new(OsStr::from_bytes(b"/run/caf\xe9/sock"));
@@ -52,7 +52,7 @@ fn a_path_that_is_not_utf_8_is_a_path() {
     assert!(refusal.to_string().contains("`caf\\xe9/sock`"), "{refusal}");
 }
 
-/// S10: the kernel takes 107 bytes and not 108; the refusal names the way out.
+/// S10: the kernel accepts 107 bytes and not 108; the refusal names the remedy.
 #[test]
 fn the_length_limit_is_exact_and_counts_bytes() {
     let of_len = |len: usize| PathBuf::from(format!("/{}", "x".repeat(len - 1)));
@@ -75,7 +75,7 @@ fn a_refusal_shows_no_control_bytes_of_a_nul_path() {
     assert!(!shown.contains('\0'), "{shown:?}");
 }
 
-/// S10: whoever binds by way of the directory needs only the last name to be short.
+/// S10: a bind through the directory needs a short last name only.
 #[test]
 fn an_inherited_socket_may_be_deep_and_not_long() {
     let deep = |name_len: usize| PathBuf::from(format!("/{}/{}", "d/".repeat(100), "x".repeat(name_len)));
@@ -89,13 +89,13 @@ fn an_inherited_socket_may_be_deep_and_not_long() {
     }
 }
 
-/// The refusal names the option that helps: the notify socket is where the state directory is.
+/// The refusal names the helpful option: the notify socket is in the state directory.
 #[test]
 fn a_notify_socket_has_to_fit_into_an_address() {
     let of_len = |len: usize| PathBuf::from(format!("/{}", "x".repeat(len - 1)));
     assert_eq!(check_notify_path(&of_len(SOCKET_PATH_LEN_MAX)), Ok(()));
     let refusal = check_notify_path(&of_len(SOCKET_PATH_LEN_MAX + 1)).unwrap_err();
     assert!(matches!(refusal, BadTarget::NotifyTooLong { len: 108, .. }), "{refusal:?}");
-    // What to do about it is the caller's business: a message names no option.
+    // The advice is the caller's task: a message names no option.
     assert!(refusal.to_string().contains("108 bytes") && !refusal.to_string().contains("--"), "{refusal}");
 }

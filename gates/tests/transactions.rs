@@ -1,8 +1,8 @@
-//! The promise of the whole: with any number of transactions, each of which may be killed at any step, there are never
-//! two workers for one session, and whatever is left, the next launcher ends with exactly one (T01, T02, P11).
+//! The central promise: with any number of transactions, each killed at any step, two workers never live for one
+//! session, and from any remains the next launcher reaches exactly one worker (T01, T02, P11).
 //!
-//! The first half walks the machines of `core` over a simulated kernel; the second performs one effect wrongly at a time, and
-//! expects the walk to find out. Three of the walks are for `--release`: `just walk`.
+//! The first half walks the machines of `core` over a simulated kernel; the second performs one effect wrongly at a
+//! time, and expects the walk to find the fault. Three of the walks are for `--release`: `just walk`.
 
 use rekindle_core::care::{gc, unlock};
 use rekindle_core::claim::acquire::AcquireEffect;
@@ -28,12 +28,12 @@ const RESTART: Adversity = Adversity { restarts: 1, ..NONE };
 const RM: Adversity = Adversity { dir_removals: 1, ..NONE };
 const ORIGINS: [Origin; 3] = [Origin::Absent, Origin::Stale, Origin::Live];
 
-/// Every kind of worker whose lifeline can be found after its directory was removed.
+/// Every kind of worker with a lifeline that can be found after its directory was removed.
 const GUARDED: [Kind; 5] = [Kind::Polite, Kind::Hung, Kind::Stubborn, Kind::Daemonising, Kind::Leaving];
 
 type Did = HashSet<(Next, Choice)>;
 
-/// Walks one configuration and says how large it was.
+/// Walks one configuration and prints its size.
 fn holds(name: &str, scenario: &Scenario) -> Report {
     let report = explore(scenario, &Promise::ALL);
     if let Some(broken) = &report.broken {
@@ -43,7 +43,7 @@ fn holds(name: &str, scenario: &Scenario) -> Report {
     report
 }
 
-/// Every kind of worker on every origin; what actors did on the way.
+/// Every kind of worker on every origin; returns the choices of all actors.
 fn holds_everywhere(name: &str, launchers: usize, kinds: &[Kind], adversity: Adversity) -> Did {
     let mut did = HashSet::new();
     let (mut states, mut transitions) = (0, 0);
@@ -65,7 +65,7 @@ fn holds_everywhere(name: &str, launchers: usize, kinds: &[Kind], adversity: Adv
 fn two_launchers_with_a_crash_a_drop_and_a_death() {
     let adversity = Adversity { crashes: 1, drops: 1, deaths: 1, ..NONE };
     let did = holds_everywhere("crash, drop, death", 2, &Kind::ALL, adversity);
-    // Nothing that a launcher can do was left out.
+    // The walk covered everything that a launcher can do.
     let ensure = [
         ensure::Effect::Look,
         ensure::Effect::CheckTarget,
@@ -126,7 +126,7 @@ fn two_launchers_with_two_crashes_and_two_drops() {
     holds_everywhere("two crashes, two drops", 2, &kinds, adversity);
 }
 
-/// L14: a `stop` at every step, which may be killed itself. It signals the generation that it saw, and no other.
+/// L14: a `stop` at every step, with crashes of the stop. A stop signals the observed generation only.
 #[test]
 fn two_launchers_and_a_stop() {
     holds_everywhere("stop", 2, &[Kind::Hung], STOP);
@@ -151,7 +151,7 @@ fn two_launchers_and_a_stop() {
     }
 }
 
-/// L14: an `unlock --force` at every step, which may be killed itself.
+/// L14: an `unlock --force` at every step, with crashes of the unlock.
 #[test]
 fn two_launchers_and_an_unlock() {
     let adversity = Adversity { crashes: 1, drops: 1, ..UNLOCK };
@@ -165,7 +165,7 @@ fn two_launchers_and_an_unlock() {
     holds_everywhere("unlock", 2, &Kind::ALL, UNLOCK);
 }
 
-/// A collection at every step, which may be killed itself.
+/// A collection at every step, with crashes of the collection.
 #[test]
 fn two_launchers_and_a_collection() {
     holds_everywhere("gc", 2, &[Kind::Polite, Kind::Hung], GC);
@@ -209,14 +209,14 @@ fn a_stop_and_a_collection() {
     holds_everywhere("stop, gc", 1, &[Kind::Polite, Kind::Hung, Kind::Daemonising], both);
 }
 
-/// T26: somebody removes the socket at every step.
+/// T26: the socket is removed at every step.
 #[test]
 fn two_launchers_and_a_socket_that_vanishes() {
     let removed = Adversity { socket_removals: 1, ..CRASH };
     holds_everywhere("socket removed, crash", 2, &Kind::ALL, removed);
 }
 
-/// Somebody removes the directory at every step.
+/// The directory is removed at every step.
 #[test]
 fn two_launchers_and_a_directory_that_vanishes() {
     let did = holds_everywhere("directory removed", 2, &[Kind::Hung, Kind::Stubborn], RM);
@@ -224,7 +224,7 @@ fn two_launchers_and_a_directory_that_vanishes() {
     holds_everywhere("directory removed, crash", 1, &GUARDED, Adversity { crashes: 1, ..RM });
 }
 
-/// Three launchers, of which one is killed or dropped.
+/// Three launchers; one of them is killed or dropped.
 #[test]
 fn three_launchers() {
     holds_everywhere("three", 3, &[Kind::Polite], NONE);
@@ -291,7 +291,7 @@ fn breaks(promise: Promise, scenario: Scenario, conduct: Conduct) {
     println!("after {} states, {broken}", report.states);
 }
 
-/// Performs effects wrongly, and expects that nothing comes of it.
+/// Performs effects wrongly, and expects no broken promise.
 fn still_holds(promises: &[Promise], kinds: &[Kind], adversity: Adversity, conduct: Conduct) {
     for kind in kinds {
         for origin in ORIGINS {
@@ -381,8 +381,8 @@ fn wrong_a_child_that_does_not_say_who_it_is() {
     breaks(Promise::OneWorker, two(Origin::Absent, Kind::FdClosing, CRASH), conduct);
 }
 
-/// The record of the start before says that its worker had been ready and is dead, and what holds the lifeline now is
-/// taken for its leftover.
+/// The previous start's record names a once ready, now dead worker, so the holder of the lifeline is taken for a
+/// leftover.
 #[test]
 fn wrong_a_record_that_is_written_after_the_fork() {
     let late = Conduct::wrong(Sabotage::RecordAfterFork);
@@ -403,7 +403,8 @@ fn wrong_a_start_on_a_refused_connect() {
     breaks(Promise::OneWorker, two(Origin::Absent, Kind::Polite, CRASH), refused);
 }
 
-/// A leader that daemonises is no exit; the evidence still guards the worker, unless the record is believed as well.
+/// The exit of a daemonising leader is no exit of the worker; the evidence still guards the worker, unless the record
+/// is believed as well.
 #[test]
 fn wrong_an_exit_of_the_leader_alone() {
     let leader = Conduct::wrong(Sabotage::ExitOfLeader);
@@ -412,7 +413,7 @@ fn wrong_an_exit_of_the_leader_alone() {
     breaks(Promise::OneWorker, two(Origin::Absent, Kind::Daemonising, CRASH), believed);
 }
 
-/// The release is wrong in itself; that no second worker follows is the lifeline's doing.
+/// The release is wrong, but the lifeline prevents a second worker.
 #[test]
 fn wrong_a_time_out_that_releases() {
     let releases = Conduct::wrong(Sabotage::TimeoutReleases);
@@ -434,7 +435,7 @@ fn wrong_a_launcher_that_unlocks_the_lifeline() {
     breaks(Promise::OneWorker, two(Origin::Absent, Kind::Daemonising, NONE), unlocks);
 }
 
-/// A leftover of the start before is taken for a process of this one.
+/// A leftover of the previous start is taken for a process of this start.
 #[test]
 fn wrong_a_lifeline_that_is_used_again() {
     let reused = Conduct::wrong(Sabotage::LifelineReused);
@@ -454,8 +455,8 @@ fn wrong_a_dropped_claim_that_is_left_held() {
     breaks(Promise::NextLauncherSucceeds, two(Origin::Absent, Kind::Polite, DROP), held);
 }
 
-/// What `stop` reads without the claim is torn: a lifeline may be of a later start than the record beside it, also if
-/// it was opened but once. Only what is written in the lifeline says whose it is.
+/// The reads of `stop` without the claim are torn: a lifeline may be of a later start than the record, even if opened
+/// only once. Only the mark in the lifeline names the start.
 #[test]
 fn wrong_a_stop_that_takes_the_lifeline_by_its_name() {
     for wrong in [Sabotage::StopPinsByName, Sabotage::StopPinsOpenedOnce] {
@@ -464,20 +465,20 @@ fn wrong_a_stop_that_takes_the_lifeline_by_its_name() {
     }
 }
 
-/// What turned out not to matter to the promises in this model: each is guarded a second time.
+/// Steps without effect on the promises in this model: each is guarded a second time.
 #[test]
 fn steps_that_are_guarded_twice() {
     use ChildStep::{CheckPlace, LetGoOfClaim, Mark, TakeLifeline};
     let harmless = [
-        // The evidence file as the lock: safe as long as nobody removes it without holding it.
+        // The evidence file as the lock: safe as long as only a holder removes the file.
         Conduct::wrong(Sabotage::LockOnEvidence),
-        // A lifeline that is held is enough to be adopted; who holds it is known by the time that matters.
+        // A held lifeline is enough for an adoption; the holder's identity is known by the time it is needed.
         child([TakeLifeline, LetGoOfClaim, Mark, CheckPlace]),
         // The claim's copy guards both.
         child([Mark, TakeLifeline, CheckPlace, LetGoOfClaim]),
-        // The lifeline says who it is.
+        // The lifeline's mark has the identity as well.
         Conduct::wrong(Sabotage::IdentityWhenObserved),
-        // A record says `exited` only when that is so; a lie needs another mistake first.
+        // A record says `exited` only after an exit; a wrong `exited` needs another mistake first.
         Conduct::wrong(Sabotage::GoneByExitedRecord),
         // The start fails, and cleans up.
         Conduct::wrong(Sabotage::StaleSocketLeft),
@@ -485,7 +486,7 @@ fn steps_that_are_guarded_twice() {
     for conduct in harmless {
         still_holds(&Promise::ALL, &[Kind::Polite, Kind::FdClosing, Kind::Daemonising], CRASH, conduct);
     }
-    // On this kernel a lifeline is found as soon as it is locked; on a real one, only at its final descriptor.
+    // On this kernel a locked lifeline is found at once; on a real kernel, only at the final descriptor.
     let mut does_not_look_again = Conduct::RIGHT;
     does_not_look_again.child[2] = None;
     still_holds(&[Promise::OneWorker], &[Kind::Hung, Kind::Stubborn], RM, does_not_look_again);

@@ -1,4 +1,4 @@
-//! Who may be signalled: every value of what is seen, and nobody who cannot be judged (U1, U30).
+//! Who may be signalled: every value of the observed facts, and never an unjudged process (U1, U30).
 
 use rekindle_core::PidStatus;
 use rekindle_core::identity::{DeathProof, Host, NamespaceId, ProcessLiveness, StartTime, UnknownReason};
@@ -14,7 +14,7 @@ fn running() -> PidStatus {
     PidStatus::Running { start_time: Some(StartTime::from_ticks(STARTED)) }
 }
 
-/// What is not known is not the same, not even as something else that is not known.
+/// An unknown value equals nothing, not even another unknown value.
 #[test]
 fn only_what_is_known_on_both_sides_is_compared() {
     assert_eq!(Sameness::of(Some(1), Some(1)), Sameness::Same);
@@ -24,7 +24,7 @@ fn only_what_is_known_on_both_sides_is_compared() {
     }
 }
 
-/// The whole of an identity, and each of its fields taken away or changed in turn: only the whole is a proof.
+/// A whole identity, and the same identity with each field removed or changed in turn: only the whole is a proof.
 #[test]
 fn only_a_process_that_is_proved_in_every_field_may_be_signalled() {
     let whole = process(42, STARTED);
@@ -86,7 +86,7 @@ fn only_a_process_that_is_proved_in_every_field_may_be_signalled() {
     }
 }
 
-/// A member holds the lifeline or the listening socket, or is in the session of a leader whose name is sure.
+/// A member holds the lifeline or the listening socket, or belongs to the process session of a proven leader.
 #[test]
 fn only_a_member_may_be_signalled() {
     let pid = process(7, STARTED).pid;
@@ -109,7 +109,7 @@ fn only_a_member_may_be_signalled() {
     assert_eq!(warrants, 34);
 }
 
-/// U30: a lifeline without its name counts by owner, device and namespaces; what another user made never does.
+/// U30: a lifeline without its name counts by owner, device and namespaces; another user's file never counts.
 #[test]
 fn a_lifeline_that_was_found_counts_only_by_what_nobody_can_forge() {
     for owner in SAMENESS {
@@ -140,7 +140,8 @@ fn a_lifeline_that_was_found_counts_only_by_what_nobody_can_forge() {
     }
 }
 
-/// One volume in two containers: the worker of the other one is in doubt, and a path of the same name elsewhere is another's.
+/// One volume in two containers: the other container's worker is unjudged, and an equal path on another volume belongs
+/// to another session.
 #[test]
 fn the_same_root_in_another_namespace_is_a_doubt_and_another_root_is_not() {
     let elsewhere = LifelineSighting {

@@ -1,4 +1,4 @@
-//! Whose processes a test starts: this user's, or those of an ordinary user who owns nothing else on this machine.
+//! The user behind a test's processes: this user, or an ordinary user without other property on this machine.
 
 use crate::programs;
 use std::ffi::OsString;
@@ -7,13 +7,13 @@ use std::io;
 use std::os::unix::fs::{PermissionsExt, lchown};
 use std::path::{Path, PathBuf};
 
-/// The user ids from here on belong to nobody: each run takes one of its own, so that two runs do not share a user.
+/// User ids without an owner begin here. Each run takes another id, so two runs share no user.
 const FIRST_UID: u32 = 400_000;
 
 /// The mode of a directory that others may pass through but not list.
 const PASSABLE: u32 = 0o711;
 
-/// Who owns a test environment and runs its commands.
+/// The owner of a test environment, and the user of its commands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Account {
     /// The user who runs the suite.
@@ -25,7 +25,7 @@ pub enum Account {
 
 /// The proof that we are root, and can give files away.
 ///
-/// A test that takes one declares that it needs `TwoUsers`: nobody else hands one out without asking.
+/// A test with a `Root` parameter declares `needs TwoUsers`: no other way gives a test a `Root`.
 #[derive(Debug, Clone, Copy)]
 pub struct Root(());
 
@@ -35,18 +35,19 @@ impl Root {
         is_root().then_some(Self(()))
     }
 
-    /// Gives what stands at a path to another user and the group of the same number; a link itself, not what it leads to.
+    /// Gives the file at a path to another user and to the group of the same number. A link itself is given, not the
+    /// target.
     ///
     /// # Panics
-    /// If nothing stands there.
+    /// If the path is empty.
     pub fn give(self, path: &Path, user: u32) {
         self.try_give(path, user).expect("root gives files away");
     }
 
-    /// The same, where it may be that nothing stands there, or that nobody may write.
+    /// Gives the file at a path to another user, if the file exists and the file system allows a change.
     ///
     /// # Errors
-    /// Why it cannot be given away.
+    /// Why the file cannot be given away.
     #[expect(clippy::disallowed_methods, reason = "here is the proof that we may")]
     pub fn try_give(self, path: &Path, user: u32) -> io::Result<()> {
         lchown(path, Some(user), Some(user))
@@ -54,22 +55,22 @@ impl Root {
 }
 
 impl Account {
-    /// Those that this user can act for: root for both, an ordinary user for itself.
+    /// The accounts that this user can act for: root for both, an ordinary user for itself.
     pub fn all() -> Vec<Self> {
         if is_root() { vec![Self::Ours, Self::Ordinary] } else { vec![Self::Ours] }
     }
 
-    /// One without a privilege: this user, or another if this is root.
+    /// An unprivileged account: this user, or the ordinary user if this user is root.
     pub fn unprivileged() -> Self {
         if is_root() { Self::Ordinary } else { Self::Ours }
     }
 
-    /// Whether it needs a user namespace to be allowed any other.
+    /// Whether the account needs a user namespace to be allowed any other namespace.
     pub(crate) fn needs_a_user_namespace(self) -> bool {
         self == Self::Ordinary || !is_root()
     }
 
-    /// Its user id, which is its group id too.
+    /// The user id, also used as the group id.
     pub fn uid(self) -> u32 {
         match self {
             Self::Ours => nix::unistd::geteuid().as_raw(),
@@ -77,7 +78,7 @@ impl Account {
         }
     }
 
-    /// The words in front of a command that run it for this user.
+    /// The command prefix that makes a command run as this user.
     pub(crate) fn prefix(self) -> Vec<OsString> {
         match self {
             Self::Ours => Vec::new(),
@@ -90,10 +91,10 @@ impl Account {
         }
     }
 
-    /// Gives `dir` to this user, together with the way to it.
+    /// Gives `dir` to this user, and makes the directories above passable.
     ///
     /// # Panics
-    /// If that is not allowed, as it is to root only.
+    /// If the change is not allowed; only root may give directories away.
     pub(crate) fn take_over(self, dir: &Path) {
         if self == Self::Ours {
             return;
@@ -102,10 +103,10 @@ impl Account {
         dir.parent().into_iter().for_each(make_passable);
     }
 
-    /// `program`, where this user can execute it; the copy, where one is needed, is `copy`.
+    /// `program`, or the executable copy at `copy` if this user cannot execute `program`.
     ///
     /// # Panics
-    /// If it cannot be copied.
+    /// If the copy fails.
     pub(crate) fn executable(self, program: PathBuf, copy: PathBuf) -> PathBuf {
         match self {
             Self::Ours => program,
@@ -119,13 +120,16 @@ impl Account {
     }
 }
 
-/// Lets everybody pass through `dir` and the directories above it.
+/// Lets every user pass through `dir` and the directories above.
 pub(crate) fn make_passable(dir: &Path) {
     for dir in dir.ancestors() {
-        let mode = fs::metadata(dir).expect("a directory above a env can be looked at").permissions().mode();
+        let mode = fs::metadata(dir)
+            .expect("a directory above a test environment can be looked at")
+            .permissions()
+            .mode();
         if mode & 0o001 == 0 {
             let passable = fs::Permissions::from_mode(PASSABLE);
-            fs::set_permissions(dir, passable).expect("the way to a env is ours");
+            fs::set_permissions(dir, passable).expect("the way to a test environment is ours");
         }
     }
 }

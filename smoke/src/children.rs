@@ -1,4 +1,4 @@
-//! Starts children that are spoken to over their standard streams, in a test environment.
+//! Starts stdio children in a test environment.
 
 use crate::test_env::{CANARY, TestEnv};
 use crate::{procs, wait};
@@ -11,21 +11,21 @@ use std::path::Path;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-/// What SIGTERM does to a child that does not care.
+/// The exit of a child after SIGTERM, if the child has no handler.
 pub const TERMINATED: ChildExit = ChildExit::Signal(15);
-/// What SIGKILL does.
+/// The exit of a child after SIGKILL.
 pub const KILLED: ChildExit = ChildExit::Signal(9);
 
-/// Says `ready` once it ignores SIGTERM, and goes on for ever.
+/// Ignores SIGTERM, then says `ready`, and goes on for ever.
 pub const STUBBORN: [&str; 3] = ["sh", "-c", "trap '' TERM; echo ready; while :; do sleep 0.01; done"];
 
-/// Graces that nobody gets to the end of.
+/// Graces longer than any test.
 pub fn patient() -> StopPolicy {
     let long = Duration::from_secs(3600);
     StopPolicy { term_grace: long, kill_grace: long, ..StopPolicy::default() }
 }
 
-/// Time to end by itself once its stdin is closed.
+/// Gives a child time to end by itself after its stdin was closed.
 pub fn gentle() -> StopPolicy {
     StopPolicy { stdin_grace: wait::FACT_TIMEOUT, ..patient() }
 }
@@ -35,7 +35,7 @@ pub fn abrupt() -> StopPolicy {
     StopPolicy { term_grace: Duration::ZERO, ..prompt() }
 }
 
-/// A SIGKILL that comes soon.
+/// Sends SIGKILL soon.
 pub fn prompt() -> StopPolicy {
     StopPolicy {
         term_grace: Duration::from_millis(100),
@@ -44,41 +44,41 @@ pub fn prompt() -> StopPolicy {
     }
 }
 
-/// A launch whose processes belong to the test environment.
+/// A launch with processes that belong to the test environment.
 pub fn launch(env: &TestEnv, command: &[&str]) -> StdioLaunch {
     let (program, args) = command.split_first().expect("a command has a program");
     StdioLaunch::new(*program).args(args.iter().copied()).env(CANARY, env.dir()).cwd(env.dir())
 }
 
-/// A child that runs.
+/// Starts a child.
 ///
 /// # Panics
-/// If it does not start.
+/// If the child does not start.
 pub async fn spawn(env: &TestEnv, command: &[&str]) -> StdioChild {
     let started = wait::soon("it starts", StdioChild::spawn(launch(env, command))).await;
     started.unwrap_or_else(|error| panic!("{command:?} does not start: {error}"))
 }
 
-/// Both of its streams.
+/// The child's stdin and stdout.
 ///
 /// # Panics
-/// If they were taken.
+/// If a stream was taken before.
 pub fn streams(child: &mut StdioChild) -> (ChildStdin, ChildStdout) {
     child.stdin.take().zip(child.stdout.take()).expect("they are there once")
 }
 
-/// Says something to a child.
+/// Writes a text to a child.
 ///
 /// # Panics
-/// If it cannot be said.
+/// If the write fails.
 pub async fn say(stdin: &mut ChildStdin, text: &str) {
     wait::soon("the child takes it", stdin.write_all(text.as_bytes())).await.expect("the child takes it");
 }
 
-/// One line of what a child says.
+/// Reads one line from a child.
 ///
 /// # Panics
-/// If it says none.
+/// If no line arrives.
 pub async fn hear(stdout: &mut ChildStdout) -> String {
     let mut line = Vec::new();
     while line.last() != Some(&b'\n') {
@@ -88,20 +88,20 @@ pub async fn hear(stdout: &mut ChildStdout) -> String {
     String::from_utf8(line).expect("it speaks UTF-8")
 }
 
-/// All that a child still says.
+/// Reads the rest of a child's output.
 ///
 /// # Panics
-/// If that does not end.
+/// If the output does not end.
 pub async fn rest(stdout: &mut ChildStdout) -> String {
     let mut text = String::new();
     wait::soon("its output ends", stdout.read_to_string(&mut text)).await.expect("it speaks UTF-8");
     text
 }
 
-/// How a child ended.
+/// Waits for a child's exit.
 ///
 /// # Panics
-/// If it does not.
+/// If the child does not exit.
 pub async fn ended(child: &StdioChild) -> ChildExit {
     wait::soon("the child ends", child.wait()).await.expect("an exit can be waited for")
 }
@@ -109,7 +109,7 @@ pub async fn ended(child: &StdioChild) -> ChildExit {
 /// Stops a child.
 ///
 /// # Panics
-/// If that does not end.
+/// If the stop does not end.
 pub async fn stop(child: &StdioChild, policy: &StopPolicy) -> StdioStopped {
     wait::soon("the stop ends", child.stop(policy)).await
 }
@@ -121,36 +121,36 @@ pub async fn until_nothing_left(env: &TestEnv) {
     }
 }
 
-/// Asserts that nothing of the test environment is left once its guardians have gone, which is a moment after their children, and
-/// the last zombie is reaped.
+/// Asserts that no process of the test environment is left, once the guardians have gone (a moment after their
+/// children) and the last zombie is reaped.
 ///
 /// # Panics
-/// If something stays.
+/// If a process stays.
 pub fn assert_nothing_left(env: &TestEnv) {
     wait::until("no process of the env is left", || env.processes().is_empty());
     wait::until("no zombie is left", || procs::zombies_of_ours() == 0);
 }
 
-/// The most memory that this process had since [`forget_peak_memory`], in KiB.
+/// The peak memory of this process since [`forget_peak_memory`], in KiB.
 ///
 /// # Panics
-/// If the kernel does not say.
+/// If the kernel gives no figure.
 pub fn peak_memory_kib() -> u64 {
     memory_kib("VmHWM")
 }
 
-/// Has the kernel begin anew: what others once needed is no measure.
+/// Resets the kernel's peak figure: the memory of earlier tests does not count.
 ///
 /// # Panics
-/// If the kernel does not.
+/// If the kernel refuses.
 pub fn forget_peak_memory() {
     fs::write("/proc/self/clear_refs", "5").expect("the kernel forgets");
 }
 
-/// The memory that this process has, in KiB.
+/// The resident memory of this process, in KiB.
 ///
 /// # Panics
-/// If the kernel does not say.
+/// If the kernel gives no figure.
 pub fn resident_kib() -> u64 {
     memory_kib("VmRSS")
 }
@@ -161,10 +161,11 @@ fn memory_kib(field: &str) -> u64 {
     text.trim_end_matches(" kB").parse().expect("a number of kB")
 }
 
-/// Lets a file be executed.
+/// Makes a file executable.
 ///
 /// # Panics
-/// If that is impossible.
+/// If the mode cannot be changed.
 pub fn make_executable(path: &Path) {
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("a env's files are ours");
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755))
+        .expect("a test environment's files are ours");
 }

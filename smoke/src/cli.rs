@@ -1,4 +1,4 @@
-//! Runs `rekindle` and reads what it answered.
+//! Runs `rekindle` and reads the reply.
 
 use crate::procs::{self, Pid};
 use crate::wait::FACT_TIMEOUT;
@@ -13,13 +13,13 @@ use std::sync::OnceLock;
 use std::sync::mpsc::channel;
 use std::thread;
 
-/// How many times a fact's time-out a command may take: it may have time-outs and graces of its own.
+/// The limit for one command, as a multiple of [`wait::FACT_TIMEOUT`]: a command has time-outs and graces inside.
 const COMMAND_FACTS_MAX: u32 = 3;
 
-/// Where the command under test is: `$REKINDLE_BIN`, or beside this test in the target directory.
+/// The path of the command under test: `$REKINDLE_BIN`, or the binary beside this test in the target directory.
 ///
 /// # Panics
-/// If it is not there.
+/// If the file does not exist.
 pub fn binary() -> PathBuf {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY
@@ -40,15 +40,15 @@ pub fn binary() -> PathBuf {
         .clone()
 }
 
-/// The command under test, as an argument.
+/// The path of the command under test, as an argument.
 ///
 /// # Panics
-/// As [`binary`], or if its path is not UTF-8.
+/// As [`binary`], or if the path is not UTF-8.
 pub fn binary_arg() -> String {
     binary().into_os_string().into_string().expect("the target directory has a name in UTF-8")
 }
 
-/// A `rekindle` that runs. One that is dropped is killed and reaped.
+/// A running `rekindle`, killed and reaped when dropped.
 #[derive(Debug)]
 pub struct Launcher {
     child: Option<Child>,
@@ -59,7 +59,7 @@ impl Launcher {
     /// Starts a command.
     ///
     /// # Panics
-    /// If it cannot be started.
+    /// If the command cannot be started.
     pub fn start(mut command: Command) -> Self {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let child = command.spawn().unwrap_or_else(|error| panic!("{command:?} cannot be started: {error}"));
@@ -67,20 +67,21 @@ impl Launcher {
         Self { child: Some(child), pid }
     }
 
-    /// Its pid.
+    /// The pid.
     pub fn pid(&self) -> Pid {
         self.pid
     }
 
-    /// Sends it a signal; it is our child and not reaped before [`Self::finish`].
+    /// Sends a signal. The process is our child, and not reaped before [`Self::finish`].
     pub fn signal(&self, signal: Signal) {
         procs::send(self.pid, signal);
     }
 
-    /// Waits for its end and for everybody who can write to its output: a worker that holds it open is a failure.
+    /// Waits for the end of the process and of every other writer to the output: a worker with an open copy is a
+    /// failure.
     ///
     /// # Panics
-    /// If that takes too long.
+    /// If the wait takes too long.
     pub fn finish(mut self) -> Reply {
         let pid = self.pid;
         let child = self.child.take().expect("it is finished only once");
@@ -97,25 +98,25 @@ impl Launcher {
 impl Drop for Launcher {
     fn drop(&mut self) {
         if let Some(mut child) = self.child.take() {
-            // It may have ended by itself; all that matters is that no zombie of ours stays.
+            // The process may have ended by itself; the point is that no zombie of ours stays.
             let _ = child.kill();
             let _ = child.wait();
         }
     }
 }
 
-/// What `rekindle` answered.
+/// The reply of `rekindle`.
 #[derive(Debug)]
 pub struct Reply {
-    /// Its exit code; `None` if a signal ended it.
+    /// The exit code; `None` after a death by signal.
     pub code: Option<i32>,
-    /// The signal that ended it.
+    /// The signal that ended the process.
     pub signal: Option<i32>,
-    /// The first line of its output, if that is JSON; else null.
+    /// The first line of stdout, if valid JSON; else null.
     pub json: Value,
-    /// All of its output.
+    /// The whole stdout.
     pub stdout: String,
-    /// What it said besides.
+    /// The whole stderr.
     pub stderr: String,
 }
 
@@ -141,10 +142,10 @@ impl fmt::Display for Reply {
 }
 
 impl Reply {
-    /// Asserts the exit code and the outcome, and hands itself on.
+    /// Asserts the exit code and the outcome; returns `self`.
     ///
     /// # Panics
-    /// If they are others.
+    /// If either differs.
     #[track_caller]
     pub fn expect(self, code: i32, outcome: &str) -> Self {
         assert_eq!(self.code, Some(code), "{self}");
@@ -152,10 +153,10 @@ impl Reply {
         self
     }
 
-    /// Asserts that a worker runs and that this is how it was come by.
+    /// Asserts that a worker runs, and that the outcome is `how`.
     ///
     /// # Panics
-    /// If it is not so.
+    /// If either is false.
     #[track_caller]
     pub fn expect_running(self, how: &str) -> Self {
         let reply = self.expect(0, how);
@@ -163,19 +164,19 @@ impl Reply {
         reply
     }
 
-    /// Asserts that it refused, and why.
+    /// Asserts a rejection with this reason.
     ///
     /// # Panics
-    /// If it did not.
+    /// If the reply differs.
     #[track_caller]
     pub fn expect_rejected(self, reason: &str) -> Self {
         self.expect(3, "rejected").because(reason)
     }
 
-    /// Asserts that it failed with an error, and why.
+    /// Asserts an error with this exit code and reason.
     ///
     /// # Panics
-    /// If it did not.
+    /// If the reply differs.
     #[track_caller]
     pub fn expect_error(self, code: i32, reason: &str) -> Self {
         self.expect(code, "error").because(reason)
@@ -189,22 +190,22 @@ impl Reply {
         self
     }
 
-    /// The pid it named.
+    /// The pid in the reply.
     ///
     /// # Panics
-    /// If it named none.
+    /// If the reply has no pid.
     #[track_caller]
     pub fn pid(&self) -> Pid {
         let pid = self.json["pid"].as_i64().and_then(|pid| pid.try_into().ok());
         pid.unwrap_or_else(|| panic!("no pid: {self}"))
     }
 
-    /// What it advised: the command to type next, and what else there is to know.
+    /// The advice: the next command, and the hint.
     pub fn advice(&self) -> String {
         format!("{} {}", self.text("next"), self.text("hint")).trim().to_owned()
     }
 
-    /// A text it gave, or an empty one.
+    /// A text field of the reply, or an empty text.
     pub fn text(&self, field: &str) -> &str {
         self.json[field].as_str().unwrap_or_default()
     }

@@ -1,7 +1,8 @@
-//! A container: a pid, mount and UTS namespace, and a user namespace of its own where root is not at work.
+//! A container: a new pid, mount and UTS namespace, and a new user namespace unless root runs the suite.
 //!
-//! Its first process waits and reaps. The end of that process is the end of everything in the container, as when a
-//! container engine kills one. The file system is that of the test environment: the test environment's state directory is its volume.
+//! The container's first process waits and reaps. When the first process ends, every process in the container ends, as
+//! in a container killed by an engine. The file system is shared with the test environment: the state directory is the
+//! container's volume.
 
 use crate::account::Account;
 use crate::cli::{Launcher, Reply};
@@ -14,49 +15,49 @@ use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-/// What every container is made of.
+/// The namespaces of every container.
 const NAMESPACES: [&str; 5] = ["--pid", "--fork", "--kill-child", "--mount", "--uts"];
 
-/// What an ordinary user needs besides, to be allowed the rest.
+/// The options that an ordinary user needs in addition, to be allowed the other namespaces.
 const USER_NAMESPACE: [&str; 2] = ["--user", "--map-root-user"];
 
-/// Names its host, says that all is prepared, and waits. A shell that waits reaps whatever is orphaned meanwhile.
+/// Sets the host name, creates the ready file, and waits. A waiting shell reaps orphans.
 const INIT: &str = r#"hostname "$1"; : >"$2"; sleep infinity; exit"#;
 
-/// What a container sees in `/proc`.
+/// The content of `/proc` in a container.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Proc {
-    /// Its own processes.
+    /// The container's processes.
     #[default]
     Own,
-    /// Those of the outer pid namespace, whose pids mean something else.
+    /// The processes of the outer pid namespace; their pids have another meaning inside.
     Outer,
-    /// Nothing: it is not mounted.
+    /// Not mounted.
     Absent,
 }
 
-/// A container that runs. When it is dropped, so is all that runs in it.
+/// A running container. When dropped, all processes inside end.
 #[derive(Debug)]
 pub struct Container {
     unshare: Child,
-    /// Its first process, by its pid outside.
+    /// The pid of the first process, as seen from outside.
     init: Pid,
     account: Account,
 }
 
 impl Container {
-    /// Starts one with a `/proc` of its own.
+    /// Starts a container with its own `/proc`.
     ///
     /// # Panics
-    /// If there can be none.
+    /// If the container cannot be started.
     pub fn start(env: &TestEnv) -> Self {
         Self::with_proc(env, Proc::Own)
     }
 
-    /// Starts one.
+    /// Starts a container.
     ///
     /// # Panics
-    /// If there can be none.
+    /// If the container cannot be started.
     pub fn with_proc(env: &TestEnv, proc: Proc) -> Self {
         let ready = unused(env, "container");
         let name = ready.file_name().expect("it has a name").to_owned();
@@ -83,20 +84,20 @@ impl Container {
         Self { unshare, init, account: env.account() }
     }
 
-    /// Its first process, by its pid outside.
+    /// The pid of the first process, as seen from outside.
     pub fn init(&self) -> Pid {
         self.init
     }
 
-    /// The inode number of its pid namespace.
+    /// The inode number of the container's pid namespace.
     ///
     /// # Panics
-    /// If it is gone.
+    /// If the container is gone.
     pub fn pid_namespace(&self) -> u64 {
         procs::namespace(self.init, "pid").expect("the container runs")
     }
 
-    /// Keeps the number of its pid namespace from being given to another one, for as long as the file is open.
+    /// Prevents the kernel from reusing the number of the pid namespace while the file is open.
     ///
     /// # Panics
     /// If the container is gone.
@@ -104,14 +105,14 @@ impl Container {
         File::open(format!("/proc/{}/ns/pid", self.init)).expect("the container runs")
     }
 
-    /// A command of the test environment that runs in the container.
+    /// A command of the test environment, run in the container.
     pub fn command(&self, env: &TestEnv, program: impl AsRef<OsStr>) -> Command {
         let mut command = env.command(programs::find("nsenter", "util-linux"));
         command.arg(format!("--target={}", self.init)).args(["--pid", "--mount", "--uts"]);
         if self.account.needs_a_user_namespace() {
             command.args(["--user", "--preserve-credentials"]);
         }
-        // The directory is entered inside: one that was entered outside belongs to another mount namespace.
+        // The directory is entered inside: a directory entered outside belongs to another mount namespace.
         command.args(["--", "env", "-C"]).arg(env.dir()).arg(program);
         command
     }
@@ -127,12 +128,12 @@ impl Container {
         command
     }
 
-    /// Runs `rekindle` in the container, to its end.
+    /// Runs `rekindle` in the container, to the end.
     pub fn rekindle<S: AsRef<OsStr>>(&self, env: &TestEnv, args: impl IntoIterator<Item = S>) -> Reply {
         Launcher::start(self.rekindle_command(env, args)).finish()
     }
 
-    /// Kills it as a whole, and waits until nothing of it is left.
+    /// Kills the container, and waits until all processes inside are gone.
     pub fn kill(self) {
         drop(self);
     }
@@ -140,26 +141,26 @@ impl Container {
 
 impl Drop for Container {
     fn drop(&mut self) {
-        // Its parent has not reaped it before `unshare` ends, so that the pid is its own.
+        // `unshare` is the parent of the first process: while `unshare` runs, the pid cannot have been reused.
         if procs::is_running(self.unshare.id().try_into().unwrap_or(self.init)) {
             procs::send(self.init, Signal::SIGKILL);
         }
-        // The kernel reaps everything in the namespace before its first process can be reaped.
+        // The kernel reaps every other process in the namespace before the first process can be reaped.
         let _ = self.unshare.wait();
     }
 }
 
-/// Where a command runs.
+/// The place of a command.
 #[derive(Debug, Clone, Copy)]
 pub enum Place<'c> {
     /// In no container.
     Outside,
-    /// In this one.
+    /// In this container.
     Inside(&'c Container),
 }
 
 impl Place<'_> {
-    /// A command of the test environment that runs here.
+    /// A command of the test environment, run here.
     pub fn command(self, env: &TestEnv, program: impl AsRef<OsStr>) -> Command {
         match self {
             Self::Outside => env.command(program),
@@ -179,12 +180,12 @@ impl Place<'_> {
         }
     }
 
-    /// Runs `rekindle` here, to its end.
+    /// Runs `rekindle` here, to the end.
     pub fn rekindle<S: AsRef<OsStr>>(self, env: &TestEnv, args: impl IntoIterator<Item = S>) -> Reply {
         Launcher::start(self.rekindle_command(env, args)).finish()
     }
 
-    /// The same under `strace`, which follows no child.
+    /// Runs `rekindle` here under `strace`, without following children.
     pub fn traced<S: AsRef<OsStr>>(
         self,
         env: &TestEnv,
@@ -197,7 +198,7 @@ impl Place<'_> {
         command
     }
 
-    /// The inode number of the pid namespace of what runs here.
+    /// The inode number of the pid namespace of processes here.
     ///
     /// # Panics
     /// If the container is gone.
@@ -208,7 +209,7 @@ impl Place<'_> {
         }
     }
 
-    /// Whether a process that runs in `other` can be seen from here: a pid namespace shows those below it.
+    /// Whether a process in `other` is visible from here: a pid namespace shows the processes below.
     pub fn sees(self, other: Place<'_>) -> bool {
         match (self, other) {
             (Self::Outside, _) => true,
@@ -222,7 +223,7 @@ fn own_pid() -> Pid {
     std::process::id().try_into().expect("a pid is an i32")
 }
 
-/// A path in the test environment's directory at which nothing is.
+/// An unused path in the test environment's directory.
 pub(crate) fn unused(env: &TestEnv, name: &str) -> PathBuf {
     let taken = |path: &PathBuf| fs::symlink_metadata(path).is_ok();
     let mut paths = (0..).map(|number| env.path(&format!("{name}{number}")));

@@ -1,4 +1,4 @@
-//! Directories of several users, which only root can make.
+//! Directories of several users; only root can make them.
 
 use crate::account::Root;
 use crate::cli::{self, Launcher, Reply};
@@ -9,41 +9,41 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use tempfile::TempDir;
 
-/// An ordinary user; nobody has to know one by name.
+/// An ordinary user id; no entry in the user database is needed.
 pub const USER: u32 = 14_242;
-/// Another.
+/// Another ordinary user.
 pub const STRANGER: u32 = 15_151;
 
 /// A path as an argument.
 ///
 /// # Panics
-/// If it is not UTF-8.
+/// If the path is not UTF-8.
 pub fn text(path: &Path) -> &str {
-    path.to_str().expect("a env's paths are UTF-8")
+    path.to_str().expect("a test environment's paths are UTF-8")
 }
 
-/// The mode of what stands at a path.
+/// The mode of the file at a path.
 ///
 /// # Panics
-/// If nothing does.
+/// If no file is there.
 pub fn mode(path: &Path) -> u32 {
     path.symlink_metadata().unwrap_or_else(|error| panic!("{}: {error}", path.display())).mode() & 0o7777
 }
 
-/// Makes a directory of a mode.
+/// Makes a directory with a mode.
 ///
 /// # Panics
-/// If it cannot be made.
+/// If the directory cannot be made.
 pub fn made(path: PathBuf, mode: u32) -> PathBuf {
-    fs::create_dir(&path).expect("a env can hold a directory");
+    fs::create_dir(&path).expect("a test environment can hold a directory");
     fs::set_permissions(&path, Permissions::from_mode(mode)).expect("its mode can be set");
     path
 }
 
-/// All that is below a directory, with its mode.
+/// All files below a directory, with their modes.
 ///
 /// # Panics
-/// If it cannot be listed.
+/// If the directory cannot be listed.
 pub fn all_below(dir: &Path) -> Vec<(PathBuf, u32)> {
     let mut all = Vec::new();
     for entry in fs::read_dir(dir).expect("root can list it").flatten() {
@@ -56,10 +56,11 @@ pub fn all_below(dir: &Path) -> Vec<(PathBuf, u32)> {
     all
 }
 
-/// The home of an ordinary user, outside any test environment: nobody but root gets into those. It holds a copy of the command.
+/// The home of an ordinary user, with a copy of the command. The home is outside of the test environments, because
+/// ordinary users cannot enter those.
 #[derive(Debug)]
 pub struct Home {
-    /// Where its processes belong to; it goes first, and they with it.
+    /// The test environment of the home's processes; dropped first, so the processes end first.
     pub env: TestEnv,
     dir: TempDir,
     root: Root,
@@ -67,41 +68,41 @@ pub struct Home {
 }
 
 impl Home {
-    /// The home of `user`, empty but for the command.
+    /// The home of `user`, empty except for the command.
     ///
     /// # Panics
-    /// If it cannot be made.
+    /// If the home cannot be made.
     pub fn new(root: Root, user: u32) -> Self {
         let dir =
             tempfile::Builder::new().prefix("rk-home-").tempdir_in("/tmp").expect("/tmp can be written");
         root.give(dir.path(), user);
-        // A place that the user can execute it from.
+        // The user can execute files here.
         let binary = dir.path().join("rekindle");
         fs::copy(cli::binary(), &binary).expect("the command can be copied");
         Self { env: TestEnv::new(), dir, root, user }
     }
 
-    /// Where it is.
+    /// The path of the home.
     pub fn dir(&self) -> &Path {
         self.dir.path()
     }
 
-    /// A path in it.
+    /// A path in the home.
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
-    /// Makes a directory of the user in it.
+    /// Makes a directory of the user in the home.
     ///
     /// # Panics
-    /// If it cannot be made.
+    /// If the directory cannot be made.
     pub fn made(&self, name: &str, mode: u32) -> PathBuf {
         let path = made(self.path(name), mode);
         self.root.give(&path, self.user);
         path
     }
 
-    /// A command of the user, whose home it is, to which a program and its arguments are added.
+    /// A command of the user with this home; the caller adds a program and arguments.
     pub fn command(&self) -> Command {
         let user = self.user;
         let mut command = self.env.command(programs::find("setpriv", "util-linux"));
@@ -110,7 +111,7 @@ impl Home {
         command
     }
 
-    /// The command, where the user can execute it.
+    /// The copy of the command, executable for the user.
     pub fn binary(&self) -> PathBuf {
         self.path("rekindle")
     }

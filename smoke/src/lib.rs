@@ -1,30 +1,31 @@
-//! What the live suite in `tests/smoke` stands on: test environments that own what they start, and facts about real processes.
+//! The library of the live suite in `tests/smoke`: test environments that end all of their processes, and facts about
+//! real processes.
 //!
-//! | module | what it does |
+//! | module | task |
 //! |---|---|
-//! | [`suite`] | runs tests, each within a bound, and closes with the count |
-//! | [`test environment`] | a private directory and all processes started in it, ended when it goes |
-//! | [`account`] | whose processes a test starts: ours, or an ordinary user's |
-//! | [`container`] | a container: namespaces of its own over the test environment's files |
-//! | [`sentinel`] | a process that writes down every signal it gets |
-//! | [`cli`] | runs `rekindle` and reads what it answered |
+//! | [`suite`] | runs tests, each within a bound, and prints the counts |
+//! | [`test_env`] | a private directory and all processes started there, ended together |
+//! | [`account`] | the user behind a test's processes: ours, or an ordinary user |
+//! | [`container`] | a container: new namespaces over the test environment's files |
+//! | [`sentinel`] | a process that writes down every received signal |
+//! | [`cli`] | runs `rekindle` and reads the reply |
 //! | [`starts`] | starts workers through the library |
-//! | [`children`] | starts children that are spoken to over their standard streams |
+//! | [`children`] | starts stdio children |
 //! | [`homes`] | directories of several users |
-//! | [`procs`] | what `/proc` says of a process |
-//! | [`programs`] | other people's programs, and small workers in Python |
-//! | [`peers`] | threads that play a worker and misbehave |
-//! | [`proxy`] | `rekindle supervise` as a client sees it |
+//! | [`procs`] | facts about processes from `/proc` |
+//! | [`programs`] | third-party programs, and small workers in Python |
+//! | [`peers`] | threads in the role of a misbehaving worker |
+//! | [`proxy`] | `rekindle supervise` as seen by a client |
 //! | [`soak`] | starts and ends children over and over: `just soak` |
 //! | [`wait`] | waits for facts |
 //! | [`harness`] | kills, fails and crowds launchers: `just crash`, `just contend` |
 //!
 //! # Invariants
-//! 1. Nothing waits for an interval: every wait is for a fact, and fails by its name when it does not come true.
-//! 2. No upper bound on time is asserted but by the outcome of what was bounded.
-//! 3. Whatever a test starts is ended with its test environment, also when the test panics, and that nothing is left is checked.
-//! 4. A program that is missing fails the test that needs it. Only what [`suite::Need`] names may be missing, and then
-//!    the test is skipped by name.
+//! 1. Every wait is for a fact, never for an interval; a fact that does not come true fails the test by name.
+//! 2. An upper bound on time is asserted only through the outcome of the bounded action.
+//! 3. A test environment ends every process started by its test, also after a panic, and checks that none is left.
+//! 4. A missing program fails the test. Only the items in [`suite::Need`] may be missing; then the test is skipped by
+//!    name.
 
 pub mod account;
 pub mod children;

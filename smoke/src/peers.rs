@@ -1,4 +1,4 @@
-//! Workers that are no programs but threads of the test: peers that misbehave on a real socket.
+//! Workers played by threads of the test: peers that misbehave on a real socket.
 
 use crate::test_env::TestEnv;
 use crate::wait::FACT_TIMEOUT;
@@ -7,7 +7,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::thread::{self, JoinHandle};
 
-/// What a peer answers to a handshake.
+/// The answer to a handshake.
 pub const GREETING: &[u8] = b"{\"ok\":true,\"data\":{\"kind\":\"handshake\",\"version\":\"1\"}}\n";
 
 /// A thread that plays a worker to a number of clients, one after the other.
@@ -18,17 +18,17 @@ pub struct Peer {
 }
 
 impl Peer {
-    /// Plays `part` to so many clients, with their number.
+    /// Plays `part` to a number of clients; `part` gets the client's number.
     ///
     /// # Panics
-    /// If there can be no socket.
+    /// If the socket cannot be bound.
     pub fn to_many(
         env: &TestEnv,
         clients: usize,
         part: impl Fn(&mut UnixStream, usize) + Send + 'static,
     ) -> Self {
         let socket = env.path("peer");
-        let listener = UnixListener::bind(&socket).expect("a env can hold a socket");
+        let listener = UnixListener::bind(&socket).expect("a test environment can hold a socket");
         let thread = thread::spawn(move || {
             for number in 0..clients {
                 let (mut stream, _) = listener.accept().expect("a client comes");
@@ -42,15 +42,15 @@ impl Peer {
     /// Plays `part` to one client.
     ///
     /// # Panics
-    /// If there can be no socket.
+    /// If the socket cannot be bound.
     pub fn to_one(env: &TestEnv, part: impl Fn(&mut UnixStream) + Send + 'static) -> Self {
         Self::to_many(env, 1, move |stream, _| part(stream))
     }
 
-    /// Shakes hands with one client, takes its next request, and plays `part`.
+    /// Answers the handshake of one client, takes the next request, and plays `part`.
     ///
     /// # Panics
-    /// If there can be no socket.
+    /// If the socket cannot be bound.
     pub fn after_a_request(env: &TestEnv, part: impl Fn(&mut UnixStream) + Send + 'static) -> Self {
         Self::to_one(env, move |stream| {
             greet(stream);
@@ -59,24 +59,24 @@ impl Peer {
         })
     }
 
-    /// Where it answers.
+    /// The socket's path.
     pub fn socket(&self) -> &Path {
         &self.socket
     }
 
-    /// Waits until it has played its part to all its clients.
+    /// Waits until the part was played to all clients.
     ///
     /// # Panics
-    /// If its part did.
+    /// If the part panicked.
     pub fn finish(self) {
         self.thread.join().expect("the peer plays its part");
     }
 }
 
-/// Takes one line, and nothing behind it.
+/// Reads one line, and no byte behind the line.
 ///
 /// # Panics
-/// If there is none.
+/// If no line arrives.
 pub fn take_line(stream: &mut UnixStream) -> Vec<u8> {
     let mut line = Vec::new();
     let mut byte = [0];
@@ -87,24 +87,24 @@ pub fn take_line(stream: &mut UnixStream) -> Vec<u8> {
     line
 }
 
-/// Takes a handshake and answers it.
+/// Reads a handshake and answers.
 ///
 /// # Panics
-/// If none comes.
+/// If no handshake arrives.
 pub fn greet(stream: &mut UnixStream) {
     take_line(stream);
     stream.write_all(GREETING).expect("the client takes an answer");
 }
 
-/// Is silent until the client leaves.
+/// Stays silent until the client leaves.
 pub fn hang(stream: &mut UnixStream) {
     let _ = what_came(stream);
 }
 
-/// Is silent until the client leaves, and tells how much it still sent.
+/// Stays silent until the client leaves; returns the number of bytes sent meanwhile.
 pub fn what_came(stream: &mut UnixStream) -> usize {
     let mut rest = Vec::new();
-    // Whether it leaves in good order does not matter here.
+    // A reset by the client makes no difference here.
     let _ = stream.read_to_end(&mut rest);
     rest.len()
 }

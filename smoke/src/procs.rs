@@ -1,4 +1,4 @@
-//! What `/proc` says of processes. What cannot be read is absent: a process may end at any time.
+//! Facts about processes from `/proc`. An unreadable process counts as absent, since processes may end at any time.
 
 use nix::sys::signal::{Signal, kill, killpg};
 use std::collections::BTreeMap;
@@ -6,22 +6,22 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// A process by its pid.
+/// A process, named by pid.
 pub type Pid = i32;
 
-/// Every process but this one.
+/// Every process except this one.
 pub fn others() -> Vec<Pid> {
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
     let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
     pids.filter(|pid: &Pid| pid.unsigned_abs() != std::process::id()).collect()
 }
 
-/// Sends a signal; a process that is gone needs none.
+/// Sends a signal; a missing process is ignored.
 pub fn send(pid: Pid, signal: Signal) {
     let _ = kill(nix::unistd::Pid::from_raw(pid), signal);
 }
 
-/// Sends a signal to every process of a group; one that is gone needs none.
+/// Sends a signal to every process of a group; a missing group is ignored.
 pub fn send_to_group(group: Pid, signal: Signal) {
     let _ = killpg(nix::unistd::Pid::from_raw(group), signal);
 }
@@ -34,60 +34,60 @@ fn stat(pid: Pid) -> Option<Vec<String>> {
     Some(fields.split_ascii_whitespace().map(str::to_owned).collect())
 }
 
-/// Its state letter: `Z` has exited and waits to be reaped, `T` is stopped.
+/// The state letter: `Z` has exited and waits to be reaped, `T` is stopped.
 pub fn state(pid: Pid) -> Option<char> {
     stat(pid)?.first()?.chars().next()
 }
 
-/// Whether it runs: it exists and has not exited.
+/// Whether the process exists and has not exited.
 pub fn is_running(pid: Pid) -> bool {
     state(pid).is_some_and(|state| !matches!(state, 'Z' | 'X'))
 }
 
-/// The process group it belongs to, by its leader's pid.
+/// The process group, named by its leader's pid.
 pub fn group(pid: Pid) -> Option<Pid> {
     stat(pid)?.get(2)?.parse().ok()
 }
 
-/// The session it belongs to, by its leader's pid.
+/// The process session, named by its leader's pid.
 pub fn session(pid: Pid) -> Option<Pid> {
     stat(pid)?.get(3)?.parse().ok()
 }
 
-/// Its parent.
+/// The parent.
 pub fn parent(pid: Pid) -> Option<Pid> {
     stat(pid)?.get(1)?.parse().ok()
 }
 
-/// When it started, in clock ticks since boot.
+/// The start time, in clock ticks since boot.
 pub fn start_time(pid: Pid) -> Option<u64> {
     stat(pid)?.get(19)?.parse().ok()
 }
 
-/// The inode number of one of its namespaces: `pid`, `mnt`, `time`.
+/// The inode number of a namespace of the process: `pid`, `mnt`, `time`.
 pub fn namespace(pid: Pid, kind: &str) -> Option<u64> {
     let link = fs::read_link(format!("/proc/{pid}/ns/{kind}")).ok()?;
     link.to_str()?.strip_prefix(kind)?.strip_prefix(":[")?.strip_suffix(']')?.parse().ok()
 }
 
-/// Its pid in the innermost pid namespace that it belongs to.
+/// The pid in the innermost pid namespace of the process.
 pub fn innermost_pid(pid: Pid) -> Option<Pid> {
     status(pid, "NSpid")?.split_ascii_whitespace().last()?.parse().ok()
 }
 
-/// How many children of this process wait to be reaped.
+/// The number of this process's children waiting to be reaped.
 pub fn zombies_of_ours() -> usize {
     zombies_of(std::process::id().try_into().expect("a pid is an i32"))
 }
 
-/// How many children of a process wait to be reaped.
+/// The number of a process's children waiting to be reaped.
 pub fn zombies_of(parent: Pid) -> usize {
     let parent = parent.to_string();
     let is_its_own = |fields: &Vec<String>| fields[0] == "Z" && fields[1] == parent;
     others().into_iter().filter_map(stat).filter(is_its_own).count()
 }
 
-/// The children of a process that run.
+/// The running children of a process.
 pub fn children(parent: Pid) -> Vec<Pid> {
     others().into_iter().filter(|pid| self::parent(*pid) == Some(parent) && is_running(*pid)).collect()
 }
@@ -104,45 +104,46 @@ pub fn signals(pid: Pid, set: &str) -> Option<u64> {
     u64::from_str_radix(&status(pid, set)?, 16).ok()
 }
 
-/// Whether it has a handler for `signal`.
+/// Whether the process has a handler for `signal`.
 pub fn catches(pid: Pid, signal: Signal) -> bool {
     signals(pid, "SigCgt").is_some_and(|set| set & (1 << (signal as u32 - 1)) != 0)
 }
 
-/// The environment it was started with.
+/// The initial environment of the process.
 pub fn environment(pid: Pid) -> BTreeMap<String, String> {
     let bytes = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
     let variables = bytes.split(|byte| *byte == 0).map(String::from_utf8_lossy);
     variables.filter_map(|it| it.split_once('=').map(|(k, v)| (k.to_owned(), v.to_owned()))).collect()
 }
 
-/// Its open descriptors, and what they lead to.
+/// The open descriptors, and the target of each.
 pub fn descriptors(pid: Pid) -> BTreeMap<i32, PathBuf> {
     let Ok(entries) = fs::read_dir(format!("/proc/{pid}/fd")) else { return BTreeMap::new() };
     let number = |entry: &fs::DirEntry| entry.file_name().to_str()?.parse().ok();
     entries.flatten().filter_map(|entry| Some((number(&entry)?, fs::read_link(entry.path()).ok()?))).collect()
 }
 
-/// Whether it is `program` by now; a child that has not yet executed its own runs its parent's.
+/// Whether the process runs `program`; before exec a child runs the program of its parent.
 pub fn runs(pid: Pid, program: &str) -> bool {
     let exe = fs::read_link(format!("/proc/{pid}/exe"));
-    // The kernel sets the program first and what it was given last, so that the one without the other is half done.
+    // exec sets the program first and the environment last, so a program without an environment is in the middle of
+    // exec.
     exe.is_ok_and(|exe| exe.ends_with(program)) && !environment(pid).is_empty()
 }
 
-/// How many descriptors this process has open.
+/// The number of open descriptors of this process.
 pub fn descriptors_of_ours() -> usize {
     fs::read_dir("/proc/self/fd").map_or(0, Iterator::count)
 }
 
-/// Its command line, with spaces between the arguments.
+/// The command line, with spaces between the arguments.
 pub fn command_line(pid: Pid) -> String {
     let bytes = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     String::from_utf8_lossy(&bytes).replace('\0', " ").trim_end().to_owned()
 }
 
-/// The running processes that have to do with `dir`: their environment or their arguments name it, or they work or
-/// have something open below it.
+/// The running processes of `dir`: processes with `dir` in the environment or the arguments, with a working directory
+/// below `dir`, or with an open file there.
 pub fn touching(dir: &Path) -> Vec<Pid> {
     others().into_iter().filter(|pid| touches(*pid, dir) && is_running(*pid)).collect()
 }

@@ -1,4 +1,4 @@
-//! Other people's programs, and small workers in Python.
+//! Third-party programs, and small workers in Python.
 
 use std::env;
 use std::io::{BufRead, BufReader, Write};
@@ -7,13 +7,13 @@ use std::path::Path;
 
 use crate::wait::FACT_TIMEOUT;
 
-/// Where Debian puts programs: first, so that a shim of the same name in PATH is not taken for the program.
+/// Debian's program directories come first, so a shim of the same name in PATH is not taken for the program.
 const DEBIAN_DIRS: &str = "/usr/bin:/usr/sbin:/bin";
 
 /// The path of a program.
 ///
 /// # Panics
-/// If it is not installed; `package` is the Debian package that has it.
+/// If the program is not installed; `package` is the Debian package with the program.
 pub fn find(program: &str, package: &str) -> String {
     let path = env::var("PATH").unwrap_or_default();
     let found = [DEBIAN_DIRS, &path]
@@ -25,10 +25,10 @@ pub fn find(program: &str, package: &str) -> String {
     found.into_os_string().into_string().expect("a program's path is UTF-8")
 }
 
-/// `python3`, ready to run a script that is its next argument.
+/// `python3`; the next argument is a script.
 ///
 /// # Panics
-/// If it is not installed.
+/// If Python is not installed.
 pub fn python() -> String {
     find("python3", "python3")
 }
@@ -43,7 +43,7 @@ class Echo(socketserver.StreamRequestHandler):
 socketserver.ThreadingUnixStreamServer(sys.argv[1], Echo).serve_forever()
 ";
 
-/// Sends every line back, on the listening socket that it was given; ends with 9 if it was given none.
+/// Sends every line back, on an inherited listening socket; ends with status 9 without such a socket.
 pub const INHERITING_ECHO_SERVER: &str = "
 import os, socket, socketserver, sys
 told = [os.environ.get(name) for name in ('LISTEN_FDS', 'LISTEN_PID', 'LISTEN_FDNAMES')]
@@ -61,7 +61,7 @@ server.socket = listener
 server.serve_forever()
 ";
 
-/// What is put before [`ECHO_SERVER`] to make it say that it is ready, before it is, to whoever listens.
+/// A prefix for [`ECHO_SERVER`]: sends READY=1 before the server is ready, if a launcher listens.
 pub const NOTIFYING: &str = "
 import os, socket
 try:
@@ -71,14 +71,14 @@ except OSError:
     pass
 ";
 
-/// What is put before [`ECHO_SERVER`] to make it wait for a file first, its second argument.
+/// A prefix for [`ECHO_SERVER`]: waits for a file, the second argument.
 const GATE: &str = "
 import os, sys, time
 while not os.path.exists(sys.argv[2]):
     time.sleep(0.005)
 ";
 
-/// What is put before [`ECHO_SERVER`] to make it daemonise first.
+/// A prefix for [`ECHO_SERVER`]: daemonises.
 const DAEMONISE: &str = "
 import os
 if os.fork():
@@ -86,18 +86,18 @@ if os.fork():
 os.setsid()
 ";
 
-/// What is put before [`ECHO_SERVER`] to make it close every descriptor that it was given.
+/// A prefix for [`ECHO_SERVER`]: closes every inherited descriptor.
 const CLOSE_ALL: &str = "
 import os
 os.closerange(3, 4096)
 ";
 
-/// An echo server that begins to listen once its second argument, a file, is there.
+/// An echo server that begins to listen once its second argument, a file, exists.
 pub fn gated_echo_server() -> String {
     [GATE, ECHO_SERVER].concat()
 }
 
-/// An echo server whose leader exits before it listens.
+/// An echo server whose leader exits before the server listens.
 pub fn daemonising_echo_server() -> String {
     [DAEMONISE, ECHO_SERVER].concat()
 }
@@ -107,47 +107,47 @@ pub fn closing_echo_server() -> String {
     [CLOSE_ALL, ECHO_SERVER].concat()
 }
 
-/// What a worker of the pool protocol does otherwise than the plain one.
+/// A deviation from the plain worker of the pool protocol.
 #[derive(Debug, Clone, Copy)]
 pub enum Quirk<'a> {
-    /// It reports this version instead of `1`.
+    /// Reports this version instead of `1`.
     Speaks(&'a str),
-    /// It reports more than its version.
+    /// Reports more fields than the version.
     SaysMore,
-    /// It answers every handshake with `ok:false`.
+    /// Answers every handshake with `ok:false`.
     RefusesHandshake,
-    /// It gives its session this name instead of its pid in hexadecimal with colons.
+    /// Names its session like this, instead of by its pid in hexadecimal with colons.
     Names(&'a str),
-    /// It gives its session no name.
+    /// Gives its session no name.
     Nameless,
-    /// It answers `continue` for this session, which is another.
+    /// Answers `continue` for this other session.
     AnswersFor(&'a str),
-    /// It serves a client to its end before it accepts the next one.
+    /// Serves a client to the end before the next client is accepted.
     OneAtATime,
-    /// It exits when its first client leaves and no session waits for an answer.
+    /// Exits when the first client leaves and no session waits for an answer.
     LeavesWithClient,
-    /// It exits with 7 in the middle of `run`.
+    /// Exits with status 7 in the middle of `run`.
     DiesInRun,
-    /// It never answers `run`.
+    /// Never answers `run`.
     HangsInRun,
-    /// It answers `run` with `ok:false`, for this reason.
+    /// Answers `run` with `ok:false`, for this reason.
     RefusesRun(&'a str),
-    /// In `run` it makes `run-received` in this directory, and goes on once `go-on` is there.
+    /// In `run`, creates `run-received` in this directory, and waits for the file `go-on`.
     WaitsInRun(&'a Path),
-    /// It accepts and never answers anything.
+    /// Accepts, but never answers.
     Silent,
-    /// It writes a line to this file for each connection.
+    /// Writes a line to this file for each connection.
     CountsIn(&'a Path),
-    /// It takes the claim of its own session in `run`, and keeps it.
+    /// Takes the claim of its session in `run`, and keeps the claim.
     HoldsClaim,
-    /// It answers nothing before this file is there. What it is asked until then is in the file of that name with
-    /// `.asked`, a line each.
+    /// Answers only once this file exists. Until then, each request is written as a line to the file of the same name
+    /// with `.asked`.
     SilentUntil(&'a str),
-    /// It closes so many connections at once before it serves one.
+    /// Closes this number of connections at once before the first connection is served.
     Slams(u32),
-    /// Once this file is there, it answers this request with a blank now and then, and never with more.
+    /// Once this file exists, answers this request only with a blank now and then.
     Drips(&'a str, &'a Path),
-    /// It answers the handshake of any version but its own with `ok:false`, in these words.
+    /// Answers a handshake of any other version with `ok:false`, in these words.
     RefusesOthers(&'a str),
 }
 
@@ -177,8 +177,8 @@ impl Quirk<'_> {
     }
 }
 
-/// The command of a worker in Python that speaks the pool protocol on `socket` and shares no code with ours; what its
-/// sessions do is said at the head of `programs/pool_worker.py`. `{socket}` is a good socket for `rekindle up`.
+/// The command of a Python worker for the pool protocol on `socket`. The worker shares no code with ours; the head of
+/// `programs/pool_worker.py` describes its sessions. `{socket}` is a good socket for `rekindle up`.
 ///
 /// # Panics
 /// If Python is not installed.

@@ -1,4 +1,4 @@
-//! `rekindle supervise` as a client sees it.
+//! `rekindle supervise` as seen by a client.
 
 use crate::cli;
 use crate::procs::{self, Pid};
@@ -12,7 +12,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::thread::{self, JoinHandle};
 
-/// A `rekindle supervise --json` that runs. One that is dropped is killed and reaped.
+/// A running `rekindle supervise --json`, killed and reaped when dropped.
 #[derive(Debug)]
 pub struct Proxy {
     child: Child,
@@ -21,16 +21,16 @@ pub struct Proxy {
     stderr: Option<JoinHandle<String>>,
 }
 
-/// How a proxy ended.
+/// The result of a proxy's end.
 #[derive(Debug)]
 pub struct ProxyEnd {
-    /// Its exit code; `None` if a signal ended it.
+    /// The exit code; `None` after a death by signal.
     pub code: Option<i32>,
-    /// The signal that ended it.
+    /// The signal that ended the process.
     pub signal: Option<i32>,
-    /// What it still said on stdout.
+    /// The rest of stdout.
     pub stdout: Vec<u8>,
-    /// What it said on stderr.
+    /// The whole stderr.
     pub stderr: String,
 }
 
@@ -40,18 +40,18 @@ impl ProxyEnd {
         String::from_utf8_lossy(&self.stdout).into_owned()
     }
 
-    /// What it told of what happened: the lines of stderr that are JSON.
+    /// The events: the lines of stderr in JSON.
     pub fn events(&self) -> Vec<Value> {
         self.stderr.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
     }
 
-    /// The names of what happened, in order.
+    /// The names of the events, in order.
     pub fn story(&self) -> Vec<String> {
         self.events().iter().map(|event| event["event"].as_str().unwrap_or_default().to_owned()).collect()
     }
 }
 
-/// The command, with its streams left to the caller.
+/// The command; the caller sets the streams.
 pub fn command(env: &TestEnv, options: &[&str], program: &[&str]) -> Command {
     let mut command = env.command(cli::binary());
     command.args(["supervise", "--json"]).args(options).arg("--").args(program);
@@ -59,20 +59,20 @@ pub fn command(env: &TestEnv, options: &[&str], program: &[&str]) -> Command {
 }
 
 impl Proxy {
-    /// Starts one between two pipes.
+    /// Starts the proxy between two pipes.
     ///
     /// # Panics
-    /// If it cannot be started.
+    /// If the proxy cannot be started.
     pub fn start(env: &TestEnv, options: &[&str], program: &[&str]) -> Self {
         let mut command = command(env, options, program);
         command.stdin(Stdio::piped());
         Self::start_command(command)
     }
 
-    /// Starts a command whose stdin was decided by the caller.
+    /// Starts a command with the caller's stdin.
     ///
     /// # Panics
-    /// If it cannot be started.
+    /// If the command cannot be started.
     pub fn start_command(mut command: Command) -> Self {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child =
@@ -80,7 +80,7 @@ impl Proxy {
         let mut stderr = child.stderr.take().expect("it is a pipe");
         let complaints = thread::spawn(move || {
             let mut bytes = Vec::new();
-            // What was read before an error is all there is.
+            // Only bytes before an error can be read.
             let _ = stderr.read_to_end(&mut bytes);
             String::from_utf8_lossy(&bytes).into_owned()
         });
@@ -92,29 +92,29 @@ impl Proxy {
         }
     }
 
-    /// Its pid.
+    /// The pid.
     pub fn pid(&self) -> Pid {
         self.child.id().try_into().expect("a pid is an i32")
     }
 
-    /// Sends it a signal.
+    /// Sends a signal.
     pub fn signal(&self, signal: Signal) {
         procs::send(self.pid(), signal);
     }
 
-    /// Sends bytes.
+    /// Writes bytes to stdin.
     ///
     /// # Panics
-    /// If it does not take them.
+    /// If the write fails.
     pub fn say(&mut self, bytes: impl AsRef<[u8]>) {
         let stdin = self.stdin.as_mut().expect("its stdin is open");
         stdin.write_all(bytes.as_ref()).expect("it takes what is sent");
     }
 
-    /// The next line. That none comes fails with the test, which is bounded.
+    /// Reads the next line. Without a line the test fails by its time limit.
     ///
     /// # Panics
-    /// If its output ends.
+    /// If stdout ends.
     pub fn hear(&mut self) -> String {
         let mut line = String::new();
         let stdout = self.stdout.as_mut().expect("its stdout is open");
@@ -123,35 +123,35 @@ impl Proxy {
         line
     }
 
-    /// Closes its stdin.
+    /// Closes stdin.
     pub fn close_stdin(&mut self) {
         self.stdin = None;
     }
 
-    /// Stops reading its stdout.
+    /// Closes stdout.
     pub fn close_stdout(&mut self) {
         self.stdout = None;
     }
 
-    /// Its stdin, for a thread that writes.
+    /// Takes stdin, for a thread that writes.
     ///
     /// # Panics
-    /// If it was taken.
+    /// If stdin was taken before.
     pub fn take_stdin(&mut self) -> ChildStdin {
         self.stdin.take().expect("it is there once")
     }
 
-    /// Waits for its end, and for all who hold its output open.
+    /// Waits for the end of the process, and of every other holder of its output.
     ///
     /// # Panics
-    /// If that takes too long.
+    /// If the wait takes too long.
     pub fn finish(mut self) -> ProxyEnd {
         let (stdout, stderr) = (self.stdout.take(), self.stderr.take().expect("it is finished only once"));
         let (sender, receiver) = channel();
         thread::spawn(move || {
             let mut bytes = Vec::new();
             if let Some(mut stdout) = stdout {
-                // What was read before an error is all there is.
+                // Only bytes before an error can be read.
                 let _ = stdout.read_to_end(&mut bytes);
             }
             sender.send((bytes, stderr.join().unwrap_or_default()))
@@ -171,7 +171,7 @@ impl Proxy {
 
 impl Drop for Proxy {
     fn drop(&mut self) {
-        // It may have ended by itself; all that matters is that no zombie of ours stays.
+        // The process may have ended by itself; the point is that no zombie of ours stays.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,8 +1,8 @@
-//! Runs a harness under a process that reaps whatever is left to it.
+//! Runs a harness under a process that reaps orphans.
 //!
-//! A process whose parent died waits for the nearest reaper above it, mostly the machine's first process, and a pid namespace
-//! does not end before all of its processes are reaped. Some first processes look only once in a while, and then nearly every
-//! test would wait for them.
+//! An orphan waits for the nearest reaper above, mostly the machine's first process, and a pid namespace does not end
+//! before all of its processes are reaped. Some first processes look only once in a while; nearly every test would wait
+//! for them.
 
 use nix::errno::Errno;
 use nix::sys::wait::{WaitStatus, waitpid};
@@ -11,13 +11,13 @@ use std::env;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode, id};
 
-/// What the process that is looked after is called by its parent.
+/// The name by which the parent starts the harness.
 const REAPED: &str = "rekindle-smoke-under-a-reaper";
 
-/// Runs `harness` in a process of its own below one that reaps; hands out its exit code.
+/// Runs `harness` in a new process below a reaper; returns the exit code.
 ///
 /// # Panics
-/// If that process cannot be started, or is killed.
+/// If the process cannot be started, or is killed.
 pub fn under_one(harness: impl FnOnce() -> ExitCode) -> ExitCode {
     if env::args_os().next().is_some_and(|name| name == REAPED) {
         set_parent_process_death_signal(Some(Signal::TERM)).expect("the kernel knows SIGTERM");

@@ -1,4 +1,4 @@
-//! A sentinel: a process that nobody may touch, and that writes down every signal it gets.
+//! A sentinel: a process that must stay untouched, and that writes down every received signal.
 
 use crate::cli::Launcher;
 use crate::container::{Place, unused};
@@ -10,10 +10,10 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Becomes the sentinel. Arguments: where it writes who it is, what kind of process it is to be, and its pid, or 0.
+/// Becomes the sentinel. Arguments: the base path of the sentinel's files, the kind of process, and the pid, or 0.
 ///
-/// A signal that was sent before the last of all signals is written down before the answer to that one: Python runs
-/// its handlers in the order of the signals' numbers.
+/// A signal sent before the last of all signals is written down before the answer to the last: Python runs handlers in
+/// the order of the signals' numbers.
 const SCRIPT: &str = r#"
 import os, signal, sys
 base, kind, wanted = sys.argv[1], sys.argv[2], int(sys.argv[3])
@@ -60,17 +60,17 @@ else:
 os.waitpid(child, 0)
 "#;
 
-/// What kind of process a sentinel is.
+/// The kind of a sentinel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SentinelKind {
-    /// One among several of its session.
+    /// One of several processes in its process session.
     Plain,
-    /// The leader of a session of its own, as a worker is.
+    /// The leader of a new process session, like a worker.
     SessionLeader,
 }
 
 impl SentinelKind {
-    /// All of them.
+    /// All kinds.
     pub const ALL: [Self; 2] = [Self::Plain, Self::SessionLeader];
 
     fn name(self) -> &'static str {
@@ -81,37 +81,37 @@ impl SentinelKind {
     }
 }
 
-/// A process that is to live on untouched. It ends with its test environment.
+/// A process that must live on untouched, and ends with its test environment.
 #[derive(Debug)]
 pub struct Sentinel {
     base: PathBuf,
     pid: Pid,
     start_time: u64,
     pid_outside: Pid,
-    /// What started it, and ends when it does.
+    /// The parent, which ends when the sentinel does.
     _parent: Launcher,
 }
 
 impl Sentinel {
-    /// Starts one.
+    /// Starts a sentinel.
     ///
     /// # Panics
-    /// If it cannot be started.
+    /// If the sentinel cannot be started.
     pub fn start(env: &TestEnv, place: Place<'_>, kind: SentinelKind) -> Self {
         Self::with_pid(env, place, kind, 0)
     }
 
-    /// Starts one that has this very pid where it runs, or any if that is 0.
+    /// Starts a sentinel with this pid at its place, or with any pid if `pid` is 0.
     ///
     /// # Panics
-    /// If it cannot be started, or the pid is another's.
+    /// If the sentinel cannot be started, or the pid is in use.
     pub fn with_pid(env: &TestEnv, place: Place<'_>, kind: SentinelKind, pid: Pid) -> Self {
         let base = unused(env, "sentinel");
-        fs::write(&base, "").expect("a env's directory is writable");
+        fs::write(&base, "").expect("a test environment's directory is writable");
         env.account().take_over(&base);
         let mut command = place.command(env, programs::python());
         command.arg("-c").arg(SCRIPT).arg(&base).arg(kind.name()).arg(pid.to_string());
-        // Whoever signals its group is to hit nobody else.
+        // A signal to the group must hit no other process.
         command.process_group(0);
         let parent = Launcher::start(command);
         let ready = with_suffix(&base, ".ready");
@@ -132,22 +132,22 @@ impl Sentinel {
         Self { base, pid, start_time, pid_outside, _parent: parent }
     }
 
-    /// Its pid where it runs.
+    /// The pid at the sentinel's place.
     pub fn pid(&self) -> Pid {
         self.pid
     }
 
-    /// Its start time where it runs, in clock ticks since boot.
+    /// The start time at the sentinel's place, in clock ticks since boot.
     pub fn start_time(&self) -> u64 {
         self.start_time
     }
 
-    /// What was done to it; `None` if nothing was.
+    /// The harm done to the sentinel; `None` if untouched.
     pub fn harm(&self) -> Option<String> {
         let answers = || fs::read(with_suffix(&self.base, ".answers")).map_or(0, |bytes| bytes.len());
         let before = answers();
         let lives = || procs::is_running(self.pid_outside);
-        // It answers once it has written down all that came before.
+        // The answer follows after all earlier signals have been written down.
         send_last(self.pid_outside);
         let answered = wait::comes_true(|| answers() > before || !lives());
         let heard = fs::read_to_string(with_suffix(&self.base, ".heard")).unwrap_or_default();
@@ -161,10 +161,10 @@ impl Sentinel {
         }
     }
 
-    /// Asserts that nothing was done to it by `what`.
+    /// Asserts that `what` has not touched the sentinel.
     ///
     /// # Panics
-    /// If something was.
+    /// If the sentinel was touched.
     #[track_caller]
     pub fn assert_untouched(&self, what: &str) {
         if let Some(harm) = self.harm() {
@@ -179,8 +179,8 @@ fn with_suffix(base: &Path, suffix: &str) -> PathBuf {
     path.into()
 }
 
-/// Sends the signal with the highest number, which nix has no name for.
+/// Sends the signal with the highest number; nix has no name for the signal.
 fn send_last(pid: Pid) {
-    // A builtin of every shell, which knows all the numbers.
+    // `kill` is a builtin of every shell, and knows all numbers.
     let _ = Command::new("sh").args(["-c", "kill -64 \"$0\" 2>/dev/null", &pid.to_string()]).status();
 }

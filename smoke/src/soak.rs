@@ -1,4 +1,4 @@
-//! Starts and ends children over and over in one process, and counts what stays.
+//! Starts and ends children over and over in one process, and counts the remains.
 
 use crate::children;
 use crate::test_env::TestEnv;
@@ -8,28 +8,28 @@ use rekindle_core::ChildExit;
 use std::fmt;
 use tokio::runtime::Handle;
 
-/// Cycles before anything is counted: what is made once is made by then.
+/// Cycles before the first count: one-time allocations are over by then.
 const WARM_UP: usize = 50;
-/// How much the memory may wander, in KiB; a leak of one byte in a thousand of what a cycle uses would exceed it.
+/// How much the memory may vary, in KiB; a leak of a thousandth of a cycle's memory would exceed the limit.
 const WANDER_MAX_KIB: u64 = 4 << 10;
 
-/// What a process has.
+/// The resources of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Belongings {
     /// Open descriptors.
     pub descriptors: usize,
     /// Threads.
     pub threads: usize,
-    /// Tasks of its runtime.
+    /// Tasks of the runtime.
     pub tasks: usize,
-    /// Children that wait to be reaped.
+    /// Children waiting to be reaped.
     pub zombies: usize,
     /// Memory, in KiB.
     pub resident_kib: u64,
 }
 
 impl Belongings {
-    /// What this process has now.
+    /// The current resources of this process.
     ///
     /// # Panics
     /// Outside a runtime.
@@ -61,7 +61,7 @@ impl fmt::Display for Belongings {
     }
 }
 
-/// Runs `cycle` that often, and asserts that nothing stays; the figures are printed.
+/// Runs `cycle` `cycles` times, asserts that no resource stays, and prints the figures.
 fn soak<F: Future<Output = ()>>(what: &str, cycles: usize, cycle: impl Fn(usize) -> F) {
     wait::run(async {
         for round in 0..WARM_UP {
@@ -81,7 +81,7 @@ fn soak<F: Future<Output = ()>>(what: &str, cycles: usize, cycle: impl Fn(usize)
     });
 }
 
-/// Waits until the last child's end is over: until nothing is left, or what there was before.
+/// Waits until the last child has ended: until no task and zombie is left, or no more than before.
 async fn settled(before: Option<Belongings>) {
     let is_settled = |now: Belongings| match &before {
         Some(before) => now.is_as_before(before),
@@ -92,14 +92,14 @@ async fn settled(before: Option<Belongings>) {
             tokio::time::sleep(std::time::Duration::from_millis(2)).await;
         }
     };
-    // That it does not is told by whoever counts next, with the figures.
+    // A failed wait is reported by the next count, with the figures.
     let _ = tokio::time::timeout(wait::FACT_TIMEOUT, settles).await;
 }
 
 /// Children that exit by themselves.
 ///
 /// # Panics
-/// If something stays.
+/// If a resource stays.
 pub fn starts_and_exits(cycles: usize) {
     let env = TestEnv::new();
     let script = ["sh", "-c", "echo out; echo err >&2; exit 3"];
@@ -118,7 +118,7 @@ pub fn starts_and_exits(cycles: usize) {
 /// Children that are stopped, in each of the ways, or dropped.
 ///
 /// # Panics
-/// If something stays.
+/// If a resource stays.
 pub fn starts_and_stops(cycles: usize) {
     let env = TestEnv::new();
     soak("start and stop", cycles, |round| {

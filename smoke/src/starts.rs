@@ -9,14 +9,14 @@ use rekindle_core::{Generation, Host, SpawnBgPlan, SpawnError};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A test environment whose workers are started by this process.
+/// A test environment with workers started by this process.
 #[derive(Debug)]
 pub struct Starts {
-    /// Its directory and its processes.
+    /// The directory and the processes.
     pub env: TestEnv,
-    /// Its state directory.
+    /// The state directory.
     pub root: StateRoot,
-    /// Where we are.
+    /// This machine, boot and namespaces.
     pub here: Arc<Host>,
 }
 
@@ -30,17 +30,17 @@ impl Starts {
     /// An empty test environment.
     ///
     /// # Panics
-    /// If its state directory is refused.
+    /// If the state directory is refused.
     pub fn new() -> Self {
         let env = TestEnv::new();
-        let root = StateRoot::open(env.state()).expect("a env's state directory can be used");
+        let root = StateRoot::open(env.state()).expect("a test environment's state directory can be used");
         Self { env, root, here: Arc::new(procfs::this_host()) }
     }
 
     /// A plan to run `command` in the test environment.
     ///
     /// # Panics
-    /// If `session` is no session's name.
+    /// If `session` is an invalid name.
     pub fn plan(&self, session: &str, command: &[&str]) -> SpawnBgPlan {
         let command: Vec<String> = command.iter().map(|arg| (*arg).to_owned()).collect();
         let (socket, dir) = (self.env.socket(session), self.env.dir().to_owned());
@@ -53,7 +53,7 @@ impl Starts {
         plan
     }
 
-    /// Asks for the claim on a session.
+    /// Tries to acquire the claim on a session.
     ///
     /// # Panics
     /// If the state directory cannot be used.
@@ -61,10 +61,10 @@ impl Starts {
         try_claim(&self.root, &id(session), &self.here).expect("the state directory can be used")
     }
 
-    /// The claim on a session.
+    /// Takes the claim on a session.
     ///
     /// # Panics
-    /// If somebody else holds it.
+    /// If another process holds the claim.
     pub fn claim(&self, session: &str) -> HeldClaim {
         match self.try_claim(session) {
             ClaimAttempt::Held(held) => *held,
@@ -72,10 +72,10 @@ impl Starts {
         }
     }
 
-    /// Starts what a plan says, under a claim, with a fresh lifeline.
+    /// Starts a plan under a claim, with a fresh lifeline.
     ///
     /// # Errors
-    /// If it does not start.
+    /// If the worker does not start.
     pub fn spawn(&self, plan: &SpawnBgPlan, claim: &HeldClaim) -> Result<Worker, SpawnError> {
         let lifeline = lifeline::renew(claim.dir())?;
         let (generation, nonce) =
@@ -93,10 +93,10 @@ impl Starts {
         })
     }
 
-    /// Starts a command under a claim that is then released.
+    /// Starts a command under a claim, then releases the claim.
     ///
     /// # Panics
-    /// If it does not start.
+    /// If the worker does not start.
     pub fn start(&self, session: &str, command: &[&str]) -> Worker {
         let claim = self.claim(session);
         let worker = self.spawn(&self.plan(session, command), &claim);
@@ -105,10 +105,10 @@ impl Starts {
     }
 }
 
-/// A session by its name.
+/// A session id from its name.
 ///
 /// # Panics
-/// If it is none.
+/// If the name is invalid.
 pub fn id(session: &str) -> SessionId {
     session.parse().expect("the name is a valid session id")
 }
@@ -116,7 +116,7 @@ pub fn id(session: &str) -> SessionId {
 /// The pid of a worker.
 ///
 /// # Panics
-/// If it is not known.
+/// If the pid is unknown.
 pub fn pid_of(worker: &Worker) -> i32 {
     worker.pid().expect("a started worker has a pid").as_raw()
 }

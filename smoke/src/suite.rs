@@ -1,7 +1,7 @@
-//! Runs tests one after the other, each within a bound, and closes with the count.
+//! Runs tests one after the other, each within a bound, and prints the counts.
 //!
 //! # Invariants
-//! 1. A test is skipped only for a [`Need`] that it declares. As root, no test is skipped for want of a privilege.
+//! 1. A test is skipped only for a declared [`Need`]. As root, no test is skipped for a missing privilege.
 //! 2. A skipped test is named at the end, with the reason, and counted in the last line.
 //!
 //! Checked by `tests/smoke/harness/samples.rs`.
@@ -18,20 +18,20 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-/// How long one test may take. What takes longer hangs.
+/// The time limit of one test; a longer test counts as hanging.
 const TRIAL_TIMEOUT: Duration = Duration::from_secs(150);
 
 /// Names the script of a real MCP server.
 pub const MCP_SERVER: &str = "REKINDLE_MCP_SERVER";
 
-/// Names the directory in which `node_modules/@modelcontextprotocol/sdk` and `python/mcp` are.
+/// Names the directory with `node_modules/@modelcontextprotocol/sdk` and `python/mcp`.
 pub const MCP_SDKS: &str = "REKINDLE_MCP_SDKS";
 
-/// The options of `unshare` that make a user root of a user namespace, with mounts of its own.
+/// The options of `unshare` that make a user root of a user namespace, with new mounts.
 const ROOT_OF_A_NAMESPACE: [&str; 3] = ["--user", "--map-root-user", "--mount"];
 
-/// Makes `tests()` out of functions: all of a file's tests, in order. `name needs TwoUsers` declares a [`Need`], and
-/// gives the function the [`Root`] that it takes.
+/// Makes `tests()` out of functions: all tests of a file, in order. `name needs TwoUsers` declares a [`Need`], and the
+/// function receives a [`Root`].
 #[macro_export]
 macro_rules! tests {
     (@test $test:ident) => {
@@ -60,21 +60,21 @@ macro_rules! rooms {
     };
 }
 
-/// What a test needs, and not every user or machine has.
+/// A need of a test, not met for every user or machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Need {
-    /// Root's rights over mounts and pids of its own. An ordinary user has them in a user namespace, where the suite runs
-    /// the test in a process of its own.
+    /// Root's rights over new mounts and pids. For an ordinary user, the suite runs the test in a new process inside a
+    /// user namespace.
     NamespaceRoot,
-    /// Namespaces that the test makes itself; an ordinary user can, in a user namespace.
+    /// Namespaces made by the test; an ordinary user makes them inside a user namespace.
     Namespaces,
-    /// A real MCP server, which [`MCP_SERVER`] names.
+    /// A real MCP server, named by [`MCP_SERVER`].
     McpServer,
-    /// The official client SDKs of MCP, which [`MCP_SDKS`] names.
+    /// The official client SDKs of MCP, in the directory named by [`MCP_SDKS`].
     McpSdks,
 }
 
-/// How a test is run.
+/// The way of running a test.
 enum Way {
     Here,
     InNamespace,
@@ -104,17 +104,17 @@ impl Need {
     }
 }
 
-/// Whether a variable names what it is to name.
+/// Whether a variable is set and not empty.
 fn is_named(variable: &str) -> bool {
     env::var_os(variable).is_some_and(|named| !named.is_empty())
 }
 
-/// A test of `body`, which fails by panicking.
+/// A test of `body`; a panic is a failure.
 pub fn test(module: &str, name: &str, body: fn()) -> Trial {
     Trial::test(full_name(module, name), move || within_the_bound(body))
 }
 
-/// A test of `body` that is run if `need` is met.
+/// A test of `body`, run only if `need` is met.
 pub fn test_with(need: Need, module: &str, name: &str, body: fn()) -> Trial {
     let name = full_name(module, name);
     Trial::ignorable_test(name.clone(), move || match need.way() {
@@ -126,7 +126,7 @@ pub fn test_with(need: Need, module: &str, name: &str, body: fn()) -> Trial {
     })
 }
 
-/// A test of `body`, which needs files and processes of a second user. Only root can make them.
+/// A test of `body` with files and processes of a second user. Only root can make them.
 pub fn test_of_root(module: &str, name: &str, body: fn(Root)) -> Trial {
     let name = full_name(module, name);
     Trial::ignorable_test(name.clone(), move || match Root::ours() {
@@ -140,19 +140,19 @@ fn skip(name: &str, reason: String) -> Result<Completion, Failed> {
     Ok(Completion::ignored_with(reason))
 }
 
-/// The path below the suite's own name: `stdio::child::an_echo_goes_round` for one in `stdio/child.rs`.
+/// The path below the suite's name: `stdio::child::an_echo_goes_round` for a test in `stdio/child.rs`.
 fn full_name(module: &str, name: &str) -> String {
     let module = module.split_once("::").map_or(module, |(_suite, rooms)| rooms);
     format!("{module}::{name}")
 }
 
-/// The tests that were skipped, with the reasons.
+/// The skipped tests, with the reasons.
 fn skipped() -> MutexGuard<'static, Vec<String>> {
     static SKIPPED: Mutex<Vec<String>> = Mutex::new(Vec::new());
     SKIPPED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// On a thread of its own, so that a test that hangs fails instead of hanging all.
+/// Runs `body` on a new thread, so a hanging test fails instead of blocking the suite.
 fn within_the_bound(body: impl FnOnce() + Send + 'static) -> Result<(), Failed> {
     let (done, ended) = channel::<()>();
     let thread = thread::spawn(move || {
@@ -172,7 +172,7 @@ fn said_by(panic: &(dyn Any + Send)) -> String {
     text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_else(|| "it panicked".to_owned())
 }
 
-/// Why this user cannot be root of a namespace; `None` if it can.
+/// Why this user cannot be root of a namespace; `None` if possible.
 fn namespace_refusal() -> Option<String> {
     let tried = in_a_namespace(&TestEnv::new()).arg("true").output().expect("`unshare` can be started");
     let why = String::from_utf8_lossy(&tried.stderr);
@@ -194,16 +194,16 @@ fn passes_in_a_namespace(name: &str) {
     assert!(reply.stdout.ends_with("\n1 passed, 0 failed\n"), "as root of a user namespace: {reply}");
 }
 
-/// What the suite says when `command`, which starts it, is to run the one test of this name.
+/// The reply of the suite when `command` starts the suite with this test only.
 ///
 /// # Panics
-/// If it cannot be started.
+/// If the suite cannot be started.
 pub fn only(command: &mut Command, name: &str) -> Reply {
     let output: Output = command.args(["--exact", name]).output().expect("the suite can be started");
     Reply::from(output)
 }
 
-/// Runs the tests if LIVE=1 says so. The last line is the count.
+/// Runs the tests if LIVE=1. The last line has the counts.
 pub fn main(tests: Vec<Trial>) -> ExitCode {
     let mut args = Arguments::from_args();
     if !args.list && env::var_os("LIVE").is_none_or(|live| live != "1") {
@@ -212,7 +212,7 @@ pub fn main(tests: Vec<Trial>) -> ExitCode {
         );
         return ExitCode::SUCCESS;
     }
-    // One at a time: some count the descriptors and the zombies of this very process.
+    // One test at a time: some tests count the descriptors and the zombies of this process.
     args.test_threads = Some(1);
     let list = args.list;
     let conclusion = libtest_mimic::run(&args, tests);

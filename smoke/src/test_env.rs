@@ -1,9 +1,10 @@
-//! A test environment: a private directory, and all processes that were started in it.
+//! A test environment: a private directory, and all processes started there.
 //!
 //! # Invariants
-//! 1. Every process of a test environment can be found: what it was given names the test environment's directory, or it has something of it
-//!    open.
-//! 2. When a test environment goes, by a panic too, so do its processes; that nobody holds a lifeline any more is then checked.
+//! 1. Every process of a test environment can be found: its environment or arguments name the directory, or it has a
+//!    file there open.
+//! 2. When a test environment is dropped, also by a panic, its processes end; then a check proves that no process holds
+//!    a lifeline.
 
 use crate::account::{self, Account};
 use crate::cli::{self, Launcher, Reply};
@@ -22,21 +23,21 @@ use std::sync::OnceLock;
 use std::thread;
 use tempfile::TempDir;
 
-/// The variable that names the test environment of a process.
+/// The variable with the directory of a process's test environment.
 pub const CANARY: &str = "REKINDLE_SMOKE_SCENE";
 
-/// What rekindle itself looks at; a test environment decides it, not whoever runs the suite.
+/// The variables that rekindle reads; the test environment sets them, not the user of the suite.
 const DECIDED_HERE: [&str; 5] =
     ["REKINDLE_DIR", "XDG_STATE_HOME", "REKINDLE_SESSION", "REKINDLE_SOCKET", "REKINDLE_NONCE"];
 
-/// A directory of its own with a state directory to be, and what runs there.
+/// A private directory with room for a state directory, and the processes there.
 #[derive(Debug)]
 pub struct TestEnv {
     dir: TempDir,
     account: Account,
 }
 
-/// The directory in which all test environments of this run are; its name is in the environment of all that they start.
+/// The directory of all test environments of this run; every process started there has the name in its environment.
 fn all_scenes() -> &'static Path {
     static DIR: OnceLock<PathBuf> = OnceLock::new();
     DIR.get_or_init(|| {
@@ -46,25 +47,25 @@ fn all_scenes() -> &'static Path {
     })
 }
 
-/// Where the command under test is copied to for users who cannot reach the target directory.
+/// The path of the command's copy, for users without access to the target directory.
 fn copy_of_binary() -> PathBuf {
     all_scenes().join("rekindle")
 }
 
-/// Ends whatever is left of all test environments of this run, and says what that was: after a test that hung, say.
+/// Ends all processes left in test environments of this run, and describes them: after a hanging test, for example.
 pub fn end_all_of_this_run() -> Vec<String> {
     let describe = |pid: Pid| format!("process {pid}: {}", procs::command_line(pid));
     let mut left: Vec<String> = procs::touching(all_scenes()).into_iter().map(describe).collect();
     if !kill_all(all_scenes()) {
         left.push("and not all of them could be killed".to_owned());
     }
-    // The directory is empty by now but for the copy of the command, or holds what a failure is looked into with.
+    // The directory is empty except for the copy of the command, unless a failed test left files for examination.
     let _ = fs::remove_file(copy_of_binary());
     let _ = fs::remove_dir(all_scenes());
     left
 }
 
-/// Whether all processes of a test environment are gone after they were killed.
+/// Kills all processes of a test environment; returns whether all are gone.
 fn kill_all(dir: &Path) -> bool {
     wait::comes_true(|| {
         let left = procs::touching(dir);
@@ -80,7 +81,7 @@ impl Default for TestEnv {
 }
 
 impl TestEnv {
-    /// An empty test environment; its directory is ours alone.
+    /// An empty test environment in a private directory.
     ///
     /// # Panics
     /// If the directory cannot be made.
@@ -88,10 +89,10 @@ impl TestEnv {
         Self::owned_by(Account::Ours)
     }
 
-    /// An empty test environment of a user, who runs its commands.
+    /// An empty test environment of a user; commands run as this user.
     ///
     /// # Panics
-    /// If the directory cannot be made, or cannot be given to that user.
+    /// If the directory cannot be made, or cannot be given to the user.
     pub fn owned_by(account: Account) -> Self {
         let dir = tempfile::Builder::new().prefix("s").rand_bytes(4).tempdir_in(all_scenes());
         let dir = dir.expect("the directory of all envs is writable");
@@ -99,53 +100,53 @@ impl TestEnv {
         Self { dir, account }
     }
 
-    /// Lets other users pass through its directory, as through a home directory of mode 0711.
+    /// Lets other users pass through the directory, as through a home directory of mode 0711.
     ///
     /// # Panics
-    /// If that is impossible.
+    /// If the mode cannot be changed.
     pub fn let_others_pass(&self) {
         account::make_passable(self.dir());
     }
 
-    /// Whose it is.
+    /// The account of the owner.
     pub fn account(&self) -> Account {
         self.account
     }
 
-    /// The command under test, where the test environment's user can execute it.
+    /// The command under test, executable for the test environment's user.
     pub fn binary(&self) -> PathBuf {
         self.account.executable(cli::binary(), copy_of_binary())
     }
 
-    /// The same, as an argument.
+    /// The command under test, as an argument.
     ///
     /// # Panics
-    /// If its path is not UTF-8.
+    /// If the path is not UTF-8.
     pub fn binary_arg(&self) -> String {
         self.binary().into_os_string().into_string().expect("the command's path is UTF-8")
     }
 
-    /// Its directory.
+    /// The directory.
     pub fn dir(&self) -> &Path {
         self.dir.path()
     }
 
-    /// A path in its directory.
+    /// A path in the directory.
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir().join(name)
     }
 
-    /// Writes a file into its directory.
+    /// Writes a file in the directory.
     ///
     /// # Panics
-    /// If that is impossible.
+    /// If the write fails.
     pub fn file(&self, name: &str, content: impl AsRef<[u8]>) -> PathBuf {
         let path = self.path(name);
-        fs::write(&path, content).expect("a env's directory is writable");
+        fs::write(&path, content).expect("a test environment's directory is writable");
         path
     }
 
-    /// The state directory, which does not exist until somebody starts something.
+    /// The state directory, which does not exist before the first start.
     pub fn state(&self) -> PathBuf {
         self.path("state")
     }
@@ -155,7 +156,7 @@ impl TestEnv {
         self.state().join(session).join(file)
     }
 
-    /// The socket that a session has unless told otherwise.
+    /// The default socket of a session.
     pub fn socket(&self, session: &str) -> PathBuf {
         self.of(session, "sock")
     }
@@ -163,16 +164,16 @@ impl TestEnv {
     /// The record of a session.
     ///
     /// # Panics
-    /// If there is none that can be read.
+    /// If no readable record exists.
     pub fn record(&self, session: &str) -> Value {
         let bytes = fs::read(self.of(session, "session.json")).expect("the session has a record");
         serde_json::from_slice(&bytes).expect("a record is JSON")
     }
 
-    /// Changes one JSON file of a session, as a hand or a later version would.
+    /// Changes one JSON file of a session, as a person or a later version would.
     ///
     /// # Panics
-    /// If it is not there or no JSON.
+    /// If the file is missing or not JSON.
     pub fn edit(&self, session: &str, file: &str, change: impl FnOnce(&mut Value)) -> Vec<u8> {
         let path = self.of(session, file);
         let bytes = fs::read(&path).expect("the file is there");
@@ -183,7 +184,7 @@ impl TestEnv {
         bytes
     }
 
-    /// A command whose process belongs to the test environment.
+    /// A command with a process that belongs to the test environment.
     pub fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let prefix = self.account.prefix();
         let mut command = match prefix.split_first() {
@@ -208,12 +209,12 @@ impl TestEnv {
         command
     }
 
-    /// Runs `rekindle` to its end.
+    /// Runs `rekindle` to the end.
     pub fn rekindle<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Reply {
         self.launch(args).finish()
     }
 
-    /// Starts `rekindle` and does not wait for it.
+    /// Starts `rekindle` without waiting.
     pub fn launch<S: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Launcher {
         Launcher::start(self.rekindle_command(args))
     }
@@ -228,7 +229,7 @@ impl TestEnv {
         self.launch_up(session, options, command).finish()
     }
 
-    /// `rekindle up`, not waited for.
+    /// Starts `rekindle up` without waiting.
     pub fn launch_up(&self, session: &str, options: &[&str], command: &[&str]) -> Launcher {
         self.launch([&["up"], options, &[session, "--"], command].concat())
     }
@@ -238,18 +239,18 @@ impl TestEnv {
         self.rekindle(["stop", session])
     }
 
-    /// What the kernel says of a session's lifeline.
+    /// The kernel's answer about a session's lifeline.
     ///
     /// # Panics
     /// If the session has no directory.
     pub fn lifeline(&self, session: &str) -> Lifeline {
-        let root = StateRoot::open(self.state()).expect("a env's state directory is ours");
+        let root = StateRoot::open(self.state()).expect("a test environment's state directory is ours");
         let session: SessionId = session.parse().expect("the session has a valid name");
         let dir = root.session(&session).expect("the session's directory is ours");
         lifeline::ask(&dir.expect("the session has a directory"))
     }
 
-    /// Waits until a session's worker has written its pid into its lifeline: it is about to become its program.
+    /// Waits until a session's worker has marked its lifeline: exec follows.
     pub fn worker_pid(&self, session: &str) -> Pid {
         let lifeline = self.of(session, "lifeline");
         wait::for_some("the worker has marked its lifeline", || {
@@ -258,15 +259,15 @@ impl TestEnv {
         })
     }
 
-    /// The processes of the test environment that run.
+    /// The running processes of the test environment.
     pub fn processes(&self) -> Vec<Pid> {
         procs::touching(self.dir())
     }
 
-    /// Asserts that nothing of a session is left but its record and its logs, and no process in the test environment.
+    /// Asserts that only record and logs of a session are left, and no process in the test environment.
     ///
     /// # Panics
-    /// If something is.
+    /// If anything else is left.
     pub fn assert_nothing_left(&self, session: &str) {
         self.assert_no_process();
         for file in ["claim", "sock"] {
@@ -279,14 +280,14 @@ impl TestEnv {
     /// Asserts that no process of the test environment runs.
     ///
     /// # Panics
-    /// If one does.
+    /// If a process runs.
     pub fn assert_no_process(&self) {
         let describe = |pid: &Pid| format!("{pid}: {}", procs::command_line(*pid));
         let left: Vec<String> = self.processes().iter().map(describe).collect();
         assert!(left.is_empty(), "processes are left: {left:?}");
     }
 
-    /// The sessions whose lifeline somebody holds, though no process of the test environment can be seen.
+    /// The sessions with a held lifeline, although no process of the test environment is visible.
     fn held_lifelines(&self) -> Vec<String> {
         let Ok(entries) = fs::read_dir(self.state()) else { return Vec::new() };
         let root = StateRoot::open(self.state());
@@ -301,9 +302,9 @@ impl TestEnv {
 
 impl Drop for TestEnv {
     fn drop(&mut self) {
-        // A process that dies loses its locks last, when there is nothing else left to find it by.
+        // A dying process loses its locks last, after all other traces are gone.
         let gone = kill_all(self.dir()) && wait::comes_true(|| self.held_lifelines().is_empty());
-        // One panic tells more than two.
+        // A second panic would hide the first.
         if !gone && !thread::panicking() {
             let (left, held) = (self.processes(), self.held_lifelines());
             panic!("the env does not end: processes {left:?}, lifelines held {held:?}");

@@ -1,4 +1,4 @@
-//! Waits for facts: a predicate that comes true, a future that has been polled. Intervals prove nothing.
+//! Waits for facts: a true predicate, a polled future. Intervals prove nothing.
 
 use std::future::poll_fn;
 use std::path::Path;
@@ -7,21 +7,21 @@ use std::task::Poll;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long a fact may take to come true: far longer than it ever does, on a machine that does much else.
+/// How long a fact may take to come true: much longer than ever needed, even on a busy machine.
 pub const FACT_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The pause between two looks.
 const LOOK_PAUSE: Duration = Duration::from_millis(3);
 
-/// Waits until `look` finds something, and hands it out.
+/// Waits until `look` returns a value, and returns the value.
 ///
 /// # Panics
-/// If it does not within [`FACT_TIMEOUT`]; `what` names what was waited for.
+/// If no value appears within [`FACT_TIMEOUT`]; `what` describes the awaited fact.
 pub fn for_some<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
     try_for_some(look).unwrap_or_else(|| panic!("waited in vain until {what}"))
 }
 
-/// Whether `is_so` within [`FACT_TIMEOUT`], for where nothing may panic.
+/// Whether `is_so` within [`FACT_TIMEOUT`], for places where no panic is allowed.
 pub fn comes_true(mut is_so: impl FnMut() -> bool) -> bool {
     try_for_some(|| is_so().then_some(())).is_some()
 }
@@ -45,7 +45,7 @@ pub fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     for_some(what, || is_so().then_some(()));
 }
 
-/// Waits until something stands at `path`.
+/// Waits until a file exists at `path`.
 ///
 /// # Panics
 /// As [`for_some`].
@@ -53,16 +53,16 @@ pub fn until_there(path: &Path) {
     until(&format!("`{}` is there", path.display()), || path.symlink_metadata().is_ok());
 }
 
-/// Runs a future on a runtime of its own.
+/// Runs a future on a new runtime.
 ///
 /// # Panics
-/// If there can be no runtime.
+/// If no runtime can be made.
 pub fn run<F: Future>(future: F) -> F::Output {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     runtime.expect("a runtime needs three descriptors").block_on(future)
 }
 
-/// Polls a future once, and says whether it still waits.
+/// Polls a future once, and returns whether the future still waits.
 pub async fn is_pending<F: Future>(mut future: Pin<&mut F>) -> bool {
     poll_fn(|context| Poll::Ready(future.as_mut().poll(context).is_pending())).await
 }
@@ -70,7 +70,7 @@ pub async fn is_pending<F: Future>(mut future: Pin<&mut F>) -> bool {
 /// Awaits a future as long as a fact may take.
 ///
 /// # Panics
-/// If it is not ready by then.
+/// If the future is not ready by then.
 pub async fn soon<F: Future>(what: &str, future: F) -> F::Output {
     let Ok(output) = tokio::time::timeout(FACT_TIMEOUT, future).await else {
         panic!("waited in vain until {what}");

@@ -1,10 +1,9 @@
-//! Sockets that the launcher binds: the one on which a worker is to answer, and the one to which it says that it is
-//! ready.
+//! Sockets bound by the launcher: the worker's inherited socket, and the notify socket.
 //!
 //! # Invariants
-//! 1. A socket is its owner's alone from the instant that it has a name, whatever the umask.
-//! 2. A path that no socket address could hold is bound by way of its directory's descriptor.
-//! 3. What is removed is the very socket that was bound, never another that has taken its name.
+//! 1. From the instant that a socket has a name, only the owner can use the socket, under any umask.
+//! 2. If a path is too long for a socket address, the bind goes through the directory's descriptor.
+//! 3. Only the bound socket is removed, never another file under the same name.
 //!
 //! Checked by `smoke/tests/smoke/ready/listen.rs`.
 
@@ -17,7 +16,7 @@ use std::ffi::OsString;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
-/// A socket that has a name and does not listen yet.
+/// A socket with a name, before `listen`.
 #[derive(Debug)]
 pub struct BoundSocket {
     fd: OwnedFd,
@@ -28,15 +27,15 @@ pub struct BoundSocket {
 }
 
 impl BoundSocket {
-    /// Binds a socket for connections. Its worker listens on it; until then a connect is refused.
+    /// Binds a socket for connections. The worker listens on the socket; until then a connect is refused.
     ///
     /// # Errors
-    /// If something stands at `path`, or it cannot be bound there.
+    /// If a file exists at `path`, or the bind fails.
     pub fn stream(path: &Path) -> Result<Self, OsFailure> {
         Self::bind(path, Carries::Streams, Calls::Wait)
     }
 
-    /// Binds a socket for messages, which never blocks.
+    /// Binds a socket for messages; calls on the socket never block.
     ///
     /// # Errors
     /// As for [`Self::stream`].
@@ -49,27 +48,27 @@ impl BoundSocket {
         let name = path.file_name().unwrap_or_default().to_owned();
         let dir = pin_directory(parent, Links::Followed).during("open the directory", parent)?;
         let fd = bind_private(&address(path, &dir, &name), carries, calls).during("bind the socket", path)?;
-        // The umask may have taken away what its owner needs.
+        // The umask may have removed permissions of the owner.
         chmod_at(&dir, name.as_os_str(), PRIVATE_FILE).during("set the mode of", path)?;
         let stat = stat_at(&dir, name.as_os_str()).during("inspect", path)?;
         Ok(Self { fd, dir, name, path: path.to_owned(), inode: stat.inode })
     }
 
-    /// Where it is.
+    /// The socket's path.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Removes it, unless another has taken its name.
+    /// Removes the socket's file, unless another file has taken the name.
     pub fn remove(&self) {
         let found = stat_at(&self.dir, self.name.as_os_str());
         if found.is_ok_and(|found| found.inode == self.inode) {
-            // One that stays is stale, and goes with the next start.
+            // A file that stays is stale; the next start removes the file.
             let _ = remove_at(&self.dir, &self.name);
         }
     }
 
-    /// The socket without its name.
+    /// A copy of the descriptor, without the name.
     pub(crate) fn try_clone_fd(&self) -> Result<OwnedFd, OsFailure> {
         self.fd.try_clone().during("copy a descriptor of", &self.path)
     }
@@ -81,7 +80,7 @@ impl AsFd for BoundSocket {
     }
 }
 
-/// The path itself where an address can hold it, since the kernel's table of sockets shows what was bound.
+/// The plain path if an address can hold the path, since the kernel's socket table shows paths as bound.
 fn address(path: &Path, dir: &OwnedFd, name: &OsString) -> PathBuf {
     if path.as_os_str().len() <= SOCKET_PATH_LEN_MAX {
         path.to_owned()

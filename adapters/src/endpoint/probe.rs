@@ -1,13 +1,14 @@
-//! Does anybody answer at a socket path, and is it who we think?
+//! Judges a socket path: does a process listen, and is the process ours?
 //!
 //! # Invariants
-//! 1. What is no socket is never connected to, and never followed.
-//! 2. The inode that was inspected is the one that is connected to, however often the name is swapped.
-//! 3. A refusal is *dormant*, which is not death; what cannot be told is *indeterminate*.
-//! 4. The connection that proved liveness is handed out: a worker that ends when its first client leaves must not
-//!    lose it to a probe.
-//! 5. Nothing blocks: `connect` on a non-blocking Unix socket answers at once.
-//! 6. The whole way to the socket is judged before anything at its end is believed: once, by whoever looks again and again.
+//! 1. Only a socket is connected to; links are never followed.
+//! 2. The connect goes to the inspected inode, however often the name is swapped.
+//! 3. A refused connect is *dormant*, and proves no death; an undecidable case is *indeterminate*.
+//! 4. The connection that proved liveness is handed out: a worker that ends when its first client leaves must not lose
+//!    the client to a probe.
+//! 5. Nothing blocks: `connect` on a non-blocking Unix socket returns at once.
+//! 6. The whole way to the socket is judged before anything at the end is believed; a repeated look judges the way
+//!    once.
 //!
 //! Checked by `smoke/tests/smoke/probe/paths.rs` and `ground/places.rs`.
 
@@ -30,15 +31,15 @@ use tokio::time::{Instant, sleep};
 
 /// How long a full backlog is retried before the verdict is *indeterminate*.
 pub const BUSY_RETRY_MAX: Duration = Duration::from_millis(500);
-/// How long to wait between two tries on a full backlog.
+/// The pause between two tries on a full backlog.
 const BUSY_PAUSE: Duration = Duration::from_millis(5);
 
-/// A connection to a live worker, made or yet to be made.
+/// A connection to a live worker, open or deferred.
 ///
-/// What proved that a worker is live is mostly that it accepted a connection, and that is this one. Where the worker said
-/// so itself ([`ReadyKind::Notify`](rekindle_core::ReadyKind::Notify)), or listens from birth
-/// ([`ReadyKind::Listen`](rekindle_core::ReadyKind::Listen)), nobody has connected to it, and the connection is made
-/// when it is asked for.
+/// Most workers prove liveness by accepting a connection; then the connection is open. A worker that reports readiness
+/// ([`ReadyKind::Notify`](rekindle_core::ReadyKind::Notify)), or listens from birth
+/// ([`ReadyKind::Listen`](rekindle_core::ReadyKind::Listen)), had no client so far; then the connection is made on
+/// demand.
 #[derive(Debug)]
 pub struct Connection {
     end: End,
@@ -47,7 +48,7 @@ pub struct Connection {
     greeting: Option<Greeting>,
 }
 
-/// Our end of a connection.
+/// Our end of a connection: open, or deferred.
 #[derive(Debug)]
 enum End {
     Open(UnixStream),
@@ -55,7 +56,7 @@ enum End {
 }
 
 impl Connection {
-    /// A connection on which hands were shaken.
+    /// A connection with an answered handshake.
     pub(crate) fn greeted(
         stream: UnixStream,
         socket: PathBuf,
@@ -65,23 +66,23 @@ impl Connection {
         Self { end: End::Open(stream), socket, peer, greeting: Some(greeting) }
     }
 
-    /// The socket that it leads to.
+    /// The socket of the worker.
     pub fn socket(&self) -> &Path {
         &self.socket
     }
 
-    /// What the worker said of itself, if it was asked on this very connection.
+    /// The worker's greeting, if the handshake was made on this connection.
     pub fn greeting(&self) -> Option<&Greeting> {
         self.greeting.as_ref()
     }
 
-    /// The process that listens, as the kernel named it when the connection was made; `None` where it has no pid in
-    /// our namespace, or where no connection was made.
+    /// The listening process, named by the kernel at the connect. `None` if the process has no pid in our namespace, or
+    /// without a connect.
     pub fn peer(&self) -> Option<Pid> {
         self.peer
     }
 
-    /// Whether it was made already; otherwise nobody has connected to the worker for it.
+    /// Whether the connection is open already; otherwise the worker had no client from here.
     pub fn is_open(&self) -> bool {
         matches!(self.end, End::Open(_))
     }
@@ -89,7 +90,7 @@ impl Connection {
     /// The connection, in blocking mode.
     ///
     /// # Errors
-    /// If the mode cannot be set; or, where it is yet to be made, if the worker does not answer now.
+    /// If the mode cannot be set; or, for a deferred connection, if the worker does not accept now.
     pub fn into_std(self) -> io::Result<UnixStream> {
         let stream = self.into_stream()?;
         stream.set_nonblocking(false)?;
@@ -99,7 +100,7 @@ impl Connection {
     /// The connection, for tokio.
     ///
     /// # Errors
-    /// If it cannot be registered; or, where it is yet to be made, if the worker does not answer now.
+    /// If the descriptor cannot be registered; or, for a deferred connection, if the worker does not accept now.
     ///
     /// # Panics
     /// Outside a tokio runtime with I/O enabled.
@@ -107,7 +108,7 @@ impl Connection {
         tokio::net::UnixStream::from_std(self.into_stream()?)
     }
 
-    /// To a worker that nobody has connected to.
+    /// A deferred connection: the worker has no client from here yet.
     pub fn deferred(socket: &Path) -> Self {
         Self { end: End::Deferred, socket: socket.to_owned(), peer: None, greeting: None }
     }
@@ -126,30 +127,30 @@ impl Connection {
     }
 }
 
-/// What a probe found.
+/// The verdict of a probe.
 #[derive(Debug)]
 pub enum Probed {
-    /// It answers, and it is our user.
+    /// A process of our user accepts connections.
     Live(Connection),
-    /// Nothing is there, or nobody listens.
+    /// The file is missing, or no process listens.
     Dormant {
-        /// Which of the two.
+        /// Whether the file is missing or the connect was refused.
         why: String,
     },
-    /// It could not be judged.
+    /// The probe gave no decision.
     Indeterminate {
-        /// Why not.
+        /// The reason.
         why: String,
     },
-    /// It is no socket of ours.
+    /// The path does not lead to a socket of ours.
     Forged {
-        /// What it is.
+        /// The kind of file, or the fault.
         why: String,
     },
 }
 
 impl Probed {
-    /// The verdict without what it stands on.
+    /// The verdict alone, without the connection or the reason.
     pub fn liveness(&self) -> Liveness {
         match self {
             Self::Live(_) => Liveness::Live,
@@ -159,7 +160,7 @@ impl Probed {
         }
     }
 
-    /// Why, in words.
+    /// The reason, in words.
     pub fn why(&self) -> &str {
         match self {
             Self::Live(connection) if !connection.is_open() => "somebody listens on it",
@@ -169,18 +170,18 @@ impl Probed {
     }
 }
 
-/// What one look found.
+/// The result of one look.
 #[derive(Debug)]
 pub(crate) enum Look {
     Found(Probed),
-    /// There is no such name yet, in a directory that can be trusted; when there is one, the directory will tell.
+    /// The name is missing, but the directory is trusted; the creation of the name is an event of the directory.
     Absent,
-    /// The listener's backlog is full: somebody is there, and has no time.
+    /// The listener's backlog is full: a process listens, but is busy.
     Busy,
 }
 
 impl Look {
-    /// The verdict of one who does not look again.
+    /// The verdict if this was the last look.
     fn into_probed(self) -> Probed {
         match self {
             Self::Found(probed) => probed,
@@ -213,10 +214,10 @@ pub fn probe_once(path: &Path) -> Probed {
     Lookout::at(path).look().into_probed()
 }
 
-/// Probes the socket of a worker that must not be connected to for a mere look: where the kernel's table of sockets
-/// knows a listener by this path, and a socket of ours stands there, it is live without a connection.
+/// Probes a worker that must not get a connection for a mere look. If the kernel's socket table shows a listener at
+/// this path, and the file is a socket of ours, the worker is live without a connection.
 ///
-/// A listener that the table knows by another spelling is connected to, since nothing else can be said of it.
+/// A listener under another spelling of the path is connected to, since the table cannot decide.
 ///
 /// # Cancel safety
 /// As for [`probe`].
@@ -227,13 +228,13 @@ pub async fn probe_gently(path: &Path) -> Probed {
     }
 }
 
-/// Whether a socket of ours stands at a path, in a directory that can be trusted.
+/// Whether a socket of ours exists at a path, in a trusted directory.
 pub fn stands_trusted(path: &Path) -> bool {
     Lookout::at(path).stands_trusted()
 }
 
-/// Somebody who looks at one path, once or again and again: the way to it is judged with the first look, and then only where
-/// it has come to lead to another directory.
+/// Looks at one path, once or repeatedly. The first look judges the way; later looks judge again only if the path leads
+/// to another directory.
 pub(crate) struct Lookout<'p> {
     path: &'p Path,
     judged: Option<Inode>,
@@ -244,7 +245,7 @@ impl<'p> Lookout<'p> {
         Self { path, judged: None }
     }
 
-    /// Looks once, as [`probe_gently`] does.
+    /// Looks once, in the way of [`probe_gently`].
     pub(crate) fn look_gently(&mut self) -> Look {
         if self.stands_trusted() && ListeningSockets::read().contains(self.path) {
             return Look::Found(Probed::Live(Connection::deferred(self.path)));
@@ -267,7 +268,7 @@ impl<'p> Lookout<'p> {
         looked.unwrap_or_else(|error| Look::Found(Probed::Indeterminate { why: error.to_string() }))
     }
 
-    /// Who can write to the directory, or to one that leads to it, can put anything in the socket's place.
+    /// A user who can write to the directory, or to one above, can replace the socket.
     fn judge_directory(&mut self) -> Result<Option<Probed>, OsFailure> {
         let dir = directory_of(self.path);
         if let Some(judged) = self.judged
@@ -291,7 +292,7 @@ impl<'p> Lookout<'p> {
 }
 
 fn inspect(path: &Path) -> Result<Look, OsFailure> {
-    // Pinned: whatever the name comes to mean, this stays what was inspected.
+    // Pinned: the descriptor keeps the inspected inode, even if the name changes.
     let pinned = match pin(path) {
         Ok(pinned) => pinned,
         Err(Errno::ENOENT) => return Ok(Look::Absent),
@@ -331,7 +332,7 @@ fn directory_of(path: &Path) -> PathBuf {
     }
 }
 
-/// Why what stands somewhere is no socket of ours; `None` if it is one.
+/// Why a file is not a socket of ours; `None` for a socket of ours.
 pub(crate) fn why_not_our_socket(stat: &FileStatus) -> Option<String> {
     let kind = match stat.kind {
         FileKind::Socket if stat.is_ours() => return None,
@@ -346,7 +347,7 @@ pub(crate) fn why_not_our_socket(stat: &FileStatus) -> Option<String> {
     Some(format!("it is {kind}, not a socket"))
 }
 
-/// Connects to the pinned inode by way of `/proc`, which also takes paths that no socket address could hold.
+/// Connects to the pinned inode through `/proc`; also works for paths too long for a socket address.
 fn connect_pinned(
     stream: &OwnedFd,
     pinned: &OwnedFd,
@@ -356,7 +357,7 @@ fn connect_pinned(
     let magic = format!("/proc/self/fd/{}", pinned.as_raw_fd());
     match connect_to(Path::new(&magic), stream) {
         Err(Errno::ENOENT) if lstat(Path::new("/proc/self/fd")) == Err(Errno::ENOENT) => {
-            // No /proc: connect by name, and see afterwards whether the name still means the same.
+            // Without /proc: connect by name, then check that the name still means the pinned inode.
             connect_to(path, stream)?;
             let same = lstat(path).is_ok_and(|now| now.inode == inspected.inode);
             if same { Ok(()) } else { Err(Errno::ESTALE) }
@@ -379,7 +380,8 @@ fn judge_peer(stream: OwnedFd, path: &Path) -> Result<Look, OsFailure> {
     Ok(Look::Found(Probed::Live(connection)))
 }
 
-/// Whether a socket could ever be put at `path` and trusted there: its directory exists, and the whole way to it is ours or root's.
+/// Whether a socket at `path` could be trusted: the directory exists, and every directory of the way belongs to us or
+/// root.
 ///
 /// # Errors
 /// If a directory cannot be inspected.
@@ -387,7 +389,7 @@ pub fn judge_place(path: &Path) -> Result<Option<Probed>, OsFailure> {
     Lookout::at(path).judge_directory()
 }
 
-/// What helps where a place is not trusted; `None` if nothing is wrong with the way to it.
+/// The remedy for an untrusted place; `None` if the way is trusted.
 pub fn mend(path: &Path) -> Option<Mend> {
     match way::judge(&directory_of(path), Place::Socket) {
         Err(WayError::Untrusted(fault)) => Some(fault.mend().clone()),

@@ -1,14 +1,14 @@
-//! The file of a Unix socket: which one it is, whether any socket still has it, and its removal.
+//! The file of a Unix socket: its identity, whether a socket is bound to the file, and the removal.
 //!
-//! A connect that is refused does not say whether the file is stale or its owner has yet to listen. A connect by a socket of
-//! another type does: the kernel looks the file's socket up first, in all network namespaces, and compares the types then.
+//! A refused connect does not tell a stale file from a bound socket before `listen`. A connect by a socket of another
+//! type does: the kernel first looks up the file's socket, in all network namespaces, and then compares the types.
 //!
 //! # Invariants
-//! 1. Only a file that no socket has is removed, and only one of ours: the one that was recorded, or one in the session's
-//!    own private directory.
-//! 2. Nobody is connected to.
-//! 3. At a socket whose own mode shuts us out nothing can be asked. Such a one is removed only in the session's own directory,
-//!    where nobody but us can put one, and if the kernel's table shows no listener.
+//! 1. A file is removed only if no socket is bound to the file, and the file is ours: the recorded file, or a file in
+//!    the session's private directory.
+//! 2. No connection is made.
+//! 3. If the socket's mode denies us access, the kernel gives no answer. Such a file is removed only from the session's
+//!    own directory, where only we can create files, and only if the kernel's table shows no listener.
 //!
 //! Checked by `smoke/tests/smoke/ground/strangers.rs`; the third, for an ordinary user, by `ready/notify.rs`.
 
@@ -27,21 +27,21 @@ use std::os::fd::AsRawFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How often a socket is looked at that its worker is just letting go of.
+/// How often a socket is looked at while its ending worker still holds the socket.
 const LETTING_GO_MAX: u32 = 50;
-/// How long to wait before it is looked at again.
+/// The pause before the next look.
 const LETTING_GO_PAUSE: Duration = Duration::from_millis(1);
 
 /// Whether any socket has a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tenancy {
-    /// No socket does: nothing is there, or a file that a socket left behind.
+    /// No socket is bound: the file is missing, or stale.
     Vacant,
-    /// Some socket does, listening or not.
+    /// A socket is bound, listening or not.
     Taken,
-    /// It is a socket of ours whose mode lets nobody ask: a worker under a tight umask made it.
+    /// A socket of ours with a mode that denies access: created by a worker under a tight umask.
     Shut,
-    /// It is no socket, or the system does not say.
+    /// Not a socket, or the system gives no answer.
     Unclear,
 }
 
@@ -50,15 +50,15 @@ pub fn tenancy(path: &Path) -> Tenancy {
     inspect(path).map_or(Tenancy::Unclear, |(tenancy, _)| tenancy)
 }
 
-/// Which file stands at `path`, if it is a socket.
+/// The identity of the file at `path`, if a socket.
 pub fn file_at(path: &Path) -> Option<SocketFile> {
     let stat = lstat(path).ok()?;
     (stat.kind == FileKind::Socket).then(|| stat.inode.into())
 }
 
-/// Who has a path, and which file it is.
+/// Whether a socket is bound to a path, and the identity of the file.
 fn inspect(path: &Path) -> Result<(Tenancy, Option<Inode>), OsFailure> {
-    // Pinned: whatever the name comes to mean, this stays what was inspected.
+    // Pinned: the descriptor keeps the inspected inode, even if the name changes.
     let pinned = match pin(path) {
         Ok(pinned) => pinned,
         Err(Errno::ENOENT | Errno::ENOTDIR) => return Ok((Tenancy::Vacant, None)),
@@ -81,21 +81,21 @@ fn inspect(path: &Path) -> Result<(Tenancy, Option<Inode>), OsFailure> {
     Ok((tenancy, file))
 }
 
-/// What stands at the path of a socket, and what may be done about it.
+/// The state of a socket's path, and the possible action.
 #[derive(Debug)]
 pub enum Place {
-    /// Nothing stands in the way, or a stale file that may be another's: a worker has to cope with it.
+    /// The path is free, or has a stale file that may belong to another program: the worker has to cope.
     Free,
     /// A stale file of ours.
     Stale(StaleSocket),
-    /// Some socket has the path, or it cannot be told.
+    /// A socket is bound to the path, or the system gives no answer.
     Taken {
-        /// Why nothing is removed.
+        /// Why the file is not removed.
         why: &'static str,
     },
 }
 
-/// A socket file of ours that no socket has.
+/// A stale socket file of ours.
 #[derive(Debug)]
 pub struct StaleSocket {
     path: PathBuf,
@@ -103,7 +103,7 @@ pub struct StaleSocket {
 }
 
 impl Place {
-    /// The same, as the core knows it.
+    /// The same state, as a type of the core.
     pub fn room(&self) -> Room {
         match self {
             Self::Free => Room::Free,
@@ -114,28 +114,28 @@ impl Place {
 }
 
 impl StaleSocket {
-    /// Removes the file, if it still is the one that was looked at.
+    /// Removes the file, unless the file was replaced since the look.
     ///
     /// # Errors
-    /// If it cannot be removed.
+    /// If the file cannot be removed.
     pub fn remove(self) -> Result<(), OsFailure> {
         remove(&self.path, self.file)
     }
 }
 
-/// Looks at what stands at the path where a worker is about to bind, or has ended.
+/// Looks at the path where a worker is about to bind, or has ended.
 ///
 /// Only under the claim, once the last worker is provably gone.
 ///
 /// # Errors
-/// If it cannot be looked at.
+/// If the path cannot be inspected.
 pub fn look(dir: &SessionDir, path: &Path, recorded: Option<SocketFile>) -> Result<Place, OsFailure> {
     let (tenancy, file) = inspect(path)?;
     let Some(file) = file else { return Ok(Place::Free) };
     let stale = || Place::Stale(StaleSocket { path: path.to_owned(), file });
     Ok(match tenancy {
         Tenancy::Taken => Place::Taken { why: "another program has bound a socket there" },
-        // Nobody but us can put a socket into that directory, and those who listen there would be in the kernel's table.
+        // Only we can create a socket in this directory, and a listener would be in the kernel's table.
         Tenancy::Shut if is_our_own(dir, path) && !ListeningSockets::read().contains(path) => stale(),
         Tenancy::Shut | Tenancy::Unclear => Place::Taken { why: "whether a socket has it cannot be told" },
         Tenancy::Vacant if is_ours(dir, path, file, recorded) => stale(),
@@ -146,13 +146,13 @@ pub fn look(dir: &SessionDir, path: &Path, recorded: Option<SocketFile>) -> Resu
     })
 }
 
-/// The socket of a worker that has ended, cleared away in two steps: looked at, then removed. Only under the claim, once the
-/// worker is provably gone. What goes wrong is logged, and the socket stays where it is.
+/// Clears the socket of an ended worker in two steps: look, then remove. Only under the claim, once the worker is
+/// provably gone. Failures are logged, and the file stays.
 #[derive(Debug, Default)]
 pub struct Leftover(Option<StaleSocket>);
 
 impl Leftover {
-    /// Looks at the socket. A process that ends may let go of its lifeline a moment before its socket.
+    /// Looks at the socket. An ending process may close its lifeline a moment before its socket.
     pub fn look(&mut self, dir: &SessionDir, path: &Path, recorded: Option<SocketFile>) -> Room {
         for _ in 0..LETTING_GO_MAX {
             if tenancy(path) != Tenancy::Taken {
@@ -175,7 +175,7 @@ impl Leftover {
         }
     }
 
-    /// Removes the socket that was looked at.
+    /// Removes the inspected socket.
     pub fn remove(&mut self) {
         if let Some(Err(error)) = self.0.take().map(StaleSocket::remove) {
             tracing::info!(%error, "a socket was left where it is");

@@ -1,4 +1,4 @@
-//! One JSON line there, one back: for workers of any protocol.
+//! Sends one JSON line and reads one back: for workers of any protocol.
 
 use crate::endpoint::probe::Connection;
 use crate::pool::lines::{Deadline, Limit, LineError, LineStream};
@@ -9,15 +9,15 @@ use std::time::Duration;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CallError {
-    /// No whole line came, none could be sent, or it took too long.
+    /// No whole line arrived, the request could not be sent, or the time was up.
     #[error(transparent)]
     Line(#[from] LineError),
     /// The line is not JSON.
     #[error("the worker's answer is not JSON ({why}): {excerpt}")]
     NotJson {
-        /// What is wrong with it.
+        /// The parser's complaint.
         why: String,
-        /// Its beginning.
+        /// The beginning of the line.
         excerpt: Excerpt,
     },
 }
@@ -25,7 +25,7 @@ pub enum CallError {
 /// Sends one JSON value as a line and reads one back. The connection is not used again.
 ///
 /// # Errors
-/// [`CallError`] says in which way no answer came.
+/// [`CallError`] names the reason for the missing answer.
 ///
 /// # Cancel safety
 /// If dropped, the worker may have received the request.
@@ -34,10 +34,10 @@ pub async fn call(
     request: &serde_json::Value,
     within: Duration,
 ) -> Result<serde_json::Value, CallError> {
-    // All of it has one deadline.
+    // One deadline for the whole call.
     let deadline = Deadline::from_now(Limit::Answer, within);
     let mut lines = LineStream::open(connection, LINE_LEN_MAX)?;
-    // Who leaves may have answered before.
+    // A worker that left may have answered before.
     let _ = lines.send(&request.to_string(), deadline).await?;
     let line = lines.receive(Some(deadline), within).await?.ok_or(LineError::ClosedEarly { received: 0 })?;
     serde_json::from_str(&line)

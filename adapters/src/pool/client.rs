@@ -1,14 +1,13 @@
 //! The client's side of the pool protocol: one connection to one worker.
 //!
 //! # Invariants
-//! 1. A handshake comes first, and a worker of another version is left as it is.
-//! 2. Every call has one deadline, from its first byte to its last, within which each phase has its own; every line has
+//! 1. The handshake comes first, and a worker with another version is left alone.
+//! 2. Each call has one deadline, from the first byte to the last, and each phase has a deadline inside; each line has
 //!    a greatest length.
-//! 3. A connection on which a call failed half-way is never used again: what it says next could be the answer to
-//!    anything. The same holds for one whose call was dropped.
-//! 4. What a worker says without having been asked is never taken for an answer.
+//! 3. After a failed or dropped call the connection is never used again: the next line could be the answer to anything.
+//! 4. An unsolicited line is never taken for an answer.
 //!
-//! Checked by `smoke/tests/smoke/protocol/client.rs` and, on a clock of its own, `pool/patience.rs`.
+//! Checked by `smoke/tests/smoke/protocol/client.rs` and, on a paused clock, `pool/patience.rs`.
 
 use crate::endpoint::probe::{Connection, Probed, probe};
 use crate::pool::lines::{Arrived, Deadline, Limit, LineError, LineStream, Phase, Sent, Whose};
@@ -22,18 +21,18 @@ use rekindle_core::{Liveness, Pid};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// How long a call may take, and each phase of it. What ends first counts.
+/// The limits of a call and its phases. The earliest limit counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deadlines {
-    /// To find somebody who accepts: 5 s.
+    /// Until the worker accepts a connection: 5 s.
     pub connect: Duration,
-    /// A whole handshake, `status` or `shutdown`, to the last byte of its answer: 10 s.
+    /// A whole handshake, `status` or `shutdown`, to the last byte of the answer: 10 s.
     pub answer: Duration,
-    /// A whole `run` or `continue`, to the last byte of its answer: 10 min.
+    /// A whole `run` or `continue`, to the last byte of the answer: 10 min.
     pub work: Duration,
-    /// Of any call: until the worker has taken our line: 10 s.
+    /// In any call, until the worker has read our line: 10 s.
     pub write: Duration,
-    /// Of any call: from the first byte of the answer to its last: 30 s.
+    /// In any call, from the first byte of the answer to the last: 30 s.
     pub line: Duration,
 }
 
@@ -49,12 +48,12 @@ impl Default for Deadlines {
     }
 }
 
-/// What bounds a connection.
+/// The limits of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// How long each phase may take.
+    /// The limit of each phase.
     pub deadlines: Deadlines,
-    /// The longest line that is sent or taken, in bytes without its newline: 16 MiB.
+    /// The longest line, sent or received, in bytes without the newline: 16 MiB.
     pub line_len_max: usize,
 }
 
@@ -65,7 +64,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// The usual length, and no deadline: for who is dropped when it has taken too long.
+    /// The usual length, and no deadlines: for callers that drop the call at their own deadline.
     pub(crate) fn without_deadlines() -> Self {
         let never = Duration::MAX;
         let deadlines = Deadlines { connect: never, write: never, answer: never, work: never, line: never };
@@ -73,53 +72,53 @@ impl Limits {
     }
 }
 
-/// Why a worker did not do what it was asked for, or could not be asked.
+/// Why a call to a worker failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PoolCallError {
-    /// There is nobody whom we could ask.
+    /// No worker accepts connections.
     #[error("the worker on `{}` cannot be reached: {why}", Shown(socket))]
     Unreachable {
-        /// Where it should answer.
+        /// The worker's socket.
         socket: PathBuf,
-        /// How its socket was found.
+        /// The verdict of the probe.
         liveness: Liveness,
-        /// Why.
+        /// The reason.
         why: String,
     },
-    /// No whole line came, or none could be sent.
+    /// No whole line arrived, or the request could not be sent.
     #[error(transparent)]
     Line(#[from] LineError),
-    /// The line that came is no message.
+    /// The received line is not a message.
     #[error("the worker's answer cannot be understood: {0}")]
     Malformed(#[from] Malformed),
-    /// The answer is one to another question.
+    /// The answer belongs to another question.
     #[error("the worker answered `{op}` with `{kind}`")]
     WrongKind {
-        /// What was asked.
+        /// The question.
         op: &'static str,
-        /// What was answered.
+        /// The answer's kind.
         kind: &'static str,
     },
-    /// The worker says no.
+    /// The worker refused the request.
     #[error("the worker refused: {0}")]
     Refused(Refusal),
     /// The worker speaks another version.
     #[error("{0}; use a worker and a caller of one version")]
     VersionMismatch(#[from] VersionMismatch),
-    /// The worker refuses the version that we speak, and does not report its own.
+    /// The worker refuses our version, without reporting its own.
     #[error("the worker refused version `{ours}`: {refusal}")]
     VersionRefused {
-        /// What we reported.
+        /// Our version.
         ours: Version,
-        /// Its words.
+        /// The worker's words.
         refusal: Refusal,
     },
-    /// The worker answered for another session than the one that was asked for.
+    /// The worker answered for another session.
     #[error("the worker answered for session `{answered}`, not for `{asked}`")]
     WrongSession {
-        /// The session that was asked for, by the worker's name for it.
+        /// The session of the question, under the worker's name.
         asked: WorkerName,
-        /// The one that it answered for.
+        /// The session of the answer.
         answered: WorkerName,
     },
     /// An earlier call on this connection failed half-way.
@@ -130,7 +129,7 @@ pub enum PoolCallError {
 }
 
 impl PoolCallError {
-    /// The reason in one word, as JSON has it.
+    /// The reason as one word, as in JSON.
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Unreachable { .. } => "worker-unreachable",
@@ -144,10 +143,10 @@ impl PoolCallError {
     }
 }
 
-/// A connection to a worker that answered a handshake.
+/// A connection to a worker, after the handshake.
 #[derive(Debug)]
 pub struct PoolClient {
-    /// `None` once a call has failed half-way, and while one is under way.
+    /// `None` during a call, and after a failed call.
     lines: Option<LineStream>,
     greeting: Greeting,
     peer: Option<Pid>,
@@ -155,10 +154,10 @@ pub struct PoolClient {
 }
 
 impl PoolClient {
-    /// Shakes hands on `connection`, or judges the greeting if that has been done already.
+    /// Makes the handshake on `connection`, or judges an earlier greeting.
     ///
     /// # Errors
-    /// [`PoolCallError`]; the connection is closed then, and nothing else is done to the worker.
+    /// [`PoolCallError`]; the connection is closed then, and the worker is left alone.
     ///
     /// # Cancel safety
     /// Safe; the connection is closed.
@@ -197,12 +196,12 @@ impl PoolClient {
         }
     }
 
-    /// What the worker said of itself.
+    /// The worker's greeting.
     pub fn greeting(&self) -> &Greeting {
         &self.greeting
     }
 
-    /// The process that listens, as the kernel named it.
+    /// The listening process, as named by the kernel.
     pub fn peer(&self) -> Option<Pid> {
         self.peer
     }
@@ -212,10 +211,10 @@ impl PoolClient {
         self.lines.is_some()
     }
 
-    /// The connection, so that somebody else can use it; hands need not be shaken again.
+    /// The connection, for another owner; no second handshake is needed.
     ///
     /// # Errors
-    /// If it is spent, or the worker has said something that nobody asked for.
+    /// If the connection is spent, or the worker has sent an unsolicited line.
     pub fn into_connection(self) -> Result<Connection, PoolCallError> {
         let (stream, socket) = self.lines.ok_or(PoolCallError::Spent)?.into_parts()?;
         let stream =
@@ -235,7 +234,7 @@ impl PoolClient {
         self.feed(&Request::Run(run)).await
     }
 
-    /// Goes on with an answer. The worker has to answer for the same session, if it names one.
+    /// Continues a session with an answer. If the worker names a session, the name must match.
     ///
     /// # Errors
     /// As for [`Self::run`].
@@ -255,7 +254,7 @@ impl PoolClient {
         }
     }
 
-    /// Asks how the session stands.
+    /// Asks for the state of the session.
     ///
     /// # Errors
     /// As for [`Self::run`].
@@ -270,7 +269,7 @@ impl PoolClient {
         }
     }
 
-    /// Asks the worker to end. It has agreed to when this returns, and may still run.
+    /// Asks the worker to end. On return the worker has agreed, but may still run.
     ///
     /// # Errors
     /// As for [`Self::run`].
@@ -296,7 +295,7 @@ impl PoolClient {
         PoolCallError::WrongKind { op: request.op(), kind: answer.kind() }
     }
 
-    /// The connection is taken out while the call is under way, and put back only if it can be used again.
+    /// The connection is taken out during the call, and put back only if clean.
     async fn call(&mut self, request: &Request) -> Result<Answer, PoolCallError> {
         let mut lines = self.lines.take().ok_or(PoolCallError::Spent)?;
         let exchanged = exchange(&mut lines, request, self.limits.deadlines).await;
@@ -327,7 +326,7 @@ async fn shake_hands(
     }
 }
 
-/// Whether a handshake was refused for its version. The protocol has only words for that.
+/// Whether a handshake was refused because of the version. The protocol has only words for this refusal.
 fn names_the_version(refusal: &Refusal) -> bool {
     refusal.as_str().to_lowercase().contains("version")
 }
@@ -342,7 +341,7 @@ fn deadline_of(request: &Request, deadlines: Deadlines) -> Deadline {
     }
 }
 
-/// One line there, one back, and nothing else before or after.
+/// Exchanges one line for one line, with no line before or after.
 async fn exchange(
     lines: &mut LineStream,
     request: &Request,
@@ -352,7 +351,7 @@ async fn exchange(
     match lines.arrived()? {
         Arrived::Nothing | Arrived::End => {}
         Arrived::Part(excerpt) => return Err(LineError::Unsolicited { excerpt }.into()),
-        // Only a refusal needs no question: that the worker has no room for us, say.
+        // Only a refusal needs no question, for example if the worker has no room for us.
         Arrived::Line(line) => match Response::read(line.as_bytes()) {
             Ok(Response::Refused(refusal)) => return Err(PoolCallError::Refused(refusal)),
             Ok(Response::Answer(_)) | Err(_) => return Err(unsolicited(&line)),
@@ -364,7 +363,7 @@ async fn exchange(
     let line = line.ok_or(LineError::ClosedEarly { received: 0 })?;
     let response = Response::read(line.as_bytes())?;
     match lines.arrived()? {
-        // That the worker leaves after its answer is for the next call to find out.
+        // A worker that leaves after the answer is noticed by the next call.
         Arrived::Nothing | Arrived::End => {}
         Arrived::Part(excerpt) => return Err(LineError::Unsolicited { excerpt }.into()),
         Arrived::Line(line) => return Err(unsolicited(&line)),
@@ -372,7 +371,7 @@ async fn exchange(
     match (response, sent) {
         (Response::Refused(refusal), _) => Ok(Err(refusal)),
         (Response::Answer(answer), Sent::Whole) => Ok(Ok(answer)),
-        // It left before it had heard the question.
+        // The worker answered without the question.
         (Response::Answer(_), Sent::PeerLeft) => Err(unsolicited(&line)),
     }
 }

@@ -1,12 +1,12 @@
-//! Lines on a socket, both ways, with a bound on the length of each and on the time that each phase takes.
+//! Lines on a socket, both ways, with bounds on each line's length and each phase's duration.
 //!
 //! # Invariants
-//! 1. Bounded: no more is kept than one line of the greatest length and what one read adds, whatever the peer sends.
-//! 2. Every wait has a `Deadline`, which names its [`Limit`], but for the one between two lines where the caller wants
-//!    none. A deadline is a point in time: no byte that comes, and no phase that is over, puts it off.
-//! 3. A line is whole or an error: what was sent before the end without a newline is never taken for one.
+//! 1. Bounded: the buffer holds at most one line of the greatest length plus one read, whatever the peer sends.
+//! 2. Every wait has a `Deadline` that names its [`Limit`], except the wait between two lines, if the caller wants no
+//!    limit. A deadline is a point in time: neither a received byte nor a finished phase moves the deadline.
+//! 3. A line is whole or an error: bytes without a final newline are never taken for a line.
 //!
-//! Checked by `smoke/tests/smoke/protocol/client.rs`, `protocol/server.rs` and, on a clock of its own, `pool/patience.rs`.
+//! Checked by `smoke/tests/smoke/protocol/client.rs`, `protocol/server.rs` and, on a paused clock, `pool/patience.rs`.
 
 use crate::endpoint::probe::Connection;
 use crate::sys::linux::failure::{During, Errno};
@@ -23,26 +23,26 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::bytes::BytesMut;
 use tokio_util::codec::{Decoder, LinesCodec, LinesCodecError};
 
-/// How much is asked for in one read, and how much of an empty buffer is kept.
+/// The size of one read, and the retained capacity of an empty buffer.
 const READ_LEN: usize = 64 << 10;
 
-/// How much is looked at in one go where nothing is expected.
+/// The size of one look if no line is expected.
 const PIECE_LEN: usize = 4 << 10;
 
-/// What stands in for a deadline that no clock can hold.
+/// A replacement for deadlines beyond the clock's range.
 const FAR_AWAY: Duration = Duration::from_secs(60 * 60 * 24 * 365 * 30);
 
-/// What was waited for when a deadline passed.
+/// The phase in which a deadline passed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Phase {
-    /// Somebody who accepts.
+    /// Waiting for an accepted connection.
     Connect,
-    /// The peer to take our line.
+    /// Waiting for the peer to read our line.
     Write,
-    /// The first byte of the peer's line.
+    /// Waiting for the first byte of the peer's line.
     Answer,
-    /// The rest of the peer's line.
+    /// Waiting for the rest of the peer's line.
     Line,
 }
 
@@ -57,22 +57,22 @@ impl fmt::Display for Phase {
     }
 }
 
-/// Which of the caller's limits a deadline came from: the one to change for more time.
+/// The caller's limit behind a deadline: the limit to change for more time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Limit {
-    /// The time to find somebody who accepts.
+    /// The time until the worker accepts a connection.
     Connect,
-    /// The time for the peer to take our line.
+    /// The time for the peer to read our line.
     Write,
-    /// The time for a whole call that involves no work: a handshake, `status` or `shutdown`.
+    /// The time for a whole call without work: a handshake, `status` or `shutdown`.
     Answer,
-    /// The time for a whole call that involves work: `run` or `continue`.
+    /// The time for a whole call with work: `run` or `continue`.
     Work,
-    /// The time from the first byte of the peer's line to its last.
+    /// The time from the first byte of the peer's line to the last.
     Line,
 }
 
-/// A point in time, and the limit that set it.
+/// A point in time, and the limit behind.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Deadline {
     at: Instant,
@@ -87,55 +87,55 @@ impl Deadline {
         Self { at: now.checked_add(after).unwrap_or(now + FAR_AWAY), limit, after }
     }
 
-    /// The earlier of the two.
+    /// The earlier of two deadlines.
     pub(crate) fn or_sooner(self, other: Self) -> Self {
         if other.at < self.at { other } else { self }
     }
 
-    /// Runs `work` until then.
+    /// Runs `work` until the deadline.
     pub(crate) async fn bound<T>(self, phase: Phase, work: impl Future<Output = T>) -> Result<T, LineError> {
         let Self { at, limit, after } = self;
         timeout_at(at, work).await.ok().ok_or(LineError::Hung { phase, limit, after })
     }
 }
 
-/// Whose line is too long.
+/// The sender of a line that is too long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Whose {
-    /// Ours: nothing of it was sent.
+    /// Ours: nothing was sent.
     Ours,
-    /// The peer's.
+    /// The peer's line.
     Theirs,
 }
 
-/// Why no line went through.
+/// Why no line was exchanged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LineError {
-    /// The peer lives and is silent, or does not read.
+    /// The peer is alive but silent, or does not read.
     #[error("the worker did not {phase} within {} ms", after.as_millis())]
     Hung {
-        /// What it did not do.
+        /// The phase that took too long.
         phase: Phase,
-        /// Which limit it met.
+        /// The limit that passed.
         limit: Limit,
-        /// How long that limit is. Phases that came before may have used a part of it.
+        /// The length of the limit. Earlier phases may have used a part.
         after: Duration,
     },
-    /// The peer went away before its line was whole.
+    /// The peer left before its line was whole.
     #[error(
         "the worker closed the connection after {received} bytes of its answer, before the end of the line"
     )]
     ClosedEarly {
-        /// How many bytes of the line came.
+        /// The number of received bytes of the line.
         received: usize,
     },
-    /// A line is longer than what was agreed on.
+    /// A line exceeds the agreed length.
     #[error(
         "{} longer than {len_max} bytes",
         match whose { Whose::Ours => "the request is", Whose::Theirs => "the worker's answer is" }
     )]
     TooLong {
-        /// Whose line.
+        /// The sender of the line.
         whose: Whose,
         /// The greatest length, in bytes.
         len_max: usize,
@@ -143,19 +143,19 @@ pub enum LineError {
     /// The peer's line is not text.
     #[error("the worker's answer is not UTF-8")]
     NotUtf8,
-    /// The peer said something without having been asked, so what it says next may be the answer to anything.
+    /// The peer sent an unsolicited line, so the next line may be the answer to anything.
     #[error("the worker sent what nobody asked for: {excerpt}")]
     Unsolicited {
-        /// Its beginning.
+        /// The beginning of the line.
         excerpt: Excerpt,
     },
-    /// The system refused.
+    /// A system call failed.
     #[error(transparent)]
     Os(#[from] OsFailure),
 }
 
 impl LineError {
-    /// The reason in one word, as JSON has it.
+    /// The reason as one word, as in JSON.
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Hung { .. } => "worker-hung",
@@ -168,16 +168,16 @@ impl LineError {
     }
 }
 
-/// How far a line of ours went.
+/// The progress of a line of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use = "who left may have said why before"]
 pub(crate) enum Sent {
     Whole,
-    /// The peer has left; it may have said why before.
+    /// The peer has left, and may have given the reason before.
     PeerLeft,
 }
 
-/// What has come without anybody waiting for it.
+/// Unsolicited input.
 #[derive(Debug)]
 pub(crate) enum Arrived {
     Nothing,
@@ -187,7 +187,7 @@ pub(crate) enum Arrived {
     End,
 }
 
-/// A socket on which both sides send lines.
+/// A socket with lines in both directions.
 #[derive(Debug)]
 pub(crate) struct LineStream {
     stream: UnixStream,
@@ -198,7 +198,7 @@ pub(crate) struct LineStream {
 }
 
 impl LineStream {
-    /// Lines of at most `len_max` bytes on `stream`, which has to do with `socket`.
+    /// Lines of at most `len_max` bytes on `stream`; `socket` is for messages.
     pub(crate) fn new(stream: UnixStream, socket: &Path, len_max: usize) -> Self {
         let codec = LinesCodec::new_with_max_length(len_max);
         Self { stream, socket: socket.to_owned(), codec, buffer: BytesMut::new(), len_max }
@@ -211,7 +211,7 @@ impl LineStream {
         Ok(Self::new(stream, &socket, len_max))
     }
 
-    /// The stream and its socket, if nothing has been read that nobody took.
+    /// The stream and its socket, if no unread bytes are buffered.
     pub(crate) fn into_parts(self) -> Result<(UnixStream, PathBuf), LineError> {
         match self.buffer.is_empty() {
             true => Ok((self.stream, self.socket)),
@@ -235,11 +235,11 @@ impl LineStream {
         }
     }
 
-    /// Waits for a line: until `deadline`, if there is one, and from its first byte on no longer than `line_timeout`.
-    /// `None` if the peer leaves between two lines.
+    /// Waits for a line: until `deadline`, if given, and from the line's first byte at most `line_timeout`. `None` if
+    /// the peer leaves between two lines.
     ///
     /// # Cancel safety
-    /// Safe: what was read stays in the buffer.
+    /// Safe: bytes already read stay in the buffer.
     pub(crate) async fn receive(
         &mut self,
         deadline: Option<Deadline>,
@@ -266,14 +266,14 @@ impl LineStream {
         }
     }
 
-    /// Looks at what has come, without waiting.
+    /// Looks at the input so far, without waiting.
     pub(crate) fn arrived(&mut self) -> Result<Arrived, LineError> {
         let mut piece = [0; PIECE_LEN];
         loop {
             if let Some(line) = self.decode()? {
                 return Ok(Arrived::Line(line));
             }
-            // Asked of the kernel itself: the runtime may not have heard yet of what is there.
+            // The kernel is asked directly: the runtime may not know of the input yet.
             match receive_now(&self.stream, &mut piece) {
                 Ok(0) | Err(Errno::ECONNRESET | Errno::EPIPE) if self.buffer.is_empty() => {
                     return Ok(Arrived::End);
@@ -288,7 +288,7 @@ impl LineStream {
         }
     }
 
-    /// Reads something; `false` if the peer has left.
+    /// Reads once; `false` if the peer has left.
     async fn fill(&mut self) -> Result<bool, LineError> {
         self.buffer.reserve(READ_LEN);
         match self.stream.read_buf(&mut self.buffer).await {
@@ -301,20 +301,20 @@ impl LineStream {
     fn decode(&mut self) -> Result<Option<String>, LineError> {
         let decoded = self.codec.decode(&mut self.buffer);
         if self.buffer.is_empty() && self.buffer.capacity() > READ_LEN {
-            // One long line must not cost its length for as long as the connection lives.
+            // A long line must not keep its memory for the life of the connection.
             self.buffer = BytesMut::new();
         }
         decoded.map_err(|error| match error {
             LinesCodecError::MaxLineLengthExceeded => {
                 LineError::TooLong { whose: Whose::Theirs, len_max: self.len_max }
             }
-            // The codec itself performs no I/O: this is its word for what is no text.
+            // The codec performs no I/O: `Io` means invalid UTF-8.
             LinesCodecError::Io(_) => LineError::NotUtf8,
         })
     }
 }
 
-/// Whether an error only says that the peer has closed its end.
+/// Whether an error only means that the peer has closed its end.
 fn has_left(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset)
 }

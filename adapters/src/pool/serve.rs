@@ -1,18 +1,18 @@
 //! The worker's side of the pool protocol: a socket, its clients, and an end.
 //!
-//! | module | what it does |
+//! | module | task |
 //! |---|---|
-//! | `server` | lets clients in, until the end |
-//! | `bind` | a socket that is ours alone, in the place of none but a dead one's |
+//! | `server` | accepts clients, until the end |
+//! | `bind` | a socket for us alone, replacing only a dead worker's socket |
 //! | `client` | one client: its lines, one answer to each |
-//! | `handler` | what a worker has to be able to do |
+//! | `handler` | the abilities of a worker |
 //!
 //! # Invariants
-//! 1. Clients are served side by side, so that none has to wait for another that is slow or silent; there are at most
-//!    so many, and who has been silent the longest makes room.
-//! 2. A client that leaves takes nothing with it: what it asked for is done to its end, and the session stays.
-//! 3. Whoever ends it lets the answers that are under way be finished, for a bounded time.
-//! 4. The socket is removed at the end, if it still is the one that was bound.
+//! 1. Clients are served side by side, so a slow or silent client delays no other. The number of clients is bounded,
+//!    and the client silent for the longest time makes room.
+//! 2. A client that leaves takes nothing along: its request is carried out, and the session stays.
+//! 3. At the end, answers in progress may be finished, for a bounded time.
+//! 4. The socket's file is removed at the end, unless replaced.
 //!
 //! Checked by `smoke/tests/smoke/protocol/server.rs`.
 

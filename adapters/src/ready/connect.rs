@@ -1,4 +1,4 @@
-//! Readiness by connect: a worker is ready when its socket accepts a connection, which is handed on.
+//! Readiness by connect: a worker is ready when its socket accepts a connection. The connection is passed on.
 //!
 //! Checked by `smoke/tests/smoke/probe/watch.rs`.
 
@@ -10,7 +10,7 @@ use rekindle_core::WatchError;
 use rekindle_core::seams::SocketWatcher;
 use std::path::Path;
 
-/// Watches a socket by looking again and again, with growing pauses.
+/// Watches a socket by polling, with growing pauses.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct PollingSocketWatcher;
 
@@ -28,9 +28,9 @@ impl SocketWatcher<Connection> for PollingSocketWatcher {
                 Look::Found(Probed::Forged { why }) => {
                     return Err(WatchError::Forged { path: socket.to_owned(), why });
                 }
-                // Not there yet, not listening yet, or too busy: none of it is an answer.
+                // Missing, not listening yet, or busy: none of these is a decision.
                 Look::Absent => backoff.wait_until_told().await,
-                // No event tells when somebody begins to listen or to accept.
+                // No event reports a `listen` or an `accept`.
                 Look::Found(Probed::Dormant { .. } | Probed::Indeterminate { .. }) | Look::Busy => {
                     backoff.wait().await;
                 }

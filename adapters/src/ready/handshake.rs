@@ -1,8 +1,9 @@
-//! Readiness by handshake: a worker is ready when it answers, to us.
+//! Readiness by handshake: a worker is ready when it answers our handshake.
 //!
 //! # Invariants
-//! 1. A worker that we started and that is not for us has failed its start; one that somebody else started is left alone.
-//! 2. The connection on which hands were shaken is handed on, with nothing of it lost.
+//! 1. If an incompatible worker was started by us, the start has failed; if another launcher started the worker, the
+//!    worker is left alone.
+//! 2. The connection of the handshake is passed on, without lost bytes.
 //!
 //! Checked by `smoke/tests/smoke/ready/handshake.rs`.
 
@@ -20,18 +21,18 @@ use rekindle_core::seams::SocketWatcher;
 use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
-/// What to do about a worker that answers and does not go together with this host.
+/// The reaction to a worker with an incompatible version.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnVersionMismatch {
     /// Fail the start: this host started the worker.
     Fail,
-    /// Hand its connection on, without a greeting: another host started the worker, and may go together with it.
+    /// Pass the connection on, without a greeting: another host started the worker, and may be compatible.
     PassOn,
 }
 
-/// Watches a socket until a worker answers a handshake on it, and notes who did.
+/// Watches a socket until a worker answers a handshake, and notes the worker.
 ///
-/// It waits on one connection for as long as that is open: a worker may end when its first client leaves.
+/// The watch waits on one connection as long as the connection is open: a worker may end when its first client leaves.
 #[derive(Debug)]
 pub struct HandshakeSocketWatcher {
     start: Start,
@@ -41,12 +42,12 @@ pub struct HandshakeSocketWatcher {
 }
 
 impl HandshakeSocketWatcher {
-    /// A watch for workers that go together with `speaking`.
+    /// A watch for workers compatible with `speaking`.
     pub fn new(start: &Start, speaking: Speaking, on_mismatch: OnVersionMismatch) -> Self {
         Self { start: start.clone(), speaking, on_mismatch, found: Mutex::new(None) }
     }
 
-    /// The same watch, beginning with a connection that has been made already.
+    /// The same watch, beginning with an existing connection.
     #[must_use]
     pub fn beginning_with(self, connection: Connection) -> Self {
         Self { found: Mutex::new(Some(connection)), ..self }
@@ -67,11 +68,11 @@ impl SocketWatcher<Connection> for HandshakeSocketWatcher {
         let mut backoff = Backoff::at(socket.parent().unwrap_or(socket), Happening::NameAppears);
         let connection = loop {
             let connection = self.connection(socket).await?;
-            // How long it may take is for the start to say, which drops us then.
+            // The start limits the time, by dropping this future.
             let greeted = PoolClient::open(connection, &self.speaking, Limits::without_deadlines()).await;
             match greeted.and_then(PoolClient::into_connection) {
                 Ok(connection) => break connection,
-                // It was not ready to speak to anybody yet.
+                // The worker was not yet ready for conversation.
                 Err(PoolCallError::Line(LineError::ClosedEarly { .. } | LineError::Hung { .. })) => {
                     backoff.wait().await;
                 }

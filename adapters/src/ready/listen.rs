@@ -1,7 +1,6 @@
-//! Readiness by listening: somebody listens at the worker's socket, as the kernel's table of sockets tells without a
-//! connection.
+//! Readiness by listening: the kernel's socket table shows a listener at the worker's socket, without a connection.
 //!
-//! A listener that the table knows by another spelling is connected to after all, and that connection is handed on.
+//! If the table shows the listener under another spelling of the path, a connection is made, and passed on.
 //!
 //! Checked by `smoke/tests/smoke/ready/listen.rs`.
 
@@ -11,7 +10,7 @@ use crate::sys::linux::fs::watch::Happening;
 use rekindle_core::WatchError;
 use std::path::Path;
 
-/// Waits until somebody listens.
+/// Waits for a listener.
 pub(super) async fn await_listener(socket: &Path) -> Result<Connection, WatchError> {
     let (mut backoff, mut lookout) = (pauses(socket), Lookout::at(socket));
     loop {
@@ -27,7 +26,7 @@ pub(super) fn pauses(socket: &Path) -> Backoff {
     Backoff::at(socket.parent().unwrap_or(socket), Happening::NameAppears)
 }
 
-/// A look for a listener; `None` if it has to be looked for again.
+/// Looks for a listener once; `None` if another look is needed.
 pub(super) fn see_listener(
     lookout: &mut Lookout<'_>,
     socket: &Path,
@@ -35,7 +34,7 @@ pub(super) fn see_listener(
     match lookout.look_gently() {
         Look::Found(Probed::Live(connection)) => Ok(Some(connection)),
         Look::Found(Probed::Forged { why }) => Err(WatchError::Forged { path: socket.to_owned(), why }),
-        // Not there yet, not listening yet, or too busy: none of it is an answer.
+        // Missing, not listening yet, or busy: none of these is a decision.
         Look::Found(Probed::Dormant { .. } | Probed::Indeterminate { .. }) | Look::Absent | Look::Busy => {
             Ok(None)
         }

@@ -1,13 +1,13 @@
-//! Hears what a worker says about itself while it starts: the launcher's end of the `sd_notify` protocol.
+//! Receives a starting worker's messages: the launcher's end of the `sd_notify` protocol.
 //!
-//! The worker is told of a datagram socket in its session's directory (`NOTIFY_SOCKET`). What arrives there is read as
-//! [`rekindle_core::notify`] says, once its sender is known to be of the worker.
+//! The worker's `NOTIFY_SOCKET` is a datagram socket in the session's directory. [`rekindle_core::notify`] interprets
+//! each message, once the sender is known to belong to the worker.
 //!
 //! # Invariants
-//! 1. Only a process of the worker is believed: of our user, by what the kernel says of the sender, and in the leader's
-//!    session or a holder of its lifeline. The same holds for the process that `MAINPID=` names.
-//! 2. Descriptors that come with a message are closed at once: that is what `BARRIER=1` waits for, and a sender which
-//!    waits so is still there to be recognised.
+//! 1. Only a process of the worker is believed: a process of our user, by the kernel's credentials, that is in the
+//!    leader's process session or holds the lifeline. The same rule applies to the process of `MAINPID=`.
+//! 2. Descriptors attached to a message are closed at once: `BARRIER=1` waits for the close, and a waiting sender can
+//!    still be recognised.
 //! 3. The socket has a name only while the claim is held.
 //!
 //! Checked by `smoke/tests/smoke/ready/notify.rs`.
@@ -32,13 +32,13 @@ use tokio::time::Instant;
 
 pub use crate::store::session_dir::NOTIFY_FILE;
 
-/// How many unread messages are heard at the end: more than the kernel lets wait unless it is told to.
+/// How many unread messages are read at the end: more than the kernel's default queue.
 const UNREAD_MAX: usize = 64;
 
-/// One byte more than is understood, so that a message that is too long can be told from one that fits.
+/// One byte more than the longest valid message, so longer messages are recognised.
 const READ_LEN: usize = DATAGRAM_LEN_MAX + 1;
 
-/// Where messages arrive, registered with the runtime that waits for them.
+/// The receiving socket, registered with the waiting runtime.
 pub(crate) struct Mailbox(UnixDatagram);
 
 /// The launcher's end of the `sd_notify` protocol, for one start.
@@ -53,17 +53,17 @@ pub struct NotifyListener {
 #[derive(Debug)]
 struct Heard {
     notices: Notices,
-    /// The worker, to tell its processes from others; known once it exists.
+    /// The worker, for recognising its processes; known after the spawn.
     worker: Option<Worker>,
-    /// The process that the worker named as the one that matters, or that said itself that it is ready.
+    /// The worker's main process: the process of `MAINPID=`, or the sender of READY=1.
     main: Option<ProcessIdentity>,
 }
 
 impl NotifyListener {
-    /// Binds the socket in the session's directory, in the place of one that was left there. Only under the claim.
+    /// Binds the socket in the session's directory, and replaces a leftover socket. Only under the claim.
     ///
     /// # Errors
-    /// If its socket cannot be bound.
+    /// If the socket cannot be bound.
     pub fn open(dir: &SessionDir, here: Arc<Host>, notices: Notices) -> Result<Self, OsFailure> {
         dir.remove(NOTIFY_FILE)?;
         let socket = BoundSocket::datagram(&dir.path_of(NOTIFY_FILE))?;
@@ -72,12 +72,12 @@ impl NotifyListener {
         Ok(Self { socket, began: Instant::now(), here, heard })
     }
 
-    /// Where the worker has to send to.
+    /// The path of the socket, for `NOTIFY_SOCKET`.
     pub fn path(&self) -> &Path {
         self.socket.path()
     }
 
-    /// Says whose words count. Until then nothing is read, and so nothing lost.
+    /// Sets the worker whose messages count. Until then nothing is read, so nothing is lost.
     ///
     /// # Errors
     /// If the worker cannot be pinned a second time.
@@ -87,22 +87,22 @@ impl NotifyListener {
         Ok(())
     }
 
-    /// What was said so far.
+    /// All notices so far.
     pub fn notices(&self) -> Notices {
         self.lock().notices.clone()
     }
 
-    /// The process that matters, where it is known.
+    /// The main process, if known.
     pub fn main_process(&self) -> Option<ProcessIdentity> {
         self.lock().main.clone()
     }
 
-    /// Until when the worker may take, as it stands now.
+    /// The current deadline of the worker.
     pub fn deadline(&self) -> Instant {
         self.began + self.notices().deadline()
     }
 
-    /// Hears what was said last and not read yet, and takes the socket's name away. Only under the claim.
+    /// Reads the last messages, then removes the socket's name. Only under the claim.
     pub fn close(&self) {
         for _ in 0..UNREAD_MAX {
             let Ok(message) = receive_message(&self.socket, READ_LEN) else { break };
@@ -111,10 +111,10 @@ impl NotifyListener {
         self.socket.remove();
     }
 
-    /// The socket, to be waited on by one watch.
+    /// The socket, for one watch.
     ///
     /// # Errors
-    /// If there is no descriptor left for it.
+    /// If no descriptor is left.
     ///
     /// # Panics
     /// Outside a tokio runtime with I/O enabled.
@@ -123,13 +123,13 @@ impl NotifyListener {
         Ok(Mailbox(UnixDatagram::from_std(socket).during("watch", self.path())?))
     }
 
-    /// Waits for the next message and hears it, whoever sent it.
+    /// Waits for the next message and takes the message, from any sender.
     ///
     /// # Errors
     /// If the socket cannot be read.
     ///
     /// # Cancel safety
-    /// Safe; what was not read stays in the socket.
+    /// Safe; unread messages stay in the socket.
     pub(crate) async fn hear_next(&self, mailbox: &Mailbox) -> Result<(), OsFailure> {
         let Mailbox(socket) = mailbox;
         let message = socket.async_io(Interest::READABLE, || receive_message(socket, READ_LEN)).await;
@@ -152,7 +152,7 @@ impl NotifyListener {
     }
 
     fn lock(&self) -> MutexGuard<'_, Heard> {
-        // A panic elsewhere does not unsay anything.
+        // A panic elsewhere does not undo any notice.
         self.heard.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -170,7 +170,7 @@ impl Heard {
                 Some(main) => self.main = Some(main),
                 None => return tracing::info!(%pid, "a main process that is not of the worker was ignored"),
             },
-            // A mere messenger may say it too, and is gone at once; only the leader is known to stay.
+            // A short-lived messenger may send READY=1 too; only the leader is known to stay.
             Assignment::Ready if self.main.is_none() => {
                 let leader = self.worker.as_ref().and_then(Worker::identity);
                 self.main = leader.filter(|leader| leader.pid.as_raw() == sender).cloned();
@@ -183,7 +183,7 @@ impl Heard {
         self.notices = self.notices.clone().hear(said, at);
     }
 
-    /// The identity of a process of the worker; the pid meant it before and after it was looked at.
+    /// The identity of a process of the worker. The process is looked up twice, so the pid was not reused in between.
     fn verified(&self, pid: Pid, here: &Host) -> Option<ProcessIdentity> {
         let identity = procfs::identify(pid, here)?;
         let same = self.is_of_worker(pid.as_raw()) && procfs::identify(pid, here)? == identity;
@@ -191,7 +191,7 @@ impl Heard {
     }
 }
 
-/// Hears the worker until it is ready, and goes on hearing it until its socket is.
+/// Receives messages until the worker is ready, and further until its socket is.
 pub(super) async fn await_notified(
     listener: &NotifyListener,
     socket: &Path,

@@ -1,10 +1,11 @@
-//! When a worker is ready, by the kind of its readiness, each in a file of its own; and how long it may take.
+//! The readiness of a worker, by kind, with one file for each kind; and the time limit.
 //!
 //! The table of kinds is [`rekindle_core::readiness`]. `handshake` has a watcher of its own.
 //!
 //! # Invariants
-//! 1. A `READY=1` whose socket is dormant is not yet ready: it is waited for, until the time is up.
-//! 2. A worker that asks for more time gets it while it is watched, and never while it is being ended.
+//! 1. After `READY=1` with a dormant socket the worker is not ready yet: the watch waits for the socket, until the
+//!    deadline.
+//! 2. A worker's request for more time is granted during the watch, and never while the worker is being ended.
 //!
 //! Checked by `smoke/tests/smoke/ready/notify.rs` and `ready/listen.rs`.
 
@@ -22,7 +23,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::time::{Instant, sleep, sleep_until};
 
-/// Watches for readiness of the kind that the start is of, and notes who answered.
+/// Watches for readiness of the start's kind, and notes the answering process.
 pub(crate) struct ReadinessWatcher(pub(crate) Start);
 
 #[async_trait]
@@ -41,7 +42,7 @@ impl SocketWatcher<Connection> for ReadinessWatcher {
                 start.note_ready(start.notify_listener().and_then(|listener| listener.main_process()));
             }
             ReadyKind::Listen => start.note_ready(listener_of(start, socket)),
-            // Where a connection had to be made, the kernel has named the listener.
+            // After a connect the kernel has named the listener.
             ReadyKind::Notify | ReadyKind::Connect | ReadyKind::Handshake => {
                 start.note_alive(&connection);
             }
@@ -50,13 +51,13 @@ impl SocketWatcher<Connection> for ReadinessWatcher {
     }
 }
 
-/// The process that was started listens from birth. Its death counts as the listener's only where the kernel's table
-/// would show who listens after it, which it does not for a path that no address can hold.
+/// The started process listens from birth. The listener's death is recorded only if the kernel's table would show a
+/// later listener; for a path too long for an address, the table would not.
 fn listener_of(start: &Start, socket: &Path) -> Option<ProcessIdentity> {
     start.leader().filter(|_| socket.as_os_str().len() <= SOCKET_PATH_LEN_MAX)
 }
 
-/// Waits on tokio's clock; the first wait of a start, in which its worker is watched, for as long as that asks for.
+/// A timer on tokio's clock. The first wait of a start, the watch for readiness, is as long as the worker asks for.
 pub(crate) struct ExtendingTimer {
     start: Start,
     watched: AtomicBool,

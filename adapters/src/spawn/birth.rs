@@ -1,4 +1,4 @@
-//! Starts a worker, and explains why it could not be started.
+//! Starts a worker, and explains a failed start.
 
 use super::prepare::prepare;
 use super::program;
@@ -13,10 +13,10 @@ use rekindle_core::identity::StartTime;
 use rekindle_core::shown::Shown;
 use std::path::Path;
 
-/// Starts a worker and returns once its program runs. Blocks the calling thread until then.
+/// Starts a worker and returns once the program runs. Blocks the calling thread until then.
 ///
 /// # Errors
-/// If it could not be started; nothing of it is left running then.
+/// If the start failed; no process is left then.
 pub fn spawn(request: SpawnRequest<'_>) -> Result<Worker, SpawnError> {
     let program = program::resolve(request.plan.program().ok_or(SpawnError::NoProgram)?)?;
     let prepared = prepare(&request, &program)?;

@@ -1,12 +1,12 @@
-//! A program in the foreground, which runs under a lock and not without it.
+//! Runs a program in the foreground, under a lock.
 //!
 //! # Invariants
-//! 1. The lock outlives this process for as long as the program does: the program inherits the locked descriptor.
-//! 2. The program does not outlive this process: the kernel kills it with us. What it started itself is not killed, but
-//!    has inherited the lock and keeps it.
-//! 3. A signal that is sent to us is passed on; one that the terminal sends to all of us is not sent twice.
+//! 1. The lock is held as long as the program runs, even after our end: the program inherits the locked descriptor.
+//! 2. The program does not outlive this process: the kernel kills the program with us. Children of the program are not
+//!    killed, but have inherited the lock and keep the lock.
+//! 3. A signal sent to us is passed on; a signal from the terminal reaches the whole group, and is not sent twice.
 //! 4. No exit is missed: SIGCHLD is blocked and read, never handled.
-//! 5. No zombie stays: where the kernel hands orphans to this process, as it does to pid 1, each of them is reaped.
+//! 5. No zombie stays: if the kernel reparents orphans to this process, as for pid 1, each orphan is reaped.
 //!
 //! Checked by `smoke/tests/smoke/lifecycle/marker.rs`.
 
@@ -22,18 +22,18 @@ use std::os::fd::BorrowedFd;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus};
 
-/// What is passed on to the program.
+/// The signals passed on to the program.
 const FORWARDED: [Signal; 6] =
     [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGUSR1, Signal::SIGUSR2];
 
-/// Runs a program to its end, passing signals on, and says how it ended. It shares our terminal and our standard
+/// Runs a program to its end, passing signals on; returns the exit. The program shares our terminal and our standard
 /// streams, and inherits `lock`.
 ///
-/// Only for the main thread of a process that does nothing else: signals are blocked meanwhile, the kernel ties the
-/// program's life to the thread that started it, and as pid 1 every other child is reaped.
+/// Only for the main thread of a process without other tasks: signals are blocked meanwhile, the kernel ties the
+/// program's life to the starting thread, and as pid 1 every other child is reaped.
 ///
 /// # Errors
-/// If it could not be started.
+/// If the program could not be started.
 pub fn run(command: &[OsString], lock: BorrowedFd<'_>) -> Result<ChildExit, SpawnError> {
     let (name, args) = command.split_first().ok_or(SpawnError::NoProgram)?;
     let path = program::resolve(name)?;
@@ -46,7 +46,7 @@ pub fn run(command: &[OsString], lock: BorrowedFd<'_>) -> Result<ChildExit, Spaw
             None => OsFailure::new("start", error.to_string()).on(&path).into(),
         });
     let ended = spawned.and_then(|child| Ok(attend(child, &signals).doing("wait for the program")?));
-    // Only now: the program's end would have been reported as a signal otherwise.
+    // Only now: otherwise the program's end would have been reported as a signal.
     signals.restore();
     ended.map(to_exit)
 }
@@ -60,10 +60,10 @@ fn attend(mut child: Child, signals: &BlockedSignals) -> io::Result<ExitStatus> 
             return Ok(status);
         }
         if orphans_come && orphans::reap_all_but(&program) == Reaped::UpToOurs {
-            // It has ended since it was asked.
+            // The program has ended meanwhile.
             continue;
         }
-        // The kernel itself sends what is typed at a terminal, and sends it to the program too.
+        // The kernel sends a terminal's signals to the whole group, so the program has the signal already.
         let heard = signals.next()?.filter(|heard| heard.was_sent);
         if let Some(heard) = heard.filter(|heard| FORWARDED.contains(&heard.signal)) {
             pass_on(&child, heard.signal);
@@ -71,7 +71,7 @@ fn attend(mut child: Child, signals: &BlockedSignals) -> io::Result<ExitStatus> 
     }
 }
 
-/// The child is not reaped yet, so its pid is still its own.
+/// The child is not reaped yet, so the pid still names the child.
 fn pass_on(child: &Child, signal: Signal) {
     if let Err(errno) = send_to_child(pid_of(child), signal) {
         tracing::warn!(%signal, why = describe(errno as i32), "a signal could not be passed on");

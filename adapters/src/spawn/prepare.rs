@@ -1,4 +1,4 @@
-//! Everything that a child needs, laid out in memory before it exists: between clone and exec nothing may allocate.
+//! Lays out everything for a child in memory before the child exists: between clone and exec nothing may allocate.
 
 use super::request::{Provision, SpawnRequest};
 use crate::store::lifeline::{RootId, mark};
@@ -16,16 +16,16 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// The worker's log files, in the order of its descriptors 1 and 2.
+/// The worker's log files, in the order of descriptors 1 and 2.
 pub(crate) const LOGS: [&str; 2] = ["stdout.log", "stderr.log"];
 
-/// What follows a log's name once it is the previous run's.
+/// The suffix of the previous run's log.
 const PREVIOUS: &str = ".1";
 
-/// Lays out what the child of a start needs.
+/// Prepares the child of a start.
 ///
 /// # Errors
-/// If something of it cannot be opened or resolved, or a text holds a NUL byte.
+/// If a file cannot be opened or resolved, or a text holds a NUL byte.
 pub(super) fn prepare(request: &SpawnRequest<'_>, program: &Path) -> Result<Prepared, SpawnError> {
     let plan = request.plan;
     let program = c_string(program.as_os_str(), "the program's path")?;
@@ -77,7 +77,7 @@ fn open_null() -> Result<OwnedFd, OsFailure> {
     File::options().read(true).write(true).open(path).map(OwnedFd::from).during("open", path)
 }
 
-/// Files, not pipes: a grandchild that keeps them open keeps nobody waiting, and a launcher may go.
+/// Logs are files, not pipes: a grandchild with an open log delays no reader, and a launcher may end.
 fn open_logs(dir: &SessionDir) -> Result<[OwnedFd; 2], OsFailure> {
     for log in LOGS {
         dir.rename(log, &format!("{log}{PREVIOUS}"))?;
@@ -85,8 +85,8 @@ fn open_logs(dir: &SessionDir) -> Result<[OwnedFd; 2], OsFailure> {
     Ok([dir.create_log(LOGS[0])?, dir.create_log(LOGS[1])?])
 }
 
-/// What a supervisor of ours said to us alone: a worker that heard it would answer in our name, or take descriptors that
-/// it does not have.
+/// Variables from our supervisor for us alone. A worker using these would answer in our name, or take descriptors that
+/// the worker does not have.
 const OURS_ALONE: [&str; 6] =
     ["NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "WATCHDOG_USEC", "WATCHDOG_PID"];
 
@@ -97,7 +97,7 @@ fn environment(request: &SpawnRequest<'_>) -> Result<Vec<CString>, SpawnError> {
         variables.remove(OsStr::new(name));
     }
     if let Provision::Socket(_) = request.provision {
-        // A name that the caller gives it wins.
+        // A value set by the caller wins.
         variables.insert("LISTEN_FDNAMES".into(), plan.session_id.as_str().into());
     }
     variables.extend(plan.env.set.iter().map(|(name, value)| (name.into(), value.into())));
@@ -115,14 +115,14 @@ fn environment(request: &SpawnRequest<'_>) -> Result<Vec<CString>, SpawnError> {
         }
         Provision::Socket(_) => {
             variables.insert("LISTEN_FDS".into(), "1".into());
-            // Filled in by the child, which alone knows it.
+            // The child fills in its own pid.
             variables.remove(OsStr::new("LISTEN_PID"));
         }
     }
     to_c_strings(variables)
 }
 
-/// Variables as the kernel wants them.
+/// Variables in the kernel's form.
 pub(crate) fn to_c_strings(variables: BTreeMap<OsString, OsString>) -> Result<Vec<CString>, SpawnError> {
     let join = |(name, value): (OsString, OsString)| {
         // Room for the sign in between and the NUL at the end.
@@ -135,7 +135,7 @@ pub(crate) fn to_c_strings(variables: BTreeMap<OsString, OsString>) -> Result<Ve
     variables.into_iter().map(join).collect()
 }
 
-/// What an environment is made of: what it starts from, and what is set on top.
+/// The variables of an environment: the inherited ones, overridden by the set ones.
 pub(crate) fn declared(environment: &Environment) -> BTreeMap<OsString, OsString> {
     let mut variables = inherited(environment);
     variables.extend(environment.set.iter().map(|(name, value)| (name.into(), value.into())));

@@ -1,4 +1,4 @@
-//! Which program is meant, and what is missing when it cannot be executed.
+//! Finds the program, and the missing file if exec fails.
 
 use crate::sys::linux::failure::{Errno, refused};
 use crate::sys::linux::fs::is_executable;
@@ -10,13 +10,13 @@ use std::io::Read;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// How much of a program is read to find out what it needs.
+/// How much of a program is read to find the interpreter.
 const HEADER_LEN: u64 = 4096;
 
-/// Finds a program the way a shell would, in the caller's PATH and working directory, as an absolute path.
+/// Finds a program as a shell would, in the caller's PATH and working directory, as an absolute path.
 ///
 /// # Errors
-/// If there is none, or none that may be executed.
+/// If there is no such program, or no executable one.
 pub fn resolve(program: &OsStr) -> Result<PathBuf, SpawnError> {
     if program.is_empty() {
         return Err(SpawnError::NoProgram);
@@ -65,7 +65,7 @@ fn why_not_permitted(program: &Path) -> &'static str {
     }
 }
 
-/// The interpreter that a program names: in its `#!` line, or in its ELF header.
+/// The interpreter of a program, from the `#!` line or the ELF header.
 fn interpreter(program: &Path) -> Option<PathBuf> {
     let mut header = Vec::new();
     File::open(program).ok()?.take(HEADER_LEN).read_to_end(&mut header).ok()?;

@@ -1,4 +1,4 @@
-//! What a start needs besides its plan.
+//! The inputs of a start besides the plan.
 
 use crate::endpoint::bound::BoundSocket;
 use crate::ready::notify::NotifyListener;
@@ -7,35 +7,35 @@ use crate::store::lifeline::LifelineProbe;
 use jiff::Timestamp;
 use rekindle_core::{Generation, Host, Nonce, SpawnBgPlan};
 
-/// What a start needs besides its plan.
+/// The inputs of a start besides the plan.
 #[derive(Debug)]
 pub struct SpawnRequest<'a> {
-    /// What to start.
+    /// The plan.
     pub plan: &'a SpawnBgPlan,
-    /// The claim under which it is started.
+    /// The claim over the start.
     pub claim: &'a HeldClaim,
-    /// Which start of the session it is.
+    /// The number of this start of the session.
     pub generation: Generation,
-    /// What the worker is told to know itself by.
+    /// The worker's nonce.
     pub nonce: &'a Nonce,
-    /// The fresh lifeline that it will take.
+    /// The fresh lifeline for the worker.
     pub lifeline: LifelineProbe,
-    /// Where we are.
+    /// This machine, boot and namespaces.
     pub host: &'a Host,
-    /// When the start began.
+    /// The time of the start.
     pub started_at: Timestamp,
-    /// What it gets to become ready with.
+    /// The means of readiness for the worker.
     pub provision: Provision<'a>,
 }
 
-/// What a worker gets to become ready with.
+/// The means of readiness for a worker.
 #[derive(Debug, Clone, Copy)]
 pub enum Provision<'a> {
-    /// Nothing: it opens its socket itself.
+    /// None: the worker opens its socket itself.
     Nothing,
-    /// Somebody to tell that it is ready: `NOTIFY_SOCKET`.
+    /// A launcher to notify: `NOTIFY_SOCKET`.
     NotifySocket(&'a NotifyListener),
-    /// The socket on which it is to answer, as descriptor 3: `LISTEN_FDS`, `LISTEN_PID`, `LISTEN_FDNAMES`. The child
-    /// itself begins to listen on it, so that the kernel names the worker, and not its launcher, as the listener.
+    /// The worker's socket as descriptor 3: `LISTEN_FDS`, `LISTEN_PID`, `LISTEN_FDNAMES`. The child calls `listen`, so
+    /// the kernel names the worker as the listener, not the launcher.
     Socket(&'a BoundSocket),
 }

@@ -1,4 +1,4 @@
-//! [`ProductionSpawnBgResumeDeps`]: the seams of one start, put together. Each can be replaced by another.
+//! [`ProductionSpawnBgResumeDeps`]: the seams of one start, assembled. Each seam can be replaced.
 
 use crate::endpoint::probe::Connection;
 use crate::ready::watcher::{ExtendingTimer, ReadinessWatcher};
@@ -32,7 +32,7 @@ impl fmt::Debug for ProductionSpawnBgResumeDeps {
     }
 }
 
-/// Puts [`ProductionSpawnBgResumeDeps`] together.
+/// A builder of [`ProductionSpawnBgResumeDeps`].
 #[must_use = "a builder does nothing until it is built"]
 pub struct Builder(ProductionSpawnBgResumeDeps);
 
@@ -48,7 +48,7 @@ impl ProductionSpawnBgResumeDeps {
         Self::of(start, FreshWorker::new(start, generation))
     }
 
-    /// The effects of watching a worker whose launcher died as if it were ours.
+    /// The effects of watching another launcher's worker as if the worker were ours.
     pub fn adopting(start: &Start, worker: Worker) -> Builder {
         Self::of(start, FoundWorker::new(start, worker))
     }
@@ -66,44 +66,44 @@ impl ProductionSpawnBgResumeDeps {
 }
 
 impl Builder {
-    /// Starts the worker in another way.
+    /// Replaces the spawner.
     pub fn spawner(mut self, spawner: impl Spawner<Worker> + 'static) -> Self {
         self.0.spawner = Arc::new(spawner);
         self
     }
 
-    /// Watches the socket in another way. It should tell [`Start::note_alive`] of the connection, so that the record
-    /// says who answered.
+    /// Replaces the socket watch. The new watcher should report the connection to [`Start::note_alive`], so the record
+    /// names the answering process.
     pub fn socket_watcher(mut self, watcher: impl SocketWatcher<Connection> + 'static) -> Self {
         self.0.socket_watcher = Arc::new(watcher);
         self
     }
 
-    /// Watches the exit in another way.
+    /// Replaces the exit watch.
     pub fn exit_watcher(mut self, watcher: impl ExitWatcher<Worker> + 'static) -> Self {
         self.0.exit_watcher = Arc::new(watcher);
         self
     }
 
-    /// Waits in another way.
+    /// Replaces the timer.
     pub fn timer(mut self, timer: impl Timer + 'static) -> Self {
         self.0.timer = Arc::new(timer);
         self
     }
 
-    /// Signals in another way.
+    /// Replaces the killer.
     pub fn killer(mut self, killer: impl Killer<Worker> + 'static) -> Self {
         self.0.killer = Arc::new(killer);
         self
     }
 
-    /// Releases in another way.
+    /// Replaces the releaser.
     pub fn releaser(mut self, releaser: impl Releaser + 'static) -> Self {
         self.0.releaser = Arc::new(releaser);
         self
     }
 
-    /// The effects, put together.
+    /// Builds the effects.
     pub fn build(self) -> ProductionSpawnBgResumeDeps {
         self.0
     }

@@ -1,13 +1,13 @@
-//! One start under the claim: its order, and the record that goes with it.
+//! One start under the claim: its order, and its record.
 //!
-//! Everything here is a seam of [`rekindle_core::execute`] wrapped around a plain one: the spawner prepares the session
-//! before its process exists, the watchers note what was observed, the releaser completes the record before the claim
-//! goes.
+//! Everything here is a seam of [`rekindle_core::execute`] wrapped around a plain seam: the spawner prepares the
+//! session before the process exists, the watchers note observations, the releaser completes the record before the
+//! claim is given up.
 //!
 //! # Invariants
 //! 1. The order of a start: fresh lifeline, stale socket removed, record `starting`, then the process.
-//! 2. The record is completed before the claim is released, by what the machine heard: an exit beats a socket.
-//! 3. A record that cannot be completed loses nothing: the lifeline holds the worker's identity.
+//! 2. The record is completed before the release of the claim, by the machine's observation: an exit beats a socket.
+//! 3. An incomplete record loses nothing: the lifeline holds the worker's identity.
 //!
 //! Checked by `smoke/tests/smoke/session/*.rs`.
 
@@ -53,17 +53,17 @@ pub struct Start {
     left_behind: Option<SocketFile>,
 }
 
-/// Which thread waits in the kernel while a worker is born.
+/// The thread that waits in the kernel during the birth of a worker.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum SpawnOn {
-    /// One of the runtime's own for blocking work, so that nothing else has to wait.
+    /// A blocking thread of the runtime, so no other task has to wait.
     #[default]
     BlockingThread,
-    /// The one that asks: for programs that have nothing else to do, and then need no second thread.
+    /// The calling thread: for programs without other tasks, which then need no second thread.
     CallingThread,
 }
 
-/// What has been written down, and what has been seen since.
+/// The record, and the observations since.
 #[derive(Debug, Default)]
 struct Notes {
     record: Option<SessionRecord>,
@@ -74,40 +74,40 @@ struct Notes {
 }
 
 impl Start {
-    /// A start under `claim`; `record` is that of the worker to be adopted, if one is.
+    /// A start under `claim`; for an adoption, `record` is the record of the worker.
     pub fn new(claim: SharedClaim, here: Arc<Host>, record: Option<SessionRecord>) -> Self {
         let notes = Arc::new(Mutex::new(Notes { record, ..Notes::default() }));
         Self { claim, here, notes, spawn_on: SpawnOn::default(), left_behind: None }
     }
 
-    /// The same start, which may remove the socket file that the last worker left behind.
+    /// The same start, with leave to remove the last worker's socket file.
     #[must_use]
     pub fn replacing(self, left_behind: Option<SocketFile>) -> Self {
         Self { left_behind, ..self }
     }
 
-    /// The same start, with its worker spawned by another thread.
+    /// The same start, with another thread for the birth of the worker.
     #[must_use]
     pub fn spawn_on(self, thread: SpawnOn) -> Self {
         Self { spawn_on: thread, ..self }
     }
 
-    /// The record as it stands.
+    /// The current record.
     pub fn record(&self) -> Option<SessionRecord> {
         self.note(|notes| notes.record.clone())
     }
 
     fn note<T>(&self, action: impl FnOnce(&mut Notes) -> T) -> T {
-        // A panic elsewhere does not undo what was seen.
+        // A panic elsewhere does not undo observations.
         action(&mut self.notes.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// What the worker says about itself, where it says anything.
+    /// The worker's notices, if the worker sends any.
     pub fn notices(&self) -> Option<Notices> {
         self.notify_listener().map(|listener| listener.notices())
     }
 
-    /// What counts as ready.
+    /// The kind of readiness.
     pub(crate) fn readiness(&self) -> ReadyKind {
         self.note(|notes| notes.record.as_ref().map(|record| record.readiness)).unwrap_or_default()
     }
@@ -116,7 +116,7 @@ impl Start {
         self.note(|notes| notes.notify_listener.clone())
     }
 
-    /// Notes that a connection was made, and who listens: only a process that runs now can be meant.
+    /// Notes a connection, and the listening process if the process still runs.
     pub fn note_alive(&self, connection: &Connection) {
         let peer = connection.peer().and_then(|pid| procfs::identify(pid, &self.here));
         let version = connection.greeting().map(|greeting| greeting.version.clone());
@@ -124,20 +124,20 @@ impl Start {
         self.note_ready(peer);
     }
 
-    /// Notes that the worker is ready, and which of its processes answers, where that is known.
+    /// Notes that the worker is ready, and the answering process, if known.
     pub(crate) fn note_ready(&self, peer: Option<ProcessIdentity>) {
         self.note(|notes| notes.peer = Some(peer));
     }
 
-    /// The process that was started, where the record says.
+    /// The started process, if recorded.
     pub(crate) fn leader(&self) -> Option<ProcessIdentity> {
         self.note(|notes| notes.record.as_ref()?.worker.clone())
     }
 
-    /// Settles the start: completes the record by what was heard, then gives the claim up.
+    /// Settles the start: completes the record by the observations, then gives the claim up.
     ///
     /// # Errors
-    /// If the claim cannot be given up in order. What was heard is written down all the same.
+    /// If the claim cannot be given up in order. The observations are recorded all the same.
     pub fn settle(&self) -> Result<(), ReleaseError> {
         self.settle_by(Settle::released(self.noted().heard()))
     }
@@ -150,7 +150,7 @@ impl Start {
         self.settle_by(Settle::retained())
     }
 
-    /// What was heard of the start.
+    /// The observations of the start.
     fn noted(&self) -> Noted {
         self.note(|notes| Noted { exit: notes.exit.is_some(), ready: notes.peer.is_some() })
     }
@@ -193,7 +193,7 @@ impl Start {
         }
     }
 
-    /// Writes down what was heard, while the claim is still held.
+    /// Records the observations while the claim is still held.
     fn write_observed(&self, held: &HeldClaim, heard: Heard) {
         let observed = self.note(|notes| {
             let record = notes.record.take()?;
@@ -212,7 +212,7 @@ impl Start {
         write(held, &record);
     }
 
-    /// The socket goes while the claim is held; what was heard stays.
+    /// The socket is removed while the claim is held; received notices stay.
     fn stop_listening(&self) {
         if let Some(listener) = self.notify_listener() {
             self.claim.with(|_| listener.close());
@@ -220,7 +220,7 @@ impl Start {
     }
 }
 
-/// The record of a worker that is ready, with what guards it now.
+/// The record of a ready worker, with its current guards: lifeline and socket file.
 fn guarded(held: &HeldClaim, record: SessionRecord) -> SessionRecord {
     let asked = lifeline::open(held.dir()).ok().flatten().map(|lifeline| lifeline.ask());
     let socket_file = socket_file::file_at(&record.socket);
@@ -233,7 +233,7 @@ fn write(held: &HeldClaim, record: &SessionRecord) {
     }
 }
 
-/// Starts a new worker, in the order that was found to be safe.
+/// Starts a new worker, in the safe order.
 #[derive(Debug)]
 pub struct FreshWorker {
     start: Start,
@@ -241,7 +241,7 @@ pub struct FreshWorker {
 }
 
 impl FreshWorker {
-    /// A worker that will be `generation`.
+    /// A new worker, as `generation`.
     pub fn new(start: &Start, generation: Generation) -> Self {
         Self { start: start.clone(), generation }
     }
@@ -264,7 +264,7 @@ impl Spawner<Worker> for FreshWorker {
 
 impl Start {
     fn spawn(&self, plan: &SpawnBgPlan, generation: Generation) -> Result<Worker, SpawnError> {
-        // A program that does not exist changes nothing.
+        // A missing program changes nothing.
         program::resolve(plan.program().ok_or(SpawnError::NoProgram)?)?;
         if plan.cwd.as_os_str().is_empty() {
             return Err(SpawnError::NoWorkingDirectory);
@@ -283,7 +283,7 @@ impl Start {
         Ok(listener)
     }
 
-    /// Hears what a worker says from now on whose launcher died.
+    /// Receives messages from now on, for a worker with a dead launcher.
     fn hear_again(&self, worker: &Worker, plan: &SpawnBgPlan) -> Result<(), OsFailure> {
         let notices = Notices::missed(plan.observe_timeout);
         let listener = self.claim.with(|held| self.open_notify_listener(held.dir(), notices)).transpose()?;
@@ -291,7 +291,7 @@ impl Start {
     }
 }
 
-/// The order of a start, performed.
+/// Performs a start, in the safe order.
 struct Beginning<'s> {
     start: &'s Start,
     held: &'s HeldClaim,
@@ -304,11 +304,11 @@ struct Beginning<'s> {
     worker: Option<Worker>,
 }
 
-/// What the worker is handed.
+/// The means of readiness handed to the worker.
 enum Provided {
     Nothing,
     NotifySocket(Arc<NotifyListener>),
-    /// Our copy goes with the start: once the worker is dead, nobody is left who listens.
+    /// Our copy is dropped with the start: after the worker's death no process listens.
     Socket(BoundSocket),
 }
 
@@ -417,7 +417,7 @@ impl<'s> Beginning<'s> {
         let request = SpawnRequest { plan, claim, generation, nonce, lifeline, host, started_at, provision };
         match (spawn(request), &self.provided) {
             (Ok(worker), Provided::NotifySocket(listener)) => {
-                // It runs: whom nobody can recognise is not believed, and ended when its time is up.
+                // The worker runs: without recognition its messages are not believed, and the time-out ends the worker.
                 if let Err(error) = listener.listen_to(&worker) {
                     tracing::warn!(session = %plan.session_id, %error, "the worker will not be recognised");
                 }
@@ -450,10 +450,10 @@ impl<'s> Beginning<'s> {
     }
 }
 
-/// Takes over a worker whose launcher died, in place of starting one.
+/// Takes over a worker with a dead launcher, instead of starting one.
 ///
-/// One that was to say that it is ready may have said so to nobody, and will not say it again: it counts as ready when
-/// somebody listens on its socket. What else it says is heard from now on.
+/// A worker with `--ready notify` may have sent READY=1 without a launcher, and will not repeat the message: the worker
+/// counts as ready once a process listens on its socket. Later messages are received.
 #[derive(Debug)]
 pub struct FoundWorker {
     start: Start,
@@ -461,7 +461,7 @@ pub struct FoundWorker {
 }
 
 impl FoundWorker {
-    /// A worker that runs already.
+    /// A running worker.
     pub fn new(start: &Start, worker: Worker) -> Self {
         Self { start: start.clone(), worker: Mutex::new(Some(worker)) }
     }
@@ -482,7 +482,7 @@ impl Spawner<Worker> for FoundWorker {
     }
 }
 
-/// Watches a worker's exit, and notes how it ended.
+/// Watches a worker's exit, and notes the exit status.
 pub(crate) struct NotingExitWatcher(pub(crate) Start);
 
 #[async_trait]
@@ -494,7 +494,7 @@ impl ExitWatcher<Worker> for NotingExitWatcher {
     }
 }
 
-/// Settles the start if the claim is the one that is meant.
+/// Settles the start if the claim matches.
 pub(crate) struct CompletingReleaser(pub(crate) Start);
 
 #[async_trait]

@@ -1,4 +1,4 @@
-//! The production implementation of the seams of a start; `ready` holds those that watch for readiness.
+//! The production seams of a start; the seams that watch for readiness are in `ready`.
 
 use crate::store::claim_lock::HeldClaim;
 use crate::worker::{self, Worker};
@@ -44,7 +44,7 @@ impl Killer<Worker> for GroupKiller {
     }
 }
 
-/// A claim that several parts of one start share. Whoever takes it out gives it up.
+/// A claim shared by several parts of one start. The part that takes the claim out gives the claim up.
 #[derive(Debug, Clone)]
 pub struct SharedClaim(Arc<Mutex<Option<HeldClaim>>>);
 
@@ -54,13 +54,13 @@ impl SharedClaim {
         Self(Arc::new(Mutex::new(Some(claim))))
     }
 
-    /// Does something under the claim; `None` if it was given up already.
+    /// Runs `action` under the claim; `None` if the claim was given up already.
     pub fn with<T>(&self, action: impl FnOnce(&HeldClaim) -> T) -> Option<T> {
         // A panic elsewhere does not change what is held.
         self.0.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(action)
     }
 
-    /// Takes the claim out, so that it is given up only once.
+    /// Takes the claim out, so the claim is given up only once.
     pub fn take(&self) -> Option<HeldClaim> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }

@@ -1,4 +1,4 @@
-//! How a guardian is born: its pipes, its connection, its arguments; `sys::linux::process::clone` does the rest.
+//! The birth of a guardian: its pipes, its connection, its arguments; `sys::linux::process::clone` does the rest.
 
 use super::kin::Scope;
 use super::{image, wire};
@@ -15,27 +15,27 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// The supervisor's pidfd is the last that a guardian is given.
+/// The supervisor's pidfd is the last of the guardian's descriptors.
 const _: () = assert!(wire::SUPERVISOR_FD as usize + 1 == PLACES);
 
-/// What is to be run, and how it is ended when nobody is left to say so.
+/// The program of a stdio child, and the graces for its end without a supervisor.
 #[derive(Debug, Clone, Copy)]
 pub struct StdioSpec<'a> {
     /// The program, looked up as a shell would, and its arguments.
     pub command: &'a [OsString],
-    /// Where it starts; absolute.
+    /// The working directory; absolute.
     pub cwd: &'a Path,
-    /// Its environment.
+    /// The environment.
     pub environment: &'a Environment,
-    /// How long it may take to end after SIGTERM, once its supervisor is gone.
+    /// After the supervisor's end: how long the child may take to end after SIGTERM.
     pub term_grace: Duration,
-    /// How long the kernel may take to end it after SIGKILL, then.
+    /// After the supervisor's end: how long the child may take to end after SIGKILL.
     pub kill_grace: Duration,
-    /// The fate of descendants with a session of their own.
+    /// The treatment of detached descendants.
     pub detached: Detached,
 }
 
-/// The fate of descendants with a session of their own: daemons, browsers, `setsid`.
+/// The treatment of descendants with a process session of their own: daemons, browsers, `setsid`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Detached {
     /// End them with the child.
@@ -61,7 +61,7 @@ impl Detached {
     }
 }
 
-/// A guardian that runs, with our ends of everything.
+/// A running guardian, with the supervisor's ends of all connections.
 pub(super) struct Newborn {
     pub(super) pid: Pid,
     pub(super) pidfd: OwnedFd,
@@ -69,14 +69,14 @@ pub(super) struct Newborn {
     pub(super) stdin: OwnedFd,
     pub(super) stdout: OwnedFd,
     pub(super) stderr: OwnedFd,
-    /// The child's program, for what may have to be said of it.
+    /// The child's program, for error messages.
     pub(super) program: PathBuf,
 }
 
-/// Creates a guardian, and returns once it runs. What it does then, it tells over the connection.
+/// Creates a guardian, and returns once the guardian runs. The guardian reports its further steps over the connection.
 ///
 /// # Errors
-/// If it could not be created; nothing of it is left then.
+/// If the guardian could not be created; no process is left then.
 pub(super) fn create(spec: &StdioSpec<'_>) -> Result<Newborn, SpawnError> {
     let program = program::resolve(spec.command.first().ok_or(SpawnError::NoProgram)?)?;
     let argv = CStrings::new(arguments(spec, &program)?);
@@ -99,7 +99,7 @@ pub(super) fn create(spec: &StdioSpec<'_>) -> Result<Newborn, SpawnError> {
 }
 
 fn arguments(spec: &StdioSpec<'_>, program: &Path) -> Result<Vec<std::ffi::CString>, SpawnError> {
-    // More milliseconds than the guardian's clock can add up are as good as for ever.
+    // A grace beyond the range of the guardian's clock means for ever.
     let ms = |grace: Duration| u32::try_from(grace.as_millis()).unwrap_or(u32::MAX).to_string();
     let own = [
         c_string(OsStr::new("rekindle-guardian"), "its name"),

@@ -1,4 +1,4 @@
-//! A guardian as its supervisor sees it: what it is told, what it tells, and what is done should it be lost.
+//! The supervisor's view of a guardian: orders, reports, and the work after a lost guardian.
 
 #[cfg(doc)]
 use super::Detached;
@@ -21,37 +21,38 @@ use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::time::{sleep, timeout};
 
-/// How long the guardian may take to say that the child runs: a directory on a dead server must not hold us for ever.
+/// How long the guardian may take to report that the child runs: a directory on a dead server must not block us for
+/// ever.
 const BIRTH_TIMEOUT: Duration = Duration::from_secs(10);
-/// The pause between two looks at a process that ends this instant.
+/// The pause between two looks at an ending process.
 const LOOK_PAUSE: Duration = Duration::from_millis(1);
-/// How often those are looked for whom a lost guardian left behind.
+/// How often to look for processes left behind by a lost guardian.
 const LOOKS_MAX: u32 = 200;
 
-/// A child that runs, and what belongs to it.
+/// A running child, with its streams and its guardian.
 #[derive(Debug)]
 pub struct Birth {
-    /// Its pid.
+    /// The child's pid.
     pub pid: Pid,
-    /// Where its input goes.
+    /// The child's stdin.
     pub stdin: ChildStdin,
-    /// Where its output comes from.
+    /// The child's stdout.
     pub stdout: ChildStdout,
-    /// Where its complaints come from.
+    /// The child's stderr.
     pub stderr: ChildStdout,
-    /// Who is told to end it.
+    /// The channel for orders to the guardian.
     pub orders: Orders,
-    /// Who tells that it ended.
+    /// The guardian, with its reports.
     pub guardian: Guardian,
 }
 
-/// Starts a guardian and through it the child, and returns once the child runs its program.
+/// Starts a guardian and through the guardian the child; returns once the child runs its program.
 ///
 /// # Errors
-/// If it could not be started; nothing of it is left running then.
+/// If the child could not be started; no process is left then.
 ///
 /// # Cancel safety
-/// If dropped, whatever was started is ended by its guardian.
+/// If dropped, the guardian ends every started process.
 ///
 /// # Panics
 /// Outside a tokio runtime with I/O and time enabled.
@@ -89,8 +90,8 @@ fn explain(stage: i32, errno: i32, cwd: &Path, path: &Path) -> SpawnError {
     }
 }
 
-/// What the guardian is told. Dropping it says that the supervision is over: the guardian then ends the child in
-/// order, by itself.
+/// Orders to the guardian. Dropping the orders ends the supervision: the guardian then ends the child in order, without
+/// help.
 #[derive(Debug)]
 pub struct Orders {
     session: Pid,
@@ -99,10 +100,10 @@ pub struct Orders {
 }
 
 impl Orders {
-    /// Has every process that belongs to the child signalled.
+    /// Orders the guardian to signal every process that belongs to the child.
     ///
     /// # Errors
-    /// If the guardian cannot be told. That it is gone, with all of them, is no error.
+    /// If the guardian cannot be reached. If the guardian is gone, together with all processes, the call succeeds.
     pub fn signal(&self, how: KillSignal) -> Result<(), KillError> {
         let order = match how {
             KillSignal::Term => wire::TERMINATE,
@@ -119,18 +120,18 @@ impl Orders {
         }
     }
 
-    /// The pid of the guardian, which gives the session its name.
+    /// The pid of the guardian, the name of the process session.
     pub fn session(&self) -> Pid {
         self.session
     }
 
-    /// The running processes of the child: those of its session and, unless [`Detached::Leave`] was chosen, all other
-    /// descendants. To be asked before the guardian is reaped: its pid names the session.
+    /// The running processes of the child: those of the process session and, unless [`Detached::Leave`] was chosen, all
+    /// other descendants. Call before the guardian is reaped: the guardian's pid names the session.
     pub fn members(&self) -> Vec<Pid> {
         members::running(self.session, self.scope)
     }
 
-    /// The running descendants that are left alone. To be asked before the guardian is reaped.
+    /// The running descendants that are left alone. Call before the guardian is reaped.
     pub fn left(&self) -> Vec<Pid> {
         match self.scope {
             Scope::Descendants => Vec::new(),
@@ -144,26 +145,26 @@ impl Orders {
     }
 }
 
-/// How a guardian went.
+/// The result of a guardian's end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Departure {
     /// The running descendants that were left alone; 64 of them at most.
     pub left: Vec<Pid>,
-    /// How the guardian itself ended. Unless it returned 0, it may have left more descendants, unnamed.
+    /// The guardian's exit. If not 0, more descendants may be left, without names.
     pub guardian: ChildExit,
 }
 
-/// What the guardian tells.
+/// The guardian's reports.
 #[derive(Debug)]
 pub struct Guardian {
-    /// Its pid, which is the name of the session; nobody else's until it is reaped.
+    /// The guardian's pid, the name of the process session. Not reused before the guardian is reaped.
     session: Pid,
     news: OwnedReadHalf,
     pidfd: Option<OwnedFd>,
 }
 
 impl Guardian {
-    /// Resolves when the child has ended, with how it did; `None` if the guardian is gone and did not say.
+    /// Resolves to the child's exit once the child has ended; `None` if the guardian is gone without a report.
     ///
     /// # Cancel safety
     /// Not safe: half a message may be lost.
@@ -172,18 +173,18 @@ impl Guardian {
             match self.hear().await? {
                 [wire::RETURNED, status, _] => return Some(ChildExit::Code(status)),
                 [wire::SIGNALLED, signal, _] => return Some(ChildExit::Signal(signal)),
-                // A guardian of this very library says nothing else.
+                // Our guardian has no other message.
                 [_, _, _] => {}
             }
         }
     }
 
-    /// Resolves when no process that belongs to the child is left, nor the guardian, which is reaped then.
+    /// Resolves when no process of the child is left, and the guardian is gone and reaped.
     ///
-    /// A guardian that was killed took the child along; the others of its session are ended here.
+    /// A killed guardian took the child along; other processes of the session are ended here.
     ///
     /// # Cancel safety
-    /// Safe; the guardian is reaped then by the reaper's thread.
+    /// Safe; the reaper's thread then reaps the guardian.
     pub async fn await_departure(mut self) -> Departure {
         let mut left = Vec::new();
         while let Some(message) = self.hear().await {
@@ -194,7 +195,7 @@ impl Guardian {
         while self.pidfd.as_ref().is_some_and(|pidfd| !has_exited(pidfd)) {
             sleep(LOOK_PAUSE).await;
         }
-        // Unreaped, it still gives the session its name.
+        // While unreaped, the guardian still names the session.
         for _ in 0..LOOKS_MAX {
             if members::end_session(self.session) == 0 {
                 break;
@@ -205,7 +206,7 @@ impl Guardian {
         Departure { left, guardian: end.unwrap_or(ChildExit::Unknown) }
     }
 
-    /// One message; `None` once there will be no more.
+    /// One message; `None` at the end of all messages.
     async fn hear(&mut self) -> Option<wire::Message> {
         let mut bytes = [0; wire::MESSAGE_LEN];
         self.news.read_exact(&mut bytes).await.ok()?;

@@ -1,4 +1,4 @@
-//! The guardian's program, in a file in memory that cannot be changed any more.
+//! The guardian's program, in a sealed file in memory.
 
 use crate::sys::linux::failure::During;
 use crate::sys::linux::fs::memory_file;
@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 
 static PROGRAM: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/guardian"));
 
-/// The file, made when the first child is started; it costs one descriptor from then on.
+/// The file, made at the start of the first child; uses one descriptor from then on.
 pub(super) fn guardian() -> Result<BorrowedFd<'static>, OsFailure> {
     static FILE: OnceLock<OwnedFd> = OnceLock::new();
     let file = match FILE.get() {

@@ -1,12 +1,12 @@
 //! Decides which processes belong to a guarded child, from a few facts about each process.
 //!
-//! Compiled twice, into the library and into the guardian's program, so that a stop and its report cannot disagree.
+//! Compiled twice, into the library and into the guardian's program, so a stop and its report cannot disagree.
 //!
 //! # Invariants
-//! 1. A process belongs if it is in the guardian's session. With [`Scope::Descendants`] a process also belongs if it
-//!    descends from the guardian: the guardian is a child subreaper, so an orphan stays below the guardian.
-//! 2. A pid that changes hands during a walk never makes a stranger belong: each link to a parent is read again after
-//!    all links above it were read.
+//! 1. A process belongs if it is in the guardian's process session. With [`Scope::Descendants`] a process also belongs
+//!    if it descends from the guardian: the guardian is a child subreaper, so an orphan stays below the guardian.
+//! 2. A pid reused during a walk never makes a foreign process belong: each link to a parent is read again after all
+//!    links above it were read.
 //! 3. A worker of rekindle never belongs by descent: a worker outlives its launcher on purpose.
 //!
 //! Checked by the tests in `stdio/guardian.rs` and by `smoke/tests/smoke/stdio/detached.rs`.
@@ -15,25 +15,25 @@
 pub(crate) const LIFELINE_FD: i32 = 10;
 /// The file name of a lifeline, with the slash before it.
 const LIFELINE_NAME: &[u8] = b"/lifeline";
-/// What the kernel appends to the path of a file that was removed.
+/// The kernel's suffix for the path of a removed file.
 const DELETED: &[u8] = b" (deleted)";
-/// The longest line of descent that is followed.
+/// The limit for a line of descent.
 const DEPTH_MAX: u32 = 256;
-/// How often a line of descent is walked again after a process in it moved.
+/// How often a walk up a line of descent is repeated after a process of the line moved.
 const WALKS_MAX: u32 = 3;
-/// How many foreign sessions one pass over all processes remembers.
+/// The number of foreign process sessions remembered in one pass over all processes.
 const FOREIGN_MAX: usize = 128;
 
-/// Which processes end with the child.
+/// The processes that end with the child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scope {
-    /// Every descendant of the guardian, also in a session of its own.
+    /// Every descendant of the guardian, also in a process session of its own.
     Descendants,
-    /// Only the processes of the guardian's session.
+    /// Only the processes of the guardian's process session.
     Session,
 }
 
-/// The fields of `/proc/PID/stat` that matter here.
+/// The relevant fields of `/proc/PID/stat`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stat {
     state: u8,
@@ -74,9 +74,9 @@ pub(crate) fn is_lifeline(target: &[u8]) -> bool {
     target.strip_suffix(DELETED).unwrap_or(target).ends_with(LIFELINE_NAME)
 }
 
-/// The facts about processes that the decision stands on.
+/// The facts about processes behind the decision.
 pub(crate) trait Look {
-    /// The session of a process, by its leader's pid. Zero or less for a kernel thread, and if there is no process.
+    /// The process session, named by its leader's pid. Zero or less for a kernel thread, and if there is no process.
     fn session(&self, pid: i32) -> i32;
     /// The fields of `/proc/PID/stat`; `None` if there is no process.
     fn stat(&self, pid: i32) -> Option<Stat>;
@@ -84,26 +84,26 @@ pub(crate) trait Look {
     fn keeps_lifeline(&self, pid: i32) -> bool;
 }
 
-/// The sessions that one pass found to be foreign. All processes of a session descend from the process that began the
-/// session, so one walk decides for all of them.
+/// The process sessions found to be foreign in one pass. All processes of a session descend from the session's first
+/// process, so one walk decides for all.
 #[derive(Debug)]
 pub(crate) struct Foreign {
     sessions: [i32; FOREIGN_MAX],
 }
 
 impl Foreign {
-    /// For a pass that begins.
+    /// An empty set, for a new pass.
     pub(crate) const fn new() -> Self {
         Self { sessions: [0; FOREIGN_MAX] }
     }
 
     fn slot(&mut self, session: i32) -> &mut i32 {
-        // A later session takes the place of an earlier one, which costs that one another walk.
+        // A later session may replace an earlier one; the earlier session then costs another walk.
         &mut self.sessions[session.unsigned_abs() as usize % FOREIGN_MAX]
     }
 }
 
-/// Whether `pid` runs and belongs to the child of `guardian`. The guardian itself does not.
+/// Whether `pid` runs and belongs to the child of `guardian`. The guardian does not belong.
 pub(crate) fn belongs(
     pid: i32,
     guardian: i32,
@@ -111,7 +111,7 @@ pub(crate) fn belongs(
     look: &impl Look,
     foreign: &mut Foreign,
 ) -> bool {
-    // Asked first: the session costs one short system call, and `/proc` costs a hundred times as much.
+    // The session comes first: one short system call, while `/proc` costs a hundred times as much.
     let session = look.session(pid);
     if pid == guardian || session <= 0 {
         return false;
@@ -138,7 +138,7 @@ pub(crate) fn belongs(
     }
 }
 
-/// Whether `pid` descends from `ancestor`, which runs and leads a session; `None` if a process moved meanwhile.
+/// Whether `pid` descends from `ancestor`, a running leader of a process session; `None` if a process moved meanwhile.
 fn descends(pid: i32, ancestor: i32, look: &impl Look, depth: u32) -> Option<bool> {
     let parent = look.stat(pid)?.parent;
     if parent == ancestor {
@@ -148,6 +148,6 @@ fn descends(pid: i32, ancestor: i32, look: &impl Look, depth: u32) -> Option<boo
         return Some(false);
     }
     let descent = look.session(parent) == ancestor || descends(parent, ancestor, look, depth - 1)?;
-    // Still the same parent: so the parent ran all the while, and its pid named no other process.
+    // The parent is unchanged, so the parent ran all the while, and the pid was not reused.
     (look.stat(pid)?.parent == parent).then_some(descent)
 }

@@ -1,4 +1,4 @@
-//! The processes that belong to a guarded child, as the supervisor sees them.
+//! The supervisor's view of the processes that belong to a guarded child.
 
 use super::kin::{self, Foreign, LIFELINE_FD, Look, Scope, Stat, belongs};
 use crate::sys::linux::process::pidfd;
@@ -8,7 +8,7 @@ use rekindle_core::Pid;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 
-/// The facts as the kernel tells them.
+/// The facts from the kernel.
 struct Proc;
 
 impl Look for Proc {
@@ -26,23 +26,23 @@ impl Look for Proc {
     }
 }
 
-/// The processes that run and belong to the child of `guardian`, whose pid must be held.
+/// The running processes of the child of `guardian`. The guardian's pid must be held.
 pub(super) fn running(guardian: Pid, scope: Scope) -> Vec<Pid> {
     let mut foreign = Foreign::new();
     let is_member = |pid: &Pid| belongs(pid.as_raw(), guardian.as_raw(), scope, &Proc, &mut foreign);
     procfs::processes().unwrap_or_default().into_iter().filter(is_member).collect()
 }
 
-/// Kills the session of a guardian that has ended and is not reaped, and says how many processes were left in it.
+/// Kills the process session of an ended, unreaped guardian; returns the number of processes left in the session.
 ///
-/// A process with a session of its own cannot be found any more: the kernel gave it to another parent.
+/// A process with another session cannot be found any more: the kernel gave the process to another parent.
 pub(super) fn end_session(guardian: Pid) -> usize {
     let left = running(guardian, Scope::Session);
     for pid in &left {
         let Ok(pidfd) = pidfd::open(*pid) else { continue };
-        // Asked again now that the pid is pinned: if the process ended, the pid may be a stranger's.
+        // Judged again once pinned: if the process ended, the pid may have been reused.
         if belongs(pid.as_raw(), guardian.as_raw(), Scope::Session, &Proc, &mut Foreign::new()) {
-            // What has ended meanwhile needs no signal; what cannot be signalled is found again by the next look.
+            // An ended process needs no signal; a failed signal is repeated after the next look.
             let _ = pidfd::send(&pidfd, Signal::SIGKILL);
         }
     }
@@ -63,7 +63,8 @@ mod tests {
     #[derive(Default)]
     struct Table {
         processes: RefCell<BTreeMap<i32, (char, i32, i32)>>,
-        /// What changes once a process was looked at: the look at whom, then who gets which parent.
+        /// A process changes parents during a walk: after a look at the first pid, the second pid gets the third as its
+        /// parent.
         moves: RefCell<Vec<(i32, i32, i32)>>,
         workers: Vec<i32>,
     }
@@ -125,7 +126,7 @@ mod tests {
     fn a_process_that_loses_its_parent_meanwhile_still_belongs() {
         let table =
             Table::of(&[(GUARDIAN, 'S', INIT, GUARDIAN), (102, 'S', GUARDIAN, 102), (103, 'S', 102, 103)]);
-        // 102 ends while it is looked at, so that 103 is the guardian's.
+        // 102 ends during the look, so 103 becomes the guardian's child.
         table.moves.borrow_mut().push((102, 103, GUARDIAN));
         assert!(table.belongs(103, Scope::Descendants));
     }
@@ -134,7 +135,7 @@ mod tests {
     fn a_pid_that_changes_hands_makes_no_stranger_belong() {
         let table =
             Table::of(&[(GUARDIAN, 'S', INIT, GUARDIAN), (102, 'S', GUARDIAN, 102), (200, 'S', 102, 200)]);
-        // The parent of 200 was another 102, which ended after it was read: 200 is init's by now.
+        // The parent of 200 was an earlier 102, which ended after the look: by now 200 is init's child.
         table.moves.borrow_mut().push((200, 200, INIT));
         assert!(!table.belongs(200, Scope::Descendants));
     }
@@ -151,7 +152,7 @@ mod tests {
         assert_eq!(table.moves.borrow().len(), 1, "201 was not looked at");
     }
 
-    /// The worker outlives its launcher, and so do the processes of its session.
+    /// The worker outlives its launcher, and so do the processes of the worker's session.
     #[test]
     fn a_worker_of_rekindle_belongs_to_nobody() {
         let mut table = Table::of(&[

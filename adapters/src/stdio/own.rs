@@ -1,11 +1,11 @@
-//! Our own standard streams, for a program that stands between a client and its child.
+//! Our own standard streams, for a program between a client and a child.
 //!
-//! tokio's `stdin` reads on a thread that a runtime waits for when it is shut down. Here a pipe is opened a second
-//! time, so that it can be non-blocking without making it so for those who share it with us; everything else is read
-//! and written on a thread that nobody waits for: it goes with the process.
+//! tokio's `stdin` reads on a thread, and a runtime waits for the thread at shutdown. Here a pipe is opened a second
+//! time, so it can be non-blocking without a change for other owners of the pipe. Every other kind of file is read and
+//! written on a separate thread. The runtime does not wait for this thread; it ends with the process.
 //!
 //! # Invariants
-//! 1. O_NONBLOCK belongs to the open file description, which a client may share with us: it is neither set nor cleared.
+//! 1. O_NONBLOCK belongs to the open file description, shared with a client: the flag is neither set nor cleared.
 //! 2. EAGAIN is neither the end of an input nor a failure of an output: the thread polls and tries again.
 //!
 //! Checked by `smoke/tests/smoke/stdio/supervise.rs`.
@@ -22,15 +22,15 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::pipe;
 use tokio::sync::{mpsc, oneshot};
 
-/// How much is read at once, and so the most that one direction holds.
+/// The size of one read, and so the most that one direction holds.
 const CHUNK_LEN: usize = 64 << 10;
 
 /// Our own standard input.
 #[derive(Debug)]
 pub enum OwnInput {
-    /// A pipe, which the runtime watches.
+    /// A pipe, watched by the runtime.
     Pipe(pipe::Receiver, Vec<u8>),
-    /// Anything else, read on a thread.
+    /// Any other file, read on a thread.
     Thread(mpsc::Receiver<io::Result<Vec<u8>>>),
 }
 
@@ -38,7 +38,7 @@ impl OwnInput {
     /// Descriptor 0.
     ///
     /// # Errors
-    /// If it is closed, or there can be no thread to read it.
+    /// If the descriptor is closed, or no thread can be made for reading.
     ///
     /// # Panics
     /// Outside a tokio runtime with I/O enabled.
@@ -49,19 +49,19 @@ impl OwnInput {
             return Ok(Self::Pipe(pipe, vec![0; CHUNK_LEN]));
         }
         let file = File::from(stdin.as_fd().try_clone_to_owned().doing("read the standard input")?);
-        // One chunk waits while the next is read.
+        // One chunk waits during the next read.
         let (sender, receiver) = mpsc::channel(1);
         spawn("rekindle-stdin", move || read_all(file, &sender)).doing("read the standard input")?;
         Ok(Self::Thread(receiver))
     }
 
-    /// What comes next; empty at the end.
+    /// The next chunk; empty at the end.
     ///
     /// # Errors
-    /// If it cannot be read.
+    /// If the read fails.
     ///
     /// # Cancel safety
-    /// Safe; nothing that was read is lost.
+    /// Safe; bytes already read are not lost.
     pub async fn chunk(&mut self) -> io::Result<Vec<u8>> {
         match self {
             Self::Pipe(pipe, buffer) => {
@@ -87,23 +87,23 @@ fn read_all(mut file: File, chunks: &mpsc::Sender<io::Result<Vec<u8>>>) {
     }
 }
 
-/// Our own standard output, or that for complaints.
+/// Our own standard output or standard error.
 #[derive(Debug)]
 pub enum OwnOutput {
-    /// A pipe, which the runtime watches.
+    /// A pipe, watched by the runtime.
     Pipe(pipe::Sender),
-    /// Anything else, written on a thread; each write answers.
+    /// Any other file, written on a thread; each write gets a result.
     Thread(mpsc::Sender<Asked>),
 }
 
-/// One write and whom to tell how it went.
+/// One write, and the channel for the result.
 type Asked = (Vec<u8>, oneshot::Sender<io::Result<()>>);
 
 impl OwnOutput {
     /// Descriptor 1.
     ///
     /// # Errors
-    /// If it is closed, or there can be no thread to write it.
+    /// If the descriptor is closed, or no thread can be made for writing.
     ///
     /// # Panics
     /// Outside a tokio runtime with I/O enabled.
@@ -123,7 +123,7 @@ impl OwnOutput {
         Self::open(io::stderr().as_fd()).doing("write the standard error")
     }
 
-    /// A descriptor that was handed to us under another number.
+    /// A descriptor from our parent, under another number.
     ///
     /// # Errors
     /// As [`Self::stdout`].
@@ -144,10 +144,10 @@ impl OwnOutput {
         Ok(Self::Thread(sender))
     }
 
-    /// Writes all of it, and returns once it is out of our hands.
+    /// Writes all bytes, and returns once the kernel has taken all of them.
     ///
     /// # Errors
-    /// If nobody reads it any more, or it cannot be written.
+    /// If no reader is left, or the write fails.
     ///
     /// # Cancel safety
     /// Not safe: a part may have been written.
@@ -166,15 +166,15 @@ impl OwnOutput {
 
 fn write_all(file: &File, mut writes: mpsc::Receiver<Asked>) {
     while let Some((bytes, answer)) = writes.blocking_recv() {
-        // Whoever asked may have given up.
+        // The caller may have given up.
         let _ = answer.send(write_blocking(file, &bytes));
     }
 }
 
-/// Writes all of it to a descriptor, and blocks the thread for that long, also where the descriptor does not block.
+/// Writes all bytes to a descriptor, and blocks the thread meanwhile, even if the descriptor is non-blocking.
 ///
 /// # Errors
-/// If nobody reads it any more, or it cannot be written; a part of it may have been.
+/// If no reader is left, or the write fails; a part may have been written.
 pub fn write_blocking(to: impl AsFd, mut bytes: &[u8]) -> io::Result<()> {
     while !bytes.is_empty() {
         match write_once(&to, bytes).map_err(io::Error::from) {
@@ -187,21 +187,21 @@ pub fn write_blocking(to: impl AsFd, mut bytes: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether a read or write that failed is to be tried again: it was interrupted, or would have had to wait on a
-/// descriptor that does not block, and has been waited for.
+/// Whether to repeat a failed read or write: the call was interrupted, or a non-blocking descriptor was not ready and
+/// has been waited for.
 fn waited_for(error: &io::Error, fd: impl AsFd, readiness: Readiness) -> bool {
     match error.kind() {
         io::ErrorKind::Interrupted => true,
         io::ErrorKind::WouldBlock => {
-            // Also ready when the other side is gone, which the next try says.
+            // Also ready if the other side is gone; the next call then fails.
             wait_until(fd, readiness).is_ok()
         }
         _ => false,
     }
 }
 
-/// Resolves when nobody can write to our standard input any more, though not all of it may have been read; never where
-/// that cannot be told.
+/// Resolves when our standard input has no writer any more, even with unread data. Never resolves if the state is
+/// unknown.
 pub async fn input_hung_up() {
     let (tell, told) = oneshot::channel();
     let watch = move || {
@@ -209,7 +209,7 @@ pub async fn input_hung_up() {
         if wait_until(&stdin, Readiness::HungUp).is_err() {
             return;
         }
-        // Whoever waited may have given up.
+        // The caller may have given up.
         let _ = tell.send(());
     };
     let watched = spawn("rekindle-hangup", watch);

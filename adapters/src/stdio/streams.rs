@@ -1,4 +1,4 @@
-//! Our ends of a child's pipes, which can be closed under whoever uses them.
+//! The supervisor's ends of a child's pipes, closable while in use.
 
 use crate::sys::linux::failure::During;
 use crate::sys::linux::poll::{is_hung_up, unread};
@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::unix::pipe;
 
-/// Where a child's input goes. Shutting it down or dropping it closes it; so does whoever stops the child.
+/// The child's stdin. A shutdown, a drop or a stop of the child closes the pipe.
 #[derive(Debug)]
 pub struct ChildStdin {
     shared: Arc<Mutex<Input>>,
@@ -23,7 +23,7 @@ struct Input {
     waiting: Option<Waker>,
 }
 
-/// Closes a child's input and looks at it, beside whoever writes to it.
+/// A handle to close and inspect a child's input, beside the writer.
 #[derive(Debug, Clone)]
 pub struct InputTap {
     shared: Arc<Mutex<Input>>,
@@ -35,7 +35,7 @@ impl ChildStdin {
         Ok(Self { shared: Arc::new(Mutex::new(Input { pipe: Some(pipe), waiting: None })) })
     }
 
-    /// A second handle on it, which does not keep it open.
+    /// A second handle, which does not keep the input open.
     #[doc(hidden)]
     pub fn tap(&self) -> InputTap {
         InputTap { shared: Arc::clone(&self.shared) }
@@ -43,7 +43,7 @@ impl ChildStdin {
 }
 
 impl InputTap {
-    /// Closes the input. Whoever is writing to it is told that it is closed.
+    /// Closes the input. A pending write fails.
     pub fn close(&self) {
         let mut input = lock(&self.shared);
         input.pipe = None;
@@ -52,7 +52,7 @@ impl InputTap {
         }
     }
 
-    /// How many bytes the child has not read yet; zero once the input is closed.
+    /// The number of bytes that the child has not read yet; zero once the input is closed.
     pub fn unread(&self) -> u64 {
         let input = lock(&self.shared);
         input.pipe.as_ref().and_then(unread).unwrap_or(0)
@@ -75,7 +75,7 @@ impl AsyncWrite for ChildStdin {
             )));
         };
         let written = Pin::new(pipe).poll_write(cx, bytes);
-        // A pipe that is dropped wakes nobody.
+        // A dropped pipe wakes no waiter.
         input.waiting = written.is_pending().then(|| cx.waker().clone());
         written
     }
@@ -90,8 +90,8 @@ impl AsyncWrite for ChildStdin {
     }
 }
 
-/// Where a child's output comes from. It ends once all of what the child wrote has been read, whoever else still holds
-/// the other end of the pipe by then.
+/// The child's stdout or stderr. Ends once all output of the child has been read, even if other processes still hold
+/// the pipe.
 #[derive(Debug)]
 pub struct ChildStdout {
     shared: Arc<Mutex<Output>>,
@@ -104,18 +104,18 @@ struct Output {
     waiting: Option<Waker>,
 }
 
-/// Who may still write to the pipe.
+/// The possible writers of the pipe.
 #[derive(Debug, Clone, Copy)]
 enum Writer {
-    /// The child.
+    /// The child, and possibly other processes.
     Child,
-    /// Only others; these many bytes were there when the child ended, and may be the child's.
+    /// Only other processes; `owed` bytes were in the pipe at the child's end, and may be the child's.
     Others { owed: usize },
-    /// Nobody who is listened to. What is owed is still delivered.
+    /// Further writers are ignored. Owed bytes are still delivered.
     Ignored { owed: usize },
 }
 
-/// Says what became of the child that writes, beside whoever reads.
+/// Reports the child's end to the reader.
 #[derive(Debug, Clone)]
 pub struct OutputTap {
     shared: Arc<Mutex<Output>>,
@@ -128,7 +128,7 @@ impl ChildStdout {
         Ok(Self { shared: Arc::new(Mutex::new(output)) })
     }
 
-    /// A second handle on it, which does not keep it open.
+    /// A second handle, which does not keep the output open.
     #[doc(hidden)]
     pub fn tap(&self) -> OutputTap {
         OutputTap { shared: Arc::clone(&self.shared) }
@@ -136,7 +136,7 @@ impl ChildStdout {
 }
 
 impl OutputTap {
-    /// The child has ended: what is in the pipe now is the last of it.
+    /// The child has ended: the pipe now holds its last output.
     pub fn child_ended(&self) {
         let mut output = lock(&self.shared);
         if let (Some(pipe), Writer::Child) = (&output.pipe, output.writer) {
@@ -145,15 +145,15 @@ impl OutputTap {
         }
     }
 
-    /// Whether anybody can still write to it; nobody is asked once it is closed at our end.
+    /// Whether the pipe still has a writer; `false` once closed at our end.
     pub fn has_writers(&self) -> bool {
         let output = lock(&self.shared);
         let Some(pipe) = &output.pipe else { return false };
-        // What cannot be asked is taken to have some, which only costs time.
+        // If the state is unknown, a writer is assumed; the only cost is time.
         !is_hung_up(pipe).unwrap_or(false)
     }
 
-    /// Others have had their time: after what is owed, the output ends.
+    /// The time of other writers is over: after the owed bytes, the output ends.
     pub fn ignore_others(&self) {
         let mut output = lock(&self.shared);
         if let Writer::Others { owed } = output.writer {
@@ -184,7 +184,8 @@ impl Output {
         }
         let Some(pipe) = &mut self.pipe else { return Poll::Ready(Ok(())) };
         let limit = if let Writer::Ignored { owed } = self.writer { owed } else { into.remaining() };
-        // What it initialises is initialised in `into` too: it begins where that is filled to.
+        // `limited` begins at the filled end of `into`, so bytes initialised in `limited` are initialised in `into`
+        // too.
         let mut limited = ReadBuf::new(into.initialize_unfilled_to(limit.min(into.remaining())));
         let read = Pin::new(pipe).poll_read(cx, &mut limited);
         let len = limited.filled().len();
@@ -197,7 +198,7 @@ impl Output {
     }
 }
 
-/// A panic while a pipe was looked at says nothing about the pipe.
+/// A panic during an access leaves the pipe valid.
 fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }

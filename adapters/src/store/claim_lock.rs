@@ -1,12 +1,12 @@
-//! The claim: an exclusive flock on the session directory, with its evidence in a store of claims.
+//! The claim: an exclusive flock on the session directory, with the evidence in a store of claims.
 //!
 //! # Invariants
-//! 1. The directory itself is locked, so that removing a file never takes a lock away.
+//! 1. The directory itself is locked, so removing a file never removes a lock.
 //! 2. The evidence is written and removed only while the lock is held, and removed only if nonce and inode are ours.
-//! 3. The lock is given up by an explicit unlock: a copy of the descriptor in a child that has not yet executed its
-//!    program must not keep it.
-//! 4. The steps of taking and giving up are the core's machines; this performs them.
-//! 5. A claim that is dropped unreleased is marked retained first, so that a living process never wedges its session.
+//! 3. The lock is given up by an explicit unlock: a child before exec may have a copy of the descriptor, and must not
+//!    keep the lock.
+//! 4. The steps of acquiring and giving up are the core's machines; they are performed here.
+//! 5. A claim dropped unreleased is marked retained first, so a living process never blocks its session.
 //!
 //! Checked by `smoke/tests/smoke/ground/claim.rs`.
 
@@ -34,22 +34,22 @@ use std::env;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::sync::OnceLock;
 
-/// What came of asking for a claim.
+/// The result of an attempt to acquire a claim.
 #[derive(Debug)]
 #[must_use = "a claim that is dropped is marked retained"]
 pub enum ClaimAttempt {
-    /// It is ours.
+    /// We hold the claim.
     Held(Box<HeldClaim>),
-    /// It is not ours to take.
+    /// We may not take the claim.
     Conflict {
-        /// Why not.
+        /// The reason.
         why: ConflictReason,
-        /// The claim in the way, where it can be read.
+        /// The claim in the way, if readable.
         holder: Option<Box<LockClaim>>,
     },
 }
 
-/// A claim that this process holds.
+/// A claim held by this process.
 #[derive(Debug)]
 pub struct HeldClaim {
     dir: SessionDir,
@@ -57,7 +57,7 @@ pub struct HeldClaim {
     given_up: bool,
 }
 
-/// Asks for the claim on `session`, creating its directory if there is none. Never waits.
+/// Tries to acquire the claim on `session`, creating the session's directory if missing. Never waits.
 ///
 /// # Errors
 /// If the directory cannot be used or the evidence cannot be written; nothing is held then.
@@ -65,8 +65,8 @@ pub fn try_claim(root: &StateRoot, session: &SessionId, here: &Host) -> Result<C
     ClaimQueue::new(root, session, here).attempt()
 }
 
-/// A place among those who want a claim. It keeps the session's directory open between two attempts: a directory that
-/// is closed tells everybody who waits that its lock may be free.
+/// A waiting claimant. The session's directory stays open between two attempts: closing the directory would wake every
+/// other waiter, as if the lock might be free.
 #[derive(Debug)]
 pub struct ClaimQueue<'a> {
     root: &'a StateRoot,
@@ -77,18 +77,18 @@ pub struct ClaimQueue<'a> {
 }
 
 impl<'a> ClaimQueue<'a> {
-    /// A place for the claim on `session`.
+    /// A claimant for the claim on `session`.
     pub fn new(root: &'a StateRoot, session: &'a SessionId, here: &'a Host) -> Self {
         let backoff = Backoff::at(&root.path().join(session.as_str()), Happening::DirectoryChanges);
         Self { root, session, here, dir: None, backoff }
     }
 
-    /// The session's directory, once there was an attempt.
+    /// The session's directory, after the first attempt.
     pub fn dir(&self) -> Option<&SessionDir> {
         self.dir.as_ref()
     }
 
-    /// Waits until the claim may have been given up, or something else happened to the session; never for long.
+    /// Waits until the claim may have been given up, or the session has changed; never for long.
     ///
     /// # Cancel safety
     /// Safe.
@@ -96,7 +96,7 @@ impl<'a> ClaimQueue<'a> {
         self.backoff.wait().await;
     }
 
-    /// Asks for the claim, creating the session's directory if there is none.
+    /// Tries to acquire the claim, creating the session's directory if missing.
     ///
     /// # Errors
     /// If the directory cannot be used or the evidence cannot be written; nothing is held then.
@@ -162,7 +162,7 @@ impl<'a> ClaimQueue<'a> {
         })
     }
 
-    /// What an attempt came to.
+    /// The result of an attempt.
     fn taken(&mut self, taking: Taking, taken: Taken) -> Result<ClaimAttempt, StateRootError> {
         let Taking { dir, conflict, grant, error } = taking;
         match (taken, dir, grant) {
@@ -174,7 +174,7 @@ impl<'a> ClaimQueue<'a> {
                     return Err(error);
                 }
                 self.dir = dir;
-                // Whoever replaces the directory again and again is at work on the session.
+                // The process that keeps replacing the directory is at work on the session.
                 let (why, holder) = conflict.unwrap_or((ConflictReason::KernelLockHeld, None));
                 Ok(ClaimAttempt::Conflict { why, holder: holder.map(Box::new) })
             }
@@ -182,7 +182,7 @@ impl<'a> ClaimQueue<'a> {
     }
 }
 
-/// What an attempt has open, and what it found.
+/// The open files and the findings of an attempt.
 #[derive(Debug, Default)]
 struct Taking {
     dir: Option<SessionDir>,
@@ -191,7 +191,7 @@ struct Taking {
     error: Option<StateRootError>,
 }
 
-/// Why a claim is not ours to take, if it is not.
+/// Why the claim is not ours to take; `None` if it is.
 fn conflict(
     session: &SessionId,
     decision: ClaimDecision<LockClaim>,
@@ -221,7 +221,7 @@ fn new_claim(dir: &SessionDir, here: &Host) -> Result<LockClaim, OsFailure> {
     })
 }
 
-/// What is known of the holder that the evidence names.
+/// The liveness of the holder named in the evidence.
 pub fn holder_standing(found: &Found<LockClaim>, here: &Host) -> ProcessLiveness {
     match found.payload() {
         Some(claim) => claim.standing(here, procfs::standing(&claim.holder, here)),
@@ -235,33 +235,34 @@ pub fn judge(found: Found<LockClaim>, here: &Host) -> ClaimDecision<LockClaim> {
     decide_claim(ClaimPolicy::dispatch(), KernelLock::Free, found, standing)
 }
 
-/// Reads the evidence of a session, whoever holds its claim.
+/// Reads the evidence of a session, with or without the claim.
 ///
 /// # Errors
-/// If the file is there and cannot be read.
+/// If the file exists and cannot be read.
 pub fn read_evidence(dir: &SessionDir) -> Result<Found<LockClaim>, OsFailure> {
     dir.claims().inspect(dir)
 }
 
-/// Whether the claim's kernel lock is held by anybody. For showing only: it is known for no longer than this call.
+/// Whether any process holds the claim's kernel lock. For display only: the answer is outdated after the call.
 ///
 /// # Errors
 /// If the kernel does not answer.
 pub fn is_locked(dir: &SessionDir) -> Result<bool, OsFailure> {
-    // By a descriptor of its own: the one that we may hold the claim with must not change its lock.
+    // On a separate descriptor: if we hold the claim, its lock must not change.
     let asked = dir.reopen()?;
     let is_free = flock::is_free(&asked).during("lock the session directory", dir.path())?;
     Ok(!is_free)
 }
 
-/// The kernel's lock of a claim without evidence of its own: for looking after a session rather than deciding about it.
+/// The kernel lock of a claim, without evidence: for looking after a session, not for deciding.
 #[derive(Debug)]
 pub struct BareLock {
     dir: SessionDir,
 }
 
 impl BareLock {
-    /// Locks a session's directory; `None` if somebody holds it, or it is not in place any more. Never waits.
+    /// Locks a session's directory; `None` if another process holds the lock, or the directory is not in place any
+    /// more. Never waits.
     ///
     /// # Errors
     /// If the kernel refuses.
@@ -272,7 +273,7 @@ impl BareLock {
         }
     }
 
-    /// The session's directory, which is held.
+    /// The locked directory of the session.
     pub fn dir(&self) -> &SessionDir {
         &self.dir
     }
@@ -299,7 +300,7 @@ fn unlock(dir: &SessionDir) -> Result<(), OsFailure> {
     flock::unlock(dir).during("unlock the session directory", dir.path())
 }
 
-/// The name of this program, for people to read.
+/// The name of this program, for people.
 fn program_name() -> String {
     static NAME: OnceLock<String> = OnceLock::new();
     let read = || {
@@ -310,27 +311,27 @@ fn program_name() -> String {
 }
 
 impl HeldClaim {
-    /// The evidence, as it stands in the file.
+    /// The evidence, as written in the file.
     pub fn claim(&self) -> &LockClaim {
         &self.grant.claim
     }
 
-    /// The session's directory, which is held.
+    /// The locked directory of the session.
     pub fn dir(&self) -> &SessionDir {
         &self.dir
     }
 
-    /// The locked descriptor. A child inherits a copy at fork, so that the claim outlives its launcher until the
-    /// child has taken its lifeline.
+    /// The locked descriptor. A child inherits a copy at fork, so the claim outlives its launcher until the child has
+    /// taken its lifeline.
     pub(crate) fn descriptor(&self) -> RawFd {
         self.dir.as_fd().as_raw_fd()
     }
 
-    /// Gives the claim up: evidence first, then the kernel's lock.
+    /// Releases the claim: first the evidence, then the kernel lock.
     ///
     /// # Errors
-    /// If the directory or the evidence is no longer ours, or cannot be removed. The kernel's lock is given up all
-    /// the same, so that nobody waits for it.
+    /// If the directory or the evidence is no longer ours, or the evidence cannot be removed. The kernel lock is given
+    /// up all the same, so no waiter is blocked.
     pub fn release(mut self) -> Result<(), ReleaseError> {
         self.give_up(GiveUp::RELEASE)
     }
@@ -359,7 +360,7 @@ impl HeldClaim {
         }
     }
 
-    /// Performs one step of giving the claim up, for a caller that has other steps before it.
+    /// Performs one step of giving up the claim, for a caller with other steps before.
     ///
     /// # Errors
     /// If the system refuses.
@@ -389,15 +390,15 @@ impl HeldClaim {
     /// The number of the next start under this claim.
     ///
     /// # Errors
-    /// If the store of claims cannot tell.
+    /// If the store of claims does not know.
     pub fn generation(&self, last: Generation) -> Result<Generation, OsFailure> {
         self.dir.claims().generation(&self.dir, &self.grant, last)
     }
 
-    /// How the claim went, for people.
+    /// The result of giving up, for people.
     ///
     /// # Errors
-    /// What went wrong, if something did.
+    /// The failure, if any.
     pub fn given_up(&self, given_up: GivenUp, trouble: Option<OsFailure>) -> Result<(), ReleaseError> {
         match given_up {
             GivenUp::Released | GivenUp::Retained => Ok(()),
@@ -416,7 +417,8 @@ impl Drop for HeldClaim {
         if self.given_up {
             return;
         }
-        // A panic or a dropped future: what the claim guarded may still be there, and nobody saw what became of it.
+        // After a panic or a dropped future, the worker behind the claim may still be alive, and its end was not
+        // observed.
         if let Err(error) = self.give_up(GiveUp::RETAIN) {
             tracing::warn!(session = %self.dir.session(), %error, "a claim was dropped and could not be marked retained");
         }

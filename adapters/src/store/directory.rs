@@ -1,13 +1,12 @@
-//! An open directory, and the files in it: read whole, put in place whole.
+//! An open directory and its files: read whole, put in place whole.
 //!
 //! # Invariants
-//! 1. Every file is reached through the open directory, never by path: a directory that is swapped underneath us
-//!    receives nothing from us.
-//! 2. A file is put in place whole, by rename; no reader ever sees half of one.
+//! 1. Every file is reached through the open directory, never by path: a swapped directory receives nothing from us.
+//! 2. A file is put in place whole, by rename; no reader ever sees half a file.
 //! 3. Nothing is followed: a planted link, FIFO or device is an error, and never blocks.
-//! 4. Files are 0600, whatever the umask.
-//! 5. What is swept away has a name that only we give, a writer that is gone, and no other name.
-//! 6. What is set aside takes no name that is taken.
+//! 4. Files are 0600, under any umask.
+//! 5. A swept file has a name that only rekindle gives, a dead writer, and no second name.
+//! 6. A file is set aside under a free name only.
 //!
 //! Checked by `smoke/tests/smoke/session/records.rs`, `lifecycle/marker.rs` and `ground/foreign_files.rs`.
 
@@ -27,24 +26,24 @@ use std::path::{Path, PathBuf};
 
 pub use crate::sys::linux::fs::{FileKind, FileStatus, Inode};
 
-/// How many files may be set aside at one instant of the clock.
+/// The limit of files set aside at one instant of the clock.
 const ASIDE_MAX: u32 = 1024;
 
-/// The longest file of ours that is read: a record or a claim is a few hundred bytes.
+/// The limit for reading a file of ours: a record or a claim is a few hundred bytes.
 const FILE_LEN_MAX: u64 = 1 << 20;
 
-/// A file of the session that was read.
+/// The content of a file.
 #[derive(Debug)]
 pub struct FileContent {
-    /// All of it.
+    /// The whole content.
     pub bytes: Vec<u8>,
-    /// Which file it was.
+    /// The identity of the file.
     pub inode: Inode,
-    /// When it was last written, in seconds since the epoch.
+    /// The time of the last write, in seconds since the epoch.
     pub modified_at: i64,
 }
 
-/// Gives back what the umask took away from a file of ours; hardly any umask does.
+/// Restores permissions of our file removed by the umask; hardly any umask removes them.
 fn set_private(file: &File, stat: &FileStatus) -> Result<(), Errno> {
     if stat.mode == PRIVATE_FILE { Ok(()) } else { fchmod(file, PRIVATE_FILE) }
 }
@@ -57,12 +56,12 @@ pub struct Directory {
 }
 
 impl Directory {
-    /// The directory behind `fd`, which was opened at `path`.
+    /// The directory behind `fd`, opened at `path`.
     pub fn new(fd: OwnedFd, path: PathBuf) -> Self {
         Self { fd, path }
     }
 
-    /// Opens a directory, by way of every link; `None` if there is none.
+    /// Opens a directory, following links; `None` if missing.
     pub(crate) fn open(path: &Path) -> Result<Option<Self>, OsFailure> {
         match open_directory(path, Links::Followed) {
             Ok(fd) => Ok(Some(Self::new(fd, path.to_owned()))),
@@ -71,34 +70,34 @@ impl Directory {
         }
     }
 
-    /// Whether it is the one that was inspected.
+    /// Whether this is the inspected directory.
     pub(crate) fn is(&self, inspected: Inode) -> bool {
         fstat(&self.fd).is_ok_and(|stat| stat.inode == inspected)
     }
 
-    /// Where it was opened.
+    /// The path at the time of opening.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The path of one of its files, for messages and for handing out.
+    /// The path of a file in the directory, for messages and for callers.
     pub fn path_of(&self, name: impl AsRef<OsStr>) -> PathBuf {
         self.path.join(name.as_ref())
     }
 
-    /// The same directory by another descriptor, with locks of its own.
+    /// The same directory by another descriptor, with separate locks.
     ///
     /// # Errors
-    /// If it cannot be opened.
+    /// If the directory cannot be opened.
     pub fn reopen(&self) -> Result<Self, OsFailure> {
         let fd = open_directory_at(&self.fd, ".").during("open the directory", &self.path)?;
         Ok(Self { fd, path: self.path.clone() })
     }
 
-    /// Whether its path still leads to it. Asked before every irreversible step.
+    /// Whether the path still leads to this directory. Checked before every irreversible step.
     ///
     /// # Errors
-    /// If that cannot be told.
+    /// If the path cannot be inspected.
     pub fn is_still_in_place(&self) -> Result<bool, OsFailure> {
         let held = fstat(&self.fd).during("inspect the directory", &self.path)?;
         match stat(&self.path) {
@@ -108,10 +107,10 @@ impl Directory {
         }
     }
 
-    /// Fails unless its path still leads to it.
+    /// Fails unless the path still leads to this directory.
     ///
     /// # Errors
-    /// If it was removed or replaced, or if that cannot be told.
+    /// If the directory was removed or replaced, or the path cannot be inspected.
     pub fn require_in_place(&self) -> Result<(), OsFailure> {
         if self.is_still_in_place()? {
             Ok(())
@@ -120,10 +119,10 @@ impl Directory {
         }
     }
 
-    /// Reads a file whole; `None` if there is none.
+    /// Reads a file whole; `None` if missing.
     ///
     /// # Errors
-    /// If it cannot be read, is no regular file of ours, or is longer than any.
+    /// If the file cannot be read, is not a regular file of ours, or is too long.
     pub fn read(&self, name: impl AsRef<OsStr>) -> Result<Option<FileContent>, OsFailure> {
         let name = name.as_ref();
         let path = self.path_of(name);
@@ -142,7 +141,7 @@ impl Directory {
         let len = stat.len.min(FILE_LEN_MAX);
         let mut bytes = vec![0; usize::try_from(len).unwrap_or(0) + 1];
         let read = read_once(&fd, &mut bytes).during("read", &path)?;
-        // One byte more was asked for than there should be: who gets less has met the end.
+        // The buffer has room for one more byte than the file's length: a shorter read has met the end.
         if read < bytes.len() {
             bytes.truncate(read);
         } else {
@@ -154,10 +153,10 @@ impl Directory {
         Ok(Some(FileContent { bytes, inode: stat.inode, modified_at: stat.modified_at }))
     }
 
-    /// Reads the last `len_max` bytes of a file; nothing if there is none.
+    /// Reads the last `len_max` bytes of a file; nothing if missing.
     ///
     /// # Errors
-    /// If it cannot be read.
+    /// If the file cannot be read.
     pub fn read_tail(&self, name: &str, len_max: usize) -> Result<Vec<u8>, OsFailure> {
         let path = self.path_of(name);
         let mut file = match self.open_file(name) {
@@ -175,13 +174,13 @@ impl Directory {
     /// Puts a file in place whole: written under a private name, then renamed.
     ///
     /// # Errors
-    /// If any step fails; the old file, if there was one, then still stands.
+    /// If any step fails; the old file, if any, then still exists.
     pub fn replace(&self, name: impl AsRef<OsStr>, bytes: &[u8]) -> Result<Inode, OsFailure> {
         let name = name.as_ref();
         self.put(name, bytes, |private| rename_at(&self.fd, private, name))
     }
 
-    /// Puts a file in place whole where there is none; `false` if there is something of its name.
+    /// Puts a file in place whole if the name is free; `false` if the name is taken.
     ///
     /// # Errors
     /// If any step fails.
@@ -193,7 +192,7 @@ impl Directory {
         if is_taken { Ok(false) } else { made.map(|_| true) }
     }
 
-    /// Writes a file under a name of its own, and has it put in place.
+    /// Writes a file under a private name, then calls `put_in_place`.
     fn put(
         &self,
         name: &OsStr,
@@ -217,16 +216,16 @@ impl Directory {
                 Ok(stat.inode)
             });
         if written.is_err() {
-            // Best effort: what stays behind is swept by the next holder of the claim.
+            // Best effort: the next holder of the claim sweeps a leftover.
             let _ = remove_at(&self.fd, &private);
         }
         written
     }
 
-    /// Gives a file a name that nothing has; EEXIST if something has it.
+    /// Renames a file to a free name; EEXIST if the name is taken.
     pub(crate) fn rename_to_free(&self, from: &OsStr, to: &OsStr) -> Result<(), Errno> {
         match rename_new_at(&self.fd, from, to) {
-            // A file system that cannot rename so can do it in two steps.
+            // On a file system without such a rename: two steps.
             Err(Errno::EINVAL | Errno::ENOSYS) => {
                 link_at(&self.fd, from, to)?;
                 remove_at(&self.fd, from)
@@ -235,10 +234,10 @@ impl Directory {
         }
     }
 
-    /// Removes a file; `Ok` if it is gone already.
+    /// Removes a file; `Ok` if already gone.
     ///
     /// # Errors
-    /// If it cannot be removed.
+    /// If the file cannot be removed.
     pub fn remove(&self, name: impl AsRef<OsStr>) -> Result<(), OsFailure> {
         let name = name.as_ref();
         match remove_at(&self.fd, name) {
@@ -247,10 +246,10 @@ impl Directory {
         }
     }
 
-    /// Gives a file another name; `Ok` if there is none.
+    /// Renames a file; `Ok` if missing.
     ///
     /// # Errors
-    /// If it cannot be renamed.
+    /// If the file cannot be renamed.
     pub fn rename(&self, from: &str, to: &str) -> Result<(), OsFailure> {
         match rename_at(&self.fd, from.as_ref(), to.as_ref()) {
             Ok(()) | Err(Errno::ENOENT) => Ok(()),
@@ -258,11 +257,11 @@ impl Directory {
         }
     }
 
-    /// Sets a file aside, so that its name is free: it is kept as `NAME.aside-TIME`, and overwrites nothing that was set aside
-    /// before. Says where it is. Only for whoever has the lock under which the file is written.
+    /// Sets a file aside, so its name is free: the file is kept as `NAME.aside-TIME`, and never overwrites an earlier
+    /// one. Returns the new path. Only for the holder of the lock under which the file is written.
     ///
     /// # Errors
-    /// If there is no such file, or it cannot be renamed.
+    /// If there is no such file, or the file cannot be renamed.
     pub fn set_aside(&self, name: impl AsRef<OsStr>) -> Result<PathBuf, OsFailure> {
         let name = name.as_ref();
         let path = self.path_of(name);
@@ -281,10 +280,10 @@ impl Directory {
         Err(OsFailure::new("set aside", "every name for it is taken").on(path))
     }
 
-    /// Creates a log for appending, where there is none.
+    /// Creates a log for appending, if the name is free.
     ///
     /// # Errors
-    /// If it cannot be created, or something has its name.
+    /// If the log cannot be created, or the name is taken.
     pub fn create_log(&self, name: &str) -> Result<OwnedFd, OsFailure> {
         let path = self.path_of(name);
         let fd = create_log_at(&self.fd, name).during("create the log", &path)?;
@@ -294,10 +293,10 @@ impl Directory {
         Ok(log.into())
     }
 
-    /// What kind of thing stands under `name`, without following it; `None` if nothing does.
+    /// The status of the file `name`, without following links; `None` if missing.
     ///
     /// # Errors
-    /// If it cannot be inspected.
+    /// If the file cannot be inspected.
     pub fn inspect(&self, name: impl AsRef<OsStr>) -> Result<Option<FileStatus>, OsFailure> {
         let name = name.as_ref();
         match stat_at(&self.fd, name) {
@@ -307,12 +306,12 @@ impl Directory {
         }
     }
 
-    /// Removes files that were left unfinished. Only for whoever holds the claim: nobody else writes here.
+    /// Removes unfinished files. Only for the holder of the claim: no other process writes here.
     pub fn sweep(&self) {
         self.sweep_those(|_| true);
     }
 
-    /// Removes what was left unfinished of the files that are meant. Only for whoever holds their lock.
+    /// Removes unfinished files with a matching target name. Only for the holder of their lock.
     pub(crate) fn sweep_those(&self, is_meant: impl Fn(&OsStr) -> bool) {
         for name in self.names().unwrap_or_default() {
             let is_meant =
@@ -324,26 +323,26 @@ impl Directory {
         }
     }
 
-    /// Whether a file is one that [`Self::sweep`] removes.
+    /// Whether [`Self::sweep`] removes the file.
     pub fn is_swept(&self, name: &OsStr) -> bool {
         TemporaryName::parse(name).is_some_and(|it| it.is_left_behind()) && self.is_file_of_ours(name)
     }
 
-    /// Whether it is a regular file of ours that has no other name.
+    /// Whether the file is a regular file of ours without a second name.
     fn is_file_of_ours(&self, name: &OsStr) -> bool {
         let found = self.inspect(name).ok().flatten();
         found.is_some_and(|stat| stat.is_file() && stat.is_ours() && stat.names == 1)
     }
 
-    /// The names of all that is in it.
+    /// All names in the directory.
     ///
     /// # Errors
-    /// If it cannot be listed.
+    /// If the directory cannot be listed.
     pub fn names(&self) -> Result<Vec<OsString>, OsFailure> {
         names_in(&self.fd).during("list", &self.path)
     }
 
-    /// Opens a file to be read; a link is refused.
+    /// Opens a file for reading; a link is refused.
     pub(crate) fn open_file(&self, name: impl AsRef<OsStr>) -> Result<OwnedFd, Errno> {
         open_file_at(&self.fd, name.as_ref())
     }
@@ -372,7 +371,7 @@ mod tests {
             .collect();
         assert!(kept.iter().all(|(path, content)| fs::read_to_string(path).unwrap() == *content));
         assert!(dir.set_aside("x").is_err(), "there is none");
-        // Of two that come at one instant, the second finds the name taken.
+        // Of two renames at the same instant, the second finds the name taken.
         fs::write(dir.path_of("x"), "new").unwrap();
         fs::write(dir.path_of("old"), "old").unwrap();
         assert_eq!(dir.rename_to_free(OsStr::new("x"), OsStr::new("old")), Err(Errno::EEXIST));

@@ -1,11 +1,11 @@
-//! The files of a lifecycle lock: the marker, and beside it the file whose flock decides.
+//! The files of a lifecycle lock: the marker, and beside the marker the lock file whose flock decides.
 //!
 //! # Invariants
-//! 1. The marker is read and put in place whole, through the open directory; a link in its place is refused.
-//! 2. The lock file, `<marker>.lock`, is never removed and never written; who has its flock is asked again after it was
-//!    taken, since somebody else may have removed the file.
-//! 3. Bytes that nobody can read are kept under a name of their own before the marker is replaced.
-//! 4. A name is bytes; nothing of it is lost.
+//! 1. The marker is read and put in place whole, through the open directory; a link in the marker's place is refused.
+//! 2. The lock file, `<marker>.lock`, is never removed and never written. After locking, the name is checked again,
+//!    since another process may have removed the file.
+//! 3. Unreadable bytes are set aside before the marker is replaced.
+//! 4. A name is bytes, without loss.
 //!
 //! Checked by `smoke/tests/smoke/lifecycle/marker.rs`, `ground/foreign_files.rs` and `ground/places.rs`.
 
@@ -24,20 +24,20 @@ use std::path::{Path, PathBuf};
 /// The marker's name in a state directory.
 pub const MARKER_NAME: &str = ".locked";
 
-/// A marker longer than this is none: ours have a few hundred bytes.
+/// The longest marker: ours have a few hundred bytes.
 const MARKER_LEN_MAX: u64 = 64 << 10;
 
 /// Why the files of a lifecycle lock cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LifecycleFileError {
-    /// It names no file.
+    /// The path names no file.
     #[error("`{}` names no file", Shown(path))]
     NotAFileName {
-        /// What was given.
+        /// The given path.
         path: PathBuf,
     },
-    /// Its file system does not keep locks.
+    /// The file system does not keep locks.
     #[error("`{}` is on {kind}, where locks do not hold", Shown(path))]
     NoLocks {
         /// The lock's path.
@@ -45,25 +45,25 @@ pub enum LifecycleFileError {
         /// The file system.
         kind: &'static str,
     },
-    /// Somebody else could replace it, or it is not ours.
+    /// Another user could replace the file, or owns the file.
     #[error("a lifecycle lock cannot be there: {0}")]
     Untrusted(#[from] Untrusted),
-    /// The system refused.
+    /// A system call failed.
     #[error(transparent)]
     Os(#[from] OsFailure),
 }
 
-/// What stands under a marker's name.
+/// The file under a marker's name.
 #[derive(Debug)]
 pub struct Marker {
-    /// What it says.
+    /// The content.
     pub found: Found<LifecyclePayload>,
-    /// Which file it is, where there is one.
+    /// The identity of the file, if present.
     pub inode: Option<Inode>,
 }
 
 impl Marker {
-    /// What is known of the holder that it names.
+    /// The liveness of the named holder.
     pub fn standing(&self, here: &Host) -> ProcessLiveness {
         match self.found.payload() {
             Some(payload) => payload.standing(here, procfs::standing(&payload.holder, here)),
@@ -90,7 +90,7 @@ impl From<WayError> for LifecycleFileError {
     }
 }
 
-/// The directory of a lifecycle lock, and the name of its marker in it.
+/// The directory of a lifecycle lock, and the name of the marker inside.
 #[derive(Debug)]
 pub struct MarkerDir {
     dir: Directory,
@@ -98,10 +98,10 @@ pub struct MarkerDir {
 }
 
 impl MarkerDir {
-    /// Opens the directory of the marker at `path`; `None` if there is no such directory.
+    /// Opens the directory of the marker at `path`; `None` if missing.
     ///
     /// # Errors
-    /// [`LifecycleFileError`] if locks do not hold there, or somebody else could replace the marker.
+    /// [`LifecycleFileError`] if locks do not hold there, or another user could replace the marker.
     pub fn open(path: &Path) -> Result<Option<Self>, LifecycleFileError> {
         let (parent, name) = parts(path)?;
         let way = way::judge(parent, Place::Marker)?;
@@ -120,10 +120,10 @@ impl MarkerDir {
         }
     }
 
-    /// Opens the directory of the marker at `path`, creating what is missing of it, private to its owner.
+    /// Opens the directory of the marker at `path`, creating missing directories, private to their owner.
     ///
     /// # Errors
-    /// As for [`Self::open`], or if it cannot be created.
+    /// As for [`Self::open`], or if a directory cannot be created.
     pub fn create(path: &Path) -> Result<Self, LifecycleFileError> {
         if let Some(dir) = Self::open(path)? {
             return Ok(dir);
@@ -134,18 +134,18 @@ impl MarkerDir {
             .ok_or_else(|| OsFailure::new("open the directory", "it was removed at once").on(parent).into())
     }
 
-    /// Whether its path still leads to it.
+    /// Whether the path still leads to this directory.
     ///
     /// # Errors
-    /// If that cannot be told.
+    /// If the path cannot be inspected.
     pub fn is_still_in_place(&self) -> Result<bool, OsFailure> {
         self.dir.is_still_in_place()
     }
 
-    /// Reads the marker, whoever holds the lock.
+    /// Reads the marker, with or without the lock.
     ///
     /// # Errors
-    /// If something is there that cannot be read, is no regular file, or belongs to somebody else.
+    /// If the file cannot be read, is not a regular file, or belongs to another user.
     pub fn read(&self) -> Result<Marker, LifecycleFileError> {
         let Some(stat) = self.dir.inspect(&self.name)? else {
             return Ok(Marker { found: Found::Nothing, inode: None });
@@ -163,10 +163,10 @@ impl MarkerDir {
         })
     }
 
-    /// Puts the marker in place whole. Only for whoever has the lock.
+    /// Puts the marker in place whole. Only for the holder of the lock.
     ///
     /// # Errors
-    /// If it cannot be written; the old one, if there was one, then still stands.
+    /// If the marker cannot be written; the old marker, if any, then still exists.
     pub fn write(&self, payload: &LifecyclePayload) -> Result<Inode, OsFailure> {
         let lock_name = lock_name(&self.name);
         self.dir.sweep_those(|unfinished| unfinished == self.name || unfinished == lock_name);
@@ -175,23 +175,23 @@ impl MarkerDir {
         self.dir.replace(&self.name, &bytes)
     }
 
-    /// Sets what stands there aside, and says where it is. Only for whoever has the lock.
+    /// Sets the present file aside, and returns the new path. Only for the holder of the lock.
     ///
     /// # Errors
-    /// If it cannot be set aside.
+    /// If the file cannot be set aside.
     pub fn keep_aside(&self) -> Result<PathBuf, OsFailure> {
         self.dir.set_aside(&self.name)
     }
 
-    /// Removes the marker. Only for whoever has the lock.
+    /// Removes the marker. Only for the holder of the lock.
     ///
     /// # Errors
-    /// If it cannot be removed; that there is none is no error.
+    /// If the marker cannot be removed; a missing marker is no error.
     pub fn remove(&self) -> Result<(), OsFailure> {
         self.dir.remove(&self.name)
     }
 
-    /// Takes the flock that decides; `None` if somebody has it. Never waits.
+    /// Takes the flock that decides; `None` if another process holds the lock. Never waits.
     ///
     /// # Errors
     /// If the lock file cannot be opened or trusted, or the kernel refuses.
@@ -199,7 +199,7 @@ impl MarkerDir {
         Ok(LockFile::try_take(&self.dir, &lock_name(&self.name), Guards::Marker)?)
     }
 
-    /// Whether anybody has the flock. For showing only: it is known for no longer than this call.
+    /// Whether any process holds the flock. For display only: the answer is outdated after the call.
     ///
     /// # Errors
     /// As for [`Self::try_lock`].
@@ -208,13 +208,13 @@ impl MarkerDir {
     }
 }
 
-/// The directory of a marker and its name in it.
+/// The directory and the name of a marker.
 fn parts(path: &Path) -> Result<(&Path, &OsStr), LifecycleFileError> {
     let parts = path.parent().zip(path.file_name());
     parts.ok_or_else(|| LifecycleFileError::NotAFileName { path: path.to_owned() })
 }
 
-/// The name of the file whose flock decides about a marker.
+/// The name of the lock file of a marker.
 pub(crate) fn lock_name(marker: &OsStr) -> OsString {
     let mut name = marker.to_owned();
     name.push(".lock");

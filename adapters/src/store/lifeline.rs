@@ -1,12 +1,12 @@
-//! The lifeline: a lock that a worker and its descendants hold for as long as any of them lives.
+//! The lifeline: a lock held by a worker and its descendants as long as any of them lives.
 //!
-//! The child takes it itself, between fork and exec, on a descriptor that it opened itself, so that the launcher
-//! never holds it and cannot leak it. It is a fresh file for each generation.
+//! The child takes the lock between fork and exec, on a descriptor opened by the child, so the launcher never holds the
+//! lock and cannot leak the descriptor. Each generation has a fresh file.
 //!
 //! # Invariants
-//! 1. It is asked with a shared lock: two who ask with exclusive ones would see each other.
-//! 2. We never unlock what a worker holds; a lock of ours is on a descriptor of ours.
-//! 3. What cannot be asked is unreadable, not free; what cannot be searched for everywhere is not absent.
+//! 1. A query uses a shared lock: two queries with exclusive locks would see each other.
+//! 2. A worker's lock is never unlocked here; a lock of ours is on a descriptor of ours.
+//! 3. A failed query means unreadable, not free; an incomplete search proves no absence.
 //!
 //! Checked by `smoke/tests/smoke/spawn/child.rs` and `ground/removal.rs`.
 

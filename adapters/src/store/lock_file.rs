@@ -1,11 +1,13 @@
-//! A file beside what it guards, whose flock decides who may touch that.
+//! A file beside a guarded file; its flock decides who may touch the guarded file.
 //!
 //! # Invariants
-//! 1. It is never removed, so that everybody locks the same one. Should somebody else remove it, whoever locks it notices: a
-//!    lock on a file without its name guards nothing.
-//! 2. It is ours: a regular file of our user with one name, which carries our mark. Any other file of its name is refused, with
-//!    every byte and its mode as before. It gets its name with its mark and its mode, so that it is ours whenever it is there.
-//! 3. It is opened to be read. Only the note of a socket's lock is written, once the file was judged and is locked.
+//! 1. The lock file is never removed, so all processes lock the same file. If another process removes the file, the
+//!    next locker notices: a lock on a nameless file guards nothing.
+//! 2. The file is ours: a regular file of our user without a second name, with our mark. Any other file of this name is
+//!    refused, and stays unchanged. The file gets its name together with its mark and mode, so the file is ours from
+//!    the first instant.
+//! 3. The file is opened for reading. Only the note of a socket's lock is written, once the file was judged and is
+//!    locked.
 //!
 //! Checked by `smoke/tests/smoke/ground/foreign_files.rs`, `lifecycle/marker.rs` and `protocol/server.rs`.
 
@@ -28,12 +30,12 @@ const SOCKET_MARK: &[u8] = b"rekindle: the lock of a socket\n";
 /// The longest lock file with its note, in bytes.
 const LEN_MAX: usize = 1024;
 
-/// What a lock file guards, which decides how ours is known.
+/// The guarded file; decides how our lock file is recognised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Guards {
-    /// A lifecycle marker: an empty file of mode 0600, which nothing is ever written to.
+    /// A lifecycle marker: the lock file is empty, of mode 0600, and never written.
     Marker,
-    /// A socket that is served on: a first line of ours, and a note of its holder.
+    /// A served socket: the lock file has our first line, and a note of its holder.
     Socket,
 }
 
@@ -56,9 +58,9 @@ impl Guards {
 /// Why a lock file cannot be used.
 #[derive(Debug)]
 pub(crate) enum LockFileError {
-    /// It is not ours to lock.
+    /// The file is not ours to lock.
     Untrusted(Untrusted),
-    /// The system refused.
+    /// A system call failed.
     Os(OsFailure),
 }
 
@@ -74,7 +76,7 @@ impl From<OsFailure> for LockFileError {
     }
 }
 
-/// The lock file, open; its flock is given up when this is dropped, for every copy of the descriptor.
+/// An open lock file; dropping the value releases the flock, for every copy of the descriptor.
 #[derive(Debug)]
 pub struct LockFile {
     file: File,
@@ -83,7 +85,8 @@ pub struct LockFile {
 }
 
 impl LockFile {
-    /// Takes the flock of the file `name` in `dir`, making the file if there is none; `None` if somebody has it. Never waits.
+    /// Takes the flock of the file `name` in `dir`, creating the file if missing; `None` if another process holds the
+    /// lock. Never waits.
     pub(crate) fn try_take(
         dir: &Directory,
         name: &OsStr,
@@ -91,7 +94,7 @@ impl LockFile {
     ) -> Result<Option<Self>, LockFileError> {
         for _ in 0..REPLACED_MAX {
             let Some(lock) = Self::open(dir, name, guards)? else {
-                // Whoever was there first has made the same.
+                // A faster process has created an equal file.
                 dir.create_new(name, guards.content())?;
                 continue;
             };
@@ -104,16 +107,16 @@ impl LockFile {
         Err(OsFailure::new("lock", "it is replaced again and again").on(dir.path_of(name)).into())
     }
 
-    /// Whether anybody has its flock. A look: nothing is made or changed.
+    /// Whether any process holds the flock. A mere look: nothing is created or changed.
     pub(crate) fn is_taken(dir: &Directory, name: &OsStr, guards: Guards) -> Result<bool, LockFileError> {
         let Some(lock) = Self::open(dir, name, guards)? else { return Ok(false) };
         Ok(!flock::is_free(&lock.file).during("lock", &lock.path)?)
     }
 
-    /// Opens it to be read; `None` if there is none.
+    /// Opens the file for reading; `None` if missing.
     fn open(dir: &Directory, name: &OsStr, guards: Guards) -> Result<Option<Self>, LockFileError> {
         let path = dir.path_of(name);
-        // Looked at before it is opened: to open a FIFO or a device may do something.
+        // Inspected before the open: opening a FIFO or a device may have an effect.
         let Some(found) = dir.inspect(name)? else { return Ok(None) };
         judge(&path, &found, guards)?;
         let file = match dir.open_file(name) {
@@ -130,10 +133,10 @@ impl LockFile {
         Ok(Some(lock))
     }
 
-    /// Whether its path still leads to it: a lock on a file that was removed guards nothing.
+    /// Whether the path still leads to this file: a lock on a removed file guards nothing.
     ///
     /// # Errors
-    /// If that cannot be told.
+    /// If the path cannot be inspected.
     pub fn is_in_place(&self) -> Result<bool, OsFailure> {
         match lstat(&self.path) {
             Ok(found) => Ok(found.inode == self.inode),
@@ -149,16 +152,16 @@ impl LockFile {
         Ok(bytes)
     }
 
-    /// What its last holder noted; `None` if nothing that is whole.
+    /// The note of the last holder; `None` if missing or cut off.
     pub(crate) fn note(&self) -> Result<Option<Vec<u8>>, OsFailure> {
         let content = self.content()?;
         let note = content.strip_prefix(SOCKET_MARK).and_then(|rest| rest.strip_suffix(b"\n"));
         Ok(note.map(<[u8]>::to_vec))
     }
 
-    /// Notes something behind the mark, in place of what was noted before. Only for whoever has the flock.
+    /// Replaces the note behind the mark. Only for the holder of the flock.
     pub(crate) fn write_note(&self, note: &[u8]) -> Result<(), OsFailure> {
-        // By a descriptor of its own: the one that is locked was opened before the file was known to be ours.
+        // On a separate descriptor: the locked one was opened before the file was judged.
         let file = File::from(open_to_write(&self.path).during("open", &self.path)?);
         let stat = fstat(&file).during("inspect", &self.path)?;
         if stat.inode != self.inode {
@@ -166,13 +169,13 @@ impl LockFile {
         }
         let line = [note, b"\n"].concat();
         let begin = SOCKET_MARK.len() as u64;
-        // Should we die between the two, what is left is no note.
+        // After a death between the two calls, the rest is no valid note.
         file.set_len(begin).during("empty", &self.path)?;
         file.write_all_at(&line, begin).during("write", &self.path)
     }
 }
 
-/// A file that does not carry our mark.
+/// The fault of a file without our mark.
 fn not_made_by_us(path: &Path, guards: Guards) -> Untrusted {
     Untrusted::new(path, "was not made by rekindle", guards.place())
 }
@@ -204,7 +207,7 @@ impl AsFd for LockFile {
 
 impl Drop for LockFile {
     fn drop(&mut self) {
-        // Explicitly: a child that has not yet executed its program may have a copy of the descriptor.
+        // Explicitly: a child before exec may have a copy of the descriptor.
         let _ = flock::unlock(&self.file);
     }
 }

@@ -1,4 +1,4 @@
-//! The record on disk: read by anybody, written only under the claim.
+//! The record on disk: read at any time, written only under the claim.
 
 use crate::store::session_dir::SessionDir;
 use crate::sys::linux::clock;
@@ -15,17 +15,18 @@ pub const RECORD_FILE: &str = "session.json";
 pub struct FileRecords;
 
 impl RecordStore<SessionDir> for FileRecords {
-    /// A shortage of descriptors, say, is no fault of the record. A file that is too long for a record is corrupt.
+    /// A failed system call, such as for a shortage of descriptors, is no fault of the record. A file too long for a
+    /// record is corrupt.
     fn read(&self, at: &SessionDir) -> Result<RecordFile, OsFailure> {
         let content = match at.read(RECORD_FILE) {
             Ok(content) => content,
-            // Not refused by the system: what is there is no record.
+            // Without an errno, the file itself is no record.
             Err(failure) if failure.raw_errno().is_none() => {
                 return Ok(RecordFile::Corrupt { why: failure.to_string() });
             }
             Err(failure) => return Err(failure),
         };
-        // Only of an empty file does it matter how old it is.
+        // The age matters only for an empty file.
         let empty = content.as_ref().filter(|content| content.bytes.is_empty());
         let written = empty.map_or(Written::ThisBoot, |content| clock::written(content.modified_at));
         let bytes = content.as_ref().map(|content| content.bytes.as_slice());
@@ -55,10 +56,10 @@ pub fn read(dir: &SessionDir) -> Result<RecordFile, OsFailure> {
     dir.records().read(dir)
 }
 
-/// Puts a record in place. Only under the claim, for the generation that the caller is responsible for.
+/// Puts a record in place. Only under the claim, for the caller's own generation.
 ///
 /// # Errors
-/// If the directory has lost its place, or the record cannot be written; the old one then still stands.
+/// If the directory is not in place, or the record cannot be written; the old record then still exists.
 pub fn write(dir: &SessionDir, record: &SessionRecord) -> Result<(), OsFailure> {
     dir.require_in_place()?;
     dir.records().write(dir, record)

@@ -1,4 +1,4 @@
-//! Facts about the system that say what would help after a failure. Changes nothing.
+//! Facts about the system for the advice after a failure. Changes nothing.
 //!
 //! Checked by `smoke/tests/smoke/command/advice.rs`.
 
@@ -15,12 +15,12 @@ pub fn is_denied(failure: &OsFailure) -> bool {
         .is_some_and(|errno| matches!(errno, Errno::EACCES | Errno::EPERM))
 }
 
-/// Whether what was to be written lies on a file system that is read-only.
+/// Whether the failed write met a read-only file system.
 pub fn is_read_only(failure: &OsFailure) -> bool {
     failure.raw_errno().map(Errno::from_raw) == Some(Errno::EROFS)
 }
 
-/// Where the file system is mounted that holds `path`, or would hold it.
+/// The mount point of the file system of `path`, even if `path` does not exist.
 pub fn mount_of(path: &Path) -> PathBuf {
     let mut existing = path.ancestors().filter_map(|dir| Some((dir, stat(dir).ok()?.inode.device())));
     let Some((nearest, device)) = existing.next() else { return PathBuf::from("/") };

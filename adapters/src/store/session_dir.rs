@@ -1,7 +1,8 @@
-//! One session's directory: the anchor of its claim, and the only place through which its files are touched.
+//! A session's directory: the anchor of its claim, and the only way to its files.
 //!
 //! # Invariants
-//! It is ours, and nobody else can write to it, or it is not opened. Checked by `smoke/tests/smoke/ground/places.rs`.
+//! The directory is opened only if it is ours, and no other user can write to it. Checked by
+//! `smoke/tests/smoke/ground/places.rs`.
 
 use crate::store::directory::Directory;
 use crate::store::trust::require_ours_alone;
@@ -15,19 +16,19 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The name of the socket to which a worker says that it is ready.
+/// The name of the notify socket.
 pub const NOTIFY_FILE: &str = "notify";
 
-/// Where claims and records are kept, as far as they are not kept in the directory itself.
+/// The stores of claims and records; by default both are files in the session's directory.
 #[derive(Debug, Clone)]
 pub struct Stores {
-    /// Who decides about a session.
+    /// The store of claims.
     pub claims: Arc<dyn ClaimStore<SessionDir>>,
-    /// What is remembered about a session's worker.
+    /// The store of records.
     pub records: Arc<dyn RecordStore<SessionDir>>,
 }
 
-/// An open session directory: the anchor at which the stores are asked.
+/// An open session directory: the anchor for the stores.
 #[derive(Debug)]
 pub struct SessionDir {
     files: Directory,
@@ -41,7 +42,7 @@ impl Anchor for SessionDir {
     }
 }
 
-/// A session's directory is a directory that knows whose it is.
+/// A session's directory is a directory with a session id.
 impl Deref for SessionDir {
     type Target = Directory;
 
@@ -51,10 +52,10 @@ impl Deref for SessionDir {
 }
 
 impl SessionDir {
-    /// Opens the directory of `session` below `root`; `None` if there is none.
+    /// Opens the directory of `session` below `root`; `None` if missing.
     ///
     /// # Errors
-    /// If it cannot be opened, is no directory, is not ours, or others can write to it.
+    /// If the directory cannot be opened, is not a directory, is not ours, or others can write to it.
     pub fn open(
         root: BorrowedFd<'_>,
         root_path: &Path,
@@ -69,8 +70,8 @@ impl SessionDir {
         }
     }
 
-    /// Makes the directory of `session` below `root`, unless there is one; `false` if `root` has lost its name. A umask may take
-    /// away what we need ourselves.
+    /// Makes the directory of `session` below `root`, unless present; `false` if `root` has lost its name. A umask may
+    /// remove permissions that we need.
     pub(crate) fn make(
         root: BorrowedFd<'_>,
         root_path: &Path,
@@ -90,38 +91,38 @@ impl SessionDir {
         Ok(Self { files: Directory::new(fd, path), session: session.clone(), stores: stores.clone() })
     }
 
-    /// Where the session's claim is kept.
+    /// The store of claims.
     pub fn claims(&self) -> &dyn ClaimStore<Self> {
         &*self.stores.claims
     }
 
-    /// Where the session's record is kept.
+    /// The store of records.
     pub fn records(&self) -> &dyn RecordStore<Self> {
         &*self.stores.records
     }
 
-    /// The same directory by another descriptor, with locks of its own.
+    /// The same directory by another descriptor, with separate locks.
     ///
     /// # Errors
-    /// If it cannot be opened.
+    /// If the directory cannot be opened.
     pub fn reopen(&self) -> Result<Self, OsFailure> {
         Ok(Self { files: self.files.reopen()?, session: self.session.clone(), stores: self.stores.clone() })
     }
 
-    /// The state root that it is in.
+    /// The path of the state root.
     pub fn root_path(&self) -> &Path {
         self.path().parent().unwrap_or(Path::new("/"))
     }
 
-    /// The session that it belongs to.
+    /// The session of the directory.
     pub fn session(&self) -> &SessionId {
         &self.session
     }
 
-    /// Sets a file aside as `NAME.aside`, or under a longer name where that is taken: what was set aside earlier stays.
+    /// Sets a file aside as `NAME.aside`, or under a longer name if taken: earlier files stay.
     ///
     /// # Errors
-    /// If there is no such file, or it cannot be renamed.
+    /// If there is no such file, or the file cannot be renamed.
     pub fn set_aside(&self, name: &str) -> Result<PathBuf, OsFailure> {
         let first = format!("{name}.aside");
         match self.files.rename_to_free(name.as_ref(), first.as_ref()) {
@@ -130,18 +131,18 @@ impl SessionDir {
         }
     }
 
-    /// Removes what was left unfinished, and the notify socket of a launcher that is gone. Only for whoever holds the claim: nobody
-    /// else writes here.
+    /// Removes unfinished files, and the notify socket of a dead launcher. Only for the holder of the claim: no other
+    /// process writes here.
     pub fn sweep(&self) {
         self.files.sweep();
-        // What stays is swept the next time.
+        // A leftover is swept the next time.
         let _ = self.files.remove(NOTIFY_FILE);
     }
 
-    /// Removes the directory itself, which must be empty, from below `root`. Only for whoever holds the claim.
+    /// Removes the empty directory. Only for the holder of the claim.
     ///
     /// # Errors
-    /// If it is not empty or cannot be removed.
+    /// If the directory is not empty or cannot be removed.
     pub fn remove_self(&self) -> Result<(), OsFailure> {
         self.require_in_place()?;
         fs::remove_dir(self.path()).during("remove", self.path())

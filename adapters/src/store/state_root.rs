@@ -1,12 +1,12 @@
-//! The state directory: where it is, and whether it can be trusted with locks.
+//! The state directory: its place, and whether it can be trusted with locks.
 //!
 //! # Invariants
-//! 1. A file system whose flock may hang, or means nothing to other machines, is refused before anything is locked.
-//! 2. One that is a link, belongs to somebody else, or can be written by others is refused, and so is one to which such a way
-//!    leads.
+//! 1. A file system whose flock may hang, or is not shared between machines, is refused before any lock.
+//! 2. A state directory is refused if it is a link, belongs to another user, or can be written by others; and so is a
+//!    directory on the way.
 //! 3. Looking creates and changes nothing; only [`StateRoot::create`] does.
-//! 4. A mode by which others can look into it is mended with a start, if it holds nothing but what is ours by kind; and so is
-//!    that of a session's directory, which is created 0700 whatever the umask.
+//! 4. A start mends a mode that lets others look inside, if the directory holds only files of our kinds; the same
+//!    applies to a session's directory, which is created 0700 under any umask.
 //!
 //! Checked by `smoke/tests/smoke/ground/places.rs` and `session/refusals.rs`.
 
@@ -35,26 +35,26 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// How often a directory may be removed between its creation and its opening: whoever collects what is gone does that now
-/// and then, and nobody does so all the time.
+/// How often a directory may be removed between its creation and its opening: a collection does so now and then, but
+/// not all the time.
 const REMOVED_MAX: u32 = 1_000;
 
 /// Why a state directory cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum StateRootError {
-    /// Nothing says where it should be.
+    /// No variable and no passwd entry names a place.
     #[error("no state directory can be found: HOME is not set and user {uid} has no home directory")]
     Nowhere {
-        /// Whose home was looked for.
+        /// The user without a home.
         uid: u32,
     },
-    /// It is given as a relative path where only an absolute one means the same to everybody.
+    /// The path is relative; only an absolute path means the same to every process.
     #[error("state directory `{}` is not absolute", Shown(path))]
     Relative {
-        /// What was given.
+        /// The given path.
         path: PathBuf,
     },
-    /// Its file system does not keep locks.
+    /// The file system does not keep locks.
     #[error("state directory `{}` is on {kind}, where locks do not hold", Shown(path))]
     NoLocks {
         /// The directory.
@@ -62,15 +62,15 @@ pub enum StateRootError {
         /// The file system.
         kind: String,
     },
-    /// It cannot be trusted.
+    /// The state directory is not trusted.
     #[error("state directory `{}` is not to be trusted: {fault}", Shown(path))]
     Untrusted {
         /// The state directory.
         path: PathBuf,
-        /// Which directory of those that lead to it is not, and why.
+        /// The untrusted directory of the way, with the reason.
         fault: Untrusted,
     },
-    /// The system refused.
+    /// A system call failed.
     #[error(transparent)]
     Os(#[from] OsFailure),
 }
@@ -83,16 +83,16 @@ pub struct StateRoot {
 }
 
 impl StateRoot {
-    /// The directory that `REKINDLE_DIR`, `XDG_STATE_HOME`, `HOME` or the passwd entry names, in this order.
+    /// The directory named by `REKINDLE_DIR`, `XDG_STATE_HOME`, `HOME` or the passwd entry, in this order.
     ///
     /// # Errors
-    /// If none of them names one, or one names a relative path.
+    /// If none of them names a directory, or a path is relative.
     pub fn locate() -> Result<PathBuf, StateRootError> {
         let set = |name| env::var_os(name).filter(|value: &OsString| !value.is_empty()).map(PathBuf::from);
         if let Some(path) = set("REKINDLE_DIR") {
             return std::path::absolute(&path).doing("read the current directory").map_err(Into::into);
         }
-        // The XDG specification: a relative path is invalid and to be ignored.
+        // By the XDG specification, a relative path is invalid and ignored.
         if let Some(path) = set("XDG_STATE_HOME").filter(|path| path.is_absolute()) {
             return Ok(path.join("rekindle"));
         }
@@ -106,7 +106,7 @@ impl StateRoot {
     /// Takes `path` as the state directory, which may not exist yet.
     ///
     /// # Errors
-    /// If it exists and cannot be used, or its file system does not keep locks.
+    /// If the directory exists and cannot be used, or its file system does not keep locks.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self, StateRootError> {
         let path = path.into();
         if !path.is_absolute() {
@@ -130,7 +130,7 @@ impl StateRoot {
         }
     }
 
-    /// A directory that is nowhere: for simulations, which keep nothing in it.
+    /// A directory that does not exist: for simulations, which keep no files.
     pub fn nowhere() -> Self {
         Self::at(PathBuf::from("/nonexistent/rekindle"))
     }
@@ -139,30 +139,30 @@ impl StateRoot {
         Self { path, stores: Stores { claims: Arc::new(FileClaims), records: Arc::new(FileRecords) } }
     }
 
-    /// The same directory, with claims kept elsewhere.
+    /// The same directory, with another store of claims.
     #[must_use]
     pub fn claims(mut self, claims: Arc<dyn ClaimStore<SessionDir>>) -> Self {
         self.stores.claims = claims;
         self
     }
 
-    /// The same directory, with records kept elsewhere.
+    /// The same directory, with another store of records.
     #[must_use]
     pub fn records(mut self, records: Arc<dyn RecordStore<SessionDir>>) -> Self {
         self.stores.records = records;
         self
     }
 
-    /// Where it is.
+    /// The path.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Creates what is missing of it, private to its owner; takes what others may do with it from one that is there, if it holds
-    /// nothing but what is ours by kind.
+    /// Creates missing directories, private to their owner; removes other users' permissions from a present state
+    /// directory, if it holds only files of our kinds.
     ///
     /// # Errors
-    /// If it cannot be created, or is not to be trusted any more.
+    /// If the directory cannot be created, or is not trusted any more.
     pub fn create(&self) -> Result<(), StateRootError> {
         self.created().map(drop)
     }
@@ -188,10 +188,10 @@ impl StateRoot {
         Ok(Some(root))
     }
 
-    /// Opens the directory of `session`; `None` if there is none.
+    /// Opens the directory of `session`; `None` if missing.
     ///
     /// # Errors
-    /// If it cannot be opened or trusted.
+    /// If the directory cannot be opened or trusted.
     pub fn session(&self, session: &SessionId) -> Result<Option<SessionDir>, OsFailure> {
         match self.opened()? {
             Some(root) => root.session(session),
@@ -199,12 +199,12 @@ impl StateRoot {
         }
     }
 
-    /// Opens the directory itself, to look at several sessions of it; `None` if there is none.
+    /// Opens the state directory, to look at several sessions; `None` if missing.
     ///
     /// # Errors
-    /// If it cannot be opened.
+    /// If the directory cannot be opened.
     pub fn opened(&self) -> Result<Option<OpenRoot<'_>>, OsFailure> {
-        // Only names are looked up in it.
+        // The descriptor is used for looking up names only.
         match pin_directory(&self.path, Links::Refused) {
             Ok(fd) => {
                 self.judge_opened(&fd)?;
@@ -215,15 +215,15 @@ impl StateRoot {
         }
     }
 
-    /// It may have been made by somebody since its way was judged.
+    /// The directory may have been made by another user since its way was judged.
     fn judge_opened(&self, root: &OwnedFd) -> Result<FileStatus, OsFailure> {
         require_ours_alone(root, &self.path, "state directory")
     }
 
-    /// Opens the directory of `session`, creating it if there is none.
+    /// Opens the directory of `session`, creating the directory if missing.
     ///
     /// # Errors
-    /// If it cannot be created, opened or trusted.
+    /// If the directory cannot be created, opened or trusted.
     pub fn create_session(&self, session: &SessionId) -> Result<SessionDir, StateRootError> {
         for _ in 0..REMOVED_MAX {
             let Some(root) = self.created()? else { continue };
@@ -239,11 +239,11 @@ impl StateRoot {
         Err(OsFailure::new("open the session directory", "it is removed again and again").on(path))?
     }
 
-    /// Takes what others may do with the directory of `session` from one of ours that is there; only for whoever may start
-    /// something, since a look changes nothing.
+    /// Removes other users' permissions from a present session directory of ours. Only for callers that may start a
+    /// worker, since a look changes nothing.
     ///
     /// # Errors
-    /// If its mode cannot be set.
+    /// If the mode cannot be set.
     pub fn mend_session(&self, session: &SessionId) -> Result<(), OsFailure> {
         match self.opened()? {
             Some(root) => self.mend(root.fd.as_fd(), session),
@@ -251,8 +251,8 @@ impl StateRoot {
         }
     }
 
-    /// A umask may have taken away what we need ourselves, and somebody may have given others what is ours. In the state directory,
-    /// which others cannot write to, the name stays what it is meanwhile.
+    /// A umask may have removed permissions that we need, and another program may have given permissions to others.
+    /// Other users cannot write to the state directory, so the name keeps its meaning meanwhile.
     fn mend(&self, root: BorrowedFd<'_>, session: &SessionId) -> Result<(), OsFailure> {
         let name = Path::new(session.as_str());
         let path = self.path.join(name);
@@ -264,7 +264,7 @@ impl StateRoot {
         if !is_ours(root, name, FileKind::Directory) || stat.mode & 0o777 == PRIVATE_DIRECTORY {
             return Ok(());
         }
-        // One that not even we can look into is what a umask leaves.
+        // A directory unreadable even for us is the result of a umask.
         let holds_anything = || names(root, name).is_ok_and(|names| !names.is_empty());
         if !holds_a_session(root, name) && holds_anything() {
             return Ok(());
@@ -272,10 +272,10 @@ impl StateRoot {
         chmod_at(root, name, PRIVATE_DIRECTORY).during("set the mode of the session directory", &path)
     }
 
-    /// Every session that has a directory, in order.
+    /// Every session with a directory, in order.
     ///
     /// # Errors
-    /// If the state directory cannot be listed; that there is none is no error.
+    /// If the state directory cannot be listed; a missing state directory is no error.
     pub fn sessions(&self) -> Result<Vec<SessionId>, OsFailure> {
         let entries = match fs::read_dir(&self.path) {
             Ok(entries) => entries,
@@ -292,7 +292,7 @@ impl StateRoot {
     }
 }
 
-/// A state directory that is open: one and the same, whatever its path comes to lead to.
+/// An open state directory: always the same directory, even if the path leads elsewhere later.
 #[derive(Debug)]
 pub struct OpenRoot<'r> {
     fd: OwnedFd,
@@ -300,10 +300,10 @@ pub struct OpenRoot<'r> {
 }
 
 impl OpenRoot<'_> {
-    /// Opens the directory of `session`; `None` if there is none.
+    /// Opens the directory of `session`; `None` if missing.
     ///
     /// # Errors
-    /// If it cannot be opened or trusted.
+    /// If the directory cannot be opened or trusted.
     pub fn session(&self, session: &SessionId) -> Result<Option<SessionDir>, OsFailure> {
         SessionDir::open(self.fd.as_fd(), &self.root.path, session, &self.root.stores)
     }
@@ -316,7 +316,8 @@ fn refuse_network(path: &Path) -> Result<(), StateRootError> {
     }
 }
 
-/// Whether a state directory holds nothing but sessions of ours and the default lifecycle marker: then it is ours in all.
+/// Whether a state directory holds only sessions of ours and the default lifecycle marker: then the whole directory is
+/// ours.
 fn holds_only_ours(root: BorrowedFd<'_>) -> Result<bool, Errno> {
     let marker = OsStr::new(MARKER_NAME);
     let is_marker = |name: &OsStr| {
@@ -330,7 +331,7 @@ fn holds_only_ours(root: BorrowedFd<'_>) -> Result<bool, Errno> {
     Ok(names(root, Path::new("."))?.iter().all(|name| is_marker(name) || is_session(name)))
 }
 
-/// Any directory has a name that a session could have; only a session's holds one of these.
+/// Any directory may have a session's name; only a session's directory holds such a file.
 fn holds_a_session(root: BorrowedFd<'_>, name: &Path) -> bool {
     [LIFELINE_FILE, RECORD_FILE].iter().any(|file| is_ours(root, &name.join(file), FileKind::File))
 }

@@ -1,8 +1,8 @@
-//! The name of a file or directory that is not finished: nobody else gives such a name, and it says who is at work on it.
+//! The name of an unfinished file or directory: only rekindle gives such names, and the name identifies the writer.
 //!
 //! # Invariants
-//! 1. A name is matched whole, by parsing it: what only begins alike is somebody else's.
-//! 2. What is left behind is told from what is being written by its writer, which a pid and a start time identify.
+//! 1. A name is parsed as a whole: a name with only an equal beginning belongs to another program.
+//! 2. A leftover is told from a file in progress by its writer: pid and start time.
 //!
 //! Checked by the tests below and `smoke/tests/smoke/ground/foreign_files.rs`.
 
@@ -15,10 +15,10 @@ use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What all of them begin with.
+/// The prefix of all such names.
 const PREFIX: &str = ".rekindle-tmp.";
 
-/// `.rekindle-tmp.PID.START_TIME.PID_NAMESPACE.COUNT.TARGET`, where 0 stands for what could not be found out.
+/// `.rekindle-tmp.PID.START_TIME.PID_NAMESPACE.COUNT.TARGET`; 0 replaces an unknown number.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TemporaryName {
     target: OsString,
@@ -29,7 +29,7 @@ pub(crate) struct TemporaryName {
 }
 
 impl TemporaryName {
-    /// A name for what is to be called `target` once it is finished; no two calls give the same.
+    /// A name for the unfinished `target`; no two calls give the same name.
     pub(crate) fn new(target: &OsStr) -> Self {
         static GIVEN: AtomicU64 = AtomicU64::new(0);
         let writer = procfs::this_process(here());
@@ -42,7 +42,7 @@ impl TemporaryName {
         }
     }
 
-    /// Reads a name; `None` unless all of it is exactly what [`Self::new`] would have made.
+    /// Parses a name; `None` unless [`Self::new`] could have made exactly this name.
     pub(crate) fn parse(name: &OsStr) -> Option<Self> {
         let rest = name.as_bytes().strip_prefix(PREFIX.as_bytes())?;
         let mut parts = rest.splitn(5, |byte| *byte == b'.');
@@ -53,13 +53,13 @@ impl TemporaryName {
         (read.to_string().as_bytes() == name.as_bytes()).then_some(read)
     }
 
-    /// What it will be called.
+    /// The name of the finished file.
     pub(crate) fn target(&self) -> &OsStr {
         &self.target
     }
 
-    /// Whether its writer is gone, or of another pid namespace, where nothing tells. Only for whoever has the lock under which
-    /// such names are given.
+    /// Whether the writer is gone, or belongs to another pid namespace and cannot be judged. Only for the holder of the
+    /// lock under which such names are given.
     pub(crate) fn is_left_behind(&self) -> bool {
         let writer = ProcessIdentity {
             pid: self.pid,
@@ -81,7 +81,7 @@ impl TemporaryName {
     }
 }
 
-/// Its target with every `%`, and every byte that is no UTF-8, as `%XX`.
+/// The target, with every `%` and every invalid UTF-8 byte as `%XX`.
 impl fmt::Display for TemporaryName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { target, pid, start_time, pid_namespace, count } = self;
@@ -112,7 +112,8 @@ fn unescaped(text: &[u8]) -> Option<OsString> {
     Some(OsString::from_vec(bytes))
 }
 
-/// This machine, as far as writers are told apart by it: a name that outlived its boot says nothing of that.
+/// This machine, as far as needed for telling writers apart: the name has no boot, so a name from an earlier boot is
+/// not recognised as such.
 fn here() -> &'static Host {
     static HERE: OnceLock<Host> = OnceLock::new();
     HERE.get_or_init(|| Host {

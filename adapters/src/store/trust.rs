@@ -1,9 +1,9 @@
-//! Whether a file or a directory is ours, and ours alone to write to: one judgement, with one error, for every place.
+//! Whether a file or directory is ours, and only writable for us: one judgement, with one error, for every place.
 //!
 //! # Invariants
-//! 1. The same fault has the same words, whatever the place is for. `chmod` is advised for a directory of our own only, never
-//!    for a sticky one or one of the system's.
-//! 2. A judgement is made on what `stat` told of an open file, or of a name that nobody else can replace. Nothing is changed.
+//! 1. Equal faults have equal words, for every kind of place. `chmod` is advised only for a directory of our own, never
+//!    for a sticky directory or a directory of the system.
+//! 2. A judgement uses the `stat` of an open file, or of a name that no other user can replace. Nothing is changed.
 //!
 //! Checked by the tests below, `smoke/tests/smoke/ground/places.rs` and `foreign_files.rs`.
 
@@ -16,29 +16,29 @@ use std::fs;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
-/// The bits by which others can write to a directory: the group's, and everybody's.
+/// The write permissions of group and others.
 const OTHERS_WRITE: u32 = 0o022;
 
-/// The bit of a directory in which nobody can remove or replace what is another's.
+/// The sticky bit: users cannot remove or replace other users' files.
 const STICKY: u32 = 0o1000;
 
-/// Directories in which the system keeps its own; root owns them, and is not told to change their modes.
+/// Directories of the system; root owns them, and is not advised to change their modes.
 const OF_THE_SYSTEM: [&str; 12] =
     ["/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/opt", "/proc", "/run", "/sbin", "/usr", "/var"];
 
-/// What the directory at the end of a way is for.
+/// The purpose of the directory at the end of a way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Place {
-    /// The state directory: ours alone to write to, and no link.
+    /// The state directory: ours, writable for us only, and not a link.
     State,
-    /// The directory of a socket: ours alone to write to.
+    /// The directory of a socket: ours, and writable for us only.
     Socket,
-    /// The directory of a lifecycle marker: root's will do, and a sticky one.
+    /// The directory of a lifecycle marker: a directory of root is fine, and so is a sticky one.
     Marker,
 }
 
 impl Place {
-    /// The option that names another.
+    /// The option that names another place.
     fn option(self) -> &'static str {
         match self {
             Self::State => "--dir",
@@ -48,16 +48,16 @@ impl Place {
     }
 }
 
-/// What helps where a place is not trusted.
+/// The remedy for an untrusted place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Mend {
-    /// To take the write permission on this directory, which is ours, from everybody else.
+    /// Remove the write permission of others from this directory, which is ours.
     Tighten(PathBuf),
-    /// What no command does, in words.
+    /// Advice in words, if no command helps.
     ByHand(String),
 }
 
-/// Why a place is not trusted: the very file or directory, what is wrong with it, and what to do.
+/// Why a place is not trusted: the faulty file or directory, the fault, and the remedy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{}` {what}", Shown(path))]
 pub struct Untrusted {
@@ -67,23 +67,23 @@ pub struct Untrusted {
 }
 
 impl Untrusted {
-    /// A fault of `path` for which only another place helps.
+    /// A fault of `path`; the only remedy is another place.
     pub(crate) fn new(path: &Path, what: impl Into<String>, place: Place) -> Self {
         let mend = Mend::ByHand(format!("name another place with {}", place.option()));
         Self { path: path.to_owned(), what: what.into(), mend }
     }
 
-    /// The file or directory that is not trusted.
+    /// The untrusted file or directory.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// What is wrong with it, to follow its name.
+    /// The fault, as a phrase to follow the name.
     pub fn what(&self) -> &str {
         &self.what
     }
 
-    /// What helps.
+    /// The remedy.
     pub fn mend(&self) -> &Mend {
         &self.mend
     }
@@ -93,7 +93,7 @@ impl Untrusted {
     }
 }
 
-/// Judges the directory at the end of a way, whose other directories were judged.
+/// Judges the directory at the end of a way, after all directories above.
 pub(crate) fn judge_last(dir: &Path, stat: &FileStatus, place: Place) -> Result<(), Untrusted> {
     match place {
         Place::Marker => judge_ancestor(dir, stat, place),
@@ -103,7 +103,7 @@ pub(crate) fn judge_last(dir: &Path, stat: &FileStatus, place: Place) -> Result<
     }
 }
 
-/// Judges an open directory that has to be ours alone to write to; `what` names it in a failure.
+/// Judges an open directory that only we may write to; `what` names the directory in a failure.
 pub(super) fn require_ours_alone(dir: impl AsFd, path: &Path, what: &str) -> Result<FileStatus, OsFailure> {
     let stat = fstat(dir).map_err(|errno| refused(format!("inspect the {what}"), errno as i32).on(path))?;
     match judge_last(path, &stat, Place::State) {
@@ -127,7 +127,7 @@ pub(super) fn judge_file(path: &Path, stat: &FileStatus, place: Place) -> Result
     }
 }
 
-/// Judges a directory of which only what is ours, or root's, is used.
+/// Judges a directory above: only files of ours or root's are used there.
 pub(super) fn judge_ancestor(dir: &Path, stat: &FileStatus, place: Place) -> Result<(), Untrusted> {
     if !is_ours_or_roots(stat.uid) {
         return Err(belongs_to(dir, stat, place));
@@ -148,12 +148,12 @@ fn writable(dir: &Path, stat: &FileStatus, place: Place) -> Untrusted {
     if may_be_tightened(dir, stat) { fault.mended_by(Mend::Tighten(dir.to_owned())) } else { fault }
 }
 
-/// Whether everybody can put files into a directory, and nobody can replace another's.
+/// Whether every user can create files in a directory, but cannot replace other users' files.
 pub(super) fn is_for_all(stat: &FileStatus) -> bool {
     stat.mode & OTHERS_WRITE != 0 && stat.mode & STICKY != 0
 }
 
-/// Whether others can write to a directory, and it is ours to take that from them.
+/// Whether others can write to a directory, and we may remove the permission.
 fn may_be_tightened(dir: &Path, stat: &FileStatus) -> bool {
     stat.kind == FileKind::Directory
         && stat.is_ours()
@@ -162,12 +162,12 @@ fn may_be_tightened(dir: &Path, stat: &FileStatus) -> bool {
         && !is_the_systems(dir)
 }
 
-/// The same for a directory that is named: what helps after a system call on it failed.
+/// The same for a named directory: the remedy after a failed system call there.
 pub fn can_be_tightened(dir: &Path) -> bool {
     lstat(dir).is_ok_and(|stat| may_be_tightened(dir, &stat))
 }
 
-/// Whether the mode of a directory is the system's to decide: only root can own such a one.
+/// Whether the mode of a directory is the system's to decide: only root can own such a directory.
 fn is_the_systems(dir: &Path) -> bool {
     let near_the_root = dir.components().count() <= 2;
     near_the_root || user::is_root() && OF_THE_SYSTEM.iter().any(|system| dir.starts_with(system))
@@ -177,15 +177,16 @@ pub(super) fn is_ours_or_roots(uid: u32) -> bool {
     uid == user::our_uid() || uid == 0 || stands_for_root(uid)
 }
 
-/// Whether `uid` may be root's: a user namespace in which not all users have a number shows those without by one and the same,
-/// the machine's root among them. Such an owner cannot be told from any other without a number here. It is accepted all the
-/// same, since `/` itself has it and nothing could be used otherwise; a namespace that numbers all users never comes to that.
+/// Whether `uid` may be root's. A user namespace without a mapping for every user shows all unmapped users, root of the
+/// machine included, under one overflow uid. Such an owner cannot be told apart from other unmapped users. The overflow
+/// uid is accepted, since `/` itself has this owner and otherwise no directory could be used; in a namespace with a
+/// full mapping this case does not occur.
 fn stands_for_root(uid: u32) -> bool {
     let overflow = fs::read_to_string("/proc/sys/kernel/overflowuid").unwrap_or_default();
     overflow.trim().parse() == Ok(uid) && has_numbers_for_all_users() == Some(false)
 }
 
-/// Whether our user namespace has a number for every user of the machine; `None` if nothing tells.
+/// Whether our user namespace maps every user of the machine; `None` if unknown.
 pub(crate) fn has_numbers_for_all_users() -> Option<bool> {
     fs::read_to_string("/proc/self/uid_map").ok().map(|map| numbers_all_users(&map))
 }

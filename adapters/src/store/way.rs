@@ -1,14 +1,14 @@
-//! The way to a place: every directory from `/` down to it, and every link between, is judged before anything there is
-//! believed. Whoever can write to one of them can put something else in the place of what is below it.
+//! The way to a place: every directory from `/` down to the place, and every link between, is judged before anything
+//! there is believed. A user who can write to a directory of the way can replace everything below.
 //!
 //! # Invariants
-//! 1. Each directory and each link belongs to us or to root. A directory that others can write to is sticky: there they
-//!    cannot replace what is ours.
-//! 2. The way is judged from `/` down. So nobody but us and root can change what was judged, and the judgement holds after it.
-//! 3. A look creates and changes nothing. Only `create` makes directories: one by one, each 0700 from the instant that it has
-//!    its name, whatever the umask.
+//! 1. Each directory and each link belongs to us or to root. A directory that others can write to is sticky: others
+//!    cannot replace our files there.
+//! 2. The way is judged from `/` down, so only we and root can change the judged part, and the judgement stays valid.
+//! 3. A look creates and changes nothing. Only `create` makes directories: one by one, each 0700 from its first
+//!    instant, under any umask.
 //!
-//! `trust` judges each of them.
+//! `trust` judges each directory.
 //!
 //! Checked by the tests below and `smoke/tests/smoke/ground/places.rs`.
 
@@ -25,10 +25,10 @@ use std::path::{Component, Path, PathBuf};
 
 pub use crate::store::trust::{Mend, Untrusted, can_be_tightened};
 
-/// How many links may be on a way: as many as the kernel follows.
+/// The limit of links on a way: the kernel's limit.
 const LINKS_MAX: usize = 40;
 
-/// Why a way was not judged to be good.
+/// Why a way is not trusted or cannot be judged.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum WayError {
     #[error(transparent)]
@@ -37,27 +37,27 @@ pub(crate) enum WayError {
     Os(#[from] OsFailure),
 }
 
-/// A way on which nothing is wrong.
+/// A way without a fault.
 #[derive(Debug)]
 pub(crate) enum Way {
-    /// All of it is there, and this is its last directory.
+    /// The whole way exists; the status of its last directory.
     Whole(FileStatus),
-    /// It ends before.
+    /// The way ends early.
     Ends(End),
 }
 
-/// Where a way ends that does not lead to its place yet.
+/// The end of an incomplete way.
 #[derive(Debug)]
 pub(crate) struct End {
-    /// The first that is not there, with all links before it resolved.
+    /// The first missing name, with all links before resolved.
     at: PathBuf,
     why: Why,
-    /// What would have to follow.
+    /// The names after `at`.
     rest: Vec<OsString>,
 }
 
 impl End {
-    /// Fails unless what is missing could be made.
+    /// Fails unless the missing directories could be made.
     pub(crate) fn require_makeable(&self, place: Place) -> Result<(), Untrusted> {
         let what = match self.why {
             Why::Absent => return Ok(()),
@@ -75,7 +75,7 @@ enum Why {
     NoDirectory,
 }
 
-/// Judges the way to `dir`, which need not be there. Creates and changes nothing.
+/// Judges the way to `dir`, which may not exist. Creates and changes nothing.
 pub(crate) fn judge(dir: &Path, place: Place) -> Result<Way, WayError> {
     let absolute = std::path::absolute(dir).during("read the current directory for", dir)?;
     let mut walk = Walk::from_the_root(&absolute, place)?;
@@ -86,7 +86,7 @@ pub(crate) fn judge(dir: &Path, place: Place) -> Result<Way, WayError> {
     }
     judge_last(&walk.here, &walk.stat, place)?;
     if walk.links > 0 {
-        // A link of the kernel's own, as those in /proc, may lead elsewhere than it says.
+        // A magic link of the kernel, as in /proc, may lead elsewhere than its text says.
         let led_to = stat(&absolute).during("inspect the directory", &absolute)?;
         if led_to.inode != walk.stat.inode {
             return Err(Untrusted::new(&absolute, "leads elsewhere than its links say", place).into());
@@ -95,7 +95,7 @@ pub(crate) fn judge(dir: &Path, place: Place) -> Result<Way, WayError> {
     Ok(Way::Whole(walk.stat))
 }
 
-/// Judges the way to `dir`, and makes what is missing of it.
+/// Judges the way to `dir`, and makes missing directories.
 pub(crate) fn create(dir: &Path, place: Place) -> Result<(), WayError> {
     let Way::Ends(end) = judge(dir, place)? else { return Ok(()) };
     refuse_home_of_another(&end, place)?;
@@ -106,7 +106,7 @@ pub(crate) fn create(dir: &Path, place: Place) -> Result<(), WayError> {
         next.push(name);
         make_directory(&next).during("create the directory", &next)?;
     }
-    // Somebody may have been there first.
+    // Another process may have been faster.
     match judge(dir, place)? {
         Way::Whole(_) => Ok(()),
         Way::Ends(_) => {
@@ -116,13 +116,13 @@ pub(crate) fn create(dir: &Path, place: Place) -> Result<(), WayError> {
     }
 }
 
-/// Where a walk down a way stands.
+/// The present state of a walk down a way.
 struct Walk {
     place: Place,
-    /// A directory by a path without links, and what it is.
+    /// The present directory, as a path without links, and its status.
     here: PathBuf,
     stat: FileStatus,
-    /// The steps to go, the next one last.
+    /// The remaining steps, the next step last.
     left: Vec<Step>,
     links: usize,
 }
@@ -151,7 +151,7 @@ impl Walk {
         self.left.extend(steps.map(|name| Step { name, is_of_a_link }));
     }
 
-    /// Takes a step; where there is no directory to step into, the way ends.
+    /// Takes a step; returns the end of the way if there is no directory to step into.
     fn take(&mut self, step: &Step) -> Result<Option<End>, WayError> {
         judge_ancestor(&self.here, &self.stat, self.place)?;
         if step.name == ".." {
@@ -209,11 +209,11 @@ impl Walk {
     }
 }
 
-/// Root with another's HOME would leave directories there that their owner can neither use nor remove.
+/// Root with another user's HOME would leave directories there that the user can neither use nor remove.
 fn refuse_home_of_another(end: &End, place: Place) -> Result<(), WayError> {
     let us = user::our_uid();
     let Some(home) = env::var_os("HOME").and_then(|home| fs::canonicalize(home).ok()) else { return Ok(()) };
-    // `/` is what HOME says where somebody has none.
+    // For a user without a home, HOME is `/`.
     let (true, true, Some(parent)) = (home.parent().is_some(), end.at.starts_with(&home), end.at.parent())
     else {
         return Ok(());
@@ -228,9 +228,10 @@ fn refuse_home_of_another(end: &End, place: Place) -> Result<(), WayError> {
     Err(Untrusted::new(&home, what, place).into())
 }
 
-/// Makes a directory of mode 0700, unless there is something of its name.
+/// Makes a directory of mode 0700, unless the name is taken.
 ///
-/// It is made under a name of its own and put in place by rename: so nobody ever sees it with the mode that a umask left of it.
+/// The directory is made under a private name and put in place by rename, so no process ever sees the mode left by a
+/// umask.
 fn make_directory(path: &Path) -> Result<(), Errno> {
     let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Err(Errno::ENOENT) };
     sweep_directories(parent, name);
@@ -241,7 +242,7 @@ fn make_directory(path: &Path) -> Result<(), Errno> {
     });
     match placed {
         Ok(()) | Err(Errno::EEXIST) => Ok(()),
-        // A file system that cannot rename so, or a name with no room for another beside it.
+        // A file system without such a rename, or a name too long for a private name beside it.
         Err(Errno::EINVAL | Errno::ENOSYS | Errno::ENAMETOOLONG) => match mkdir(path) {
             Ok(()) => set_private(path),
             Err(Errno::EEXIST) => Ok(()),
@@ -251,7 +252,7 @@ fn make_directory(path: &Path) -> Result<(), Errno> {
     }
 }
 
-/// Gives back what the umask took away from a directory that we have just made.
+/// Restores permissions removed by the umask from a directory that we have just made.
 fn set_private(dir: &Path) -> Result<(), Errno> {
     if lstat(dir)?.mode == PRIVATE_DIRECTORY {
         return Ok(());
@@ -259,14 +260,14 @@ fn set_private(dir: &Path) -> Result<(), Errno> {
     chmod(dir, PRIVATE_DIRECTORY)
 }
 
-/// Removes what was left behind by whoever was making the same directory and died. What is not empty is not removed.
+/// Removes leftovers of processes that died while making the same directory. A directory with content is kept.
 fn sweep_directories(parent: &Path, name: &std::ffi::OsStr) {
     for entry in fs::read_dir(parent).into_iter().flatten().flatten() {
         let is_left = TemporaryName::parse(&entry.file_name())
             .is_some_and(|found| found.target() == name && found.is_left_behind());
         let is_ours = || lstat(&entry.path()).is_ok_and(|stat| stat.is_ours());
         if is_left && is_ours() {
-            // One that stays is swept the next time.
+            // A leftover that stays is swept the next time.
             let _ = fs::remove_dir(entry.path());
         }
     }
@@ -283,7 +284,7 @@ mod tests {
         tempfile::tempdir().unwrap()
     }
 
-    /// Where the way to `dir` ends, or the mode of its last directory.
+    /// The end of an incomplete way to `dir`, or the mode of the last directory.
     fn found(dir: &Path, place: Place) -> Result<u32, PathBuf> {
         match judge(dir, place).unwrap() {
             Way::Whole(stat) => Ok(stat.mode),
@@ -324,7 +325,7 @@ mod tests {
         assert!(found(&scene.path().join("link"), Place::Socket).is_ok());
     }
 
-    /// The kernel shows a removed directory under the name that it had, with a word behind it.
+    /// The kernel shows a removed directory under its former name, with a word appended.
     #[test]
     fn a_link_that_leads_elsewhere_than_it_says_is_refused() {
         let scene = dir();

@@ -8,19 +8,19 @@ use crate::sys::linux::short_sleep::ShortSleep;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// The first wait: longer than a worker that runs needs from `bind` to `listen`.
+/// The first wait: longer than a running worker needs from `bind` to `listen`.
 const FIRST: Duration = Duration::from_micros(50);
-/// The longest wait without a watch, and so the most by which an answer can be late.
+/// The longest wait without a watch, and so the greatest delay of an answer.
 const LONGEST: Duration = Duration::from_millis(20);
-/// The longest wait with a watch. It matters only if an event was lost.
+/// The longest wait with a watch; used only if an event was lost.
 const LONGEST_WATCHED: Duration = Duration::from_millis(50);
-/// The wait for a name that does not exist yet: its creation is an event, and only a lost event lets this wait run out.
+/// The wait for a missing name: the creation is an event, so only a lost event lets the wait run out.
 const UNTIL_TOLD: Duration = Duration::from_millis(250);
-/// How often the question is repeated without waiting at all. Not often: a worker is a session of its own, and where the
-/// kernel schedules by sessions, to yield does not give it the processor.
+/// How often to repeat the question without any wait. Only a few times: a worker has its own process session, and if
+/// the kernel schedules by sessions, a yield does not give the processor to the worker.
 const YIELDS_MAX: u32 = 3;
 
-/// A wait that grows.
+/// A growing wait.
 #[derive(Debug)]
 pub struct Backoff {
     place: Option<(PathBuf, Happening)>,
@@ -54,7 +54,7 @@ impl Backoff {
         }
         if self.yields < YIELDS_MAX {
             self.yields += 1;
-            // Whoever is about to answer may be waiting for this very processor.
+            // The answering process may be waiting for this processor.
             std::thread::yield_now();
             return tokio::task::yield_now().await;
         }
@@ -64,7 +64,7 @@ impl Backoff {
         self.wait_for(length).await;
     }
 
-    /// Waits where the answer cannot change without an event; without a watch like [`Self::wait`]. Safe to drop.
+    /// Waits while only an event can change the answer; without a watch like [`Self::wait`]. Safe to drop.
     pub(crate) async fn wait_until_told(&mut self) {
         if self.subscribes() {
             return;
@@ -75,15 +75,15 @@ impl Backoff {
         }
     }
 
-    /// Ends the wait when the runtime has nothing better to do: to end a subscription takes the kernel longer than to look
-    /// once more, and whoever waited has what it waited for.
+    /// Ends the watch when the runtime is idle: unsubscribing takes the kernel longer than one more look, and the
+    /// waiter already has its answer.
     pub(crate) fn end_later(self) {
         if self.watch.is_some() {
             tokio::spawn(async move { drop(self) });
         }
     }
 
-    /// Begins the watch, once. The caller then polls at once, since what happened before the watch is no event.
+    /// Begins the watch, once. The caller then polls at once, since earlier changes give no event.
     fn subscribes(&mut self) -> bool {
         let Some((path, happening)) = self.place.take() else { return false };
         self.watch = FsWatch::subscribe(&path, happening);
@@ -98,7 +98,7 @@ impl Backoff {
             () = self.pause.wait(length) => false,
         };
         if woken {
-            // A name appears before it answers, and a descriptor is closed before its lock goes: ask quickly.
+            // A name appears before the process answers, and a descriptor closes before its lock goes: poll quickly.
             (self.yields, self.next) = (0, FIRST);
         }
     }

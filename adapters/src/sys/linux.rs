@@ -1,22 +1,22 @@
-//! Linux: the only folder that names the kernel's calls.
+//! Linux: the only folder with system calls.
 //!
-//! | room | what is asked of the kernel |
+//! | room | content |
 //! |---|---|
-//! | `failure` | the operation, the path and the errno of a call that failed |
-//! | `fs` | files and directories, their locks, and what happens to them |
-//! | `process` | processes: born, held on to, signalled, reaped |
+//! | `failure` | the operation, the path and the errno of a failed call |
+//! | `fs` | files and directories, their locks, and their events |
+//! | `process` | processes: born, pinned, signalled, reaped |
 //! | `socket`, `descriptors`, `poll` | Unix sockets; pipes; waiting for them |
 //! | `procfs`, `socket_table`, `lock_table` | processes, listeners and flocks, as `/proc` shows them |
 //! | `clock`, `short_sleep`, `random` | the wall clock; pauses below a millisecond; random numbers |
-//! | `user`, `startup` | our user; the signals and descriptors with which a program begins |
+//! | `user`, `startup` | our user; a program's initial signals and descriptors |
 //!
 //! # Invariants
-//! 1. The calls are made by nix. rustix stands in where nix has none that is safe: `flock` on a file that others own too
-//!    (`fs::flock`), pidfds (`process::pidfd`), a rename that replaces nothing on any libc (`fs`), a copy of a descriptor
-//!    above a number (`descriptors`), and the length of what a pipe holds (`poll`). libc is for the child between `clone` and
-//!    `exec` (`process::clone`), where a call must be nothing but a call, and for constants that nix does not spell.
-//! 2. What is `unsafe` is here and nowhere else.
-//! 3. A function asks, or does, one thing. What an answer means for a session is for others to say.
+//! 1. The calls are made by nix. rustix is used where nix has no safe function: `flock` on a shared file (`fs::flock`),
+//!    pidfds (`process::pidfd`), a rename without replacement on any libc (`fs`), a copy of a descriptor above a number
+//!    (`descriptors`), and the number of bytes in a pipe (`poll`). libc is for the child between `clone` and `exec`
+//!    (`process::clone`), where a call must be a bare system call, and for constants missing in nix.
+//! 2. All `unsafe` code is here.
+//! 3. A function asks, or does, one thing. The meaning of an answer for a session is decided elsewhere.
 //!
 //! The first two are checked by `gates/tests/house.rs`.
 

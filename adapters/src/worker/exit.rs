@@ -1,4 +1,4 @@
-//! Waits until all of a worker is gone.
+//! Waits until the whole worker is gone.
 
 use super::process::Process;
 use super::watch::Worker;
@@ -8,10 +8,10 @@ use crate::sys::backoff::Backoff;
 use crate::sys::linux::fs::watch::Happening;
 use rekindle_core::{ChildExit, Lifeline, OsFailure, WatchError};
 
-/// Resolves once all of a worker is gone, also if that was before anybody asked.
+/// Resolves once the whole worker is gone, also if the end came before the call.
 ///
 /// # Errors
-/// If its exit cannot be watched.
+/// If the exit cannot be watched.
 ///
 /// # Cancel safety
 /// Safe; the exit is not lost.
@@ -22,12 +22,12 @@ pub async fn await_exit(worker: &Worker) -> Result<ChildExit, WatchError> {
     for process in worker.processes() {
         process.exited().await?;
     }
-    // The leader may have daemonised: what it left behind holds the lifeline, and nothing says when it lets go.
+    // The leader may have daemonised: its descendants hold the lifeline, and no event reports the release.
     let lifeline = worker.lifeline.as_ref().map(LifelineProbe::magic_path).unwrap_or_default();
     let mut backoff = Backoff::at(&lifeline, Happening::FileCloses);
     loop {
         match worker.ask_lifeline() {
-            // There is none, and no process was found to keep one: the processes are all that there was.
+            // No lifeline, and no process keeps one: only the known processes existed.
             Lifeline::Free | Lifeline::Missing => break,
             Lifeline::Held => backoff.wait().await,
             Lifeline::Unreadable => {

@@ -1,11 +1,11 @@
-//! Which processes belong to a worker.
+//! The processes that belong to a worker.
 //!
 //! # Invariants
-//! 1. A member holds the session's lifeline, or belongs to the session of a proven leader, or holds the socket that listens
-//!    at the session's own private path. We ourselves never do, even when a worker runs us to stop it.
-//! 2. What a look costs depends on the worker and its relatives, not on the machine: every process is looked at only where
-//!    the relatives are not enough, and every descriptor of a process only where a lifeline is still held when all are
-//!    gone that can be told otherwise.
+//! 1. A member holds the session's lifeline, belongs to the process session of a proven leader, or holds the listening
+//!    socket at the session's private path. This process is never a member, even if a worker runs `stop` on itself.
+//! 2. The cost of a look depends on the worker and its relatives, not on the machine: all processes are looked at only
+//!    if the relatives are not enough, and all descriptors only if a lifeline is still held after all recognised
+//!    members are gone.
 //!
 //! Checked by `smoke/tests/smoke/spawn/companions.rs` and `command/scale.rs`.
 
@@ -20,18 +20,18 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-/// The first process of a pid namespace, to which orphans are given that nobody else adopts.
+/// The first process of a pid namespace, the last adopter of orphans.
 const INIT: i32 = 1;
 
-/// How many generations of parents are followed: more than any machine has, so that a torn look cannot go round in circles.
+/// The limit of generations of parents: more than on any machine, so a torn look cannot loop.
 const ANCESTORS_MAX: usize = 1024;
 
-/// Where members are looked for.
+/// The scope of a search for members.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Search {
-    /// Among the descendants of the leader, and among the children of its ancestors, to whom its orphans are given.
+    /// Among the descendants of the leader, and the children of the leader's ancestors, who adopt orphans.
     Relatives,
-    /// Among all processes, by one descriptor of each.
+    /// Among all processes, at one descriptor of each.
     Everybody,
     /// Among all processes, by all of their descriptors.
     EveryDescriptor,
@@ -49,7 +49,7 @@ impl Search {
     }
 }
 
-/// The processes of a worker that run, as far as they can be told.
+/// The running processes of a worker, as far as visible.
 ///
 /// # Errors
 /// If the processes cannot be listed.
@@ -63,7 +63,7 @@ pub fn members(worker: &Worker) -> Result<Vec<Pid>, OsFailure> {
     Ok(members.into_iter().collect())
 }
 
-/// The members that one search finds.
+/// The members found by one search.
 pub(super) fn found(worker: &Worker, search: Search) -> Result<Vec<Pid>, OsFailure> {
     let relatives = if search == Search::Relatives { relatives(worker) } else { None };
     let candidates = relatives.map_or_else(procfs::processes, Ok)?;
@@ -71,11 +71,10 @@ pub(super) fn found(worker: &Worker, search: Search) -> Result<Vec<Pid>, OsFailu
     Ok(candidates.into_iter().filter(|pid| judge.warrant(*pid).is_some()).collect())
 }
 
-/// The processes that can belong to the leader's session without being shown as such by anybody else; `None` where the
-/// system does not say whose children they are.
+/// The possible members of the leader's process session; `None` if the system gives no list of children.
 ///
-/// A process changes its parent only when that ends, and is given to an ancestor then. So a member that does not descend
-/// from the leader any more is a child of one of the leader's ancestors.
+/// A process changes its parent only when the parent ends, and then an ancestor adopts the process. So a member that no
+/// longer descends from the leader is a child of one of the leader's ancestors.
 fn relatives(worker: &Worker) -> Option<Vec<Pid>> {
     let leader = worker.leader.as_ref().filter(|leader| !leader.has_exited())?.identity().pid;
     let mut relatives = descendants(leader)?;
@@ -97,14 +96,14 @@ fn descendants(of: Pid) -> Option<Vec<Pid>> {
     let mut found = procfs::children(of)?;
     let mut next = 0;
     while let Some(pid) = found.get(next).copied() {
-        // One that has ended meanwhile has given its children away.
+        // A process that has ended meanwhile has no children any more.
         found.extend(procfs::children(pid).unwrap_or_default());
         next += 1;
     }
     Some(found)
 }
 
-/// Judges processes that may belong to one worker.
+/// Judges whether processes belong to one worker.
 pub(super) struct Judge<'w> {
     worker: &'w Worker,
     reach: Reach,
@@ -117,7 +116,7 @@ impl<'w> Judge<'w> {
         Self { worker, reach: search.reach(), listeners }
     }
 
-    /// Leave to signal a process, if it belongs to the worker now. Where it is to be signalled, it has to be pinned before.
+    /// A warrant for a process, if it belongs to the worker now. To send a signal, pin the process first.
     pub(super) fn warrant(&self, pid: Pid) -> Option<Warrant> {
         if is_us(pid) {
             return None;
@@ -128,7 +127,7 @@ impl<'w> Judge<'w> {
             session,
             lifeline: lifeline.as_ref().map_or(Sameness::Unknown, |it| it.is_held(pid, self.reach)),
             listener: self.listeners.as_ref().map_or(Sameness::Unknown, |it| holds_listener(it, pid)),
-            // Asked last: had the leader been reaped by somebody else meanwhile, the name might have changed hands.
+            // Checked last: if another process reaped the leader meanwhile, the name may have been reused.
             leader: match &self.worker.leader {
                 Some(leader) if session == Sameness::Same => leader_name(leader),
                 Some(_) | None => LeaderName::Doubtful,
@@ -142,11 +141,11 @@ fn is_us(pid: Pid) -> bool {
     pid.as_raw().unsigned_abs() == std::process::id()
 }
 
-/// Whether a process runs in the session that is named by the leader's pid.
+/// Whether a process runs in the process session named by the leader's pid.
 fn in_session(worker: &Worker, pid: Pid) -> Sameness {
     let Some(leader) = &worker.leader else { return Sameness::Unknown };
     let session = leader.identity().pid.as_raw();
-    // Nearly all processes belong to another one, which one short call tells.
+    // Nearly all processes belong to another session; one short call shows that.
     if procfs::session(pid) != Some(session) {
         return Sameness::Other;
     }
@@ -154,7 +153,7 @@ fn in_session(worker: &Worker, pid: Pid) -> Sameness {
     if belongs { Sameness::Same } else { Sameness::Other }
 }
 
-/// Whether a leader's pid still is the name of its session: it lives, or waits for us to reap it.
+/// Whether a leader's pid still names its process session: the leader lives, or waits for us to reap it.
 fn leader_name(leader: &Process) -> LeaderName {
     let sure = leader.pin_held().is_some() && (leader.is_ours() || !leader.has_exited());
     if sure { LeaderName::Sure } else { LeaderName::Doubtful }
@@ -174,14 +173,14 @@ fn holds_listener(sockets: &SocketInodes, pid: Pid) -> Sameness {
     if holds { Sameness::Same } else { Sameness::Other }
 }
 
-/// The process that holds the socket which listens at a path, if it is one of our user and our namespaces.
+/// The process that holds the listening socket at a path, if of our user and our namespaces.
 pub fn listener_at(socket: &Path) -> Option<Pid> {
     let sockets = SocketInodes::at(socket);
     let holds = |pid: &Pid| holds_listener(&sockets, *pid) == Sameness::Same;
     procfs::processes().ok()?.into_iter().find(holds)
 }
 
-/// Whether a process belongs to a worker, running or waiting to be reaped: who spoke may have ended already.
+/// Whether a process belongs to a worker, running or unreaped: a sender may have ended already.
 pub(crate) fn is_kin(worker: &Worker, pid: Pid) -> bool {
     let is_leader = || {
         let leader = worker.identity().filter(|leader| leader.pid == pid)?;
@@ -189,7 +188,7 @@ pub(crate) fn is_kin(worker: &Worker, pid: Pid) -> bool {
     };
     let in_session = || {
         let leader = worker.leader.as_ref().filter(|leader| !leader.has_exited())?;
-        // Asked between two looks at the leader: its pid has named its session all the while.
+        // Between two looks at the leader: its pid has named the session all the while.
         let same = procfs::stat(pid)?.session == leader.identity().pid.as_raw();
         (same && !leader.has_exited()).then_some(())
     };

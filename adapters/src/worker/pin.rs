@@ -1,9 +1,9 @@
-//! A process that may be signalled: pinned by its descriptor, and known to be of the worker since it was.
+//! A pinned process that may be signalled: judged to belong to the worker after the pin.
 //!
 //! # Invariants
-//! 1. This is the only place of the crate that sends a signal to a process that is not our own child, and it takes a
-//!    [`Warrant`], which only the core's judges make.
-//! 2. The judge is asked after the process was pinned: the pid cannot come to mean another in between.
+//! 1. Only this file of the crate sends a signal to a process that is not our own child, and only with a [`Warrant`]
+//!    from the core's judges.
+//! 2. The judge is asked after the pin: the pid cannot be reused in between.
 
 use crate::sys::linux::failure::{During, Errno, refused};
 use crate::sys::linux::process::pidfd;
@@ -12,11 +12,11 @@ use rekindle_core::warrant::Warrant;
 use rekindle_core::{OsFailure, Pid};
 use std::os::fd::OwnedFd;
 
-/// A pinned process with leave to signal it.
+/// A pinned process, with leave to signal.
 #[derive(Debug)]
 pub(crate) struct Pin {
     pidfd: OwnedFd,
-    /// None of a child of ours, which needs no judge: its descriptor exists from its birth.
+    /// `None` for a child of ours, which needs no judge: its pidfd exists from birth.
     warrant: Option<Warrant>,
 }
 
@@ -26,7 +26,7 @@ impl Pin {
         Self { pidfd, warrant: None }
     }
 
-    /// Pins a process and asks whether it may be signalled; `None` if it is gone or may not.
+    /// Pins a process and asks the judge; `None` if the process is gone or may not be signalled.
     pub(super) fn of(pid: Pid, judge: impl FnOnce() -> Option<Warrant>) -> Result<Option<Self>, OsFailure> {
         let pidfd = match pidfd::open(pid) {
             Ok(pidfd) => pidfd,
@@ -46,7 +46,7 @@ impl Pin {
         self.pidfd
     }
 
-    /// Sends a signal; one that has ended meanwhile needs none.
+    /// Sends a signal; an ended process is ignored.
     pub(super) fn send(&self, signal: Signal) -> Result<(), OsFailure> {
         match pidfd::send(&self.pidfd, signal) {
             Ok(()) | Err(Errno::ESRCH) => Ok(()),

@@ -1,4 +1,4 @@
-//! One process of a worker: pinned, watched, and reaped if it is our child.
+//! One process of a worker: pinned, watched, and reaped if our child.
 
 use super::pin::Pin;
 use super::reaper::leave_to_reaper;
@@ -10,7 +10,7 @@ use rekindle_core::warrant::Warrant;
 use rekindle_core::{ChildExit, Host, OsFailure, ProcessIdentity};
 use std::os::fd::OwnedFd;
 
-/// A process of a worker, pinned if it runs and is proved to be the one that was written down.
+/// A process of a worker; pinned if it runs and is proved to be the recorded process.
 #[derive(Debug)]
 pub(crate) struct Process {
     identity: ProcessIdentity,
@@ -25,20 +25,20 @@ pub(super) enum Parentage {
     Others,
 }
 
-/// Who proves that a process is the one that was written down.
+/// Proves that a process is the recorded process.
 pub(super) type Prover = fn(&ProcessIdentity, &Host) -> Option<Warrant>;
 
 impl Process {
-    /// A child that was just started.
+    /// A new child.
     pub(super) fn child(identity: ProcessIdentity, pidfd: OwnedFd) -> Self {
         let pin = Some(Pin::of_child(keep_high(pidfd)));
         Self { identity, pin, parentage: Parentage::Ours }
     }
 
-    /// Pins a process that was written down earlier. One that is gone, or is not proved in every field to be the one that
-    /// was written down, is pinned by nothing: its pid may be a stranger's.
+    /// Pins a recorded process. A gone process, or a process not proved in every field, is not pinned: the pid may have
+    /// been reused.
     pub(super) fn pin(identity: ProcessIdentity, here: &Host, prove: Prover) -> Result<Self, OsFailure> {
-        // Asked before it is pinned as well: a stranger is not even pinned.
+        // Judged before the pin as well: a foreign process is not even pinned.
         let pin = match prove(&identity, here) {
             Some(_) => Pin::of(identity.pid, || prove(&identity, here))?,
             None => None,
@@ -71,7 +71,7 @@ impl Process {
 
     pub(super) async fn exited(&self) -> Result<(), OsFailure> {
         let Some(pidfd) = self.pin.as_ref().map(Pin::pidfd) else { return Ok(()) };
-        // A descriptor of its own, so that any number of watches can wait at once.
+        // A copy of the descriptor, so several watches can wait at once.
         let pidfd = pidfd.try_clone().doing("copy a descriptor of the worker's process")?;
         let watched = readable(pidfd).doing("watch the worker's process")?;
         watched.readable().await.doing("watch the worker's process")?.retain_ready();

@@ -1,4 +1,4 @@
-//! Reaps children that nobody waits for, with one thread for all of them.
+//! Reaps children without a waiter, with one thread for all of them.
 
 use crate::sys::linux::poll::ManyReadable;
 use crate::sys::linux::process::pidfd::reap;
@@ -7,17 +7,17 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 
-/// Hands a running child to the reaper's thread, which is started for the first of them.
+/// Hands a running child to the reaper's thread, started for the first such child.
 pub(crate) fn leave_to_reaper(pidfd: OwnedFd) {
     static REAPER: OnceLock<Option<Arc<Reaper>>> = OnceLock::new();
     let reaper = REAPER.get_or_init(Reaper::start);
-    // Without a thread the child stays a zombie until this process ends; nothing worse can come of it.
+    // Without a thread the child stays a zombie until this process ends; nothing worse can happen.
     if let Some(reaper) = reaper {
         reaper.take(pidfd);
     }
 }
 
-/// The children that are left to the thread, by their descriptors.
+/// The thread's children, by descriptor.
 struct Reaper {
     watch: ManyReadable,
     children: Mutex<HashMap<RawFd, OwnedFd>>,
@@ -37,9 +37,9 @@ impl Reaper {
     }
 
     fn take(&self, pidfd: OwnedFd) {
-        // Held meanwhile: the thread may be told of it at once.
+        // Locked first: the thread may receive the event at once.
         let mut children = self.children();
-        // What cannot be watched stays a zombie, as without a thread.
+        // An unwatched child stays a zombie, as without a thread.
         if self.watch.add(&pidfd).is_ok() {
             children.insert(pidfd.as_raw_fd(), pidfd);
         }

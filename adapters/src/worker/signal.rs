@@ -1,9 +1,9 @@
 //! Signals every process of a worker, and no other.
 //!
 //! # Invariants
-//! 1. Whom nobody can judge gets no signal: each goes through a [`Pin`], which needs a warrant.
-//! 2. Relatives first. Only while the lifeline is held after those are gone are all processes looked at, and only while it
-//!    is held after that, all of their descriptors.
+//! 1. An unjudged process gets no signal: each signal goes through a [`Pin`], which needs a warrant.
+//! 2. Relatives come first. If the lifeline is still held once they are gone, all processes are looked at; if still
+//!    held after that, all descriptors of all processes.
 //!
 //! Checked by `smoke/tests/smoke/spawn/companions.rs`, `ground/namespaces.rs` and `command/scale.rs`.
 
@@ -17,43 +17,44 @@ use crate::sys::linux::procfs;
 use rekindle_core::{KillError, KillSignal, Lifeline, OsFailure, Pid};
 use std::collections::BTreeSet;
 
-/// How often the processes are looked for again, since one may fork while another is being signalled.
+/// How often to look for processes again, since a process may fork while another is being signalled.
 const PASSES_MAX: u32 = 3;
-/// How long a worker that was signalled is given before its other processes are looked for, in milliseconds: most have none,
+/// How long a signalled worker is given before a search for further processes, in milliseconds: most workers have none,
 /// and are gone by then.
 const PROMPT_END_MS: u8 = 5;
 
-/// Signals every process of a worker: its leader and the group of that, the process that answered, everything in the
-/// leader's session, and every holder of its lifeline. Processes that are not to be judged from here are left alone.
+/// Signals every process of a worker: the leader with its process group, the recorded peer, all processes of the
+/// leader's process session, and every holder of the lifeline. Unjudged processes are left alone.
 ///
 /// # Errors
-/// If one of them could not be signalled; the others were.
+/// If a process could not be signalled; the others were.
 pub fn signal(worker: &Worker, how: KillSignal) -> Result<(), KillError> {
     let mut volley = Volley { worker, how, signalled: BTreeSet::new(), trouble: None };
-    // Looked for while the leader is sure to be there: with a leader that is not ours, the session's name goes.
+    // Searched while the leader is surely there: if the leader is not our child, the session's name may go with the
+    // leader.
     let was_alone = is_alone(worker);
     let companions = if was_alone { Vec::new() } else { volley.look(Search::Relatives) };
     volley.signal_pinned();
-    // Looked at once more, since it may have forked before it was signalled.
+    // Looked at again, since the worker may have forked before the signal.
     if !(was_alone && is_alone(worker)) {
         volley.signal_others(companions);
     }
-    // Those that ended meanwhile need no signal, and then nothing was wrong.
+    // Processes that ended meanwhile need no signal; then a failure does not matter.
     volley.trouble.filter(|_| !worker.is_gone()).map_or(Ok(()), |error| Err(error.into()))
 }
 
-/// Whether a worker provably is one process that runs, so that there is nobody else to look for. Most workers are, and to
-/// look through all processes for each of a thousand workers is to look a million times.
+/// Whether a worker is provably a single running process, so no search is needed. Most workers are; for a thousand
+/// workers, a search each through all processes means a million looks.
 fn is_alone(worker: &Worker) -> bool {
     let is_one = worker.processes().filter(|process| !process.has_exited()).count() == 1;
-    // Asked last whether it still runs: so long its pid has been its own.
+    // Checked last: if the leader still runs, the pid has been the leader's all the while.
     is_one
         && worker.leader.as_ref().is_some_and(|leader| {
             leader.pin_held().is_some() && procfs::is_childless(leader.identity().pid) && !leader.has_exited()
         })
 }
 
-/// One signal to all of a worker.
+/// One signal to all processes of a worker.
 struct Volley<'w> {
     worker: &'w Worker,
     how: KillSignal,
@@ -62,13 +63,13 @@ struct Volley<'w> {
 }
 
 impl Volley<'_> {
-    /// The processes that the worker is known by.
+    /// Signals the pinned processes.
     fn signal_pinned(&mut self) {
-        // The group first: unreaped by us, the leader keeps its name.
+        // The group first: while unreaped by us, the leader keeps its name.
         let group = self.worker.leader.as_ref().filter(|leader| leader.is_ours());
         if let Some(leader) = group {
             for signal in signals(self.how) {
-                // An empty group is what is wanted; anything else shows in the looks for the members.
+                // An empty group is the goal; any other failure shows in the search for members.
                 let _ = send_to_group(leader.identity().pid, *signal);
             }
         }
@@ -80,7 +81,7 @@ impl Volley<'_> {
         }
     }
 
-    /// The companions, and whoever else turns out to belong to the worker.
+    /// Signals the companions, and any other members found.
     fn signal_others(&mut self, companions: Vec<Pid>) {
         self.signal_members(companions, Search::Relatives);
         for search in Search::ALL {
@@ -96,7 +97,7 @@ impl Volley<'_> {
         }
     }
 
-    /// Whether the lifeline is held by somebody who has not been signalled.
+    /// Whether the lifeline is held by a process that has not been signalled.
     fn somebody_is_unseen(&self) -> bool {
         let holds =
             |pid: &Pid| self.worker.lifeline.as_ref().is_some_and(|lifeline| lifeline.is_held_by(*pid));
@@ -114,12 +115,12 @@ impl Volley<'_> {
         }
     }
 
-    /// Signals those who have not been signalled; `false` if there is none.
+    /// Signals members that have not been signalled; `false` if there are none.
     fn signal_members(&mut self, members: Vec<Pid>, search: Search) -> bool {
         let fresh: Vec<Pid> = members.into_iter().filter(|pid| self.signalled.insert(*pid)).collect();
         let judge = Judge::of(self.worker, search);
         for pid in &fresh {
-            // Still a member now that the pid is pinned? Otherwise it ended, and the pid may be a stranger's.
+            // Judged again once pinned: otherwise the process ended, and the pid may have been reused.
             match Pin::of(*pid, || judge.warrant(*pid)) {
                 Ok(Some(pin)) => self.send(&pin),
                 Ok(None) => {}
@@ -139,10 +140,10 @@ impl Volley<'_> {
         }
     }
 
-    /// Whether the worker is gone within a moment: then nobody needs to be looked for.
+    /// Whether the worker is gone within a moment: then no search is needed.
     fn ends_promptly(&self) -> bool {
         for pin in self.worker.processes().filter_map(Process::pin_held) {
-            // One that does not end, or cannot be waited for, is no prompt end.
+            // A process that does not end, or cannot be waited for, is no prompt end.
             if !exits_within_ms(pin.pidfd(), PROMPT_END_MS) {
                 return false;
             }
@@ -151,7 +152,7 @@ impl Volley<'_> {
     }
 }
 
-/// SIGCONT follows SIGTERM, since a stopped process would not hear it.
+/// SIGCONT follows SIGTERM, since a stopped process would not receive SIGTERM.
 fn signals(how: KillSignal) -> &'static [Signal] {
     match how {
         KillSignal::Term => &[Signal::SIGTERM, Signal::SIGCONT],

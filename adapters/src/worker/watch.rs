@@ -1,4 +1,4 @@
-//! A worker that is watched: what it is known by, and whether all of it is gone.
+//! A watched worker: its known processes, and whether all of them are gone.
 
 use super::process::{Process, Prover};
 use crate::endpoint::socket_file::{self, Tenancy};
@@ -8,30 +8,30 @@ use rekindle_core::{Lifeline, OsFailure, Pid, ProcessIdentity};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
-/// A worker that is watched. Dropping it stops the watch and leaves the worker alone.
+/// A watched worker. Dropping the value ends the watch and leaves the worker alone.
 #[derive(Debug)]
 pub struct Worker {
-    /// The process that was started.
+    /// The started process.
     pub(super) leader: Option<Process>,
-    /// The process that answered when it had been ready, where that is another one.
+    /// The process that answered at readiness, if not the leader.
     pub(super) peer: Option<Process>,
-    /// Missing only where somebody removed its file, and no process keeps it.
+    /// `None` only if the file was removed and no process keeps the lifeline.
     pub(super) lifeline: Option<LifelineProbe>,
-    /// The session's own private path, where only whoever listens there is known of the worker.
+    /// The session's private path, if only the listener there is known of the worker.
     pub(super) listener: Option<PathBuf>,
 }
 
 impl Worker {
-    /// A child that was just started.
+    /// A new child.
     pub(crate) fn child(identity: ProcessIdentity, pidfd: OwnedFd, lifeline: LifelineProbe) -> Self {
         let leader = Some(Process::child(identity, pidfd));
         Self { leader, peer: None, lifeline: Some(lifeline.kept_high()), listener: None }
     }
 
-    /// A worker whose launcher is gone, from what was written down about it.
+    /// A worker with a dead launcher, from recorded facts.
     ///
     /// # Errors
-    /// If a process of it runs and cannot be pinned.
+    /// If a running process of the worker cannot be pinned.
     pub fn adopt(
         leader: Option<ProcessIdentity>,
         peer: Option<ProcessIdentity>,
@@ -46,34 +46,35 @@ impl Worker {
         Ok(Self { leader: pin(leader, procfs::warrant_for_leader)?, peer, lifeline, listener: None })
     }
 
-    /// The same worker, which also is whoever holds the socket that listens at `socket`, the session's own private path.
+    /// The same worker, with the holder of the listening socket at `socket`, the session's private path, as a further
+    /// process.
     #[must_use]
     pub fn listening_at(self, socket: PathBuf) -> Self {
         Self { listener: Some(socket), ..self }
     }
 
-    /// The same worker, pinned once more, to be recognised by somebody who does not end it.
+    /// The same worker, pinned once more, for recognising its processes without ending them.
     pub(crate) fn pinned_again(&self, here: &rekindle_core::Host) -> Result<Self, OsFailure> {
         let lifeline = self.lifeline.as_ref().map(LifelineProbe::try_clone).transpose()?;
         Self::adopt(self.identity().cloned(), None, lifeline, here)
     }
 
-    /// The process that was started, where it is known.
+    /// The started process, if known.
     pub fn identity(&self) -> Option<&ProcessIdentity> {
         self.leader.as_ref().map(Process::identity)
     }
 
-    /// Its pid, where it is known.
+    /// The started process's pid, if known.
     pub fn pid(&self) -> Option<Pid> {
         self.identity().map(|identity| identity.pid)
     }
 
-    /// What the kernel says of its lifeline.
+    /// The state of the lifeline.
     pub fn ask_lifeline(&self) -> Lifeline {
         self.lifeline.as_ref().map_or(Lifeline::Missing, LifelineProbe::ask)
     }
 
-    /// Whether all of it is gone.
+    /// Whether the whole worker is gone.
     pub fn is_gone(&self) -> bool {
         let nobody_holds = matches!(self.ask_lifeline(), Lifeline::Free | Lifeline::Missing);
         let nobody_listens =

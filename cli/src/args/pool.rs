@@ -1,4 +1,4 @@
-//! What can be said to `rekindle pool`.
+//! The grammar of `rekindle pool`.
 
 use super::values::{Graces, duration, json};
 use crate::given::Given;
@@ -11,39 +11,39 @@ use std::time::Duration;
 #[derive(Debug, Subcommand)]
 #[command(defer = true)]
 #[command(
-    after_help = "A session may be called by our name or by the one that its worker gave it. `run`, `continue` and \
-    `status` print one JSON object, as a host is to see it.\n\n\
-    Exit codes: 0 whenever that was printed; 1 if the worker could not be asked or did not answer."
+    after_help = "A session has two names, ours and the worker's; every verb takes either. `run`, `continue` and \
+    `status` print one JSON object, for a host.\n\n\
+    Exit codes: 0 if an object was printed; 1 if the worker could not be asked or did not answer."
 )]
 pub(crate) enum PoolVerb {
-    /// Start a worker for a new session and have it run a piece of work, until that is over or waits for an answer
+    /// Start a worker for a new session and run a piece of work, until the work is over or waits for an answer
     #[command(
         override_usage = "rekindle pool run [OPTIONS] --speak <VERSION> --code <CODE> -- PROGRAM [ARG]..."
     )]
     #[command(
-        after_help = "Other users can read the arguments of a program while it runs. --code and --ctx also take @FILE, \
-        for what is in a file, and one of them `-`, for standard input; a code that begins with @ is written with @@. \
+        after_help = "Other users can read the arguments of every running program. --code and --ctx also take @FILE, \
+        to read a file, and either of them takes `-`, to read standard input; write @@ for a code beginning with @. \
         One newline at the end of a file is left out, and a file may have 16 MiB.\n\n\
         Example: rekindle pool run --speak 1 --code 'name = ask(\"who?\")' -- rekindle worker --protocol pool"
     )]
     Run {
-        /// The version of the protocol that is spoken; a worker of another one is refused
+        /// The host's version of the protocol; a worker with another version is refused
         #[arg(long, value_name = "VERSION")]
         speak: Version,
 
-        /// What to run, in the worker's language
+        /// The code to run, in the worker's language
         #[arg(long, value_parser = OsStringValueParser::new().try_map(given), value_name = "CODE|@FILE|-")]
         code: Given,
 
-        /// What it is given
+        /// JSON context for the code
         #[arg(long, value_parser = OsStringValueParser::new().try_map(given_json), value_name = "JSON|@FILE|-")]
         ctx: Option<Given>,
 
-        /// Where it finds what it builds on; may be repeated
+        /// A directory with libraries for the code; may be repeated
         #[arg(long, value_name = "DIR")]
         lib_path: Vec<String>,
 
-        /// How long the worker may take to come up
+        /// How long the worker may take until it is ready
         #[arg(long, value_parser = duration, default_value = "30s", value_name = "TIME")]
         timeout: Duration,
 
@@ -60,10 +60,10 @@ pub(crate) enum PoolVerb {
         #[arg(last = true, required = true, value_name = "PROGRAM")]
         command: Vec<OsString>,
     },
-    /// Hand a paused session its answer, and have it go on
+    /// Continue a paused session with an answer
     #[command(
-        after_help = "Other users can read the arguments of a program while it runs. --response also takes @FILE, for \
-        what is in a file, and `-`, for standard input; an answer that begins with @ is written with @@. One newline at \
+        after_help = "Other users can read the arguments of every running program. --response also takes @FILE, to \
+        read a file, and `-`, to read standard input; write @@ for an answer beginning with @. One newline at \
         the end of a file is left out, and a file may have 16 MiB.\n\n\
         Example: pass show door | rekindle pool continue p-1-0000000000000001 --speak 1 --response -"
     )]
@@ -71,7 +71,7 @@ pub(crate) enum PoolVerb {
         /// The session
         sid: String,
 
-        /// The version of the protocol that is spoken
+        /// The host's version of the protocol
         #[arg(long, value_name = "VERSION")]
         speak: Version,
 
@@ -79,11 +79,11 @@ pub(crate) enum PoolVerb {
         #[arg(long, value_parser = OsStringValueParser::new().try_map(given), value_name = "TEXT|@FILE|-")]
         response: Given,
 
-        /// Which query it answers; may be left out where only one is open
+        /// The query to answer; may be left out if only one query is open
         #[arg(long, value_name = "ID")]
         query_id: Option<String>,
 
-        /// What answering took
+        /// Usage (tokens, cost) to report with the answer
         #[arg(long, value_parser = json, value_name = "JSON")]
         usage: Option<serde_json::Value>,
 
@@ -96,16 +96,16 @@ pub(crate) enum PoolVerb {
         #[command(flatten)]
         work: WorkTime,
     },
-    /// Ask a worker how its session stands
+    /// Ask a worker for the state of its session
     Status {
         /// The session
         sid: String,
 
-        /// All that was said so far, too
+        /// Include the history of the conversation
         #[arg(long)]
         history: bool,
 
-        /// The version that is spoken [default: the one that the worker last reported]
+        /// The host's version of the protocol [default: the version in the worker's last report]
         #[arg(long, value_name = "VERSION")]
         speak: Option<Version>,
 
@@ -115,12 +115,12 @@ pub(crate) enum PoolVerb {
         #[command(flatten)]
         answer: AnswerTime,
     },
-    /// End a session's worker: it is asked to, then signalled
+    /// End a session's worker: first a request, then signals
     Shutdown {
         /// The session
         sid: String,
 
-        /// The version that is spoken [default: the one that the worker last reported]
+        /// The host's version of the protocol [default: the version in the worker's last report]
         #[arg(long, value_name = "VERSION")]
         speak: Option<Version>,
 
@@ -135,9 +135,9 @@ pub(crate) enum PoolVerb {
     },
     /// List the sessions of the pool, without connecting to any
     Ls,
-    /// Remove sessions whose worker is provably gone, and workers whose host died before it gave them anything to do
+    /// Remove sessions with a provably gone worker, and workers whose host died before any work arrived
     ///
-    /// Each worker whose host died is asked; one that does not answer in time stays.
+    /// Each worker with a dead host is asked; a worker without an answer in time stays.
     Gc {
         #[command(flatten)]
         reach: ReachTime,
@@ -147,8 +147,8 @@ pub(crate) enum PoolVerb {
     },
 }
 
-// How long it may take to reach a worker that was started before. No doc comments on these: they would take the place of
-// what the verb is about.
+// The time to connect to a running worker. These structs have no doc comments: clap would show a doc comment in place
+// of the verb's text.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(crate) struct ReachTime {
     /// How long the worker may take to accept a connection
@@ -158,14 +158,14 @@ pub(crate) struct ReachTime {
 
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(crate) struct AnswerTime {
-    /// How long the worker may take over what is no work: to take our line, to answer it whole, to end a line that it began
+    /// How long the worker may take for anything but work: to read our line, to answer in full, to finish a line
     #[arg(long, value_parser = duration, default_value = "10s", value_name = "TIME")]
     pub(crate) answer_timeout: Duration,
 }
 
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(crate) struct WorkTime {
-    /// How long the work may take, to the end of its answer
+    /// How long the work may take, including the answer
     #[arg(long, value_parser = duration, default_value = "10m", value_name = "TIME")]
     pub(crate) work_timeout: Duration,
 }
@@ -175,7 +175,7 @@ fn given(argument: OsString) -> Result<Given, String> {
     Given::from_argument(&argument)
 }
 
-/// JSON, or where it is to be read; what stands in the argument is looked at at once.
+/// A JSON argument, or the place of a JSON text; JSON in the argument is checked at once.
 fn given_json(argument: OsString) -> Result<Given, String> {
     let given = given(argument)?;
     match &given {

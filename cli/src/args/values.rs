@@ -1,4 +1,4 @@
-//! The values that options take, and the options that several verbs share.
+//! Parsers for option values, and option groups shared by several verbs.
 
 use rekindle::KillPolicy;
 use rekindle::ReadyKind;
@@ -11,14 +11,14 @@ use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 use std::time::Duration;
 
-// How long a worker that has to go is given. No doc comment: that would take the place of what the verb is about.
+// The graces for ending a worker. No doc comment: clap would show a doc comment in place of the verb's text.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Graces {
-    /// How long it may take to end after SIGTERM
+    /// How long the process may take to end after SIGTERM
     #[arg(long, value_parser = duration, default_value = "5s", value_name = "TIME")]
     pub(crate) term_grace: Duration,
 
-    /// How long it may take to end after SIGKILL
+    /// How long the process may take to end after SIGKILL
     #[arg(long, value_parser = duration, default_value = "5s", value_name = "TIME")]
     pub(crate) kill_grace: Duration,
 }
@@ -45,7 +45,7 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
         "m" => number.checked_mul(60_000),
         _ => return Err(wrong()),
     };
-    // tokio's clock ends some centuries from now; nobody waits for longer than this.
+    // tokio's clock ends some centuries from now; a limit of one year stays far below.
     const LONGEST_MS: u64 = 1_000 * 60 * 60 * 24 * 365;
     millis
         .filter(|millis| *millis <= LONGEST_MS)
@@ -53,7 +53,7 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
         .ok_or_else(|| "at most one year".to_owned())
 }
 
-/// As a duration, or an integer with `h` or `d`.
+/// A duration, or an integer with `h` or `d`.
 pub(super) fn age(text: &str) -> Result<Duration, String> {
     let wrong = || "use an integer with s, m, h or d, such as 30m, 12h or 7d".to_owned();
     let minutes = |number: &str, each: u64| number.parse::<u64>().ok()?.checked_mul(each);
@@ -65,8 +65,8 @@ pub(super) fn age(text: &str) -> Result<Duration, String> {
     duration(&format!("{}m", in_minutes.ok_or_else(wrong)?))
 }
 
-/// A descriptor that our parent handed to us. Arguments are parsed before we open any of our own, so that a number that
-/// is open is the parent's.
+/// A descriptor from our parent. Arguments are parsed before we open any descriptor, so every open number comes from
+/// the parent.
 pub(super) fn handed_output(text: &str) -> Result<Arc<OwnedFd>, String> {
     match text.parse() {
         Ok(0..=2) => Err("0, 1 and 2 are the program's own".to_owned()),

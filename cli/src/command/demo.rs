@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// How long the parts of the tour that have to wait for a grace wait for it.
+/// The graces and time-outs of the tour, short because the visitor waits for them.
 const SHORT: Duration = Duration::from_millis(300);
 
 type Step = Result<(), Box<dyn Error>>;
@@ -44,7 +44,7 @@ struct Tour<'r> {
     report: &'r Report,
     dir: TempDir,
     sessions: Sessions,
-    /// This very program, which can be a worker.
+    /// The path of this program, for the workers of the tour.
     program: PathBuf,
 }
 
@@ -150,7 +150,7 @@ impl<'r> Tour<'r> {
         Ok(())
     }
 
-    /// Whatever a step left behind when it failed.
+    /// Stops the workers of a failed step.
     async fn stop_everything(&self) {
         for summary in self.sessions.list().unwrap_or_default().sessions {
             let policy = StopPolicy { term_grace: SHORT, ..StopPolicy::default() };
@@ -186,7 +186,7 @@ fn is_link_to(path: &Path, target: &Path) -> bool {
     std::fs::read_link(path).is_ok_and(|found| found == target)
 }
 
-/// The tour shows what happens; it does not claim what did not.
+/// Fails the tour if the expected state was not reached.
 fn expect(true_now: bool, what: &str) -> Step {
     if true_now { Ok(()) } else { Err(format!("this should be, and is not: {what}").into()) }
 }

@@ -56,7 +56,7 @@ fn lock(dir: Option<&Path>, place: &MarkerPath) -> Result<LifecycleLock, Lifecyc
     Ok(lock)
 }
 
-/// The process that is meant: the one named, or whoever started us.
+/// The process of `--pid`, or our parent.
 fn holder(pid: Option<i32>, report: &Report) -> Result<Pid, Exit> {
     let raw = pid.unwrap_or_else(|| std::os::unix::process::parent_id().cast_signed());
     Pid::new(raw).ok_or_else(|| {
@@ -102,7 +102,7 @@ async fn acquire_and_run(
             Exit::NeverStarted,
         ),
     };
-    // The program is what was asked for; that its marker stays behind is only worth a word.
+    // The caller asked for the program, so a leftover marker is only a warning.
     match released {
         Ok(Released::Released) => {}
         Ok(Released::NotHeld { .. }) => tracing::warn!("`{}` was removed meanwhile", Shown(lock.path())),

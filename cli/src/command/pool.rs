@@ -66,7 +66,7 @@ fn speaking(pool: WorkerPool, version: Option<Version>) -> WorkerPool {
     }
 }
 
-/// The code and its context, of which one may be on stdin.
+/// The code and the context; only one of them may be on stdin.
 fn read_both(code: Given, ctx: Option<Given>) -> Result<(String, Value), GivenError> {
     if code == Given::Stdin && ctx == Some(Given::Stdin) {
         let message = "only one of --code and --ctx can be `-`: there is one standard input";
@@ -81,7 +81,7 @@ fn launch(command: Vec<OsString>) -> Launch {
     Launch::new(command.next().unwrap_or_default()).args(command)
 }
 
-/// Every wait has a limit that the caller can name.
+/// The limit of every wait, from the caller's options.
 fn limits(reach: ReachTime, answer: AnswerTime, work: Option<WorkTime>) -> Limits {
     let answer = answer.answer_timeout;
     let deadlines = Deadlines {
@@ -94,7 +94,7 @@ fn limits(reach: ReachTime, answer: AnswerTime, work: Option<WorkTime>) -> Limit
     Limits { deadlines, ..Limits::default() }
 }
 
-/// The host's JSON, for people and machines alike.
+/// The host's JSON, for people and programs.
 fn show_outcome(fed: &RunOutcome, report: &Report) -> Exit {
     let mut host = fed.host.clone();
     if let (Some(error), Value::Object(fields)) = (&fed.save_error, &mut host) {

@@ -13,7 +13,7 @@ pub(crate) async fn run(path: &Path, report: &Report) -> Exit {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let probed = probe(&absolute).await;
     tracing::info!(socket = %Shown(&absolute), liveness = ?probed.liveness(), "looked at the socket");
-    // What does not exist is not forged; that its place could not be trusted is said besides.
+    // An absent file is dead, not forged; an untrusted directory is mentioned besides.
     let is_absent =
         std::fs::symlink_metadata(&absolute).is_err_and(|error| error.kind() == ErrorKind::NotFound);
     let (verdict, why) = match probed.liveness() {
@@ -23,7 +23,7 @@ pub(crate) async fn run(path: &Path, report: &Report) -> Exit {
         Liveness::Forged if is_absent => ("dead", format!("nothing is there; besides, {}", probed.why())),
         Liveness::Forged => ("forged", probed.why().to_owned()),
     };
-    // Wherever nothing should be believed, or put.
+    // Only a forged place needs advice: no socket can be trusted there.
     let advice = match probed.liveness() {
         Liveness::Forged => Advice::of_socket_place(&absolute),
         Liveness::Live | Liveness::Dormant | Liveness::Indeterminate => Advice::nothing(),

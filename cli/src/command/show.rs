@@ -10,7 +10,7 @@ pub(crate) fn run(dir: Option<&Path>, session: &SessionId, report: &Report) -> E
     match sessions(dir).and_then(|sessions| sessions.show(session)) {
         Ok(view) => {
             let json = json!(view);
-            // What people want to see of a session is what machines get, only laid out.
+            // People get the same JSON as programs, laid out on several lines.
             report.result(&laid_out(&json), &json);
             Exit::Done
         }

@@ -19,7 +19,7 @@ pub(crate) async fn run(dir: Option<&Path>, args: &StopArgs, report: &Report) ->
             Err(error) => return report.error(&error),
         };
     let policy = args.graces.stop_policy();
-    // Side by side: one that takes its grace keeps no other waiting. Each is told of when it is over.
+    // The stops run side by side, so a slow worker delays no other. Each result is shown at once.
     let mut stops: FuturesUnordered<_> = targets.iter().map(|it| sessions.stop(it, &policy)).collect();
     let mut worst = report.left_out(&left_out);
     while let Some(ended) = stops.next().await {
@@ -31,7 +31,7 @@ pub(crate) async fn run(dir: Option<&Path>, args: &StopArgs, report: &Report) ->
     worst
 }
 
-/// The sessions that are meant, and what could not be looked at to find them.
+/// The sessions to stop, and the sessions that could not be read.
 fn targets(sessions: &Sessions, args: &StopArgs) -> Result<(Vec<SessionId>, Vec<LeftOut>), Error> {
     if !args.all {
         return Ok((args.sessions.clone(), Vec::new()));
@@ -68,7 +68,7 @@ pub(super) fn show(stopped: &Stopped, report: &Report) -> Exit {
             report.result(&text, &json);
             Exit::Done
         }
-        // The worker is gone all the same.
+        // The worker is gone in any case.
         Tidied::No(advice) => {
             let why = stopped.trouble.last().map(|trouble| format!("; {trouble}")).unwrap_or_default();
             report.failed(&format!("{text}{why}"), advice, json, Exit::Failed)

@@ -1,7 +1,7 @@
-//! `rekindle supervise`: a transparent proxy between a client and a program that speaks over stdin and stdout.
+//! `rekindle supervise`: a transparent proxy between a client and a program over stdin and stdout.
 //!
-//! Nothing but the program's own bytes is ever written to stdout. Each direction holds a chunk or two at most, so that a
-//! side that does not read holds the other one up, and does not fill our memory.
+//! Only the program's own bytes are written to stdout. Each direction buffers two chunks at most, so a slow reader
+//! slows the writer down, and our memory stays bounded.
 
 mod cause;
 mod events;
@@ -24,21 +24,21 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 
-/// How long whoever reads our output may take once we were told to go.
+/// How long the reader of our output may take after a signal to us.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
-/// The pause before another look for orphans that the guardian's zombie hides.
+/// The pause before the next look for orphans hidden behind the guardian's zombie.
 const ORPHANS_PAUSE: Duration = Duration::from_millis(2);
 
 pub(crate) async fn run(args: SuperviseArgs, report: &Report) -> Exit {
     let (events, outlets) = match EventWriter::new(report, args.events_fd.as_deref()) {
         Ok(writer) => writer,
         Err(error) => {
-            // On stderr: stdout is the program's.
+            // Log lines go to stderr, since stdout belongs to the program.
             report.progress(&error.to_string());
             return Exit::NeverStarted;
         }
     };
-    // The last word of ours that may wait for a reader of stderr: a program runs after it.
+    // The last log line that may block on stderr: the program runs from here on.
     tracing::info!(program = args.command.first().map(tracing::field::debug), "starting the program");
     match Supervision::begin(&args, &events).await {
         Ok((supervision, stderr)) => {
@@ -57,7 +57,7 @@ async fn not_started(events: EventWriter, outlets: Outlets, error: &SpawnError, 
     Exit::NeverStarted
 }
 
-/// The signals that tell us to go.
+/// The signals that end us.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
@@ -82,7 +82,7 @@ impl Signals {
     }
 }
 
-/// A program that runs, and all that passes between it and the client.
+/// A running program, and the streams between the program and the client.
 struct Supervision {
     child: StdioChild,
     policy: StopPolicy,
@@ -94,7 +94,7 @@ struct Supervision {
 impl Supervision {
     async fn begin(args: &SuperviseArgs, events: &EventWriter) -> Result<(Self, ChildStdout), SpawnError> {
         let listen = |error: std::io::Error| OsFailure::new("listen for signals", error.to_string());
-        // Before there is anything that a signal would have to end.
+        // Signals are caught before a process exists that a signal would have to end.
         let signals = Signals::listen().map_err(listen)?;
         let deaths =
             orphans::come_to_us().then(|| signal(SignalKind::child())).transpose().map_err(listen)?;
@@ -132,7 +132,7 @@ impl Supervision {
         self.exit(&stopped, events)
     }
 
-    /// Stops the program, and says whether a signal wanted that.
+    /// Stops the program; `true` if a signal asked for the stop.
     async fn stop(&mut self, cause: Cause) -> (StdioStopped, bool) {
         let child = &self.child;
         let mut told_to_go = cause == Cause::Signal;
@@ -142,19 +142,19 @@ impl Supervision {
                 stopped = &mut stopping => return (stopped, told_to_go),
                 () = self.signals.next() => {
                     told_to_go = true;
-                    // Asking is all that is wanted; the answer is that of the first.
+                    // The second call only hurries the stop; the outcome comes from the first.
                     let _ = timeout(Duration::ZERO, child.stop(&self.policy)).await;
                 }
             }
         }
     }
 
-    /// Lets the client read what it has not read yet, for as long as nobody is in a hurry.
+    /// Lets the client read the rest of the output: without a limit, or for [`FLUSH_TIMEOUT`] after a signal.
     async fn flush(&mut self, told_to_go: bool) {
         let mut output = self.output.clone();
         let flushed = output.wait_for(|passed| passed.is_over());
         if told_to_go {
-            // What it did not read by then, it does not want.
+            // The client had its time; the rest is dropped.
             let _ = timeout(FLUSH_TIMEOUT, flushed).await;
             return;
         }
@@ -164,8 +164,8 @@ impl Supervision {
         }
     }
 
-    /// The program's own status. Where some of its output could not be written, its success is none, and an end that we
-    /// made of it is not its own.
+    /// The exit code for the program's exit. A success with lost output becomes a failure, and so does an end by our
+    /// signal with lost output.
     fn exit(&self, stopped: &StdioStopped, events: &EventWriter) -> Exit {
         let lost = self.output.borrow().lost;
         if let Some(errno) = lost {
@@ -195,7 +195,7 @@ fn launch(args: &SuperviseArgs, events: &EventWriter) -> StdioLaunch {
     if args.leave_detached { launch.leave_detached() } else { launch }
 }
 
-/// Reaps orphans that the kernel hands to us, until the runtime ends. The guardian, `ours`, is reaped elsewhere.
+/// Reaps orphans that the kernel reparents to us, until the runtime ends. The guardian, `ours`, is reaped elsewhere.
 async fn reap_orphans(mut deaths: Signal, ours: Pid) {
     loop {
         match orphans::reap_all_but(&[ours]) {

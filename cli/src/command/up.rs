@@ -16,20 +16,20 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
-/// After how long a call says what it waits for.
+/// A call that waits longer than this reports the reason.
 const PROGRESS_AFTER: Duration = Duration::from_secs(1);
 
-/// After how long a call says that no argument names the socket. A worker that runs already, or reads REKINDLE_SOCKET, mostly
-/// answers sooner, and then nothing has to be said.
+/// After how long a call warns that no argument names the socket. A running worker, or a worker reading
+/// REKINDLE_SOCKET, mostly answers sooner; then no warning is needed.
 const UNNAMED_AFTER: Duration = Duration::from_millis(200);
 
-/// The variable in which a worker finds a prompt that came from a file.
+/// The variable with the prompt of `--prompt-file`, in the worker's environment.
 const PROMPT_VARIABLE: &str = "REKINDLE_PROMPT";
 
-/// The longest prompt from a file, in bytes: the kernel's limit for one variable, which has a name, a `=` and a NUL.
+/// The longest prompt from a file, in bytes: the kernel's limit for one variable, minus the name, the `=` and the NUL.
 const PROMPT_LEN_MAX: usize = (128 << 10) - PROMPT_VARIABLE.len() - 2;
 
-/// Reads the prompt, once: it may come from a pipe.
+/// Reads the prompt once, since the source may be a pipe.
 pub(crate) fn read_prompt(args: &mut UpArgs, report: &Report) -> Result<(), Exit> {
     let Some(given) = args.prompt_file.take() else { return Ok(()) };
     let prompt = given.read(PROMPT_LEN_MAX).map_err(|error| error.report(report))?;
@@ -43,8 +43,8 @@ pub(crate) fn read_prompt(args: &mut UpArgs, report: &Report) -> Result<(), Exit
     Ok(())
 }
 
-/// A worker that answers is attached to without a runtime, whose making takes longer than all the rest. `None` if there
-/// is more to do; what fails here fails again there.
+/// Attaches to a live worker without a runtime, since making a runtime takes longer than all other steps. `None` if
+/// more is to be done; a failure here is found again there.
 pub(crate) fn at_once(dir: Option<&Path>, args: &UpArgs, report: &Report) -> Option<Exit> {
     let began = Instant::now();
     let names_nothing = args.command.is_empty() && Intent::from(args.intent) != Intent::Attach;
@@ -118,7 +118,7 @@ fn launch(args: &UpArgs) -> Launch {
     launch
 }
 
-/// Resolves at Ctrl-C; never, where it cannot be listened for and simply ends us.
+/// Resolves at Ctrl-C. If the signal cannot be caught, never resolves: Ctrl-C then ends the process.
 async fn interrupted() {
     if tokio::signal::ctrl_c().await.is_err() {
         std::future::pending::<()>().await;
@@ -155,7 +155,7 @@ async fn dry_run(sessions: &Sessions, session: &SessionId, launch: Launch, repor
     if reason.is_some() { Exit::Refused } else { Exit::Done }
 }
 
-/// Shows how a session turned out.
+/// Shows the result of a call.
 pub(crate) fn show(session: &SessionId, ensured: Ensured, elapsed: Duration, report: &Report) -> Exit {
     let shown = Telling { session, elapsed_ms: elapsed.as_millis() as u64, report };
     match ensured {
@@ -174,7 +174,7 @@ struct Telling<'a> {
 }
 
 impl Telling<'_> {
-    /// What every outcome has, with what this one adds.
+    /// The fields of every outcome, with `more` added.
     fn json(&self, outcome: &str, more: Value) -> Value {
         let mut json = json!({
             "outcome": outcome,
@@ -245,7 +245,7 @@ impl Telling<'_> {
         self.report.failed(&message, &exited.advice, json, Exit::EndedEarly)
     }
 
-    /// Who ended a worker that was not ready, and why.
+    /// Why a worker ended before readiness, and by whose signal.
     fn early_end(&self, exited: &Exited) -> String {
         let session = self.session;
         let said = match exited.said {

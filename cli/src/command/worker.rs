@@ -19,7 +19,7 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::signal::unix::{SignalKind, signal};
 
-/// What the session is called where nobody says.
+/// The session's name without REKINDLE_SESSION.
 const SESSION_NAME_DEFAULT: &str = "session";
 
 pub(crate) async fn run(args: &WorkerArgs, report: &Report) -> Exit {
@@ -47,7 +47,7 @@ pub(crate) async fn run(args: &WorkerArgs, report: &Report) -> Exit {
 async fn serve_pool(args: &WorkerArgs) -> Result<(), Box<dyn Error>> {
     let name = env::var("REKINDLE_SESSION").ok().and_then(|name| name.parse().ok());
     let name = name.map_or_else(|| SESSION_NAME_DEFAULT.parse(), Ok)?;
-    // Heard, and not heeded.
+    // The signal is received, and ignored.
     let ignored = args.ignore_term.then(|| signal(SignalKind::terminate())).transpose()?;
     let signals = if ignored.is_some() { Signals::LeftAlone } else { Signals::Heeded };
     let serve = Serve::on(&args.socket).signals(signals);
@@ -59,9 +59,9 @@ async fn serve_pool(args: &WorkerArgs) -> Result<(), Box<dyn Error>> {
 
 async fn serve_echo(args: &WorkerArgs) -> io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
-    // The launcher has removed what was stale; what stands here now is somebody's, and `bind` refuses it.
+    // The launcher has removed a stale socket. Any file at the path now belongs to another process, and `bind` refuses.
     let listener = UnixListener::bind(&args.socket)?;
-    // What has taken its name already is no socket, or another: it stays.
+    // `None` if a file of another kind has taken the name already; such a file is never removed.
     let bound = file_at(&args.socket);
     loop {
         tokio::select! {
@@ -78,7 +78,7 @@ async fn serve_echo(args: &WorkerArgs) -> io::Result<()> {
     }
 }
 
-/// Removes the socket that was bound, and not what has taken its name.
+/// Removes the bound socket, but no other file under the same name.
 fn remove_socket(socket: &Path, bound: Option<SocketFile>) -> io::Result<()> {
     if bound.is_none() || file_at(socket) != bound {
         return Ok(());

@@ -1,8 +1,8 @@
-//! What every implementation of [`SpawnBgResumeDeps`] must do, fake or real: one body, run on both.
+//! The conformance tests of [`SpawnBgResumeDeps`]: one body for fakes and for production.
 //!
-//! A [`Harness`] prepares a worker of a given [`Conduct`]; each expectation starts it through the executor, records
-//! what the executor asked of the implementation, and compares. Nothing here names a runtime, a clock or a path, so
-//! that the gates run it on fakes and the `smoke` crate on processes, sockets and timers.
+//! A [`Harness`] prepares a worker of a given [`Conduct`]; each expectation starts the worker through the executor,
+//! records the executor's calls, and compares. Nothing here names a runtime, a clock or a path, so the gates run the
+//! body on fakes, and the `smoke` crate runs the body on processes, sockets and timers.
 //!
 //! Run by `gates/tests/conformance.rs`.
 
@@ -18,21 +18,21 @@ use rekindle_core::{
     ChildExit, KillSignal, LockClaim, Outcome, Pid, SpawnBgPlan, SpawnBgResumeDeps, execute_spawn_bg_resume,
 };
 
-/// The status with which a worker of [`Conduct::ExitsAtOnce`] exits.
+/// The exit status of a worker of [`Conduct::ExitsAtOnce`].
 pub const EARLY_EXIT_CODE: i32 = 3;
 
-/// How a prepared worker behaves.
+/// The behaviour of a prepared worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Conduct {
-    /// It answers on its socket, and ends on SIGTERM.
+    /// Answers on its socket, and ends on SIGTERM.
     Polite,
-    /// It never answers, and ends on SIGTERM.
+    /// Never answers, and ends on SIGTERM.
     Hung,
-    /// It never answers, and ends on nothing but SIGKILL.
+    /// Never answers, and ends on SIGKILL only.
     Stubborn,
-    /// It exits with [`EARLY_EXIT_CODE`] before it answers.
+    /// Exits with [`EARLY_EXIT_CODE`] before any answer.
     ExitsAtOnce,
-    /// Its program does not exist.
+    /// The program does not exist.
     MissingProgram,
 }
 
@@ -42,7 +42,7 @@ impl Conduct {
         [Self::Polite, Self::Hung, Self::Stubborn, Self::ExitsAtOnce, Self::MissingProgram];
 }
 
-/// A start that is ready to be executed.
+/// A start, ready for the executor.
 #[derive(Debug)]
 pub struct Prepared<D> {
     /// The effects.
@@ -54,28 +54,28 @@ pub struct Prepared<D> {
     pub claim: LockClaim,
 }
 
-/// Prepares starts, and answers about their consequences.
+/// Prepares starts, and answers questions about the consequences.
 ///
-/// A harness ends what it prepared when it is dropped, also if an expectation fails.
+/// When dropped, a harness ends every prepared worker, also after a failed expectation.
 #[async_trait]
 pub trait Harness: Send + Sync {
     /// The implementation under test.
     type Deps: SpawnBgResumeDeps;
 
-    /// A worker that behaves like `conduct`, on a session of its own whose claim is held.
+    /// A worker with the given conduct, in a fresh session with a held claim.
     async fn prepare(&self, conduct: Conduct) -> Prepared<Self::Deps>;
 
-    /// Whether the process that was started as `pid` runs now.
+    /// Whether the process with the pid of the start runs now.
     async fn is_alive(&self, prepared: &Prepared<Self::Deps>, pid: Pid) -> bool;
 
-    /// Whether the claim is still held or its evidence still there.
+    /// Whether the claim is held, or evidence of the claim exists.
     async fn is_claim_held(&self, prepared: &Prepared<Self::Deps>) -> bool;
 }
 
-/// A worker that answers is alive, gets no signal, and its claim is released once.
+/// A worker with an answer is alive, gets no signal, and the claim is released once.
 ///
 /// # Panics
-/// If the implementation behind `harness` does otherwise.
+/// If the implementation behind `harness` behaves differently.
 pub async fn started_worker_is_alive_and_claim_released_once<H: Harness>(harness: &H) {
     let prepared = harness.prepare(Conduct::Polite).await;
     let (outcome, deps) = start(&prepared).await;
@@ -89,10 +89,10 @@ pub async fn started_worker_is_alive_and_claim_released_once<H: Harness>(harness
     drop(connection);
 }
 
-/// A worker that never answers is ended by SIGTERM, its exit is observed, and its claim is released once.
+/// SIGTERM ends a silent worker, the exit is observed, and the claim is released once.
 ///
 /// # Panics
-/// If the implementation behind `harness` does otherwise.
+/// If the implementation behind `harness` behaves differently.
 pub async fn hung_worker_is_killed_observed_and_released_once<H: Harness>(harness: &H) {
     let prepared = harness.prepare(Conduct::Hung).await;
     let (outcome, deps) = start(&prepared).await;
@@ -102,10 +102,10 @@ pub async fn hung_worker_is_killed_observed_and_released_once<H: Harness>(harnes
     assert_released_once(harness, &prepared, &deps).await;
 }
 
-/// A worker that ignores SIGTERM is ended by SIGKILL, and by nothing before its grace is over.
+/// SIGKILL ends a worker that ignores SIGTERM, but not before the grace is over.
 ///
 /// # Panics
-/// If the implementation behind `harness` does otherwise.
+/// If the implementation behind `harness` behaves differently.
 pub async fn stubborn_worker_is_escalated<H: Harness>(harness: &H) {
     const SIGKILL: i32 = 9;
     let prepared = harness.prepare(Conduct::Stubborn).await;
@@ -117,10 +117,10 @@ pub async fn stubborn_worker_is_escalated<H: Harness>(harness: &H) {
     assert_released_once(harness, &prepared, &deps).await;
 }
 
-/// A worker that exits before it answers is observed with its status, at once and without a signal.
+/// An exit before the first answer is observed at once, with the status, and no signal is sent.
 ///
 /// # Panics
-/// If the implementation behind `harness` does otherwise.
+/// If the implementation behind `harness` behaves differently.
 pub async fn early_exit_is_observed<H: Harness>(harness: &H) {
     let prepared = harness.prepare(Conduct::ExitsAtOnce).await;
     let (outcome, deps) = start(&prepared).await;
@@ -133,10 +133,10 @@ pub async fn early_exit_is_observed<H: Harness>(harness: &H) {
     assert_released_once(harness, &prepared, &deps).await;
 }
 
-/// A program that does not exist is never started, watched or signalled, and its claim is released once.
+/// A missing program is never started, watched or signalled, and the claim is released once.
 ///
 /// # Panics
-/// If the implementation behind `harness` does otherwise.
+/// If the implementation behind `harness` behaves differently.
 pub async fn missing_program_never_starts<H: Harness>(harness: &H) {
     let prepared = harness.prepare(Conduct::MissingProgram).await;
     let (outcome, deps) = start(&prepared).await;

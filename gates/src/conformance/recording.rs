@@ -1,4 +1,4 @@
-//! Writes down what the executor asks of an implementation, and passes it on.
+//! Records the executor's calls, and passes them on to an implementation.
 
 use async_trait::async_trait;
 use rekindle_core::effects::{
@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// An implementation, and what was asked of it.
+/// An implementation with a record of the calls.
 #[derive(Debug)]
 pub struct Recording<'d, D> {
     deps: &'d D,
@@ -20,22 +20,22 @@ pub struct Recording<'d, D> {
 }
 
 impl<'d, D> Recording<'d, D> {
-    /// Records what is asked of `deps` from now on.
+    /// Records the calls to `deps` from now on.
     pub fn new(deps: &'d D) -> Self {
         Self { deps, watches: AtomicUsize::new(0), kills: Mutex::default(), releases: AtomicUsize::new(0) }
     }
 
-    /// How often the socket or the exit was asked for.
+    /// The number of calls of the socket watch or the exit watch.
     pub fn watches(&self) -> usize {
         self.watches.load(Ordering::Relaxed)
     }
 
-    /// The signals that were asked for, in their order.
+    /// The requested signals, in order.
     pub fn kills(&self) -> Vec<KillSignal> {
         self.kills.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// How often a release was asked for.
+    /// The number of release calls.
     pub fn releases(&self) -> usize {
         self.releases.load(Ordering::Relaxed)
     }

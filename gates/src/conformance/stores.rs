@@ -1,4 +1,4 @@
-//! What every store of claims and of records must do, in memory or on files.
+//! The conformance tests of every store of claims and of records, in memory or on files.
 
 use crate::builders;
 use rekindle_core::claim::Found;
@@ -18,10 +18,10 @@ fn claim_of<A: Anchor>(at: &A, text: &str) -> LockClaim {
     LockClaim { session_id: at.session().clone(), nonce: nonce(text), ..builders::claim() }
 }
 
-/// A claim is found as it was granted, known by its nonce, marked once, and removed.
+/// A granted claim is found, recognised by the nonce, marked once, and removed.
 ///
 /// # Panics
-/// If the store does otherwise.
+/// If the store behaves differently.
 pub fn claims_conform<A: Anchor>(store: &dyn ClaimStore<A>, at: &A) {
     assert_eq!(store.inspect(at).expect(ASKED), Found::Nothing, "nobody has claimed it");
     let first = store.grant(at, claim_of(at, "00112233445566778899aabbccddeeff")).expect(SET);
@@ -50,10 +50,10 @@ pub fn claims_conform<A: Anchor>(store: &dyn ClaimStore<A>, at: &A) {
     assert_eq!(store.inspect(at).expect(ASKED), Found::Nothing, "an operator may remove any");
 }
 
-/// A record is found as it was written last, and removed.
+/// The last written record is found, and removed.
 ///
 /// # Panics
-/// If the store does otherwise.
+/// If the store behaves differently.
 pub fn records_conform<A: Anchor>(store: &dyn RecordStore<A>, at: &A) {
     assert_eq!(store.read(at).expect(ASKED), RecordFile::Absent);
     store.remove(at).expect("there is nothing to remove, which is no error");

@@ -1,19 +1,19 @@
-//! What happened to the seams of a fake, in the order in which it happened.
+//! The ordered log of a fake: calls and answers of every seam.
 
 use rekindle_core::KillSignal;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// One effect, as the log names it.
+/// The name of an effect in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Call {
     /// The child is created.
     Spawn,
-    /// The socket is waited for.
+    /// A wait for the socket.
     Socket,
-    /// The exit is waited for.
+    /// A wait for the exit.
     Exit,
-    /// That much time is waited for.
+    /// A timer of this length.
     Timer(Duration),
     /// The child is signalled.
     Kill(KillSignal),
@@ -21,12 +21,12 @@ pub enum Call {
     Release,
     /// The child's standard input is closed.
     CloseStdin,
-    /// Somebody may ask again for the same stop.
+    /// A wait for another request of the same stop.
     AskedAgain,
 }
 
 impl Call {
-    /// The signal, of a call that sends one.
+    /// The signal of a kill.
     pub fn signal(self) -> Option<KillSignal> {
         match self {
             Self::Kill(signal) => Some(signal),
@@ -40,7 +40,7 @@ impl Call {
         }
     }
 
-    /// How long it waits, of a timer.
+    /// The duration of a timer.
     pub fn time(self) -> Option<Duration> {
         match self {
             Self::Timer(after) => Some(after),
@@ -55,57 +55,57 @@ impl Call {
     }
 }
 
-/// One line of the log.
+/// An entry of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Entry {
-    /// It was polled for the first time.
+    /// The call was polled for the first time.
     Asked(Call),
-    /// It gave its result.
+    /// The call returned a result.
     Answered(Call),
-    /// It gave an error.
+    /// The call returned an error.
     Failed(Call),
-    /// It was dropped before it had answered: aborted.
+    /// The call was dropped before an answer.
     Dropped(Call),
-    /// The connection that had proved liveness was closed.
+    /// The proof of liveness, a connection, was closed.
     ConnectionClosed,
 }
 
-/// The ordered log; its clones are the same log.
+/// The ordered log; clones share the entries.
 #[derive(Debug, Clone, Default)]
 pub struct Log(Arc<Mutex<Vec<Entry>>>);
 
 impl Log {
-    /// Everything so far.
+    /// All entries so far.
     pub fn entries(&self) -> Vec<Entry> {
         self.lock().clone()
     }
 
-    /// How often `entry` stands in it.
+    /// The number of entries equal to `entry`.
     pub fn count(&self, entry: Entry) -> usize {
         self.lock().iter().filter(|known| **known == entry).count()
     }
 
-    /// Where `entry` stands in it for the first time.
+    /// The index of the first entry equal to `entry`.
     pub fn position(&self, entry: Entry) -> Option<usize> {
         self.lock().iter().position(|known| *known == entry)
     }
 
-    /// How often `call` was asked.
+    /// The number of calls of `call`.
     pub fn asked(&self, call: Call) -> usize {
         self.count(Entry::Asked(call))
     }
 
-    /// The signals that were sent or tried, in their order.
+    /// The signals in the log, in order, also those without success.
     pub fn kills(&self) -> Vec<KillSignal> {
         self.all_asked().into_iter().filter_map(Call::signal).collect()
     }
 
-    /// All the time that was waited for, were every timer to run out.
+    /// The sum of all timers in the log.
     pub fn time_asked(&self) -> Duration {
         self.all_asked().into_iter().filter_map(Call::time).sum()
     }
 
-    /// What was asked and has neither answered nor been dropped.
+    /// The calls with neither an answer nor a drop.
     pub fn outstanding(&self) -> Vec<Call> {
         let mut open: Vec<Call> = vec![];
         for entry in self.lock().iter() {
@@ -139,7 +139,7 @@ impl Log {
     }
 }
 
-/// A test that failed while it held the lock has said so already.
+/// Locks the mutex, even after a panic: the failed test has already reported the panic.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,9 +1,9 @@
-//! Effects that answer when the test says so.
+//! Fake effects, with answers from the test.
 //!
 //! # Invariants
-//! 1. Nothing happens by itself: every answer is given by the test, and time passes when the test says so.
-//! 2. Everything that is asked, answered or dropped is in one ordered [`Log`].
-//! 3. A future that was never polled was never asked, as with every `async` function.
+//! 1. Nothing happens by itself: the test gives every answer, and time passes only by the test's order.
+//! 2. Every call, answer and drop is in one ordered [`Log`].
+//! 3. An unpolled future has made no call, as with every `async` function.
 //!
 //! Checked by `gates/tests/fakes.rs`.
 

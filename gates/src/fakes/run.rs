@@ -1,16 +1,16 @@
-//! Polls one future by hand, on one thread, without a runtime.
+//! Polls a future by hand, on one thread, without a runtime.
 
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 
-/// The most polls that one [`Run::settle`] makes: a future that still wakes itself then spins.
+/// The limit of polls in one [`Run::settle`]: a future that wakes itself more often spins.
 pub const POLLS_MAX: usize = 1_000;
 
-/// One future that is polled when the test says so, and only while it was woken.
+/// A future, polled on the test's order and only after a wake-up.
 ///
-/// A future that forgets to register its waker therefore stalls here, as it would in a runtime.
+/// A future without a registered waker therefore stalls here, as in a runtime.
 #[derive(Debug)]
 pub struct Run<F: Future> {
     future: Option<Pin<Box<F>>>,
@@ -29,22 +29,22 @@ impl Wake for Woken {
 }
 
 impl<F: Future> Run<F> {
-    /// A future that was not polled yet.
+    /// A future before the first poll.
     pub fn new(future: F) -> Self {
         let woken = Arc::new(Woken(AtomicBool::new(true)));
         Self { future: Some(Box::pin(future)), woken, polls: 0, budget: usize::MAX }
     }
 
-    /// The same, polled at most `polls` times in all, and never again.
+    /// The same future, polled at most `polls` times in total.
     #[must_use]
     pub fn at_most(self, polls: usize) -> Self {
         Self { budget: polls, ..self }
     }
 
-    /// Polls it until it stalls, or is over, or its budget is spent; its output, once it is over.
+    /// Polls the future until a stall, the end, or the end of the budget. Returns the output, if the future is over.
     ///
     /// # Panics
-    /// If it wakes itself without end.
+    /// If the future wakes itself without end.
     pub fn settle(&mut self) -> Option<F::Output> {
         let waker = Waker::from(Arc::clone(&self.woken));
         let mut cx = Context::from_waker(&waker);
@@ -61,29 +61,29 @@ impl<F: Future> Run<F> {
         None
     }
 
-    /// Polls it until it stalls, and expects that it is over then.
+    /// Polls the future to a stall, and expects the end of the future.
     ///
     /// # Panics
-    /// If it still waits for something.
+    /// If the future still waits.
     pub fn finish(&mut self) -> F::Output {
         let output = self.settle();
         output.unwrap_or_else(|| panic!("the future still waits after {} polls", self.polls))
     }
 
-    /// Polls it until it stalls, and expects that it still waits then.
+    /// Polls the future to a stall, and expects that the future still waits.
     ///
     /// # Panics
-    /// If it is over.
+    /// If the future is over.
     pub fn stall(&mut self) {
         assert!(self.settle().is_none(), "the future is over after {} polls", self.polls);
     }
 
-    /// How often it was polled.
+    /// The number of polls so far.
     pub fn polls(&self) -> usize {
         self.polls
     }
 
-    /// Whether it may not be polled any more, though it is not over.
+    /// Whether the budget is spent although the future is not over.
     pub fn is_spent(&self) -> bool {
         self.future.is_some() && self.polls >= self.budget
     }

@@ -1,4 +1,4 @@
-//! One effect whose answers the test gives.
+//! One effect, with answers from the test.
 
 use super::log::{Call, Entry, Log, lock};
 use std::collections::VecDeque;
@@ -6,9 +6,9 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
-/// One effect. Each call of it waits for one answer; an answer that comes first waits for its call.
+/// One effect. Each call waits for one answer; an early answer waits for the next call.
 ///
-/// Its clones are the same effect.
+/// Clones share the effect.
 #[derive(Debug)]
 pub struct Seam<T, E> {
     call: Call,
@@ -29,13 +29,13 @@ impl<T, E> Clone for Seam<T, E> {
 }
 
 impl<T, E> Seam<T, E> {
-    /// An effect that has not answered yet.
+    /// An effect without answers yet.
     pub fn new(call: Call, log: &Log) -> Self {
         let shared = Shared { answers: VecDeque::new(), waiting: vec![] };
         Self { call, log: log.clone(), shared: Arc::new(Mutex::new(shared)) }
     }
 
-    /// Gives one answer, to the call that waits or to the next one.
+    /// Gives one answer, to the waiting call or to the next call.
     pub fn answer(&self, answer: Result<T, E>) {
         let waiting = {
             let mut shared = lock(&self.shared);
@@ -45,7 +45,7 @@ impl<T, E> Seam<T, E> {
         waiting.into_iter().for_each(Waker::wake);
     }
 
-    /// Whether a call waits for its answer.
+    /// Whether a call waits for an answer.
     pub fn is_waiting(&self) -> bool {
         self.log.outstanding().contains(&self.call)
     }

@@ -19,11 +19,11 @@ use std::time::Duration;
 /// A started child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FakeChild {
-    /// Its pid, where it has one.
+    /// The pid, if the child has one.
     pub pid: Option<Pid>,
 }
 
-/// What proved liveness. The log says when it was closed.
+/// A fake connection, the proof of liveness. The log records the close.
 #[derive(Debug)]
 pub struct FakeConnection(Log);
 
@@ -33,16 +33,16 @@ impl Drop for FakeConnection {
     }
 }
 
-/// One thing that a script lets happen to a start.
+/// A step of a script: something happens to the start.
 pub type Step<'s> = &'s dyn Fn(&FakeStart);
 
-/// What the executor returns over a [`FakeStart`].
+/// The executor's result over a [`FakeStart`].
 pub type Ended = Result<Outcome<FakeConnection>, ExecuteError>;
 
-/// The effects of one start. Every one of them waits until the test answers it.
+/// The effects of one start. Every effect waits for an answer from the test.
 #[derive(Debug)]
 pub struct FakeStart {
-    /// What happened, in its order.
+    /// All calls and answers, in order.
     pub log: Log,
     /// Creating the child.
     pub spawn: Seam<FakeChild, SpawnError>,
@@ -62,7 +62,7 @@ pub struct FakeStart {
 }
 
 impl FakeStart {
-    /// Effects that all wait for the test.
+    /// Effects without answers: all of them wait for the test.
     pub fn silent() -> Self {
         let log = Log::default();
         Self {
@@ -79,7 +79,7 @@ impl FakeStart {
         }
     }
 
-    /// Effects of which the spawn, both signals and the release succeed at once; what is observed is the test's.
+    /// Effects whose spawn, signals and release succeed at once; the test answers the observations.
     pub fn new() -> Self {
         let start = Self::silent();
         start.spawn.answer(Ok(builders::child()));
@@ -89,7 +89,7 @@ impl FakeStart {
         start
     }
 
-    /// A connection for the socket to answer with.
+    /// A connection, for the socket's answer.
     pub fn connection(&self) -> FakeConnection {
         FakeConnection(self.log.clone())
     }
@@ -104,34 +104,34 @@ impl FakeStart {
         self.exit.answer(Ok(exit));
     }
 
-    /// The timer that runs for `after`.
+    /// The timer with the length `after`.
     pub fn timer(&self, after: Duration) -> Seam<(), WatchError> {
         let seam = || Seam::new(Call::Timer(after), &self.log);
         lock(&self.timers).entry(after).or_insert_with(seam).clone()
     }
 
-    /// The timer that runs for `after` is over.
+    /// Ends the timer with the length `after`.
     pub fn elapse(&self, after: Duration) {
         self.timer(after).answer(Ok(()));
     }
 
-    /// The timer that is waited for.
+    /// The length of the running timer.
     pub fn running_timer(&self) -> Option<Duration> {
         self.log.outstanding().into_iter().find_map(Call::time)
     }
 
-    /// Lets time jump to where the timer that is waited for is over; how far that was.
+    /// Jumps to the end of the running timer; returns the length of the jump.
     pub fn jump(&self) -> Option<Duration> {
         let after = self.running_timer()?;
         self.elapse(after);
         Some(after)
     }
 
-    /// Starts the built plan under the built claim, takes one step of `script` each time the start waits, and
-    /// expects that it is over behind the last.
+    /// Starts the built plan under the built claim, takes one step of `script` at each stall, and expects the end after
+    /// the last step.
     ///
     /// # Panics
-    /// If it is over before, or still waits behind the last step.
+    /// If the start ends early, or still waits after the last step.
     pub fn play(&self, script: &[Step<'_>]) -> Ended {
         self.play_by(builders::then_kill(), script)
     }
@@ -150,12 +150,12 @@ impl FakeStart {
         run.finish()
     }
 
-    /// The socket paths that were watched.
+    /// The watched socket paths.
     pub fn watched(&self) -> Vec<PathBuf> {
         lock(&self.watched).clone()
     }
 
-    /// The claims for which a release was asked, by their nonces.
+    /// The nonces of the claims in all release calls.
     pub fn released(&self) -> Vec<Nonce> {
         lock(&self.released).clone()
     }

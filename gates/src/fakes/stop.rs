@@ -10,10 +10,10 @@ use std::convert::Infallible;
 use std::sync::Mutex;
 use std::time::Duration;
 
-/// The effects of one stop. Every one of them waits until the test answers it.
+/// The effects of one stop. Every effect waits for an answer from the test.
 #[derive(Debug)]
 pub struct FakeStop {
-    /// What happened, in its order.
+    /// All calls and answers, in order.
     pub log: Log,
     /// The exit.
     pub exit: Seam<ChildExit, WatchError>,
@@ -28,7 +28,7 @@ pub struct FakeStop {
 }
 
 impl FakeStop {
-    /// Effects that all wait for the test.
+    /// Effects without answers: all of them wait for the test.
     pub fn silent() -> Self {
         let log = Log::default();
         Self {
@@ -42,7 +42,7 @@ impl FakeStop {
         }
     }
 
-    /// Effects of which closing stdin and both signals succeed at once.
+    /// Closing stdin and both signals succeed at once.
     pub fn new() -> Self {
         let stop = Self::silent();
         stop.stdin.answer(Ok(()));
@@ -51,7 +51,7 @@ impl FakeStop {
         stop
     }
 
-    /// Somebody asks for the stop again.
+    /// Another caller asks for the stop.
     pub fn ask_again(&self) {
         self.again.answer(Ok(()));
     }
@@ -61,13 +61,13 @@ impl FakeStop {
         self.exit.answer(Ok(exit));
     }
 
-    /// The timer that runs for `after`.
+    /// The timer with the length `after`.
     pub fn timer(&self, after: Duration) -> Seam<(), WatchError> {
         let seam = || Seam::new(Call::Timer(after), &self.log);
         lock(&self.timers).entry(after).or_insert_with(seam).clone()
     }
 
-    /// The timer that runs for `after` is over.
+    /// Ends the timer with the length `after`.
     pub fn elapse(&self, after: Duration) {
         self.timer(after).answer(Ok(()));
     }

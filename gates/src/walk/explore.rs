@@ -9,30 +9,30 @@ use std::collections::{HashSet, VecDeque};
 use std::fmt;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 
-/// A walk that finds more than this has lost a bound.
+/// The limit of states; a walk beyond the limit has lost a bound.
 const STATES_MAX: usize = 20_000_000;
 
-/// What a walk found.
+/// The result of a walk.
 #[derive(Debug)]
 pub struct Report {
-    /// How many states it reached.
+    /// The number of reached states.
     pub states: usize,
-    /// How many steps lead from one to another.
+    /// The number of steps between states.
     pub transitions: usize,
-    /// In how many everybody is done.
+    /// The number of final states: all actors are done.
     pub ends: usize,
-    /// The promise that was broken first, and how.
+    /// The first broken promise, with its history.
     pub broken: Option<Broken>,
-    /// What actors did on the way.
+    /// The choices taken by actors.
     pub did: HashSet<(Next, Choice)>,
 }
 
 /// A broken promise.
 #[derive(Debug)]
 pub struct Broken {
-    /// Which.
+    /// The promise.
     pub promise: Promise,
-    /// The shortest history to it.
+    /// The shortest history to the broken promise.
     pub history: Vec<String>,
 }
 
@@ -43,10 +43,10 @@ impl fmt::Display for Broken {
     }
 }
 
-/// Visits every state of `scenario` until one breaks one of `promises`.
+/// Visits every state of `scenario`, until a state breaks one of `promises`.
 ///
 /// # Panics
-/// If there is no end to it.
+/// If the walk has no end.
 pub fn explore(scenario: &Scenario, promises: &[Promise]) -> Report {
     let root = scenario.begin();
     let mut walk = Walk { reached: vec![(0, Act::SocketVanishes)], seen: HashSet::default() };
@@ -92,7 +92,7 @@ impl Report {
     }
 }
 
-/// How each state was reached first. The states themselves are not kept: a history is played again.
+/// The first way to each state. The states are not kept: a history is played again.
 struct Walk {
     reached: Vec<(u32, Act)>,
     seen: HashSet<u128, BuildHasherDefault<Printed>>,
@@ -116,7 +116,7 @@ impl Walk {
     }
 }
 
-/// 128 bits that stand for a state: with ten million of them, two coincide with a probability of 10^-25.
+/// A state's fingerprint of 128 bits: among ten million states, two coincide with a probability of 10^-25.
 fn fingerprint(state: &State) -> u128 {
     let mut printer = Printer { lanes: [0x243f_6a88_85a3_08d3, 0x1319_8a2e_0370_7344] };
     state.hash(&mut printer);
@@ -162,7 +162,7 @@ impl Hasher for Printer {
     }
 }
 
-/// A fingerprint is spread already.
+/// A fingerprint is already evenly distributed.
 #[derive(Default)]
 struct Printed(u64);
 

@@ -1,4 +1,4 @@
-//! What must hold in every state, and what a launcher that comes afterwards must be able to do.
+//! The promises for every state, and the abilities of the next launcher.
 
 use super::scenario::{Adversity, Scenario, State, launcher};
 use rekindle_core::ensure::Conclusion;
@@ -8,29 +8,29 @@ use rekindle_core::testing::kernel::{Kernel, SLOTS, STOP};
 use rekindle_core::testing::objects::Paper;
 use rekindle_core::testing::program::Kind;
 
-/// A promise that was broken.
+/// A broken promise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Promise {
     /// Two workers are never alive for one session.
     OneWorker,
-    /// Nobody decides about a session but who holds the claim.
+    /// Only the holder of the claim decides about a session.
     OneClaim,
-    /// The evidence of a claim that is held stays in place.
+    /// The evidence of a held claim stays in place.
     EvidenceStays,
     /// A claim is released at most once.
     ReleasedOnce,
-    /// A claim is released only on an observation, or if nothing was begun.
+    /// A claim is released only on an observation, or if no worker was started.
     ReleasedOnAnObservation,
-    /// Only the generation that was seen is signalled.
+    /// Only the observed generation is signalled.
     SignalsItsGeneration,
-    /// When everybody is done, no claim is held, and no evidence speaks of a living holder that is done with it.
+    /// When all actors are done, no claim is held, and no evidence names a living former holder.
     NoClaimIsLeft,
-    /// Whatever happened, the next launcher ends with exactly one worker, without help.
+    /// After any history, the next launcher ends with exactly one worker, without help.
     NextLauncherSucceeds,
 }
 
 impl Promise {
-    /// All of them.
+    /// All promises.
     pub const ALL: [Self; 8] = [
         Self::OneWorker,
         Self::OneClaim,
@@ -43,12 +43,12 @@ impl Promise {
     ];
 }
 
-/// The launcher that comes afterwards.
+/// The launcher after all others.
 const NEXT: usize = SLOTS - 1;
-/// How many calls may be needed: one ends what it had to adopt and ran out of time with.
+/// The limit of calls by the next launcher: one of the calls may adopt a worker, time out and end the worker.
 const CALLS_MAX: usize = 3;
 impl Scenario {
-    /// The first of `asked` that a state breaks, or that the step to it broke.
+    /// The first of `asked` broken by the state, or by the step to the state.
     pub fn broken(&self, state: &State, asked: &[Promise]) -> Option<Promise> {
         asked.iter().copied().find(|promise| self.breaks(state, *promise))
     }
@@ -62,24 +62,25 @@ impl Scenario {
             Promise::ReleasedOnce => kernel.broken.released_twice,
             Promise::ReleasedOnAnObservation => kernel.broken.released_blindly,
             Promise::SignalsItsGeneration => kernel.broken.signalled_a_stranger,
-            // These are of the end.
+            // These promises are checked at the end.
             Promise::NoClaimIsLeft | Promise::NextLauncherSucceeds => false,
         }
     }
 
-    /// How many starts have a worker alive.
+    /// The number of starts with a living worker.
     fn workers(&self, kernel: &Kernel) -> usize {
         (0..SLOTS).filter(|slot| self.is_worker(kernel, *slot)).count()
     }
 
-    /// Whether a worker of this start is alive. A process that it left behind is none, once the start was observed.
+    /// Whether a worker of this start is alive. After the observation of the start, a process left behind counts as
+    /// none.
     fn is_worker(&self, kernel: &Kernel, slot: usize) -> bool {
         let start = &kernel.starts[slot];
         let leftover = self.setting.kinds[slot] == Kind::Leaving && start.observed;
         start.executed && (start.leader.is_alive() || (start.second.is_alive() && !leftover))
     }
 
-    /// The first of `asked` that does not hold once everybody is done: whatever is left, the next launcher deals with it.
+    /// The first of `asked` broken once all actors are done: the next launcher has to cope with any remains.
     pub fn broken_at_end(&self, state: &State, asked: &[Promise]) -> Option<Promise> {
         let kernel = &state.kernel;
         let is_dead = |actor: u8| kernel.actors[usize::from(actor)].task == Task::Crashed;
@@ -110,7 +111,7 @@ impl Scenario {
                         && state.kernel.locks.iter().all(Option::is_none);
                     return clean && self.workers(&state.kernel) == 1;
                 }
-                // Somebody of an earlier start lives and cannot be reached: whoever is told so can end it.
+                // A process of an earlier start lives but cannot be reached: the refused launcher can call `stop`.
                 Task::Done(End::Ensure(Conclusion::Rejected(_))) if !state.kernel.running().is_empty() => {
                     state.kernel.actors[STOP] = Actor::of(Task::Stop(StopSession::default()));
                     self.run(state, asked, broken);
@@ -128,7 +129,7 @@ impl Scenario {
         false
     }
 
-    /// Everything happens that can, processes first and time last.
+    /// Runs the setting to its end: processes first, time last.
     fn run(&self, state: &mut State, asked: &[Promise], broken: &mut Option<Promise>) {
         let left = state.left;
         self.setting.run(&mut state.kernel, |kernel| {
@@ -137,7 +138,7 @@ impl Scenario {
     }
 }
 
-/// Who has to have its evidence in place. Where the directory was removed, the evidence went with it.
+/// The actors whose evidence has to be in place. If the directory was removed, the evidence is gone as well.
 fn holders(kernel: &Kernel) -> impl Iterator<Item = usize> {
     let held = |(_, actor): &(usize, &Actor)| actor.holds && actor.dir.is_some() && actor.dir == kernel.dir;
     kernel.actors.iter().enumerate().filter(held).map(|(id, _)| id)

@@ -1,4 +1,4 @@
-//! Who takes part, on what, and everything that may happen: a step of an actor or of a process, and what befalls them.
+//! The actors, the initial state, and every possible event: steps of actors and processes, and adversities.
 
 use rekindle_core::Intent;
 use rekindle_core::RecordState;
@@ -16,40 +16,40 @@ use rekindle_core::testing::sabotage::Conduct;
 /// One configuration.
 #[derive(Debug, Clone, Copy)]
 pub struct Scenario {
-    /// Which program each start runs, and how effects are performed.
+    /// The program of each start, and the conduct of the effects.
     pub setting: Setting,
-    /// What is there before anybody moves.
+    /// The state before the first step.
     pub origin: Origin,
-    /// How many launchers take part, [`SLOTS`] - 2 at most: one slot is the origin's, one is for the launcher that
-    /// comes afterwards.
+    /// The number of launchers, [`SLOTS`] - 2 at most: one slot is the origin's, another is for the launcher after all
+    /// others.
     pub launchers: usize,
-    /// What may happen.
+    /// The possible adversities.
     pub adversity: Adversity,
 }
 
-/// What is there before anybody moves.
+/// The state before the first step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Origin {
-    /// Nothing at all.
+    /// No files and no processes.
     Absent,
-    /// A worker that had been ready and is dead: its record says so no more than its socket.
+    /// A worker once ready and now dead; neither the record nor the socket shows the death.
     Stale,
-    /// A worker that is ready.
+    /// A ready worker.
     Live,
 }
 
-/// What may happen, and how often in one run.
+/// Adversities, and their maximal number in one run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Adversity {
     /// A transaction is killed.
     pub crashes: u8,
-    /// A caller's runtime goes away under a launcher.
+    /// A launcher's future is dropped, as when the caller's runtime goes away.
     pub drops: u8,
     /// A process of a worker dies by itself.
     pub deaths: u8,
-    /// Somebody removes the socket.
+    /// The socket is removed from outside.
     pub socket_removals: u8,
-    /// Somebody removes the session's directory with all that is in it.
+    /// The session's directory is removed from outside, with all files.
     pub dir_removals: u8,
     /// A stop is run.
     pub stops: u8,
@@ -62,7 +62,7 @@ pub struct Adversity {
 }
 
 impl Adversity {
-    /// Nothing happens but time-outs.
+    /// Only time-outs happen.
     pub const NONE: Self = Self {
         crashes: 0,
         drops: 0,
@@ -81,18 +81,18 @@ impl Adversity {
 pub struct State {
     /// The machine.
     pub kernel: Kernel,
-    /// What may still happen.
+    /// The adversities still possible.
     pub left: Adversity,
 }
 
-/// One thing that happens.
+/// One event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Act {
     /// An actor takes a step.
     Actor(u8, Choice),
     /// A process takes a step.
     Step(Process),
-    /// A process ends of the signal that it got.
+    /// A process ends because of its pending signal.
     Obeys(Process),
     /// An actor is killed.
     Crash(u8),
@@ -100,16 +100,16 @@ pub enum Act {
     Drop(u8),
     /// A process dies by itself.
     Dies(Process),
-    /// Somebody removes the socket.
+    /// The socket is removed from outside.
     SocketVanishes,
-    /// Somebody removes the directory.
+    /// The directory is removed from outside.
     DirectoryVanishes,
 }
 
-/// A transaction that is over, however it ended.
+/// A finished transaction, whatever its end.
 const OVER: Actor = Actor::of(Task::Done(End::Dropped));
 
-/// A launcher that has not begun.
+/// A launcher before its first step.
 pub fn launcher() -> Task {
     with_intent(Intent::Ensure)
 }
@@ -120,7 +120,7 @@ fn with_intent(intent: Intent) -> Task {
 }
 
 impl Scenario {
-    /// `launchers` of them on `origin`, with every worker of `kind` and nothing in their way.
+    /// `launchers` launchers on `origin`, with every worker of `kind` and without adversity.
     pub fn new(launchers: usize, origin: Origin, kind: Kind) -> Self {
         let mut kinds = [kind; SLOTS];
         kinds[SLOTS - 1] = Kind::Polite;
@@ -128,19 +128,19 @@ impl Scenario {
         Self { setting, origin, launchers, adversity: Adversity::NONE }
     }
 
-    /// The same, with adversity.
+    /// The same scenario, with adversity.
     #[must_use]
     pub fn with(self, adversity: Adversity) -> Self {
         Self { adversity, ..self }
     }
 
-    /// The same, with effects that are performed otherwise.
+    /// The same scenario with other conduct of the effects.
     #[must_use]
     pub fn by(self, conduct: Conduct) -> Self {
         Self { setting: Setting { conduct, ..self.setting }, ..self }
     }
 
-    /// The state before anybody moves.
+    /// The state before the first step.
     pub fn begin(&self) -> State {
         let mut kernel = Kernel::new();
         for actor in &mut kernel.actors[1..=self.launchers] {
@@ -164,7 +164,7 @@ impl Scenario {
         State { kernel, left: self.adversity }
     }
 
-    /// A worker that became ready and whose launcher is done.
+    /// A ready worker whose launcher is done.
     fn begin_with(&self, kernel: &mut Kernel) {
         let kind = self.setting.kinds[0];
         let leader = Process { start: 0, role: Role::Leader };
@@ -190,7 +190,7 @@ impl Scenario {
         }
     }
 
-    /// Everything that may happen next.
+    /// Every possible next event.
     pub fn acts(&self, state: &State, acts: &mut Vec<Act>) {
         acts.clear();
         let kernel = &state.kernel;
@@ -229,7 +229,7 @@ impl Scenario {
         }
     }
 
-    /// Lets one thing happen. How a transaction ended makes no difference to the others.
+    /// Performs an event. The end of a transaction makes no difference to the others.
     pub fn apply(&self, state: &mut State, act: Act) {
         self.happen(state, act);
         for actor in &mut state.kernel.actors {
@@ -268,13 +268,13 @@ impl Scenario {
         }
     }
 
-    /// Whether nobody has anything left to do.
+    /// Whether all actors are done.
     pub fn is_over(&self, state: &State) -> bool {
         state.kernel.actors.iter().all(Actor::is_over)
     }
 }
 
-/// Who does something, and what: one line of a history.
+/// The actor and the action: a line of a history.
 pub fn told(state: &State, act: Act) -> String {
     let process = |process: Process| format!("worker {} ({:?})", process.start, process.role).to_lowercase();
     match act {

@@ -1,34 +1,34 @@
-//! The sources of one crate: which modules there are, and which module imports which.
+//! The sources of one crate: modules, and the imports between modules.
 //!
 //! A reader for this workspace, no parser of Rust: it knows comments, strings, attributes, `mod`, `use` and paths.
 //!
 //! # Invariants
 //! 1. An import counts for the file that defines the item: `use crate::room::Item` is an import of the file behind the
 //!    `pub use` in `room.rs`.
-//! 2. Tests and documentation may import what they like: `#[cfg(test)]` and `#[cfg(doc)]` are left out.
+//! 2. Tests and documentation may import anything: `#[cfg(test)]` and `#[cfg(doc)]` are left out.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// How many re-exports are followed for one item; more than this is a circle of re-exports.
+/// The limit of re-exports to follow for one item; beyond the limit there is a circle of re-exports.
 const RE_EXPORTS_MAX: usize = 8;
 
-/// A path as the source spells it, in segments.
+/// A path as written in the source, in segments.
 pub(crate) type Segments = Vec<String>;
 
 /// One file, by the path of its module: `store::claim_lock`; empty for the root.
 #[derive(Debug, Default)]
 pub(crate) struct Module {
-    /// The modules that are declared in it.
+    /// The modules declared in the file.
     children: BTreeSet<String>,
-    /// The names that it imports, with the path that each stands for.
+    /// The imported names, each with its path.
     names: BTreeMap<String, Segments>,
-    /// Every path that it names, imports included.
+    /// Every path in the file, including imports.
     paths: BTreeSet<Segments>,
 }
 
-/// One name in the tree of a `use`, as far as it was read.
+/// One name in the tree of a `use`, as far as read.
 #[derive(Debug, Default)]
 struct Leaf {
     path: Segments,
@@ -58,7 +58,7 @@ pub(crate) fn files_below(dir: &Path) -> Vec<PathBuf> {
 }
 
 impl ModuleTree {
-    /// Reads the crate whose sources are in `src`.
+    /// Reads the crate with sources in `src`.
     pub(crate) fn read(src: &Path) -> Self {
         let sources = files_below(src).into_iter().map(|file| {
             let source = fs::read_to_string(&file).expect("a source is text");
@@ -82,7 +82,7 @@ impl ModuleTree {
         self.modules.iter().map(|each| (each.0.as_str(), of(each))).collect()
     }
 
-    /// The file that a path leads to which is named in `from`; `None` if it leads out of the crate.
+    /// The file behind a path in `from`; `None` if the path leads out of the crate.
     fn target(&self, from: &str, path: &[String], re_exports: usize) -> Option<&str> {
         let (mut at, mut rest) = self.begin(from, path)?;
         while let Some((next, after)) = rest.split_first() {
@@ -101,7 +101,7 @@ impl ModuleTree {
         self.modules.get_key_value(&at).map(|(name, _)| name.as_str())
     }
 
-    /// Where a path begins, and what of it is left.
+    /// The first module of a path, and the rest of the path.
     fn begin<'p>(&self, from: &str, path: &'p [String]) -> Option<(String, &'p [String])> {
         let (first, rest) = path.split_first()?;
         match first.as_str() {
@@ -132,7 +132,7 @@ impl Module {
             match (*word, rest) {
                 ("mod", [name, ";", ..]) => drop(module.children.insert((*name).to_owned())),
                 ("use", [_, ..]) => at += module.read_use(rest),
-                // What follows `::` belongs to a path that has begun before.
+                // Words after `::` continue an earlier path.
                 (head, ["::", ..]) if is_name(head) && (at == 0 || words[at - 1] != "::") => {
                     module.read_path(&words[at..]);
                 }
@@ -149,7 +149,7 @@ impl Module {
         self.paths.insert(path.map(ToOwned::to_owned).collect());
     }
 
-    /// Reads the tree behind `use`, up to its semicolon, and says how many words that took.
+    /// Reads the tree behind `use`, up to the semicolon, and returns the number of words.
     fn read_use(&mut self, words: &[&str]) -> usize {
         let mut groups: Vec<Segments> = vec![Vec::new()];
         let mut leaf = Leaf::default();
@@ -217,7 +217,7 @@ fn parent(module: &str) -> String {
     module.rsplit_once("::").map(|(parent, _)| parent.to_owned()).unwrap_or_default()
 }
 
-/// The code without comments and without what is quoted.
+/// The code without comments and quoted text.
 pub(crate) fn without_text(source: &str) -> String {
     let mut code = String::with_capacity(source.len());
     let mut rest = source;
@@ -253,18 +253,18 @@ fn end_of_string(text: &str) -> usize {
     end.map_or(text.len(), |(at, _)| at + 1)
 }
 
-/// A character literal, which a lifetime is not.
+/// The length of a character literal; `None` for a lifetime.
 fn len_of_char(text: &str) -> Option<usize> {
     let inner = text.strip_prefix('\'')?;
     if let Some(escape) = inner.strip_prefix('\\') {
-        // At least one letter is escaped, which may be the quote itself.
+        // At least one letter is escaped, possibly the quote.
         return escape.char_indices().skip(1).find(|(_, letter)| *letter == '\'').map(|(at, _)| at + 3);
     }
     let first = inner.chars().next()?;
     inner[first.len_utf8()..].starts_with('\'').then(|| first.len_utf8() + 2)
 }
 
-/// The code without what is compiled for tests or documentation only.
+/// The code without parts for tests or documentation only.
 fn without_tests(code: &str) -> String {
     let mut kept = String::with_capacity(code.len());
     let mut rest = code;
@@ -276,7 +276,7 @@ fn without_tests(code: &str) -> String {
     kept
 }
 
-/// Where an item ends: at its closing brace, or at the semicolon of one without any.
+/// The end of an item: the closing brace, or the semicolon of an item without braces.
 fn end_of_item(item: &str) -> usize {
     let mut depth = 0_usize;
     for (at, letter) in item.char_indices() {
@@ -291,7 +291,7 @@ fn end_of_item(item: &str) -> usize {
     item.len()
 }
 
-/// Names, `::`, and every other letter on its own.
+/// Names, `::`, and every other letter as a separate word.
 pub(crate) fn words(code: &str) -> Vec<&str> {
     let mut words = Vec::new();
     let mut rest = code.trim_start();

@@ -1,4 +1,4 @@
-//! What must hold at any time, after the next `up`, and in the end.
+//! The promises that hold at any time, after the next `up`, and at the end.
 
 use super::run::{SESSION, rekindle, up_args};
 use super::trouble::TroubleKind::{Double, Lost, Other, Wedged};
@@ -8,18 +8,18 @@ use crate::procs::{self, Pid};
 use crate::{TestEnv, wait};
 use std::fs;
 
-/// The files of the session that begin like what is not finished.
+/// The prefix of unfinished files in a session.
 const UNFINISHED: &str = ".rekindle-tmp.";
 
-/// The workers of the test environment: its processes but for those that one of them started.
+/// The workers of the test environment: processes without a parent in the test environment.
 pub(super) fn workers(env: &TestEnv) -> Vec<Pid> {
     let all = env.processes();
     let parent = |pid: &Pid| procs::status(*pid, "PPid").and_then(|pid| pid.parse::<Pid>().ok());
-    // One without a parent has ended since.
+    // A process without a parent has ended meanwhile.
     all.iter().copied().filter(|pid| parent(pid).is_some_and(|parent| !all.contains(&parent))).collect()
 }
 
-/// At most one worker runs, and `ls` shows no more.
+/// At most one worker runs, and `ls` shows at most one session.
 pub(super) fn at_most_one(env: &TestEnv) -> Result<Option<Pid>, Trouble> {
     let workers = workers(env);
     ensure(workers.len() <= 1, Double, || format!("workers {workers:?} run at once"))?;
@@ -30,14 +30,14 @@ pub(super) fn at_most_one(env: &TestEnv) -> Result<Option<Pid>, Trouble> {
     Ok(workers.first().copied())
 }
 
-/// The next `up` ends well, with one worker: the one from before, if there was one.
+/// The next `up` succeeds with one worker: the worker from before, if there was a worker.
 pub(super) fn next_up(env: &TestEnv, before: Option<Pid>) -> Result<Reply, Trouble> {
     let reply = rekindle(env, &up_args(&["--timeout", "20s"]))?;
     expect_worker(env, before, &reply)?;
     Ok(reply)
 }
 
-/// A reply of `up` that ended well, and its one worker runs.
+/// The reply of a successful `up`, and the single worker runs.
 pub(super) fn expect_worker(env: &TestEnv, before: Option<Pid>, reply: &Reply) -> Result<(), Trouble> {
     let ended_well =
         reply.code == Some(0) && ["started", "attached", "adopted"].contains(&reply.text("outcome"));
@@ -82,8 +82,8 @@ pub(super) fn nothing_unfinished(env: &TestEnv) -> Result<(), Trouble> {
     ensure(left.is_empty(), Other, || format!("{left:?} are left"))
 }
 
-/// Kills the worker and waits until it is gone. A process that ends lets go of its memory before its descriptors: it cannot be
-/// recognised any more while its socket still accepts.
+/// Kills the worker and waits until the worker is gone. An ending process frees its memory before its descriptors: its
+/// socket may still accept although the process cannot be recognised any more.
 pub(super) fn crash_worker(env: &TestEnv) {
     let killed = env.processes();
     killed.iter().for_each(|pid| procs::send(*pid, nix::sys::signal::Signal::SIGKILL));

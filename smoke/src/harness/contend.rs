@@ -13,41 +13,41 @@ use std::env;
 use std::process::ExitCode;
 use std::time::Instant;
 
-/// How many rounds there are, unless `$R` says otherwise.
+/// The number of rounds, unless `$R` is set.
 const ROUNDS: usize = 1000;
 
-/// How many launchers contend, unless `$P` says otherwise.
+/// The number of contending launchers, unless `$P` is set.
 const LAUNCHERS: usize = 16;
 
-/// How many daemons contend for one lifecycle lock, unless `$D` says otherwise.
+/// The number of daemons contending for one lifecycle lock, unless `$D` is set.
 const DAEMONS: usize = 8;
 
-/// What the rounds on one kind of session came to.
+/// The results of the rounds on one kind of session.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Kind {
-    /// How many rounds.
+    /// The number of rounds.
     pub rounds: usize,
-    /// How many launchers started or adopted a worker.
+    /// The number of launchers that started or adopted a worker.
     pub winners: usize,
-    /// How many workers ran after the rounds.
+    /// The number of workers after the rounds.
     pub workers: usize,
-    /// In how many rounds a launcher was killed before it had ended.
+    /// The number of rounds in which a launcher was killed before its end.
     pub killed: usize,
 }
 
-/// What came out.
+/// The results of all rounds.
 #[derive(Debug, Default)]
 pub struct Tally {
-    /// How many cycles were ended by a `stop` and a `gc` that left nothing.
+    /// The number of cycles that a `stop` and a `gc` ended without remains.
     pub cycles: usize,
     /// By the kind of session.
     pub kinds: BTreeMap<String, Kind>,
-    /// What failed.
+    /// The broken promises.
     pub troubles: Vec<Trouble>,
 }
 
 impl Tally {
-    /// How many rounds ended well.
+    /// The number of passed rounds.
     pub fn passed(&self) -> usize {
         self.kinds.values().map(|kind| kind.rounds).sum()
     }
@@ -70,7 +70,7 @@ impl Tally {
         }
     }
 
-    /// Prints all of it.
+    /// Prints the results.
     pub fn print(&self) {
         for (name, kind) in &self.kinds {
             let Kind { rounds, winners, workers, killed } = kind;
@@ -86,10 +86,10 @@ impl Tally {
     }
 }
 
-/// Does it.
+/// Runs the contention harness.
 ///
 /// # Panics
-/// If there can be no pid_ns.
+/// If no pid namespace can be made.
 pub fn run(rounds: usize, launchers: usize) -> Tally {
     let seed = seed();
     println!("{launchers} launchers, seed {seed} (SEED={seed} repeats the random choices)");
@@ -104,7 +104,7 @@ pub fn run(rounds: usize, launchers: usize) -> Tally {
     tally
 }
 
-/// `just contend`: all of it, if LIVE=1 says so.
+/// `just contend`: the whole harness, if LIVE=1.
 pub fn main() -> ExitCode {
     if env::var_os("LIVE").is_none_or(|live| live != "1") {
         println!("nothing was run: this starts and kills processes. To run it: LIVE=1 just contend");

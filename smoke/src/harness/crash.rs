@@ -14,49 +14,49 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Instant;
 
-/// How many namespaces work at once.
+/// The number of namespaces at work.
 const NAMESPACES: usize = 2;
 
-/// How many launchers are killed at random moments.
+/// The number of launchers killed at random moments.
 const MOMENTS: usize = 200;
 
-/// How many failures are told in full.
+/// The number of failures printed in full.
 const TOLD_MAX: usize = 40;
 
-/// The cases whose calls are also failed, not only killed at.
+/// The cases with failed calls in addition to kills.
 const FAILED_TOO: [Case; 3] = [Case::Up, Case::Stop, Case::Unlock];
 
-/// How much of it is done.
+/// The size of a run.
 #[derive(Debug, Clone)]
 pub struct Size {
-    /// Every how many points a launcher is killed; 1 is at all of them.
+    /// A launcher is killed at every n-th point; 1 means all points.
     pub kill_stride: usize,
-    /// Every how many points a call fails.
+    /// A call fails at every n-th point.
     pub error_stride: usize,
-    /// How many launchers are killed at random moments.
+    /// The number of launchers killed at random moments.
     pub moments: usize,
-    /// Only points whose text contains this, if it is not empty.
+    /// Only points that contain this text, if not empty.
     pub filter: String,
 }
 
-/// What came out.
+/// The results of all points.
 #[derive(Debug, Default)]
 pub struct Tally {
-    /// Points planned and injections that took place, by what was tried.
+    /// Planned points and performed injections, by case.
     pub points: BTreeMap<String, (usize, usize)>,
-    /// How often each outcome was seen, by what was tried.
+    /// The count of each outcome, by case.
     pub outcomes: BTreeMap<String, BTreeMap<String, usize>>,
-    /// What failed, by the job.
+    /// The broken promises, by job.
     pub troubles: Vec<(String, Trouble)>,
 }
 
 impl Tally {
-    /// How many points there were.
+    /// The number of points.
     pub fn total(&self) -> usize {
         self.points.values().map(|(planned, _)| planned).sum()
     }
 
-    /// How many failures of a kind.
+    /// The number of failures of a kind.
     pub fn count(&self, kind: TroubleKind) -> usize {
         self.troubles.iter().filter(|(_, trouble)| trouble.kind == kind).count()
     }
@@ -81,7 +81,7 @@ impl Tally {
         }
     }
 
-    /// Prints all of it.
+    /// Prints the results.
     pub fn print(&self) {
         for (label, (planned, hit)) in &self.points {
             println!("{label:24} {planned:5} points, {hit:5} hit: {}", self.outcomes_of(label));
@@ -108,10 +108,10 @@ fn label(job: &Job) -> String {
     }
 }
 
-/// Does it.
+/// Runs the crash harness.
 ///
 /// # Panics
-/// If there can be no pid_ns.
+/// If no pid namespace can be made.
 pub fn run(size: &Size) -> Tally {
     let seed = seed();
     println!("seed {seed} (SEED={seed} repeats the random moments)");
@@ -120,7 +120,7 @@ pub fn run(size: &Size) -> Tally {
     let mut jobs = planned(&mut namespaces[0], size, &mut tally);
     let mut rng = Rng::new(seed);
     jobs.extend((0..size.moments).map(|_| Job::Moment { seed: rng.number() }));
-    // The last is taken first.
+    // The last job is taken first.
     jobs.reverse();
     let (jobs, tally) = (Mutex::new(jobs), Mutex::new(tally));
     thread::scope(|scope| {
@@ -140,7 +140,7 @@ fn next(jobs: &Mutex<Vec<Job>>) -> Option<Job> {
     jobs.lock().unwrap_or_else(PoisonError::into_inner).pop()
 }
 
-/// The points to be tried; a case that cannot be planned is a failure.
+/// The points to try; a case without a plan is a failure.
 fn planned(pid_ns: &mut PidNamespace, size: &Size, tally: &mut Tally) -> Vec<Job> {
     let mut jobs = Vec::new();
     for case in Case::ALL {
@@ -163,7 +163,7 @@ fn chosen(points: &Value, size: &Size) -> Vec<Point> {
     kills.into_iter().step_by(size.kill_stride).chain(errors.step_by(size.error_stride)).collect()
 }
 
-/// `just crash`: all of it, if LIVE=1 says so. The first argument restricts it to points that contain it.
+/// `just crash`: the whole harness, if LIVE=1. The first argument restricts the run to points containing the argument.
 pub fn main() -> ExitCode {
     if env::var_os("LIVE").is_none_or(|live| live != "1") {
         println!("nothing was run: this starts and kills processes. To run it: LIVE=1 just crash");

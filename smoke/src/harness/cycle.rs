@@ -1,4 +1,4 @@
-//! Four rounds of many launchers that are let go at once: on a session that is absent, live, stale and half-started.
+//! Four rounds of many launchers, released at once: on a session that is absent, live, stale and half-started.
 
 use super::checks;
 use super::rng::Rng;
@@ -22,36 +22,36 @@ use std::os::unix::net::UnixStream;
 use std::thread;
 use std::time::Duration;
 
-/// The kinds of session, in the order of the rounds: each makes use of what the one before left.
+/// The kinds of session, in the order of the rounds: each round continues from the state after the previous round.
 pub(super) const KINDS: [&str; 4] = ["absent", "live", "stale", "half-started"];
 
-/// When a launcher is killed at the latest, after all were let go.
+/// The latest time of a launcher's kill, after the common release.
 const KILL_AFTER_MAX: Duration = Duration::from_millis(25);
 
-/// When a half-started worker is let go on at the latest, after a launcher has taken the claim.
+/// The latest time at which a half-started worker continues, after a launcher has taken the claim.
 const LISTEN_AFTER_MAX: Duration = Duration::from_millis(60);
 
-/// Says that it is there, waits until all are let go, and becomes the launcher.
+/// Reports its arrival, waits for the common release, and becomes the launcher.
 const AT_THE_BARRIER: &str = r#"echo >&0; read -r _; exec "$@" </dev/null"#;
 
-/// Waits until somebody writes into a FIFO, and becomes the worker.
+/// Waits for a write into a FIFO, and becomes the worker.
 const GATED: &str = r#"read -r _ <"$1"; exec "$2" worker --socket "$3""#;
 
-/// What the rounds of a cycle share.
+/// The shared state of a cycle's rounds.
 struct Cycle {
     env: TestEnv,
     rng: Rng,
     launchers: usize,
 }
 
-/// One round: what was there, and how many launchers won.
+/// The result of one round: winners, replies, and whether a launcher was killed.
 struct Round {
     winners: usize,
     replies: Vec<Reply>,
     killed: bool,
 }
 
-/// A cycle of four rounds; in the one numbered `kill_in` a launcher is killed.
+/// A cycle of four rounds; in round number `kill_in` a launcher is killed.
 pub(super) fn run(seed: u64, launchers: usize, kill_in: usize) -> Result<Value, Trouble> {
     let mut cycle = Cycle { env: TestEnv::new(), rng: Rng::new(seed), launchers };
     let mut rounds = Vec::new();
@@ -94,8 +94,8 @@ impl Cycle {
         let round = self.contend(kill, gate.as_mut());
         let worker = self.check(&round, expected)?;
         let most = usize::from(kind != "live");
-        // A launcher that was killed may have won without having said so, and a worker that has begun to listen before
-        // anybody had looked needs nobody to win it.
+        // A killed launcher may have won without a reply; and a worker that listened before the first look needs no
+        // winner.
         let least = usize::from(kind != "live" && kind != "half-started" && !round.killed);
         let broken = if round.winners > most { Double } else { Lost };
         let is_so = (least..=most).contains(&round.winners);
@@ -103,11 +103,11 @@ impl Cycle {
         Ok((round, worker))
     }
 
-    /// A worker that does not listen yet, and whose launcher was killed; and what lets it go on.
+    /// A worker that does not listen yet, with a killed launcher; and the gate that lets the worker continue.
     fn half_start(&self, before: Option<Pid>) -> (Pid, File) {
         let fifo = self.env.path("gate");
         mkfifo(&fifo, Mode::S_IRWXU).expect("a FIFO can be made in the env");
-        // For reading as well: who only writes would wait for a reader.
+        // For reading as well: opened for writing only, the FIFO would wait for a reader.
         let gate = OpenOptions::new().read(true).write(true).open(&fifo).expect("the FIFO is ours");
         let fifo = fifo.display().to_string();
         let worker = ["sh", "-c", GATED, "sh", &fifo, &cli::binary_arg(), "{socket}"];
@@ -120,7 +120,7 @@ impl Cycle {
         (pid, gate)
     }
 
-    /// Lets all launchers go at once, and waits for their ends.
+    /// Releases all launchers at once, and waits for their ends.
     fn contend(&mut self, kill: bool, gate: Option<&mut File>) -> Round {
         let (ours, theirs) = UnixStream::pair().expect("a pair of sockets can be had");
         let launchers: Vec<Launcher> = (0..self.launchers).map(|_| self.at_the_barrier(&theirs)).collect();
@@ -149,7 +149,7 @@ impl Cycle {
         Round { winners: replies.iter().filter(won).count(), killed, replies }
     }
 
-    /// Who has put its name into the claim.
+    /// The process named in the claim's file.
     fn claimant(&self) -> Option<Pid> {
         let claim = fs::read(self.env.of(SESSION, "claim")).ok()?;
         serde_json::from_slice::<Value>(&claim).ok()?["pid"].as_i64()?.try_into().ok()
@@ -163,7 +163,7 @@ impl Cycle {
         Launcher::start(command)
     }
 
-    /// All who were not killed agree on the one worker that runs, which is `expected` if anything was.
+    /// All launchers that were not killed agree on the one running worker, and on `expected`, if given.
     fn check(&self, round: &Round, expected: Option<Pid>) -> Result<Pid, Trouble> {
         let workers = checks::workers(&self.env);
         ensure(workers.len() <= 1, Double, || format!("{workers:?} run: {:#?}", round.said()))?;

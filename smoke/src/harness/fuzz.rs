@@ -1,7 +1,7 @@
 //! The fuzz harness: mutated state directories and hostile peers, under every verb of the command.
 //!
-//! A round is one job of a pid_ns. Its seed decides everything that is chosen, so that one round can be run again alone. What must
-//! hold after each command is in `verdict`; what must hold after each round is in `bystanders`.
+//! A round is one job of a pid namespace. The round's seed decides every choice, so a single round can be repeated
+//! alone. `verdict` has the rules after each command, `bystanders` the rules after each round.
 //!
 //! Checked by `tests/smoke/harness/samples.rs`.
 
@@ -33,44 +33,44 @@ use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::Instant;
 
-/// How many namespaces work at once.
+/// The number of namespaces at work.
 const NAMESPACES: usize = 2;
 
-/// How many state directories are mutated, unless `$N` says otherwise.
+/// The number of mutated state directories, unless `$N` is set.
 const STATES: usize = 3000;
 
-/// How many peers are hostile, unless `$P` says otherwise.
+/// The number of hostile peers, unless `$P` is set.
 const PEERS: usize = 2000;
 
-/// What the runs of one verb came to.
+/// The results of one verb's runs.
 #[derive(Debug, Default, Clone)]
 struct Runs {
     count: u64,
     longest_ms: u64,
-    /// How often each exit code was seen.
+    /// The count of each exit code.
     codes: BTreeMap<u64, u64>,
 }
 
-/// What came out.
+/// The results of all rounds.
 #[derive(Debug, Default)]
 pub struct Tally {
-    /// How many rounds ended well, by what was hostile.
+    /// The number of passed rounds, by target.
     rounds: BTreeMap<&'static str, usize>,
-    /// How often each kind of hostility was met.
+    /// The count of each kind of hostility.
     met: BTreeMap<String, usize>,
     /// By the verb.
     runs: BTreeMap<String, Runs>,
-    /// What failed.
+    /// The broken promises.
     pub troubles: Vec<Trouble>,
 }
 
 impl Tally {
-    /// How many rounds ended well.
+    /// The number of passed rounds.
     pub fn passed(&self) -> usize {
         self.rounds.values().sum()
     }
 
-    /// How many commands were run.
+    /// The number of commands.
     pub fn commands(&self) -> u64 {
         self.runs.values().map(|runs| runs.count).sum()
     }
@@ -95,7 +95,7 @@ impl Tally {
         }
     }
 
-    /// Prints all of it.
+    /// Prints the results.
     pub fn print(&self) {
         for (met, count) in &self.met {
             println!("{count:5} {met}");
@@ -118,10 +118,10 @@ impl Tally {
     }
 }
 
-/// Plays so many rounds with mutated state directories, and so many with hostile peers.
+/// Plays `states` rounds with mutated state directories, and `peers` rounds with hostile peers.
 ///
 /// # Panics
-/// If there can be no pid_ns.
+/// If no pid namespace can be made.
 pub fn run(states: usize, peers: usize) -> Tally {
     let seed = seed();
     println!("fuzz: seed {seed} (SEED={seed} repeats the random choices)");
@@ -150,13 +150,13 @@ fn play(rounds: Vec<(Target, u64)>) -> Tally {
     tally.into_inner().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The one round that the arguments name, if they name any.
+/// The single round named by the arguments, if any.
 fn named() -> Option<(Target, u64)> {
     let mut args = env::args().skip(1);
     Some((args.next()?.parse().ok()?, args.next()?.parse().ok()?))
 }
 
-/// `just fuzz`: all of it, if LIVE=1 says so, or the one round that the arguments name.
+/// `just fuzz`: the whole harness, or the round named by the arguments, if LIVE=1.
 pub fn main() -> ExitCode {
     if env::var_os("LIVE").is_none_or(|live| live != "1") {
         println!("nothing was run: this starts and kills processes. To run it: LIVE=1 just fuzz");

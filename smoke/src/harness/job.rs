@@ -1,4 +1,4 @@
-//! What a pid_ns can be asked to do: one line each.
+//! The jobs of a pid namespace: one line each.
 
 use super::fuzz::Target;
 use super::point::{Case, Point};
@@ -19,30 +19,30 @@ pub enum Job {
     Point(Point),
     /// Kill a launcher at a random moment.
     Moment {
-        /// Decides which moment.
+        /// Decides the moment.
         seed: u64,
     },
     /// Let launchers contend once on every kind of session.
     Cycle {
-        /// Decides who is killed, and when.
+        /// Decides which launcher is killed, and when.
         seed: u64,
-        /// How many at once.
+        /// The number of simultaneous launchers.
         launchers: usize,
-        /// Which of the rounds sees one of them killed.
+        /// The round with the kill.
         kill_in: usize,
     },
-    /// Remove or move the files of a session while everybody is at work.
+    /// Remove or move the files of a session while launchers, stops and collections run.
     Removal {
         /// Decides when.
         seed: u64,
-        /// Which of [`Vandalism::ALL`].
+        /// An index of [`Vandalism::ALL`].
         what: usize,
-        /// Whose session it is.
+        /// The owner of the session.
         account: Account,
     },
     /// Run verbs on a mutated state directory, or against a hostile peer.
     Fuzz {
-        /// What is hostile.
+        /// The hostile part.
         target: Target,
         /// Decides everything.
         seed: u64,
@@ -50,10 +50,10 @@ pub enum Job {
 }
 
 impl Job {
-    /// Does it.
+    /// Runs the job.
     ///
     /// # Errors
-    /// The promise that turned out to be broken.
+    /// The broken promise.
     pub fn run(&self) -> Result<Value, Trouble> {
         match self {
             Self::Plan(case) => plan::of(*case),

@@ -1,28 +1,28 @@
-//! Many daemons at once, for one lifecycle lock: round after round, over every marker that may have been left behind.
+//! Many daemons at once, for one lifecycle lock: round after round, over every possible leftover marker.
 
 use crate::{Launcher, TestEnv, procs, wait};
 use serde_json::json;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What a round finds where its marker will be.
+/// The file at the marker's path before a round.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Left {
-    /// Nothing.
+    /// No file.
     Absent,
-    /// The marker of a process that is gone, as we write it.
+    /// A marker of ours; the holder is gone.
     Stale,
-    /// The same, as a program writes it that keeps to the four fields.
+    /// A marker of another program, with the four required fields only; the holder is gone.
     StaleOfAnother,
     /// Half a marker.
     Corrupt,
 }
 
 impl Left {
-    /// All of them.
+    /// All leftovers.
     pub const ALL: [Self; 4] = [Self::Absent, Self::Stale, Self::StaleOfAnother, Self::Corrupt];
 
-    /// The bytes that are found, where there are any.
+    /// The bytes of the file, if any.
     fn bytes(self, env: &TestEnv) -> Option<Vec<u8>> {
         let pid = gone(env);
         let four = json!({
@@ -43,7 +43,7 @@ impl Left {
     }
 }
 
-/// The pid of a process that was and is no more.
+/// The pid of an ended process.
 fn gone(env: &TestEnv) -> procs::Pid {
     let mut child = env.command("true").spawn().expect("`true` is a program");
     let pid = child.id().try_into().expect("a pid is an i32");
@@ -51,25 +51,25 @@ fn gone(env: &TestEnv) -> procs::Pid {
     pid
 }
 
-/// How the contenders want to hold the lock.
+/// The way of holding the lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum By {
-    /// In the name of this process.
+    /// With `--pid`, for this process.
     Pid,
-    /// For as long as a program runs, which says so and waits for us.
+    /// For the duration of a program; the program reports its start and waits for us.
     Program,
 }
 
-/// What the rounds over one kind of leftover came to.
+/// The results of the rounds over one kind of leftover.
 #[derive(Debug, Clone, Copy)]
 pub struct Rounds {
-    /// What they found.
+    /// The leftover.
     pub left: Left,
-    /// How many there were.
+    /// The number of rounds.
     pub rounds: usize,
-    /// How many contenders got the lock.
+    /// The number of contenders that got the lock.
     pub winners: usize,
-    /// In how many rounds it was not exactly one, or a loser was told something else than who holds it.
+    /// The number of rounds without exactly one winner, or with a loser not told of the holder.
     pub wrong: usize,
 }
 
@@ -95,12 +95,13 @@ pub fn run(rounds: usize, contenders: usize) -> Vec<Rounds> {
     tally
 }
 
-/// One round: how many got the lock; `None` if a loser was not told who holds it, or the bytes found were lost.
+/// One round; returns the number of winners. `None` if a loser was not told of the holder, or the leftover bytes were
+/// lost.
 fn round(env: &TestEnv, left: Left, by: By, contenders: usize) -> Option<usize> {
     let marker = env.path("marker");
     let bytes = left.bytes(env);
     if let Some(bytes) = &bytes {
-        fs::write(&marker, bytes).expect("a env's directory is writable");
+        fs::write(&marker, bytes).expect("a test environment's directory is writable");
     }
     let winners = match by {
         By::Pid => by_pid(env, &marker, contenders),
@@ -127,7 +128,7 @@ fn by_pid(env: &TestEnv, marker: &Path, contenders: usize) -> Option<usize> {
 
 fn by_program(env: &TestEnv, marker: &Path, contenders: usize) -> Option<usize> {
     let (won, over) = (env.path("won"), env.path("over"));
-    nix::unistd::mkfifo(&over, nix::sys::stat::Mode::S_IRWXU).expect("a env can hold a FIFO");
+    nix::unistd::mkfifo(&over, nix::sys::stat::Mode::S_IRWXU).expect("a test environment can hold a FIFO");
     let script = r#"echo won >>"$0"; read -r line <"$1""#;
     let ask = || {
         let mut command = env.rekindle_command(["lifecycle", "acquire", "--path"]);
@@ -145,7 +146,7 @@ fn by_program(env: &TestEnv, marker: &Path, contenders: usize) -> Option<usize> 
     (counted + refused.count() == contenders && !marker.exists()).then_some(counted)
 }
 
-/// Opening the FIFO for writing and closing it lets one reader after the other go on.
+/// Each open and close of the FIFO for writing releases one reader.
 fn end_programs(over: &PathBuf, asking: &[Launcher]) {
     wait::until("the programs have ended", || {
         let flags = nix::fcntl::OFlag::O_WRONLY | nix::fcntl::OFlag::O_NONBLOCK;
@@ -154,9 +155,9 @@ fn end_programs(over: &PathBuf, asking: &[Launcher]) {
     });
 }
 
-/// The bytes that were kept aside; `None` if there is not exactly one such file.
+/// The bytes that were set aside; `None` unless there is exactly one such file.
 fn kept_aside(env: &TestEnv) -> Option<Vec<u8>> {
-    let entries = fs::read_dir(env.dir()).expect("a env's directory can be listed").flatten();
+    let entries = fs::read_dir(env.dir()).expect("a test environment's directory can be listed").flatten();
     let mut kept = entries.filter(|entry| entry.file_name().to_string_lossy().contains(".aside-"));
     let only = kept.next().filter(|_| kept.next().is_none())?;
     fs::read(only.path()).ok()

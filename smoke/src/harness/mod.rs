@@ -1,25 +1,25 @@
-//! The crash harness and the contention harness: exactly one worker, whatever is killed, fails or comes at once.
+//! The crash harness and the contention harness: exactly one worker, under kills, failures and contention.
 //!
-//! | module | what it does |
+//! | module | task |
 //! |---|---|
 //! | [`crash`] | `just crash`: kills and failures at every system call of a launcher, and kills at random moments |
 //! | [`contend`] | `just contend`: many launchers at once, on every kind of session |
 //! | [`markers`] | many daemons at once for one lifecycle lock |
-//! | [`removal`], [`vandal`] | `just removal`: files go while everybody is at work |
+//! | [`removal`], [`vandal`] | `just removal`: files go while commands run |
 //! | [`fuzz`] | `just fuzz`: mutated state directories and hostile peers, under every verb |
-//! | [`pid_ns`] | runs jobs in a pid namespace of their own, so that traces repeat and nothing can be left behind |
-//! | [`job`] | what a pid_ns can be asked to do |
-//! | [`point`] | one place in a run, and what is done to it there |
-//! | `plan`, `sweep` | all the points of a run; one of them, and what must hold after it |
+//! | [`pid_ns`] | runs jobs in a new pid namespace, so traces repeat and no process can be left behind |
+//! | [`job`] | the jobs of a pid namespace |
+//! | [`point`] | one place in a run, and the fault there |
+//! | `plan`, `sweep` | all the points of a run; one of them, and the promises afterwards |
 //! | `moment`, `cycle` | one kill at a random moment; four rounds of many launchers |
-//! | `pool` | what must hold after a host of a pool was killed |
-//! | `checks`, [`trouble`] | what must hold, and how it is told that it does not |
+//! | `pool` | the promises after a host of a pool was killed |
+//! | `checks`, [`trouble`] | the promises, and the report of a broken promise |
 //!
 //! # Invariants
-//! 1. A point is one system call by its name and its number, counted by `strace` in the launcher alone: the launcher has
-//!    one thread until it has started its worker, and the worker is not traced.
-//! 2. The only pauses are stimuli: a random one before a kill. Everything else waits for facts.
-//! 3. Randomness comes from a seed that is printed.
+//! 1. A point is one system call by name and number, counted by `strace` in the launcher alone: the launcher has one
+//!    thread until its worker is started, and the worker is not traced.
+//! 2. The only pauses are stimuli: a random pause before a kill. Everything else waits for facts.
+//! 3. Randomness comes from a printed seed.
 
 mod checks;
 pub mod contend;

@@ -10,19 +10,19 @@ use serde_json::{Value, json};
 use std::thread;
 use std::time::Duration;
 
-/// How long the worker takes at most before it listens.
+/// The longest delay before the worker listens.
 const LISTEN_AFTER_MAX: Duration = Duration::from_millis(30);
 
-/// When the launcher is killed at the latest.
+/// The latest time of the launcher's kill.
 const KILL_AFTER_MAX: Duration = Duration::from_millis(40);
 
-/// Waits for as many seconds as its first argument says, and becomes the worker.
+/// Waits for the seconds of the first argument, and becomes the worker.
 const SLOW: &str = r#"sleep "$1"; exec "$2" worker --socket "$3""#;
 
-/// How often a launcher may be done before it is killed; it is then tried again from the beginning.
+/// How often a launcher may be done before its kill; then the attempt is repeated from the beginning.
 const TRIES_MAX: usize = 50;
 
-/// Kills one before its end, and looks what the next one makes of it.
+/// Kills a launcher before its end, and checks the next launcher.
 pub(super) fn kill_at_random(seed: u64) -> Result<Value, Trouble> {
     let mut rng = Rng::new(seed);
     for _ in 0..TRIES_MAX {
@@ -33,7 +33,7 @@ pub(super) fn kill_at_random(seed: u64) -> Result<Value, Trouble> {
     Err(Trouble::new(TroubleKind::Other, "every launcher ended before it was killed"))
 }
 
-/// `None` if the launcher was done before; what follows must hold all the same.
+/// `None` if the launcher was done before the kill; the promises must hold all the same.
 fn attempt(rng: &mut Rng) -> Result<Option<String>, Trouble> {
     let (listen_after, kill_after) = (rng.pause(LISTEN_AFTER_MAX), rng.pause(KILL_AFTER_MAX));
     let pause = format!("{:.6}", listen_after.as_secs_f64());
@@ -50,7 +50,7 @@ fn attempt(rng: &mut Rng) -> Result<Option<String>, Trouble> {
     Ok(killed.signal.map(|_| outcome))
 }
 
-/// What the next launcher finds and makes of it.
+/// Runs the next launcher; returns the state before and the outcome.
 fn next(env: &TestEnv, worker: &[&str]) -> Result<String, Trouble> {
     let before = checks::at_most_one(env)?;
     let reply = rekindle(env, &[&["up", SESSION, "--"], worker].concat())?;

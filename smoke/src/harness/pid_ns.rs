@@ -1,7 +1,7 @@
-//! A pid_ns: this very program again, in a pid namespace of its own, doing one job after the other.
+//! A pid namespace with this program inside, running one job after the other.
 //!
-//! What a launcher sees in `/proc` is then nothing but its own worker, so that its system calls repeat from run to run;
-//! and when the pid_ns goes, so does all that it started.
+//! A launcher inside sees only its own worker in `/proc`, so its system calls repeat from run to run; and when the
+//! namespace ends, all of its processes end.
 
 use super::fuzz;
 use super::job::Job;
@@ -14,33 +14,33 @@ use std::panic::{self, AssertUnwindSafe};
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitCode, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Tells this program that it is a pid_ns.
+/// The variable that tells this program to run jobs in a pid namespace.
 const LANE: &str = "REKINDLE_SMOKE_LANE";
 
-/// How a process gets a pid namespace: as root, or as anybody where that is allowed.
+/// The options for a pid namespace: as root, or as an ordinary user where allowed.
 const NAMESPACES: [&[&str]; 2] = [
     &["--pid", "--mount-proc", "--fork", "--kill-child"],
     &["--map-root-user", "--pid", "--mount-proc", "--fork", "--kill-child"],
 ];
 
-/// The first process of a pid_ns: like any init it reaps whoever is orphaned, while it waits for the pid_ns itself.
+/// The first process of a pid namespace: like any init, it reaps orphans while waiting for this program.
 const INIT: [&str; 4] = ["sh", "-c", "\"$@\"; exit $?", "sh"];
 
-/// A pid_ns, seen from outside. When it is dropped, so is all that runs in it.
+/// A pid namespace, seen from outside. When dropped, all processes inside end.
 #[derive(Debug)]
 pub struct PidNamespace {
     child: Child,
     jobs: ChildStdin,
     answers: BufReader<ChildStdout>,
-    /// Whatever the pid_ns leaves goes with it.
+    /// The files of the namespace are dropped together with the namespace.
     _scene: TestEnv,
 }
 
 impl PidNamespace {
-    /// Starts one.
+    /// Starts a pid namespace.
     ///
     /// # Panics
-    /// If there can be no process in a pid namespace of its own.
+    /// If no process can be started in a new pid namespace.
     pub fn start() -> Self {
         let env = TestEnv::new();
         let mut command = in_a_namespace();
@@ -52,10 +52,10 @@ impl PidNamespace {
         Self { child, jobs, answers, _scene: env }
     }
 
-    /// Has a job done.
+    /// Runs a job.
     ///
     /// # Errors
-    /// What the job came to, or that the pid_ns is gone.
+    /// The broken promise, or that the pid namespace is gone.
     pub fn run(&mut self, job: &Job) -> Result<Value, Trouble> {
         let mut answer = String::new();
         let asked = writeln!(self.jobs, "{job}").and_then(|()| self.answers.read_line(&mut answer));
@@ -77,16 +77,16 @@ impl PidNamespace {
 
 impl Drop for PidNamespace {
     fn drop(&mut self) {
-        // The end of the namespace's first process is the end of all that is in it.
+        // The end of the namespace's first process ends all processes inside.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// `unshare` for a pid namespace, with what is allowed here; the program that is to be pid 1 is its next argument.
+/// `unshare` for a pid namespace, with the options allowed here; the next argument is the program for pid 1.
 ///
 /// # Panics
-/// If there can be no process in a pid namespace of its own.
+/// If no process can be started in a new pid namespace.
 pub fn unshare() -> Command {
     let unshare = programs::find("unshare", "util-linux");
     let is_allowed = |options: &&&[&str]| {
@@ -106,7 +106,7 @@ fn in_a_namespace() -> Command {
     command
 }
 
-/// Does what a pid_ns does, if this process is one, or what a hostile peer does: for the start of `main`.
+/// Runs jobs or acts as a hostile peer, if this process was started for either: for the start of `main`.
 pub fn serve_if_lane() -> Option<ExitCode> {
     if let Some(exit) = fuzz::serve_if_peer() {
         return Some(exit);

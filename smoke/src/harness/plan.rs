@@ -1,4 +1,4 @@
-//! All the points of a case, from traces of runs in which nothing goes wrong.
+//! All the points of a case, from traces of runs without a fault.
 
 use super::point::{Case, Fault, Point};
 use super::run::{TRACE, traced};
@@ -10,20 +10,21 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
 
-/// How many runs are traced: how often a wait asks again differs from run to run, and the longest counts.
+/// The number of traced runs: the number of polls differs from run to run, and the longest run counts.
 const RUNS: usize = 3;
 
-/// The first call that `main` itself makes; what comes before is the loader's and the runtime's.
+/// The first call of `main`; earlier calls belong to the loader and the runtime.
 const FIRST_OF_MAIN: &str = "rt_sigaction(SIGCHLD";
 
-/// The program itself, which has to be there.
+/// The exec of the program; without exec there is no run.
 const NEVER: [&str; 1] = ["execve"];
 
 /// Calls that are not failed:
-/// those of the allocator and of the stack guard, which answer a failure with an abort;
-/// futex, which std's locks do not expect to fail, and which only wakes here;
-/// those that return nothing;
-/// and those that cannot fail on Linux, so that a failure proves nothing.
+///
+/// - those of the allocator and of the stack guard, because a failure leads to an abort;
+/// - futex, because std's locks do not expect a failure, and futex only wakes here;
+/// - calls that return nothing;
+/// - calls that cannot fail on Linux, because a failure would prove nothing.
 const NEVER_FAILED: [&str; 18] = [
     "mmap",
     "brk",
@@ -45,7 +46,7 @@ const NEVER_FAILED: [&str; 18] = [
     "uname",
 ];
 
-/// How often a name is called before `main` and in all.
+/// The count of a name's calls, before `main` and in total.
 #[derive(Debug, Default, Clone, Copy)]
 struct Calls {
     before_main: u32,

@@ -1,33 +1,33 @@
-//! One place in a run of `rekindle`, and what is done to it there.
+//! One place in a run of `rekindle`, and the fault there.
 
 use std::fmt;
 use std::str::FromStr;
 
-/// A command, and the state in which it is run.
+/// A command, and the state before its run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Case {
     /// `up` of a session that does not exist.
     Up,
-    /// `up` of a session whose worker crashed, leaving its socket.
+    /// `up` of a session whose worker crashed and left a socket.
     Restart,
-    /// `up` of a session whose launcher was killed when the worker had just come up.
+    /// `up` of a session whose launcher was killed at the worker's first answer.
     Adopt,
     /// `stop` of a live session.
     Stop,
-    /// `unlock` of a claim that a killed launcher left, before it had started a worker.
+    /// `unlock` of a claim left by a launcher that was killed before the start of a worker.
     Unlock,
-    /// `unlock` of a claim that a killed launcher left behind together with its live worker.
+    /// `unlock` of a claim left by a killed launcher, with a live worker.
     UnlockLive,
     /// `pool run` of a piece of work that waits for an answer.
     PoolRun,
 }
 
 impl Case {
-    /// All of them.
+    /// All cases.
     pub const ALL: [Self; 7] =
         [Self::Up, Self::Restart, Self::Adopt, Self::Stop, Self::Unlock, Self::UnlockLive, Self::PoolRun];
 
-    /// How it is called in a report.
+    /// The name in a report.
     pub fn name(self) -> &'static str {
         match self {
             Self::Up => "up",
@@ -41,7 +41,7 @@ impl Case {
     }
 }
 
-/// What happens to the launcher at a system call.
+/// A fault of the launcher at a system call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Fault {
     /// SIGKILL before the call is made.
@@ -51,7 +51,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// All of them.
+    /// All faults.
     pub const ALL: [Self; 7] = [
         Self::Kill,
         Self::Error("ENOSPC"),
@@ -71,21 +71,21 @@ impl Fault {
     }
 }
 
-/// The `nth` call of one name in a run, and what is done to it.
+/// The `nth` call with this name in a run, and the fault.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Point {
     /// The run.
     pub case: Case,
-    /// What is done.
+    /// The fault.
     pub fault: Fault,
     /// The system call.
     pub call: String,
-    /// Which one of that name, counted from 1.
+    /// The number of the call among calls with this name, counted from 1.
     pub nth: u32,
 }
 
 impl Point {
-    /// What `strace` is told.
+    /// The injection, as an option of `strace`.
     pub fn injection(&self) -> String {
         let Self { call, nth, .. } = self;
         match self.fault {

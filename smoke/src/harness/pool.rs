@@ -1,5 +1,5 @@
-//! What must hold after a host of a pool was killed while it began a session: the session is listed and can be
-//! continued, or nothing of it is left.
+//! The promises after a host of a pool was killed while beginning a session: the session is listed and can be
+//! continued, or no trace is left.
 
 use super::checks;
 use super::run::rekindle;
@@ -11,7 +11,7 @@ use serde_json::Value;
 /// A piece of work that waits for an answer.
 const CODE: &str = "name = ask(\"who?\")\ndone(\"{name}\")";
 
-/// What `rekindle` is told to begin a session.
+/// The arguments that begin a session.
 pub(super) fn run_args() -> Vec<String> {
     let worker = cli::binary_arg();
     ["pool", "run", "--speak", "1", "--code", CODE, "--", &worker, "worker", "--protocol", "pool"]
@@ -19,7 +19,7 @@ pub(super) fn run_args() -> Vec<String> {
         .to_vec()
 }
 
-/// No worker runs that `pool ls` does not know; what it knows can be continued, or is ended by `pool gc`.
+/// Every running worker is known to `pool ls`; each listed session can be continued, or `pool gc` ends the worker.
 pub(super) fn after_run(env: &TestEnv) -> Result<(), Trouble> {
     let workers = checks::workers(env);
     ensure(workers.len() <= 1, Double, || format!("workers {workers:?} run at once"))?;
@@ -45,7 +45,7 @@ pub(super) fn after_run(env: &TestEnv) -> Result<(), Trouble> {
     collect(env)
 }
 
-/// Continues the session, or has it collected if it never began. A worker may just be about to begin it.
+/// Continues the session, or collects a session that never began. A worker may be about to begin.
 fn settle(env: &TestEnv, session: &str) -> Result<bool, Trouble> {
     let reply = rekindle(env, &["pool", "continue", session, "--speak", "1", "--response", "x"])?;
     if reply.json["status"] == "completed" {

@@ -15,42 +15,42 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Instant;
 
-/// How many rounds there are for each user, unless `$R` says otherwise.
+/// The number of rounds for each user, unless `$R` is set.
 const ROUNDS: usize = 500;
 
-/// How many starts there are beside a collection, unless `$S` says otherwise.
+/// The number of starts beside a collection, unless `$S` is set.
 const STARTS: usize = 3000;
 
-/// What came out of the rounds of one kind, by one user.
+/// The results of the rounds of one kind, by one user.
 #[derive(Debug, Default, Clone)]
 pub struct Kind {
-    /// How many rounds ended well.
+    /// The number of passed rounds.
     pub passed: usize,
-    /// What was found after them.
+    /// The states after the rounds.
     pub found: Found,
-    /// What failed.
+    /// The broken promises.
     pub troubles: Vec<Trouble>,
 }
 
-/// What came out.
+/// The results of all rounds.
 #[derive(Debug, Default)]
 pub struct Tally {
-    /// By what was done, and by whom.
+    /// The results by kind of vandalism and by user.
     pub kinds: BTreeMap<String, Kind>,
 }
 
 impl Tally {
-    /// How many rounds ended well.
+    /// The number of passed rounds.
     pub fn passed(&self) -> usize {
         self.kinds.values().map(|kind| kind.passed).sum()
     }
 
-    /// What failed.
+    /// The broken promises.
     pub fn troubles(&self) -> impl Iterator<Item = &Trouble> {
         self.kinds.values().flat_map(|kind| &kind.troubles)
     }
 
-    /// Prints all of it.
+    /// Prints the results.
     pub fn print(&self) {
         for (name, kind) in &self.kinds {
             let Kind { passed, found: Found { alive, refused, ended }, troubles } = kind;
@@ -69,7 +69,7 @@ impl Tally {
 /// Plays `rounds` rounds as each of `accounts`, every kind of vandalism in turn.
 ///
 /// # Panics
-/// If there can be no pid_ns.
+/// If no pid namespace can be made.
 pub fn run(rounds: usize, accounts: &[Account]) -> Tally {
     let seed = seed();
     println!("removal: seed {seed} (SEED={seed} repeats the random choices)");
@@ -99,7 +99,8 @@ pub fn run(rounds: usize, accounts: &[Account]) -> Tally {
     tally
 }
 
-/// A collection over and over, beside two loops that start and stop a session each: what failed of `starts` starts.
+/// Repeats a collection beside two loops of starts and stops, one session each; returns the failures among `starts`
+/// starts.
 ///
 /// # Panics
 /// If a command hangs.
@@ -136,7 +137,7 @@ pub fn beside_a_collection(starts: usize) -> Vec<String> {
     })
 }
 
-/// `just removal`: all of it, if LIVE=1 says so.
+/// `just removal`: the whole harness, if LIVE=1.
 pub fn main() -> ExitCode {
     if env::var_os("LIVE").is_none_or(|live| live != "1") {
         println!("nothing was run: this starts and kills processes. To run it: LIVE=1 just removal");

@@ -1,4 +1,4 @@
-//! Random numbers from a seed: what failed can be run again.
+//! Random numbers from a seed, so a failed run can be repeated.
 
 use std::env;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -24,7 +24,7 @@ impl Rng {
         self.number() % bound
     }
 
-    /// One of them. There must be one.
+    /// A random element. The slice must not be empty.
     pub(super) fn pick<T: Clone>(&mut self, all: &[T]) -> T {
         all[self.below(all.len() as u64) as usize].clone()
     }
@@ -35,12 +35,12 @@ impl Rng {
     }
 }
 
-/// How many of something a run takes: what the variable says, or the default.
+/// A count from a variable, or the default.
 pub(super) fn count(name: &str, default: usize) -> usize {
     env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
 }
 
-/// `$SEED`, or another one each time.
+/// `$SEED`, or a new seed each time.
 pub(super) fn seed() -> u64 {
     let now = || SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64);
     env::var("SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(now)

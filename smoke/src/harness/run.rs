@@ -12,13 +12,13 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
-/// How long a command may take; its own time-outs are far shorter. What takes longer hangs.
+/// The limit for one command, far above the command's own time-outs. A longer command counts as hanging.
 const COMMAND_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The session of all cases.
 pub(super) const SESSION: &str = "s";
 
-/// Where a traced command's calls are written to, in the test environment's directory.
+/// The file with a traced command's calls, in the test environment's directory.
 pub(super) const TRACE: &str = "trace";
 
 /// The worker: the fastest there is.
@@ -35,12 +35,12 @@ pub(super) fn up_args(options: &[&str]) -> Vec<String> {
     args
 }
 
-/// Runs a command to its end, in a process group of its own.
+/// Runs a command to the end, in a new process group.
 pub(super) fn to_the_end(command: Command) -> Result<Reply, Trouble> {
     to_the_end_within(COMMAND_TIMEOUT, command)
 }
 
-/// The same, with a bound of its own.
+/// Runs a command to the end, within `bound`.
 pub(super) fn to_the_end_within(bound: Duration, mut command: Command) -> Result<Reply, Trouble> {
     command.process_group(0).stdout(Stdio::piped()).stderr(Stdio::piped());
     let said = format!("{command:?}");
@@ -51,23 +51,23 @@ pub(super) fn to_the_end_within(bound: Duration, mut command: Command) -> Result
     match receiver.recv_timeout(bound) {
         Ok(output) => Ok(Reply::from(output.expect("a child can be waited for"))),
         Err(_) => {
-            // The group goes as a whole: a tracer that is killed alone lets go of what it traces.
+            // The whole group is killed: a tracer killed alone would release its tracee.
             let _ = killpg(group, Signal::SIGKILL);
             Err(Trouble::new(TroubleKind::Wedged, format!("it hangs: {said}")))
         }
     }
 }
 
-/// `rekindle` with these arguments, to its end.
+/// Runs `rekindle` with these arguments, to the end.
 pub(super) fn rekindle(env: &TestEnv, args: &[impl AsRef<str>]) -> Result<Reply, Trouble> {
     to_the_end(env.rekindle_command(args.iter().map(AsRef::as_ref)))
 }
 
-/// `rekindle` under `strace`, which follows no child.
+/// Runs `rekindle` under `strace`, without following children.
 pub(super) fn traced(env: &TestEnv, options: &[&str], args: &[impl AsRef<str>]) -> Result<Reply, Trouble> {
     static STRACE: OnceLock<String> = OnceLock::new();
     let mut command = env.command(STRACE.get_or_init(|| programs::find("strace", "strace")));
-    // Cargo sets it, and the loader would look into each of its directories.
+    // Cargo sets the variable, and the loader would search each of the directories.
     command
         .env_remove("LD_LIBRARY_PATH")
         .arg("-qq")

@@ -1,4 +1,4 @@
-//! One point: the state before, the run with its fault, and what must hold afterwards.
+//! One point: the state before, the run with its fault, and the promises afterwards.
 
 use super::checks;
 use super::point::{Case, Fault, Point};
@@ -13,30 +13,30 @@ use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 use std::fs;
 
-/// What a run that a fault has hit may take, so that it ends by itself long before it counts as hanging.
+/// Limits for a run with a fault: the run ends by itself long before the limit for hanging.
 const SHORT: [&str; 6] = ["--timeout", "5s", "--term-grace", "1s", "--kill-grace", "1s"];
 
-/// The exit codes that there are, but for that of a usage error.
+/// All exit codes except the code of a usage error.
 const EXIT_CODES: [i32; 6] = [0, 1, 3, 4, 5, 6];
 
-/// How a message names an errno: ours, that of an `io::Error`, and that of one shown by a library.
+/// The spellings of an errno in a message: ours, that of an `io::Error`, and that of a library.
 const ERRNO_MARKS: [&str; 3] = ["errno ", "os error ", "code: "];
 
-/// Errors that name no errno, by the call that failed and the reason they give.
+/// Errors without an errno, by the failed call and the reason in the error.
 ///
-/// `getrandom`: the keys of std's hash maps, for which std panics without the errno; the kernel never refuses them.
-/// `kill`: with signal 0 it knows no error but ESRCH and EPERM. Any other is doubt, and doubt about a holder refuses.
-/// `readlink`: it tells our own pid namespace. Without it no pid can be looked up, which is doubt about a holder too.
+/// - `getrandom`: the keys of std's hash maps. std panics without the errno; the kernel never refuses in practice.
+/// - `kill`: with signal 0, only ESRCH and EPERM are known. Any other errno is doubt, and doubt about a holder refuses.
+/// - `readlink`: reads our pid namespace. Without the namespace no pid can be looked up, again a doubt about a holder.
 const NAME_NO_ERRNO: [(&str, &str); 3] =
     [("getrandom", "internal"), ("kill", "target-locked"), ("readlink", "target-locked")];
 
-/// A launcher dies before it starts a worker.
+/// A launcher dies before its worker is started.
 const BEFORE_START: &str = "inject=clone:signal=SIGKILL:when=1";
 
-/// A launcher dies when its worker has answered for the first time, and it is about to ask who that is.
+/// A launcher dies after the first answer of its worker, before the peer's credentials are read.
 const WHEN_LIVE: &str = "inject=getsockopt:signal=SIGKILL:when=1";
 
-/// What `rekindle` is told.
+/// The arguments of a case.
 pub(super) fn args(case: Case) -> Vec<String> {
     match case {
         Case::Up | Case::Restart | Case::Adopt => up_args(&SHORT),
@@ -46,7 +46,7 @@ pub(super) fn args(case: Case) -> Vec<String> {
     }
 }
 
-/// Brings about the state that the case begins with, and says which worker runs then.
+/// Brings about the state before the case; returns the worker running then.
 pub(super) fn prepare(env: &TestEnv, case: Case) -> Result<Option<Pid>, Trouble> {
     match case {
         Case::Up | Case::PoolRun => Ok(None),
@@ -65,7 +65,7 @@ pub(super) fn prepare(env: &TestEnv, case: Case) -> Result<Option<Pid>, Trouble>
     }
 }
 
-/// An `up` that is killed, so that its claim is left.
+/// An `up` killed with its claim in place.
 fn interrupted_up(env: &TestEnv, injection: &str) -> Result<Option<Pid>, Trouble> {
     let reply = traced(env, &["-o", "/dev/null", "-e", injection], &up_args(&SHORT))?;
     ensure(was_killed(&reply), Other, || format!("`up` should have been killed: {reply}"))?;
@@ -74,7 +74,7 @@ fn interrupted_up(env: &TestEnv, injection: &str) -> Result<Option<Pid>, Trouble
     checks::at_most_one(env)
 }
 
-/// `strace` dies of what its tracee died of.
+/// `strace` dies of the signal of its tracee.
 fn was_killed(reply: &Reply) -> bool {
     reply.signal == Some(Signal::SIGKILL as i32)
 }
@@ -107,7 +107,7 @@ fn end(env: &TestEnv) -> Result<(), Trouble> {
     checks::nothing_unfinished(env)
 }
 
-/// Never a panic, always a code that has a meaning, and an error that names its errno.
+/// Never a panic, always a defined exit code, and an errno in every error.
 fn ends_as_it_should(reply: &Reply, call: &str) -> Result<(), Trouble> {
     let has_code = reply.code.is_some_and(|code| EXIT_CODES.contains(&code));
     ensure(has_code, Other, || format!("no exit code of ours: {reply}"))?;

@@ -1,25 +1,25 @@
-//! How it is told that a promise was broken.
+//! The report of a broken promise.
 
 use std::fmt;
 
-/// Which promise.
+/// The broken promise.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum TroubleKind {
     /// Two workers at once.
     Double,
-    /// A worker that nobody knows of any more, or that was replaced while it lived.
+    /// A worker without any record, or a worker replaced while alive.
     Lost,
-    /// A session that the next command does not repair, or a command that hangs.
+    /// A session not repaired by the next command, or a hanging command.
     Wedged,
-    /// Anything else: no typed error, a panic, something left behind.
+    /// Any other trouble: an untyped error, a panic, leftover files.
     Other,
 }
 
 impl TroubleKind {
-    /// All of them.
+    /// All kinds.
     pub const ALL: [Self; 4] = [Self::Double, Self::Lost, Self::Wedged, Self::Other];
 
-    /// What several of them are called.
+    /// The name of several such troubles.
     pub fn name(self) -> &'static str {
         match self {
             Self::Double => "doubles",
@@ -29,7 +29,7 @@ impl TroubleKind {
         }
     }
 
-    /// The kind of that name.
+    /// The kind with this name.
     pub fn named(name: &str) -> Self {
         Self::ALL.into_iter().find(|kind| kind.name() == name).unwrap_or(Self::Other)
     }
@@ -38,14 +38,14 @@ impl TroubleKind {
 /// A broken promise.
 #[derive(Debug, Clone)]
 pub struct Trouble {
-    /// Which one.
+    /// The kind.
     pub kind: TroubleKind,
-    /// What was seen.
+    /// The observations.
     pub text: String,
 }
 
 impl Trouble {
-    /// What was seen of one kind.
+    /// A trouble with its observations.
     pub fn new(kind: TroubleKind, text: impl Into<String>) -> Self {
         Self { kind, text: text.into() }
     }
@@ -57,7 +57,7 @@ impl fmt::Display for Trouble {
     }
 }
 
-/// Fails with a trouble unless something is so.
+/// Fails with a trouble unless `is_so`.
 pub(super) fn ensure(is_so: bool, kind: TroubleKind, text: impl FnOnce() -> String) -> Result<(), Trouble> {
     if is_so { Ok(()) } else { Err(Trouble::new(kind, text())) }
 }

@@ -1,8 +1,8 @@
-//! One round of removal: launchers, stops, collections and unlocks at once, while somebody removes or moves the files.
+//! One round of removal: launchers, stops, collections and unlocks at once, while files are removed or moved.
 //!
-//! The judge stands outside the state directory: every worker takes a lock on one file there, and is refused it if another
-//! worker holds it. The descriptor of that lock has a lower number than the lifeline's, and the kernel closes a dying
-//! process's descriptors in this order, so that whoever is let in by the lifeline finds the judge's lock free.
+//! The judge is outside the state directory: every worker locks the same file there, and is refused if another worker
+//! holds the lock. The descriptor of the judge's lock has a lower number than the lifeline's, and the kernel closes a
+//! dying process's descriptors in this order: a worker admitted by a free lifeline finds the judge's lock free.
 
 use super::checks;
 use super::rng::Rng;
@@ -19,23 +19,23 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::Duration;
 
-/// What is done to a session's files.
+/// The damage to a session's files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Vandalism {
-    /// One file of the session is removed by name.
+    /// A file of the session is removed by name.
     Remove(&'static str),
-    /// Its directory is removed.
+    /// The session's directory is removed.
     RemoveSession,
     /// The state directory is removed.
     RemoveRoot,
-    /// Its directory is moved away, and mostly back.
+    /// The session's directory is moved away, and mostly back.
     MoveSession,
     /// The state directory is moved away, and mostly back.
     MoveRoot,
 }
 
 impl Vandalism {
-    /// All of them.
+    /// All kinds of damage.
     pub const ALL: [Self; 10] = [
         Self::Remove("claim"),
         Self::Remove("lifeline"),
@@ -49,7 +49,7 @@ impl Vandalism {
         Self::MoveRoot,
     ];
 
-    /// What it is called.
+    /// The name in a report.
     pub fn name(self) -> String {
         match self {
             Self::Remove(file) => format!("rm {file}"),
@@ -61,22 +61,22 @@ impl Vandalism {
     }
 }
 
-/// How often it is done in a round.
+/// How often the damage is done in a round.
 const TIMES: usize = 3;
 
-/// The longest pause before it is done, and before a launcher is killed.
+/// The longest pause before the damage, and before the kill of a launcher.
 const PAUSE_MAX: Duration = Duration::from_millis(40);
 
-/// How long what is moved is away at the longest.
+/// The longest absence of moved files.
 const AWAY_MAX: Duration = Duration::from_millis(15);
 
-/// How many launchers are at work at once, besides one that is killed.
+/// The number of simultaneous launchers, besides the launcher to kill.
 const LAUNCHERS: usize = 3;
 
 /// How often each launcher, stop and collection is repeated in a round.
 const REPEATS: usize = 2;
 
-/// What a contending `up` may take: a worker that cannot be reached is waited for this long.
+/// Limits for a contending `up`: an unreachable worker is waited for this long.
 const CONTENDING: [&str; 6] = ["--timeout", "400ms", "--term-grace", "200ms", "--kill-grace", "2s"];
 
 /// A worker. Arguments: the judge's lock, where a refusal is written, the command under test, the socket.
@@ -86,14 +86,14 @@ flock -n 9 || { echo "process $$ of generation $REKINDLE_GENERATION" >>"$2"; exi
 exec "$3" worker --protocol echo --socket "$4"
 "#;
 
-/// What the rounds of one kind came to.
+/// The results of the rounds of one kind.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct Found {
-    /// After how many rounds a worker was alive.
+    /// The number of rounds after which a worker was alive.
     pub alive: usize,
-    /// After how many of these it could not be reached, and the next `up` was refused.
+    /// The number of rounds after which the worker was unreachable, and the next `up` was refused.
     pub refused: usize,
-    /// After how many its start had not been seen by anybody, and the next `up` ended it in vain.
+    /// The number of rounds after which the start was unobserved, and the next `up` ended the worker in vain.
     pub ended: usize,
 }
 
@@ -103,7 +103,7 @@ struct Round {
     what: Vandalism,
 }
 
-/// Plays one round, and judges it.
+/// Plays one round, and judges the result.
 pub(super) fn round(seed: u64, what: Vandalism, account: Account) -> Result<Value, Trouble> {
     let round = Round { env: TestEnv::owned_by(account), what };
     let mut rng = Rng::new(seed);
@@ -136,7 +136,7 @@ impl Round {
         self.env.path("doubles")
     }
 
-    /// Everything at once; the answers may be of any kind, as long as they are answers.
+    /// Runs everything at once; an answer may be of any kind, but must be an answer.
     fn contend(&self, rng: &mut Rng) -> Result<(), Trouble> {
         let kill_after: Vec<Duration> = (0..REPEATS).map(|_| rng.pause(PAUSE_MAX)).collect();
         let pauses: Vec<_> = (0..TIMES).map(|_| (rng.pause(PAUSE_MAX), rng.pause(AWAY_MAX))).collect();
@@ -180,12 +180,12 @@ impl Round {
         launcher.finish();
     }
 
-    /// Whether it finds anything to remove is its own affair. What is moved comes back after a while, or never.
+    /// A missing target is ignored. Moved files come back after a while, or never.
     fn vandalise(&self, time_away: Option<Duration>) {
         let (root, session) = (self.env.state(), self.env.state().join(SESSION));
         let away = self.env.path(if time_away.is_some() { "away" } else { "gone" });
         let move_away = |path: &PathBuf| {
-            // Where something has taken its place meanwhile, it stays away.
+            // If the name is taken meanwhile, the moved files stay away.
             let _ = fs::rename(path, &away);
             if let Some(time_away) = time_away {
                 thread::sleep(time_away);
@@ -207,14 +207,14 @@ impl Round {
         }
     }
 
-    /// The workers that run, whatever the files say.
+    /// The running workers, found without the session's files.
     fn workers(&self) -> Vec<Pid> {
         let line = format!("{} worker --protocol echo --socket ", self.env.binary_arg());
         let all = self.env.processes().into_iter();
         all.filter(|pid| procs::command_line(*pid).starts_with(&line)).collect()
     }
 
-    /// The processes that have not yet asked the judge whether they may be workers.
+    /// The processes before their request to the judge.
     fn undecided(&self) -> Vec<Pid> {
         let doubles = self.doubles().display().to_string();
         let all = self.env.processes().into_iter();
@@ -228,13 +228,13 @@ impl Round {
         ensure(workers.len() <= 1, Double, || format!("{when} {workers:?} run"))
     }
 
-    /// What must hold now that nobody removes anything any more.
+    /// The promises once the vandalism is over.
     fn judge(&self, stop_all: bool) -> Result<Found, Trouble> {
         let mut found = Found::default();
         let alive = self.workers().first().copied();
         found.alive = usize::from(alive.is_some());
         self.is_listed(alive)?;
-        // One that cannot be reached is waited for until the deadline.
+        // An unreachable worker is waited for until the deadline.
         let timeout = if alive.is_some() { "300ms" } else { "20s" };
         let up = rekindle(&self.env, &self.up_args(&["--timeout", timeout, "--term-grace", "2s"]))?;
         wait::until("every worker has asked the judge", || self.undecided().is_empty());
@@ -248,7 +248,7 @@ impl Round {
                 let lives = !self.workers().is_empty();
                 ensure(lives, Wedged, || format!("refused, though no worker lives: {up}"))?;
             }
-            // A worker whose start nobody had seen, and which is out of reach, is ended by the time-out.
+            // An unreachable worker with an unobserved start is ended by the time-out.
             Some(5) if alive.is_some() => found.ended = 1,
             _ => return Err(Trouble::new(Wedged, format!("{alive:?} was alive: {up}"))),
         }
@@ -264,18 +264,18 @@ impl Round {
         Ok(found)
     }
 
-    /// `ls` shows a worker that lives.
+    /// `ls` shows a living worker.
     fn is_listed(&self, alive: Option<Pid>) -> Result<(), Trouble> {
         let Some(alive) = alive else { return Ok(()) };
         let ls = rekindle(&self.env, &["ls"])?;
         ensure(ls.code == Some(0), Wedged, || format!("`ls` fails: {ls}"))?;
         let is_shown = sessions(&ls.json).iter().any(|it| it["pid"] == alive && it["session"] == SESSION);
-        // One that was told to end before may have ended meanwhile.
+        // A worker told to end before may have ended meanwhile.
         let is_lost = !is_shown && self.workers().contains(&alive);
         ensure(!is_lost, Lost, || format!("{alive} runs, and `ls` does not show it: {ls}"))
     }
 
-    /// A stop ends whatever lives.
+    /// A stop ends any living worker.
     fn stop(&self, all: bool, alive: Option<Pid>) -> Result<(), Trouble> {
         let target = if all { "--all" } else { SESSION };
         let mut command = self.env.rekindle_command(["stop", target]);
@@ -283,7 +283,7 @@ impl Round {
         let stop = to_the_end(command)?;
         let left = self.workers();
         ensure(left.is_empty(), Lost, || format!("{left:?} run after `stop {target}`: {stop}"))?;
-        // Nothing may be left of a session that nobody runs.
+        // A session without a worker may be unknown.
         let is_well = stop.code == Some(0) || (alive.is_none() && is_unknown(&stop));
         ensure(is_well, Wedged, || format!("`stop {target}` while {alive:?} ran: {stop}"))
     }
@@ -293,7 +293,7 @@ fn is_unknown(reply: &Reply) -> bool {
     reply.code == Some(1) && reply.text("reason") == "unknown-session"
 }
 
-/// The sessions of a list, in either of the forms that `ls` has had.
+/// The sessions of a list, in either form of `ls`.
 pub fn sessions(ls: &Value) -> Vec<Value> {
     let list = if ls.is_array() { ls } else { &ls["sessions"] };
     list.as_array().cloned().unwrap_or_default()

@@ -1,4 +1,4 @@
-//! The ground under a session: directories, modes, namespaces, foreign files, and a machine that runs short.
+//! The surroundings of a session: directories, modes, namespaces, foreign files, and a machine short of resources.
 
 pub(crate) mod adversity;
 pub(crate) mod bytes;

@@ -1,5 +1,5 @@
-//! The live suite: `LIVE=1 just smoke [FILTER]`, and as an ordinary user `LIVE=1 just smoke-as-user`. One folder a subject,
-//! at most fourteen files a folder; what they stand on is in the library. A test is named after its path:
+//! The live suite: `LIVE=1 just smoke [FILTER]`, and as an ordinary user `LIVE=1 just smoke-as-user`. One folder for
+//! each subject, at most fourteen files in a folder; the library has the shared parts. A test is named after its path:
 //! `stdio::child::an_echo_goes_round` stands in `stdio/child.rs`.
 
 mod command;

@@ -1,4 +1,4 @@
-//! The worker pool: its verbs, its workers and its limits.
+//! The worker pool: verbs, workers and limits.
 
 pub(crate) mod patience;
 pub(crate) mod verbs;

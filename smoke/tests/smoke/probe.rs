@@ -1,4 +1,4 @@
-//! What a probe says of a socket path, and how a watch waits for a socket that is not there yet.
+//! The verdicts of a probe on a socket path, and the wait of a watch for a missing socket.
 
 pub(crate) mod hints;
 pub(crate) mod paths;

@@ -1,4 +1,4 @@
-//! One child from its birth to its end, and the environment that the child is born into.
+//! One child from birth to end, and the environment at birth.
 
 pub(crate) mod child;
 pub(crate) mod companions;

@@ -1,4 +1,4 @@
-//! A child that speaks over its standard streams: `rekindle supervise` and `StdioChild`.
+//! A child over stdin and stdout: `rekindle supervise` and `StdioChild`.
 
 pub(crate) mod child;
 pub(crate) mod detached;

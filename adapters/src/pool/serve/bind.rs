@@ -1,14 +1,14 @@
-//! A socket that is ours alone from birth, in the place of none but one whose worker is provably dead.
+//! Binds a socket for us alone, replacing only the socket of a provably dead worker.
 //!
-//! A worker that rekindle started holds its lifeline, and its launcher has removed what was stale under the claim: what
-//! stands there now is somebody's. A worker without a launcher holds a lock of its own, on a file beside the socket that
-//! is never removed and says which socket was bound under it. A refused connection proves nothing; a free lock proves
-//! that whoever bound *that* socket is dead.
+//! If rekindle started the worker, the worker holds a lifeline, and its launcher has removed a stale socket under the
+//! claim: any file still at the path belongs to another program. A worker without a launcher holds a lock of its own,
+//! on a file beside the socket. The lock file is never removed, and notes the socket bound under the lock. A refused
+//! connection proves nothing; a free lock proves that the binder of the *noted* socket is dead.
 //!
 //! # Invariants
-//! 1. Nothing is removed but a socket that was bound under the lock that we hold, and our own.
-//! 2. The socket is never open to others, not for a moment, and no umask is changed for it.
-//! 3. Where something stands that is no socket, nothing is made beside it; a lock file that is not ours is left as it is.
+//! 1. Only two sockets are removed: ours, and the socket noted under the lock that we hold.
+//! 2. The socket is never open to other users, not for a moment, and no umask is changed.
+//! 3. If the path has a file that is no socket, no lock file is created; a foreign lock file is left unchanged.
 //!
 //! Checked by `smoke/tests/smoke/protocol/server.rs`, `pool/worker.rs` and `ground/foreign_files.rs`.
 
@@ -32,22 +32,22 @@ use std::os::unix::net::UnixListener as StdListener;
 use std::path::{Path, PathBuf};
 use tokio::net::{UnixListener, UnixStream};
 
-/// How many clients may wait to be accepted.
+/// The number of clients that may wait for `accept`.
 const BACKLOG: i32 = 128;
 
-/// A socket that we bound; it goes when this is dropped, if it still is the one.
+/// A bound socket; the file is removed on drop, unless replaced.
 #[derive(Debug)]
 pub(super) struct ServedSocket {
     listener: UnixListener,
     place: Place,
 }
 
-/// The name of a socket that we bound.
+/// The name of a bound socket.
 #[derive(Debug)]
 pub(super) struct Place {
     socket: PathBuf,
     mark: Mark,
-    /// Held until the socket is gone; none where a lifeline stands in for it.
+    /// Held until the socket's file is gone; `None` if a lifeline replaces the lock.
     _lock: Option<LockFile>,
 }
 
@@ -85,7 +85,7 @@ impl ServedSocket {
         self.listener.accept().await.map(|(stream, _)| stream)
     }
 
-    /// Lets nobody in any more; the name stays until what is returned is dropped.
+    /// Stops accepting; the name stays until the returned value is dropped.
     pub(super) fn close(self) -> Place {
         self.place
     }
@@ -100,7 +100,7 @@ impl Drop for Place {
     }
 }
 
-/// The directory of a socket, whose path is absolute and names a file.
+/// The directory of a socket. The path is absolute and names a file.
 fn directory_of(socket: &Path) -> &Path {
     socket.parent().unwrap_or(socket)
 }
@@ -125,7 +125,7 @@ fn listen_on(path: &Path) -> Result<StdListener, ServeError> {
     Ok(fd.into())
 }
 
-/// Which socket was bound under a lock.
+/// The identity of the socket bound under a lock.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Mark {
     device: u64,
@@ -164,7 +164,7 @@ fn take_lock(socket: &Path) -> Result<LockFile, ServeError> {
     }
 }
 
-/// Removes a socket that was bound under this lock, which we hold: its worker is dead.
+/// Removes the socket bound under this lock. We hold the lock, so the binder is dead.
 fn remove_stale(lock: &LockFile, socket: &Path) -> Result<(), ServeError> {
     let found = match lstat(socket) {
         Ok(found) => found,

@@ -1,7 +1,7 @@
 //! One client of a worker: its lines, and one answer to each.
 //!
-//! What cannot be understood is refused with a reason, and the next line is read; only a line without an end costs the
-//! connection, since nobody can say where the next one begins.
+//! An invalid request is refused with a reason, and the next line is read. Only a line without an end costs the
+//! connection, since the beginning of the next line is unknown.
 
 use super::handler::Handler;
 use super::limits::ServeLimits;
@@ -13,7 +13,7 @@ use tokio::net::UnixStream;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-/// What all clients of a worker share.
+/// The shared state of all clients of a worker.
 #[derive(Debug)]
 pub(super) struct Shared<H> {
     pub(super) handler: H,
@@ -36,28 +36,28 @@ impl<H> Shared<H> {
         }
     }
 
-    /// Lets all clients go once they have their answers.
+    /// Closes each client once its answer was sent.
     pub(super) fn end(&self) {
         self.end.cancel();
     }
 
-    /// Resolves once a client has asked for the end, and has its answer.
+    /// Resolves once a client has asked for the end and has received the answer.
     pub(super) async fn asked_to_end(&self) {
         self.asked_to_end.notified().await;
     }
 
-    /// Lets the client go that has been waited for the longest.
+    /// Closes the client that has been silent for the longest time.
     pub(super) fn make_room(&self) {
-        // Who waits is woken in the order in which they began to.
+        // Waiters are woken in the order in which they began to wait.
         self.room_is_needed.notify_one();
     }
 }
 
-/// Whether a client comes back for more.
+/// Whether a client may send another request.
 enum Next {
     Stays,
     Leaves,
-    /// It asked for the end of the worker.
+    /// The client asked for the end of the worker.
     Ends,
 }
 
@@ -75,7 +75,7 @@ impl<H: Handler> Client<H> {
         Self { lines, shared, greeted: false }
     }
 
-    /// Serves it until it leaves or has to.
+    /// Serves the client until the client leaves or is closed.
     pub(super) async fn serve(mut self) {
         loop {
             match self.serve_one().await {
@@ -89,7 +89,7 @@ impl<H: Handler> Client<H> {
 
     async fn serve_one(&mut self) -> Result<Next, LineError> {
         let limits = self.shared.limits;
-        // A client that has shaken hands may be silent for as long as it likes.
+        // After the handshake a client may be silent for any time.
         let first = (!self.greeted).then(|| Deadline::from_now(Limit::Answer, limits.handshake));
         let received = tokio::select! {
             biased;
@@ -111,7 +111,7 @@ impl<H: Handler> Client<H> {
         };
         match self.send(&Response::from(result)).await? {
             Sent::Whole => Ok(next),
-            // What it asked for is done all the same.
+            // The request is carried out all the same.
             Sent::PeerLeft => Ok(if let Next::Ends = next { next } else { Next::Leaves }),
         }
     }

@@ -1,4 +1,4 @@
-//! Why a worker does not serve.
+//! Why a worker cannot serve.
 
 use crate::store::trust::Untrusted;
 use rekindle_core::OsFailure;
@@ -6,42 +6,42 @@ use rekindle_core::shown::Shown;
 use rekindle_core::target::BadTarget;
 use std::path::PathBuf;
 
-/// The variable by which a worker is told where to answer.
+/// The variable with the path of the worker's socket.
 pub(super) const SOCKET_VARIABLE: &str = "REKINDLE_SOCKET";
 
-/// Why a worker does not serve.
+/// Why a worker cannot serve.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ServeError {
-    /// Nobody said where to answer.
+    /// No socket was given.
     #[error("{SOCKET_VARIABLE} is not set; name the socket, or start the worker with `rekindle up`")]
     NoSocket,
-    /// No socket can be there.
+    /// No socket can be bound at the path.
     #[error(transparent)]
     BadSocket(#[from] BadTarget),
-    /// Its directory, or one that leads to it, is not to be trusted; or the file of its lock is not ours.
+    /// The socket's directory, or one above, is not trusted; or the lock file is not ours.
     #[error("`{}` cannot be served on: {fault}", Shown(socket))]
     Untrusted {
         /// The socket.
         socket: PathBuf,
-        /// What is not trusted, and why.
+        /// The untrusted file or directory, with the reason.
         fault: Untrusted,
     },
-    /// Another worker that serves there lives.
+    /// Another living worker serves there.
     #[error("another worker serves on the socket of `{}`: it holds the lock on that file", Shown(lock))]
     Locked {
-        /// The file whose lock it holds.
+        /// The file of the other worker's lock.
         lock: PathBuf,
     },
-    /// Something is there that is not ours to remove.
+    /// A file at the path is not ours to remove.
     #[error("`{}` is taken: {why}", Shown(socket))]
     Taken {
         /// The socket.
         socket: PathBuf,
-        /// Who or what is there.
+        /// The kind of file, or the owner.
         why: String,
     },
-    /// Nobody listens there, and whoever put it there is not known to be dead.
+    /// No process listens, but the socket's owner may still be alive.
     #[error(
         "`{}` was left by a worker that may still live; if it does not, remove the socket by hand",
         Shown(socket)
@@ -50,7 +50,7 @@ pub enum ServeError {
         /// The socket.
         socket: PathBuf,
     },
-    /// The system refused.
+    /// A system call failed.
     #[error(transparent)]
     Os(#[from] OsFailure),
 }

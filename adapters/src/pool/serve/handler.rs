@@ -1,24 +1,24 @@
-//! What a worker has to be able to do.
+//! The abilities of a worker.
 
 use async_trait::async_trait;
 use rekindle_core::protocol::{Continue, Feed, Greeting, Refusal, Run, StatusReport, StatusRequest, Version};
 
-/// A worker: what it answers to each request.
+/// A worker: answers to each request.
 ///
-/// Several clients may ask at the same time, and one that has left meanwhile does not end what it asked for. A method
-/// that panics costs its client the connection, and nobody else anything.
+/// Several clients may ask at the same time, and a request continues after its client has left. A panic in a method
+/// costs its client the connection, and has no other effect.
 #[async_trait]
 pub trait Handler: Send + Sync + 'static {
-    /// The version of the protocol that it speaks.
+    /// The worker's version of the protocol.
     fn version(&self) -> Version;
 
-    /// Answers a handshake: its version, to whoever asks. The caller judges whether they go together.
+    /// Answers a handshake with the worker's version, for any caller. The caller judges compatibility.
     ///
     /// # Errors
-    /// [`Refusal`] if it will not speak with a caller of that version; the reason should name both.
+    /// [`Refusal`] if the worker rejects callers with this version; the reason should name both versions.
     ///
     /// # Cancel safety
-    /// It is dropped only if the worker ends before it is done.
+    /// Dropped only if the worker ends first.
     async fn greet(&self, _theirs: &Version) -> Result<Greeting, Refusal> {
         Ok(Greeting::new(self.version()))
     }
@@ -26,34 +26,35 @@ pub trait Handler: Send + Sync + 'static {
     /// Begins the session.
     ///
     /// # Errors
-    /// [`Refusal`] if there is no session after this; a session that failed is an answer.
+    /// [`Refusal`] if no session exists afterwards; a failed session is an answer.
     ///
     /// # Cancel safety
     /// As for [`Self::greet`].
     async fn run(&self, run: Run) -> Result<Feed, Refusal>;
 
-    /// Goes on with an answer to one of the session's queries.
+    /// Continues the session with an answer to a query.
     ///
     /// # Errors
-    /// [`Refusal`] if there is no such session or query; the session stands as before.
+    /// [`Refusal`] if there is no such session or query; the session is unchanged.
     ///
     /// # Cancel safety
     /// As for [`Self::greet`].
     async fn continue_session(&self, answer: Continue) -> Result<Feed, Refusal>;
 
-    /// Says how the session stands. Also asked before a worker ends for want of clients: one that has a session stays.
+    /// Reports the state of the session. Also called before a worker without clients ends: a worker with a session
+    /// stays.
     ///
     /// # Errors
-    /// [`Refusal`] if that cannot be told.
+    /// [`Refusal`] if the state is unknown.
     ///
     /// # Cancel safety
-    /// It may be dropped at any await.
+    /// May be dropped at any await.
     async fn status(&self, request: StatusRequest) -> Result<StatusReport, Refusal>;
 
-    /// Agrees to end. The worker does so once this has been answered.
+    /// Agrees to end. The worker ends once the answer was sent.
     ///
     /// # Errors
-    /// [`Refusal`] if it will not; it then stays.
+    /// [`Refusal`] if the worker wants to stay; then the worker stays.
     ///
     /// # Cancel safety
     /// As for [`Self::greet`].

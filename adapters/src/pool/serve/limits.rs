@@ -1,22 +1,22 @@
-//! What bounds the clients of a worker.
+//! Limits for the clients of a worker.
 
 use rekindle_core::protocol::LINE_LEN_MAX;
 use std::time::Duration;
 
-/// What bounds the clients of a worker.
+/// Limits for the clients of a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ServeLimits {
-    /// How long a client may take to shake hands: 30 s.
+    /// From the connect to the end of the handshake: 30 s.
     pub handshake: Duration,
-    /// From the first byte of a request to its last: 30 s.
+    /// From the first byte of a request to the last: 30 s.
     pub line: Duration,
-    /// Until a client has taken its answer: 30 s.
+    /// Until a client has read its answer: 30 s.
     pub write: Duration,
-    /// How long the answers that are under way may take once the end has come: 4 s, since a launcher kills after 5 s.
+    /// How long answers in progress may take after the end was requested: 4 s, since a launcher kills after 5 s.
     pub finish: Duration,
-    /// The longest line that is sent or taken, in bytes without its newline: 16 MiB.
+    /// The longest line, sent or received, in bytes without the newline: 16 MiB.
     pub line_len_max: usize,
-    /// How many clients there may be at a time: 64.
+    /// The greatest number of clients at a time: 64.
     pub clients_max: usize,
 }
 

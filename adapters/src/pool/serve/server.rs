@@ -1,4 +1,4 @@
-//! Lets clients in and serves them side by side, until the end.
+//! Accepts clients and serves them side by side, until the end.
 
 use super::bind::ServedSocket;
 use super::client::{Client, Shared};
@@ -16,32 +16,32 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
-/// The pause after a client could not be accepted: there may be a descriptor by then.
+/// The pause after a failed `accept`: a descriptor may be free by then.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// Why serving came to an end.
+/// Why the server ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use = "it says whether the worker was asked to end"]
 pub enum Ended {
-    /// A client asked for it.
+    /// A client asked for the end.
     Shutdown,
     /// SIGTERM.
     Terminated,
-    /// There was neither a client nor a session for as long as was agreed.
+    /// Neither a client nor a session during the idle timeout.
     Idle,
 }
 
-/// Who hears SIGTERM.
+/// Whether the server handles SIGTERM.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Signals {
-    /// We do, and end.
+    /// The server handles SIGTERM, and ends.
     #[default]
     Heeded,
-    /// The caller does; dropping the future of [`Serve::run`] ends everything at once.
+    /// The caller handles SIGTERM; dropping the future of [`Serve::run`] ends everything at once.
     LeftAlone,
 }
 
-/// A worker that is about to serve.
+/// A worker before serving.
 #[derive(Debug, Clone)]
 #[must_use = "nothing is served before it runs"]
 pub struct Serve {
@@ -51,10 +51,10 @@ pub struct Serve {
     signals: Signals,
 }
 
-/// Serves on the socket that rekindle names in `REKINDLE_SOCKET`, until SIGTERM or until a client asks for the end.
+/// Serves on the socket of `REKINDLE_SOCKET`, until SIGTERM or until a client asks for the end.
 ///
 /// # Errors
-/// [`ServeError`] if it cannot serve there. What a client does wrong is told to that client.
+/// [`ServeError`] if the socket cannot be served. A client's errors are reported to the client.
 ///
 /// # Cancel safety
 /// If dropped, everything ends at once; the socket is removed.
@@ -73,33 +73,33 @@ impl Serve {
         }
     }
 
-    /// Serves on the socket that rekindle names in `REKINDLE_SOCKET`.
+    /// Serves on the socket of `REKINDLE_SOCKET`.
     ///
     /// # Errors
-    /// [`ServeError::NoSocket`] if it names none.
+    /// [`ServeError::NoSocket`] if the variable is not set.
     pub fn from_env() -> Result<Self, ServeError> {
         env::var_os(SOCKET_VARIABLE).map(Self::on).ok_or(ServeError::NoSocket)
     }
 
-    /// Ends once there has been neither a client nor a session for this long; never, unless this is said.
+    /// Ends after this time with neither a client nor a session. Default: never.
     pub fn idle_timeout(self, timeout: Duration) -> Self {
         Self { idle_timeout: Some(timeout), ..self }
     }
 
-    /// Bounds the clients in another way.
+    /// Sets the limits of the clients.
     pub fn limits(self, limits: ServeLimits) -> Self {
         Self { limits, ..self }
     }
 
-    /// Who hears SIGTERM.
+    /// Whether the server handles SIGTERM.
     pub fn signals(self, signals: Signals) -> Self {
         Self { signals, ..self }
     }
 
-    /// Serves until the end, and says what brought it about.
+    /// Serves until the end; returns the reason for the end.
     ///
     /// # Errors
-    /// [`ServeError`] if it cannot serve there. What a client does wrong is told to that client.
+    /// [`ServeError`] if the socket cannot be served. A client's errors are reported to the client.
     ///
     /// # Cancel safety
     /// If dropped, everything ends at once; the socket is removed.
@@ -112,7 +112,7 @@ impl Serve {
         let shared = Arc::new(Shared::new(handler, self.limits, bound.path().to_owned()));
         let mut clients = JoinSet::new();
         let ended = self.receive_clients(&bound, &shared, &mut clients, &mut terminate).await;
-        // From here on nobody is let in; the socket itself goes with `bound`, when no answer is under way any more.
+        // From here on no client is accepted; `bound` removes the file once all answers are finished.
         let bound = bound.close();
         shared.end();
         let finished = async { while clients.join_next().await.is_some() {} };
@@ -163,12 +163,12 @@ impl Serve {
         }
     }
 
-    /// Resolves once there has been no session for as long as was agreed.
+    /// Resolves once there has been no session during the idle timeout.
     async fn been_idle<H: Handler>(&self, shared: &Shared<H>) {
         let Some(idle_timeout) = self.idle_timeout else { return std::future::pending().await };
         loop {
             sleep(idle_timeout).await;
-            // A handler that does not say has a session, for all we know.
+            // A refused status may hide a session.
             let status = shared.handler.status(StatusRequest::default()).await;
             if status.is_ok_and(|report| !report.has_session) {
                 return;

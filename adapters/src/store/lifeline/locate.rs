@@ -1,4 +1,4 @@
-//! A session's lifeline: put in place, opened by its name, or found in the process that still holds it.
+//! A session's lifeline: put in place, opened by name, or found in the process that still holds the lock.
 
 use super::probe::{LIFELINE_FILE, LifelineProbe};
 use super::search::{Searched, search};
@@ -13,7 +13,7 @@ use std::path::Path;
 /// Puts a fresh, empty lifeline in place. Only under the claim, once the last worker is provably gone.
 ///
 /// # Errors
-/// If it cannot be put in place; the old one then still stands.
+/// If the file cannot be put in place; the old file then still exists.
 pub fn renew(dir: &SessionDir) -> Result<LifelineProbe, OsFailure> {
     let inode = dir.replace(LIFELINE_FILE, b"")?;
     match open(dir)? {
@@ -24,10 +24,10 @@ pub fn renew(dir: &SessionDir) -> Result<LifelineProbe, OsFailure> {
     }
 }
 
-/// Opens the lifeline that stands under its name; `None` if there is none.
+/// Opens the lifeline by name; `None` if missing.
 ///
 /// # Errors
-/// If it cannot be opened.
+/// If the file cannot be opened.
 pub fn open(dir: &SessionDir) -> Result<Option<LifelineProbe>, OsFailure> {
     match dir.open_file(LIFELINE_FILE) {
         Ok(fd) => LifelineProbe::of(fd).during("inspect", &dir.path_of(LIFELINE_FILE)).map(Some),
@@ -36,27 +36,27 @@ pub fn open(dir: &SessionDir) -> Result<Option<LifelineProbe>, OsFailure> {
     }
 }
 
-/// A session's lifeline, wherever it is.
+/// The place of a session's lifeline.
 #[derive(Debug)]
 pub enum Located {
-    /// It stands under its name.
+    /// The file has its name.
     Named(LifelineProbe),
-    /// Somebody removed or moved its file; the worker still holds it.
+    /// The file was removed or moved; the worker still holds the lock.
     Lost(LifelineProbe),
-    /// There is none, and no process keeps one.
+    /// No file, and no process keeps a lifeline.
     Nowhere,
-    /// There is none under its name, and not every process could be asked.
+    /// No file, and some processes could not be searched.
     Unsearched {
-        /// What could not be asked.
+        /// The failure of the search.
         why: OsFailure,
     },
 }
 
-/// Opens a session's lifeline. Where somebody removed or moved the session's files under a living worker, its lifeline is
-/// still open in the worker, and is found there as far as `/proc` lets us see.
+/// Opens a session's lifeline. If the session's files were removed or moved under a living worker, the lifeline is
+/// still open in the worker, and is found there, as far as `/proc` allows.
 ///
 /// # Errors
-/// If the file is there and cannot be opened.
+/// If the file exists and cannot be opened.
 pub fn locate(dir: &SessionDir) -> Result<Located, OsFailure> {
     match open(dir)? {
         Some(probe) => Ok(Located::Named(probe)),
@@ -67,7 +67,7 @@ pub fn locate(dir: &SessionDir) -> Result<Located, OsFailure> {
 /// Searches for the lifeline of a session whose file was removed or moved.
 pub fn find(root: &Path, session: &SessionId) -> Located {
     let Searched { mut found, gap } = search(root, Some(session));
-    // A process that an earlier start left behind keeps a lifeline too.
+    // A leftover of an earlier start keeps a lifeline too.
     found.sort_by_key(|lost| lost.mark.generation);
     match (found.pop(), gap) {
         (Some(lost), _) => Located::Lost(lost.probe),
@@ -76,12 +76,12 @@ pub fn find(root: &Path, session: &SessionId) -> Located {
     }
 }
 
-/// Whether this process was started by rekindle to answer on `socket`, and holds the lifeline of that start.
+/// Whether this process was started by rekindle for `socket`, and holds the start's lifeline.
 pub fn guards_this_process(socket: &Path) -> bool {
     let told = |name| std::env::var_os(name);
     let named = told("REKINDLE_SOCKET").is_some_and(|named| Path::new(&named) == socket);
     let link = format!("/proc/self/fd/{LIFELINE_FD}");
-    // Whatever else has that number may block when it is read.
+    // The type is checked first: another kind of file under this number might block a read.
     let is_lifeline = fs::read_link(&link)
         .is_ok_and(|target| target.to_string_lossy().contains(LIFELINE_FILE))
         && fs::metadata(&link).is_ok_and(|found| found.is_file());
@@ -93,7 +93,7 @@ pub fn guards_this_process(socket: &Path) -> bool {
     is_ours && probe.ask() == Lifeline::Held
 }
 
-/// Asks the lifeline of a session.
+/// The state of a session's lifeline.
 pub fn ask(dir: &SessionDir) -> Lifeline {
     match locate(dir) {
         Ok(Located::Named(probe) | Located::Lost(probe)) => probe.ask(),

@@ -1,7 +1,6 @@
-//! What a worker writes into its lifeline before it becomes its program.
+//! The mark: written by a worker into its lifeline before exec.
 //!
-//! The mark says enough to know the worker by if all of its files are gone: which start of which session below which state
-//! root it is, where it answers, and what counted as ready.
+//! A worker whose files are all gone is recognised by the mark: session, generation, state root, socket and readiness.
 
 use super::root_id::RootId;
 use crate::sys::linux::failure::Errno;
@@ -15,53 +14,53 @@ use serde::{Deserialize, Serialize};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
-/// The longest mark that is read, in bytes: two of the longest paths and the longest command, with every byte escaped.
+/// The longest mark to read, in bytes: two of the longest paths and the longest command, with every byte escaped.
 const MARK_LEN_MAX: usize = 128 << 10;
 
-/// The longest command that is written into a mark, in bytes.
+/// The longest command in a mark, in bytes.
 const COMMAND_LEN_MAX: usize = 2 << 10;
 
-/// What a worker wrote into its lifeline.
+/// The mark in a lifeline.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(from = "Written")]
 pub struct LifelineMark {
-    /// Which start it belongs to.
+    /// The generation of the start.
     pub generation: Generation,
-    /// What the worker was told to know itself by.
+    /// The worker's nonce.
     pub nonce: Option<Nonce>,
-    /// The process that took it.
+    /// The process that took the lifeline.
     pub worker: ProcessIdentity,
-    /// The session that it was started for.
+    /// The session of the start.
     pub session: Option<SessionId>,
-    /// What else it was started for, where a version wrote it that does.
+    /// Further facts about the start, if written by this version or a later one.
     pub worksite: Option<Worksite>,
 }
 
-/// What a worker was started for.
+/// Facts about the start of a worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Worksite {
     /// The state root.
     pub root: RootId,
-    /// Where it answers.
+    /// The worker's socket.
     #[serde(with = "byte_text")]
     pub socket: PathBuf,
-    /// What counts as ready.
+    /// The kind of readiness.
     pub readiness: ReadyKind,
-    /// When the start began.
+    /// The time of the start.
     pub started_at: Timestamp,
-    /// What it runs; absent where that is too long to be written here.
+    /// The command; absent if too long for a mark.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command: Option<RunCommand>,
 }
 
-/// What a plan says; `None` if that is longer than a mark should be.
+/// The command of a plan; `None` if too long for a mark.
 fn command_of(plan: &SpawnBgPlan) -> Option<RunCommand> {
     let len: usize = plan.launch_args.iter().map(|arg| arg.len()).sum();
     let command = || RunCommand { arguments: plan.launch_args.clone(), cwd: plan.cwd.clone() };
     (len <= COMMAND_LEN_MAX).then(command)
 }
 
-/// A mark as it is written: all in one object, which `#[serde(flatten)]` would copy before it reads it.
+/// The JSON form of a mark, in one flat struct: `#[serde(flatten)]` would copy all fields before parsing.
 #[derive(Deserialize)]
 struct Written {
     generation: Generation,
@@ -91,7 +90,7 @@ impl From<Written> for LifelineMark {
     }
 }
 
-/// The part of a mark that is known before its worker exists. The child writes `{"pid":N,"start_time":N` before it.
+/// The part of a mark known before the worker exists. The child writes `{"pid":N,"start_time":N` before this part.
 #[derive(Serialize)]
 struct Tail<'a> {
     boot_id: Option<&'a BootId>,
@@ -104,9 +103,9 @@ struct Tail<'a> {
 }
 
 impl LifelineMark {
-    /// Reads the mark of an open lifeline; `None` if nothing is written there that is one.
+    /// Reads the mark of an open lifeline; `None` if the content is not a mark.
     pub(super) fn read(fd: &OwnedFd) -> Result<Option<Self>, Errno> {
-        // Most are short, and to clear the room for the longest would take longer than to read one.
+        // Most marks are short; clearing a buffer of the greatest length would take longer than the read.
         let mut bytes = vec![0; 1 << 10];
         let mut len = read_at(fd, &mut bytes, 0)?;
         if len == bytes.len() {
@@ -117,7 +116,7 @@ impl LifelineMark {
     }
 }
 
-/// What follows pid and start time in the mark of a worker that is about to be started.
+/// The text after pid and start time in the mark of a new worker.
 pub(crate) fn tail(
     plan: &SpawnBgPlan,
     generation: Generation,

@@ -1,4 +1,4 @@
-//! One lifeline that is open: whether it is held, by whom, and what its worker wrote into it.
+//! An open lifeline: whether it is held, its holders, and its mark.
 
 use super::mark::LifelineMark;
 use crate::sys::linux::descriptors::keep_high;
@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 /// The name of the lifeline file.
 pub const LIFELINE_FILE: &str = "lifeline";
 
-/// One generation's lifeline, opened to be asked. It keeps meaning the same file, whatever the name comes to mean.
+/// A generation's lifeline, opened for queries. The descriptor means the same file, even if the name changes.
 #[derive(Debug)]
 pub struct LifelineProbe {
     fd: OwnedFd,
@@ -29,41 +29,41 @@ impl LifelineProbe {
         Ok(Self { fd, inode })
     }
 
-    /// A path that leads to this very file, whatever has taken its name.
+    /// A path to this file, even if the name now leads elsewhere.
     pub(crate) fn magic_path(&self) -> PathBuf {
         format!("/proc/self/fd/{}", self.fd.as_raw_fd()).into()
     }
 
-    /// The same, to be kept for as long as its worker runs.
+    /// The same lifeline under a high descriptor, to keep as long as the worker runs.
     pub(crate) fn kept_high(self) -> Self {
         Self { fd: keep_high(self.fd), ..self }
     }
 
-    /// Which file it is.
+    /// The identity of the file.
     pub fn inode(&self) -> Inode {
         self.inode
     }
 
-    /// The same file, to be asked by somebody else.
+    /// The same lifeline, for another owner.
     ///
     /// # Errors
-    /// If there is no descriptor left for it.
+    /// If no descriptor is left.
     pub fn try_clone(&self) -> Result<Self, OsFailure> {
         let fd = self.fd.try_clone().doing("copy a descriptor of the lifeline")?;
         Ok(Self { fd, inode: self.inode })
     }
 
-    /// What the worker wrote into it; `None` if it wrote nothing that is a mark.
+    /// The worker's mark; `None` if the content is not a mark.
     ///
     /// # Errors
-    /// If it cannot be read, which proves nothing.
+    /// If the file cannot be read, which proves nothing.
     pub fn mark(&self) -> Result<Option<LifelineMark>, OsFailure> {
         LifelineMark::read(&self.fd).doing("read a lifeline")
     }
 
-    /// Whether any process of the start holds it.
+    /// Whether any process of the start holds the lifeline.
     pub fn ask(&self) -> Lifeline {
-        // The lock that asks is ours alone: nobody else has this descriptor.
+        // The shared lock of this query is on our own descriptor.
         match flock::is_free(&self.fd) {
             Ok(true) => Lifeline::Free,
             Ok(false) => Lifeline::Held,
@@ -71,8 +71,8 @@ impl LifelineProbe {
         }
     }
 
-    /// The processes that hold it, as far as `/proc` lets us see: not those of programs that forbid it. Reads every
-    /// descriptor of every process.
+    /// The processes that hold the lifeline, as far as `/proc` allows: not processes that forbid inspection. Reads
+    /// every descriptor of every process.
     ///
     /// # Errors
     /// If the processes cannot be listed.
@@ -82,9 +82,9 @@ impl LifelineProbe {
         Ok(holders)
     }
 
-    /// Whether `pid` has it open where a worker keeps it, which only a process that runs can. For the pid of the process
-    /// that took it this is the shortest proof that it still runs; of others it proves nothing, since whoever asks has it
-    /// open too.
+    /// Whether `pid` runs and has the lifeline open at a worker's descriptor. For the pid of the process that took the
+    /// lifeline, this is the shortest proof that the process still runs. For other processes nothing is proved, since a
+    /// querying process has the file open too.
     pub fn is_kept_by(&self, pid: Pid) -> bool {
         self.is_at(&format!("/proc/{pid}/fd/{LIFELINE_FD}"))
     }
@@ -93,28 +93,28 @@ impl LifelineProbe {
         procfs::require_own().is_ok() && stat(Path::new(link)).is_ok_and(|stat| stat.inode == self.inode)
     }
 
-    /// Whether `pid` holds it where a worker keeps it: one look at one descriptor.
+    /// Whether `pid` holds the lifeline at a worker's descriptor: one look at one descriptor.
     pub(crate) fn is_held_at_its_place_by(&self, pid: Pid) -> bool {
         self.is_kept_by(pid) && has_exclusive_lock(pid, &LIFELINE_FD.to_string())
     }
 
-    /// Whether `pid` holds it under whatever number, as far as `/proc` lets us see.
+    /// Whether `pid` holds the lifeline at any descriptor, as far as `/proc` allows.
     pub fn is_held_by(&self, pid: Pid) -> bool {
         if self.is_held_at_its_place_by(pid) {
             return true;
         }
         let Ok(descriptors) = fs::read_dir(format!("/proc/{pid}/fd")) else { return false };
         descriptors.flatten().any(|entry| {
-            // Only a file can be it, and to look at a link is shorter than to follow it.
+            // Only a file can be the lifeline, and reading a link is shorter than following it.
             let is_file = fs::read_link(entry.path()).is_ok_and(|target| target.is_absolute());
-            // Whoever merely asks has the file open as well; the lock tells them apart.
+            // A querying process has the file open as well; the exclusive lock tells the two apart.
             is_file
                 && entry.path().to_str().is_some_and(|link| self.is_at(link))
                 && has_exclusive_lock(pid, &entry.file_name().to_string_lossy())
         })
     }
 
-    /// Whether `pid` holds it, for a judge; under any number, or only where a worker keeps it.
+    /// Whether `pid` holds the lifeline, for a judge; at any descriptor, or only at a worker's.
     pub(crate) fn is_held(&self, pid: Pid, reach: Reach) -> Sameness {
         let held = match reach {
             Reach::ItsPlace => self.is_held_at_its_place_by(pid),
@@ -124,12 +124,12 @@ impl LifelineProbe {
     }
 }
 
-/// How far a look for a lifeline's holders reaches into a process.
+/// The descriptors to look at in a search for a lifeline's holders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reach {
-    /// The one descriptor under which a worker is born with its lifeline.
+    /// Only the descriptor at which a worker is born with its lifeline.
     ItsPlace,
-    /// All of them.
+    /// All descriptors.
     EveryDescriptor,
 }
 

@@ -1,4 +1,4 @@
-//! Which state root it is, for a worker whose files may be removed or moved under it.
+//! The identity of a state root, for workers whose files may be removed or moved.
 
 use crate::sys::linux::failure::{During, Errno};
 use crate::sys::linux::fs::stat;
@@ -9,9 +9,9 @@ use std::hash::Hasher;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// A state root: by its path, which outlives its removal, and by its inode, which outlives its move.
+/// The identity of a state root: the path, which outlives a removal, and the inode, which outlives a move.
 ///
-/// The path is kept as a hash of itself with every link resolved: a mark has to be short.
+/// The path is kept as a hash, with every link resolved: a mark has to be short.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RootId {
     path: u64,
@@ -20,9 +20,9 @@ pub struct RootId {
 }
 
 impl RootId {
-    /// The state root at `path`; `None` if neither it nor any directory that it would be in exists.
+    /// The identity of the state root at `path`; `None` if neither the root nor any directory above exists.
     ///
-    /// A root that was removed is identified by its path and the device that it would be made on.
+    /// A removed root is identified by its path and the device of the nearest existing directory.
     ///
     /// # Errors
     /// If the path cannot be resolved.
@@ -39,7 +39,7 @@ impl RootId {
                 Err(error) => return Err(error).during("inspect", &real),
             };
             let missing = path.strip_prefix(place).unwrap_or(Path::new(""));
-            // Joining nothing would add a slash.
+            // Joining an empty path would add a slash.
             let whole = if missing.as_os_str().is_empty() { real } else { real.join(missing) };
             let inode = if missing.as_os_str().is_empty() { found.number() } else { 0 };
             return Ok(Some(Self { path: hash(&whole), device: found.device(), inode }));
@@ -47,23 +47,23 @@ impl RootId {
         Ok(None)
     }
 
-    /// The device that it is on.
+    /// The device of the root.
     pub(super) fn device(self) -> u64 {
         self.device
     }
 
-    /// Whether it stands, or stood, at the same path.
+    /// Whether both roots have, or had, the same path.
     pub(super) fn has_path_of(self, other: Self) -> bool {
         self.path == other.path
     }
 
-    /// Whether it is the same directory, wherever it stands.
+    /// Whether both roots are the same directory, at any path.
     pub(super) fn is_directory_of(self, other: Self) -> bool {
         self.inode != 0 && (self.device, self.inode) == (other.device, other.inode)
     }
 }
 
-/// Stable from version to version, which std's hashes are not.
+/// Stable across versions, unlike std's hashes.
 fn hash(path: &Path) -> u64 {
     let mut hasher = FnvHasher::default();
     hasher.write(path.as_os_str().as_bytes());

@@ -1,14 +1,14 @@
 //! Finds the lifelines of workers whose files were removed or moved, in the processes that hold them.
 //!
 //! # Invariants
-//! 1. A lifeline counts by its owner, its device, its holder's namespaces and its mark; the text of a link proves nothing.
-//!    [`LifelineSighting`] judges.
-//! 2. What could not be looked into is a gap, and a search with a gap proves no absence: `/proc` that cannot be listed, a
-//!    descriptor or memory that is not to be had, a process that forbids to be looked into and may keep a lifeline.
-//! 3. Nothing is opened but a regular file of our user on the state root's device.
+//! 1. A lifeline counts by its owner, its device, its holder's namespaces and its mark; the text of a link proves
+//!    nothing. [`LifelineSighting`] judges.
+//! 2. A place that cannot be searched is a gap, and a search with a gap proves no absence: an unlistable `/proc`, a
+//!    lack of descriptors or memory, a process that forbids inspection and may keep a lifeline.
+//! 3. Only a regular file of our user on the state root's device is opened.
 //!
-//! Not asked of `/proc/locks` first, which names whoever took a lock: to read it waits for every processor of the machine,
-//! for milliseconds, and to look at every process takes a fraction of one.
+//! `/proc/locks` names every process that took a lock, but is not read first: reading the table waits for every
+//! processor of the machine, for milliseconds, and a look at every process takes a fraction of a millisecond.
 //!
 //! Checked by `smoke/tests/smoke/ground/removal.rs`.
 
@@ -28,28 +28,27 @@ use std::fs::File;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-/// A lifeline that a process keeps.
+/// A lifeline without its name, kept by a process.
 #[derive(Debug)]
 pub struct Lost {
     /// The lifeline.
     pub probe: LifelineProbe,
-    /// What its worker wrote into it.
+    /// The mark of the worker.
     pub mark: LifelineMark,
-    /// The process in which it was found.
+    /// The process with the lifeline.
     pub holder: Pid,
 }
 
-/// What a search came to.
+/// The result of a search.
 #[derive(Debug, Default)]
 pub struct Searched {
     /// The lifelines of the state root, by their session.
     pub found: Vec<Lost>,
-    /// The first thing that could not be looked into, if there was one.
+    /// The first gap of the search, if any.
     pub gap: Option<OsFailure>,
 }
 
-/// Searches every process for the lifelines of the state root at `root` that have lost their name: of one session, or of
-/// all.
+/// Searches every process for nameless lifelines of the state root at `root`: of one session, or of all.
 pub fn search(root: &Path, session: Option<&SessionId>) -> Searched {
     let mut searched = Searched::default();
     if let Err(gap) = search_all(root, session, &mut searched) {
@@ -59,7 +58,7 @@ pub fn search(root: &Path, session: Option<&SessionId>) -> Searched {
 }
 
 fn search_all(path: &Path, session: Option<&SessionId>, searched: &mut Searched) -> Result<(), OsFailure> {
-    // Nothing can have been started below a directory that never was, nor be known by its device.
+    // No worker can have been started below a directory that never existed.
     let Some(id) = RootId::of(path)? else { return Ok(()) };
     let root = &Root { path, id };
     let proc = File::open("/proc").during("open", Path::new("/proc"))?;
@@ -90,18 +89,18 @@ fn search_all(path: &Path, session: Option<&SessionId>, searched: &mut Searched)
     Ok(())
 }
 
-/// The state root whose lifelines are searched for.
+/// The state root of the search.
 struct Root<'r> {
     path: &'r Path,
     id: RootId,
 }
 
-/// What one process showed.
+/// The result of looking into one process.
 enum Look {
     Nothing,
     Ours(Box<Lost>),
     Doubtful,
-    /// It does not let us look.
+    /// The process forbids inspection.
     Closed,
 }
 
@@ -135,7 +134,7 @@ fn look_into(proc: &File, pid: Pid, root: &Root<'_>, session: Option<&SessionId>
     if session.is_some_and(|session| session != named) {
         return Ok(Look::Nothing);
     }
-    // What has kept its name is found by it.
+    // A lifeline that still has its name is found by name.
     let named = root.path.join(named.as_str()).join(LIFELINE_FILE);
     if lstat(&named).is_ok_and(|named| named.inode == probe.inode()) {
         return Ok(Look::Nothing);
@@ -164,7 +163,7 @@ fn look_into(proc: &File, pid: Pid, root: &Root<'_>, session: Option<&SessionId>
     })
 }
 
-/// What an error means that one process gave: it has ended, it is closed to us, or we lack something ourselves.
+/// The meaning of an error from one process: the process has ended or forbids inspection, or we are short of something.
 fn unseen(error: Errno, pid: Pid) -> Result<Look, OsFailure> {
     match error {
         Errno::ENOENT | Errno::ESRCH => Ok(Look::Nothing),
@@ -173,16 +172,16 @@ fn unseen(error: Errno, pid: Pid) -> Result<Look, OsFailure> {
     }
 }
 
-/// The process among those that are closed to us which may keep a lifeline, if one may.
+/// The first uninspectable process that may keep a lifeline, if any.
 ///
-/// An ordinary user cannot look into other users' processes, none of which is a worker of his, nor into some of his own,
-/// such as `ssh-agent`. The kernel's table of locks is open to everybody: a lifeline that such a process keeps is a lock
-/// that was taken by that process or by one that has ended.
+/// An ordinary user cannot inspect other users' processes, none of which is a worker of this user, nor some of their
+/// own, such as `ssh-agent`. The kernel's table of locks is readable for every user: a lifeline kept by such a process
+/// shows as a lock taken by the process itself or by an ended process.
 fn suspect(closed: &[Pid]) -> Result<Option<Pid>, OsFailure> {
-    // Root of a user namespace is no root of the machine: what it cannot look into may be any user's.
+    // Root of a user namespace is not root of the machine: an uninspectable process may belong to any user.
     let is_root = user::is_root() && has_numbers_for_all_users() != Some(false);
     let of_our_user = |pid: &&Pid| is_root || procfs::is_of_our_user(**pid) == Some(true);
-    // What has ended keeps nothing, though it cannot be looked into.
+    // A zombie keeps nothing, although it cannot be inspected.
     let runs = |pid: &&Pid| procfs::stat(**pid).is_some_and(|stat| !stat.is_zombie());
     let closed: Vec<Pid> = closed.iter().filter(of_our_user).filter(runs).copied().collect();
     if closed.is_empty() {
@@ -192,12 +191,12 @@ fn suspect(closed: &[Pid]) -> Result<Option<Pid>, OsFailure> {
     if let Some(taker) = closed.iter().find(|pid| table.was_taken_by(**pid)) {
         return Ok(Some(*taker));
     }
-    // A worker that daemonised keeps a lock whose taker has ended. It is in the session that the taker led, or leads one of its
-    // own; an agent in somebody's login session is neither.
+    // A daemonised worker keeps a lock whose taker has ended. The worker is in the process session of the taker, or
+    // leads a session of its own; an agent in a login session is neither.
     let is_daemon = |pid: &&Pid| {
         procfs::session(**pid).is_some_and(|session| session == pid.as_raw() || table.was_left_by(session))
     };
     let Some(daemon) = closed.iter().find(is_daemon) else { return Ok(None) };
-    // It is a closed one's unless somebody else shows it.
+    // The lock belongs to an uninspectable process unless another process shows the lock.
     Ok(if lock_table::are_all_seen(table.orphaned())? { None } else { Some(*daemon) })
 }

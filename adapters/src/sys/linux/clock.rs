@@ -1,4 +1,4 @@
-//! The wall clock, for time stamps that people read. No decision is made by it.
+//! The wall clock, for time stamps read by people. No decision depends on the wall clock.
 
 use rekindle_core::record::Written;
 
@@ -6,14 +6,15 @@ use crate::sys::linux::procfs;
 use jiff::Timestamp;
 use std::time::{Duration, SystemTime};
 
-/// Now.
+/// The current time.
 pub fn now() -> Timestamp {
     Timestamp::now()
 }
 
-/// Whether a file that was written at `modified_at` (seconds since the epoch) is older than this boot.
+/// Whether a file written at `modified_at` (seconds since the epoch) is older than this boot.
 ///
-/// Only surely older counts: the kernel gives the time of the boot in whole seconds, and clocks are set meanwhile.
+/// Only surely older counts: the kernel gives the time of the boot in whole seconds, and the clock may have been set
+/// meanwhile.
 pub fn written(modified_at: i64) -> Written {
     const SLACK: Duration = Duration::from_secs(2);
     let modified =

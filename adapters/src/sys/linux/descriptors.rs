@@ -1,4 +1,4 @@
-//! Descriptors as such: pipes, copies, and what is written to them.
+//! Descriptors: pipes, copies, and writes.
 
 use crate::sys::linux::failure::Errno;
 use crate::sys::linux::fs::{FileKind, fstat};
@@ -9,30 +9,30 @@ use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 
-/// Where descriptors begin that are kept for as long as a worker runs. A child is born with a copy of all descriptors up to
-/// the highest one that it needs, so those that are opened for its birth had better be low ones.
+/// The lowest number for descriptors kept as long as a worker runs. A child gets a copy of all descriptors up to the
+/// highest that it needs, so the descriptors for a birth had better be low.
 const KEPT_FROM: i32 = 512;
 
-/// The same descriptor under a number out of the way; as it is where there is none to be had.
+/// Moves a descriptor to a high number; unchanged if no high number is free.
 ///
-/// By rustix, since nix gives a bare number back.
+/// By rustix, since nix returns a bare number.
 pub(crate) fn keep_high(fd: OwnedFd) -> OwnedFd {
     rustix::io::fcntl_dupfd_cloexec(&fd, KEPT_FROM).unwrap_or(fd)
 }
 
-/// A pipe: the end to read from, and the end to write to.
+/// Makes a pipe: the end to read from, and the end to write to.
 pub(crate) fn pipe() -> Result<(OwnedFd, OwnedFd), Errno> {
     pipe2(OFlag::O_CLOEXEC)
 }
 
-/// Which end of a pipe.
+/// An end of a pipe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum PipeEnd {
     Read,
     Write,
 }
 
-/// A pipe, opened once more and non-blocking. `None` for anything else, and where that is not allowed.
+/// Opens a pipe once more, non-blocking. `None` for any other kind of file, and if not allowed.
 pub(crate) fn reopen_pipe(fd: impl AsFd, end: PipeEnd) -> Option<File> {
     if fstat(fd.as_fd()).ok()?.kind != FileKind::Fifo {
         return None;
@@ -46,7 +46,7 @@ pub(crate) fn reopen_pipe(fd: impl AsFd, end: PipeEnd) -> Option<File> {
     open(Path::new(&path), flags, Mode::empty()).ok().map(File::from)
 }
 
-/// Writes what the descriptor takes in one call, and says how much that was.
+/// Writes once, and returns the number of accepted bytes.
 pub(crate) fn write_once(to: impl AsFd, bytes: &[u8]) -> Result<usize, Errno> {
     nix::unistd::write(to, bytes)
 }

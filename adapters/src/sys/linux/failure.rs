@@ -5,12 +5,12 @@ use rekindle_core::OsFailure;
 use std::io;
 use std::path::Path;
 
-/// Names what was being done when a system call failed.
+/// Adds the operation to a failed system call.
 pub(crate) trait During<T> {
-    /// Names the operation and the file.
+    /// Adds the operation and the file.
     fn during(self, operation: &str, path: &Path) -> Result<T, OsFailure>;
 
-    /// Names the operation.
+    /// Adds the operation.
     fn doing(self, operation: &str) -> Result<T, OsFailure>;
 }
 
@@ -24,7 +24,7 @@ impl<T, E: Into<io::Error>> During<T> for Result<T, E> {
     }
 }
 
-/// A failure of `operation` as the kernel put it.
+/// A failure of `operation`, in the kernel's words.
 pub(crate) fn failure(operation: &str, error: &io::Error) -> OsFailure {
     match error.raw_os_error() {
         Some(errno) => OsFailure::new(operation, describe(errno)).errno(errno),
@@ -37,14 +37,14 @@ pub(crate) fn refused(operation: impl Into<String>, errno: i32) -> OsFailure {
     OsFailure::new(operation, describe(errno)).errno(errno)
 }
 
-/// What an errno means, in the project's style: lowercase, no full stop.
+/// The text of an errno in the project's style: lowercase, no full stop.
 pub(crate) fn describe(errno: i32) -> String {
     let text = Errno::from_raw(errno).desc();
     let mut chars = text.chars();
     chars.next().map(|first| first.to_lowercase().chain(chars).collect()).unwrap_or_default()
 }
 
-/// Makes a call again for as long as a signal interrupts it.
+/// Repeats a call as long as signals interrupt the call.
 pub(crate) fn retried<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
     loop {
         match call() {
@@ -54,7 +54,7 @@ pub(crate) fn retried<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T
     }
 }
 
-/// An errno of rustix as one of ours.
+/// A rustix errno as a nix errno.
 pub(super) fn from_rustix(error: rustix::io::Errno) -> Errno {
     Errno::from_raw(error.raw_os_error())
 }

@@ -1,8 +1,8 @@
-//! Files and directories: one system call a function, and what each needs said once.
+//! Files and directories: one system call per function, with the needed flags in one place.
 //!
 //! # Invariants
 //! 1. Every descriptor is close-on-exec.
-//! 2. What may be planted is not followed, and to open it never blocks.
+//! 2. A planted file is not followed, and opening one never blocks.
 
 mod files;
 pub(crate) mod flock;

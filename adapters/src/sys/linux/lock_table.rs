@@ -1,10 +1,10 @@
-//! The kernel's table of file locks: who took a lock, on which file, seen by everybody.
+//! The kernel's table of file locks: the locking process and the file of each lock, readable for every user.
 //!
-//! It is read only where a process does not let us look into it.
+//! The table is read only if a process forbids inspection.
 //!
 //! # Invariants
-//! 1. Only exclusive flocks count, as a lifeline is; on any file system, since the table spells some devices otherwise than
-//!    `stat` does.
+//! 1. Only exclusive flocks count, since a lifeline is one; on any file system, since the table spells some devices
+//!    differently from `stat`.
 
 use crate::sys::linux::failure::During;
 use crate::sys::linux::procfs;
@@ -16,7 +16,7 @@ use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 
-/// Every exclusive flock that the kernel shows.
+/// Every exclusive flock in the kernel's table.
 pub(crate) struct LockTable(Vec<Lock>);
 
 struct Lock {
@@ -24,7 +24,7 @@ struct Lock {
     file: FileName,
 }
 
-/// A file, as the table spells it: `MAJOR:MINOR:INODE`.
+/// A file in the table's spelling: `MAJOR:MINOR:INODE`.
 pub(crate) type FileName = String;
 
 impl LockTable {
@@ -37,17 +37,17 @@ impl LockTable {
         Self(table.lines().filter_map(parse_lock).collect())
     }
 
-    /// Whether a process took one of them.
+    /// Whether the process took one of the locks.
     pub(crate) fn was_taken_by(&self, pid: Pid) -> bool {
         self.0.iter().any(|lock| lock.taker == pid.as_raw())
     }
 
-    /// The files whose lock was taken by a process that has ended. Only the first pid namespace is shown those.
+    /// The files whose lock was taken by an ended process. Only the first pid namespace sees these.
     pub(crate) fn orphaned(&self) -> HashSet<FileName> {
         self.orphans().map(|lock| lock.file.clone()).collect()
     }
 
-    /// Whether a process that has ended took one of them, and had this pid.
+    /// Whether an ended process with this pid took one of the locks.
     pub(crate) fn was_left_by(&self, pid: i32) -> bool {
         self.orphans().any(|lock| lock.taker == pid)
     }
@@ -58,7 +58,7 @@ impl LockTable {
     }
 }
 
-/// One line: `1: FLOCK  ADVISORY  WRITE 1234 fe:00:5308453 0 EOF`. Whoever waits for a lock has an arrow before the kind.
+/// One line: `1: FLOCK  ADVISORY  WRITE 1234 fe:00:5308453 0 EOF`. A waiting lock has an arrow before the kind.
 fn parse_lock(line: &str) -> Option<Lock> {
     let (_, lock) = line.split_once(": ")?;
     let mut fields = lock.split_ascii_whitespace();
@@ -67,14 +67,14 @@ fn parse_lock(line: &str) -> Option<Lock> {
     (kind == ["FLOCK", "ADVISORY", "WRITE"]).then_some(Lock { taker, file })
 }
 
-/// Whether the locks on all these files are held by processes that let us look into them: then no closed one is needed to
-/// explain them, and none of these keeps a lifeline at its place.
+/// Whether inspectable processes hold the locks on all these files: then no uninspectable process is needed to explain
+/// the locks, and none keeps a lifeline at its place.
 pub(crate) fn are_all_seen(mut files: HashSet<FileName>) -> Result<bool, OsFailure> {
     for pid in procfs::processes()? {
         if files.is_empty() {
             break;
         }
-        // One that has ended, or is closed, shows nothing.
+        // An ended or uninspectable process shows nothing.
         for descriptor in fs::read_dir(format!("/proc/{pid}/fdinfo")).into_iter().flatten().flatten() {
             let info = fs::read_to_string(descriptor.path()).unwrap_or_default();
             let locks = info.lines().filter_map(|line| line.strip_prefix("lock:"));

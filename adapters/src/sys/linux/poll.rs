@@ -1,4 +1,4 @@
-//! Waiting for descriptors: one of them, many of them, or by the runtime.
+//! Waiting for descriptors: for a single one, for many, or by the runtime.
 
 use crate::sys::linux::failure::{Errno, retried};
 use nix::libc;
@@ -9,14 +9,14 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-/// What a descriptor is waited for to become.
+/// The awaited state of a descriptor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Readiness {
-    /// Something can be read, or the end.
+    /// Data can be read, or the end.
     Readable,
-    /// Something can be written.
+    /// Data can be written.
     Writable,
-    /// Nobody can write to it any more, though not all of what was written may have been read.
+    /// No writer is left, though unread data may remain.
     HungUp,
 }
 
@@ -30,7 +30,7 @@ impl Readiness {
     }
 }
 
-/// Waits until a descriptor is ready, or its other side is gone.
+/// Waits until a descriptor is ready, or the other side is gone.
 pub(crate) fn wait_until(fd: impl AsFd, readiness: Readiness) -> Result<(), Errno> {
     let mut fds = [PollFd::new(fd.as_fd(), readiness.flags())];
     retried(|| nix::poll::poll(&mut fds, PollTimeout::NONE)).map(drop)
@@ -42,7 +42,7 @@ pub(crate) fn is_readable(fd: impl AsFd) -> Result<bool, Errno> {
     retried(|| nix::poll::poll(&mut fds, PollTimeout::ZERO)).map(|ready| ready > 0)
 }
 
-/// Whether a descriptor can be read within so many milliseconds; a signal ends the wait early.
+/// Whether a descriptor can be read within this number of milliseconds; a signal ends the wait early.
 pub(crate) fn is_readable_within_ms(fd: impl AsFd, ms: u8) -> Result<bool, Errno> {
     let mut fds = [PollFd::new(fd.as_fd(), PollFlags::POLLIN)];
     nix::poll::poll(&mut fds, PollTimeout::from(ms)).map(|ready| ready > 0)
@@ -55,14 +55,14 @@ pub(crate) fn is_hung_up(fd: impl AsFd) -> Result<bool, Errno> {
     Ok(fds[0].revents().is_some_and(|seen| seen.contains(PollFlags::POLLHUP)))
 }
 
-/// How many bytes a pipe holds that nobody has read.
+/// The number of unread bytes in a pipe.
 ///
-/// By rustix, since nix has no ioctl but as a macro that makes unsafe functions.
+/// By rustix, since nix offers ioctl only as a macro for unsafe functions.
 pub(crate) fn unread(fd: impl AsFd) -> Option<u64> {
     rustix::io::ioctl_fionread(fd).ok()
 }
 
-/// A descriptor that the runtime watches for being readable.
+/// A descriptor watched by the runtime for being readable.
 ///
 /// # Panics
 /// Outside a tokio runtime with I/O enabled.
@@ -73,11 +73,11 @@ pub(crate) fn readable(fd: OwnedFd) -> io::Result<AsyncFd<OwnedFd>> {
     watched.map_err(io::Error::from)
 }
 
-/// How many descriptors are told of at once.
+/// The number of events in one wait.
 const EVENTS_MAX: usize = 64;
 
-/// Any number of descriptors that are waited for by one thread. The kernel watches them: neither to add one nor to be told
-/// of one depends on how many there are.
+/// Any number of descriptors, awaited by one thread. The kernel watches them: the cost of adding a descriptor and of an
+/// event does not depend on the number of descriptors.
 #[derive(Debug)]
 pub(crate) struct ManyReadable(Epoll);
 
@@ -92,15 +92,15 @@ impl ManyReadable {
         self.0.add(fd, EpollEvent::new(EpollFlags::EPOLLIN, key))
     }
 
-    /// Watches one no longer.
+    /// Stops watching a descriptor.
     pub(crate) fn remove(&self, fd: impl AsFd) -> Result<(), Errno> {
         self.0.delete(fd)
     }
 
-    /// Waits, and calls `with` for each descriptor that can be read.
+    /// Waits, and calls `with` for each readable descriptor.
     pub(crate) fn wait(&self, mut with: impl FnMut(RawFd)) {
         let mut events = [EpollEvent::empty(); EVENTS_MAX];
-        // A wait that a signal ended has told of nothing.
+        // An interrupted wait has no events.
         let told = self.0.wait(&mut events, EpollTimeout::NONE).unwrap_or(0);
         events.iter().take(told).filter_map(|event| RawFd::try_from(event.data()).ok()).for_each(&mut with);
     }

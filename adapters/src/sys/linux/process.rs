@@ -1,4 +1,4 @@
-//! Processes: how they are born, held on to, signalled and reaped.
+//! Processes: born, pinned, signalled and reaped.
 
 pub(crate) mod clone;
 pub mod orphans;

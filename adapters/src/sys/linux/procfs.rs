@@ -1,9 +1,10 @@
-//! What the kernel says about processes, this host and this process.
+//! The kernel's answers about processes, this host and this process.
 //!
 //! # Invariants
-//! 1. [`PidStatus::Absent`] needs ESRCH from the kernel itself: a `/proc` that hides others' processes proves nothing.
+//! 1. [`PidStatus::Absent`] needs ESRCH from the kernel itself: a `/proc` that hides other users' processes proves
+//!    nothing.
 //! 2. A zombie is told apart from a running process.
-//! 3. A `/proc` of another pid namespace is not read: its numbers are other processes' numbers here.
+//! 3. A `/proc` of another pid namespace is not read: its pids mean other processes here.
 //!
 //! Checked by the tests below and `smoke/tests/smoke/spawn/child.rs`.
 
@@ -30,46 +31,46 @@ use std::time::{Duration, SystemTime};
 /// SIGCHLD among the signals that `/proc/PID/stat` shows as ignored or handled.
 const SIGCHLD_BIT: u64 = 1 << (nix::libc::SIGCHLD - 1);
 
-/// The namespace that the machine began with, by the number that the kernel has fixed for it.
+/// The machine's first pid namespace, by the number fixed in the kernel.
 const FIRST_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
 
-/// What a process runs.
+/// The command of a process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunCommand {
-    /// Its program and arguments.
+    /// The program and its arguments.
     #[serde(with = "byte_text")]
     pub arguments: Vec<OsString>,
-    /// The directory in which it runs, or was started.
+    /// The present or initial working directory.
     #[serde(with = "byte_text")]
     pub cwd: PathBuf,
 }
 
-/// What `/proc/PID/stat` tells of a process.
+/// The relevant fields of `/proc/PID/stat`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stat {
-    /// Its state letter; `Z` and `X` have exited.
+    /// The state letter; `Z` and `X` have exited.
     pub state: u8,
-    /// Its parent; 0 where that is outside of our pid namespace.
+    /// The parent; 0 if outside of our pid namespace.
     pub parent: i32,
-    /// The session that it belongs to, named by its leader's pid.
+    /// The process session, named by its leader's pid.
     pub session: i32,
-    /// When it started.
+    /// The start time.
     pub start_time: StartTime,
-    /// What it has had to do with children.
+    /// Whether the process ever reaped children.
     children: Childhood,
 }
 
-/// What `/proc/PID/stat` tells of the children that a process had.
+/// The evidence about a process's former children.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Childhood {
-    /// It reaped none, and none can have been reaped for it.
+    /// The process reaped none, and the kernel cannot have reaped any in its name.
     NoneReaped,
-    /// It reaped some, or they would not show.
+    /// The process reaped some, or reaped children would not show.
     Doubtful,
 }
 
 impl Stat {
-    /// Whether it has exited and waits to be reaped.
+    /// Whether the process has exited and waits to be reaped.
     pub fn is_zombie(&self) -> bool {
         matches!(self.state, b'Z' | b'X')
     }
@@ -91,23 +92,23 @@ impl Stat {
 impl Childhood {
     fn parse(fields: &[&str]) -> Option<Self> {
         let number = |at: usize| -> Option<u64> { fields.get(at)?.parse().ok() };
-        // Who reaps a child is given its page faults, and no process runs without one.
+        // Reaping adds a child's page faults to the parent's, and no process runs without a page fault.
         let (faults_of_reaped, threads) = (number(8)?, number(17)?);
-        // Who ignores SIGCHLD is given none; nor, possibly, who handles it.
+        // A process that ignores SIGCHLD gets no such faults; a process that handles SIGCHLD possibly neither.
         let unusual = (number(30)? | number(31)?) & SIGCHLD_BIT;
-        // A process that is just being removed shows zeros throughout.
+        // A process being removed shows zeros throughout.
         let is_clear = faults_of_reaped == 0 && threads > 0 && unusual == 0;
         Some(if is_clear { Self::NoneReaped } else { Self::Doubtful })
     }
 }
 
-/// Fails unless `/proc` shows the processes of our own pid namespace: a process that was moved into a new one sees the old
-/// `/proc` until somebody mounts another.
+/// Fails unless `/proc` shows our own pid namespace: after a move into a new namespace, the old `/proc` stays until
+/// another is mounted.
 ///
 /// # Errors
-/// If it shows another namespace's, or nothing.
+/// If `/proc` shows another namespace, or nothing.
 pub fn require_own() -> Result<(), OsFailure> {
-    /// The process that last found it to be its own.
+    /// The process that last passed the check.
     static FOUND_BY: AtomicI32 = AtomicI32::new(0);
     let us = NixPid::this().as_raw();
     if FOUND_BY.load(Ordering::Relaxed) == us {
@@ -123,22 +124,22 @@ pub fn require_own() -> Result<(), OsFailure> {
     Ok(())
 }
 
-/// Reads `/proc/PID/stat`; `None` if it cannot be read, which proves nothing.
+/// Reads `/proc/PID/stat`; `None` if unreadable, which proves nothing.
 pub fn stat(pid: Pid) -> Option<Stat> {
     require_own().ok()?;
     stat_at(&format!("/proc/{pid}/stat"))
 }
 
 fn stat_at(path: &str) -> Option<Stat> {
-    // One read brings all of it: the kernel writes the line when it is asked, and it is shorter than this.
+    // One read returns the whole line: the kernel writes the line at the read, and the buffer is longer.
     let mut text = [0; 1024];
     let len = File::open(path).ok()?.read(&mut text).ok()?;
     Stat::parse(&String::from_utf8_lossy(text.get(..len)?))
 }
 
-/// Whether `pid` runs and provably never had a child, so that nobody descends from it. What cannot be read proves
-/// nothing. Two kinds of children are not seen: those that were made as its siblings (`CLONE_PARENT`), and those that ended
-/// while it asked not to be told of any (`SA_NOCLDWAIT`, with SIGCHLD neither ignored nor handled).
+/// Whether `pid` runs and provably never had a child, so no process descends from `pid`. An unreadable fact proves
+/// nothing. Two kinds of children are not seen: children made as siblings (`CLONE_PARENT`), and children that ended
+/// under `SA_NOCLDWAIT`, with SIGCHLD neither ignored nor handled.
 pub fn is_childless(pid: Pid) -> bool {
     if require_own().is_err() {
         return false;
@@ -147,19 +148,19 @@ pub fn is_childless(pid: Pid) -> bool {
     let has_none = |thread: io::Result<DirEntry>| -> io::Result<bool> {
         Ok(File::open(thread?.path().join("children"))?.read(&mut [0])? == 0)
     };
-    // In this order: a child that is reaped between the two looks shows in the second.
+    // In this order: a child reaped between the two looks shows in the second.
     threads.into_iter().all(|thread| has_none(thread).unwrap_or(false))
         && stat(pid).is_some_and(|stat| !stat.is_zombie() && stat.children == Childhood::NoneReaped)
 }
 
-/// The children of a process, whichever of its threads made them; `None` where the system does not say.
+/// The children of a process, over all threads; `None` if the system gives no list.
 pub fn children(pid: Pid) -> Option<Vec<Pid>> {
     require_own().ok()?;
     let mut children = Vec::new();
     for thread in fs::read_dir(format!("/proc/{pid}/task")).ok()? {
         let list = match fs::read_to_string(thread.ok()?.path().join("children")) {
             Ok(list) => list,
-            // A thread that has ended since has no children any more: they are another's.
+            // An ended thread has no children any more: another thread or process has adopted them.
             Err(error) if is_gone(&error) && stat(pid).is_some() => continue,
             Err(_) => return None,
         };
@@ -168,12 +169,12 @@ pub fn children(pid: Pid) -> Option<Vec<Pid>> {
     Some(children)
 }
 
-/// Whether an error of `/proc` says that what was asked about has ended.
+/// Whether an error of `/proc` means that the process or thread has ended.
 fn is_gone(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(nix::libc::ESRCH)
 }
 
-/// Whether a process runs under one of our user's ids; `None` if it is gone or cannot be read.
+/// Whether a process runs under one of our user's ids; `None` if gone or unreadable.
 pub fn is_of_our_user(pid: Pid) -> Option<bool> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let ids = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
@@ -181,31 +182,31 @@ pub fn is_of_our_user(pid: Pid) -> Option<bool> {
     Some(ids.split_ascii_whitespace().any(|id| id == us))
 }
 
-/// Whether a process shares one of our namespaces, `pid` or `mnt` say.
+/// Whether a process shares one of our namespaces, for example `pid` or `mnt`.
 pub fn shares_namespace(pid: Pid, kind: &str) -> Sameness {
     let link = |of: &str| fs::read_link(format!("/proc/{of}/ns/{kind}")).ok();
     Sameness::of(link(&pid.to_string()), link("self"))
 }
 
-/// Whether `/proc` shows every process of the machine, as only the first pid namespace's does.
+/// Whether `/proc` shows every process of the machine; only the `/proc` of the first pid namespace does.
 pub fn shows_whole_machine() -> bool {
     namespace("pid") == Some(NamespaceId::from_inode(FIRST_PID_NAMESPACE))
 }
 
-/// The session of a process, by one short call; `None` if it is gone. That of the kernel's own threads is 0.
+/// The process session of a process, by one short call; `None` if gone. 0 for kernel threads.
 pub fn session(pid: Pid) -> Option<i32> {
     // By nix: rustix takes no session 0.
     nix::unistd::getsid(Some(NixPid::from_raw(pid.as_raw()))).map(NixPid::as_raw).ok()
 }
 
-/// The name of a process, where it can be read.
+/// The name of a process, if readable.
 pub fn name(pid: Pid) -> Option<String> {
     require_own().ok()?;
     let name = fs::read(format!("/proc/{pid}/comm")).ok()?;
     Some(String::from_utf8_lossy(&name).trim_end().to_owned())
 }
 
-/// What a process shows as its command; `None` if it is gone or shows nothing. Some programs write a title over it.
+/// The command line of a process; `None` if gone or empty. Some programs write a title over the command line.
 pub fn command(pid: Pid) -> Option<RunCommand> {
     let line = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
     let words = line.strip_suffix(b"\0")?.split(|byte| *byte == 0);
@@ -215,12 +216,12 @@ pub fn command(pid: Pid) -> Option<RunCommand> {
     })
 }
 
-/// Whether the working directory of `pid` was removed: then it is an inode without a name.
+/// Whether the working directory of `pid` was removed: then its inode has no name.
 pub fn lost_its_cwd(pid: Pid) -> bool {
     fs::metadata(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.nlink() == 0)
 }
 
-/// What the kernel says of `pid` right now.
+/// The current status of `pid`.
 pub fn status(pid: Pid) -> PidStatus {
     sighting_of(stat(pid), pid)
 }
@@ -237,26 +238,26 @@ fn sighting_of(stat: Option<Stat>, pid: Pid) -> PidStatus {
     }
 }
 
-/// Judges a process that was written down earlier.
+/// Judges a recorded process.
 pub fn standing(process: &ProcessIdentity, here: &Host) -> ProcessLiveness {
     judge(process, here, status(process.pid))
 }
 
-/// Judges a worker's leader that was written down earlier.
+/// Judges a recorded leader of a worker.
 ///
-/// It leads a session of its own from before its program runs until it ends, and cannot leave it. So a process with its
-/// pid that leads no session is another one, even if both started within one tick of the clock.
+/// A leader leads a process session from before exec to its end, and cannot leave the session. So a process with the
+/// same pid but without a session of its own is another process, even if both started within the same tick of the
+/// clock.
 pub fn standing_of_leader(leader: &ProcessIdentity, here: &Host) -> ProcessLiveness {
     judge_leader(leader, here, stat(leader.pid)).map_or_else(|standing| standing, |_| ProcessLiveness::Alive)
 }
 
-/// Leave to signal a worker's leader, if it is proved in every field that it is the process that was written down. Its pid
-/// has to be pinned before.
+/// A warrant for a worker's leader, if every field proves that the process is the recorded leader. Pin the pid first.
 pub(crate) fn warrant_for_leader(leader: &ProcessIdentity, here: &Host) -> Option<Warrant> {
     judge_leader(leader, here, stat(leader.pid)).ok()
 }
 
-/// The same for any process that was written down.
+/// A warrant for any recorded process.
 pub(crate) fn warrant_for(process: &ProcessIdentity, here: &Host) -> Option<Warrant> {
     Warrant::by_identity(process, here, status(process.pid)).ok()
 }
@@ -271,14 +272,14 @@ fn judge_leader(
     if leads { Ok(warrant) } else { Err(ProcessLiveness::Dead(DeathProof::OtherStartTime)) }
 }
 
-/// The identity of a process that runs now; `None` if it is gone, a zombie, or cannot be read.
+/// The identity of a running process; `None` if gone, a zombie, or unreadable.
 pub fn identify(pid: Pid, here: &Host) -> Option<ProcessIdentity> {
     stat(pid).filter(|stat| !stat.is_zombie()).map(|stat| here.identify(pid, Some(stat.start_time)))
 }
 
-/// This process.
+/// The identity of this process.
 pub fn this_process(here: &Host) -> ProcessIdentity {
-    /// What was read of this process; another pid is a child of it that was forked since.
+    /// The cached start time of this process; under another pid we are a forked child.
     static READ: Mutex<Option<(Pid, StartTime)>> = Mutex::new(None);
     let pid = Pid::new(NixPid::this().as_raw()).expect("the kernel gives every process a positive pid");
     // A panic elsewhere does not change when we started.
@@ -289,7 +290,7 @@ pub fn this_process(here: &Host) -> ProcessIdentity {
     here.identify(pid, read.map(|(_, start_time)| start_time))
 }
 
-/// This machine, boot and namespaces. What cannot be read is absent.
+/// This machine, boot and namespaces. An unreadable value is absent.
 pub fn this_host() -> Host {
     let text = |path| fs::read_to_string(path).ok().map(|text| text.trim().to_owned());
     Host {
@@ -309,17 +310,17 @@ pub(crate) fn namespace(kind: &str) -> Option<NamespaceId> {
     inode.parse().ok().map(NamespaceId::from_inode)
 }
 
-/// When this machine was booted, by the wall clock.
+/// The time of this boot, by the wall clock.
 pub fn booted_at() -> Option<SystemTime> {
     let stat = fs::read_to_string("/proc/stat").ok()?;
     let seconds = stat.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()?;
     SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
 }
 
-/// Every process that `/proc` shows; the kernel's own threads, which are most of them on a quiet machine, are left out.
+/// Every process in `/proc`, except kernel threads, the majority on a quiet machine.
 ///
 /// # Errors
-/// If `/proc` cannot be listed to its end, or is another pid namespace's.
+/// If `/proc` cannot be listed to its end, or shows another pid namespace.
 pub fn processes() -> Result<Vec<Pid>, OsFailure> {
     require_own()?;
     let path = Path::new("/proc");
@@ -328,7 +329,8 @@ pub fn processes() -> Result<Vec<Pid>, OsFailure> {
         let entry = entry.during("list the processes in", path)?;
         pids.extend(entry.file_name().to_str().and_then(|name| Pid::new(name.parse().ok()?)));
     }
-    // Elsewhere there are none of them, and a process whose session began further out seems to have none either.
+    // In other namespaces there are no kernel threads, and a process whose session began outside seems to have session
+    // 0 as well.
     if shows_whole_machine() {
         pids.retain(|pid| session(*pid) != Some(0));
     }
@@ -348,7 +350,7 @@ mod tests {
         assert_eq!(stat.start_time.ticks(), 20);
     }
 
-    /// Fields 3 to 34 of a process with one thread, which reaped children with so many page faults.
+    /// Fields 3 to 34 of a process with one thread and this number of page faults from reaped children.
     fn stat_with(faults_of_reaped: u64, ignored: u64, handled: u64) -> Stat {
         let text = format!(
             "7 (a) S 1 7 7 0 -1 0 90 {faults_of_reaped} 0 0 0 0 0 0 20 0 1 0 77 0 0 0 0 0 0 0 0 0 0 {ignored} {handled}"

@@ -1,9 +1,9 @@
 //! Sleeps of less than a millisecond.
 //!
-//! tokio counts time in milliseconds and rounds up, and a worker needs microseconds from `bind` to `listen`. The kernel's
-//! own timers are exact, and to wait for one keeps no thread.
+//! tokio counts time in milliseconds and rounds up, and a worker needs microseconds from `bind` to `listen`. The
+//! kernel's timers are exact, and waiting for one blocks no thread.
 //!
-//! Where there is no timer to be had, tokio's sleep takes its place and nothing but the time changes.
+//! Without a timer, tokio's sleep is used, and only the duration changes.
 //!
 //! Checked by `smoke/tests/smoke/probe/hints.rs`.
 
@@ -18,15 +18,15 @@ use tokio::time::sleep;
 /// From here on tokio's own sleep is exact enough.
 const SHORT_BELOW: Duration = Duration::from_millis(1);
 
-/// Waits for as long as it is told, also where that is shorter than a tick of tokio's clock.
+/// Waits for a duration, even if shorter than a tick of tokio's clock.
 #[derive(Debug, Default)]
 pub(crate) struct ShortSleep(Option<AsyncFd<Timer>>);
 
 impl ShortSleep {
-    /// Waits. Safe to drop: what is left of the wait is overwritten by the next one.
+    /// Waits. Safe to drop: the next wait overwrites the rest.
     pub(crate) async fn wait(&mut self, length: Duration) {
         match self.timer(length) {
-            // It may have been readable since an earlier wait: whoever is woken early asks again.
+            // The timer may be readable since an earlier wait: a waiter woken early polls again.
             Some(timer) if set(timer, length) => {
                 if let Ok(mut ready) = timer.readable().await {
                     ready.clear_ready();
@@ -36,7 +36,7 @@ impl ShortSleep {
         }
     }
 
-    /// The timer, for a short wait; it is made for the first of them.
+    /// The timer for short waits, made at the first.
     fn timer(&mut self, length: Duration) -> Option<&AsyncFd<Timer>> {
         if length >= SHORT_BELOW {
             return None;
@@ -48,7 +48,7 @@ impl ShortSleep {
     }
 }
 
-/// A timer that tokio can watch.
+/// A timer for tokio to watch.
 #[derive(Debug)]
 struct Timer(TimerFd);
 
@@ -66,9 +66,9 @@ fn open() -> Option<AsyncFd<Timer>> {
     unsafe { AsyncFd::register_with_interest(timer, Interest::READABLE) }.ok()
 }
 
-/// Sets a timer anew; what it was set to before, and whether it went off, is forgotten.
+/// Sets a timer anew; the previous setting and expiration are cleared.
 fn set(timer: &AsyncFd<Timer>, length: Duration) -> bool {
-    // All zeroes would stop it.
+    // All zeroes would stop the timer.
     let once = Expiration::OneShot(TimeSpec::new(0, length.subsec_nanos().max(1).into()));
     timer.get_ref().0.set(once, TimerSetTimeFlags::empty()).is_ok()
 }

@@ -1,8 +1,8 @@
-//! Unix sockets: made, bound, connected, and asked who is at the other end.
+//! Unix sockets: made, bound, connected, and queried for the process at the other end.
 //!
 //! # Invariants
 //! 1. Every socket is close-on-exec.
-//! 2. A socket that is bound is its owner's alone from the instant that it has a name.
+//! 2. From the instant that a bound socket has a name, only the owner can use the socket.
 
 use crate::sys::linux::failure::{Errno, retried};
 use crate::sys::linux::fs::{PRIVATE_FILE, fchmod};
@@ -15,7 +15,7 @@ use std::io::{self, IoSliceMut};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::Path;
 
-/// What a socket carries.
+/// The traffic of a socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Carries {
     /// A stream of bytes, by connections.
@@ -40,10 +40,10 @@ pub(crate) enum Calls {
     ReturnAtOnce,
 }
 
-/// The process at the other end of a connection, or that sent a message.
+/// The process at the other end of a connection, or the sender of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Peer {
-    /// 0 if it has no pid in our namespace.
+    /// The pid; 0 if the process has no pid in our namespace.
     pub(crate) pid: i32,
     pub(crate) uid: u32,
 }
@@ -63,8 +63,8 @@ pub(crate) fn unnamed(carries: Carries, calls: Calls) -> Result<OwnedFd, Errno> 
     socket(AddressFamily::Unix, carries.kind(), flags, None)
 }
 
-/// A socket with a name that is its owner's alone: the kernel makes the file with the mode of the socket, less the umask, so
-/// that at no instant can others use it.
+/// Binds a socket for its owner alone: the kernel creates the file with the socket's mode, less the umask, so other
+/// users cannot use the socket at any instant.
 pub(crate) fn bind_private(path: &Path, carries: Carries, calls: Calls) -> Result<OwnedFd, Errno> {
     let fd = unnamed(carries, calls)?;
     fchmod(&fd, PRIVATE_FILE)?;
@@ -72,7 +72,7 @@ pub(crate) fn bind_private(path: &Path, carries: Carries, calls: Calls) -> Resul
     Ok(fd)
 }
 
-/// Begins to listen, with room for so many clients that wait.
+/// Begins to listen, with room for `backlog` waiting clients.
 pub(crate) fn listen(fd: &OwnedFd, backlog: i32) -> Result<(), Errno> {
     nix::sys::socket::listen(fd, Backlog::new(backlog)?)
 }
@@ -83,12 +83,12 @@ pub(crate) fn connect_to(path: &Path, by: &OwnedFd) -> Result<(), Errno> {
     retried(|| connect(by.as_raw_fd(), &address))
 }
 
-/// Who listens at the other end of a connection.
+/// The listening process at the other end of a connection.
 pub(crate) fn peer(connection: &OwnedFd) -> Result<Peer, Errno> {
     getsockopt(connection, PeerCredentials).map(Into::into)
 }
 
-/// Reads what has come, without waiting; EAGAIN if nothing has.
+/// Reads available bytes, without waiting; EAGAIN if there are none.
 pub(crate) fn receive_now(from: impl AsFd, into: &mut [u8]) -> Result<usize, Errno> {
     retried(|| recv(from.as_fd().as_raw_fd(), into, MsgFlags::MSG_DONTWAIT))
 }
@@ -98,16 +98,16 @@ pub(crate) fn ask_for_senders(on: impl AsFd) -> Result<(), Errno> {
     setsockopt(&on.as_fd(), PassCred, &true)
 }
 
-/// One message, and who sent it.
+/// One message, and its sender.
 pub(crate) struct Message {
     pub(crate) bytes: Vec<u8>,
     pub(crate) sender: Option<Peer>,
 }
 
-/// The most descriptors that the kernel lets come with one message.
+/// The greatest number of descriptors in one message, by the kernel's limit.
 const DESCRIPTORS_MAX: usize = 253;
 
-/// Reads one message, without waiting: `len_max` bytes of it at most. Descriptors that come with it are closed.
+/// Reads one message, without waiting, of at most `len_max` bytes. Attached descriptors are closed.
 pub(crate) fn receive_message(from: impl AsFd, len_max: usize) -> io::Result<Message> {
     let mut bytes = vec![0; len_max];
     let mut space = nix::cmsg_space!(UnixCredentials, [RawFd; DESCRIPTORS_MAX]);
@@ -120,13 +120,13 @@ pub(crate) fn receive_message(from: impl AsFd, len_max: usize) -> io::Result<Mes
         }
     };
     let mut sender = None;
-    // What came with it and did not fit is refused as a whole, sender and all: that happens to nobody who is honest.
+    // Attachments that do not fit are dropped as a whole, sender included: an honest sender never attaches so many.
     for attached in received.cmsgs().into_iter().flatten() {
         match attached {
             ControlMessageOwned::ScmCredentials(credentials) => sender = Some(credentials.into()),
             ControlMessageOwned::ScmRights(descriptors) => {
                 for descriptor in descriptors {
-                    // Ours by now, and nobody wants it.
+                    // An attached descriptor belongs to us now, and is not wanted.
                     let _ = nix::unistd::close(descriptor);
                 }
             }

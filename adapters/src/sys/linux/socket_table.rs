@@ -1,4 +1,4 @@
-//! The kernel's table of Unix sockets: who listens where, without connecting to anybody.
+//! The kernel's table of Unix sockets: listeners and their paths, without a connection.
 
 use std::collections::HashSet;
 use std::ffi::OsStr;
@@ -9,17 +9,17 @@ use std::path::{Path, PathBuf};
 /// `__SO_ACCEPTCON`: the socket listens.
 const LISTENS: u32 = 1 << 16;
 
-/// The paths on which somebody listened when the table was read, as the listeners spelled them.
+/// The paths with a listener at the time of reading, in the listeners' spelling.
 #[derive(Debug, Default)]
 pub struct ListeningSockets(HashSet<PathBuf>);
 
 impl ListeningSockets {
-    /// Reads the table of our network namespace; empty where there is no `/proc`.
+    /// Reads the table of our network namespace; empty without `/proc`.
     pub fn read() -> Self {
         Self::parse(&fs::read("/proc/net/unix").unwrap_or_default())
     }
 
-    /// Whether somebody listens on `path`. A listener that spelled it otherwise is not found.
+    /// Whether a process listens on `path`. A listener under another spelling is not found.
     pub fn contains(&self, path: &Path) -> bool {
         self.0.contains(path)
     }
@@ -29,21 +29,21 @@ impl ListeningSockets {
     }
 }
 
-/// One socket that listens under a path.
+/// A row of the table: a socket listening under a path.
 struct Row<'t> {
     inode: &'t str,
     path: &'t Path,
 }
 
 impl Row<'_> {
-    /// What `/proc/PID/fd` shows for it.
+    /// The socket's link in `/proc/PID/fd`.
     fn link(&self) -> PathBuf {
         format!("socket:[{}]", self.inode).into()
     }
 }
 
-/// The columns are `Num RefCount Protocol Flags Type St Inode Path`, and a path may hold spaces. A name that is no path, which
-/// anybody may choose as he likes, begins with an `@`.
+/// The columns are `Num RefCount Protocol Flags Type St Inode Path`, and a path may hold spaces. An abstract name, free
+/// for any user to choose, begins with `@`.
 fn rows(table: &[u8]) -> impl Iterator<Item = Row<'_>> {
     table.split(|byte| *byte == b'\n').skip(1).filter_map(|line| {
         let mut rest = line;
@@ -60,7 +60,7 @@ fn rows(table: &[u8]) -> impl Iterator<Item = Row<'_>> {
     })
 }
 
-/// The sockets that listen at one path.
+/// The sockets listening at one path.
 #[derive(Debug, Default)]
 pub(crate) struct SocketInodes(HashSet<PathBuf>);
 
@@ -71,7 +71,7 @@ impl SocketInodes {
         Self(rows(&table).filter(|row| row.path == path).map(|row| row.link()).collect())
     }
 
-    /// Whether the link of a descriptor leads to one of them.
+    /// Whether a descriptor's link leads to one of the sockets.
     pub(crate) fn names(&self, link: &Path) -> bool {
         self.0.contains(link)
     }

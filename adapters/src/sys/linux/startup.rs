@@ -1,4 +1,4 @@
-//! What a program that launches workers sets right before anything else.
+//! The first settings of a program that launches workers.
 
 use crate::sys::linux::failure::{During, describe};
 use nix::errno::Errno;
@@ -8,23 +8,23 @@ use nix::sys::signal::{SigHandler, Signal, signal};
 use rekindle_core::OsFailure;
 use std::os::fd::{FromRawFd, OwnedFd};
 
-/// Hears of children again, should our parent have had SIGCHLD ignored: their exit statuses would be lost.
+/// Restores SIGCHLD, in case our parent had SIGCHLD ignored: children's exit statuses would be lost.
 ///
-/// For the start of `main`, while there is one thread.
+/// For the start of `main`, with a single thread.
 pub fn hear_of_children() {
     #[expect(unsafe_code, reason = "changing a disposition is unsafe, since a handler could do anything")]
     // SAFETY: no handler is installed, only the default restored.
     let restored = unsafe { signal(Signal::SIGCHLD, SigHandler::SigDfl) };
-    // Without it exits are still noticed, only not how.
+    // Without the signal an exit is still noticed, but the status is lost.
     if let Err(error) = restored {
         tracing::warn!(%error, "SIGCHLD could not be reset");
     }
 }
 
-/// Has a write beyond the limit on the size of files (`ulimit -f`) fail, like one to a full disk, instead of ending us: whoever
-/// is ended says nothing of what it began. Programs that we start get the default back.
+/// Makes a write beyond the file size limit (`ulimit -f`) fail, like a write to a full disk, instead of killing us: a
+/// killed process cannot report its unfinished work. Started programs get the default back.
 ///
-/// For the start of `main`, while there is one thread.
+/// For the start of `main`, with a single thread.
 pub fn survive_file_size_limit() {
     #[expect(unsafe_code, reason = "changing a disposition is unsafe, since a handler could do anything")]
     // SAFETY: no handler is installed, the signal is only ignored.
@@ -34,16 +34,16 @@ pub fn survive_file_size_limit() {
     }
 }
 
-/// A copy of a descriptor that our parent handed to us under `number`, to be written to. No child inherits the copy.
+/// A copy of the descriptor `number`, passed by our parent for writing. No child inherits the copy.
 ///
-/// For the start of `main`: later the number may be that of a descriptor of our own.
+/// For the start of `main`: later the number may belong to a descriptor of ours.
 ///
 /// # Errors
-/// If there is no such descriptor, or nothing can be written to it.
+/// If there is no such descriptor, or the descriptor is not writable.
 pub fn handed_output(number: i32) -> Result<OwnedFd, OsFailure> {
     let operation = format!("write to descriptor {number}");
     #[expect(unsafe_code, reason = "the descriptor came as a number, from whoever started us")]
-    // SAFETY: copies a descriptor that may not be there; then the copy is -1 and nothing is made of it.
+    // SAFETY: copies a descriptor that may be missing; then the copy is -1, and no `OwnedFd` is made.
     let copy = unsafe {
         let copy = libc::fcntl(number, libc::F_DUPFD_CLOEXEC, 0);
         let copy = Errno::result(copy).doing(&operation)?;

@@ -3,7 +3,7 @@
 use nix::unistd::{Uid, User, geteuid};
 use std::path::PathBuf;
 
-/// The number of the user whose files are ours.
+/// The effective user id.
 pub(crate) fn our_uid() -> u32 {
     geteuid().as_raw()
 }
@@ -13,7 +13,7 @@ pub(crate) fn is_root() -> bool {
     geteuid().is_root()
 }
 
-/// The home directory that the system has on record for our user.
+/// The home directory of our user in the passwd entry.
 pub(crate) fn home() -> Option<PathBuf> {
     User::from_uid(Uid::effective()).ok().flatten().map(|user| user.dir)
 }

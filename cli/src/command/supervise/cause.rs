@@ -4,8 +4,8 @@ use rekindle::KillSignal;
 use rekindle::{StdioStopped, StopPolicy};
 use std::time::Duration;
 
-/// Without --stdin-grace: how long a program may be silent after the end of its input. The official MCP clients wait as
-/// long before they send SIGTERM.
+/// Without --stdin-grace: how long a program may be silent after the end of its input. The official MCP clients wait
+/// equally long before SIGTERM.
 pub(super) const SILENCE: Duration = Duration::from_secs(2);
 /// Without --stdin-grace: how long a program may read nothing of the rest of its input.
 pub(super) const READ_TIMEOUT: Duration = Duration::from_secs(10);
@@ -47,7 +47,7 @@ pub(super) struct EndedByUs {
 pub(super) const MORE_TIME: &str = "--stdin-grace";
 
 impl Cause {
-    /// The word for it in events; stable.
+    /// The stable word for the cause in events.
     pub(super) fn word(self) -> &'static str {
         match self {
             Self::GraceOver | Self::Silent | Self::Unread | Self::StillAnswering => "end-of-input",

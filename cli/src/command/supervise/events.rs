@@ -1,10 +1,10 @@
-//! Everything that is written beside the program's stdout: the program's stderr, unchanged; and our reports, as lines for
-//! people or as events for machines.
+//! All output besides the program's stdout: the program's stderr, unchanged, and our reports, as lines for people or as
+//! JSON events.
 //!
 //! # Invariants
-//! 1. Events go to stderr or to a descriptor of their own, never to both. The program can forge events on stderr; it does
-//!    not have the other descriptor.
-//! 2. A report never blocks: lines are queued, and one run makes a handful of them.
+//! 1. Events go to stderr or to a separate descriptor, never to both. The program can forge events on stderr; the
+//!    program does not have the other descriptor.
+//! 2. A report never blocks: lines are queued, and one run makes a handful of lines.
 //! 3. Quoted text neither begins a line nor steers a terminal.
 //!
 //! Checked by `smoke/tests/smoke/stdio/events.rs`.
@@ -27,19 +27,19 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
-/// How much of the program's complaints is passed on at once.
+/// The size of one read of the program's stderr.
 const CHUNK_LEN: usize = 16 << 10;
 
-/// Reports what happens.
+/// Reports events.
 #[derive(Debug, Clone)]
 pub(super) struct EventWriter {
     /// Events, for machines.
     events: Option<UnboundedSender<String>>,
     /// Lines, for people.
     text: Option<UnboundedSender<String>>,
-    /// How many writes were done: progress.
+    /// The number of writes so far.
     written: Arc<AtomicU64>,
-    /// When the program ended.
+    /// The time of the program's end.
     ended_at: Arc<OnceLock<Instant>>,
 }
 
@@ -52,10 +52,10 @@ pub(super) struct Outlets {
 }
 
 impl EventWriter {
-    /// Events go to `events_fd`, or as `report` says to stderr in place of text.
+    /// Events go to `events_fd`; without `events_fd`, stderr gets events (`--json`) or text.
     ///
     /// # Errors
-    /// If there is no descriptor or thread to spare for `events_fd`.
+    /// If no descriptor or thread is left for `events_fd`.
     pub(super) fn new(report: &Report, events_fd: Option<&OwnedFd>) -> Result<(Self, Outlets), OsFailure> {
         let (stderr, to_stderr) = unbounded_channel();
         let (events, text, to_events) = match events_fd {
@@ -82,12 +82,12 @@ impl EventWriter {
                 let _ = self.ended_at.set(Instant::now());
                 self.tell(&json!({ "event": "exited", "exit_code": exit.code(), "signal": exit.signal() }));
             }
-            // `cause` tells of it, with the reason.
+            // The report of `cause` covers the event, with the reason.
             StdioEvent::Stopping => {}
         }
     }
 
-    /// When the program ended; now, if it still runs.
+    /// When the program ended; now, if the program still runs.
     pub(super) fn ended_at(&self) -> Instant {
         self.ended_at.get().copied().unwrap_or_else(Instant::now)
     }
@@ -156,12 +156,12 @@ impl EventWriter {
 
     fn say(&self, text: &str) {
         if let Some(to) = &self.text {
-            // One report is one line, whatever it quotes.
+            // Each report is one line, even if the quoted text has several.
             let _ = to.send(format!("rekindle: {}\n", printable(text).replace('\n', "\\n")));
         }
     }
 
-    /// Waits until everything is written; gives up when nothing was taken for `patience`.
+    /// Waits until everything is written; gives up if no reader took anything for `patience`.
     pub(super) async fn finish(self, mut writing: JoinHandle<()>, patience: Duration) {
         let written = Arc::clone(&self.written);
         drop(self);
@@ -176,7 +176,7 @@ impl EventWriter {
 }
 
 impl Outlets {
-    /// Writes all lines, events and complaints of the program, to the last.
+    /// Writes all lines, all events and the program's stderr, to the end.
     pub(super) fn write(self, complaints: Option<ChildStdout>) -> JoinHandle<()> {
         let Self { to_stderr, to_events, written } = self;
         tokio::spawn(async move {
@@ -239,7 +239,7 @@ async fn write_stderr(
 
 /// Our own stderr. A reader that stops reading does not hold the program up.
 struct Stderr {
-    /// `None` where the system has no descriptor to spare for a watched copy.
+    /// `None` if no descriptor is left for a watched copy.
     to: Option<OwnOutput>,
     written: Arc<AtomicU64>,
 }
@@ -250,7 +250,7 @@ impl Stderr {
             Some(stderr) => stderr.write(bytes).await,
             None => write_blocking(io::stderr(), &bytes),
         };
-        // A failure to write to stderr can be reported nowhere.
+        // A failed write to stderr cannot be reported anywhere.
         if done.is_ok() {
             self.written.fetch_add(1, Ordering::Relaxed);
         }

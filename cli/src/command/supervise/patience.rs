@@ -1,4 +1,4 @@
-//! Time limits of a supervised program: until there is a reason to stop, and then until its last answer.
+//! Time limits of a supervised program: until a reason to stop appears, then until the last answer.
 
 use super::Supervision;
 use super::cause::{ANSWERS_TIMEOUT, Cause, READ_TIMEOUT, SILENCE};
@@ -79,7 +79,7 @@ async fn reads_all(child: &StdioChild) -> bool {
     }
 }
 
-/// Resolves when a program has been silent for [`SILENCE`]. Output that the client has not taken yet is no silence.
+/// Resolves when a program has been silent for [`SILENCE`]. Output waiting for the client is not silence.
 async fn is_silent(mut output: watch::Receiver<Passed>) {
     loop {
         let is_held_up = output.borrow_and_update().is_held_up;

@@ -1,4 +1,4 @@
-//! What passes bytes on, unchanged, one chunk at a time.
+//! Pumps between streams: bytes pass unchanged, one chunk at a time.
 
 use rekindle::frontend::{OwnInput, OwnOutput};
 use rekindle::stdio::{ChildStdin, ChildStdout};
@@ -6,10 +6,10 @@ use std::io;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::watch;
 
-/// How much is passed on at once.
+/// The size of one read.
 const CHUNK_LEN: usize = 64 << 10;
 
-/// How much of the client's input is in the program's.
+/// The progress of the client's input into the program's.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Delivered {
     pub(super) chunks: u64,
@@ -17,7 +17,7 @@ pub(super) struct Delivered {
     pub(super) all: bool,
 }
 
-/// How much of the program's output has passed.
+/// The progress of the program's output.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Passed {
     ended: bool,
@@ -25,12 +25,12 @@ pub(super) struct Passed {
     pub(super) is_held_up: bool,
     /// The client closed the output, or writing to it failed.
     pub(super) refused: bool,
-    /// The errno of a write that failed for another reason than a client that left.
+    /// The errno of a failed write, unless the client left.
     pub(super) lost: Option<i32>,
 }
 
 impl Passed {
-    /// Whether nothing more will pass.
+    /// Whether no more output will pass.
     pub(super) fn is_over(self) -> bool {
         self.ended || self.refused
     }
@@ -42,14 +42,15 @@ impl Passed {
     }
 }
 
-/// Passes the client's input on. The program's stays open until somebody closes it.
+/// Passes the client's input on. The program's stdin stays open until the stop closes it.
 pub(super) async fn pump_in(mut from: OwnInput, mut to: ChildStdin, delivered: watch::Sender<Delivered>) {
-    // An input that cannot be read has ended.
+    // A failed read is the end of the input.
     while let Ok(chunk) = from.chunk().await {
         if chunk.is_empty() {
             break;
         }
-        // A program that closed its input may go on; what comes then is thrown away, so that its end is still seen.
+        // A program may close its input and go on; later input is read and dropped, so the end of the input is still
+        // seen.
         let _ = to.write_all(&chunk).await;
         delivered.send_modify(|delivered| delivered.chunks += 1);
     }
@@ -61,7 +62,7 @@ pub(super) async fn pump_in(mut from: OwnInput, mut to: ChildStdin, delivered: w
 /// Passes the program's output on.
 pub(super) async fn pump_out(mut from: ChildStdout, mut to: OwnOutput, passed: watch::Sender<Passed>) {
     let mut buffer = vec![0; CHUNK_LEN];
-    // An output that cannot be read has ended.
+    // A failed read is the end of the output.
     while let Ok(len @ 1..) = from.read(&mut buffer).await {
         let chunk = buffer.get(..len).unwrap_or_default().to_vec();
         passed.send_modify(|passed| passed.is_held_up = true);

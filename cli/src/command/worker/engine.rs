@@ -1,18 +1,18 @@
-//! A small script language whose sessions ask their host, to show the pool protocol with.
+//! A small script language with questions to the host, as an example of the pool protocol.
 //!
-//! One statement a line: `name = ask("Who?")`, `a, b = ask_all("One?", "Two?")`, `done("Hello {name}")`,
-//! `fail("No {ctx.thing}")`. Texts are JSON; `{name}` and `{ctx.key}` are filled in. A line that begins with `#` says
-//! nothing, and a script that ends without `done` comes to null.
+//! One statement a line: `name = ask("Who?")`, `a, b = ask_all("One?", "Two?")`, `done("Hello {name}")`, `fail("No
+//! {ctx.thing}")`. Texts are JSON; `{name}` and `{ctx.key}` are filled in. A line beginning with `#` is a comment, and
+//! a script without `done` returns null.
 
 use rekindle::protocol::{FeedResult, Finish, Query};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 
-/// A script that runs until it asks something, and goes on when it is answered.
+/// A script that runs until a question, and continues with the answer.
 #[derive(Debug)]
 pub(super) struct Session {
     script: Vec<String>,
-    /// The line that comes next.
+    /// The index of the next line.
     at: usize,
     values: HashMap<String, String>,
     ctx: Value,
@@ -21,7 +21,7 @@ pub(super) struct Session {
     history: Vec<Value>,
 }
 
-/// A query, and where its answer goes.
+/// An open query, and the variable for the answer.
 #[derive(Debug)]
 struct Open {
     id: String,
@@ -29,7 +29,7 @@ struct Open {
     answered: bool,
 }
 
-/// What a statement does.
+/// The effect of a statement.
 enum Step {
     On,
     Stop(FeedResult),
@@ -51,7 +51,7 @@ impl Session {
         (session, result)
     }
 
-    /// Takes the answer to a query: the one that is named, or the only one that is open.
+    /// Takes the answer to the named query, or to the only open query.
     pub(super) fn answer(
         &mut self,
         query: Option<&str>,
@@ -78,12 +78,12 @@ impl Session {
         })
     }
 
-    /// Whether it waits for an answer.
+    /// Whether the session waits for an answer.
     pub(super) fn is_paused(&self) -> bool {
         !self.open.is_empty()
     }
 
-    /// All that was asked and answered.
+    /// All questions and answers so far.
     pub(super) fn history(&self) -> Value {
         Value::Array(self.history.clone())
     }
@@ -138,7 +138,7 @@ impl Session {
         FeedResult::Finished { state, metrics: json!({ "queries": self.asked }) }
     }
 
-    /// Fills in `{name}` and `{ctx.key}`, in a single pass; what has no name in braces stays as it is.
+    /// Fills in `{name}` and `{ctx.key}` in a single pass; braces around anything but a name stay.
     fn fill(&self, text: &str) -> Result<String, String> {
         let mut filled = String::new();
         let mut rest = text;

@@ -7,7 +7,7 @@ use rekindle::protocol::{
 use rekindle::serve::{Handler, async_trait};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// One session at a time, by one name.
+/// One session at a time, under one name.
 #[derive(Debug)]
 pub(super) struct PoolWorker {
     version: Version,

@@ -1,4 +1,5 @@
-//! What no command may touch: a tree of files beside the state directory, and a process that is nobody's worker.
+//! Things that no command may touch: a tree of files beside the state directory, and a process unrelated to any
+//! session.
 
 use super::super::trouble::{Trouble, TroubleKind, ensure};
 use super::place;
@@ -10,11 +11,11 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-/// What a pid_ns keeps from round to round: a sentinel takes longer to start than a round takes.
+/// Kept by a pid namespace from round to round: starting a sentinel takes longer than a round.
 struct Kept {
     account: Account,
     sentinel: Sentinel,
-    /// It ends when its test environment does.
+    /// The sentinel ends together with its test environment.
     _scene: TestEnv,
 }
 
@@ -22,22 +23,22 @@ thread_local! {
     static SENTINELS: RefCell<Vec<Kept>> = const { RefCell::new(Vec::new()) };
 }
 
-/// A tree of files that lead nowhere, with the facts that must not change.
+/// A tree of files outside of any session, with the facts that must not change.
 #[derive(Debug)]
 pub(super) struct Canary {
     dir: PathBuf,
     facts: BTreeMap<PathBuf, Fact>,
 }
 
-/// What is known of one file: device, inode, mode, owner, group, and what it holds.
+/// The facts about one file: device, inode, mode, owner, group, and content.
 type Fact = (u64, u64, u32, u32, u32, Vec<u8>);
 
 impl Canary {
-    /// A tree in the test environment, of the test environment's user: whoever follows a link into it may write there.
+    /// Makes a tree that belongs to the test environment's user: a command that follows a link could write there.
     pub(super) fn plant(env: &TestEnv) -> Self {
         let dir = env.path("canary");
         let inner = dir.join("inner");
-        fs::create_dir_all(&inner).expect("a env's directory is writable");
+        fs::create_dir_all(&inner).expect("a test environment's directory is writable");
         let record = br#"{"schema_version":1,"session":"s","generation":7,"nonce":"00","state":"ready"}"#;
         let files: [(&Path, &str, &[u8], u32); 6] = [
             (&dir, "file", b"leave me alone\n", 0o640),
@@ -49,7 +50,7 @@ impl Canary {
         ];
         for (dir, name, content, mode) in files {
             let path = dir.join(name);
-            fs::write(&path, content).expect("a env's directory is writable");
+            fs::write(&path, content).expect("a test environment's directory is writable");
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("the file is ours");
             place::give_to(env.account(), &path);
         }
@@ -63,12 +64,12 @@ impl Canary {
         self.dir.join("file")
     }
 
-    /// A directory of the tree, which looks like a session's.
+    /// A directory of the tree that looks like a session's.
     pub(super) fn session(&self) -> PathBuf {
         self.dir.join("inner")
     }
 
-    /// Fails if anything in the tree is another.
+    /// Fails if any file in the tree has changed.
     pub(super) fn check(&self, what: &str) -> Result<(), Trouble> {
         let now = facts(&self.dir);
         let changed: Vec<_> = self
@@ -99,7 +100,7 @@ fn facts(dir: &Path) -> BTreeMap<PathBuf, Fact> {
     all
 }
 
-/// The pid of the sentinel of this user, which is started if there is none.
+/// The pid of this user's sentinel, started if missing.
 pub(super) fn sentinel_pid(account: Account) -> Pid {
     SENTINELS.with_borrow_mut(|all| {
         if let Some(kept) = all.iter().find(|kept| kept.account == account) {
@@ -113,7 +114,7 @@ pub(super) fn sentinel_pid(account: Account) -> Pid {
     })
 }
 
-/// Fails if anything was done to the sentinel of this user. One that was harmed is replaced.
+/// Fails if this user's sentinel was touched; replaces a touched sentinel.
 pub(super) fn check_sentinel(account: Account, what: &str) -> Result<(), Trouble> {
     SENTINELS.with_borrow_mut(|all| {
         let Some(at) = all.iter().position(|kept| kept.account == account) else { return Ok(()) };

@@ -1,16 +1,16 @@
-//! What stands in JSON where nobody expects it.
+//! Unexpected values in JSON.
 
 use super::super::rng::Rng;
 use crate::procs::Pid;
 use serde_json::{Number, Value, json};
 
-/// Stands for bytes that JSON cannot hold, until the JSON is bytes.
+/// A placeholder for bytes that JSON cannot hold, replaced after serialisation.
 const RAW: &str = "@@raw@@";
 
-/// What is put into the text of JSON in its place: bytes that are not UTF-8.
+/// The replacements for the placeholder: invalid UTF-8.
 const NOT_UTF8: [&[u8]; 3] = [b"\xff\xfe", b"\xc3\x28", b"\xed\xa0\x80"];
 
-/// Fields that decide who is signalled, or which version speaks.
+/// Fields that decide which process is signalled, or which version is spoken.
 const DECISIVE: [&str; 12] = [
     "pid",
     "start_time",
@@ -26,7 +26,7 @@ const DECISIVE: [&str; 12] = [
     "readiness",
 ];
 
-/// Changes one value of a document; `None` if it is no JSON. Says what was changed.
+/// Changes one value of a document and describes the change; `None` if the bytes are not JSON.
 pub(super) fn changed(rng: &mut Rng, bytes: &[u8], sentinel: Pid) -> Option<(Vec<u8>, String)> {
     let mut document: Value = serde_json::from_slice(bytes).ok()?;
     let mut all = Vec::new();
@@ -105,7 +105,7 @@ pub(super) fn odd(rng: &mut Rng, sentinel: Pid) -> Value {
     }
 }
 
-/// JSON that is nested so deep that whoever recurses runs out of stack.
+/// JSON nested so deeply that a recursive parser runs out of stack.
 pub(super) fn deep(rng: &mut Rng) -> Vec<u8> {
     let depth = [127, 128, 10_000, 200_000][rng.below(4) as usize];
     let (open, close): (&[u8], &[u8]) = if rng.below(2) == 0 { (b"[", b"]") } else { (b"{\"a\":", b"}") };

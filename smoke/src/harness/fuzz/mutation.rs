@@ -1,4 +1,4 @@
-//! What is done to a state directory: bytes, kinds of file, values, owners, modes and mounts.
+//! Mutations of a state directory: bytes, kinds of file, values, owners, modes and mounts.
 
 use super::super::rng::Rng;
 use super::json;
@@ -16,13 +16,13 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::{Path, PathBuf};
 
-/// The files of a session, whether they are there or not.
+/// The files of a session, existing or not.
 const SESSION_FILES: [&str; 6] = ["session.json", "claim", "lifeline", "sock", "stdout.log", "stderr.log"];
 
 /// The files of the lifecycle lock.
 const ROOT_FILES: [&str; 2] = [".locked", ".locked.lock"];
 
-/// Names that nobody expects in a state directory.
+/// Names that do not belong in a state directory.
 const STRAYS: [&[u8]; 7] = [
     b".rekindle-tmp.1",
     b"-rf",
@@ -33,27 +33,27 @@ const STRAYS: [&[u8]; 7] = [
     b"session.json.kept",
 ];
 
-/// Modes that no file of ours has.
+/// Modes different from the modes of all our files.
 const MODES: [u32; 9] = [0, 0o200, 0o400, 0o500, 0o644, 0o777, 0o1777, 0o4755, 0o2770];
 
-/// How often another mutation is tried after one that was impossible.
+/// How often another mutation is tried after an impossible mutation.
 const TRIES_MAX: usize = 8;
 
-/// What a mutation is called that was impossible.
+/// The name of an impossible mutation.
 const NOTHING: &str = "nothing";
 
-/// What was done.
+/// A performed mutation.
 #[derive(Debug)]
 pub(super) struct Mutated {
-    /// What it is called in the tally.
+    /// The mutation's name in the tally.
     pub(super) kind: &'static str,
-    /// The rest of it.
+    /// The details.
     pub(super) what: String,
-    /// What must stay for as long as the round takes.
+    /// A mount to keep until the end of the round.
     pub(super) mount: Option<Mount>,
 }
 
-/// Does something to the state directory of a round.
+/// Performs a mutation of a round's state directory.
 pub(super) fn mutate(rng: &mut Rng, round: &Round) -> Mutated {
     let mut tried = try_to_mutate(rng, round);
     for _ in 1..TRIES_MAX {
@@ -93,7 +93,7 @@ fn try_to_mutate(rng: &mut Rng, round: &Round) -> Mutated {
     };
     match done {
         Ok(what) => Mutated { kind, what: format!("{name}: {what}"), mount },
-        // A file that is not there, or something that this user may not do.
+        // A missing file, or an action that this user may not perform.
         Err(error) => Mutated { kind: NOTHING, what: format!("{kind} of {name}: {error}"), mount },
     }
 }
@@ -103,12 +103,12 @@ fn target(rng: &mut Rng, round: &Round) -> PathBuf {
     if rng.below(6) == 0 {
         return round.env.state().join(rng.pick(&ROOT_FILES));
     }
-    // Twice: the record and the lifeline decide more than the rest.
+    // Listed twice: the record and the lifeline decide more than the other files.
     let file = if rng.below(2) == 0 { rng.pick(&SESSION_FILES) } else { rng.pick(&SESSION_FILES[..3]) };
     let path = round.env.of(session(rng, round), file);
     let files: Vec<PathBuf> =
         SESSION_FILES.iter().map(|file| path.with_file_name(file)).filter(|path| path.exists()).collect();
-    // One that is not there is worth a try now and then.
+    // A missing file is tried now and then.
     if path.exists() || files.is_empty() || rng.below(6) == 0 { path } else { rng.pick(&files) }
 }
 
@@ -172,7 +172,7 @@ fn value(rng: &mut Rng, path: &Path, round: &Round) -> io::Result<String> {
     Ok(what)
 }
 
-/// Fails if the way to a path leads out of the state directory: we would touch the canary ourselves.
+/// Fails if the way to a path leads out of the state directory: the mutation would touch the canary.
 pub(super) fn stays_inside(path: &Path, round: &Round) -> io::Result<()> {
     let root = round.env.dir().canonicalize()?;
     let parent = path.parent().unwrap_or(path).canonicalize()?;
@@ -180,12 +180,12 @@ pub(super) fn stays_inside(path: &Path, round: &Round) -> io::Result<()> {
     if inside { Ok(()) } else { Err(io::Error::other("the way leads to the canary")) }
 }
 
-/// The path, if a plain file stands there: whatever else stands there may lead to the canary, or hang us.
+/// The path, if a plain file: any other file may lead to the canary, or block us.
 fn plain(path: &Path) -> io::Result<&Path> {
     if path.symlink_metadata()?.is_file() { Ok(path) } else { Err(io::Error::other("no plain file")) }
 }
 
-/// Writes a file in its place, where it may have holders, or by another file with another inode.
+/// Writes into the existing file, which may have holders, or replaces the file with a new inode.
 fn write(rng: &mut Rng, path: &Path, bytes: &[u8]) -> io::Result<()> {
     let found = path.symlink_metadata()?;
     if found.nlink() > 1 {
@@ -245,7 +245,7 @@ fn owner(rng: &mut Rng, path: &Path) -> io::Result<String> {
     Ok(format!("given to user {user}"))
 }
 
-/// The file, or the directory that it is in.
+/// Gives the file, or its directory, to another user.
 fn give(root: Root, rng: &mut Rng, path: &Path, user: u32) -> io::Result<()> {
     let path = if rng.below(3) == 0 { path.parent().unwrap_or(path) } else { path };
     let found = path.symlink_metadata()?;

@@ -9,13 +9,13 @@ use crate::Account;
 use serde_json::Value;
 use std::env;
 
-/// How many verbs that talk to a worker are run in a round, before one of any kind.
+/// The number of talking verbs in a round, before a verb of any kind.
 const TALKING_VERBS: usize = 2;
 
 /// The file that makes the peer hostile.
 const SWITCH_NAME: &str = "hostile";
 
-/// Plays one.
+/// Plays one round.
 pub(super) fn round(seed: u64) -> Result<Value, Trouble> {
     let mut rng = Rng::new(seed);
     let mut round = Round::new(Account::Ours);

@@ -1,4 +1,4 @@
-//! What the pid_ns is allowed to do with files, and mounts that go with their round.
+//! File permissions of the pid namespace, and mounts for a round.
 
 use crate::programs;
 use crate::{Account, Root};
@@ -6,14 +6,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-/// The proof that we are root of the machine, and not merely of a user namespace: only then are there other users.
+/// The proof that we are root of the machine, not only of a user namespace: only then other users exist.
 pub(super) fn root_of_the_machine() -> Option<Root> {
     let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
     let all = map.split_ascii_whitespace().collect::<Vec<_>>() == ["0", "0", "4294967295"];
     Root::ours().filter(|_| all)
 }
 
-/// Gives what stands at a path to the test environment's user.
+/// Gives the file at a path to the test environment's user.
 pub(super) fn give_to(account: Account, path: &Path) {
     if account == Account::Ordinary
         && let Some(root) = root_of_the_machine()
@@ -22,7 +22,7 @@ pub(super) fn give_to(account: Account, path: &Path) {
     }
 }
 
-/// A mount, undone when it is dropped.
+/// A mount, undone when dropped.
 #[derive(Debug)]
 pub(super) struct Mount(PathBuf);
 
@@ -32,7 +32,7 @@ impl Mount {
         run("mount", &["-t", "tmpfs", "tmpfs"], dir).then(|| Self(dir.to_owned()))
     }
 
-    /// A directory over itself, and nobody may write there.
+    /// Mounts a directory over itself, read-only.
     pub(super) fn read_only(dir: &Path) -> Option<Self> {
         let bound = run("mount", &["--bind", &dir.display().to_string()], dir);
         let bound = bound.then(|| Self(dir.to_owned()))?;
@@ -42,7 +42,7 @@ impl Mount {
 
 impl Drop for Mount {
     fn drop(&mut self) {
-        // A worker may have it open still.
+        // A worker may still have a file there open.
         run("umount", &["-l"], &self.0);
     }
 }

@@ -1,4 +1,4 @@
-//! What both kinds of round share: a test environment with bystanders, and verbs that are run in it and judged.
+//! The common part of both kinds of round: a test environment with bystanders, and verbs that run there and are judged.
 
 use super::super::run::to_the_end_within;
 use super::super::trouble::{Trouble, TroubleKind};
@@ -21,12 +21,12 @@ pub(super) struct Round {
     pub(super) env: TestEnv,
     pub(super) canary: Canary,
     pub(super) names: Names,
-    /// What the commands met, for a failure to tell.
+    /// The hostilities so far, for the report of a failure.
     pub(super) met: Vec<String>,
-    /// What each kind of hostility is called in the tally.
+    /// The name of each hostility in the tally.
     kinds: Vec<String>,
     runs: Vec<Value>,
-    /// What the commands and the workers find in their environment.
+    /// Additional environment of commands and workers.
     pub(super) environment: Vec<(String, String)>,
 }
 
@@ -56,13 +56,13 @@ impl Round {
         }
     }
 
-    /// Notes what the commands will meet.
+    /// Notes a hostility before the next commands.
     pub(super) fn meets(&mut self, kind: &str, what: &str) {
         self.kinds.push(kind.to_owned());
         self.met.push(format!("{kind}: {what}"));
     }
 
-    /// Runs one verb and judges it.
+    /// Runs one verb and judges the reply.
     pub(super) fn run(&mut self, verb: Verb) -> Result<(), Trouble> {
         let mut args = verb.args(&self.names);
         if verb.has_a_log() {
@@ -97,7 +97,7 @@ impl Round {
         Ok(json!({ "met": self.kinds, "runs": self.runs }))
     }
 
-    /// `rekindle` with these arguments, which prepares the round and has to succeed.
+    /// Prepares the round with a `rekindle` that has to succeed.
     pub(super) fn prepare(
         &self,
         args: impl IntoIterator<Item = impl AsRef<OsStr>>,
@@ -105,7 +105,7 @@ impl Round {
         self.prepare_by(self.env.rekindle_command(args))
     }
 
-    /// A command that prepares the round has to succeed.
+    /// Prepares the round with a command that has to succeed.
     pub(super) fn prepare_by(&self, mut command: Command) -> Result<Reply, Trouble> {
         command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         let reply = to_the_end_within(BOUND * 2, command)?;

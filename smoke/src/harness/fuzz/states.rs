@@ -11,19 +11,19 @@ use crate::{Account, Container, Launcher, wait};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-/// How many things are mutated at the most.
+/// The greatest number of mutations.
 const MUTATIONS_MAX: u64 = 3;
 
-/// How many verbs are run in a round.
+/// The number of verbs in a round.
 const VERBS: usize = 4;
 
-/// Plays one.
+/// Plays one round.
 pub(super) fn round(seed: u64) -> Result<Value, Trouble> {
     let mut rng = Rng::new(seed);
     let ordinary = rng.below(3) == 0 && place::root_of_the_machine().is_some();
     let account = if ordinary { Account::Ordinary } else { Account::Ours };
     let mut round = Round::new(account);
-    // It ends after the verbs, if it does not end before them.
+    // The container ends after the verbs, at the latest.
     let _container = prepare(&mut rng, &mut round)?;
     let mut mounts = Vec::new();
     for _ in 0..=rng.below(MUTATIONS_MAX) {
@@ -31,7 +31,7 @@ pub(super) fn round(seed: u64) -> Result<Value, Trouble> {
         round.meets(kind, &what);
         mounts.extend(mount);
     }
-    // A worker listens wherever it is told to: that must not be among what nobody may touch.
+    // A worker listens at any given path, so the path must not be among the bystanders.
     let socket = round.env.socket(SESSION);
     if stays_inside(&socket, &round).is_ok() {
         round.names.socket_to_be = round.names.socket.clone();
@@ -42,7 +42,7 @@ pub(super) fn round(seed: u64) -> Result<Value, Trouble> {
     round.finish()
 }
 
-/// Makes a state directory; a container if its worker runs in one.
+/// Makes a state directory; returns the container, if the worker runs in a container.
 fn prepare(rng: &mut Rng, round: &mut Round) -> Result<Option<Container>, Trouble> {
     let mut container = None;
     let up = up_args(round);
@@ -83,7 +83,7 @@ fn up_args(round: &Round) -> Vec<String> {
     words.chain(round.names.worker.iter().cloned()).collect()
 }
 
-/// A launcher that is killed in the middle of a start leaves its claim, and a worker that never listens.
+/// A launcher killed in the middle of a start leaves its claim, and a worker that never listens.
 fn leave_a_claim(round: &Round) {
     let up = ["up", "--timeout", "20s", SESSION, "--", "sleep", "600"];
     let launcher = Launcher::start(round.env.rekindle_command(up));
@@ -93,7 +93,7 @@ fn leave_a_claim(round: &Round) {
     launcher.finish();
 }
 
-/// A session of the pool that waits for an answer.
+/// Starts a pool session that waits for an answer.
 fn run_in_pool(round: &mut Round) -> Result<(), Trouble> {
     let mut run: Vec<String> =
         ["pool", "run", "--speak", "1", "--code", "a = ask(\"q\")", "--"].map(str::to_owned).to_vec();

@@ -1,4 +1,4 @@
-//! What a round is about.
+//! The target of a round.
 
 use super::super::trouble::Trouble;
 use super::{peers, states};
@@ -6,17 +6,17 @@ use serde_json::Value;
 use std::fmt;
 use std::str::FromStr;
 
-/// What is hostile in a round.
+/// The hostile part of a round.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Target {
     /// The state directory.
     State,
-    /// The worker that answers on the session's socket.
+    /// The worker behind the session's socket.
     Peer,
 }
 
 impl Target {
-    /// What it is called in a job.
+    /// The target's name in a job.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::State => "state",
@@ -27,7 +27,7 @@ impl Target {
     /// Plays one round.
     ///
     /// # Errors
-    /// What did not hold.
+    /// The broken promise.
     pub(in crate::harness) fn round(self, seed: u64) -> Result<Value, Trouble> {
         match self {
             Self::State => states::round(seed),

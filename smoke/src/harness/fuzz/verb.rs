@@ -1,54 +1,54 @@
-//! Every verb of the command with its options, and what its answer looks like.
+//! Every verb of the command with its options, and the form of its answer.
 
 use super::super::rng::Rng;
 use crate::procs::Pid;
 use std::time::Duration;
 
-/// What a start of a worker may take.
+/// Limits for the start of a worker.
 const START: [&str; 6] = ["--timeout", "200ms", "--term-grace", "100ms", "--kill-grace", "300ms"];
 
-/// What a stop may take.
+/// Limits for a stop.
 const STOP: [&str; 4] = ["--term-grace", "100ms", "--kill-grace", "300ms"];
 
-/// What a worker that is asked may take.
+/// Limits for a request to a worker.
 const ASK: [&str; 4] = ["--timeout", "150ms", "--answer-timeout", "150ms"];
 
-/// What work may take.
+/// The limit for work.
 const WORK: [&str; 2] = ["--work-timeout", "200ms"];
 
-/// How long a verb may take, far more than any sum of its own limits: the machine may be busy.
+/// The limit for one verb, far above the sum of the verb's own limits: the machine may be busy.
 pub(super) const BOUND: Duration = Duration::from_secs(20);
 
-/// What a verb prints on stdout when it has succeeded.
+/// The output of a successful verb on stdout.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Answer {
     /// One object with an `outcome`.
     Outcome,
     /// Any number of objects, each with an `outcome`: one for each session.
     Outcomes,
-    /// One list, also when something was left out.
+    /// One list, also when a session was left out.
     List,
-    /// Any number of objects with this field, also when something was left out.
+    /// Any number of objects with this field, also when a session was left out.
     Objects(&'static str),
-    /// The lists of what was removed and what was kept, also when a session could not be worked with.
+    /// The lists of removed and kept sessions, also after an error in a session.
     Collection,
     /// One object with this field.
     Object(&'static str),
-    /// What the worker answered.
+    /// The worker's answer.
     Worker,
-    /// Nothing of ours: stdout is the program's.
+    /// Nothing of ours: stdout belongs to the program.
     Nothing,
 }
 
-/// One way of calling the command.
+/// A call of the command.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Verb {
-    /// What it is called with. `$S` is the session, `$P` the session of the pool, `$X` the socket, `$N` a
-    /// socket to be, `$W` the words of a worker, `$V` the words of a worker of the pool, `$D` the sentinel.
+    /// The arguments. `$S` is the session, `$P` the session of the pool, `$X` the socket, `$N` a socket to be, `$W` the
+    /// words of a worker, `$V` the words of a worker of the pool, `$D` the sentinel.
     pub(super) words: &'static str,
     limits: &'static [&'static [&'static str]],
     pub(super) answer: Answer,
-    /// Whether it talks to a worker.
+    /// Whether the verb talks to a worker.
     talks: bool,
 }
 
@@ -60,7 +60,7 @@ const fn talking(words: &'static str, limits: &'static [&'static [&'static str]]
     Verb { words, limits, answer, talks: true }
 }
 
-/// All of them.
+/// All verbs.
 pub(super) const ALL: [Verb; 38] = [
     talking("up $S -- $W", &[&START], Answer::Outcome),
     talking("up --intent attach $S", &[&START], Answer::Outcome),
@@ -114,10 +114,10 @@ pub(super) const ALL: [Verb; 38] = [
     verb("demo", &[], Answer::Nothing),
 ];
 
-/// `--timeout` of `pool run` is that of the start.
+/// `--timeout` of `pool run` is the time-out of the start.
 const ASK_ALONE: [&str; 2] = ["--answer-timeout", "150ms"];
 
-/// What stands in for the `$` words.
+/// The values of the `$` words.
 #[derive(Debug, Clone)]
 pub(super) struct Names {
     pub(super) session: String,
@@ -130,21 +130,21 @@ pub(super) struct Names {
 }
 
 impl Verb {
-    /// Any of them.
+    /// A random verb.
     pub(super) fn any(rng: &mut Rng) -> Self {
-        // The demo looks at no state but its own, and takes as long as twenty others.
+        // The demo uses only its own state, and takes as long as twenty others.
         let all = if rng.below(20) == 0 { &ALL[..] } else { &ALL[..ALL.len() - 1] };
         rng.pick(all)
     }
 
-    /// One that talks to a worker.
+    /// Any verb that talks to a worker.
     pub(super) fn any_talking(rng: &mut Rng) -> Self {
         let talking: Vec<Self> = ALL.into_iter().filter(|verb| verb.talks).collect();
         rng.pick(&talking)
     }
 
-    /// Whether it says on stderr if a task of its own panicked, when it is asked to say more. The stderr of the others is a
-    /// program's too.
+    /// Whether the verb reports a panicked task on stderr with `-vv`. With the other verbs, a program writes to stderr
+    /// as well.
     pub(super) fn has_a_log(self) -> bool {
         self.words != "demo"
     }

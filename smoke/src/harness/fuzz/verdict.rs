@@ -1,4 +1,4 @@
-//! What every answer has to be, whatever the command met.
+//! The rules for every answer, under any hostility.
 
 use super::super::trouble::TroubleKind::{Other, Wedged};
 use super::super::trouble::{Trouble, ensure};
@@ -7,13 +7,13 @@ use crate::cli::Reply;
 use rekindle_core::shown::is_obeyed;
 use serde_json::Value;
 
-/// The greatest exit code that is ours.
+/// The greatest exit code of ours.
 const EXIT_MAX: i32 = 6;
 
-/// What a panic leaves: its own words, and those in which the command reports it.
+/// The traces of a panic: Rust's message, and the messages of the command.
 const PANICS: [&str; 3] = ["panicked", "an internal error", "\"reason\":\"internal\""];
 
-/// The longest answer: what it is told is bounded, and so is what it tells.
+/// The longest answer: input is bounded, so output is bounded too.
 const ANSWER_LEN_MAX: usize = 64 << 20;
 
 /// Judges one reply.
@@ -36,8 +36,8 @@ pub(super) fn judge(verb: Verb, reply: &Reply) -> Result<(), Trouble> {
     })
 }
 
-/// Whether an answer has the form that its verb promises. A failure always has an `outcome`, unless it is one of a listing
-/// that left something out: that is told on stderr, or by the listing itself.
+/// Whether an answer has the form promised by the verb. A failure always has an `outcome`, except in an incomplete
+/// listing: the listing or stderr reports the missing parts.
 fn is_whole(answer: Answer, succeeded: bool, lines: &[Value]) -> bool {
     let has = |field: &'static str| move |line: &Value| line.get(field).is_some();
     let outcome = has("outcome");
@@ -59,7 +59,7 @@ fn is_whole(answer: Answer, succeeded: bool, lines: &[Value]) -> bool {
     }
 }
 
-/// A reply to read: of what is long, the beginning and the end.
+/// A readable reply: of a long text, the beginning and the end.
 fn shortened(reply: &Reply) -> String {
     const HALF: usize = 1500;
     let text: Vec<char> = reply.to_string().chars().collect();

@@ -1,6 +1,6 @@
-//! Every `next` is typed as it stands, where the caller stands, and does what it says; nothing that a person may want is lost.
+//! Every `next` can be typed unchanged in the caller's directory, and does what it promises; no data of value is lost.
 //!
-//! One table: each row provokes an answer, says what it advises, and looks at what came of typing that.
+//! One table: each row provokes an answer, names the advice, types the advice, and checks the effect.
 
 use nix::sys::signal::Signal;
 use rekindle_smoke::programs::Quirk;
@@ -18,20 +18,20 @@ tests![
     a_collection_that_cannot_work_with_a_session_fails,
 ];
 
-/// What an answer advises.
+/// The advice of an answer.
 enum Advises {
-    /// This command, in which the state directory is `state`, and what has to hold after it was typed and ended with 0.
+    /// This command, with the state directory `state`; it ends with 0, and then the check has to pass.
     Types(&'static str, fn(&TestEnv)),
-    /// The same, and the worker of session `s` is to end.
+    /// As [`Self::Types`], and the worker of session `s` is to end.
     Ends(&'static str, fn(&TestEnv)),
-    /// The same, and these words besides.
+    /// As [`Self::Types`], and the hint has these words; nothing changes.
     Tells(&'static str, &'static str),
-    /// Nothing to type, and these words.
+    /// No command, only these words.
     Says(&'static str),
 }
 use Advises::{Ends, Says, Tells, Types};
 
-/// What keeps what has to stay open while a row is played.
+/// Keeps processes alive while a row is played.
 type Kept = Option<Box<dyn std::any::Any>>;
 
 struct Row {
@@ -40,7 +40,7 @@ struct Row {
     advises: Advises,
 }
 
-/// What is typed by hand, in the test environment's own directory and with a relative state directory.
+/// A command typed by hand in the test environment's directory, with a relative state directory.
 fn rk(env: &TestEnv, args: &[&str]) -> Reply {
     let mut command = env.command(env.binary());
     let split = args.iter().position(|arg| *arg == "--").unwrap_or(args.len());
@@ -77,7 +77,7 @@ fn corrupt(env: &TestEnv, file: &str) {
     fs::write(env.of("s", file), "{\"half\":").expect("the file can be written");
 }
 
-/// A launcher at work, and its session `s`.
+/// A launcher at work, for session `s`.
 fn at_work(env: &TestEnv) -> Box<Launcher> {
     let launcher = env.launch_up("s", &[], &["sleep", "1000"]);
     env.worker_pid("s");
@@ -85,11 +85,11 @@ fn at_work(env: &TestEnv) -> Box<Launcher> {
     Box::new(launcher)
 }
 
-/// A worker that is not ready until its `gate` is opened, whose launcher is dead.
+/// A worker with a dead launcher; the worker becomes ready when its `gate` is opened.
 fn orphaned(env: &TestEnv) {
     let gate = env.path("gate");
-    nix::unistd::mkfifo(&gate, nix::sys::stat::Mode::S_IRWXU).expect("a env can hold a FIFO");
-    // No process of its own waits: whoever ends while a row is played is counted.
+    nix::unistd::mkfifo(&gate, nix::sys::stat::Mode::S_IRWXU).expect("a test environment can hold a FIFO");
+    // The shell waits itself, without a child: an exit during a row would be counted.
     let script = format!(
         "read go < '{}'; exec '{}' worker --socket \"$REKINDLE_SOCKET\"",
         gate.display(),
@@ -104,7 +104,7 @@ fn orphaned(env: &TestEnv) {
     launcher.finish();
 }
 
-/// A worker of which nothing can be proved: its pid is another namespace's, and its lifeline is lost.
+/// An unjudged worker: the recorded pid belongs to another namespace, and the lifeline is lost.
 fn unknown(env: &TestEnv) {
     crashed(env, "s");
     env.edit("s", "session.json", |record| {
@@ -144,7 +144,7 @@ fn unresponsive(env: &TestEnv) {
 }
 
 fn directory(env: &TestEnv, name: &str, mode: u32) {
-    fs::create_dir(env.path(name)).expect("a env can hold a directory");
+    fs::create_dir(env.path(name)).expect("a test environment can hold a directory");
     fs::set_permissions(env.path(name), Permissions::from_mode(mode)).expect("its mode can be set");
 }
 
@@ -165,7 +165,7 @@ const SPEAK_2: [&str; 4] = ["--ready", "handshake", "--speak", "2"];
 
 const POOL_RUN: [&str; 6] = ["pool", "run", "--speak", "1", "--code", "x"];
 
-/// A session of the pool that waits for an answer; its name.
+/// Starts a pool session that waits for an answer; returns the name.
 fn paused(env: &TestEnv, quirks: &[Quirk<'_>]) -> String {
     let worker = programs::pool_worker("{socket}", quirks);
     let worker: Vec<&str> = worker.iter().map(String::as_str).collect();
@@ -173,7 +173,7 @@ fn paused(env: &TestEnv, quirks: &[Quirk<'_>]) -> String {
     rk(env, &["pool", "ls"]).json[0]["session"].as_str().expect("it is in the list").to_owned()
 }
 
-/// What is typed where `limits` were set.
+/// A command typed under resource `limits`.
 fn short(env: &TestEnv, limits: &str, args: &[&str]) -> Reply {
     let mut command = env.command("sh");
     command.args(["-c", &format!("{limits}; exec \"$@\""), "sh"]).arg(env.binary());
@@ -181,7 +181,7 @@ fn short(env: &TestEnv, limits: &str, args: &[&str]) -> Reply {
     Launcher::start(command).finish()
 }
 
-// What has to hold after a command was typed.
+// Checks after a typed command.
 
 fn nothing_changed(_: &TestEnv) {}
 
@@ -210,11 +210,11 @@ fn record_is_set_aside(env: &TestEnv) {
 
 fn the_way_is_free(env: &TestEnv) {
     let socket = env.path("it's here/sock");
-    let socket = socket.to_str().expect("a env's path is UTF-8");
+    let socket = socket.to_str().expect("a test environment's path is UTF-8");
     up(env, &["--socket", socket]).expect_running("started");
 }
 
-/// People are told that the word came, and that nobody listened.
+/// The text for people: READY=1 arrived, but no process listened.
 fn it_said_ready(env: &TestEnv) {
     let mut command = env.command(env.binary());
     command.args(["--dir", "state", "up", "s", "--ready", "notify", "--timeout", "2s", "--"]);
@@ -228,11 +228,11 @@ fn open_is_ours_alone(env: &TestEnv) {
     let mode = fs::metadata(env.path("open dir")).expect("it is there").permissions().mode() & 0o777;
     assert_eq!(mode, 0o755);
     let socket = env.path("open dir/sock");
-    let socket = socket.to_str().expect("a env's path is UTF-8");
+    let socket = socket.to_str().expect("a test environment's path is UTF-8");
     up(env, &["--socket", socket]).expect_running("started");
 }
 
-/// All answers with advice that can be provoked without another user or a mount.
+/// All answers with advice, except those that need another user or a mount.
 #[rustfmt::skip]
 fn rows() -> Vec<Row> {
     macro_rules! rows {
@@ -315,7 +315,7 @@ fn rows() -> Vec<Row> {
         "/tmp as the state directory", s => only(on_dir(s, "/tmp", &["ls"])), Says("--dir");
         "a state directory that is a link", s => {
             directory(s, "good", 0o700);
-            symlink(s.path("good"), s.path("link")).expect("a env can hold a link");
+            symlink(s.path("good"), s.path("link")).expect("a test environment can hold a link");
             only(on_dir(s, "link", &["ls"]))
         }, Says("--dir");
         "a state directory that is a file", s => { s.file("file", ""); only(on_dir(s, "file", &["ls"])) }, Says("--dir");
@@ -435,7 +435,7 @@ fn rows() -> Vec<Row> {
         }, Types("up s --dir state -- ", it_runs);
         "a call that is interrupted", s => {
             let gate = s.path("gate");
-            nix::unistd::mkfifo(&gate, nix::sys::stat::Mode::S_IRWXU).expect("a env can hold a FIFO");
+            nix::unistd::mkfifo(&gate, nix::sys::stat::Mode::S_IRWXU).expect("a test environment can hold a FIFO");
             let mut command = s.command(s.binary());
             command.args(["--json", "--dir", "state", "up", "s", "--", "sh", "-c", GATED, &cli::binary_arg()]);
             let launcher = Launcher::start(command);
@@ -519,10 +519,10 @@ fn rows() -> Vec<Row> {
     ]
 }
 
-/// Waits until its `gate` is opened, then works.
+/// Waits for its `gate`, then runs the worker.
 const GATED: &str = "read go < gate; exec \"$0\" worker";
 
-/// Says that it is ready, and listens nowhere.
+/// Sends READY=1, and listens nowhere.
 const READY: &str = "import os,socket,time\ns=socket.socket(socket.AF_UNIX,socket.SOCK_DGRAM)\n\
                      s.sendto(b'READY=1',os.environ['NOTIFY_SOCKET'])\ntime.sleep(1000)";
 
@@ -530,7 +530,7 @@ const READY: &str = "import os,socket,time\ns=socket.socket(socket.AF_UNIX,socke
 const SILENT: &str = "import socket,sys,time\ns=socket.socket(socket.AF_UNIX)\ns.bind(sys.argv[1])\ns.listen(8)\n\
                       k=[]\nwhile True: k.append(s.accept()[0])";
 
-/// What a person may still want: everything that workers wrote.
+/// Data of value: all output of workers.
 fn logs(env: &TestEnv) -> Vec<(String, Vec<u8>)> {
     let sessions = fs::read_dir(env.state()).into_iter().flatten().flatten();
     let files = sessions.flat_map(|dir| {
@@ -543,10 +543,10 @@ fn logs(env: &TestEnv) -> Vec<(String, Vec<u8>)> {
         .collect()
 }
 
-/// Plays one row: provoke, type, look.
+/// Plays one row: provoke, type, check.
 fn play(row: &Row) {
     let env = TestEnv::new();
-    // Others, whom nothing of this is about: one whose run failed, and one that works.
+    // Bystanders: a session with a failed run, and a session with a live worker.
     env.up("failed", &["sh", "-c", "echo precious >&2; exit 1"]).expect(5, "child-exited");
     let busy = started(&env, "busy");
     let (told, kept) = (row.provoke)(&env);
@@ -565,7 +565,7 @@ fn play(row: &Row) {
                 assert!(hint.contains(said), "it is to say `{said}`: {told}");
             }
             assert!(next.contains(words), "it is to type `{words}`: {told}");
-            // What can only be written in numbers is typed so, which not every `sh` knows yet.
+            // A word in `$'...'` needs bash; not every `sh` knows the syntax yet.
             let mut shell = env.command(if next.contains("$'") { "bash" } else { "sh" });
             shell.args(["-c", next]);
             let typed = Launcher::start(shell).finish();

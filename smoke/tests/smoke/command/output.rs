@@ -1,4 +1,4 @@
-//! Output that cannot be written, for every verb; and that `-v` says something in every verb.
+//! Lost output, for every verb; and every verb has log output with `-v`.
 
 use nix::sys::signal::Signal;
 use rekindle_smoke::{Reply, TestEnv, cli, tests, wait};
@@ -14,7 +14,7 @@ tests![
     every_verb_says_more_when_asked_to,
 ];
 
-/// What every verb that prints is tried with, in an order in which each succeeds. The worker of `s` echoes.
+/// Arguments for every verb with output, in an order that lets each verb succeed. The worker of `s` echoes.
 fn verbs(env: &TestEnv) -> Vec<Vec<String>> {
     let rekindle = cli::binary_arg();
     let text = |path: &str| env.path(path).display().to_string();
@@ -54,7 +54,7 @@ fn verbs(env: &TestEnv) -> Vec<Vec<String>> {
     rows.into_iter().map(|row| row.into_iter().map(str::to_owned).collect()).collect()
 }
 
-/// The verbs that a session of the pool is needed for.
+/// The verbs that need a pool session.
 fn verbs_of_a_session() -> [Vec<&'static str>; 3] {
     [
         vec!["pool", "status"],
@@ -76,10 +76,10 @@ fn full_disk() -> Stdio {
 
 const LOST: &str = "failed to write the standard output: No space left on device";
 
-/// The same of what a supervised program wrote.
+/// The message about a supervised program's output.
 const PROGRAMS_LOST: &str = "the program's output could not be written: No space left on device";
 
-/// Asserts that its work was done, and its output was all that failed.
+/// Asserts that the work was done, and that only the output failed.
 #[track_caller]
 fn assert_lost(args: &[&str], reply: &Reply) {
     assert_eq!(reply.code, Some(1), "{args:?}: {reply}");
@@ -87,7 +87,7 @@ fn assert_lost(args: &[&str], reply: &Reply) {
     assert_eq!(reply.stderr.lines().count(), 1, "it is said once: {args:?}: {reply}");
 }
 
-/// A session of the pool that waits for an answer.
+/// Starts a pool session that waits for an answer.
 fn paused(env: &TestEnv) -> String {
     let rekindle = cli::binary_arg();
     let run = [
@@ -121,20 +121,20 @@ fn output_on_a_full_disk_is_a_failure_for_every_verb() {
         let args = [verb, vec![session.as_str()]].concat();
         assert_lost(&args, &rekindle(&env, &args, full_disk()));
     }
-    // A verb that is added has to be tried too.
+    // A new verb has to be tried too.
     let help = rekindle(&env, &["--help"], Stdio::piped()).stdout;
     let listed =
         help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
     for verb in
         listed.filter(|line| !line.starts_with("   ")).filter_map(|line| line.split_whitespace().next())
     {
-        // It passes on what its program prints: that has a test of its own, and so has its help.
+        // `supervise` passes on the program's output: another test covers both the verb and its help.
         tried.insert("supervise".to_owned());
         assert!(tried.contains(verb), "`{verb}` was not tried");
     }
 }
 
-/// A failure that cannot be told keeps its exit code; what was lost is told to people at least.
+/// A failure without output keeps its exit code; people are told of the lost output on stderr.
 fn a_machine_is_told_that_its_output_was_lost() {
     let env = TestEnv::new();
     assert_lost(&["ls"], &rekindle(&env, &["--json", "ls"], full_disk()));

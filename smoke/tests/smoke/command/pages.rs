@@ -1,7 +1,7 @@
-//! The examples on the pages are typed as they stand, and answer what the pages say.
+//! The examples on the pages are typed unchanged, and answer as the pages say.
 //!
-//! A line `#   TEXT` in an example is an answer: some line of the output has to be like it. Numbers, names of the pool's
-//! sessions and the state directory may differ, and `...` stands for anything.
+//! A line `#   TEXT` in an example is an answer: some line of the output has to match. Numbers, names of the pool's
+//! sessions and the state directory may differ, and `...` matches anything.
 
 use rekindle_smoke::{TestEnv, programs, tests};
 use std::env;
@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 
 tests![every_example_runs, an_answer_that_is_not_given_is_noticed];
 
-/// The pages with examples for a shell; `gates/tests/books.rs` checks that none is left out.
+/// The pages with examples for a shell; `gates/tests/books.rs` checks that the list is complete.
 const PAGES: [(&str, &str); 8] = [
     ("README.md", include_str!("../../../../README.md")),
     ("docs/one-daemon.md", include_str!("../../../../docs/one-daemon.md")),
@@ -23,7 +23,7 @@ const PAGES: [(&str, &str); 8] = [
     ("docs/worker-pool.md", include_str!("../../../../docs/worker-pool.md")),
 ];
 
-/// How a page writes a directory of the reader.
+/// A reader's state directory, as written on the pages.
 const READERS_STATE: &str = "/home/me/.local/state/rekindle";
 const READERS_HOME: &str = "/home/me";
 
@@ -45,7 +45,7 @@ fn an_answer_that_is_not_given_is_noticed() {
     assert!(!is_like("started", "started twice"));
 }
 
-/// What stands between the fences of a page.
+/// The examples between the fences of a page.
 fn examples(text: &str) -> impl Iterator<Item = &str> {
     text.split("```sh\n").skip(1).filter_map(|rest| rest.split_once("```")).map(|(example, _)| example)
 }
@@ -53,7 +53,7 @@ fn examples(text: &str) -> impl Iterator<Item = &str> {
 fn run(page: &str, example: &str) {
     let env = TestEnv::new();
     let mut command: Command = env.command(programs::find("bash", "bash"));
-    // A shell as a reader has it, but that it gives up at the first command that fails.
+    // A reader's shell, except that the shell stops at the first failing command.
     command.args(["-e", "-o", "pipefail", "-c", &format!("exec 2>&1\n{example}")]);
     command.env("REKINDLE_DIR", env.state()).env("PATH", path_with(&env.binary())).stdin(Stdio::null());
     let output = command.output().expect("a shell can be started");
@@ -72,7 +72,7 @@ fn run(page: &str, example: &str) {
     }
 }
 
-/// The directory of the command under test, before those of everybody.
+/// PATH, with the directory of the command under test in front.
 fn path_with(binary: &Path) -> OsString {
     let own = binary.parent().expect("the command is in a directory").to_owned();
     let all = env::var_os("PATH").unwrap_or_default();
@@ -80,7 +80,7 @@ fn path_with(binary: &Path) -> OsString {
         .expect("no directory has a colon in its name")
 }
 
-/// Whether a line is like the one on a page.
+/// Whether a line of output matches a line of a page.
 fn is_like(page: &str, line: &str) -> bool {
     let (page, line) = (without_numbers(page), without_numbers(line));
     let parts: Vec<&str> = page.split("...").collect();
@@ -91,7 +91,7 @@ fn is_like(page: &str, line: &str) -> bool {
     rest.is_some_and(|rest| rest.ends_with(last))
 }
 
-/// The same text with `0` for every number, and for every name of a session of the pool.
+/// The text with `0` for every number, and for every name of a pool session.
 fn without_numbers(text: &str) -> String {
     let mut plain = String::new();
     for word in text.split_inclusive([' ', '"']) {

@@ -1,4 +1,4 @@
-//! What a verb costs on a machine with many other processes, in system calls; and many sessions side by side.
+//! The cost of a verb on a machine with many other processes, in system calls; and many sessions side by side.
 
 use rekindle_smoke::procs::{self, Pid};
 use rekindle_smoke::{Container, Launcher, Place, TestEnv, programs, tests, wait};
@@ -9,14 +9,14 @@ tests![the_descriptors_of_others_cost_nothing needs Namespaces, ten_stubborn_wor
 
 const SESSION: &str = "s";
 
-/// How many other processes there are on a busy machine, and how many descriptors each has open.
+/// The number of other processes on a busy machine, and the number of open descriptors of each.
 const OTHERS: usize = 2000;
 const DESCRIPTORS: usize = 100;
 
-/// How many calls a verb may make for each other process, whatever that process has open.
+/// The limit of calls of a verb for each other process, independent of the process's descriptors.
 const CALLS_FOR_EACH: usize = 25;
 
-/// Forks sleepers. Arguments: how many, with how many descriptors each, and where it says that all sleep.
+/// Forks sleepers. Arguments: the number, the descriptors of each, and the file to create when all sleep.
 const SLEEPERS: &str = "
 import os, signal, sys
 count, descriptors, done = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
@@ -31,10 +31,10 @@ open(done, 'w').close()
 signal.pause()
 ";
 
-/// A worker and its child, both of which ignore SIGTERM. Arguments: the command under test, the socket.
+/// A worker and its child; both ignore SIGTERM. Arguments: the command under test, the socket.
 const STUBBORN: &str = r#"trap '' TERM; sleep 1000 & exec "$0" worker --ignore-term --socket "$1""#;
 
-/// How many system calls each verb makes.
+/// The number of system calls of each verb.
 #[derive(Debug)]
 struct Cost {
     verb: &'static str,
@@ -45,9 +45,9 @@ struct Cost {
 /// The number of system calls of `rekindle ARGS`, and how long they take under the tracer.
 fn count(env: &TestEnv, verb: &'static str, args: &[&str], outcome: &str) -> Cost {
     let trace = env.path("trace");
-    let path = trace.to_str().expect("a env's path is UTF-8");
+    let path = trace.to_str().expect("a test environment's path is UTF-8");
     let began = Instant::now();
-    // With its threads, but without a worker, which would be traced for as long as it lives.
+    // Threads are followed, but no worker: a worker would be traced for its whole life.
     let follow: &[&str] = if args[0] == "up" { &[] } else { &["-f"] };
     let options = [follow, &["-o", path, "-e", "signal=none"]].concat();
     let reply = Launcher::start(Place::Outside.traced(env, &options, args)).finish();
@@ -59,7 +59,7 @@ fn count(env: &TestEnv, verb: &'static str, args: &[&str], outcome: &str) -> Cos
     Cost { verb, calls, micros }
 }
 
-/// One session's life, each verb of it counted.
+/// A session's life; each verb's calls are counted.
 fn costs(env: &TestEnv) -> Vec<Cost> {
     let rekindle = env.binary_arg();
     let up = ["up", SESSION, "--", "sh", "-c", STUBBORN, &rekindle, "{socket}"];
@@ -74,7 +74,7 @@ fn costs(env: &TestEnv) -> Vec<Cost> {
     ]
 }
 
-/// U18: counted twice, on the machine as it is and beside many others. Only counts are judged.
+/// U18: counted twice, on the quiet machine and beside many other processes. Only counts are judged.
 fn the_descriptors_of_others_cost_nothing() {
     let env = TestEnv::new();
     let quiet = costs(&env);
@@ -111,10 +111,10 @@ fn the_descriptors_of_others_cost_nothing() {
     drop(sleepers);
 }
 
-/// How many workers are stopped at once.
+/// The number of workers stopped at once.
 const STUBBORN_WORKERS: usize = 10;
 
-/// Ends at no SIGTERM, and writes down who of all workers runs when it gets one. Arguments: the socket, a directory.
+/// Ignores SIGTERM, and at SIGTERM writes down the running workers. Arguments: the socket, a directory.
 const WITNESS: &str = "
 import os, signal, socket, sys
 path, directory = sys.argv[1:]
@@ -136,11 +136,11 @@ while True:
     signal.pause()
 ";
 
-/// U18: when each is asked to end, all still run; were they ended one after the other, the last would find itself alone.
+/// U18: at each worker's SIGTERM all others still run; after one-by-one ends the last worker would be alone.
 fn ten_stubborn_workers_are_stopped_side_by_side() {
     let env = TestEnv::new();
     let directory = env.path("witnesses");
-    fs::create_dir(&directory).expect("a env can hold a directory");
+    fs::create_dir(&directory).expect("a test environment can hold a directory");
     let (python, directory_arg) = (programs::python(), directory.display().to_string());
     let start = |number: usize| {
         let session = format!("s{number}");

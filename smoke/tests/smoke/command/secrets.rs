@@ -1,4 +1,4 @@
-//! Secrets by file and by stdin: nothing of them stands in the arguments of any process.
+//! Secrets by file and by stdin: no argument of any process contains a secret.
 
 use rekindle_smoke::{Launcher, Reply, TestEnv, cli, procs, tests, wait};
 use std::fs::{self, File};
@@ -15,7 +15,7 @@ tests![
 
 const SECRET: &str = "hunter2-and-more";
 
-/// Runs a command with a file as its standard input.
+/// Runs a command with a file as standard input.
 fn with_stdin(env: &TestEnv, stdin: &Path, args: &[&str]) -> Reply {
     let mut command = env.rekindle_command(args);
     command.stdin(File::open(stdin).expect("it was just written"));
@@ -36,14 +36,14 @@ fn at(path: &Path) -> String {
     format!("@{}", path.display())
 }
 
-/// Of the launcher, of its helpers and of the worker, which is still the program that was started, while it starts.
+/// No argument of the launcher, of its helpers or of the worker has the prompt, also before the worker's exec.
 fn a_prompt_by_file_is_in_no_argument() {
     let env = TestEnv::new();
     let file = env.file("prompt", format!("{SECRET}\n"));
     let got = env.path("got");
     let script =
         format!("printf %s \"$REKINDLE_PROMPT\" > {0}.new; mv {0}.new {0}; sleep 1000; true", got.display());
-    let prompt = file.to_str().expect("a env's paths are UTF-8");
+    let prompt = file.to_str().expect("a test environment's paths are UTF-8");
     let launcher = env.launch_up("s", &["--prompt-file", prompt], &["sh", "-c", &script]);
     wait::until_there(&got);
     assert_eq!(fs::read_to_string(&got).expect("it is there"), SECRET, "without the newline");
@@ -61,7 +61,7 @@ fn a_prompt_by_file_is_in_no_argument() {
 fn a_prompt_by_file_is_filled_in_where_it_is_asked_for() {
     let env = TestEnv::new();
     let file = env.file("prompt", "say hello");
-    let prompt = file.to_str().expect("a env's paths are UTF-8");
+    let prompt = file.to_str().expect("a test environment's paths are UTF-8");
     let plan = env.up_with("s", &["--dry-run", "--prompt-file", prompt], &["true", "a {prompt} b"]);
     assert_eq!(plan.json["plan"]["launch_args"][1], "a say hello b", "{plan}");
     let plan =
@@ -123,7 +123,9 @@ fn what_cannot_be_read_is_named_and_nothing_is_started() {
     let directory = run(&env, None, &["--code", &at(env.dir())]).expect_error(1, "input-unreadable");
     assert!(directory.text("message").contains(&env.dir().display().to_string()), "{directory}");
     let long = env.path("long");
-    File::create(&long).and_then(|file| file.set_len((16 << 20) + 2)).expect("a env can hold a file");
+    File::create(&long)
+        .and_then(|file| file.set_len((16 << 20) + 2))
+        .expect("a test environment can hold a file");
     let long = run(&env, None, &["--code", &at(&long)]).expect_error(2, "usage");
     assert!(long.text("message").contains("holds more than 16777216 bytes"), "{long}");
     let ctx = env.file("ctx", SECRET);

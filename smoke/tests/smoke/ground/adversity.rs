@@ -1,5 +1,4 @@
-//! A machine that does not do what it should: full and read-only disks, locks that fail, launchers that are put to
-//! sleep, terminals that go away.
+//! A misbehaving machine: full and read-only disks, failing locks, stopped launchers, closed terminals.
 
 use nix::sys::signal::Signal;
 use rekindle_smoke::{Launcher, Reply, TestEnv, cli, procs, programs, tests, wait};
@@ -18,13 +17,13 @@ tests![
     a_storm_of_stops_and_conts_leaves_no_start_stuck,
 ];
 
-/// A small file system of its own, gone with the test environment.
+/// A small private file system, gone with the test environment.
 struct Disk(PathBuf);
 
 impl Disk {
     fn mount(env: &TestEnv, options: &str) -> Self {
         let path = env.path("disk");
-        std::fs::create_dir(&path).expect("a env can hold a directory");
+        std::fs::create_dir(&path).expect("a test environment can hold a directory");
         let disk = Self(path);
         disk.run_mount(options);
         disk
@@ -35,8 +34,8 @@ impl Disk {
         self.run_mount(&format!("remount,{options}"));
     }
 
-    /// With all arguments, also for a remount: `mount` else repeats the options that it finds, and of those the owner's
-    /// uid is another one in a user namespace.
+    /// All options are given, also for a remount: otherwise `mount` repeats the present options, and the owner's uid
+    /// among them is another uid in a user namespace.
     fn run_mount(&self, options: &str) {
         let program = programs::find("mount", "mount");
         let status =
@@ -81,7 +80,7 @@ fn a_full_disk_ends_in_a_typed_outcome() {
             assert!(reply.text("message").contains("errno") || reply.code == Some(5), "{limit}: {reply}");
             env.assert_no_process();
         }
-        // With room again, the next call repairs what the first left behind.
+        // With free space again, the next call repairs the remains of the first.
         disk.remount("size=1m,nr_inodes=100");
         let reply = up_on(&env, &disk.state());
         assert_eq!(reply.code, Some(0), "{limit}: {reply}");
@@ -103,7 +102,7 @@ fn a_read_only_disk_is_named() {
     env.assert_no_process();
 }
 
-/// T30, L11: a file system that has no locks to give.
+/// T30, L11: a file system without locks.
 fn a_lock_that_is_refused_is_a_typed_error() {
     for errno in ["ENOLCK", "EOPNOTSUPP"] {
         let env = TestEnv::new();
@@ -117,7 +116,7 @@ fn a_lock_that_is_refused_is_a_typed_error() {
     }
 }
 
-/// T35, A7: its time ran out while it slept, and so did nobody else's.
+/// T35, A7: the launcher's time ran out while it slept; no other process is affected.
 fn a_launcher_that_was_put_to_sleep_kills_no_healthy_worker() {
     const TIMEOUT: Duration = Duration::from_millis(500);
     let env = TestEnv::new();
@@ -138,7 +137,7 @@ fn a_launcher_that_was_put_to_sleep_kills_no_healthy_worker() {
     programs::expect_echo(&env.socket("s"));
 }
 
-/// T36, P18: the terminal in which it was started is closed.
+/// T36, P18: the terminal of the start is closed.
 fn a_terminal_that_goes_away_spares_the_worker() {
     let env = TestEnv::new();
     let state = env.state().display().to_string();

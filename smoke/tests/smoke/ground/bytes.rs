@@ -1,5 +1,5 @@
-//! Bytes that are not UTF-8 in paths, arguments and variables; what a terminal would obey in the text of others; and a
-//! working directory that is gone.
+//! Non-UTF-8 bytes in paths, arguments and variables; control characters in foreign text; and a missing working
+//! directory.
 
 use rekindle_smoke::{Launcher, Reply, TestEnv, cli, procs, programs, tests, wait};
 use serde_json::{Value, json};
@@ -20,7 +20,7 @@ tests![
     a_worker_whose_directory_is_gone_is_named,
 ];
 
-/// A word in Latin-1, which is not UTF-8.
+/// A word in Latin-1, invalid as UTF-8.
 const LATIN_1: &[u8] = b"caf\xe9";
 
 fn latin_1() -> OsString {
@@ -31,27 +31,27 @@ fn joined(parts: &[&[u8]]) -> OsString {
     OsString::from_vec(parts.concat())
 }
 
-/// A directory of the test environment whose name is not UTF-8.
+/// A directory of the test environment with a non-UTF-8 name.
 fn strange_dir(env: &TestEnv) -> PathBuf {
     let dir = env.dir().join(latin_1());
-    fs::create_dir(&dir).expect("a env's directory is writable");
+    fs::create_dir(&dir).expect("a test environment's directory is writable");
     dir
 }
 
-/// An echo server that is given a word which is not UTF-8.
+/// An echo server with a non-UTF-8 argument.
 fn worker() -> Vec<OsString> {
     let words = [programs::python().as_str(), "-c", programs::ECHO_SERVER, "{socket}"].map(OsString::from);
     words.into_iter().chain([latin_1()]).collect()
 }
 
-/// `rekindle`, with or without `--json`, on a state directory that is not UTF-8.
+/// `rekindle`, with or without `--json`, on a state directory with a non-UTF-8 path.
 fn rekindle(env: &TestEnv, json: bool, args: &[&OsStr]) -> Reply {
     let mut command = env.command(cli::binary());
     command.args(json.then_some("--json")).arg("--dir").arg(env.dir().join(latin_1()).join("state"));
     finish(command.args(args))
 }
 
-/// Whatever is told is text that no terminal obeys, and no panic.
+/// All output is UTF-8 without control characters, and no panic.
 fn finish(command: &mut Command) -> Reply {
     let output = command.output().expect("the command can be started");
     for told in [&output.stdout, &output.stderr] {
@@ -69,7 +69,7 @@ fn is_obeyed(c: char) -> bool {
         || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{200e}' | '\u{200f}' | '\u{61c}')
 }
 
-/// A path as JSON spells it.
+/// A path in JSON spelling.
 fn spelled(path: &OsStr) -> Value {
     let digits: String = path.as_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
     json!({ "bytes": digits })
@@ -127,7 +127,7 @@ fn any_bytes_are_passed_on_and_shown_escaped() {
     env.assert_no_process();
 }
 
-/// U8: HOME leads to the state where nothing else does.
+/// U8: HOME leads to the state if no other variable does.
 fn a_home_of_any_bytes_holds_the_state() {
     let env = TestEnv::new();
     let home = strange_dir(&env);
@@ -141,7 +141,7 @@ fn a_home_of_any_bytes_holds_the_state() {
     assert!(told.code.is_some(), "{told}");
 }
 
-/// U8: nobody named the directory, and what is relative is relative to it.
+/// U8: without `--dir`, a relative path is resolved in a directory of any bytes.
 fn a_caller_may_stand_in_a_directory_of_any_bytes() {
     let env = TestEnv::new();
     let dir = strange_dir(&env);
@@ -166,7 +166,7 @@ fn a_caller_may_stand_in_a_directory_of_any_bytes() {
     env.assert_no_process();
 }
 
-/// U8, U29: the lifeline says it in bytes too.
+/// U8, U29: the lifeline's mark uses the byte spelling too.
 fn a_record_of_any_bytes_is_written_anew() {
     let env = TestEnv::new();
     let dir = strange_dir(&env);
@@ -229,7 +229,7 @@ fn other_verbs_take_any_bytes() {
     refused.expect_error(2, "usage");
 }
 
-/// U27, U36: what a record, a claim or a worker says can neither steer a terminal nor forge a line of ours.
+/// U27, U36: text from a record, a claim or a worker can neither steer a terminal nor forge a line of ours.
 fn the_text_of_others_is_obeyed_by_no_terminal() {
     let hostile = "x\u{1b}[31m\u{9b}31m\u{202e}\nrekindle: all is well\r";
     let env = TestEnv::new();
@@ -264,10 +264,10 @@ fn the_text_of_others_is_obeyed_by_no_terminal() {
     look(&env, &verbs);
 }
 
-/// A command in a directory that is removed before it runs.
+/// A command in a directory removed before the command runs.
 fn homeless(env: &TestEnv, args: &[&str]) -> Launcher {
     let dir = env.path("gone");
-    fs::create_dir(&dir).expect("a env's directory is writable");
+    fs::create_dir(&dir).expect("a test environment's directory is writable");
     let mut command = env.command("sh");
     command.args(["-c", "rmdir \"$PWD\" && exec \"$@\"", "sh"]).arg(cli::binary()).args(["--json", "--dir"]);
     command.arg(env.state()).args(args).current_dir(dir);
@@ -302,7 +302,7 @@ fn a_working_directory_that_is_gone_is_asked_for_by_starts_only() {
 fn a_worker_whose_directory_is_gone_is_named() {
     let env = TestEnv::new();
     let dir = env.path("work");
-    fs::create_dir(&dir).expect("a env's directory is writable");
+    fs::create_dir(&dir).expect("a test environment's directory is writable");
     let cwd = dir.display().to_string();
     let worker = [&cli::binary_arg(), "worker"];
     let pid = env.up_with("s", &["--cwd", &cwd], &worker).expect_running("started").pid();

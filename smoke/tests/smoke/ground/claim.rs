@@ -1,4 +1,4 @@
-//! The claim: its kernel lock and its evidence, through the adapters.
+//! The claim: kernel lock and evidence, through the adapters.
 
 use rekindle_adapters::ClaimAttempt;
 use rekindle_adapters::claim_lock::is_locked;
@@ -51,7 +51,7 @@ fn a_second_claimer_conflicts_and_can_read_the_holder() {
     held.release().expect("our claim can be released");
 }
 
-/// T01, L1: all of them find a claim that a dead holder left behind.
+/// T01, L1: all threads find a claim left by a dead holder.
 fn only_one_of_many_threads_gets_it() {
     let starts = Starts::new();
     for round in 0..50 {
@@ -81,7 +81,7 @@ fn a_retained_claim_is_marked_and_can_be_taken_over() {
     starts.claim("s").release().expect("the successor's claim can be released");
 }
 
-/// T13, A8: a future that is dropped.
+/// T13, A8: a dropped future.
 fn a_dropped_claim_is_marked_retained() {
     let starts = Starts::new();
     let held = starts.claim("s");
@@ -102,7 +102,7 @@ fn a_claim_that_panics_away_is_marked_retained() {
     assert_ne!(evidence(&starts).expect("it has evidence")["retained_at"], Value::Null);
 }
 
-/// The same content on another inode, which is still not the file that we put there.
+/// Equal content on another inode, which is still not our file.
 fn another_inode(starts: &Starts) {
     let path = starts.env.of("s", "claim");
     let copy = starts.env.file("copy", fs::read(&path).expect("the evidence is there"));
@@ -162,7 +162,7 @@ fn a_successor_in_a_new_directory_is_left_alone() {
         evidence(&starts).expect("the successor has evidence")["nonce"],
         successor.claim().nonce.as_str()
     );
-    // On a descriptor of our own: asking on the successor's would take its lock away.
+    // On our own descriptor: a query through the successor's would drop its lock.
     let dir = starts.root.session(&id("s")).expect("the session is ours").expect("it has a directory");
     assert!(is_locked(&dir).expect("the kernel answers"), "the successor still holds it");
     successor.release().expect("the successor's claim can be released");
@@ -172,7 +172,7 @@ fn a_successor_in_a_new_directory_is_left_alone() {
 fn unfinished_files_are_swept_away() {
     let starts = Starts::new();
     starts.claim("s").release().expect("our claim can be released");
-    // Whoever began it ran before anything of this boot.
+    // The writer ran before this boot.
     let unfinished = starts.env.of("s", ".rekindle-tmp.1.1.0.7.claim");
     let others = ["claim.tmp", ".tmp-claim-7", ".rekindle-tmp.1.1.0.7"].map(|name| starts.env.of("s", name));
     fs::write(&unfinished, "half").expect("a session's directory can be written to");

@@ -1,4 +1,4 @@
-//! A container that is started over and over on one volume: new pid and mount namespaces, an old state directory, one boot.
+//! A container started over and over on one volume: new pid and mount namespaces, an old state directory, one boot.
 
 use nix::sys::signal::Signal;
 use rekindle_smoke::procs::{self, Pid};
@@ -23,7 +23,7 @@ tests![
 
 const SESSION: &str = "s";
 
-/// How often a container is started over.
+/// How often a container is restarted.
 const RESTARTS: usize = 5;
 
 /// A worker, and the options of its start.
@@ -39,7 +39,7 @@ impl Worker {
         Self { options: owned(options), command: owned(command) }
     }
 
-    /// redis, which knows nothing of rekindle.
+    /// redis, without any knowledge of rekindle.
     fn redis(options: &[&str], more: &[&str]) -> Self {
         let redis = programs::find("redis-server", "redis-server");
         let command = [redis.as_str(), "--port", "0", "--unixsocket", "{socket}", "--save", ""];
@@ -53,7 +53,7 @@ impl Worker {
     }
 }
 
-/// Each way in which a worker can be ready.
+/// A worker for each kind of readiness.
 fn of_every_readiness(env: &TestEnv) -> Vec<Worker> {
     let (rekindle, python) = (env.binary_arg(), programs::python());
     vec![
@@ -64,7 +64,7 @@ fn of_every_readiness(env: &TestEnv) -> Vec<Worker> {
     ]
 }
 
-/// The worker that an answer of `up` in `container` is about runs, and is the only one there.
+/// The worker of an `up` in `container` runs, and no other worker runs there.
 #[track_caller]
 fn assert_runs_in(container: &Container, reply: &Reply) {
     let all = procs::others();
@@ -76,11 +76,11 @@ fn assert_runs_in(container: &Container, reply: &Reply) {
     );
 }
 
-/// Starts `worker` in one container after the other, each of which is killed with its worker in it.
+/// Starts `worker` in one container after the other; each container is killed together with the worker.
 fn restart_over_and_over(account: Account, worker: impl Fn(&TestEnv) -> Worker) {
     let env = TestEnv::owned_by(account);
     let worker = worker(&env);
-    // Each container has a number of its own; that a number comes back is another test's matter.
+    // Each container has a new namespace number; another test covers a repeated number.
     let mut namespaces = Vec::new();
     for round in 1..=RESTARTS {
         let container = Container::start(&env);
@@ -113,7 +113,7 @@ fn a_restarted_container_gets_back_workers_of_every_readiness() {
     }
 }
 
-/// U2: the marker names a holder that nobody can look up any more; the lock beside it is free.
+/// U2: the marker names a holder that cannot be looked up any more; the lock beside the marker is free.
 fn a_restarted_container_gets_its_daemon_back() {
     for account in Account::all() {
         let env = TestEnv::owned_by(account);
@@ -144,7 +144,7 @@ fn a_restarted_container_gets_its_daemon_back() {
     }
 }
 
-/// U2: the record says `starting`, and the mark says who took the lifeline.
+/// U2: the record says `starting`, and the mark names the holder of the lifeline.
 fn a_container_killed_while_its_worker_came_up_is_no_obstacle() {
     for account in Account::all() {
         let env = TestEnv::owned_by(account);
@@ -176,15 +176,15 @@ fn a_container_killed_while_its_worker_came_up_is_no_obstacle() {
     }
 }
 
-/// How many of a launcher's system calls it is killed at.
+/// The number of system calls at which a launcher is killed.
 const KILLS: usize = 24;
 
-/// The system calls of an `up` that starts a worker, in order, each with its number among those of its name.
+/// The system calls of an `up` that starts a worker, in order, each numbered among calls with the same name.
 fn calls_of_a_start(worker: &Worker) -> Vec<(String, usize)> {
     let env = TestEnv::new();
     let container = Container::start(&env);
     let trace = env.path("trace");
-    let options = ["-o", trace.to_str().expect("a env's path is UTF-8")];
+    let options = ["-o", trace.to_str().expect("a test environment's path is UTF-8")];
     Launcher::start(Place::Inside(&container).traced(&env, &options, worker.up_args()))
         .finish()
         .expect(0, "started");
@@ -203,7 +203,7 @@ fn is_name(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
 }
 
-/// U2: a launcher that dies at any step, and everything with it; evenly chosen, from the first call to the last.
+/// U2: the launcher and its container die at any step; the steps are evenly chosen, from the first call to the last.
 fn a_container_killed_at_any_step_of_a_start_is_no_obstacle() {
     let worker = {
         let env = TestEnv::new();
@@ -228,7 +228,7 @@ fn a_container_killed_at_any_step_of_a_start_is_no_obstacle() {
     }
 }
 
-/// Has every identity of a session say that it is of this pid namespace.
+/// Sets the pid namespace in every identity of a session.
 fn move_to_namespace(env: &TestEnv, namespace: u64) {
     let rename = |identity: &mut Value| {
         if identity.is_object() {
@@ -246,7 +246,7 @@ fn move_to_namespace(env: &TestEnv, namespace: u64) {
     }
 }
 
-/// U2: the kernel gives the number of a namespace that is gone to the next one. A stranger has the pid there.
+/// U2: the kernel reuses the number of an ended namespace. Another process has the pid there.
 fn a_namespace_with_the_number_of_an_old_one_proves_nothing_else() {
     for kind in SentinelKind::ALL {
         for command in [&["worker"][..], &[]] {
@@ -255,7 +255,7 @@ fn a_namespace_with_the_number_of_an_old_one_proves_nothing_else() {
             let rekindle = env.binary_arg();
             let is_silent = command.is_empty();
             if is_silent {
-                // Its launcher never sees it ready.
+                // The launcher never sees the worker ready.
                 let args = ["up", SESSION, "--", "sleep", "1000"];
                 let silent = Launcher::start(container.rekindle_command(&env, args));
                 wait::until("the silent worker is written down", || {
@@ -288,12 +288,12 @@ fn a_namespace_with_the_number_of_an_old_one_proves_nothing_else() {
     }
 }
 
-/// What the record says of the lifeline when the start was observed, and what does not make it proof.
+/// Recorded histories of the lifeline that prove nothing.
 const NO_PROOF: [Option<Value>; 2] = [None, Some(Value::Bool(false))];
 
-/// A session whose worker went with its container, and of which nobody wrote down that its lifeline had been held.
+/// A session whose worker died with its container, without a record that its lifeline had been held.
 ///
-/// Its pid namespace is held: had the next container its number, the dead pid would be proof enough.
+/// The pid namespace stays open: if the next container had its number, the dead pid would be proof enough.
 fn unproved_session(env: &TestEnv, proof: Option<&Value>) -> File {
     let container = Container::start(env);
     let up = Worker::new(&[], &[&env.binary_arg(), "worker"]).up_args();
@@ -309,7 +309,7 @@ fn unproved_session(env: &TestEnv, proof: Option<&Value>) -> File {
     namespace
 }
 
-/// U2: such a session is cleared by hand, by the command that the refusal names.
+/// U2: such a session is cleared by hand, by the command in the refusal.
 fn what_cannot_be_proved_is_refused_and_forgotten_by_hand() {
     for account in Account::all() {
         for proof in NO_PROOF {
@@ -338,7 +338,7 @@ fn what_cannot_be_proved_is_refused_and_forgotten_by_hand() {
     }
 }
 
-/// To forget is for what cannot be judged: a worker that holds its lifeline is not forgotten, and not doubled.
+/// Forgetting is for unjudged workers: a worker with a held lifeline is neither forgotten nor started twice.
 fn forgetting_a_worker_that_lives_is_refused() {
     let env = TestEnv::new();
     let container = Container::start(&env);

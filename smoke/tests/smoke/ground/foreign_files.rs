@@ -1,5 +1,4 @@
-//! Files that we did not make: none is written to, emptied, removed or given another mode, whatever is asked for. U8, U15, U24,
-//! U32, U33.
+//! Files of others: no request makes rekindle write to, empty, remove or chmod such a file. U8, U15, U24, U32, U33.
 
 use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
@@ -36,7 +35,7 @@ tests![
 /// Another user.
 const STRANGER: u32 = 15_151;
 
-/// What there is to be known of a file, but for its name and when it was read.
+/// All facts about a file, except its name and access time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct State {
     mode: u32,
@@ -46,7 +45,7 @@ struct State {
     content: Vec<u8>,
 }
 
-/// Every file below a directory, by its inode.
+/// Every file below a directory, by inode.
 fn files(dir: &Path) -> BTreeMap<u64, (PathBuf, State)> {
     let mut all = BTreeMap::new();
     for entry in fs::read_dir(dir).expect("it can be listed").flatten() {
@@ -61,7 +60,7 @@ fn files(dir: &Path) -> BTreeMap<u64, (PathBuf, State)> {
         if found.is_dir() {
             all.extend(files(&path));
         }
-        // How many entries a directory has says nothing about whose they are.
+        // The number of entries in a directory does not show the owner of each.
         let (names, modified) = match found.is_dir() {
             true => (0, (0, 0)),
             false => (found.nlink(), (found.mtime(), found.mtime_nsec())),
@@ -72,13 +71,13 @@ fn files(dir: &Path) -> BTreeMap<u64, (PathBuf, State)> {
     all
 }
 
-/// What was there before, and has to be there as it was, under whatever name.
+/// The files before a test; afterwards they have to be unchanged, under any name.
 struct Foreign {
     env: TestEnv,
     before: BTreeMap<u64, (PathBuf, State)>,
 }
 
-/// The names that are tried: those of files, and those whose lock would be one of the files.
+/// The tried names: names of files, and names whose lock would be one of the files.
 const NAMES: [&str; 12] = [
     "Cargo",
     "Cargo.lock",
@@ -107,20 +106,23 @@ impl Foreign {
         file("loose.lock", "", 0o666);
         let notes = file("notes", "mine\n", 0o640);
         file("notes.lock", "{\"pid\":1}\n", 0o600);
-        symlink(&lock, env.path("linked")).expect("a env can hold a link");
-        symlink(&notes, env.path("linked.lock")).expect("a env can hold a link");
-        fs::hard_link(file("other-name", "", 0o600), env.path("hard.lock")).expect("a env can hold a link");
-        fs::hard_link(file("another-name", "x", 0o600), env.path("hard")).expect("a env can hold a link");
+        symlink(&lock, env.path("linked")).expect("a test environment can hold a link");
+        symlink(&notes, env.path("linked.lock")).expect("a test environment can hold a link");
+        fs::hard_link(file("other-name", "", 0o600), env.path("hard.lock"))
+            .expect("a test environment can hold a link");
+        fs::hard_link(file("another-name", "x", 0o600), env.path("hard"))
+            .expect("a test environment can hold a link");
         for fifo in ["fifo", "fifo.lock"] {
-            mkfifo(&env.path(fifo), Mode::S_IRUSR | Mode::S_IWUSR).expect("a env can hold a FIFO");
+            mkfifo(&env.path(fifo), Mode::S_IRUSR | Mode::S_IWUSR)
+                .expect("a test environment can hold a FIFO");
         }
-        fs::create_dir_all(env.path("dir/within")).expect("a env can hold a directory");
+        fs::create_dir_all(env.path("dir/within")).expect("a test environment can hold a directory");
         file("dir/within/notes", "mine", 0o644);
-        fs::create_dir(env.path("dir.lock")).expect("a env can hold a directory");
+        fs::create_dir(env.path("dir.lock")).expect("a test environment can hold a directory");
         for theirs in ["theirs", "theirs.lock"] {
             Root::ours().inspect(|root| root.give(&file(theirs, "", 0o600), STRANGER));
         }
-        UnixListener::bind(env.path("sock")).expect("a env can hold a socket");
+        UnixListener::bind(env.path("sock")).expect("a test environment can hold a socket");
         file("sock.lock", "", 0o600);
         file(".tmp-web-notes", "mine", 0o600);
         file(".rekindle-tmp.notes", "mine", 0o600);
@@ -147,7 +149,7 @@ impl Foreign {
     }
 }
 
-/// U32. Every verb on every name, each with files of its own.
+/// U32. Every verb on every name, each with fresh files.
 fn no_verb_changes_a_file_that_we_did_not_make() {
     let binary = cli::binary_arg();
     for name in NAMES {
@@ -171,7 +173,7 @@ fn no_verb_changes_a_file_that_we_did_not_make() {
             &["pool", "shutdown", "--speak", "1", "@"],
         ];
         for args in on_it {
-            // An empty file under the marker's own name is as good as none, and gives way to it.
+            // An empty file under the marker's name counts as absent, and is replaced.
             if name == "empty.lock" && args.starts_with(&["lifecycle"]) {
                 continue;
             }
@@ -182,7 +184,7 @@ fn no_verb_changes_a_file_that_we_did_not_make() {
             let reply = foreign.run(&args);
             foreign.assert_untouched(&format!("{args:?} ({reply})"));
         }
-        // A socket that nobody listens on is another matter.
+        // A socket without a listener is a different case.
         if name != "sock" {
             let foreign = Foreign::new();
             let named = path(&foreign);
@@ -193,7 +195,7 @@ fn no_verb_changes_a_file_that_we_did_not_make() {
             foreign.assert_untouched(&format!("up --socket {named} ({reply})"));
         }
     }
-    // A state directory that has all of them in it.
+    // A state directory that contains all of the files.
     let foreign = Foreign::new();
     let dir = foreign.env.dir().to_str().expect("it is UTF-8").to_owned();
     for args in [
@@ -210,10 +212,10 @@ fn no_verb_changes_a_file_that_we_did_not_make() {
     }
 }
 
-/// Whose directory has a session's name gets a session in it, if somebody asks for that, and keeps what is in it.
+/// A directory with a session's name becomes a session on request, and keeps its content.
 fn a_directory_that_becomes_a_sessions_keeps_what_is_in_it() {
     let env = TestEnv::new();
-    fs::create_dir_all(env.of("s", "within")).expect("a env can hold directories");
+    fs::create_dir_all(env.of("s", "within")).expect("a test environment can hold directories");
     fs::set_permissions(env.state(), Permissions::from_mode(0o700)).expect("it is ours");
     for name in ["notes", "within/notes", ".tmp-claim-1-1", "stdout.log.2", "lifeline.lock"] {
         fs::write(env.of("s", name), "mine").expect("it can be written");
@@ -223,13 +225,13 @@ fn a_directory_that_becomes_a_sessions_keeps_what_is_in_it() {
     env.stop("s").expect(0, "stopped");
     env.rekindle(["gc"]);
     let after = files(&env.state());
-    // The directory itself is a session's now.
+    // The directory belongs to the session now.
     for (inode, (path, state)) in before.iter().filter(|(_, (path, _))| !path.ends_with("s")) {
         assert_eq!(after.get(inode).map(|(_, found)| found), Some(state), "{}", path.display());
     }
 }
 
-/// U32, as it was found: the lock beside `./Cargo` is a project's.
+/// U32, the original report: the lock beside `./Cargo` belongs to a project.
 fn a_cargo_lock_is_nobodys_lock() {
     let foreign = Foreign::new();
     let run = |args: &[&str]| {
@@ -250,7 +252,7 @@ fn a_cargo_lock_is_nobodys_lock() {
         run(&["worker", "--protocol", "pool", "--socket", "./Cargo"]).finish().expect_error(1, "worker");
     assert!(reply.text("message").contains(&lock), "{reply}");
     assert_eq!(reply.advice(), "name another place with --socket", "{reply}");
-    // One that needs no lock serves, and leaves it alone.
+    // A worker without a lock serves, and leaves the lock file alone.
     let echo = run(&["worker", "--socket", "./Cargo"]);
     wait::until_there(&foreign.env.path("Cargo"));
     echo.signal(Signal::SIGTERM);
@@ -258,7 +260,7 @@ fn a_cargo_lock_is_nobodys_lock() {
     foreign.assert_untouched("a project's lock is not ours: it");
 }
 
-/// Makes a file where it is told to.
+/// Makes a file at a path.
 type Make = fn(&TestEnv, &Path);
 
 fn status(env: &TestEnv, verb: &str, marker: &str) -> Reply {
@@ -266,7 +268,7 @@ fn status(env: &TestEnv, verb: &str, marker: &str) -> Reply {
     env.rekindle([OsStr::new("lifecycle"), OsStr::new(verb), OsStr::new("--path"), path.as_os_str()])
 }
 
-/// Refused by everything that would lock it, and left as it is.
+/// Refused by every command that would lock the file, and left unchanged.
 #[track_caller]
 fn assert_no_lock_of_ours(kind: &str, what: &str, make: impl Fn(&TestEnv, &Path)) {
     let env = TestEnv::new();
@@ -295,7 +297,7 @@ fn a_lock_of_another_user_is_refused(root: Root) {
     });
 }
 
-/// U32: each kind of file that could stand where a lock of ours would.
+/// U32: each kind of file that could be in a lock's place.
 fn a_lock_that_is_not_ours_is_refused() {
     let make: [(&str, &str, Make); 7] = [
         ("with content", "was not made by rekindle", |_, path| fs::write(path, "x").expect("it can be made")),
@@ -322,7 +324,7 @@ fn a_lock_that_is_not_ours_is_refused() {
     for (kind, what, make) in make {
         assert_no_lock_of_ours(kind, what, make);
     }
-    // An empty file like ours is ours where nothing is ever written, and nowhere else.
+    // An empty file like ours counts as ours only if such a lock is never written.
     let env = TestEnv::new();
     let empty = env.file("sock.lock", "");
     fs::set_permissions(&empty, Permissions::from_mode(0o600)).expect("it is ours");
@@ -351,7 +353,7 @@ fn a_look_makes_no_lock() {
     env.file("web", r#"{"pid":1,"hostname":"elsewhere","started_at":"","schema_version":1}"#);
     assert_eq!(status(&env, "status", "web").json["status"], "other-machine");
     assert_eq!(fs::read_dir(env.dir()).expect("it is there").count(), 1, "nothing was made");
-    // Nor is a lock in use disturbed by it.
+    // A lock in use is not disturbed either.
     status(&env, "acquire", "web").expect(0, "acquired");
     let before = files(env.dir());
     for _ in 0..20 {
@@ -370,8 +372,8 @@ fn a_release_of_nothing_makes_no_lock() {
 fn where_no_socket_can_be_no_lock_is_made() {
     let env = TestEnv::new();
     env.file("file", "content");
-    fs::create_dir(env.path("dir")).expect("a env can hold a directory");
-    symlink(env.path("file"), env.path("link")).expect("a env can hold a link");
+    fs::create_dir(env.path("dir")).expect("a test environment can hold a directory");
+    symlink(env.path("file"), env.path("link")).expect("a test environment can hold a link");
     let before = files(env.dir());
     for name in ["file", "dir", "link"] {
         let path = env.path(name);
@@ -386,7 +388,7 @@ fn where_no_socket_can_be_no_lock_is_made() {
     }
 }
 
-/// The note is written in place: cut off at any byte it says nothing, and the file is still ours.
+/// The note is written in place: a note cut off at any byte proves nothing, and the file is still ours.
 fn a_socket_lock_that_was_cut_off_proves_nothing() {
     let env = TestEnv::new();
     let serve = || {
@@ -423,7 +425,7 @@ fn a_socket_lock_that_was_cut_off_proves_nothing() {
     assert_eq!(worker.finish().code, Some(0));
 }
 
-/// What an unfinished file is called.
+/// The name of an unfinished file.
 fn unfinished(pid: u32, start_time: u64, namespace: u64, target: &str) -> String {
     format!(".rekindle-tmp.{pid}.{start_time}.{namespace}.0.{target}")
 }
@@ -458,16 +460,16 @@ fn only_what_a_dead_writer_of_ours_left_is_swept() {
     for name in swept.iter().chain(&kept) {
         env.file(name, "half");
     }
-    // Of the right name, and of another kind, another user, or with another name besides.
+    // Files with the right name, but of another kind, of another user, or with a second name.
     let (dir, link) = (unfinished(999_999_999, 1, here, "web"), unfinished(999_999_999, 2, here, "web"));
     let (theirs, hard) = (unfinished(999_999_999, 3, here, "web"), unfinished(999_999_999, 4, here, "web"));
-    fs::create_dir(env.path(&dir)).expect("a env can hold a directory");
-    symlink("nothing", env.path(&link)).expect("a env can hold a link");
+    fs::create_dir(env.path(&dir)).expect("a test environment can hold a directory");
+    symlink("nothing", env.path(&link)).expect("a test environment can hold a link");
     let theirs = Root::ours().map(|root| {
         root.give(&env.file(&theirs, "half"), STRANGER);
         theirs
     });
-    fs::hard_link(env.file("name", "half"), env.path(&hard)).expect("a env can hold a link");
+    fs::hard_link(env.file("name", "half"), env.path(&hard)).expect("a test environment can hold a link");
     let kept = kept.iter().chain([&dir, &link, &hard]).chain(&theirs);
     let inode =
         |name: &String| env.path(name).symlink_metadata().unwrap_or_else(|_| panic!("{name} is gone")).ino();
@@ -543,7 +545,7 @@ fn a_marker_with_an_odd_time_is_its_holders() {
     }
 }
 
-/// U32: what has taken the name of its socket is somebody else's.
+/// U32: a file that has taken the name of the worker's socket belongs to another program.
 fn an_echo_worker_removes_its_own_socket_only() {
     let env = TestEnv::new();
     let socket = env.path("sock");

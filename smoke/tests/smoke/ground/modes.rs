@@ -1,4 +1,4 @@
-//! Whose modes are mended, and with which modes directories are made: U10, U25, U26, U31.
+//! Which modes are mended, and the modes of new directories: U10, U25, U26, U31.
 
 use nix::sys::signal::Signal;
 use rekindle_smoke::homes::{Home, STRANGER, USER, all_below, made, mode, text};
@@ -33,7 +33,7 @@ fn directories_are_private_whatever_the_umask(root: Root) {
         let run = |args: &[&str]| under_umask(home.command(), umask, &binary, args);
         let (state, marker, socket) =
             (home.path("a/b/state"), home.path("c/d/marker"), home.path("e/f/sock"));
-        // A program that makes no files of its own: what the worker makes follows the caller's umask.
+        // The program makes no files: a worker's files would follow the caller's umask.
         let up = ["--dir", text(&state), "up", "--ready", "listen", "s", "--", "sleep", "1000"];
         let reply = run(&up).finish().expect_running("started");
         assert_eq!(run(&["--dir", text(&state), "ls"]).finish().json[0]["state"], "live", "umask {umask}");
@@ -58,7 +58,7 @@ fn directories_are_private_whatever_the_umask(root: Root) {
     }
 }
 
-/// U31: not for an instant does anybody else get in, and under no umask is a directory there that we cannot use.
+/// U31: at no instant may another user enter, and no umask leads to a directory unusable for us.
 fn directories_are_private_from_their_first_instant() {
     for umask in ["0", "777"] {
         let env = TestEnv::new();
@@ -109,7 +109,7 @@ fn nothing_is_made_in_the_home_of_another(root: Root) {
     assert_eq!(reply.advice(), "name another place with --dir", "{reply}");
     assert_eq!(fs::read_dir(&roots).expect("it is there").count(), 0);
     assert_eq!(with_roots_home(&["ls"]).stdout.trim(), "[]", "a look makes nothing, and there is nothing");
-    // A directory in it that is theirs will do.
+    // A directory of the user inside is fine.
     let own = roots.join("own");
     made(own.clone(), 0o700);
     root.give(&own, USER);
@@ -121,7 +121,7 @@ fn up(env: &TestEnv) -> Reply {
     env.up("s", &[&cli::binary_arg(), "worker"])
 }
 
-/// Everything that only looks.
+/// Every verb that only looks.
 fn look(env: &TestEnv) {
     for verb in [
         &["ls"][..],
@@ -138,7 +138,7 @@ fn look(env: &TestEnv) {
 fn a_loose_state_directory_is_mended_by_a_start_and_by_no_look() {
     for loose in [0o755, 0o750, 0o711, 0o705] {
         let env = TestEnv::new();
-        // One that somebody has made for us, with nothing in it.
+        // An empty directory, made by another program for us.
         made(env.state(), loose);
         look(&env);
         assert_eq!(mode(&env.state()), loose, "a look changes nothing");
@@ -146,7 +146,7 @@ fn a_loose_state_directory_is_mended_by_a_start_and_by_no_look() {
         assert_eq!(mode(&env.state()), 0o700);
         env.rekindle(["lifecycle", "acquire", "--pid", "1"]);
         env.stop("s").expect(0, "stopped");
-        // One that has sessions, and the marker of a daemon.
+        // A directory with sessions and a daemon's marker.
         fs::set_permissions(env.state(), Permissions::from_mode(loose)).expect("it is ours");
         look(&env);
         assert_eq!(mode(&env.state()), loose, "a look changes nothing");
@@ -155,7 +155,7 @@ fn a_loose_state_directory_is_mended_by_a_start_and_by_no_look() {
     }
 }
 
-/// Makes something where it is told to.
+/// Makes a file at a path.
 type Make = fn(&Path);
 
 fn a_state_directory_that_holds_anything_else_is_left_as_it_is() {

@@ -1,7 +1,8 @@
-//! Two pid namespaces over one state directory: a pid that was written down in one of them is a stranger's in the other.
+//! Two pid namespaces over one state directory: a pid recorded in one namespace belongs to another process in the
+//! other.
 //!
-//! Each case starts a worker in one place, writes the pid of a sentinel of another place into its record, its mark and its
-//! claim, and runs commands in that other place. What tells the two processes apart is the pid namespace alone.
+//! Each case starts a worker in one place, writes the pid of a sentinel of another place into the worker's record, mark
+//! and claim, and runs commands in the other place. Only the pid namespace tells the two processes apart.
 
 use nix::sys::signal::Signal;
 use rekindle_smoke::procs::{self, Pid};
@@ -24,21 +25,21 @@ tests![
     a_worker_that_is_seen_from_outside_is_stopped_from_outside needs Namespaces,
 ];
 
-/// A name that is one of a pool's too, so that every verb takes it.
+/// A name that is valid for the pool too, so every verb accepts the name.
 const SESSION: &str = "p-1-0123456789abcdef";
 
-/// Graces that are over soon, for workers that cannot be ended.
+/// Short graces, for workers that cannot be ended.
 const SHORT: [&str; 4] = ["--term-grace", "200ms", "--kill-grace", "200ms"];
 
-/// What a worker that never comes up runs.
+/// The program of a worker that never becomes ready.
 const NEVER_READY: [&str; 2] = ["sleep", "1000"];
 
-/// Where the commands run, and so where the worker is seen from.
+/// The place of the commands, and so the view of the worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum View {
-    /// In no container; the worker is in one.
+    /// Outside of containers; the worker is in a container.
     Outside,
-    /// In a container; the worker is in none.
+    /// In a container; the worker is outside.
     Inside,
     /// In a container; the worker is in another.
     Sibling,
@@ -55,19 +56,19 @@ enum Life {
     Dead,
 }
 
-/// How far its start had come when its launcher left.
+/// The progress of a start when its launcher left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Start {
-    /// It was killed while the worker had not come up.
+    /// The launcher was killed before the worker was ready.
     Begun,
-    /// It had seen the worker ready.
+    /// The launcher had seen the worker ready.
     Ready,
 }
 
-/// What is written down beside the sentinel's pid.
+/// The clock recorded with the sentinel's pid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Clock {
-    /// The sentinel's own start time: nothing but the pid namespace is another's.
+    /// The sentinel's own start time: only the pid namespace is wrong.
     Matching,
     /// No start time.
     Absent,
@@ -85,7 +86,7 @@ struct Case {
     clock: Clock,
 }
 
-/// What an operator types.
+/// A command of an operator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verb {
     Doctor,
@@ -100,10 +101,10 @@ enum Verb {
     PoolShutdown,
 }
 
-/// Each line is tried on a session of its own: what one verb did is no excuse for the next.
+/// Each line is tried in a fresh session, so no verb profits from an earlier verb.
 type Lines = &'static [&'static [Verb]];
 
-/// Every verb that may change something comes first once.
+/// Every verb that may change files is the first of a line once.
 const ALL_LINES: Lines = &[
     &[Verb::Doctor, Verb::Ls, Verb::Show, Verb::Unlock, Verb::Resume],
     &[Verb::Gc],
@@ -113,7 +114,7 @@ const ALL_LINES: Lines = &[
     &[Verb::PoolShutdown],
 ];
 
-/// The same in fewer sessions, where what is tried differs in something else.
+/// A shorter version for cases that differ in other respects.
 const TWO_LINES: Lines = &[
     &[Verb::Doctor, Verb::Unlock, Verb::Stop, Verb::PoolShutdown],
     &[Verb::Ls, Verb::StopAll, Verb::Gc, Verb::Resume],
@@ -139,7 +140,7 @@ impl Verb {
     }
 }
 
-/// A session whose record names a sentinel, seen from where the sentinel is.
+/// A session whose record names a sentinel, seen from the sentinel's place.
 struct Stage<'c> {
     case: Case,
     env: &'c TestEnv,
@@ -156,7 +157,7 @@ impl fmt::Display for Stage<'_> {
     }
 }
 
-/// Prepares a case and hands it to `act`.
+/// Prepares a case and calls `act`.
 fn on_stage(case: Case, act: impl FnOnce(&Stage<'_>)) {
     let env = TestEnv::owned_by(case.account);
     let (one, another) = (Container::start(&env), Container::start(&env));
@@ -178,15 +179,15 @@ fn on_stage(case: Case, act: impl FnOnce(&Stage<'_>)) {
     act(&Stage { case, env: &env, worker_at, commands_at, worker, sentinel });
 }
 
-/// Whether a command line is that of `rekindle up`, or of what enters a container to run it.
+/// Whether a command line belongs to `rekindle up`, or to the program that enters a container for `rekindle up`.
 fn is_launcher(line: &str) -> bool {
     line.contains(&format!(" up {SESSION} "))
 }
 
-/// The workers of a test environment, whichever way they were started, by their pids outside.
+/// The workers of a test environment, however started, by their pids outside.
 fn workers(env: &TestEnv) -> Vec<Pid> {
     let programs = [format!("{} worker", env.binary_arg()), NEVER_READY.join(" ")];
-    // What starts one ends with the same words.
+    // The launcher's command line ends with the same words.
     let is_worker = |pid: &Pid| {
         let line = procs::command_line(*pid);
         !is_launcher(&line) && programs.iter().any(|it| line.ends_with(it))
@@ -203,7 +204,7 @@ fn ready_worker(env: &TestEnv, place: Place<'_>) -> Pid {
     the_worker(env)
 }
 
-/// A worker that never comes up and whose launcher was killed: its claim is left, its record says `starting`.
+/// A worker that never becomes ready, with a killed launcher: the claim is left, and the record says `starting`.
 fn half_started_worker(env: &TestEnv, place: Place<'_>) -> Pid {
     let args = [&["up", SESSION, "--"][..], &NEVER_READY].concat();
     let launcher = Launcher::start(place.rekindle_command(env, args));
@@ -223,7 +224,7 @@ fn half_started_worker(env: &TestEnv, place: Place<'_>) -> Pid {
     worker
 }
 
-/// Writes the sentinel's pid to wherever a pid stands, and leaves the pid namespace as it is.
+/// Writes the sentinel's pid into every pid field, and leaves the pid namespace unchanged.
 fn name_it_in_every_file(env: &TestEnv, sentinel: &Sentinel, clock: Clock) {
     let rename = |identity: &mut Value| {
         if identity.is_null() {
@@ -257,7 +258,7 @@ impl Stage<'_> {
         procs::is_running(self.worker)
     }
 
-    /// Whether a stop may reach the worker from where the commands run: as whoever holds the lifeline.
+    /// Whether a stop may reach the worker from the commands' place: as the holder of the lifeline.
     fn worker_can_be_signalled(&self) -> bool {
         self.worker_lives() && self.commands_at.sees(self.worker_at)
     }
@@ -282,7 +283,7 @@ impl Stage<'_> {
         reply
     }
 
-    /// What to type next is nothing that would signal whoever has the pid here.
+    /// The advice never signals the process with the same pid here.
     #[track_caller]
     fn assert_harmless_advice(&self, reply: &Reply, told: &str) {
         let next = reply.text("next");
@@ -293,7 +294,7 @@ impl Stage<'_> {
     }
 }
 
-/// Every line of verbs on every kind of session, seen as `view` says.
+/// Every line of verbs on every kind of session, from `view`.
 fn on_every_session(account: Account, view: View, sentinel: SentinelKind, lines: Lines) {
     for life in [Life::Alive, Life::Dead] {
         for start in [Start::Begun, Start::Ready] {
@@ -320,7 +321,7 @@ fn a_worker_of_a_sibling_is_not_mistaken() {
     on_every_session(Account::Ours, View::Sibling, SentinelKind::SessionLeader, ALL_LINES);
 }
 
-/// U1: a process that leads no session is nobody's worker either.
+/// U1: a process that leads no process session is not mistaken for a worker either.
 fn a_plain_process_is_not_mistaken() {
     for view in View::ALL {
         on_every_session(Account::Ours, view, SentinelKind::Plain, TWO_LINES);
@@ -334,7 +335,7 @@ fn an_ordinary_user_mistakes_nobody_either(_root: Root) {
     }
 }
 
-/// U1, L6: with the namespace of the pid, and without it, which nobody wrote down.
+/// U1, L6: without a start time, and with a start time of another time namespace.
 fn an_identity_without_a_clock_is_not_believed() {
     for life in [Life::Alive, Life::Dead] {
         for clock in [Clock::Absent, Clock::OfAnotherNamespace] {
@@ -357,7 +358,7 @@ fn an_identity_without_a_clock_is_not_believed() {
     }
 }
 
-/// As another program writes an identity: a pid and little else.
+/// Another program's identity: a pid and little else.
 fn forget_the_namespace(env: &TestEnv) {
     let forget = |identity: &mut Value| {
         if let Some(identity) = identity.as_object_mut() {
@@ -371,7 +372,7 @@ fn forget_the_namespace(env: &TestEnv) {
     env.edit(SESSION, "lifeline", forget);
 }
 
-/// U1: nothing is edited here; the sibling's kernel gives the very pid to a stranger.
+/// U1: no file is edited here; the sibling's kernel gives the same pid to another process.
 fn a_pid_that_both_namespaces_gave_out_is_two_processes() {
     for life in [Life::Alive, Life::Dead] {
         for line in ALL_LINES {
@@ -380,7 +381,7 @@ fn a_pid_that_both_namespaces_gave_out_is_two_processes() {
             let (worker_at, commands_at) = (Place::Inside(&one), Place::Inside(&another));
             let worker = ready_worker(&env, worker_at);
             let inside = procs::innermost_pid(worker).expect("the worker runs");
-            // Out of the way of what a container runs first.
+            // A pid beyond those of a container's first processes.
             assert_eq!(env.record(SESSION)["worker"]["pid"], inside);
             if life == Life::Dead {
                 procs::send(worker, Signal::SIGKILL);
@@ -402,10 +403,10 @@ fn a_pid_that_both_namespaces_gave_out_is_two_processes() {
     }
 }
 
-/// The process that makes the kernel's threads.
+/// The parent of the kernel's threads.
 const KERNEL_THREAD: Pid = 2;
 
-/// U1: a kernel thread hears no signal, so that the calls themselves are looked at.
+/// U1: a kernel thread receives no signal, so the calls are examined.
 fn a_kernel_thread_is_neither_pinned_nor_signalled() {
     let start_time = procs::start_time(KERNEL_THREAD).expect("the kernel has threads");
     for life in [Life::Alive, Life::Dead] {
@@ -432,9 +433,9 @@ fn a_kernel_thread_is_neither_pinned_nor_signalled() {
                     });
                     stage.env.edit(SESSION, "lifeline", rename);
                     let trace = stage.env.path("trace");
-                    let trace = trace.to_str().expect("a env's path is UTF-8");
+                    let trace = trace.to_str().expect("a test environment's path is UTF-8");
                     let calls = "trace=kill,tkill,tgkill,pidfd_open,pidfd_send_signal";
-                    // With its threads, but without a worker, which would be traced for as long as it lives.
+                    // Threads are followed, but no worker: a worker would be traced for its whole life.
                     let follow: &[&str] = if verb == Verb::Up { &[] } else { &["-f"] };
                     let options = [follow, &["-o", trace, "-e", calls]].concat();
                     let args = verb.args(stage.env);
@@ -448,7 +449,7 @@ fn a_kernel_thread_is_neither_pinned_nor_signalled() {
     }
 }
 
-/// Whether a traced call pins the kernel thread or sends it, or its group, more than a question.
+/// Whether a traced call pins the kernel thread, or sends the thread or its group more than signal 0.
 fn touches_kernel_thread(line: &str) -> bool {
     let names = |call: &str, pid: &str| {
         line.split_once(&format!("{call}({pid}, ")).is_some_and(|(_, rest)| !rest.starts_with("0)"))
@@ -460,7 +461,7 @@ fn touches_kernel_thread(line: &str) -> bool {
         || line.contains(&format!("tgkill({KERNEL_THREAD},"))
 }
 
-/// U1: what may be ended is still ended: a worker that holds its lifeline where the stop can see it.
+/// U1: a stop still ends the right workers: those with a held lifeline visible from the stop's place.
 fn a_worker_that_is_seen_from_outside_is_stopped_from_outside() {
     for account in Account::all() {
         for args in [&["stop", SESSION][..], &["stop", "--all"], &["pool", "shutdown", SESSION]] {

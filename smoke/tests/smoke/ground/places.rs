@@ -1,4 +1,4 @@
-//! Whose directories lead to a state directory, a socket or a lifecycle marker: U25, U31.
+//! The owners of all directories on the way to a state directory, a socket or a lifecycle marker: U25, U31.
 
 use nix::sys::signal::Signal;
 use rekindle_smoke::homes::{Home, STRANGER, USER, all_below, made, mode, text};
@@ -23,7 +23,7 @@ tests![
     a_watch_judges_the_way_once,
 ];
 
-/// What every program of ours can be told to use a place for, and the option that names it.
+/// Every use of a place by a program of ours, and the option that names the place.
 const USES: [(&str, &str); 9] = [
     ("look at sessions", "--dir"),
     ("start a session", "--dir"),
@@ -36,7 +36,7 @@ const USES: [(&str, &str); 9] = [
     ("remove a marker", "--path"),
 ];
 
-/// Uses the place `dir` for one of them.
+/// Uses the place `dir` in the given way.
 fn use_place(env: &TestEnv, dir: &Path, what: &str) -> Reply {
     let (socket, marker) = (dir.join("sock"), dir.join("marker"));
     let (dir, socket, marker) = (text(dir), text(&socket), text(&marker));
@@ -58,8 +58,8 @@ fn use_place(env: &TestEnv, dir: &Path, what: &str) -> Reply {
     Launcher::start(command).finish()
 }
 
-/// Asserts that every use of `dir` is refused for what is wrong with `bad`, in the same words, with the advice that fits, and
-/// that nothing is made, moved or changed.
+/// Asserts that every use of `dir` is refused because of `bad`, in the same words and with the right advice, and that
+/// nothing is made, moved or changed.
 #[track_caller]
 fn refused_alike(env: &TestEnv, dir: &Path, bad: &Path, what: &str, advice: Option<&str>) {
     refused_for(env, dir, bad, what, advice, &USES);
@@ -80,7 +80,7 @@ fn refused_for(
         let reply = use_place(env, dir, used);
         let (is_told, told) = match *used {
             "serve" => (reply.code == Some(1), "message"),
-            // What is not there is not forged, and is not to be put there either.
+            // A missing file is not forged, and must not be created there either.
             "probe" => (["forged", "dead"].contains(&reply.text("verdict")), "why"),
             _ => (reply.code == Some(3), "message"),
         };
@@ -111,7 +111,7 @@ fn a_bad_directory_on_the_way_is_named_alike_everywhere(root: Root) {
     root.give(&theirs, STRANGER);
     refused_alike(&env, &deep, &theirs, &format!("belongs to user {STRANGER}"), None);
     refused_alike(&env, &theirs.join("absent"), &theirs, &format!("belongs to user {STRANGER}"), None);
-    // What is theirs and open to all besides is theirs first.
+    // For a foreign directory open to all, the owner is reported first.
     fs::set_permissions(&theirs, Permissions::from_mode(0o777)).expect("root can set it");
     refused_alike(&env, &deep, &theirs, &format!("belongs to user {STRANGER}"), None);
 }
@@ -121,7 +121,7 @@ fn the_last_directory_is_ours_alone_unless_it_holds_a_marker(root: Root) {
     let env = TestEnv::new();
     let sticky = made(env.path("sticky"), 0o1777);
     let what = "can be written by others (mode 1777)";
-    // No `chmod`: whoever made it sticky meant it.
+    // No `chmod` is advised: the owner made the directory sticky on purpose.
     refused_for(&env, &sticky, &sticky, what, None, &others);
     for (used, _) in &markers {
         let reply = use_place(&env, &sticky, used);
@@ -134,7 +134,7 @@ fn the_last_directory_is_ours_alone_unless_it_holds_a_marker(root: Root) {
     let open = made(env.path("open"), 0o777);
     let advice = format!("chmod go-w {}", open.display());
     refused_alike(&env, &open, &open, "can be written by others (mode 0777)", Some(&advice));
-    // Nothing but the marker may be root's alone.
+    // Only the marker's directory may be root's.
     let roots = Home::new(root, USER);
     let place = roots.path("roots");
     made(place.clone(), 0o755);
@@ -162,7 +162,7 @@ fn a_mode_is_advised_for_a_directory_of_our_own_only(root: Root) {
     assert_eq!(reply.advice(), "name another place with --dir", "it is root's, and we are not: {reply}");
 }
 
-/// U16: whatever the directory is called.
+/// U16: for any name of the directory.
 fn the_advice_can_be_pasted() {
     let env = TestEnv::new();
     for name in
@@ -174,7 +174,7 @@ fn the_advice_can_be_pasted() {
         assert_eq!(mode(&open), 0o755, "{name:?}: {reply}");
         assert_eq!(use_place(&env, &open, "look at sessions").code, Some(0), "{name:?}");
     }
-    // What is no text can only be a marker's place.
+    // A non-UTF-8 name is possible for a marker only.
     let open = made(env.dir().join(OsStr::from_bytes(b"caf\xe9")), 0o777);
     let mut command = env.command(cli::binary());
     command.args(["--json", "lifecycle", "status", "--path"]).arg(open.join("marker"));
@@ -194,8 +194,8 @@ fn links_on_the_way_are_followed_step_by_step() {
     let env = TestEnv::new();
     let real = made(env.path("real"), 0o700);
     made(real.join("x"), 0o700);
-    symlink(&real, env.path("absolute")).expect("a env can hold a link");
-    symlink("real", env.path("relative")).expect("a env can hold a link");
+    symlink(&real, env.path("absolute")).expect("a test environment can hold a link");
+    symlink("real", env.path("relative")).expect("a test environment can hold a link");
     symlink("../../real/x/..", real.join("x/around")).expect("a directory can hold a link");
     for way in ["absolute/x", "relative/x", "real/x/around/x", "real/../relative/./x", "relative/absent/deep"]
     {
@@ -206,17 +206,17 @@ fn links_on_the_way_are_followed_step_by_step() {
         assert_eq!(use_place(&env, &dir, "remove a marker").code, Some(0), "{way}");
         let pid = reply.pid();
         procs::send(pid, Signal::SIGKILL);
-        // Until it has run once more, its socket accepts.
+        // Until the dying worker has run once more, its socket accepts.
         wait::until("the worker is gone", || !procs::is_running(pid));
         let mut stop = env.rekindle_command(["stop", "s"]);
         stop.env_remove("REKINDLE_DIR");
         Launcher::start(stop).finish();
         fs::remove_dir_all(env.state()).expect("the session on the socket is over");
     }
-    // One bad directory among those to which a link leads.
+    // One bad directory among the directories behind a link.
     let open = made(env.path("open"), 0o777);
     made(open.join("x"), 0o700);
-    symlink(open.join("x"), env.path("into")).expect("a env can hold a link");
+    symlink(open.join("x"), env.path("into")).expect("a test environment can hold a link");
     let advice = format!("chmod go-w {}", open.display());
     let what = "can be written by others (mode 0777)";
     refused_alike(&env, &env.path("into/deep"), &open, what, Some(&advice));
@@ -226,7 +226,7 @@ fn a_link_of_another_user_is_refused(root: Root) {
     let env = TestEnv::new();
     let real = made(env.path("real"), 0o700);
     made(real.join("x"), 0o700);
-    // Where others may make links: they cannot replace ours there, and ours alone are followed.
+    // A directory where others may make links: others cannot replace our links, and only our links are followed.
     let sticky = made(env.path("sticky"), 0o1777);
     let link = sticky.join("link");
     symlink(&real, &link).expect("a directory can hold a link");
@@ -239,7 +239,7 @@ fn a_link_of_another_user_is_refused(root: Root) {
 
 fn links_without_an_end_are_refused() {
     let env = TestEnv::new();
-    symlink("round", env.path("round")).expect("a env can hold a link");
+    symlink("round", env.path("round")).expect("a test environment can hold a link");
     refused_alike(
         &env,
         &env.path("round/x"),
@@ -250,7 +250,8 @@ fn links_without_an_end_are_refused() {
     made(env.path("link-0"), 0o700);
     made(env.path("link-0/x"), 0o700);
     for n in 1..=41 {
-        symlink(format!("link-{}", n - 1), env.path(&format!("link-{n}"))).expect("a env can hold a link");
+        symlink(format!("link-{}", n - 1), env.path(&format!("link-{n}")))
+            .expect("a test environment can hold a link");
     }
     assert_eq!(use_place(&env, &env.path("link-40/x"), "look at sessions").code, Some(0));
     refused_alike(
@@ -265,7 +266,7 @@ fn links_without_an_end_are_refused() {
 /// A disk that is not mounted.
 fn a_link_that_leads_nowhere_makes_no_directory_there() {
     let env = TestEnv::new();
-    symlink("not/mounted", env.path("link")).expect("a env can hold a link");
+    symlink("not/mounted", env.path("link")).expect("a test environment can hold a link");
     let uses: Vec<_> = USES
         .iter()
         .filter(|(used, _)| *used == "serve" || !(used.contains("socket") || *used == "probe"))
@@ -282,13 +283,13 @@ fn an_ordinary_user_is_judged_like_root(root: Root) {
     let home = Home::new(root, USER);
     let binary = home.binary();
     let worker = [text(&binary), "worker"];
-    // Root's directories lead to it, and a sticky one.
+    // The way consists of root's directories, and a sticky directory.
     let reply = home.rekindle(&[&["up", "s", "--"][..], &worker].concat()).expect_running("started");
     let made_for_it = home.path(".local/state/rekindle/s");
     assert_eq!((mode(&made_for_it), mode(&home.path(".local"))), (0o700, 0o700));
     assert_eq!(home.rekindle(&["ls"]).json[0]["state"], "live");
     procs::send(reply.pid(), Signal::SIGKILL);
-    // Another user's, and one of their own that others can write to.
+    // A directory of another user, and a directory of the user that others can write to.
     let other = Home::new(root, STRANGER);
     fs::set_permissions(other.dir(), Permissions::from_mode(0o755)).expect("we are root");
     let theirs = text(other.dir());
@@ -298,14 +299,14 @@ fn an_ordinary_user_is_judged_like_root(root: Root) {
     let open = home.made("open", 0o777);
     let reply = home.rekindle(&["lifecycle", "status", "--path", text(&open.join("marker"))]);
     assert_eq!(reply.expect_error(3, "untrusted").text("next"), format!("chmod go-w {}", open.display()));
-    // What cannot be looked into is no verdict, and nothing is made.
+    // An unreadable directory gives no verdict, and nothing is made.
     let shut = home.made("shut", 0o700);
     root.give(&shut, STRANGER);
     let reply = home.rekindle(&["--dir", text(&shut.join("x")), "ls"]).expect_error(3, "state-dir-untrusted");
     assert!(reply.text("message").contains(&format!("belongs to user {STRANGER}")), "{reply}");
 }
 
-/// `/` itself belongs to nobody there that has a number.
+/// `/` belongs to an unmapped user there.
 fn in_a_user_namespace_root_has_no_number(root: Root) {
     let home = Home::new(root, USER);
     let inside = |args: &[&str]| {
@@ -326,7 +327,7 @@ fn in_a_user_namespace_root_has_no_number(root: Root) {
         Some(0),
         "a sticky one"
     );
-    // What is to be ours has to be ours, and what others can write to is refused as ever.
+    // A directory for our use has to be ours, and a directory writable by others is refused as always.
     let theirs = home.made("theirs", 0o755);
     root.give(&theirs, STRANGER);
     let reply = inside(&["--dir", text(&theirs), "ls"]).expect_error(3, "state-dir-untrusted");
@@ -336,7 +337,7 @@ fn in_a_user_namespace_root_has_no_number(root: Root) {
     let reply = inside(&["--dir", text(&open.join("x")), "ls"]).expect_error(3, "state-dir-untrusted");
     assert!(reply.text("message").contains("can be written by others (mode 0777)"), "{reply}");
     assert_eq!(reply.advice(), "name another place with --dir", "{reply}");
-    // Root's HOME is not theirs to make anything in.
+    // Root of a user namespace may make nothing in the HOME of the machine's root.
     let roots = home.made("roots", 0o777);
     fs::set_permissions(&roots, Permissions::from_mode(0o755)).expect("we are root");
     root.give(&roots, 0);
@@ -345,7 +346,7 @@ fn in_a_user_namespace_root_has_no_number(root: Root) {
     command.args(["--json", "up", "s", "--"]).args(worker);
     let reply = Launcher::start(command).finish().expect_error(3, "state-dir-untrusted");
     assert!(reply.text("message").contains(&format!("is HOME and belongs to user {overflow}")), "{reply}");
-    // Where all users have a number, that one is a user like any other.
+    // If all users are mapped, the overflow user is a user like any other.
     let nobodys = Home::new(root, overflow.parse().expect("it is a number"));
     fs::set_permissions(nobodys.dir(), Permissions::from_mode(0o755)).expect("we are root");
     let reply =
@@ -353,11 +354,11 @@ fn in_a_user_namespace_root_has_no_number(root: Root) {
     assert!(reply.text("message").contains(&format!("belongs to user {overflow}")), "{reply}");
 }
 
-/// A worker that is waited for is looked at again and again; the directories that lead to it are not.
+/// A watched worker is looked at repeatedly, but the directories of the way are judged once.
 fn a_watch_judges_the_way_once() {
     let env = TestEnv::new();
     let deep = env.path("one/two/three");
-    fs::create_dir_all(&deep).expect("a env can hold directories");
+    fs::create_dir_all(&deep).expect("a test environment can hold directories");
     let (trace, socket) = (env.path("trace"), deep.join("sock"));
     let mut strace = env.command(programs::find("strace", "strace"));
     strace.args(["-qq", "-o"]).arg(&trace).args(["-e", "trace=lstat,stat,newfstatat,statx"]);

@@ -1,4 +1,4 @@
-//! Files that go while a worker lives, or after it died; and what cannot be looked at, which is no proof of anything.
+//! Files removed during or after a worker's life; and unreadable places, which prove nothing.
 
 use nix::sys::signal::Signal;
 use rekindle_smoke::harness::removal;
@@ -35,7 +35,7 @@ tests![
 
 const SESSION: &str = "s";
 
-/// A wait for a worker that does not come back.
+/// Limits for a worker that does not come back.
 const SHORT: [&str; 6] = ["--timeout", "400ms", "--term-grace", "300ms", "--kill-grace", "2s"];
 
 /// U19 to U22. In full: `just removal`.
@@ -64,7 +64,7 @@ fn started(env: &TestEnv) -> Pid {
     up(env).expect_running("started").pid()
 }
 
-/// The workers of a test environment, whatever the files say.
+/// The workers of a test environment, found without the session's files.
 fn workers(env: &TestEnv) -> Vec<Pid> {
     let line = format!("{} worker", env.binary_arg());
     env.processes().into_iter().filter(|pid| procs::command_line(*pid) == line).collect()
@@ -79,14 +79,14 @@ fn remove(path: &Path) {
     fs::remove_file(path).unwrap_or_else(|error| panic!("`{}`: {error}", path.display()));
 }
 
-/// The session as `ls` shows it.
+/// The session in the output of `ls`.
 fn listed(env: &TestEnv) -> Option<Value> {
     let reply = env.rekindle(["ls"]);
     assert_eq!(reply.code, Some(0), "{reply}");
     sessions(&reply.json).into_iter().find(|it| it["session"] == SESSION)
 }
 
-/// U20, U28: the worker itself removes its lifeline and fails.
+/// U20, U28: the worker removes its own lifeline and fails.
 fn a_start_that_lost_its_lifeline_is_no_obstacle_to_the_next() {
     for account in Account::all() {
         let env = TestEnv::owned_by(account);
@@ -98,7 +98,7 @@ fn a_start_that_lost_its_lifeline_is_no_obstacle_to_the_next() {
     }
 }
 
-/// U20: more evidence than the free lifeline would be, never less.
+/// U20: a missing lifeline is stronger evidence of death than a free lifeline, never weaker.
 fn a_dead_worker_without_its_lifeline_is_no_obstacle() {
     for account in Account::all() {
         for removed in [&["lifeline"][..], &["lifeline", "sock"], &["lifeline", "session.json"]] {
@@ -112,7 +112,7 @@ fn a_dead_worker_without_its_lifeline_is_no_obstacle() {
                 "{account:?} {removed:?}: {reply}"
             );
         }
-        // Its launcher had died before anybody saw it ready.
+        // The launcher died before the worker was seen ready.
         let env = TestEnv::owned_by(account);
         let launcher = env.launch_up(SESSION, &[], &["sleep", "1000"]);
         let worker = env.worker_pid(SESSION);
@@ -125,7 +125,7 @@ fn a_dead_worker_without_its_lifeline_is_no_obstacle() {
     }
 }
 
-/// U21: for every readiness, by the process that lives and the lifeline that it holds.
+/// U21: for every readiness, by the living process and its lifeline.
 fn a_healthy_worker_without_record_and_socket_is_not_ended() {
     let (rekindle, python) = (TestEnv::new().binary_arg(), programs::python());
     let redis = programs::find("redis-server", "redis-server");
@@ -172,7 +172,7 @@ fn a_healthy_worker_without_record_and_socket_is_not_ended() {
     }
 }
 
-/// U29: a session whose record went is not "starting" for ever, and `up` and `stop` agree on whose it is.
+/// U29: a session without a record does not stay "starting" for ever, and `up` and `stop` agree on the worker.
 fn a_record_that_is_gone_is_written_anew() {
     for account in Account::all() {
         for how in ["removed", "set aside"] {
@@ -196,7 +196,7 @@ fn a_record_that_is_gone_is_written_anew() {
     }
 }
 
-/// U22: one function says what a session's state is.
+/// U22: one function decides the state of a session.
 fn a_missing_socket_is_told_alike_by_every_verb() {
     for account in Account::all() {
         let env = TestEnv::owned_by(account);
@@ -214,7 +214,7 @@ fn a_missing_socket_is_told_alike_by_every_verb() {
     }
 }
 
-/// The state of the session, in either of the forms that `doctor` has had.
+/// The state of the session, in either form of `doctor`.
 fn state_in(doctor: &Reply) -> Value {
     let one = if doctor.json["state"].is_null() {
         sessions(&doctor.json).into_iter().find(|it| it["session"] == SESSION).unwrap_or_default()
@@ -224,10 +224,10 @@ fn state_in(doctor: &Reply) -> Value {
     one["state"].clone()
 }
 
-/// Takes the files of a session away, out of the way of whoever looks for them by name.
+/// Removes the files of a session from their names.
 type Take = fn(&TestEnv);
 
-/// U22: what lives is found by its lifeline.
+/// U22: a living worker is found by its lifeline.
 fn assert_listed_and_ended(account: Account, how: &str, take: Take) {
     for end in [&["stop", "--all"][..], &["stop", SESSION]] {
         let env = TestEnv::owned_by(account);
@@ -282,7 +282,8 @@ fn a_session_that_was_moved_is_listed_and_ended() {
     }
 }
 
-/// U19: a directory that takes another session's name brings its lifeline along. No verb for that session may end the worker.
+/// U19: a directory renamed to another session's name brings its lifeline along. No verb for the other session may end
+/// the worker.
 fn a_session_under_the_name_of_another_is_not_that_session() {
     const OTHER: &str = "other";
     for account in Account::all() {
@@ -300,8 +301,8 @@ fn a_session_under_the_name_of_another_is_not_that_session() {
     }
 }
 
-/// U19: a child has locked its lifeline, which is not yet where a search looks, when the files go and somebody else
-/// searches. The child has to see that before it becomes a worker.
+/// U19: a child has locked its lifeline, but not yet at the descriptor of a search, when the files go and another
+/// process searches. The child has to notice before exec.
 fn a_child_whose_files_went_becomes_no_worker() {
     let takes: [(&str, Take); 4] = [
         ("the session was removed", |env| fs::remove_dir_all(env.of(SESSION, "")).expect("it is there")),
@@ -325,12 +326,12 @@ fn a_child_whose_files_went_becomes_no_worker() {
     }
 }
 
-/// Where the program of a halted child writes that it ran.
+/// The file that the program of a halted child writes.
 fn ran(env: &TestEnv) -> PathBuf {
     env.path("ran")
 }
 
-/// An `up` whose child is stopped as soon as it has written its mark. Nobody else writes from several buffers at once.
+/// An `up` whose child is stopped right after its mark. Only the mark is written from several buffers at once.
 fn halted_once_marked(env: &TestEnv) -> Launcher {
     let mut strace = env.command(programs::find("strace", "strace"));
     strace.env_remove("LD_LIBRARY_PATH");
@@ -340,7 +341,7 @@ fn halted_once_marked(env: &TestEnv) -> Launcher {
     Launcher::start(strace)
 }
 
-/// The fewest and the most descriptors that a command is given where it has too few.
+/// The range of descriptor limits for a command that has too few.
 const FEW: std::ops::RangeInclusive<usize> = 3..=20;
 
 /// `rekindle` with so few descriptors.
@@ -379,14 +380,14 @@ fn a_shortage_of_descriptors_is_no_fault_of_the_record() {
     up(&env).expect_running("attached");
 }
 
-/// Another state directory would have another worker.
+/// Another state directory would have a different worker.
 #[track_caller]
 fn assert_names_no_other_place(reply: &Reply, told: &str) {
     let next = reply.advice();
     assert!(!next.contains("another") && !next.contains("elsewhere"), "{told}");
 }
 
-/// U19: EMFILE where processes are searched.
+/// U19: EMFILE during the search of processes.
 fn a_search_that_finds_no_descriptor_starts_nothing() {
     for few in FEW {
         let env = TestEnv::new();
@@ -402,7 +403,7 @@ fn a_search_that_finds_no_descriptor_starts_nothing() {
     }
 }
 
-/// What may fail while processes are searched, and how.
+/// Failing calls of a search, each with its errno.
 const FAILURES: [(&str, &str); 10] = [
     ("openat", "EMFILE"),
     ("openat", "EACCES"),
@@ -416,8 +417,8 @@ const FAILURES: [(&str, &str); 10] = [
     ("pread64", "EIO"),
 ];
 
-/// U19: one call fails and all others succeed, each in turn. Whether the call has to do with the search or not: no
-/// second worker.
+/// U19: one call fails and all others succeed, each call in turn. No failure, whether in the search or elsewhere, leads
+/// to a second worker.
 fn a_search_that_fails_at_any_call_starts_nothing() {
     let env = TestEnv::new();
     let container = Container::start(&env);
@@ -428,7 +429,8 @@ fn a_search_that_fails_at_any_call_starts_nothing() {
     let trace = env.path("trace");
     let up = |options: &[&str]| {
         let _ = fs::remove_dir_all(env.of(SESSION, ""));
-        let options = [&["-o", trace.to_str().expect("a env's path is UTF-8")], options].concat();
+        let options =
+            [&["-o", trace.to_str().expect("a test environment's path is UTF-8")], options].concat();
         let args =
             [&["up", SESSION, "--timeout", "100ms"][..], &SHORT[2..], &["--", &rekindle, "worker"]].concat();
         Launcher::start(inside.traced(&env, &options, args)).finish()
@@ -459,12 +461,12 @@ fn a_search_without_a_proc_of_our_own_starts_nothing() {
                 inside.rekindle(&env, ["up", SESSION, "--", &rekindle, "worker"]).expect(0, "started");
             let before = workers(&env);
             assert_eq!(before.len(), 1, "{started}");
-            // The number that the outer `/proc` shows for the worker is a stranger's inside.
+            // The worker's pid in the outer `/proc` belongs to another process inside.
             let kind = SentinelKind::SessionLeader;
             let sentinel = Sentinel::with_pid(&env, inside, kind, before[0]);
             fs::remove_dir_all(env.of(SESSION, "")).expect("the session can be removed");
             let script = match proc {
-                // A mount that came from outside cannot be taken away by the container's user, but covered.
+                // The container's user cannot unmount an outer mount, but can cover the mount.
                 "not mounted" => "mount -t tmpfs tmpfs /proc",
                 _ => "umount -l /proc",
             };
@@ -480,20 +482,20 @@ fn a_search_without_a_proc_of_our_own_starts_nothing() {
                 let reply = inside.rekindle(&env, [end, &SHORT[2..]].concat());
                 sentinel.assert_untouched(&format!("{account:?}, /proc is {proc}: {reply}"));
             }
-            // Without `/proc` a user namespace cannot even tell whose `/` is, and refuses the state directory.
+            // Without `/proc` the owner of `/` is unknown in a user namespace, so the state directory is refused.
             assert_eq!(reply.code, Some(3), "{told}");
             assert!(["worker-unknown", "state-dir-untrusted"].contains(&reply.text("reason")), "{told}");
         }
     }
 }
 
-/// A program that ordinary users may not look into, though it is their own.
+/// A program that ordinary users may not inspect, although they own the process.
 fn agent(socket: &str) -> Vec<String> {
     let agent = programs::find("ssh-agent", "openssh-client");
     [agent.as_str(), "-D", "-a", socket].map(str::to_owned).to_vec()
 }
 
-/// U19: what cannot be searched is no proof that nothing is there.
+/// U19: a search with unreadable places proves no absence.
 fn a_worker_that_cannot_be_looked_into_is_not_doubled() {
     let removals: [(&str, Take); 2] = [
         ("the session", |env| fs::remove_dir_all(env.of(SESSION, "")).expect("it can be removed")),
@@ -521,7 +523,7 @@ fn a_worker_that_cannot_be_looked_into_is_not_doubled() {
     }
 }
 
-/// An agent that nobody started as a worker.
+/// An agent that is no worker.
 fn unrelated_agent(env: &TestEnv) -> Launcher {
     let socket = env.path("agent");
     let words = agent(&socket.display().to_string());
@@ -532,7 +534,7 @@ fn unrelated_agent(env: &TestEnv) -> Launcher {
     agent
 }
 
-/// U19: somebody's agent that has nothing to do with us, older or younger than the state directory.
+/// U19: an unrelated agent of the user, older or younger than the state directory.
 fn an_unrelated_agent_is_no_obstacle() {
     for older in [true, false] {
         let env = TestEnv::owned_by(Account::unprivileged());
@@ -544,7 +546,7 @@ fn an_unrelated_agent_is_no_obstacle() {
         let reply = up(&env);
         let told = format!("older than the state directory: {older}: {reply}");
         assert_eq!((reply.code, reply.text("outcome")), (Some(0), "started"), "{told}");
-        // Stopped, collected and started again, it is as fresh as before.
+        // Stopped, collected and started again, the session behaves as before.
         env.stop(SESSION).expect(0, "stopped");
         let reply = up(&env);
         assert_eq!((reply.code, reply.text("outcome")), (Some(0), "started"), "{told}, then {reply}");
@@ -560,7 +562,8 @@ fn an_unrelated_agent_is_no_obstacle() {
 /// Takes a lock as shell scripts do: by a program that ends, on a descriptor that stays. Argument: the file.
 const LOCK: &str = r#"exec 9>"$0"; flock 9; : >"$0.held"; sleep 1000"#;
 
-/// A lock of root's, whose taker has ended. An ordinary user sees it in the kernel's table, and not who keeps it.
+/// A lock of root; the locking process has ended. An ordinary user sees the lock in the kernel's table, but not the
+/// keeper.
 fn lock_of_another_user(env: &TestEnv) -> Launcher {
     let file = env.path("lock");
     let mut command = env.command("sh");
@@ -587,7 +590,7 @@ fn assert_starts(env: &TestEnv, told: &str) {
     }
 }
 
-/// U19: each alone proves nothing, and so do both.
+/// U19: each of the two alone proves nothing, and neither do both together.
 fn an_agent_beside_another_users_lock_is_no_obstacle(_root: Root) {
     let (env, root) = (TestEnv::owned_by(Account::Ordinary), TestEnv::new());
     let keeper = lock_of_another_user(&root);
@@ -596,10 +599,10 @@ fn an_agent_beside_another_users_lock_is_no_obstacle(_root: Root) {
     assert!(procs::is_running(agent.pid()) && procs::is_running(keeper.pid()), "they are nobody's to end");
 }
 
-/// Has a child that it never waits for.
+/// Has a child, and never waits for the child.
 const NO_PARENT: &str = "import os, signal\nif os.fork() == 0: os._exit(0)\nsignal.pause()";
 
-/// U19: a process that has ended keeps nothing, though it cannot be looked into.
+/// U19: a zombie holds nothing, although it cannot be inspected.
 fn a_zombie_beside_another_users_lock_is_no_obstacle(_root: Root) {
     let (env, root) = (TestEnv::owned_by(Account::Ordinary), TestEnv::new());
     let _keeper = lock_of_another_user(&root);

@@ -1,4 +1,4 @@
-//! What has run out is named, nothing is left of a start, and a stop ends its worker all the same.
+//! Exhausted resources are named, a failed start leaves nothing, and a stop still ends its worker.
 
 use rekindle_smoke::{Account, Launcher, Reply, TestEnv, procs, tests};
 
@@ -27,7 +27,7 @@ fn up_after(env: &TestEnv, line: &str) -> Reply {
     after(env, line, &up.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
-/// U26: SIGXFSZ would end us without a word.
+/// U26: SIGXFSZ would kill us without a message.
 fn a_file_size_limit_is_an_error_and_no_death() {
     let env = TestEnv::new();
     let reply = up_after(&env, "ulimit -f 0");
@@ -41,7 +41,7 @@ fn a_file_size_limit_is_an_error_and_no_death() {
     env.stop("s").expect(0, "stopped");
 }
 
-/// U26: what was done is said, also where it cannot be written down. A full disk is met in the same place.
+/// U26: the stop reports its work, even if the record cannot be written. A full disk takes the same path.
 fn a_stop_that_can_write_nothing_ends_its_worker() {
     let env = TestEnv::new();
     let worker = env.rekindle(up(&env)).expect_running("started").pid();
@@ -55,7 +55,7 @@ fn a_stop_that_can_write_nothing_ends_its_worker() {
     env.assert_nothing_left("s");
 }
 
-/// U26, at every number of descriptors that is too small.
+/// U26, at every limit of descriptors that is too small.
 fn a_limit_on_open_files_is_named() {
     let env = TestEnv::new();
     let mut refused = 0;
@@ -65,7 +65,7 @@ fn a_limit_on_open_files_is_named() {
             env.stop("s").expect(0, "stopped");
             break;
         }
-        // Below that not even the loader can open its libraries.
+        // Below, not even the loader can open its libraries.
         if reply.code != Some(127) {
             refused += 1;
             assert!(reply.text("hint").contains("ulimit -n"), "{limit}: {reply}");
@@ -88,7 +88,7 @@ fn a_limit_on_processes_is_named() {
     assert!(!env.of("s", "claim").exists(), "its claim is released");
 }
 
-/// U26: we ignore it, and whoever we start does not.
+/// U26: rekindle ignores the signal, but started programs do not.
 fn programs_get_the_default_of_the_file_size_signal() {
     let env = TestEnv::new();
     let report = env.path("ignored").display().to_string();

@@ -1,4 +1,4 @@
-//! The way to the state directory, and the modes of what lies in it.
+//! The way to the state directory, and the modes of files inside.
 
 use nix::sys::signal::Signal;
 use rekindle_smoke::procs;
@@ -16,7 +16,7 @@ tests![
     what_is_created_is_private_under_any_umask,
 ];
 
-/// Somebody who is neither root nor the test environment's user.
+/// A user different from root and from the test environment's user.
 const STRANGER: u32 = 399_999;
 
 fn mode(path: &Path) -> u32 {
@@ -27,7 +27,7 @@ fn set_mode(path: &Path, mode: u32) {
     fs::set_permissions(path, fs::Permissions::from_mode(mode)).expect("root may change any mode");
 }
 
-/// `rekindle` on a state directory of its own, after a line of shell.
+/// `rekindle` on the given state directory, after a line of shell.
 fn on(env: &TestEnv, before: &str, state: &Path, args: &[&str]) -> Reply {
     let mut command = env.command("sh");
     command.args(["-c", &format!(r#"{before} exec "$@""#), "sh"]).arg(env.binary());
@@ -39,7 +39,7 @@ fn up(env: &TestEnv, state: &Path) -> Reply {
     on(env, "", state, &["up", "s", "--", &env.binary_arg(), "worker"])
 }
 
-/// A directory of the test environment's user, on the way to a state directory that is there or not.
+/// A directory of the test environment's user, on the way to an existing or missing state directory.
 fn way(env: &TestEnv, exists: bool) -> (PathBuf, PathBuf) {
     let above = env.path("above");
     let state = above.join("a/b/state");
@@ -56,7 +56,7 @@ fn way(env: &TestEnv, exists: bool) -> (PathBuf, PathBuf) {
     (above, state)
 }
 
-/// Every verb that would work there refuses, and names the directory that is wrong.
+/// Every verb with this state directory refuses, and names the wrong directory.
 fn assert_refused(env: &TestEnv, state: &Path, wrong: &Path, told: &str) {
     let rekindle = env.binary_arg();
     let verbs: [&[&str]; 4] = [&["up", "s", "--", &rekindle, "worker"], &["ls"], &["stop", "--all"], &["gc"]];
@@ -106,7 +106,7 @@ fn a_way_that_belongs_to_another_user_is_refused_by_name(root: Root) {
     }
 }
 
-/// As `/tmp` is: others can add names, and not take ours.
+/// Like `/tmp`: others can add names, but not take ours.
 fn a_sticky_directory_above_is_fine(root: Root) {
     for account in Account::all() {
         for owner in [account.uid(), 0] {
@@ -114,7 +114,7 @@ fn a_sticky_directory_above_is_fine(root: Root) {
             let (above, state) = way(&env, true);
             set_mode(&above, 0o1777);
             root.give(&above, owner);
-            // `chown` takes the sticky bit from nobody, but not by any promise.
+            // In practice `chown` keeps the sticky bit, but without any promise.
             assert_eq!(mode(&above), 0o1777);
             let reply = up(&env, &state);
             assert_eq!(
@@ -181,7 +181,7 @@ fn what_is_created_is_private_under_any_umask() {
         for umask in ["0", "022", "077", "0777"] {
             let env = TestEnv::owned_by(account);
             let state = env.path("new/way/state");
-            // The worker makes no socket: under umask 0777 its own would let nobody but root connect.
+            // The worker makes no socket: under umask 0777 only root could connect to the worker's socket.
             let args = ["up", "s", "--ready", "listen", "--", "sleep", "1000"];
             let reply = on(&env, &format!("umask {umask};"), &state, &args);
             let told = format!("{account:?}, umask {umask}: {reply}");

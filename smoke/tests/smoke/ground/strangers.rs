@@ -1,4 +1,4 @@
-//! What looks like ours and is not: another user's lifeline, another container's, another program's socket and files.
+//! Lookalikes: another user's lifeline, another container's, another program's socket and files.
 
 use nix::sys::signal::Signal;
 use rekindle_smoke::procs::{self, Pid};
@@ -32,8 +32,8 @@ fn up_args(env: &TestEnv) -> Vec<String> {
     up.map(str::to_owned).into_iter().chain(worker(env)).collect()
 }
 
-/// What an ordinary user does in namespaces of its own. Arguments: where it mounts an empty file system, the session's
-/// directory, the mark, whether the name goes, and where it says that all is done.
+/// The actions of an ordinary user in new namespaces. Arguments: the mount point of an empty file system, the session's
+/// directory, the mark, whether the name is removed, and the file to create at the end.
 const SQUAT: &str = r#"
 import fcntl, os, signal, subprocess, sys
 mount, session, mark, name, done = sys.argv[1:]
@@ -53,14 +53,14 @@ open(done, "w").close()
 signal.pause()
 "#;
 
-/// U30: an ordinary user's file, whose link in `/proc` reads like root's own lifeline and whose mark names a process of
-/// root's.
+/// U30: an ordinary user's file, with a `/proc` link that reads like root's lifeline and a mark that names a process of
+/// root.
 fn another_users_lifeline_is_nobodys(_root: Root) {
     for name in ["removed", "moved", "kept"] {
         for over in ["the state directory", "what is above it"] {
             let (env, theirs) = (TestEnv::new(), TestEnv::owned_by(Account::Ordinary));
             env.let_others_pass();
-            // All that such a user can know of a mark, and more: its very text.
+            // All that such a user can know of a mark, and more: the exact text.
             env.rekindle(up_args(&env)).expect(0, "started");
             let mark = fs::read(env.of(SESSION, "lifeline")).expect("the worker has a lifeline");
             let mut mark: Value = serde_json::from_slice(&mark).expect("a mark is JSON");
@@ -100,19 +100,19 @@ fn words(words: &[&str]) -> Vec<String> {
     words.iter().map(|it| (*it).to_owned()).collect()
 }
 
-/// Whether a reply names a pid, in any of its fields.
+/// Whether a reply names a pid, in any field.
 fn names_pid(reply: &Reply, pid: Pid) -> bool {
     let digits = pid.to_string();
     reply.stdout.split(|c: char| !c.is_ascii_digit()).any(|word| word == digits)
 }
 
-/// U30, the honest form: a container of the same user has its own files at the same path.
+/// U30, without malice: a container of the same user has different files at the same path.
 fn a_containers_lifeline_of_the_same_path_is_another() {
     for account in Account::all() {
         for removed in [true, false] {
             let env = TestEnv::owned_by(account);
             let container = Container::start(&env);
-            // The state directory exists on both sides; what is in it differs.
+            // The state directory exists on both sides, with different content.
             env.rekindle(["up", "other", "--", &env.binary_arg(), "worker"]).expect(0, "started");
             env.rekindle(["stop", "other"]).expect(0, "stopped");
             let inside = Place::Inside(&container);
@@ -145,7 +145,7 @@ fn a_containers_lifeline_of_the_same_path_is_another() {
     }
 }
 
-/// A program that binds a socket and does not listen on it.
+/// A program that binds a socket but does not listen.
 const BIND: &str = "
 import signal, socket, sys
 bound = socket.socket(socket.AF_UNIX)
@@ -154,7 +154,7 @@ open(sys.argv[2], 'w').close()
 signal.pause()
 ";
 
-/// A stranger's socket; it is bound until the stranger is dropped.
+/// Another program's socket, bound until the program is dropped.
 struct Bound {
     path: PathBuf,
     inode: u64,
@@ -173,7 +173,7 @@ impl Bound {
         Self { path: path.to_owned(), inode, stranger: Some(stranger) }
     }
 
-    /// The stranger dies. Its file stays where it is.
+    /// The other program dies, and the file stays.
     fn left_behind(self) -> Self {
         drop(self.stranger);
         Self { stranger: None, ..self }
@@ -186,7 +186,7 @@ impl Bound {
     }
 }
 
-/// What is run where a stranger's socket stands.
+/// The commands to run with the other program's socket in place.
 fn verbs(env: &TestEnv, socket: &str) -> Vec<Vec<String>> {
     let mut up = words(&["up", SESSION, "--socket", socket, "--timeout", "500ms"]);
     up.extend(words(&["--term-grace", "300ms", "--kill-grace", "300ms", "--"]));
@@ -204,7 +204,7 @@ fn verbs(env: &TestEnv, socket: &str) -> Vec<Vec<String>> {
     ]
 }
 
-/// U34: for a session that never was.
+/// U34: for a session without an earlier start.
 fn a_socket_that_is_bound_and_does_not_listen_is_not_removed() {
     for account in Account::all() {
         let env = TestEnv::owned_by(account);
@@ -218,10 +218,10 @@ fn a_socket_that_is_bound_and_does_not_listen_is_not_removed() {
     }
 }
 
-/// U34: for a session whose worker answered there before, and was stopped, or killed.
+/// U34: for a session whose worker answered there before, and was stopped or killed.
 fn a_socket_that_took_the_place_of_ours_is_not_removed() {
     for how in ["stopped", "killed", "killed, then its socket removed"] {
-        // From each verb on: what an earlier one wrote down is no excuse.
+        // Beginning at each verb: an earlier verb may have recorded the socket.
         let count = verbs(&TestEnv::new(), "").len();
         for first in 0..count {
             let env = TestEnv::new();
@@ -245,7 +245,7 @@ fn a_socket_that_took_the_place_of_ours_is_not_removed() {
     }
 }
 
-/// U34: nobody has the socket any more, and it is not ours all the same: only its owner knows what it was for.
+/// U34: the socket has no holder any more, but is not ours: only the owner knows its purpose.
 fn a_stale_socket_of_another_program_is_not_removed() {
     for account in Account::all() {
         let env = TestEnv::owned_by(account);
@@ -258,7 +258,7 @@ fn a_stale_socket_of_another_program_is_not_removed() {
     }
 }
 
-/// U33: names that begin as ours do while we write.
+/// U33: names that begin like our unfinished files.
 const NOTES: [&str; 7] = [
     ".tmp-web-notes",
     ".tmp-web",

@@ -38,10 +38,10 @@ fn records_on_files_conform() {
     conformance::stores::records_conform(dir.records(), &dir);
 }
 
-/// How long a worker that never answers is watched.
+/// How long a silent worker is watched.
 const OBSERVE_TIMEOUT: Duration = Duration::from_millis(200);
 
-/// Starts that are executed for real; what they leave behind ends with the test environment.
+/// Starts of real processes; the remains end with the test environment.
 struct OnProcesses {
     starts: Starts,
     sessions: AtomicU32,
@@ -52,7 +52,7 @@ impl OnProcesses {
         Self { starts: Starts::new(), sessions: AtomicU32::new(0) }
     }
 
-    /// A stubborn worker says when it has become stubborn.
+    /// The file that a stubborn worker creates once stubborn.
     fn marker(&self) -> PathBuf {
         self.starts.env.path("stubborn")
     }
@@ -71,7 +71,7 @@ impl OnProcesses {
     }
 }
 
-/// The production spawner, which returns once the worker behaves as it should.
+/// The production spawner, but it returns only once the worker behaves as required.
 struct OnceStubborn {
     spawner: FreshWorker,
     marker: PathBuf,

@@ -1,5 +1,5 @@
-//! The crash harness, the contention harness and the fuzz harness, in short. In full: `just crash`, `just contend` and
-//! `just fuzz`. And what the suite skips.
+//! The crash harness, the contention harness and the fuzz harness, in short; in full: `just crash`, `just contend` and
+//! `just fuzz`. And the tests skipped by the suite.
 
 use rekindle_smoke::harness::{contend, crash, fuzz};
 use rekindle_smoke::{TestEnv, suite, tests};
@@ -29,7 +29,7 @@ fn a_sample_of_contention() {
     assert_eq!(tally.passed(), 40);
 }
 
-/// No panic, no hang, nobody else's file or process touched, and every answer in its form.
+/// No panic, no hang, no change to foreign files and processes, and every answer in its form.
 fn a_sample_of_mutated_states_and_hostile_peers() {
     let tally = fuzz::run(30, 20);
     tally.print();
@@ -37,7 +37,7 @@ fn a_sample_of_mutated_states_and_hostile_peers() {
     assert_eq!(tally.passed(), 50);
 }
 
-/// Whoever runs the suite has one of the two answers to give; `just smoke-as-user` gives the other.
+/// The user of the suite sees one of the two results; `just smoke-as-user` shows the other.
 fn what_needs_root_is_skipped_for_an_ordinary_user_only() {
     let env = TestEnv::new();
     let name = "probe::paths::another_users_listener_is_forged";

@@ -42,7 +42,7 @@ fn lifecycle(env: &TestEnv, verb: &str, more: &[&str]) -> Reply {
 
 fn launch(env: &TestEnv, verb: &str, more: &[&str]) -> Launcher {
     let path = marker(env);
-    let path = path.to_str().expect("a env's path is UTF-8");
+    let path = path.to_str().expect("a test environment's path is UTF-8");
     env.launch([&["lifecycle", verb, "--path", path], more].concat())
 }
 
@@ -58,7 +58,7 @@ fn hostname() -> String {
     nix::unistd::gethostname().expect("this host has a name").to_string_lossy().into_owned()
 }
 
-/// What a program writes that keeps to the four fields.
+/// A marker of another program, with the four required fields only.
 fn four(pid: u32, hostname: &str) -> String {
     json!({ "pid": pid, "hostname": hostname, "started_at": "2026-01-02T03:04:05Z", "schema_version": 1 })
         .to_string()
@@ -73,7 +73,7 @@ fn held_by_sleep(env: &TestEnv) -> (Launcher, procs::Pid) {
     (holder, sleep)
 }
 
-/// T01, L1, L3: over an absent, a stale and a corrupt marker. `just contend` does it a thousand times.
+/// T01, L1, L3: over an absent, a stale and a corrupt marker. `just contend` repeats the round a thousand times.
 fn one_of_eight_wins_over_whatever_was_left() {
     for kind in markers::run(40, 8) {
         assert_eq!((kind.wrong, kind.winners), (0, kind.rounds), "{kind:?}");
@@ -103,7 +103,7 @@ fn a_program_s_status_and_signals_are_passed_on() {
     }
     let script = r#"trap 'echo heard; exit 9' USR1; echo ready >"$0"; while :; do sleep 0.05; done"#;
     let ready = env.path("ready");
-    let ready = ready.to_str().expect("a env's path is UTF-8");
+    let ready = ready.to_str().expect("a test environment's path is UTF-8");
     let holder = launch(&env, "acquire", &["--", "sh", "-c", script, ready]);
     wait::until_there(&env.path("ready"));
     holder.signal(Signal::SIGUSR1);
@@ -124,7 +124,7 @@ fn a_program_that_is_missing_never_holds_it() {
     assert_eq!(content(&env), None);
 }
 
-/// The program does not run on without its lock: it goes with its holder, and the next one gets the lock at once.
+/// A program does not outlive its holder, and the next holder gets the lock at once.
 fn a_killed_holder_takes_its_program_with_it() {
     for _ in 0..20 {
         let env = TestEnv::new();
@@ -139,7 +139,7 @@ fn a_killed_holder_takes_its_program_with_it() {
     }
 }
 
-/// What the program itself started is not killed with it, and still holds the lock.
+/// A child of the program is not killed, and still holds the lock.
 fn what_a_killed_program_started_keeps_the_lock() {
     let env = TestEnv::new();
     let holder = launch(&env, "acquire", &["--", "sh", "-c", "sleep 1000 & wait"]);
@@ -157,7 +157,8 @@ fn what_a_killed_program_started_keeps_the_lock() {
     holder.finish();
 }
 
-/// L3, T05: killed while it takes the lock, before or after; the next one always gets it, and nothing unfinished stays.
+/// L3, T05: a holder killed before, during or after the acquisition; the next always gets the lock, and no unfinished
+/// file stays.
 fn a_holder_killed_at_any_moment_leaves_nothing_in_the_way() {
     let env = TestEnv::new();
     let trace = env.path("trace");
@@ -194,7 +195,7 @@ fn a_holder_killed_at_any_moment_leaves_nothing_in_the_way() {
             let next = lifecycle(&env, "acquire", &["--", "true"]);
             assert_eq!(next.code, Some(0), "after {call} {nth}: {next}");
             let left: Vec<_> = fs::read_dir(env.dir())
-                .expect("a env's directory can be listed")
+                .expect("a test environment's directory can be listed")
                 .flatten()
                 .filter_map(|entry| entry.file_name().into_string().ok())
                 .filter(|name| !["marker.lock", "trace"].contains(&name.as_str()))
@@ -213,7 +214,7 @@ fn a_deleted_marker_is_noticed_and_the_successor_s_left_alone() {
     assert!(lock.is_held_by_self().expect("it can be read"));
     fs::remove_file(marker(&env)).expect("it can be deleted");
     assert!(!lock.is_held_by_self().expect("it can be read"));
-    // A program of another make, which knows nothing of our flock.
+    // Another program, without any knowledge of our flock.
     let successor = env.file("marker", four(std::process::id(), &hostname()));
     let bytes = fs::read(&successor).expect("it is there");
     assert!(!lock.is_held_by_self().expect("it can be read"));
@@ -223,7 +224,7 @@ fn a_deleted_marker_is_noticed_and_the_successor_s_left_alone() {
     assert!(matches!(lock.release().expect("again"), Released::NotHeld { .. }));
 }
 
-/// T27: the lock file is gone too, so that the successor is one of ours.
+/// T27: the lock file is gone too, so the successor can be one of ours.
 fn a_removed_directory_is_noticed_and_the_successor_s_left_alone() {
     let env = TestEnv::new();
     let path = env.path("dir").join("marker");
@@ -240,7 +241,7 @@ fn a_removed_directory_is_noticed_and_the_successor_s_left_alone() {
     assert_eq!(second.release().expect("it can be released"), Released::Released);
 }
 
-/// L14: whoever deletes the file takes nothing away from its holder.
+/// L14: deleting the file takes nothing away from the holder.
 fn a_deleted_marker_does_not_let_a_second_daemon_in() {
     let env = TestEnv::new();
     let (holder, _) = held_by_sleep(&env);
@@ -266,7 +267,7 @@ fn only_the_one_who_took_it_releases_it() {
     lifecycle(&env, "release", &["--pid", &theirs]).expect(0, "not-held");
     lifecycle(&env, "acquire", &["--pid", &theirs]).expect(0, "acquired");
     other.kill().expect("it can be killed");
-    // L18: it is a zombie now, which holds nothing.
+    // L18: the holder is a zombie now, and a zombie holds nothing.
     let pid = other.id().try_into().expect("a pid is an i32");
     wait::until("it is a zombie", || procs::state(pid) == Some('Z'));
     assert_eq!(lifecycle(&env, "status", &[]).json["status"], "stale");
@@ -383,7 +384,7 @@ fn force_removes_a_marker_but_not_a_lock_in_use() {
 fn every_reader_sees_a_whole_marker() {
     let env = TestEnv::new();
     let path = marker(&env);
-    fs::write(&path, four(999_999_999, &hostname())).expect("a env's directory is writable");
+    fs::write(&path, four(999_999_999, &hostname())).expect("a test environment's directory is writable");
     let done = std::sync::atomic::AtomicBool::new(false);
     let order = std::sync::atomic::Ordering::SeqCst;
     std::thread::scope(|scope| {
@@ -399,7 +400,7 @@ fn every_reader_sees_a_whole_marker() {
         for _ in 0..200 {
             let lock = LifecycleLock::new(&path);
             assert!(matches!(wait::run(lock.acquire()).expect("it can be asked for"), Acquired::Ours { .. }));
-            // The marker of a holder that has died since, put in place as whole as ours.
+            // The marker of a dead holder, put in place as whole as ours.
             let left = env.file("left", four(999_999_999, &hostname()));
             fs::rename(left, &path).expect("it can be replaced");
             drop(lock);

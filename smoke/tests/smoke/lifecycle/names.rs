@@ -12,7 +12,7 @@ use std::path::Path;
 
 tests![a_name_that_is_no_text_is_a_name,];
 
-/// A path as JSON spells it.
+/// A path in JSON spelling.
 fn byte_text(path: &Path) -> Value {
     json!(ByteText(path.as_os_str()))
 }

@@ -1,4 +1,4 @@
-//! A limit that the caller gave bounds every phase of a call: on a clock of its own, and by the command line.
+//! A caller's limit bounds every phase of a call: on a paused clock, and by the command line.
 
 use crate::protocol::client::one;
 use nix::sys::signal::Signal;
@@ -25,7 +25,7 @@ tests![
     a_run_ends_a_worker_of_no_use_within_the_caller_s_grace,
 ];
 
-/// What the caller gives each call; the phases have an hour.
+/// The caller's limit for each call; each phase has an hour.
 const CALL: Duration = Duration::from_millis(700);
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -34,7 +34,7 @@ fn limits() -> Limits {
     Limits { deadlines, ..Limits::default() }
 }
 
-/// Runs on a clock that stands still while there is anything to do, and jumps to the next timer when there is not.
+/// Runs on a clock that stands still while tasks are ready, and otherwise jumps to the next timer.
 fn on_a_clock_of_its_own<F: Future>(future: F) -> F::Output {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build();
     runtime.expect("a runtime needs three descriptors").block_on(future)
@@ -52,14 +52,14 @@ async fn take_line(stream: &mut UnixStream) {
     BufReader::new(stream).read_until(b'\n', &mut line).await.expect("the client sends a line");
 }
 
-/// One client of a peer; `greets` says whether it shakes hands before it plays `part`.
+/// A client of a peer; `greets` decides whether the peer answers the handshake before `part`.
 async fn client_of<P: Future<Output = ()> + 'static>(
     socket: &Path,
     greets: bool,
     limits: Limits,
     part: impl FnOnce(UnixStream) -> P + 'static,
 ) -> Result<PoolClient, PoolCallError> {
-    let listener = UnixListener::bind(socket).expect("a env can hold a socket");
+    let listener = UnixListener::bind(socket).expect("a test environment can hold a socket");
     tokio::task::spawn_local(async move {
         let (mut stream, _) = listener.accept().await.expect("a client comes");
         if greets {
@@ -79,7 +79,7 @@ fn locally<F: Future>(future: F) -> F::Output {
     on_a_clock_of_its_own(tokio::task::LocalSet::new().run_until(future))
 }
 
-/// Asserts that a call took as long as it may on the clock of its own, whose timers have whole milliseconds.
+/// Asserts that a call took exactly its limit on the paused clock, whose timers have whole milliseconds.
 #[track_caller]
 fn assert_took(began: Instant, limit: Duration) {
     let took = began.elapsed();
@@ -114,7 +114,7 @@ fn a_slow_sender_meets_the_deadline_of_the_call() {
     });
 }
 
-/// It reads late, answers late and slowly: each phase would have been short enough.
+/// The peer reads late, answers late and slowly: each phase alone would be short enough.
 fn all_phases_of_a_call_share_its_deadline() {
     let env = TestEnv::new();
     let slow = |mut stream: UnixStream| async move {
@@ -126,7 +126,7 @@ fn all_phases_of_a_call_share_its_deadline() {
     locally(async {
         let mut client = client_of(&env.path("peer"), true, limits(), slow).await.expect("it shakes hands");
         let began = Instant::now();
-        // More than the kernel keeps for a peer that does not read.
+        // More than the kernel buffers for a peer that does not read.
         let run = Run { code: "x".repeat(8 << 20), ..Run::default() };
         assert_eq!(client.run(run).await, Err(hung(Phase::Line, Limit::Work, CALL)));
         assert_took(began, CALL);
@@ -159,13 +159,13 @@ fn a_phase_may_be_bounded_more_closely() {
     });
 }
 
-/// Runs a verb of the pool with every time-out that it has.
+/// Runs a verb of the pool with all of its time-outs set.
 fn pool(env: &TestEnv, verb: &[&str], times: &[&str], rest: &[&str]) -> Reply {
     let times = times.iter().flat_map(|time| [*time, "700ms"]);
     env.rekindle([&["pool"], verb, &times.collect::<Vec<_>>(), rest].concat())
 }
 
-/// Asserts that it says which phase took too long, and which option gives more.
+/// Asserts that the reply names the slow phase, and the option for more time.
 #[track_caller]
 fn assert_hung(reply: Reply, option: &str) {
     let reply = reply.expect_error(1, "worker-hung");
@@ -253,7 +253,7 @@ fn a_run_ends_against_a_worker_that_never_accepts() {
     env.assert_no_process();
 }
 
-/// It echoes the handshake, which is no answer, and ignores SIGTERM.
+/// The worker echoes the handshake, which is no answer, and ignores SIGTERM.
 fn a_run_ends_a_worker_of_no_use_within_the_caller_s_grace() {
     let env = TestEnv::new();
     let rekindle = cli::binary_arg();
@@ -269,7 +269,7 @@ fn a_run_ends_a_worker_of_no_use_within_the_caller_s_grace() {
         "--socket",
         "{socket}",
     ];
-    // Were the grace not taken from here, this would end as the time-out of a command does.
+    // Without this grace, the command's time-out would end the test.
     let times = ["run", "--speak", "1", "--code", "x", "--timeout", "30s"];
     let reply = pool(&env, &times, &["--answer-timeout", "--term-grace"], &deaf);
     assert_eq!(reply.code, Some(1), "{reply}");

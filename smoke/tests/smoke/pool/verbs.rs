@@ -1,4 +1,4 @@
-//! The worker pool, by the command line, with our reference worker and with workers that are not ours.
+//! The worker pool, by the command line, with our reference worker and with foreign workers.
 
 use nix::sys::signal::Signal;
 use rekindle::{Sessions, WorkerPool};
@@ -45,7 +45,7 @@ fn ours() -> Vec<String> {
     [&cli::binary_arg(), "worker", "--protocol", "pool"].map(str::to_owned).to_vec()
 }
 
-/// A worker that is not ours.
+/// A foreign worker.
 fn theirs(quirks: &[Quirk<'_>]) -> Vec<String> {
     programs::pool_worker("{socket}", quirks)
 }
@@ -233,7 +233,7 @@ fn two_sessions_of_one_name_are_ambiguous() {
     shutdown(&env);
 }
 
-/// 0.8: no connection is made and dropped before the one on which the session begins.
+/// 0.8: the session's connection is the first connection to the worker.
 fn a_worker_that_leaves_with_its_first_idle_client_keeps_its_session() {
     let env = TestEnv::new();
     let worker = theirs(&[Quirk::LeavesWithClient]);
@@ -263,7 +263,7 @@ fn a_worker_that_refuses_the_handshake_is_stopped() {
     assert_nothing_left(&env);
 }
 
-/// T33, S14: nothing that was there before is ended for its version.
+/// T33, S14: no existing worker is ended for its version.
 fn a_worker_of_another_version_is_stopped_if_it_is_ours_alone_and_left_if_not() {
     let env = TestEnv::new();
     let worker = theirs(&[Quirk::Speaks("7")]);
@@ -283,7 +283,7 @@ fn a_worker_of_another_version_is_stopped_if_it_is_ours_alone_and_left_if_not() 
     shutdown(&env);
 }
 
-/// By its words where it was just started, by its record where it was there before.
+/// A new worker is recognised by its words, an existing worker by its record.
 fn a_worker_that_refuses_a_version_itself_is_a_version_mismatch() {
     let env = TestEnv::new();
     let worker = theirs(&[Quirk::Speaks("7"), Quirk::RefusesOthers("Unsupported Version")]);
@@ -407,11 +407,11 @@ fn listing_connects_to_nobody() {
     shutdown(&env);
 }
 
-/// How many processes add, change and remove sessions at once, and how many sessions they handle together.
+/// The number of processes that add, change and remove sessions at once, and the total of their sessions.
 const WRITERS: usize = 32;
 const SESSIONS: usize = 1000;
 
-/// T11, R-1: whoever lists meanwhile sees every session whole that is there, and no other.
+/// T11, R-1: a concurrent listing shows every existing session completely, and no other.
 fn many_processes_lose_no_session() {
     let env = TestEnv::new();
     let there: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
@@ -432,7 +432,7 @@ fn many_processes_lose_no_session() {
     assert_nothing_left(&env);
 }
 
-/// The life of one session, each step a process of its own.
+/// The life of one session, each step in another process.
 fn live(env: &TestEnv, there: &Mutex<BTreeSet<String>>) {
     let paused = host(run(env, ASK, &[], &ours()), "needs_response");
     let name = sid(&paused).to_owned();
@@ -444,7 +444,8 @@ fn live(env: &TestEnv, there: &Mutex<BTreeSet<String>>) {
 }
 
 fn list_until(env: &TestEnv, there: &Mutex<BTreeSet<String>>, over: &AtomicBool) -> usize {
-    let pool = WorkerPool::new(Sessions::open(env.state()).expect("a env's state directory is ours"));
+    let pool =
+        WorkerPool::new(Sessions::open(env.state()).expect("a test environment's state directory is ours"));
     let mut lists = 0;
     while !over.load(Ordering::SeqCst) {
         let before = there.lock().expect("nobody panicked").clone();

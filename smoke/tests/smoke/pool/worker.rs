@@ -1,4 +1,4 @@
-//! Workers of the pool protocol as processes: ours and one in Python, their sockets, versions and ends (S2, S13,
+//! Workers of the pool protocol as processes: ours and a Python worker, with their sockets, versions and ends (S2, S13,
 //! S14, S18, T03, T33).
 
 use crate::protocol::client::{SHORT, answer, connect, hung, memory_peak_kib, patient, run};
@@ -47,7 +47,7 @@ tests![
 /// How often two callers of different versions meet one worker.
 const ROUNDS: usize = 100;
 
-/// How many workers want one socket at the same time.
+/// The number of workers contending for one socket.
 const RIVALS: usize = 8;
 
 /// `rekindle worker --protocol pool` on the test environment's socket, without a launcher.
@@ -57,17 +57,18 @@ fn launch(env: &TestEnv, options: &[&str]) -> Launcher {
     Launcher::start(command)
 }
 
-/// The same, once it listens.
+/// Starts a worker, and waits until it listens.
 fn start(env: &TestEnv, options: &[&str]) -> Launcher {
     let worker = launch(env, options);
     wait::until("the worker listens", || UnixStream::connect(env.path("sock")).is_ok());
     worker
 }
 
-/// A worker in Python on the test environment's socket, once it listens; a connection is not made, since it may be counted.
+/// Starts a Python worker on the test environment's socket, and waits until it listens. No connection is made, since
+/// connections may be counted.
 fn start_strange(env: &TestEnv, quirks: &[Quirk<'_>]) -> Launcher {
     let socket = env.path("sock");
-    let args = pool_worker(socket.to_str().expect("a env's path is UTF-8"), quirks);
+    let args = pool_worker(socket.to_str().expect("a test environment's path is UTF-8"), quirks);
     let mut command = env.command(&args[0]);
     command.args(&args[1..]);
     let worker = Launcher::start(command);
@@ -84,7 +85,7 @@ fn code(code: &str, ctx: Value) -> Run {
     Run { code: code.to_owned(), ctx, lib_paths: Vec::new() }
 }
 
-/// What a host would see.
+/// The host's view.
 fn seen(feed: &Feed) -> Value {
     let name = feed.session_id.clone().unwrap_or_else(|| "ours".parse().expect("a short text is a name"));
     host_json(&name, &feed.feed_result)
@@ -167,7 +168,7 @@ fn a_second_session_waits_for_the_end_of_the_first() {
     });
 }
 
-/// T32, from the other side: what a client sends costs the worker no more than a line of the greatest length.
+/// T32, from the other side: a client's data costs the worker at most the memory of the longest line.
 fn a_line_of_a_gigabyte_is_refused_without_its_memory() {
     const PIECE: usize = 1 << 20;
     let env = TestEnv::new();
@@ -177,7 +178,7 @@ fn a_line_of_a_gigabyte_is_refused_without_its_memory() {
     let sent = (0..1024).take_while(|_| flood.write_all(&piece).is_ok()).count();
     assert!(sent < 1024, "all of it was taken");
     let mut came = String::new();
-    // The worker has closed with some of our bytes unread, which is told after what it said.
+    // The worker has closed with some of our bytes unread; the kernel reports the reset after the worker's last words.
     let _ = flood.read_to_string(&mut came);
     assert_eq!(came, "{\"ok\":false,\"error\":\"the request is longer than 16777216 bytes\"}\n");
     let peak = memory_peak_kib(worker.pid());
@@ -192,7 +193,7 @@ fn a_socket_is_private_whatever_the_umask() {
         command.args(["-c", "umask $0 && exec \"$@\"", umask]).arg(cli::binary());
         command.args(["worker", "--protocol", "pool", "--socket"]).arg(env.path("dir/sock"));
         let _worker = Launcher::start(command);
-        // From the first moment at which there is something: it is never open to others.
+        // From the first moment of its existence, the socket is never open to others.
         wait::until_there(&env.path("dir/sock"));
         let mode =
             |name: &str| fs::metadata(env.path(name)).expect("it is there").permissions().mode() & 0o7777;
@@ -238,7 +239,7 @@ fn a_worker_without_clients_ends() {
     assert!(!env.path("sock").exists());
 }
 
-/// Its lock is free, and the socket is the one that was bound under it.
+/// The worker's lock is free, and the socket is the one bound under the lock.
 fn the_socket_of_a_dead_worker_is_replaced() {
     let env = TestEnv::new();
     let worker = start(&env, &[]);
@@ -251,7 +252,7 @@ fn the_socket_of_a_dead_worker_is_replaced() {
     assert_eq!(worker.finish().code, Some(0));
 }
 
-/// S2: that nobody listens says nothing about whoever left the socket.
+/// S2: a missing listener proves nothing about the socket's owner.
 fn a_socket_whose_worker_is_not_known_to_be_dead_is_kept() {
     let env = TestEnv::new();
     let refused = |what: &str| {
@@ -259,15 +260,15 @@ fn a_socket_whose_worker_is_not_known_to_be_dead_is_kept() {
         assert!(refused.text("message").contains("may still live"), "{what}: {refused}");
         assert!(env.path("sock").exists(), "{what}");
     };
-    drop(UnixListener::bind(env.path("sock")).expect("a env can hold a socket"));
+    drop(UnixListener::bind(env.path("sock")).expect("a test environment can hold a socket"));
     refused("one that nobody has locked for");
-    // A worker of ours that had another socket under the same name.
+    // A worker of ours with another socket under the same name.
     fs::remove_file(env.path("sock")).expect("it is ours");
     let worker = start(&env, &[]);
     worker.signal(Signal::SIGKILL);
     worker.finish();
     fs::remove_file(env.path("sock")).expect("it is ours");
-    drop(UnixListener::bind(env.path("sock")).expect("a env can hold a socket"));
+    drop(UnixListener::bind(env.path("sock")).expect("a test environment can hold a socket"));
     refused("one that was bound later");
 }
 
@@ -280,7 +281,7 @@ fn a_live_socket_is_never_taken() {
     assert!(wait::run(run(&env.path("sock"), patient())).is_ok(), "the first one serves on");
     first.signal(Signal::SIGTERM);
     first.finish();
-    let listener = UnixListener::bind(env.path("sock")).expect("a env can hold a socket");
+    let listener = UnixListener::bind(env.path("sock")).expect("a test environment can hold a socket");
     let refused = launch(&env, &[]).finish().expect_error(1, "worker");
     assert!(refused.text("message").contains("it accepts connections"), "{refused}");
     drop(UnixStream::connect(env.path("sock")).expect("it still is there"));
@@ -310,7 +311,7 @@ fn one_of_many_workers_gets_the_socket_of_a_dead_one() {
     assert_eq!(winner.finish().code, Some(0));
 }
 
-/// Its lifeline stands in for it; and its socket is taken from it by nobody who has none.
+/// The lifeline replaces the lock; and a worker without a lifeline cannot take the socket away.
 fn a_worker_that_rekindle_starts_needs_no_lock_of_its_own() {
     let env = TestEnv::new();
     let command = [&cli::binary_arg(), "worker", "--protocol", "pool"];
@@ -329,7 +330,7 @@ fn a_worker_that_rekindle_starts_needs_no_lock_of_its_own() {
     env.assert_nothing_left("s");
 }
 
-/// S13: it accepts, since the kernel does, and it lives.
+/// S13: the worker accepts, since the kernel does, and is alive.
 fn a_stopped_worker_is_hung_and_goes_on() {
     let env = TestEnv::new();
     let worker = start(&env, &[]);
@@ -424,7 +425,7 @@ fn a_strange_worker_that_answers_for_another_session_is_not_believed() {
         assert_eq!(error.to_string(), "the worker answered for session `another\\u{7}`, not for `mine`");
         assert_eq!(client.status(StatusRequest::default()).await, Err(PoolCallError::Spent));
     });
-    // One that names no session at all answers for the only one it has.
+    // A worker that names no session answers for its only session.
     let env = TestEnv::new();
     let _worker = start_strange(&env, &[Quirk::Nameless]);
     wait::run(async {
@@ -468,7 +469,7 @@ fn a_strange_worker_serves_one_client_after_the_other() {
     });
 }
 
-/// The connection that a handshake was answered on is handed on, and with it the worker.
+/// The connection with the answered handshake is passed on, and keeps the worker.
 fn a_strange_worker_that_leaves_with_its_client_is_kept_by_the_connection() {
     let env = TestEnv::new();
     let worker = start_strange(&env, &[Quirk::LeavesWithClient]);

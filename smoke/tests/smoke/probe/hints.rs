@@ -1,5 +1,5 @@
-//! Hints only wake: with inotify denied everything still comes true, by asking again and again. So it does with the
-//! kernel's timers denied, which only make the pauses shorter.
+//! inotify only wakes waiters: without inotify, polling still finds every fact. Likewise without the kernel's timers,
+//! which only shorten the pauses.
 
 use nix::sys::signal::Signal;
 use rekindle_smoke::{Launcher, TestEnv, cli, procs, programs, tests, wait};
@@ -11,12 +11,12 @@ tests![
     without_timers_a_late_socket_is_found,
 ];
 
-/// `rekindle up` for which there is no inotify descriptor to be had.
+/// `rekindle up` without an inotify descriptor.
 fn launch_without_inotify(env: &TestEnv, command: &[&str]) -> Launcher {
     launch_denied(env, "inotify_init,inotify_init1", command)
 }
 
-/// `rekindle up` for which some system calls fail.
+/// `rekindle up` with some failing system calls.
 fn launch_denied(env: &TestEnv, calls: &str, command: &[&str]) -> Launcher {
     let mut strace = env.command(programs::find("strace", "strace"));
     strace.args(["-f", "-qq", "-o", "/dev/null", "-e", &format!("inject={calls}:error=EMFILE")]);
@@ -35,13 +35,13 @@ fn without_inotify_a_late_socket_is_found() {
     find_a_late_socket_without("inotify_init,inotify_init1");
 }
 
-/// Nor with both denied, when every pause is tokio's.
+/// The same without both, with every pause by tokio.
 fn without_timers_a_late_socket_is_found() {
     find_a_late_socket_without("timerfd_create");
     find_a_late_socket_without("timerfd_create,inotify_init,inotify_init1");
 }
 
-/// The trace follows the worker and so outlives `up`; the worker's record says how that went.
+/// The trace follows the worker, so the tracer outlives `up`; the worker's record has the result.
 fn find_a_late_socket_without(calls: &str) {
     let env = TestEnv::new();
     let tracer = launch_denied(&env, calls, &gated(&env).each_ref().map(String::as_str));

@@ -1,4 +1,4 @@
-//! What a probe says of a socket path, on real files and real listeners.
+//! The verdicts of a probe on a socket path, on real files and real listeners.
 
 use nix::errno::Errno;
 use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, connect, listen, socket};
@@ -30,7 +30,7 @@ tests![
 
 const NOBODY: u32 = 65534;
 
-/// The one connection that the listener got, with what came over it.
+/// Whether the listener got no connection.
 fn is_unvisited(listener: &UnixListener) -> bool {
     listener.set_nonblocking(true).expect("a listener can be non-blocking");
     listener.accept().is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
@@ -46,7 +46,7 @@ fn forged_because(path: &Path) -> String {
 fn a_listening_socket_is_alive_and_its_connection_works() {
     let env = TestEnv::new();
     let path = env.path("sock");
-    let listener = UnixListener::bind(&path).expect("a env can hold a socket");
+    let listener = UnixListener::bind(&path).expect("a test environment can hold a socket");
     let Probed::Live(connection) = wait::run(probe(&path)) else { panic!("a listener is alive") };
     assert_eq!(connection.peer().map(|pid| pid.as_raw().unsigned_abs()), Some(std::process::id()));
     let mut ours = connection.into_std().expect("the connection can be used");
@@ -61,8 +61,8 @@ fn a_listening_socket_is_alive_and_its_connection_works() {
 fn a_symlink_to_a_live_socket_is_forged_and_never_connected() {
     let env = TestEnv::new();
     let (path, link) = (env.path("sock"), env.path("link"));
-    let listener = UnixListener::bind(&path).expect("a env can hold a socket");
-    symlink(&path, &link).expect("a env can hold a link");
+    let listener = UnixListener::bind(&path).expect("a test environment can hold a socket");
+    symlink(&path, &link).expect("a test environment can hold a link");
     assert!(forged_because(&link).contains("symbolic link"));
     assert!(is_unvisited(&listener), "the link was followed");
 }
@@ -71,7 +71,7 @@ fn a_symlink_to_a_live_socket_is_forged_and_never_connected() {
 fn a_dangling_symlink_is_forged() {
     let env = TestEnv::new();
     let link = env.path("link");
-    symlink(env.path("nothing"), &link).expect("a env can hold a link");
+    symlink(env.path("nothing"), &link).expect("a test environment can hold a link");
     assert!(forged_because(&link).contains("symbolic link"));
 }
 
@@ -79,37 +79,37 @@ fn a_dangling_symlink_is_forged() {
 fn what_is_no_stream_socket_is_forged() {
     let env = TestEnv::new();
     let fifo = env.path("fifo");
-    mkfifo(&fifo, Mode::S_IRWXU).expect("a env can hold a FIFO");
+    mkfifo(&fifo, Mode::S_IRWXU).expect("a test environment can hold a FIFO");
     assert!(forged_because(&fifo).contains("FIFO"));
     let dir = env.path("dir");
-    fs::create_dir(&dir).expect("a env can hold a directory");
+    fs::create_dir(&dir).expect("a test environment can hold a directory");
     assert!(forged_because(&dir).contains("directory"));
     let file = env.file("file", "content");
     assert!(forged_because(&file).contains("regular file"));
     assert_eq!(fs::read(&file).expect("the file is still there"), b"content");
     let datagram = env.path("datagram");
-    let receiver = UnixDatagram::bind(&datagram).expect("a env can hold a datagram socket");
+    let receiver = UnixDatagram::bind(&datagram).expect("a test environment can hold a datagram socket");
     assert!(forged_because(&datagram).contains("stream"));
     receiver.set_nonblocking(true).expect("a socket can be non-blocking");
     assert!(receiver.recv(&mut [0]).is_err(), "something was sent to it");
 }
 
-/// T08, S1, S3: a refusal says nothing of who may be about to listen, and removes nothing.
+/// T08, S1, S3: a refused connect proves nothing about a process that may be about to listen, and removes nothing.
 fn a_socket_that_nobody_listens_on_is_dormant() {
     let env = TestEnv::new();
     let stale = env.path("stale");
-    drop(UnixListener::bind(&stale).expect("a env can hold a socket"));
+    drop(UnixListener::bind(&stale).expect("a test environment can hold a socket"));
     for path in [stale.clone(), env.path("absent"), env.path("no/such/directory/sock")] {
         assert_eq!(probe_once(&path).liveness(), Liveness::Dormant, "{}", path.display());
     }
     assert!(stale.exists(), "a probe removes nothing");
 }
 
-/// A listener that takes one client and then no more until it accepts.
+/// A listener that takes one client and no other before its first accept.
 pub(crate) fn busy_listener(path: &Path) -> (UnixListener, Vec<OwnedFd>) {
     let fd = unix_socket(SockFlag::empty());
     let address = UnixAddr::new(path).expect("the path fits");
-    bind(fd.as_raw_fd(), &address).expect("a env can hold a socket");
+    bind(fd.as_raw_fd(), &address).expect("a test environment can hold a socket");
     listen(&fd, Backlog::new(0).expect("no backlog is a backlog")).expect("it can listen");
     let mut parked = Vec::new();
     wait::until("the backlog is full", || {
@@ -140,7 +140,7 @@ fn a_directory_that_others_can_write_to_is_forged() {
     let env = TestEnv::new();
     for mode in [0o777, 0o775, 0o1777] {
         let dir = env.path(&format!("open-{mode:o}"));
-        fs::create_dir(&dir).expect("a env can hold a directory");
+        fs::create_dir(&dir).expect("a test environment can hold a directory");
         fs::set_permissions(&dir, Permissions::from_mode(mode)).expect("its mode can be set");
         let path = dir.join("sock");
         let listener = UnixListener::bind(&path).expect("it can hold a socket");
@@ -149,7 +149,7 @@ fn a_directory_that_others_can_write_to_is_forged() {
         assert!(is_unvisited(&listener), "a directory of mode {mode:o} was trusted");
     }
     let dir = env.path("readable");
-    fs::create_dir(&dir).expect("a env can hold a directory");
+    fs::create_dir(&dir).expect("a test environment can hold a directory");
     fs::set_permissions(&dir, Permissions::from_mode(0o755)).expect("its mode can be set");
     let path = dir.join("sock");
     let _listener = UnixListener::bind(&path).expect("it can hold a socket");
@@ -160,7 +160,7 @@ struct Removed(PathBuf);
 
 impl Drop for Removed {
     fn drop(&mut self) {
-        // It lies outside any test environment; that it is gone already is as well.
+        // The file is outside of the test environment, and may be gone already.
         let _ = fs::remove_file(&self.0);
     }
 }
@@ -177,12 +177,12 @@ fn the_temporary_directory_itself_is_forged() {
 fn a_socket_of_another_user_is_forged(root: Root) {
     let env = TestEnv::new();
     let path = env.path("sock");
-    let listener = UnixListener::bind(&path).expect("a env can hold a socket");
+    let listener = UnixListener::bind(&path).expect("a test environment can hold a socket");
     root.give(&path, NOBODY);
     assert!(forged_because(&path).contains("user 65534"));
     assert!(is_unvisited(&listener), "somebody else's socket was connected to");
     let dir = env.path("theirs");
-    fs::create_dir(&dir).expect("a env can hold a directory");
+    fs::create_dir(&dir).expect("a test environment can hold a directory");
     let path = dir.join("sock");
     let _listener = UnixListener::bind(&path).expect("it can hold a socket");
     root.give(&dir, NOBODY);
@@ -216,7 +216,7 @@ fn another_users_listener_is_forged(_root: Root) {
 fn a_path_longer_than_an_address_can_be_connected() {
     let env = TestEnv::new();
     let dir = env.path(&"d".repeat(125)).join("e".repeat(125));
-    fs::create_dir_all(&dir).expect("a env can hold deep directories");
+    fs::create_dir_all(&dir).expect("a test environment can hold deep directories");
     let opened = fs::File::open(&dir).expect("the directory can be opened");
     let short = format!("/proc/self/fd/{}/sock", opened.as_raw_fd());
     let listener = UnixListener::bind(short).expect("a long path has a short name");

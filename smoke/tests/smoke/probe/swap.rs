@@ -1,4 +1,4 @@
-//! A name that is swapped while it is probed never leads to a peer that was not inspected.
+//! A name swapped during a probe never leads to an uninspected peer.
 
 use rekindle_adapters::probe::{Probed, probe_once};
 use rekindle_smoke::{TestEnv, tests, wait};
@@ -19,16 +19,16 @@ const SEEN_MIN: u32 = 2_000;
 fn swap(env: &TestEnv, done: &AtomicBool) {
     let (name, link, hard) = (env.path("name"), env.path("link"), env.path("hard"));
     while !done.load(Ordering::Relaxed) {
-        symlink(env.path("evil"), &link).expect("a env can hold a link");
+        symlink(env.path("evil"), &link).expect("a test environment can hold a link");
         fs::rename(&link, &name).expect("a name can be replaced");
         fs::hard_link(env.path("real"), &hard).expect("a socket can have two names");
         fs::rename(&hard, &name).expect("a name can be replaced");
     }
 }
 
-/// Accepts and drops, so that the backlog never fills.
+/// Accepts and drops, so the backlog never fills.
 fn serve(path: &Path) -> thread::JoinHandle<()> {
-    let listener = UnixListener::bind(path).expect("a env can hold a socket");
+    let listener = UnixListener::bind(path).expect("a test environment can hold a socket");
     thread::spawn(move || {
         while let Ok((mut client, _)) = listener.accept() {
             // One byte ends the server; a probe sends none.
@@ -44,7 +44,7 @@ fn a_name_that_is_swapped_never_leads_to_another_peer() {
     let env = TestEnv::new();
     let server = serve(&env.path("real"));
     fs::hard_link(env.path("real"), env.path("name")).expect("a socket can have two names");
-    let evil = UnixListener::bind(env.path("evil")).expect("a env can hold a socket");
+    let evil = UnixListener::bind(env.path("evil")).expect("a test environment can hold a socket");
     let done = AtomicBool::new(false);
     let name = env.path("name");
     thread::scope(|scope| {
@@ -55,7 +55,7 @@ fn a_name_that_is_swapped_never_leads_to_another_peer() {
                 match probe_once(&name) {
                     Probed::Live(_) => live += 1,
                     Probed::Forged { .. } => forged += 1,
-                    // The server is behind with accepting; that is no peer at all.
+                    // The server is slow to accept; an indeterminate result names no peer.
                     Probed::Indeterminate { .. } => {}
                     Probed::Dormant { why } => panic!("a name that is always there is dormant: {why}"),
                 }

@@ -1,4 +1,4 @@
-//! Watching a socket that is not there yet, on the production watcher and timer.
+//! Watches a missing socket, with the production watcher and timer.
 
 use crate::probe::paths::{busy_listener, unix_socket};
 use nix::sys::socket::{Backlog, SockFlag, UnixAddr, bind, listen};
@@ -25,7 +25,7 @@ tests![
     a_path_that_becomes_forged_fails_a_watch,
 ];
 
-/// How many watches are aborted, one after the other.
+/// The number of watches aborted, one after the other.
 const ABORTED: usize = 300;
 /// How often a watch is polled before it counts as waiting.
 const POLLS: usize = 50;
@@ -34,7 +34,7 @@ async fn watch(path: &Path) -> Result<Connection, WatchError> {
     PollingSocketWatcher.await_socket_alive(path).await
 }
 
-/// Lets a watch look several times; `ready` is what then makes it resolve.
+/// Lets a watch look several times; then `ready` makes the watch resolve.
 async fn resolves_only_after(path: &Path, ready: impl FnOnce()) -> Connection {
     let mut watching = pin!(watch(path));
     for _ in 0..POLLS {
@@ -56,7 +56,7 @@ fn an_absent_path_waits_until_somebody_listens() {
     let path = env.path("sock");
     let mut listener = None;
     let connection = wait::run(resolves_only_after(&path, || {
-        listener = Some(UnixListener::bind(&path).expect("a env can hold a socket"));
+        listener = Some(UnixListener::bind(&path).expect("a test environment can hold a socket"));
     }));
     let (peer, _) = listener.expect("it was bound").accept().expect("the connection has arrived");
     expect_byte(connection, peer);
@@ -72,7 +72,7 @@ async fn abort_many<T: Send + 'static>(start: impl Fn() -> tokio::task::JoinHand
     }
 }
 
-/// P16: nothing is left of a watch that was aborted.
+/// P16: an aborted watch leaves nothing.
 fn an_aborted_watch_settles_and_leaves_no_descriptor() {
     let env = TestEnv::new();
     let path = env.path("sock");
@@ -103,7 +103,8 @@ fn a_bound_socket_waits_until_it_listens() {
     let env = TestEnv::new();
     let path = env.path("sock");
     let fd = unix_socket(SockFlag::empty());
-    bind(fd.as_raw_fd(), &UnixAddr::new(&path).expect("the path fits")).expect("a env can hold a socket");
+    bind(fd.as_raw_fd(), &UnixAddr::new(&path).expect("the path fits"))
+        .expect("a test environment can hold a socket");
     assert_eq!(probe_once(&path).liveness(), Liveness::Dormant);
     let connection = wait::run(resolves_only_after(&path, || {
         listen(&fd, Backlog::MAXCONN).expect("it can listen");
@@ -119,7 +120,7 @@ fn a_full_backlog_becomes_alive_when_it_is_accepted() {
     let (listener, parked) = busy_listener(&path);
     let mut accepted = Vec::new();
     let connection = wait::run(resolves_only_after(&path, || {
-        // All but the last, which found the backlog full.
+        // All except the last client, which found the backlog full.
         for _ in 1..parked.len() {
             accepted.push(listener.accept().expect("a parked client is there"));
         }
@@ -140,11 +141,11 @@ fn a_forged_path_fails_a_watch_at_once() {
 fn a_path_that_becomes_forged_fails_a_watch() {
     let env = TestEnv::new();
     let path = env.path("sock");
-    let _real = UnixListener::bind(env.path("real")).expect("a env can hold a socket");
+    let _real = UnixListener::bind(env.path("real")).expect("a test environment can hold a socket");
     wait::run(async {
         let mut watching = pin!(watch(&path));
         assert!(wait::is_pending(watching.as_mut()).await);
-        symlink(env.path("real"), &path).expect("a env can hold a link");
+        symlink(env.path("real"), &path).expect("a test environment can hold a link");
         let error = wait::soon("the watch fails", watching).await.expect_err("a link is no socket");
         assert!(matches!(error, WatchError::Forged { .. }), "{error}");
     });

@@ -40,10 +40,10 @@ tests![
     a_connection_is_handed_on_with_its_greeting,
 ];
 
-/// A deadline that passes before the peer does anything.
+/// A deadline that passes before the peer acts.
 pub(crate) const SHORT: Duration = Duration::from_millis(150);
 
-/// Deadlines that pass only if something hangs.
+/// Deadlines that pass only after a hang.
 pub(crate) fn patient() -> Limits {
     let mut limits = Limits::default();
     limits.deadlines.connect = FACT_TIMEOUT;
@@ -81,9 +81,9 @@ fn feed_line(result: &Value) -> String {
         + "\n"
 }
 
-/// After whatever a peer did, this very process speaks with a good one.
+/// After any peer, the same process can still talk to a good peer.
 fn expect_usable(env: &TestEnv) {
-    // The socket of the peer that was spoken with is not used again.
+    // The misbehaving peer's socket is not used again.
     let _ = fs::remove_file(env.path("peer"));
     let good = Peer::after_a_request(env, |stream| {
         stream.write_all(feed_line(&json!(7)).as_bytes()).expect("the client takes an answer");
@@ -93,7 +93,7 @@ fn expect_usable(env: &TestEnv) {
     good.finish();
 }
 
-/// S13: with its phase and its deadline; and the connection is spent.
+/// S13: with phase and deadline; and the connection is spent.
 fn a_worker_that_is_silent_is_hung() {
     let env = TestEnv::new();
     let peer = Peer::after_a_request(&env, hang);
@@ -121,10 +121,10 @@ fn a_worker_that_is_silent_at_the_handshake_is_hung() {
     expect_usable(&env);
 }
 
-/// The kernel takes the connection and the line into its buffers, and nobody ever looks at them.
+/// The kernel buffers the connection and the line, but no process ever reads them.
 fn a_worker_that_never_accepts_is_hung() {
     let env = TestEnv::new();
-    let listener = UnixListener::bind(env.path("peer")).expect("a env can hold a socket");
+    let listener = UnixListener::bind(env.path("peer")).expect("a test environment can hold a socket");
     let mut limits = patient();
     limits.deadlines.answer = SHORT;
     assert_eq!(wait::run(run(&env.path("peer"), limits)), Err(hung(Phase::Answer, Limit::Answer)));
@@ -145,7 +145,7 @@ fn half_a_line_is_no_answer() {
     expect_usable(&env);
 }
 
-/// A byte now and then does not put the end off.
+/// A byte now and then does not move the deadline.
 fn a_line_that_comes_too_slowly_is_hung() {
     let env = TestEnv::new();
     let peer = Peer::after_a_request(&env, |stream| {
@@ -177,7 +177,7 @@ fn a_line_that_comes_byte_by_byte_is_an_answer() {
     peer.finish();
 }
 
-/// S17: at the handshake and at the answer, after any number of bytes but all; it says how many came.
+/// S17: at the handshake and at the answer, after any number of bytes but all; the error has the count.
 fn an_end_at_any_byte_is_no_answer() {
     let env = TestEnv::new();
     let answer = feed_line(&json!({ "Accepted": { "remaining": 1 } })).into_bytes();
@@ -203,7 +203,7 @@ fn an_end_at_any_byte_is_no_answer() {
     expect_usable(&env);
 }
 
-/// T32: a line that does not end. What is kept of it is bounded, as is the line that is taken at most.
+/// T32: a line without an end. The retained part is bounded, and so is the longest accepted line.
 fn a_line_of_a_gigabyte_costs_no_memory() {
     const PIECE: usize = 1 << 20;
     let env = TestEnv::new();
@@ -213,7 +213,7 @@ fn a_line_of_a_gigabyte_costs_no_memory() {
         assert!(sent < 1024, "all of it was taken");
     });
     let us = i32::try_from(std::process::id()).expect("a pid is an i32");
-    // The peak is counted from here on.
+    // The peak is measured from here on.
     fs::write("/proc/self/clear_refs", "5").expect("the peak can be reset");
     let before = memory_peak_kib(us);
     let limits = patient();
@@ -226,13 +226,13 @@ fn a_line_of_a_gigabyte_costs_no_memory() {
     expect_usable(&env);
 }
 
-/// The most memory that a process has had, in KiB.
+/// The peak memory of a process, in KiB.
 pub(crate) fn memory_peak_kib(pid: i32) -> usize {
     let peak = procs::status(pid, "VmHWM").expect("the process runs");
     peak.trim_end_matches(" kB").parse().expect("the kernel counts in kB")
 }
 
-/// T32: each has its own error; none is taken for anything else, and none costs more than its connection.
+/// T32: each has a distinct error; none is taken for anything else, and each costs only its connection.
 fn what_is_no_message_is_said_to_be_none() {
     type Is = fn(&PoolCallError) -> bool;
     let not_json: Is = |it| matches!(it, PoolCallError::Malformed(Malformed::NotJson { .. }));
@@ -276,7 +276,7 @@ fn is_unsolicited(error: &PoolCallError) -> bool {
     matches!(error, PoolCallError::Line(LineError::Unsolicited { .. }))
 }
 
-/// Which of the two is the answer nobody can say; half a second one is no better.
+/// The right answer of two is unknown; and half of a second answer is no better.
 fn two_messages_at_once_are_no_answer() {
     let env = TestEnv::new();
     let peer = Peer::to_many(&env, 2, |stream, number| {
@@ -296,7 +296,7 @@ fn two_messages_at_once_are_no_answer() {
     expect_usable(&env);
 }
 
-/// What a worker says between two questions is not taken for the answer to the second.
+/// A message between two questions is not taken for the answer to the second.
 fn what_came_before_the_question_is_no_answer() {
     let env = TestEnv::new();
     let (tell, told) = std::sync::mpsc::channel();
@@ -324,7 +324,7 @@ fn what_came_before_the_question_is_no_answer() {
     expect_usable(&env);
 }
 
-/// A worker without room for us says so and closes, whether it has heard us or not.
+/// A worker without room for us refuses and closes, with or without a request.
 fn a_refusal_needs_no_question() {
     let env = TestEnv::new();
     let peer = Peer::to_one(&env, |stream| {
@@ -337,14 +337,14 @@ fn a_refusal_needs_no_question() {
     expect_usable(&env);
 }
 
-/// S16: our line does not fit into what the kernel keeps for a peer that does not read.
+/// S16: our line exceeds the kernel's buffers for a peer that does not read.
 fn a_worker_that_never_reads_is_hung() {
     let env = TestEnv::new();
     let (done, may_end) = std::sync::mpsc::channel::<()>();
     let may_end = std::sync::Mutex::new(may_end);
     let peer = Peer::to_one(&env, move |stream| {
         greet(stream);
-        // The client drops its end when it is done.
+        // The client drops its end when done.
         let _ = may_end.lock().expect("nobody panicked with it").recv();
     });
     let mut limits = patient();
@@ -385,7 +385,7 @@ fn a_worker_that_reads_slowly_gets_all() {
     peer.finish();
 }
 
-/// Nothing of it is sent, so the connection is as good as before.
+/// Nothing of the request is sent, so the connection is as good as before.
 fn a_request_that_is_too_long_is_not_sent() {
     let env = TestEnv::new();
     let peer = Peer::after_a_request(&env, |stream| {
@@ -443,7 +443,7 @@ fn an_answer_to_another_question_is_none() {
 
 fn a_socket_without_a_worker_is_unreachable() {
     let env = TestEnv::new();
-    let listener = UnixListener::bind(env.path("left")).expect("a env can hold a socket");
+    let listener = UnixListener::bind(env.path("left")).expect("a test environment can hold a socket");
     drop(listener);
     env.file("file", "");
     for (name, why) in [("none", "nothing is there"), ("left", "nobody listens"), ("file", "a regular file")]
@@ -456,7 +456,7 @@ fn a_socket_without_a_worker_is_unreachable() {
     }
 }
 
-/// Nothing is asked twice, and what the worker said of itself goes along.
+/// No question is repeated, and the worker's greeting is passed on as well.
 fn a_connection_is_handed_on_with_its_greeting() {
     let env = TestEnv::new();
     let peer = Peer::after_a_request(&env, |stream: &mut UnixStream| {

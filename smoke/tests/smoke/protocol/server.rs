@@ -39,10 +39,10 @@ tests![
     a_worker_that_is_dropped_leaves_no_socket,
 ];
 
-/// What a test sees of its worker, and tells it.
+/// The test's view of its worker, and the test's controls.
 #[derive(Debug, Default)]
 struct Controls {
-    /// How many of the sessions that wait may go on.
+    /// The number of waiting sessions that may continue.
     may_go_on: Option<Semaphore>,
     begun: AtomicUsize,
     done: AtomicUsize,
@@ -50,7 +50,7 @@ struct Controls {
     has_session: AtomicBool,
 }
 
-/// A worker whose `run` does what it is told: `wait`, `panic`, `big`; anything else is done at once.
+/// A worker with a `run` controlled by the code: `wait`, `panic`, `big`; any other code is done at once.
 struct Puppet(Arc<Controls>);
 
 fn finished(result: Value) -> Feed {
@@ -90,7 +90,7 @@ impl Handler for Puppet {
     }
 }
 
-/// A worker that serves as a task of the test.
+/// A worker served by a task of the test.
 struct Worker {
     env: TestEnv,
     controls: Arc<Controls>,
@@ -104,7 +104,7 @@ impl Worker {
         Self::start_as(Controls::default(), |serve| serve.limits(limits)).await
     }
 
-    /// One whose `wait` waits for the test.
+    /// A worker whose `wait` waits for the test.
     async fn with_a_gate(change: impl FnOnce(&mut ServeLimits)) -> Self {
         let mut limits = ServeLimits::default();
         change(&mut limits);
@@ -130,7 +130,7 @@ impl Worker {
         self.controls.may_go_on.as_ref().expect("a test that waits has a gate").add_permits(sessions);
     }
 
-    /// A client whose session has begun and waits for the test.
+    /// A client with a session that has begun and waits for the test.
     async fn client_that_waits(&self) -> JoinHandle<Result<Feed, PoolCallError>> {
         let (socket, begun) = (self.socket(), self.controls.begun.load(Ordering::SeqCst));
         let client = tokio::spawn(async move {
@@ -140,14 +140,14 @@ impl Worker {
         client
     }
 
-    /// That it serves somebody who behaves.
+    /// Expects that the worker serves a well-behaved client.
     async fn expect_useful(&self) {
         let mut client = connect(&self.socket(), patient()).await.expect("it shakes hands");
         let feed = client.run(run_of("x")).await.expect("it answers");
         assert_eq!(feed, finished(json!("x")));
     }
 
-    /// Asks it to end, and that it leaves no socket.
+    /// Requests the end, and expects that no socket is left.
     async fn end(self) {
         let mut client = connect(&self.socket(), patient()).await.expect("it shakes hands");
         client.shutdown().await.expect("it agrees to end");
@@ -162,7 +162,7 @@ fn run_of(code: &str) -> Run {
     Run { code: code.to_owned(), ..Run::default() }
 }
 
-/// Waits for a fact that a task of this very thread brings about.
+/// Waits for a fact brought about by a task on this thread.
 async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let waiting = async {
         while !is_so() {
@@ -172,25 +172,25 @@ async fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     wait::soon(what, waiting).await;
 }
 
-/// A client that knows no protocol.
+/// A client without any protocol.
 fn raw(socket: &Path) -> UnixStream {
     let stream = UnixStream::connect(socket).expect("the worker listens");
     stream.set_read_timeout(Some(wait::FACT_TIMEOUT)).expect("a time-out can be set");
     stream
 }
 
-/// Whether the other side has closed its end, whatever there still is to be read.
+/// Whether the other side has closed its end, even with unread data left.
 fn has_hung_up(stream: &UnixStream) -> bool {
     let mut asked = [PollFd::new(stream.as_fd(), PollFlags::empty())];
     poll(&mut asked, PollTimeout::ZERO).expect("a descriptor can be polled");
     asked[0].revents().is_some_and(|events| events.contains(PollFlags::POLLHUP))
 }
 
-/// All that comes until the worker lets the client go.
+/// Reads all data until the worker closes the connection.
 async fn all_from(mut stream: UnixStream) -> String {
     let reading = spawn_blocking(move || {
         let mut bytes = Vec::new();
-        // A worker that closes while we still write resets the connection, which is an end too.
+        // A worker that closes during our write resets the connection; a reset is an end too.
         let _ = stream.read_to_end(&mut bytes);
         String::from_utf8_lossy(&bytes).into_owned()
     });
@@ -219,7 +219,7 @@ fn who_has_been_silent_the_longest_makes_room() {
         let mut first = connect(&worker.socket(), patient()).await.expect("it shakes hands");
         let mut second = connect(&worker.socket(), patient()).await.expect("it shakes hands");
         assert!(first.run(run_of("x")).await.is_ok());
-        // Now the second one has been silent for longer.
+        // Now the second client has been silent for longer.
         let mut third = connect(&worker.socket(), patient()).await.expect("it shakes hands");
         assert!(third.run(run_of("x")).await.is_ok());
         assert!(first.run(run_of("x")).await.is_ok());
@@ -234,11 +234,11 @@ fn a_client_that_does_not_shake_hands_is_let_go() {
     wait::run(async {
         let worker = Worker::start(|limits| limits.handshake = SHORT).await;
         assert_eq!(all_from(raw(&worker.socket())).await, "");
-        // Neither is one that says something else again and again, once it stops.
+        // A client with another first request is refused, and closed once silent.
         let mut rude = raw(&worker.socket());
         rude.write_all(b"{\"op\":\"status\"}\n").expect("the kernel takes it");
         assert_eq!(all_from(rude).await, "{\"ok\":false,\"error\":\"a handshake comes first\"}\n");
-        // One that has shaken hands may be silent: for longer than one that has not.
+        // After a handshake, a client may be silent for longer than before.
         let mut client = connect(&worker.socket(), patient()).await.expect("it shakes hands");
         assert_eq!(all_from(raw(&worker.socket())).await, "");
         assert!(client.run(run_of("x")).await.is_ok());
@@ -246,7 +246,7 @@ fn a_client_that_does_not_shake_hands_is_let_go() {
     });
 }
 
-/// S16: its answers fill what the kernel keeps for it, and then it is over.
+/// S16: the client's answers fill the kernel's buffers, and then the client is closed.
 fn a_client_that_never_reads_is_let_go() {
     wait::run(async {
         let worker = Worker::start(|limits| limits.write = SHORT).await;
@@ -257,7 +257,7 @@ fn a_client_that_never_reads_is_let_go() {
         }
         until("an answer is under way", || worker.controls.done.load(Ordering::SeqCst) == 1).await;
         worker.expect_useful().await;
-        // What came is cut off, and the other answers are not given.
+        // The received data is cut off, and the other answers are missing.
         until("the deaf one is let go", || has_hung_up(&deaf)).await;
         let came = all_from(deaf).await;
         assert!(came.len() < 1 << 20, "{} bytes came", came.len());
@@ -270,7 +270,7 @@ fn a_client_that_never_reads_is_let_go() {
     });
 }
 
-/// S15: each line is answered, and the next one is understood.
+/// S15: each line is answered, and the next line is understood.
 fn what_is_no_request_is_refused_and_costs_nothing() {
     wait::run(async {
         let worker = Worker::start(|_| {}).await;
@@ -293,7 +293,7 @@ fn what_is_no_request_is_refused_and_costs_nothing() {
         for line in lines {
             client.write_all(&[line, b"\r\n"].concat()).expect("the kernel takes it");
         }
-        // A request that comes byte by byte, and two that come at once.
+        // A request byte by byte, and two requests at once.
         for byte in b"{\"op\":\"status\"}\n" {
             client.write_all(&[*byte]).expect("the kernel takes it");
         }
@@ -308,7 +308,7 @@ fn what_is_no_request_is_refused_and_costs_nothing() {
     });
 }
 
-/// Where the next one would begin nobody can say.
+/// The beginning of the next request is unknown.
 fn a_request_without_an_end_is_refused() {
     wait::run(async {
         let worker = Worker::start(|limits| limits.line_len_max = 1 << 10).await;
@@ -375,7 +375,7 @@ fn the_answers_that_are_under_way_are_finished_at_the_end() {
         let mut silent = connect(&worker.socket(), patient()).await.expect("it shakes hands");
         let mut client = connect(&worker.socket(), patient()).await.expect("it shakes hands");
         client.shutdown().await.expect("it agrees to end");
-        // Nobody is let in any more, and who had nothing under way is let go.
+        // New clients are refused, and clients without work in progress are closed.
         until("nobody listens", || UnixStream::connect(worker.socket()).is_err()).await;
         assert!(silent.status(StatusRequest::default()).await.is_err());
         worker.release(1);
@@ -399,7 +399,7 @@ fn an_answer_that_is_never_finished_does_not_put_the_end_off() {
     });
 }
 
-/// The idle time is over again and again, and a session that waits for its host keeps the worker every time.
+/// The idle time passes several times, and a session that waits for its host keeps the worker every time.
 fn a_worker_without_clients_ends_only_without_a_session() {
     wait::run(async {
         let controls = Controls { has_session: AtomicBool::new(true), ..Controls::default() };
@@ -408,7 +408,7 @@ fn a_worker_without_clients_ends_only_without_a_session() {
             .await;
         let mut client = connect(&worker.socket(), patient()).await.expect("it shakes hands");
         worker.controls.has_session.store(false, Ordering::SeqCst);
-        // A client that is silent keeps it as well, while others end that have none.
+        // A silent client keeps the worker as well, while workers without a client end.
         for _ in 0..3 {
             let other = Worker::start_as(Controls::default(), |serve| serve.idle_timeout(SHORT / 10)).await;
             let ended = wait::soon("the other ends", other.task).await.expect("it does not panic");

@@ -1,4 +1,4 @@
-//! `--ready handshake`: a worker is ready when it answers, to us (S13, S14, T03, T33).
+//! `--ready handshake`: a worker is ready when it answers our handshake (S13, S14, T03, T33).
 
 use crate::protocol::client::{one, patient};
 use nix::sys::signal::Signal;
@@ -31,19 +31,19 @@ tests![
 /// How often two callers of different versions ask for one session.
 const ROUNDS: usize = 20;
 
-/// How long a call waits that is to wait in vain.
+/// The time-out of a call that waits in vain.
 const IN_VAIN: &str = "400ms";
 
 const SPEAK_1: [&str; 4] = ["--ready", "handshake", "--speak", "1"];
 const SPEAK_2: [&str; 4] = ["--ready", "handshake", "--speak", "2"];
 
-/// `up` of our own pool worker, which reports `version`.
+/// `up` of our pool worker with this `version`.
 fn up_ours(env: &TestEnv, options: &[&str], version: &str) -> Reply {
     let program = cli::binary_arg();
     env.up_with("s", options, &[&program, "worker", "--protocol", "pool", "--version-string", version])
 }
 
-/// `up` of the strange one.
+/// `up` of the Python worker.
 fn launch_strange(env: &TestEnv, options: &[&str], quirks: &[Quirk<'_>]) -> Launcher {
     let command = pool_worker("{socket}", quirks);
     env.launch_up("s", options, &command.iter().map(String::as_str).collect::<Vec<_>>())
@@ -59,7 +59,7 @@ fn expect_end(env: &TestEnv) {
     env.assert_nothing_left("s");
 }
 
-/// A start that failed for what the worker said: it was ended, and nothing is held.
+/// A start that failed because of the worker's answer: the worker was ended, and the claim is free.
 #[track_caller]
 fn expect_failed_start(env: &TestEnv, reply: Reply, why: &[&str]) {
     let reply = reply.expect(5, "child-exited");
@@ -92,7 +92,7 @@ fn a_worker_that_accepts_and_is_silent_is_not_ready() {
     let reply = up_strange(&env, &options, &[Quirk::SilentUntil(&never)]);
     expect_failed_start(&env, reply, &[]);
     assert_eq!(env.record("s")["ready_at"], json!(null));
-    // One that answers only later is ready then, and not before.
+    // A worker with a late answer is ready then, and not before.
     let go = env.path("go").display().to_string();
     let launcher = launch_strange(&env, &SPEAK_1, &[Quirk::SilentUntil(&go)]);
     wait::until("it has been asked", || times_asked(&env) == 1);
@@ -102,7 +102,7 @@ fn a_worker_that_accepts_and_is_silent_is_not_ready() {
     expect_end(&env);
 }
 
-/// How often a worker that is silent until there is a file `go` has been asked something.
+/// The number of requests to a worker that is silent until the file `go` exists.
 fn times_asked(env: &TestEnv) -> usize {
     fs::read_to_string(env.path("go.asked")).unwrap_or_default().lines().count()
 }
@@ -113,7 +113,7 @@ fn a_worker_that_closes_its_first_connections_becomes_ready() {
     expect_end(&env);
 }
 
-/// S14: it was us who started it, and with what: both versions are named.
+/// S14: our start, so both versions are named in the message.
 fn a_worker_of_another_version_is_a_failed_start() {
     let env = TestEnv::new();
     let reply = up_ours(&env, &SPEAK_1, "2");
@@ -131,7 +131,7 @@ fn a_worker_that_does_not_speak_the_protocol_is_a_failed_start() {
     expect_failed_start(&env, reply, &["it is not of the protocol"]);
 }
 
-/// T33: refused before it is used, and left as it is, however often.
+/// T33: refused before its use, and left alone, however often.
 fn a_live_worker_of_another_version_is_never_ended() {
     let env = TestEnv::new();
     let worker = up_ours(&env, &SPEAK_1, "1").expect_running("started").pid();
@@ -156,7 +156,7 @@ fn a_live_worker_that_does_not_speak_the_protocol_is_rejected() {
     expect_end(&env);
 }
 
-/// S13, T03: it was ready once, and is busy or wedged; that is not for us to judge.
+/// S13, T03: the worker was ready once, and is busy or hung; the difference is not ours to judge.
 fn a_live_worker_that_is_silent_is_unresponsive() {
     let env = TestEnv::new();
     let worker = up_ours(&env, &SPEAK_1, "1").expect_running("started").pid();
@@ -170,7 +170,7 @@ fn a_live_worker_that_is_silent_is_unresponsive() {
     expect_end(&env);
 }
 
-/// T02: it accepts, and nobody has heard it answer; the next launcher waits for that as the first one did.
+/// T02: the worker accepts, but no launcher has its answer; the next launcher waits for the answer as the first did.
 fn a_silent_worker_whose_launcher_was_killed_is_adopted() {
     let env = TestEnv::new();
     let go = env.path("go").display().to_string();
@@ -190,7 +190,7 @@ fn a_silent_worker_whose_launcher_was_killed_is_adopted() {
     expect_end(&env);
 }
 
-/// S14: whoever started it may go together with it.
+/// S14: the launcher of the start may be compatible with the worker's version.
 fn a_worker_of_another_version_whose_launcher_was_killed_is_not_ended() {
     let env = TestEnv::new();
     let go = env.path("go").display().to_string();
@@ -207,7 +207,7 @@ fn a_worker_of_another_version_whose_launcher_was_killed_is_not_ended() {
     expect_end(&env);
 }
 
-/// The worker ends when its first client leaves: that client is the caller, and nobody before it.
+/// The worker ends when its first client leaves: the caller is the first client.
 fn the_connection_that_was_greeted_is_the_callers() {
     let env = TestEnv::new();
     let mut environment = Environment::default();
@@ -215,7 +215,7 @@ fn the_connection_that_was_greeted_is_the_callers() {
     let command = pool_worker("{socket}", &[Quirk::LeavesWithClient, Quirk::OneAtATime]);
     let launch = Launch::new(&command[0]).args(&command[1..]).environment(environment).cwd(env.dir());
     wait::run(async {
-        let sessions = Sessions::open(env.state()).expect("a env's state directory can be used");
+        let sessions = Sessions::open(env.state()).expect("a test environment's state directory can be used");
         let ensured = sessions.ensure(&id("s"), launch.handshake(one())).await;
         let Ok(Ensured::Running(running)) = ensured else { panic!("it starts: {ensured:?}") };
         let mut client =

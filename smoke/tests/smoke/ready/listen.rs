@@ -1,4 +1,4 @@
-//! Workers that inherit their socket, bound and listening already (`--ready listen`).
+//! Workers that inherit a listening socket (`--ready listen`).
 
 use nix::sys::signal::Signal;
 use nix::sys::socket::getsockopt;
@@ -35,10 +35,10 @@ tests![
     the_socket_is_private_whatever_the_umask,
 ];
 
-/// For a worker that does not answer and will not: how long it is waited for.
+/// The limit for a worker that never answers.
 const SHORTLY: [&str; 2] = ["--timeout", "300ms"];
 
-/// What is put before a server to make it wait for the file `go` in the test environment.
+/// A prefix for a server: waits for the file `go` in the test environment.
 const GATE: &str = "
 import os, time
 while not os.path.exists(os.path.join(os.environ['REKINDLE_SMOKE_SCENE'], 'go')):
@@ -84,7 +84,7 @@ fn the_variables_and_the_socket_are_the_workers() {
     assert_eq!(log, "");
 }
 
-/// It accepts nobody yet, and nobody has to try again.
+/// The server accepts no client yet, but clients need no retry.
 fn clients_never_find_nobody_there() {
     let env = TestEnv::new();
     let gated = [programs::python(), "-c".to_owned(), [GATE, programs::INHERITING_ECHO_SERVER].concat()];
@@ -98,7 +98,7 @@ fn clients_never_find_nobody_there() {
     stop(&env);
 }
 
-/// X8: the child began to listen, so its credentials are those that a client is shown.
+/// X8: the child began to listen, so a client sees the child's credentials.
 fn the_kernel_names_the_worker_as_the_listener() {
     let env = TestEnv::new();
     let pid = up(&env, &["sleep".to_owned(), "1000".to_owned()]).expect_running("started").pid();
@@ -108,9 +108,10 @@ fn the_kernel_names_the_worker_as_the_listener() {
     stop(&env);
 }
 
-/// `rekindle` on another state directory of the test environment, which is created.
+/// `rekindle` on another state directory of the test environment; the parent directory is created.
 fn rekindle_in(env: &TestEnv, state: &Path, args: &[&str]) -> Reply {
-    fs::create_dir_all(state.parent().expect("it is below the env")).expect("a env can hold directories");
+    fs::create_dir_all(state.parent().expect("it is below the env"))
+        .expect("a test environment can hold directories");
     let mut command = env.command(rekindle_smoke::cli::binary());
     command.args(["--json", "--dir"]).arg(state).args(args);
     Launcher::start(command).finish()
@@ -125,19 +126,19 @@ fn a_path_that_fits_no_address_is_served() {
     let start = ["up", "--ready", "listen", "s", "--", python.as_str(), c.as_str(), script.as_str()];
     let pid = rekindle(&start).expect_running("started").pid();
     assert!(deep.join("s/sock").as_os_str().len() > SOCKET_PATH_LEN_MAX);
-    // However it is asked for: who only connects needs no address.
+    // With any readiness option: a mere connect needs no address.
     assert_eq!(rekindle(&start).expect_running("attached").pid(), pid);
     assert_eq!(rekindle(&["up", "s", "--", "true"]).expect_running("attached").pid(), pid);
     assert_eq!(rekindle(&["up", "s", "--intent", "attach"]).expect_running("attached").pid(), pid);
     assert_eq!(rekindle(&["call", "s", r#"{"n":1}"#]).stdout, "{\"n\":1}\n");
     assert_eq!(rekindle(&["ls"]).json[0]["state"], "live");
-    // T26: the table of sockets does not show this path, and still nobody starts a second worker.
+    // T26: the socket table does not show the path, but no second worker is started.
     fs::rename(deep.join("s/sock"), deep.join("s/away")).expect("the socket can be moved");
     rekindle(&[&start[..1], &SHORTLY, &start[1..]].concat()).expect_rejected("worker-unresponsive");
     fs::rename(deep.join("s/away"), deep.join("s/sock")).expect("and back");
     rekindle(&["stop", "s"]).expect(0, "stopped");
     assert!(!deep.join("s/sock").exists() && !procs::is_running(pid));
-    // Without a worker, one that has to bind it by itself is refused as ever.
+    // Without a worker, a program that has to bind the socket itself is refused as always.
     rekindle(&["up", "s", "--", "true"]).expect_rejected("bad-target");
 }
 
@@ -170,11 +171,11 @@ fn the_worker_has_its_socket_and_nothing_of_the_launcher() {
     stop(&env);
 }
 
-/// The launcher is this process, which goes on: it must not have kept the socket.
+/// The launcher is this process, and goes on: the socket must not stay open here.
 fn a_killed_worker_leaves_nobody_who_listens() {
     let env = TestEnv::new();
     wait::run(async {
-        let sessions = Sessions::open(env.state()).expect("a env's state directory can be used");
+        let sessions = Sessions::open(env.state()).expect("a test environment's state directory can be used");
         for generation in 1..=2 {
             let mut environment = Environment::default();
             environment.set.insert(CANARY.into(), env.dir().into());
@@ -217,7 +218,7 @@ fn what_stands_at_the_path_is_not_replaced() {
     assert_eq!(fs::read(&socket).expect("it is still there"), b"a file of somebody's");
 }
 
-/// Its start may be over before its end is seen: then it was started, and is no more.
+/// The start may be over before the exit is seen: then the outcome is started, but the worker is gone.
 fn a_program_that_ends_at_once_is_started_anew() {
     let env = TestEnv::new();
     let command = ["sh", "-c", "exit 3"].map(str::to_owned);
@@ -269,7 +270,7 @@ os.environ['LISTEN_PID'] = str(os.getpid())
     stop(&env);
 }
 
-/// T19, T26: everybody who was written down is dead, and the table of sockets does not show who listens on this path.
+/// T19, T26: all recorded processes are dead, and the socket table does not show the listener on this path.
 fn a_daemon_on_a_path_that_fits_no_address_is_not_replaced() {
     let env = TestEnv::new();
     let deep = env.path(&"d".repeat(90)).join("e".repeat(90));
@@ -303,13 +304,13 @@ fn two_launchers_start_one_worker() {
     }
 }
 
-/// It wants to know its socket by the name `std`.
+/// gpg-agent expects the name `std` for its socket.
 fn gpg_agent_in_supervised_mode() {
     let env = TestEnv::new();
     let agent = programs::find("gpg-agent", "gpg-agent");
     let client = programs::find("gpg-connect-agent", "gpgconf");
     let home = env.path("gnupg");
-    fs::create_dir(&home).expect("a env can hold a directory");
+    fs::create_dir(&home).expect("a test environment can hold a directory");
     fs::set_permissions(&home, fs::Permissions::from_mode(0o700)).expect("its mode can be set");
     let home = home.display().to_string();
     let gnupghome = format!("GNUPGHOME={home}");

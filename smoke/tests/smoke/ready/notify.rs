@@ -1,4 +1,4 @@
-//! Workers that say themselves that they are ready (`--ready notify`).
+//! Workers that report their readiness (`--ready notify`).
 
 use nix::sys::signal::Signal;
 use rekindle_core::target::SOCKET_PATH_LEN_MAX;
@@ -34,7 +34,7 @@ tests![
     what_a_supervisor_told_the_launcher_stays_with_it,
 ];
 
-/// What every script begins with. Arguments: the socket, then the test environment's directory.
+/// The beginning of every script. Arguments: the socket, then the test environment's directory.
 const PRELUDE: &str = r#"
 import os, socket, sys, time
 SOCKET, SCENE = sys.argv[1:3]
@@ -58,7 +58,7 @@ def serve_one(client):
         client.sendall(line)
 "#;
 
-/// `up` of a script, with what the launcher hears traced into the file `heard`.
+/// `up` of a script; the launcher's received messages are traced into the file `heard`.
 fn launch(env: &TestEnv, options: &[&str], script: &str) -> Launcher {
     let heard = env.path("heard").display().to_string();
     let mut command = env.command("sh");
@@ -75,7 +75,7 @@ fn up(env: &TestEnv, options: &[&str], script: &str) -> Reply {
     launch(env, options, script).finish()
 }
 
-/// Waits until a launcher that lives receives what a worker says: the socket that a killed one left refuses.
+/// Waits until a live launcher receives the worker's messages: the socket of a killed launcher refuses.
 fn until_listened_to(env: &TestEnv) {
     let told = env.of("s", "notify");
     wait::until("a launcher listens to the worker", || {
@@ -83,7 +83,7 @@ fn until_listened_to(env: &TestEnv) {
     });
 }
 
-/// Waits until the launcher has heard something, by a word of what it traces.
+/// Waits until the launcher has received `word`, by its trace.
 fn until_heard(env: &TestEnv, word: &str) {
     wait::until(&format!("the launcher has heard {word:?}"), || {
         fs::read_to_string(env.path("heard")).is_ok_and(|heard| heard.contains(word))
@@ -95,7 +95,7 @@ fn stop(env: &TestEnv) {
     env.assert_nothing_left("s");
 }
 
-/// T03: it listens, and is not ready.
+/// T03: the worker listens, but is not ready.
 fn a_worker_is_ready_when_it_says_so_and_not_before() {
     let env = TestEnv::new();
     let script = "
@@ -122,7 +122,8 @@ serve(listener)
     stop(&env);
 }
 
-/// 0.8 of the catalogue: a connection that is opened only to look would be the one that it ends with.
+/// 0.8 of the catalogue: a connection for a mere look would be the first client, and the worker ends with its first
+/// client.
 fn a_worker_for_one_client_survives_up() {
     let env = TestEnv::new();
     let script = "
@@ -145,14 +146,14 @@ serve_one(listener.accept()[0])
     assert_eq!(line, "hello\n");
     drop(client);
     wait::until("it ended with its client", || !procs::is_running(pid));
-    // Nobody listens any more, and that is seen without its help.
+    // The worker is gone, and a probe without a connection sees that.
     let reply = up(&env, &[], script).expect_running("started");
     assert_eq!(reply.json["generation"], 2, "{reply}");
     let answer = env.rekindle(["call", "s", r#"{"op":"ping"}"#]);
     assert_eq!(answer.stdout, "{\"op\":\"ping\"}\n", "the connection is made when it is needed: {answer}");
 }
 
-/// X8: the same user, and yet nobody of the worker.
+/// X8: the same user, but no process of the worker.
 fn a_stranger_is_not_believed() {
     let env = TestEnv::new();
     let script = "
@@ -177,7 +178,7 @@ serve(listener)
     stop(&env);
 }
 
-/// The process that was started stays, and another one is the worker.
+/// The started process stays, and another process is the worker.
 fn the_main_process_is_the_one_that_the_worker_names() {
     let env = TestEnv::new();
     let script = "
@@ -205,7 +206,7 @@ fn a_main_process_that_is_not_of_the_worker_is_not_believed() {
     stop(&env);
 }
 
-/// The kernel's table shows a path as it was bound; who listens there, a connection tells.
+/// The kernel's table shows a path as bound; for another spelling, a connection finds the listener.
 fn a_listener_that_is_spelled_otherwise_is_connected_to() {
     let env = TestEnv::new();
     let script = "
@@ -224,7 +225,7 @@ os.waitpid(child, 0)
     stop(&env);
 }
 
-/// It takes longer than the time that it has.
+/// The worker needs more time than the time-out.
 fn a_worker_that_asks_for_more_time_gets_it() {
     let env = TestEnv::new();
     let script = "
@@ -240,7 +241,7 @@ serve(listener)
     stop(&env);
 }
 
-/// Rule 7 of the design: an hour is not granted to who has 400 ms, nor a grace to who is being ended.
+/// Rule 7 of the design: a limit of 400 ms is not extended to an hour, nor is a grace.
 fn more_time_has_a_bound() {
     let env = TestEnv::new();
     let script = "
@@ -255,14 +256,14 @@ while True:
     let reply = up(&env, &["--timeout", "400ms", "--term-grace", "100ms"], script).expect(5, "child-exited");
     assert_eq!(reply.json["signal"], Signal::SIGKILL as i32, "{reply}");
     assert_eq!(reply.json["after_kill"], true, "{reply}");
-    // Ten times what was left of its time when it was born.
+    // Ten times the time left at the worker's birth.
     let watched: u32 =
         reply.text("cause").split(' ').find_map(|word| word.parse().ok()).expect("it says how long");
     assert!(watched > 400 && watched <= 4000, "{reply}");
     env.assert_nothing_left("s");
 }
 
-/// Rule 7 of the design: it is ended for what it put at its path, and has its grace for that and no more.
+/// Rule 7 of the design: a worker ended for a forged path has its grace for that end and no more.
 fn more_time_is_not_for_who_is_being_ended() {
     let env = TestEnv::new();
     let script = "
@@ -278,7 +279,7 @@ time.sleep(1000)
     env.assert_no_process();
 }
 
-/// X7: what it says is shown, and not obeyed.
+/// X7: the status is shown, but not obeyed by the terminal.
 fn a_worker_that_never_says_so_is_ended_with_its_last_status() {
     let env = TestEnv::new();
     let script = r"
@@ -294,7 +295,7 @@ serve(listener)
     env.assert_nothing_left("s");
 }
 
-/// It is ready, it says, and nobody could use it.
+/// The worker says READY=1, but no client could connect.
 fn a_worker_that_says_so_without_a_socket_is_ended() {
     let env = TestEnv::new();
     let script = "
@@ -324,7 +325,7 @@ sys.exit(3)
     env.assert_nothing_left("s");
 }
 
-/// The watch is over by then, since what stands at its path will never be a socket.
+/// The watch is over by then, since the file at the path will never be a socket.
 fn what_a_worker_says_while_it_is_ended_is_heard() {
     let env = TestEnv::new();
     let script = "
@@ -361,7 +362,7 @@ sys.exit(4)
     env.assert_nothing_left("s");
 }
 
-/// T02, P11: what it said in between nobody heard; from then on it is heard again.
+/// T02, P11: messages without a launcher are lost; from the adoption on, messages are heard again.
 fn a_worker_whose_launcher_was_killed_is_adopted_when_it_listens() {
     let env = TestEnv::new();
     let script = "
@@ -414,7 +415,7 @@ serve(listener)
     stop(&env);
 }
 
-/// A messenger that is gone at once, but waits until it was heard: until what it sent along is closed.
+/// A messenger that ends at once, but first waits until its message was heard: until the attached descriptor is closed.
 fn systemd_notify_is_believed_and_kept_waiting_for_nothing() {
     let env = TestEnv::new();
     let notify = programs::find("systemd-notify", "systemd");
@@ -434,7 +435,7 @@ fn systemd_notify_is_believed_and_kept_waiting_for_nothing() {
     stop(&env);
 }
 
-/// S1: and is started anew each time that it was killed.
+/// S1: redis is started anew after each kill.
 fn redis_says_when_it_is_ready() {
     let env = TestEnv::new();
     let server = programs::find("redis-server", "redis-server");
@@ -448,7 +449,7 @@ fn redis_says_when_it_is_ready() {
         let output = env.command(&client).arg("-s").arg(env.socket("s")).arg("PING").output();
         assert_eq!(output.expect("redis-cli can be started").stdout, b"PONG\n");
         assert_eq!(env.up("s", &command).expect_running("attached").pid(), reply.pid());
-        // What was killed is started anew.
+        // A killed worker is started anew.
         procs::send(reply.pid(), Signal::SIGKILL);
         wait::until("it is gone", || !procs::is_running(reply.pid()));
     }
@@ -464,7 +465,7 @@ fn dbus_daemon_says_when_it_is_ready() {
     stop(&env);
 }
 
-/// X5: whatever the umask; and S11, it is no abstract one.
+/// X5: under any umask; and S11: the socket is not abstract.
 fn the_notify_socket_is_private_and_goes() {
     for umask in ["000", "077", "777"] {
         let env = TestEnv::new();
@@ -491,7 +492,7 @@ fn the_notify_socket_is_private_and_goes() {
     }
 }
 
-/// S10: no worker could reach it.
+/// S10: no worker could reach such a socket.
 fn a_notify_socket_that_fits_no_address_is_refused() {
     let env = TestEnv::new();
     let deep = env.path(&"d".repeat(SOCKET_PATH_LEN_MAX));
@@ -503,7 +504,7 @@ fn a_notify_socket_that_fits_no_address_is_refused() {
     assert!(reply.json["liveness"].is_null() && !deep.exists(), "{reply}");
 }
 
-/// P20: a worker that answered in its launcher's name would mislead whoever supervises that.
+/// P20: a worker answering in its launcher's name would mislead the launcher's supervisor.
 fn what_a_supervisor_told_the_launcher_stays_with_it() {
     let env = TestEnv::new();
     let mut command = env.rekindle_command(["up", "s", "--env", "WATCHDOG_PID=7", "--", "sleep", "1000"]);

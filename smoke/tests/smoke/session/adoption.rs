@@ -1,4 +1,4 @@
-//! Launchers that end before their worker is ready, and what the next one finds.
+//! Launchers that end before their worker is ready, and the findings of the next launcher.
 
 use nix::sys::signal::Signal;
 use rekindle_smoke::{Launcher, TestEnv, procs, programs, tests, wait};
@@ -23,7 +23,7 @@ fn open_the_gate(env: &TestEnv) {
     env.file("go", "");
 }
 
-/// Waits until `launcher` has taken the worker in its care: it has looked for the socket before, and pinned it since.
+/// Waits until `launcher` watches the worker: the launcher has probed the socket before, and holds a pidfd since.
 fn until_it_adopts(launcher: &Launcher) {
     wait::until("the next launcher watches the worker", || {
         let is_pidfd = |target: &PathBuf| target.to_string_lossy().contains("[pidfd]");
@@ -51,7 +51,7 @@ fn a_worker_whose_launcher_was_killed_is_adopted() {
     env.assert_nothing_left("s");
 }
 
-/// T02: nobody has to watch for a start to succeed.
+/// T02: a start succeeds without a watching launcher.
 fn a_worker_that_came_up_alone_is_attached_and_recorded() {
     let env = TestEnv::new();
     let launcher = launch_gated(&env);
@@ -100,7 +100,7 @@ fn an_adopted_worker_that_never_answers_is_ended() {
     assert_eq!(env.record("s")["generation"], 1, "no second worker was started");
 }
 
-/// 5.4 of the design: the same call starts a fresh one as long as its deadline allows.
+/// 5.4 of the design: the same call starts a fresh worker within its deadline.
 fn an_adopted_worker_that_ends_is_replaced() {
     let env = TestEnv::new();
     let launcher = launch_gated(&env);

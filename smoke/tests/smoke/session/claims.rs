@@ -1,4 +1,4 @@
-//! Claims that somebody left behind, seen from the command line.
+//! Leftover claims, seen from the command line.
 
 use rekindle_smoke::{Launcher, TestEnv, cli, procs, tests, wait};
 use serde_json::{Value, json};
@@ -18,10 +18,10 @@ tests![
     a_holder_that_lives_without_its_lock_is_waited_for,
 ];
 
-/// A session that was used once, with a claim left in it whose holder is provably dead.
+/// A used session, with a claim whose holder is provably dead.
 fn left_behind(env: &TestEnv) -> Value {
     env.up("s", &["true"]).expect(5, "child-exited");
-    // A launcher that is killed while it watches leaves its claim as it stood.
+    // A launcher killed during its watch leaves its claim unchanged.
     let launcher = env.launch_up("s", &[], &["sleep", "1000"]);
     wait::until_there(&env.of("s", "claim"));
     let worker = wait::for_some("the worker is recorded", || env.record("s")["worker"]["pid"].as_i64());
@@ -43,7 +43,7 @@ fn write(env: &TestEnv, content: &[u8]) -> PathBuf {
     path
 }
 
-/// Refused as `target-locked`, with nothing started and the file as it was.
+/// Refused as `target-locked`; nothing was started, and the file is unchanged.
 fn expect_refused_and_kept(env: &TestEnv, content: &[u8]) -> rekindle_smoke::Reply {
     let path = write(env, content);
     let reply = env.up_with("s", &["--timeout", "200ms"], &[&cli::binary_arg(), "worker"]);
@@ -143,8 +143,8 @@ fn a_holder_on_another_machine_is_named() {
     expect_refused_and_kept(&env, claim.to_string().as_bytes());
 }
 
-/// T28, L8, U2: a pid of another namespace is never looked up in ours. Of this boot the free lock says that its holder is
-/// gone; of a boot that nobody wrote down, nothing does.
+/// T28, L8, U2: a pid of another namespace is never looked up in ours. A free lock proves the death of a holder of this
+/// boot; for a holder of an unknown boot, nothing is proof.
 fn a_holder_in_another_pid_namespace_is_judged_by_its_lock() {
     let env = TestEnv::new();
     let mut claim = left_behind(&env);
@@ -172,7 +172,7 @@ fn a_holder_that_lives_without_its_lock_is_waited_for() {
     let reply = env.up_with("s", &["--timeout", "200ms"], &["true"]).expect_rejected("target-locked");
     assert_eq!(reply.json["holder"]["pid"], holder.pid(), "{reply}");
     assert!(path.exists(), "the claim is kept");
-    // Without a word from us, its death makes the claim free.
+    // Without any message from us, the holder's death frees the claim.
     let waiting = env.launch_up("s", &["--timeout", "30s"], &[&cli::binary_arg(), "worker"]);
     holder.signal(nix::sys::signal::Signal::SIGKILL);
     holder.finish();

@@ -1,4 +1,4 @@
-//! Many launchers of one session at once, in processes of their own.
+//! Many launchers of one session at once, each a process.
 
 use nix::sys::signal::Signal;
 use rekindle_smoke::{Launcher, Reply, TestEnv, cli, procs, tests, wait};
@@ -21,7 +21,7 @@ fn count(replies: &[Reply], outcome: &str) -> usize {
     replies.iter().filter(|reply| reply.text("outcome") == outcome).count()
 }
 
-/// All of them at once; they agree on one worker, which is handed out.
+/// All launchers at once agree on one worker; returns the worker.
 fn all_agree(env: &TestEnv, expected: [(&str, usize); 2]) -> procs::Pid {
     let launchers: Vec<Launcher> = (0..LAUNCHERS).map(|_| launch(env)).collect();
     let replies: Vec<Reply> = launchers.into_iter().map(Launcher::finish).collect();
@@ -58,7 +58,7 @@ fn twenty_launchers_replace_one_crashed_worker() {
     }
 }
 
-/// T01, T02: the first of them dies in the middle of its start.
+/// T01, T02: the first launcher dies in the middle of its start.
 fn twenty_launchers_and_a_killed_one_start_one_worker() {
     for _ in 0..ROUNDS {
         let env = TestEnv::new();

@@ -1,4 +1,4 @@
-//! A launcher that dies at any of its system calls, and what the next one makes of it (recipe R1).
+//! A launcher killed at any of its system calls, and the work of the next launcher (recipe R1).
 
 use nix::sys::signal::Signal;
 use rekindle_smoke::{Launcher, TestEnv, cli, procs, programs, tests, wait};
@@ -15,11 +15,11 @@ tests![
     a_stop_that_dies_at_any_step,
 ];
 
-/// The system calls that change something, or that something may have changed before. The others are the loader's.
+/// The system calls with an effect, or right after an effect. All other calls belong to the loader.
 const STEPS: &str = "mkdir,mkdirat,openat,flock,fchmod,fchmodat,write,rename,renameat,renameat2,unlink,unlinkat,clone,\
     socket,bind,connect,getsockopt,setsockopt,recvmsg,pidfd_open,pidfd_send_signal,kill,epoll_wait,exit_group";
 
-/// `rekindle` under `strace`, which follows no child.
+/// `rekindle` under `strace`, without following children.
 fn traced(env: &TestEnv, output: &str, inject: &[&str], args: &[&str]) -> Launcher {
     let mut strace = env.command(programs::find("strace", "strace"));
     strace.args(["-qq", "-o", output]).args(inject).arg(cli::binary());
@@ -43,7 +43,7 @@ fn steps_of(env: &TestEnv, args: &[&str]) -> BTreeMap<String, u32> {
     steps
 }
 
-/// Runs `rekindle` once for every step, and kills it there.
+/// Runs `rekindle` once for every step, and kills the process there.
 fn at_every_step(env: &TestEnv, args: &[&str], prepare: impl Fn(), check: impl Fn(&str)) {
     prepare();
     let steps = steps_of(env, args);
@@ -54,7 +54,7 @@ fn at_every_step(env: &TestEnv, args: &[&str], prepare: impl Fn(), check: impl F
             prepare();
             let inject = format!("inject={step}:signal=SIGKILL:when={time}");
             let reply = traced(env, "/dev/null", &["-e", &inject], args).finish();
-            // strace dies of what its tracee died of.
+            // strace dies of the signal of its tracee.
             killed += u32::from(reply.signal == Some(Signal::SIGKILL as i32));
             total += 1;
             check(&format!("killed at {step} number {time} of {times}"));
@@ -64,7 +64,7 @@ fn at_every_step(env: &TestEnv, args: &[&str], prepare: impl Fn(), check: impl F
     assert!(killed * 2 > total, "only {killed} of {total} were killed");
 }
 
-/// The next launcher finds the worker or starts one, and leaves nothing but it.
+/// The next launcher finds or starts the worker, and leaves nothing else.
 fn expect_one_worker(env: &TestEnv, what: &str) {
     expect_one_of(env, &[], &[&cli::binary_arg(), "worker"], what);
 }
@@ -78,7 +78,7 @@ fn expect_one_of(env: &TestEnv, options: &[&str], command: &[&str], what: &str) 
     let names: Vec<String> =
         files.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
     let is_leftover = |name: &String| name == "claim" || name == "notify" || name.starts_with('.');
-    // A worker that came up alone is attached to without the claim, and so without sweeping.
+    // A worker that became ready alone is attached without the claim, so nothing is cleaned up.
     assert!(reply.text("outcome") == "attached" || !names.iter().any(is_leftover), "{what}: {names:?}");
     assert_eq!(env.record("s")["state"], "ready", "{what}");
     assert_eq!(env.record("s")["worker"]["pid"], reply.pid(), "{what}");
@@ -111,21 +111,21 @@ fn a_launcher_that_dies_at_any_step_of_a_restart() {
     at_every_step(&env, &command, crash, |what| expect_one_worker(&env, what));
 }
 
-/// `up` of an echo server by one kind of readiness.
+/// `up` of an echo server with one kind of readiness.
 struct Kind {
     options: [&'static str; 2],
     worker: Vec<String>,
 }
 
 impl Kind {
-    /// A worker that says when it is ready, perhaps to nobody.
+    /// A worker that sends READY=1, possibly without a listening launcher.
     fn notify() -> Self {
         let server = [programs::NOTIFYING, programs::ECHO_SERVER].concat();
         let worker = [programs::python(), "-c".into(), server, "{socket}".into()].to_vec();
         Self { options: ["--ready", "notify"], worker }
     }
 
-    /// A worker whose socket the launcher binds.
+    /// A worker with a socket bound by the launcher.
     fn listen() -> Self {
         let worker = [programs::python(), "-c".into(), programs::INHERITING_ECHO_SERVER.into()].to_vec();
         Self { options: ["--ready", "listen"], worker }
@@ -145,7 +145,7 @@ impl Kind {
         at_every_step(&env, &self.command(), || stop_and_forget(&env), check);
     }
 
-    /// The calls that only such a start makes.
+    /// Fails the calls made only by this kind of start.
     fn failed_at_every_call(&self) {
         let env = TestEnv::new();
         let steps = steps_of(&env, &self.command());
@@ -168,7 +168,7 @@ impl Kind {
     }
 }
 
-/// The calls that are failed, and how.
+/// The calls to fail, and the errnos.
 const FAILED: [&str; 6] = ["socket", "bind", "fchmod", "fchmodat", "setsockopt", "recvmsg"];
 const ERRNOS: [&str; 3] = ["EIO", "ENOMEM", "EMFILE"];
 

@@ -1,4 +1,4 @@
-//! Workers that are more than the process that was started.
+//! Workers with more processes than the leader.
 
 use nix::sys::signal::Signal;
 use rekindle_smoke::{TestEnv, cli, procs, programs, tests, wait};
@@ -26,7 +26,7 @@ fn a_daemonised_worker_is_found_and_stopped() {
     env.assert_nothing_left("s");
 }
 
-/// P22: children that outlive their leader are the worker as much as it was.
+/// P22: children that outlive their leader belong to the worker as much as the leader did.
 fn a_leader_that_was_killed_leaves_a_worker_that_is_stopped() {
     let env = TestEnv::new();
     let both = format!("sleep 1000 & '{}' worker & wait", cli::binary_arg());
@@ -39,7 +39,7 @@ fn a_leader_that_was_killed_leaves_a_worker_that_is_stopped() {
     env.assert_nothing_left("s");
 }
 
-/// Listens, and daemonises once its second argument, a file, is there: SO_PEERCRED goes on to name its leader.
+/// Listens, and daemonises once its second argument, a file, exists: SO_PEERCRED still names the leader.
 const LISTEN_THEN_DAEMONISE: &str = "
 import os, socketserver, sys, threading, time
 class Echo(socketserver.StreamRequestHandler):
@@ -55,7 +55,7 @@ os.setsid()
 server.serve_forever()
 ";
 
-/// T19, T26, P4: both processes that were written down are dead, and the worker lives.
+/// T19, T26, P4: both recorded processes are dead, but the worker lives.
 fn a_worker_that_daemonises_after_it_answered_is_still_the_worker() {
     let env = TestEnv::new();
     let go = env.path("go").display().to_string();
@@ -78,7 +78,7 @@ fn a_worker_that_daemonises_after_it_answered_is_still_the_worker() {
     env.assert_nothing_left("s");
 }
 
-/// A worker that crashes and leaves a child, which holds its lifeline and serves nobody.
+/// A crashed worker with a living child that holds the lifeline but serves no client.
 fn leave_a_grandchild(env: &TestEnv) -> procs::Pid {
     let both = format!("sleep 1000 & exec '{}' worker", cli::binary_arg());
     let pid = env.up("s", &["sh", "-c", &both]).expect_running("started").pid();

@@ -1,4 +1,4 @@
-//! What only a caller of the library can do: keep the connection, and give up while it waits.
+//! Abilities of a library caller only: keeping the connection, and giving up during a wait.
 
 use rekindle::{Ensured, Launch, Sessions, StartKind, StopOutcome, StopPolicy};
 use rekindle_adapters::ProductionSpawnBgResumeDeps;
@@ -26,10 +26,10 @@ fn launch(env: &TestEnv, script: &str, more: &[&str]) -> Launch {
 }
 
 fn sessions(env: &TestEnv) -> Sessions {
-    Sessions::open(env.state()).expect("a env's state directory can be used")
+    Sessions::open(env.state()).expect("a test environment's state directory can be used")
 }
 
-/// Serves one client, and ends when it leaves.
+/// Serves one client, and ends when the client leaves.
 const ONE_CLIENT: &str = "
 import socket, sys
 listener = socket.socket(socket.AF_UNIX)
@@ -40,7 +40,7 @@ for line in client.makefile('rb'):
     client.sendall(line)
 ";
 
-/// 0.8 of the catalogue: the connection that proved liveness is the caller's.
+/// 0.8 of the catalogue: the connection that proved liveness belongs to the caller.
 fn a_worker_that_ends_with_its_first_client_serves_the_caller() {
     let env = TestEnv::new();
     wait::run(async {

@@ -1,4 +1,4 @@
-//! `unlock`, `gc` and `doctor`: what is held stays, what is provably gone goes, and every answer names the next command.
+//! `unlock`, `gc` and `doctor`: held locks stay, provably gone sessions go, and every answer names the next command.
 
 use nix::sys::signal::Signal;
 use rekindle_smoke::{TestEnv, cli, procs, programs, tests, wait};

@@ -1,4 +1,4 @@
-//! Records that a hand, a crash or a later version wrote.
+//! Records written by a person, a crash or a later version.
 
 use nix::sys::signal::Signal;
 use rekindle_smoke::{Launcher, TestEnv, cli, procs, programs, tests, wait};
@@ -53,7 +53,7 @@ fn a_corrupt_record_is_an_error_on_that_session_alone() {
     env.stop("s").expect(0, "stopped");
 }
 
-/// U23: the worker is known by its lifeline, whatever became of the record, and the record stays as it is.
+/// U23: the worker is recognised by its lifeline, whatever happened to the record, and the record stays unchanged.
 fn a_worker_whose_record_cannot_be_read_can_be_stopped() {
     let env = TestEnv::new();
     let path = env.of("s", "session.json");
@@ -68,7 +68,7 @@ fn a_worker_whose_record_cannot_be_read_can_be_stopped() {
     }
 }
 
-/// U23: what could not be read back is refused before anything is started.
+/// U23: a record too long to be read back is refused before any start.
 fn a_record_that_would_be_too_long_is_refused() {
     let env = TestEnv::new();
     let long = "x".repeat(100_000);
@@ -141,7 +141,7 @@ fn another_program_on_a_live_session_is_told() {
     env.up_with("s", &["--intent", "resume"], &["true"]).expect_rejected("already-live");
 }
 
-/// A record `exited` proves nothing by itself: evidence does.
+/// A record `exited` proves nothing alone: evidence decides.
 fn a_record_that_lies_about_its_exit_starts_no_second_worker() {
     let env = TestEnv::new();
     let pid = started(&env, "s");
@@ -152,14 +152,14 @@ fn a_record_that_lies_about_its_exit_starts_no_second_worker() {
     assert_eq!(env.processes(), [pid]);
 }
 
-/// T12: the lifeline is held, whatever became of the record.
+/// T12: the lifeline is held, whatever happened to the record.
 fn a_lost_record_starts_no_second_worker() {
     let env = TestEnv::new();
     let pid = started(&env, "s");
     fs::remove_file(env.of("s", "session.json")).expect("the record can be removed");
     fs::remove_file(env.socket("s")).expect("the socket can be removed");
     let reply = env.up_with("s", &["--timeout", "300ms"], &["true"]);
-    // A start writes its record first, so somebody removed it: the worker is not ours to end unasked (U21).
+    // A start writes its record first, so the record was removed later: the worker is not ours to end unasked (U21).
     assert_eq!(reply.expect_rejected("worker-unresponsive").pid(), pid);
     assert!(procs::is_running(pid), "it lives on");
     assert_eq!(env.record("s")["generation"], 1, "its record is written anew (U29)");
@@ -167,7 +167,7 @@ fn a_lost_record_starts_no_second_worker() {
     env.assert_nothing_left("s");
 }
 
-/// T07, L5: the pid in the record belongs to somebody else by now.
+/// T07, L5: the recorded pid belongs to another process by now.
 fn a_reused_pid_is_neither_alive_nor_signalled() {
     let env = TestEnv::new();
     let pid = started(&env, "s");

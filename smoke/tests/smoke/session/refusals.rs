@@ -1,4 +1,4 @@
-//! What is refused, with nothing touched and nothing created.
+//! Refusals, with nothing touched and nothing created.
 
 use rekindle_smoke::{Launcher, Reply, Root, TestEnv, cli, programs, tests};
 use std::ffi::OsStr;
@@ -31,7 +31,7 @@ fn entries(dir: &Path) -> Vec<PathBuf> {
 }
 
 fn up_on(env: &TestEnv, socket: &Path) -> Reply {
-    let socket = socket.to_str().expect("a env's paths are UTF-8");
+    let socket = socket.to_str().expect("a test environment's paths are UTF-8");
     env.up_with("s", &["--socket", socket], &[&cli::binary_arg(), "worker"])
 }
 
@@ -39,10 +39,10 @@ fn up_on(env: &TestEnv, socket: &Path) -> Reply {
 fn a_socket_path_that_is_a_symlink_is_refused() {
     let env = TestEnv::new();
     let (real, link) = (env.path("real"), env.path("link"));
-    let listener = UnixListener::bind(&real).expect("a env can hold a socket");
+    let listener = UnixListener::bind(&real).expect("a test environment can hold a socket");
     listener.set_nonblocking(true).expect("a listener can be non-blocking");
-    symlink(&real, &link).expect("a env can hold a link");
-    fs::create_dir_all(env.of("s", "")).expect("a env can hold a state directory");
+    symlink(&real, &link).expect("a test environment can hold a link");
+    fs::create_dir_all(env.of("s", "")).expect("a test environment can hold a state directory");
     fs::set_permissions(env.state(), Permissions::from_mode(0o700)).expect("its mode can be set");
     symlink(&real, env.socket("s")).expect("a session can hold a link");
     for path in [&link, &env.socket("s")] {
@@ -62,9 +62,9 @@ fn what_is_no_socket_is_refused_and_kept() {
     let env = TestEnv::new();
     let file = env.file("file", "content");
     let fifo = env.path("fifo");
-    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).expect("a env can hold a FIFO");
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).expect("a test environment can hold a FIFO");
     let dir = env.path("dir");
-    fs::create_dir(&dir).expect("a env can hold a directory");
+    fs::create_dir(&dir).expect("a test environment can hold a directory");
     for path in [&file, &fifo, &dir] {
         let reply = up_on(&env, path).expect_rejected("target-address-conflict");
         assert_eq!(reply.json["liveness"], "forged", "{reply}");
@@ -78,7 +78,7 @@ fn what_is_no_socket_is_refused_and_kept() {
 fn a_socket_in_a_directory_of_all_is_refused() {
     let env = TestEnv::new();
     let open = env.path("open");
-    fs::create_dir(&open).expect("a env can hold a directory");
+    fs::create_dir(&open).expect("a test environment can hold a directory");
     fs::set_permissions(&open, Permissions::from_mode(0o777)).expect("its mode can be set");
     let reply = up_on(&env, &open.join("sock")).expect_rejected("target-address-conflict");
     assert_eq!(reply.json["liveness"], "forged", "{reply}");
@@ -103,7 +103,7 @@ fn a_socket_path_that_cannot_be_used_is_refused() {
 /// T38, X1, X2.
 fn wrong_session_ids_are_usage_errors_and_create_nothing() {
     let env = TestEnv::new();
-    let parent = entries(env.dir().parent().expect("a env has a parent"));
+    let parent = entries(env.dir().parent().expect("a test environment has a parent"));
     let long = "a".repeat(65);
     let ids =
         ["../x", "a/b", ".", "..", "", "a\nb", &long, "-x", "$(x)", "a b", "\u{e9}", ".hidden", "--help-me"];
@@ -115,10 +115,11 @@ fn wrong_session_ids_are_usage_errors_and_create_nothing() {
         }
     }
     assert_eq!(entries(env.dir()), [] as [PathBuf; 0], "nothing was created");
-    assert_eq!(entries(env.dir().parent().expect("a env has a parent")), parent);
+    assert_eq!(entries(env.dir().parent().expect("a test environment has a parent")), parent);
 }
 
-/// X1, U8: what has to be text and is not is named. What is passed on may be any bytes: see `bytes.rs`.
+/// X1, U8: an argument that has to be UTF-8 and is not is named. Arguments of the program may be any bytes: see
+/// `bytes.rs`.
 fn texts_that_are_not_utf8_are_usage_errors() {
     let env = TestEnv::new();
     let not_utf8 = OsStr::from_bytes(b"caf\xe9");
@@ -179,13 +180,14 @@ fn attach_and_look_create_nothing() {
     assert_eq!(entries(env.dir()), [] as [PathBuf; 0], "nothing was created");
 }
 
-/// A directory that is not ours, and how its owner is called: root gives one away, anybody else takes one of root's.
+/// Another user's directory, and the name of its owner in messages: root makes a directory, an ordinary user takes one
+/// of root's.
 fn directory_of_another_user(env: &TestEnv) -> (PathBuf, &'static str) {
     let Some(root) = Root::ours() else {
         return (PathBuf::from("/usr"), "user 0");
     };
     let dir = env.path("theirs");
-    fs::create_dir(&dir).expect("a env can hold a directory");
+    fs::create_dir(&dir).expect("a test environment can hold a directory");
     root.give(&dir, 65_534);
     (dir, "user 65534")
 }
@@ -195,7 +197,7 @@ fn a_state_directory_that_cannot_be_trusted_is_refused() {
     let env = TestEnv::new();
     let made = |name: &str, mode: u32| {
         let dir = env.path(name);
-        fs::create_dir(&dir).expect("a env can hold a directory");
+        fs::create_dir(&dir).expect("a test environment can hold a directory");
         fs::set_permissions(&dir, Permissions::from_mode(mode)).expect("its mode can be set");
         dir
     };
@@ -203,7 +205,7 @@ fn a_state_directory_that_cannot_be_trusted_is_refused() {
     let (theirs, their_name) = directory_of_another_user(&env);
     let before = entries(&theirs);
     let link = env.path("link");
-    symlink(&good, &link).expect("a env can hold a link");
+    symlink(&good, &link).expect("a test environment can hold a link");
     let file = env.file("file", "content");
     let cases =
         [(&open, "0777"), (&link, "symbolic link"), (&theirs, their_name), (&file, "not a directory")];
@@ -228,11 +230,11 @@ fn a_state_directory_that_cannot_be_trusted_is_refused() {
 fn a_probe_tells_in_one_word() {
     let env = TestEnv::new();
     let live = env.path("live");
-    let _listener = UnixListener::bind(&live).expect("a env can hold a socket");
+    let _listener = UnixListener::bind(&live).expect("a test environment can hold a socket");
     let stale = env.path("stale");
-    drop(UnixListener::bind(&stale).expect("a env can hold a socket"));
+    drop(UnixListener::bind(&stale).expect("a test environment can hold a socket"));
     let link = env.path("link");
-    symlink(&live, &link).expect("a env can hold a link");
+    symlink(&live, &link).expect("a test environment can hold a link");
     let busy = env.path("busy");
     let _busy = crate::probe::paths::busy_listener(&busy);
     let absent = env.path("absent");

@@ -1,4 +1,4 @@
-//! A worker that had been ready and is silent for a moment: a reload that binds its socket anew.
+//! A worker that had been ready and is silent for a moment: a reload that binds the socket anew.
 
 use nix::sys::signal::Signal;
 use rekindle_smoke::{TestEnv, procs, programs, tests, wait};
@@ -9,7 +9,7 @@ tests![
     a_worker_that_stays_silent_is_neither_ended_nor_doubled,
 ];
 
-/// Answers on its socket. At SIGUSR1 it removes the socket, and after a while does what its second argument says.
+/// Answers on its socket. At SIGUSR1 removes the socket, and after a while performs the action of the second argument.
 const RELOADING: &str = "
 import os, signal, socket, sys, time
 def listen():
@@ -36,7 +36,7 @@ fn command<'a>(python: &'a str, then: &'a str) -> [&'a str; 5] {
     [python, "-c", RELOADING, "{socket}", then]
 }
 
-/// Starts a worker and has it remove its socket.
+/// Starts a worker and makes the worker remove its socket.
 fn reloading(env: &TestEnv, command: &[&str]) -> procs::Pid {
     let pid = env.up("s", command).expect_running("started").pid();
     procs::send(pid, Signal::SIGUSR1);
@@ -55,7 +55,7 @@ fn a_worker_that_binds_its_socket_anew_is_waited_for() {
     env.stop("s").expect(0, "stopped");
 }
 
-/// U12: who is gone is not waited for.
+/// U12: a gone worker is not waited for.
 fn a_worker_that_ends_meanwhile_is_started_anew() {
     let (env, python) = (TestEnv::new(), programs::python());
     let command = command(&python, "exit");

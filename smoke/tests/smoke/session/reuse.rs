@@ -1,13 +1,13 @@
-//! A pid that comes to belong to somebody else, forced: the kernel is told which pid to give next.
+//! A reused pid, by force: the kernel is told the next pid.
 
 use rekindle_smoke::{Launcher, TestEnv, cli, programs, tests};
 
 tests![a_stranger_on_the_workers_pid_is_never_signalled needs NamespaceRoot];
 
-/// The init of a pid namespace. Arguments: rekindle, the state directory, what is to be written down.
+/// The init of a pid namespace. Arguments: rekindle, the state directory, the file for notes.
 ///
-/// It starts a worker, has it killed and reaped, gives its pid to a sentinel that writes down every signal, and then
-/// stops and starts the session again.
+/// Starts a worker, has the worker killed and reaped, gives its pid to a sentinel that writes down every signal, and
+/// then stops and starts the session again.
 const STORY: &str = r#"
 import json, os, signal, subprocess, sys, time
 rekindle, state, notes = sys.argv[1:]

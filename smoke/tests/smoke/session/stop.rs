@@ -1,4 +1,4 @@
-//! `stop`, and workers that do not answer any more.
+//! `stop`, and silent workers.
 
 use nix::sys::signal::Signal;
 use rekindle_smoke::{TestEnv, cli, procs, programs, tests, wait};
@@ -44,7 +44,7 @@ fn a_stop_of_a_stopped_session_is_done() {
     assert_eq!(env.rekindle(["show", "never-seen"]).code, Some(1));
 }
 
-/// T26, S12: alive and unreachable, and no second one is started.
+/// T26, S12: alive and unreachable, and no second worker is started.
 fn a_worker_whose_socket_was_removed_is_unresponsive() {
     let env = TestEnv::new();
     let pid = started(&env, "s");
@@ -95,7 +95,7 @@ fn a_worker_that_ignores_sigterm_is_killed() {
     env.assert_nothing_left("s");
 }
 
-/// It does not wait for the launcher's claim; the launcher sees the exit and cleans up.
+/// A stop does not wait for the launcher's claim; the launcher sees the exit and cleans up.
 fn a_start_in_progress_can_be_stopped() {
     let env = TestEnv::new();
     let launcher = env.launch_up("s", &[], &["sleep", "1000"]);
@@ -124,7 +124,7 @@ fn all_of_them_can_be_stopped() {
 fn what_we_did_not_start_is_attached_and_never_stopped() {
     let env = TestEnv::new();
     let path = env.path("theirs");
-    let listener = UnixListener::bind(&path).expect("a env can hold a socket");
+    let listener = UnixListener::bind(&path).expect("a test environment can hold a socket");
     let named = path.display().to_string();
     let reply = env.up_with("s", &["--socket", &named], &["true"]).expect(0, "attached");
     assert_eq!((&reply.json["managed"], &reply.json["generation"]), (&false.into(), &0.into()), "{reply}");
@@ -143,7 +143,7 @@ fn what_we_did_not_start_is_attached_and_never_stopped() {
     }
 }
 
-/// T09, S2: a socket that answers although our worker is gone belongs to somebody else.
+/// T09, S2: if a socket answers although our worker is gone, the socket belongs to another program.
 fn a_stranger_on_our_socket_is_not_stopped() {
     let env = TestEnv::new();
     started(&env, "s");

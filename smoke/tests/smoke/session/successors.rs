@@ -1,4 +1,5 @@
-//! A worker that replaces itself, as servers do for an upgrade: another process, without the lifeline, on the same socket.
+//! A worker that replaces itself, as servers do for an upgrade: another process, without the lifeline, on the same
+//! socket.
 
 use nix::sys::signal::Signal;
 use rekindle_smoke::harness::vandal::sessions;
@@ -11,9 +12,9 @@ tests![a_worker_that_replaced_itself_is_still_the_worker, a_successor_that_is_go
 
 const SESSION: &str = "s";
 
-/// An echo server. At SIGUSR2 it executes itself again in a child, which gets the listening socket and nothing else,
-/// and ends. Arguments: its own file, the socket, where it writes down who listens, and whether the successor leads a
-/// session of its own.
+/// An echo server. At SIGUSR2 the server executes itself again in a child with only the listening socket, and ends.
+/// Arguments: the server's file, the socket, the file for the listener's pid, and whether the successor leads a new
+/// process session.
 const SERVER: &str = "
 import os, signal, socket, sys, threading
 me, path, notes, session = sys.argv[0], sys.argv[1], sys.argv[2], sys.argv[3]
@@ -61,7 +62,7 @@ struct Server {
 }
 
 impl Server {
-    /// One that was started, replaced itself, and whose first process is gone.
+    /// A server that replaced itself; the first process is gone.
     fn replaced(account: Account, session: &str) -> (Self, Pid) {
         let env = TestEnv::owned_by(account);
         let script = env.file("server.py", SERVER);
@@ -83,7 +84,7 @@ impl Server {
         self.env.up_with(SESSION, options, &command)
     }
 
-    /// Who wrote down that it listens.
+    /// The pid in the listener's file.
     fn listener(&self) -> Option<Pid> {
         fs::read_to_string(self.env.path("notes")).ok()?.parse().ok()
     }
@@ -117,7 +118,7 @@ fn a_worker_that_replaced_itself_is_still_the_worker() {
     }
 }
 
-/// What nobody may be mistaken about either: when the successor dies, the session is free again.
+/// The opposite mistake: when the successor dies, the session is free again.
 fn a_successor_that_is_gone_is_gone() {
     let (server, successor) = Server::replaced(Account::Ours, "own");
     procs::send(successor, Signal::SIGKILL);

@@ -23,7 +23,7 @@ fn expect_ended(env: &TestEnv, reply: Reply, signal: Signal) {
     assert!(!procs::is_running(reply.pid()), "{reply}");
     env.assert_nothing_left("s");
     assert_eq!(env.record("s")["state"], "exited", "{reply}");
-    // Released, and once: nothing is left that the next start would have to take over.
+    // The claim was released: the next start has nothing to take over.
     env.up("s", &[&cli::binary_arg(), "worker"]).expect_running("started");
     env.stop("s").expect(0, "stopped");
     env.assert_nothing_left("s");
@@ -43,7 +43,7 @@ fn a_child_that_ignores_sigterm_is_killed_with_its_group() {
     expect_ended(&env, reply, Signal::SIGKILL);
 }
 
-/// T20, P7: without a SIGCONT it would hear nothing until it is killed.
+/// T20, P7: without a SIGCONT, a stopped process would receive no signal before SIGKILL.
 fn a_child_that_stopped_itself_is_ended_by_sigterm() {
     let env = TestEnv::new();
     let options = ["--timeout", "1500ms", "--term-grace", "30s"];
@@ -74,7 +74,7 @@ fn a_child_that_a_signal_ends_is_reported_with_it() {
     env.assert_nothing_left("s");
 }
 
-/// T19, P4: the leader's exit is none, and the daemon is found by its lifeline.
+/// T19, P4: the exit of the leader is not the worker's, and the daemon is found by its lifeline.
 fn a_daemon_that_never_answers_is_ended_too() {
     let env = TestEnv::new();
     let daemonise = "setsid sleep 1000 & exit 0";
@@ -103,7 +103,7 @@ fn a_missing_directory_burns_nothing() {
     env.up("s", &[&cli::binary_arg(), "worker"]).expect_running("started");
 }
 
-/// T14: waiting cannot help, so it is not waited for.
+/// T14: waiting cannot help, so the launcher does not wait.
 fn a_worker_that_answers_with_something_forged_is_ended() {
     let env = TestEnv::new();
     let put_a_file = "echo no socket > \"$REKINDLE_SOCKET\"; exec sleep 1000";

@@ -1,4 +1,4 @@
-//! A child from its birth to its end: started, signalled, observed, reaped.
+//! A child from birth to end: started, signalled, observed, reaped.
 
 use nix::sys::signal::Signal;
 use rekindle_adapters::worker;
@@ -27,11 +27,11 @@ tests![
     many_threads_start_workers_at_once,
 ];
 
-/// How many workers start and end within one process.
+/// The number of workers started and ended within one process.
 const CYCLES: usize = 200;
-/// How many threads of it start some at once.
+/// The number of threads that start workers at once.
 const THREADS: usize = 8;
-/// A descriptor that nothing else has.
+/// An otherwise unused descriptor.
 const HIGH: i32 = 900;
 /// How often a watch is polled before it counts as waiting.
 const POLLS: usize = 20;
@@ -55,7 +55,7 @@ fn spawn_returns_on_a_started_process() {
     assert_eq!((&mark["session"], &mark["generation"]), (&"s".into(), &1.into()));
 }
 
-/// The start time is told by the clock unless a tick goes by, which it does in one birth of a hundred or so.
+/// The start time comes from the clock unless a tick passes; a tick passes in about one birth of a hundred.
 fn a_start_time_is_the_kernels() {
     let starts = Starts::new();
     for _ in 0..CYCLES {
@@ -68,7 +68,7 @@ fn a_start_time_is_the_kernels() {
     }
 }
 
-/// A child shares them until it has a table of its own.
+/// A child shares the descriptors until it has a table of its own.
 fn a_birth_leaves_the_launchers_descriptors_alone() {
     let starts = Starts::new();
     let low = fs::File::open("/etc/passwd").expect("it is there");
@@ -83,9 +83,10 @@ fn a_birth_leaves_the_launchers_descriptors_alone() {
     expect_exit(&worker);
 }
 
-/// Each child runs on a stack of its own until it is its program, however many are born at once.
+/// Each child runs on a separate stack until exec, however many are born at once.
 fn many_threads_start_workers_at_once() {
-    // One test environment for all: what ends with a test environment is whoever has anything of it open, as a child has that is not born yet.
+    // One test environment for all threads: a test environment ends every process with a file there open, and an unborn
+    // child has one.
     let starts = Starts::new();
     thread::scope(|scope| {
         for thread in 0..THREADS {
@@ -144,7 +145,7 @@ fn a_stopped_child_hears_a_termination() {
     assert_eq!(expect_exit(&worker), ChildExit::Signal(Signal::SIGTERM as i32));
 }
 
-/// P22: a leader's death leaves its group alive, and that is no exit.
+/// P22: a leader's death leaves its group alive, and is no exit of the worker.
 fn all_of_a_group_is_signalled() {
     let starts = Starts::new();
     let worker = starts.start("s", &["sh", "-c", "sleep 1000 & sleep 1000 & setsid sleep 1000 & wait"]);
@@ -184,7 +185,7 @@ fn no_zombie_is_left_behind() {
     let descriptors = procs::descriptors_of_ours();
     for cycle in 0..CYCLES {
         let worker = starts.start("s", &["true"]);
-        // One is awaited, one is let go after its end, one maybe before it.
+        // A third is awaited, a third is dropped after the end, a third possibly before.
         match cycle % 3 {
             0 => assert_eq!(expect_exit(&worker), ChildExit::Code(0)),
             1 => wait::until("it has exited", || !procs::is_running(pid_of(&worker))),
@@ -208,7 +209,7 @@ fn a_child_that_nobody_awaits_is_reaped() {
     wait::until("it is reaped", || procs::state(pid).is_none());
 }
 
-/// 0.3 of the design: the child borrows the parent's memory instead of copying its page tables.
+/// 0.3 of the design: the child borrows the parent's memory instead of copying page tables.
 fn a_large_parent_can_spawn() {
     const GIBIBYTE: usize = 1 << 30;
     let starts = Starts::new();

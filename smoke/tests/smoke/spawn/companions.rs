@@ -1,4 +1,4 @@
-//! Who belongs to a worker besides its leader is signalled with it, whatever they did to be forgotten.
+//! All members of a worker are signalled with the leader, despite any attempt to hide.
 
 use rekindle_adapters::worker;
 use rekindle_core::KillSignal;
@@ -13,7 +13,7 @@ tests![
     a_child_that_is_made_when_its_parent_is_told_to_end_is_stopped,
 ];
 
-/// Forks as its first argument says, and writes the second one, a file, once all is as it should be.
+/// Forks in the way of the first argument, and writes the second argument, a file, when prepared.
 const FORK: &str = "
 import os, signal, sys, time
 how, ready = sys.argv[1:]
@@ -60,7 +60,7 @@ if how != 'unseen':
 stay()
 ";
 
-/// Starts a worker that forks in a certain way, tells it to end, and expects that all of it does, `processes` in number.
+/// Starts a worker that forks in a certain way, signals the worker, and expects the end of all `processes` processes.
 fn expect_all_signalled(how: &str, processes: usize) {
     let starts = Starts::new();
     let ready = starts.env.path("ready");
@@ -71,27 +71,27 @@ fn expect_all_signalled(how: &str, processes: usize) {
     assert!(!procs::is_running(pid_of(&worker)) && worker.is_gone());
 }
 
-/// P22: by its session alone it is found.
+/// P22: found by the process session alone.
 fn a_child_that_let_go_of_everything_is_signalled() {
     expect_all_signalled("child", 2);
 }
 
-/// P22: the process that made it has ended and was reaped, so it is nobody's child that we know of.
+/// P22: the parent has ended and was reaped, so the orphan has no known parent.
 fn an_orphan_that_let_go_of_everything_is_signalled() {
     expect_all_signalled("orphan", 2);
 }
 
-/// P22: who ignores SIGCHLD never sees the end of a child.
+/// P22: a process that ignores SIGCHLD never sees the end of a child.
 fn an_orphan_that_was_reaped_unseen_is_signalled() {
     expect_all_signalled("unseen", 2);
 }
 
-/// P22, T19: by the lifeline alone it is found.
+/// P22, T19: found by the lifeline alone.
 fn a_daemon_beside_a_polite_leader_is_signalled() {
     expect_all_signalled("daemon", 2);
 }
 
-/// P22: nobody could have seen it before; what it holds is seen afterwards.
+/// P22: the child could not be seen before; afterwards its lifeline is seen.
 fn a_child_that_is_made_when_its_parent_is_told_to_end_is_stopped() {
     let starts = Starts::new();
     let ready = starts.env.path("ready");

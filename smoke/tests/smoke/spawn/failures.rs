@@ -1,4 +1,4 @@
-//! Starts that fail, each with the name of what is missing, and with nothing left.
+//! Failing starts; each names the missing resource, and leaves nothing.
 
 use rekindle_core::{Lifeline, SpawnError};
 use rekindle_smoke::{Launcher, Reply, Starts, TestEnv, cli, programs, tests};
@@ -38,8 +38,8 @@ fn what_is_missing_is_named() {
     let not_executable = script(&starts, "not-executable", "#!/bin/sh\n", 0o644);
     let text = script(&starts, "text", "neither program nor script\n", 0o755);
     let dir = starts.env.dir().display().to_string();
-    symlink(path("nowhere"), path("dangling")).expect("a env can hold a link");
-    symlink(path("loop"), path("loop")).expect("a env can hold a link");
+    symlink(path("nowhere"), path("dangling")).expect("a test environment can hold a link");
+    symlink(path("loop"), path("loop")).expect("a test environment can hold a link");
     let (dangling, looping) = (path("dangling").display().to_string(), path("loop").display().to_string());
     let huge = "x".repeat(4 << 20);
     let cases: [(&str, &[&str], &str, &str); 9] = [
@@ -76,7 +76,7 @@ fn a_program_that_is_being_written_is_named() {
     starts.start("s", &[&named]);
 }
 
-/// `up` from a shell that may have so many descriptors.
+/// `up` from a shell with this limit of descriptors.
 fn up_within(env: &TestEnv, limit: u32, session: &str) -> Reply {
     let mut command = env.command("sh");
     command.args(["-c", "ulimit -n $0 && exec \"$@\"", &limit.to_string()]).arg(cli::binary());
@@ -109,7 +109,7 @@ fn every_limit_on_descriptors_ends_in_a_typed_outcome() {
         env.assert_no_process();
         let claim = env.of(&session, "claim");
         assert!(!claim.exists() || reply.code != Some(0), "limit {limit}: the claim is left");
-        // Whatever it was, the next one repairs it.
+        // After any failure, the next start repairs the session.
         env.up(&session, &[&cli::binary_arg(), "worker"]).expect_running("started");
         env.stop(&session).expect(0, "stopped");
         env.assert_nothing_left(&session);

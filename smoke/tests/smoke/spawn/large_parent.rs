@@ -1,7 +1,7 @@
-//! A launcher that has grown to 1 GiB starts a worker without having its page tables copied.
+//! A launcher of 1 GiB starts a worker without a copy of its page tables.
 //!
-//! A fork that copies them also write-protects every page of the parent, which then faults on each one that it writes to
-//! next. So the parent, a process of its own, writes to all of them again and counts its faults.
+//! A fork with copied page tables also write-protects every page of the parent, and each later write faults. So the
+//! parent, a separate process, writes to all pages again and counts the faults.
 
 use rekindle::{Ensured, Launch, Sessions, StartKind};
 use rekindle_smoke::starts::id;
@@ -13,17 +13,17 @@ use std::process::ExitCode;
 
 tests![a_parent_of_one_gibibyte_shares_its_memory_with_the_child];
 
-/// Names the state directory to a process that is to be the large parent.
+/// Names the state directory; tells a process to be the large parent.
 const LARGE_PARENT: &str = "REKINDLE_SMOKE_LARGE_PARENT";
-/// How much memory it touches.
+/// The size of the touched memory.
 const LEN: usize = 1 << 30;
 /// A page.
 const PAGE_LEN: usize = 4096;
-/// The most faults that are not about that memory: of whatever else the process runs through. Copied tables make one for
-/// each page, or with huge pages one for each 2 MiB, of which there are 512.
+/// The most faults outside of the memory, from other code of the process. Copied tables make a fault for each page, or
+/// with huge pages a fault for each 2 MiB, 512 in total.
 const FAULTS_MAX: u64 = 256;
 
-/// To copy them takes 15 ms for a launcher of this size, and each page that it writes to afterwards a fault more.
+/// Copying takes 15 ms for a launcher of this size, and each page written afterwards costs another fault.
 fn a_parent_of_one_gibibyte_shares_its_memory_with_the_child() {
     let env = TestEnv::new();
     let mut command = env.command(env::current_exe().expect("this test knows where it is"));
@@ -38,12 +38,12 @@ fn a_parent_of_one_gibibyte_shares_its_memory_with_the_child() {
     env.assert_nothing_left("s");
 }
 
-/// Is the large parent, if this process was started to be it.
+/// Acts as the large parent, if this process was started as such.
 pub(crate) fn serve_if_large_parent() -> Option<ExitCode> {
     let state = env::var_os(LARGE_PARENT)?;
     let mut memory = vec![0_u8; LEN];
     let touched = touch(&mut memory, 1);
-    let sessions = Sessions::open(state).expect("a env's state directory can be used");
+    let sessions = Sessions::open(state).expect("a test environment's state directory can be used");
     let launch = Launch::new(programs::python()).args(["-c", programs::ECHO_SERVER, "{socket}"]);
     let ensured = wait::run(async move { sessions.ensure(&id("s"), launch).await });
     let Ok(Ensured::Running(running)) = ensured else { panic!("it starts: {ensured:?}") };
@@ -55,12 +55,12 @@ pub(crate) fn serve_if_large_parent() -> Option<ExitCode> {
     Some(ExitCode::SUCCESS)
 }
 
-/// Writes to every page, and says to how many.
+/// Writes to every page, and returns the number of pages.
 fn touch(memory: &mut [u8], value: u8) -> usize {
     memory.chunks_mut(PAGE_LEN).map(|page| page[0] = std::hint::black_box(value)).count()
 }
 
-/// How many pages of this process had to be put in place: field 10 of its stat.
+/// The number of page faults without I/O of this process: field 10 of its stat.
 fn faults() -> u64 {
     let text = fs::read_to_string("/proc/self/stat").expect("/proc is there");
     let (_, fields) = text.rsplit_once(')').expect("the name is in parentheses");

@@ -1,4 +1,4 @@
-//! Who keeps a lifeline is told from who does not.
+//! Holders of a lifeline are told apart from other processes.
 
 use nix::sys::signal::Signal;
 use rekindle_adapters::lifeline::{self, LifelineProbe};
@@ -17,7 +17,7 @@ fn pid(raw: i32) -> Pid {
     Pid::new(raw).expect("a process has a positive pid")
 }
 
-/// Neither another worker, which keeps its own, nor one that has exited.
+/// Neither another worker, which holds another lifeline, nor an exited worker.
 fn only_who_keeps_a_lifeline_is_proven_by_it() {
     let starts = Starts::new();
     let (one, other) = (starts.start("one", &["sleep", "1000"]), starts.start("other", &["sleep", "1000"]));

@@ -1,4 +1,4 @@
-//! Other people's programs as workers: started, attached, talked to, stopped, and nothing left.
+//! Third-party programs as workers: started, attached, used, stopped, and nothing left.
 
 use nix::sys::signal::Signal;
 use rekindle_core::Lifeline;
@@ -19,7 +19,7 @@ tests![
     the_reference_worker_is_called,
 ];
 
-/// The whole life of a worker; `talk` proves that it is the program it should be.
+/// The whole life of a worker; `talk` proves that the right program answers.
 fn lives(command: &[&str], talk: impl Fn(&TestEnv, &Path)) {
     let env = TestEnv::new();
     let socket = env.socket("s");
@@ -66,31 +66,31 @@ fn expect_agent(env: &TestEnv, socket: &Path) {
     assert_eq!(output.status.code(), Some(1));
 }
 
-/// It forbids others to look at it: /proc says nothing of its descriptors.
+/// ssh-agent forbids inspection: /proc does not show its descriptors.
 fn ssh_agent_in_the_foreground() {
     let agent = programs::find("ssh-agent", "openssh-client");
     lives(&[&agent, "-D", "-a", "{socket}"], expect_agent);
 }
 
-/// T19, P4: what was started has exited, and the daemon cannot be looked at.
+/// T19, P4: the started process has exited, and the daemon cannot be inspected.
 fn ssh_agent_as_a_daemon() {
     let agent = programs::find("ssh-agent", "openssh-client");
     let command = [agent.as_str(), "-a", "{socket}"];
     let env = TestEnv::new();
     let socket = env.socket("s");
-    // It listens before it forks, so the process that was started may be named or the one that goes on.
+    // ssh-agent listens before its fork, so either process may be named.
     env.up("s", &command).expect(0, "started");
     expect_agent(&env, &socket);
     let leader = env.worker_pid("s");
     wait::until("the process that was started has left", || !procs::is_running(leader));
     let daemon = env.processes();
     assert_eq!(daemon.len(), 1, "{daemon:?}");
-    // Only root may look into it. For anybody else it holds the lifeline without a name.
+    // Only root may inspect the daemon. For any other user the lifeline's holder has no name.
     let is_opaque = procs::descriptors(daemon[0]).is_empty();
     let pid = if is_opaque { Value::Null } else { daemon[0].into() };
     let reply = env.up("s", &command).expect(0, "attached");
     assert_eq!(reply.json["pid"], pid, "{reply}");
-    // T26: everybody who was written down is dead, and yet it is no leftover.
+    // T26: all recorded processes are dead, but the daemon is no leftover.
     fs::remove_file(&socket).expect("the socket can be removed");
     let reply = env.up_with("s", &["--timeout", "300ms"], &command).expect_rejected("worker-unresponsive");
     assert_eq!(reply.json["pid"], pid, "{reply}");
@@ -103,7 +103,7 @@ fn ssh_agent_as_a_daemon() {
     env.assert_nothing_left("s");
 }
 
-/// A process that cannot be looked into is not signalled on a guess, and not forgotten either.
+/// An uninspectable process is neither signalled on a guess nor forgotten.
 fn nobody_ends_it(env: &TestEnv, daemon: procs::Pid) {
     let graces = ["--term-grace", "1ms", "--kill-grace", "1ms"];
     let stop = env.rekindle([&["stop"], graces.as_slice(), &["s"]].concat()).expect(1, "gave-up");
@@ -124,7 +124,7 @@ fn pythons_socketserver() {
     lives(&[&python, "-c", programs::ECHO_SERVER, "{socket}"], |_, socket| programs::expect_echo(socket));
 }
 
-/// It lets go of its lifeline; its identity still speaks for it.
+/// The worker closes its lifeline; its identity still proves that the worker lives.
 fn a_python_worker_that_closes_all_it_inherited() {
     let (python, server) = (programs::python(), programs::closing_echo_server());
     lives(&[&python, "-c", &server, "{socket}"], |_, socket| programs::expect_echo(socket));

@@ -1,4 +1,4 @@
-//! The world that a worker is born into: its session, signals, descriptors, environment and logs.
+//! The worker's environment at birth: process session, signals, descriptors, variables and logs.
 
 use nix::sys::signal::Signal;
 use rekindle_smoke::{Launcher, TestEnv, cli, procs, programs, tests, wait};
@@ -20,7 +20,7 @@ tests![
     files_are_private_whatever_the_umask,
 ];
 
-/// Ignores and blocks what it can, opens up its umask, leaks descriptors low and high, and becomes the command.
+/// Ignores and blocks signals, opens its umask, leaks descriptors low and high, and becomes the command.
 const HOSTILE_LAUNCHER: &str = "
 import os, signal, sys
 for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD, signal.SIGPIPE, signal.SIGUSR1, 40):
@@ -42,7 +42,7 @@ fn hostile_up(env: &TestEnv) -> Launcher {
     })
 }
 
-/// Waits until the worker is its program, and looks at it.
+/// Waits until the worker runs its program, and returns the pid.
 fn born(env: &TestEnv) -> procs::Pid {
     let pid = env.worker_pid("s");
     wait::until("the worker is its program", || procs::runs(pid, "sleep"));
@@ -80,7 +80,7 @@ fn no_descriptor_of_the_launcher_leaks() {
         (10, env.of("s", "lifeline")),
     ]
     .into();
-    // A program that begins opens a file now and then; what it inherited stays.
+    // A starting program opens a file now and then; inherited descriptors stay.
     wait::until("it has nothing but its own", || procs::descriptors(pid) == expected);
     end(&env, launcher);
 }
@@ -144,7 +144,7 @@ fn a_hang_up_of_the_launchers_group_spares_the_worker() {
     env.assert_nothing_left("s");
 }
 
-/// P5: output goes to files; nobody who starts a worker waits for its grandchildren.
+/// P5: output goes to files; a launcher does not wait for grandchildren.
 fn logs_are_files_and_the_previous_run_is_kept() {
     let env = TestEnv::new();
     let log = |name: &str| fs::read_to_string(env.of("s", name)).expect("the log is there");
@@ -167,13 +167,13 @@ fn an_exit_code_survives_an_ignored_sigchld() {
     assert_eq!(reply.json["exit_code"], 3, "{reply}");
 }
 
-/// X5, U3: what is ours is private, and the worker has the umask of whoever started it.
+/// X5, U3: our files are private, and the worker has the umask of its caller.
 fn files_are_private_whatever_the_umask() {
     for umask in ["000", "027", "077", "777"] {
         let env = TestEnv::new();
         let mut command = env.command("sh");
         command.args(["-c", "umask $0 && exec \"$@\"", umask]).arg(cli::binary()).args(["--json", "--dir"]);
-        // Ready once it runs: a socket that the worker made under umask 777 could be connected to by root only.
+        // Ready once the program runs: under umask 777 only root could connect to the worker's own socket.
         command.arg(env.state()).args(["up", "s", "--ready", "listen", "--", "sleep", "1000"]);
         let worker = Launcher::start(command).finish().expect_running("started").pid();
         assert_eq!(procs::status(worker, "Umask"), Some(format!("0{umask}")));

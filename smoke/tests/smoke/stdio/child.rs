@@ -1,4 +1,4 @@
-//! A child that is spoken to over its standard streams, from the library: started, talked to, stopped, reaped.
+//! A stdio child, from the library: started, used, stopped, reaped.
 
 use nix::sys::signal::Signal;
 use rekindle::stdio::StderrMode;
@@ -35,11 +35,11 @@ tests![
     events_tell_the_story,
 ];
 
-/// How much a process writes whose output nobody should keep.
+/// The output of a process whose output must not be kept.
 const GIBIBYTE: u64 = 1 << 30;
 /// More than two pipes hold.
 const MUCH: usize = 1 << 20;
-/// What may be added to our memory by what a child writes, in KiB: far less than it writes.
+/// How much our memory may grow by a child's output, in KiB: far less than the output.
 const GROWTH_MAX_KIB: u64 = 64 << 10;
 
 fn an_echo_goes_round() {
@@ -131,7 +131,7 @@ fn a_child_that_ignores_sigterm_is_killed() {
     children::assert_nothing_left(&env);
 }
 
-/// Design 3.5: the second joins the first, the third asks for SIGKILL now, and all hear the same.
+/// Design 3.5: the second call joins the first, the third sends SIGKILL at once, and all get the same result.
 fn stops_join_and_the_third_kills() {
     let env = TestEnv::new();
     wait::run(async {
@@ -169,7 +169,7 @@ fn exits_are_told_apart() {
     for (script, end) in ends {
         wait::run(async {
             let child = children::spawn(&env, &["sh", "-c", script]).await;
-            // Any number of callers may wait, and ask again.
+            // Any number of callers may wait, also repeatedly.
             let (one, other) = tokio::join!(children::ended(&child), children::ended(&child));
             assert_eq!((one, other, child.exit()), (end, end, Some(end)), "{script}");
         });
@@ -213,7 +213,7 @@ fn a_stopped_child_is_terminated() {
     children::assert_nothing_left(&env);
 }
 
-/// T17, P5: what it started is of its session, and ends with the stop.
+/// T17, P5: a grandchild belongs to the child's process session, and ends with the stop.
 fn a_grandchild_that_holds_the_pipes_keeps_nobody_waiting() {
     let env = TestEnv::new();
     wait::run(async {
@@ -223,7 +223,7 @@ fn a_grandchild_that_holds_the_pipes_keeps_nobody_waiting() {
         assert_eq!(children::ended(&child).await, ChildExit::Code(3));
         assert_eq!(child.stderr_tail(), ["err"]);
         assert_eq!(children::rest(&mut stdout).await, "out\n");
-        // P14: what it left behind runs, so its name is still held.
+        // P14: a process left behind still runs, so the child's pid is still held.
         assert_eq!(procs::state(child.pid().as_raw()), Some('Z'));
         let stopped = children::stop(&child, &patient()).await;
         assert_eq!((stopped.end, stopped.exit), (StdioEnd::Terminated, Some(ChildExit::Code(3))));
@@ -232,7 +232,7 @@ fn a_grandchild_that_holds_the_pipes_keeps_nobody_waiting() {
     children::assert_nothing_left(&env);
 }
 
-/// T17, P5: a daemon that is to be left alone holds nobody up either.
+/// T17, P5: a daemon that is to live on delays no stop either.
 fn a_daemon_that_holds_the_pipes_keeps_nobody_waiting() {
     let env = TestEnv::new();
     wait::run(async {
@@ -253,7 +253,7 @@ fn a_daemon_that_holds_the_pipes_keeps_nobody_waiting() {
 fn what_a_child_wrote_is_delivered_to_a_slow_reader() {
     let env = TestEnv::new();
     wait::run(async {
-        // As much as fits into a pipe, and somebody else to keep it open.
+        // As much as a pipe holds, and another process that keeps the pipe open.
         let script = "sleep 1000 & head -c 60000 /dev/zero | tr '\\0' x";
         let mut child = children::spawn(&env, &["sh", "-c", script]).await;
         let (_stdin, mut stdout) = children::streams(&mut child);
@@ -275,7 +275,7 @@ fn a_gigabyte_of_complaints_stays_small() {
     let env = TestEnv::new();
     children::forget_peak_memory();
     let before = children::peak_memory_kib();
-    // Half of it in lines, half of it in one.
+    // Half of the output in lines, half in a single line.
     let half = GIBIBYTE / 2;
     let script =
         format!("yes {} | head -c {half} >&2; head -c {half} /dev/zero >&2; echo end >&2", "y".repeat(150));
@@ -301,7 +301,7 @@ fn a_child_that_never_reads_is_stopped() {
         let mut writing = pin!(stdin.write_all(&much));
         assert!(wait::is_pending(writing.as_mut()).await, "a pipe is not that large");
         assert!(child.unread_input() > 0);
-        // Closed under the one who writes to it, who is told.
+        // Closed during a write; the writer gets an error.
         let policy = patient();
         let (written, stopped) = tokio::join!(wait::soon("the writer is told", writing), child.stop(&policy));
         assert_eq!(written.expect_err("it was closed").kind(), std::io::ErrorKind::BrokenPipe);
@@ -326,7 +326,7 @@ fn a_drop_leaves_nothing() {
     }
 }
 
-/// T34, A2: at every state of a child, its runtime can be shut down at once; then the guardian does the rest.
+/// T34, A2: at every state of a child, its runtime can be shut down at once; then the guardian ends the rest.
 fn a_runtime_that_goes_leaves_nothing() {
     for state in ["running", "waited for", "being stopped", "ended", "starting"] {
         let env = TestEnv::new();
@@ -338,7 +338,7 @@ fn a_runtime_that_goes_leaves_nothing() {
         };
         let child = runtime.block_on(async {
             if state == "starting" {
-                // On a loaded machine one poll may find the start done: that child is dropped, another started.
+                // On a loaded machine one poll may complete the start: this child is dropped, and another started.
                 while !wait::is_pending(pin!(spawn())).await {}
                 return None;
             }
@@ -358,7 +358,7 @@ fn a_runtime_that_goes_leaves_nothing() {
         });
         drop(runtime);
         if let Some(child) = &child {
-            // Who still asks is told, and does not hang.
+            // A waiting caller gets an error, and does not hang.
             wait::run(async {
                 let waited = wait::soon("waiting ends", child.wait()).await;
                 assert_eq!(waited.is_ok(), state == "ended", "{state}: {waited:?}");
@@ -373,10 +373,10 @@ fn a_runtime_that_goes_leaves_nothing() {
 fn what_is_missing_is_named() {
     let env = TestEnv::new();
     let missing = env.path("missing");
-    let missing = missing.to_str().expect("a env's path is UTF-8");
+    let missing = missing.to_str().expect("a test environment's path is UTF-8");
     let script = env.file("script", "#!/no/such/interpreter\n");
     children::make_executable(&script);
-    let script = script.to_str().expect("a env's path is UTF-8");
+    let script = script.to_str().expect("a test environment's path is UTF-8");
     let spawn = |launch| wait::run(async { StdioChild::spawn(launch).await.expect_err("it cannot start") });
     assert_eq!(spawn(StdioLaunch::new("")), SpawnError::NoProgram);
     let error = spawn(children::launch(&env, &[missing]));
@@ -401,7 +401,7 @@ fn a_child_has_three_descriptors_and_its_guardian_none_of_them() {
     wait::run(async {
         let child = children::spawn(&env, &[&programs::find("sleep", "coreutils"), "1000"]).await;
         let (pid, guardian) = (child.pid().as_raw(), child.guardian_pid().as_raw());
-        // A program that begins opens a file now and then; what it inherited stays.
+        // A starting program opens a file now and then; inherited descriptors stay.
         wait::until("it has three descriptors", || procs::descriptors(pid).into_keys().eq([0, 1, 2]));
         let its = procs::descriptors(pid);
         let guards = procs::descriptors(guardian);
@@ -412,7 +412,7 @@ fn a_child_has_three_descriptors_and_its_guardian_none_of_them() {
             4,
             "the connection, our pidfd, the child's, and the orphans' ends: {guards:?}"
         );
-        // A guardian is small, and of the child's terminal signals it hears none.
+        // A guardian is small, and receives none of the child's terminal signals.
         let resident = procs::status(guardian, "VmRSS").expect("it runs");
         println!("a guardian has {resident} resident");
         let kib: u64 = resident.trim_end_matches(" kB").parse().expect("a number of kB");

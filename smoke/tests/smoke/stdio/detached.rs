@@ -1,5 +1,5 @@
-//! Descendants with a session of their own: daemons, browsers, `setsid`. None outlives the supervised program, unless
-//! that was asked for.
+//! Descendants with a process session of their own: daemons, browsers, `setsid`. None outlives the supervised program,
+//! unless asked for.
 
 use nix::sys::signal::Signal;
 use rekindle::{StdioChild, StdioEnd, StopPolicy};
@@ -32,10 +32,10 @@ tests![
 const NOBODY: Vec<Pid> = Vec::new();
 /// How often a supervisor is killed.
 const KILLS: usize = 20;
-/// How many orphans a child makes.
+/// The number of orphans made by a child.
 const ORPHANS: usize = 50;
 
-/// Forks twice, leads a session, and closes every descriptor, as daemons do; its parent has gone by then.
+/// Forks twice, leads a process session, and closes every descriptor, as daemons do; its parent has gone by then.
 const DAEMON: &str = "
 import os, sys, time
 if os.fork():
@@ -47,7 +47,7 @@ os.closerange(0, 4096)
 time.sleep(1000)
 ";
 
-/// Sixteen processes that ignore SIGTERM, and each become another process within moments, again and again.
+/// Sixteen processes that ignore SIGTERM, each replaced by a fork of itself within moments, again and again.
 const FLEEING: &str = "
 import os, signal, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -62,23 +62,23 @@ for _ in range(16):
 time.sleep(1000)
 ";
 
-/// The ways in which descendants detach themselves: a shell script for each. Each has two processes with a session of
-/// their own in the end.
+/// The ways in which descendants detach themselves: a shell script for each. In the end each has two processes in
+/// process sessions of their own.
 fn ways() -> [String; 4] {
     let python = programs::python();
     [
-        // By one step, as `detached: true` of node does, below a parent that stays.
+        // By one step, as `detached: true` of node does, below a living parent.
         "setsid sleep 1000 & setsid sleep 1000 & wait".to_owned(),
         // By a parent that has gone.
         "sh -c 'setsid sleep 1000 & setsid sleep 1000 &'; cat".to_owned(),
-        // By a parent that leads a session itself, and has children in sessions of their own.
+        // By a parent that leads a process session, with children in other sessions.
         "setsid sh -c 'setsid sleep 1000; true' & wait".to_owned(),
         // As daemons.
         format!("for i in 1 2; do {python} -c '{DAEMON}'; done; cat"),
     ]
 }
 
-/// The processes of the test environment that are in neither the guardian's session nor ours.
+/// The processes of the test environment in neither the guardian's process session nor ours.
 fn detached(env: &TestEnv, guardian: Pid) -> Vec<Pid> {
     let ours = procs::session(std::process::id().try_into().expect("a pid is an i32"));
     let is_detached = |pid: &Pid| procs::session(*pid).is_some_and(|it| it != guardian && Some(it) != ours);
@@ -112,7 +112,7 @@ fn a_detached_descendant_is_ended_with_its_ancestor() {
     }
 }
 
-/// U5: the child has ended by itself, and is still the way to those that it left.
+/// U5: the child has ended by itself, but still leads to the processes left behind.
 fn a_detached_descendant_is_ended_after_its_ancestor() {
     for policy in [patient(), children::abrupt()] {
         let env = TestEnv::new();
@@ -129,7 +129,7 @@ fn a_detached_descendant_is_ended_after_its_ancestor() {
     }
 }
 
-/// U5, P12: whoever is killed, the guardian does the rest.
+/// U5, P12: whichever process is killed, the guardian ends the rest.
 fn a_detached_descendant_is_ended_with_its_supervisor() {
     let ways = ways();
     for round in 0..KILLS {
@@ -144,7 +144,7 @@ fn a_detached_descendant_is_ended_with_its_supervisor() {
     }
 }
 
-/// U5: the grace is the same, and so is what follows.
+/// U5: the grace is the same, and so is the escalation.
 fn a_detached_descendant_that_ignores_sigterm_is_killed() {
     let env = TestEnv::new();
     wait::run(async {
@@ -159,7 +159,7 @@ fn a_detached_descendant_that_ignores_sigterm_is_killed() {
     children::assert_nothing_left(&env);
 }
 
-/// U5: SIGKILL is sent until none is left, however many are born meanwhile, and however many end.
+/// U5: SIGKILL is repeated until no process is left, however many are born meanwhile, and however many end.
 fn descendants_that_are_born_during_the_end_are_ended() {
     let env = TestEnv::new();
     wait::run(async {
@@ -191,7 +191,7 @@ fn a_supervised_program_leaves_no_detached_descendant() {
     }
 }
 
-/// U5, T22: an orphan is the guardian's, which reaps it at once and not only in the end.
+/// U5, T22: an orphan belongs to the guardian, and is reaped at once, not only at the end.
 fn orphans_are_reaped_while_the_child_runs() {
     let env = TestEnv::new();
     wait::run(async {
@@ -204,7 +204,7 @@ fn orphans_are_reaped_while_the_child_runs() {
         wait::until("none is a zombie", || {
             procs::zombies_of(guardian) == 0 && procs::children(guardian).len() == 1
         });
-        // Also once the child itself is a zombie, behind which the kernel names no other child.
+        // Also once the child is a zombie: the kernel then names no other child.
         let script =
             "setsid sh -c 'while [ ! -e go ]; do sleep 0.01; done; (true &); (true &); cat fifo' & exit 0";
         nix::unistd::mkfifo(&env.path("fifo"), nix::sys::stat::Mode::S_IRWXU).expect("a FIFO can be made");
@@ -223,7 +223,7 @@ fn orphans_are_reaped_while_the_child_runs() {
     children::assert_nothing_left(&env);
 }
 
-/// U5: what is said to have survived is all that survived.
+/// U5: the named survivors are all survivors.
 fn survivors_are_named_with_the_detached_ones() {
     let env = TestEnv::new();
     wait::run(async {
@@ -238,7 +238,7 @@ fn survivors_are_named_with_the_detached_ones() {
         let mut left: Vec<Pid> = env.processes().into_iter().filter(is_survivor).collect();
         left.sort_unstable();
         assert_eq!(stopped.end, StdioEnd::GaveUp);
-        // The shell or its `cat` may have ended with its input.
+        // The shell or its `cat` may have ended with the input.
         let named = sorted(&stopped.survivors);
         assert!(left.iter().all(|pid| named.contains(pid)) && left.len() >= 2, "{left:?}: {stopped:?}");
         procs::send(guardian, Signal::SIGCONT);
@@ -252,7 +252,7 @@ fn sorted(pids: &[rekindle_core::Pid]) -> Vec<Pid> {
     pids
 }
 
-/// U5: nothing is passed off as an end that was not seen.
+/// U5: an unobserved end is not reported as an end.
 fn a_lost_guardian_is_said_to_leave_detached_descendants() {
     let env = TestEnv::new();
     wait::run(async {
@@ -264,7 +264,7 @@ fn a_lost_guardian_is_said_to_leave_detached_descendants() {
     });
 }
 
-/// U5: the way out.
+/// U5: the opt-out.
 fn what_is_to_be_left_is_left_and_named() {
     let env = TestEnv::new();
     let left = wait::run(async {
@@ -314,7 +314,7 @@ fn what_is_to_be_left_is_left_by_a_supervisor_that_is_killed() {
     wait::until("only the detached one is left", || env.processes() == [left]);
 }
 
-/// The first promise: a worker is for a session, and whoever started it may go.
+/// The first promise: a worker belongs to a session, and the starting program may go.
 fn a_worker_outlives_the_program_that_started_it() {
     let env = TestEnv::new();
     let binary = cli::binary_arg();
@@ -328,7 +328,7 @@ fn a_worker_outlives_the_program_that_started_it() {
     assert_eq!(end.code, Some(0), "{end:?}");
     let reply = env.up("s", &[&binary, "worker"]).expect_running("attached");
     assert_eq!(reply.json["pid"], started["pid"], "{reply}");
-    // Also when the supervisor is killed, and with it all that the program started.
+    // Also when the supervisor is killed, together with all processes of the program.
     let up = up.replace(" up s ", " up t ");
     let mut proxy = Proxy::start(&env, &["--term-grace", "1s"], &["sh", "-c", &format!("{up}; cat")]);
     let started: Value = serde_json::from_str(&proxy.hear()).expect("it is JSON");

@@ -1,5 +1,5 @@
-//! What `rekindle supervise` says beside the program's own bytes, and to whom: events on a descriptor that the program
-//! does not have, one line on stderr for people, and a failure for output that could not be written.
+//! The reports of `rekindle supervise` besides the program's output: events on a descriptor that the program does not
+//! have, one line on stderr for people, and a failure for lost output.
 
 use rekindle_smoke::{Launcher, Reply, TestEnv, cli, tests};
 use serde_json::Value;
@@ -13,7 +13,7 @@ tests![
     what_is_quoted_begins_no_line_and_steers_no_terminal,
 ];
 
-/// `rekindle supervise` by a shell, which opens what descriptors it is told to.
+/// `rekindle supervise` from a shell, with redirections.
 fn supervise(env: &TestEnv, options: &str, program: &str, redirections: &str) -> Reply {
     let binary = cli::binary_arg();
     env.file("program", program);
@@ -42,12 +42,12 @@ fn events_go_where_the_program_cannot_write() {
             ["started", "stopping", "signalled", "exited", "ended-by-us", "stopped"],
             "{reply}"
         );
-        // What people are told is on stderr then.
+        // The text for people is then on stderr.
         assert_eq!(reply.stderr.matches("rekindle: ended the program").count(), 1, "{reply}");
         assert!(reply.stderr.contains("9: Bad file descriptor"), "{reply}");
         env.assert_no_process();
     }
-    // A pipe, as a host would use it.
+    // A pipe, as a host would use.
     let env = TestEnv::new();
     let reply = supervise(&env, "--json --events-fd 9", "echo out; exit 7", "9>&1 >/dev/null | cat >events");
     assert_eq!(reply.stderr, "", "{reply}");

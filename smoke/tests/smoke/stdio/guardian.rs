@@ -1,4 +1,4 @@
-//! The guardian: a child does not outlive its supervisor, and nobody is left behind.
+//! The guardian: a child does not outlive its supervisor, and no process is left behind.
 
 use nix::sys::signal::Signal;
 use rekindle::{StdioChild, StdioEnd, StopPolicy};
@@ -27,18 +27,19 @@ tests![
 /// How often a supervisor is killed.
 const KILLS: u32 = 100;
 
-/// How much later a supervisor goes each time.
+/// The delay added for each later round.
 const STEP: Duration = Duration::from_micros(300);
 
-/// A wrapper that does not pass a signal on, and is not replaced by what it wraps.
+/// A wrapper that passes no signal on, and is not replaced by its child.
 const WRAPPED: [&str; 3] = ["sh", "-c", "sh -c 'echo ready; sleep 1000; true'; true"];
-/// The same of one that ignores SIGTERM, below a wrapper.
+/// The same with a child that ignores SIGTERM, below a wrapper.
 const WRAPPED_STUBBORN: [&str; 3] =
     ["sh", "-c", "sh -c \"trap '' TERM; echo ready; while :; do sleep 0.01; done\"; true"];
-/// Reads its input, which ends with its supervisor; the wrapper goes with it.
+/// Reads its input, which ends with the supervisor; the wrapper ends as well.
 const READER: [&str; 3] = ["sh", "-c", "echo ready; cat; true"];
 
-/// Starts a program under a supervisor, waits until it is ready, ends the supervisor, and waits until all are gone.
+/// Starts a program under a supervisor, waits for readiness, ends the supervisor, and waits until all processes are
+/// gone.
 fn is_gone_after(signal: Signal, program: &[&str]) {
     let env = TestEnv::new();
     let mut proxy = Proxy::start(&env, &["--term-grace", "50ms"], program);
@@ -49,7 +50,7 @@ fn is_gone_after(signal: Signal, program: &[&str]) {
     wait::until("nobody is left", || env.processes().is_empty());
 }
 
-/// T37, P12: with SIGKILL, 100 times of 100, also behind a wrapper, also those that ignore SIGTERM.
+/// T37, P12: with SIGKILL, 100 times of 100, also behind a wrapper, also if SIGTERM is ignored.
 fn a_killed_supervisor_takes_its_child_along() {
     let programs = [WRAPPED, STUBBORN, READER, WRAPPED_STUBBORN];
     for program in programs.iter().cycle().take(KILLS as usize) {
@@ -57,7 +58,7 @@ fn a_killed_supervisor_takes_its_child_along() {
     }
 }
 
-/// T37: a core dump ends everybody who shares a memory with the supervisor, as the guardian does not.
+/// T37: a core dump ends every process that shares memory with the supervisor; the guardian shares none.
 fn a_crashed_supervisor_takes_its_child_along() {
     for signal in [Signal::SIGABRT, Signal::SIGQUIT, Signal::SIGILL] {
         is_gone_after(signal, &WRAPPED);
@@ -65,10 +66,10 @@ fn a_crashed_supervisor_takes_its_child_along() {
     }
 }
 
-/// It may write down what it has to, and all of its session is asked.
+/// An orphan may save its state, and its whole process session gets SIGTERM.
 fn an_orphan_is_asked_before_it_is_killed() {
     let env = TestEnv::new();
-    // A shell says on stderr that its command was ended; nobody reads that any more, and it would die of it.
+    // A shell reports the end of its command on stderr; without a reader, the shell would die of SIGPIPE.
     let script =
         "exec 2> /dev/null; trap 'echo asked > asked; exit' TERM; echo ready; while :; do sleep 0.01; done";
     let wrapped = format!("sh -c \"{script}\"; true");
@@ -79,7 +80,7 @@ fn an_orphan_is_asked_before_it_is_killed() {
     assert_eq!(fs::read_to_string(env.path("asked")).expect("it was asked"), "asked\n");
 }
 
-/// A grace is an upper bound: nobody is waited for who has gone.
+/// A grace is an upper bound: an ended orphan is not waited for.
 fn an_orphan_that_ends_with_its_input_is_not_waited_for() {
     let env = TestEnv::new();
     let mut proxy =
@@ -89,13 +90,13 @@ fn an_orphan_that_ends_with_its_input_is_not_waited_for() {
     wait::until("nobody is left", || env.processes().is_empty());
 }
 
-/// PDEATHSIG would be that thread's.
+/// PDEATHSIG would fire at the end of the thread.
 fn a_thread_that_ends_leaves_its_child_alone() {
     let env = TestEnv::new();
     wait::run(async {
         let runtime = tokio::runtime::Handle::current();
         let launch = children::launch(&env, &["cat"]);
-        // It drives no I/O itself, so it needs us to; that is what the yielding is for.
+        // The thread's runtime drives no I/O, so this thread has to yield.
         let starter = thread::spawn(move || runtime.block_on(StdioChild::spawn(launch)));
         while !starter.is_finished() {
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -109,7 +110,7 @@ fn a_thread_that_ends_leaves_its_child_alone() {
     children::assert_nothing_left(&env);
 }
 
-/// The kernel ends the child, we the rest; that its end was not seen is not passed off as one that was.
+/// The kernel ends the child, and we end the rest; the unobserved end is not reported as observed.
 fn a_killed_guardian_takes_all_along() {
     let env = TestEnv::new();
     wait::run(async {
@@ -125,7 +126,7 @@ fn a_killed_guardian_takes_all_along() {
     children::assert_nothing_left(&env);
 }
 
-/// T04: what was not seen to end is not said to have ended, and who is left is named.
+/// T04: an unobserved end is not reported as an end, and survivors are named.
 fn a_guardian_that_was_put_to_sleep_is_given_up() {
     let env = TestEnv::new();
     wait::run(async {
@@ -149,7 +150,7 @@ fn a_guardian_that_was_put_to_sleep_is_given_up() {
     children::assert_nothing_left(&env);
 }
 
-/// It hears nothing but SIGKILL, and has no terminal that could say anything.
+/// A guardian reacts to SIGKILL only, and has no controlling terminal.
 fn a_guardian_is_deaf() {
     let env = TestEnv::new();
     wait::run(async {
@@ -163,7 +164,7 @@ fn a_guardian_is_deaf() {
         assert_eq!(children::hear(&mut stdout).await, "still there\n");
         assert!(procs::is_running(guardian));
         assert_eq!(procs::session(guardian), Some(guardian));
-        // What is meant for the child's group is not for it.
+        // A signal to the child's group does not reach the guardian.
         procs::send_to_group(child.pid().as_raw(), Signal::SIGKILL);
         assert_eq!(children::ended(&child).await, KILLED);
     });
@@ -171,7 +172,7 @@ fn a_guardian_is_deaf() {
     children::assert_nothing_left(&env);
 }
 
-/// P22, P14: the group of a leader that was killed is signalled before that is reaped.
+/// P22, P14: the group of a killed leader is signalled before the leader is reaped.
 fn a_leader_that_was_killed_leaves_a_session_that_is_stopped() {
     let env = TestEnv::new();
     wait::run(async {
@@ -205,12 +206,12 @@ fn a_job_in_a_group_of_its_own_is_stopped() {
     }
 }
 
-/// However early the supervisor goes: guardian first, and the child only once it is guarded.
+/// However early the supervisor ends: the guardian comes first, and the child only once guarded.
 fn a_supervisor_that_lets_go_at_once_starts_nothing() {
     for round in 0..KILLS {
         let env = TestEnv::new();
         let proxy = Proxy::start(&env, &["--term-grace", "50ms"], &["sh", "-c", "sleep 1000; true"]);
-        // At another step of its beginning each time.
+        // At another step of the start each time.
         thread::sleep(STEP.saturating_mul(round));
         drop(proxy);
         wait::until("nobody is left", || env.processes().is_empty());

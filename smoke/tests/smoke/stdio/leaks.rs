@@ -1,4 +1,4 @@
-//! A sample of `just soak`: descriptors, threads, tasks, zombies and memory are what they were.
+//! A sample of `just soak`: descriptors, threads, tasks, zombies and memory do not grow.
 
 use rekindle_smoke::{soak, tests};
 

@@ -1,6 +1,6 @@
-//! A real MCP server from the npm registry under `rekindle supervise`, and the official client SDKs in front of it.
+//! A real MCP server from the npm registry under `rekindle supervise`, and the official client SDKs in front.
 //!
-//! `.ci/run` fetches them and names them in `REKINDLE_MCP_SERVER` and `REKINDLE_MCP_SDKS`.
+//! `.ci/run` fetches server and SDKs, and sets `REKINDLE_MCP_SERVER` and `REKINDLE_MCP_SDKS`.
 
 use rekindle_smoke::proxy::Proxy;
 use rekindle_smoke::suite::{MCP_SDKS, MCP_SERVER};
@@ -17,7 +17,7 @@ tests![
     the_typescript_client_lets_a_server_clean_up needs McpSdks,
 ];
 
-/// Sends a request, and returns what is answered to it; what else the server says is not for us.
+/// Sends a request and returns the answer; other messages of the server are skipped.
 fn ask(proxy: &mut Proxy, id: u32, method: &str, params: &Value) -> Value {
     let request = json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params });
     proxy.say(format!("{request}\n"));
@@ -64,8 +64,8 @@ fn sdks() -> PathBuf {
     fs::canonicalize(dir).expect("the SDKs were fetched")
 }
 
-/// U6: a client of an official SDK closes the input, and waits for 2 s before it signals. A server that needs 1.6 s for its
-/// end is done by then, with `rekindle supervise` in between as without.
+/// U6: a client of an official SDK closes the input, and waits for 2 s before SIGTERM. A server that needs 1.6 s for
+/// its end has time enough, with or without `rekindle supervise` in between.
 fn lets_a_server_clean_up(client: impl Fn(&TestEnv) -> Command) {
     let env = TestEnv::new();
     let server = env.file("server.py", include_str!("../../../programs/mcp_server.py"));

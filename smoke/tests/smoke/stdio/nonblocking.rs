@@ -1,5 +1,4 @@
-//! Standard streams that do not block, as a client hands them over that shares them: nothing is lost, and whether they
-//! block stays the client's business.
+//! Non-blocking standard streams, shared with the client: nothing is lost, and only the client changes the mode.
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use rekindle_smoke::{TestEnv, proxy, tests};
@@ -17,9 +16,9 @@ tests![
     pipes_that_do_not_block_stay_so,
 ];
 
-/// What is to arrive: far more than a socket holds.
+/// The size of the transfer: far more than a socket holds.
 const MUCH: usize = 10 << 20;
-/// How a slow reader reads.
+/// The size of a slow reader's read.
 const PIECE_LEN: usize = 4 << 10;
 const PACE: Duration = Duration::from_millis(10);
 
@@ -36,7 +35,7 @@ fn is_nonblocking(fd: impl AsFd) -> bool {
     OFlag::from_bits_retain(flags).contains(OFlag::O_NONBLOCK)
 }
 
-/// Two ends of a socket, of which the second one does not block.
+/// Two ends of a socket; the second end does not block.
 fn pair() -> (UnixStream, OwnedFd) {
     let (ours, theirs) = UnixStream::pair().expect("there can be a socket");
     set_nonblocking(&theirs);
@@ -47,7 +46,7 @@ fn copy(fd: &OwnedFd) -> Stdio {
     fd.try_clone().expect("it can be copied").into()
 }
 
-/// Reads in small pieces, at a pace that keeps the writer waiting.
+/// Reads in small pieces, at a pace that slows the writer down.
 fn read_slowly(mut from: &UnixStream, len: usize) -> Vec<u8> {
     let (mut read, mut piece) = (Vec::new(), [0; PIECE_LEN]);
     while read.len() < len {
@@ -75,7 +74,7 @@ fn ten_megabytes_arrive_at_a_slow_reader() {
     assert!(is_nonblocking(&theirs), "it is shared with the client, who wants it so");
 }
 
-/// U7: there is nothing to read at first, which is not the end.
+/// U7: an empty socket is not the end of the input.
 fn a_conversation_over_a_socket_that_does_not_block() {
     let env = TestEnv::new();
     let (mut ours, theirs) = pair();
@@ -89,7 +88,7 @@ fn a_conversation_over_a_socket_that_does_not_block() {
         ours.read_exact(&mut heard).expect("it is answered");
         assert_eq!(heard, line);
     }
-    // Both directions at once, with a reader that is slow.
+    // Both directions at once, with a slow reader.
     let much = pattern(MUCH / 20);
     let (mut writer, said) = (ours.try_clone().expect("it can be copied"), much.clone());
     let writing = thread::spawn(move || {

@@ -1,5 +1,5 @@
-//! As the first process of a pid namespace, as in a container, `supervise` and `lifecycle acquire` reap the orphans that
-//! the kernel hands to them.
+//! As the first process of a pid namespace, as in a container, `supervise` and `lifecycle acquire` reap the orphans
+//! that the kernel reparents to them.
 
 use rekindle_smoke::harness::pid_ns;
 use rekindle_smoke::procs::{self, Pid};
@@ -13,10 +13,10 @@ tests![
     the_exit_status_of_our_own_child_is_not_taken,
 ];
 
-/// How many orphans there are at once.
+/// The number of orphans at once.
 const ORPHANS: usize = 20;
 
-/// A shell script that makes orphans, which run until `file` is there.
+/// A shell script that makes orphans, running until `file` exists.
 fn orphans(file: &str) -> String {
     let orphan = format!("(sh -c 'while [ ! -e {file} ]; do sleep 0.01; done' &)");
     format!("i=0; while [ $i -lt {ORPHANS} ]; do {orphan}; i=$((i + 1)); done")
@@ -27,7 +27,7 @@ fn wait_for(file: &str) -> String {
     format!("while [ ! -e {file} ]; do sleep 0.01; done")
 }
 
-/// `rekindle ARGS` as pid 1. The shell that becomes it makes orphans first, which are pid 1's from then on.
+/// `rekindle ARGS` as pid 1. Before exec, the shell makes orphans, which belong to pid 1 from then on.
 fn as_pid_1(env: &TestEnv, args: &str) -> Command {
     let binary = cli::binary_arg();
     let unshare = pid_ns::unshare();
@@ -38,23 +38,23 @@ fn as_pid_1(env: &TestEnv, args: &str) -> Command {
     command
 }
 
-/// The pid by which we know pid 1.
+/// The outer pid of pid 1.
 fn pid_1(launcher: &Launcher) -> Pid {
     let runs = |pid: &Pid| procs::command_line(*pid).starts_with(&cli::binary_arg());
     wait::for_some("pid 1 is ours", || procs::children(launcher.pid()).into_iter().find(runs))
 }
 
-/// Lets orphans end, and waits until none is left that nobody reaped.
+/// Lets orphans end, and waits until all are reaped.
 fn are_reaped(env: &TestEnv, parent: Pid, at_least: usize) {
     wait::until("they are orphans", || procs::children(parent).len() > at_least);
     env.file("go", "");
-    // Of those that run only its own child is left.
+    // Of the running children, only the program is left.
     wait::until("they have ended and are reaped", || {
         procs::children(parent).len() == 1 && procs::zombies_of(parent) == 0
     });
 }
 
-/// U14: whoever lost its parent beside the guardian, and below it.
+/// U14: orphans beside the guardian, and below.
 fn a_supervisor_that_is_pid_1_reaps_orphans() {
     let env = TestEnv::new();
     env.file("program", format!("{}; {}; exit 7", orphans("go"), wait_for("end")));
@@ -86,7 +86,7 @@ fn a_holder_that_is_pid_1_reaps_orphans() {
     env.assert_no_process();
 }
 
-/// U14: orphans that end all the time take nobody's exit status.
+/// U14: a stream of ending orphans disturbs no exit status.
 fn a_program_below_pid_1_ends_as_ever() {
     for verb in ["supervise --stdin-grace 60s", "lifecycle acquire --path marker"] {
         for (end, code) in [("exit 0", 0), ("exit 9", 9), ("kill -9 $$", 137), ("kill -15 $$", 143)] {
@@ -99,7 +99,7 @@ fn a_program_below_pid_1_ends_as_ever() {
     }
 }
 
-/// And a process that is neither pid 1 nor a subreaper is handed no orphans.
+/// A process that is neither pid 1 nor a subreaper receives no orphans.
 fn the_exit_status_of_our_own_child_is_not_taken() {
     use rekindle_adapters::orphans;
     assert!(!orphans::come_to_us(), "the suite runs below another process");

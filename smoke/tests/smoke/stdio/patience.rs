@@ -1,4 +1,4 @@
-//! How long `rekindle supervise` waits for a program's last answer, and what it says of a program that it ended.
+//! How long `rekindle supervise` waits for a program's last answer, and the report of an ended program.
 
 use nix::sys::signal::Signal;
 use rekindle_smoke::children::STUBBORN;
@@ -20,7 +20,7 @@ tests![
 
 /// More than the pipes on the way hold.
 const MORE_THAN_FITS: usize = 1 << 20;
-/// Reads its input in small pieces, with a pause before each that is a fraction of the grace; says how much it was.
+/// Reads its input in small pieces, with a pause of a fraction of the grace before each; prints the total.
 const SLOW_READER: &str = "
 import os, time
 total = 0
@@ -33,7 +33,7 @@ while True:
 print(total)
 ";
 
-/// U6: the answer comes within the time that the official clients wait.
+/// U6: the answer comes within the waiting time of the official clients.
 fn the_last_answer_is_not_cut_off() {
     let env = TestEnv::new();
     let mut proxy = Proxy::start(&env, &[], &["sh", "-c", "read x; sleep 1.8; echo answer"]);
@@ -45,7 +45,7 @@ fn the_last_answer_is_not_cut_off() {
     env.assert_no_process();
 }
 
-/// `rekindle supervise` without `--json`, which has read `input`.
+/// `rekindle supervise` without `--json`, with `input` as stdin.
 fn supervise(env: &TestEnv, options: &[&str], program: &[&str], input: &str) -> Launcher {
     let mut command = env.command(cli::binary());
     command.arg("supervise").args(options).arg("--").args(program);
@@ -54,7 +54,7 @@ fn supervise(env: &TestEnv, options: &[&str], program: &[&str], input: &str) -> 
     Launcher::start(command)
 }
 
-/// U6: stderr is the program's, and a word of ours on it is the exception.
+/// U6: stderr belongs to the program, and a line of ours there is the exception.
 fn a_program_that_ends_by_itself_is_not_spoken_of() {
     for (script, code) in [("cat", 0), ("exit 3", 3), ("cat; kill -9 $$", 137), ("sleep 1000 & exit 4", 4)] {
         let env = TestEnv::new();
@@ -63,7 +63,7 @@ fn a_program_that_ends_by_itself_is_not_spoken_of() {
     }
 }
 
-/// A program that does not end by itself, and the line about it.
+/// A program that does not end by itself, and the line of the report.
 struct Case<'a> {
     options: &'a [&'a str],
     program: &'a [&'a str],
@@ -74,12 +74,12 @@ struct Case<'a> {
 
 const CASE: Case<'_> = Case { options: &[], program: &[], after: "", why: "", signal: "SIGTERM" };
 
-/// U6: whatever the reason, the one line says how long the program had, and which option gives it more.
+/// U6: for every reason, one line names the program's time, and the option for more time.
 fn whoever_is_ended_by_us_is_spoken_of_once() {
     let stubborn = ["sh", "-c", "trap '' TERM; while :; do sleep 0.01; done"];
     let cases = [
         Case { program: &["sh", "-c", "cat; sleep 1000"], after: "2 s", why: "was silent for 2 s", ..CASE },
-        // It never reads its stdin.
+        // The program never reads its stdin.
         Case { program: &["sleep", "1000"], after: "10 s", why: "read nothing of what is left", ..CASE },
         Case {
             options: &["--stdin-grace", "300ms"],
@@ -89,7 +89,7 @@ fn whoever_is_ended_by_us_is_spoken_of_once() {
             ..CASE
         },
         Case {
-            // Long enough for a shell to set its trap, on a machine that does much else.
+            // Long enough for a shell to set its trap, on a busy machine.
             options: &["--stdin-grace", "2s", "--term-grace", "200ms"],
             program: &stubborn,
             why: "SIGTERM (--term-grace)",
@@ -144,7 +144,7 @@ fn an_event_tells_who_was_ended_by_us() {
     assert!(event["after_ms"].is_u64() && event["message"].is_string(), "{event}");
 }
 
-/// U6, U7: what the client has not taken yet was said, however long ago.
+/// U6, U7: output waiting for the client is not silence, however long it waits.
 fn a_client_that_takes_its_time_is_not_silence() {
     let env = TestEnv::new();
     let script = format!("cat > /dev/null; head -c {MORE_THAN_FITS} /dev/zero; echo end");
@@ -159,7 +159,7 @@ fn a_client_that_takes_its_time_is_not_silence() {
     assert_eq!((end.code, end.stdout.len()), (Some(0), MORE_THAN_FITS + 4), "{}", end.stderr);
 }
 
-/// U6: what counts is whether the program reads, not how long it takes, also after the client has closed its end.
+/// U6: only progress of the program's reads counts, not the duration, also after the client has closed its end.
 fn a_program_that_reads_slowly_reads_all() {
     let env = TestEnv::new();
     let python = programs::python();

@@ -1,4 +1,4 @@
-//! `rekindle supervise`: a proxy that changes nothing, ends what it runs, and says how that ended.
+//! `rekindle supervise`: a proxy that changes nothing, ends its program, and reports the end.
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::sys::signal::Signal;
@@ -38,12 +38,12 @@ tests![
 
 /// More than all pipes and buffers on the way hold.
 const MUCH: usize = 32 << 20;
-/// What a pipe holds.
+/// The capacity of a pipe.
 const PIPE_LEN: usize = 64 << 10;
-/// More than they hold, and little enough to be sent at once.
+/// More than the pipes and buffers hold, but small enough to be sent at once.
 const MORE_THAN_FITS: usize = 1 << 20;
 
-/// `printf hello | rekindle supervise -- cat`, many times: no answer is lost to a SIGTERM that is too quick.
+/// `printf hello | rekindle supervise -- cat`, many times: no answer is lost to an early SIGTERM.
 fn what_is_sent_before_the_end_is_answered() {
     for _ in 0..30 {
         let env = TestEnv::new();
@@ -94,7 +94,7 @@ fn nothing_but_the_programs_bytes_is_on_stdout() {
     assert_eq!(end.stderr.lines().filter(|line| *line == "complaint").count(), 1, "{end:?}");
 }
 
-/// 3.5 of the design, with no grace: asked as soon as it had its say.
+/// 3.5 of the design, without a grace: SIGTERM follows once the program has read its input and is silent.
 fn a_program_that_ignores_the_end_of_its_input_is_stopped() {
     let env = TestEnv::new();
     let mut proxy = Proxy::start(&env, &[], &["sh", "-c", "echo ready; sleep 1000; true"]);
@@ -122,7 +122,7 @@ fn a_program_that_ignores_the_end_of_its_input_is_stopped() {
     env.assert_no_process();
 }
 
-/// It answers only once something has happened that takes as long as it takes.
+/// The program answers only after an event of any duration.
 fn a_grace_for_stdin_is_waited_for() {
     let env = TestEnv::new();
     let script = "cat > /dev/null; while [ ! -e go ]; do sleep 0.01; done; echo late; exit 4";
@@ -135,7 +135,7 @@ fn a_grace_for_stdin_is_waited_for() {
     assert!(!end.story().contains(&"signalled".into()), "{end:?}");
 }
 
-/// What it has not read yet is waited for, though it is silent for longer than an answer may take.
+/// Unread input is waited for, even if the program is silent for longer than an answer may take.
 fn a_slow_start_still_gets_its_input() {
     let env = TestEnv::new();
     let mut proxy = Proxy::start(&env, &[], &["sh", "-c", "sleep 3; exec cat"]);
@@ -166,10 +166,10 @@ fn a_third_signal_kills() {
     let pid = proxy.pid();
     let pending = || procs::status(pid, "ShdPnd").is_some_and(|set| set.trim_start_matches('0').is_empty());
     for _ in 0..3 {
-        // One at a time: two of a kind that are pending together are one.
+        // One signal at a time: two pending signals of the same kind are merged.
         proxy.signal(Signal::SIGINT);
         wait::until("it was taken", pending);
-        // After the third one it may have ended already.
+        // After the third signal the process may have ended already.
         wait::until("it was heard", || matches!(procs::state(pid), Some('S' | 'Z')));
     }
     let end = proxy.finish();
@@ -205,7 +205,7 @@ fn much_in_both_directions_arrives() {
     assert!(end.stdout == pattern(MUCH), "{} bytes came back", end.stdout.len());
 }
 
-/// Backpressure: what nobody reads is not kept by us but keeps the writer waiting; once it is read, all of it is there.
+/// Backpressure: unread output is not buffered here but blocks the writer; later all of it is read.
 fn a_client_that_does_not_read_holds_the_program_up() {
     let env = TestEnv::new();
     let script = format!("head -c {MUCH} /dev/zero; echo > done");
@@ -223,7 +223,7 @@ fn a_client_that_does_not_read_holds_the_program_up() {
     assert_eq!((end.code, end.stdout.len()), (Some(0), MUCH), "{}", end.stderr);
 }
 
-/// P12: the program does not read, so the end of its input cannot be delivered; the client is gone all the same.
+/// P12: the program does not read, so the end of its input cannot be delivered; but the client is gone.
 fn a_client_that_left_does_not_leave_a_deaf_program_behind() {
     let env = TestEnv::new();
     let options = ["--term-grace", "100ms"];
@@ -297,7 +297,7 @@ fn what_a_program_leaves_behind_is_ended() {
     env.assert_no_process();
 }
 
-/// T17, P5: a daemon that is to be left alone has no hold on our stdout and stderr.
+/// T17, P5: a daemon left alone does not hold our stdout and stderr.
 fn a_daemon_does_not_hold_our_output_open() {
     let env = TestEnv::new();
     let program = ["sh", "-c", "setsid sleep 1000 & echo out; exit 0"];
@@ -340,7 +340,7 @@ fn every_limit_on_descriptors_ends_in_an_outcome() {
         codes.push(output.status.code());
         let is_outcome = match output.status.code() {
             Some(0) => output.stdout == b"out\n",
-            // The runtime itself needs some; a file that a program needs may not be opened either.
+            // The runtime needs some descriptors; and a file of the program may fail to open.
             Some(1 | 4 | 127) => output.stdout.is_empty() && !output.stderr.is_empty(),
             _ => false,
         };

@@ -1,23 +1,22 @@
-//! Locks on open files, as `flock` has them: they belong to the open file, whichever processes have it.
+//! flock: a lock on an open file description, shared by all processes with a copy.
 //!
-//! By rustix: nix knows no flock but as a value that owns its file, and unlocks with it. A lock of ours is on a file
-//! that others own too.
+//! By rustix: in nix a flock owns its file, and the end of the value unlocks. Our locks are on shared files.
 
 use crate::sys::linux::failure::{Errno, from_rustix};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::retry_on_intr;
 use std::os::fd::AsFd;
 
-/// How a lock excludes others.
+/// The kind of a lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum LockKind {
-    /// Nobody else has it.
+    /// No other lock at the same time.
     Exclusive,
-    /// Others may have it too, none of them exclusively. For asking only: two who ask do not see each other.
+    /// Other shared locks at the same time. For queries only: two queries do not see each other.
     Shared,
 }
 
-/// Locks a file without waiting, whatever interrupts us; `false` if somebody else has it.
+/// Locks a file without waiting, and repeats an interrupted call; `false` if another process holds the lock.
 pub(crate) fn try_flock(file: impl AsFd, kind: LockKind) -> Result<bool, Errno> {
     let how = match kind {
         LockKind::Exclusive => FlockOperation::NonBlockingLockExclusive,
@@ -30,12 +29,12 @@ pub(crate) fn try_flock(file: impl AsFd, kind: LockKind) -> Result<bool, Errno> 
     }
 }
 
-/// Gives a lock up, for every copy of the descriptor.
+/// Releases a lock, for every copy of the descriptor.
 pub(crate) fn unlock(file: impl AsFd) -> Result<(), Errno> {
     flock(file.as_fd(), FlockOperation::Unlock).map_err(from_rustix)
 }
 
-/// Whether nobody has a file locked exclusively. The lock that asks is given up at once.
+/// Whether no process holds an exclusive lock on the file. The lock of the query is released at once.
 pub(crate) fn is_free(file: impl AsFd) -> Result<bool, Errno> {
     let is_free = try_flock(file.as_fd(), LockKind::Shared)?;
     if is_free {

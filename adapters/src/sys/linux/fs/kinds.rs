@@ -1,11 +1,11 @@
-//! Which file systems keep locks: those of this machine alone do.
+//! File systems whose locks hold: only those local to this machine.
 
 use crate::sys::linux::failure::{During, Errno};
 use nix::sys::statfs::{self, statfs};
 use rekindle_core::OsFailure;
 use std::path::Path;
 
-/// File systems whose flock may hang, is local only, or is not kept.
+/// File systems whose flock may hang, is only local, or is not kept.
 const REFUSED: &[(i64, &str)] = &[
     (0x6969, "NFS"),
     (0x517b, "SMB"),
@@ -24,9 +24,9 @@ const REFUSED: &[(i64, &str)] = &[
     (0x786f_4256, "VirtualBox shared folders"),
 ];
 
-/// The kind of file system that `path` is on or would be created on, if it is one where locks do not hold.
+/// The kind of file system at `path`, if locks do not hold there. `path` may not exist yet.
 ///
-/// Asks the nearest directory that exists: what is created below it is on the same file system.
+/// The nearest existing directory decides: new files below are on the same file system.
 pub(crate) fn kind_without_locks(path: &Path) -> Result<Option<&'static str>, OsFailure> {
     for existing in path.ancestors() {
         match statfs(existing) {

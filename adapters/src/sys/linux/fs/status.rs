@@ -1,4 +1,4 @@
-//! What the kernel says of a file: which one it is, of what kind, whose.
+//! The status of a file: identity, kind, owner.
 
 use crate::sys::linux::failure::Errno;
 use crate::sys::linux::user::our_uid;
@@ -9,7 +9,7 @@ use rekindle_core::record::SocketFile;
 use std::os::fd::AsFd;
 use std::path::Path;
 
-/// Which file or directory it is, whatever it is called.
+/// The identity of a file or directory, independent of its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Inode {
     device: u64,
@@ -37,7 +37,7 @@ impl From<Inode> for SocketFile {
     }
 }
 
-/// Of what kind a file is.
+/// The kind of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FileKind {
     /// A regular file.
@@ -52,38 +52,38 @@ pub enum FileKind {
     Fifo,
     /// A device.
     Device,
-    /// Something that the kernel has come to know since.
+    /// A kind unknown to this version.
     Other,
 }
 
-/// What `stat` tells of a file.
+/// The status of a file, as `stat` gives it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct FileStatus {
-    /// Which file it is.
+    /// The identity.
     pub inode: Inode,
-    /// Of what kind it is.
+    /// The kind.
     pub kind: FileKind,
-    /// Its permissions, with the sticky, set-user and set-group bits.
+    /// The permissions, with the sticky, set-user and set-group bits.
     pub mode: u32,
-    /// Whose it is.
+    /// The owner.
     pub uid: u32,
-    /// How many names it has.
+    /// The number of names (hard links).
     pub names: u64,
-    /// How long it is, in bytes.
+    /// The length in bytes.
     pub len: u64,
-    /// When it was last written, in seconds since the epoch.
+    /// The time of the last write, in seconds since the epoch.
     pub modified_at: i64,
-    /// The rest of that time, in nanoseconds.
+    /// The nanoseconds of the last write.
     pub modified_ns: i64,
 }
 
 impl FileStatus {
-    /// Whether it belongs to our user.
+    /// Whether our user owns the file.
     pub fn is_ours(&self) -> bool {
         self.uid == our_uid()
     }
 
-    /// Whether it is a regular file.
+    /// Whether the file is regular.
     pub fn is_file(&self) -> bool {
         self.kind == FileKind::File
     }
@@ -114,27 +114,27 @@ impl From<FileStat> for FileStatus {
     }
 }
 
-/// What a path leads to.
+/// The status of the file at a path; links are followed.
 pub(crate) fn stat(path: &Path) -> Result<FileStatus, Errno> {
     nix::sys::stat::stat(path).map(Into::into)
 }
 
-/// What a path names, be it a link.
+/// The status of the file at a path; a link itself, not the target.
 pub(crate) fn lstat(path: &Path) -> Result<FileStatus, Errno> {
     nix::sys::stat::lstat(path).map(Into::into)
 }
 
-/// What a descriptor means.
+/// The status of an open file.
 pub(crate) fn fstat(fd: impl AsFd) -> Result<FileStatus, Errno> {
     nix::sys::stat::fstat(fd).map(Into::into)
 }
 
-/// What has a name in a directory, be it a link.
+/// The status of a file in a directory; a link itself, not the target.
 pub(crate) fn stat_at(dir: impl AsFd, name: &(impl NixPath + ?Sized)) -> Result<FileStatus, Errno> {
     nix::sys::stat::fstatat(dir, name, AtFlags::AT_SYMLINK_NOFOLLOW).map(Into::into)
 }
 
-/// What a name in a directory leads to.
+/// The status of a file in a directory; links are followed.
 pub(crate) fn stat_target_at(dir: impl AsFd, name: &(impl NixPath + ?Sized)) -> Result<FileStatus, Errno> {
     nix::sys::stat::fstatat(dir, name, AtFlags::empty()).map(Into::into)
 }

@@ -1,12 +1,13 @@
-//! Watches files by inotify and wakes those who wait for them. An event is no answer: a waiter polls again when it is woken,
-//! and from time to time without that.
+//! Watches files by inotify and wakes waiters. An event is no answer: a woken waiter polls again, and without events
+//! waiters poll from time to time.
 //!
-//! One inotify descriptor serves the whole process, since closing one makes the kernel wait for milliseconds. It is
-//! opened with the first wait that lasts. Where there is none to be had, nobody is woken early and nothing else changes.
+//! One inotify descriptor serves the whole process, since closing one makes the kernel wait for milliseconds. The
+//! descriptor is opened at the first longer wait. Without a descriptor no waiter is woken early, and nothing else
+//! changes.
 //!
 //! # Invariants
-//! 1. Subscribe first, then ask: what happens between is a stored wake-up, not a lost one.
-//! 2. Whoever reads the descriptor wakes everybody it concerns; so any number of runtimes may share it.
+//! 1. Subscribe first, then poll: an event in between is a stored wake-up, not a lost one.
+//! 2. The reader of the descriptor wakes every concerned waiter, so any number of runtimes may share the descriptor.
 //!
 //! Checked by `smoke/tests/smoke/probe/hints.rs`.
 
@@ -19,14 +20,14 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::io::unix::AsyncFd;
 use tokio::sync::Notify;
 
-/// What is waited for.
+/// The awaited event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Happening {
     /// A name appears in a directory.
     NameAppears,
-    /// A directory is let go of by somebody, or a name in it goes or is replaced.
+    /// A descriptor of a directory is closed, or a name in the directory is removed or replaced.
     DirectoryChanges,
-    /// A file is closed by somebody.
+    /// A descriptor of a file is closed.
     FileCloses,
 }
 
@@ -46,7 +47,7 @@ impl Happening {
         }
     }
 
-    /// Readers open and close the files of a directory all the time; only the directory itself being closed is news.
+    /// Readers open and close files of a directory all the time; only a close of the directory itself matters.
     fn is_meant_by(self, event: &InotifyEvent) -> bool {
         match self {
             Self::NameAppears | Self::FileCloses => true,
@@ -57,15 +58,15 @@ impl Happening {
     }
 }
 
-/// So many events can fill the room of one read: 4096 bytes, of which an event takes 16 and the length of a name. Fewer were
-/// all that there were.
+/// This many events can fill one read of 4096 bytes: an event takes 16 bytes and the length of a name. A read with fewer
+/// events has met the end of the queue.
 const FILL_A_READ: usize = 4096 / (16 + 256);
 
-/// A subscription. Dropping it ends it.
+/// A subscription, ended on drop.
 #[derive(Debug)]
 pub(crate) struct FsWatch {
     subscriber: Arc<Subscriber>,
-    /// Registered with the runtime that waits; a copy, so that closing it closes nothing.
+    /// Registered with the waiting runtime; a copy, so closing the copy does not close the original.
     readable: AsyncFd<OwnedFd>,
 }
 
@@ -82,12 +83,12 @@ struct Hub {
 }
 
 impl FsWatch {
-    /// Watches `path`; `None` where inotify is not available.
+    /// Watches `path`; `None` without inotify.
     pub(crate) fn subscribe(path: &Path, happening: Happening) -> Option<Self> {
         let hub = Hub::get()?;
         let copy = hub.inotify.as_fd().try_clone_to_owned().ok()?;
         let readable = readable(copy).ok()?;
-        // One watch an inode: another subscriber's wishes must survive ours.
+        // One watch serves all subscribers of an inode: their flags must be kept.
         let flags = happening.flags() | AddWatchFlags::from_bits_retain(libc::IN_MASK_ADD);
         let mut subscribers = hub.lock();
         let watch = hub.inotify.add_watch(path, flags).ok()?;
@@ -96,7 +97,7 @@ impl FsWatch {
         Some(Self { subscriber, readable })
     }
 
-    /// Resolves when something happened since the last call, or might have. Safe to drop.
+    /// Resolves when an event happened since the last call, or might have. Safe to drop.
     pub(crate) async fn woken(&self) {
         loop {
             tokio::select! {
@@ -107,7 +108,7 @@ impl FsWatch {
                         ready.clear_ready();
                         hub.wake_everybody();
                     }
-                    // Without a descriptor to read nobody is woken; the caller's own pace decides.
+                    // Without a readable descriptor there is no wake-up; the caller's polling decides.
                     (Ok(_) | Err(_), _) => std::future::pending::<()>().await,
                 },
             }
@@ -121,10 +122,10 @@ impl Drop for FsWatch {
         let mut subscribers = hub.lock();
         subscribers.retain(|other| !Arc::ptr_eq(other, &self.subscriber));
         if !subscribers.iter().any(|other| other.watch == self.subscriber.watch) {
-            // It may be gone with its file already.
+            // The watch may be gone together with the file.
             let _ = hub.inotify.rm_watch(self.subscriber.watch);
             drop(subscribers);
-            // That it is gone is an event too, for which the next one to wait would be woken.
+            // The removal is an event too; left unread, the event would wake the next waiter.
             hub.wake_everybody();
         }
     }
@@ -144,7 +145,8 @@ impl Hub {
         self.subscribers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reads what has happened. A queue that overflowed says nothing of what was lost, so it wakes everybody.
+    /// Reads all events and wakes the concerned waiters. After a queue overflow the lost events are unknown, so every
+    /// waiter is woken.
     fn wake_everybody(&self) {
         while let Ok(events) = self.inotify.read_events() {
             let may_be_more = events.len() >= FILL_A_READ;
@@ -157,7 +159,7 @@ impl Hub {
                     }
                 }
             }
-            // What happens from now on makes the descriptor readable anew.
+            // A later event makes the descriptor readable again.
             if !may_be_more {
                 return;
             }

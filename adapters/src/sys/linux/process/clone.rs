@@ -1,14 +1,14 @@
-//! How a process of ours is born: `clone`, the few system calls of the child, `exec`.
+//! The birth of a child: `clone`, the few system calls of the child, `exec`.
 //!
-//! Everything is prepared beforehand. The child borrows its launcher's memory until it executes its program, so between
-//! the two it makes system calls only.
+//! Everything is prepared beforehand. The child borrows its launcher's memory until exec, so in between the child makes
+//! system calls only.
 //!
-//! | room | what is in it |
+//! | room | content |
 //! |---|---|
-//! | `vfork` | the call itself, and what every child does first |
-//! | `prepared` | what a child needs, laid out in memory |
-//! | `worker`, `guardian` | the two kinds of children, from their first system call to their `exec` |
-//! | `stack`, `birth_time` | what a child runs on; when it was born |
+//! | `vfork` | the `clone` call, and the first steps of every child |
+//! | `prepared` | everything for a child, laid out in memory |
+//! | `worker`, `guardian` | the two kinds of children, from the first system call to `exec` |
+//! | `stack`, `birth_time` | a child's stack; a child's start time |
 
 mod birth_time;
 mod guardian;

@@ -1,11 +1,11 @@
-//! Orphans: children that this process did not start.
+//! Orphans: children not started by this process.
 //!
-//! The kernel hands each process that lost its parent to the first process of its pid namespace, or to a child
-//! subreaper above it. A process that is handed orphans and does not reap them collects zombies.
+//! The kernel reparents each orphan to the first process of its pid namespace, or to a child subreaper above. A process
+//! that receives orphans without reaping them collects zombies.
 //!
 //! # Invariants
 //! 1. The exit status of a child that we started is never taken: the caller names these children.
-//! 2. Nothing waits: a child that has not ended is left alone.
+//! 2. Nothing waits: a running child is left alone.
 //!
 //! Checked by `smoke/tests/smoke/stdio/orphans.rs`.
 
@@ -15,23 +15,23 @@ use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::getpid;
 use rekindle_core::Pid;
 
-/// How far [`reap_all_but`] came.
+/// The result of [`reap_all_but`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use = "orphans behind a child of ours are not reaped yet"]
 pub enum Reaped {
-    /// Every orphan that had ended was reaped.
+    /// Every ended orphan was reaped.
     All,
-    /// A child of ours is a zombie, and hides the orphans behind it until it is reaped.
+    /// A child of ours is a zombie, and hides the orphans behind until reaped.
     UpToOurs,
 }
 
-/// Whether the kernel hands orphans to this process.
+/// Whether the kernel reparents orphans to this process.
 pub fn come_to_us() -> bool {
     // Every kernel since 3.4 answers.
     getpid().as_raw() == 1 || get_child_subreaper().unwrap_or(false)
 }
 
-/// Reaps every child that has ended, but for `ours`.
+/// Reaps every ended child except `ours`.
 pub fn reap_all_but(ours: &[Pid]) -> Reaped {
     let look = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
     loop {
@@ -44,7 +44,7 @@ pub fn reap_all_but(ours: &[Pid]) -> Reaped {
         if ours.iter().any(|pid| pid.as_raw() == ended.as_raw()) {
             return Reaped::UpToOurs;
         }
-        // No other thread reaps it. Its status interests nobody.
+        // No other thread reaps the orphan. The status is not needed.
         let _ = waitid(Id::Pid(ended), WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG);
     }
 }

@@ -1,6 +1,6 @@
-//! Processes by descriptor: a descriptor means the same process for as long as it is open, which a pid does not.
+//! Processes by descriptor: unlike a pid, an open pidfd always means the same process.
 //!
-//! By rustix, since nix has no call for it; what waits is by nix.
+//! By rustix, since nix has no such call; the waits are by nix.
 
 use crate::sys::linux::failure::{Errno, from_rustix, retried};
 use crate::sys::linux::poll::{is_readable, is_readable_within_ms};
@@ -10,7 +10,7 @@ use rekindle_core::{ChildExit, Pid};
 use rustix::process::{PidfdFlags, pidfd_open, pidfd_send_signal};
 use std::os::fd::{AsFd, OwnedFd};
 
-/// A descriptor of a process; ESRCH if there is none of this pid.
+/// A pidfd of a process; ESRCH if the pid is unused.
 pub(crate) fn open(pid: Pid) -> Result<OwnedFd, Errno> {
     let raw = rustix::process::Pid::from_raw(pid.as_raw()).ok_or(Errno::ESRCH)?;
     pidfd_open(raw, PidfdFlags::NONBLOCK).map_err(from_rustix)
@@ -32,24 +32,24 @@ pub(crate) fn has_exited(pidfd: &OwnedFd) -> bool {
     is_readable(pidfd).unwrap_or(false)
 }
 
-/// Whether the process ends within so many milliseconds; a signal to us ends the wait early.
+/// Whether the process ends within this number of milliseconds; a signal to us ends the wait early.
 pub(crate) fn exits_within_ms(pidfd: &OwnedFd, ms: u8) -> bool {
     is_readable_within_ms(pidfd, ms).unwrap_or(false)
 }
 
-/// Reaps a child that has ended or is about to; waits for that.
+/// Reaps a child that has ended or is about to; waits for the end.
 pub(crate) fn reap(pidfd: &OwnedFd) -> ChildExit {
     exit_of(retried(|| waitid(Id::PIDFd(pidfd.as_fd()), WaitPidFlag::WEXITED)))
 }
 
-/// How a child ended, leaving it unreaped. Only for one that has ended.
+/// The exit of an ended child, left unreaped.
 pub(crate) fn peek(pidfd: &OwnedFd) -> ChildExit {
     let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
     exit_of(waitid(Id::PIDFd(pidfd.as_fd()), flags))
 }
 
-/// Somebody else may have taken the status, or the kernel threw it away because SIGCHLD is ignored: it is gone, and
-/// that is all that can be said.
+/// Another process may have taken the status, or the kernel dropped the status because SIGCHLD is ignored: the child is
+/// gone, and nothing more is known.
 fn exit_of(status: nix::Result<WaitStatus>) -> ChildExit {
     match status {
         Ok(WaitStatus::Exited(_, code)) => ChildExit::Code(code),

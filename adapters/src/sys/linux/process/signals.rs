@@ -1,4 +1,4 @@
-//! Signals that are sent, and signals that are read in place of being handled.
+//! Signals to send, and signals to read instead of handle.
 
 use crate::sys::linux::failure::{During, Errno};
 use nix::sys::signal::{SigSet, SigmaskHow, kill, killpg, sigprocmask};
@@ -9,32 +9,32 @@ use std::io;
 
 pub(crate) use nix::sys::signal::Signal;
 
-/// Signals a child of ours that is not reaped yet: so long its pid is its own.
+/// Signals a child of ours before it is reaped: until then the pid is not reused.
 pub(crate) fn send_to_child(pid: Pid, signal: Signal) -> Result<(), Errno> {
     kill(NixPid::from_raw(pid.as_raw()), signal)
 }
 
-/// Signals the group of a child of ours that leads it and is not reaped yet.
+/// Signals the process group of a child of ours that leads the group and is not reaped yet.
 pub(crate) fn send_to_group(leader: Pid, signal: Signal) -> Result<(), Errno> {
     killpg(NixPid::from_raw(leader.as_raw()), signal)
 }
 
-/// Signals that are blocked, so that they can be read together with who sent them.
+/// Blocked signals, read together with their senders.
 pub(crate) struct BlockedSignals {
     read_from: SignalFd,
     before: SigSet,
 }
 
-/// A signal that was read.
+/// A received signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Heard {
     pub(crate) signal: Signal,
-    /// Whether a process sent it, rather than the kernel.
+    /// Whether a process sent the signal, rather than the kernel.
     pub(crate) was_sent: bool,
 }
 
 impl BlockedSignals {
-    /// Blocks these, and SIGCHLD.
+    /// Blocks these signals, and SIGCHLD.
     pub(crate) fn block(signals: &[Signal]) -> Result<Self, OsFailure> {
         let mask: SigSet = signals.iter().copied().chain([Signal::SIGCHLD]).collect();
         let mut before = SigSet::empty();
@@ -45,21 +45,21 @@ impl BlockedSignals {
         })
     }
 
-    /// What was blocked before.
+    /// The signal mask before.
     pub(super) fn before(&self) -> SigSet {
         self.before
     }
 
-    /// Waits for the next one; `None` for one that has no name.
+    /// Waits for the next signal; `None` for a signal without a name.
     pub(crate) fn next(&self) -> io::Result<Option<Heard>> {
         let Some(heard) = self.read_from.read_signal()? else { return Ok(None) };
         let signal = i32::try_from(heard.ssi_signo).ok().and_then(|number| Signal::try_from(number).ok());
         Ok(signal.map(|signal| Heard { signal, was_sent: heard.ssi_code <= 0 }))
     }
 
-    /// Blocks what was blocked before.
+    /// Restores the signal mask from before.
     pub(crate) fn restore(&self) {
-        // The mask was valid before; it cannot be refused.
+        // The mask was valid before, so it is accepted.
         let _ = sigprocmask(SigmaskHow::SIG_SETMASK, Some(&self.before), None);
     }
 }

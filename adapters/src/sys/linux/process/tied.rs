@@ -1,4 +1,4 @@
-//! A program that the kernel ends with us, and that inherits a lock.
+//! A program killed by the kernel at our end, with an inherited lock.
 
 use crate::sys::linux::process::signals::BlockedSignals;
 use nix::errno::Errno;
@@ -11,10 +11,10 @@ use std::os::fd::{AsRawFd, BorrowedFd, IntoRawFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command};
 
-/// The lowest descriptor that the program may find the lock at: above those of socket activation.
+/// The lowest descriptor for the lock in the program: above those of socket activation.
 const LOCK_FD_MIN: i32 = 10;
 
-/// Starts a program that hears the signals that we have blocked, dies with the thread that calls, and inherits `lock`.
+/// Starts a program that receives the signals blocked by us, dies with the calling thread, and inherits `lock`.
 pub(crate) fn spawn(
     command: &mut Command,
     lock: BorrowedFd<'_>,
@@ -29,17 +29,17 @@ pub(crate) fn spawn(
     command.spawn()
 }
 
-/// In the child, before its program: hears signals, dies with its parent, and keeps a copy of the lock.
+/// In the child, before exec: unblocks signals, dies with its parent, and keeps a copy of the lock.
 fn under_lock(parent: Pid, lock: i32, mask: &SigSet) -> io::Result<()> {
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(mask), None)?;
     set_pdeathsig(Signal::SIGKILL)?;
     #[expect(unsafe_code, reason = "changing a disposition is unsafe, since a handler could do anything")]
-    // SAFETY: no handler is installed, only the default restored, which we may have changed for ourselves.
+    // SAFETY: no handler is installed, only the default restored, since we may have changed the disposition.
     unsafe {
         signal(Signal::SIGXFSZ, SigHandler::SigDfl)?;
     }
     if getppid() != parent {
-        // It died before we asked; nobody will tell us.
+        // The parent died before the request, so no signal will come.
         return Err(Errno::ESRCH.into());
     }
     #[expect(

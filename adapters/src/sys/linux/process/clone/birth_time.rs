@@ -1,12 +1,12 @@
-//! When a child was born, as `/proc/PID/stat` shows it, without asking `/proc`.
+//! A child's start time, as `/proc/PID/stat` shows it, without reading `/proc`.
 //!
-//! The kernel takes a child's start time from the clock of the boot, somewhere between our last look at that clock before
-//! the child exists and the child's first one, and shows it in ticks of a hundredth of a second. Where both looks fall
-//! into one tick, that is it; where a tick went by between them, `/proc` is asked after all.
+//! The kernel takes a child's start time from the boot clock, between our last look at the clock before the birth and
+//! the child's first look, and shows the time in ticks of a hundredth of a second. If both looks fall into the same
+//! tick, the tick is the start time; if a tick passed in between, `/proc` is read.
 //!
 //! # Invariants
-//! 1. What is told is what `/proc` would have shown, or nothing.
-//! 2. A child that asks allocates nothing and takes no lock.
+//! 1. The result is equal to `/proc`'s value, or `None`.
+//! 2. The call in the child allocates nothing and takes no lock.
 //!
 //! Checked by the tests below and `smoke/tests/smoke/spawn/child.rs`.
 #![expect(unsafe_code, reason = "a child between clone and exec asks the kernel directly")]
@@ -16,7 +16,7 @@ use nix::libc::c_int;
 
 const NS_PER_S: u64 = 1_000_000_000;
 
-/// The tick in which we were about to create a child.
+/// The tick just before the birth of a child.
 #[derive(Clone, Copy)]
 pub(super) struct BeforeBirth {
     ticks: Option<u64>,
@@ -24,15 +24,15 @@ pub(super) struct BeforeBirth {
 }
 
 impl BeforeBirth {
-    /// To be asked for right before a child is created.
+    /// The tick now. Call right before a child is created.
     pub(super) fn now() -> Self {
         // SAFETY: asks for a number.
         let ticks_per_s = u64::try_from(unsafe { libc::sysconf(libc::_SC_CLK_TCK) }).unwrap_or(0);
         Self { ticks: ticks_now(ticks_per_s), ticks_per_s }
     }
 
-    /// When the process that asks was born; `None` where nothing tells. To be asked for by a child that was created
-    /// since: it allocates nothing and takes no lock.
+    /// The start time of the calling process; `None` if unknown. For a child created since: allocates nothing and takes
+    /// no lock.
     pub(super) fn own_start_ticks(self) -> Option<u64> {
         match (self.ticks, ticks_now(self.ticks_per_s)) {
             (Some(before), Some(after)) if before == after => Some(after),
@@ -41,8 +41,8 @@ impl BeforeBirth {
     }
 }
 
-/// The clock that start times are taken from, in ticks; `None` where one tick is no whole number of nanoseconds, which the
-/// kernel rounds in ways of its own.
+/// The clock of start times, in ticks; `None` if a tick is not a whole number of nanoseconds, since the kernel then
+/// rounds in its own way.
 fn ticks_now(ticks_per_s: u64) -> Option<u64> {
     let tick_ns = NS_PER_S.checked_div(ticks_per_s).filter(|tick_ns| tick_ns * ticks_per_s == NS_PER_S)?;
     let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
@@ -52,7 +52,7 @@ fn ticks_now(ticks_per_s: u64) -> Option<u64> {
     (told == 0).then(|| (seconds * NS_PER_S + ns) / tick_ns)
 }
 
-/// Field 22 of this process's own stat; `None` where /proc does not tell.
+/// Field 22 of this process's stat; `None` if /proc cannot be read.
 fn shown_start_ticks() -> Option<u64> {
     let mut buffer = [0_u8; 1024];
     // SAFETY: reads into a buffer of its own, no further than its length.
@@ -66,7 +66,7 @@ fn shown_start_ticks() -> Option<u64> {
         usize::try_from(len).ok()?
     };
     let text = buffer.get(..len)?;
-    // The name ends at the last parenthesis; state is field 3, so the start time is the 20th after it.
+    // The name ends at the last parenthesis; state is field 3, so the start time is the 20th field after the name.
     let after_name = text.iter().rposition(|byte| *byte == b')')?;
     let field =
         text.get(after_name + 1..)?.split(|byte| *byte == b' ').filter(|field| !field.is_empty()).nth(19)?;
@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn a_tick_is_a_hundredth_of_a_second() {
-        // Older than any process of this test: the clock of the boot is never behind a start that it gave.
+        // Later than the start of this process: the boot clock is never behind a start time taken from it.
         let shown = shown_start_ticks().unwrap();
         assert!(ticks_now(100).unwrap() >= shown);
         assert_eq!(ticks_now(0), None);

@@ -1,4 +1,4 @@
-//! What the child of a clone does before it is a guardian: its descriptors in their places, `execveat`.
+//! The child of a clone before exec of the guardian: puts the descriptors in place, then `execveat`.
 #![expect(unsafe_code, reason = "a child between clone and exec is beyond what safe Rust can express")]
 
 use super::prepared::CStrings;
@@ -11,30 +11,30 @@ use nix::libc::{c_char, c_int, c_void};
 use rekindle_core::{OsFailure, Pid};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
-/// How many descriptors a guardian is given: 0, 1 and so on.
+/// The number of a guardian's descriptors: 0, 1 and so on.
 pub(crate) const PLACES: usize = 5;
-/// Where the guardian's own program is while it is executed; it closes with that.
+/// The descriptor of the guardian's program during exec; closed by exec.
 const IMAGE_FD: c_int = PLACES as c_int;
-/// Out of the way of all descriptors that have a place.
+/// The lowest descriptor above all fixed places.
 const FIRST_FREE_FD: c_int = IMAGE_FD + 1;
 
 /// Places and descriptors of ours.
 pub(crate) type Places = [(c_int, c_int); PLACES];
 
 struct ChildArgs {
-    /// Which descriptor goes where.
+    /// Each descriptor with its place.
     places: Places,
     image: c_int,
     argv: *const *const c_char,
     envp: *const *const c_char,
-    /// Why it could not; untouched if it could.
+    /// The errno of a failed child; untouched on success.
     errno: *mut i32,
 }
 
-/// Creates a guardian and returns once it runs its program.
+/// Creates a guardian and returns once the guardian's program runs.
 ///
 /// # Errors
-/// If it could not be created; nothing of it is left then.
+/// If the guardian could not be created; no process is left then.
 pub(crate) fn execute_guardian(
     places: Places,
     image: BorrowedFd<'_>,
@@ -50,8 +50,8 @@ pub(crate) fn execute_guardian(
         envp: envp.as_ptr(),
         errno: &raw mut errno,
     };
-    // SAFETY: `become_guardian` keeps to its own stack and to `args`, which with all that it points to outlives the
-    // child.
+    // SAFETY: `become_guardian` uses only its own stack and `args`; `args`, with everything behind its pointers,
+    // outlives the child.
     let (pid, pidfd) = unsafe { clone_child(become_guardian, (&raw mut args).cast()) }.map_err(refused)?;
     if errno != 0 {
         reap(&pidfd);
@@ -60,13 +60,13 @@ pub(crate) fn execute_guardian(
     Ok((pid, pidfd))
 }
 
-/// The child of the clone. It never returns into our code: it executes the guardian or exits.
+/// The child of the clone. Never returns into our code: executes the guardian or exits.
 extern "C" fn become_guardian(args: *mut c_void) -> c_int {
     // SAFETY: `execute_guardian` passes a `ChildArgs` that outlives the child, and waits meanwhile.
     let args = unsafe { &*args.cast::<ChildArgs>() };
     reset_signals();
     let errno = arrange(args).err().unwrap_or_else(|| {
-        // SAFETY: a descriptor of the child's own, then arrays that end as the kernel wants them to. All signals stay
+        // SAFETY: a descriptor of the child's own, then arrays terminated as the kernel requires. All signals stay
         // blocked: the guardian wants none.
         unsafe {
             let flags = libc::AT_EMPTY_PATH;
@@ -74,20 +74,20 @@ extern "C" fn become_guardian(args: *mut c_void) -> c_int {
         }
         Errno::last_raw()
     });
-    // SAFETY: the errno outlives the child, and nobody else touches it now; then this process ends at once.
+    // SAFETY: the errno outlives the child, and only the child touches it now; then this process ends at once.
     unsafe {
         *args.errno = errno;
         libc::_exit(127)
     }
 }
 
-/// 0 to 4 are the guardian's, then comes its program, and nothing else is open.
+/// 0 to 4 are the guardian's descriptors, then its program; nothing else is open.
 fn arrange(args: &ChildArgs) -> Result<(), i32> {
     leave_parents_table(args.places.iter().map(|(_, fd)| *fd).chain([args.image]))?;
     let check = |result: c_int| if result < 0 { Err(Errno::last_raw()) } else { Ok(result) };
     // SAFETY: moves and closes descriptors of the child's own table.
     unsafe {
-        // All of them out of the way first: one may stand where another has to go.
+        // First all of them move away: one may occupy the place of another.
         let image = check(libc::fcntl(args.image, libc::F_DUPFD, FIRST_FREE_FD))?;
         let mut moved = args.places;
         for (_, fd) in &mut moved {

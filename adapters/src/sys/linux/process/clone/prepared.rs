@@ -1,10 +1,10 @@
-//! Everything that a child needs, laid out in memory before it exists: between clone and exec nothing may allocate.
+//! Everything for a child, laid out in memory before the child exists: between clone and exec nothing may allocate.
 
 use std::cell::Cell;
 use std::ffi::{CStr, CString, c_char};
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
-/// A child that is ready to be born.
+/// A prepared child.
 pub(crate) struct Prepared {
     pub(crate) program: CString,
     pub(crate) argv: CStrings,
@@ -12,27 +12,27 @@ pub(crate) struct Prepared {
     pub(crate) cwd: CString,
     /// Descriptors 0, 1 and 2.
     pub(crate) stdio: [OwnedFd; 3],
-    /// The locked session directory, of which the child has a copy.
+    /// The locked session directory; the child has a copy.
     pub(crate) claim: RawFd,
-    /// The path that is to lead to it, still, when the child has its lifeline.
+    /// The path that still has to lead to the session directory once the child has its lifeline.
     pub(crate) session_path: CString,
     pub(crate) lifeline_device: u64,
     pub(crate) lifeline_number: u64,
-    /// What follows pid and start time in the lifeline's mark.
+    /// The text after pid and start time in the lifeline's mark.
     pub(crate) mark_tail: Vec<u8>,
-    /// The socket that it inherits.
+    /// The inherited socket.
     pub(crate) socket: Option<RawFd>,
-    /// The variable that names the pid it will have.
+    /// The variable for the child's pid.
     pub(crate) listen_pid: Option<PidVariable>,
 }
 
-/// The name of the variable that says whose inherited sockets are.
+/// The variable with the owner's pid of inherited sockets.
 const LISTEN_PID: &[u8] = b"LISTEN_PID=";
 
-/// Room for [`LISTEN_PID`], the longest pid and the NUL that ends it.
+/// Room for [`LISTEN_PID`], the longest pid and the final NUL.
 const PID_VARIABLE_LEN: usize = LISTEN_PID.len() + 10 + 1;
 
-/// A variable of the environment that only the child can fill in: its own pid.
+/// An environment variable that only the child can fill in: the child's own pid.
 pub(crate) struct PidVariable(Box<[Cell<u8>; PID_VARIABLE_LEN]>);
 
 impl PidVariable {
@@ -44,7 +44,7 @@ impl PidVariable {
         Self(Box::new(text.map(Cell::new)))
     }
 
-    /// Writes the number; touches nothing but the room that was made for it.
+    /// Writes the number, and touches only the reserved room.
     pub(crate) fn fill_in(&self, digits: &[u8]) {
         for (slot, digit) in self.0.iter().skip(LISTEN_PID.len()).zip(digits) {
             slot.set(*digit);
@@ -56,7 +56,7 @@ impl PidVariable {
     }
 }
 
-/// Strings and the NULL-terminated array of pointers to them that the kernel wants.
+/// Strings, and the NULL-terminated array of pointers for the kernel.
 pub(crate) struct CStrings {
     pointers: Vec<*const c_char>,
     _owned: Vec<CString>,
@@ -67,7 +67,7 @@ impl CStrings {
         Self::with(owned, None)
     }
 
-    /// The strings, and one more that somebody else owns for as long.
+    /// The strings, and one more, owned elsewhere for at least as long.
     pub(crate) fn with(owned: Vec<CString>, more: Option<*const c_char>) -> Self {
         let texts = owned.iter().map(|text| text.as_ptr());
         let pointers = texts.chain(more).chain([std::ptr::null()]).collect();

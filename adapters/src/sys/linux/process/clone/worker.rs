@@ -1,8 +1,7 @@
-//! What the child of a clone does before it is the worker's program: it takes its lifeline, marks it, arranges its
-//! descriptors.
+//! The child of a clone before exec of the worker: takes and marks the lifeline, then arranges the descriptors.
 //!
-//! It may make system calls and touch what was prepared for it, and nothing else: no allocation, no lock, no panic. It
-//! reports through shared memory, needing no pipe.
+//! The child makes system calls and touches prepared memory only: no allocation, no lock, no panic. The child reports
+//! through shared memory, so no pipe is needed.
 #![expect(unsafe_code, reason = "a child between clone and exec is beyond what safe Rust can express")]
 
 use super::birth_time::BeforeBirth;
@@ -16,31 +15,31 @@ use rekindle_core::Pid;
 use std::os::fd::OwnedFd;
 use std::ptr;
 
-/// Where a worker keeps its lifeline: clear of the descriptors that socket activation counts from 3.
+/// The worker's descriptor of the lifeline: clear of socket activation, which counts from 3.
 pub(crate) const LIFELINE_FD: c_int = 10;
-/// How long the child may take to become its program, in seconds: a directory on a dead server must not hold the
-/// launcher for ever. What sleeps where no signal reaches it, nothing can bound.
+/// How long the child may take until exec, in seconds: a directory on a dead server must not block the launcher for
+/// ever. An uninterruptible sleep cannot be bounded.
 const SPAWN_TIMEOUT_S: i64 = 10;
-/// How often the lifeline is asked for: somebody who only asks holds it for microseconds.
+/// How often to try the lifeline's lock: a query holds the lock for microseconds.
 const LOCK_TRIES_MAX: u32 = 2_000;
-/// How often a program that is being written is tried again.
+/// How often to try a program again that is being written.
 const BUSY_TRIES_MAX: u32 = 50;
-/// Where socket activation begins to count.
+/// The first descriptor of socket activation.
 const SOCKET_FD: c_int = 3;
-/// How many connections may wait for a worker that does not accept yet; the kernel lowers it to its own limit.
+/// The number of connections that may wait for a worker before `accept`; the kernel applies its own limit.
 const BACKLOG_MAX: c_int = c_int::MAX;
 /// How long the child sleeps between two tries, in nanoseconds.
 const RETRY_PAUSE_NS: i64 = 1_000_000;
 
-/// What became of a child.
+/// The result of a birth.
 pub(crate) enum Born {
-    /// It runs its program, or did.
+    /// The child runs its program, or did.
     Running { pid: Pid, pidfd: OwnedFd, start_ticks: Option<u64> },
-    /// It could not come so far, and is gone.
+    /// The child failed before exec, and is gone.
     Failed { stage: Stage, errno: i32 },
 }
 
-/// What a child was doing when it failed.
+/// The step of a child at its failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stage {
     Session,
@@ -55,9 +54,9 @@ pub(crate) enum Stage {
     Exec,
 }
 
-/// What the child writes and the launcher reads, in that order: they never run at the same time.
+/// Written by the child, then read by the launcher: the two never run at the same time.
 struct Report {
-    /// What the child is about to do.
+    /// The next step of the child.
     reached: Stage,
     failed: Option<(Stage, i32)>,
     start_ticks: Option<u64>,
@@ -70,18 +69,19 @@ struct ChildArgs<'a> {
     report: *mut Report,
 }
 
-/// Creates the child and returns once it runs its program or is gone.
+/// Creates the child and returns once the child's program runs, or the child is gone.
 ///
 /// # Errors
-/// The errno of a `clone` or `mmap` that failed; no child exists then.
+/// The errno of a failed `clone` or `mmap`; no child exists then.
 pub(crate) fn clone_and_exec(prepared: &Prepared) -> Result<Born, i32> {
     let mut report = Report { reached: Stage::Session, failed: None, start_ticks: None };
     let (stdio, born_after) = (prepared.stdio_raw(), BeforeBirth::now());
     let mut args = ChildArgs { prepared, stdio, born_after, report: &raw mut report };
-    // SAFETY: `child_main` keeps to its own stack and to `args`, which with all that it points to outlives the child.
+    // SAFETY: `child_main` uses only its own stack and `args`; `args`, with everything behind its pointers, outlives
+    // the child.
     let (pid, pidfd) = unsafe { clone_child(child_main, (&raw mut args).cast())? };
     let failed = match report.failed {
-        // It was killed on its way, by its own timer or by somebody else.
+        // The child was killed on its way, by its timer or by another process.
         None if report.reached != Stage::Exec => Some((report.reached, libc::ETIMEDOUT)),
         failed => failed,
     };
@@ -94,34 +94,35 @@ pub(crate) fn clone_and_exec(prepared: &Prepared) -> Result<Born, i32> {
     }
 }
 
-/// The child. It never returns into the launcher's code: it executes its program or exits.
+/// The child. Never returns into the launcher's code: executes its program or exits.
 extern "C" fn child_main(args: *mut c_void) -> c_int {
     // SAFETY: `clone_and_exec` passes a `ChildArgs` that outlives the child, and waits meanwhile.
     let args = unsafe { &*args.cast::<ChildArgs<'_>>() };
-    // SAFETY: as above, for the report that it points to; nobody else touches it now.
+    // SAFETY: as above, for the report; only the child touches it now.
     let report = unsafe { &mut *args.report };
     if let Err(failed) = become_worker(args, report) {
         report.failed = Some(failed);
     }
-    // SAFETY: ends this process at once, running nothing of the launcher's.
+    // SAFETY: ends this process at once, without running the launcher's code.
     unsafe { libc::_exit(127) }
 }
 
 type Step = Result<(), (Stage, i32)>;
 
-/// Steps 5 to 8 of a start, in the order that the design found to be safe.
+/// Steps 5 to 8 of a start, in the safe order.
 fn become_worker(args: &ChildArgs<'_>, report: &mut Report) -> Step {
     let prepared = args.prepared;
     limit_time();
     let needed = args.stdio.into_iter().chain([prepared.claim]).chain(prepared.socket);
     leave_parents_table(needed).map_err(|errno| (Stage::Descriptors, errno))?;
-    // Early: the less time has passed, the likelier it is that no tick has. Not earlier: it may have to open a file.
+    // Early: the less time has passed, the likelier the tick is the same. Not earlier: the call may have to open a
+    // file.
     report.start_ticks = args.born_after.own_start_ticks();
-    // SAFETY: asks for nothing but what it says.
+    // SAFETY: takes no arguments.
     check(Stage::Session, unsafe { libc::setsid() })?;
     reset_signals();
     report.reached = Stage::Directory;
-    // SAFETY: a system call on a string that was prepared for it.
+    // SAFETY: a system call on a prepared string.
     check(Stage::Directory, unsafe { libc::chdir(prepared.cwd.as_ptr()) })?;
     report.reached = Stage::OpenLifeline;
     let lifeline = take_lifeline(prepared)?;
@@ -129,9 +130,9 @@ fn become_worker(args: &ChildArgs<'_>, report: &mut Report) -> Step {
     mark_lifeline(prepared, lifeline, report.start_ticks)?;
     report.reached = Stage::Descriptors;
     let claim = arrange_descriptors(args.stdio, lifeline, prepared)?;
-    // At its final place, where whoever searches for it looks: if the files are still where they were, nobody has searched.
+    // At the descriptor where a search looks: if the files are still in place, no search has happened.
     require_in_place(prepared, claim)?;
-    // Only now may the claim's descriptor go: from here on the lifeline guards this process.
+    // Only now may the claim's descriptor be closed: from here on the lifeline guards this process.
     close_all_others(prepared)?;
     report.reached = Stage::Listen;
     listen_on_socket(prepared)?;
@@ -139,7 +140,7 @@ fn become_worker(args: &ChildArgs<'_>, report: &mut Report) -> Step {
     Err((Stage::Exec, execute(prepared)))
 }
 
-/// Has the kernel kill this process should it not get far enough in time. Executing a program disarms the timer.
+/// Has the kernel kill this process if exec is late. Exec disarms the timer.
 fn limit_time() {
     // SAFETY: zeroes are valid values of both structures, and the kernel reads them before the calls return. Called
     // directly, since libc's `timer_create` may start a thread.
@@ -164,10 +165,10 @@ fn check(stage: Stage, result: c_int) -> Result<c_int, (Stage, i32)> {
 
 fn take_lifeline(prepared: &Prepared) -> Result<c_int, (Stage, i32)> {
     let flags = libc::O_RDWR | libc::O_NOFOLLOW | libc::O_CLOEXEC;
-    // SAFETY: opens a name in the directory that is held, of which the child has a copy of the descriptor.
+    // SAFETY: opens a name in the held directory, through the child's copy of the descriptor.
     let fd = unsafe { libc::openat(prepared.claim, prepared.lifeline_name().as_ptr(), flags) };
     let fd = check(Stage::OpenLifeline, fd)?;
-    // SAFETY: fills in a value that it is given.
+    // SAFETY: fills in the given value.
     let found = inode(|stat| unsafe { libc::fstat(fd, stat) })?;
     if found != (prepared.lifeline_device, prepared.lifeline_number) {
         return Err((Stage::LifelineReplaced, 0));
@@ -188,7 +189,7 @@ fn take_lifeline(prepared: &Prepared) -> Result<c_int, (Stage, i32)> {
 
 fn pause() {
     let length = libc::timespec { tv_sec: 0, tv_nsec: RETRY_PAUSE_NS };
-    // SAFETY: reads a value of its own; how much of it was slept does not matter.
+    // SAFETY: reads a local value; the time left does not matter.
     unsafe { libc::nanosleep(&raw const length, ptr::null_mut()) };
 }
 
@@ -224,7 +225,7 @@ impl Text {
     }
 }
 
-/// Writes who holds the lifeline into it, in one write.
+/// Writes the holder's identity into the lifeline, in one write.
 fn mark_lifeline(prepared: &Prepared, lifeline: c_int, start_ticks: Option<u64>) -> Step {
     let mut known = Text { bytes: [0; 128], len: 0 };
     // SAFETY: asks for a number.
@@ -238,7 +239,7 @@ fn mark_lifeline(prepared: &Prepared, lifeline: c_int, start_ticks: Option<u64>)
     let parts = [known.bytes.get(..known.len).unwrap_or_default(), &prepared.mark_tail];
     let vector =
         parts.map(|part| libc::iovec { iov_base: part.as_ptr().cast_mut().cast(), iov_len: part.len() });
-    // SAFETY: writes from buffers that outlive the call, no further than their lengths.
+    // SAFETY: writes from buffers that outlive the call, within their lengths.
     let written = unsafe { libc::writev(lifeline, vector.as_ptr(), 2) };
     match usize::try_from(written) {
         Ok(len) if len == known.len + prepared.mark_tail.len() => Ok(()),
@@ -247,8 +248,8 @@ fn mark_lifeline(prepared: &Prepared, lifeline: c_int, start_ticks: Option<u64>)
     }
 }
 
-/// 0 to 2 are the worker's, 3 is the socket that it inherits, 10 is its lifeline. Returns the claim's descriptor, which is
-/// out of their way.
+/// 0 to 2 are the worker's streams, 3 is the inherited socket, 10 is the lifeline. Returns the claim's descriptor,
+/// moved above these places.
 fn arrange_descriptors(
     stdio: [c_int; 3],
     lifeline: c_int,
@@ -256,7 +257,7 @@ fn arrange_descriptors(
 ) -> Result<c_int, (Stage, i32)> {
     // SAFETY: moves descriptors of the child's own table.
     unsafe {
-        // All of them out of the way first: one may stand where another has to go.
+        // First all of them move away: one may occupy the place of another.
         let first_free = LIFELINE_FD + 1;
         let out_of_the_way = |fd| check(Stage::Descriptors, libc::fcntl(fd, libc::F_DUPFD, first_free));
         let lifeline = out_of_the_way(lifeline)?;
@@ -280,22 +281,22 @@ fn arrange_descriptors(
     }
 }
 
-/// Fails unless the lifeline still has its name and the session's directory its place. Whoever finds them gone searches the
-/// processes for a lifeline at its place; a child that was not there yet has to leave.
+/// Fails unless the lifeline still has its name and the session's directory its place. A process that finds the files
+/// gone searches all processes for lifelines at their descriptor; a child that was not there yet has to leave.
 fn require_in_place(prepared: &Prepared, claim: c_int) -> Step {
     let lifeline = inode(|stat| {
-        // SAFETY: fills in a value that it is given, for a name in the directory that is held.
+        // SAFETY: fills in the given value, for a name in the held directory.
         unsafe { libc::fstatat(claim, prepared.lifeline_name().as_ptr(), stat, libc::AT_SYMLINK_NOFOLLOW) }
     })?;
-    // SAFETY: fills in a value that it is given.
+    // SAFETY: fills in the given value.
     let held = inode(|stat| unsafe { libc::fstat(claim, stat) })?;
-    // SAFETY: as above, for a string that was prepared.
+    // SAFETY: as above, for a prepared string.
     let found = inode(|stat| unsafe { libc::stat(prepared.session_path.as_ptr(), stat) })?;
     let in_place = lifeline == (prepared.lifeline_device, prepared.lifeline_number) && held == found;
     if in_place { Ok(()) } else { Err((Stage::FilesMoved, 0)) }
 }
 
-/// Device and number of what a call looks at.
+/// Device and number of the file inspected by `look`.
 fn inode(look: impl FnOnce(*mut libc::stat) -> c_int) -> Result<(u64, u64), (Stage, i32)> {
     // SAFETY: a `stat` of zeroes is a valid value.
     let mut stat: libc::stat = unsafe { std::mem::zeroed() };
@@ -303,7 +304,7 @@ fn inode(look: impl FnOnce(*mut libc::stat) -> c_int) -> Result<(u64, u64), (Sta
     Ok((stat.st_dev, stat.st_ino))
 }
 
-/// Nothing is open but what [`arrange_descriptors`] put in its place.
+/// Closes everything except the descriptors placed by [`arrange_descriptors`].
 fn close_all_others(prepared: &Prepared) -> Step {
     let first_closed = if prepared.socket.is_some() { SOCKET_FD + 1 } else { SOCKET_FD };
     close_range(first_closed.unsigned_abs(), LIFELINE_FD.unsigned_abs() - 1, 0)
@@ -311,7 +312,7 @@ fn close_all_others(prepared: &Prepared) -> Step {
         .map_err(|errno| (Stage::Descriptors, errno))
 }
 
-/// Begins to listen on the socket that is inherited: guarded by the lifeline, and in the worker's own name.
+/// Begins to listen on the inherited socket: guarded by the lifeline, and in the worker's own name.
 fn listen_on_socket(prepared: &Prepared) -> Step {
     if let Some(variable) = &prepared.listen_pid {
         let mut pid = Text { bytes: [0; 128], len: 0 };
@@ -324,11 +325,11 @@ fn listen_on_socket(prepared: &Prepared) -> Step {
     Ok(())
 }
 
-/// Becomes the program; returns only the errno of why it could not.
+/// Executes the program; returns only on failure, with the errno.
 fn execute(prepared: &Prepared) -> i32 {
     let mut errno = 0;
     for _ in 0..BUSY_TRIES_MAX {
-        // SAFETY: an empty mask of the child's own, then strings and arrays that end as the kernel wants them to.
+        // SAFETY: an empty mask of the child's own, then strings and arrays terminated as the kernel requires.
         unsafe {
             let mut none: libc::sigset_t = std::mem::zeroed();
             libc::sigemptyset(&raw mut none);
@@ -336,7 +337,7 @@ fn execute(prepared: &Prepared) -> i32 {
             libc::execve(prepared.program.as_ptr(), prepared.argv.as_ptr(), prepared.envp.as_ptr());
         }
         errno = Errno::last_raw();
-        // Somebody who forked while writing it still has it open; that passes.
+        // A process forked during the write still has the program open; the state passes soon.
         if errno != libc::ETXTBSY {
             break;
         }
