@@ -19,7 +19,7 @@ use std::thread;
 use std::time::Duration;
 
 /// The time limit of one test; a longer test counts as hanging.
-const TRIAL_TIMEOUT: Duration = Duration::from_secs(150);
+const TEST_TIMEOUT: Duration = Duration::from_secs(150);
 
 /// Names the script of a real MCP server.
 pub const MCP_SERVER: &str = "REKINDLE_MCP_SERVER";
@@ -159,8 +159,8 @@ fn within_the_bound(body: impl FnOnce() + Send + 'static) -> Result<(), Failed> 
         let _done = done;
         body();
     });
-    match ended.recv_timeout(TRIAL_TIMEOUT) {
-        Err(RecvTimeoutError::Timeout) => Err(format!("it hangs: not done after {TRIAL_TIMEOUT:?}").into()),
+    match ended.recv_timeout(TEST_TIMEOUT) {
+        Err(RecvTimeoutError::Timeout) => Err(format!("it hangs: not done after {TEST_TIMEOUT:?}").into()),
         Ok(()) | Err(RecvTimeoutError::Disconnected) => {
             thread.join().map_err(|panic| said_by(panic.as_ref()).into())
         }

@@ -24,7 +24,7 @@ use std::thread;
 use tempfile::TempDir;
 
 /// The variable with the directory of a process's test environment.
-pub const CANARY: &str = "REKINDLE_SMOKE_SCENE";
+pub const CANARY: &str = "REKINDLE_SMOKE_ENV";
 
 /// The variables that rekindle reads; the test environment sets them, not the user of the suite.
 const DECIDED_HERE: [&str; 5] =
@@ -38,7 +38,7 @@ pub struct TestEnv {
 }
 
 /// The directory of all test environments of this run; every process started there has the name in its environment.
-fn all_scenes() -> &'static Path {
+fn all_envs() -> &'static Path {
     static DIR: OnceLock<PathBuf> = OnceLock::new();
     DIR.get_or_init(|| {
         let dir =
@@ -49,19 +49,19 @@ fn all_scenes() -> &'static Path {
 
 /// The path of the command's copy, for users without access to the target directory.
 fn copy_of_binary() -> PathBuf {
-    all_scenes().join("rekindle")
+    all_envs().join("rekindle")
 }
 
 /// Ends all processes left in test environments of this run, and describes them: after a hanging test, for example.
 pub fn end_all_of_this_run() -> Vec<String> {
     let describe = |pid: Pid| format!("process {pid}: {}", procs::command_line(pid));
-    let mut left: Vec<String> = procs::touching(all_scenes()).into_iter().map(describe).collect();
-    if !kill_all(all_scenes()) {
+    let mut left: Vec<String> = procs::touching(all_envs()).into_iter().map(describe).collect();
+    if !kill_all(all_envs()) {
         left.push("and not all of them could be killed".to_owned());
     }
     // The directory is empty except for the copy of the command, unless a failed test left files for examination.
     let _ = fs::remove_file(copy_of_binary());
-    let _ = fs::remove_dir(all_scenes());
+    let _ = fs::remove_dir(all_envs());
     left
 }
 
@@ -94,7 +94,7 @@ impl TestEnv {
     /// # Panics
     /// If the directory cannot be made, or cannot be given to the user.
     pub fn owned_by(account: Account) -> Self {
-        let dir = tempfile::Builder::new().prefix("s").rand_bytes(4).tempdir_in(all_scenes());
+        let dir = tempfile::Builder::new().prefix("s").rand_bytes(4).tempdir_in(all_envs());
         let dir = dir.expect("the directory of all envs is writable");
         account.take_over(dir.path());
         Self { dir, account }

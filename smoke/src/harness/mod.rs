@@ -40,4 +40,4 @@ mod sweep;
 pub mod trouble;
 pub mod vandal;
 
-pub use pid_ns::serve_if_lane;
+pub use pid_ns::serve_if_in_pid_ns;

@@ -15,7 +15,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, ExitCode, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The variable that tells this program to run jobs in a pid namespace.
-const LANE: &str = "REKINDLE_SMOKE_LANE";
+const PID_NS: &str = "REKINDLE_SMOKE_PID_NS";
 
 /// The options for a pid namespace: as root, or as an ordinary user where allowed.
 const NAMESPACES: [&[&str]; 2] = [
@@ -33,7 +33,7 @@ pub struct PidNamespace {
     jobs: ChildStdin,
     answers: BufReader<ChildStdout>,
     /// The files of the namespace are dropped together with the namespace.
-    _scene: TestEnv,
+    _env: TestEnv,
 }
 
 impl PidNamespace {
@@ -45,11 +45,11 @@ impl PidNamespace {
         let env = TestEnv::new();
         let mut command = in_a_namespace();
         command.arg(env::current_exe().expect("this program knows where it is"));
-        command.env(LANE, "1").env("TMPDIR", env.dir()).stdin(Stdio::piped()).stdout(Stdio::piped());
+        command.env(PID_NS, "1").env("TMPDIR", env.dir()).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().expect("a pid_ns can be started");
         let jobs = child.stdin.take().expect("its input is piped");
         let answers = BufReader::new(child.stdout.take().expect("its output is piped"));
-        Self { child, jobs, answers, _scene: env }
+        Self { child, jobs, answers, _env: env }
     }
 
     /// Runs a job.
@@ -107,11 +107,11 @@ fn in_a_namespace() -> Command {
 }
 
 /// Runs jobs or acts as a hostile peer, if this process was started for either: for the start of `main`.
-pub fn serve_if_lane() -> Option<ExitCode> {
+pub fn serve_if_in_pid_ns() -> Option<ExitCode> {
     if let Some(exit) = fuzz::serve_if_peer() {
         return Some(exit);
     }
-    env::var_os(LANE)?;
+    env::var_os(PID_NS)?;
     panic::set_hook(Box::new(|info| *last_panic() = info.to_string()));
     for line in stdin().lines() {
         let Ok(line) = line else { break };

@@ -4,5 +4,5 @@ use rekindle_smoke::{harness, reaper};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    harness::serve_if_lane().unwrap_or_else(|| reaper::under_one(harness::removal::main))
+    harness::serve_if_in_pid_ns().unwrap_or_else(|| reaper::under_one(harness::removal::main))
 }

@@ -18,7 +18,7 @@ use rekindle_smoke::{reaper, suite};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    rekindle_smoke::harness::serve_if_lane()
+    rekindle_smoke::harness::serve_if_in_pid_ns()
         .or_else(spawn::large_parent::serve_if_large_parent)
         .unwrap_or_else(|| reaper::under_one(|| suite::main(tests())))
 }

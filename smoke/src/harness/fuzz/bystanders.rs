@@ -16,7 +16,7 @@ struct Kept {
     account: Account,
     sentinel: Sentinel,
     /// The sentinel ends together with its test environment.
-    _scene: TestEnv,
+    _env: TestEnv,
 }
 
 thread_local! {
@@ -109,7 +109,7 @@ pub(super) fn sentinel_pid(account: Account) -> Pid {
         let env = TestEnv::owned_by(account);
         let sentinel = Sentinel::start(&env, Place::Outside, SentinelKind::SessionLeader);
         let pid = sentinel.pid();
-        all.push(Kept { account, sentinel, _scene: env });
+        all.push(Kept { account, sentinel, _env: env });
         pid
     })
 }

@@ -41,7 +41,7 @@ const SHORTLY: [&str; 2] = ["--timeout", "300ms"];
 /// A prefix for a server: waits for the file `go` in the test environment.
 const GATE: &str = "
 import os, time
-while not os.path.exists(os.path.join(os.environ['REKINDLE_SMOKE_SCENE'], 'go')):
+while not os.path.exists(os.path.join(os.environ['REKINDLE_SMOKE_ENV'], 'go')):
     time.sleep(0.005)
 ";
 

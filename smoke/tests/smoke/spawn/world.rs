@@ -108,7 +108,7 @@ fn the_environment_is_the_callers_and_ours() {
     let environment = procs::environment(pid);
     let of = |name: &str| environment.get(name).map(String::as_str).unwrap_or_default();
     assert_eq!((of("MINE"), of("PATH")), ("a=b", "/bin"), "what is set wins over what is inherited");
-    assert_eq!(of("REKINDLE_SMOKE_SCENE"), env.dir().to_string_lossy(), "the rest is inherited");
+    assert_eq!(of("REKINDLE_SMOKE_ENV"), env.dir().to_string_lossy(), "the rest is inherited");
     assert_eq!((of("REKINDLE_SESSION"), of("REKINDLE_GENERATION")), ("s", "1"));
     assert_eq!(of("REKINDLE_SOCKET"), env.socket("s").to_string_lossy());
     assert_eq!(of("REKINDLE_NONCE"), env.record("s")["nonce"].as_str().expect("a record has a nonce"));
