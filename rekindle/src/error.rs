@@ -1,12 +1,15 @@
 //! What can go wrong besides the outcomes: a session or a state directory that cannot be worked with.
 
 use crate::advice::{Advice, Step};
+use crate::json::without_nonce;
 use rekindle_adapters::StateRootError;
 use rekindle_adapters::call::CallError;
 use rekindle_adapters::lines::LineError;
 use rekindle_core::execute::Seen;
 use rekindle_core::shown::Shown;
 use rekindle_core::{Generation, Lifeline, LockClaim, OsFailure, ReleaseError, SessionId};
+use serde::{Serialize, Serializer};
+use serde_json::json;
 use std::path::PathBuf;
 
 /// Why a session could not be worked with. Nothing was started, stopped or overwritten because of it.
@@ -132,6 +135,17 @@ pub enum Error {
     /// The system refused.
     #[error(transparent)]
     Os(#[from] OsFailure),
+}
+
+/// An object of `outcome`, `reason` and `message`, with the `holder` of a claim that is in the way.
+impl Serialize for Error {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = json!({ "outcome": "error", "reason": self.reason(), "message": self.to_string() });
+        if let Self::Claimed { holder, .. } = self {
+            fields["holder"] = json!(holder.as_deref().map(without_nonce));
+        }
+        fields.serialize(serializer)
+    }
 }
 
 impl Error {

@@ -34,6 +34,7 @@
 
 mod advice;
 mod error;
+mod json;
 mod launch;
 mod outcome;
 mod sessions;

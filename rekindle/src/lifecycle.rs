@@ -10,6 +10,7 @@
 mod guard;
 mod lock;
 mod outcome;
+mod report;
 
 pub use guard::LifecycleGuard;
 pub use lock::LifecycleLock;

@@ -1,4 +1,7 @@
-//! How it went: every way in which a session can turn out.
+//! How it went: every way in which a session can turn out, in words (`Display`) and as JSON (`Serialize`).
+
+mod json;
+mod text;
 
 use crate::advice::Advice;
 use rekindle_adapters::Connection;

@@ -18,6 +18,7 @@ mod call;
 mod error;
 mod outcome;
 mod registry;
+mod report;
 
 use crate::launch::Launch;
 use crate::outcome::{Ensured, Running, StopOutcome, Stopped};

@@ -253,7 +253,7 @@ impl Machine {
 
     pub(crate) fn collect(&self, what: &Collection) -> Result<Collected, Error> {
         let options = gc::GcOptions { repair: what.repair, mode: what.mode };
-        let mut collected = Collected::default();
+        let mut collected = Collected { mode: what.mode, ..Collected::default() };
         let sessions: Vec<SessionId> =
             self.0.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect();
         for session in sessions.into_iter().filter(|it| what.only.is_empty() || what.only.contains(it)) {

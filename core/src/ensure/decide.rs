@@ -8,6 +8,7 @@
 //! Walked exhaustively by `gates/tests/decide.rs`.
 
 use crate::session::evidence::LastWorker;
+use core::fmt;
 use serde::{Deserialize, Serialize};
 
 /// What the caller wants.
@@ -48,6 +49,12 @@ pub enum Liveness {
     Indeterminate,
     /// It is not a socket of ours.
     Forged,
+}
+
+impl fmt::Display for Liveness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
 }
 
 impl Finding {
@@ -96,6 +103,12 @@ pub enum RejectReason {
     VersionMismatch,
     /// The worker lives, and answers a handshake with something else; it is left as it is.
     HandshakeFailed,
+}
+
+impl fmt::Display for RejectReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
 }
 
 /// What to do.

@@ -17,6 +17,7 @@ use rekindle_core::{
     SessionState, decide_claim,
 };
 use serde::Serialize;
+use std::fmt;
 use std::path::Path;
 
 /// What is to be said about one session.
@@ -35,8 +36,22 @@ pub struct Diagnosis {
     pub advice: Advice,
 }
 
+/// A line with the state, and one more for each finding and for each process that is left over.
+impl fmt::Display for Diagnosis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.session)?;
+        match self.state {
+            Some(state) => state.fmt(f)?,
+            None => f.write_str("never started")?,
+        }
+        self.findings.iter().try_for_each(|finding| write!(f, "\n  {finding}"))?;
+        let mut leftovers = self.leftovers.iter();
+        leftovers.try_for_each(|pid| write!(f, "\n  left over: process {pid} holds the lifeline"))
+    }
+}
+
 /// What is to be said about several sessions.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Diagnoses {
     /// One for each session.
     pub sessions: Vec<Diagnosis>,

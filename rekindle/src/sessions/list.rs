@@ -10,11 +10,13 @@ use rekindle_adapters::{SessionDir, StateRoot};
 use rekindle_core::byte_text;
 use rekindle_core::claim::Found;
 use rekindle_core::record::RecordFile;
+use rekindle_core::shown::Shown;
 use rekindle_core::{
     Generation, Host, LastWorker, Lifeline, OsFailure, Pid, SessionId, SessionRecord, SessionState,
 };
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use std::fmt;
 use std::path::PathBuf;
 
 /// How much of the end of a log is shown.
@@ -36,6 +38,14 @@ pub struct SessionSummary {
     pub generation: Generation,
     /// When that start began, RFC 3339 in UTC.
     pub started_at: Option<String>,
+}
+
+impl fmt::Display for SessionSummary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.session, self.state)?;
+        self.pid.map_or(Ok(()), |pid| write!(f, ", pid {pid}"))?;
+        self.socket.as_ref().map_or(Ok(()), |socket| write!(f, ", on {}", Shown(socket)))
+    }
 }
 
 /// Everything about one session.
@@ -62,7 +72,7 @@ pub struct LifelineView {
 }
 
 /// What a list of sessions came to.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Listing {
     /// The sessions, in order.
     pub sessions: Vec<SessionSummary>,
@@ -77,6 +87,25 @@ pub struct LeftOut {
     pub session: Option<SessionId>,
     /// What prevented it.
     pub why: String,
+}
+
+impl fmt::Display for LeftOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.session {
+            Some(session) => write!(f, "session {session} was left out: {}", self.why),
+            None => f.write_str(&self.why),
+        }
+    }
+}
+
+/// A line for each session, and one for each that was left out.
+impl fmt::Display for Listing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let left_out = self.left_out.iter().map(ToString::to_string);
+        let lines: Vec<String> = self.sessions.iter().map(ToString::to_string).chain(left_out).collect();
+        f.write_str(if lines.is_empty() { "no sessions" } else { "" })?;
+        f.write_str(&lines.join("\n"))
+    }
 }
 
 /// A session with all that is known of it.
