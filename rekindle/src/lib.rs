@@ -13,7 +13,7 @@
 //! let launch = Launch::new("redis-server").args(["--port", "0", "--unixsocket", "{socket}", "--save", ""]);
 //! match sessions.ensure(&"cache".parse()?, launch).await? {
 //!     Ensured::Running(worker) => println!("redis answers on {}", worker.socket.display()),
-//!     other => eprintln!("no redis: {other:?}"),
+//!     other => eprintln!("no redis: {other}"),
 //! }
 //! # Ok(())
 //! # }
@@ -60,8 +60,9 @@ pub use outcome::{
 #[doc(inline)]
 pub use pool::{PoolClient, WorkerPool};
 pub use sessions::{
-    Collected, Collection, Diagnoses, Diagnosis, FailedRuns, Force, Forgotten, GcMode, Kept, KeptBecause,
-    LeftOut, LifelineView, Listing, Repair, SessionSummary, SessionView, Sessions, Unlocked,
+    ClaimView, Collected, Collection, Diagnoses, Diagnosis, FailedRuns, Force, Forgotten, GcMode, Kept,
+    KeptBecause, LeftOut, LifelineView, Listing, RecordView, Repair, SessionSummary, SessionView, Sessions,
+    Unlocked,
 };
 #[doc(inline)]
 pub use stdio::{StdioChild, StdioEnd, StdioEvent, StdioLaunch, StdioStopped};

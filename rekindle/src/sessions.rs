@@ -8,6 +8,7 @@ pub(crate) mod list;
 mod next_step;
 mod rejection;
 mod restore;
+pub(crate) mod show;
 pub(crate) mod snapshot;
 mod stop;
 pub(crate) mod unlock;
@@ -19,13 +20,14 @@ use crate::outcome::{DryRun, Ensured, Stopped};
 pub use diagnosis::{Diagnoses, Diagnosis};
 use ensure::Ensure;
 pub use gc::{Collected, Collection, FailedRuns, GcMode, Kept, KeptBecause, Repair};
-pub use list::{LeftOut, LifelineView, Listing, SessionSummary, SessionView};
+pub use list::{LeftOut, Listing, SessionSummary};
 use rekindle_adapters::start::SpawnOn;
 use rekindle_adapters::{SessionDir, StateRoot, procfs};
 use rekindle_core::shown::Shown;
 use rekindle_core::stop::StopPolicy;
 use rekindle_core::stores::{ClaimStore, RecordStore};
 use rekindle_core::{Host, Intent, SessionId};
+pub use show::{ClaimView, LifelineView, RecordView, SessionView};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 pub use unlock::{Force, Forgotten, Unlocked};
@@ -181,7 +183,7 @@ impl Sessions {
     /// # Errors
     /// If it is unknown, or its record cannot be read.
     pub fn show(&self, session: &SessionId) -> Result<SessionView, Error> {
-        list::show(&self.root, &self.here, session)
+        show::show(&self.root, &self.here, session)
     }
 
     /// Ends the worker of `session`, with all its processes, and removes its claim and its socket.

@@ -7,8 +7,8 @@ use rekindle::lifecycle::{
 use rekindle::pool::{PoolEntry, PoolError, PoolStatus, RunOutcome};
 use rekindle::{
     Collected, Diagnosis, DryRun, Ensured, Error, Exited, Forgotten, Kept, LeftOut, Listing, Liveness,
-    OsFailure, RejectReason, Rejection, Retained, Running, SessionState, SessionSummary, SpawnError,
-    StartKind, StdioEnd, StdioEvent, StdioStopped, StopOutcome, Stopped, Unlocked,
+    OsFailure, RejectReason, Rejection, Retained, Running, SessionState, SessionSummary, SessionView,
+    SpawnError, StartKind, StdioEnd, StdioEvent, StdioStopped, StopOutcome, Stopped, Unlocked,
 };
 use serde::Serialize;
 use std::fmt::Display;
@@ -54,6 +54,7 @@ fn outcomes_and_errors_have_words_and_json() {
         Running,
         SessionState,
         SessionSummary,
+        SessionView,
         SpawnError,
         StartKind,
         StdioEnd,

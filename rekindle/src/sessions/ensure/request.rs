@@ -57,7 +57,7 @@ impl Ensure {
     pub(super) fn snapshot_of_anything(&self) -> Result<Snapshot, Error> {
         match self.root.session(&self.session)? {
             Some(dir) => self.readable(Snapshot::take(&dir, &self.here)?),
-            None => match list::lost_survey(&self.root, &self.here, &self.session) {
+            None => match list::lost_snapshot(&self.root, &self.here, &self.session) {
                 Err(Error::UnknownSession { .. }) => Ok(Snapshot::nothing()),
                 found => found,
             },
