@@ -51,6 +51,12 @@ pub enum Error {
         /// Where it answers.
         socket: PathBuf,
     },
+    /// The worker was not started by us, so nothing proves which process it is.
+    #[error("the worker on `{}` was not started by rekindle, so its end cannot be proved", Shown(socket))]
+    EndUnprovable {
+        /// Where it answers.
+        socket: PathBuf,
+    },
     /// Whether the worker runs cannot be told from here, so it was neither signalled nor taken for dead.
     #[error("whether the worker of session `{session}` runs cannot be told from here, so nothing was signalled: {}", doubts.join("; "))]
     Unjudged {
@@ -158,7 +164,7 @@ impl Error {
             Self::UnknownSession { .. } => "unknown-session",
             Self::RecordCorrupt { .. } => "record-corrupt",
             Self::RecordNewer { .. } => "record-newer",
-            Self::NotManaged { .. } => "not-managed",
+            Self::NotManaged { .. } | Self::EndUnprovable { .. } => "not-managed",
             Self::Claimed { .. } => "target-locked",
             Self::Unjudged { .. } | Self::Unsearched { .. } => "worker-unknown",
             Self::StillRuns { .. } => "still-runs",
@@ -178,6 +184,7 @@ impl Error {
             | Self::RecordCorrupt { .. }
             | Self::RecordNewer { .. }
             | Self::NotManaged { .. }
+            | Self::EndUnprovable { .. }
             | Self::Claimed { .. }
             | Self::Unjudged { .. }
             | Self::Unsearched { .. }
@@ -202,6 +209,9 @@ impl Error {
             Self::RecordCorrupt { session, .. } => Advice::repair(session),
             Self::RecordNewer { .. } => Advice::use_its_version(),
             Self::NotManaged { .. } => Advice::by_hand("end it the way it was started"),
+            Self::EndUnprovable { .. } => {
+                Advice::by_hand("watch the connection to it: it ends with the worker")
+            }
             Self::Claimed { advice, .. } => (**advice).clone(),
             Self::StartInProgress { session } => Advice::wait(session),
             Self::Unsearched { session, why } => Advice::of_unjudged(session, Lifeline::Held, Some(why)),

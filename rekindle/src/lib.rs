@@ -62,7 +62,7 @@ pub use pool::{PoolClient, WorkerPool};
 pub use sessions::{
     ClaimView, Collected, Collection, Diagnoses, Diagnosis, FailedRuns, Force, Forgotten, GcMode, Kept,
     KeptBecause, LeftOut, LifelineView, Listing, RecordView, Repair, SessionSummary, SessionView, Sessions,
-    Unlocked,
+    Unlocked, WorkerWatch,
 };
 #[doc(inline)]
 pub use stdio::{StdioChild, StdioEnd, StdioEvent, StdioLaunch, StdioStopped};

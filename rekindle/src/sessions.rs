@@ -13,6 +13,7 @@ pub(crate) mod snapshot;
 mod stop;
 pub(crate) mod unlock;
 pub(crate) mod update_record;
+pub(crate) mod wait;
 
 use crate::error::Error;
 use crate::launch::Launch;
@@ -26,11 +27,12 @@ use rekindle_adapters::{SessionDir, StateRoot, procfs};
 use rekindle_core::shown::Shown;
 use rekindle_core::stop::StopPolicy;
 use rekindle_core::stores::{ClaimStore, RecordStore};
-use rekindle_core::{Host, Intent, SessionId};
+use rekindle_core::{ChildExit, Host, Intent, SessionId};
 pub use show::{ClaimView, LifelineView, RecordView, SessionView};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 pub use unlock::{Force, Forgotten, Unlocked};
+pub use wait::WorkerWatch;
 
 /// The sessions of one state directory. Cheap to clone; any number may be open on one directory.
 ///
@@ -200,6 +202,21 @@ impl Sessions {
             return machine.stop(session);
         }
         stop::stop(&self.root, &self.here, session, policy).await
+    }
+
+    /// Waits until the worker of `session` that runs now has ended, with all its processes; returns at once if none runs.
+    ///
+    /// How it ended is known if its record says so, else it is [`ChildExit::Unknown`]. [`Running::wait`](crate::Running::wait)
+    /// knows more about a worker that this process started.
+    ///
+    /// # Errors
+    /// If the session is unknown or cannot be looked at, or [`Error::Unjudged`] if it cannot be told from here whether its
+    /// worker runs.
+    ///
+    /// # Cancel safety
+    /// Safe.
+    pub async fn wait(&self, session: &SessionId) -> Result<ChildExit, Error> {
+        wait::wait(&self.root, &self.here, session).await
     }
 
     /// Clears the claim of `session`, if no launcher holds it: one whose holder is provably gone, or with

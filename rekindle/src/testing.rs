@@ -32,6 +32,7 @@ use crate::outcome::{
 use crate::sessions::gc::{Collected, Collection, Kept, KeptBecause};
 use crate::sessions::list::{Listing, SessionSummary};
 use crate::sessions::unlock::{Force, Unlocked};
+use crate::sessions::wait::WorkerWatch;
 use rekindle_adapters::Connection;
 use rekindle_core::care::gc::{self, Collect};
 use rekindle_core::care::unlock::{self, Unlock};
@@ -323,8 +324,17 @@ fn ensured(
             };
             let (managed, program_differs, after_kill) = (true, false, false);
             let connection = Connection::deferred(&socket);
-            let running =
-                Running { kind, pid, socket, generation, managed, program_differs, after_kill, connection };
+            let running = Running {
+                kind,
+                pid,
+                socket,
+                generation,
+                managed,
+                program_differs,
+                after_kill,
+                connection,
+                watch: WorkerWatch::simulated(),
+            };
             Ensured::Running(Box::new(running))
         }
         Conclusion::Exited => {

@@ -25,7 +25,7 @@ use crate::store::session_dir::SessionDir;
 use crate::sys::linux::clock;
 use crate::sys::linux::procfs;
 use crate::sys::linux::random;
-use crate::worker::Worker;
+use crate::worker::{ReapedExit, Worker};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use rekindle_core::claim::give_up::{GiveUpEffect, GiveUpEvent};
@@ -70,6 +70,7 @@ struct Notes {
     version: Option<Version>,
     exit: Option<ChildExit>,
     notify_listener: Option<Arc<NotifyListener>>,
+    reaped: Option<ReapedExit>,
 }
 
 impl Start {
@@ -104,6 +105,11 @@ impl Start {
     /// What the worker says about itself, where it says anything.
     pub fn notices(&self) -> Option<Notices> {
         self.notify_listener().map(|listener| listener.notices())
+    }
+
+    /// How the worker ends, if this start made it.
+    pub fn reaped_exit(&self) -> Option<ReapedExit> {
+        self.note(|notes| notes.reaped.clone())
     }
 
     /// What counts as ready.
@@ -269,7 +275,8 @@ impl Start {
             return Err(SpawnError::NoWorkingDirectory);
         }
         let begun = self.claim.with(|held| Beginning::new(self, held, plan, generation).run());
-        begun.unwrap_or_else(|| Err(SpawnError::Abandoned { why: "its claim is gone".into() }))
+        let begun = begun.unwrap_or_else(|| Err(SpawnError::Abandoned { why: "its claim is gone".into() }));
+        begun.inspect(|worker| self.note(|notes| notes.reaped = worker.reaped_exit()))
     }
 
     fn open_notify_listener(

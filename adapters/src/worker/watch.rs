@@ -1,6 +1,7 @@
 //! A worker that is watched: what it is known by, and whether all of it is gone.
 
 use super::process::{Process, Prover};
+use super::reaper::ReapedExit;
 use crate::endpoint::socket_file::{self, Tenancy};
 use crate::store::lifeline::LifelineProbe;
 use crate::sys::linux::procfs;
@@ -66,6 +67,12 @@ impl Worker {
     /// Its pid, where it is known.
     pub fn pid(&self) -> Option<Pid> {
         self.identity().map(|identity| identity.pid)
+    }
+
+    /// How the process that was started ends, if that is a child of ours: known once it is reaped, which it is only after
+    /// nobody holds this worker any more.
+    pub fn reaped_exit(&self) -> Option<ReapedExit> {
+        self.leader.as_ref().and_then(Process::reaped_exit)
     }
 
     /// What the kernel says of its lifeline.

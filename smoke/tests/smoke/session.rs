@@ -14,6 +14,7 @@ pub(crate) mod reuse;
 pub(crate) mod stop;
 pub(crate) mod successors;
 pub(crate) mod timeouts;
+pub(crate) mod wait;
 
 rekindle_smoke::rooms![
     timeouts,
@@ -29,5 +30,6 @@ rekindle_smoke::rooms![
     contention,
     looking_after,
     reload,
-    successors
+    successors,
+    wait
 ];
