@@ -138,6 +138,9 @@ pub enum Error {
         /// What ended it.
         why: String,
     },
+    /// A call that blocks its thread was made inside an async runtime, whose other tasks would stand still.
+    #[error("a blocking call was made inside an async runtime; use rekindle::Sessions there")]
+    InsideRuntime,
     /// The system refused.
     #[error(transparent)]
     Os(#[from] OsFailure),
@@ -173,6 +176,7 @@ impl Error {
             Self::Release { .. } | Self::ReleaseAfterUpdate { .. } => "release-failed",
             Self::RecordGone { .. } => "record-gone",
             Self::CutShort { .. } => "cut-short",
+            Self::InsideRuntime => "inside-runtime",
             Self::Os(_) => "system",
         }
     }
@@ -197,6 +201,7 @@ impl Error {
             | Self::ReleaseAfterUpdate { .. }
             | Self::RecordGone { .. }
             | Self::CutShort { .. }
+            | Self::InsideRuntime
             | Self::Os(_) => false,
         }
     }
@@ -217,6 +222,9 @@ impl Error {
             Self::Unsearched { session, why } => Advice::of_unjudged(session, Lifeline::Held, Some(why)),
             Self::Unjudged { session, lifeline, gap, .. } => {
                 Advice::of_unjudged(session, *lifeline, gap.as_deref())
+            }
+            Self::InsideRuntime => {
+                Advice::by_hand("call the async API there, or block on a thread outside of the runtime")
             }
             Self::StillRuns { session } => Step::Doctor(session.clone()).into(),
             Self::Call(CallError::Line(LineError::Hung { .. })) => {

@@ -25,6 +25,7 @@
 //! | to do | begin at |
 //! |---|---|
 //! | start, attach, list, stop, diagnose a session's worker | [`Sessions`], [`Launch`], [`Ensured`] |
+//! | the same without a runtime | [`mod@blocking`] |
 //! | run pieces of work in workers of their own | [`WorkerPool`], [`mod@pool`] |
 //! | write a worker that speaks the pool protocol | [`mod@serve`], [`protocol`] |
 //! | speak to a child over its standard streams | [`StdioChild`], [`mod@stdio`] |
@@ -39,6 +40,7 @@ mod launch;
 mod outcome;
 mod sessions;
 
+pub mod blocking;
 #[doc(hidden)]
 pub mod frontend;
 pub mod lifecycle;

@@ -1,6 +1,7 @@
 //! The transactions on one session, through the command line and the library: start, adopt, refuse, stop, clean up.
 
 pub(crate) mod adoption;
+pub(crate) mod blocking;
 pub(crate) mod claims;
 pub(crate) mod contention;
 pub(crate) mod crash;
@@ -31,5 +32,6 @@ rekindle_smoke::rooms![
     looking_after,
     reload,
     successors,
-    wait
+    wait,
+    blocking
 ];
