@@ -194,7 +194,7 @@ macro_rules! command_setters {
 
         /// The whole environment; by default all variables of the caller.
         #[must_use]
-        pub fn environment(mut self, environment: $crate::Environment) -> Self {
+        pub fn environment(mut self, environment: rekindle_core::Environment) -> Self {
             self.command = self.command.environment(environment);
             self
         }
