@@ -21,6 +21,7 @@ mod watch;
 pub use exit::await_exit;
 pub(crate) use members::is_kin;
 pub use members::{listener_at, members};
+pub use reaper::ReapedExit;
 pub(crate) use reaper::leave_to_reaper;
 pub use signal::signal;
 pub use watch::Worker;

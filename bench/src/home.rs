@@ -2,11 +2,11 @@
 
 use crate::floor;
 use crate::harness::Effort;
+use rekindle::{SessionId, Sessions};
 use rekindle_adapters::claim_lock::{ClaimAttempt, try_claim};
 use rekindle_adapters::spawn::{Provision, SpawnRequest, spawn};
 use rekindle_adapters::{HeldClaim, StateRoot, Worker, lifeline, procfs, random};
 use rekindle_core::{Generation, Host, Nonce, SpawnBgPlan};
-use rekindle::{SessionId, Sessions};
 use std::fs;
 use std::path::{Path, PathBuf};
 

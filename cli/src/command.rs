@@ -43,11 +43,3 @@ fn aligned<const N: usize>(rows: &[[String; N]]) -> String {
     };
     rows.iter().map(line).collect::<Vec<_>>().join("\n")
 }
-
-/// A claim without the nonce: only the holder may release the claim.
-fn without_nonce(mut claim: serde_json::Value) -> serde_json::Value {
-    if let serde_json::Value::Object(fields) = &mut claim {
-        fields.shift_remove("nonce");
-    }
-    claim
-}

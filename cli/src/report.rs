@@ -15,6 +15,7 @@ use rekindle::ChildExit;
 use rekindle::frontend::ByteText;
 use rekindle::frontend::{Shown, is_obeyed, terminal_safe};
 use rekindle::{Advice, LeftOut, Step};
+use serde::Serialize;
 use serde_json::{Value, json};
 use std::cell::Cell;
 use std::env;
@@ -173,20 +174,23 @@ impl Report {
         self.failed(message, advice, json, exit)
     }
 
+    /// An object that begins with `fields`, with those of an outcome: the caller's own, then the library's.
+    pub(crate) fn with(mut fields: Value, outcome: &impl Serialize) -> Value {
+        if let (Value::Object(all), Value::Object(more)) = (&mut fields, json!(outcome)) {
+            all.extend(more);
+        }
+        fields
+    }
+
     /// A failure of the library.
     pub(crate) fn error(&self, error: &rekindle::Error) -> Exit {
         let exit = if error.is_refusal() { Exit::Refused } else { Exit::Failed };
-        self.failure(error.reason(), &error.to_string(), &error.advice(), exit)
+        self.failed(&error.to_string(), &error.advice(), json!(error), exit)
     }
 
     /// The parts of a listing that could not be read: reported on stderr, and a failure if there are any.
     pub(crate) fn left_out(&self, left_out: &[LeftOut]) -> Exit {
-        for LeftOut { session, why } in left_out {
-            match session {
-                Some(session) => complain(&format!("session {session} was left out: {why}")),
-                None => complain(why),
-            }
-        }
+        left_out.iter().for_each(|left_out| complain(&left_out.to_string()));
         if left_out.is_empty() { Exit::Done } else { Exit::Failed }
     }
 

@@ -10,7 +10,9 @@ use crate::process::id::Pid;
 use crate::session::plan::SpawnBgPlan;
 use crate::text::shown::Shown;
 use async_trait::async_trait;
-use serde::{Deserialize, Serialize};
+use core::fmt;
+use serde::ser::SerializeStruct;
+use serde::{Deserialize, Serialize, Serializer};
 
 /// The effects of one start.
 #[async_trait]
@@ -109,6 +111,16 @@ impl ChildExit {
     }
 }
 
+impl fmt::Display for ChildExit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "exited with {code}"),
+            Self::Signal(signal) => write!(f, "was ended by signal {signal}"),
+            Self::Unknown => f.write_str("ended"),
+        }
+    }
+}
+
 /// How strongly a worker is asked to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -117,6 +129,16 @@ pub enum KillSignal {
     Term,
     /// SIGKILL.
     Kill,
+}
+
+impl KillSignal {
+    /// Its name, as the system has it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Term => "SIGTERM",
+            Self::Kill => "SIGKILL",
+        }
+    }
 }
 
 /// Why a worker was never started. Nothing of it runs.
@@ -199,6 +221,16 @@ impl SpawnError {
             | Self::HoldsNul { .. }
             | Self::Abandoned { .. } => None,
         }
+    }
+}
+
+/// An object of `reason`, what the system has no more of if that is why, and `message`.
+impl Serialize for SpawnError {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("SpawnError", 2)?;
+        fields.serialize_field("reason", &self.shortage())?;
+        fields.serialize_field("message", &self.to_string())?;
+        fields.end()
     }
 }
 

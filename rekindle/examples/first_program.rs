@@ -32,8 +32,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
             println!("{pid:?} of start {generation} answers on {}", connection.socket().display());
         }
         Ensured::Exited(exited) if exited.exit == ChildExit::Code(0) => println!("it had nothing to do"),
-        Ensured::Rejected(it) if it.reason == RejectReason::TargetLocked => println!("{}", it.message),
-        other => return Err(format!("no worker: {other:?}").into()),
+        Ensured::Rejected(it) if it.reason == RejectReason::TargetLocked => println!("not now: {it}"),
+        other => return Err(format!("no worker: {other}").into()),
     }
     Ok(())
 }

@@ -1,12 +1,15 @@
 //! What can go wrong besides the outcomes: a session or a state directory that cannot be worked with.
 
 use crate::advice::{Advice, Step};
+use crate::json::without_nonce;
 use rekindle_adapters::StateRootError;
 use rekindle_adapters::call::CallError;
 use rekindle_adapters::lines::LineError;
 use rekindle_core::execute::Seen;
 use rekindle_core::shown::Shown;
 use rekindle_core::{Generation, Lifeline, LockClaim, OsFailure, Pid, ReleaseError, SessionId};
+use serde::{Serialize, Serializer};
+use serde_json::json;
 use std::path::PathBuf;
 
 /// Why a session could not be worked with. Nothing was started, stopped or overwritten because of it.
@@ -45,6 +48,12 @@ pub enum Error {
     /// The worker was not started by us, so it is not ours to stop.
     #[error("the worker on `{}` was not started by rekindle, so it is not stopped", Shown(socket))]
     NotManaged {
+        /// Where it answers.
+        socket: PathBuf,
+    },
+    /// The worker was not started by us, so nothing proves which process it is.
+    #[error("the worker on `{}` was not started by rekindle, so its end cannot be proved", Shown(socket))]
+    EndUnprovable {
         /// Where it answers.
         socket: PathBuf,
     },
@@ -140,6 +149,9 @@ pub enum Error {
         /// What ended it.
         why: String,
     },
+    /// A call that blocks its thread was made inside an async runtime, whose other tasks would stand still.
+    #[error("a blocking call was made inside an async runtime; use rekindle::Sessions there")]
+    InsideRuntime,
     /// The system refused.
     #[error(transparent)]
     Os(#[from] OsFailure),
@@ -156,6 +168,17 @@ fn pids(survivors: &[Pid]) -> String {
     }
 }
 
+/// An object of `outcome`, `reason` and `message`, with the `holder` of a claim that is in the way.
+impl Serialize for Error {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = json!({ "outcome": "error", "reason": self.reason(), "message": self.to_string() });
+        if let Self::Claimed { holder, .. } = self {
+            fields["holder"] = json!(holder.as_deref().map(without_nonce));
+        }
+        fields.serialize(serializer)
+    }
+}
+
 impl Error {
     /// The reason in one word, as JSON has it.
     pub fn reason(&self) -> &'static str {
@@ -166,7 +189,7 @@ impl Error {
             Self::UnknownSession { .. } => "unknown-session",
             Self::RecordCorrupt { .. } => "record-corrupt",
             Self::RecordNewer { .. } => "record-newer",
-            Self::NotManaged { .. } => "not-managed",
+            Self::NotManaged { .. } | Self::EndUnprovable { .. } => "not-managed",
             Self::Claimed { .. } => "target-locked",
             Self::Unjudged { .. } | Self::Unsearched { .. } => "worker-unknown",
             Self::StillRuns { .. } => "still-runs",
@@ -176,6 +199,7 @@ impl Error {
             Self::Release { .. } | Self::ReleaseAfterUpdate { .. } => "release-failed",
             Self::RecordGone { .. } => "record-gone",
             Self::CutShort { .. } => "cut-short",
+            Self::InsideRuntime => "inside-runtime",
             Self::Os(_) => "system",
         }
     }
@@ -187,6 +211,7 @@ impl Error {
             | Self::RecordCorrupt { .. }
             | Self::RecordNewer { .. }
             | Self::NotManaged { .. }
+            | Self::EndUnprovable { .. }
             | Self::Claimed { .. }
             | Self::Unjudged { .. }
             | Self::Unsearched { .. }
@@ -200,6 +225,7 @@ impl Error {
             | Self::RecordGone { .. }
             | Self::CutShort { .. }
             | Self::NotEnded { .. }
+            | Self::InsideRuntime
             | Self::Os(_) => false,
         }
     }
@@ -212,11 +238,17 @@ impl Error {
             Self::RecordCorrupt { session, .. } => Advice::repair(session),
             Self::RecordNewer { .. } => Advice::use_its_version(),
             Self::NotManaged { .. } => Advice::by_hand("end it the way it was started"),
+            Self::EndUnprovable { .. } => {
+                Advice::by_hand("watch the connection to it: it ends with the worker")
+            }
             Self::Claimed { advice, .. } => (**advice).clone(),
             Self::StartInProgress { session } => Advice::wait(session),
             Self::Unsearched { session, why } => Advice::of_unjudged(session, Lifeline::Held, Some(why)),
             Self::Unjudged { session, lifeline, gap, .. } => {
                 Advice::of_unjudged(session, *lifeline, gap.as_deref())
+            }
+            Self::InsideRuntime => {
+                Advice::by_hand("call the async API there, or block on a thread outside of the runtime")
             }
             Self::StillRuns { session } => Step::Doctor(session.clone()).into(),
             Self::Call(CallError::Line(LineError::Hung { .. })) => {

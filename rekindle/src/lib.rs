@@ -13,7 +13,7 @@
 //! let launch = Launch::new("redis-server").args(["--port", "0", "--unixsocket", "{socket}", "--save", ""]);
 //! match sessions.ensure(&"cache".parse()?, launch).await? {
 //!     Ensured::Running(worker) => println!("redis answers on {}", worker.socket.display()),
-//!     other => eprintln!("no redis: {other:?}"),
+//!     other => eprintln!("no redis: {other}"),
 //! }
 //! # Ok(())
 //! # }
@@ -25,6 +25,7 @@
 //! | to do | begin at |
 //! |---|---|
 //! | start, attach, list, stop, diagnose a session's worker | [`Sessions`], [`Launch`], [`Ensured`] |
+//! | the same without a runtime | [`mod@blocking`] |
 //! | run pieces of work in workers of their own | [`WorkerPool`], [`mod@pool`] |
 //! | write a worker that speaks the pool protocol | [`mod@serve`], [`protocol`] |
 //! | speak to a child over its standard streams | [`StdioChild`], [`mod@stdio`] |
@@ -34,10 +35,12 @@
 
 mod advice;
 mod error;
+mod json;
 mod launch;
 mod outcome;
 mod sessions;
 
+pub mod blocking;
 #[doc(hidden)]
 pub mod frontend;
 pub mod lifecycle;
@@ -59,8 +62,9 @@ pub use outcome::{
 #[doc(inline)]
 pub use pool::{PoolClient, WorkerPool};
 pub use sessions::{
-    Collected, Collection, Diagnoses, Diagnosis, FailedRuns, Force, Forgotten, GcMode, Kept, KeptBecause,
-    LeftOut, LifelineView, Listing, Repair, SessionSummary, SessionView, Sessions, Unlocked,
+    ClaimView, Collected, Collection, Diagnoses, Diagnosis, FailedRuns, Force, Forgotten, GcMode, Kept,
+    KeptBecause, LeftOut, LifelineView, Listing, RecordView, Repair, SessionSummary, SessionView, Sessions,
+    Unlocked, WorkerWatch,
 };
 #[doc(inline)]
 pub use stdio::{StdioChild, StdioEnd, StdioEvent, StdioLaunch, StdioStopped};

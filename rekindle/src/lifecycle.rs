@@ -10,6 +10,7 @@
 mod guard;
 mod lock;
 mod outcome;
+mod report;
 mod task;
 
 pub use guard::LifecycleGuard;

@@ -1,6 +1,11 @@
-//! How it went: every way in which a session can turn out.
+//! How it went: every way in which a session can turn out, in words (`Display`) and as JSON (`Serialize`).
+
+mod json;
+mod text;
 
 use crate::advice::Advice;
+use crate::error::Error;
+use crate::sessions::wait::WorkerWatch;
 use rekindle_adapters::Connection;
 use rekindle_core::execute::{Cause, Diagnostic};
 use rekindle_core::resume::RetainedReason;
@@ -59,6 +64,28 @@ pub struct Running {
     /// The connection that proved that it answers. A worker that ends when its first client leaves must not lose it.
     /// Where the worker said itself that it is ready, or listens from birth, it is made when it is asked for.
     pub connection: Connection,
+    pub(crate) watch: WorkerWatch,
+}
+
+impl Running {
+    /// Waits until the worker has ended: [`WorkerWatch::wait`].
+    ///
+    /// # Errors
+    /// As for [`WorkerWatch::wait`].
+    ///
+    /// # Cancel safety
+    /// Safe; any number of callers may wait, and ask again.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime with I/O and time enabled.
+    pub async fn wait(&self) -> Result<ChildExit, Error> {
+        self.watch.wait().await
+    }
+
+    /// The worker to be waited for, for those who take the connection out, or wait elsewhere.
+    pub fn watch(&self) -> WorkerWatch {
+        self.watch.clone()
+    }
 }
 
 /// A worker that ended before it was ready.

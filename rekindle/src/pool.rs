@@ -19,6 +19,7 @@ mod error;
 mod job;
 mod outcome;
 mod registry;
+mod report;
 
 use crate::launch::Launch;
 use crate::outcome::Stopped;

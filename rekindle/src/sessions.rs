@@ -8,10 +8,12 @@ pub(crate) mod list;
 mod next_step;
 mod rejection;
 mod restore;
+pub(crate) mod show;
 pub(crate) mod snapshot;
 mod stop;
 pub(crate) mod unlock;
 pub(crate) mod update_record;
+pub(crate) mod wait;
 
 use crate::error::Error;
 use crate::launch::Launch;
@@ -19,16 +21,18 @@ use crate::outcome::{DryRun, Ensured, Stopped};
 pub use diagnosis::{Diagnoses, Diagnosis};
 use ensure::Ensure;
 pub use gc::{Collected, Collection, FailedRuns, GcMode, Kept, KeptBecause, Repair};
-pub use list::{LeftOut, LifelineView, Listing, SessionSummary, SessionView};
+pub use list::{LeftOut, Listing, SessionSummary};
 use rekindle_adapters::start::SpawnOn;
 use rekindle_adapters::{SessionDir, StateRoot, procfs};
 use rekindle_core::shown::Shown;
 use rekindle_core::stop::StopPolicy;
 use rekindle_core::stores::{ClaimStore, RecordStore};
-use rekindle_core::{Host, Intent, SessionId};
+use rekindle_core::{ChildExit, Host, Intent, SessionId};
+pub use show::{ClaimView, LifelineView, RecordView, SessionView};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 pub use unlock::{Force, Forgotten, Unlocked};
+pub use wait::WorkerWatch;
 
 /// The sessions of one state directory. Cheap to clone; any number may be open on one directory.
 ///
@@ -181,7 +185,7 @@ impl Sessions {
     /// # Errors
     /// If it is unknown, or its record cannot be read.
     pub fn show(&self, session: &SessionId) -> Result<SessionView, Error> {
-        list::show(&self.root, &self.here, session)
+        show::show(&self.root, &self.here, session)
     }
 
     /// Ends the worker of `session`, with all its processes, and removes its claim and its socket.
@@ -198,6 +202,21 @@ impl Sessions {
             return machine.stop(session);
         }
         stop::stop(&self.root, &self.here, session, policy).await
+    }
+
+    /// Waits until the worker of `session` that runs now has ended, with all its processes; returns at once if none runs.
+    ///
+    /// How it ended is known if its record says so, else it is [`ChildExit::Unknown`]. [`Running::wait`](crate::Running::wait)
+    /// knows more about a worker that this process started.
+    ///
+    /// # Errors
+    /// If the session is unknown or cannot be looked at, or [`Error::Unjudged`] if it cannot be told from here whether its
+    /// worker runs.
+    ///
+    /// # Cancel safety
+    /// Safe.
+    pub async fn wait(&self, session: &SessionId) -> Result<ChildExit, Error> {
+        wait::wait(&self.root, &self.here, session).await
     }
 
     /// Clears the claim of `session`, if no launcher holds it: one whose holder is provably gone, or with

@@ -32,6 +32,7 @@ use crate::outcome::{
 use crate::sessions::gc::{Collected, Collection, Kept, KeptBecause};
 use crate::sessions::list::{Listing, SessionSummary};
 use crate::sessions::unlock::{Force, Unlocked};
+use crate::sessions::wait::WorkerWatch;
 use rekindle_adapters::Connection;
 use rekindle_core::care::gc::{self, Collect};
 use rekindle_core::care::unlock::{self, Unlock};
@@ -253,7 +254,7 @@ impl Machine {
 
     pub(crate) fn collect(&self, what: &Collection) -> Result<Collected, Error> {
         let options = gc::GcOptions { repair: what.repair, mode: what.mode };
-        let mut collected = Collected::default();
+        let mut collected = Collected { mode: what.mode, ..Collected::default() };
         let sessions: Vec<SessionId> =
             self.0.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect();
         for session in sessions.into_iter().filter(|it| what.only.is_empty() || what.only.contains(it)) {
@@ -323,8 +324,17 @@ fn ensured(
             };
             let (managed, program_differs, after_kill) = (true, false, false);
             let connection = Connection::deferred(&socket);
-            let running =
-                Running { kind, pid, socket, generation, managed, program_differs, after_kill, connection };
+            let running = Running {
+                kind,
+                pid,
+                socket,
+                generation,
+                managed,
+                program_differs,
+                after_kill,
+                connection,
+                watch: WorkerWatch::simulated(),
+            };
             Ensured::Running(Box::new(running))
         }
         Conclusion::Exited => {

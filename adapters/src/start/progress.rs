@@ -25,7 +25,7 @@ use crate::store::session_dir::SessionDir;
 use crate::sys::linux::clock;
 use crate::sys::linux::procfs;
 use crate::sys::linux::random;
-use crate::worker::Worker;
+use crate::worker::{ReapedExit, Worker};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use rekindle_core::claim::give_up::{GiveUpEffect, GiveUpEvent};
@@ -71,6 +71,7 @@ struct Notes {
     version: Option<Version>,
     exit: Option<ChildExit>,
     notify_listener: Option<Arc<NotifyListener>>,
+    reaped: Option<ReapedExit>,
 }
 
 impl Start {
@@ -105,6 +106,11 @@ impl Start {
     /// The worker's notices, if the worker sends any.
     pub fn notices(&self) -> Option<Notices> {
         self.notify_listener().map(|listener| listener.notices())
+    }
+
+    /// The exit of the worker, if the worker is a child of this start.
+    pub fn reaped_exit(&self) -> Option<ReapedExit> {
+        self.note(|notes| notes.reaped.clone())
     }
 
     /// The kind of readiness.
@@ -270,7 +276,8 @@ impl Start {
             return Err(SpawnError::NoWorkingDirectory);
         }
         let begun = self.claim.with(|held| Beginning::new(self, held, plan, generation).run());
-        begun.unwrap_or_else(|| Err(SpawnError::Abandoned { why: "its claim is gone".into() }))
+        let begun = begun.unwrap_or_else(|| Err(SpawnError::Abandoned { why: "its claim is gone".into() }));
+        begun.inspect(|worker| self.note(|notes| notes.reaped = worker.reaped_exit()))
     }
 
     fn open_notify_listener(

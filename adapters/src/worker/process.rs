@@ -1,11 +1,11 @@
 //! One process of a worker: pinned, watched, and reaped if our child.
 
 use super::pin::Pin;
-use super::reaper::leave_to_reaper;
+use super::reaper::{ExitTeller, ReapedExit, reap_later};
 use crate::sys::linux::descriptors::keep_high;
 use crate::sys::linux::failure::During;
 use crate::sys::linux::poll::readable;
-use crate::sys::linux::process::pidfd::{has_exited, peek, reap};
+use crate::sys::linux::process::pidfd::{has_exited, peek};
 use rekindle_core::warrant::Warrant;
 use rekindle_core::{ChildExit, Host, OsFailure, ProcessIdentity};
 use std::os::fd::OwnedFd;
@@ -15,14 +15,8 @@ use std::os::fd::OwnedFd;
 pub(crate) struct Process {
     identity: ProcessIdentity,
     pin: Option<Pin>,
-    parentage: Parentage,
-}
-
-/// Whether we may wait for a process.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Parentage {
-    Ours,
-    Others,
+    /// Who tells how it ended, if it is a child of ours: nobody else's child can be waited for.
+    teller: Option<ExitTeller>,
 }
 
 /// Proves that a process is the recorded process.
@@ -32,7 +26,7 @@ impl Process {
     /// A new child.
     pub(super) fn child(identity: ProcessIdentity, pidfd: OwnedFd) -> Self {
         let pin = Some(Pin::of_child(keep_high(pidfd)));
-        Self { identity, pin, parentage: Parentage::Ours }
+        Self { identity, pin, teller: Some(ExitTeller::new()) }
     }
 
     /// Pins a recorded process. A gone process, or a process not proved in every field, is not pinned: the pid may have
@@ -43,15 +37,19 @@ impl Process {
             Some(_) => Pin::of(identity.pid, || prove(&identity, here))?,
             None => None,
         };
-        Ok(Self { identity, pin, parentage: Parentage::Others })
+        Ok(Self { identity, pin, teller: None })
     }
 
     pub(super) fn has_exited(&self) -> bool {
         self.pin.as_ref().is_none_or(|pin| has_exited(pin.pidfd()))
     }
 
+    pub(super) fn reaped_exit(&self) -> Option<ReapedExit> {
+        self.teller.as_ref().map(ExitTeller::listen)
+    }
+
     pub(super) fn is_ours(&self) -> bool {
-        self.parentage == Parentage::Ours
+        self.teller.is_some()
     }
 
     pub(super) fn identity(&self) -> &ProcessIdentity {
@@ -63,9 +61,9 @@ impl Process {
     }
 
     pub(super) fn exit(&self) -> ChildExit {
-        match (&self.pin, self.parentage) {
-            (Some(pin), Parentage::Ours) => peek(pin.pidfd()),
-            (Some(_) | None, Parentage::Others) | (None, Parentage::Ours) => ChildExit::Unknown,
+        match (&self.pin, &self.teller) {
+            (Some(pin), Some(_)) => peek(pin.pidfd()),
+            (Some(_) | None, None) | (None, Some(_)) => ChildExit::Unknown,
         }
     }
 
@@ -81,12 +79,12 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        let Some(pin) = self.pin.take().filter(|_| self.parentage == Parentage::Ours) else { return };
+        let (Some(pin), Some(teller)) = (self.pin.take(), self.teller.take()) else { return };
         let pidfd = pin.into_pidfd();
         if has_exited(&pidfd) {
-            reap(&pidfd);
+            teller.reap(&pidfd);
         } else {
-            leave_to_reaper(pidfd);
+            reap_later(pidfd, teller);
         }
     }
 }

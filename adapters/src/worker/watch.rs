@@ -1,6 +1,7 @@
 //! A watched worker: its known processes, and whether all of them are gone.
 
 use super::process::{Process, Prover};
+use super::reaper::ReapedExit;
 use crate::endpoint::socket_file::{self, Tenancy};
 use crate::store::lifeline::LifelineProbe;
 use crate::sys::linux::procfs;
@@ -67,6 +68,12 @@ impl Worker {
     /// The started process's pid, if known.
     pub fn pid(&self) -> Option<Pid> {
         self.identity().map(|identity| identity.pid)
+    }
+
+    /// The exit of the leader, if the leader is a child of this process: known once the child is reaped. The child is reaped
+    /// only after the last handle on this worker is dropped.
+    pub fn reaped_exit(&self) -> Option<ReapedExit> {
+        self.leader.as_ref().and_then(Process::reaped_exit)
     }
 
     /// The state of the lifeline.

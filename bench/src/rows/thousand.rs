@@ -3,10 +3,10 @@
 use crate::floor::{self, Program};
 use crate::harness::{Promise, Role, Row, Sample, Table, Unit, micros};
 use crate::home::{Bench, CHILD, Home, own_resources, runtime, session, start};
+use rekindle::{Ensured, Launch, Sessions, StopPolicy};
 use rekindle_adapters::Worker;
 use rekindle_adapters::worker::{await_exit, signal};
 use rekindle_core::KillSignal;
-use rekindle::{Ensured, Launch, Sessions, StopPolicy};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 

@@ -1,7 +1,6 @@
 //! `rekindle demo`: the two-minute tour, on real processes in a temporary directory.
 
 use super::pid_text;
-use super::stop::to_json;
 use crate::report::{Exit, Report, path_text};
 use rekindle::Advice;
 use rekindle::call;
@@ -138,14 +137,14 @@ impl<'r> Tour<'r> {
         expect(stopped.outcome == StopOutcome::Killed, "what ignores SIGTERM is killed")?;
         let text =
             "stopped a worker that ignores SIGTERM: after 300 ms it was killed, and its end was observed";
-        self.say("escalate", text, to_json(&stopped));
+        self.say("escalate", text, json!(stopped));
         let stopped = self.sessions.stop(&id("cache")?, &StopPolicy::default()).await?;
         expect(stopped.outcome == StopOutcome::Stopped, "a polite worker ends when asked")?;
         expect(!self.sessions.dir().join("cache/sock").exists(), "no socket is left")?;
         self.say(
             "stop",
             "stopped the first worker; its socket is gone, its record and logs stay",
-            to_json(&stopped),
+            json!(stopped),
         );
         Ok(())
     }

@@ -24,13 +24,7 @@ pub(crate) fn run(dir: Option<&Path>, session: Option<&SessionId>, report: &Repo
 }
 
 fn text(diagnosis: &Diagnosis, report: &Report) -> String {
-    let state = diagnosis.state.and_then(|state| json!(state).as_str().map(str::to_owned));
-    let mut lines =
-        vec![format!("{}: {}", diagnosis.session, state.unwrap_or_else(|| "never started".to_owned()))];
-    lines.extend(diagnosis.findings.iter().map(|finding| format!("  {finding}")));
-    lines.extend(
-        diagnosis.leftovers.iter().map(|pid| format!("  left over: process {pid} holds the lifeline")),
-    );
+    let mut lines = vec![diagnosis.to_string()];
     lines.extend(report.advice_lines(&diagnosis.advice).iter().map(|line| format!("  {line}")));
     lines.join("\n")
 }

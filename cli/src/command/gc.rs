@@ -3,8 +3,7 @@
 use super::sessions;
 use crate::args::GcArgs;
 use crate::report::{Exit, Report};
-use rekindle::frontend::Shown;
-use rekindle::{Collected, Collection, FailedRuns, GcMode, Repair};
+use rekindle::{Collection, FailedRuns, GcMode, Repair};
 use serde_json::json;
 use std::path::Path;
 
@@ -14,7 +13,7 @@ pub(crate) fn run(dir: Option<&Path>, args: &GcArgs, report: &Report) -> Exit {
         Ok(collected) => {
             let mut json = json!(collected);
             json["dry_run"] = json!(args.dry_run);
-            report.result(&text(&collected, what.mode), &json);
+            report.result(&collected.to_string(), &json);
             if collected.has_errors() { Exit::Failed } else { Exit::Done }
         }
         Err(error) => report.error(&error),
@@ -32,16 +31,4 @@ fn collection(args: &GcArgs) -> Collection {
         mode: if args.dry_run { GcMode::DryRun } else { GcMode::Remove },
         only: args.sessions.clone(),
     }
-}
-
-pub(super) fn text(collected: &Collected, mode: GcMode) -> String {
-    let [removes, sets_aside, keeps] = match mode {
-        GcMode::Remove => ["removed", "set aside", "kept"],
-        GcMode::DryRun => ["would remove", "would set aside", "would keep"],
-    };
-    let removed = collected.removed.iter().map(|session| format!("{removes} {session}"));
-    let repaired = collected.repaired.iter().map(|path| format!("{sets_aside} {}", Shown(path)));
-    let kept = collected.kept.iter().map(|kept| format!("{keeps} {}: {}", kept.session, kept.why));
-    let lines: Vec<String> = repaired.chain(removed).chain(kept).collect();
-    if lines.is_empty() { "nothing to collect".to_owned() } else { lines.join("\n") }
 }

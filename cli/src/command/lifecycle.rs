@@ -1,17 +1,13 @@
 //! `rekindle lifecycle`
 
-use super::without_nonce;
 use crate::args::{LifecycleVerb, MarkerPath};
 use crate::report::{Exit, Report, path_text};
-use rekindle::Pid;
-use rekindle::frontend::Shown;
-use rekindle::frontend::StateRoot;
-use rekindle::lifecycle::LifecyclePayload;
+use rekindle::frontend::{Shown, StateRoot};
 use rekindle::lifecycle::{
-    Acquired, ForceUnlocked, LifecycleConflict, LifecycleError, LifecycleStatus, Released, TakenOver,
+    Acquired, ConflictReason, ForceUnlocked, LifecycleConflict, LifecycleError, Released, TakenOver,
 };
-use rekindle::lifecycle::{ConflictReason, TakeOverReason};
-use rekindle::{Advice, LifecycleLock, Step};
+use rekindle::{Advice, LifecycleLock, Pid, Step};
+use serde::Serialize;
 use serde_json::{Value, json};
 use std::ffi::OsString;
 use std::path::Path;
@@ -20,7 +16,7 @@ pub(crate) async fn run(dir: Option<&Path>, verb: LifecycleVerb, report: &Report
     let done = carry_out(dir, verb, report).await;
     done.unwrap_or_else(|error| {
         let exit = if error.is_refusal() { Exit::Refused } else { Exit::Failed };
-        report.failure(error.reason(), &error.to_string(), &error.advice(), exit)
+        report.failed(&error.to_string(), &error.advice(), json!(error), exit)
     })
 }
 
@@ -69,12 +65,13 @@ fn holder(pid: Option<i32>, report: &Report) -> Result<Pid, Exit> {
 }
 
 async fn acquire(lock: &LifecycleLock, pid: Pid, report: &Report) -> Result<Exit, LifecycleError> {
-    match lock.acquire_for(pid).await? {
-        Acquired::Conflict(conflict) => Ok(refused(lock, &conflict, report)),
-        Acquired::Ours { payload, taken_over } => {
-            let text =
-                format!("process {pid} holds `{}`{}", Shown(lock.path()), taken_text(taken_over.as_deref()));
-            report.result(&text, &acquired_json(lock, &payload, taken_over.as_deref()));
+    let acquired = lock.acquire_for(pid).await?;
+    match &acquired {
+        Acquired::Conflict(conflict) => Ok(refused(lock, conflict, report)),
+        Acquired::Ours { taken_over, .. } => {
+            let taken = taken_text(taken_over.as_deref());
+            let text = format!("process {pid} holds `{}`{taken}", Shown(lock.path()));
+            report.result(&text, &at_path(lock, &acquired));
             Ok(Exit::Done)
         }
     }
@@ -85,11 +82,10 @@ async fn acquire_and_run(
     command: &[OsString],
     report: &Report,
 ) -> Result<Exit, LifecycleError> {
-    match lock.acquire().await? {
-        Acquired::Conflict(conflict) => return Ok(refused(lock, &conflict, report)),
-        Acquired::Ours { payload, taken_over } => {
-            report.event(&acquired_json(lock, &payload, taken_over.as_deref()));
-        }
+    let acquired = lock.acquire().await?;
+    match &acquired {
+        Acquired::Conflict(conflict) => return Ok(refused(lock, conflict, report)),
+        Acquired::Ours { .. } => report.event(&at_path(lock, &acquired)),
     }
     let ended = lock.run_program(command);
     let released = lock.release();
@@ -112,112 +108,61 @@ async fn acquire_and_run(
 }
 
 fn status(lock: &LifecycleLock, report: &Report) -> Result<Exit, LifecycleError> {
-    let LifecycleStatus { state, why, holder } = lock.status()?;
-    let state = json!(state);
-    let named = holder.as_ref().map(|holder| format!("; the marker names {}", named(holder)));
-    let path = Shown(lock.path());
-    let text = format!("{}: {why}{}", state.as_str().unwrap_or_default(), named.unwrap_or_default());
-    report.result(
-        &format!("`{path}` is {text}"),
-        &json!({ "path": path_text(lock.path()), "status": state, "why": why, "holder": holder.as_ref().map(shown) }),
-    );
+    let status = lock.status()?;
+    let json = Report::with(json!({ "path": path_text(lock.path()) }), &status);
+    report.result(&format!("`{}` is {status}", Shown(lock.path())), &json);
     Ok(Exit::Done)
 }
 
 async fn release(lock: &LifecycleLock, pid: Pid, report: &Report) -> Result<Exit, LifecycleError> {
-    let (outcome, text, holder) = match lock.release_for(pid).await? {
-        Released::Released => ("released", format!("process {pid} released"), None),
+    let released = lock.release_for(pid).await?;
+    let text = match &released {
+        Released::Released => format!("process {pid} released"),
         Released::NotHeld { holder } => {
-            let by = holder.as_ref().map(|holder| format!(" (held by {})", named(holder)));
-            ("not-held", format!("process {pid} does not hold{}", by.unwrap_or_default()), holder)
+            let by = holder.as_ref().map(|holder| format!(" (held by {holder})"));
+            format!("process {pid} does not hold{}", by.unwrap_or_default())
         }
     };
-    report.result(
-        &format!("{text} `{}`", Shown(lock.path())),
-        &json!({ "outcome": outcome, "path": path_text(lock.path()), "holder": holder.as_deref().map(shown) }),
-    );
+    report.result(&format!("{text} `{}`", Shown(lock.path())), &at_path(lock, &released));
     Ok(Exit::Done)
 }
 
 async fn force_unlock(lock: &LifecycleLock, report: &Report) -> Result<Exit, LifecycleError> {
     let path = Shown(lock.path());
-    let (outcome, text, previous, kept_aside) = match lock.force_unlock().await? {
-        ForceUnlocked::NotLocked => ("not-locked", format!("`{path}` is not there"), None, None),
-        ForceUnlocked::Removed { previous, kept_aside } => {
-            let was = previous.as_ref().map(|holder| format!(", which named {}", named(holder)));
-            ("unlocked", format!("removed `{path}`{}", was.unwrap_or_default()), previous, kept_aside)
+    let unlocked = lock.force_unlock().await?;
+    let text = match &unlocked {
+        ForceUnlocked::NotLocked => format!("`{path}` is not there"),
+        ForceUnlocked::Removed { previous, kept_aside: _ } => {
+            let was = previous.as_ref().map(|holder| format!(", which named {holder}"));
+            format!("removed `{path}`{}", was.unwrap_or_default())
         }
     };
-    let previous = previous.as_deref().map(shown);
-    report.result(
-        &text,
-        &json!({ "outcome": outcome, "path": path_text(lock.path()), "previous": previous, "kept_aside": kept_aside.as_deref().map(path_text) }),
-    );
+    report.result(&text, &at_path(lock, &unlocked));
     Ok(Exit::Done)
 }
 
 fn refused(lock: &LifecycleLock, conflict: &LifecycleConflict, report: &Report) -> Exit {
-    let path = Shown(lock.path());
+    let message = format!("`{}` {conflict}", Shown(lock.path()));
     let status = || Step::LifecycleStatus(lock.path().to_owned());
-    let by =
-        conflict.holder.as_deref().map_or_else(|| "a process that has not said who it is".to_owned(), named);
-    let (why, message, advice) = match &conflict.why {
-        ConflictReason::KernelLockHeld | ConflictReason::HolderAlive => {
-            ("held", format!("`{path}` is held by {by}"), Advice::from(status()))
+    let advice = match &conflict.why {
+        ConflictReason::KernelLockHeld | ConflictReason::HolderAlive => Advice::from(status()),
+        ConflictReason::HolderUnjudged(_) => {
+            Advice::from(status()).knowing("`force-unlock` clears it, once you know that the holder is gone")
         }
-        ConflictReason::HolderUnjudged(doubt) => (
-            "unjudged",
-            format!("`{path}` is held by {by}, which cannot be judged: {}", doubt.describe()),
-            Advice::from(status()).knowing("`force-unlock` clears it, once you know that the holder is gone"),
-        ),
-        ConflictReason::Corrupt { .. } | ConflictReason::OtherSession { .. } => (
-            "corrupt",
-            format!("`{path}` cannot be read"),
-            Step::LifecycleForceUnlock(lock.path().to_owned()).into(),
-        ),
+        ConflictReason::Corrupt { .. } | ConflictReason::OtherSession { .. } => {
+            Step::LifecycleForceUnlock(lock.path().to_owned()).into()
+        }
     };
-    let json = json!({
-        "outcome": "error",
-        "reason": "conflict",
-        "why": why,
-        "message": message,
-        "path": path_text(lock.path()),
-        "holder": conflict.holder.as_deref().map(shown),
-    });
-    report.failed(&message, &advice, json, Exit::Refused)
+    let json = json!({ "outcome": null, "reason": null, "why": null, "message": message, "path": path_text(lock.path()) });
+    report.failed(&message, &advice, Report::with(json, conflict), Exit::Refused)
 }
 
-fn acquired_json(lock: &LifecycleLock, payload: &LifecyclePayload, taken: Option<&TakenOver>) -> Value {
-    json!({
-        "outcome": "acquired",
-        "path": path_text(lock.path()),
-        "holder": shown(payload),
-        "taken_over": taken.map(|taken| json!({
-            "why": reason(&taken.why),
-            "previous": taken.previous.as_ref().map(shown),
-            "kept_aside": taken.kept_aside.as_deref().map(path_text),
-        })),
-    })
-}
-
-fn reason(why: &TakeOverReason) -> &'static str {
-    match why {
-        TakeOverReason::HolderDead(_) => "holder-dead",
-        TakeOverReason::Retained => "retained",
-        TakeOverReason::OtherMachine => "other-machine",
-        TakeOverReason::Corrupt | TakeOverReason::OtherSession => "corrupt",
-    }
+/// An outcome with the marker's path behind its first word.
+fn at_path(lock: &LifecycleLock, outcome: &impl Serialize) -> Value {
+    Report::with(json!({ "outcome": null, "path": path_text(lock.path()) }), outcome)
 }
 
 fn taken_text(taken: Option<&TakenOver>) -> String {
     let previous = taken.and_then(|taken| taken.previous.as_ref());
-    previous.map_or_else(String::new, |holder| format!(", taken over from {}", named(holder)))
-}
-
-fn named(holder: &LifecyclePayload) -> String {
-    format!("process {} on host {} since {}", holder.holder.pid, Shown(&holder.hostname), holder.started_at)
-}
-
-fn shown(payload: &LifecyclePayload) -> Value {
-    without_nonce(json!(payload))
+    previous.map_or_else(String::new, |holder| format!(", taken over from {holder}"))
 }

@@ -23,11 +23,10 @@ fn table(list: &[SessionSummary]) -> String {
     }
     let header = ["SESSION", "STATE", "PID", "GENERATION", "STARTED", "SOCKET"].map(str::to_owned);
     let rows = list.iter().map(|it| {
-        let state = json!(it.state).as_str().unwrap_or_default().to_owned();
         let pid = it.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string());
         let socket = it.socket.as_ref().map(|socket| Shown(socket).to_string()).unwrap_or_default();
         let started = it.started_at.clone().unwrap_or_default();
-        [it.session.to_string(), state, pid, it.generation.to_string(), started, socket]
+        [it.session.to_string(), it.state.to_string(), pid, it.generation.to_string(), started, socket]
     });
     aligned(&std::iter::once(header).chain(rows).collect::<Vec<_>>())
 }

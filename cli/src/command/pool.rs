@@ -1,13 +1,13 @@
 //! `rekindle pool`
 
-use super::{aligned, gc, sessions, stop};
+use super::{aligned, sessions, stop};
 use crate::args::{AnswerTime, PoolVerb, ReachTime, WorkTime};
 use crate::given::{Given, GivenError};
 use crate::report::{Exit, Report, one_line};
 use rekindle::pool::{Deadlines, Limits};
 use rekindle::pool::{PoolEntry, PoolError, PoolStatus, Reply, RunOutcome};
 use rekindle::protocol::{LINE_LEN_MAX, Run, Speaking, StatusRequest, Version};
-use rekindle::{GcMode, Launch, WorkerPool};
+use rekindle::{Launch, WorkerPool};
 use serde_json::{Value, json};
 use std::ffi::OsString;
 use std::path::Path;
@@ -40,7 +40,7 @@ pub(crate) async fn run(dir: Option<&Path>, verb: PoolVerb, report: &Report) -> 
         PoolVerb::Status { sid, history, speak, reach, answer } => {
             let request = StatusRequest { include_history: history };
             let pool = speaking(pool, speak).limits(limits(reach, answer, None));
-            pool.status(&sid, request).await.map(|status| show_status(status, report))
+            pool.status(&sid, request).await.map(|status| show_status(&status, report))
         }
         PoolVerb::Shutdown { sid, speak, reach, answer, graces } => {
             let pool = speaking(pool, speak).limits(limits(reach, answer, None));
@@ -51,7 +51,7 @@ pub(crate) async fn run(dir: Option<&Path>, verb: PoolVerb, report: &Report) -> 
         PoolVerb::Gc { reach, answer } => {
             let pool = pool.limits(limits(reach, answer, None));
             pool.gc().await.map(|collected| {
-                report.result(&gc::text(&collected, GcMode::Remove), &json!(collected));
+                report.result(&collected.to_string(), &json!(collected));
                 if collected.has_errors() { Exit::Failed } else { Exit::Done }
             })
         }
@@ -96,29 +96,21 @@ fn limits(reach: ReachTime, answer: AnswerTime, work: Option<WorkTime>) -> Limit
 
 /// The host's JSON, for people and programs.
 fn show_outcome(fed: &RunOutcome, report: &Report) -> Exit {
-    let mut host = fed.host.clone();
-    if let (Some(error), Value::Object(fields)) = (&fed.save_error, &mut host) {
-        fields.insert("save_error".to_owned(), json!(error));
-    }
-    report.result(&one_line(&host), &host);
+    let json = json!(fed);
+    report.result(&one_line(&json), &json);
     Exit::Done
 }
 
-fn show_status(status: PoolStatus, report: &Report) -> Exit {
-    let PoolStatus { session, name, report: said } = status;
-    let id = said.session_id.or(name).map_or_else(|| json!(session), |name| json!(name));
-    let mut shown = json!({ "session_id": id, "session": session, "has_session": said.has_session });
-    if let (Some(history), Value::Object(fields)) = (said.conversation_history, &mut shown) {
-        fields.insert("conversation_history".to_owned(), history);
-    }
-    report.result(&one_line(&shown), &shown);
+fn show_status(status: &PoolStatus, report: &Report) -> Exit {
+    let json = json!(status);
+    report.result(&one_line(&json), &json);
     Exit::Done
 }
 
 fn show_list(list: &[PoolEntry], report: &Report) -> Exit {
     let header = ["SESSION", "STATE", "PID", "STARTED", "WORKER'S NAME"].map(str::to_owned);
     let rows = list.iter().map(|PoolEntry { summary, worker_name, worker_version: _ }| {
-        let state = json!(summary.state).as_str().unwrap_or_default().to_owned();
+        let state = summary.state.to_string();
         let pid = summary.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string());
         let name = worker_name.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
         [summary.session.to_string(), state, pid, summary.started_at.clone().unwrap_or_default(), name]
@@ -132,12 +124,5 @@ fn show_list(list: &[PoolEntry], report: &Report) -> Exit {
 }
 
 fn failed(error: &PoolError, report: &Report) -> Exit {
-    let message = error.to_string();
-    let json = json!({
-        "outcome": "error",
-        "reason": error.reason(),
-        "message": message,
-        "session": error.session(),
-    });
-    report.failed(&message, &error.advice(), json, Exit::Failed)
+    report.failed(&error.to_string(), &error.advice(), json!(error), Exit::Failed)
 }

@@ -1,6 +1,6 @@
 //! `rekindle stop`
 
-use super::{pid_text, sessions};
+use super::sessions;
 use crate::args::StopArgs;
 use crate::report::{Exit, Report};
 use futures_util::StreamExt;
@@ -9,7 +9,7 @@ use rekindle::frontend::Shown;
 use rekindle::{
     Error, LeftOut, Listing, SessionId, SessionState, Sessions, Step, StopOutcome, Stopped, Tidied,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 use std::path::Path;
 
 pub(crate) async fn run(dir: Option<&Path>, args: &StopArgs, report: &Report) -> Exit {
@@ -42,27 +42,14 @@ fn targets(sessions: &Sessions, args: &StopArgs) -> Result<(Vec<SessionId>, Vec<
 }
 
 pub(super) fn show(stopped: &Stopped, report: &Report) -> Exit {
-    let json = to_json(stopped);
-    let (session, pid) = (&stopped.session, pid_text(stopped.pid));
-    let elapsed = stopped.elapsed.as_millis();
-    if stopped.outcome != StopOutcome::GaveUp {
-        for trouble in &stopped.trouble {
-            report.progress(&format!("{session}: {}", Shown(trouble)));
-        }
+    let (json, text) = (json!(stopped), stopped.to_string());
+    if stopped.outcome == StopOutcome::GaveUp {
+        let look = Step::Doctor(stopped.session.clone()).into();
+        return report.failed(&text, &look, json, Exit::Failed);
     }
-    let text = match stopped.outcome {
-        StopOutcome::Stopped => format!("stopped {session} (pid {pid}) in {elapsed} ms"),
-        StopOutcome::Killed => {
-            format!("killed {session} (pid {pid}) in {elapsed} ms: it did not end when asked")
-        }
-        StopOutcome::NotRunning => format!("{session} is not running"),
-        StopOutcome::GaveUp => {
-            let why = stopped.trouble.last().map(|trouble| format!(": {trouble}")).unwrap_or_default();
-            let message = format!("gave up on {session} (pid {pid}) after {elapsed} ms: it still runs{why}");
-            let look = Step::Doctor(session.clone()).into();
-            return report.failed(&message, &look, json, Exit::Failed);
-        }
-    };
+    for trouble in &stopped.trouble {
+        report.progress(&format!("{}: {}", stopped.session, Shown(trouble)));
+    }
     match &stopped.tidied {
         Tidied::Yes => {
             report.result(&text, &json);
@@ -74,16 +61,4 @@ pub(super) fn show(stopped: &Stopped, report: &Report) -> Exit {
             report.failed(&format!("{text}{why}"), advice, json, Exit::Failed)
         }
     }
-}
-
-pub(crate) fn to_json(stopped: &Stopped) -> Value {
-    json!({
-        "session": stopped.session,
-        "outcome": stopped.outcome,
-        "pid": stopped.pid,
-        "generation": stopped.generation,
-        "elapsed_ms": stopped.elapsed.as_millis() as u64,
-        "survivors": stopped.survivors,
-        "trouble": stopped.trouble,
-    })
 }

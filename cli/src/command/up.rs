@@ -2,15 +2,12 @@
 
 use super::{pid_text, sessions};
 use crate::args::UpArgs;
-use crate::report::{Exit, Report, laid_out, path_text};
+use crate::report::{Exit, Report, laid_out};
 use rekindle::Cause;
+use rekindle::ReadyKind;
 use rekindle::frontend::Shown;
 use rekindle::protocol::Speaking;
-use rekindle::{
-    Advice, Ensured, Exited, Intent, Launch, Rejection, Retained, Running, SaidReady, SessionId, Sessions,
-    StartKind, Step,
-};
-use rekindle::{ChildExit, ReadyKind, SpawnError};
+use rekindle::{Advice, Ensured, Exited, Intent, Launch, Running, SaidReady, SessionId, Sessions, Step};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -142,173 +139,78 @@ async fn dry_run(sessions: &Sessions, session: &SessionId, launch: Launch, repor
         Ok(foreseen) => foreseen,
         Err(error) => return report.error(&error),
     };
-    let reason = foreseen.rejection.as_ref().map(|rejection| rejection.reason);
-    let json = json!({
-        "outcome": "dry-run",
-        "verdict": foreseen.verdict,
-        "reason": reason,
-        "plan": foreseen.plan,
-    });
     let plan = laid_out(&json!(foreseen.plan));
-    let why = foreseen.rejection.map(|rejection| format!(": {}", rejection.message)).unwrap_or_default();
-    report.result(&format!("would {}{why}\n{plan}", foreseen.verdict), &json);
-    if reason.is_some() { Exit::Refused } else { Exit::Done }
+    report.result(&format!("{foreseen}\n{plan}"), &json!(foreseen));
+    if foreseen.rejection.is_some() { Exit::Refused } else { Exit::Done }
 }
 
 /// Shows the result of a call.
 pub(crate) fn show(session: &SessionId, ensured: Ensured, elapsed: Duration, report: &Report) -> Exit {
-    let shown = Telling { session, elapsed_ms: elapsed.as_millis() as u64, report };
+    let elapsed_ms = elapsed.as_millis() as u64;
+    let json = json!({
+        "outcome": null,
+        "session": session,
+        "pid": null,
+        "socket": null,
+        "generation": null,
+        "elapsed_ms": elapsed_ms,
+    });
+    let json = Report::with(json, &ensured);
     match ensured {
-        Ensured::Running(worker) => shown.running(&worker),
-        Ensured::Exited(exited) => shown.exited(&exited),
-        Ensured::NotStarted(error) => shown.not_started(&error),
-        Ensured::Retained(retained) => shown.retained(&retained),
-        Ensured::Rejected(rejection) => shown.rejected(&rejection),
+        Ensured::Running(worker) => running(session, &worker, elapsed_ms, &json, report),
+        Ensured::Exited(exited) => {
+            report.failed(&exited_text(session, &exited), &exited.advice, json, Exit::EndedEarly)
+        }
+        Ensured::NotStarted(error) => {
+            report.failed(&error.to_string(), &Advice::of_start(&error), json, Exit::NeverStarted)
+        }
+        Ensured::Retained(retained) => {
+            let stop = Step::Stop(session.clone()).into();
+            report.failed(&retained.to_string(), &stop, json, Exit::Retained)
+        }
+        Ensured::Rejected(rejection) => {
+            report.failed(&rejection.message, &rejection.advice, json, Exit::Refused)
+        }
     }
 }
 
-struct Telling<'a> {
-    session: &'a SessionId,
-    elapsed_ms: u64,
-    report: &'a Report,
+fn running(session: &SessionId, worker: &Running, elapsed_ms: u64, json: &Value, report: &Report) -> Exit {
+    let (kind, pid, socket) = (worker.kind, pid_text(worker.pid), Shown(&worker.socket));
+    report.result(&format!("{kind} {session}: pid {pid}, answers on {socket} ({elapsed_ms} ms)"), json);
+    for warning in warnings(session, worker, report) {
+        report.progress(&warning);
+    }
+    Exit::Done
 }
 
-impl Telling<'_> {
-    /// The fields of every outcome, with `more` added.
-    fn json(&self, outcome: &str, more: Value) -> Value {
-        let mut json = json!({
-            "outcome": outcome,
-            "session": self.session,
-            "pid": null,
-            "socket": null,
-            "generation": null,
-            "elapsed_ms": self.elapsed_ms,
-        });
-        if let (Value::Object(all), Value::Object(more)) = (&mut json, more) {
-            all.extend(more);
+/// What ended a worker that was not ready, with its last words.
+fn exited_text(session: &SessionId, exited: &Exited) -> String {
+    let mut message = early_end(session, exited);
+    if let Some(status) = &exited.status_text {
+        message.push_str(&format!("\n  its last status was: {}", Shown(status)));
+    }
+    for line in exited.stderr_tail.lines() {
+        message.push_str("\n  ");
+        message.push_str(line);
+    }
+    message
+}
+
+/// Who ended a worker that was not ready, and why.
+fn early_end(session: &SessionId, exited: &Exited) -> String {
+    let said = match exited.said {
+        SaidReady::No => String::new(),
+        SaidReady::WithoutListener => {
+            format!("; it said READY=1, and nobody listened on {}", Shown(&exited.socket))
         }
-        json
-    }
-
-    fn running(&self, worker: &Running) -> Exit {
-        let outcome = match worker.kind {
-            StartKind::Started => "started",
-            StartKind::Attached => "attached",
-            StartKind::Adopted => "adopted",
-        };
-        let json = self.json(
-            outcome,
-            json!({
-                "pid": worker.pid,
-                "socket": path_text(&worker.socket),
-                "generation": worker.generation,
-                "managed": worker.managed,
-                "program_differs": worker.program_differs,
-                "after_kill": worker.after_kill,
-                "worker_version": worker.connection.greeting().map(|greeting| &greeting.version),
-            }),
-        );
-        let (session, pid, socket) = (self.session, pid_text(worker.pid), Shown(&worker.socket));
-        self.report.result(
-            &format!("{outcome} {session}: pid {pid}, answers on {socket} ({} ms)", self.elapsed_ms),
-            &json,
-        );
-        for warning in warnings(session, worker, self.report) {
-            self.report.progress(&warning);
-        }
-        Exit::Done
-    }
-
-    fn exited(&self, exited: &Exited) -> Exit {
-        let json = self.json(
-            "child-exited",
-            json!({
-                "pid": exited.pid,
-                "socket": path_text(&exited.socket),
-                "generation": exited.generation,
-                "exit_code": exited.exit.code(),
-                "signal": exited.exit.signal(),
-                "after_kill": exited.after_kill,
-                "cause": exited.cause.as_ref().map(ToString::to_string),
-                "stderr_tail": exited.stderr_tail,
-                "status_text": exited.status_text,
-            }),
-        );
-        let mut message = self.early_end(exited);
-        if let Some(status) = &exited.status_text {
-            message.push_str(&format!("\n  its last status was: {}", Shown(status)));
-        }
-        for line in exited.stderr_tail.lines() {
-            message.push_str("\n  ");
-            message.push_str(line);
-        }
-        self.report.failed(&message, &exited.advice, json, Exit::EndedEarly)
-    }
-
-    /// Why a worker ended before readiness, and by whose signal.
-    fn early_end(&self, exited: &Exited) -> String {
-        let session = self.session;
-        let said = match exited.said {
-            SaidReady::No => String::new(),
-            SaidReady::WithoutListener => {
-                format!("; it said READY=1, and nobody listened on {}", Shown(&exited.socket))
-            }
-        };
-        match &exited.cause {
-            Some(Cause::ObserveTimeout { after }) => format!(
-                "the worker of {session} was not ready within {} ms (--timeout), and was ended{said}",
-                after.as_millis()
-            ),
-            Some(cause @ Cause::Seam(_)) => format!("the worker of {session} was ended: {cause}{said}"),
-            None => {
-                let how = match exited.exit {
-                    ChildExit::Code(code) => format!("exited with {code}"),
-                    ChildExit::Signal(signal) => format!("was ended by signal {signal}"),
-                    ChildExit::Unknown => "ended".to_owned(),
-                };
-                format!("the worker of {session} {how} before it was ready{said}")
-            }
-        }
-    }
-
-    fn not_started(&self, error: &SpawnError) -> Exit {
-        let message = error.to_string();
-        let json = self.json("spawn-start-failed", json!({ "reason": error.shortage(), "message": message }));
-        self.report.failed(&message, &Advice::of_start(error), json, Exit::NeverStarted)
-    }
-
-    fn retained(&self, retained: &Retained) -> Exit {
-        let message = format!("{}, and its end was not seen: the claim is kept", retained.cause);
-        let json = self.json(
-            "lock-retained",
-            json!({
-                "pid": retained.diagnostic.pid,
-                "socket": path_text(&retained.diagnostic.socket_path),
-                "generation": retained.generation,
-                "reason": retained.reason,
-                "cause": retained.cause.to_string(),
-                "diagnostic": retained.diagnostic,
-                "status_text": retained.status_text,
-            }),
-        );
-        let stop = Step::Stop(self.session.clone()).into();
-        self.report.failed(&message, &stop, json, Exit::Retained)
-    }
-
-    fn rejected(&self, rejection: &Rejection) -> Exit {
-        let holder = rejection.holder.as_ref().map(|holder| super::without_nonce(json!(holder)));
-        let json = self.json(
-            "rejected",
-            json!({
-                "pid": rejection.pid,
-                "socket": path_text(&rejection.socket),
-                "reason": rejection.reason,
-                "liveness": rejection.liveness,
-                "holder": holder,
-                "message": rejection.message,
-            }),
-        );
-        self.report.failed(&rejection.message, &rejection.advice, json, Exit::Refused)
+    };
+    match &exited.cause {
+        Some(Cause::ObserveTimeout { after }) => format!(
+            "the worker of {session} was not ready within {} ms (--timeout), and was ended{said}",
+            after.as_millis()
+        ),
+        Some(cause @ Cause::Seam(_)) => format!("the worker of {session} was ended: {cause}{said}"),
+        None => format!("the worker of {session} {} before it was ready{said}", exited.exit),
     }
 }
 

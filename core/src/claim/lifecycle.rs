@@ -55,6 +55,13 @@ pub struct LifecyclePayload {
     pub unknown: Map<String, Value>,
 }
 
+impl fmt::Display for LifecyclePayload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (pid, host) = (self.holder.pid, Shown(&self.hostname));
+        write!(f, "process {pid} on host {host} since {}", self.started_at)
+    }
+}
+
 /// When the holder of a lifecycle lock took it, as its file says. Nothing is decided by it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
@@ -197,6 +204,13 @@ impl LifecycleState {
                 }
             }
         }
+    }
+}
+
+/// The word that JSON uses.
+impl fmt::Display for LifecycleState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
     }
 }
 

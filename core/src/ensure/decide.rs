@@ -9,6 +9,7 @@
 //! Walked exhaustively by `gates/tests/decide.rs`.
 
 use crate::session::evidence::LastWorker;
+use core::fmt;
 use serde::{Deserialize, Serialize};
 
 /// What the caller wants.
@@ -51,6 +52,12 @@ pub enum Liveness {
     Indeterminate,
     /// It is not a socket of ours.
     Forged,
+}
+
+impl fmt::Display for Liveness {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
 }
 
 impl Finding {
@@ -99,6 +106,12 @@ pub enum RejectReason {
     VersionMismatch,
     /// The worker lives, and answers a handshake with something else; it is left as it is.
     HandshakeFailed,
+}
+
+impl fmt::Display for RejectReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
 }
 
 /// What to do.

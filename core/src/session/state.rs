@@ -4,6 +4,7 @@
 
 use crate::session::evidence::LastWorker;
 use crate::session::record::RecordState;
+use core::fmt;
 use serde::Serialize;
 
 /// How a session stands.
@@ -22,6 +23,12 @@ pub enum SessionState {
     Retained,
     /// Its record cannot be read.
     Corrupt,
+}
+
+impl fmt::Display for SessionState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
 }
 
 /// Whether somebody listens on the session's socket, where it stands.

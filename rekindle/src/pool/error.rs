@@ -10,7 +10,7 @@ use rekindle_core::execute::Cause;
 use rekindle_core::protocol::Version;
 use rekindle_core::shown::{Shown, shell_word};
 use rekindle_core::target::SOCKET_PATH_LEN_MAX;
-use rekindle_core::{ChildExit, OsFailure, RejectReason, SessionId};
+use rekindle_core::{OsFailure, RejectReason, SessionId};
 use std::time::Duration;
 
 /// Why a pool could not do what it was asked for.
@@ -113,11 +113,7 @@ fn not_started(outcome: &Ensured) -> String {
         Ensured::Exited(exited) => {
             let last = exited.stderr_tail.lines().last().unwrap_or_default().escape_debug().to_string();
             let said = if last.is_empty() { String::new() } else { format!("; its last words: {last}") };
-            let how = match exited.exit {
-                ChildExit::Code(code) => format!("exited with {code}"),
-                ChildExit::Signal(signal) => format!("was ended by signal {signal}"),
-                ChildExit::Unknown => "ended".to_owned(),
-            };
+            let how = exited.exit;
             match &exited.cause {
                 Some(cause) => format!("{}; it was told to go and {how}{said}", caused(cause)),
                 None => format!("it {how} before it accepted a connection{said}"),

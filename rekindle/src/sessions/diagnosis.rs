@@ -17,6 +17,7 @@ use rekindle_core::{
     SessionState, decide_claim,
 };
 use serde::Serialize;
+use std::fmt;
 use std::path::Path;
 
 /// What is to be said about one session.
@@ -35,8 +36,22 @@ pub struct Diagnosis {
     pub advice: Advice,
 }
 
+/// A line with the state, and one more for each finding and for each process that is left over.
+impl fmt::Display for Diagnosis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.session)?;
+        match self.state {
+            Some(state) => state.fmt(f)?,
+            None => f.write_str("never started")?,
+        }
+        self.findings.iter().try_for_each(|finding| write!(f, "\n  {finding}"))?;
+        let mut leftovers = self.leftovers.iter();
+        leftovers.try_for_each(|pid| write!(f, "\n  left over: process {pid} holds the lifeline"))
+    }
+}
+
 /// What is to be said about several sessions.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Diagnoses {
     /// One for each session.
     pub sessions: Vec<Diagnosis>,
@@ -49,7 +64,7 @@ pub(crate) fn diagnose(root: &StateRoot, here: &Host, only: Option<&SessionId>) 
         let dir = root.session(session)?;
         let snapshot = match &dir {
             Some(dir) => Snapshot::take(dir, here)?,
-            None => list::lost_survey(root, here, session)?,
+            None => list::lost_snapshot(root, here, session)?,
         };
         return Ok(Diagnoses {
             sessions: vec![diagnose_one(session, root.path(), dir.as_ref(), &snapshot, here)?],
@@ -97,8 +112,8 @@ fn diagnose_one(
     let leftovers = if gone { holders.clone() } else { Vec::new() };
     let state = snapshot.is_known().then(|| snapshot.state(&ListeningSockets::read()));
     let advice = match claim {
-        Some(ClaimView { advice: Some(advice), .. }) => advice,
-        Some(ClaimView { locked: true, .. }) if state != Some(SessionState::Live) => {
+        Some(ClaimFinding { advice: Some(advice), .. }) => advice,
+        Some(ClaimFinding { locked: true, .. }) if state != Some(SessionState::Live) => {
             Advice::by_hand("a launcher is at work on the session: wait until it is done")
         }
         Some(_) | None => {
@@ -110,7 +125,7 @@ fn diagnose_one(
 }
 
 /// What stands in the way of the next launcher.
-struct ClaimView {
+struct ClaimFinding {
     /// Whether a launcher is at work.
     locked: bool,
     /// What to do about a claim that nobody should hold.
@@ -118,7 +133,7 @@ struct ClaimView {
 }
 
 /// Says who holds the claim, and what to do about it if nobody should.
-fn claim_findings(dir: &SessionDir, here: &Host, findings: &mut Vec<String>) -> Result<ClaimView, Error> {
+fn claim_findings(dir: &SessionDir, here: &Host, findings: &mut Vec<String>) -> Result<ClaimFinding, Error> {
     let locked = is_locked(dir)?;
     let found = read_evidence(dir)?;
     let standing = holder_standing(&found, here);
@@ -153,7 +168,7 @@ fn claim_findings(dir: &SessionDir, here: &Host, findings: &mut Vec<String>) -> 
             ));
         }
     }
-    Ok(ClaimView { locked, advice })
+    Ok(ClaimFinding { locked, advice })
 }
 
 fn process_findings(snapshot: &Snapshot, findings: &mut Vec<String>) {

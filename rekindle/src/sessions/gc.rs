@@ -18,11 +18,13 @@ use rekindle_core::byte_text;
 use rekindle_core::care::gc::{Collect, Conclusion, Effect, Event, File, GcOptions, step};
 pub use rekindle_core::care::gc::{GcMode, Repair};
 use rekindle_core::claim::acquire::Judgement;
+use rekindle_core::shown::Shown;
 use rekindle_core::start::order::Room;
 use rekindle_core::view::Contact;
 use rekindle_core::{Host, OsFailure, SessionId};
 use serde::Serialize;
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::time::Duration;
 
 /// What its workers wrote.
@@ -64,6 +66,25 @@ pub struct Collected {
     /// The files that were set aside, under their new names; in a dry run under those that they have.
     #[serde(with = "byte_text")]
     pub repaired: Vec<std::path::PathBuf>,
+    /// Whether anything was changed.
+    #[serde(skip)]
+    pub mode: GcMode,
+}
+
+/// A line for each session and for each file that was set aside.
+impl fmt::Display for Collected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [removes, sets_aside, keeps] = match self.mode {
+            GcMode::Remove => ["removed", "set aside", "kept"],
+            GcMode::DryRun => ["would remove", "would set aside", "would keep"],
+        };
+        let repaired = self.repaired.iter().map(|path| format!("{sets_aside} {}", Shown(path)));
+        let removed = self.removed.iter().map(|session| format!("{removes} {session}"));
+        let kept = self.kept.iter().map(|kept| format!("{keeps} {kept}"));
+        let lines: Vec<String> = repaired.chain(removed).chain(kept).collect();
+        f.write_str(if lines.is_empty() { "nothing to collect" } else { "" })?;
+        f.write_str(&lines.join("\n"))
+    }
 }
 
 impl Collected {
@@ -82,6 +103,12 @@ pub struct Kept {
     pub why: String,
     /// The same in one word.
     pub because: KeptBecause,
+}
+
+impl fmt::Display for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.session, self.why)
+    }
 }
 
 /// Why a session stays.
@@ -108,7 +135,7 @@ pub(crate) fn gc(
     what: &Collection,
     is_meant: impl Fn(&SessionId) -> bool,
 ) -> Result<Collected, Error> {
-    let mut collected = Collected::default();
+    let mut collected = Collected { mode: what.mode, ..Collected::default() };
     let there = root.sessions()?;
     if let Some(session) = what.only.iter().find(|session| !there.contains(session)) {
         return Err(Error::UnknownSession { session: session.clone() });

@@ -2,19 +2,14 @@
 
 use crate::error::Error;
 use crate::sessions::snapshot::Snapshot;
-use rekindle_adapters::claim_lock::{is_locked, read_evidence};
+use rekindle_adapters::StateRoot;
 use rekindle_adapters::lifeline::{self, LifelineProbe, Located, Lost};
-use rekindle_adapters::record_file;
 use rekindle_adapters::socket_table::ListeningSockets;
-use rekindle_adapters::{SessionDir, StateRoot};
 use rekindle_core::byte_text;
-use rekindle_core::claim::Found;
-use rekindle_core::record::RecordFile;
-use rekindle_core::{
-    Generation, Host, LastWorker, Lifeline, OsFailure, Pid, SessionId, SessionRecord, SessionState,
-};
+use rekindle_core::shown::Shown;
+use rekindle_core::{Generation, Host, LastWorker, OsFailure, Pid, SessionId, SessionRecord, SessionState};
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use std::fmt;
 use std::path::PathBuf;
 
 /// How much of the end of a log is shown.
@@ -38,31 +33,16 @@ pub struct SessionSummary {
     pub started_at: Option<String>,
 }
 
-/// Everything about one session.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct SessionView {
-    /// The record as it stands in its file.
-    #[serde(flatten)]
-    pub record: Map<String, Value>,
-    /// How the session stands.
-    pub status: SessionState,
-    /// The evidence of its claim, if there is one.
-    pub claim: Option<Value>,
-    /// Whether its lifeline is held, and by whom as far as that can be seen.
-    pub lifeline: LifelineView,
-}
-
-/// A lifeline, for showing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct LifelineView {
-    /// Whether any process of the worker lives; `null` if the kernel does not say.
-    pub held: Option<bool>,
-    /// Those that can be seen to hold it.
-    pub holders: Vec<Pid>,
+impl fmt::Display for SessionSummary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.session, self.state)?;
+        self.pid.map_or(Ok(()), |pid| write!(f, ", pid {pid}"))?;
+        self.socket.as_ref().map_or(Ok(()), |socket| write!(f, ", on {}", Shown(socket)))
+    }
 }
 
 /// What a list of sessions came to.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Listing {
     /// The sessions, in order.
     pub sessions: Vec<SessionSummary>,
@@ -77,6 +57,25 @@ pub struct LeftOut {
     pub session: Option<SessionId>,
     /// What prevented it.
     pub why: String,
+}
+
+impl fmt::Display for LeftOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.session {
+            Some(session) => write!(f, "session {session} was left out: {}", self.why),
+            None => f.write_str(&self.why),
+        }
+    }
+}
+
+/// A line for each session, and one for each that was left out.
+impl fmt::Display for Listing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let left_out = self.left_out.iter().map(ToString::to_string);
+        let lines: Vec<String> = self.sessions.iter().map(ToString::to_string).chain(left_out).collect();
+        f.write_str(if lines.is_empty() { "no sessions" } else { "" })?;
+        f.write_str(&lines.join("\n"))
+    }
 }
 
 /// A session with all that is known of it.
@@ -157,67 +156,13 @@ pub(crate) fn list_those(
     Ok((summaries.collect(), left_out))
 }
 
-/// Everything about one session.
-pub(crate) fn show(root: &StateRoot, here: &Host, session: &SessionId) -> Result<SessionView, Error> {
-    let unknown = || Error::UnknownSession { session: session.clone() };
-    let dir = root.session(session)?;
-    let (snapshot, claim) = match &dir {
-        Some(dir) => (Snapshot::take(dir, here)?, show_claim(dir)?),
-        None => (lost_survey(root, here, session)?, None),
-    };
-    snapshot.require_readable(&root.path().join(session.as_str()), session)?;
-    if !snapshot.is_known() && claim.is_none() {
-        return Err(unknown());
-    }
-    let held = match snapshot.evidence.lifeline {
-        Lifeline::Held => Some(true),
-        Lifeline::Free => Some(false),
-        Lifeline::Missing | Lifeline::Unreadable => None,
-    };
-    Ok(SessionView {
-        record: dir.as_ref().map_or_else(|| Ok(Map::new()), raw_record)?,
-        status: snapshot.state(&ListeningSockets::read()),
-        claim,
-        lifeline: LifelineView { held, holders: snapshot.holders()? },
-    })
-}
-
 /// What is known of a session without a directory.
-pub(crate) fn lost_survey(root: &StateRoot, here: &Host, session: &SessionId) -> Result<Snapshot, Error> {
+pub(crate) fn lost_snapshot(root: &StateRoot, here: &Host, session: &SessionId) -> Result<Snapshot, Error> {
     match lifeline::find(root.path(), session) {
         Located::Named(probe) | Located::Lost(probe) => Ok(Snapshot::of_lost(probe, here)?),
         Located::Nowhere => Err(Error::UnknownSession { session: session.clone() }),
         Located::Unsearched { why } => Err(Error::Unsearched { session: session.clone(), why }),
     }
-}
-
-fn raw_record(dir: &SessionDir) -> Result<Map<String, Value>, OsFailure> {
-    let fields = match record_file::read(dir)? {
-        RecordFile::Whole(record) => match serde_json::to_value(record) {
-            Ok(Value::Object(fields)) => fields,
-            Ok(_) | Err(_) => Map::new(),
-        },
-        RecordFile::Newer(newer) => newer.content,
-        RecordFile::Absent | RecordFile::Corrupt { .. } => Map::new(),
-    };
-    Ok(fields)
-}
-
-/// The claim as it is kept, readable or not, and whether the kernel's lock is held.
-fn show_claim(dir: &SessionDir) -> Result<Option<Value>, OsFailure> {
-    let found = read_evidence(dir)?;
-    if found == Found::Nothing {
-        return Ok(None);
-    }
-    let locked = is_locked(dir)?;
-    let mut claim = match found.payload().map(serde_json::to_value) {
-        Some(Ok(Value::Object(fields))) => fields,
-        Some(_) | None => Map::from_iter([("corrupt".to_owned(), json!(true))]),
-    };
-    // The authority to release it is nobody else's business.
-    claim.remove("nonce");
-    claim.insert("locked".into(), json!(locked));
-    Ok(Some(Value::Object(claim)))
 }
 
 /// The end of what the worker wrote to its standard error.

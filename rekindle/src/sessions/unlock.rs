@@ -4,24 +4,26 @@
 //! 1. Every decision is that of [`rekindle_core::care`]; its effects are performed here, and what they find is kept.
 
 use crate::error::Error;
+use crate::json::{path_text, without_nonce};
 use crate::sessions::snapshot::Snapshot;
 use rekindle_adapters::claim_file::CLAIM_FILE;
 use rekindle_adapters::claim_lock::{BareLock, judge, read_evidence};
 use rekindle_adapters::lifeline::LIFELINE_FILE;
 use rekindle_adapters::{SessionDir, StateRoot};
-use rekindle_core::byte_text;
 use rekindle_core::care::forget::{self, Forget};
 pub use rekindle_core::care::unlock::Force;
 use rekindle_core::care::unlock::{self, Evidence, Judgement, Unlock};
 use rekindle_core::claim::{ConflictReason, Found};
+use rekindle_core::shown::Shown;
 use rekindle_core::view::Contact;
 use rekindle_core::{ClaimDecision, Host, LockClaim, OsFailure, SessionId};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
+use serde_json::json;
+use std::fmt;
 use std::path::PathBuf;
 
 /// What an unlock did.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case", tag = "outcome")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unlocked {
     /// There was nothing to clear.
     NotLocked,
@@ -32,16 +34,59 @@ pub enum Unlocked {
     },
 }
 
+impl Serialize for Unlocked {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let (outcome, previous) = match self {
+            Self::NotLocked => ("not-locked", None),
+            Self::Unlocked { previous } => ("unlocked", previous.as_deref()),
+        };
+        json!({ "outcome": outcome, "previous": previous.map(without_nonce) }).serialize(serializer)
+    }
+}
+
+impl fmt::Display for Unlocked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotLocked => "not locked",
+            Self::Unlocked { .. } => "unlocked",
+        })
+    }
+}
+
 /// What was cleared without proof.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Forgotten {
+    /// The session.
+    pub session: SessionId,
     /// The claim that was there, where it could be read.
     pub previous: Option<Box<LockClaim>>,
     /// Where the record was set aside, if there was one.
-    #[serde(with = "byte_text")]
     pub kept_aside: Option<PathBuf>,
     /// What could not be proved of the worker, one sentence a fact; empty if it was provably gone.
     pub unproven: Vec<String>,
+}
+
+impl Serialize for Forgotten {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let fields = json!({
+            "session": self.session,
+            "outcome": "forgotten",
+            "unproven": self.unproven,
+            "kept_aside": self.kept_aside.as_deref().map(path_text),
+            "previous": self.previous.as_deref().map(without_nonce),
+        });
+        fields.serialize(serializer)
+    }
+}
+
+/// A line, and one more for each fact that was not proved and for the record that was set aside.
+impl fmt::Display for Forgotten {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "forgot what was known of {}; nobody was signalled", self.session)?;
+        self.unproven.iter().try_for_each(|fact| write!(f, "\n  not proved: {fact}"))?;
+        let kept = self.kept_aside.as_deref();
+        kept.map_or(Ok(()), |path| write!(f, "\n  its record is kept as `{}`", Shown(path)))
+    }
 }
 
 /// Clears a session whose worker cannot be judged. Signals nobody.
@@ -230,9 +275,13 @@ impl<'c> Clearing<'c> {
         use forget::Conclusion as C;
         let session = self.session.clone();
         match conclusion {
-            C::WasGone => Ok(Forgotten { previous: self.previous(), kept_aside: None, unproven: Vec::new() }),
+            C::WasGone => {
+                let previous = self.previous();
+                Ok(Forgotten { session, previous, kept_aside: None, unproven: Vec::new() })
+            }
             C::Forgotten => {
-                Ok(Forgotten { previous: self.previous(), kept_aside, unproven: self.seen.doubts() })
+                let (previous, unproven) = (self.previous(), self.seen.doubts());
+                Ok(Forgotten { session, previous, kept_aside, unproven })
             }
             C::Held => {
                 let holder = self.found.payload().cloned();

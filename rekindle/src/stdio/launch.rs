@@ -5,6 +5,8 @@ use rekindle_adapters::stdio::{Detached, StdioSpec};
 use rekindle_core::lines::LineLimits;
 use rekindle_core::plan::{KILL_GRACE_DEFAULT, TERM_GRACE_DEFAULT};
 use rekindle_core::{ChildExit, KillSignal, OsFailure, Pid};
+use serde::{Serialize, Serializer};
+use serde_json::json;
 use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -59,6 +61,32 @@ pub enum StdioEvent {
         /// How.
         exit: ChildExit,
     },
+}
+
+/// An object whose `event` says which one it is.
+impl Serialize for StdioEvent {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let fields = match self {
+            Self::Started { pid } => json!({ "event": "started", "pid": pid }),
+            Self::Stopping => json!({ "event": "stopping" }),
+            Self::Signalled { how } => json!({ "event": "signalled", "signal": how.name() }),
+            Self::Exited { exit } => {
+                json!({ "event": "exited", "exit_code": exit.code(), "signal": exit.signal() })
+            }
+        };
+        fields.serialize(serializer)
+    }
+}
+
+impl fmt::Display for StdioEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Started { pid } => write!(f, "process {pid} runs its program"),
+            Self::Stopping => f.write_str("a stop has begun"),
+            Self::Signalled { how } => write!(f, "its processes were sent {}", how.name()),
+            Self::Exited { exit } => write!(f, "it {exit}"),
+        }
+    }
 }
 
 /// Whoever wants to hear of it.

@@ -2,9 +2,10 @@
 
 use rekindle_core::{ChildExit, KillSignal, Pid};
 use serde::Serialize;
+use std::fmt;
 
 /// How a stop ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct StdioStopped {
     /// What was enough.
     pub end: StdioEnd,
@@ -35,4 +36,23 @@ pub enum StdioEnd {
     Killed,
     /// Nothing was enough in time.
     GaveUp,
+}
+
+impl fmt::Display for StdioEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::HadEnded => "had ended by itself",
+            Self::ClosedStdin => "ended when its standard input was closed",
+            Self::Terminated => "ended when asked",
+            Self::Killed => "was killed: it did not end when asked",
+            Self::GaveUp => "still runs: nothing was enough in time",
+        })
+    }
+}
+
+impl fmt::Display for StdioStopped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the child {}", self.end)?;
+        self.trouble.iter().try_for_each(|trouble| write!(f, "; {trouble}"))
+    }
 }

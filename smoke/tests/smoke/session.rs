@@ -1,6 +1,7 @@
 //! The transactions on one session, through the command line and the library: start, adopt, refuse, stop, clean up.
 
 pub(crate) mod adoption;
+pub(crate) mod blocking;
 pub(crate) mod claims;
 pub(crate) mod contention;
 pub(crate) mod crash;
@@ -15,6 +16,7 @@ pub(crate) mod reuse;
 pub(crate) mod stop;
 pub(crate) mod successors;
 pub(crate) mod timeouts;
+pub(crate) mod wait;
 
 rekindle_smoke::rooms![
     timeouts,
@@ -31,5 +33,7 @@ rekindle_smoke::rooms![
     contention,
     looking_after,
     reload,
-    successors
+    successors,
+    wait,
+    blocking
 ];

@@ -67,7 +67,7 @@ impl Cause {
     ) -> Option<EndedByUs> {
         // A program that still runs is named as a survivor instead.
         let signal = stopped.signalled.filter(|_| stopped.exit.is_some())?;
-        let name = name(signal);
+        let name = signal.name();
         let since = match self {
             Self::ClientLeft => "after the client closed its input",
             Self::Signal => "after rekindle was told to go",
@@ -104,14 +104,6 @@ impl Cause {
                 format!("did not end by itself within {}", shown(grace))
             }
         }
-    }
-}
-
-/// The name of a signal.
-pub(super) fn name(signal: KillSignal) -> &'static str {
-    match signal {
-        KillSignal::Term => "SIGTERM",
-        KillSignal::Kill => "SIGKILL",
     }
 }
 
@@ -160,7 +152,7 @@ mod tests {
                 let ended =
                     cause.ended(&stopped(Some(signal)), &StopPolicy::default(), Duration::from_millis(2_540));
                 let said = ended.expect("we ended it").message;
-                assert!(said.contains(name(signal)) && said.contains("2.5 s after"), "{said}");
+                assert!(said.contains(signal.name()) && said.contains("2.5 s after"), "{said}");
                 assert_eq!(said.matches(MORE_TIME).count(), 1, "{said}");
             }
         }

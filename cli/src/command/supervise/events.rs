@@ -9,7 +9,7 @@
 //!
 //! Checked by `smoke/tests/smoke/stdio/events.rs`.
 
-use super::cause::{Cause, EndedByUs, MORE_TIME, name};
+use super::cause::{Cause, EndedByUs, MORE_TIME};
 use crate::report::{Report, one_line, printable};
 use rekindle::Advice;
 use rekindle::frontend::{OwnOutput, write_blocking};
@@ -73,14 +73,11 @@ impl EventWriter {
 
     pub(super) fn event(&self, event: StdioEvent) {
         match event {
-            StdioEvent::Started { pid } => self.tell(&json!({ "event": "started", "pid": pid })),
-            StdioEvent::Signalled { how } => {
-                self.tell(&json!({ "event": "signalled", "signal": name(how) }));
-            }
-            StdioEvent::Exited { exit } => {
+            StdioEvent::Started { .. } | StdioEvent::Signalled { .. } => self.tell(&json!(event)),
+            StdioEvent::Exited { .. } => {
                 // A program ends once.
                 let _ = self.ended_at.set(Instant::now());
-                self.tell(&json!({ "event": "exited", "exit_code": exit.code(), "signal": exit.signal() }));
+                self.tell(&json!(event));
             }
             // The report of `cause` covers the event, with the reason.
             StdioEvent::Stopping => {}
@@ -100,7 +97,7 @@ impl EventWriter {
         self.tell(&json!({
             "event": "ended-by-us",
             "why": cause.word(),
-            "signal": name(ended.signal),
+            "signal": ended.signal.name(),
             "after_ms": u64::try_from(ended.after.as_millis()).unwrap_or(u64::MAX),
             "option": MORE_TIME,
             "message": ended.message,

@@ -7,10 +7,12 @@ use crate::outcome::{Ensured, Exited, Rejection, Retained, Running, SaidReady, S
 use crate::sessions::list;
 use crate::sessions::rejection::Site;
 use crate::sessions::snapshot::Snapshot;
+use crate::sessions::wait::{self, WorkerWatch};
 use rekindle_adapters::claim_file::CLAIM_FILE;
 use rekindle_adapters::notify::NOTIFY_FILE;
 use rekindle_adapters::probe::{self, Connection, Probed};
 use rekindle_adapters::start::{SpawnOn, Start};
+use rekindle_adapters::worker::ReapedExit;
 use rekindle_adapters::{SessionDir, StateRoot, procfs};
 use rekindle_core::claim::ConflictReason;
 use rekindle_core::execute::Cause;
@@ -58,7 +60,7 @@ impl Ensure {
     pub(super) fn snapshot_of_anything(&self) -> Result<Snapshot, Error> {
         match self.root.session(&self.session)? {
             Some(dir) => self.readable(Snapshot::take(&dir, &self.here)?),
-            None => match list::lost_survey(&self.root, &self.here, &self.session) {
+            None => match list::lost_snapshot(&self.root, &self.here, &self.session) {
                 Err(Error::UnknownSession { .. }) => Ok(Snapshot::nothing()),
                 found => found,
             },
@@ -177,6 +179,7 @@ impl Ensure {
         Ok(match outcome {
             Ok(Outcome::SocketAlive { pid, connection, after_kill }) => {
                 let pid = self.pid_after(start, &connection, pid);
+                let leader = start.record().and_then(|record| record.worker);
                 Ensured::Running(Box::new(Running {
                     kind,
                     pid,
@@ -186,6 +189,7 @@ impl Ensure {
                     program_differs: start.record().is_some_and(|record| record.differs_from(plan)),
                     after_kill,
                     connection,
+                    watch: self.watch(generation, leader, start.reaped_exit()),
                 }))
             }
             Ok(Outcome::ChildExited { exit, pid, after_kill, cause }) => Ensured::Exited(Exited {
@@ -261,7 +265,23 @@ impl Ensure {
                 && record.is_some_and(|record| record.differs_from(plan)),
             after_kill: false,
             connection,
+            watch: if managed {
+                self.watch(snapshot.generation(), snapshot.leader().cloned(), None)
+            } else {
+                WorkerWatch::unmanaged(plan.expected_socket_path.clone())
+            },
         }))
+    }
+
+    /// The worker of one start, to be waited for.
+    fn watch(
+        &self,
+        generation: Generation,
+        leader: Option<ProcessIdentity>,
+        reaped: Option<ReapedExit>,
+    ) -> WorkerWatch {
+        let (root, here, session) = (self.root.clone(), self.here.clone(), self.session.clone());
+        WorkerWatch::of_start(wait::Start { root, here, session, generation, leader, reaped })
     }
 
     pub(super) fn locked(

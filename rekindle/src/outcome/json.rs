@@ -1,0 +1,135 @@
+//! The outcomes as JSON: what the command prints of them, without what only a caller knows (the session's name, the time it
+//! took, what to type next).
+//!
+//! Every outcome of [`Ensured`] says in `outcome` which one it is.
+//!
+//! Checked below, and by the live tests of the command's output.
+
+use super::{DryRun, Ensured, Exited, Rejection, Retained, Running, Stopped};
+use crate::json::{path_text, without_nonce};
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Value, json};
+
+impl Serialize for Ensured {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Running(running) => running.serialize(serializer),
+            Self::Exited(exited) => exited.serialize(serializer),
+            Self::NotStarted(error) => {
+                let mut fields = Map::from_iter([("outcome".to_owned(), json!("spawn-start-failed"))]);
+                if let Value::Object(of_error) = json!(error) {
+                    fields.extend(of_error);
+                }
+                fields.serialize(serializer)
+            }
+            Self::Retained(retained) => retained.serialize(serializer),
+            Self::Rejected(rejection) => rejection.serialize(serializer),
+        }
+    }
+}
+
+impl Serialize for Running {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let fields = json!({
+            "outcome": self.kind,
+            "pid": self.pid,
+            "socket": path_text(&self.socket),
+            "generation": self.generation,
+            "managed": self.managed,
+            "program_differs": self.program_differs,
+            "after_kill": self.after_kill,
+            "worker_version": self.connection.greeting().map(|greeting| &greeting.version),
+        });
+        fields.serialize(serializer)
+    }
+}
+
+impl Serialize for Exited {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let fields = json!({
+            "outcome": "child-exited",
+            "pid": self.pid,
+            "socket": path_text(&self.socket),
+            "generation": self.generation,
+            "exit_code": self.exit.code(),
+            "signal": self.exit.signal(),
+            "after_kill": self.after_kill,
+            "cause": self.cause.as_ref().map(ToString::to_string),
+            "stderr_tail": self.stderr_tail,
+            "status_text": self.status_text,
+        });
+        fields.serialize(serializer)
+    }
+}
+
+impl Serialize for Retained {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let fields = json!({
+            "outcome": "lock-retained",
+            "pid": self.diagnostic.pid,
+            "socket": path_text(&self.diagnostic.socket_path),
+            "generation": self.generation,
+            "reason": self.reason,
+            "cause": self.cause.to_string(),
+            "diagnostic": self.diagnostic,
+            "status_text": self.status_text,
+        });
+        fields.serialize(serializer)
+    }
+}
+
+impl Serialize for Rejection {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let fields = json!({
+            "outcome": "rejected",
+            "pid": self.pid,
+            "socket": path_text(&self.socket),
+            "reason": self.reason,
+            "liveness": self.liveness,
+            "holder": self.holder.as_ref().map(without_nonce),
+            "message": self.message,
+        });
+        fields.serialize(serializer)
+    }
+}
+
+impl Serialize for DryRun {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let fields = json!({
+            "outcome": "dry-run",
+            "verdict": self.verdict,
+            "reason": self.rejection.as_ref().map(|rejection| rejection.reason),
+            "plan": self.plan,
+        });
+        fields.serialize(serializer)
+    }
+}
+
+impl Serialize for Stopped {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let fields = json!({
+            "session": self.session,
+            "outcome": self.outcome,
+            "pid": self.pid,
+            "generation": self.generation,
+            "elapsed_ms": u64::try_from(self.elapsed.as_millis()).unwrap_or(u64::MAX),
+            "survivors": self.survivors,
+            "trouble": self.trouble,
+        });
+        fields.serialize(serializer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rekindle_core::SpawnError;
+
+    #[test]
+    fn a_start_that_failed_says_so() {
+        let ensured = Ensured::NotStarted(SpawnError::NoProgram);
+        let json = r#"{"outcome":"spawn-start-failed","reason":null,"message":"the plan names no program"}"#;
+        assert_eq!(serde_json::to_string(&ensured).unwrap(), json);
+        assert_eq!(ensured.to_string(), "the plan names no program");
+    }
+}

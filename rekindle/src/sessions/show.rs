@@ -1,0 +1,156 @@
+//! Everything about one session, without asking its worker.
+
+use crate::error::Error;
+use crate::json::without_nonce;
+use crate::sessions::list::lost_snapshot;
+use crate::sessions::snapshot::Snapshot;
+use rekindle_adapters::claim_lock::{is_locked, read_evidence};
+use rekindle_adapters::socket_table::ListeningSockets;
+use rekindle_adapters::{SessionDir, StateRoot, record_file};
+use rekindle_core::claim::Found;
+use rekindle_core::record::{NewerRecord, RecordFile};
+use rekindle_core::{Host, Lifeline, LockClaim, OsFailure, Pid, SessionId, SessionRecord, SessionState};
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Value, json};
+use std::fmt;
+
+/// Everything about one session. As JSON it is the record with `status`, `claim` and `lifeline` beside its fields.
+#[derive(Debug, Clone, PartialEq)]
+pub struct SessionView {
+    /// The record as it stands in its file.
+    pub record: RecordView,
+    /// How the session stands.
+    pub status: SessionState,
+    /// The evidence of its claim, if there is one.
+    pub claim: Option<ClaimView>,
+    /// Whether its lifeline is held, and by whom as far as that can be seen.
+    pub lifeline: LifelineView,
+}
+
+/// The record of a session, for showing. One that cannot be read is an error of [`Sessions::show`](crate::Sessions::show).
+#[derive(Debug, Clone, PartialEq)]
+pub enum RecordView {
+    /// There is none: somebody removed it under a living worker, or only a claim was ever made.
+    Absent,
+    /// What this version knows.
+    Known(Box<SessionRecord>),
+    /// What a later version wrote, in its own words.
+    Newer(NewerRecord),
+}
+
+/// The evidence of a claim, for showing. As JSON it has no nonce.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimView {
+    /// Who holds the claim, or held it; `None` if the evidence cannot be read.
+    pub holder: Option<LockClaim>,
+    /// Whether the kernel's lock is held: a launcher is at work.
+    pub locked: bool,
+}
+
+/// A lifeline, for showing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LifelineView {
+    /// Whether any process of the worker lives; `null` if the kernel does not say.
+    pub held: Option<bool>,
+    /// Those that can be seen to hold it.
+    pub holders: Vec<Pid>,
+}
+
+impl RecordView {
+    /// The record, if this version knows it.
+    pub fn known(&self) -> Option<&SessionRecord> {
+        match self {
+            Self::Known(record) => Some(record),
+            Self::Absent | Self::Newer(_) => None,
+        }
+    }
+
+    fn fields(&self) -> Map<String, Value> {
+        match self {
+            Self::Absent => Map::new(),
+            Self::Newer(newer) => newer.content.clone(),
+            Self::Known(record) => match json!(record) {
+                Value::Object(fields) => fields,
+                _ => Map::new(),
+            },
+        }
+    }
+}
+
+impl Serialize for RecordView {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.fields().serialize(serializer)
+    }
+}
+
+impl Serialize for ClaimView {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let holder = self.holder.as_ref().map(without_nonce);
+        let mut fields = holder.unwrap_or_else(|| json!({ "corrupt": true }));
+        fields["locked"] = json!(self.locked);
+        fields.serialize(serializer)
+    }
+}
+
+impl Serialize for SessionView {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self { record, status, claim, lifeline } = self;
+        let mut fields = record.fields();
+        fields.extend([
+            ("status".to_owned(), json!(status)),
+            ("claim".to_owned(), json!(claim)),
+            ("lifeline".to_owned(), json!(lifeline)),
+        ]);
+        fields.serialize(serializer)
+    }
+}
+
+/// The same JSON, laid out.
+impl fmt::Display for SessionView {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:#}", json!(self))
+    }
+}
+
+/// Everything about one session.
+pub(crate) fn show(root: &StateRoot, here: &Host, session: &SessionId) -> Result<SessionView, Error> {
+    let unknown = || Error::UnknownSession { session: session.clone() };
+    let dir = root.session(session)?;
+    let (snapshot, claim) = match &dir {
+        Some(dir) => (Snapshot::take(dir, here)?, claim_view(dir)?),
+        None => (lost_snapshot(root, here, session)?, None),
+    };
+    snapshot.require_readable(&root.path().join(session.as_str()), session)?;
+    if !snapshot.is_known() && claim.is_none() {
+        return Err(unknown());
+    }
+    let held = match snapshot.evidence.lifeline {
+        Lifeline::Held => Some(true),
+        Lifeline::Free => Some(false),
+        Lifeline::Missing | Lifeline::Unreadable => None,
+    };
+    Ok(SessionView {
+        record: dir.as_ref().map_or(Ok(RecordView::Absent), record_view)?,
+        status: snapshot.state(&ListeningSockets::read()),
+        claim,
+        lifeline: LifelineView { held, holders: snapshot.holders()? },
+    })
+}
+
+fn record_view(dir: &SessionDir) -> Result<RecordView, OsFailure> {
+    Ok(match record_file::read(dir)? {
+        RecordFile::Whole(record) => RecordView::Known(record),
+        RecordFile::Newer(newer) => RecordView::Newer(newer),
+        // One that became unreadable since the snapshot was taken has nothing to show.
+        RecordFile::Absent | RecordFile::Corrupt { .. } => RecordView::Absent,
+    })
+}
+
+/// The claim as it is kept, readable or not, and whether the kernel's lock is held.
+fn claim_view(dir: &SessionDir) -> Result<Option<ClaimView>, OsFailure> {
+    let found = read_evidence(dir)?;
+    if found == Found::Nothing {
+        return Ok(None);
+    }
+    Ok(Some(ClaimView { holder: found.payload().cloned(), locked: is_locked(dir)? }))
+}

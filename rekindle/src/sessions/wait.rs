@@ -1,0 +1,174 @@
+//! Waiting until a worker has ended.
+//!
+//! # Invariants
+//! 1. Nobody is taken for ended who is not provably gone: what cannot be judged from here is an error.
+//! 2. A process is watched by its pidfd, and only if it is proved to be the one that was written down.
+//! 3. How a worker ended is said only where the kernel said it to us, or its record says it.
+//!
+//! Checked by `smoke/tests/smoke/session/wait.rs`.
+
+use crate::error::Error;
+use crate::sessions::list::lost_snapshot;
+use crate::sessions::snapshot::Snapshot;
+use rekindle_adapters::backoff::Backoff;
+use rekindle_adapters::worker::{self, ReapedExit};
+use rekindle_adapters::{StateRoot, Worker, procfs};
+use rekindle_core::{
+    ChildExit, Generation, Host, LastWorker, Lifeline, OsFailure, ProcessIdentity, ProcessLiveness,
+    SessionId, WatchError,
+};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// A worker of one start, to be waited for. Cheap to clone; it keeps nothing of the worker open.
+#[derive(Debug, Clone)]
+pub struct WorkerWatch(Watched);
+
+#[derive(Debug, Clone)]
+enum Watched {
+    /// Started by us, or by another launcher.
+    Start(Start),
+    /// Somebody answers whom no launcher started.
+    Unmanaged { socket: PathBuf },
+    #[cfg(feature = "testing")]
+    Simulated,
+}
+
+/// One start of a session.
+#[derive(Debug, Clone)]
+pub(crate) struct Start {
+    pub(crate) root: StateRoot,
+    pub(crate) here: Arc<Host>,
+    pub(crate) session: SessionId,
+    pub(crate) generation: Generation,
+    /// The process that was started, where that is known.
+    pub(crate) leader: Option<ProcessIdentity>,
+    /// How the worker ends, if it is a child of this process.
+    pub(crate) reaped: Option<ReapedExit>,
+}
+
+impl WorkerWatch {
+    pub(crate) fn of_start(start: Start) -> Self {
+        Self(Watched::Start(start))
+    }
+
+    pub(crate) fn unmanaged(socket: PathBuf) -> Self {
+        Self(Watched::Unmanaged { socket })
+    }
+
+    #[cfg(feature = "testing")]
+    pub(crate) fn simulated() -> Self {
+        Self(Watched::Simulated)
+    }
+
+    /// Waits until the worker has ended, with all its processes.
+    ///
+    /// The exit is that of the process that was started. It is known if this very process started the worker, or if the record
+    /// says it; else it is [`ChildExit::Unknown`]: the worker has ended, and nobody can say how.
+    ///
+    /// # Errors
+    /// [`Error::EndUnprovable`] if the worker was not started by rekindle, [`Error::Unjudged`] if it cannot be told from here
+    /// whether the worker runs, or if the session cannot be looked at.
+    ///
+    /// # Cancel safety
+    /// Safe; any number of callers may wait, and ask again.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime with I/O and time enabled.
+    pub async fn wait(&self) -> Result<ChildExit, Error> {
+        match &self.0 {
+            Watched::Start(start) => start.wait().await,
+            Watched::Unmanaged { socket } => Err(Error::EndUnprovable { socket: socket.clone() }),
+            #[cfg(feature = "testing")]
+            Watched::Simulated => Err(OsFailure::new("watch the worker", "it is simulated").into()),
+        }
+    }
+}
+
+impl Start {
+    async fn wait(&self) -> Result<ChildExit, Error> {
+        let mut backoff = Backoff::for_name_in(&self.root.path().join(self.session.as_str()));
+        loop {
+            let Some(snapshot) = self.snapshot()? else { return Ok(self.exit(None).await) };
+            if snapshot.generation() > self.generation {
+                return self.wait_for_leader().await;
+            }
+            match snapshot.last_worker() {
+                LastWorker::Gone => return Ok(self.exit(recorded_exit(&snapshot)).await),
+                LastWorker::Unknown => return Err(self.unjudged(&snapshot)),
+                LastWorker::AliveReady | LastWorker::AliveUnobserved => {
+                    await_end(&snapshot.worker(&self.here)?).await?;
+                }
+            }
+            // Whatever lets a worker seem alive of which nothing is left to be watched: not at once again.
+            backoff.wait().await;
+        }
+    }
+
+    /// Waits where the session knows a later start only. That start needed the proof that the worker of this one was gone, unless
+    /// somebody had the session forgotten: so the process that was started is asked for itself.
+    async fn wait_for_leader(&self) -> Result<ChildExit, Error> {
+        let standing = self.leader.as_ref().map(|leader| procfs::standing_of_leader(leader, &self.here));
+        let doubt = match standing {
+            Some(ProcessLiveness::Dead(_)) => return Ok(self.exit(None).await),
+            Some(ProcessLiveness::Alive) => {
+                await_end(&Worker::adopt(self.leader.clone(), None, None, &self.here)?).await?;
+                return Ok(self.exit(None).await);
+            }
+            Some(ProcessLiveness::Unjudged(doubt)) => doubt.describe(),
+            None => "nobody wrote down which process it is",
+        };
+        let doubts = vec![format!("a later start is recorded, and of this one {doubt}")];
+        let lifeline = Lifeline::Missing;
+        Err(Error::Unjudged { session: self.session.clone(), doubts, lifeline, gap: None })
+    }
+
+    /// What is known of the session; `None` if it has no files, and no process keeps its lifeline.
+    fn snapshot(&self) -> Result<Option<Snapshot>, Error> {
+        match self.root.session(&self.session)? {
+            Some(dir) => Ok(Some(Snapshot::take(&dir, &self.here)?)),
+            None => match lost_snapshot(&self.root, &self.here, &self.session) {
+                Ok(snapshot) => Ok(Some(snapshot)),
+                Err(Error::UnknownSession { .. }) => Ok(None),
+                Err(error) => Err(error),
+            },
+        }
+    }
+
+    async fn exit(&self, recorded: Option<ChildExit>) -> ChildExit {
+        match &self.reaped {
+            Some(reaped) => reaped.clone().known().await,
+            None => recorded.unwrap_or(ChildExit::Unknown),
+        }
+    }
+
+    fn unjudged(&self, snapshot: &Snapshot) -> Error {
+        let (lifeline, gap) = (snapshot.evidence.lifeline, snapshot.gap.clone().map(Box::new));
+        Error::Unjudged { session: self.session.clone(), doubts: snapshot.doubts(), lifeline, gap }
+    }
+}
+
+fn recorded_exit(snapshot: &Snapshot) -> Option<ChildExit> {
+    snapshot.record.as_ref().and_then(|record| record.exit)
+}
+
+async fn await_end(worker: &Worker) -> Result<(), Error> {
+    match worker::await_exit(worker).await {
+        Ok(_) => Ok(()),
+        Err(WatchError::Os(failure)) => Err(failure.into()),
+        Err(error) => Err(OsFailure::new("watch the worker", error.to_string()).into()),
+    }
+}
+
+/// Waits until the worker that runs now has ended.
+pub(crate) async fn wait(
+    root: &StateRoot,
+    here: &Arc<Host>,
+    session: &SessionId,
+) -> Result<ChildExit, Error> {
+    let (root, here, generation) = (root.clone(), here.clone(), Generation::UNMANAGED);
+    let start = Start { root, here, session: session.clone(), generation, leader: None, reaped: None };
+    let unknown = || Error::UnknownSession { session: session.clone() };
+    let seen = start.snapshot()?.filter(Snapshot::is_known).ok_or_else(unknown)?;
+    Start { generation: seen.generation(), leader: seen.leader().cloned(), ..start }.wait().await
+}

@@ -1,0 +1,131 @@
+//! Waiting until a worker has ended: what is known of its exit, and what is not waited for.
+
+use nix::sys::signal::Signal;
+use rekindle::{ChildExit, Ensured, Error, Launch, Running, Sessions, StopPolicy};
+use rekindle_smoke::starts::id;
+use rekindle_smoke::test_env::CANARY;
+use rekindle_smoke::{TestEnv, procs, programs, tests, wait};
+use std::io::Write;
+use std::pin::pin;
+
+tests![
+    a_worker_of_ours_tells_its_exit,
+    a_worker_of_another_launcher_ends_without_a_code,
+    a_daemon_has_ended_when_all_of_it_has,
+    a_wait_is_for_one_start,
+    what_no_launcher_started_is_not_waited_for,
+];
+
+/// Ends with the status that a client names.
+const ENDS_WHEN_TOLD: &str = "
+import os, socket, sys
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[1])
+listener.listen()
+while True:
+    client, _ = listener.accept()
+    status = client.makefile().readline()
+    if status:
+        os._exit(int(status))
+";
+
+fn sessions(env: &TestEnv) -> Sessions {
+    Sessions::open(env.state()).expect("a env's state directory can be used")
+}
+
+async fn running(env: &TestEnv, script: &str) -> Running {
+    let launch = Launch::new(programs::python()).args(["-c", script, "{socket}"]);
+    let ensured = sessions(env).ensure(&id("s"), launch.env(CANARY, env.dir()).cwd(env.dir())).await;
+    let Ok(Ensured::Running(running)) = ensured else { panic!("it runs: {ensured:?}") };
+    *running
+}
+
+/// The exit is the kernel's word, however the worker ended, and whoever asks again hears the same.
+fn a_worker_of_ours_tells_its_exit() {
+    let env = TestEnv::new();
+    wait::run(async {
+        let worker = running(&env, ENDS_WHEN_TOLD).await;
+        let watch = worker.watch();
+        assert!(wait::is_pending(pin!(watch.wait())).await, "it runs; a wait that is dropped loses nothing");
+        let mut stream = worker.connection.into_std().expect("the connection can be used");
+        let (one, other) = (watch.clone(), watch.clone());
+        let told = async { stream.write_all(b"7\n").expect("the worker takes a line") };
+        let (one, other, ()) = tokio::join!(one.wait(), other.wait(), told);
+        for exit in [one, other, watch.wait().await] {
+            assert_eq!(exit.expect("its end is seen"), ChildExit::Code(7));
+        }
+
+        let worker = running(&env, programs::ECHO_SERVER).await;
+        sessions(&env).stop(&id("s"), &StopPolicy::default()).await.expect("it can be stopped");
+        let exit = wait::soon("the wait ends", worker.wait()).await.expect("its end is seen");
+        assert_eq!(exit, ChildExit::Signal(Signal::SIGTERM as i32));
+    });
+    env.assert_nothing_left("s");
+}
+
+/// It was no child of ours: that it ended is certain, and how is not known.
+fn a_worker_of_another_launcher_ends_without_a_code() {
+    let env = TestEnv::new();
+    env.up("s", &[&programs::python(), "-c", ENDS_WHEN_TOLD, "{socket}"]).expect_running("started");
+    wait::run(async {
+        let Ok(Ensured::Running(worker)) = sessions(&env).attach(&id("s")).await else { panic!("it runs") };
+        let (session, watch) = (id("s"), worker.watch());
+        let sessions = sessions(&env);
+        let mut all = pin!(async { tokio::join!(watch.wait(), sessions.wait(&session)) });
+        assert!(wait::is_pending(all.as_mut()).await, "it runs");
+        let mut stream = worker.connection.into_std().expect("the connection can be used");
+        stream.write_all(b"7\n").expect("the worker takes a line");
+        let (by_watch, by_session) = wait::soon("the waits end", all).await;
+        assert_eq!(by_watch.expect("its end is seen"), ChildExit::Unknown);
+        assert_eq!(by_session.expect("its end is seen"), ChildExit::Unknown);
+    });
+    let nobody = wait::run(async { sessions(&env).wait(&id("nobody")).await });
+    assert!(matches!(nobody, Err(Error::UnknownSession { .. })), "{nobody:?}");
+}
+
+/// The process that was started ends at once; what it left behind is the worker.
+fn a_daemon_has_ended_when_all_of_it_has() {
+    let env = TestEnv::new();
+    wait::run(async {
+        let worker = running(&env, &programs::daemonising_echo_server()).await;
+        let mut ended = pin!(worker.wait());
+        assert!(wait::is_pending(ended.as_mut()).await, "the daemon runs");
+        env.processes().into_iter().for_each(|pid| procs::send(pid, Signal::SIGKILL));
+        let exit = wait::soon("the wait ends", ended).await.expect("its end is seen");
+        assert_eq!(exit, ChildExit::Code(0), "the exit is that of the process that was started");
+    });
+    env.assert_no_process();
+}
+
+/// Whoever waited for a worker is not kept waiting by the next one.
+fn a_wait_is_for_one_start() {
+    let env = TestEnv::new();
+    wait::run(async {
+        let first = running(&env, ENDS_WHEN_TOLD).await;
+        let watch = first.watch();
+        first.connection.into_std().expect("it can be used").write_all(b"3\n").expect("it takes a line");
+        wait::soon("the first ends", watch.wait()).await.expect("its end is seen");
+        let second = running(&env, programs::ECHO_SERVER).await;
+        let exit = wait::soon("the wait ends at once", watch.wait()).await.expect("its end is known");
+        assert_eq!(exit, ChildExit::Code(3));
+        assert!(wait::is_pending(pin!(second.wait())).await, "the second runs");
+        sessions(&env).stop(&id("s"), &StopPolicy::default()).await.expect("it can be stopped");
+    });
+    env.assert_nothing_left("s");
+}
+
+/// Nothing proves which process it is, so nothing would prove its end.
+fn what_no_launcher_started_is_not_waited_for() {
+    let env = TestEnv::new();
+    let socket = env.path("elsewhere");
+    let listener = std::os::unix::net::UnixListener::bind(&socket).expect("a socket can be bound");
+    wait::run(async {
+        let launch = Launch::attach().socket(&socket);
+        let Ok(Ensured::Running(worker)) = sessions(&env).ensure(&id("s"), launch).await else {
+            panic!("it answers")
+        };
+        let waited = worker.wait().await;
+        assert!(matches!(waited, Err(Error::EndUnprovable { .. })), "{waited:?}");
+    });
+    drop(listener);
+}
