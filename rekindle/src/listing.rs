@@ -41,7 +41,7 @@ pub struct SessionSummary {
 /// Everything about one session.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SessionView {
-    /// The record as it stands in its file.
+    /// The record as it stands in its file, and of its plan once more what every schema has.
     #[serde(flatten)]
     pub record: Map<String, Value>,
     /// How the session stands.
@@ -193,10 +193,13 @@ pub(crate) fn lost_survey(root: &StateRoot, here: &Host, session: &SessionId) ->
 
 fn raw_record(dir: &SessionDir) -> Result<Map<String, Value>, OsFailure> {
     let fields = match record_file::read(dir)? {
-        RecordFile::Whole(record) => match serde_json::to_value(record) {
-            Ok(Value::Object(fields)) => fields,
-            Ok(_) | Err(_) => Map::new(),
-        },
+        // What earlier versions showed beside the plan is still shown.
+        RecordFile::Whole(record) => {
+            let mut fields = object(&record);
+            let outline = object(&record.outline());
+            fields.extend(outline);
+            fields
+        }
         RecordFile::Newer(newer) => newer.content,
         RecordFile::Absent | RecordFile::Corrupt { .. } => Map::new(),
     };
@@ -204,6 +207,13 @@ fn raw_record(dir: &SessionDir) -> Result<Map<String, Value>, OsFailure> {
 }
 
 /// The claim as it is kept, readable or not, and whether the kernel's lock is held.
+fn object(shown: &impl Serialize) -> Map<String, Value> {
+    match serde_json::to_value(shown) {
+        Ok(Value::Object(fields)) => fields,
+        Ok(_) | Err(_) => Map::new(),
+    }
+}
+
 fn show_claim(dir: &SessionDir) -> Result<Option<Value>, OsFailure> {
     let found = read_evidence(dir)?;
     if found == Found::Nothing {

@@ -227,7 +227,7 @@ impl WorkerPool {
         let running = self.attach(&session).await?;
         // After the connection, so that it speaks of the worker that answered.
         let record = registry::record(&self.sessions, &session)?;
-        let recorded = record.worker_version.or(record.speak);
+        let recorded = record.worker_version.clone().or_else(|| record.speak().cloned());
         let known = || recorded.clone().map(Speaking::exactly);
         let speaking = self.speaking.clone().or_else(known).ok_or(PoolError::NoVersion)?;
         let recorded_text = recorded.as_ref().map(Version::as_str);

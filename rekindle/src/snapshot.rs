@@ -300,7 +300,7 @@ impl Snapshot {
 
     /// Where its worker answers, as far as that was written down.
     pub(crate) fn socket(&self) -> Option<&Path> {
-        let of_record = self.record.as_ref().map(|record| record.socket.as_path());
+        let of_record = self.record.as_ref().map(SessionRecord::socket);
         let of_mark = || self.worksite().map(|site| site.socket.as_path());
         of_record.or_else(|| self.newer.as_ref().and_then(NewerRecord::socket)).or_else(of_mark)
     }
@@ -321,7 +321,7 @@ impl Snapshot {
         if self.socket() != Some(socket) || !self.may_answer() {
             return None;
         }
-        let of_record = self.record.as_ref().map(|record| record.readiness);
+        let of_record = self.record.as_ref().map(SessionRecord::readiness);
         of_record.or_else(|| self.worksite().map(|site| site.readiness))
     }
 

@@ -51,6 +51,7 @@ pub struct Start {
     notes: Arc<Mutex<Notes>>,
     spawn_on: SpawnOn,
     left_behind: Option<SocketFile>,
+    recorded_as: Option<Arc<SpawnBgPlan>>,
 }
 
 /// Which thread waits in the kernel while a worker is born.
@@ -77,13 +78,20 @@ impl Start {
     /// A start under `claim`; `record` is that of the worker to be adopted, if one is.
     pub fn new(claim: SharedClaim, here: Arc<Host>, record: Option<SessionRecord>) -> Self {
         let notes = Arc::new(Mutex::new(Notes { record, ..Notes::default() }));
-        Self { claim, here, notes, spawn_on: SpawnOn::default(), left_behind: None }
+        let (left_behind, recorded_as) = (None, None);
+        Self { claim, here, notes, spawn_on: SpawnOn::default(), left_behind, recorded_as }
     }
 
     /// The same start, which may remove the socket file that the last worker left behind.
     #[must_use]
     pub fn replacing(self, left_behind: Option<SocketFile>) -> Self {
         Self { left_behind, ..self }
+    }
+
+    /// The same start, whose record has `plan`: what was asked for, where the start itself has only the rest of its time.
+    #[must_use]
+    pub fn recorded_as(self, plan: SpawnBgPlan) -> Self {
+        Self { recorded_as: Some(Arc::new(plan)), ..self }
     }
 
     /// The same start, with its worker spawned by another thread.
@@ -109,7 +117,7 @@ impl Start {
 
     /// What counts as ready.
     pub(crate) fn readiness(&self) -> ReadyKind {
-        self.note(|notes| notes.record.as_ref().map(|record| record.readiness)).unwrap_or_default()
+        self.note(|notes| notes.record.as_ref().map(SessionRecord::readiness)).unwrap_or_default()
     }
 
     pub(crate) fn notify_listener(&self) -> Option<Arc<NotifyListener>> {
@@ -175,7 +183,7 @@ impl Start {
                     SettleEvent::Did
                 }
                 SettleEffect::LookAtSocket => SettleEvent::Room(match self.record() {
-                    Some(record) => leftover.look(held.dir(), &record.socket, record.socket_file),
+                    Some(record) => leftover.look(held.dir(), record.socket(), record.socket_file),
                     None => Room::Free,
                 }),
                 SettleEffect::RemoveSocket => {
@@ -223,7 +231,7 @@ impl Start {
 /// The record of a worker that is ready, with what guards it now.
 fn guarded(held: &HeldClaim, record: SessionRecord) -> SessionRecord {
     let asked = lifeline::open(held.dir()).ok().flatten().map(|lifeline| lifeline.ask());
-    let socket_file = socket_file::file_at(&record.socket);
+    let socket_file = socket_file::file_at(record.socket());
     record.guarded_by(asked.unwrap_or(Lifeline::Unreadable), socket_file)
 }
 
@@ -384,7 +392,8 @@ impl<'s> Beginning<'s> {
     fn write_starting(&mut self) -> Result<(), SpawnError> {
         let launcher = procfs::this_process(&self.start.here);
         let (nonce, started_at) = (random::nonce()?, clock::now());
-        let record = SessionRecord::starting(self.plan, self.generation, nonce.clone(), launcher, started_at);
+        let plan = self.start.recorded_as.as_deref().unwrap_or(self.plan);
+        let record = SessionRecord::starting(plan, self.generation, nonce.clone(), launcher, started_at);
         record_file::write(self.held.dir(), &record)?;
         self.start.note(|notes| notes.record = Some(record));
         self.described = Some((nonce, started_at));
