@@ -139,9 +139,10 @@ pub(crate) type Recorded = Vec<(SessionSummary, Option<SessionRecord>)>;
 pub(crate) fn list_those(
     root: &StateRoot,
     here: &Host,
-    is_meant: impl Fn(&SessionId) -> bool,
+    is_meant: impl Fn(&Listed) -> bool,
 ) -> Result<(Recorded, Vec<LeftOut>), Error> {
-    let (snapshots, left_out) = snapshots(root, here, is_meant)?;
+    let (mut snapshots, left_out) = snapshots(root, here, |_| true)?;
+    snapshots.retain(is_meant);
     let listening = ListeningSockets::read();
     let summaries = snapshots.into_iter().map(|Listed { session, snapshot }| {
         let summary = SessionSummary {
@@ -206,7 +207,6 @@ fn raw_record(dir: &SessionDir) -> Result<Map<String, Value>, OsFailure> {
     Ok(fields)
 }
 
-/// The claim as it is kept, readable or not, and whether the kernel's lock is held.
 fn object(shown: &impl Serialize) -> Map<String, Value> {
     match serde_json::to_value(shown) {
         Ok(Value::Object(fields)) => fields,
@@ -214,6 +214,7 @@ fn object(shown: &impl Serialize) -> Map<String, Value> {
     }
 }
 
+/// The claim as it is kept, readable or not, and whether the kernel's lock is held.
 fn show_claim(dir: &SessionDir) -> Result<Option<Value>, OsFailure> {
     let found = read_evidence(dir)?;
     if found == Found::Nothing {

@@ -28,7 +28,8 @@ pub use error::PoolError;
 pub use outcome::{PoolEntry, PoolStatus, Reply, RunOutcome};
 use rekindle_adapters::client::{Limits, PoolCallError, PoolClient};
 use rekindle_adapters::{clock, random};
-use rekindle_core::pool::{generate, is_generated};
+use rekindle_core::plan::Role;
+use rekindle_core::pool::generate;
 use rekindle_core::protocol::{Continue, Run, Speaking, StatusRequest, Version, WorkerName, host_json};
 use rekindle_core::stop::StopPolicy;
 use rekindle_core::{Intent, RejectReason, SessionId};
@@ -192,7 +193,8 @@ impl WorkerPool {
             }
         }
         let what = Collection { failed_runs: FailedRuns::Remove, ..Collection::default() };
-        Ok(collect::collect(self.sessions.root(), self.sessions.here(), &what, is_generated)?)
+        let is_member = |session: &SessionId| registry::is_member(&self.sessions, session);
+        Ok(collect::collect(self.sessions.root(), self.sessions.here(), &what, is_member)?)
     }
 
     /// A worker whose host died either has a session, whose name is then written down, or nothing to do.
@@ -215,7 +217,8 @@ impl WorkerPool {
     }
 
     async fn start(&self, session: &SessionId, launch: Launch) -> Result<Running, PoolError> {
-        match self.sessions.ensure(session, launch.intent(Intent::Resume)).await? {
+        let launch = launch.intent(Intent::Resume).role(Role::PoolWorker);
+        match self.sessions.ensure(session, launch).await? {
             Ensured::Running(running) => Ok(*running),
             other => Err(PoolError::NotStarted { session: session.clone(), outcome: Box::new(other) }),
         }
@@ -280,19 +283,22 @@ impl WorkerPool {
     /// A worker with which nobody can speak is not left to itself.
     async fn give_up(&self, session: SessionId, source: PoolCallError) -> PoolError {
         tracing::info!(%session, error = %source, "the worker that was started is of no use, and is ended");
-        let stopped = self.sessions.stop(&session, &self.stop_policy()).await;
+        let stopped = self.sessions.stop(&session, &self.stop_policy(&session)).await;
         let stopped =
             stopped.map_or_else(|error| error.to_string(), |stopped| outcome::in_words(stopped.outcome));
         PoolError::Handshake { session, source: Box::new(source), recorded: None, stopped: Some(stopped) }
     }
 
-    /// How a worker of ours that is of no use is ended: as one would be that did not come up.
-    fn stop_policy(&self) -> StopPolicy {
-        self.worker.as_ref().map(|launch| launch.kill_policy).unwrap_or_default().into()
+    /// How a worker that is of no use is ended: by the plan of its start, as if it had not come up.
+    fn stop_policy(&self, session: &SessionId) -> StopPolicy {
+        registry::record(&self.sessions, session)
+            .map(|record| record.kill_policy())
+            .unwrap_or_default()
+            .into()
     }
 
     async fn end(&self, session: &SessionId) {
-        if let Err(error) = self.sessions.stop(session, &self.stop_policy()).await {
+        if let Err(error) = self.sessions.stop(session, &self.stop_policy(session)).await {
             tracing::warn!(%session, %error, "a worker without a session could not be ended");
         }
     }

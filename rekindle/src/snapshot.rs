@@ -11,6 +11,7 @@ use rekindle_adapters::socket_table::ListeningSockets;
 use rekindle_adapters::{SessionDir, Worker, procfs, worker};
 use rekindle_core::evidence::{Endpoint, Listener};
 use rekindle_core::identity::{PidStatus, ProcessLiveness, judge};
+use rekindle_core::plan::Role;
 use rekindle_core::readiness::Connects;
 use rekindle_core::record::{NewerRecord, RecordFile, SocketFile};
 use rekindle_core::state::{Listening, session_state};
@@ -314,6 +315,12 @@ impl Snapshot {
     pub(crate) fn started_at(&self) -> Option<String> {
         let of_record = self.record.as_ref().map(|record| record.started_at);
         of_record.or_else(|| self.worksite().map(|site| site.started_at)).map(|at| at.to_string())
+    }
+
+    /// What the worker is for, where a record says so.
+    pub(crate) fn role(&self) -> Option<Role> {
+        let of_record = self.record.as_ref().map(SessionRecord::role);
+        of_record.or_else(|| self.newer.as_ref().and_then(NewerRecord::role))
     }
 
     /// What counted as ready, if a worker of ours may answer on `socket` and was to do so there.
