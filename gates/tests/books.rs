@@ -6,9 +6,12 @@
 //! 3. Each repository path in a doc comment, a page or a link exists.
 //! 4. `smoke/tests/smoke/command/pages.rs` types each example for a shell on a page, and `smoke/src/lib.rs` compiles
 //!    each program.
+//! 5. The tables and lists of readiness kinds are those of `rekindle_core::readiness`.
 //!
 //! Files are read, nothing else: no process, no socket, no clock.
 
+use rekindle_core::ReadyKind;
+use rekindle_core::readiness::Row;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -211,7 +214,46 @@ fn every_example_is_tried() {
     assert_none(&faults);
 }
 
-/// Whether a word is the path of a source file or page below a folder of this repository.
+/// Invariant 5.
+#[test]
+fn the_pages_have_the_table_of_readiness_kinds() {
+    let guide = written(|row| {
+        let default = if row.kind == ReadyKind::default() { " (default)" } else { "" };
+        let (connects, provides) = (row.connects.in_words(), row.provides.in_words());
+        let Row { name, best_for, ready_when, .. } = row;
+        format!("| `{name}`{default} | {best_for} | {ready_when} | {connects} | {provides} |")
+    });
+    let header = "| `--ready` | best for | ready when | who connects | the worker gets |";
+    assert_eq!(table("docs/readiness.md", header), guide);
+    let short = written(|Row { name, ready_when, connects, .. }| {
+        format!("| `{name}` | {ready_when} | {} |", connects.in_words())
+    });
+    assert_eq!(table("ARCHITECTURE.md", "| `--ready` | ready when | who connects |"), short);
+}
+
+/// Invariant 5: a list in a sentence or a field is whole and in order.
+#[test]
+fn lists_of_readiness_kinds_are_whole() {
+    let names = ReadyKind::ALL.map(|kind| format!("`{}`", kind.row().name));
+    let field = names.join(", ");
+    assert!(text("docs/formats.md").contains(&field), "docs/formats.md does not list {field}");
+    let (last, first) = names.split_last().expect("there are kinds");
+    let sentence = format!("{} or {last}", first.join(", "));
+    assert!(text("docs/glossary.md").contains(&sentence), "docs/glossary.md does not list {sentence}");
+}
+
+/// The rows of the table of a page that begins with this header.
+fn table(path: &str, header: &str) -> Vec<String> {
+    let page = text(path);
+    let lines = page.lines().skip_while(|line| *line != header).skip(2);
+    lines.take_while(|line| line.starts_with('|')).map(str::to_owned).collect()
+}
+
+fn written(write: impl Fn(Row) -> String) -> Vec<String> {
+    ReadyKind::ALL.map(|kind| write(kind.row())).into()
+}
+
+/// Whether a word is the path of one source file or page below a folder of this repository.
 fn is_repository_path(word: &str) -> bool {
     let is_plain = word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"/_-.".contains(&byte));
     let folder = word.split_once('/').map(|(folder, _)| folder);

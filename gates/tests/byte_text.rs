@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use rekindle_core::byte_text::{ByteText, from_bytes, from_value};
 use rekindle_core::plan::{Environment, EnvironmentBase};
-use rekindle_core::record::{RecordFile, Written};
+use rekindle_core::record::{RecordFile, RecordedPlan, Written};
 use rekindle_core::{Generation, LockClaim, Nonce, OsFailure, SessionRecord, SpawnBgPlan};
 use rekindle_gates::builders::{self, plan, session};
 use rekindle_gates::property;
@@ -87,16 +87,13 @@ fn a_plan_a_record_and_a_claim_survive_their_json_with_any_bytes() {
         let json = serde_json::to_string(&plan).unwrap();
         prop_assert_eq!(&serde_json::from_str::<SpawnBgPlan>(&json).unwrap(), &plan);
 
-        let record = SessionRecord {
-            program: path.clone().into(),
-            arguments: args,
-            cwd: path.clone().into(),
-            socket: path.clone().into(),
-            ..starting()
-        };
-        let json = serde_json::to_vec(&record).unwrap();
-        let read = RecordFile::read(Some(&json), Written::ThisBoot, &record.session);
-        prop_assert_eq!(read, RecordFile::Whole(Box::new(record)));
+        let whole = SessionRecord { plan: RecordedPlan::Whole(Box::new(plan)), ..starting() };
+        let outline = SessionRecord { plan: RecordedPlan::Outline(whole.outline()), ..starting() };
+        for record in [whole, outline] {
+            let json = serde_json::to_vec(&record).unwrap();
+            let read = RecordFile::read(Some(&json), Written::ThisBoot, &record.session);
+            prop_assert_eq!(read, RecordFile::Whole(Box::new(record)));
+        }
 
         let claim = LockClaim { lock_path: path.clone().into(), ..builders::claim() };
         let json = serde_json::to_string(&claim).unwrap();

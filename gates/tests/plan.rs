@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use rekindle_core::byte_text::from_bytes;
-use rekindle_core::plan::{Environment, EnvironmentBase, ReadyKind};
+use rekindle_core::plan::{Environment, EnvironmentBase, ReadyKind, Role, Withheld};
 use rekindle_core::protocol::Speaking;
 use rekindle_core::{KillPolicy, ReleasePolicy, SpawnBgPlan};
 use rekindle_gates::builders::{self, plan, session};
@@ -203,4 +203,33 @@ fn only_a_plan_whose_worker_is_ready_by_a_handshake_has_one() {
     assert_eq!(spoken.handshake(), Some(&speaking));
     assert_eq!(with(ReadyKind::Connect, Some(speaking)).handshake(), None);
     assert_eq!(with(ReadyKind::Handshake, None).handshake(), None);
+}
+
+/// What a pool or a secret adds to the documented format; neither changes the plan of a plain worker.
+#[test]
+fn role_and_withheld_values_are_written_where_there_are_some() {
+    let withheld: BTreeSet<_> = [Withheld::Prompt, Withheld::Variable("TOKEN".into())].into();
+    let plan = SpawnBgPlan { role: Role::PoolWorker, withheld, ..plan() };
+    let json = serde_json::to_value(&plan).unwrap();
+    assert_eq!(json["role"], "pool-worker");
+    assert_eq!(json["withheld"].to_string(), r#"["prompt",{"variable":"TOKEN"}]"#);
+    assert_eq!(serde_json::from_value::<SpawnBgPlan>(json).unwrap(), plan);
+}
+
+/// A secret that came by file is in no record: its value is left out, its name stays, and nothing else changes.
+#[test]
+fn a_stored_plan_names_what_is_withheld_and_has_no_value_of_it() {
+    let set = [("TOKEN".to_owned(), "hunter2".into()), ("LEVEL".to_owned(), "3".into())];
+    let env = Environment { set: set.into(), ..Environment::default() };
+    let open = SpawnBgPlan { env, prompt: Some("hunter2".into()), ..plan() };
+    assert_eq!(open.for_record(), open, "nothing is withheld");
+    let withheld: BTreeSet<_> =
+        [Withheld::Prompt, Withheld::Variable("TOKEN".into()), Withheld::Variable("ABSENT".into())].into();
+    let secret = SpawnBgPlan { withheld, ..open.clone() };
+    let stored = secret.for_record();
+    assert!(!serde_json::to_string(&stored).unwrap().contains("hunter2"));
+    assert_eq!((&stored.withheld, stored.for_record()), (&secret.withheld, stored.clone()));
+    let mut restored = SpawnBgPlan { prompt: open.prompt.clone(), withheld: BTreeSet::new(), ..stored };
+    restored.env.set.insert("TOKEN".to_owned(), "hunter2".into());
+    assert_eq!(restored, open);
 }

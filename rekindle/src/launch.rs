@@ -4,10 +4,11 @@ mod command;
 
 pub use command::Command;
 pub(crate) use command::{command_setters, holds};
-use rekindle_core::plan::OBSERVE_TIMEOUT_DEFAULT;
+use rekindle_core::plan::{OBSERVE_TIMEOUT_DEFAULT, Role, Withheld};
 use rekindle_core::protocol::Speaking;
 use rekindle_core::readiness::Provides;
 use rekindle_core::{Intent, KillPolicy, ReadyKind, SessionId, SpawnBgPlan};
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -30,6 +31,8 @@ pub struct Launch {
     pub(crate) speaking: Option<Speaking>,
     pub(crate) timeout: Duration,
     pub(crate) kill_policy: KillPolicy,
+    pub(crate) role: Role,
+    pub(crate) withheld: BTreeSet<Withheld>,
 }
 
 impl Launch {
@@ -51,6 +54,8 @@ impl Launch {
             speaking: None,
             timeout: OBSERVE_TIMEOUT_DEFAULT,
             kill_policy: KillPolicy::default(),
+            role: Role::default(),
+            withheld: BTreeSet::new(),
         }
     }
 
@@ -124,6 +129,20 @@ impl Launch {
         self
     }
 
+    /// Keeps a secret value out of the session's record: the worker gets the value, and whoever starts the worker again
+    /// has to give the value again. An argument with `{prompt}` shows the prompt, and is recorded.
+    #[must_use]
+    pub fn withhold(mut self, value: Withheld) -> Self {
+        self.withheld.insert(value);
+        self
+    }
+
+    /// What the worker is for.
+    pub(crate) fn role(mut self, role: Role) -> Self {
+        self.role = role;
+        self
+    }
+
     /// Whether the program has to open its socket, and no argument tells it where: then only `REKINDLE_SOCKET` does, and whether
     /// the program looks at that cannot be known.
     pub fn leaves_socket_unnamed(&self) -> bool {
@@ -149,6 +168,8 @@ impl Launch {
         plan.speaking.clone_from(&self.speaking);
         plan.observe_timeout = self.timeout;
         plan.kill_policy = self.kill_policy;
+        plan.role = self.role;
+        plan.withheld.clone_from(&self.withheld);
         plan
     }
 }

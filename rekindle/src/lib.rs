@@ -83,7 +83,7 @@ pub use rekindle_core::{Generation, Host, Nonce, Pid, ProcessIdentity, ProcessLi
 
 // What is to be run.
 #[doc(inline)]
-pub use rekindle_core::plan::{Action, EnvironmentBase, ReleaseWhen, Transport};
+pub use rekindle_core::plan::{Action, EnvironmentBase, ReleaseWhen, Role, Transport, Withheld};
 #[doc(inline)]
 pub use rekindle_core::protocol::{Speaking, Version};
 #[doc(inline)]

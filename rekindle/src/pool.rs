@@ -34,7 +34,8 @@ pub use rekindle_adapters::client::{Deadlines, Limits, PoolCallError, PoolClient
 pub use rekindle_adapters::lines::{Limit, LineError, Phase, Whose};
 use rekindle_adapters::{clock, random};
 use rekindle_core::SessionId;
-use rekindle_core::pool::{generate, is_generated};
+use rekindle_core::plan::Role;
+use rekindle_core::pool::generate;
 use rekindle_core::protocol::{Run, Speaking, StatusRequest};
 use rekindle_core::stop::StopPolicy;
 
@@ -84,7 +85,8 @@ impl WorkerPool {
     /// If dropped, the worker may have been started and may be at work: [`Self::list`] knows its session.
     pub async fn run(&self, run: Run) -> Result<RunOutcome, PoolError> {
         let speaking = self.speaking.clone().ok_or(PoolError::NoVersion)?;
-        let launch = self.worker.clone().ok_or(PoolError::NoProgram)?.speaking(speaking);
+        let launch =
+            self.worker.clone().ok_or(PoolError::NoProgram)?.speaking(speaking).role(Role::PoolWorker);
         let session = generate(clock::now(), random::number()?);
         let mut call = Call::new(self.means(), session, Ask::Run(Box::new((run, launch))));
         let end = call.run().await;
@@ -157,7 +159,8 @@ impl WorkerPool {
             }
         }
         let what = Collection { failed_runs: FailedRuns::Remove, ..Collection::default() };
-        Ok(gc::gc(self.sessions.root(), self.sessions.here(), &what, is_generated)?)
+        let is_member = |session: &SessionId| registry::is_member(&self.sessions, session);
+        Ok(gc::gc(self.sessions.root(), self.sessions.here(), &what, is_member)?)
     }
 
     /// A worker whose host died either has a session, whose name is then written down, or nothing to do.
@@ -173,11 +176,6 @@ impl WorkerPool {
 
     fn means(&self) -> Means<'_> {
         let Self { sessions, speaking, limits, .. } = self;
-        Means { sessions, speaking: speaking.as_ref(), limits: *limits, ending: self.stop_policy() }
-    }
-
-    /// How a worker of ours that is of no use is ended: as one would be that did not come up.
-    fn stop_policy(&self) -> StopPolicy {
-        self.worker.as_ref().map(|launch| launch.kill_policy).unwrap_or_default().into()
+        Means { sessions, speaking: speaking.as_ref(), limits: *limits }
     }
 }

@@ -170,6 +170,26 @@ impl TestEnv {
         serde_json::from_slice(&bytes).expect("a record is JSON")
     }
 
+    /// Makes the record of a session one of schema 1, as an earlier version wrote it.
+    ///
+    /// # Panics
+    /// If there is no record of schema 2.
+    pub fn make_schema_1(&self, session: &str) {
+        self.edit(session, "session.json", |record| {
+            let fields = record.as_object_mut().expect("a record is an object");
+            let plan = fields.remove("plan").expect("a record of schema 2 has its plan");
+            let command = plan["launch_args"].as_array().expect("a command is a list");
+            fields.insert("schema_version".into(), 1.into());
+            fields.insert("program".into(), command[0].clone());
+            fields.insert("arguments".into(), command[1..].into());
+            fields.insert("cwd".into(), plan["cwd"].clone());
+            fields.insert("readiness".into(), plan["ready"].clone());
+            if let Some(version) = plan["speaking"].get("version") {
+                fields.insert("speak".into(), version.clone());
+            }
+        });
+    }
+
     /// Changes one JSON file of a session, as a person or a later version would.
     ///
     /// # Panics

@@ -51,6 +51,7 @@ pub struct Start {
     notes: Arc<Mutex<Notes>>,
     spawn_on: SpawnOn,
     left_behind: Option<SocketFile>,
+    recorded_as: Option<Arc<SpawnBgPlan>>,
 }
 
 /// The thread that waits in the kernel during the birth of a worker.
@@ -78,13 +79,20 @@ impl Start {
     /// A start under `claim`; for an adoption, `record` is the record of the worker.
     pub fn new(claim: SharedClaim, here: Arc<Host>, record: Option<SessionRecord>) -> Self {
         let notes = Arc::new(Mutex::new(Notes { record, ..Notes::default() }));
-        Self { claim, here, notes, spawn_on: SpawnOn::default(), left_behind: None }
+        let (left_behind, recorded_as) = (None, None);
+        Self { claim, here, notes, spawn_on: SpawnOn::default(), left_behind, recorded_as }
     }
 
     /// The same start, with leave to remove the last worker's socket file.
     #[must_use]
     pub fn replacing(self, left_behind: Option<SocketFile>) -> Self {
         Self { left_behind, ..self }
+    }
+
+    /// The same start, whose record has `plan`: the caller's plan, while the start itself has the rest of the time.
+    #[must_use]
+    pub fn recorded_as(self, plan: SpawnBgPlan) -> Self {
+        Self { recorded_as: Some(Arc::new(plan)), ..self }
     }
 
     /// The same start, with another thread for the birth of the worker.
@@ -115,7 +123,7 @@ impl Start {
 
     /// The kind of readiness.
     pub(crate) fn readiness(&self) -> ReadyKind {
-        self.note(|notes| notes.record.as_ref().map(|record| record.readiness)).unwrap_or_default()
+        self.note(|notes| notes.record.as_ref().map(SessionRecord::readiness)).unwrap_or_default()
     }
 
     pub(crate) fn notify_listener(&self) -> Option<Arc<NotifyListener>> {
@@ -181,7 +189,7 @@ impl Start {
                     SettleEvent::Did
                 }
                 SettleEffect::LookAtSocket => SettleEvent::Room(match self.record() {
-                    Some(record) => leftover.look(held.dir(), &record.socket, record.socket_file),
+                    Some(record) => leftover.look(held.dir(), record.socket(), record.socket_file),
                     None => Room::Free,
                 }),
                 SettleEffect::RemoveSocket => {
@@ -229,7 +237,7 @@ impl Start {
 /// The record of a ready worker, with its current guards: lifeline and socket file.
 fn guarded(held: &HeldClaim, record: SessionRecord) -> SessionRecord {
     let asked = lifeline::open(held.dir()).ok().flatten().map(|lifeline| lifeline.ask());
-    let socket_file = socket_file::file_at(&record.socket);
+    let socket_file = socket_file::file_at(record.socket());
     record.guarded_by(asked.unwrap_or(Lifeline::Unreadable), socket_file)
 }
 
@@ -391,7 +399,8 @@ impl<'s> Beginning<'s> {
     fn write_starting(&mut self) -> Result<(), SpawnError> {
         let launcher = procfs::this_process(&self.start.here);
         let (nonce, started_at) = (random::nonce()?, clock::now());
-        let record = SessionRecord::starting(self.plan, self.generation, nonce.clone(), launcher, started_at);
+        let plan = self.start.recorded_as.as_deref().unwrap_or(self.plan);
+        let record = SessionRecord::starting(plan, self.generation, nonce.clone(), launcher, started_at);
         record_file::write(self.held.dir(), &record)?;
         self.start.note(|notes| notes.record = Some(record));
         self.described = Some((nonce, started_at));

@@ -3,11 +3,10 @@
 use super::{pid_text, sessions};
 use crate::args::UpArgs;
 use crate::report::{Exit, Report, laid_out};
-use rekindle::Cause;
-use rekindle::ReadyKind;
 use rekindle::frontend::Shown;
 use rekindle::protocol::Speaking;
 use rekindle::{Advice, Ensured, Exited, Intent, Launch, Running, SaidReady, SessionId, Sessions, Step};
+use rekindle::{Cause, ReadyKind, Withheld};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -28,7 +27,7 @@ const PROMPT_LEN_MAX: usize = (128 << 10) - PROMPT_VARIABLE.len() - 2;
 
 /// Reads the prompt once, since the source may be a pipe.
 pub(crate) fn read_prompt(args: &mut UpArgs, report: &Report) -> Result<(), Exit> {
-    let Some(given) = args.prompt_file.take() else { return Ok(()) };
+    let Some(given) = args.prompt_file.clone() else { return Ok(()) };
     let prompt = given.read(PROMPT_LEN_MAX).map_err(|error| error.report(report))?;
     if prompt.contains('\0') {
         let message = "the prompt in the file has a NUL byte, which no variable and no argument can hold";
@@ -111,6 +110,14 @@ fn launch(args: &UpArgs) -> Launch {
     }
     if let Some(prompt) = &args.prompt {
         launch = launch.prompt(prompt);
+    }
+    if args.prompt_file.is_some() {
+        launch = launch.withhold(Withheld::Prompt);
+        let wins = args.env.iter().rfind(|(name, _)| name == PROMPT_VARIABLE).map(|(_, value)| value);
+        // A value that was named with --env stands in an argument anyway.
+        if wins == args.prompt.as_ref() {
+            launch = launch.withhold(Withheld::Variable(PROMPT_VARIABLE.to_owned()));
+        }
     }
     launch
 }

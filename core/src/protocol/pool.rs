@@ -36,7 +36,7 @@ pub fn generate(at: Timestamp, random: u64) -> SessionId {
         .expect("a prefix and two hex numbers make a valid id, far shorter than the longest")
 }
 
-/// Whether a session is one of a pool's, going by its name.
+/// Whether the name of a session was made by [`generate`]: a pool's session, where no record says the role of its worker.
 pub fn is_generated(session: &SessionId) -> bool {
     let is_hex = |text: &str| text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
     let parts = session.as_str().strip_prefix(PREFIX).and_then(|rest| rest.split_once('-'));

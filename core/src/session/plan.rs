@@ -2,7 +2,9 @@
 //!
 //! # Invariants
 //! 1. The plan is the only source of the socket path: whoever watches reads it here and never derives it again.
-//! 2. A plan that was read back means exactly what was written: unknown words in it are errors, not defaults.
+//! 2. A plan that was read back means exactly what was written: unknown words in it are errors, not defaults. A new field
+//!    therefore comes with a new schema of the record.
+//! 3. What is withheld is in no record: [`SpawnBgPlan::for_record`] leaves the values out, and names them.
 //!
 //! Checked by `gates/tests/plan.rs`.
 
@@ -72,6 +74,33 @@ pub enum EnvironmentBase {
     Clear,
     /// Of the launcher's variables these, where they are set.
     Only(Vec<String>),
+}
+
+/// What a worker is for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// It serves its session, and whoever connects.
+    #[default]
+    Service,
+    /// It does one piece of work of a [pool](crate::protocol::pool), which lists and ends it.
+    PoolWorker,
+}
+
+impl Role {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// A value of a plan that came by file, so that it stands in no argument; it is not stored either.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Withheld {
+    /// The prompt.
+    Prompt,
+    /// The value of this variable.
+    Variable(String),
 }
 
 /// How a worker that must go is ended. Graces are upper bounds: the exit itself ends the wait.
@@ -151,6 +180,12 @@ pub struct SpawnBgPlan {
     pub kill_policy: KillPolicy,
     /// When the claim may be released.
     pub release_when: ReleaseWhen,
+    /// What the worker is for.
+    #[serde(default, skip_serializing_if = "Role::is_default")]
+    pub role: Role,
+    /// The values that are in no record, and have to be given again.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub withheld: BTreeSet<Withheld>,
 }
 
 impl SpawnBgPlan {
@@ -206,12 +241,27 @@ impl SpawnBgPlan {
             observe_timeout: OBSERVE_TIMEOUT_DEFAULT,
             kill_policy: KillPolicy::default(),
             release_when: ReleaseWhen::SocketAliveOrChildExited,
+            role: Role::default(),
+            withheld: BTreeSet::new(),
         }
     }
 
     /// The program, where the plan names one.
     pub fn program(&self) -> Option<&OsStr> {
         self.launch_args.first().map(OsString::as_os_str)
+    }
+
+    /// The plan as it may be stored: the values that are withheld are left out, and still named.
+    #[must_use]
+    pub fn for_record(&self) -> Self {
+        let mut plan = self.clone();
+        for withheld in &self.withheld {
+            match withheld {
+                Withheld::Prompt => plan.prompt = None,
+                Withheld::Variable(name) => drop(plan.env.set.remove(name)),
+            }
+        }
+        plan
     }
 
     /// What we speak in the handshake that makes the worker ready, where one does.

@@ -4,7 +4,7 @@
 //! 1. A new [`ReadyKind`] does not compile until its row is written: [`ReadyKind::row`] matches every kind.
 //! 2. A kind is spelled in one way, on the command line and in JSON.
 //!
-//! Checked by `gates/tests/readiness.rs`, which compares the pages too.
+//! Checked by `gates/tests/readiness.rs`; `gates/tests/books.rs` compares the pages.
 
 use crate::prelude::*;
 use crate::text::shown::Shown;

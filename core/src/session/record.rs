@@ -4,25 +4,31 @@
 //! 1. Corrupt is never empty: content that cannot be read is an error on that session, and stays where it is.
 //! 2. A record of a newer schema is never rewritten; unknown fields survive a rewrite.
 //! 3. The state in a record proves nothing by itself; [`crate::session::evidence`] judges.
+//! 4. What was started is said once, by [`RecordedPlan`], which also decides the schema: a record with the whole plan is of
+//!    schema 2. The next start writes one; until then a record of schema 1 stays as it is.
 //!
-//! Checked by `gates/tests/record.rs`.
+//! Checked by `gates/tests/record.rs` and `gates/tests/record_versions.rs`.
 
 use crate::effects::ChildExit;
 use crate::prelude::*;
 use crate::process::id::{Generation, Nonce, SessionId};
 use crate::process::identity::ProcessIdentity;
-use crate::protocol::{Version, WorkerName};
+use crate::protocol::{Version, WorkerName, pool};
 use crate::session::lifeline::{Lifeline, LifelineHistory};
-use crate::session::plan::{ReadyKind, SpawnBgPlan};
+use crate::session::plan::{KillPolicy, ReadyKind, Role, SpawnBgPlan};
 use crate::text::byte_text;
 use crate::text::shown::Shown;
-use crate::text::sift::Sift;
+use crate::text::sift::{Remainder, Sift};
 use jiff::Timestamp;
+use serde::de::MapAccess;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-/// The schema that this version writes.
-pub const SCHEMA_VERSION: u32 = 1;
+/// The schema of a record with the whole plan: the newest that this version knows, which every start writes.
+pub const SCHEMA_VERSION: u32 = 2;
+
+/// The schema of a record with an [`Outline`] of the plan.
+const OUTLINE_SCHEMA_VERSION: u32 = 1;
 
 /// How far a start had come when it was last written down.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -42,8 +48,6 @@ pub enum RecordState {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(remote = "Self")]
 pub struct SessionRecord {
-    /// The schema of this object.
-    pub schema_version: u32,
     /// The session.
     pub session: SessionId,
     /// Which start of it.
@@ -60,23 +64,9 @@ pub struct SessionRecord {
     pub peer: Option<ProcessIdentity>,
     /// The process that started it.
     pub launcher: ProcessIdentity,
-    /// The program, absolute where it was found.
-    #[serde(with = "byte_text")]
-    pub program: PathBuf,
-    /// Its arguments, as it got them.
-    #[serde(with = "byte_text")]
-    pub arguments: Vec<OsString>,
-    /// The directory in which it started.
-    #[serde(with = "byte_text")]
-    pub cwd: PathBuf,
-    /// Where it answers.
-    #[serde(with = "byte_text")]
-    pub socket: PathBuf,
-    /// What counted as ready.
-    pub readiness: ReadyKind,
-    /// The version in which its host began to speak to it, where it did.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub speak: Option<Version>,
+    /// What was started, and how.
+    #[serde(flatten, skip_deserializing, default = "RecordedPlan::unread")]
+    pub plan: RecordedPlan,
     /// The version that the worker reported, where it did.
     #[serde(default)]
     pub worker_version: Option<Version>,
@@ -110,16 +100,148 @@ pub struct SessionRecord {
 
 impl Serialize for SessionRecord {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // What was derived, which `remote` makes an inherent function.
-        Self::serialize(self, serializer)
+        Framed { schema_version: self.schema_version(), record: self }.serialize(serializer)
     }
+}
+
+/// A record with its schema in front.
+#[derive(Serialize)]
+struct Framed<'r> {
+    schema_version: u32,
+    #[serde(flatten, serialize_with = "serialize_fields")]
+    record: &'r SessionRecord,
+}
+
+/// What was derived, which `remote` makes an inherent function.
+fn serialize_fields<S: Serializer>(record: &&SessionRecord, serializer: S) -> Result<S::Ok, S::Error> {
+    SessionRecord::serialize(record, serializer)
 }
 
 impl<'de> Deserialize<'de> for SessionRecord {
     fn deserialize<D: Deserializer<'de>>(object: D) -> Result<Self, D::Error> {
-        let mut unknown = Map::new();
-        let record = Self::deserialize(Sift { object, unknown: &mut unknown })?;
-        Ok(Self { unknown, ..record })
+        let mut rest = Rest::default();
+        let record = Self::deserialize(Sift { object, rest: &mut rest })?;
+        let plan = rest.recorded_plan(&record.session)?;
+        Ok(Self { plan, unknown: rest.unknown, ..record })
+    }
+}
+
+/// What decides how the plan is to be read, and what no field of a record names.
+#[derive(Default)]
+struct Rest {
+    schema_version: Option<u32>,
+    plan: Option<Box<SpawnBgPlan>>,
+    unknown: Map<String, Value>,
+}
+
+impl Remainder for Rest {
+    fn take<'de, A: MapAccess<'de>>(&mut self, name: String, object: &mut A) -> Result<(), A::Error> {
+        match name.as_str() {
+            SCHEMA => once(SCHEMA, &mut self.schema_version, object.next_value()?),
+            PLAN => once(PLAN, &mut self.plan, object.next_value()?),
+            _ => self.unknown.take(name, object),
+        }
+    }
+}
+
+fn once<T, E: serde::de::Error>(name: &'static str, slot: &mut Option<T>, value: T) -> Result<(), E> {
+    match slot.replace(value) {
+        None => Ok(()),
+        Some(_) => Err(E::duplicate_field(name)),
+    }
+}
+
+impl Rest {
+    fn recorded_plan<E: serde::de::Error>(&mut self, session: &SessionId) -> Result<RecordedPlan, E> {
+        match (self.schema_version, self.plan.take()) {
+            (Some(SCHEMA_VERSION), Some(plan)) if plan.session_id != *session => {
+                Err(E::custom(format_args!("its plan is of session `{}`", plan.session_id)))
+            }
+            (Some(SCHEMA_VERSION), Some(plan)) => {
+                // Repeated from the plan for versions that know schema 1 only.
+                self.unknown.remove(SOCKET);
+                Ok(RecordedPlan::Whole(plan))
+            }
+            (Some(OUTLINE_SCHEMA_VERSION), None) => {
+                let taken = Outline::FIELDS.iter().filter_map(|name| self.unknown.remove_entry(*name));
+                serde_json::from_value(Value::Object(taken.collect()))
+                    .map(RecordedPlan::Outline)
+                    .map_err(|error| E::custom(unreadable(&error)))
+            }
+            (Some(SCHEMA_VERSION), None) => Err(E::missing_field(PLAN)),
+            (Some(OUTLINE_SCHEMA_VERSION), Some(_)) => Err(E::custom("a record of schema 1 has no plan")),
+            (Some(version), _) => Err(E::custom(format_args!("schema_version {version} is not known"))),
+            (None, _) => Err(E::missing_field(SCHEMA)),
+        }
+    }
+}
+
+/// The field that says how a record is to be read.
+const SCHEMA: &str = "schema_version";
+
+/// The field with the whole plan, since schema 2.
+const PLAN: &str = "plan";
+
+/// The field that says where a worker answers, in every schema.
+const SOCKET: &str = "socket";
+
+/// What a record says of the start's plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum RecordedPlan {
+    /// All of it, but what is withheld: enough to start the worker again.
+    #[serde(serialize_with = "serialize_whole")]
+    Whole(Box<SpawnBgPlan>),
+    /// The part that schema 1 has, or that a lifeline's mark says of a worker whose record was lost.
+    Outline(Outline),
+}
+
+fn serialize_whole<S: Serializer>(plan: &SpawnBgPlan, serializer: S) -> Result<S::Ok, S::Error> {
+    #[derive(Serialize)]
+    struct Whole<'p> {
+        socket: byte_text::ByteText<'p>,
+        plan: &'p SpawnBgPlan,
+    }
+    Whole { socket: byte_text::ByteText(plan.expected_socket_path.as_os_str()), plan }.serialize(serializer)
+}
+
+/// A part of a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Outline {
+    /// The program, absolute where it was found.
+    #[serde(with = "byte_text")]
+    pub program: PathBuf,
+    /// Its arguments, as it got them.
+    #[serde(with = "byte_text")]
+    pub arguments: Vec<OsString>,
+    /// The directory in which it started.
+    #[serde(with = "byte_text")]
+    pub cwd: PathBuf,
+    /// Where it answers.
+    #[serde(with = "byte_text")]
+    pub socket: PathBuf,
+    /// What counted as ready.
+    pub readiness: ReadyKind,
+    /// The version in which its host began to speak to it, where it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub speak: Option<Version>,
+}
+
+impl Outline {
+    const FIELDS: [&'static str; 6] = ["program", "arguments", "cwd", SOCKET, "readiness", "speak"];
+}
+
+impl RecordedPlan {
+    /// In place of a plan that is read right afterwards.
+    fn unread() -> Self {
+        Self::Outline(Outline {
+            program: PathBuf::new(),
+            arguments: Vec::new(),
+            cwd: PathBuf::new(),
+            socket: PathBuf::new(),
+            readiness: ReadyKind::default(),
+            speak: None,
+        })
     }
 }
 
@@ -133,7 +255,6 @@ impl SessionRecord {
         started_at: Timestamp,
     ) -> Self {
         Self {
-            schema_version: SCHEMA_VERSION,
             session: plan.session_id.clone(),
             generation,
             nonce,
@@ -141,12 +262,7 @@ impl SessionRecord {
             worker: None,
             peer: None,
             launcher,
-            program: plan.program().unwrap_or_default().into(),
-            arguments: plan.launch_args.iter().skip(1).cloned().collect(),
-            cwd: plan.cwd.clone(),
-            socket: plan.expected_socket_path.clone(),
-            readiness: plan.ready,
-            speak: plan.speaking.as_ref().map(|speaking| speaking.version.clone()),
+            plan: RecordedPlan::Whole(Box::new(plan.for_record())),
             worker_version: None,
             worker_name: None,
             lifeline_held_when_ready: None,
@@ -157,6 +273,96 @@ impl SessionRecord {
             exit: None,
             ended_by: None,
             unknown: Map::new(),
+        }
+    }
+
+    /// The schema in which this record is written.
+    pub fn schema_version(&self) -> u32 {
+        match self.plan {
+            RecordedPlan::Whole(_) => SCHEMA_VERSION,
+            RecordedPlan::Outline(_) => OUTLINE_SCHEMA_VERSION,
+        }
+    }
+
+    /// The whole plan, without what is withheld; `None` of a record of schema 1.
+    pub fn whole_plan(&self) -> Option<&SpawnBgPlan> {
+        match &self.plan {
+            RecordedPlan::Whole(plan) => Some(plan),
+            RecordedPlan::Outline(_) => None,
+        }
+    }
+
+    /// The program, absolute where it was found.
+    pub fn program(&self) -> &Path {
+        match &self.plan {
+            RecordedPlan::Whole(plan) => Path::new(plan.program().unwrap_or_default()),
+            RecordedPlan::Outline(outline) => &outline.program,
+        }
+    }
+
+    /// Its arguments, as it got them.
+    pub fn arguments(&self) -> &[OsString] {
+        match &self.plan {
+            RecordedPlan::Whole(plan) => plan.launch_args.get(1..).unwrap_or_default(),
+            RecordedPlan::Outline(outline) => &outline.arguments,
+        }
+    }
+
+    /// The directory in which it started.
+    pub fn cwd(&self) -> &Path {
+        match &self.plan {
+            RecordedPlan::Whole(plan) => &plan.cwd,
+            RecordedPlan::Outline(outline) => &outline.cwd,
+        }
+    }
+
+    /// Where it answers.
+    pub fn socket(&self) -> &Path {
+        match &self.plan {
+            RecordedPlan::Whole(plan) => &plan.expected_socket_path,
+            RecordedPlan::Outline(outline) => &outline.socket,
+        }
+    }
+
+    /// What counted as ready.
+    pub fn readiness(&self) -> ReadyKind {
+        match &self.plan {
+            RecordedPlan::Whole(plan) => plan.ready,
+            RecordedPlan::Outline(outline) => outline.readiness,
+        }
+    }
+
+    /// The version in which its host began to speak to it, where it did.
+    pub fn speak(&self) -> Option<&Version> {
+        match &self.plan {
+            RecordedPlan::Whole(plan) => plan.speaking.as_ref().map(|speaking| &speaking.version),
+            RecordedPlan::Outline(outline) => outline.speak.as_ref(),
+        }
+    }
+
+    /// How the worker is ended where it has to go; the default policy, if the record does not say.
+    pub fn kill_policy(&self) -> KillPolicy {
+        self.whole_plan().map(|plan| plan.kill_policy).unwrap_or_default()
+    }
+
+    /// What the worker is for. Where the record does not say, the name of its session tells a pool's worker.
+    pub fn role(&self) -> Role {
+        match &self.plan {
+            RecordedPlan::Whole(plan) => plan.role,
+            RecordedPlan::Outline(_) if pool::is_generated(&self.session) => Role::PoolWorker,
+            RecordedPlan::Outline(_) => Role::Service,
+        }
+    }
+
+    /// The part of the plan that every schema has.
+    pub fn outline(&self) -> Outline {
+        Outline {
+            program: self.program().to_owned(),
+            arguments: self.arguments().to_vec(),
+            cwd: self.cwd().to_owned(),
+            socket: self.socket().to_owned(),
+            readiness: self.readiness(),
+            speak: self.speak().cloned(),
         }
     }
 
@@ -260,8 +466,8 @@ impl SessionRecord {
 
     /// Whether `plan` would run something else than what this record describes.
     pub fn differs_from(&self, plan: &SpawnBgPlan) -> bool {
-        plan.program().map(Path::new) != Some(self.program.as_path())
-            || plan.launch_args.get(1..) != Some(&self.arguments[..])
+        plan.program().map(Path::new) != Some(self.program())
+            || plan.launch_args.get(1..) != Some(self.arguments())
     }
 }
 
@@ -314,13 +520,19 @@ pub struct NewerRecord {
 impl NewerRecord {
     /// A record of this schema with this content.
     pub fn new(schema_version: u32, content: Map<String, Value>) -> Self {
-        let socket = content.get("socket").and_then(byte_text::from_value).map(PathBuf::from);
+        let socket = content.get(SOCKET).and_then(byte_text::from_value).map(PathBuf::from);
         Self { schema_version, content, socket }
     }
 
     /// Where its worker answers.
     pub fn socket(&self) -> Option<&Path> {
         self.socket.as_deref()
+    }
+
+    /// What its worker is for, where its plan says that in a way that this version knows.
+    pub fn role(&self) -> Option<Role> {
+        let plan = self.content.get(PLAN)?.as_object()?;
+        plan.get("role").map_or(Some(Role::default()), |role| Role::deserialize(role).ok())
     }
 
     /// Which start it describes.
@@ -353,7 +565,7 @@ impl RecordFile {
     fn parse(content: &[u8], session: &SessionId) -> Result<Self, String> {
         // Nearly every record is one of ours and of this schema; only another is looked at a second time.
         match serde_json::from_slice::<SessionRecord>(content) {
-            Ok(record) if record.schema_version <= SCHEMA_VERSION && record.session == *session => {
+            Ok(record) if record.session == *session => {
                 return Ok(Self::Whole(Box::new(record)));
             }
             Ok(_) | Err(_) => {}

@@ -10,13 +10,30 @@ use serde::de::{DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, Visi
 use serde::forward_to_deserialize_any;
 use serde_json::{Map, Value};
 
-/// Deserialises a struct from an object, and puts what the struct does not name into `unknown`.
-pub(crate) struct Sift<'u, D> {
-    pub(crate) object: D,
-    pub(crate) unknown: &'u mut Map<String, Value>,
+/// Takes the fields that a struct does not name.
+pub(crate) trait Remainder {
+    /// Takes the field `name`, whose value `object` has next.
+    ///
+    /// # Errors
+    /// If the value cannot be read.
+    fn take<'de, A: MapAccess<'de>>(&mut self, name: String, object: &mut A) -> Result<(), A::Error>;
 }
 
-impl<'de, D: Deserializer<'de>> Deserializer<'de> for Sift<'_, D> {
+impl Remainder for Map<String, Value> {
+    fn take<'de, A: MapAccess<'de>>(&mut self, name: String, object: &mut A) -> Result<(), A::Error> {
+        let value = object.next_value()?;
+        self.insert(name, value);
+        Ok(())
+    }
+}
+
+/// Deserialises a struct from an object, and hands what the struct does not name to `rest`.
+pub(crate) struct Sift<'u, D, R> {
+    pub(crate) object: D,
+    pub(crate) rest: &'u mut R,
+}
+
+impl<'de, D: Deserializer<'de>, R: Remainder> Deserializer<'de> for Sift<'_, D, R> {
     type Error = D::Error;
 
     fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
@@ -29,7 +46,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Sift<'_, D> {
         fields: &'static [&'static str],
         visitor: V,
     ) -> Result<V::Value, D::Error> {
-        self.object.deserialize_map(OfObject { fields, unknown: self.unknown, visitor })
+        self.object.deserialize_map(OfObject { fields, rest: self.rest, visitor })
     }
 
     forward_to_deserialize_any! {
@@ -38,13 +55,13 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Sift<'_, D> {
     }
 }
 
-struct OfObject<'u, V> {
+struct OfObject<'u, V, R> {
     fields: &'static [&'static str],
-    unknown: &'u mut Map<String, Value>,
+    rest: &'u mut R,
     visitor: V,
 }
 
-impl<'de, V: Visitor<'de>> Visitor<'de> for OfObject<'_, V> {
+impl<'de, V: Visitor<'de>, R: Remainder> Visitor<'de> for OfObject<'_, V, R> {
     type Value = V::Value;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -52,28 +69,25 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for OfObject<'_, V> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, object: A) -> Result<V::Value, A::Error> {
-        self.visitor.visit_map(Known { object, fields: self.fields, unknown: self.unknown })
+        self.visitor.visit_map(Known { object, fields: self.fields, rest: self.rest })
     }
 }
 
 /// The fields of an object that are known.
-struct Known<'u, A> {
+struct Known<'u, A, R> {
     object: A,
     fields: &'static [&'static str],
-    unknown: &'u mut Map<String, Value>,
+    rest: &'u mut R,
 }
 
-impl<'de, A: MapAccess<'de>> MapAccess<'de> for Known<'_, A> {
+impl<'de, A: MapAccess<'de>, R: Remainder> MapAccess<'de> for Known<'_, A, R> {
     type Error = A::Error;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, A::Error> {
         while let Some(key) = self.object.next_key_seed(Among(self.fields))? {
             match key {
                 Key::Known(field) => return seed.deserialize(field.into_deserializer()).map(Some),
-                Key::Unknown(name) => {
-                    let value = self.object.next_value()?;
-                    self.unknown.insert(name, value);
-                }
+                Key::Unknown(name) => self.rest.take(name, &mut self.object)?,
             }
         }
         Ok(None)

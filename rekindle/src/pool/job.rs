@@ -60,8 +60,6 @@ pub(super) struct Means<'p> {
     /// The version to speak; without it, the one that the worker is recorded with.
     pub(super) speaking: Option<&'p Speaking>,
     pub(super) limits: Limits,
-    /// How a worker that is of no use is ended.
-    pub(super) ending: StopPolicy,
 }
 
 /// A call in progress, with its connection and its findings.
@@ -233,7 +231,7 @@ impl<'p> Call<'p> {
         }
         // Read after the connection was made, so that the record is about the worker that answered.
         let record = registry::record(self.pool.sessions, &session)?;
-        let recorded = record.worker_version.or(record.speak);
+        let recorded = record.worker_version.clone().or_else(|| record.speak().cloned());
         let known = || recorded.clone().map(Speaking::exactly);
         let speaking = self.pool.speaking.cloned().or_else(known).ok_or(PoolError::NoVersion)?;
         let recorded_text = recorded.as_ref().map(Version::as_str);
@@ -304,7 +302,7 @@ impl<'p> Call<'p> {
     /// Ends a worker that nobody can speak to, or that has nothing to do.
     async fn end_worker(&mut self) {
         tracing::info!(session = %self.session, error = ?self.error, "the worker is of no use, and is ended");
-        let stopped = self.pool.sessions.stop(&self.session, &self.pool.ending).await;
+        let stopped = self.pool.sessions.stop(&self.session, &self.ending()).await;
         let words = match stopped {
             Ok(stopped) => outcome::in_words(stopped.outcome),
             Err(error) => {
@@ -315,6 +313,12 @@ impl<'p> Call<'p> {
         if let Some(PoolError::Handshake { stopped, .. }) = &mut self.error {
             *stopped = Some(words);
         }
+    }
+
+    /// The kill policy of the worker's plan, as if the worker had not become ready.
+    fn ending(&self) -> StopPolicy {
+        let record = registry::record(self.pool.sessions, &self.session);
+        record.map(|record| record.kill_policy()).unwrap_or_default().into()
     }
 
     async fn stop(&mut self) -> Result<Event, PoolError> {

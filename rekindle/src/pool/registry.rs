@@ -3,17 +3,20 @@
 //! # Invariants
 //! 1. Nobody is connected to: the records, the lifelines and the kernel's table of sockets answer.
 //! 2. A record that cannot be read is an error on its session alone.
+//! 3. A session belongs to the pool if its record says so. Where no record says the role, the session's name tells.
 
 use super::call::Dialogue;
 use super::error::PoolError;
 use super::outcome::PoolEntry;
 use crate::error::Error;
 use crate::sessions::Sessions;
+use crate::sessions::list::Listed;
 use crate::sessions::list::{self, LeftOut};
 use crate::sessions::snapshot::Snapshot;
 use crate::sessions::update_record::update_record;
 use rekindle_adapters::procfs;
 use rekindle_adapters::record_file::{self, RECORD_FILE};
+use rekindle_core::plan::Role;
 use rekindle_core::pool::{self, Meant, is_generated};
 use rekindle_core::protocol::{Version, WorkerName};
 use rekindle_core::record::RecordFile;
@@ -21,8 +24,10 @@ use rekindle_core::{LastWorker, SessionId, SessionRecord};
 
 /// Every session of the pool.
 pub(super) fn list(sessions: &Sessions) -> Result<Vec<PoolEntry>, PoolError> {
-    let (summaries, left_out) = list::list_those(sessions.root(), sessions.here(), is_generated)?;
-    for LeftOut { session, why } in left_out {
+    let is_member = |listed: &Listed| is_pools(&listed.session, listed.snapshot.role());
+    let (summaries, left_out) = list::list_those(sessions.root(), sessions.here(), is_member)?;
+    let concerns_pool = |it: &LeftOut| it.session.as_ref().is_none_or(is_generated);
+    for LeftOut { session, why } in left_out.into_iter().filter(concerns_pool) {
         tracing::warn!(?session, why, "left out of the list");
     }
     let entry = |(summary, record): (_, Option<SessionRecord>)| {
@@ -37,13 +42,13 @@ pub(super) fn list(sessions: &Sessions) -> Result<Vec<PoolEntry>, PoolError> {
 pub(super) fn find(sessions: &Sessions, name: &str) -> Result<SessionId, PoolError> {
     // Most callers use our own name, which needs no search.
     if let Ok(ours) = name.parse::<SessionId>()
-        && is_generated(&ours)
         && sessions.root().session(&ours)?.is_some()
+        && is_member(sessions, &ours)
     {
         return Ok(ours);
     }
-    let known = generated(sessions)?.into_iter().map(|session| {
-        let by_worker = record(sessions, &session).ok().and_then(|record| record.worker_name);
+    let known = members(sessions)?.into_iter().map(|(session, record)| {
+        let by_worker = record.and_then(|record| record.worker_name);
         (session, by_worker)
     });
     match pool::find(name, known) {
@@ -51,6 +56,27 @@ pub(super) fn find(sessions: &Sessions, name: &str) -> Result<SessionId, PoolErr
         Meant::Unknown => Err(PoolError::UnknownSession { name: name.to_owned() }),
         Meant::Ambiguous(sessions) => Err(PoolError::AmbiguousSession { name: name.to_owned(), sessions }),
     }
+}
+
+/// Whether a session is one of the pool's.
+pub(super) fn is_member(sessions: &Sessions, session: &SessionId) -> bool {
+    member(sessions, session).is_some()
+}
+
+/// A session of the pool, with its record as far as that can be read; `None` of any other.
+fn member(sessions: &Sessions, session: &SessionId) -> Option<Option<SessionRecord>> {
+    let dir = sessions.root().session(session).ok().flatten();
+    let (role, record) = match dir.and_then(|dir| record_file::read(&dir).ok()) {
+        Some(RecordFile::Whole(record)) => (Some(record.role()), Some(*record)),
+        Some(RecordFile::Newer(newer)) => (newer.role(), None),
+        Some(RecordFile::Absent | RecordFile::Corrupt { .. }) | None => (None, None),
+    };
+    is_pools(session, role).then_some(record)
+}
+
+/// Whether a session is the pool's: as its record says, or else by its name.
+fn is_pools(session: &SessionId, role: Option<Role>) -> bool {
+    role.map_or_else(|| is_generated(session), |role| role == Role::PoolWorker)
 }
 
 /// The record of a session.
@@ -92,14 +118,14 @@ pub(super) async fn remember(
 
 /// The sessions of which nobody wrote down that they began, and whose host is provably gone.
 pub(super) fn forsaken(sessions: &Sessions) -> Result<Vec<SessionId>, PoolError> {
-    let host_is_gone = |session: &SessionId| {
-        record(sessions, session).is_ok_and(|record| {
-            record.worker_name.is_none() && procfs::standing(&record.launcher, sessions.here()).is_dead()
-        })
+    let host_is_gone = |record: &SessionRecord| {
+        record.worker_name.is_none() && procfs::standing(&record.launcher, sessions.here()).is_dead()
     };
-    Ok(generated(sessions)?.into_iter().filter(host_is_gone).collect())
+    let members = members(sessions)?.into_iter();
+    Ok(members.filter(|(_, record)| record.as_ref().is_some_and(host_is_gone)).map(|(it, _)| it).collect())
 }
 
-fn generated(sessions: &Sessions) -> Result<Vec<SessionId>, PoolError> {
-    Ok(sessions.root().sessions()?.into_iter().filter(is_generated).collect())
+fn members(sessions: &Sessions) -> Result<Vec<(SessionId, Option<SessionRecord>)>, PoolError> {
+    let there = sessions.root().sessions()?.into_iter();
+    Ok(there.filter_map(|session| member(sessions, &session).map(|record| (session, record))).collect())
 }

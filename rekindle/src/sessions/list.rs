@@ -138,9 +138,10 @@ pub(crate) type Recorded = Vec<(SessionSummary, Option<SessionRecord>)>;
 pub(crate) fn list_those(
     root: &StateRoot,
     here: &Host,
-    is_meant: impl Fn(&SessionId) -> bool,
+    is_meant: impl Fn(&Listed) -> bool,
 ) -> Result<(Recorded, Vec<LeftOut>), Error> {
-    let (snapshots, left_out) = snapshots(root, here, is_meant)?;
+    let (mut snapshots, left_out) = snapshots(root, here, |_| true)?;
+    snapshots.retain(is_meant);
     let listening = ListeningSockets::read();
     let summaries = snapshots.into_iter().map(|Listed { session, snapshot }| {
         let summary = SessionSummary {

@@ -5,7 +5,10 @@ use crate::launch::{Launch, holds};
 use crate::outcome::SaidReady;
 use crate::sessions::snapshot::Snapshot;
 use rekindle_core::execute::Cause;
-use rekindle_core::{ReadyKind, SessionId, WatchError};
+use rekindle_core::plan::{EnvironmentBase, Withheld};
+use rekindle_core::shown::Shown;
+use rekindle_core::{ReadyKind, SessionId, SessionRecord, WatchError};
+use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
@@ -40,31 +43,51 @@ impl Advice {
         }
     }
 
-    /// Starting a session anew, as its record knows how; in words where there is none, or it cannot be typed.
+    /// Starting a session anew, as its record knows how; in words if there is no record, or the command cannot be typed.
     pub(crate) fn start(session: &SessionId, snapshot: &Snapshot, own_socket: &Path) -> Self {
         match startup(session, snapshot, own_socket) {
-            Some(startup) => Self::from(Step::Up(Box::new(startup)))
-                .knowing("variables that were set with --env are not recorded: name them again"),
+            Some(startup) => Self::from(Step::Up(Box::new(startup))).knowing(named_again(snapshot)),
             None => Self::by_hand("start it with `up`, and name its program after `--`"),
         }
     }
 }
 
+/// The settings that the command leaves out: values of variables do not belong on a terminal.
+fn named_again(snapshot: &Snapshot) -> String {
+    let Some(plan) = snapshot.record.as_ref().and_then(SessionRecord::whole_plan) else {
+        return "variables that were set with --env are not recorded: name them again".to_owned();
+    };
+    let withheld = plan.withheld.iter().filter_map(|withheld| match withheld {
+        Withheld::Variable(name) => Some(name),
+        Withheld::Prompt => None,
+    });
+    let variables: BTreeSet<&String> = plan.env.set.keys().chain(withheld).collect();
+    let variables: Vec<String> = variables.into_iter().map(|name| format!("`{}`", Shown(name))).collect();
+    let base = match plan.env.base {
+        EnvironmentBase::Inherit => None,
+        EnvironmentBase::Clear => Some("use --clear-env again".to_owned()),
+        EnvironmentBase::Only(_) => Some("pass the same variables on again".to_owned()),
+    };
+    let variables =
+        (!variables.is_empty()).then(|| format!("set its variables again: {}", variables.join(", ")));
+    base.into_iter().chain(variables).collect::<Vec<_>>().join("; ")
+}
+
 fn startup(session: &SessionId, snapshot: &Snapshot, own_socket: &Path) -> Option<Startup> {
     let record = snapshot.record.as_ref()?;
-    let program = Some(record.program.clone().into_os_string()).filter(|program| !program.is_empty())?;
-    let command: Vec<OsString> = std::iter::once(program).chain(record.arguments.iter().cloned()).collect();
-    // What was filled in would be filled in once more.
+    let program = Some(record.program().as_os_str().to_owned()).filter(|program| !program.is_empty())?;
+    let command: Vec<OsString> = std::iter::once(program).chain(record.arguments().iter().cloned()).collect();
+    // A placeholder in the recorded command would be filled in once more.
     let is_literal =
         |word: &OsString| !["{session}", "{socket}", "{prompt}"].iter().any(|it| holds(word, OsStr::new(it)));
-    let speak = record.speak.clone().filter(|_| record.readiness == ReadyKind::Handshake);
-    let can_be_typed = record.readiness != ReadyKind::Handshake || speak.is_some();
+    let speak = record.speak().cloned().filter(|_| record.readiness() == ReadyKind::Handshake);
+    let can_be_typed = record.readiness() != ReadyKind::Handshake || speak.is_some();
     (command.iter().all(is_literal) && can_be_typed).then(|| Startup {
         session: session.clone(),
         command,
-        cwd: record.cwd.clone(),
-        socket: Some(record.socket.clone()).filter(|socket| socket != own_socket),
-        ready: record.readiness,
+        cwd: record.cwd().to_owned(),
+        socket: Some(record.socket().to_owned()).filter(|socket| socket != own_socket),
+        ready: record.readiness(),
         speak,
     })
 }

@@ -2,12 +2,12 @@
 //!
 //! # Invariants
 //! 1. Only under the session's kernel lock, and only if the worker holds its lifeline: that is who it is of.
-//! 2. What the lifeline does not say is read of the process itself. Such a worker counts as ready: whoever finds it must not
+//! 2. What the lifeline does not say is read of the process itself. The whole plan cannot be known: the record is of schema 1. Such a worker counts as ready: whoever finds it must not
 //!    end it because a file is gone.
 
 use crate::sessions::snapshot::Snapshot;
 use rekindle_adapters::{SessionDir, clock, procfs, record_file, socket_file};
-use rekindle_core::record::SCHEMA_VERSION;
+use rekindle_core::record::{Outline, RecordedPlan};
 use rekindle_core::{Host, OsFailure, RecordState, SessionRecord};
 
 /// What is known of a session, with its record written anew if it is gone and its worker is not.
@@ -34,7 +34,6 @@ fn restored(snapshot: &Snapshot, here: &Host) -> Option<SessionRecord> {
     let command = site.command.or_else(|| snapshot.pid().and_then(procfs::command))?;
     let (program, arguments) = command.arguments.split_first()?;
     Some(SessionRecord {
-        schema_version: SCHEMA_VERSION,
         session,
         generation: mark.generation,
         nonce,
@@ -42,13 +41,15 @@ fn restored(snapshot: &Snapshot, here: &Host) -> Option<SessionRecord> {
         worker: Some(mark.worker.clone()),
         peer: None,
         launcher: procfs::this_process(here),
-        program: program.into(),
-        arguments: arguments.to_vec(),
-        cwd: command.cwd,
         socket_file: socket_file::file_at(&site.socket),
-        socket: site.socket,
-        readiness: site.readiness,
-        speak: None,
+        plan: RecordedPlan::Outline(Outline {
+            program: program.into(),
+            arguments: arguments.to_vec(),
+            cwd: command.cwd,
+            socket: site.socket,
+            readiness: site.readiness,
+            speak: None,
+        }),
         worker_version: None,
         worker_name: None,
         lifeline_held_when_ready: Some(true),

@@ -69,11 +69,18 @@ impl RecordView {
         match self {
             Self::Absent => Map::new(),
             Self::Newer(newer) => newer.content.clone(),
-            Self::Known(record) => match json!(record) {
-                Value::Object(fields) => fields,
-                _ => Map::new(),
-            },
+            // The flat fields of earlier schemas stand beside the plan.
+            Self::Known(record) => {
+                [json!(record), json!(record.outline())].into_iter().flat_map(fields).collect()
+            }
         }
+    }
+}
+
+fn fields(object: Value) -> Map<String, Value> {
+    match object {
+        Value::Object(fields) => fields,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => Map::new(),
     }
 }
 

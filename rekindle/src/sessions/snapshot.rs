@@ -11,6 +11,7 @@ use rekindle_adapters::socket_table::ListeningSockets;
 use rekindle_adapters::{SessionDir, Worker, procfs, worker};
 use rekindle_core::evidence::{Endpoint, Listener};
 use rekindle_core::identity::{PidStatus, ProcessLiveness, judge};
+use rekindle_core::plan::Role;
 use rekindle_core::readiness::Connects;
 use rekindle_core::record::{NewerRecord, RecordFile, SocketFile};
 use rekindle_core::state::{Listening, session_state};
@@ -300,7 +301,7 @@ impl Snapshot {
 
     /// Where its worker answers, as far as that was written down.
     pub(crate) fn socket(&self) -> Option<&Path> {
-        let of_record = self.record.as_ref().map(|record| record.socket.as_path());
+        let of_record = self.record.as_ref().map(SessionRecord::socket);
         let of_mark = || self.worksite().map(|site| site.socket.as_path());
         of_record.or_else(|| self.newer.as_ref().and_then(NewerRecord::socket)).or_else(of_mark)
     }
@@ -316,12 +317,18 @@ impl Snapshot {
         of_record.or_else(|| self.worksite().map(|site| site.started_at)).map(|at| at.to_string())
     }
 
+    /// What the worker is for, where a record says so.
+    pub(crate) fn role(&self) -> Option<Role> {
+        let of_record = self.record.as_ref().map(SessionRecord::role);
+        of_record.or_else(|| self.newer.as_ref().and_then(NewerRecord::role))
+    }
+
     /// What counted as ready, if a worker of ours may answer on `socket` and was to do so there.
     pub(crate) fn readiness_on(&self, socket: &Path) -> Option<ReadyKind> {
         if self.socket() != Some(socket) || !self.may_answer() {
             return None;
         }
-        let of_record = self.record.as_ref().map(|record| record.readiness);
+        let of_record = self.record.as_ref().map(SessionRecord::readiness);
         of_record.or_else(|| self.worksite().map(|site| site.readiness))
     }
 

@@ -280,9 +280,10 @@ impl<'e> Call<'e> {
         let held = self.held.take().expect(UNDER_THE_CLAIM);
         let claim = held.claim().clone();
         let left_behind =
-            self.snapshot.record.as_ref().filter(|record| record.socket == plan.expected_socket_path);
+            self.snapshot.record.as_ref().filter(|record| record.socket() == plan.expected_socket_path);
         let start = Start::new(SharedClaim::new(held), self.ensure.here.clone(), None)
             .spawn_on(self.ensure.spawn_on)
+            .recorded_as(self.planned().clone())
             .replacing(left_behind.and_then(|record| record.socket_file));
         let mut deps = ProductionSpawnBgResumeDeps::fresh(&start, generation);
         if let Some(speaking) = plan.handshake() {

@@ -146,7 +146,7 @@ impl Ensure {
     /// The version that the worker reported last, or that its host spoke.
     pub(super) fn recorded_version(&self) -> Option<Version> {
         let record = self.snapshot(None).ok()?.record?;
-        record.worker_version.or(record.speak)
+        record.worker_version.clone().or_else(|| record.speak().cloned())
     }
 
     /// Somebody may have let others into what is ours; a call that may start something takes that back.

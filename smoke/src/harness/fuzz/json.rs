@@ -11,7 +11,7 @@ const RAW: &str = "@@raw@@";
 const NOT_UTF8: [&[u8]; 3] = [b"\xff\xfe", b"\xc3\x28", b"\xed\xa0\x80"];
 
 /// Fields that decide which process is signalled, or which version is spoken.
-const DECISIVE: [&str; 12] = [
+const DECISIVE: [&str; 15] = [
     "pid",
     "start_time",
     "boot_id",
@@ -24,6 +24,9 @@ const DECISIVE: [&str; 12] = [
     "nonce",
     "session",
     "readiness",
+    "ready",
+    "role",
+    "expected_socket_path",
 ];
 
 /// Changes one value of a document and describes the change; `None` if the bytes are not JSON.

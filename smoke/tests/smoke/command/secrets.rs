@@ -1,6 +1,7 @@
 //! Secrets by file and by stdin: no argument of any process contains a secret.
 
 use rekindle_smoke::{Launcher, Reply, TestEnv, cli, procs, tests, wait};
+use serde_json::json;
 use std::fs::{self, File};
 use std::path::Path;
 
@@ -56,6 +57,13 @@ fn a_prompt_by_file_is_in_no_argument() {
         let line = procs::command_line(pid);
         assert!(!line.contains(SECRET), "{pid}: {line}");
     }
+    let record =
+        fs::read_to_string(env.of("s", "session.json")).expect("the record is written before the fork");
+    assert!(!record.contains(SECRET), "{record}");
+    let shown = env.rekindle(["show", "s"]);
+    assert!(!shown.stdout.contains(SECRET), "{shown}");
+    let withheld = json!(["prompt", { "variable": "REKINDLE_PROMPT" }]);
+    assert_eq!(shown.json["plan"]["withheld"], withheld, "{shown}");
 }
 
 fn a_prompt_by_file_is_filled_in_where_it_is_asked_for() {

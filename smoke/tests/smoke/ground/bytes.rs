@@ -182,9 +182,10 @@ fn a_record_of_any_bytes_is_written_anew() {
     fs::remove_file(&record).expect("the record can be removed");
     rekindle(&env, true, &words(&["gc"]));
     let after = read();
-    for field in ["program", "arguments", "cwd", "socket"] {
-        assert_eq!(after[field], before[field], "{field}");
-    }
+    let (plan, command) = (&before["plan"], &before["plan"]["launch_args"]);
+    assert_eq!((&after["program"], &after["arguments"][0]), (&command[0], &command[1]));
+    assert_eq!((&after["cwd"], &after["socket"]), (&plan["cwd"], &before["socket"]));
+    assert_eq!(after["schema_version"], 1, "the whole plan is not known any more");
     assert_eq!(rekindle(&env, true, &words(&["stop", "s"])).expect(0, "stopped").pid(), pid);
 }
 

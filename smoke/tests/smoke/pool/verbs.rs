@@ -34,6 +34,8 @@ tests![
     a_dead_worker_and_an_idle_one_are_told_apart,
     what_cannot_be_saved_is_told_beside_the_answer,
     a_corrupt_record_is_an_error_on_that_session_alone,
+    a_session_is_the_pools_by_its_record_and_not_by_its_name,
+    a_session_of_schema_1_is_the_pools_by_its_name,
     listing_connects_to_nobody,
     many_processes_lose_no_session,
 ];
@@ -390,6 +392,38 @@ fn a_corrupt_record_is_an_error_on_that_session_alone() {
     host(answer(&env, sid(&second), "x"), "completed");
     fs::write(&record, &whole).expect("it can be written");
     host(answer(&env, sid(&first), "x"), "completed");
+    shutdown(&env);
+}
+
+/// A service of that name is neither listed nor ended by the pool.
+fn a_session_is_the_pools_by_its_record_and_not_by_its_name() {
+    const NAME: &str = "p-1886caf21c963200-0000000000000abc";
+    let env = TestEnv::new();
+    let pid = env.up(NAME, &[&cli::binary_arg(), "worker"]).expect_running("started").pid();
+    let paused = host(run(&env, ASK, &[], &ours()), "needs_response");
+    let session = only(&env)["session"].as_str().expect("a session has a name").to_owned();
+    assert_eq!(env.record(&session)["plan"]["role"], "pool-worker");
+    for verb in ["status", "shutdown"] {
+        pool(&env, &[verb, NAME]).expect_error(1, "unknown-session");
+    }
+    assert_eq!(pool(&env, &["gc"]).json["removed"], json!([]));
+    assert!(procs::is_running(pid));
+    pool(&env, &["shutdown", sid(&paused)]).expect(0, "stopped");
+    env.stop(NAME).expect(0, "stopped");
+    assert_eq!(pool(&env, &["gc"]).json["removed"], json!([session]));
+    assert_eq!(env.rekindle(["gc"]).json["removed"], json!([NAME]));
+}
+
+/// An earlier version recorded no role.
+fn a_session_of_schema_1_is_the_pools_by_its_name() {
+    let env = TestEnv::new();
+    let paused = host(run(&env, ASK, &[], &ours()), "needs_response");
+    let session = only(&env)["session"].as_str().expect("a session has a name").to_owned();
+    env.make_schema_1(&session);
+    assert_eq!(only(&env)["session"], session.as_str());
+    let status = pool(&env, &["status", &session]);
+    assert_eq!((status.code, &status.json["has_session"]), (Some(0), &json!(true)), "{status}");
+    host(answer(&env, sid(&paused), "World"), "completed");
     shutdown(&env);
 }
 

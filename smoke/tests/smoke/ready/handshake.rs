@@ -76,7 +76,7 @@ fn a_worker_that_answers_is_ready_and_its_version_is_kept() {
     assert_eq!(first.text("worker_version"), "1", "{first}");
     let record = env.record("s");
     assert_eq!(
-        (&record["state"], &record["readiness"], &record["worker_version"]),
+        (&record["state"], &record["plan"]["ready"], &record["worker_version"]),
         (&json!("ready"), &json!("handshake"), &json!("1"))
     );
     let second = up_ours(&env, &SPEAK_1, "1").expect_running("attached");

@@ -75,7 +75,7 @@ fn the_variables_and_the_socket_are_the_workers() {
         programs::expect_echo(&env.socket("s"));
         assert_eq!(up(&env, &server()).expect_running("attached").pid(), reply.pid());
         let record = env.record("s");
-        assert_eq!((&record["state"], &record["readiness"]), (&"ready".into(), &"listen".into()));
+        assert_eq!((&record["state"], &record["plan"]["ready"]), (&"ready".into(), &"listen".into()));
         assert_eq!(record["peer"]["pid"], reply.pid(), "not the launcher");
         assert_eq!(env.rekindle(["ls"]).json[0]["state"], "live");
         stop(&env);

@@ -112,7 +112,7 @@ serve(listener)
     env.file("go", "");
     let reply = launcher.finish().expect_running("started");
     let record = env.record("s");
-    assert_eq!((&record["state"], &record["readiness"]), (&"ready".into(), &"notify".into()));
+    assert_eq!((&record["state"], &record["plan"]["ready"]), (&"ready".into(), &"notify".into()));
     assert_eq!(
         (&record["worker"]["pid"], &record["peer"]["pid"]),
         (&reply.pid().into(), &reply.pid().into())

@@ -12,6 +12,8 @@ tests![
     a_newer_record_of_a_live_worker_is_attached_and_never_rewritten,
     a_newer_record_of_a_dead_worker_is_never_rewritten,
     unknown_fields_survive_a_rewrite,
+    a_record_of_schema_1_serves_until_the_next_start,
+    the_record_has_the_plan_that_was_printed,
     another_program_on_a_live_session_is_told,
     a_record_that_lies_about_its_exit_starts_no_second_worker,
     a_lost_record_starts_no_second_worker,
@@ -125,6 +127,45 @@ fn unknown_fields_survive_a_rewrite() {
     env.stop("s").expect(0, "stopped");
     let record = env.record("s");
     assert_eq!((&record["state"], &record["future"]), (&"exited".into(), &json!({"deep": [1, 2, 3]})));
+}
+
+///
+fn a_record_of_schema_1_serves_until_the_next_start() {
+    let env = TestEnv::new();
+    let pid = started(&env, "s");
+    env.make_schema_1("s");
+    let attached = env.up("s", &[&cli::binary_arg(), "worker"]).expect_running("attached");
+    assert_eq!((attached.pid(), &attached.json["program_differs"]), (pid, &json!(false)), "{attached}");
+    assert_eq!(env.rekindle(["ls"]).json[0]["state"], "live");
+    let shown = env.rekindle(["show", "s"]);
+    assert_eq!((&shown.json["schema_version"], &shown.json["arguments"]), (&json!(1), &json!(["worker"])));
+    assert_eq!(env.stop("s").expect(0, "stopped").pid(), pid);
+    let record = env.record("s");
+    assert_eq!((&record["schema_version"], &record["state"]), (&json!(1), &json!("exited")));
+    started(&env, "s");
+    let record = env.record("s");
+    assert_eq!((&record["schema_version"], &record["generation"]), (&json!(2), &json!(2)));
+    assert_eq!(record["plan"]["launch_args"], json!([cli::binary_arg(), "worker"]));
+    env.stop("s").expect(0, "stopped");
+}
+
+/// A plan that is printed is the one that is stored, to the letter.
+fn the_record_has_the_plan_that_was_printed() {
+    let env = TestEnv::new();
+    let options = ["--timeout", "20s", "--term-grace", "2s", "--env", "LEVEL=3", "--prompt", "go on"];
+    let command = [&cli::binary_arg(), "worker", "--socket", "{socket}"];
+    let planned = env.up_with("s", &[&options[..], &["--dry-run"]].concat(), &command);
+    env.up_with("s", &options, &command).expect_running("started");
+    let record = env.record("s");
+    assert_eq!(record["plan"], planned.json["plan"]);
+    assert_eq!(record["plan"]["observe_timeout_ms"], 20_000, "not what was left of it");
+    let shown = env.rekindle(["show", "s"]);
+    assert_eq!(shown.json["plan"], record["plan"], "{shown}");
+    assert_eq!(
+        shown.json["arguments"][2], record["socket"],
+        "what earlier versions showed is still shown: {shown}"
+    );
+    env.stop("s").expect(0, "stopped");
 }
 
 fn another_program_on_a_live_session_is_told() {
