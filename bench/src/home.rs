@@ -5,7 +5,7 @@ use crate::harness::Effort;
 use rekindle::{SessionId, Sessions};
 use rekindle_adapters::claim_lock::{ClaimAttempt, try_claim};
 use rekindle_adapters::spawn::{Provision, SpawnRequest, spawn};
-use rekindle_adapters::{HeldClaim, StateRoot, Worker, lifeline, procfs, random};
+use rekindle_adapters::{HeldClaim, StateRoot, Worker, clock, lifeline, procfs, random};
 use rekindle_core::{Generation, Host, Nonce, SpawnBgPlan};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -106,6 +106,7 @@ impl Home {
             lifeline,
             host: &self.here,
             provision: Provision::Nothing,
+            started_at: clock::now(),
         }
     }
 }

@@ -25,7 +25,10 @@ tests![
     a_child_whose_files_went_becomes_no_worker,
     a_shortage_of_descriptors_is_no_fault_of_the_record,
     a_search_that_finds_no_descriptor_starts_nothing,
-    a_search_that_fails_at_any_call_starts_nothing needs Namespaces,
+    a_search_that_fails_to_open_anything_starts_nothing needs Namespaces,
+    a_search_that_may_not_open_anything_starts_nothing needs Namespaces,
+    a_search_that_fails_to_read_anything_starts_nothing needs Namespaces,
+    a_search_that_fails_at_any_other_call_starts_nothing needs Namespaces,
     a_search_without_a_proc_of_our_own_starts_nothing needs Namespaces,
     a_worker_that_cannot_be_looked_into_is_not_doubled,
     an_unrelated_agent_is_no_obstacle,
@@ -404,22 +407,36 @@ fn a_search_that_finds_no_descriptor_starts_nothing() {
 }
 
 /// Failing calls of a search, each with its errno.
-const FAILURES: [(&str, &str); 10] = [
-    ("openat", "EMFILE"),
-    ("openat", "EACCES"),
-    ("getdents64", "ENOMEM"),
-    ("readlinkat", "EACCES"),
-    ("readlink", "ENOMEM"),
-    ("newfstatat", "EACCES"),
-    ("statx", "EACCES"),
-    ("fstat", "ENOMEM"),
-    ("flock", "ENOLCK"),
-    ("pread64", "EIO"),
-];
+/// U19: no descriptor is left.
+fn a_search_that_fails_to_open_anything_starts_nothing() {
+    fails_at_each_call(&[("openat", "EMFILE")]);
+}
 
-/// U19: one call fails and all others succeed, each call in turn. No failure, whether in the search or elsewhere, leads
+/// U19.
+fn a_search_that_may_not_open_anything_starts_nothing() {
+    fails_at_each_call(&[("openat", "EACCES")]);
+}
+
+/// U19.
+fn a_search_that_fails_to_read_anything_starts_nothing() {
+    let reads =
+        [("getdents64", "ENOMEM"), ("readlinkat", "EACCES"), ("readlink", "ENOMEM"), ("pread64", "EIO")];
+    fails_at_each_call(&reads);
+}
+
+/// U19.
+fn a_search_that_fails_at_any_other_call_starts_nothing() {
+    fails_at_each_call(&[
+        ("newfstatat", "EACCES"),
+        ("statx", "EACCES"),
+        ("fstat", "ENOMEM"),
+        ("flock", "ENOLCK"),
+    ]);
+}
+
+/// One call fails and all others succeed, each call in turn. No failure, whether in the search or elsewhere, leads
 /// to a second worker.
-fn a_search_that_fails_at_any_call_starts_nothing() {
+fn fails_at_each_call(failures: &[(&str, &str)]) {
     let env = TestEnv::new();
     let container = Container::start(&env);
     let inside = Place::Inside(&container);
@@ -438,7 +455,7 @@ fn a_search_that_fails_at_any_call_starts_nothing() {
     let reply = up(&[]);
     assert_eq!(reply.code, Some(3), "{reply}");
     let calls = fs::read_to_string(&trace).expect("strace writes it");
-    for (call, errno) in FAILURES {
+    for (call, errno) in failures {
         let count = calls.lines().filter(|line| line.starts_with(&format!("{call}("))).count();
         for nth in 1..=count {
             let reply = up(&["-e", &format!("inject={call}:error={errno}:when={nth}")]);
