@@ -1,6 +1,7 @@
-//! Reads an object whose fields are known, and sets aside those that are not: in one pass, copying only the latter.
+//! Reads an object with known fields, and sets unknown fields aside, in a single pass; only unknown fields are copied.
 //!
-//! `#[serde(flatten)]` would copy every value into a tree first, which for a record takes longer than all the rest.
+//! `#[serde(flatten)]` would first copy every value into a tree; for a record the copy takes longer than all other
+//! work.
 //!
 //! Checked by `gates/tests/record.rs`.
 
@@ -10,7 +11,7 @@ use serde::de::{DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, Visi
 use serde::forward_to_deserialize_any;
 use serde_json::{Map, Value};
 
-/// Deserialises a struct from an object, and puts what the struct does not name into `unknown`.
+/// Deserialises a struct from an object, and puts the fields that the struct does not name into `unknown`.
 pub(crate) struct Sift<'u, D> {
     pub(crate) object: D,
     pub(crate) unknown: &'u mut Map<String, Value>,
@@ -56,7 +57,7 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for OfObject<'_, V> {
     }
 }
 
-/// The fields of an object that are known.
+/// The known fields of an object.
 struct Known<'u, A> {
     object: A,
     fields: &'static [&'static str],
@@ -89,7 +90,7 @@ enum Key {
     Unknown(String),
 }
 
-/// Tells a known name from another one.
+/// Distinguishes known names from other names.
 struct Among(&'static [&'static str]);
 
 impl<'de> DeserializeSeed<'de> for Among {
