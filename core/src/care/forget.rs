@@ -5,7 +5,7 @@
 //! ```
 //!
 //! # Invariants
-//! 1. A running worker, or a worker with a held lifeline, is not forgotten.
+//! 1. A worker that is known to run, or whose lifeline is held, is not forgotten.
 //! 2. The lifeline goes before the record: a record without a lifeline leads to a search for the lifeline, and a
 //!    lifeline without a record counts as a living worker.
 //!

@@ -73,7 +73,7 @@ enum Phase {
     Done(Conclusion),
 }
 
-/// The removed files of a session, in this order.
+/// The files of a session, in the order of removal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum File {
     /// The evidence of a claim.

@@ -29,7 +29,7 @@ pub enum Force {
     /// Clear a claim only if the holder is provably gone.
     #[default]
     No,
-    /// Clear any claim without a present holder.
+    /// Clear any claim that no launcher holds at this moment.
     Yes,
 }
 
@@ -83,7 +83,7 @@ pub enum Judgement {
     Nothing,
     /// Any launcher may take the claim over.
     LeftBehind,
-    /// Any launcher may take the claim over, and the claim is kept for a worker without an observation.
+    /// Any launcher may take the claim over, and the claim is kept for a worker whose start was not observed.
     KeptForWorker,
     /// The claim may not be taken.
     NotOurs,

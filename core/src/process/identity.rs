@@ -135,7 +135,7 @@ pub enum PidStatus {
 pub enum ProcessLiveness {
     /// The process runs.
     Alive,
-    /// The process is gone, with proof.
+    /// The process is provably gone.
     Dead(DeathProof),
     /// The process cannot be judged from here.
     Unjudged(UnknownReason),
@@ -178,7 +178,7 @@ pub enum UnknownReason {
     OtherPidNamespace,
     /// The pid is valid only in another pid namespace, of an unknown boot.
     UnknownBoot,
-    /// A process has the pid, and the record does not prove the same process.
+    /// A process has the pid, and the record does not prove that both are the same process.
     Unproven,
     /// The process runs, or ran, on another machine.
     OtherMachine,

@@ -77,7 +77,7 @@ pub enum LeaderName {
 }
 
 impl Warrant {
-    /// A warrant for a recorded process, if every field proves the process.
+    /// A warrant for a recorded process, if every field matches.
     ///
     /// # Errors
     /// The liveness of the process, if not proven alive.
@@ -88,7 +88,7 @@ impl Warrant {
     ///
     /// let here = Host { hostname: "box".into(), machine_id: None, boot_id: None, pid_namespace: None, time_namespace: None };
     /// let worker = here.identify(Pid::new(42).unwrap(), None);
-    /// A process has the pid. The pid alone is no proof.
+    /// // A process has the pid. The pid alone is no proof.
     /// assert!(Warrant::by_identity(&worker, &here, PidStatus::Running { start_time: None }).is_err());
     /// ```
     pub fn by_identity(
@@ -146,7 +146,7 @@ pub struct LifelineSighting {
 pub enum FoundLifeline {
     /// The lifeline is the session's own.
     Ours,
-    /// The lifeline may be the session's own, without proof from here.
+    /// The lifeline may be the session's own; nothing can be proved from here.
     Doubtful,
     /// The lifeline belongs to another session.
     Others,
