@@ -171,7 +171,7 @@ pub enum SpawnError {
         why: String,
     },
     /// An argument or a variable holds a NUL byte.
-    #[error("{what} holds a NUL byte, which no program can be given")]
+    #[error("{what} holds a NUL byte, and no program accepts a NUL byte")]
     HoldsNul {
         /// The name of the text.
         what: String,
@@ -217,7 +217,7 @@ pub enum WatchError {
         why: String,
     },
     /// The answering process will never match the caller's version or protocol.
-    #[error("the worker on `{}` answers, but not to us: {why}", Shown(path))]
+    #[error("the worker on `{}` fails the handshake: {why}", Shown(path))]
     Handshake {
         /// The socket path.
         path: PathBuf,
@@ -243,7 +243,7 @@ pub enum KillError {
 #[non_exhaustive]
 pub enum ReleaseError {
     /// The evidence in place belongs to another claim, and was left alone.
-    #[error("the claim file `{}` was replaced by somebody else and was left alone", Shown(path))]
+    #[error("the claim file `{}` was replaced by another process and was left alone", Shown(path))]
     NotOurs {
         /// The claim file.
         path: PathBuf,

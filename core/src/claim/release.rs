@@ -104,7 +104,7 @@ pub fn reduce(policy: ReleasePolicy, state: ReleaseState, event: ReleaseEvent) -
 #[non_exhaustive]
 pub enum PairingError {
     /// The plan needs a claim, and there is no claim.
-    #[error("session `{session}` cannot be started without a claim on it")]
+    #[error("a start of session `{session}` needs a claim on the session")]
     Missing {
         /// The plan's session.
         session: SessionId,
@@ -118,7 +118,7 @@ pub enum PairingError {
         claimed: SessionId,
     },
     /// There is a claim, and the policy allows no claim.
-    #[error("a claim on session `{session}` is held where the policy says there must be none")]
+    #[error("a claim on session `{session}` is held, but the policy allows no claim")]
     Unexpected {
         /// The claim's session.
         session: SessionId,

@@ -164,7 +164,7 @@ impl DeathProof {
             Self::NoSuchProcess => "no process has its pid",
             Self::Zombie => "it has exited and was not reaped",
             Self::OtherStartTime => "its pid now belongs to another process",
-            Self::OtherBoot => "the machine was booted since",
+            Self::OtherBoot => "the machine was rebooted since",
             Self::LockFree => "the kernel lock that it kept for life is free",
         }
     }
@@ -191,7 +191,7 @@ impl UnknownReason {
     pub const fn describe(self) -> &'static str {
         match self {
             Self::OtherPidNamespace => "it belongs to another pid namespace",
-            Self::UnknownBoot => "it belongs to another pid namespace, of a boot that nobody wrote down",
+            Self::UnknownBoot => "it belongs to another pid namespace, of an unknown boot",
             Self::Unproven => "a process has its pid, and nothing proves that it is the same process",
             Self::OtherMachine => "it belongs to another machine",
             Self::NotPermitted => "the system does not let us ask about it",

@@ -39,7 +39,7 @@ pub enum BadTarget {
     },
     /// Not even the launcher could bind the path.
     #[error(
-        "the last name in socket path `{}` is {len} bytes long, and may have {SOCKET_NAME_LEN_MAX}",
+        "the last name in socket path `{}` is {len} bytes long; at most {SOCKET_NAME_LEN_MAX} are allowed",
         Shown(path)
     )]
     NameTooLong {
