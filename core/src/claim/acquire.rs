@@ -140,7 +140,7 @@ pub fn step(attempt: Acquire, event: AcquireEvent) -> Acquire {
         (At::Locking, Ev::Did) => to(At::Placing),
         (At::Locking, Ev::Refused) => to(At::Describing),
         (At::Placing, Ev::Did) => to(At::Reading),
-        // A directory removed before the lock guards nothing. The lock goes with the descriptor.
+        // A directory that was removed before the lock was taken guards nothing. The lock goes with the descriptor.
         (At::Placing, Ev::Refused) if attempt.replaced < REPLACED_MAX => {
             Acquire { phase: At::Opening, replaced: attempt.replaced + 1 }
         }

@@ -11,7 +11,7 @@
 //!
 //! Walked by `gates/tests/claim_steps.rs`, and inside every transaction by `gates/tests/transactions.rs`.
 
-/// A claim in the course of being given up.
+/// A claim that is being given up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct GiveUp {
     ending: Ending,
@@ -83,7 +83,7 @@ pub enum GiveUpEvent {
 /// The owner of the evidence in place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Whose {
-    /// This claim: the file is the written file, with this claim's nonce.
+    /// This claim: the file that this claim wrote, with the claim's nonce.
     Ours,
     /// Another claim.
     Others,

@@ -4,7 +4,7 @@
 //!
 //! # Invariants
 //! 1. Four fields are enough: `pid`, `hostname`, `started_at` and `schema_version`. Fields that identify the holder are
-//!    read strictly. Other fields (`started_at` and all unknown fields) are used if understood, shown unchanged if not,
+//!    read strictly. Other fields (`started_at` and every further field) are used if understood, shown unchanged if not,
 //!    and never make the file corrupt.
 //! 2. Without a start time only a missing process proves that the holder is gone.
 //! 3. A newer schema is read like ours: the holder lives or not, whatever the other fields say.

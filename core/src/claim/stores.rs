@@ -21,7 +21,7 @@ use crate::session::record::{RecordFile, SessionRecord};
 use core::fmt;
 use jiff::Timestamp;
 
-/// The place of a session for a store.
+/// The session's place, for the methods of a store.
 pub trait Anchor {
     /// The session.
     fn session(&self) -> &SessionId;
