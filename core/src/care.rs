@@ -1,4 +1,4 @@
-//! Looking after sessions whose launcher or worker is gone: clearing a claim, forgetting a worker, removing a session.
+//! The care of sessions whose launcher or worker is gone: to clear a claim, forget a worker, remove a session.
 
 pub mod forget;
 pub mod gc;

@@ -1,13 +1,13 @@
-//! May this launcher decide about the session now?
+//! Decides whether this launcher may decide about the session now.
 //!
-//! The kernel's lock says whether a claim is held; the evidence file says by whom, and what became of it.
+//! The kernel's lock says whether a claim is held. The evidence file names the holder and says how the claim ended.
 //!
 //! # Invariants
 //! 1. A held kernel lock is a conflict, whatever the file says.
-//! 2. No age ever takes a claim: there is no clock in the input.
-//! 3. `EPERM` is not death. Another pid namespace of this boot is not death either, unless the holder kept the kernel's
-//!    lock for as long as it lived: then a free lock is.
-//! 4. One function serves both policies; they differ only in the cells that name them.
+//! 2. No claim is taken because of age: there is no clock in the input.
+//! 3. `EPERM` proves no death. A holder in another pid namespace of this boot is not dead either, unless the holder
+//!    kept the kernel's lock for life: then a free lock proves the death.
+//! 4. One function serves both policies; the policies differ only in the cells with a policy's name.
 //!
 //! Every cell is checked by `gates/tests/claim.rs`.
 
@@ -27,44 +27,45 @@ use crate::text::shown::Shown;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-/// The evidence of a claim, as its file holds it: one flat JSON object.
+/// The evidence of a claim, as stored in the claim's file: one flat JSON object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LockClaim {
-    /// The session that it is about.
+    /// The session of the claim.
     pub session_id: SessionId,
-    /// The launcher that holds it.
+    /// The launcher that holds the claim.
     #[serde(flatten)]
     pub holder: ProcessIdentity,
-    /// The launcher's host, for people to read.
+    /// The launcher's host name, for people to read.
     pub hostname: String,
-    /// The launcher's machine, where it has an id.
+    /// The launcher's machine id, if the machine has an id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub machine_id: Option<String>,
-    /// When it was taken, RFC 3339 in UTC.
+    /// The time at which the claim was taken, RFC 3339 in UTC.
     pub created_at: Timestamp,
-    /// The authority to release it. It never leaves the launcher but for this file.
+    /// The authority to release the claim. Only this file and the launcher know the nonce.
     pub nonce: Nonce,
-    /// The program that holds it, for people to read.
+    /// The name of the launcher's program, for people to read.
     pub owner: String,
-    /// This file.
+    /// The path of this file.
     #[serde(with = "crate::text::byte_text")]
     pub lock_path: PathBuf,
-    /// When it was retained: given up unreleased, since nothing could be observed.
+    /// The time at which the claim was retained: given up without a release, because nothing could be observed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retained_at: Option<Timestamp>,
 }
 
 impl LockClaim {
-    /// Who holds it, with `standing` corrected for a holder on another machine, whose pid says nothing here.
+    /// The holder's liveness: `standing`, corrected for a holder on another machine, since a pid of another machine
+    /// says nothing here.
     pub fn standing(&self, here: &Host, standing: ProcessLiveness) -> ProcessLiveness {
         corrected_for_machine(&self.holder, here, &self.hostname, self.machine_id.as_deref(), standing)
     }
 }
 
-/// What is kept by whoever a piece of evidence names.
+/// The proof that a holder keeps while alive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum KeptBy {
-    /// The kernel's lock, for as long as the holder lives: a free lock proves its death.
+    /// The kernel's lock, for as long as the holder lives: a free lock proves the holder's death.
     KernelLock,
     /// The evidence alone: a free lock proves nothing.
     Evidence,
@@ -72,42 +73,42 @@ pub enum KeptBy {
 
 /// Evidence of a holder: a claim, or a lifecycle lock's marker.
 pub trait HolderEvidence {
-    /// What its holder keeps.
+    /// The proof that the holder keeps while alive.
     fn kept_by(&self) -> KeptBy;
 }
 
 impl HolderEvidence for LockClaim {
-    /// A claim is only ever written by whoever has its lock.
+    /// Only a process with the claim's lock writes a claim.
     fn kept_by(&self) -> KeptBy {
         KeptBy::KernelLock
     }
 }
 
-/// What an evidence file holds.
+/// The content of an evidence file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Found<P> {
     /// There is no file.
     Nothing,
-    /// It has no content: its writer died, and wrote nothing that could be lost.
+    /// The file is empty: the writer died before writing anything.
     Empty,
-    /// It is no evidence at all.
+    /// The content is no evidence.
     Corrupt {
-        /// What is wrong with it.
+        /// The error in the content.
         why: String,
     },
-    /// It is about another session.
+    /// The evidence is about another session.
     OtherSession {
-        /// The session it names.
+        /// The session named in the evidence.
         named: SessionId,
     },
-    /// Somebody held it.
+    /// A launcher held the claim.
     Held(P),
-    /// Somebody gave it up unreleased.
+    /// A launcher gave the claim up without a release.
     Retained(P),
 }
 
 impl Found<LockClaim> {
-    /// Reads the content of a session's evidence file; `None` where there is no file.
+    /// Reads the content of a session's evidence file; `None` if there is no file.
     pub fn read(content: Option<&[u8]>, session: &SessionId) -> Self {
         let Some(content) = content else { return Self::Nothing };
         if content.is_empty() {
@@ -132,7 +133,7 @@ impl From<Option<LockClaim>> for Found<LockClaim> {
 }
 
 impl<P> Found<P> {
-    /// The claim, where one can be read.
+    /// The claim, if the content is readable.
     pub fn payload(&self) -> Option<&P> {
         match self {
             Self::Held(payload) | Self::Retained(payload) => Some(payload),
@@ -148,16 +149,16 @@ impl<P> Found<P> {
     }
 }
 
-/// What the kernel says of the lock.
+/// The state of the kernel's lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum KernelLock {
-    /// We have it now.
+    /// This process has the lock now.
     Free,
-    /// Somebody else has it.
+    /// Another process has the lock.
     Held,
 }
 
-/// Whose rules apply.
+/// The rules of a decision about a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct ClaimPolicy(Rules);
 
@@ -168,77 +169,77 @@ enum Rules {
 }
 
 impl ClaimPolicy {
-    /// For the claim on a session: what cannot be judged is never taken.
+    /// For the claim on a session: a holder that cannot be judged keeps the claim.
     pub const fn dispatch() -> Self {
         Self(Rules::Dispatch)
     }
 
-    /// For a daemon's singleton marker: what is no live holder of this machine gives way.
+    /// For a daemon's singleton marker: a marker without a live holder on this machine gives way.
     pub const fn lifecycle() -> Self {
         Self(Rules::Lifecycle)
     }
 }
 
-/// Whether the claim is ours to take.
+/// The decision about a claim.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use = "a decision that is dropped leaves the kernel's lock without evidence"]
 pub enum ClaimDecision<P> {
-    /// Nobody ever held it, or its last holder released it.
+    /// There was no holder, or the last holder released the claim.
     Fresh,
-    /// It was left behind.
+    /// The last holder left the claim behind.
     TakeOver {
-        /// What allows it.
+        /// The reason for the take-over.
         why: TakeOverReason,
-        /// The claim that was left, where it can be read.
+        /// The claim left behind, if readable.
         previous: Option<P>,
     },
-    /// It is not ours to take; the file stays as it is.
+    /// This process may not take the claim; the file stays unchanged.
     Conflict {
-        /// What forbids it.
+        /// The reason for the refusal.
         why: ConflictReason,
-        /// The claim in the way, where it can be read.
+        /// The claim in the way, if readable.
         holder: Option<P>,
     },
 }
 
-/// What allows a claim to be taken over.
+/// The reason why a claim may be taken over.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TakeOverReason {
-    /// Its holder is provably gone.
+    /// The holder is provably gone.
     HolderDead(DeathProof),
-    /// Its holder gave it up unreleased: the lifeline and the identities judge the worker from here on.
+    /// The holder gave the claim up without a release: from here on the lifeline and the identities judge the worker.
     Retained,
-    /// Its holder was on another machine (lifecycle only, with a warning that names the host).
+    /// The holder was on another machine (lifecycle only, with a warning that names the host).
     OtherMachine,
-    /// It cannot be read (lifecycle only; the old bytes are kept aside).
+    /// The evidence cannot be read (lifecycle only; the old bytes are kept aside).
     Corrupt,
-    /// It is about another session (lifecycle only; the old bytes are kept aside).
+    /// The evidence is about another session (lifecycle only; the old bytes are kept aside).
     OtherSession,
 }
 
-/// What forbids a claim to be taken.
+/// The reason why a claim may not be taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ConflictReason {
     /// The kernel's lock is held: a launcher is at work.
     KernelLockHeld,
-    /// Its holder lives.
+    /// The holder lives.
     HolderAlive,
-    /// Its holder cannot be judged.
+    /// The holder cannot be judged.
     HolderUnjudged(UnknownReason),
     /// The file is no evidence.
     Corrupt {
-        /// What is wrong with it.
+        /// The error in the file.
         why: String,
     },
     /// The file is about another session.
     OtherSession {
-        /// The session it names.
+        /// The session named in the file.
         named: SessionId,
     },
 }
 
 impl ConflictReason {
-    /// Whether waiting can help: a launcher that is at work will be done, and one that is dying will be dead.
+    /// Decides whether waiting can help: a launcher at work will finish, and a dying launcher will be dead.
     pub const fn may_pass(&self) -> bool {
         match self {
             Self::KernelLockHeld | Self::HolderAlive => true,
@@ -249,7 +250,7 @@ impl ConflictReason {
 
 /// Decides whether a claim may be taken.
 ///
-/// `standing` is what is known of the holder that `found` names; it is not looked at where `found` names none.
+/// `standing` is the liveness of the holder named in `found`; without such a holder `standing` is ignored.
 pub fn decide_claim<P: HolderEvidence>(
     policy: ClaimPolicy,
     kernel: KernelLock,
@@ -274,7 +275,7 @@ pub fn decide_claim<P: HolderEvidence>(
                 ProcessLiveness::Unjudged(UnknownReason::OtherMachine) if lifecycle => {
                     take_over(Why::OtherMachine, Some(claim))
                 }
-                // A process that has the holder's pid is taken for the holder.
+                // A process with the holder's pid counts as the holder.
                 ProcessLiveness::Alive | ProcessLiveness::Unjudged(UnknownReason::Unproven) => {
                     conflict(No::HolderAlive, Some(claim))
                 }
@@ -284,7 +285,8 @@ pub fn decide_claim<P: HolderEvidence>(
     }
 }
 
-/// How a holder stands, now that its kernel lock is known to be free: one lock is one lock in all pid namespaces of a kernel.
+/// The holder's liveness, given that the kernel lock is free: a lock is the same lock in all pid namespaces of a
+/// kernel.
 fn by_free_lock(claim: &impl HolderEvidence, standing: ProcessLiveness) -> ProcessLiveness {
     match (standing, claim.kept_by()) {
         (ProcessLiveness::Unjudged(UnknownReason::OtherPidNamespace), KeptBy::KernelLock) => {
@@ -294,7 +296,7 @@ fn by_free_lock(claim: &impl HolderEvidence, standing: ProcessLiveness) -> Proce
     }
 }
 
-/// A retained claim of another machine speaks of a worker that no lock or pid of ours can judge.
+/// A retained claim of another machine names a worker that no lock or pid of this machine can judge.
 fn is_elsewhere(standing: ProcessLiveness) -> bool {
     standing == ProcessLiveness::Unjudged(UnknownReason::OtherMachine)
 }

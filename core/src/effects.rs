@@ -1,7 +1,7 @@
-//! Every effect that a start or a stop needs, as a method. The adapters perform them; the gates fake them.
+//! The effects of a start and a stop, as methods. The adapters perform the effects; the gates fake them.
 //!
-//! Abort is drop: a future that is dropped at any await stops its timers, watches and descriptors then, and changes
-//! nothing that has not happened yet.
+//! To abort an effect, drop the future: a dropped future stops its timers, watches and descriptors at once. Effects
+//! that have not happened yet do not happen.
 
 use crate::claim::LockClaim;
 use crate::failure::{OsFailure, Shortage};
@@ -19,35 +19,36 @@ use serde::{Deserialize, Serialize, Serializer};
 pub trait SpawnBgResumeDeps: Send + Sync {
     /// An opaque handle of a started child.
     type Child: Send + Sync;
-    /// Whatever proved liveness; it is handed to the caller and never thrown away, since some workers end when
+    /// The proof of liveness. The caller receives the connection, and no code discards it, since some workers end when
     /// their first client leaves.
     type Connection: Send;
 
-    /// Starts the worker and returns once its program runs.
+    /// Starts the worker and returns as soon as the program runs.
     ///
     /// # Errors
-    /// [`SpawnError`] means that nothing of it is left running.
+    /// [`SpawnError`] means that no process of the start is left.
     ///
     /// # Cancel safety
-    /// If dropped, the child either was never created or runs on unwatched, guarded by its lifeline, and is reaped.
+    /// If dropped, the child either was never created, or runs on unwatched; the lifeline guards such a child, and the
+    /// child is reaped.
     async fn spawn_child(&self, plan: &SpawnBgPlan) -> Result<Self::Child, SpawnError>;
 
-    /// Resolves once `socket` answers; a socket that is merely not there yet keeps waiting.
+    /// Resolves as soon as `socket` answers; an absent socket keeps the wait going.
     ///
     /// # Errors
-    /// [`WatchError`] if waiting longer cannot help: the path is forged, or it cannot be watched.
+    /// [`WatchError`] if longer waiting cannot help: the path is forged, or cannot be watched.
     ///
     /// # Cancel safety
     /// Safe; a connection in the making is closed.
     async fn await_socket_alive(&self, socket: &Path) -> Result<Self::Connection, WatchError>;
 
-    /// Resolves once the child and all of its start are gone, also if that was before anybody asked.
+    /// Resolves as soon as the child and all processes of its start are gone, even if they were gone before the call.
     ///
     /// # Errors
-    /// [`WatchError`] if the exit cannot be observed; it may be asked again.
+    /// [`WatchError`] if the exit cannot be observed; the caller may call again.
     ///
     /// # Cancel safety
-    /// Safe; the exit is not lost and can be asked for again.
+    /// Safe; the exit is not lost, and the next call reports the exit.
     async fn await_child_exit(&self, child: &Self::Child) -> Result<ChildExit, WatchError>;
 
     /// Resolves after `after`.
@@ -56,45 +57,46 @@ pub trait SpawnBgResumeDeps: Send + Sync {
     /// [`WatchError`] if time cannot be measured.
     ///
     /// # Cancel safety
-    /// Safe; the timer is gone with its future.
+    /// Safe; dropping the future ends the timer.
     async fn await_timeout(&self, after: Duration) -> Result<(), WatchError>;
 
     /// Signals every process of the child's start.
     ///
     /// # Errors
-    /// [`KillError`] if a signal could not be sent; that all of them are gone already is no error.
+    /// [`KillError`] if a signal could not be sent; absent processes are no error.
     ///
     /// # Cancel safety
     /// Safe; some processes may have been signalled and others not.
     async fn kill_child(&self, child: &Self::Child, how: KillSignal) -> Result<(), KillError>;
 
-    /// Gives the claim up: evidence first, then the kernel's lock.
+    /// Releases the claim: evidence first, then the kernel's lock.
     ///
     /// # Errors
-    /// [`ReleaseError`] if the evidence could not be removed, or was not ours to remove.
+    /// [`ReleaseError`] if the evidence could not be removed, or belongs to another process.
     ///
     /// # Cancel safety
     /// If dropped, the claim is either held or released, never released twice.
     async fn release_lock(&self, claim: &LockClaim) -> Result<(), ReleaseError>;
 
-    /// The pid of the child, where it has one that can be named.
+    /// The pid of the child, if the child has a nameable pid.
     fn child_pid(&self, child: &Self::Child) -> Option<Pid>;
 }
 
-/// How a child ended.
+/// The end of a child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ChildExit {
-    /// It returned this status.
+    /// The child returned this status.
     Code(i32),
-    /// This signal ended it.
+    /// This signal ended the child.
     Signal(i32),
-    /// It is gone, and nobody can say how: it was no child of ours, or its status was taken by somebody else.
+    /// The child is gone, and the status is unknown: the process was no child of ours, or another process took the
+    /// status.
     Unknown,
 }
 
 impl ChildExit {
-    /// The exit status, if it returned one.
+    /// The exit status, if the child returned a status.
     pub const fn code(self) -> Option<i32> {
         match self {
             Self::Code(code) => Some(code),
@@ -102,7 +104,7 @@ impl ChildExit {
         }
     }
 
-    /// The signal, if one ended it.
+    /// The signal, if a signal ended the child.
     pub const fn signal(self) -> Option<i32> {
         match self {
             Self::Signal(signal) => Some(signal),
@@ -121,11 +123,11 @@ impl fmt::Display for ChildExit {
     }
 }
 
-/// How strongly a worker is asked to end.
+/// The strength of the request to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum KillSignal {
-    /// SIGTERM, followed by SIGCONT so that a stopped process hears it.
+    /// SIGTERM, then SIGCONT, so that a stopped process handles SIGTERM.
     Term,
     /// SIGKILL.
     Kill,
@@ -141,16 +143,16 @@ impl KillSignal {
     }
 }
 
-/// Why a worker was never started. Nothing of it runs.
+/// The reason why no worker was started. No process of the start runs.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SpawnError {
     /// The plan names no program.
     #[error("the plan names no program")]
     NoProgram,
-    /// The directory in which the launcher was called is gone, and no other was named.
+    /// The launcher's working directory is gone, and the plan names no other.
     #[error("the directory in which rekindle was called was removed")]
     NoWorkingDirectory,
-    /// There is no such program.
+    /// The program does not exist.
     #[error(
         "program `{}` was not found{}",
         Shown(program),
@@ -162,7 +164,7 @@ pub enum SpawnError {
         /// The PATH that was searched, if it was searched.
         searched: Option<OsString>,
     },
-    /// The program is there, the interpreter that it names is not.
+    /// The program exists, and the program's interpreter does not.
     #[error(
         "program `{}` needs the interpreter `{}`, which was not found",
         Shown(program),
@@ -171,44 +173,44 @@ pub enum SpawnError {
     InterpreterNotFound {
         /// The program.
         program: PathBuf,
-        /// The interpreter that it names in its first line or its header.
+        /// The interpreter named in the program's first line or header.
         interpreter: PathBuf,
     },
-    /// The program is there and may not be executed.
+    /// The program exists and may not be executed.
     #[error("program `{}` cannot be executed: {why}", Shown(program))]
     NotExecutable {
         /// The program.
         program: PathBuf,
-        /// What stands in the way.
+        /// The obstacle.
         why: String,
     },
-    /// The directory in which it should start cannot be entered.
+    /// The working directory of the plan cannot be entered.
     #[error("working directory `{}` cannot be entered: {why}", Shown(cwd))]
     Directory {
         /// The directory.
         cwd: PathBuf,
-        /// What stands in the way.
+        /// The obstacle.
         why: String,
     },
     /// An argument or a variable holds a NUL byte.
-    #[error("{what} holds a NUL byte, which no program can be given")]
+    #[error("{what} holds a NUL byte, and no program accepts a NUL byte")]
     HoldsNul {
-        /// Which text.
+        /// The name of the text.
         what: String,
     },
-    /// The session is not what it was when the start began.
+    /// The session changed after the beginning of the start.
     #[error("the start was abandoned: {why}")]
     Abandoned {
-        /// What changed.
+        /// The change.
         why: String,
     },
-    /// The system refused.
+    /// The system refused a call.
     #[error(transparent)]
     Os(#[from] OsFailure),
 }
 
 impl SpawnError {
-    /// What the system has no more of, where that is why nothing was started.
+    /// The shortage that prevented the start, if there was a shortage.
     pub fn shortage(&self) -> Option<Shortage> {
         match self {
             Self::Os(failure) => failure.shortage(),
@@ -234,63 +236,63 @@ impl Serialize for SpawnError {
     }
 }
 
-/// Why something could not be watched.
+/// The reason why a watch is impossible.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WatchError {
-    /// What stands at the socket path will never be our worker.
+    /// The file at the socket path will never be our worker's socket.
     #[error("socket `{}` is not to be trusted: {why}", Shown(path))]
     Forged {
         /// The socket path.
         path: PathBuf,
-        /// What stands there.
+        /// The reason for the distrust.
         why: String,
     },
-    /// Somebody answers, and will never go together with us.
-    #[error("the worker on `{}` answers, but not to us: {why}", Shown(path))]
+    /// The answering process will never match the caller's version or protocol.
+    #[error("the worker on `{}` fails the handshake: {why}", Shown(path))]
     Handshake {
         /// The socket path.
         path: PathBuf,
-        /// What it said instead.
+        /// The answer.
         why: String,
     },
-    /// The system refused.
+    /// The system refused a call.
     #[error(transparent)]
     Os(#[from] OsFailure),
 }
 
-/// Why a signal could not be sent.
+/// The reason why a signal could not be sent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KillError {
-    /// The system refused.
+    /// The system refused a call.
     #[error(transparent)]
     Os(#[from] OsFailure),
 }
 
-/// Why a claim could not be given up in order.
+/// The reason why a release failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReleaseError {
-    /// The evidence is not the one that we put there; it was left alone.
-    #[error("the claim file `{}` was replaced by somebody else and was left alone", Shown(path))]
+    /// The evidence in place belongs to another claim, and was left alone.
+    #[error("the claim file `{}` was replaced by another process and was left alone", Shown(path))]
     NotOurs {
         /// The claim file.
         path: PathBuf,
     },
-    /// The session's directory is not the one that we hold.
+    /// The session's directory is not the held directory.
     #[error("the session directory `{}` was removed or replaced while it was held", Shown(path))]
     DirectoryReplaced {
         /// The directory.
         path: PathBuf,
     },
-    /// No claim of this process answers to it.
+    /// This process holds no claim with the nonce.
     #[error("no claim with this nonce is held on `{}`", Shown(path))]
     NotHeld {
         /// The claim file.
         path: PathBuf,
     },
-    /// The system refused.
+    /// The system refused a call.
     #[error(transparent)]
     Os(#[from] OsFailure),
 }

@@ -13,14 +13,14 @@
 //! ```
 //!
 //! # Invariants
-//! 1. Pure and total: facts enter as an [`Event`], and [`Ensure::effect`] says what is to be done next.
-//! 2. A start or an adoption happens under the claim only, and by what was found under that claim.
-//! 3. Every way out gives the claim up: released on an observation or a rejection, retained if nothing was seen.
-//! 4. A worker that had been ready and is silent is waited for without the claim; it is never ended, and no second worker
-//!    is started beside it.
-//! 5. Only a deadline that is still ahead lets a call begin anew.
-//! 6. A restart ends the worker and starts another under one claim, so that no other launcher can start one in between.
-//!    After the end the call is a resume: it ends nothing else.
+//! 1. Pure and total: facts enter as an [`Event`], and [`Ensure::effect`] names the next step.
+//! 2. A start or an adoption happens only under the claim, and only by facts found under the claim.
+//! 3. Every end gives the claim up: released on an observation or a rejection, retained without an observation.
+//! 4. A silent worker that had been ready is awaited without the claim. The call never ends the worker, and never
+//!    starts a second worker beside it.
+//! 5. A call begins anew only before the deadline.
+//! 6. A restart ends the worker and starts another under the same claim, so no other launcher can start a worker in
+//!    between. After the end the call is a resume, and ends no other worker.
 //!
 //! Walked by `gates/tests/transactions.rs` over a simulated kernel; each rule has a test in `gates/tests/ensure.rs`.
 
@@ -39,34 +39,34 @@ pub struct Ensure {
     phase: Phase,
 }
 
-/// What is asked for.
+/// The request of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Request {
-    /// What the caller wants.
+    /// The caller's intent.
     pub intent: Intent,
-    /// What counts as ready, as far as the steps depend on that.
+    /// The proof of readiness, as far as the steps depend on the proof.
     pub readiness: Readiness,
-    /// How far the call goes.
+    /// The extent of the call.
     pub depth: Depth,
 }
 
-/// What counts as ready, as far as the steps of an [`Ensure`] depend on that.
+/// The proof of readiness, as far as the steps of an [`Ensure`] depend on the proof.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Readiness {
-    /// A connection proves it.
+    /// A connection proves readiness.
     Connection,
-    /// Only an answer proves it.
+    /// Only an answer proves readiness.
     Answer,
 }
 
-/// How far a call goes.
+/// The extent of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Depth {
     /// To an outcome.
     Whole,
-    /// To an outcome, if that takes no lock and no wait.
+    /// To an outcome, if the outcome needs no lock and no wait.
     AtOnce,
-    /// To a verdict; nothing is taken and nothing is created.
+    /// To a verdict; the call takes and creates nothing.
     DryRun,
 }
 
@@ -92,7 +92,7 @@ enum Phase {
     Done(Conclusion),
 }
 
-/// What follows once the claim is released.
+/// The step after the release of the claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum After {
     Conclude(Conclusion),
@@ -107,16 +107,17 @@ enum Silence {
     Probing(LastWorker),
 }
 
-/// How a worker comes to be handed out.
+/// The way in which a call gets its worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum StartPath {
-    /// It is started.
+    /// The call starts the worker.
     Fresh,
-    /// It runs, and its launcher died before it saw it ready: it is watched as if it were a child of ours.
+    /// The worker runs, and the launcher died before observing readiness: the call watches the worker like its own
+    /// child.
     Adopted,
-    /// The same, and it has accepted a connection, which is not an answer yet.
+    /// As `Adopted`; the worker has also accepted a connection, and has not answered yet.
     AdoptedConnected,
-    /// It answers.
+    /// The worker answers.
     Attached,
 }
 
@@ -129,11 +130,11 @@ impl StartPath {
     }
 }
 
-/// What is to be done next, or how the call ended.
+/// The next step, or the end of the call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[must_use = "an effect that is dropped leaves the call where it is"]
 pub enum Effect {
-    /// Read what is known of the session, without a lock. Answer: [`Event::Looked`].
+    /// Read the state of the session, without a lock. Answer: [`Event::Looked`].
     Look,
     /// Judge whether the target can be used. Answer: [`Event::Did`] or [`Event::Refused`].
     CheckTarget,
@@ -141,92 +142,92 @@ pub enum Effect {
     Probe,
     /// Look whether a claim was left behind. Answer: [`Event::Did`] if so, else [`Event::Refused`].
     InspectClaim,
-    /// Take that claim and release it. Answer: [`Event::Did`], whatever came of it.
+    /// Take that claim and release it. Answer: [`Event::Did`], also after a failure.
     ClearClaim,
     /// Take the claim. Answer: [`Event::Did`], [`Event::Conflict`].
     Acquire,
     /// Wait until the claim may have been given up. Answer: [`Event::Did`], or [`Event::Late`] at the deadline.
     AwaitClaim,
-    /// Under the claim, write a lost record anew and read what is known. Answer: [`Event::Looked`].
+    /// Under the claim, restore a lost record and read the state. Answer: [`Event::Looked`].
     LookUnderClaim,
-    /// Complete the record of a worker that answers, and release the claim. Answer: [`Event::Did`].
+    /// Complete the record of an answering worker, and release the claim. Answer: [`Event::Did`].
     Complete,
-    /// Judge whether the program that is to be started can be. Answer: [`Event::Did`] or [`Event::Refused`].
+    /// Judge whether the program can be started. Answer: [`Event::Did`] or [`Event::Refused`].
     CheckProgram,
-    /// End the worker that was seen under the claim. Answer: [`Event::Did`] once it is gone, [`Event::Refused`] if the
-    /// end was not seen in time.
+    /// End the worker found under the claim. Answer: [`Event::Did`] once the worker is gone, or [`Event::Refused`] if
+    /// the end was not observed in time.
     EndWorker,
-    /// Start a worker, or watch one that runs, to an observation. Answer: [`Event::Ended`].
+    /// Start a worker, or watch a running worker, until an observation. Answer: [`Event::Ended`].
     Start(StartPath),
-    /// Release the claim, under which nothing was begun. Answer: [`Event::Did`].
+    /// Release the claim. No start was begun under the claim. Answer: [`Event::Did`].
     Release,
-    /// Let whoever made a start impossible finish. Answer: [`Event::Did`].
+    /// Wait until the process that disturbed a start has finished. Answer: [`Event::Did`].
     Pause,
     /// Wait until a silent worker may answer again. Answer: [`Event::Did`], or [`Event::Late`] at the deadline.
     AwaitAnswer,
-    /// Nothing: it is over.
+    /// Nothing: the call is over.
     Done(Conclusion),
 }
 
-/// What came of the present effect.
+/// The answer to an effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Event {
-    /// It was done; of a question, the answer is yes.
+    /// The effect was performed; of a question, the answer is yes.
     Did,
     /// The answer is no.
     Refused,
-    /// What was seen.
+    /// The state of the session.
     Looked(View),
-    /// What the probe found.
+    /// The result of the probe.
     Probed(Liveness),
-    /// The claim is another's.
+    /// Another process holds the claim.
     Conflict(MayPass),
-    /// A start came to an end.
+    /// A start ended.
     Ended(Ended, Deadline),
     /// The deadline has passed.
     Late,
-    /// It failed.
+    /// The effect failed.
     Failed,
 }
 
-/// Whether a conflict can end by itself.
+/// Whether a conflict can end without help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum MayPass {
-    /// Its holder is at work.
+    /// The holder is at work.
     Yes,
-    /// Somebody has to look into it.
+    /// A person has to investigate.
     No,
 }
 
-/// Whether there is time left to begin anew.
+/// Whether the call has time to begin anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Deadline {
-    /// There is.
+    /// There is time.
     Ahead,
-    /// There is none.
+    /// There is no time.
     Passed,
 }
 
-/// How a start came to an end.
+/// The end of a start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Ended {
-    /// Its worker answers, and the claim is released.
+    /// The worker answers, and the claim is released.
     Ready,
-    /// Its worker ended, and the claim is released.
+    /// The worker ended, and the claim is released.
     Exited,
-    /// It was never begun: what it needs was removed, moved or taken under it.
+    /// The start was never begun: a file or a socket of the start was removed, moved or taken.
     Abandoned,
-    /// It was never begun.
+    /// The start was never begun.
     NotStarted,
     /// Nothing could be observed, and the claim is retained.
     Retained,
-    /// It was observed, and its claim could not be released.
+    /// The start was observed, and the claim could not be released.
     ReleaseFailed,
-    /// Nothing was begun, and the claim is still held: the worker that was found could not be pinned, say.
+    /// The start was never begun, and the claim is still held: for example, the found worker could not be pinned.
     NotBegun,
 }
 
-/// How a call ends.
+/// The end of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Conclusion {
     /// A worker answers.
@@ -237,45 +238,45 @@ pub enum Conclusion {
     NotStarted,
     /// Nothing could be observed.
     Retained,
-    /// The target cannot be used.
+    /// The target is unusable.
     BadTarget,
-    /// The claim is another's.
+    /// Another process holds the claim.
     Locked,
-    /// Refused by what was found.
+    /// The facts found forbid the call.
     Rejected(RejectReason),
-    /// The worker that was to be replaced was told to go, and its end was not seen in time.
+    /// The worker to replace was signalled, and its end was not observed in time.
     NotEnded,
     /// A later version wrote the record.
     RecordNewer,
-    /// A step failed: its error is the outcome.
+    /// A step failed; the outcome is the error.
     Failed,
     /// The claim could not be released.
     ReleaseFailed(Before),
-    /// There is more to do than can be done at once.
+    /// The call needs a lock or a wait.
     NotAtOnce,
-    /// What a call would come to.
+    /// The verdict of a dry run.
     WouldBe(Verdict),
 }
 
-/// What had been seen before a claim could not be released.
+/// The last fact before a failed release of a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Before {
-    /// A worker that answers.
+    /// A worker answers.
     Answering,
     /// Nothing was begun.
     Nothing,
-    /// A start, whose outcome says the rest.
+    /// A start; the start's outcome has the details.
     Start,
 }
 
 impl Ended {
-    /// How the outcome of a start leads on.
+    /// The end of a start, from the outcome.
     pub fn of<C>(outcome: &Result<Outcome<C>, ExecuteError>) -> Self {
         match outcome {
             Ok(Outcome::SocketAlive { .. }) => Self::Ready,
             Ok(Outcome::ChildExited { .. }) => Self::Exited,
             Ok(Outcome::SpawnStartFailed { error: SpawnError::Abandoned { .. } })
-            // Nothing was begun in a directory that somebody replaced.
+            // Nothing was begun: the directory was replaced.
             | Err(ExecuteError::Release {
                 observed: Seen::SpawnStartFailed,
                 source: ReleaseError::DirectoryReplaced { .. },
@@ -293,7 +294,7 @@ impl Ensure {
         Self { request, phase: Phase::Looking }
     }
 
-    /// What is to be done next.
+    /// The next step.
     pub fn effect(self) -> Effect {
         match self.phase {
             Phase::Looking | Phase::LookingAgain(_) | Phase::Silent(Silence::Looking) => Effect::Look,
@@ -317,7 +318,7 @@ impl Ensure {
         }
     }
 
-    /// Whether the claim is held, so that its evidence has to be in place.
+    /// Whether the call holds the claim, so that the claim's evidence has to be in place.
     pub fn holds_claim(self) -> bool {
         match self.phase {
             Phase::LookingUnderClaim
@@ -349,13 +350,13 @@ impl Ensure {
         self.at(Phase::Done(conclusion))
     }
 
-    /// The target can be used: whether the lock-free way is taken.
+    /// Decides, for a usable target, whether to go on without a lock.
     fn checked(self, view: &View) -> Self {
         let intent = self.request.intent;
         let is_restart = intent == Intent::Restart;
         match self.request.depth {
             Depth::DryRun => self.at(Phase::Probing),
-            // A worker that must not be connected to for a mere look is looked at with more care.
+            // A worker with gentle contact must not be connected to for a mere look: only a whole call does more.
             Depth::AtOnce if is_restart || !view.is_known_to_answer() || view.contact == Contact::Gentle => {
                 self.concludes(Conclusion::NotAtOnce)
             }
@@ -368,7 +369,7 @@ impl Ensure {
         }
     }
 
-    /// Probed and looked again without a lock: between the two the worker may have been replaced.
+    /// Decides after a probe and a second look without a lock: in between, the worker may have been replaced.
     fn without_lock(self, liveness: Liveness, view: &View) -> Self {
         let Request { intent, depth, readiness: _ } = self.request;
         let verdict = decide(intent, Finding::of(liveness, view.last));
@@ -392,7 +393,7 @@ impl Ensure {
         }
     }
 
-    /// Probed under the claim.
+    /// Decides after a probe under the claim.
     fn under_claim(self, liveness: Liveness, view: &View) -> Self {
         let intent = self.request.intent;
         let verdict = decide(intent, Finding::of(liveness, view.last));
@@ -402,11 +403,12 @@ impl Ensure {
             }
             Verdict::Replace => match view.last {
                 LastWorker::AliveUnobserved | LastWorker::AliveReady => self.at(Phase::CheckingProgram),
-                // Who answers is no worker of this session.
+                // The answering process is no worker of this session.
                 LastWorker::Gone => self.releases(Conclusion::Rejected(RejectReason::AlreadyLive)),
                 LastWorker::Unknown => self.releases(Conclusion::Rejected(RejectReason::WorkerUnknown)),
             },
-            // It accepts, and only its answer can say whether it is ready: its launcher died before it heard that.
+            // The worker accepts connections, and only its answer proves readiness: the launcher died before the
+            // answer.
             Verdict::Attach
                 if self.request.readiness == Readiness::Answer
                     && view.last == LastWorker::AliveUnobserved =>
@@ -437,7 +439,7 @@ impl Ensure {
     fn ended(self, kind: StartPath, ended: Ended, deadline: Deadline) -> Self {
         match (ended, deadline) {
             (Ended::Ready, _) => self.concludes(Conclusion::Running(kind)),
-            // The same call starts another as long as it has time.
+            // The same call starts another worker, if there is time.
             (Ended::Exited, Deadline::Ahead) if kind.is_adopted() => self.at(Phase::Looking),
             (Ended::Exited, Deadline::Ahead | Deadline::Passed) => self.concludes(Conclusion::Exited),
             (Ended::Abandoned, Deadline::Ahead) => self.at(Phase::Pausing),
@@ -458,7 +460,7 @@ impl Ensure {
     }
 }
 
-/// Takes what came of the present effect. An answer that the effect cannot have changes nothing.
+/// Takes the answer to the present effect. An answer that the effect cannot have changes nothing.
 #[must_use = "the call goes on from where this leads"]
 pub fn step(call: Ensure, event: Event) -> Ensure {
     use {Event as Ev, Phase as At};
@@ -482,14 +484,14 @@ pub fn step(call: Ensure, event: Event) -> Ensure {
         (At::ProbingUnderClaim(view), Ev::Probed(liveness)) => call.under_claim(liveness, &view),
         (At::Settling, Ev::Did) => call.concludes(Conclusion::Running(StartPath::Attached)),
         (At::CheckingProgram, Ev::Did) => call.at(At::Replacing),
-        // Nothing is ended for a program that cannot be started.
+        // No worker is ended for a program that cannot be started.
         (At::CheckingProgram, Ev::Refused) => call.releases(Conclusion::NotStarted),
         (At::Replacing, Ev::Did) => call.replaced(),
         (At::Replacing, Ev::Refused) => call.releases(Conclusion::NotEnded),
         (At::CheckingProgram | At::Replacing, Ev::Failed) => call.releases(Conclusion::Failed),
         (At::Starting(kind), Ev::Ended(ended, deadline)) => call.ended(kind, ended, deadline),
         (At::Releasing(after), Ev::Did) => call.released(after),
-        // The error that led here matters more than what releasing says.
+        // The earlier error matters more than an error of the release.
         (At::Releasing(After::Conclude(Conclusion::Failed)), Ev::Failed) => {
             call.concludes(Conclusion::Failed)
         }

@@ -1,13 +1,13 @@
-//! How the outside world fails: one shape for every refused system call.
+//! Failures of the outside world: the same shape for every refused system call.
 
 use crate::prelude::*;
 use crate::text::shown::Shown;
 use core::fmt;
 use serde::Serialize;
 
-/// A system call that failed: what was attempted, on what, and the errno.
+/// A failed system call: the attempted operation, the file and the errno.
 ///
-/// It is plain data, so that a fake can make one and an outcome that holds one can be compared and printed.
+/// Plain data: a fake can make a failure, and an outcome with a failure can be compared and printed.
 ///
 /// ```
 /// use rekindle_core::OsFailure;
@@ -30,7 +30,7 @@ impl OsFailure {
         Self { operation: operation.into(), path: None, errno: None, reason: reason.into() }
     }
 
-    /// The file that the operation concerned.
+    /// The file of the operation.
     #[must_use]
     pub fn on(mut self, path: impl Into<PathBuf>) -> Self {
         self.path = Some(path.into());
@@ -44,38 +44,38 @@ impl OsFailure {
         self
     }
 
-    /// The kernel's error number, where the kernel gave one.
+    /// The kernel's error number, if there is a number.
     pub fn raw_errno(&self) -> Option<i32> {
         self.errno
     }
 
-    /// The file that the operation concerned.
+    /// The file of the operation.
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()
     }
 }
 
-/// The operation in which `EAGAIN` says that there are too many processes; elsewhere it says that something is busy.
+/// The operation in which `EAGAIN` means too many processes; in other operations `EAGAIN` means a busy resource.
 pub const CREATE_PROCESS: &str = "create a process";
 
-/// Something that the system has no more of. No other command or option helps, and the same one may work later.
+/// A shortage of the system. No other command or option helps, and the same command may succeed later.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Shortage {
-    /// The disk, or the user's share of it, is full.
+    /// The disk is full, or the user's quota.
     DiskFull,
-    /// A file would be longer than the limit on the size of files.
+    /// The file would exceed the limit on the size of files.
     FileSizeLimit,
-    /// This process, or the system, has as many descriptors open as it may.
+    /// This process, or the system, has reached the limit of open descriptors.
     TooManyOpenFiles,
-    /// There are as many processes as there may be.
+    /// The number of processes has reached the limit.
     TooManyProcesses,
-    /// There is no memory left.
+    /// No memory is left.
     OutOfMemory,
 }
 
 impl Shortage {
-    /// What an errno of Linux says of any operation, as far as it says that something has run out.
+    /// The shortage of a Linux errno that means a shortage in every operation.
     const fn of_errno(errno: i32) -> Option<Self> {
         const ENOMEM: i32 = 12;
         const ENFILE: i32 = 23;
@@ -94,7 +94,7 @@ impl Shortage {
 }
 
 impl OsFailure {
-    /// What the system has no more of, where that is why it failed.
+    /// The shortage behind the failure, if there is a shortage.
     pub fn shortage(&self) -> Option<Shortage> {
         const EAGAIN: i32 = 11;
         match self.errno? {

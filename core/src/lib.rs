@@ -1,8 +1,8 @@
 //! The decision engine of rekindle: what to do about a session's background worker, as plain data.
 //!
-//! Everything in this crate is a pure function of its arguments. It opens no file or socket, starts no process,
-//! reads no clock and draws no random number; each of those is a method of a trait in [`effects`], which the
-//! adapters implement for the operating system and the gates implement as fakes.
+//! Everything in this crate is a pure function of its arguments. The crate opens no file or socket, starts no process,
+//! reads no clock and draws no random number. Each such effect is a method of a trait in [`effects`]. The adapters
+//! implement these traits for the operating system, and the gates implement them as fakes.
 //!
 //! Read the modules in this order:
 //!

@@ -1,6 +1,7 @@
 //! The only door to `std`: names that hold data and do nothing.
 //!
-//! `#![no_std]` takes the rest out of scope, so that a file, socket, process or clock in this crate does not compile.
+//! `#![no_std]` takes all other names out of scope, so a use of a file, socket, process or clock in this crate does not
+//! compile.
 
 extern crate std;
 
@@ -13,6 +14,6 @@ pub(crate) use alloc::{
 };
 pub(crate) use core::time::Duration;
 pub(crate) use std::ffi::{OsStr, OsString};
-// Text as its bytes, and bytes as text: on Unix they are one and the same.
+// Text as bytes, and bytes as text: on Unix both are the same.
 pub(crate) use std::os::unix::ffi::{OsStrExt, OsStringExt};
 pub(crate) use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Which session, which process exactly, and whether it may be signalled.
+//! Identifies sessions and processes, and decides which processes may be signalled.
 
 pub mod id;
 pub mod identity;

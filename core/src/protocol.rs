@@ -1,20 +1,20 @@
-//! What a pool and its workers say to each other: JSON, one message a line, a handshake first.
+//! The protocol between a pool and its workers: JSON, a message per line, a handshake first.
 //!
-//! | module | what it holds |
+//! | module | content |
 //! |---|---|
-//! | `message` | requests and answers, with exactly their shapes on the wire |
-//! | `feed` | how a session stands after it was fed: paused, finished, accepted |
-//! | `host` | what a host sees in place of that |
-//! | `version` | which versions go together |
-//! | `name` | the name that a worker gives a session |
+//! | `message` | requests and answers, in their exact shapes on the wire |
+//! | `feed` | the state of a session after a feed: paused, finished, accepted |
+//! | `host` | the host's view of a feed result |
+//! | `version` | the rules for matching versions |
+//! | `name` | a worker's name for a session |
 //! | [`pool`] | the names of a pool's sessions |
-//! | `malformed` | what is not of the protocol |
+//! | `malformed` | lines outside the protocol |
 //!
 //! # Invariants
 //! 1. Reading is total: any bytes are a message or a [`Malformed`], never a panic, and never half of each.
-//! 2. Fields that are not known are ignored, optional ones may be null or missing; a key that is there twice is
-//!    refused, since two readers would see two messages.
-//! 3. Of what is refused at most an excerpt is kept, without bytes that a terminal would obey.
+//! 2. Unknown fields are ignored; optional fields may be null or missing. A duplicate key is refused, since two readers
+//!    would see two messages.
+//! 3. Of a refused line at most an excerpt is kept, without bytes that a terminal would obey.
 //! 4. A version mismatch is an answer to the caller, and never a reason to end a worker.
 //!
 //! Checked by `gates/tests/protocol.rs`, `protocol_host.rs`.
@@ -38,5 +38,5 @@ pub use name::{InvalidName, WORKER_NAME_LEN_MAX, WorkerName};
 pub use strict::read_json;
 pub use version::{InvalidVersion, Speaking, VERSION_LEN_MAX, Version, VersionMismatch, VersionPolicy};
 
-/// The longest line that either side sends or takes unless it is told otherwise, in bytes without its newline.
+/// The longest line of either side by default, in bytes without the newline.
 pub const LINE_LEN_MAX: usize = 16 << 20;

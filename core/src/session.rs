@@ -1,4 +1,4 @@
-//! What is known of a session and of its worker: plan, record, evidence, and the view that a transaction decides by.
+//! The facts about a session and its worker: plan, record, evidence, and the view on which a transaction decides.
 
 pub mod evidence;
 pub mod lifeline;

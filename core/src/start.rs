@@ -1,4 +1,4 @@
-//! One start: its order under the claim, how it is watched, and what is written down before the claim goes.
+//! A start: the order under the claim, the watch, and the writes before the release of the claim.
 
 pub mod execute;
 pub mod order;

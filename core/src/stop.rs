@@ -1,4 +1,4 @@
-//! How a worker is ended: a state machine, and the loop that drives it over [`StopDeps`].
+//! The stop of a worker: a state machine, and the loop that drives the machine over [`StopDeps`].
 //!
 //! ```text
 //! Idle ─Begin→ ClosingStdin ─GraceElapsed→ Terminating ─GraceElapsed→ Killing ─GraceElapsed→ Done(GaveUp)
@@ -8,9 +8,9 @@
 //! # Invariants
 //! 1. Pure and total, like [`crate::start::resume`].
 //! 2. Idempotent: the second request joins the first; a third asks for SIGKILL now.
-//! 3. Nothing is signalled after its exit is known.
-//! 4. Bounded: three graces lead to an end, and giving up is reported, never passed off as an end.
-//! 5. No step is stronger than [`StopPolicy::strongest`], however often a stop is asked for.
+//! 3. No process is signalled after its exit is known.
+//! 4. Bounded: three graces lead to an end. Giving up is reported as such, never as an end.
+//! 5. No step is stronger than [`StopPolicy::strongest`], however many stop requests come.
 //!
 //! Checked by `gates/tests/stop.rs`.
 
@@ -27,7 +27,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde::Serialize;
 
-/// How long each step may take, and which step is the last. The exit itself ends every wait.
+/// The time for each step, and the last step. The exit itself ends every wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StopPolicy {
     /// After stdin was closed, before SIGTERM; zero by default.
@@ -36,7 +36,7 @@ pub struct StopPolicy {
     pub term_grace: Duration,
     /// After SIGKILL, before giving up; 5 s by default.
     pub kill_grace: Duration,
-    /// The strongest step that may be taken; SIGKILL by default. If the grace of this step is over, the stop gives up.
+    /// The strongest permitted step; SIGKILL by default. After the grace of this step, the stop gives up.
     pub strongest: StopStep,
 }
 
@@ -51,7 +51,7 @@ impl Default for StopPolicy {
     }
 }
 
-/// A stop that ends a worker exactly as the kill policy of the worker's plan does.
+/// The stop with the same signals and graces as the kill policy of the worker's plan.
 ///
 /// ```
 /// use rekindle_core::KillPolicy;
@@ -84,26 +84,26 @@ impl StopPolicy {
     }
 }
 
-/// The steps of a stop, in their order: each is stronger than the one before.
+/// The steps of a stop, in order: each is stronger than the previous step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StopStep {
-    /// Its standard input is closed.
+    /// Close the worker's standard input.
     CloseStdin,
-    /// It is asked to end: SIGTERM, then SIGCONT.
+    /// Ask the worker to end: SIGTERM, then SIGCONT.
     Terminate,
-    /// It is ended: SIGKILL.
+    /// End the worker: SIGKILL.
     Kill,
 }
 
 /// A stop in progress.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Stop {
-    /// Where it is.
+    /// The phase of the stop.
     pub phase: StopPhase,
-    /// How often it was asked for on top of the first time.
+    /// The number of repeated requests.
     repeats: Repeats,
-    /// The strongest step that may be taken.
+    /// The strongest permitted step.
     strongest: StopStep,
 }
 
@@ -113,30 +113,30 @@ enum Repeats {
     One,
 }
 
-/// Where a stop is.
+/// The phase of a stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum StopPhase {
     /// Not begun.
     Idle,
-    /// Its stdin was closed.
+    /// The worker's stdin was closed.
     ClosingStdin,
-    /// It was asked to end.
+    /// The worker was asked to end.
     Terminating,
-    /// It was killed.
+    /// The worker was killed.
     Killing,
-    /// Over.
+    /// The stop is over.
     Done(StopEnd),
 }
 
-/// How a stop ended.
+/// The end of a stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum StopEnd {
-    /// The worker ended, and this was the last step taken.
+    /// The worker ended.
     Ended {
-        /// The step that was enough.
+        /// The last step taken.
         by: StopStep,
     },
-    /// The strongest step was taken, and the worker's end was not seen in time.
+    /// The strongest step was taken, and the worker's end was not observed in time.
     GaveUp,
 }
 
@@ -145,31 +145,31 @@ pub enum StopEnd {
 pub enum StopEvent {
     /// The worker is to be stopped.
     Begin,
-    /// Somebody asks again.
+    /// The stop was requested again.
     AskedAgain,
-    /// Every process of it is gone.
+    /// All processes of the worker are gone.
     Exited,
     /// The time of the present step is over.
     GraceElapsed,
 }
 
 impl StopEvent {
-    /// Every event, in the order in which simultaneous ones are heard.
+    /// Every event. Simultaneous events are heard in this order.
     pub const ALL: [Self; 4] = [Self::Begin, Self::Exited, Self::AskedAgain, Self::GraceElapsed];
 }
 
-/// What a stop does next.
+/// The next effect of a stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[must_use = "a dropped effect is a lost signal"]
 pub enum StopEffect {
-    /// Take this step.
+    /// Take the step.
     Take(StopStep),
-    /// Let its time run, in place of the time of the step before.
+    /// Start the step's grace, in place of the previous grace.
     StartGrace(StopStep),
 }
 
 impl Stop {
-    /// A stop that has not begun, and may go as far as SIGKILL.
+    /// A stop that has not begun, and may send SIGKILL.
     pub const fn new() -> Self {
         Self::up_to(StopStep::Kill)
     }
@@ -186,7 +186,7 @@ impl Default for Stop {
     }
 }
 
-/// Takes one fact: where the stop is now, and what is to be done.
+/// Takes one fact and returns the new state and the effects.
 ///
 /// ```
 /// use rekindle_core::stop::{Stop, StopEffect, StopEvent, StopStep, step};
@@ -239,16 +239,16 @@ fn done(stop: Stop, end: StopEnd) -> (Stop, Vec<StopEffect>) {
 /// The effects of one stop.
 #[async_trait]
 pub trait StopDeps: Send + Sync {
-    /// Closes the worker's standard input, if we hold it.
+    /// Closes the worker's standard input, if this process holds the other end.
     ///
     /// # Cancel safety
-    /// Safe; it is closed or it is not.
+    /// Safe; the input is either closed or open.
     async fn close_stdin(&self);
 
     /// Signals every process of the worker.
     ///
     /// # Errors
-    /// [`KillError`] if a signal could not be sent; that all of them are gone already is no error.
+    /// [`KillError`] if a signal could not be sent; absent processes are no error.
     ///
     /// # Cancel safety
     /// Safe; some processes may have been signalled and others not.
@@ -257,10 +257,10 @@ pub trait StopDeps: Send + Sync {
     /// Resolves once every process of the worker is gone.
     ///
     /// # Errors
-    /// [`WatchError`] if that cannot be observed; the stop goes on without.
+    /// [`WatchError`] if the exit cannot be observed; the stop goes on without a watch.
     ///
     /// # Cancel safety
-    /// Safe; it may be asked again.
+    /// Safe; the caller may call again.
     async fn await_exit(&self) -> Result<ChildExit, WatchError>;
 
     /// Resolves after `after`.
@@ -269,33 +269,33 @@ pub trait StopDeps: Send + Sync {
     /// [`WatchError`] if time cannot be measured; the grace counts as elapsed.
     ///
     /// # Cancel safety
-    /// Safe; the timer is gone with its future.
+    /// Safe; dropping the future ends the timer.
     async fn await_timeout(&self, after: Duration) -> Result<(), WatchError>;
 
-    /// Resolves when somebody asks again; never, where nobody can.
+    /// Resolves at the next stop request; never, if no such request is possible.
     ///
     /// # Cancel safety
-    /// Safe; a request that was not delivered is delivered to the next call.
+    /// Safe; the next call delivers an undelivered request.
     async fn asked_again(&self) {
         core::future::pending::<()>().await;
     }
 }
 
-/// How a stop went.
+/// The result of a stop.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StopReport {
-    /// How it ended.
+    /// The end of the stop.
     pub end: StopEnd,
-    /// How the worker ended, where that was seen and can be told.
+    /// The worker's exit, if observed and known.
     pub exit: Option<ChildExit>,
-    /// What went wrong on the way.
+    /// The errors on the way.
     pub trouble: Vec<String>,
 }
 
-/// Stops a worker: stdin, SIGTERM and SIGCONT, SIGKILL, each with its grace, and none stronger than the policy allows.
+/// Stops a worker: stdin, SIGTERM and SIGCONT, SIGKILL, each with a grace, and no step stronger than the policy allows.
 ///
 /// # Cancel safety
-/// If dropped, the worker may have been signalled and may still run; stopping again is safe.
+/// If dropped, the worker may have been signalled and may still run; a second stop is safe.
 pub async fn execute_stop<D: StopDeps>(policy: &StopPolicy, deps: &D) -> StopReport {
     let mut run = StopRun {
         exit_watch: Some(deps.await_exit()),
@@ -326,20 +326,20 @@ pub async fn execute_stop<D: StopDeps>(policy: &StopPolicy, deps: &D) -> StopRep
     }
 }
 
-/// What is under way during a stop.
+/// The pending futures of a stop.
 struct StopRun<'d> {
     exit_watch: Option<BoxFuture<'d, Result<ChildExit, WatchError>>>,
     exit_watch_failed: bool,
     asked: BoxFuture<'d, ()>,
     grace: Option<BoxFuture<'d, Result<(), WatchError>>>,
-    /// Closing runs beside its grace, like a signal: neither may hold the stop up.
+    /// Closing runs beside the grace, like a signal: neither may delay the stop.
     closing: Option<BoxFuture<'d, ()>>,
     signal: Option<BoxFuture<'d, Result<(), KillError>>>,
     report: StopReport,
 }
 
 impl<'d> StopRun<'d> {
-    /// The first event that is ready, in the order of [`StopEvent::ALL`]; the others stay where they are.
+    /// The first ready event, in the order of [`StopEvent::ALL`]; the other events stay in their slots.
     fn poll_event<D: StopDeps>(&mut self, deps: &'d D, cx: &mut Context<'_>) -> Poll<StopEvent> {
         take_ready(&mut self.closing, cx);
         if let Some(Err(error)) = take_ready(&mut self.signal, cx) {
@@ -358,8 +358,8 @@ impl<'d> StopRun<'d> {
         }
     }
 
-    /// A watch that fails is asked once more. Without one the graces still bound the stop, and its end is reported as
-    /// unseen.
+    /// Repeats a failed watch once. Without a watch the graces still bound the stop, and the report says that the end
+    /// was not observed.
     fn poll_exit<D: StopDeps>(&mut self, deps: &'d D, cx: &mut Context<'_>) -> Poll<()> {
         while let Some(watched) = take_ready(&mut self.exit_watch, cx) {
             match watched {

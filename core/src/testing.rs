@@ -1,21 +1,22 @@
-//! A simulated kernel with one session on it, and the transactions that run over it step by step.
+//! A simulated kernel with a single session, and transactions that run over the kernel step by step.
 //!
-//! The kernel and the files of one session are simulated: locks on directories and files that follow an open descriptor,
-//! names that come to mean another file, a fork that inherits descriptors, exec, exit, signals, a socket path. The actors are
+//! The kernel and the files of a session are simulated: locks on directories and files that follow an open descriptor,
+//! names that pass to another file, a fork that inherits descriptors, exec, exit, signals, a socket path. The actors are
 //! the machines of this crate themselves: [`crate::ensure`], [`crate::stop::session`], [`crate::care`],
-//! [`crate::claim::acquire`], [`crate::start`], [`mod@crate::start::resume`], [`mod@crate::stop`]. None of them is written a second time.
+//! [`crate::claim::acquire`], [`crate::start`], [`mod@crate::start::resume`], [`mod@crate::stop`]. No machine is
+//! written a second time.
 //!
-//! What is left out: a pid is never used again ([`crate::process::identity`] judges that), no call fails but by a death, and every
-//! process can be seen from everywhere.
+//! The simulation leaves out three things: no pid is used again ([`crate::process::identity`] judges reused pids), no
+//! call fails except by a death, and every process is visible to all.
 //!
-//! | module | what it is for |
+//! | module | content |
 //! |---|---|
 //! | [`objects`], [`kernel`] | files, locks, processes and signals |
-//! | [`program`] | a child and the programs that it may become |
-//! | [`actor`] | one transaction: its machines, and what it holds |
-//! | [`perform`] | each effect of each machine, as one step on the kernel |
-//! | [`schedule`] | one order of all that can happen: processes first, time last |
-//! | [`sabotage`] | wrong ways to perform an effect, each of which has to break a promise |
+//! | [`program`] | a child, and the child's possible programs |
+//! | [`actor`] | a transaction: its machines and its holdings |
+//! | [`perform`] | each effect of each machine, as a single step on the kernel |
+//! | [`schedule`] | a fixed order of all possible events: processes first, time last |
+//! | [`sabotage`] | wrong ways to perform an effect; each way has to break a promise |
 
 pub mod actor;
 pub mod kernel;

@@ -1,4 +1,4 @@
-//! Text that may hold any bytes: how it is stored, shown, and cut into lines.
+//! Text of any bytes: storage, display, and division into lines.
 
 pub mod byte_text;
 pub(crate) mod duration_ms;

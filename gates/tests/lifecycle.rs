@@ -4,7 +4,7 @@
 use proptest::prelude::*;
 use rekindle_core::claim::{ConflictReason, KeptBy, KernelLock, TakeOverReason};
 use rekindle_core::identity::{DeathProof, PidStatus, StartTime, UnknownReason, judge};
-use rekindle_core::lifecycle::{LifecycleState, StartedAt};
+use rekindle_core::lifecycle::{LifecycleState, StartedAt, state_of};
 use rekindle_core::{
     ClaimDecision, ClaimPolicy, Found, LifecyclePayload, Nonce, ProcessLiveness, decide_claim,
 };
@@ -315,10 +315,10 @@ fn a_lock_has_the_state_of_its_marker_and_its_flock() {
         (flock, alive, Held, "its holder runs"),
     ];
     for (found, liveness, expected, reason) in table {
-        let (state, why) = LifecycleState::of(&found, liveness, KernelLock::Free);
+        let (state, why) = state_of(&found, liveness, KernelLock::Free);
         assert_eq!(state, expected, "{found:?}, {liveness:?}");
         assert!(why.starts_with(reason), "{why}");
-        let held = LifecycleState::of(&found, liveness, KernelLock::Held);
+        let held = state_of(&found, liveness, KernelLock::Held);
         assert_eq!(held, (Held, "its flock is held".to_owned()));
     }
 }

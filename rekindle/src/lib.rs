@@ -72,6 +72,8 @@ pub use stdio::{StdioChild, StdioEnd, StdioEvent, StdioLaunch, StdioStopped};
 /// The messages of the pool protocol.
 #[doc(inline)]
 pub use rekindle_core::protocol;
+#[doc(inline)]
+pub use rekindle_core::readiness;
 
 // Identities.
 #[doc(inline)]
@@ -87,7 +89,7 @@ pub use rekindle_core::plan::{Action, EnvironmentBase, ReleaseWhen, Role, Transp
 #[doc(inline)]
 pub use rekindle_core::protocol::{Speaking, Version};
 #[doc(inline)]
-pub use rekindle_core::stop::StopPolicy;
+pub use rekindle_core::stop::{StopPolicy, StopStep};
 #[doc(inline)]
 pub use rekindle_core::{Environment, Intent, KillPolicy, KillSignal, ReadyKind, ReleasePolicy, SpawnBgPlan};
 
@@ -100,7 +102,7 @@ pub use rekindle_core::evidence::LifelineHistory;
 #[doc(inline)]
 pub use rekindle_core::execute::{Cause, Diagnostic, Seen};
 #[doc(inline)]
-pub use rekindle_core::record::{EndedBy, SocketFile};
+pub use rekindle_core::record::{EndedBy, Outline, RecordedPlan, SocketFile};
 #[doc(inline)]
 pub use rekindle_core::resume::RetainedReason;
 #[doc(inline)]

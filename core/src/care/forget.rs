@@ -1,4 +1,4 @@
-//! Forgetting a session whose worker cannot be judged. Nobody is signalled.
+//! Forgets a session with an unjudged worker. No process is signalled.
 //!
 //! ```text
 //! Locking → Looking → RemovingClaim → (unjudged: RemovingLifeline → SettingAside) → Unlocking → Done
@@ -6,15 +6,15 @@
 //!
 //! # Invariants
 //! 1. A worker that is known to run, or whose lifeline is held, is not forgotten.
-//! 2. The lifeline goes before the record: a record without a lifeline is searched for, and a lifeline without a record
-//!    is a life.
+//! 2. The lifeline goes before the record: a record without a lifeline leads to a search for the lifeline, and a
+//!    lifeline without a record counts as a living worker.
 //!
 //! Each rule has a test in `gates/tests/care.rs`.
 
 use crate::session::evidence::{LastWorker, Lifeline};
 use crate::session::view::{RecordIs, View};
 
-/// A session that is being forgotten.
+/// The forgetting of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Forget {
     phase: Phase,
@@ -31,45 +31,45 @@ enum Phase {
     Done(Conclusion),
 }
 
-/// What is to be done next, or how it ended.
+/// The next step, or the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[must_use = "an effect that is dropped leaves the session as it is"]
 pub enum Effect {
     /// Lock the session's directory without waiting. Answer: [`Event::Did`] or [`Event::Refused`].
     Lock,
-    /// Read what is known of the session. Answer: [`Event::Looked`].
+    /// Read the state of the session. Answer: [`Event::Looked`].
     Look,
     /// Remove the evidence of the claim. Answer: [`Event::Did`].
     RemoveClaim,
     /// Remove the lifeline. Answer: [`Event::Did`].
     RemoveLifeline,
-    /// Give the record another name. Answer: [`Event::Did`].
+    /// Rename the record. Answer: [`Event::Did`].
     SetRecordAside,
     /// Unlock the directory. Answer: [`Event::Did`].
     Unlock,
-    /// Nothing: it is over.
+    /// Nothing: the forgetting is over.
     Done(Conclusion),
 }
 
-/// What came of the present effect.
+/// The answer to an effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Event {
-    /// It was done.
+    /// The effect was performed.
     Did,
-    /// The lock is another's.
+    /// Another process holds the lock.
     Refused,
-    /// What was seen.
+    /// The state of the session.
     Looked(View),
-    /// It failed.
+    /// The effect failed.
     Failed,
 }
 
-/// How it ends.
+/// The end of a forgetting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Conclusion {
-    /// The worker was provably gone, and only its claim was cleared.
+    /// The worker was provably gone, and only the claim was cleared.
     WasGone,
-    /// The session is forgotten, without a proof that its worker is gone.
+    /// The session is forgotten, without proof of the worker's end.
     Forgotten,
     /// A launcher holds the claim.
     Held,
@@ -90,7 +90,7 @@ impl Default for Forget {
 }
 
 impl Forget {
-    /// What is to be done next.
+    /// The next step.
     pub fn effect(self) -> Effect {
         match self.phase {
             Phase::Locking => Effect::Lock,
@@ -115,7 +115,7 @@ fn judge(view: &View) -> Phase {
     }
 }
 
-/// Takes what came of the present effect. An answer that the effect cannot have changes nothing.
+/// Takes the answer to the present effect. An answer that the effect cannot have changes nothing.
 #[must_use = "the session is forgotten only at the end"]
 pub fn step(forget: Forget, event: Event) -> Forget {
     use {Event as Ev, Phase as At};

@@ -1,4 +1,4 @@
-//! Removing one session whose worker is provably gone.
+//! Removes a session whose worker is provably gone.
 //!
 //! ```text
 //! Locking → Sweeping → Recognising → (Repairing) → Judging → Looking → Remembering
@@ -6,10 +6,10 @@
 //! ```
 //!
 //! # Invariants
-//! 1. Only under the session's kernel lock, which nobody else holds.
-//! 2. Only files of ours are removed; a directory that holds anything else stays.
-//! 3. The last run of a session that failed stays, with its logs, unless the caller says otherwise.
-//! 4. The record goes before the lifeline: without a record a free lifeline means that nothing was ever started.
+//! 1. A collection works only under the session's kernel lock.
+//! 2. Only files of ours are removed; a directory with other files stays.
+//! 3. The last run of a failed session stays, with its logs, unless the caller says otherwise.
+//! 4. The record goes before the lifeline: without a record a free lifeline means that no worker was ever started.
 //! 5. A dry run changes nothing.
 //!
 //! Walked by `gates/tests/transactions.rs` over a simulated kernel; each rule has a test in `gates/tests/care.rs`.
@@ -28,23 +28,24 @@ pub struct Collect {
 /// Options of a collection.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct GcOptions {
-    /// Whether files that cannot be read are set aside.
+    /// Whether unreadable files are set aside.
     pub repair: Repair,
-    /// Whether anything is changed.
+    /// Whether files are removed.
     pub mode: GcMode,
 }
 
-/// Whether files that cannot be read are set aside.
+/// Whether unreadable files are set aside.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Repair {
-    /// They stay where they are, and so does their session.
+    /// Unreadable files stay in place, and the session stays too.
     #[default]
     No,
-    /// They get another name in the same directory, so that the session can be used again. The session itself stays.
+    /// Unreadable files are renamed in the same directory, so that the session can be used again. The session itself
+    /// stays.
     Yes,
 }
 
-/// Whether anything is changed.
+/// Whether files are removed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum GcMode {
     /// Files are removed.
@@ -72,7 +73,7 @@ enum Phase {
     Done(Conclusion),
 }
 
-/// Files of a session that are removed, in this order.
+/// The files of a session, in the order of removal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum File {
     /// The evidence of a claim.
@@ -81,30 +82,30 @@ pub enum File {
     Record,
     /// The lifeline.
     Lifeline,
-    /// What the workers wrote.
+    /// The output of the workers.
     Logs,
 }
 
-/// What is to be done next, or how it ended.
+/// The next step, or the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[must_use = "an effect that is dropped leaves the session as it is"]
 pub enum Effect {
     /// Lock the session's directory without waiting. Answer: [`Event::Did`] or [`Event::Refused`].
     Lock,
-    /// Remove what interrupted writes of ours left. Answer: [`Event::Did`].
+    /// Remove the leftovers of our interrupted writes. Answer: [`Event::Did`].
     Sweep,
-    /// Ask whether it is the directory of a session. Answer: [`Event::Did`] or [`Event::Refused`].
+    /// Ask whether the directory belongs to a session. Answer: [`Event::Did`] or [`Event::Refused`].
     Recognise,
-    /// Set files aside that cannot be read; in a dry run only say which. Answer: [`Event::Did`] if there were any, else
+    /// Set unreadable files aside; in a dry run only name the files. Answer: [`Event::Did`] if there were any, else
     /// [`Event::Refused`].
     Repair,
-    /// Read the evidence of a claim and judge it. Answer: [`Event::Judged`].
+    /// Read and judge the evidence of a claim. Answer: [`Event::Judged`].
     Judge,
-    /// Read what is known of the worker, writing a lost record anew unless it is a dry run. Answer: [`Event::Looked`].
+    /// Read the state of the worker; restore a lost record, except in a dry run. Answer: [`Event::Looked`].
     Look,
     /// Ask whether the last run may still be wanted. Answer: [`Event::Did`] if so, else [`Event::Refused`].
     AskLastRun,
-    /// Ask whether anything that is not ours would be left. Answer: [`Event::Did`] if so, else [`Event::Refused`].
+    /// Ask whether foreign files would be left. Answer: [`Event::Did`] if so, else [`Event::Refused`].
     Foresee,
     /// Look at the worker's socket. Answer: [`Event::Room`].
     LookAtSocket,
@@ -112,53 +113,53 @@ pub enum Effect {
     RemoveSocket,
     /// Remove a file of ours. Answer: [`Event::Did`].
     Remove(File),
-    /// Remove the directory, if it is empty. Answer: [`Event::Did`], or [`Event::Refused`] if it is not.
+    /// Remove the directory, if empty. Answer: [`Event::Did`], or [`Event::Refused`] if not empty.
     RemoveDirectory,
     /// Unlock the directory. Answer: [`Event::Did`].
     Unlock,
-    /// Nothing: it is over.
+    /// Nothing: the collection is over.
     Done(Conclusion),
 }
 
-/// What came of the present effect.
+/// The answer to an effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Event {
-    /// It was done; of a question, the answer is yes.
+    /// The effect was performed; of a question, the answer is yes.
     Did,
     /// The answer is no.
     Refused,
     /// Whether the claim may be taken over.
     Judged(Judgement),
-    /// What was seen.
+    /// The state of the session.
     Looked(View),
-    /// What stands at the socket's path.
+    /// The file at the socket's path.
     Room(Room),
-    /// It failed.
+    /// The effect failed.
     Failed,
 }
 
-/// How the collection of one session ends.
+/// The end of a session's collection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Conclusion {
-    /// It is removed, or would be.
+    /// The session is removed; in a dry run, would be removed.
     Removed,
-    /// A launcher is at work on it.
+    /// A launcher is at work on the session.
     AtWork,
-    /// Its claim is not ours to clear.
+    /// The claim may not be cleared by a collection.
     Claimed,
-    /// It is the directory of no session.
+    /// The directory belongs to no session.
     NoSession,
-    /// A file of it could not be read, and has another name.
+    /// An unreadable file of the session was renamed.
     Repaired,
-    /// Its record cannot be read.
+    /// The record cannot be read.
     RecordCorrupt,
-    /// A later version wrote its record.
+    /// A later version wrote the record.
     RecordNewer,
-    /// Its worker runs, or may run.
+    /// The worker runs, or may run.
     Running,
-    /// Its last run may still be wanted.
+    /// The last run may still be wanted.
     LastRunWanted,
-    /// Files that are not ours are left in its directory.
+    /// Foreign files are left in the directory.
     OtherFiles,
     /// A step failed.
     Failed,
@@ -170,7 +171,7 @@ impl Collect {
         Self { options, phase: Phase::Locking }
     }
 
-    /// What is to be done next.
+    /// The next step.
     pub fn effect(self) -> Effect {
         match self.phase {
             Phase::Locking => Effect::Lock,
@@ -205,7 +206,7 @@ fn judge(view: &View) -> Phase {
     }
 }
 
-/// Takes what came of the present effect. An answer that the effect cannot have changes nothing.
+/// Takes the answer to the present effect. An answer that the effect cannot have changes nothing.
 #[must_use = "the collection goes on from where this leads"]
 pub fn step(collect: Collect, event: Event) -> Collect {
     use {Conclusion as C, Event as Ev, Phase as At};

@@ -1,14 +1,14 @@
-//! Clearing a claim that was left behind.
+//! Clears the claim of a former launcher.
 //!
 //! ```text
 //! Locking → Judging → (kept for a worker: Looking) → Removing → Unlocking → Done
 //! ```
 //!
 //! # Invariants
-//! 1. The kernel's lock is taken first, and only then is evidence removed: a claim that a live launcher holds is never
-//!    cleared, by force or not.
-//! 2. Without force only evidence that any launcher might take over is cleared, and none that is kept for a worker that
-//!    may still run.
+//! 1. The kernel's lock is taken first, and only then is evidence removed: the claim of a live launcher is never
+//!    cleared, not even by force.
+//! 2. Without force only evidence that any launcher may take over is cleared, and never evidence that is kept for a
+//!    worker that may still run.
 //!
 //! Walked by `gates/tests/transactions.rs` over a simulated kernel; each rule has a test in `gates/tests/care.rs`.
 
@@ -23,13 +23,13 @@ pub struct Unlock {
     phase: Phase,
 }
 
-/// How far an unlock may go.
+/// The reach of an unlock.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum Force {
-    /// Only a claim whose holder is provably gone.
+    /// Clear a claim only if the holder is provably gone.
     #[default]
     No,
-    /// Any claim that no launcher holds at this moment.
+    /// Clear any claim that no launcher holds at this moment.
     Yes,
 }
 
@@ -43,54 +43,54 @@ enum Phase {
     Done(Conclusion),
 }
 
-/// What is to be done next, or how the unlock ended.
+/// The next step, or the end of the unlock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[must_use = "an effect that is dropped leaves the claim where it is"]
 pub enum Effect {
     /// Lock the session's directory without waiting. Answer: [`Event::Did`] or [`Event::Refused`].
     Lock,
-    /// Read the evidence and judge it. Answer: [`Event::Judged`].
+    /// Read and judge the evidence. Answer: [`Event::Judged`].
     Judge,
-    /// Read what is known of the worker. Answer: [`Event::Looked`].
+    /// Read the state of the worker. Answer: [`Event::Looked`].
     Look,
     /// Remove the evidence. Answer: [`Event::Did`].
     RemoveEvidence,
     /// Unlock the directory. Answer: [`Event::Did`].
     Unlock,
-    /// Nothing: it is over.
+    /// Nothing: the unlock is over.
     Done(Conclusion),
 }
 
-/// What came of the present effect.
+/// The answer to an effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Event {
-    /// It was done.
+    /// The effect was performed.
     Did,
-    /// The lock is another's.
+    /// Another process holds the lock.
     Refused,
-    /// What the evidence amounts to.
+    /// The judgement on the evidence.
     Judged(Judgement),
-    /// What was seen.
+    /// The state of the session.
     Looked(View),
-    /// It failed.
+    /// The effect failed.
     Failed,
 }
 
-/// What the evidence of a claim whose kernel lock is free amounts to.
+/// The judgement on the evidence of a claim with a free kernel lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Judgement {
-    /// There is none.
+    /// There is no evidence.
     Nothing,
-    /// Any launcher might take it over.
+    /// Any launcher may take the claim over.
     LeftBehind,
-    /// The same, and it is kept for a worker that nobody saw ready or gone.
+    /// Any launcher may take the claim over, and the claim is kept for a worker whose start was not observed.
     KeptForWorker,
-    /// It is not to be taken.
+    /// The claim may not be taken.
     NotOurs,
 }
 
 impl Judgement {
-    /// What a decision amounts to; `found` says whether there was any evidence.
+    /// The judgement of a decision; `found` says whether there was any evidence.
     pub fn of<P>(decision: &ClaimDecision<P>, found: Evidence) -> Self {
         match (found, decision) {
             (Evidence::Absent, _) => Self::Nothing,
@@ -117,13 +117,13 @@ impl Judgement {
 /// Whether there is evidence of a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Evidence {
-    /// There is none.
+    /// There is no evidence.
     Absent,
-    /// There is some, be it empty.
+    /// There is evidence, perhaps empty.
     Present,
 }
 
-/// How an unlock ends.
+/// The end of an unlock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Conclusion {
     /// There was nothing to clear.
@@ -132,7 +132,7 @@ pub enum Conclusion {
     Unlocked,
     /// A launcher holds the claim.
     Held,
-    /// The claim is not to be cleared without force.
+    /// The claim may not be cleared without force.
     NotOurs,
     /// The claim is kept for a worker that may still run.
     WorkerMayRun,
@@ -146,7 +146,7 @@ impl Unlock {
         Self { force, phase: Phase::Locking }
     }
 
-    /// What is to be done next.
+    /// The next step.
     pub fn effect(self) -> Effect {
         match self.phase {
             Phase::Locking => Effect::Lock,
@@ -159,7 +159,7 @@ impl Unlock {
     }
 }
 
-/// Takes what came of the present effect. An answer that the effect cannot have changes nothing.
+/// Takes the answer to the present effect. An answer that the effect cannot have changes nothing.
 #[must_use = "the unlock goes on from where this leads"]
 pub fn step(unlock: Unlock, event: Event) -> Unlock {
     use {Event as Ev, Judgement as J, Phase as At};
@@ -175,7 +175,7 @@ pub fn step(unlock: Unlock, event: Event) -> Unlock {
         }
         (At::Judging, Ev::Judged(J::KeptForWorker)) => to(At::Looking),
         (At::Judging, Ev::Judged(J::NotOurs)) => to(At::Unlocking(Conclusion::NotOurs)),
-        // Whoever wants it gone ends the worker.
+        // To clear such a claim, stop the worker first.
         (At::Looking, Ev::Looked(view)) if view.last != LastWorker::Gone => {
             to(At::Unlocking(Conclusion::WorkerMayRun))
         }

@@ -1,4 +1,4 @@
-//! How a claim is taken: the steps, and what each finding leads to.
+//! The steps of taking a claim, and the consequence of each finding.
 //!
 //! ```text
 //! Opening → Locking → Placing → Reading → Writing → Done(Granted)
@@ -8,15 +8,16 @@
 //! ```
 //!
 //! # Invariants
-//! 1. Evidence is judged and written only while the kernel's lock is held on the directory that has the session's name.
-//! 2. Every way out but [`Taken::Granted`] leaves the lock unlocked.
-//! 3. Bounded: a directory that is replaced again and again counts as another's for now.
+//! 1. Evidence is judged and written only while this process holds the kernel's lock on the directory with the
+//!    session's name.
+//! 2. Every end but [`Taken::Granted`] leaves the lock unlocked.
+//! 3. Bounded: a directory that is replaced again and again counts as in use by another process.
 //!
 //! Walked by `gates/tests/claim_steps.rs`, and inside every transaction by `gates/tests/transactions.rs`.
 
 use super::ClaimDecision;
 
-/// How often a directory may be replaced between opening and locking it.
+/// The greatest number of replacements of a directory between open and lock.
 const REPLACED_MAX: u8 = 16;
 
 /// An attempt to take a claim.
@@ -38,58 +39,58 @@ enum Phase {
     Done(Taken),
 }
 
-/// How an attempt ends.
+/// The end of an attempt.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Taken {
-    /// The claim is ours.
+    /// This process has the claim.
     Granted,
-    /// The claim is not ours to take: what was judged last says why.
+    /// This process may not take the claim; the last judgement has the reason.
     Conflict,
     /// A step failed; nothing is held.
     Failed,
 }
 
-/// What an attempt does next, or how it ended.
+/// The next step of an attempt, or its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[must_use = "an effect that is dropped leaves the attempt where it is"]
 pub enum AcquireEffect {
     /// Open the session's directory, creating it if there is none. Answer: [`AcquireEvent::Did`].
     Open,
-    /// Lock it without waiting. Answer: [`AcquireEvent::Did`] or [`AcquireEvent::Refused`].
+    /// Lock the directory without waiting. Answer: [`AcquireEvent::Did`] or [`AcquireEvent::Refused`].
     Lock,
-    /// Ask whether it still has its name. Answer: [`AcquireEvent::Did`] or [`AcquireEvent::Refused`].
+    /// Ask whether the directory still has its name. Answer: [`AcquireEvent::Did`] or [`AcquireEvent::Refused`].
     CheckPlace,
-    /// Read the evidence to name who holds the lock. Answer: [`AcquireEvent::Did`].
+    /// Read the evidence to name the holder of the lock. Answer: [`AcquireEvent::Did`].
     Describe,
-    /// Read the evidence and judge it. Answer: [`AcquireEvent::Judged`].
+    /// Read and judge the evidence. Answer: [`AcquireEvent::Judged`].
     Judge,
     /// Put the evidence of the new claim in place. Answer: [`AcquireEvent::Did`].
     WriteEvidence,
     /// Unlock the directory. Answer: [`AcquireEvent::Did`].
     Unlock,
-    /// Nothing: it is over.
+    /// Nothing: the attempt is over.
     Done(Taken),
 }
 
-/// What came of the present effect.
+/// The answer to an effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AcquireEvent {
-    /// It was done; of a question, the answer is yes.
+    /// The effect was performed; of a question, the answer is yes.
     Did,
-    /// The lock is another's, or the directory has lost its name.
+    /// Another process has the lock, or the directory has lost its name.
     Refused,
     /// The evidence was judged.
     Judged(Judgement),
-    /// It failed.
+    /// The effect failed.
     Failed,
 }
 
-/// Whether a claim is to be taken, whatever it was taken from.
+/// Whether a claim may be taken, without the reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Judgement {
-    /// It is.
+    /// The claim may be taken.
     Takeable,
-    /// It is not.
+    /// The claim may not be taken.
     NotOurs,
 }
 
@@ -109,7 +110,7 @@ impl Default for Acquire {
 }
 
 impl Acquire {
-    /// What is to be done next.
+    /// The next step.
     pub fn effect(self) -> AcquireEffect {
         match self.phase {
             Phase::Opening => AcquireEffect::Open,
@@ -123,13 +124,13 @@ impl Acquire {
         }
     }
 
-    /// Whether the evidence in place has to be that of this attempt.
+    /// Whether the evidence of this attempt has to be in place.
     pub fn is_granted(self) -> bool {
         self.phase == Phase::Done(Taken::Granted)
     }
 }
 
-/// Takes what came of the present effect. An answer that the effect cannot have changes nothing.
+/// Takes the answer to the present effect. An answer that the effect cannot have changes nothing.
 #[must_use = "the attempt goes on from where this leads"]
 pub fn step(attempt: Acquire, event: AcquireEvent) -> Acquire {
     use {AcquireEvent as Ev, Phase as At};
@@ -139,11 +140,11 @@ pub fn step(attempt: Acquire, event: AcquireEvent) -> Acquire {
         (At::Locking, Ev::Did) => to(At::Placing),
         (At::Locking, Ev::Refused) => to(At::Describing),
         (At::Placing, Ev::Did) => to(At::Reading),
-        // A directory that was removed before it was locked guards nothing. Its lock goes with its descriptor.
+        // A directory that was removed before the lock was taken guards nothing. The lock goes with the descriptor.
         (At::Placing, Ev::Refused) if attempt.replaced < REPLACED_MAX => {
             Acquire { phase: At::Opening, replaced: attempt.replaced + 1 }
         }
-        // Whoever replaces it is at work on the session.
+        // The process that replaces the directory is at work on the session.
         (At::Placing, Ev::Refused) => to(At::LettingGo(Taken::Conflict)),
         (At::Describing, Ev::Did) => to(At::Done(Taken::Conflict)),
         (At::Reading, Ev::Judged(Judgement::Takeable)) => to(At::Writing),
@@ -151,7 +152,7 @@ pub fn step(attempt: Acquire, event: AcquireEvent) -> Acquire {
         (At::Writing, Ev::Did) => to(At::Done(Taken::Granted)),
         (At::Opening | At::Locking | At::Describing, Ev::Failed) => to(At::Done(Taken::Failed)),
         (At::Placing | At::Reading | At::Writing, Ev::Failed) => to(At::LettingGo(Taken::Failed)),
-        // A lock that cannot be unlocked goes with its descriptor.
+        // A lock that cannot be unlocked goes with the descriptor.
         (At::LettingGo(taken), Ev::Did | Ev::Failed) => to(At::Done(taken)),
         (At::Opening | At::Describing | At::Writing | At::LettingGo(_), Ev::Refused | Ev::Judged(_))
         | (At::Locking | At::Placing, Ev::Judged(_))

@@ -1,4 +1,4 @@
-//! How a claim is given up: released after an observation, or kept as evidence when nothing could be observed.
+//! The steps of giving up a claim: released after an observation, or kept as evidence if nothing could be observed.
 //!
 //! ```text
 //! release:  Placing → Judging → Removing → Unlocking → Done(Released)
@@ -6,8 +6,8 @@
 //! ```
 //!
 //! # Invariants
-//! 1. Evidence is changed only in the directory that is held, and removed only if it is the evidence of this very claim.
-//! 2. Every way out unlocks the kernel's lock, so that nobody waits for a claim whose evidence could not be changed.
+//! 1. Evidence is changed only in the held directory, and removed only if the evidence belongs to this very claim.
+//! 2. Every end unlocks the kernel's lock, so that no launcher waits for a claim with unchangeable evidence.
 //!
 //! Walked by `gates/tests/claim_steps.rs`, and inside every transaction by `gates/tests/transactions.rs`.
 
@@ -34,14 +34,14 @@ enum Phase {
     Done(GivenUp),
 }
 
-/// How a claim was given up. The kernel's lock is unlocked in every case.
+/// The end of a claim. The kernel's lock is unlocked in every case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum GivenUp {
-    /// Its evidence is gone.
+    /// The evidence is gone.
     Released,
-    /// Its evidence stays, marked retained.
+    /// The evidence stays, marked retained.
     Retained,
-    /// The evidence in place is another's, and was left alone.
+    /// The evidence in place belongs to another claim, and was left alone.
     NotOurs,
     /// The directory has lost its name, and nothing in it was changed.
     Replaced,
@@ -49,7 +49,7 @@ pub enum GivenUp {
     Failed,
 }
 
-/// What is done next, or ending it ended.
+/// The next step, or the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[must_use = "an effect that is dropped leaves the claim held"]
 pub enum GiveUpEffect {
@@ -63,41 +63,41 @@ pub enum GiveUpEffect {
     MarkRetained,
     /// Unlock the directory. Answer: [`GiveUpEvent::Did`].
     Unlock,
-    /// Nothing: it is over.
+    /// Nothing: the claim is given up.
     Done(GivenUp),
 }
 
-/// What came of the present effect.
+/// The answer to an effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum GiveUpEvent {
-    /// It was done; of a question, the answer is yes.
+    /// The effect was performed; of a question, the answer is yes.
     Did,
     /// The directory has lost its name.
     Refused,
     /// The evidence was read.
     Read(Whose),
-    /// It failed.
+    /// The effect failed.
     Failed,
 }
 
-/// Whose evidence is in place.
+/// The owner of the evidence in place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Whose {
-    /// The very file that this claim wrote, with its nonce.
+    /// This claim: the file that this claim wrote, with the claim's nonce.
     Ours,
-    /// Another.
+    /// Another claim.
     Others,
-    /// There is none: somebody removed it by hand.
+    /// No claim: the evidence was removed by hand.
     Nobodys,
 }
 
 impl GiveUp {
-    /// A claim that is to be released.
+    /// The release of a claim.
     pub const RELEASE: Self = Self { ending: Ending::Release, phase: Phase::Placing };
-    /// A claim that is to be kept as evidence.
+    /// The retention of a claim as evidence.
     pub const RETAIN: Self = Self { ending: Ending::Retain, phase: Phase::Placing };
 
-    /// What is to be done next.
+    /// The next step.
     pub fn effect(self) -> GiveUpEffect {
         match self.phase {
             Phase::Placing => GiveUpEffect::CheckPlace,
@@ -110,7 +110,7 @@ impl GiveUp {
     }
 }
 
-/// Takes what came of the present effect. An answer that the effect cannot have changes nothing.
+/// Takes the answer to the present effect. An answer that the effect cannot have changes nothing.
 #[must_use = "a claim that is not given up to the end stays held"]
 pub fn step(claim: GiveUp, event: GiveUpEvent) -> GiveUp {
     use {GiveUpEvent as Ev, Phase as At};
@@ -131,7 +131,7 @@ pub fn step(claim: GiveUp, event: GiveUpEvent) -> GiveUp {
             to(At::Unlocking(GivenUp::Failed))
         }
         (At::Unlocking(given_up), Ev::Did) => to(At::Done(given_up)),
-        // What could not be unlocked goes with its descriptor; what was done before stays done.
+        // A lock that cannot be unlocked goes with the descriptor; earlier steps stay done.
         (At::Unlocking(_), Ev::Failed) => to(At::Done(GivenUp::Failed)),
         (At::Placing, Ev::Read(_))
         | (At::Judging, Ev::Did | Ev::Refused)

@@ -1,13 +1,13 @@
-//! A daemon's singleton marker: what its file says, and how a file that somebody else wrote is read.
+//! A daemon's singleton marker: the content of the file, and how files of other programs are read.
 //!
-//! Whether it may be taken is decided by [`crate::claim::decide_claim`] under [`crate::ClaimPolicy::lifecycle`].
+//! [`crate::claim::decide_claim`] decides under [`crate::ClaimPolicy::lifecycle`] whether the marker may be taken.
 //!
 //! # Invariants
-//! 1. Four fields are enough: `pid`, `hostname`, `started_at` and `schema_version`. What says who holds the lock is read
-//!    strictly. What does not, as `started_at` and every further field, is used where it can be understood, shown as it stands
-//!    where it cannot, and never a reason to call the file corrupt.
+//! 1. Four fields are enough: `pid`, `hostname`, `started_at` and `schema_version`. Fields that identify the holder are
+//!    read strictly. Other fields (`started_at` and every further field) are used if understood, shown unchanged if not,
+//!    and never make the file corrupt.
 //! 2. Without a start time only a missing process proves that the holder is gone.
-//! 3. A newer schema is read like ours: its holder lives or not, whatever else it wrote.
+//! 3. A newer schema is read like ours: the holder lives or not, whatever the other fields say.
 //!
 //! Checked by `gates/tests/lifecycle.rs`.
 
@@ -29,7 +29,7 @@ use serde_json::{Map, Value};
 /// The schema that this version writes.
 pub const SCHEMA_VERSION: u32 = 1;
 
-/// What the file of a lifecycle lock says: one flat JSON object.
+/// The content of a lifecycle lock's file: one flat JSON object.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LifecyclePayload {
     /// The schema of this object.
@@ -37,20 +37,20 @@ pub struct LifecyclePayload {
     /// The process that holds the lock.
     #[serde(flatten)]
     pub holder: ProcessIdentity,
-    /// Its host, for people to read and to tell other machines' files.
+    /// The holder's host name, for people to read and to recognise the files of other machines.
     pub hostname: String,
-    /// Its machine, where it has an id.
+    /// The holder's machine id, if the machine has an id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub machine_id: Option<String>,
-    /// When it took the lock.
+    /// The time at which the holder took the lock.
     pub started_at: StartedAt,
-    /// The authority to release it, absent in files that somebody else wrote.
+    /// The authority to release the lock, absent in files of other programs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nonce: Option<Nonce>,
     /// Whether the holder keeps the flock beside the marker for as long as it lives.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub keeps_flock: Option<bool>,
-    /// What else was written there.
+    /// All other fields of the file.
     #[serde(flatten)]
     pub unknown: Map<String, Value>,
 }
@@ -62,18 +62,18 @@ impl fmt::Display for LifecyclePayload {
     }
 }
 
-/// When the holder of a lifecycle lock took it, as its file says. Nothing is decided by it.
+/// The time at which the holder took a lifecycle lock, as written in the file. No decision depends on the time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum StartedAt {
     /// A time in ISO 8601; written as RFC 3339 in UTC.
     Time(Timestamp),
-    /// What another program wrote in its place.
+    /// The value of another program, in another format.
     Raw(Value),
 }
 
 impl StartedAt {
-    /// ISO 8601 with an offset, or without one, which many programs write and mean UTC.
+    /// ISO 8601 with or without an offset. Many programs omit the offset and mean UTC.
     fn read(value: Value) -> Self {
         let without_offset = |text: &str| text.parse::<DateTime>().ok()?.to_zoned(TimeZone::UTC).ok();
         let time = value.as_str().and_then(|text| {
@@ -94,7 +94,7 @@ impl fmt::Display for StartedAt {
 }
 
 impl LifecyclePayload {
-    /// What `holder`, a process of this machine, writes when it takes the lock.
+    /// The marker of `holder`, a process of this machine that takes the lock.
     pub fn new(
         here: &Host,
         holder: ProcessIdentity,
@@ -114,7 +114,8 @@ impl LifecyclePayload {
         }
     }
 
-    /// Who holds it, with `standing` corrected for a holder on another machine, whose pid says nothing here.
+    /// The holder's liveness: `standing`, corrected for a holder on another machine, since a pid of another machine
+    /// says nothing here.
     pub fn standing(&self, here: &Host, standing: ProcessLiveness) -> ProcessLiveness {
         corrected_for_machine(&self.holder, here, &self.hostname, self.machine_id.as_deref(), standing)
     }
@@ -144,7 +145,7 @@ impl LifecyclePayload {
 }
 
 impl HolderEvidence for LifecyclePayload {
-    /// A marker that somebody else wrote says nothing of a flock.
+    /// A marker of another program says nothing about a flock.
     fn kept_by(&self) -> KeptBy {
         if self.keeps_flock == Some(true) { KeptBy::KernelLock } else { KeptBy::Evidence }
     }
@@ -168,40 +169,40 @@ pub enum LifecycleState {
     Corrupt,
 }
 
-impl LifecycleState {
-    /// Judges a marker whose holder has this liveness, with the reason in words.
-    pub fn of(
-        found: &Found<LifecyclePayload>,
-        liveness: ProcessLiveness,
-        flock: KernelLock,
-    ) -> (Self, String) {
-        use {Found as F, ProcessLiveness as Is};
-        match (flock, found) {
-            (KernelLock::Held, _) => (Self::Held, "its flock is held".into()),
-            (KernelLock::Free, F::Nothing) => (Self::Free, "there is no marker".into()),
-            (KernelLock::Free, F::Empty) => (Self::Free, "the marker is empty".into()),
-            (KernelLock::Free, F::Corrupt { why }) => {
-                (Self::Corrupt, format!("the marker cannot be read: {why}"))
-            }
-            (KernelLock::Free, F::OtherSession { .. }) => {
-                (Self::Corrupt, "the marker is about a session".into())
-            }
-            (KernelLock::Free, F::Held(payload) | F::Retained(payload)) => {
-                match by_free_lock(payload, liveness) {
-                    Is::Alive => (Self::Held, "its holder runs".into()),
-                    Is::Dead(proof) => (Self::Stale, format!("its holder is gone: {}", proof.describe())),
-                    Is::Unjudged(UnknownReason::Unproven) => {
-                        (Self::Held, "a process with its holder's pid runs".into())
-                    }
-                    Is::Unjudged(reason @ UnknownReason::OtherMachine) => {
-                        (Self::OtherMachine, reason.describe().into())
-                    }
-                    Is::Unjudged(
-                        reason @ (UnknownReason::OtherPidNamespace
-                        | UnknownReason::UnknownBoot
-                        | UnknownReason::NotPermitted),
-                    ) => (Self::Unjudged, reason.describe().into()),
+/// Judges a marker whose holder has this liveness, with the reason in words.
+pub fn state_of(
+    found: &Found<LifecyclePayload>,
+    liveness: ProcessLiveness,
+    flock: KernelLock,
+) -> (LifecycleState, String) {
+    use {Found as F, ProcessLiveness as Is};
+    match (flock, found) {
+        (KernelLock::Held, _) => (LifecycleState::Held, "its flock is held".into()),
+        (KernelLock::Free, F::Nothing) => (LifecycleState::Free, "there is no marker".into()),
+        (KernelLock::Free, F::Empty) => (LifecycleState::Free, "the marker is empty".into()),
+        (KernelLock::Free, F::Corrupt { why }) => {
+            (LifecycleState::Corrupt, format!("the marker cannot be read: {why}"))
+        }
+        (KernelLock::Free, F::OtherSession { .. }) => {
+            (LifecycleState::Corrupt, "the marker is about a session".into())
+        }
+        (KernelLock::Free, F::Held(payload) | F::Retained(payload)) => {
+            match by_free_lock(payload, liveness) {
+                Is::Alive => (LifecycleState::Held, "its holder runs".into()),
+                Is::Dead(proof) => {
+                    (LifecycleState::Stale, format!("its holder is gone: {}", proof.describe()))
                 }
+                Is::Unjudged(UnknownReason::Unproven) => {
+                    (LifecycleState::Held, "a process with its holder's pid runs".into())
+                }
+                Is::Unjudged(reason @ UnknownReason::OtherMachine) => {
+                    (LifecycleState::OtherMachine, reason.describe().into())
+                }
+                Is::Unjudged(
+                    reason @ (UnknownReason::OtherPidNamespace
+                    | UnknownReason::UnknownBoot
+                    | UnknownReason::NotPermitted),
+                ) => (LifecycleState::Unjudged, reason.describe().into()),
             }
         }
     }
@@ -219,7 +220,7 @@ fn required<T: DeserializeOwned>(fields: &mut Map<String, Value>, name: &str) ->
     serde_json::from_value(value).map_err(|error| format!("its {name} cannot be read: {error}"))
 }
 
-/// A field that somebody else may use in a way of their own is then theirs, and stays where it is.
+/// Takes a field, if understood. Another program may use the name in its own way; such a field stays in `fields`.
 fn optional<T: DeserializeOwned>(fields: &mut Map<String, Value>, name: &str) -> Option<T> {
     let value = serde_json::from_value(fields.get(name)?.clone()).ok()?;
     fields.shift_remove(name);
@@ -227,7 +228,7 @@ fn optional<T: DeserializeOwned>(fields: &mut Map<String, Value>, name: &str) ->
 }
 
 impl Found<LifecyclePayload> {
-    /// Reads the content of a lifecycle lock's file; `None` where there is no file.
+    /// Reads the content of a lifecycle lock's file; `None` if there is no file.
     ///
     /// ```
     /// use rekindle_core::Found;

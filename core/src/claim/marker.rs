@@ -11,8 +11,8 @@
 //!
 //! # Invariants
 //! 1. The marker is kept aside, written and removed only while this process holds the lock file's flock.
-//! 2. Every way out but a marker that was written leaves the flock unlocked.
-//! 3. A conflict that may pass is asked about again until the driver reports that time is up.
+//! 2. Every end but a written marker leaves the flock unlocked.
+//! 3. A conflict that may pass is judged again until the driver reports that time is up.
 //!
 //! Each step has a row in `gates/tests/marker.rs`; the same test walks several daemons and kills them at every step.
 
@@ -53,7 +53,7 @@ enum Phase {
     Done(End),
 }
 
-/// The process that holds the flock.
+/// The holder of the flock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Flock {
     Ours,
@@ -93,7 +93,7 @@ pub enum Effect {
     CheckLock,
     /// Lock the lock file without waiting. Answer: [`Event::Did`] or [`Event::Refused`].
     Lock,
-    /// Read the marker and judge it. Answer: [`Event::Judged`].
+    /// Read and judge the marker. Answer: [`Event::Judged`].
     Judge,
     /// Keep the marker's bytes under another name. Answer: [`Event::Did`].
     KeepAside,
@@ -135,15 +135,15 @@ pub enum Judgement {
     Ours,
     /// The marker may be replaced or removed once its unreadable bytes are kept.
     Unreadable,
-    /// The marker belongs to another process. The conflict may pass: its holder is deciding, or about to exit.
+    /// The marker belongs to another process. The conflict may pass: the holder is deciding, or about to exit.
     Passing,
     /// The marker belongs to another process.
     Others,
 }
 
 impl Judgement {
-    /// The judgement of a process that wants to take the lock. `holder_runs` says whether the process that the marker
-    /// names is known to run.
+    /// The judgement of a process that wants to take the lock. `holder_runs` says whether the marker's holder is known
+    /// to run.
     pub fn of<P>(decision: &ClaimDecision<P>, holder_runs: bool) -> Self {
         match decision {
             ClaimDecision::Fresh => Self::Ours,
@@ -190,12 +190,12 @@ impl Judgement {
     }
 }
 
-/// Whether the marker is still the file that its writer put there.
+/// Whether the marker is still the file of its writer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SameFile {
     /// The inode is the same.
     Yes,
-    /// Another file has the name, or none.
+    /// Another file has the name, or there is no file.
     No,
 }
 
@@ -253,7 +253,7 @@ impl MarkerTask {
         }
     }
 
-    /// Judged without the flock: nothing is changed.
+    /// Judges without the flock: no file is changed.
     fn judged_from_outside(judgement: Judgement) -> Phase {
         match judgement {
             Judgement::Others => Phase::Done(End::NotOurs),
@@ -303,7 +303,7 @@ pub fn step(task: MarkerTask, event: Event) -> MarkerTask {
         (At::Judging(Flock::Others), Ev::Judged(judgement)) => MarkerTask::judged_from_outside(judgement),
         (At::KeepingAside, Ev::Did) => At::Changing,
         (At::Changing, Ev::Did) => task.changed(),
-        // A lock that cannot be unlocked goes with its descriptor.
+        // A lock that cannot be unlocked goes with the descriptor.
         (At::Unlocking(next), Ev::Did | Ev::Failed) => next.into(),
         (At::Pausing, Ev::Did) => At::Placing,
         (At::Pausing, Ev::Late) => At::Done(task.late()),

@@ -1,53 +1,53 @@
-//! May the claim be given up? The only door to a release.
+//! Decides whether a claim may be released. No other code permits a release.
 //!
 //! # Invariants
-//! 1. `should_release` is true at most once over any sequence of events.
-//! 2. A timeout is not an event: no amount of waiting releases anything.
-//! 3. Under [`ReleasePolicy::ReleaseAfterSpawnObservation`] only an observation releases, or a start that never
-//!    happened; a start that began can no longer "not have happened".
+//! 1. [`reduce`] says "release" at most once over any sequence of events.
+//! 2. A timeout is not an event: no amount of waiting releases a claim.
+//! 3. Under [`ReleasePolicy::ReleaseAfterSpawnObservation`] only an observation releases the claim, or a start without
+//!    a process. After [`ReleaseEvent::SpawnStarted`] a failed start releases nothing.
 //!
 //! Checked by `gates/tests/release.rs`.
 
 use crate::claim::LockClaim;
 use crate::process::id::SessionId;
 
-/// When a claim is given up.
+/// The time of a claim's release.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ReleasePolicy {
     /// No claim is held.
     NoLock,
-    /// Once a message reached its final state, whichever.
+    /// After a message has reached a final state, of any kind.
     ReleaseAfterSendFinal,
-    /// Once a start was observed: its socket answered, or its process ended.
+    /// After an observation of a start: the socket answered, or the process ended.
     ReleaseAfterSpawnObservation,
 }
 
-/// How far a claim has come.
+/// The progress of a claim.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub enum ReleaseState {
     /// Held; nothing has happened yet.
     #[default]
     Pending,
-    /// Held; a worker runs that has not been observed.
+    /// Held; a worker runs, and has not been observed.
     Started,
-    /// Given up.
+    /// Released.
     Released,
 }
 
-/// How a message ended.
+/// The final state of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SendFinal {
-    /// It was delivered.
+    /// The message was delivered.
     Sent,
-    /// It was delivered another way.
+    /// The message was delivered by another way.
     FallbackSent,
-    /// It was refused.
+    /// The message was refused.
     Rejected,
-    /// It could not be delivered.
+    /// The message could not be delivered.
     Failed,
 }
 
-/// What happened.
+/// A fact that may release a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ReleaseEvent {
     /// A message reached its final state.
@@ -56,15 +56,15 @@ pub enum ReleaseEvent {
     SpawnStarted,
     /// A worker could not be started.
     SpawnStartFailed,
-    /// Its socket answered.
+    /// The worker's socket answered.
     SocketAlive,
-    /// Its process ended.
+    /// The worker's process ended.
     ChildExited,
     /// A message waits in a mailbox.
     MailboxEnqueued,
 }
 
-/// Takes one event and says whether the claim is to be released now.
+/// Takes one event and decides whether to release the claim now.
 ///
 /// ```
 /// use rekindle_core::release::{ReleaseEvent, ReleasePolicy, ReleaseState, reduce};
@@ -99,12 +99,12 @@ pub fn reduce(policy: ReleasePolicy, state: ReleaseState, event: ReleaseEvent) -
     }
 }
 
-/// A plan and a claim that do not belong together. Nothing was started.
+/// A plan and a claim that do not match. No worker was started.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PairingError {
-    /// The plan needs a claim and none was given.
-    #[error("session `{session}` cannot be started without a claim on it")]
+    /// The plan needs a claim, and there is no claim.
+    #[error("a start of session `{session}` needs a claim on the session")]
     Missing {
         /// The plan's session.
         session: SessionId,
@@ -117,8 +117,8 @@ pub enum PairingError {
         /// The claim's session.
         claimed: SessionId,
     },
-    /// A claim is held where none may be.
-    #[error("a claim on session `{session}` is held where the policy says there must be none")]
+    /// There is a claim, and the policy allows no claim.
+    #[error("a claim on session `{session}` is held, but the policy allows no claim")]
     Unexpected {
         /// The claim's session.
         session: SessionId,
@@ -126,10 +126,10 @@ pub enum PairingError {
 }
 
 impl ReleasePolicy {
-    /// Checks that `claim` is the one that this policy releases for `session`, and hands it back.
+    /// Checks that this policy releases `claim` for `session`, and returns the claim.
     ///
     /// # Errors
-    /// [`PairingError`] where it is missing, on another session, or held where there must be none.
+    /// [`PairingError`] if the claim is missing, on another session, or not allowed.
     pub fn pair<'c>(
         self,
         session: &SessionId,

@@ -1,13 +1,14 @@
-//! Where claims and records are kept, as traits: the state directory implements them, and so may a program of its own.
+//! The traits of the stores for claims and records. The state directory implements the traits; a program may implement
+//! its own.
 //!
-//! A store is asked *at an anchor*, `A`: the session's directory on this machine, whose kernel lock the caller holds for
-//! everything but a look. The anchor is what a child inherits while it is started, so that no store has to know about forks; a
-//! store that keeps its data elsewhere needs only the session that the anchor names.
+//! Each method of a store takes an *anchor* `A`: the session's directory on this machine. For everything but a look the
+//! caller holds the anchor's kernel lock. A child inherits the anchor during a start, so no store has to know about
+//! forks; a store that keeps its data elsewhere needs only the anchor's session.
 //!
 //! # Invariants
-//! 1. Whoever grants the right to decide also hands out the number of the next start: [`ClaimStore::generation`].
-//! 2. What cannot be read is said to be corrupt, and is never taken for absent.
-//! 3. Nothing is removed or marked but under the anchor's lock.
+//! 1. The store that grants the right to decide also numbers the next start: [`ClaimStore::generation`].
+//! 2. Unreadable data is reported as corrupt, and never taken for absent.
+//! 3. Evidence is removed or marked only under the anchor's lock.
 //!
 //! Checked by `gates/tests/stores.rs` on memory, and by the live suite on files.
 
@@ -20,49 +21,49 @@ use crate::session::record::{RecordFile, SessionRecord};
 use core::fmt;
 use jiff::Timestamp;
 
-/// What a store is asked at.
+/// The session's place, for the methods of a store.
 pub trait Anchor {
     /// The session.
     fn session(&self) -> &SessionId;
 }
 
-/// The right to decide about a session, once it is granted.
+/// The granted right to decide about a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
-    /// The evidence: who holds the right.
+    /// The evidence, with the holder of the right.
     pub claim: LockClaim,
-    /// What the store knows the evidence by, beside its nonce: of a file, its device and inode.
+    /// The store's own name for the evidence, in addition to the nonce: for a file, the device and inode.
     pub token: (u64, u64),
 }
 
-/// Keeps the evidence of claims: who decides about a session now, or decided last.
+/// Keeps the evidence of claims: the present or last holder of the right to decide about a session.
 ///
-/// Each method is short and does not wait; whoever waits for a claim asks again.
+/// Each method is short and does not wait; waiters poll.
 pub trait ClaimStore<A: ?Sized>: fmt::Debug + Send + Sync {
-    /// Reads the evidence, whoever holds the claim.
+    /// Reads the evidence of any holder.
     ///
     /// # Errors
-    /// If the store cannot be asked. Evidence that cannot be understood is [`Found::Corrupt`].
+    /// If the store cannot be read. Evidence that cannot be understood is [`Found::Corrupt`].
     fn inspect(&self, at: &A) -> Result<Found<LockClaim>, OsFailure>;
 
-    /// Puts the evidence of a new claim in place of any that is there.
+    /// Writes the evidence of a new claim, and replaces old evidence.
     ///
     /// # Errors
-    /// If it cannot be put in place; what was there then still stands.
+    /// If the evidence cannot be written; the old evidence then remains.
     fn grant(&self, at: &A, claim: LockClaim) -> Result<Grant, OsFailure>;
 
-    /// The number of the next start under a grant: greater than `last`, and than any that was handed out before.
+    /// The number of the next start under a grant: greater than `last`, and than any earlier number.
     ///
     /// # Errors
-    /// If the store cannot tell.
+    /// If the store cannot read or write the number.
     fn generation(&self, _at: &A, _grant: &Grant, last: Generation) -> Result<Generation, OsFailure> {
         Ok(last.next())
     }
 
-    /// Whose evidence is in place: that of this very grant, another's, or nobody's.
+    /// The owner of the evidence in place: this very grant, another grant, or none.
     ///
     /// # Errors
-    /// If the store cannot be asked.
+    /// If the store cannot be read.
     fn whose(&self, at: &A, grant: &Grant) -> Result<Whose, OsFailure> {
         Ok(match self.inspect(at)? {
             Found::Nothing => Whose::Nobodys,
@@ -75,18 +76,18 @@ pub trait ClaimStore<A: ?Sized>: fmt::Debug + Send + Sync {
         })
     }
 
-    /// Removes the evidence of a grant that is in place.
+    /// Removes the evidence of a grant, if in place.
     ///
     /// # Errors
-    /// If it cannot be removed.
+    /// If the evidence cannot be removed.
     fn release(&self, at: &A, _grant: &Grant) -> Result<(), OsFailure> {
         self.force(at)
     }
 
-    /// Marks the evidence of a grant: nothing could be observed, and the claim is kept for its worker.
+    /// Marks the evidence of a grant as retained: nothing could be observed, and the claim is kept for the worker.
     ///
     /// # Errors
-    /// If it cannot be marked.
+    /// If the evidence cannot be marked.
     fn retain(&self, at: &A, grant: &mut Grant, now: Timestamp) -> Result<(), OsFailure> {
         let claim = LockClaim { retained_at: Some(now), ..grant.claim.clone() };
         *grant = self.grant(at, claim)?;
@@ -96,7 +97,7 @@ pub trait ClaimStore<A: ?Sized>: fmt::Debug + Send + Sync {
     /// Removes any evidence, for an operator or a collection.
     ///
     /// # Errors
-    /// If it cannot be removed; that there is none is no error.
+    /// If the evidence cannot be removed; missing evidence is no error.
     fn force(&self, at: &A) -> Result<(), OsFailure>;
 }
 
@@ -105,19 +106,19 @@ pub trait RecordStore<A: ?Sized>: fmt::Debug + Send + Sync {
     /// Reads the record.
     ///
     /// # Errors
-    /// If the store cannot be asked. A record that cannot be understood is [`RecordFile::Corrupt`].
+    /// If the store cannot be read. A record that cannot be understood is [`RecordFile::Corrupt`].
     fn read(&self, at: &A) -> Result<RecordFile, OsFailure>;
 
-    /// Puts a record in place of the one that is there.
+    /// Writes a record, and replaces the old record.
     ///
     /// # Errors
-    /// If it cannot be put in place; the old one then still stands.
+    /// If the record cannot be written; the old record then remains.
     fn write(&self, at: &A, record: &SessionRecord) -> Result<(), OsFailure>;
 
-    /// Gives a record that cannot be used another name, and says which.
+    /// Renames an unusable record, and returns the new name.
     ///
     /// # Errors
-    /// If there is none, it cannot be renamed, or the store has no names.
+    /// If there is no record, the record cannot be renamed, or the store has no names.
     fn set_aside(&self, _at: &A) -> Result<PathBuf, OsFailure> {
         Err(OsFailure::new("set the record aside", "the store of records keeps none under another name"))
     }
@@ -125,6 +126,6 @@ pub trait RecordStore<A: ?Sized>: fmt::Debug + Send + Sync {
     /// Removes the record.
     ///
     /// # Errors
-    /// If it cannot be removed; that there is none is no error.
+    /// If the record cannot be removed; a missing record is no error.
     fn remove(&self, at: &A) -> Result<(), OsFailure>;
 }

@@ -3,8 +3,8 @@
 //! # Invariants
 //! 1. Every cell of the table is written down; there is no default arm.
 //! 2. [`Verdict::Spawn`] is reached only from a dormant socket whose last worker is [`LastWorker::Gone`].
-//! 3. [`Intent::Attach`] starts nothing; [`Intent::Resume`] and [`Intent::Restart`] attach to nothing.
-//! 4. Only [`Intent::Restart`] ends a worker that was ready, and never one whose state is unknown.
+//! 3. [`Intent::Attach`] starts no worker; [`Intent::Resume`] and [`Intent::Restart`] attach to no worker.
+//! 4. Only [`Intent::Restart`] ends a ready worker, and no intent ends a worker in an unknown state.
 //!
 //! Walked exhaustively by `gates/tests/decide.rs`.
 
@@ -12,45 +12,45 @@ use crate::session::evidence::LastWorker;
 use core::fmt;
 use serde::{Deserialize, Serialize};
 
-/// What the caller wants.
+/// The caller's intent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Intent {
-    /// A running worker, whether it has to be started or not.
+    /// Use the running worker, or start a worker.
     #[default]
     Ensure,
-    /// The worker that runs already, or none.
+    /// Use the running worker, and start none.
     Attach,
-    /// A new start; a live worker is in the way.
+    /// Start a worker; a live worker is a conflict.
     Resume,
-    /// A new start; a live worker is ended first, under the same claim.
+    /// Start a worker, after the end of a live worker under the same claim.
     Restart,
 }
 
-/// What was found at the session's socket, with what its verdict needs to know besides.
+/// The finding at the session's socket, with the facts for the verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Finding {
-    /// Somebody accepts connections, and it is our user.
+    /// A process of our user accepts connections.
     Live,
-    /// Nothing is there, or nobody listens: the worker itself decides.
+    /// The socket is absent, or no process listens: the state of the last worker decides.
     Dormant(LastWorker),
     /// The socket could not be judged.
     Indeterminate,
-    /// It is no socket, or not ours, or in a directory that others can write to.
+    /// The path leads to no socket, to a foreign socket, or through a directory that others can write to.
     Forged,
 }
 
-/// How a socket was found, in the word that JSON uses.
+/// The state of a socket, serialized under the name in JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Liveness {
-    /// It accepts connections.
+    /// The socket accepts connections.
     Live,
-    /// Nothing is there, or nobody listens.
+    /// The socket is absent, or no process listens.
     Dormant,
-    /// It could not be judged.
+    /// The socket could not be judged.
     Indeterminate,
-    /// It is not a socket of ours.
+    /// The path leads to no socket of ours.
     Forged,
 }
 
@@ -61,7 +61,7 @@ impl fmt::Display for Liveness {
 }
 
 impl Finding {
-    /// What a probe found, beside what is known of the last worker.
+    /// The finding of a probe, with the state of the last worker.
     pub fn of(liveness: Liveness, last: LastWorker) -> Self {
         match liveness {
             Liveness::Live => Self::Live,
@@ -71,7 +71,7 @@ impl Finding {
         }
     }
 
-    /// The finding without what is known of the last worker.
+    /// The finding without the state of the last worker.
     pub fn liveness(self) -> Liveness {
         match self {
             Self::Live => Liveness::Live,
@@ -82,7 +82,7 @@ impl Finding {
     }
 }
 
-/// Why nothing was done. A rejection never keeps a claim.
+/// The reason for a rejection. A rejection keeps no claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RejectReason {
@@ -90,21 +90,21 @@ pub enum RejectReason {
     BadTarget,
     /// Another launcher holds the claim; nothing was probed.
     TargetLocked,
-    /// Something that is not ours stands at the socket path.
+    /// A foreign file or socket occupies the socket path.
     TargetAddressConflict,
-    /// The socket could not be judged, and unknown is never dead.
+    /// The socket could not be judged, and an unknown state is never taken for dead.
     IndeterminateNoSpawn,
     /// There is no worker to attach to.
     NotRunning,
-    /// A worker runs where a new start was asked for.
+    /// A worker runs, and the caller asked for a new start.
     AlreadyLive,
     /// The worker lives, had been ready, and does not answer.
     WorkerUnresponsive,
-    /// Whether the last worker lives cannot be told from here.
+    /// The state of the last worker is unknown.
     WorkerUnknown,
-    /// The worker lives and speaks another version; it is left as it is.
+    /// The worker lives and speaks another version; the call leaves the worker alone.
     VersionMismatch,
-    /// The worker lives, and answers a handshake with something else; it is left as it is.
+    /// The worker lives, and fails the handshake; the call leaves the worker alone.
     HandshakeFailed,
 }
 
@@ -114,19 +114,19 @@ impl fmt::Display for RejectReason {
     }
 }
 
-/// What to do.
+/// The decision about a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[must_use = "a verdict that is dropped was never carried out"]
 pub enum Verdict {
-    /// Use the worker that answered.
+    /// Use the answering worker.
     Attach,
-    /// Start one: the last is provably gone.
+    /// Start a worker: the last worker is provably gone.
     Spawn,
-    /// Watch the worker whose launcher died as if it were ours.
+    /// Watch the worker of a dead launcher like a child of ours.
     Adopt,
-    /// End the worker that runs, then start one.
+    /// End the running worker, then start another.
     Replace,
-    /// Do nothing, and say why.
+    /// Do nothing, and report the reason.
     Reject(RejectReason),
 }
 

@@ -1,8 +1,8 @@
-//! Names and numbers that identify things, each a type of its own with one validating constructor.
+//! Names and numbers for identification: each kind is a separate type with a single validating constructor.
 //!
 //! # Invariants
-//! 1. A [`SessionId`] is always a safe, single path component; nothing builds a path from an unvalidated id.
-//! 2. The same rule holds for parsing and for deserialising: there is no second way in.
+//! 1. A [`SessionId`] is always a safe, single path component; no path is built from an unvalidated id.
+//! 2. Parsing and deserialising follow the same rule; there is no other constructor.
 //!
 //! Checked by `gates/tests/ids.rs`.
 
@@ -16,9 +16,10 @@ pub const SESSION_ID_LEN_MAX: usize = 64;
 /// The fewest hexadecimal digits of a [`Nonce`]: 64 bits.
 pub const NONCE_DIGITS_MIN: usize = 16;
 
-/// The name of a session: the logical thing that one worker serves.
+/// The name of a session: the logical thing that a worker serves.
 ///
-/// It matches `[A-Za-z0-9][A-Za-z0-9._-]{0,63}`, so it is never empty, hidden, `.`, `..`, an option or a path.
+/// A session id matches `[A-Za-z0-9][A-Za-z0-9._-]{0,63}`, and is therefore never empty, hidden, `.`, `..`, an option
+/// or a path.
 ///
 /// ```
 /// use rekindle_core::SessionId;
@@ -32,31 +33,31 @@ pub const NONCE_DIGITS_MIN: usize = 16;
 #[serde(try_from = "String", into = "String")]
 pub struct SessionId(String);
 
-/// Why a text is not a session id. The text itself is shown escaped, since it may hold control bytes.
+/// The reason why a text is not a session id. The text itself is shown escaped, since the text may hold control bytes.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidSessionId {
-    /// Nothing at all.
+    /// The text is empty.
     #[error("session id is empty; use 1 to {SESSION_ID_LEN_MAX} of the characters A-Z a-z 0-9 . _ -")]
     Empty,
-    /// More than [`SESSION_ID_LEN_MAX`] bytes.
+    /// The text has more than [`SESSION_ID_LEN_MAX`] bytes.
     #[error("session id is {len} bytes long; at most {SESSION_ID_LEN_MAX} are allowed")]
     TooLong {
-        /// Its length in bytes.
+        /// The length in bytes.
         len: usize,
     },
     /// The first character is not a letter or digit.
     #[error("session id {text:?} must begin with a letter or a digit (A-Z a-z 0-9)")]
     BadStart {
-        /// What was given.
+        /// The given text.
         text: String,
     },
-    /// A later character is outside the set.
+    /// A later character is not allowed.
     #[error("session id {text:?} contains {found:?}; only A-Z a-z 0-9 . _ - are allowed")]
     BadCharacter {
-        /// What was given.
+        /// The given text.
         text: String,
-        /// The first character that is not allowed.
+        /// The first forbidden character.
         found: char,
     },
 }
@@ -107,7 +108,7 @@ impl fmt::Display for SessionId {
     }
 }
 
-/// A process id: a positive number. On its own it never identifies a process; see
+/// A process id: a positive number. A pid alone never identifies a process; see
 /// [`ProcessIdentity`](crate::ProcessIdentity).
 ///
 /// ```
@@ -122,7 +123,7 @@ impl fmt::Display for SessionId {
 pub struct Pid(i32);
 
 impl Pid {
-    /// A pid from the kernel's number; `None` unless it is positive.
+    /// A pid from the kernel's number; `None` unless positive.
     pub const fn new(raw: i32) -> Option<Self> {
         if raw > 0 { Some(Self(raw)) } else { None }
     }
@@ -133,7 +134,7 @@ impl Pid {
     }
 }
 
-/// A number that is not positive was given where a process id belongs.
+/// A number that is no process id, because the number is not positive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0} is not a process id; it must be positive")]
 pub struct InvalidPid(i32);
@@ -158,15 +159,15 @@ impl fmt::Display for Pid {
     }
 }
 
-/// How often a session has been started; grows by one with each start.
+/// The number of a session's starts so far; grows by 1 with each start.
 ///
-/// Generation 0 is no start of ours: the socket was found live without a record.
+/// Generation 0 is no start of ours: the socket was live without a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Generation(u64);
 
 impl Generation {
-    /// What was not started by us, and is therefore never stopped by us.
+    /// The generation of a worker that we did not start, and therefore never stop.
     pub const UNMANAGED: Self = Self(0);
 
     /// A generation from its number.
@@ -174,7 +175,7 @@ impl Generation {
         Self(number)
     }
 
-    /// Its number.
+    /// The number of the generation.
     pub const fn number(self) -> u64 {
         self.0
     }
@@ -192,8 +193,8 @@ impl fmt::Display for Generation {
     }
 }
 
-/// A random value in hexadecimal, at least 64 bits. The claim's is the authority to release it; the worker's, a
-/// different one, names the worker. `Debug` shows neither.
+/// A random value in hexadecimal, at least 64 bits. The claim's nonce authorises the release; the worker's nonce, a
+/// different value, names the worker. `Debug` hides the value.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Nonce(String);
@@ -204,7 +205,7 @@ pub struct Nonce(String);
 pub struct InvalidNonce;
 
 impl Nonce {
-    /// A nonce from 128 random bits, which the caller draws.
+    /// A nonce from 128 random bits, drawn by the caller.
     pub fn from_random(bits: u128) -> Self {
         Self(format!("{bits:032x}"))
     }

@@ -1,11 +1,12 @@
-//! Which process exactly: a pid alone never says so.
+//! The exact identity of a process: a pid alone identifies no process.
 //!
 //! # Invariants
-//! 1. Unknown is never dead. [`ProcessLiveness::Dead`] needs one of the proofs of [`DeathProof`].
+//! 1. Unknown is never dead. [`ProcessLiveness::Dead`] needs a [`DeathProof`].
 //! 2. A pid of another pid namespace is never looked up in ours.
-//! 3. Start times are compared only within one time namespace, where they mean the same clock.
-//! 4. [`ProcessLiveness::Alive`] needs every field: boot, pid namespace, time namespace, pid and start time. A process that merely
-//!    has the recorded pid is unproven, and an unproven process is never signalled ([`crate::process::warrant`]).
+//! 3. Start times are compared only within the same time namespace, where both refer to the same clock.
+//! 4. [`ProcessLiveness::Alive`] needs every field: boot, pid namespace, time namespace, pid and start time. If only
+//!    the pid matches, the process is unproven, and an unproven process is never signalled
+//!    ([`crate::process::warrant`]).
 //!
 //! Checked by `gates/tests/identity.rs`.
 
@@ -13,7 +14,7 @@ use crate::prelude::*;
 use crate::process::id::Pid;
 use serde::{Deserialize, Serialize};
 
-/// When a process started, in clock ticks since boot, as `/proc/PID/stat` gives it in field 22.
+/// The start time of a process, in clock ticks since boot, from `/proc/PID/stat`, field 22.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct StartTime(u64);
@@ -30,7 +31,7 @@ impl StartTime {
     }
 }
 
-/// The inode number of a kernel namespace, as `/proc/PID/ns/*` shows it.
+/// The inode number of a kernel namespace, from `/proc/PID/ns/*`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct NamespaceId(u64);
@@ -47,7 +48,7 @@ impl NamespaceId {
     }
 }
 
-/// One boot of one machine, as `/proc/sys/kernel/random/boot_id` names it.
+/// The id of a boot of a machine, from `/proc/sys/kernel/random/boot_id`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct BootId(String);
@@ -64,44 +65,44 @@ impl BootId {
     }
 }
 
-/// One process, told apart from every other that ever had or will have its pid.
+/// The identity of a process, different from every other past or future process with the same pid.
 ///
-/// What the kernel did not tell, or what another program did not write down, is absent and proves nothing.
+/// A field is absent if the kernel or the writer did not give the value. An absent field proves nothing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProcessIdentity {
     /// The pid, within `pid_namespace`.
     pub pid: Pid,
-    /// When it started, on the boot clock of `time_namespace`.
+    /// The start time, on the boot clock of `time_namespace`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start_time: Option<StartTime>,
-    /// The boot during which it ran.
+    /// The boot of the process.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boot_id: Option<BootId>,
-    /// The namespace in which the pid is its pid.
+    /// The pid namespace in which `pid` is valid.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pid_namespace: Option<NamespaceId>,
-    /// The namespace whose boot clock `start_time` was read from.
+    /// The time namespace of the boot clock for `start_time`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub time_namespace: Option<NamespaceId>,
 }
 
-/// Where we stand ourselves: the machine, boot and namespaces in which a judgement is made.
+/// The place of the judging process: machine, boot and namespaces.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Host {
-    /// The name people use; it may change at any time and decides only where nothing better is known.
+    /// The host name. The name may change at any time, and decides only without a comparable boot id or machine id.
     pub hostname: String,
-    /// `/etc/machine-id`, where there is one.
+    /// `/etc/machine-id`, if the file exists.
     pub machine_id: Option<String>,
-    /// This boot.
+    /// The present boot.
     pub boot_id: Option<BootId>,
     /// Our pid namespace.
     pub pid_namespace: Option<NamespaceId>,
-    /// Our time namespace; absent on kernels that have none.
+    /// Our time namespace; absent on kernels without time namespaces.
     pub time_namespace: Option<NamespaceId>,
 }
 
 impl Host {
-    /// The identity of a process that runs here, from its pid and start time.
+    /// The identity of a process on this host, from the pid and the start time.
     pub fn identify(&self, pid: Pid, start_time: Option<StartTime>) -> ProcessIdentity {
         ProcessIdentity {
             pid,
@@ -113,46 +114,46 @@ impl Host {
     }
 }
 
-/// What the operating system says about a pid right now.
+/// The operating system's answer about a pid at this moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PidStatus {
-    /// No process has this pid (ESRCH, and nothing else).
+    /// No process has the pid (ESRCH, and no other error).
     Absent,
-    /// It has exited and waits to be reaped.
+    /// The process has exited and waits to be reaped.
     Zombie,
-    /// A process has this pid.
+    /// A process has the pid.
     Running {
-        /// When that process started, where it could be read.
+        /// The process's start time, if readable.
         start_time: Option<StartTime>,
     },
-    /// We may not ask (EPERM), or the question failed.
+    /// We have no permission (EPERM), or the question failed.
     NotPermitted,
 }
 
-/// What is known about a process that was written down earlier.
+/// The judgement on a recorded process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ProcessLiveness {
-    /// It runs.
+    /// The process runs.
     Alive,
-    /// It is gone, and this proves it.
+    /// The process is provably gone.
     Dead(DeathProof),
-    /// Not to be judged from here.
+    /// The process cannot be judged from here.
     Unjudged(UnknownReason),
 }
 
-/// What proves that a process is gone.
+/// The proof of a process's end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum DeathProof {
-    /// Its pid belongs to nobody.
+    /// No process has the pid.
     NoSuchProcess,
-    /// It has exited and was not reaped.
+    /// The process has exited and was not reaped.
     Zombie,
-    /// Its pid belongs to a process that started at another time.
+    /// The pid belongs to a process with another start time.
     OtherStartTime,
-    /// It ran before this machine was booted.
+    /// The process ran before the present boot.
     OtherBoot,
-    /// The kernel lock that it kept for as long as it lived is free: proof across the pid namespaces of one kernel.
+    /// The kernel lock that the process kept for life is free: proof across the pid namespaces of a kernel.
     LockFree,
 }
 
@@ -163,25 +164,25 @@ impl DeathProof {
             Self::NoSuchProcess => "no process has its pid",
             Self::Zombie => "it has exited and was not reaped",
             Self::OtherStartTime => "its pid now belongs to another process",
-            Self::OtherBoot => "the machine was booted since",
+            Self::OtherBoot => "the machine was rebooted since",
             Self::LockFree => "the kernel lock that it kept for life is free",
         }
     }
 }
 
-/// Why a process cannot be judged.
+/// The reason why a process cannot be judged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum UnknownReason {
-    /// Its pid means something only in another pid namespace of this boot.
+    /// The pid is valid only in another pid namespace of this boot.
     OtherPidNamespace,
-    /// Its pid means something only in another pid namespace, and nothing says during which boot.
+    /// The pid is valid only in another pid namespace, of an unknown boot.
     UnknownBoot,
-    /// A process has its pid, and what was written down does not prove that it is the same process.
+    /// A process has the pid, and the record does not prove that both are the same process.
     Unproven,
-    /// It runs, or ran, on another machine.
+    /// The process runs, or ran, on another machine.
     OtherMachine,
-    /// The operating system does not let us ask.
+    /// The operating system does not permit the question.
     NotPermitted,
 }
 
@@ -190,7 +191,7 @@ impl UnknownReason {
     pub const fn describe(self) -> &'static str {
         match self {
             Self::OtherPidNamespace => "it belongs to another pid namespace",
-            Self::UnknownBoot => "it belongs to another pid namespace, of a boot that nobody wrote down",
+            Self::UnknownBoot => "it belongs to another pid namespace, of an unknown boot",
             Self::Unproven => "a process has its pid, and nothing proves that it is the same process",
             Self::OtherMachine => "it belongs to another machine",
             Self::NotPermitted => "the system does not let us ask about it",
@@ -209,13 +210,13 @@ impl ProcessLiveness {
         matches!(self, Self::Alive)
     }
 
-    /// Whether a process with the recorded pid runs here, the same one or another.
+    /// Whether a process with the recorded pid runs here, the same process or another.
     pub const fn pid_is_taken(self) -> bool {
         matches!(self, Self::Alive | Self::Unjudged(UnknownReason::Unproven))
     }
 }
 
-/// Judges a process that was written down earlier by what the system says of its pid now.
+/// Judges a recorded process by the system's present answer about the pid.
 ///
 /// ```
 /// use rekindle_core::identity::{DeathProof, Host, PidStatus, ProcessLiveness, StartTime, judge};
@@ -242,7 +243,7 @@ pub fn judge(process: &ProcessIdentity, here: &Host, status: PidStatus) -> Proce
         (Relation::NotWritten | Relation::NotKnownHere, Relation::Other) => {
             return ProcessLiveness::Unjudged(UnknownReason::UnknownBoot);
         }
-        // A pid of a namespace that may not be ours is not looked up in ours.
+        // A pid of a possibly foreign namespace is not looked up in ours.
         (Relation::Same | Relation::NotWritten | Relation::NotKnownHere, Relation::NotKnownHere) => {
             return ProcessLiveness::Unjudged(UnknownReason::NotPermitted);
         }
@@ -269,16 +270,16 @@ pub fn judge(process: &ProcessIdentity, here: &Host, status: PidStatus) -> Proce
     }
 }
 
-/// How a fact that was written down relates to the same fact here and now.
+/// The relation of a recorded fact to the same fact here and now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Relation {
-    /// Known on both sides, and the same.
+    /// Known on both sides, and equal.
     Same,
-    /// Known on both sides, and not the same.
+    /// Known on both sides, and different.
     Other,
-    /// Nobody wrote it down.
+    /// Not recorded.
     NotWritten,
-    /// It was written down, and is not to be had here.
+    /// Recorded, and unknown here.
     NotKnownHere,
 }
 
@@ -291,10 +292,10 @@ fn relate<T: PartialEq>(written: Option<&T>, here: Option<&T>) -> Relation {
     }
 }
 
-/// Whether something written down by `hostname` (and `machine_id`) in boot `boot_id` came from another machine.
+/// Whether a record with `hostname`, `machine_id` and `boot_id` came from another machine.
 ///
-/// A boot id settles it: the same one is the same running kernel, whatever the host is called today. Then the
-/// machine id does; the hostname decides only where neither is known on both sides.
+/// An equal boot id decides first: the same boot id means the same running kernel, whatever the host's name is today.
+/// Then the machine id decides; the hostname decides only if a side has no machine id.
 pub fn is_foreign(here: &Host, hostname: &str, machine_id: Option<&str>, boot_id: Option<&BootId>) -> bool {
     if boot_id.is_some() && boot_id == here.boot_id.as_ref() {
         return false;
@@ -305,8 +306,8 @@ pub fn is_foreign(here: &Host, hostname: &str, machine_id: Option<&str>, boot_id
     }
 }
 
-/// What is known of a process that is said to run on the machine named by `hostname` and `machine_id`: on another
-/// machine a pid says nothing here.
+/// Corrects the liveness of a process on the machine of `hostname` and `machine_id`: on another machine a pid says
+/// nothing here.
 pub(crate) fn corrected_for_machine(
     process: &ProcessIdentity,
     here: &Host,

@@ -1,49 +1,49 @@
-//! Who may be signalled: a signal needs a [`Warrant`], and only the judges of this module make one.
+//! Permission to signal: a signal needs a [`Warrant`], and only the judges of this module make warrants.
 //!
 //! # Invariants
-//! 1. A process that is not to be judged gets no warrant: its pid may be a stranger's.
-//! 2. A warrant is for a pid that is pinned: whoever asks for one has opened the process's descriptor before.
-//! 3. A lifeline that was searched for counts only by owner, device, mount namespace and pid namespace. The text of a
-//!    link proves nothing.
+//! 1. An unjudged process gets no warrant: the pid may belong to a stranger.
+//! 2. A warrant is for a pinned pid: the caller has opened the process's descriptor before asking for the warrant.
+//! 3. A lifeline found by a search counts only by owner, device, mount namespace and pid namespace. The text of a link
+//!    proves nothing.
 //!
 //! Checked by `gates/tests/warrant.rs`.
 
 use crate::process::id::Pid;
 use crate::process::identity::{Host, PidStatus, ProcessIdentity, ProcessLiveness, judge};
 
-/// Leave to signal one process.
+/// Permission to signal a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Warrant {
     pid: Pid,
     ground: Ground,
 }
 
-/// Why a process may be signalled.
+/// The ground for a signal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Ground {
-    /// It is the process that was written down, in every field.
+    /// The process matches the recorded process in every field.
     Identity,
-    /// It holds the session's own lifeline.
+    /// The process holds the session's own lifeline.
     Lifeline,
-    /// It belongs to the session that a proven leader leads.
+    /// The process belongs to the process session of a proven leader.
     Session,
-    /// It holds the socket that listens at the session's own private path.
+    /// The process holds the socket that listens at the session's own private path.
     Listener,
 }
 
-/// Whether one fact about two things is the same.
+/// Whether a fact is the same for both things.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Sameness {
-    /// It is the same.
+    /// The fact is the same.
     Same,
-    /// It is another.
+    /// The fact is different.
     Other,
     /// The system does not say.
     Unknown,
 }
 
 impl Sameness {
-    /// Compares two facts, either of which may be unknown.
+    /// Compares two facts; either fact may be unknown.
     pub fn of<T: PartialEq>(one: Option<T>, other: Option<T>) -> Self {
         match (one, other) {
             (Some(one), Some(other)) if one == other => Self::Same,
@@ -53,33 +53,34 @@ impl Sameness {
     }
 }
 
-/// What was seen of a process, now that it is pinned, that may belong to a worker.
+/// The observation of a pinned process that may belong to a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct MemberSighting {
-    /// Whether it has the session's lifeline open with the worker's lock.
+    /// Whether the process has the session's lifeline open with the worker's lock.
     pub lifeline: Sameness,
-    /// Whether its session is the one that the worker's leader leads.
+    /// Whether the process belongs to the leader's process session.
     pub session: Sameness,
-    /// Whether that leader is proven, and its pid still names its session.
+    /// Whether the leader is proven, and its pid still names the process session.
     pub leader: LeaderName,
-    /// Whether it holds the socket that listens at the session's private path, as our user and in our namespaces.
+    /// Whether the process holds the socket that listens at the session's private path, as our user and in our
+    /// namespaces.
     pub listener: Sameness,
 }
 
-/// Whether the leader's pid is sure to name the worker's session.
+/// Whether the leader's pid surely names the worker's process session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum LeaderName {
-    /// The leader was proven and is there.
+    /// The leader was proven and is present.
     Sure,
-    /// The leader was never proven, or its name may have changed hands.
+    /// The leader was never proven, or the pid may have changed hands.
     Doubtful,
 }
 
 impl Warrant {
-    /// For a process that was written down, if it is proved in every field that this is it.
+    /// A warrant for a recorded process, if every field matches.
     ///
     /// # Errors
-    /// How the process stands, where that is no proof.
+    /// The liveness of the process, if not proven alive.
     ///
     /// ```
     /// use rekindle_core::identity::{Host, PidStatus};
@@ -87,7 +88,7 @@ impl Warrant {
     ///
     /// let here = Host { hostname: "box".into(), machine_id: None, boot_id: None, pid_namespace: None, time_namespace: None };
     /// let worker = here.identify(Pid::new(42).unwrap(), None);
-    /// // Some process has the pid. That is no proof.
+    /// // A process has the pid. The pid alone is no proof.
     /// assert!(Warrant::by_identity(&worker, &here, PidStatus::Running { start_time: None }).is_err());
     /// ```
     pub fn by_identity(
@@ -101,7 +102,7 @@ impl Warrant {
         }
     }
 
-    /// For a process that turned out to belong to a worker; `None` if it does not.
+    /// A warrant for a member of a worker; `None` for a process without membership.
     pub fn by_membership(pid: Pid, seen: MemberSighting) -> Option<Self> {
         let ground = match (seen.lifeline, seen.session, seen.leader, seen.listener) {
             (Sameness::Same, _, _, _) => Ground::Lifeline,
@@ -112,42 +113,42 @@ impl Warrant {
         Some(Self { pid, ground })
     }
 
-    /// The process that it is for.
+    /// The process of the warrant.
     pub const fn pid(self) -> Pid {
         self.pid
     }
 
-    /// Why that process may be signalled.
+    /// The ground of the warrant.
     pub const fn ground(self) -> Ground {
         self.ground
     }
 }
 
-/// What was seen of a lifeline that was found in a process, without a name in the session's directory.
+/// The observation of a lifeline that a process holds without a name in the session's directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct LifelineSighting {
     /// Whether the file belongs to our user.
     pub owner: Sameness,
     /// Whether the file is on the state root's device.
     pub device: Sameness,
-    /// Whether its mark names this session, below a state root at this path.
+    /// Whether the mark names this session, below a state root at the same path.
     pub mark: Sameness,
-    /// Whether its mark names this session, below the very directory that is the state root now.
+    /// Whether the mark names this session, below the very directory of the present state root.
     pub root: Sameness,
-    /// Whether its holder sees our file system.
+    /// Whether the holder sees our file system.
     pub mount_namespace: Sameness,
-    /// Whether its holder's pid is a pid of ours.
+    /// Whether the holder's pid is valid in our pid namespace.
     pub pid_namespace: Sameness,
 }
 
-/// What a lifeline that was found in a process amounts to.
+/// The judgement on a lifeline found in a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum FoundLifeline {
-    /// It is the session's own.
+    /// The lifeline is the session's own.
     Ours,
-    /// It may be the session's own, and nothing can be proved from here.
+    /// The lifeline may be the session's own; nothing can be proved from here.
     Doubtful,
-    /// It is another's.
+    /// The lifeline belongs to another session.
     Others,
 }
 
@@ -161,7 +162,7 @@ impl LifelineSighting {
             (Unknown, Same | Unknown) | (Same, Unknown) => return FoundLifeline::Doubtful,
         }
         match (self.mount_namespace, self.pid_namespace) {
-            // One path names one place only for those who share a file system.
+            // A path names the same place only for processes with the same file system.
             (Same, Same) => match self.mark {
                 Same => FoundLifeline::Ours,
                 Other => FoundLifeline::Others,

@@ -1,4 +1,4 @@
-//! How a session stands after it was fed.
+//! The state of a session after a feed.
 
 use super::malformed::Excerpt;
 use crate::prelude::*;
@@ -6,63 +6,63 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// How long an answer to a query may be where the worker does not say, in tokens.
+/// The greatest length of an answer to a query, in tokens, unless the worker sets a limit.
 pub const MAX_TOKENS_DEFAULT: u64 = 1024;
 
-/// How a session stands after `run` or `continue`, as a worker says it.
+/// The state of a session after `run` or `continue`, as reported by the worker.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub enum FeedResult {
-    /// It waits for answers to these queries, at least one.
+    /// The session waits for answers to these queries, at least one.
     Paused {
-        /// What it wants to know.
+        /// The session's questions.
         queries: Vec<Query>,
     },
-    /// It is over.
+    /// The session is over.
     Finished {
-        /// How it ended.
+        /// The end of the session.
         state: Finish,
-        /// What the worker counted on the way; null if nothing.
+        /// The worker's metrics; null if nothing was counted.
         metrics: Value,
     },
-    /// The answer was taken, and others are still missing.
+    /// The answer was accepted, and other answers are still missing.
     Accepted {
-        /// How many.
+        /// The number of missing answers.
         remaining: u64,
     },
 }
 
-/// How a session ended.
+/// The end of a session.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub enum Finish {
     /// With a result.
     Completed {
-        /// What it came to.
+        /// The result.
         result: Value,
     },
     /// With an error.
     Failed {
-        /// What went wrong, if the worker says so.
+        /// The error, if the worker reports an error.
         error: Option<String>,
     },
-    /// Somebody ended it.
+    /// The session was cancelled.
     Cancelled,
 }
 
-/// One question of a session to its host.
+/// A question of a session to its host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Query {
-    /// Its name within the session, which the answer names.
+    /// The query's name within the session; the answer names the query.
     pub id: String,
     /// The question.
     pub prompt: String,
-    /// How it should be answered.
+    /// The system prompt of the query.
     pub system: Option<String>,
-    /// How long the answer may be, in tokens.
+    /// The greatest length of the answer, in tokens.
     pub max_tokens: u64,
-    /// Whether the answer should be looked up rather than known.
+    /// Whether the answer should be looked up, not recalled.
     #[serde(skip_serializing_if = "is_false")]
     pub grounded: bool,
-    /// Whether the question leaves something open on purpose.
+    /// Whether the question is open on purpose.
     #[serde(skip_serializing_if = "is_false")]
     pub underspecified: bool,
 }
@@ -86,11 +86,11 @@ fn is_false(flag: &bool) -> bool {
     !flag
 }
 
-/// A `feed_result` that is none of those that are known.
+/// A `feed_result` of an unknown shape.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("unrecognised feed_result shape: {shape}")]
 pub struct UnrecognisedShape {
-    /// Its beginning.
+    /// The beginning of the value.
     pub shape: Excerpt,
 }
 
@@ -100,7 +100,7 @@ impl FeedResult {
     /// A query without an id is named by its place: `q-0`, `q-1` and so on.
     ///
     /// # Errors
-    /// [`UnrecognisedShape`] if it is none of those that are known.
+    /// [`UnrecognisedShape`] if the value has no known shape.
     pub fn read(value: &Value) -> Result<Self, UnrecognisedShape> {
         Self::recognise(value).ok_or_else(|| UnrecognisedShape { shape: Excerpt::of(&value.to_string()) })
     }
@@ -141,7 +141,8 @@ impl Finish {
     }
 }
 
-/// The one tag of `tags` that a value has, with its body: `"Tag"` or `{"Tag": body}`, other keys beside it ignored.
+/// The tag of `tags` in a value, with the tag's body: `"Tag"` or `{"Tag": body}`; other keys are ignored. `None` if no
+/// tag or several tags are present.
 fn tagged<'v, 't>(value: &'v Value, tags: &[&'t str]) -> Option<(&'t str, &'v Value)> {
     match value {
         Value::String(tag) => tags.iter().find(|known| *known == tag).map(|known| (*known, &Value::Null)),
@@ -154,7 +155,7 @@ fn tagged<'v, 't>(value: &'v Value, tags: &[&'t str]) -> Option<(&'t str, &'v Va
 }
 
 fn body_of<T: DeserializeOwned>(body: &Value) -> Option<T> {
-    // An array would be read as a struct too, by the place of its fields.
+    // Serde would also read an array as a struct, by the position of the fields.
     if body.is_object() { T::deserialize(body).ok() } else { None }
 }
 

@@ -1,14 +1,14 @@
-//! What a host sees in place of a `feed_result`.
+//! The host's view of a `feed_result`.
 
 use super::feed::{FeedResult, Finish, Query};
 use super::name::WorkerName;
 use crate::prelude::*;
 use serde_json::{Map, Value, json};
 
-/// What a host is told where a worker says only that it failed.
+/// The error text for the host if a worker reports a failure without a text.
 const FAILED_WITHOUT_A_WORD: &str = "execution failed";
 
-/// Translates a `feed_result` for the host; what is not recognised becomes an error that shows it.
+/// Translates a `feed_result` for the host; an unrecognised result becomes an error with an excerpt.
 ///
 /// ```
 /// use rekindle_core::protocol::host_json;
@@ -27,7 +27,7 @@ pub fn host_json(session: &WorkerName, feed_result: &Value) -> Value {
 }
 
 impl FeedResult {
-    /// What the host sees in place of this; `session` is the name by which it goes on.
+    /// The host's view of this result; `session` is the name for the next call.
     pub fn to_host_json(&self, session: &WorkerName) -> Value {
         match self {
             Self::Paused { queries } => match queries.as_slice() {

@@ -1,12 +1,12 @@
-//! What is not of the protocol: why, and as much of it as can be shown.
+//! Lines outside the protocol: the reason, and an excerpt.
 
 use crate::prelude::*;
 use core::fmt;
 
-/// How much of a refused line is kept, in characters.
+/// The length of the kept excerpt of a refused line, in characters.
 pub const EXCERPT_CHARS_MAX: usize = 120;
 
-/// The beginning of what somebody else wrote, fit to be shown: short, on one line, without control characters.
+/// The beginning of a foreign text, fit for display: short, on a single line, without control characters.
 ///
 /// ```
 /// use rekindle_core::protocol::Excerpt;
@@ -23,9 +23,9 @@ impl Excerpt {
         Self::up_to(text, EXCERPT_CHARS_MAX)
     }
 
-    /// The beginning of some bytes; what is not UTF-8 in them is replaced.
+    /// The beginning of some bytes; non-UTF-8 bytes are replaced.
     pub fn of_bytes(bytes: &[u8]) -> Self {
-        // A character has at most four bytes; no more than that many are looked at.
+        // A character has at most four bytes; no further bytes are read.
         let beginning = bytes.get(..4 * (EXCERPT_CHARS_MAX + 1)).unwrap_or(bytes);
         Self::of(&String::from_utf8_lossy(beginning))
     }
@@ -35,7 +35,7 @@ impl Excerpt {
         let mut chars = text.chars();
         let mut shown = String::new();
         for c in chars.by_ref().take(chars_max) {
-            // Quotes and backslashes steer no terminal, and JSON is full of them.
+            // Quotes and backslashes steer no terminal, and are frequent in JSON.
             if matches!(c, '"' | '\'' | '\\') { shown.push(c) } else { shown.extend(c.escape_debug()) }
         }
         if chars.next().is_some() {
@@ -51,32 +51,32 @@ impl fmt::Display for Excerpt {
     }
 }
 
-/// Why a line is no message.
+/// The reason why a line is no message.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Malformed {
-    /// It is not text.
+    /// The line is not UTF-8.
     #[error("it is not UTF-8 from byte {at} on: {excerpt}")]
     NotUtf8 {
-        /// The first byte that is not.
+        /// The first invalid byte.
         at: usize,
-        /// Its beginning.
+        /// The beginning of the line.
         excerpt: Excerpt,
     },
-    /// It is not JSON, is nested too deeply, or has a key twice.
+    /// The line is not JSON, is nested too deeply, or has a duplicate key.
     #[error("it is not JSON ({why}): {excerpt}")]
     NotJson {
-        /// What is wrong with it.
+        /// The error.
         why: Excerpt,
-        /// Its beginning.
+        /// The beginning of the line.
         excerpt: Excerpt,
     },
-    /// It is JSON, and no message.
+    /// The line is JSON, and no message.
     #[error("it is not of the protocol ({why}): {excerpt}")]
     NotProtocol {
-        /// What is wrong with it.
+        /// The error.
         why: Excerpt,
-        /// Its beginning.
+        /// The beginning of the line.
         excerpt: Excerpt,
     },
 }

@@ -1,4 +1,4 @@
-//! Requests and answers, with exactly their shapes on the wire.
+//! Requests and answers, in their exact shapes on the wire.
 
 use super::feed::FeedResult;
 use super::malformed::{Excerpt, Malformed};
@@ -11,10 +11,10 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value, json};
 
-/// How much of a worker's refusal is shown, in characters.
+/// The greatest length of a shown refusal, in characters.
 const REFUSAL_CHARS_MAX: usize = 4096;
 
-/// What a client asks of a worker.
+/// A request of a client to a worker.
 ///
 /// ```
 /// use rekindle_core::protocol::{Handshake, Request};
@@ -27,34 +27,34 @@ const REFUSAL_CHARS_MAX: usize = 4096;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "kebab-case")]
 pub enum Request {
-    /// Comes first on every connection.
+    /// The first request on every connection.
     Handshake(Handshake),
     /// Begin the session.
     Run(Run),
     /// Go on with an answer.
     Continue(Continue),
-    /// Say how the session stands.
+    /// Report the state of the session.
     Status(StatusRequest),
     /// End the worker.
     Shutdown,
 }
 
-/// Which version the client speaks.
+/// The client's version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Handshake {
     /// The client's version.
     pub version: Version,
 }
 
-/// What a session begins with.
+/// The work that begins a session.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Run {
-    /// What to run, in the worker's language.
+    /// The code to run, in the worker's language.
     pub code: String,
-    /// What it is given; null if nothing.
+    /// The context of the code; null if none.
     #[serde(default)]
     pub ctx: Value,
-    /// Where it finds what it builds on.
+    /// The library paths of the code.
     #[serde(default, deserialize_with = "null_is_default")]
     pub lib_paths: Vec<String>,
 }
@@ -62,22 +62,22 @@ pub struct Run {
 /// An answer to a query.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Continue {
-    /// The session, by the name that the worker gave it.
+    /// The session, by the worker's name.
     pub sid: WorkerName,
     /// The answer.
     pub response: String,
-    /// Which query it answers; may be left out where only one is open.
+    /// The query of the answer; optional if a single query is open.
     #[serde(default)]
     pub query_id: Option<String>,
-    /// What answering took; null if nobody counted.
+    /// The usage of the answer (tokens, cost); null if not counted.
     #[serde(default)]
     pub usage: Value,
 }
 
-/// A question for how the session stands.
+/// A request for the state of the session.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StatusRequest {
-    /// Whether all that was said so far is to come with it.
+    /// Whether the report is to include the conversation so far.
     #[serde(default, deserialize_with = "null_is_default")]
     pub include_history: bool,
 }
@@ -87,12 +87,12 @@ fn null_is_default<'de, T: Default + Deserialize<'de>, D: Deserializer<'de>>(fro
 }
 
 impl Request {
-    /// The request as a line, without its newline.
+    /// The request as a line, without the newline.
     pub fn to_line(&self) -> String {
         line(self)
     }
 
-    /// Its name on the wire.
+    /// The request's name on the wire.
     pub fn op(&self) -> &'static str {
         match self {
             Self::Handshake(_) => "handshake",
@@ -103,21 +103,21 @@ impl Request {
         }
     }
 
-    /// Reads a line without its newline.
+    /// Reads a line without the newline.
     ///
     /// # Errors
-    /// [`Malformed`] if it is no request.
+    /// [`Malformed`] if the line is no request.
     pub fn read(line: &[u8]) -> Result<Self, Malformed> {
         interpret(read_json(line)?, line)
     }
 }
 
-/// What a worker says to a request.
+/// A worker's response to a request.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Response {
-    /// It did what was asked.
+    /// The worker fulfilled the request.
     Answer(Answer),
-    /// It did not.
+    /// The worker refused the request.
     Refused(Refusal),
 }
 
@@ -125,74 +125,74 @@ pub enum Response {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Answer {
-    /// To a handshake.
+    /// The answer to a handshake.
     Handshake(Greeting),
-    /// To `run` and `continue`.
+    /// The answer to `run` and `continue`.
     Feed(Feed),
-    /// To `status`.
+    /// The answer to `status`.
     Status(StatusReport),
-    /// To `shutdown`: the worker is about to end.
+    /// The answer to `shutdown`: the worker is about to end.
     Shutdown,
 }
 
-/// What a worker says of itself.
+/// A worker's report about itself.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Greeting {
-    /// The version that it speaks.
+    /// The worker's version.
     pub version: Version,
-    /// What else it says.
+    /// All other fields of the report.
     #[serde(flatten)]
     pub more: Map<String, Value>,
 }
 
 impl Greeting {
-    /// The version, and nothing else.
+    /// The version, without other fields.
     pub fn new(version: Version) -> Self {
         Self { version, more: Map::new() }
     }
 }
 
-/// How a session stands after it was fed.
+/// The state of a session after a feed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Feed {
-    /// The name of the session: one of the worker's own, or ours; none if it names no session.
+    /// The name of the session: the worker's own, or ours; absent if the worker names no session.
     #[serde(default)]
     pub session_id: Option<WorkerName>,
-    /// How it stands, as the worker put it; [`FeedResult::read`] tells what it means.
+    /// The state, in the worker's form; [`FeedResult::read`] interprets the value.
     pub feed_result: Value,
 }
 
 impl Feed {
-    /// A session, and how it stands.
+    /// The state of a session.
     pub fn new(session: WorkerName, result: &FeedResult) -> Self {
         Self { session_id: Some(session), feed_result: json!(result) }
     }
 }
 
-/// How a session stands.
+/// The state of a session.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct StatusReport {
-    /// Whether there is a session that is not over.
+    /// Whether the worker has an unfinished session.
     pub has_session: bool,
-    /// Its name, if there is one.
+    /// The session's name, if there is a session.
     #[serde(default)]
     pub session_id: Option<WorkerName>,
-    /// All that was said so far, if that was asked for and the worker keeps it.
+    /// The conversation so far, if requested and kept by the worker.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conversation_history: Option<Value>,
 }
 
-/// Why a worker did not do what was asked, in its words. `Display` shows control characters escaped.
+/// The worker's reason for a refusal, in the worker's words. `Display` escapes control characters.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal(String);
 
 impl Refusal {
-    /// A refusal for this reason.
+    /// A refusal for a reason.
     pub fn new(error: impl Into<String>) -> Self {
         Self(error.into())
     }
 
-    /// The words as they came.
+    /// The unchanged words of the worker.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -207,7 +207,7 @@ impl fmt::Display for Refusal {
 impl core::error::Error for Refusal {}
 
 impl Answer {
-    /// Its name on the wire.
+    /// The answer's name on the wire.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Handshake(_) => "handshake",
@@ -228,7 +228,7 @@ struct Envelope {
 }
 
 impl Response {
-    /// The response as a line, without its newline.
+    /// The response as a line, without the newline.
     pub fn to_line(&self) -> String {
         match self {
             Self::Answer(answer) => line(&json!({ "ok": true, "data": answer })),
@@ -236,10 +236,10 @@ impl Response {
         }
     }
 
-    /// Reads a line without its newline.
+    /// Reads a line without the newline.
     ///
     /// # Errors
-    /// [`Malformed`] if it is no response. A refusal is one, whatever its reason looks like.
+    /// [`Malformed`] if the line is no response. A refusal is a response, whatever the reason looks like.
     pub fn read(line: &[u8]) -> Result<Self, Malformed> {
         let Envelope { ok, data, error } = interpret(read_json(line)?, line)?;
         if ok {
@@ -259,9 +259,9 @@ impl From<Result<Answer, Refusal>> for Response {
     }
 }
 
-/// Takes a value for what it should be. `line` is where it stood.
+/// Interprets a value as a `T`. `line` is the line of the value.
 fn interpret<T: DeserializeOwned>(value: Value, line: &[u8]) -> Result<T, Malformed> {
-    // An array would be read as a struct too, by the place of its fields.
+    // Serde would also read an array as a struct, by the position of the fields.
     if !value.is_object() {
         return Err(Malformed::not_protocol("an object is missing where a message has one", line));
     }

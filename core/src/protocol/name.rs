@@ -1,4 +1,4 @@
-//! The name that a worker gives a session: opaque to us.
+//! A worker's name for a session: opaque to us.
 
 use super::malformed::Excerpt;
 use crate::prelude::*;
@@ -6,13 +6,13 @@ use crate::process::id::SessionId;
 use core::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
-/// The longest name that a worker may give a session, in bytes.
+/// The longest name for a session, in bytes.
 pub const WORKER_NAME_LEN_MAX: usize = 256;
 
-/// The name by which a worker knows a session: one of its own, or ours.
+/// A worker's name for a session: the worker's own, or ours.
 ///
-/// It is opaque: any text of 1 to [`WORKER_NAME_LEN_MAX`] bytes, handed back as it came, and never part of a path.
-/// `Display` shows control characters escaped.
+/// The name is opaque: any text of 1 to [`WORKER_NAME_LEN_MAX`] bytes, returned unchanged, and never part of a path.
+/// `Display` escapes control characters.
 ///
 /// ```
 /// use rekindle_core::protocol::WorkerName;
@@ -26,23 +26,23 @@ pub const WORKER_NAME_LEN_MAX: usize = 256;
 #[serde(try_from = "String", into = "String")]
 pub struct WorkerName(String);
 
-/// Why a text cannot be a worker's name for a session.
+/// The reason why a text is no worker's name for a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum InvalidName {
-    /// Nothing at all.
+    /// The text is empty.
     #[error("a session's name is empty")]
     Empty,
-    /// More than [`WORKER_NAME_LEN_MAX`] bytes.
+    /// The text has more than [`WORKER_NAME_LEN_MAX`] bytes.
     #[error("a session's name is {len} bytes long; at most {WORKER_NAME_LEN_MAX} are allowed")]
     TooLong {
-        /// Its length in bytes.
+        /// The length in bytes.
         len: usize,
     },
 }
 
 impl WorkerName {
-    /// The name as the worker gave it.
+    /// The name, as given by the worker.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -69,7 +69,7 @@ impl TryFrom<String> for WorkerName {
 }
 
 impl From<&SessionId> for WorkerName {
-    /// Our own name of the session, which is what a worker is told that gave it none.
+    /// Our own name of the session, for a worker that gave the session no name.
     fn from(session: &SessionId) -> Self {
         Self(session.as_str().to_owned())
     }

@@ -1,4 +1,4 @@
-//! Reads JSON that means one thing only: a key that is there twice is refused at any depth.
+//! Reads JSON with a single meaning: a duplicate key is refused at any depth.
 
 use super::malformed::{Excerpt, Malformed};
 use crate::prelude::*;
@@ -6,10 +6,10 @@ use core::fmt;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-/// Reads one JSON value and nothing behind it.
+/// Reads a single JSON value, with no bytes after the value.
 ///
 /// # Errors
-/// [`Malformed`] if it is not UTF-8 or not JSON, is nested more than 127 deep, or has a key twice.
+/// [`Malformed`] if the line is not UTF-8 or not JSON, is nested more than 127 deep, or has a duplicate key.
 ///
 /// ```
 /// use rekindle_core::protocol::read_json;

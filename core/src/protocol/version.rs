@@ -1,4 +1,4 @@
-//! Which versions of the protocol go together. Ours is the caller's to say.
+//! The rules for matching versions of the protocol. The caller chooses our version.
 
 use super::malformed::Excerpt;
 use crate::prelude::*;
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// The longest version, in bytes.
 pub const VERSION_LEN_MAX: usize = 128;
 
-/// A version as one side reports it: any text of 1 to [`VERSION_LEN_MAX`] bytes. Nothing is read into it.
+/// A version as reported by a side: any text of 1 to [`VERSION_LEN_MAX`] bytes, compared but not interpreted.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Version(String);
@@ -17,7 +17,7 @@ pub struct Version(String);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a version has 1 to {VERSION_LEN_MAX} bytes, this one {len}")]
 pub struct InvalidVersion {
-    /// Its length in bytes.
+    /// The length in bytes.
     pub len: usize,
 }
 
@@ -57,21 +57,21 @@ impl fmt::Display for Version {
     }
 }
 
-/// Which of a worker's versions are taken.
+/// The accepted versions of a worker.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum VersionPolicy {
-    /// The one that we speak.
+    /// Only our version.
     #[default]
     Exact,
-    /// The one that we speak, and these.
+    /// Our version, and these versions.
     AlsoOneOf(Vec<Version>),
-    /// Every one: the caller looks at what the worker reported.
+    /// Every version: the caller judges the reported version.
     Any,
 }
 
-/// What we speak, and which answers we take.
+/// Our version, and the accepted versions of a worker.
 ///
 /// ```
 /// use rekindle_core::protocol::Speaking;
@@ -83,24 +83,24 @@ pub enum VersionPolicy {
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Speaking {
-    /// The version that we report.
+    /// Our reported version.
     pub version: Version,
-    /// Which of the worker's are taken.
+    /// The accepted versions of a worker.
     pub policy: VersionPolicy,
 }
 
-/// The worker speaks another version. It is left as it is: nothing is ended for its version.
+/// The worker speaks another version. The worker is left alone: no worker is ended for its version.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the worker speaks version `{theirs}`, we speak `{ours}`")]
 pub struct VersionMismatch {
-    /// What we reported.
+    /// Our reported version.
     pub ours: Version,
-    /// What it reported.
+    /// The worker's reported version.
     pub theirs: Version,
 }
 
 impl Speaking {
-    /// We speak `version`, and only with workers that do.
+    /// We speak `version`, and accept only workers with the same version.
     pub fn exactly(version: Version) -> Self {
         Self { version, policy: VersionPolicy::Exact }
     }
@@ -111,10 +111,10 @@ impl Speaking {
         Self { policy, ..self }
     }
 
-    /// Whether we go together with a worker that reports `theirs`.
+    /// Accepts or refuses a worker that reports `theirs`.
     ///
     /// # Errors
-    /// [`VersionMismatch`], which names both.
+    /// [`VersionMismatch`], with both versions.
     pub fn judge(&self, theirs: &Version) -> Result<(), VersionMismatch> {
         let taken = match &self.policy {
             VersionPolicy::Exact => *theirs == self.version,

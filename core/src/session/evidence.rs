@@ -1,17 +1,17 @@
-//! Is the last worker provably gone? One pure function over one value decides this, everywhere.
+//! Decides whether the last worker is provably gone. Every caller uses the same pure function over a single value.
 //!
 //! # Invariants
-//! 1. [`LastWorker::Gone`] needs a lifeline that nobody holds *and* the death of every recorded process, with one
-//!    exception: a worker that had been ready, whose leader and whose answering process are both recorded and both dead.
-//!    What still holds its lifeline is a leftover.
-//! 2. A process of another pid namespace of this boot counts as dead if its lifeline was seen held, is free now, and
-//!    nobody listens at the endpoint: a kernel lock is one lock for all namespaces of a kernel.
-//! 3. A lifeline that cannot be asked, or could not be searched for everywhere, proves nothing; a record `exited` proves
+//! 1. [`LastWorker::Gone`] needs a lifeline without a holder *and* the death of every recorded process. There is a
+//!    single exception: a worker that had been ready, with a recorded leader and a recorded answering process, both
+//!    dead. A process that still holds such a worker's lifeline is a leftover.
+//! 2. A process of another pid namespace of this boot counts as dead if its lifeline was seen held, is free now, and no
+//!    process listens at the endpoint: a kernel lock is the same lock in all namespaces of a kernel.
+//! 3. A lifeline that cannot be read, or could not be searched for everywhere, proves nothing; a record `exited` proves
 //!    nothing by itself.
-//! 4. Whoever has the socket at the private path of a session that had been ready is its worker, whatever became of the
-//!    processes that were recorded.
-//! 5. A worker that lives without a record is not ours to end unasked: a start writes its record before its process exists,
-//!    so somebody removed it.
+//! 4. A process with the socket at the private path of a session that had been ready is the session's worker, even if
+//!    the recorded processes are dead.
+//! 5. A living worker without a record is not ours to end unasked: a start writes its record before its process exists,
+//!    so the record was removed later.
 //!
 //! Walked exhaustively by `gates/tests/evidence.rs`.
 
@@ -19,38 +19,38 @@ use crate::process::identity::{DeathProof, ProcessLiveness, UnknownReason};
 pub use crate::session::lifeline::{Lifeline, LifelineHistory};
 use crate::session::record::RecordState;
 
-/// What is known of the session's endpoint, besides what a probe found.
+/// The state of the session's endpoint, in addition to the finding of a probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Endpoint {
-    /// Some process of our user has the socket at the session's own private path.
+    /// A process of our user has the socket at the session's own private path.
     Ours,
-    /// Nobody has a socket there.
+    /// No process has a socket at the path.
     Vacant,
-    /// Somebody may have a socket there, who need not be a worker of ours; or nobody asked.
+    /// A process may have a socket at the path, and may be no worker of ours; or the endpoint was not checked.
     Unclear,
 }
 
-/// All that is known about the last worker of a session.
+/// All facts about the last worker of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Evidence {
-    /// What the record says; `None` without a record.
+    /// The recorded state; `None` without a record.
     pub recorded: Option<RecordState>,
-    /// Whether the record says that this start came to answer on its socket.
+    /// Whether the record says that the start's worker answered on its socket.
     pub start_observed: bool,
-    /// Whether any process of it still holds the kernel's lock.
+    /// Whether any process of the start still holds the kernel's lock.
     pub lifeline: Lifeline,
-    /// Whether any process of it ever did.
+    /// Whether any process of the start ever held the lock.
     pub history: LifelineHistory,
-    /// The process that was started, from the record or from what it wrote into its lifeline.
+    /// The started process, from the record or from the lifeline's mark.
     pub leader: Option<ProcessLiveness>,
-    /// The process that answered on the socket when it became ready.
+    /// The process that answered on the socket when the worker became ready.
     pub peer: Option<ProcessLiveness>,
-    /// Who has the socket.
+    /// The holder of the socket.
     pub endpoint: Endpoint,
 }
 
 impl Evidence {
-    /// Of a session that was never started.
+    /// The evidence of a session that was never started.
     pub const NONE: Self = Self {
         recorded: None,
         start_observed: false,
@@ -76,12 +76,12 @@ impl Evidence {
             && self.peer.is_some_and(ProcessLiveness::is_dead)
     }
 
-    /// No process and no lifeline outlives its boot.
+    /// No process and no lifeline outlives the boot.
     fn of_another_boot(&self) -> bool {
         self.leader.is_some() && self.all(|standing| standing == ProcessLiveness::Dead(DeathProof::OtherBoot))
     }
 
-    /// Invariant 2: everybody is dead, or was in a pid namespace whose lock is gone.
+    /// Invariant 2: every process is dead, or was in another pid namespace with a lock that is free now.
     fn ended_in_another_namespace(&self) -> bool {
         let elsewhere = ProcessLiveness::Unjudged(UnknownReason::OtherPidNamespace);
         self.history == LifelineHistory::WasHeld
@@ -95,19 +95,19 @@ impl Evidence {
     }
 }
 
-/// Whether the kernel knows of somebody who listens under the worker's socket path, answering or not.
+/// Whether the kernel knows a process that listens under the worker's socket path, answering or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Listener {
-    /// Somebody does, even if the path was removed since.
+    /// A process listens, even if the path was removed since.
     Present,
-    /// Nobody that the kernel's table names by this path.
+    /// The kernel's table names no listener by this path.
     Absent,
 }
 
-/// What is known of the process that answered, now that it may have left its socket to another.
+/// The liveness of the answering process, which may have left its socket to another process.
 ///
-/// Some daemons listen first and fork then: the process that the kernel names as the listener ends, and its child goes
-/// on listening. Such a death says nothing about the worker, so it is not counted as one.
+/// Some daemons listen first and fork afterwards: the listener in the kernel's table ends, and the listener's child
+/// goes on listening. Such a death says nothing about the worker, and does not count as a death.
 pub fn standing_of_peer(peer: Option<ProcessLiveness>, listener: Listener) -> Option<ProcessLiveness> {
     match (peer, listener) {
         (Some(ProcessLiveness::Dead(_)), Listener::Present) => None,
@@ -115,16 +115,16 @@ pub fn standing_of_peer(peer: Option<ProcessLiveness>, listener: Listener) -> Op
     }
 }
 
-/// What the evidence amounts to.
+/// The judgement on the evidence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum LastWorker {
-    /// There is none, or it is provably gone.
+    /// There was no worker, or the worker is provably gone.
     Gone,
-    /// It lives, and nobody saw the end of its start: its launcher died, or lied.
+    /// The worker lives, and its start was not observed to the end: the launcher died, or lied.
     AliveUnobserved,
-    /// It lives and had been ready.
+    /// The worker lives and had been ready.
     AliveReady,
-    /// Not to be judged from here.
+    /// The worker cannot be judged from here.
     Unknown,
 }
 

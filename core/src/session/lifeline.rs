@@ -1,23 +1,24 @@
-//! What can be said of a lifeline: the kernel lock that a worker holds as long as any process of it lives.
+//! The states of a lifeline: the kernel lock that a worker holds as long as any of its processes lives.
 
-/// What the kernel says of the lifeline: the lock that a worker and its descendants hold as long as they live.
+/// The kernel's answer about the lifeline: the lock that a worker and its descendants hold for life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Lifeline {
-    /// Nobody holds it.
+    /// No process holds the lifeline.
     Free,
-    /// Some process of the start holds it.
+    /// A process of the start holds the lifeline.
     Held,
-    /// There is no lifeline file, and no process keeps one that was removed or moved.
+    /// There is no lifeline file, and no process holds a removed or moved lifeline.
     Missing,
-    /// The question failed, or the search for a lifeline without a file could not look everywhere.
+    /// The question failed, or the search for a lifeline without a file could not search everywhere.
     Unreadable,
 }
 
-/// Whether the lifeline is known to have been held by the worker.
+/// Whether the worker is known to have held the lifeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum LifelineHistory {
-    /// It was held when the start was observed; or, of a start that nobody observed, the worker has marked it.
+    /// The lifeline was held at the observation of the start; or, without an observation, the worker has marked the
+    /// lifeline.
     WasHeld,
-    /// Nobody wrote that down: a worker may have closed it.
+    /// The record does not say: the worker may have closed the lifeline.
     NotKnown,
 }

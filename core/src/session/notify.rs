@@ -1,14 +1,14 @@
-//! What a worker says about itself while it starts: the datagrams of the `sd_notify` protocol, and what they amount to.
+//! A worker's reports during a start: the datagrams of the `sd_notify` protocol, and their meaning.
 //!
-//! A worker sends them to the socket that `NOTIFY_SOCKET` names: lines of `NAME=VALUE`. Five of them mean something
-//! here, `READY=1`, `STOPPING=1`, `STATUS=`, `EXTEND_TIMEOUT_USEC=` and `MAINPID=`; the others are let pass. Who sent a
-//! datagram, and whether that is to be believed, is decided before anything of it reaches [`Notices`].
+//! A worker sends datagrams to the socket in `NOTIFY_SOCKET`: lines of `NAME=VALUE`. Five assignments have a meaning
+//! here: `READY=1`, `STOPPING=1`, `STATUS=`, `EXTEND_TIMEOUT_USEC=` and `MAINPID=`; others are ignored. The caller
+//! checks the sender of a datagram, and passes only datagrams of trusted senders to [`Notices`].
 //!
 //! # Invariants
-//! 1. Any bytes have a meaning, if only none: what cannot be read says nothing.
-//! 2. A worker that says that it stops is never ready, whatever it said before or says later.
-//! 3. An extension never shortens the time that a worker has, and never reaches beyond [`EXTENSION_FACTOR_MAX`].
-//! 4. Whatever is kept is bounded and can be shown on a terminal.
+//! 1. Any bytes have a meaning, if only none: unreadable lines are ignored.
+//! 2. A stopping worker is never ready, whatever other reports come before or after.
+//! 3. An extension never shortens the worker's time, and never reaches beyond [`EXTENSION_FACTOR_MAX`].
+//! 4. All kept data is bounded and fit for a terminal.
 //!
 //! Checked by `gates/tests/notify.rs`.
 
@@ -16,32 +16,32 @@ use crate::prelude::*;
 use crate::process::id::Pid;
 use crate::text::shown::is_obeyed;
 
-/// The longest datagram that is read, in bytes: no sender of the protocol sends a longer one.
+/// The longest datagram read, in bytes: no sender of the protocol sends a longer datagram.
 pub const DATAGRAM_LEN_MAX: usize = 4096;
 
-/// The longest status text that is kept, in characters.
+/// The longest status text kept, in characters.
 pub const STATUS_LEN_MAX: usize = 256;
 
-/// How many times its observe timeout a worker may have in all, however often it asks for more: a start is bounded.
+/// The greatest multiple of the observe timeout for a worker, with all extensions: a start is bounded.
 pub const EXTENSION_FACTOR_MAX: u32 = 10;
 
-/// One thing that a worker said.
+/// A report of a worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Assignment {
-    /// `READY=1`: its start is done.
+    /// `READY=1`: the worker's start is done.
     Ready,
-    /// `STOPPING=1`: it is about to end.
+    /// `STOPPING=1`: the worker is about to end.
     Stopping,
-    /// `STATUS=`: how it is, in words. Control characters are escaped, and a long text is cut off.
+    /// `STATUS=`: the worker's state in words. Control characters are escaped, and a long text is cut off.
     Status(String),
-    /// `EXTEND_TIMEOUT_USEC=`: it needs this much longer, from now on.
+    /// `EXTEND_TIMEOUT_USEC=`: the worker needs this much longer, from now on.
     ExtendTimeout(Duration),
-    /// `MAINPID=`: another process is the one that matters.
+    /// `MAINPID=`: another process is the main process.
     MainPid(Pid),
 }
 
-/// Reads one datagram. What is unknown or malformed says nothing; a datagram that is too long says nothing at all, since
-/// what is left of it may mean something else.
+/// Reads a datagram. Unknown or malformed lines are ignored. An oversized datagram is ignored as a whole, since the
+/// part of a cut line may have another meaning.
 ///
 /// ```
 /// use rekindle_core::notify::{Assignment, parse};
@@ -74,13 +74,13 @@ fn assignment(line: &[u8]) -> Option<Assignment> {
     }
 }
 
-/// Decimal digits and nothing else.
+/// A number of decimal digits only.
 fn number(value: &[u8]) -> Option<u64> {
     let digits = value.iter().all(u8::is_ascii_digit);
     core::str::from_utf8(value).ok().filter(|_| digits)?.parse().ok()
 }
 
-/// A text from a worker, as it may be shown.
+/// A worker's text, fit for display.
 fn status(value: &[u8]) -> String {
     let text = String::from_utf8_lossy(value);
     let shown = text.trim().chars().flat_map(|c| {
@@ -91,9 +91,9 @@ fn status(value: &[u8]) -> String {
     shown.take(STATUS_LEN_MAX).collect()
 }
 
-/// All that a worker has said so far.
+/// All reports of a worker so far.
 ///
-/// Time is how long the worker has been watched.
+/// Times are durations since the beginning of the watch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notices {
     observe_timeout: Duration,
@@ -101,7 +101,7 @@ pub struct Notices {
     said_stopping: Said,
     status: Option<String>,
     main_pid: Option<Pid>,
-    /// Until when it may take, where it asked for more.
+    /// The extended deadline, if the worker asked for more time.
     extended_to: Option<Duration>,
 }
 
@@ -112,7 +112,7 @@ enum Said {
 }
 
 impl Notices {
-    /// Of a worker that has said nothing yet, and has `observe_timeout` unless it asks for more.
+    /// The notices of a silent worker; the deadline is `observe_timeout` until the worker asks for more time.
     pub fn none(observe_timeout: Duration) -> Self {
         Self {
             observe_timeout,
@@ -124,12 +124,13 @@ impl Notices {
         }
     }
 
-    /// Of a worker to which nobody listened for a while: it may have said that it is ready, and will not say it again.
+    /// The notices of a worker whose datagrams had no reader for a while: the worker may have reported readiness, and
+    /// will not repeat the report.
     pub fn missed(observe_timeout: Duration) -> Self {
         Self { said_ready: Said::Once, ..Self::none(observe_timeout) }
     }
 
-    /// Hears one thing that was said after the worker had been watched for `at`.
+    /// Takes a report; `at` is the time since the beginning of the watch.
     #[must_use]
     pub fn hear(self, said: Assignment, at: Duration) -> Self {
         match said {
@@ -145,32 +146,32 @@ impl Notices {
         }
     }
 
-    /// Whether its start is done: it said so, and not that it stops.
+    /// Whether the start is done: the worker reported readiness, and did not report its end.
     pub fn is_ready(&self) -> bool {
         self.said_ready == Said::Once && self.said_stopping == Said::Not
     }
 
-    /// Whether it said that it is about to end.
+    /// Whether the worker reported its end.
     pub fn is_stopping(&self) -> bool {
         self.said_stopping == Said::Once
     }
 
-    /// What it said last of how it is.
+    /// The worker's last status text.
     pub fn status(&self) -> Option<&str> {
         self.status.as_deref()
     }
 
-    /// Which process it named as the one that matters.
+    /// The worker's main process, if reported.
     pub fn main_pid(&self) -> Option<Pid> {
         self.main_pid
     }
 
-    /// How long it may be watched in all.
+    /// The greatest duration of the watch.
     pub fn deadline(&self) -> Duration {
         self.extended_to.unwrap_or_default().max(self.observe_timeout)
     }
 
-    /// How much of that it was granted beyond its observe timeout.
+    /// The extension beyond the observe timeout.
     pub fn extension(&self) -> Duration {
         self.deadline().saturating_sub(self.observe_timeout)
     }

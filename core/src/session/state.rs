@@ -1,4 +1,4 @@
-//! How a session stands, in the one word that every list and every refusal uses.
+//! The state of a session, as a single word for every list and every refusal.
 //!
 //! Checked by `gates/tests/state.rs`.
 
@@ -7,21 +7,21 @@ use crate::session::record::RecordState;
 use core::fmt;
 use serde::Serialize;
 
-/// How a session stands.
+/// The state of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SessionState {
-    /// Its worker runs and is not ready yet.
+    /// The worker runs and is not ready yet.
     Starting,
-    /// Its worker runs and listens.
+    /// The worker runs and listens.
     Live,
-    /// Its worker runs and does not listen, or cannot be judged.
+    /// The worker runs and does not listen, or cannot be judged.
     Unresponsive,
-    /// Its worker is gone.
+    /// The worker is gone.
     Exited,
-    /// Its worker runs, and nothing could be observed of its start.
+    /// The worker runs, and nothing could be observed of the start.
     Retained,
-    /// Its record cannot be read.
+    /// The record cannot be read.
     Corrupt,
 }
 
@@ -31,16 +31,16 @@ impl fmt::Display for SessionState {
     }
 }
 
-/// Whether somebody listens on the session's socket, where it stands.
+/// Whether a process listens on the session's socket, under the socket's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Listening {
-    /// Somebody does.
+    /// A process listens.
     Yes,
-    /// Nobody does, or the socket has lost its name.
+    /// No process listens, or the socket has lost its name.
     No,
 }
 
-/// How a session stands whose record can be read, or is not there.
+/// The state of a session with a readable or absent record.
 pub fn session_state(
     worker: LastWorker,
     recorded: Option<RecordState>,

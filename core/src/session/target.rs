@@ -1,83 +1,83 @@
-//! Whether a socket path can be used at all, by its text alone.
+//! Decides by the text alone whether a socket path is usable.
 //!
-//! What lies at the path is the probe's business; this refuses what could never work, before anything is asked.
+//! The probe examines the file at the path; this module refuses unusable paths before any question to the system.
 //!
 //! Checked by `gates/tests/target.rs`.
 
 use crate::prelude::*;
 use crate::text::shown::Shown;
 
-/// The longest path that `bind` takes, in bytes: `sun_path` holds 108 with its closing NUL.
+/// The longest path for `bind`, in bytes: `sun_path` holds 108 with the closing NUL.
 pub const SOCKET_PATH_LEN_MAX: usize = 107;
 
-/// The longest name that a socket may have which the launcher binds, in bytes: it binds it as
-/// `/proc/self/fd/N/name`, so that the directory may be as deep as it likes.
+/// The longest name of a socket that the launcher binds, in bytes. The launcher binds `/proc/self/fd/N/name`, so the
+/// directory's path may have any length.
 pub const SOCKET_NAME_LEN_MAX: usize = 80;
 
-/// Why a socket path can never be used.
+/// The reason why a socket path is never usable.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadTarget {
-    /// It is empty.
+    /// The path is empty.
     #[error("socket path is empty")]
     Empty,
-    /// It does not begin at the root, so that two directories would mean two sockets.
+    /// The path does not begin at the root, so the same path would mean another socket in another directory.
     #[error("socket path `{}` is not absolute", Shown(path))]
     Relative {
-        /// What was given.
+        /// The given path.
         path: PathBuf,
     },
-    /// No worker could bind it.
+    /// No worker could bind the path.
     #[error(
         "socket path `{}` is {len} bytes long; a socket address holds at most {SOCKET_PATH_LEN_MAX}",
         Shown(path)
     )]
     TooLong {
-        /// What was given.
+        /// The given path.
         path: PathBuf,
-        /// Its length in bytes.
+        /// The length in bytes.
         len: usize,
     },
-    /// Not even its launcher could bind it.
+    /// Not even the launcher could bind the path.
     #[error(
-        "the last name in socket path `{}` is {len} bytes long, and may have {SOCKET_NAME_LEN_MAX}",
+        "the last name in socket path `{}` is {len} bytes long; at most {SOCKET_NAME_LEN_MAX} are allowed",
         Shown(path)
     )]
     NameTooLong {
-        /// What was given.
+        /// The given path.
         path: PathBuf,
-        /// The length of its last name in bytes.
+        /// The length of the last name in bytes.
         len: usize,
     },
-    /// The worker could not reach the socket to which it is to say that it is ready.
+    /// The worker could not reach the socket for its notifications.
     #[error(
         "the notify socket would be `{}`, which is {len} bytes long; a socket address holds at most \
          {SOCKET_PATH_LEN_MAX}",
         Shown(path)
     )]
     NotifyTooLong {
-        /// Where it would be.
+        /// The path of the notify socket.
         path: PathBuf,
-        /// Its length in bytes.
+        /// The length in bytes.
         len: usize,
     },
-    /// It has no last component that could be a socket's name.
+    /// The path has no last component for the socket's name.
     #[error("socket path `{}` names a directory", Shown(path))]
     NoFileName {
-        /// What was given.
+        /// The given path.
         path: PathBuf,
     },
-    /// It holds a NUL byte, which ends a path for the kernel.
+    /// The path has a NUL byte; for the kernel a NUL byte ends a path.
     #[error("socket path {path:?} holds a NUL byte")]
     HoldsNul {
-        /// What was given.
+        /// The given path.
         path: PathBuf,
     },
-    /// The directory that would hold it cannot be used.
+    /// The directory of the path is unusable.
     #[error("the directory of socket path `{}` cannot be used: {why}", Shown(path))]
     Directory {
         /// The socket path.
         path: PathBuf,
-        /// What is wrong with its directory.
+        /// The directory's fault.
         why: String,
     },
 }
@@ -85,7 +85,7 @@ pub enum BadTarget {
 /// Accepts a socket path that a worker can bind and a client can connect to.
 ///
 /// # Errors
-/// [`BadTarget`] says what is wrong with it.
+/// [`BadTarget`] names the fault.
 ///
 /// ```
 /// use rekindle_core::target::check_socket_path;
@@ -102,10 +102,10 @@ pub fn check_socket_path(path: &Path) -> Result<(), BadTarget> {
     }
 }
 
-/// Accepts a socket path that a launcher can bind for its worker; it may be longer than a socket address.
+/// Accepts a socket path that a launcher can bind for its worker; the path may be longer than a socket address.
 ///
 /// # Errors
-/// As for [`check_socket_path`], except that only its last name has a limit.
+/// As for [`check_socket_path`], except that only the last name has a limit.
 pub fn check_inherited_socket_path(path: &Path) -> Result<(), BadTarget> {
     check_shape(path)?;
     match path.file_name().unwrap_or_default().len() {
@@ -114,10 +114,10 @@ pub fn check_inherited_socket_path(path: &Path) -> Result<(), BadTarget> {
     }
 }
 
-/// Accepts a path to which a worker can say that it is ready.
+/// Accepts a path for a worker's notifications.
 ///
 /// # Errors
-/// If it is longer than a socket address, which is all that can be wrong with a path of our own making.
+/// If the path is longer than a socket address. A path made by us has no other fault.
 pub fn check_notify_path(path: &Path) -> Result<(), BadTarget> {
     match path.as_os_str().len() {
         len if len > SOCKET_PATH_LEN_MAX => Err(BadTarget::NotifyTooLong { path: path.to_path_buf(), len }),

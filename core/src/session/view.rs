@@ -1,8 +1,8 @@
-//! What a transaction decides by: the facts of one look at a session, in as few words as they need.
+//! The basis for the decisions of a transaction: the few facts of a look at a session.
 //!
 //! # Invariants
-//! 1. A view is a value: it is true for the instant of its look, and no step asks it again later.
-//! 2. What is of two different starts is said to be torn, and nothing is decided by it.
+//! 1. A view is a value: true at the instant of the look; no step reads the facts again later.
+//! 2. Facts of two different starts make the view torn, and nothing is decided by a torn view.
 
 pub mod assembly;
 
@@ -10,60 +10,60 @@ use crate::process::id::Generation;
 use crate::session::evidence::{LastWorker, Lifeline};
 use crate::session::record::RecordState;
 
-/// The facts of one look at a session.
+/// The facts of a look at a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct View {
-    /// The start that the facts are about.
+    /// The start of the facts.
     pub generation: Generation,
-    /// What the facts amount to.
+    /// The judgement on the last worker.
     pub last: LastWorker,
-    /// How far the start had come, as far as that was recorded.
+    /// The recorded progress of the start, if there is a record.
     pub recorded: Option<RecordState>,
-    /// The record itself.
+    /// The state of the record.
     pub record: RecordIs,
-    /// What the kernel says of the lifeline.
+    /// The kernel's answer about the lifeline.
     pub lifeline: Lifeline,
-    /// Whether record and lifeline are of two different starts.
+    /// Whether record and lifeline belong to different starts.
     pub coherence: Coherence,
     /// Whether the worker may be connected to for a mere look.
     pub contact: Contact,
 }
 
-/// What the record of a session is.
+/// The state of a session's record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum RecordIs {
-    /// There is none.
+    /// There is no record.
     Absent,
-    /// It can be read, and names its worker.
+    /// The record is readable, and names the worker.
     NamesWorker,
-    /// It can be read, and does not name its worker yet.
+    /// The record is readable, and does not name the worker yet.
     NamesNobody,
-    /// A later version wrote it: this version may not rewrite it.
+    /// A later version wrote the record: this version may not rewrite the file.
     Newer,
-    /// It cannot be read.
+    /// The record cannot be read.
     Corrupt,
 }
 
-/// Whether the facts of a look are of one start.
+/// Whether the facts of a look belong to the same start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Coherence {
-    /// They are.
+    /// All facts belong to the same start.
     OneStart,
-    /// Somebody is between two steps of the next start.
+    /// A launcher is between two steps of the next start.
     Torn,
 }
 
 /// Whether a worker may be connected to for a mere look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Contact {
-    /// It may.
+    /// The worker may be connected to.
     Connect,
-    /// It was not connected to when it became ready, and a connection may end it.
+    /// The worker became ready without a connection, and a connection may end the worker.
     Gentle,
 }
 
 impl View {
-    /// Of a session of which there is nothing.
+    /// The view of an absent session.
     pub const NOTHING: Self = Self {
         generation: Generation::UNMANAGED,
         last: LastWorker::Gone,
@@ -79,7 +79,7 @@ impl View {
         self.generation != Generation::UNMANAGED || self.recorded.is_some() || self.lifeline == Lifeline::Held
     }
 
-    /// Whether whatever answers on the session's endpoint can be a worker of ours.
+    /// Whether a process that answers on the session's endpoint can be a worker of ours.
     pub fn may_answer(&self) -> bool {
         self.is_known() && self.last != LastWorker::Gone
     }
@@ -89,7 +89,7 @@ impl View {
         self.recorded == Some(RecordState::Ready) && self.may_answer()
     }
 
-    /// Whether a worker of ours answers whose record was never completed.
+    /// Whether a worker of ours answers although its record is incomplete.
     pub fn is_unfinished(&self) -> bool {
         let is_ready = self.recorded == Some(RecordState::Ready);
         match self.record {
@@ -99,7 +99,7 @@ impl View {
         }
     }
 
-    /// Whether nothing of the session runs any more, leftovers included.
+    /// Whether no process of the session runs any more, leftovers included.
     pub fn is_all_gone(&self) -> bool {
         self.last == LastWorker::Gone && self.lifeline != Lifeline::Held
     }

@@ -1,10 +1,10 @@
-//! Drives the machine of [`crate::start::resume`] over [`SpawnBgResumeDeps`]. It decides nothing.
+//! Drives the machine of [`crate::start::resume`] over [`SpawnBgResumeDeps`]. The driver decides nothing.
 //!
 //! # Invariants
-//! 1. A claim that is missing or of another session is an error before anything is spawned.
-//! 2. Facts that are ready at the same instant are heard in the order of [`Event::ALL`]: exit beats socket, socket
-//!    beats timeout. None is lost: what is heard later is heard as a late fact.
-//! 3. A kill runs beside its grace, and its result decides nothing: only an observation does.
+//! 1. A missing claim, or the claim of another session, is an error before any spawn.
+//! 2. Facts of the same instant are heard in the order of [`Event::ALL`]: exit beats socket, socket beats timeout. No
+//!    fact is lost: the other facts are heard later, as late facts.
+//! 3. A kill runs beside its grace. The kill's result decides nothing; only an observation decides.
 //! 4. Dropping the future releases nothing.
 //!
 //! Checked by `gates/tests/execute.rs`.
@@ -27,42 +27,42 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde::Serialize;
 
-/// How a start ended.
+/// The end of a start.
 #[derive(Debug)]
 #[must_use = "the outcome says whether there is a worker, and holds the connection to it"]
 pub enum Outcome<C> {
     /// The worker answers.
     SocketAlive {
-        /// Its pid, where it has one that can be named.
+        /// The worker's pid, if the worker has a nameable pid.
         pid: Option<Pid>,
-        /// What proved that it answers.
+        /// The proof of the answer.
         connection: C,
-        /// Whether it came up only after it had been told to go.
+        /// Whether the worker answered only after a signal.
         after_kill: bool,
     },
     /// The worker ended before it answered.
     ChildExited {
-        /// How it ended.
+        /// The worker's exit.
         exit: ChildExit,
-        /// The pid that it had.
+        /// The worker's former pid.
         pid: Option<Pid>,
-        /// Whether it had been told to go.
+        /// Whether the worker had been signalled.
         after_kill: bool,
-        /// Why it had been told to go.
+        /// The reason for the signal.
         cause: Option<Cause>,
     },
     /// The worker was never started.
     SpawnStartFailed {
-        /// Why.
+        /// The reason.
         error: SpawnError,
     },
     /// Nothing could be observed, so the claim was not released.
     LockRetained {
-        /// Why it stays.
+        /// The reason for retaining the claim.
         reason: RetainedReason,
-        /// What led there.
+        /// The cause of the retention.
         cause: Cause,
-        /// What an operator needs to see what is held.
+        /// The held resources, for an operator.
         diagnostic: Diagnostic,
     },
 }
@@ -77,92 +77,92 @@ impl<C> Outcome<C> {
     }
 }
 
-/// Why a worker had to go.
+/// The reason for ending a worker.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Cause {
-    /// It was not ready in time.
+    /// The worker was not ready in time.
     #[error("the worker was not ready within {} ms", after.as_millis())]
     ObserveTimeout {
-        /// How long it was watched.
+        /// The duration of the watch.
         after: Duration,
     },
-    /// It could not be watched.
+    /// The worker could not be watched.
     #[error("the worker could not be watched: {0}")]
     Seam(#[source] WatchError),
 }
 
-/// What is held, for an operator.
+/// The held resources, for an operator.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Diagnostic {
     /// The session.
     pub session: SessionId,
-    /// The worker's pid, where it has one that can be named.
+    /// The worker's pid, if the worker has a nameable pid.
     pub pid: Option<Pid>,
-    /// Where it should have answered.
+    /// The expected socket of the worker.
     #[serde(with = "crate::text::byte_text")]
     pub socket_path: PathBuf,
     /// The claim's evidence.
     #[serde(with = "crate::text::byte_text")]
     pub lock_path: PathBuf,
-    /// How long it was watched, in milliseconds.
+    /// The duration of the watch, in milliseconds.
     #[serde(rename = "observe_timeout_ms", with = "crate::text::duration_ms")]
     pub observe_timeout: Duration,
-    /// How long it was given to end, all signals together, in milliseconds.
+    /// The grace of all signals together, in milliseconds.
     #[serde(rename = "kill_grace_ms", with = "crate::text::duration_ms")]
     pub kill_grace: Duration,
-    /// The last signal that could not be sent, if one could not.
+    /// The last error of a signal, if a signal failed.
     pub kill_error: Option<String>,
 }
 
-/// What was seen of a start whose claim could not be released.
+/// The observation of a start before a failed release of the claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Seen {
-    /// It never started.
+    /// The worker never started.
     SpawnStartFailed,
-    /// It answers.
+    /// The worker answers.
     SocketAlive {
-        /// Its pid, where it has one that can be named.
+        /// The worker's pid, if the worker has a nameable pid.
         pid: Option<Pid>,
     },
-    /// It ended.
+    /// The worker ended.
     ChildExited {
-        /// How.
+        /// The worker's exit.
         exit: ChildExit,
     },
 }
 
-/// A start that could not be carried through in order.
+/// A start without an orderly end.
 #[derive(Debug, thiserror::Error)]
 pub enum ExecuteError {
-    /// Nothing was started: the claim does not belong to the plan.
+    /// No worker was started: the claim does not match the plan.
     #[error(transparent)]
     Pairing(#[from] PairingError),
-    /// The start is over and was observed, but its claim could not be released; do not start again.
+    /// The start is over and was observed, but the claim could not be released; do not start again.
     #[error("the claim could not be released after the start had been observed")]
     Release {
-        /// Why.
+        /// The reason.
         source: ReleaseError,
-        /// What had been seen.
+        /// The observation.
         observed: Seen,
     },
 }
 
-/// Starts a worker and watches it to the first observation.
+/// Starts a worker and watches the worker until the first observation.
 ///
-/// The longest that this takes is the plan's `observe_timeout`, plus the graces of its `kill_policy`, plus what the
-/// adapters allow themselves for the spawn and the release. Where a worker can ask for more time, the adapters' timer may
-/// grant it up to [`EXTENSION_FACTOR_MAX`](crate::session::notify::EXTENSION_FACTOR_MAX) times the `observe_timeout`.
+/// The greatest duration is the plan's `observe_timeout`, plus the graces of its `kill_policy`, plus the adapters' own
+/// limits for the spawn and the release. If a worker can ask for more time, the adapters' timer may grant up to
+/// [`EXTENSION_FACTOR_MAX`](crate::session::notify::EXTENSION_FACTOR_MAX) times the `observe_timeout`.
 ///
 /// # Errors
-/// [`ExecuteError::Pairing`] before anything happens; [`ExecuteError::Release`] after everything has.
+/// [`ExecuteError::Pairing`] before any effect; [`ExecuteError::Release`] after all effects.
 ///
 /// # Cancel safety
-/// If dropped before the child exists, nothing has happened. If dropped later, the claim is not released, and the
-/// child runs on, guarded by its lifeline, until somebody adopts it.
+/// If dropped before the child exists, nothing has happened. If dropped later, the claim is not released, and the child
+/// runs on, guarded by its lifeline, until a launcher adopts the child.
 ///
 /// # Panics
-/// If the machine reaches a phase whose facts were never heard, which the gates show it cannot.
+/// If the machine reaches a phase without the phase's facts; the gates show that no such path exists.
 pub async fn execute_spawn_bg_resume<D: SpawnBgResumeDeps>(
     plan: &SpawnBgPlan,
     claim: Option<&LockClaim>,
@@ -186,12 +186,12 @@ pub async fn execute_spawn_bg_resume<D: SpawnBgResumeDeps>(
     driver.facts.conclude(conclusion, plan, claim, child.as_ref().and_then(|child| deps.child_pid(child)))
 }
 
-/// What the outside world reported, kept for the outcome.
+/// The facts from the outside world, kept for the outcome.
 struct Facts<C> {
     connection: Option<C>,
     exit: Option<ChildExit>,
     spawn_error: Option<SpawnError>,
-    /// What led to the end of the worker.
+    /// The cause of the worker's end.
     cause: Option<Cause>,
     kill_error: Option<KillError>,
     release_error: Option<ReleaseError>,
@@ -259,7 +259,7 @@ impl<C> Facts<C> {
     }
 }
 
-/// The futures that are under way, at most one of a kind. Replacing one drops it, and dropping it aborts it.
+/// The pending futures, at most one of a kind. Replacing a future drops and thereby aborts the old future.
 struct Slots<'d, C> {
     exit: Option<BoxFuture<'d, Result<ChildExit, WatchError>>>,
     socket: Option<BoxFuture<'d, Result<C, WatchError>>>,
@@ -297,8 +297,8 @@ impl<D: SpawnBgResumeDeps> Driver<'_, D> {
     async fn run(&mut self, mut start: Resume, first: Event) -> Conclusion {
         let mut heard = VecDeque::from([first]);
         loop {
-            // Between two events everything is looked at again: an effect of the first may have an answer at once,
-            // and an exit that was asked for again must be heard before the grace that ends with it.
+            // Between two events every slot is polled again: an effect of the first event may have an answer at once,
+            // and a repeated exit watch must be heard before the end of the grace.
             let event = poll_fn(|cx| self.poll_event(&mut heard, cx)).await;
             let (next, effects) = step(start, event);
             start = next;
@@ -311,11 +311,11 @@ impl<D: SpawnBgResumeDeps> Driver<'_, D> {
         }
     }
 
-    /// Performs one effect. Only a release reports back at once; everything else is heard when it is ready.
+    /// Performs an effect. Only a release answers at once; all other answers are heard when ready.
     async fn perform(&mut self, effect: Effect) -> Option<Event> {
         let deps = self.deps;
         match effect {
-            // Performed before the driver exists, since everything in it borrows the child.
+            // Performed before the driver exists, since the driver's fields borrow the child.
             Effect::Spawn => {}
             Effect::WatchExit => self.slots.exit = self.child.map(|child| deps.await_child_exit(child)),
             Effect::WatchSocket => {
@@ -353,7 +353,7 @@ impl<D: SpawnBgResumeDeps> Driver<'_, D> {
     }
 
     async fn release(&mut self) -> Event {
-        // What is still watched no longer matters: the first observation has won.
+        // The first observation has won, so the other watches no longer matter.
         self.slots = Slots::default();
         let Some(claim) = self.claim else { return Event::Released };
         match self.deps.release_lock(claim).await {
@@ -365,7 +365,7 @@ impl<D: SpawnBgResumeDeps> Driver<'_, D> {
         }
     }
 
-    /// The next event, of those that were ready before and those that are ready now.
+    /// The next event, among the events heard before and the events ready now.
     fn poll_event(&mut self, heard: &mut VecDeque<Event>, cx: &mut Context<'_>) -> Poll<Event> {
         if let Some(Err(error)) = poll_slot(&mut self.slots.kill, cx) {
             self.facts.kill_error = Some(error);
@@ -420,7 +420,7 @@ impl<D: SpawnBgResumeDeps> Driver<'_, D> {
         Event::SeamFailed(seam)
     }
 
-    /// The first thing that went wrong is the cause; only that a watch failed says more than that time ran out.
+    /// The first failure is the cause, but a failed watch says more than an elapsed time.
     fn blame(&mut self, cause: Cause) {
         if matches!(
             (&self.facts.cause, &cause),

@@ -1,4 +1,4 @@
-//! The order of a start: what is done under the claim, up to the process that runs.
+//! The order of a start: the steps under the claim until the process runs.
 //!
 //! ```text
 //! Placing → Renewing → Looking ┬→ Describing → Providing → Forking → Identifying → Done(Started)
@@ -6,15 +6,16 @@
 //! ```
 //!
 //! # Invariants
-//! 1. A fresh lifeline stands under its name before anything else changes, so that no holder of an older one is taken
-//!    for a process of this start.
-//! 2. The record says `starting` before the process exists, so that nobody believes the record of the start before.
-//! 3. A socket on which somebody listens is not removed.
-//! 4. What fails before the fork leaves no process.
+//! 1. A fresh lifeline takes the name before any other change, so that no holder of an older lifeline is taken for a
+//!    process of this start.
+//! 2. The record says `starting` before the process exists, so that no reader believes the record of the previous
+//!    start.
+//! 3. A socket with a listener is not removed.
+//! 4. A failure before the fork leaves no process.
 //!
-//! The steps of the child are [`CHILD`]. Each line taken back breaks a promise: `gates/tests/transactions.rs`.
+//! [`CHILD`] lists the steps of the child. If any step is left out, a promise breaks: `gates/tests/transactions.rs`.
 
-/// A start, up to the process that runs.
+/// A start, until the process runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Order {
     phase: Phase,
@@ -33,58 +34,58 @@ enum Phase {
     Done(Begun),
 }
 
-/// What became of a start.
+/// The result of a start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Begun {
-    /// Its process runs.
+    /// The process runs.
     Started,
-    /// Nothing of it runs.
+    /// No process of the start runs.
     NotStarted,
 }
 
-/// What is done next.
+/// The next step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[must_use = "an effect that is dropped leaves the start where it is"]
 pub enum OrderEffect {
-    /// Ask whether the directory that is held still has its name.
+    /// Ask whether the held directory still has its name.
     CheckPlace,
-    /// Put a fresh lifeline under its name, by rename.
+    /// Put a fresh lifeline under the lifeline's name, by rename.
     RenewLifeline,
-    /// Look at what stands at the socket's path. Answer: [`OrderEvent::Room`].
+    /// Look at the file at the socket's path. Answer: [`OrderEvent::Room`].
     LookAtSocket,
-    /// Remove the socket that the last worker left behind.
+    /// Remove the socket of the last worker.
     RemoveSocket,
     /// Write the record as `starting`, with the new generation and without an identity.
     WriteStarting,
-    /// Make what the worker is handed: a bound socket, a socket to tell its state to.
+    /// Make the descriptors for the worker: a bound socket, a socket for its notifications.
     Provide,
-    /// Fork; the child takes the steps of [`CHILD`]. Answer: [`OrderEvent::Did`] once its program runs.
+    /// Fork; the child takes the steps of [`CHILD`]. Answer: [`OrderEvent::Did`] once the program runs.
     Fork,
     /// Write the identity of the process into the record.
     WriteIdentity,
-    /// Nothing: it is over.
+    /// Nothing: the start is over.
     Done(Begun),
 }
 
-/// What came of the present effect.
+/// The answer to an effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum OrderEvent {
-    /// It was done; of a question, the answer is yes.
+    /// The effect was performed; of a question, the answer is yes.
     Did,
-    /// What stands at the socket's path.
+    /// The file at the socket's path.
     Room(Room),
-    /// It failed, or the answer is no.
+    /// The effect failed, or the answer is no.
     Failed,
 }
 
-/// What stands at the path of a socket that a worker is about to bind.
+/// The file at the path of a socket, before a worker binds the socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Room {
-    /// Nothing.
+    /// No file.
     Free,
-    /// A socket of ours on which nobody listens.
+    /// A socket of ours without a listener.
     Stale,
-    /// Something that is not ours to remove, or on which somebody listens.
+    /// A foreign file, or a socket with a listener.
     Taken,
 }
 
@@ -93,18 +94,19 @@ pub enum Room {
 pub enum ChildStep {
     /// Open the lifeline by its name and lock it.
     TakeLifeline,
-    /// Write who it is into the lifeline.
+    /// Write the child's identity into the lifeline.
     Mark,
-    /// Look once more: the lifeline still has its name, and the directory its place. Else leave.
+    /// Look once more: the lifeline still has its name, and the directory its place. If not, leave.
     CheckPlace,
-    /// Let go of the inherited copy of the claim.
+    /// Close the inherited copy of the claim.
     LetGoOfClaim,
     /// Become the program.
     Exec,
 }
 
-/// The steps of the child, in their order. From fork to [`ChildStep::LetGoOfClaim`] its copy of the claim keeps the claim
-/// held even if the launcher is killed; from [`ChildStep::TakeLifeline`] on, its lifeline guards it.
+/// The steps of the child, in order. From fork to [`ChildStep::LetGoOfClaim`] the child's copy of the claim keeps the
+/// claim held even if the launcher is killed. From [`ChildStep::TakeLifeline`] on, the child's lifeline guards the
+/// child.
 pub const CHILD: [ChildStep; 5] = [
     ChildStep::TakeLifeline,
     ChildStep::Mark,
@@ -120,7 +122,7 @@ impl Default for Order {
 }
 
 impl Order {
-    /// What is to be done next.
+    /// The next step.
     pub fn effect(self) -> OrderEffect {
         match self.phase {
             Phase::Placing => OrderEffect::CheckPlace,
@@ -136,7 +138,7 @@ impl Order {
     }
 }
 
-/// Takes what came of the present effect. An answer that the effect cannot have changes nothing.
+/// Takes the answer to the present effect. An answer that the effect cannot have changes nothing.
 #[must_use = "the start goes on from where this leads"]
 pub fn step(start: Order, event: OrderEvent) -> Order {
     use {OrderEvent as Ev, Phase as At};
@@ -150,7 +152,7 @@ pub fn step(start: Order, event: OrderEvent) -> Order {
         (At::Describing, Ev::Did) => to(At::Providing),
         (At::Providing, Ev::Did) => to(At::Forking),
         (At::Forking, Ev::Did) => to(At::Identifying),
-        // Its lifeline says who it is, also if the record could not be completed.
+        // The lifeline's mark identifies the process, even if the record could not be completed.
         (At::Identifying, Ev::Did | Ev::Failed) => to(At::Done(Begun::Started)),
         (
             At::Placing

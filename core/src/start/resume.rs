@@ -1,4 +1,4 @@
-//! How one start runs: a state machine that decides everything and performs nothing.
+//! The run of a start: a state machine that decides everything and performs nothing.
 //!
 //! ```text
 //! Idle ─Begin→ Spawning ─SpawnStarted→ Observing ─TimeoutElapsed, SeamFailed→ Ending(term) ─GraceElapsed→ Ending(kill)
@@ -10,9 +10,10 @@
 //!
 //! # Invariants
 //! 1. Pure: no clock, file, socket or randomness. Time arrives in events.
-//! 2. [`Effect::Release`] has one source: the reducer of [`crate::claim::release`], fed with facts. No arm emits it.
+//! 2. [`Effect::Release`] has a single source: the reducer of [`crate::claim::release`], fed with facts. No arm emits a
+//!    release.
 //! 3. The claim is released at most once, and only on an observation; a timeout only ever kills.
-//! 4. Nothing is killed after its exit is known.
+//! 4. No process is killed after its exit is known.
 //! 5. Total: every event in every phase has an arm; late facts change nothing and never panic.
 //! 6. Bounded: from every phase a finite number of timers leads to [`Phase::Done`].
 //!
@@ -24,24 +25,24 @@ use crate::prelude::*;
 use crate::session::plan::KillPolicy;
 use alloc::vec;
 
-/// One start in progress: where it is, and how far its claim has come.
+/// A start in progress: the phase of the start, and the progress of the claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Resume {
-    /// Where the start is.
+    /// The phase of the start.
     pub phase: Phase,
-    /// How far its claim has come.
+    /// The progress of the claim.
     pub claim: ReleaseState,
     escalation: Escalation,
 }
 
-/// What follows when SIGTERM did not help.
+/// The step after an unsuccessful SIGTERM.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Escalation {
     None,
     Kill,
 }
 
-/// Where a start is. Each phase carries only what is valid in it.
+/// The phase of a start. Each phase carries only its valid data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Phase {
     /// Nothing has happened.
@@ -50,35 +51,35 @@ pub enum Phase {
     Spawning,
     /// The child runs; its socket, its exit and the time are watched.
     Observing,
-    /// The child was told to go; an observation is still waited for, for a bounded time.
+    /// The child was signalled; the start waits for an observation, for a bounded time.
     Ending(Ending),
-    /// Something was observed; the claim is being given up.
+    /// A fact was observed; the claim is being released.
     Releasing(Observed),
-    /// Over.
+    /// The start is over.
     Done(Conclusion),
 }
 
-/// A child that was told to go.
+/// A signalled child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Ending {
-    /// Why it has to go, which decides what still counts as an observation.
+    /// The reason for the signal; decides which facts still count as observations.
     pub why: EndingWhy,
-    /// The last signal that was sent.
+    /// The last signal sent.
     pub signal: KillSignal,
     /// Whether a failing exit watch may be asked once more.
     pub exit_watch: ExitWatch,
 }
 
-/// Why a child has to go.
+/// The reason for ending a child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum EndingWhy {
-    /// It did not become ready in time. Its exit counts, and so does a socket that came up after all.
+    /// The child was not ready in time. An exit counts, and so does a late socket.
     TimedOut,
-    /// It cannot be watched any more. Only its exit counts.
+    /// The child cannot be watched any more. Only the exit counts.
     SeamFailed,
 }
 
-/// How often the exit watch has been asked.
+/// The number of calls of the exit watch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ExitWatch {
     /// Once.
@@ -87,40 +88,40 @@ pub enum ExitWatch {
     Again,
 }
 
-/// What was observed of a start.
+/// The observation of a start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Observed {
-    /// It never started, so there is nothing to watch.
+    /// The child never started, so there is no watch.
     SpawnStartFailed,
-    /// Its socket answered.
+    /// The socket answered.
     SocketAlive {
-        /// Whether it had been told to go before.
+        /// Whether the child had been signalled before.
         after_kill: AfterKill,
     },
-    /// It ended.
+    /// The child ended.
     ChildExited {
-        /// Whether it had been told to go before.
+        /// Whether the child had been signalled before.
         after_kill: AfterKill,
     },
 }
 
-/// Whether an observation came after the child was told to go.
+/// Whether an observation came after a signal to the child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum AfterKill {
-    /// It came by itself.
+    /// No signal had been sent.
     No,
     /// A signal had been sent.
     Yes,
 }
 
 impl AfterKill {
-    /// As JSON has it.
+    /// The value in JSON.
     pub const fn as_bool(self) -> bool {
         matches!(self, Self::Yes)
     }
 }
 
-/// How a start ended.
+/// The end of a start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Conclusion {
     /// Observed, and the claim was released.
@@ -131,20 +132,20 @@ pub enum Conclusion {
     Retained(RetainedReason),
 }
 
-/// Why a claim stays.
+/// The reason for a retained claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RetainedReason {
-    /// The worker was told to go and its end was not seen in time.
+    /// The worker was signalled, and its end was not observed in time.
     KillUnconfirmed,
-    /// The worker could not be watched, and its end was not seen in time.
+    /// The worker could not be watched, and its end was not observed in time.
     ObserveFailed,
 }
 
 /// A fact that enters the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Event {
-    /// The claim and the plan fit together.
+    /// The claim and the plan match.
     Begin,
     /// The child runs.
     SpawnStarted,
@@ -160,14 +161,14 @@ pub enum Event {
     GraceElapsed,
     /// A watch or a timer failed.
     SeamFailed(Seam),
-    /// The claim was given up.
+    /// The claim was released.
     Released,
-    /// The claim could not be given up in order.
+    /// The claim could not be released.
     ReleaseFailed,
 }
 
 impl Event {
-    /// Every event, in the order in which simultaneous ones are heard.
+    /// Every event. Simultaneous events are heard in this order.
     pub const ALL: [Self; 13] = [
         Self::Begin,
         Self::SpawnStarted,
@@ -185,7 +186,7 @@ impl Event {
     ];
 }
 
-/// What can fail once a child exists.
+/// A watch or a timer that can fail after the child exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Seam {
     /// The socket watch.
@@ -198,7 +199,7 @@ pub enum Seam {
     Grace,
 }
 
-/// What is to be done, in this order.
+/// The next effects, in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[must_use = "a dropped effect is a lost signal or a claim that stays"]
 pub enum Effect {
@@ -206,21 +207,21 @@ pub enum Effect {
     Spawn,
     /// Wait for the socket.
     WatchSocket,
-    /// Wait for the exit; asked again, it starts over.
+    /// Wait for the exit; a second request starts over.
     WatchExit,
-    /// Let the time to become ready run.
+    /// Start the time to become ready.
     StartTimeout,
     /// The socket no longer counts.
     StopWatchingSocket,
     /// Signal the child.
     Kill(KillSignal),
-    /// Let the time to end after that signal run.
+    /// Start the time to end after a signal.
     StartGrace(KillSignal),
-    /// Give the claim up.
+    /// Release the claim.
     Release,
 }
 
-/// A move of the machine: where to, the fact that the claim hears of, and what is to be done.
+/// A move of the machine: the next phase, the fact for the claim, and the effects.
 struct Move {
     to: Phase,
     fact: Option<ReleaseEvent>,
@@ -251,7 +252,7 @@ impl Move {
 }
 
 impl Resume {
-    /// A start that has not begun, and that will be ended by `policy` if it has to be.
+    /// A start that has not begun; `policy` decides how the start ends its worker.
     pub fn new(policy: &KillPolicy) -> Self {
         let escalation = match policy {
             KillPolicy::TermOnly { .. } => Escalation::None,
@@ -261,7 +262,7 @@ impl Resume {
     }
 }
 
-/// Takes one fact: where the start is now, and what is to be done.
+/// Takes one fact and returns the new state and the effects.
 ///
 /// ```
 /// use rekindle_core::KillPolicy;
@@ -375,9 +376,9 @@ fn end(ending: Ending, escalation: Escalation, event: Event) -> Move {
         (Ev::SocketAlive, Why::TimedOut) => {
             Move::observed(Observed::SocketAlive { after_kill: AfterKill::Yes })
         }
-        // A worker that cannot be watched is not handed out, whatever its socket says.
+        // An unwatchable worker is not handed out, whatever its socket says.
         (Ev::SocketAlive, Why::SeamFailed) => stay,
-        // A grace that cannot be measured is over.
+        // A grace that cannot be measured counts as over.
         (Ev::GraceElapsed | Ev::SeamFailed(Seam::Grace), _) => escalate(ending, escalation),
         (Ev::SeamFailed(Seam::Socket), _) => {
             let ending = Ending { why: Why::SeamFailed, ..ending };

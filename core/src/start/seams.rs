@@ -1,8 +1,8 @@
-//! The effects of a start one by one, so that each can be replaced alone.
+//! The effects of a start, each as a separate trait, so that a caller can replace each effect alone.
 //!
-//! [`SpawnBgResumeDeps`](crate::SpawnBgResumeDeps) is their sum. An adapter implements them one at a time; whoever
-//! composes a start may put its own in the place of any, or wrap one to see what passes through. Errors and cancel
-//! safety are those of the method with the same name in [`crate::effects`].
+//! [`SpawnBgResumeDeps`](crate::SpawnBgResumeDeps) is the sum of the seams. An adapter implements a single seam. The
+//! program that composes a start may replace any seam, or wrap a seam to observe the calls. Errors and cancel safety
+//! are the same as for the method of the same name in [`crate::effects`].
 
 use crate::claim::LockClaim;
 use crate::effects::{ChildExit, KillError, KillSignal, ReleaseError, SpawnError, WatchError};
@@ -10,7 +10,7 @@ use crate::prelude::*;
 use crate::session::plan::SpawnBgPlan;
 use async_trait::async_trait;
 
-/// Starts a worker, or takes over one that was started before.
+/// Starts a worker, or takes over a running worker.
 #[async_trait]
 pub trait Spawner<Child>: Send + Sync {
     /// See [`spawn_child`](crate::SpawnBgResumeDeps::spawn_child).
@@ -31,7 +31,7 @@ pub trait ExitWatcher<Child>: Send + Sync {
     async fn await_child_exit(&self, child: &Child) -> Result<ChildExit, WatchError>;
 }
 
-/// Waits.
+/// Waits for a duration.
 #[async_trait]
 pub trait Timer: Send + Sync {
     /// See [`await_timeout`](crate::SpawnBgResumeDeps::await_timeout).
@@ -45,7 +45,7 @@ pub trait Killer<Child>: Send + Sync {
     async fn kill_child(&self, child: &Child, how: KillSignal) -> Result<(), KillError>;
 }
 
-/// Gives a claim up.
+/// Releases a claim.
 #[async_trait]
 pub trait Releaser: Send + Sync {
     /// See [`release_lock`](crate::SpawnBgResumeDeps::release_lock).

@@ -1,41 +1,42 @@
-//! What is written down once a start was observed, and how its claim goes.
+//! The end of a start: the writes after an observation, and the release of the claim.
 //!
 //! ```text
 //! Writing → (ended: Looking → Clearing) → giving the claim up → Done
 //! ```
 //!
 //! # Invariants
-//! 1. The record is completed before the claim is released, by what was heard: an exit beats a socket.
-//! 2. The socket of a worker that ended is removed under the claim, and only if nobody listens there.
-//! 3. The claim goes in any case: a record that cannot be completed loses nothing, since the lifeline says who the worker is.
+//! 1. The record is completed before the claim is released, by the facts heard: an exit beats a socket.
+//! 2. The socket of an ended worker is removed under the claim, and only if no process listens on the socket.
+//! 3. The claim is released in any case: an incomplete record loses nothing, since the lifeline's mark identifies the
+//!    worker.
 //!
 //! Walked inside every transaction by `gates/tests/transactions.rs`.
 
 use super::order::Room;
 use crate::claim::give_up::{self, GiveUp, GiveUpEffect, GiveUpEvent};
 
-/// What was heard of a start.
+/// The fact heard about a start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Heard {
-    /// Its worker ended.
+    /// The worker ended.
     Exit,
-    /// Its worker is ready.
+    /// The worker is ready.
     Ready,
-    /// Nothing: its process was never started.
+    /// Nothing: the process was never started.
     Nothing,
 }
 
-/// Facts of a start that were noted, whichever came first.
+/// The noted facts of a start, in any order.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Noted {
     /// Whether an exit was heard.
     pub exit: bool,
-    /// Whether the worker was seen to be ready.
+    /// Whether readiness was heard.
     pub ready: bool,
 }
 
 impl Noted {
-    /// What these facts amount to.
+    /// The deciding fact.
     pub fn heard(self) -> Heard {
         match (self.exit, self.ready) {
             (true, true | false) => Heard::Exit,
@@ -60,15 +61,15 @@ enum Phase {
     GivingUp(GiveUp),
 }
 
-/// What is done next.
+/// The next step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[must_use = "an effect that is dropped leaves the claim held"]
 pub enum SettleEffect {
-    /// Complete the record by what was heard, if there is a record. Answer: [`SettleEvent::Did`].
+    /// Complete the record by the fact heard, if there is a record. Answer: [`SettleEvent::Did`].
     WriteRecord(Heard),
     /// Mark the record retained, if there is a record. Answer: [`SettleEvent::Did`].
     WriteRetained,
-    /// Look at the socket of the worker that ended. Answer: [`SettleEvent::Room`].
+    /// Look at the socket of the ended worker. Answer: [`SettleEvent::Room`].
     LookAtSocket,
     /// Remove that socket. Answer: [`SettleEvent::Did`].
     RemoveSocket,
@@ -76,34 +77,34 @@ pub enum SettleEffect {
     GiveUp(GiveUpEffect),
 }
 
-/// What came of the present effect.
+/// The answer to an effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SettleEvent {
-    /// It was done, or it failed, which changes nothing.
+    /// The effect was performed, or failed; a failure changes nothing.
     Did,
-    /// What stands at the socket's path.
+    /// The file at the socket's path.
     Room(Room),
-    /// What came of a step of giving the claim up.
+    /// The answer to a step of giving the claim up.
     GaveUp(GiveUpEvent),
 }
 
 impl Settle {
-    /// The end of a start of which something was heard: its claim is released.
+    /// The end of an observed start: the claim is released.
     pub const fn released(heard: Heard) -> Self {
         Self { phase: Phase::Writing(heard) }
     }
 
-    /// The end of a start of which nothing could be observed: its claim is retained.
+    /// The end of a start without an observation: the claim is retained.
     pub const fn retained() -> Self {
         Self { phase: Phase::WritingRetained }
     }
 
-    /// A claim under which there is nothing to write down.
+    /// The release of a claim without a write.
     pub const fn release_alone() -> Self {
         Self { phase: Phase::GivingUp(GiveUp::RELEASE) }
     }
 
-    /// What is to be done next.
+    /// The next step.
     pub fn effect(self) -> SettleEffect {
         match self.phase {
             Phase::Writing(heard) => SettleEffect::WriteRecord(heard),
@@ -115,7 +116,7 @@ impl Settle {
     }
 }
 
-/// Takes what came of the present effect. An answer that the effect cannot have changes nothing.
+/// Takes the answer to the present effect. An answer that the effect cannot have changes nothing.
 #[must_use = "a start that is not settled to its end keeps its claim held"]
 pub fn step(settle: Settle, event: SettleEvent) -> Settle {
     use {Phase as At, SettleEvent as Ev};

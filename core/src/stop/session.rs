@@ -1,4 +1,4 @@
-//! Stopping a session: whom a stop may signal, and what it cleans up afterwards.
+//! The stop of a session: the permitted signals, and the clean-up.
 //!
 //! ```text
 //! Asking → Looking ┬ torn ─→ Pausing ─→ Asking
@@ -8,11 +8,11 @@
 //! ```
 //!
 //! # Invariants
-//! 1. Signals go to the generation that was seen, without the claim: a stop does not wait for a launcher.
-//! 2. A worker that cannot be judged is not signalled, unless a process that holds its lifeline is seen from here.
-//! 3. What is cleaned up is cleaned up under the claim, if nobody holds it, and only if the session is still that
-//!    generation and its worker provably gone.
-//! 4. A worker that was ended is reported as ended, also if nothing could be written.
+//! 1. Signals go to the observed generation, without the claim: a stop does not wait for a launcher.
+//! 2. An unjudged worker is not signalled, unless this process sees a holder of the worker's lifeline.
+//! 3. The clean-up happens under the claim, if the claim is free, and only if the session still has the same generation
+//!    and its worker is provably gone.
+//! 4. An ended worker is reported as ended, even if nothing could be written.
 //!
 //! Walked by `gates/tests/transactions.rs` over a simulated kernel; each rule has a test in `gates/tests/stop_session.rs`.
 
@@ -49,7 +49,7 @@ enum Launcher {
     Away,
 }
 
-/// What is cleaned up, and what is concluded afterwards.
+/// The clean-up, and the conclusion afterwards.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Cleaning {
     generation: Generation,
@@ -67,83 +67,83 @@ enum Step {
     Releasing,
 }
 
-/// What is to be done next, or how the stop ended.
+/// The next step, or the end of the stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[must_use = "an effect that is dropped leaves the stop where it is"]
 pub enum Effect {
-    /// Ask whether anybody holds the claim. Answer: [`Event::Did`] if so, else [`Event::Refused`].
+    /// Ask whether a launcher holds the claim. Answer: [`Event::Did`] if so, else [`Event::Refused`].
     AskClaim,
-    /// Read what is known of the session. Answer: [`Event::Looked`].
+    /// Read the state of the session. Answer: [`Event::Looked`].
     Look,
-    /// Give whoever is between two steps the time to take them. Answer: [`Event::Did`], or [`Event::Late`].
+    /// Give the launcher time for its next step. Answer: [`Event::Did`], or [`Event::Late`].
     Pause,
     /// Probe the socket of a session whose worker is gone. Answer: [`Event::Probed`].
     Probe,
-    /// Pin the worker that was seen, so that no other process can be signalled in its place. Answer: [`Event::Did`].
+    /// Pin the observed worker, so that no other process can be signalled instead. Answer: [`Event::Did`].
     Pin,
-    /// Ask whether a process of the worker is seen from here. Answer: [`Event::Did`] if so, else [`Event::Refused`].
+    /// Ask whether this process sees a process of the worker. Answer: [`Event::Did`] if so, else [`Event::Refused`].
     CountMembers,
     /// End the worker. Answer: [`Event::Ended`].
     End,
-    /// Take the claim. Answer: [`Event::Did`], or [`Event::Refused`] if it is another's.
+    /// Take the claim. Answer: [`Event::Did`], or [`Event::Refused`] if another process holds the claim.
     Acquire,
-    /// Read what is known, under the claim. Answer: [`Event::Looked`].
+    /// Read the state under the claim. Answer: [`Event::Looked`].
     LookUnderClaim,
     /// Look at the worker's socket. Answer: [`Event::Room`].
     LookAtSocket,
     /// Remove that socket. Answer: [`Event::Did`].
     RemoveSocket,
-    /// Write down that the worker ended. Answer: [`Event::Did`].
+    /// Record the end of the worker. Answer: [`Event::Did`].
     WriteExited(EndedBy),
     /// Release the claim. Answer: [`Event::Did`].
     Release,
-    /// Nothing: it is over.
+    /// Nothing: the stop is over.
     Done(Conclusion),
 }
 
-/// What came of the present effect.
+/// The answer to an effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Event {
-    /// It was done; of a question, the answer is yes.
+    /// The effect was performed; of a question, the answer is yes.
     Did,
     /// The answer is no.
     Refused,
-    /// What was seen.
+    /// The state of the session.
     Looked(View),
-    /// What the probe found.
+    /// The result of the probe.
     Probed(Liveness),
-    /// What stands at the socket's path.
+    /// The file at the socket's path.
     Room(Room),
-    /// How the stop of the worker ended.
+    /// The end of the worker's stop.
     Ended(StopEnd),
     /// There is no time left.
     Late,
-    /// It failed.
+    /// The effect failed.
     Failed,
 }
 
-/// How a stop ends.
+/// The end of a stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Conclusion {
     /// There was no worker to stop.
     NotRunning,
-    /// The worker was told to go, and this is what came of it.
+    /// The worker was signalled; the field has the result.
     Ended(StopEnd),
-    /// There never was such a session.
+    /// The session never existed.
     Unknown,
-    /// Whether the worker runs cannot be told from here, so nobody was signalled.
+    /// The worker cannot be judged from this process, so no process was signalled.
     Unjudged,
-    /// Its lifeline is held, and does not say by which start.
+    /// The lifeline is held, and the generation of the holder is unknown.
     Torn,
-    /// A start did not get past two of its steps in time.
+    /// A start did not finish its step in time.
     StartInProgress,
     /// A later version wrote the record.
     RecordNewer,
     /// The record cannot be read.
     RecordCorrupt,
-    /// Somebody answers who is not a worker of ours.
+    /// The answering process is no worker of ours.
     NotManaged,
-    /// A step failed before anybody was signalled.
+    /// A step failed before any signal.
     Failed,
 }
 
@@ -154,7 +154,7 @@ impl Default for StopSession {
 }
 
 impl StopSession {
-    /// What is to be done next.
+    /// The next step.
     pub fn effect(self) -> Effect {
         match self.phase {
             Phase::Asking => Effect::AskClaim,
@@ -169,7 +169,7 @@ impl StopSession {
         }
     }
 
-    /// Whether the claim is held, so that its evidence has to be in place.
+    /// Whether the stop holds the claim, so that the claim's evidence has to be in place.
     pub fn holds_claim(self) -> bool {
         match self.phase {
             Phase::Cleaning(Cleaning { step, .. }) => step != Step::Acquiring,
@@ -213,7 +213,7 @@ impl Cleaning {
         let to = |step| Phase::Cleaning(Self { step, ..self });
         match (self.step, event) {
             (At::Acquiring, Ev::Did) => to(At::Looking),
-            // Whoever holds the claim is deciding about the session now, and sees what is seen here.
+            // The holder of the claim is deciding about the session now, and sees the same facts.
             (At::Acquiring, Ev::Refused | Ev::Failed) => Phase::Done(self.conclusion),
             (At::Looking, Ev::Looked(now)) => {
                 let is_same = now.generation == self.generation && now.last == LastWorker::Gone;
@@ -241,7 +241,7 @@ impl Cleaning {
     }
 }
 
-/// Who is seen decides whom the stop may signal.
+/// The facts of the look decide which worker the stop may signal.
 fn judge(view: &View, launcher: Launcher) -> Phase {
     match (view.coherence, launcher) {
         (Coherence::Torn, Launcher::AtWork) => return Phase::Pausing,
@@ -257,7 +257,7 @@ fn judge(view: &View, launcher: Launcher) -> Phase {
     }
 }
 
-/// Somebody who holds the lifeline and is seen from here may be signalled; nobody else of a worker that is unjudged.
+/// Of an unjudged worker, only a holder of the lifeline seen by this process may be signalled.
 fn pinned(view: &View) -> Phase {
     match (view.last, view.lifeline) {
         (LastWorker::Unknown, Lifeline::Held) => Phase::Counting(*view),
@@ -274,7 +274,7 @@ fn clean_up(generation: Generation, conclusion: Conclusion) -> Phase {
     Phase::Cleaning(Cleaning { generation, step: Step::Acquiring, conclusion })
 }
 
-/// Takes what came of the present effect. An answer that the effect cannot have changes nothing.
+/// Takes the answer to the present effect. An answer that the effect cannot have changes nothing.
 #[must_use = "the stop goes on from where this leads"]
 pub fn step(stop: StopSession, event: Event) -> StopSession {
     use {Event as Ev, Phase as At};
@@ -284,7 +284,7 @@ pub fn step(stop: StopSession, event: Event) -> StopSession {
         (At::Looking(launcher), Ev::Looked(view)) => judge(&view, launcher),
         (At::Pausing, Ev::Did) => At::Asking,
         (At::Pausing, Ev::Late) => At::Done(Conclusion::StartInProgress),
-        // A socket that answers although our worker is gone belongs to somebody else.
+        // A socket that answers although our worker is gone belongs to another program.
         (At::Probing(_), Ev::Probed(Liveness::Live)) => At::Done(Conclusion::NotManaged),
         (At::Probing(view), Ev::Probed(Liveness::Dormant | Liveness::Indeterminate | Liveness::Forged)) => {
             let conclusion = if view.is_known() { Conclusion::NotRunning } else { Conclusion::Unknown };

@@ -1,4 +1,4 @@
-//! One transaction on the simulated kernel: its machines, and what it has open and has learned.
+//! A transaction on the simulated kernel: machines, open descriptors and learned facts.
 
 use super::objects::{InodeId, Process, Record, StartId};
 use crate::care::gc::{self, Collect};
@@ -13,45 +13,45 @@ use crate::start::settle::{Noted, Settle, SettleEffect};
 use crate::stop::Stop;
 use crate::stop::session::{self, StopSession};
 
-/// A transaction, and what it knows.
+/// A transaction and the facts that it has learned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Actor {
-    /// The machine of its transaction.
+    /// The machine of the transaction.
     pub task: Task,
-    /// The machine of the step that it is at.
+    /// The machine of the present step.
     pub sub: Sub,
-    /// The directory that it has open.
+    /// The open directory.
     pub dir: Option<InodeId>,
-    /// Whether the evidence in that directory has to be its own.
+    /// Whether the evidence in the directory has to be the actor's own.
     pub holds: bool,
-    /// What it saw last.
+    /// The facts of the last look.
     pub seen: Seen,
-    /// The worker that it watches or ends.
+    /// The worker to watch or to end.
     pub worker: Pinned,
-    /// The record of the start that it is about.
+    /// The record of the start in question.
     pub record: Option<Record>,
-    /// The process whose answer it heard.
+    /// The process whose answer the actor heard.
     pub peer: Option<Process>,
-    /// What it heard of the start.
+    /// The facts heard about the start.
     pub noted: Noted,
-    /// The machine of its start.
+    /// The machine of the start.
     pub resume: Option<Resume>,
-    /// Whether what its start needs was removed or taken.
+    /// Whether the start was abandoned because its files or its socket were removed or taken.
     pub abandoned: bool,
     /// The machine of the worker's end.
     pub stop: Option<Stop>,
-    /// Whether its deadline has passed.
+    /// Whether the deadline has passed.
     pub late: bool,
-    /// Whether the claim may be released: something was observed, or nothing was begun.
+    /// Whether the claim may be released: after an observation, or without a start.
     pub may_release: bool,
-    /// Whether it still has to write down what was observed, which is wrong.
+    /// Whether the observation is still to be recorded, as a sabotage.
     pub writes_late: bool,
 }
 
-/// Which transaction.
+/// The kind of a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Task {
-    /// None; it does not take part.
+    /// None; the actor does not take part.
     Absent,
     /// An `ensure`.
     Ensure(Ensure),
@@ -61,15 +61,15 @@ pub enum Task {
     Unlock(Unlock),
     /// A collection.
     Collect(Collect),
-    /// A transaction whose future was dropped: its claim is being retained.
+    /// A transaction with a dropped future: the claim is being retained.
     Dropped,
-    /// It is over.
+    /// The transaction is over.
     Done(End),
-    /// It was killed.
+    /// The actor was killed.
     Crashed,
 }
 
-/// How a transaction ended.
+/// The end of a transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum End {
     /// An `ensure`.
@@ -80,11 +80,11 @@ pub enum End {
     Unlock(unlock::Conclusion),
     /// A collection.
     Collect(gc::Conclusion),
-    /// Its future was dropped.
+    /// The future was dropped.
     Dropped,
 }
 
-/// The step of a transaction that has steps of its own.
+/// The step of a transaction, if the step has a machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Sub {
     /// None.
@@ -95,62 +95,62 @@ pub enum Sub {
     Settle(Settle),
     /// A process is started.
     Order(Order),
-    /// It is waited for until the child of this start has executed its program or ended.
+    /// The actor waits until the start's child has executed its program or ended.
     AwaitChild(Order),
     /// The worker is watched.
     Watch,
-    /// The mark is read next, after the record.
+    /// The next step reads the mark, after the record.
     ReadMark(Option<Record>),
-    /// The lifeline and the processes are asked next, after the mark.
+    /// The next step asks about the lifeline and the processes, after the mark.
     Ask(Option<Record>, Option<InodeId>, Option<StartId>),
     /// The worker is ended.
     End,
 }
 
-/// What an actor does next, in the words of the machine that says so.
+/// The next effect of an actor, as the machine's own effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Next {
-    /// Of an `ensure`.
+    /// The effect of an `ensure`.
     Ensure(ensure::Effect),
-    /// Of a stop.
+    /// The effect of a stop.
     Stop(session::Effect),
-    /// Of an unlock.
+    /// The effect of an unlock.
     Unlock(unlock::Effect),
-    /// Of a collection.
+    /// The effect of a collection.
     Collect(gc::Effect),
-    /// Of taking the claim.
+    /// The effect of taking the claim.
     Acquire(AcquireEffect),
-    /// Of settling a start.
+    /// The effect of settling a start.
     Settle(SettleEffect),
-    /// Of starting a process.
+    /// The effect of starting a process.
     Order(OrderEffect),
-    /// To wait for a child, to watch or end a worker, to go on reading, or nothing.
+    /// Waiting for a child, watching or ending a worker, further reading, or nothing.
     Other,
 }
 
-/// What was seen.
+/// The facts of a look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Seen {
     /// The record.
     pub record: Option<Record>,
-    /// The lifeline that was opened.
+    /// The opened lifeline.
     pub lifeline: Option<InodeId>,
-    /// The process that the start began with.
+    /// The leader of the start.
     pub leader: Option<StartId>,
-    /// What it amounts to.
+    /// The view of the look.
     pub view: View,
 }
 
 impl Seen {
-    /// Nothing was looked at.
+    /// No look yet.
     pub const NOTHING: Self = Self { record: None, lifeline: None, leader: None, view: View::NOTHING };
 
-    /// The generation that it is about.
+    /// The generation of the look.
     pub fn generation(&self) -> u8 {
         u8::try_from(self.view.generation.number()).unwrap_or(u8::MAX)
     }
 
-    /// The record that was seen, with the worker that its mark names.
+    /// The record, completed with the worker of the mark.
     pub fn completed(&self) -> Option<Record> {
         self.record.map(|record| Record { worker: record.worker.or(self.leader), ..record })
     }
@@ -162,38 +162,38 @@ impl Seen {
     }
 }
 
-/// Whom a transaction watches and signals.
+/// The worker that a transaction watches and signals.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Pinned {
-    /// The process that it began with.
+    /// The leader.
     pub leader: Option<StartId>,
     /// The process that answered.
     pub peer: Option<Process>,
-    /// The lifeline that was opened.
+    /// The opened lifeline.
     pub lifeline: Option<InodeId>,
-    /// Its generation.
+    /// The generation.
     pub generation: u8,
-    /// Whether it is a child of ours.
+    /// Whether the leader is a child of the actor.
     pub ours: bool,
 }
 
 impl Pinned {
-    /// Nobody.
+    /// No worker.
     pub const NOBODY: Self = Self { leader: None, peer: None, lifeline: None, generation: 0, ours: false };
 }
 
-/// What a record of the simulated kernel says, and a mark.
+/// The content of a simulated record.
 pub type ReadRecord = Recorded<Process, StartId>;
-/// What a worker wrote into its lifeline.
+/// The content of a simulated mark.
 pub type ReadMark = Marked<Process, StartId>;
 
 impl Actor {
-    /// One that does not take part.
+    /// An actor that does not take part.
     pub const ABSENT: Self = Self::of(Task::Absent);
-    /// One that was killed.
+    /// A killed actor.
     pub const CRASHED: Self = Self::of(Task::Crashed);
 
-    /// One that is about to begin.
+    /// An actor about to begin.
     pub const fn of(task: Task) -> Self {
         Self {
             task,
@@ -214,7 +214,7 @@ impl Actor {
         }
     }
 
-    /// What it does next.
+    /// The next effect.
     pub fn next(&self) -> Next {
         match (self.sub, self.task) {
             (Sub::Acquire(attempt), _) => Next::Acquire(attempt.effect()),
@@ -229,7 +229,7 @@ impl Actor {
         }
     }
 
-    /// Whether it has nothing left to do.
+    /// Whether the actor has nothing left to do.
     pub fn is_over(&self) -> bool {
         match self.task {
             Task::Absent | Task::Done(_) | Task::Crashed => true,

@@ -1,15 +1,15 @@
-//! The files, locks and processes of one session, as the kernel keeps them.
+//! The files, locks and processes of a session, as the kernel keeps them.
 //!
-//! A directory that was removed keeps the descriptors that are open on it, and nothing else: what is written there is lost.
+//! A removed directory keeps only the open descriptors: writes into the directory are lost.
 
 use super::actor::{Actor, Pinned};
 use super::objects::{Files, InodeId, Life, Process, Record, Role, Socket, Start, StartId};
 use alloc::vec::Vec;
 
-/// How many starts there can be: a launcher makes one at most. The first is the origin's, the last is of the launcher that
-/// comes afterwards.
+/// The number of possible starts: a launcher makes at most one. The first start is the origin's, the last belongs to
+/// the launcher after the others.
 pub const SLOTS: usize = 5;
-/// Everybody who may hold the claim: a launcher for each slot, a stop, an unlock and a collection.
+/// The number of possible claim holders: a launcher for each slot, a stop, an unlock and a collection.
 pub const ACTORS: usize = SLOTS + 3;
 /// The stop.
 pub const STOP: usize = SLOTS;
@@ -18,48 +18,48 @@ pub const UNLOCK: usize = SLOTS + 1;
 /// The collection.
 pub const GC: usize = SLOTS + 2;
 
-/// All of it.
+/// The whole simulated machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Kernel {
-    /// The directory that has the session's name.
+    /// The directory under the session's name.
     pub dir: Option<InodeId>,
-    /// The number that the next directory, or the next file that is locked, gets.
+    /// The number of the next directory or locked file.
     pub next_inode: InodeId,
-    /// What the directory holds.
+    /// The content of the directory.
     pub files: Files,
-    /// What is locked where the evidence is the lock, which is wrong.
+    /// The locked file if the lock is on the evidence, as a sabotage.
     pub evidence_inode: InodeId,
-    /// The lock that each actor's descriptor holds.
+    /// The lock of each actor's descriptor.
     pub locks: [Option<InodeId>; ACTORS],
-    /// What was written into each lifeline.
+    /// The mark in each lifeline.
     pub marks: [Option<StartId>; SLOTS],
-    /// What stands at the socket's path.
+    /// The file at the socket's path.
     pub socket: Socket,
     /// Every start.
     pub starts: [Start; SLOTS],
     /// Every actor.
     pub actors: [Actor; ACTORS],
-    /// The promises that the last step broke.
+    /// The promises broken by the last step.
     pub broken: Broken,
 }
 
-/// What a step may break by itself, whatever the state that it leads to.
+/// The promises that a step itself may break, in addition to promises about the next state.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Broken {
-    /// A claim was given up that was not held.
+    /// An actor gave up a claim without holding the claim.
     pub released_twice: bool,
-    /// A claim was released without an observation, although something had been begun.
+    /// A claim was released without an observation, although a start had begun.
     pub released_blindly: bool,
-    /// A process of another generation than the one that was seen was signalled.
+    /// A process of another generation than the observed generation was signalled.
     pub signalled_a_stranger: bool,
 }
 
 impl Kernel {
-    /// A machine on which nothing ever happened.
+    /// A machine without any past.
     pub fn new() -> Self {
         Self {
             dir: None,
-            // Below stand the numbers of the starts, which their lifelines have.
+            // Lower numbers belong to the starts' lifelines.
             next_inode: SLOTS as InodeId,
             files: Files::NONE,
             evidence_inode: 0,
@@ -83,14 +83,14 @@ impl Kernel {
         dir
     }
 
-    /// Removes the session's directory with all that is in it, as `rm -rf` does.
+    /// Removes the session's directory with its content, like `rm -rf`.
     pub fn remove_dir(&mut self) {
         self.dir = None;
         self.files = Files::NONE;
         self.socket = Socket::Absent;
     }
 
-    /// Whether somebody holds the lock on `inode`.
+    /// Whether a descriptor holds the lock on `inode`.
     pub fn is_locked(&self, inode: InodeId) -> bool {
         let inode = Some(inode);
         self.locks.contains(&inode) || self.starts.iter().any(|start| start.claim == inode)
@@ -101,13 +101,13 @@ impl Kernel {
         self.starts.iter().any(|start| start.inode == lifeline && start.holds_lifeline())
     }
 
-    /// The lifeline that is found where none has its name: the newest of this session that somebody is seen to hold.
+    /// The lifeline found by a search: the newest of this session that a process holds without a name.
     pub fn lost_lifeline(&self) -> Option<InodeId> {
         let holds = |start: &&Start| start.holds_lifeline() && Some(start.inode) != self.files.lifeline;
         self.starts.iter().filter(holds).max_by_key(|start| start.generation).map(|start| start.inode)
     }
 
-    /// Puts a record in place.
+    /// Writes a record.
     pub fn write_record(&mut self, record: Record) {
         self.files.record = Some(record);
         let described = |start: &&mut Start| start.generation == record.generation && start.executed;
@@ -122,7 +122,7 @@ impl Kernel {
         leader.into_iter().chain(worker.peer).all(|process| !self.life(process).is_alive())
     }
 
-    /// How a process stands.
+    /// The state of a process.
     pub fn life(&self, process: Process) -> Life {
         let start = &self.starts[usize::from(process.start)];
         match process.role {
@@ -131,7 +131,7 @@ impl Kernel {
         }
     }
 
-    /// A process, to be changed.
+    /// A process, for changes.
     pub fn life_mut(&mut self, process: Process) -> &mut Life {
         let start = &mut self.starts[usize::from(process.start)];
         match process.role {
@@ -140,7 +140,7 @@ impl Kernel {
         }
     }
 
-    /// Who accepts connections at the socket's path.
+    /// The process that accepts connections at the socket's path.
     pub fn answers(&self) -> Option<Process> {
         match self.socket {
             Socket::Listening(process) => Some(process),
@@ -148,7 +148,7 @@ impl Kernel {
         }
     }
 
-    /// A process ends.
+    /// Ends a process.
     pub fn end(&mut self, process: Process) {
         *self.life_mut(process) = Life::Dead;
         let start = &mut self.starts[usize::from(process.start)];
@@ -163,7 +163,7 @@ impl Kernel {
         }
     }
 
-    /// An actor is killed: the kernel closes its descriptors; a child that has a copy of one keeps the lock.
+    /// Kills an actor: the kernel closes the actor's descriptors; a child with a copy keeps the lock.
     pub fn crash(&mut self, actor: usize) {
         self.locks[actor] = None;
         self.actors[actor] = Actor::CRASHED;
@@ -174,7 +174,7 @@ impl Kernel {
         (0..SLOTS as u8).flat_map(|start| [Role::Leader, Role::Second].map(|role| Process { start, role }))
     }
 
-    /// The processes that run.
+    /// The running processes.
     pub fn running(&self) -> Vec<Process> {
         Self::processes().filter(|process| self.life(*process).is_alive()).collect()
     }

@@ -1,20 +1,20 @@
-//! What the kernel keeps: files, processes and signals, as values.
+//! The objects of the kernel: files, processes and signals, as values.
 
 use crate::session::record::RecordState;
 
-/// The number of an actor: a launcher's is its slot.
+/// The number of an actor; for a launcher, the number of its slot.
 pub type ActorId = u8;
-/// The number of a start, and of the process that it began with.
+/// The number of a start, and of the start's leader.
 pub type StartId = u8;
-/// The number of a file under a name that may come to mean another.
+/// The number of a file; a name may pass to another file.
 pub type InodeId = u8;
 
-/// What the session's directory holds beside its socket.
+/// The content of the session's directory, without the socket.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Files {
     /// The evidence of a claim.
     pub evidence: Paper,
-    /// The lifeline that stands under its name.
+    /// The lifeline under its name.
     pub lifeline: Option<InodeId>,
     /// The record.
     pub record: Option<Record>,
@@ -28,100 +28,100 @@ impl Files {
 /// The evidence of a claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Paper {
-    /// There is none.
+    /// There is no evidence.
     Absent,
-    /// Held by this actor.
+    /// This actor holds the claim.
     Held(ActorId),
-    /// Given up unreleased by this actor.
+    /// This actor gave the claim up without a release.
     Retained(ActorId),
 }
 
 /// The record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Record {
-    /// How far the start had come.
+    /// The progress of the start.
     pub state: RecordState,
-    /// Which start.
+    /// The generation of the start.
     pub generation: u8,
-    /// Its leader.
+    /// The leader.
     pub worker: Option<StartId>,
     /// The process that answered.
     pub peer: Option<Process>,
-    /// Whether it ever answered.
+    /// Whether the worker ever answered.
     pub observed: bool,
 }
 
-/// What stands at the socket's path.
+/// The file at the socket's path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Socket {
-    /// Nothing.
+    /// No file.
     Absent,
-    /// A socket of a process that is gone.
+    /// A socket of a dead process.
     Stale,
-    /// A socket on which its process does not listen yet.
+    /// A socket whose process does not listen yet.
     Bound(Process),
-    /// A socket on which its process listens.
+    /// A socket whose process listens.
     Listening(Process),
 }
 
-/// One process of a start.
+/// A process of a start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Process {
     /// The start.
     pub start: StartId,
-    /// Which of its processes.
+    /// The role within the start.
     pub role: Role,
 }
 
-/// Which process of a start.
+/// The role of a process within a start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Role {
-    /// The one that was forked.
+    /// The forked process.
     Leader,
-    /// The one that it forked itself.
+    /// The process that the leader forked.
     Second,
 }
 
-/// One start.
+/// A start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Start {
-    /// Its generation.
+    /// The generation.
     pub generation: u8,
-    /// Its lifeline.
+    /// The lifeline.
     pub inode: InodeId,
-    /// The directory that its launcher held when it was forked.
+    /// The directory held by the launcher at the fork.
     pub dir: Option<InodeId>,
-    /// The child's copy of the claim's descriptor, with the lock that it shares.
+    /// The child's copy of the claim's descriptor, with the shared lock.
     pub claim: Option<InodeId>,
-    /// Whether its program runs.
+    /// Whether the program runs.
     pub executed: bool,
-    /// Whether its child left, since its files were not where they had been.
+    /// Whether the child left because its files were gone.
     pub left: bool,
-    /// Whether it was ever written down as ready.
+    /// Whether the start was ever recorded as ready.
     pub observed: bool,
-    /// Whether somebody unlocked its lifeline, which all of its processes share.
+    /// Whether the lifeline was unlocked; all processes of the start share the lock.
     pub unlocked: bool,
-    /// The process that was forked.
+    /// The forked process.
     pub leader: Life,
-    /// The process that it forked itself.
+    /// The process that the leader forked.
     pub second: Life,
 }
 
-/// How a process stands.
+/// The state of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Life {
-    /// It does not exist yet.
+    /// The process does not exist yet.
     Unborn,
-    /// It runs.
+    /// The process runs.
     Alive {
-        /// How many of its steps it has taken.
+        /// The number of steps taken.
         steps: u8,
-        /// Whether it holds the lifeline.
+        /// Whether the process holds the lifeline.
         holds: bool,
-        /// The signal that it is dying of.
+        /// The pending signal.
         signal: Pending,
     },
-    /// It is gone.
+    /// The process is gone.
     Dead,
 }
 
@@ -130,24 +130,24 @@ pub enum Life {
 pub enum Pending {
     /// None.
     None,
-    /// SIGTERM: it will end, and may do something before.
+    /// SIGTERM: the process will end, and may take steps before.
     Term,
-    /// SIGKILL: it will end.
+    /// SIGKILL: the process will end.
     Kill,
 }
 
 impl Life {
-    /// A process that has just been forked.
+    /// A process directly after the fork.
     pub fn born(holds: bool) -> Self {
         Self::Alive { steps: 0, holds, signal: Pending::None }
     }
 
-    /// Whether it runs.
+    /// Whether the process runs.
     pub fn is_alive(self) -> bool {
         matches!(self, Self::Alive { .. })
     }
 
-    /// Whether it holds the lifeline.
+    /// Whether the process holds the lifeline.
     pub fn holds(self) -> bool {
         matches!(self, Self::Alive { holds: true, .. })
     }
@@ -168,12 +168,12 @@ impl Start {
         second: Life::Unborn,
     };
 
-    /// Whether any process of it holds its lifeline.
+    /// Whether any process of the start holds the lifeline.
     pub fn holds_lifeline(&self) -> bool {
         !self.unlocked && (self.leader.holds() || self.second.holds())
     }
 
-    /// Whether any process of it runs.
+    /// Whether any process of the start runs.
     pub fn is_alive(&self) -> bool {
         self.leader.is_alive() || self.second.is_alive()
     }

@@ -1,7 +1,7 @@
-//! Each effect of each machine, performed as one step on the simulated kernel.
+//! Each effect of each machine, performed as a single step on the simulated kernel.
 //!
-//! Nothing is decided here: an effect is performed, its answer goes into the machine that asked for it, and the machine
-//! says what comes next. Where the kernel leaves open what happens, [`Setting::choices`] offers each possibility.
+//! This module decides nothing: each effect is performed, the answer goes into the machine, and the machine names the
+//! next effect. If the kernel permits several events, [`Setting::choices`] offers each event.
 
 mod care;
 mod claim;
@@ -19,25 +19,25 @@ use crate::start::settle::{self, Settle, SettleEvent};
 use crate::stop::StopEvent;
 use crate::stop::session::{self};
 
-/// Which of several things happens to an actor next.
+/// The next event of an actor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Choice {
-    /// It goes on.
+    /// The actor goes on.
     Go,
-    /// It has waited long enough.
+    /// The actor has waited long enough.
     GiveUp,
-    /// It hears that the worker ended.
+    /// The actor hears of the worker's end.
     Exit,
-    /// It hears that the worker's end cannot be watched.
+    /// The actor hears that the worker's end cannot be watched.
     ExitFails,
-    /// It hears that the socket answers.
+    /// The actor hears that the socket answers.
     Socket,
-    /// It hears that its time is over.
+    /// The actor hears that its time is over.
     Time,
 }
 
 impl Setting {
-    /// What may happen to an actor next.
+    /// The possible next events of an actor.
     pub fn choices(&self, kernel: &Kernel, id: usize, mut offer: impl FnMut(Choice)) {
         let actor = &kernel.actors[id];
         if actor.is_over() {
@@ -69,7 +69,7 @@ impl Setting {
         }
     }
 
-    /// What one that watches may hear next. An exit that can be heard is heard before the time is over.
+    /// The possible next events of a watching actor. An exit that can be heard is heard before the end of the time.
     fn hear(&self, kernel: &Kernel, worker: &Pinned, mut offer: impl FnMut(Choice)) {
         let are_gone = kernel.are_gone(worker);
         let of_leader = self.conduct.has(Sabotage::ExitOfLeader);
@@ -86,7 +86,7 @@ impl Setting {
         offer(Choice::Time);
     }
 
-    /// One step of an actor.
+    /// A step of an actor.
     pub fn actor_step(&self, kernel: &mut Kernel, id: usize, choice: Choice) {
         match kernel.actors[id].sub {
             Sub::Acquire(attempt) => self.acquire_step(kernel, id, attempt),
@@ -120,7 +120,7 @@ impl Setting {
         }
     }
 
-    /// Whether a future can be dropped where an actor is: it awaits something while it holds the claim.
+    /// Whether the actor's future can be dropped: the actor awaits an answer and holds the claim.
     pub fn can_be_dropped(&self, actor: &Actor) -> bool {
         let Task::Ensure(call) = actor.task else { return false };
         match actor.sub {
@@ -135,7 +135,7 @@ impl Setting {
         }
     }
 
-    /// The future of an actor is dropped: what it awaited is gone, and its claim is retained.
+    /// Drops the future of an actor: the awaited answer is lost, and the claim is retained.
     pub fn drop_future(&self, kernel: &mut Kernel, id: usize) {
         let actor = &mut kernel.actors[id];
         actor.task = Task::Dropped;
@@ -144,13 +144,13 @@ impl Setting {
             *actor = Actor::of(Task::Done(End::Dropped));
             return;
         }
-        // Dropping a claim gives it up, and writes nothing into the record.
+        // Dropping a claim gives the claim up, and writes nothing into the record.
         actor.record = None;
         actor.sub = Sub::Settle(settle::step(Settle::retained(), SettleEvent::Did));
     }
 }
 
-/// Whether a task waits for something that may never come.
+/// Whether a task waits for an event that may never come.
 fn waits(task: &Task) -> bool {
     match task {
         Task::Ensure(call) => {

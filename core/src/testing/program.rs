@@ -1,4 +1,4 @@
-//! A child between fork and exec, the programs that it may become, and the signals that reach them.
+//! A child between fork and exec, the child's possible programs, and the signals to these processes.
 
 use super::actor::Pinned;
 use super::kernel::{Kernel, SLOTS};
@@ -7,35 +7,35 @@ use super::sabotage::{Conduct, Sabotage};
 use crate::effects::KillSignal;
 use crate::start::order::ChildStep;
 
-/// What a program is like.
+/// The behaviour of a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// It binds, listens, and ends on SIGTERM. It may be slow.
+    /// The program binds, listens, and ends on SIGTERM. The program may be slow.
     Polite,
-    /// It never binds, and ends on SIGTERM.
+    /// The program never binds, and ends on SIGTERM.
     Hung,
-    /// It binds and listens, and ends only on SIGKILL.
+    /// The program binds and listens, and ends only on SIGKILL.
     Stubborn,
-    /// It closes every inherited descriptor first, its lifeline among them.
+    /// The program first closes every inherited descriptor, including the lifeline.
     FdClosing,
-    /// It forks a process that binds and listens, and exits 0.
+    /// The program forks a process that binds and listens, and exits 0.
     Daemonising,
-    /// It forks a process that does nothing, then binds and listens; the other stays when it ends.
+    /// The program forks an idle process, then binds and listens; the idle process survives the program.
     Leaving,
-    /// It exits before it binds.
+    /// The program exits before binding.
     Failing,
-    /// It never binds, and no signal ends it.
+    /// The program never binds, and no signal ends the program.
     Unkillable,
-    /// There is no such program: the child ends where it should execute it.
+    /// The program does not exist: the child ends at exec.
     Missing,
 }
 
 impl Kind {
-    /// All that a launcher can cope with by itself.
+    /// All kinds that a launcher can handle without help.
     pub const ALL: [Self; 6] =
         [Self::Polite, Self::Hung, Self::Stubborn, Self::FdClosing, Self::Daemonising, Self::Leaving];
 
-    /// How many steps its program takes until it is ready.
+    /// The number of the program's steps until readiness.
     pub fn steps_to_ready(self) -> u8 {
         match self {
             Self::FdClosing | Self::Leaving => 3,
@@ -45,16 +45,16 @@ impl Kind {
     }
 }
 
-/// Which program each start runs, and how effects are performed.
+/// The program of each start, and the way of performing effects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Setting {
-    /// What each start's program is like.
+    /// The kind of each start's program.
     pub kinds: [Kind; SLOTS],
-    /// How effects are performed.
+    /// The way of performing effects.
     pub conduct: Conduct,
 }
 
-/// One step of a program.
+/// A step of a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
     Bind,
@@ -84,7 +84,7 @@ impl Setting {
         self.kinds[usize::from(process.start)]
     }
 
-    /// Whether a process has something to do.
+    /// Whether a process has a next step.
     pub fn can_step(&self, kernel: &Kernel, process: Process) -> bool {
         let Life::Alive { steps, signal, .. } = kernel.life(process) else { return false };
         let start = &kernel.starts[usize::from(process.start)];
@@ -109,7 +109,7 @@ impl Setting {
         match self.conduct.child[usize::from(steps)] {
             Some(ChildStep::TakeLifeline) => {
                 let of_launcher = self.conduct.has(Sabotage::LifelineOfLauncher);
-                // Opened by its name in the directory that is held; what stands there has to be the prepared file.
+                // The child opens the lifeline by name in the held directory, and accepts only the prepared file.
                 if !in_place || (kernel.is_held(inode) && !of_launcher) {
                     kernel.starts[slot].left = true;
                     return kernel.end(process);
@@ -129,7 +129,7 @@ impl Setting {
             Some(ChildStep::Exec) => {
                 let start = &mut kernel.starts[slot];
                 start.executed = true;
-                // Close-on-exec, if it has not been let go before.
+                // Close-on-exec, unless the child has closed the copy before.
                 start.claim = None;
             }
         }
@@ -143,7 +143,7 @@ impl Setting {
         let Life::Alive { steps, .. } = kernel.life(process) else { return };
         let slot = usize::from(process.start);
         match program(self.kind(process), process.role)[usize::from(steps)] {
-            // It cannot bind where something stands, or where its directory is gone, and gives up.
+            // The program gives up if the path is occupied or the directory is removed.
             Step::Bind if kernel.socket != Socket::Absent || kernel.dir.is_none() => {
                 return kernel.end(process);
             }
@@ -169,8 +169,8 @@ impl Setting {
         }
     }
 
-    /// Signals a worker: its leader and the group of that, its peer, what is in the leader's session, and every holder of
-    /// its lifeline.
+    /// Signals a worker: the leader with its process group, the peer, the leader's process session, and every holder of
+    /// the lifeline.
     pub fn signal(&self, kernel: &mut Kernel, worker: &Pinned, how: KillSignal) {
         for process in Kernel::processes() {
             if !kernel.life(process).is_alive() || !self.is_reached(kernel, worker, process) {

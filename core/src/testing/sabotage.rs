@@ -1,40 +1,40 @@
-//! Wrong ways to perform an effect. Each of them has to break a promise, or to be guarded a second time.
+//! Wrong ways to perform an effect. Each wrong way has to break a promise, or to meet a second guard.
 
 use crate::start::order::{CHILD, ChildStep};
 
-/// How effects are performed. [`Conduct::RIGHT`] is the right way; each other value is wrong in one place.
+/// The way of performing effects. [`Conduct::RIGHT`] is the right way; each other value is wrong in a single place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Conduct {
-    /// What the child does between fork and exec.
+    /// The child's steps between fork and exec.
     pub child: [Option<ChildStep>; 5],
-    /// What is performed wrongly.
+    /// The wrongly performed effect.
     pub wrong: Option<Sabotage>,
-    /// Something else that is performed wrongly.
+    /// A second wrongly performed effect.
     pub also_wrong: Option<Sabotage>,
 }
 
-/// One wrong way.
+/// A wrong way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Sabotage {
-    /// A restart does not end the worker, and goes on as if it had.
+    /// A restart does not end the worker, and goes on as if the worker had ended.
     ReplaceUnended,
-    /// The lock is on the evidence file, which goes with it.
+    /// The lock is on the evidence file, and disappears with the file.
     LockOnEvidence,
-    /// A start uses the lifeline file that is there.
+    /// A start reuses the existing lifeline file.
     LifelineReused,
-    /// The launcher locks the lifeline and unlocks it once its child runs.
+    /// The launcher locks the lifeline, and unlocks the lifeline as soon as the child runs.
     LifelineOfLauncher,
     /// The record is written after the fork.
     RecordAfterFork,
     /// The record is completed after the claim was released.
     RecordAfterRelease,
-    /// The identity of the child comes into the record with the observation.
+    /// The child's identity is recorded only with the observation.
     IdentityWhenObserved,
-    /// The last worker is gone if its record names nobody who lives, whatever the lifeline says.
+    /// The last worker counts as gone if the record names no living process, whatever the state of the lifeline.
     GoneByRecord,
-    /// The last worker is gone if its record says that it exited.
+    /// The last worker counts as gone if the record says `exited`.
     GoneByExitedRecord,
-    /// The last worker is gone if nobody answers.
+    /// The last worker counts as gone if no process answers.
     GoneByRefusedConnect,
     /// An exit is believed when the leader is gone.
     ExitOfLeader,
@@ -42,21 +42,21 @@ pub enum Sabotage {
     TimeoutReleases,
     /// A signal reaches the leader alone.
     KillOfLeader,
-    /// The claim of a dropped future stays as it is.
+    /// The claim of a dropped future stays held.
     DroppedLeftHeld,
-    /// A stale socket stays where it is.
+    /// A stale socket is not removed.
     StaleSocketLeft,
-    /// A stop cleans up without the claim, and removes the evidence of any.
+    /// A stop cleans up without the claim, and removes the evidence of any claim.
     StopWithoutClaim,
-    /// A stop takes the lifeline that it opened once for that of the generation it saw.
+    /// A stop takes the lifeline opened once for the lifeline of the observed generation.
     StopPinsOpenedOnce,
-    /// A stop takes whatever lifeline has the name when it signals.
+    /// A stop takes any lifeline under the name at the time of the signal.
     StopPinsByName,
     /// An unlock does not take the lock.
     UnlockWithoutLock,
     /// A collection does not take the lock.
     GcWithoutLock,
-    /// A lifeline that lost its name is not searched for.
+    /// A lifeline without a name is not searched for.
     LostLifelineUnsearched,
 }
 
@@ -68,23 +68,23 @@ impl Conduct {
         also_wrong: None,
     };
 
-    /// Wrong in one place.
+    /// A conduct with a single sabotage.
     pub const fn wrong(wrong: Sabotage) -> Self {
         Self { wrong: Some(wrong), ..Self::RIGHT }
     }
 
-    /// Wrong in one place more.
+    /// The same conduct with a second sabotage.
     #[must_use]
     pub const fn and(self, wrong: Sabotage) -> Self {
         Self { also_wrong: Some(wrong), ..self }
     }
 
-    /// A child that takes other steps.
+    /// A child with other steps.
     pub const fn child(child: [Option<ChildStep>; 5]) -> Self {
         Self { child, ..Self::RIGHT }
     }
 
-    /// Whether something is performed wrongly.
+    /// Whether the conduct includes a sabotage.
     pub fn has(&self, what: Sabotage) -> bool {
         self.wrong == Some(what) || self.also_wrong == Some(what)
     }

@@ -1,4 +1,4 @@
-//! One order of all that can happen: processes first, transactions next, time last.
+//! A fixed order of all possible events: processes first, transactions next, time last.
 
 use super::kernel::Kernel;
 use super::objects::{Life, Pending, Process};
@@ -6,12 +6,12 @@ use super::perform::Choice;
 use super::program::Setting;
 use alloc::vec::Vec;
 
-/// How many steps may be taken before whoever asked is told that there is no end.
+/// The greatest number of steps before a run is given up.
 const STEPS_MAX: usize = 2000;
-/// How often anybody waits for another before it has waited long enough.
+/// The number of waits before an actor has waited long enough.
 const WAITS_MAX: u32 = 2;
 
-/// One thing that happens.
+/// An event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Move {
     Actor(usize, Choice),
@@ -20,7 +20,7 @@ enum Move {
 }
 
 impl Setting {
-    /// Lets everything happen that can, until nobody has anything left to do or there is no end to it.
+    /// Lets all possible events happen, until no step is left or the limit of steps is reached.
     pub fn run(&self, kernel: &mut Kernel, mut look: impl FnMut(&Kernel)) {
         let mut waits = 0;
         for _ in 0..STEPS_MAX {

@@ -1,16 +1,16 @@
-//! How text that may hold any bytes is spelled in JSON: paths, arguments and the values of variables.
+//! The JSON form of text of any bytes: paths, arguments and the values of variables.
 //!
 //! | text | JSON |
 //! |---|---|
 //! | UTF-8 | a plain string, `"/run/cache/sock"` |
-//! | anything else | an object with all of its bytes in hexadecimal digits, `{"bytes":"2f72756e2fe9"}` |
+//! | other bytes | an object with all bytes in hexadecimal digits, `{"bytes":"2f72756e2fe9"}` |
 //!
 //! # Invariants
-//! 1. Nothing is lost: what is read back is what was written, byte for byte.
-//! 2. The two spellings cannot be confused: one is a string, the other is an object.
-//! 3. No text is refused, so that serialising a path or an argument cannot fail.
+//! 1. Nothing is lost: the text read equals the text written, byte for byte.
+//! 2. The two forms cannot be confused: a string or an object.
+//! 3. No text is refused, so serialising a path or an argument cannot fail.
 //!
-//! Fields use it as `#[serde(with = "byte_text")]`. Checked by `gates/tests/byte_text.rs`.
+//! Fields use the module as `#[serde(with = "byte_text")]`. Checked by `gates/tests/byte_text.rs`.
 
 use crate::prelude::*;
 use alloc::collections::BTreeMap;
@@ -20,10 +20,10 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
-/// The name of the field that holds the bytes of a text that is not UTF-8.
+/// The field with the bytes of a non-UTF-8 text.
 const BYTES: &str = "bytes";
 
-/// One text in its JSON spelling.
+/// A text in its JSON form.
 ///
 /// ```
 /// use rekindle_core::byte_text::{ByteText, from_bytes};
@@ -48,12 +48,12 @@ impl Serialize for ByteText<'_> {
     }
 }
 
-/// The text that consists of these bytes.
+/// The text of these bytes.
 pub fn from_bytes(bytes: Vec<u8>) -> OsString {
     OsString::from_vec(bytes)
 }
 
-/// The text that `value` spells; `None` if it is neither a string nor an object with bytes.
+/// The text of `value`; `None` if `value` is neither a string nor an object with bytes.
 pub fn from_value(value: &Value) -> Option<OsString> {
     Owned::deserialize(value).ok().map(|owned| owned.0)
 }
@@ -69,23 +69,23 @@ pub fn serialize<T: Stored, S: Serializer>(field: &T, serializer: S) -> Result<S
 /// Deserialises a field: a text, or several.
 ///
 /// # Errors
-/// If what stands there is neither of the two spellings.
+/// If the value has neither of the two forms.
 pub fn deserialize<'de, T: Stored, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
     T::load(deserializer)
 }
 
-/// A field that holds texts.
+/// A field of texts.
 pub trait Stored: Sized {
-    /// Serialises all of its texts.
+    /// Serialises all texts of the field.
     ///
     /// # Errors
     /// Only if the serializer itself fails.
     fn store<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error>;
 
-    /// Deserialises all of its texts.
+    /// Deserialises all texts of the field.
     ///
     /// # Errors
-    /// If what stands there is neither of the two spellings.
+    /// If the value has neither of the two forms.
     fn load<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error>;
 }
 
@@ -137,7 +137,7 @@ impl<T: Single> Stored for BTreeMap<String, T> {
     }
 }
 
-/// One text, read from either spelling.
+/// A text, read from either form.
 struct Owned(OsString);
 
 impl<'de> Deserialize<'de> for Owned {

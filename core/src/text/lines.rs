@@ -1,21 +1,21 @@
-//! Cuts a stream of bytes into lines and keeps the last of them, in a space that is known beforehand.
+//! Divides a stream of bytes into lines and keeps the last lines, in bounded space.
 //!
 //! # Invariants
-//! 1. How the stream was cut into pieces changes nothing.
-//! 2. Bounded: no more than [`LineLimits::lines_max`] lines are kept, none with more than [`LineLimits::line_len_max`]
-//!    bytes, whatever a child writes; what does not fit is counted.
+//! 1. The division of the stream into chunks changes nothing.
+//! 2. Bounded: at most [`LineLimits::lines_max`] lines are kept, each with at most [`LineLimits::line_len_max`] bytes,
+//!    whatever a child writes. Excess bytes are counted.
 //!
 //! Checked by `gates/tests/lines.rs`.
 
 use crate::prelude::*;
 use alloc::collections::VecDeque;
 
-/// How much of a stream is kept.
+/// The kept part of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LineLimits {
-    /// The bytes of one line; 4096 by default. What follows them is dropped.
+    /// The bytes of a line; 4096 by default. Further bytes are dropped.
     pub line_len_max: usize,
-    /// The lines; 100 by default. The oldest go first.
+    /// The number of lines; 100 by default. The oldest lines go first.
     pub lines_max: usize,
 }
 
@@ -35,14 +35,14 @@ pub struct Lines {
 }
 
 impl Lines {
-    /// No lines yet.
+    /// No lines.
     pub fn new(limits: LineLimits) -> Self {
         Self { limits, ..Self::default() }
     }
 
-    /// Takes the next bytes of the stream, and hands each line that they complete to `each`, without its newline.
+    /// Takes the next bytes of the stream, and calls `each` with each completed line, without the newline.
     ///
-    /// What is no UTF-8 becomes U+FFFD. A line that was too long ends by saying how much of it is missing.
+    /// Non-UTF-8 bytes become U+FFFD. A cut line ends with the number of missing bytes.
     ///
     /// ```
     /// use rekindle_core::lines::{LineLimits, Lines};
@@ -64,14 +64,14 @@ impl Lines {
         self.extend(rest);
     }
 
-    /// The stream has ended: what has no newline is a line too.
+    /// Ends the stream: a last line without a newline is a line too.
     pub fn finish(&mut self, each: &mut dyn FnMut(&str)) {
         if !self.current.is_empty() || self.current_dropped > 0 {
             self.complete(each);
         }
     }
 
-    /// The lines that are kept, the oldest first.
+    /// The kept lines, the oldest first.
     pub fn kept(&self) -> impl Iterator<Item = &str> {
         self.kept.iter().map(String::as_str)
     }

@@ -1,13 +1,13 @@
-//! Foreign text for people to read, for a shell to take back, and inside JSON.
+//! Foreign text for people, for a shell, and inside JSON.
 //!
-//! A path is bytes, and may hold anything but NUL. Whatever a worker, a file or another program wrote may hold anything. What
-//! is not UTF-8 in it, and what a terminal would obey, is escaped. Checked by `gates/tests/shown.rs`.
+//! A path may hold any byte but NUL; a text of a worker, a file or another program may hold any byte. Non-UTF-8 bytes
+//! and characters that a terminal obeys are escaped. Checked by `gates/tests/shown.rs`.
 
 use crate::prelude::*;
 use core::fmt;
 
-/// A path, an argument or a text for people, on one line: what is not UTF-8 in it is shown as `\xNN`, and control characters
-/// and those that turn the direction of text are escaped.
+/// A path, an argument or a text for people, on a single line: non-UTF-8 bytes are shown as `\xNN`; control characters
+/// and characters that change the direction of text are escaped.
 ///
 /// ```
 /// use rekindle_core::shown::Shown;
@@ -33,13 +33,15 @@ impl<T: AsRef<OsStr> + ?Sized> fmt::Display for Shown<'_, T> {
     }
 }
 
-/// Whether a terminal does something for it rather than show it: control characters, and those that turn the direction of text.
+/// Whether a terminal obeys a character instead of showing the character: control characters, and characters that
+/// change the direction of text.
 pub fn is_obeyed(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// JSON in which no string holds a character that a terminal would obey: each is written as `\uNNNN`, which means the same.
+/// JSON without a character that a terminal obeys in any string: each such character is written as `\uNNNN`, with the
+/// same meaning.
 ///
 /// ```
 /// use rekindle_core::shown::terminal_safe;
@@ -47,7 +49,7 @@ pub fn is_obeyed(c: char) -> bool {
 /// assert_eq!(terminal_safe("[\"\u{9b}31m\"]".to_owned()), r#"["\u009b31m"]"#);
 /// ```
 pub fn terminal_safe(json: String) -> String {
-    // Between the strings of JSON stand ASCII characters only; a line's end is layout, and is never inside a string.
+    // Outside strings, JSON has ASCII characters only; a newline is layout, and never inside a string.
     let is_unsafe = |c: char| is_obeyed(c) && c != '\n';
     if !json.contains(is_unsafe) {
         return json;
@@ -59,10 +61,10 @@ pub fn terminal_safe(json: String) -> String {
     safe
 }
 
-/// A path as one word of a shell's command line.
+/// A path as a word of a shell's command line.
 ///
-/// Plain words stay as they are, others are quoted; what can only be written as a number is in `$'...'`, which bash, zsh and
-/// POSIX since 2024 know.
+/// Plain words stay unchanged, other words are quoted. Bytes that need a number are written in `$'...'`, known to bash,
+/// zsh and POSIX since 2024.
 ///
 /// ```
 /// use rekindle_core::shown::shell_quoted;
@@ -72,7 +74,7 @@ pub fn terminal_safe(json: String) -> String {
 /// assert_eq!(shell_quoted(Path::new("/tmp/it's")), r"'/tmp/it'\''s'");
 /// ```
 pub fn shell_quoted(path: &Path) -> String {
-    // A word that begins with a dash would be taken for an option.
+    // A shell command takes a word that begins with a dash for an option.
     let is_like_an_option = path.as_os_str().as_encoded_bytes().starts_with(b"-");
     if is_like_an_option {
         shell_word(Path::new(".").join(path).as_os_str())
@@ -81,7 +83,7 @@ pub fn shell_quoted(path: &Path) -> String {
     }
 }
 
-/// The same for a word that need not be a path: an option, or an argument.
+/// As [`shell_quoted`], for a word that need not be a path: an option, or an argument.
 ///
 /// ```
 /// use rekindle_core::shown::shell_word;

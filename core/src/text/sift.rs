@@ -1,6 +1,6 @@
-//! Reads an object whose fields are known, and sets aside those that are not: in one pass, copying only the latter.
+//! Reads the known fields of an object and sets the unknown fields aside, in one pass. Only unknown fields are copied.
 //!
-//! `#[serde(flatten)]` would copy every value into a tree first, which for a record takes longer than all the rest.
+//! `#[serde(flatten)]` would copy every value into a tree first; for a record, the copy takes longer than everything else.
 //!
 //! Checked by `gates/tests/record.rs`.
 
@@ -10,9 +10,9 @@ use serde::de::{DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, Visi
 use serde::forward_to_deserialize_any;
 use serde_json::{Map, Value};
 
-/// Takes the fields that a struct does not name.
+/// Takes the unknown fields of a struct.
 pub(crate) trait Remainder {
-    /// Takes the field `name`, whose value `object` has next.
+    /// Takes the field `name`; the value is next in `object`.
     ///
     /// # Errors
     /// If the value cannot be read.
@@ -27,7 +27,7 @@ impl Remainder for Map<String, Value> {
     }
 }
 
-/// Deserialises a struct from an object, and hands what the struct does not name to `rest`.
+/// Deserialises a struct from an object, and gives unknown fields to `rest`.
 pub(crate) struct Sift<'u, D, R> {
     pub(crate) object: D,
     pub(crate) rest: &'u mut R,
@@ -73,7 +73,7 @@ impl<'de, V: Visitor<'de>, R: Remainder> Visitor<'de> for OfObject<'_, V, R> {
     }
 }
 
-/// The fields of an object that are known.
+/// The known fields of an object.
 struct Known<'u, A, R> {
     object: A,
     fields: &'static [&'static str],

@@ -1,11 +1,12 @@
 //! The lock itself.
 
-use super::outcome::{Acquired, ForceUnlocked, LifecycleError, LifecycleState, LifecycleStatus, Released};
+use super::outcome::{Acquired, ForceUnlocked, LifecycleError, LifecycleStatus, Released};
 use super::task::{Goal, Held, Keeper, Task, is_ours, payload};
 use rekindle_adapters::lifecycle::{MARKER_NAME, MarkerDir};
 use rekindle_adapters::{StateRoot, foreground, procfs};
 use rekindle_core::claim::KernelLock;
 use rekindle_core::identity::UnknownReason;
+use rekindle_core::lifecycle::state_of;
 use rekindle_core::{
     ChildExit, Found, Host, LifecyclePayload, Pid, ProcessIdentity, ProcessLiveness, SpawnError,
 };
@@ -174,12 +175,12 @@ impl LifecycleLock {
     /// If they cannot be asked.
     pub fn status(&self) -> Result<LifecycleStatus, LifecycleError> {
         let Some(dir) = MarkerDir::open(&self.path)? else {
-            let (state, why) = LifecycleState::of(&Found::Nothing, UNSEEN, KernelLock::Free);
+            let (state, why) = state_of(&Found::Nothing, UNSEEN, KernelLock::Free);
             return Ok(LifecycleStatus { state, why, holder: None });
         };
         let flock = if dir.is_locked()? { KernelLock::Held } else { KernelLock::Free };
         let marker = dir.read()?;
-        let (state, why) = LifecycleState::of(&marker.found, marker.standing(&self.here), flock);
+        let (state, why) = state_of(&marker.found, marker.standing(&self.here), flock);
         Ok(LifecycleStatus { state, why, holder: payload(&marker).map(|payload| *payload) })
     }
 

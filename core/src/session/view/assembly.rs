@@ -1,13 +1,13 @@
-//! How the facts of a look are put together: whose lifeline it is, which start is meant, whom to ask about.
+//! Combines the facts of a look: the owner of the lifeline, the start in question, and the processes to ask about.
 //!
 //! A look reads the record, then the lifeline and its mark, then asks about processes, each at another instant. This
-//! module says what may be concluded from the three; whoever performs the look gathers them.
+//! module decides which conclusions the three permit; the caller gathers the facts.
 //!
 //! # Invariants
-//! 1. A mark speaks of its own start only: one of another generation, or with another nonce, says nothing of this one.
-//! 2. A lifeline that is held and does not say by which start makes the look torn, whatever was recorded.
-//! 3. A lifeline that had to be searched for and is of an earlier start than the record is none of the session's.
-//! 4. A mark stands in for a record that was lost, and never overrides one.
+//! 1. A mark is valid for its own start only: a mark of another generation, or with another nonce, is ignored.
+//! 2. A held lifeline without a valid mark makes the look torn, whatever was recorded.
+//! 3. A lifeline found by a search does not belong to the session if its start is earlier than the recorded start.
+//! 4. A mark replaces a lost record, and never overrides a record.
 //!
 //! Checked by `gates/tests/assembly.rs`, and inside every transaction by `gates/tests/transactions.rs`.
 
@@ -19,20 +19,20 @@ use crate::session::evidence::{
 };
 use crate::session::record::{RecordState, SessionRecord};
 
-/// What a record says, as far as a decision depends on that. `I` identifies a process, `N` a start.
+/// The content of a record, as far as a decision depends on it. `I` identifies a process, `N` a start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Recorded<I, N> {
-    /// What the record is.
+    /// The state of the record.
     pub is: RecordIs,
-    /// Which start it describes.
+    /// The start of the record.
     pub generation: Option<Generation>,
-    /// What the worker of that start was told to know itself by.
+    /// The nonce of the start's worker.
     pub nonce: Option<N>,
-    /// How far that start had come.
+    /// The progress of the start.
     pub state: Option<RecordState>,
-    /// Whether its worker was ever seen to be ready.
+    /// Whether the worker was ever ready.
     pub start_observed: bool,
-    /// Whether its lifeline was held then, where that was written down.
+    /// Whether the lifeline was held at that time, if recorded.
     pub history: Option<LifelineHistory>,
     /// The process that was started.
     pub worker: Option<I>,
@@ -55,7 +55,7 @@ impl<I, N> Recorded<I, N> {
 }
 
 impl Recorded<ProcessIdentity, Nonce> {
-    /// What a record that can be read says.
+    /// The content of a readable record.
     pub fn of(record: &SessionRecord) -> Self {
         Self {
             is: if record.worker.is_some() { RecordIs::NamesWorker } else { RecordIs::NamesNobody },
@@ -70,35 +70,35 @@ impl Recorded<ProcessIdentity, Nonce> {
     }
 }
 
-/// What a worker wrote into its lifeline.
+/// The content of a lifeline's mark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Marked<I, N> {
-    /// Which start it belongs to.
+    /// The start of the mark.
     pub generation: Generation,
-    /// What the worker was told to know itself by.
+    /// The nonce of the start's worker.
     pub nonce: Option<N>,
     /// The process that took the lifeline.
     pub worker: I,
 }
 
-/// How a lifeline was found.
+/// The way in which a lifeline was found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum FoundBy {
-    /// It has its name in the session's directory.
+    /// By its name in the session's directory.
     Name,
-    /// It has lost that name, and a process was seen to have it open.
+    /// In a process that has the lifeline open; the name is lost.
     Search,
 }
 
-/// Record, lifeline and mark of one look, before any process was asked about.
+/// Record, lifeline and mark of a look, before any question about processes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Assembly<I, N> {
     recorded: Recorded<I, N>,
     lifeline: Lifeline,
-    /// Whether the mark is of the start that is meant.
+    /// Whether the mark belongs to the start in question.
     is_marked: bool,
     generation: Generation,
-    /// The process that was started, by the record or else by the mark.
+    /// The started process, from the record or else from the mark.
     pub leader: Option<I>,
     /// The process that answered.
     pub peer: Option<I>,
@@ -107,13 +107,13 @@ pub struct Assembly<I, N> {
 }
 
 impl<I: Clone + PartialEq, N: PartialEq> Assembly<I, N> {
-    /// Puts together what was read.
+    /// Combines the facts read.
     pub fn new(
         recorded: Recorded<I, N>,
         (lifeline, found_by): (Lifeline, FoundBy),
         mark: Option<Marked<I, N>>,
     ) -> Self {
-        // A process that an earlier start left behind says nothing of the start that was recorded.
+        // A leftover process of an earlier start says nothing about the recorded start.
         let older = |mark: &Marked<I, N>| recorded.generation.is_some_and(|it| mark.generation < it);
         let is_leftover = found_by == FoundBy::Search && mark.as_ref().is_some_and(older);
         let lifeline = if is_leftover { Lifeline::Missing } else { lifeline };
@@ -135,41 +135,41 @@ impl<I: Clone + PartialEq, N: PartialEq> Assembly<I, N> {
         }
     }
 
-    /// What the kernel says of the session's lifeline; missing, if the one that was found is of an earlier start.
+    /// The state of the session's lifeline; missing, if the found lifeline belongs to an earlier start.
     pub fn lifeline(&self) -> Lifeline {
         self.lifeline
     }
 
-    /// Which start is meant.
+    /// The start in question.
     pub fn generation(&self) -> Generation {
         self.generation
     }
 
-    /// Whether the mark is of the start that is meant.
+    /// Whether the mark belongs to the start in question.
     pub fn is_marked(&self) -> bool {
         self.is_marked
     }
 
-    /// Whether the leader is the process that took the lifeline, which is held: then that it still has the lifeline open is
-    /// proof enough that it runs.
+    /// Whether the leader took the held lifeline: then an open lifeline in the leader is sufficient proof that the
+    /// leader runs.
     pub fn leader_took_lifeline(&self) -> bool {
         self.lifeline == Lifeline::Held && self.taker.is_some() && self.taker == self.leader
     }
 
-    /// Whether what was read is of two different starts: a launcher is between two steps.
+    /// Whether the facts belong to different starts: a launcher is between two steps.
     pub fn coherence(&self) -> Coherence {
         let is_torn = self.lifeline == Lifeline::Held && !self.is_marked;
         if is_torn { Coherence::Torn } else { Coherence::OneStart }
     }
 
-    /// Whether the worker lives without a record, which can be written anew from what it wrote itself.
+    /// Whether the worker lives without a record; the record can be restored from the mark.
     pub fn lacks_record(&self) -> bool {
         self.recorded.is == RecordIs::Absent && self.lifeline == Lifeline::Held && self.is_marked
     }
 
-    /// The evidence, once leader and peer were asked about. Who has the endpoint is not asked yet.
+    /// The evidence, with the answers about leader and peer. The holder of the endpoint is not known yet.
     pub fn evidence(&self, leader: Option<ProcessLiveness>, peer: Option<ProcessLiveness>) -> Evidence {
-        // Of a start that nobody observed, the mark says that its lifeline was taken.
+        // If the start was not observed, the mark proves that the lifeline was taken.
         let is_read = matches!(self.recorded.is, RecordIs::NamesWorker | RecordIs::NamesNobody);
         let was_marked = self.is_marked && is_read;
         let history = self.recorded.history.or(was_marked.then_some(LifelineHistory::WasHeld));
@@ -184,7 +184,7 @@ impl<I: Clone + PartialEq, N: PartialEq> Assembly<I, N> {
         }
     }
 
-    /// What the look amounts to.
+    /// The view of the look.
     pub fn view(&self, evidence: &Evidence, contact: Contact) -> View {
         View {
             generation: self.generation,
@@ -198,22 +198,22 @@ impl<I: Clone + PartialEq, N: PartialEq> Assembly<I, N> {
     }
 }
 
-/// What is still to be asked about a session whose recorded processes do not answer for it.
+/// Further questions about a session whose recorded processes do not answer.
 impl Evidence {
-    /// Whether the lifeline is held and none of those lives who were written down: then it is asked who listens.
+    /// Whether the lifeline is held and no recorded process lives: then the next question is who listens.
     pub fn is_held_by_others(&self) -> bool {
         let lives = |standing: Option<ProcessLiveness>| standing.is_some_and(ProcessLiveness::is_alive);
         self.lifeline == Lifeline::Held && !lives(self.leader) && !lives(self.peer)
     }
 
-    /// The same evidence, with what is known of who listens where the worker should.
+    /// The same evidence, with the knowledge of a listener at the worker's socket.
     #[must_use]
     pub fn heard_of(self, listener: Listener) -> Self {
         Self { peer: standing_of_peer(self.peer, listener), ..self }
     }
 
-    /// Whether a worker that had been ready seems to be gone, or a worker of another namespace cannot be judged: then it is
-    /// asked who has its endpoint.
+    /// Whether a worker that had been ready seems to be gone, or a worker of another namespace cannot be judged: then
+    /// the next question is who has the endpoint.
     pub fn was_lost_sight_of(&self) -> bool {
         match last_worker(self) {
             LastWorker::Gone => self.recorded == Some(RecordState::Ready),

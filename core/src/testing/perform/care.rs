@@ -11,7 +11,7 @@ use crate::testing::program::Setting;
 use crate::testing::sabotage::Sabotage;
 
 impl Setting {
-    /// Locks the directory that has the session's name.
+    /// Locks the directory under the session's name.
     pub(super) fn bare_lock(&self, kernel: &mut Kernel, id: usize) -> bool {
         kernel.actors[id].dir = kernel.dir;
         if kernel.dir.is_none() || self.is_claimed(kernel, id) {
@@ -77,7 +77,7 @@ impl Setting {
             Fx::Lock if self.bare_lock(kernel, id) => Ev::Did,
             Fx::Lock => Ev::Refused,
             Fx::Sweep | Fx::Recognise => Ev::Did,
-            // Every file can be read, no run is wanted, and no file is another's.
+            // Every file is readable, no run is wanted, and no file is foreign.
             Fx::Repair | Fx::AskLastRun | Fx::Foresee => Ev::Refused,
             Fx::Judge => Ev::Judged(Judgement::from(&judge_claim(kernel))),
             Fx::Look => {

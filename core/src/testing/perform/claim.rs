@@ -13,7 +13,7 @@ use crate::testing::objects::{ActorId, InodeId, Paper};
 use crate::testing::program::Setting;
 use crate::testing::sabotage::Sabotage;
 
-/// Who left a piece of evidence.
+/// The holder named in the evidence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Holder;
 
@@ -28,7 +28,7 @@ impl Setting {
         kernel.dir.is_some() && kernel.actors[id].dir == kernel.dir
     }
 
-    /// What an actor has locked, or would have.
+    /// The object that an actor locks.
     pub(super) fn lock_target(&self, kernel: &Kernel, id: usize) -> Option<InodeId> {
         // Numbers that no directory has.
         let evidence = InodeId::MAX - kernel.evidence_inode;
@@ -46,7 +46,7 @@ impl Setting {
         }
     }
 
-    /// Unlocks, which takes the lock from every copy of the descriptor.
+    /// Unlocks; the lock is gone from every copy of the descriptor.
     pub(super) fn unlock(kernel: &mut Kernel, id: usize) {
         let Some(lock) = kernel.locks[id].take() else {
             kernel.broken.released_twice = true;
@@ -61,7 +61,7 @@ impl Setting {
         let event = match attempt.effect() {
             AcquireEffect::Open => {
                 let dir = kernel.make_dir();
-                // A lock goes with its descriptor.
+                // A lock goes with the descriptor.
                 kernel.locks[id] = None;
                 kernel.actors[id].dir = Some(dir);
                 AcquireEvent::Did
@@ -116,7 +116,7 @@ impl Setting {
                 self.ensure_hears(kernel, id, ensure::Event::Did);
             }
             (Task::Ensure(_), Taken::Granted) => self.ensure_hears(kernel, id, ensure::Event::Did),
-            // It is held by a launcher that lives, and so may pass; nothing else conflicts here.
+            // A living launcher holds the claim, so the conflict may pass; there is no other conflict here.
             (Task::Ensure(_), Taken::Conflict) => {
                 self.ensure_hears(kernel, id, ensure::Event::Conflict(MayPass::Yes));
             }
@@ -142,7 +142,7 @@ impl Setting {
             GiveUpEffect::CheckPlace if in_place => GiveUpEvent::Did,
             GiveUpEffect::CheckPlace => GiveUpEvent::Refused,
             GiveUpEffect::ReadEvidence => GiveUpEvent::Read(match kernel.files.evidence {
-                // Whoever removed the directory removed the evidence with it.
+                // The removal of the directory removed the evidence too.
                 _ if !in_place => Whose::Nobodys,
                 Paper::Absent => Whose::Nobodys,
                 Paper::Held(by) | Paper::Retained(by) if usize::from(by) == id => Whose::Ours,

@@ -1,4 +1,4 @@
-//! One `ensure`.
+//! An `ensure`.
 
 use super::Choice;
 use super::look::probe;
@@ -21,7 +21,7 @@ impl Setting {
                 Ev::Looked(kernel.actors[id].seen.view)
             }
             Fx::CheckTarget | Fx::CheckProgram | Fx::Pause => Ev::Did,
-            // Whoever connects learns at once whom.
+            // A connect reveals the peer at once.
             Fx::Probe => {
                 kernel.actors[id].peer = kernel.answers();
                 Ev::Probed(probe(kernel))
@@ -91,8 +91,8 @@ impl Setting {
             | ensure::Effect::Pause
             | ensure::Effect::AwaitAnswer => Task::Ensure(call),
         };
-        // What a call learned is of no use once it begins anew, or is over. A descriptor that it may still have open holds
-        // no lock then.
+        // A call that begins anew, or is over, forgets the learned facts. A descriptor that is still open holds no lock
+        // at that time.
         if !call.holds_claim() {
             let late = actor.late;
             *actor = Actor { late: late && !matches!(task, Task::Done(_)), ..Actor::of(task) };
@@ -101,7 +101,7 @@ impl Setting {
         }
     }
 
-    /// A restart is told how the worker's end went.
+    /// Gives a restart the result of the worker's end.
     pub(super) fn replace_hears(&self, kernel: &mut Kernel, id: usize, end: StopEnd) {
         let actor = &mut kernel.actors[id];
         (actor.sub, actor.stop, actor.worker) = (Sub::None, None, Pinned::NOBODY);

@@ -1,4 +1,4 @@
-//! What is seen: record, lifeline, processes and socket.
+//! The facts of a look: record, lifeline, processes and socket.
 
 use crate::ensure::decide::Liveness;
 use crate::process::id::Generation;
@@ -15,18 +15,18 @@ use crate::testing::program::Setting;
 use crate::testing::sabotage::Sabotage;
 
 impl Setting {
-    /// The files of the directory that an actor has open.
+    /// The files of the actor's open directory.
     pub(super) fn files_of(&self, kernel: &Kernel, id: usize) -> Files {
         if Self::is_in_place(kernel, id) { kernel.files } else { Files::NONE }
     }
 
-    /// The lifeline that has the name, or one of this session that somebody is seen to hold.
+    /// The lifeline under the name, or a lifeline of this session that a process holds.
     pub(super) fn open_lifeline(&self, kernel: &Kernel) -> Option<InodeId> {
         let searched = !self.conduct.has(Sabotage::LostLifelineUnsearched);
         kernel.files.lifeline.or_else(|| kernel.lost_lifeline().filter(|_| searched))
     }
 
-    /// Reads everything at one instant, and writes a lost record anew.
+    /// Reads all facts at a single instant, and restores a lost record.
     pub(super) fn look_under_claim(&self, kernel: &mut Kernel, id: usize) -> Seen {
         let files = self.files_of(kernel, id);
         let seen = self.look(kernel, files);
@@ -42,14 +42,14 @@ impl Setting {
         self.look(kernel, kernel.files)
     }
 
-    /// Reads everything at one instant.
+    /// Reads all facts at a single instant.
     pub fn look(&self, kernel: &Kernel, files: Files) -> Seen {
         let lifeline = files.lifeline.or_else(|| self.open_lifeline(kernel));
         let mark = lifeline.and_then(|inode| kernel.marks[usize::from(inode)]);
         self.assemble(kernel, files.record, mark, lifeline)
     }
 
-    /// Puts together what was read: the record and the mark earlier, the lifeline and the processes now.
+    /// Combines the facts: record and mark from earlier, lifeline and processes from now.
     pub(super) fn assemble(
         &self,
         kernel: &Kernel,
@@ -79,7 +79,7 @@ impl Setting {
         Seen { record, lifeline, leader: assembly.leader.map(|process| process.start), view }
     }
 
-    /// What the last worker is taken for.
+    /// The believed state of the last worker.
     pub(super) fn believed(&self, kernel: &Kernel, evidence: &Evidence, view: View) -> LastWorker {
         let exited = evidence.recorded == Some(RecordState::Exited);
         let is_silent = kernel.answers().is_none();
@@ -92,7 +92,7 @@ impl Setting {
         }
     }
 
-    /// What a stop takes a look for.
+    /// The stop's view of a look.
     pub(super) fn stop_view(&self, view: View) -> View {
         let careless =
             self.conduct.has(Sabotage::StopPinsOpenedOnce) || self.conduct.has(Sabotage::StopPinsByName);

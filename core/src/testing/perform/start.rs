@@ -1,4 +1,4 @@
-//! One start: its order, what is watched, and what is written down before the claim goes.
+//! A start: the order, the watch, and the writes before the release of the claim.
 
 use super::Choice;
 use super::look::room;
@@ -249,7 +249,7 @@ impl Setting {
                 actor.peer = answers;
                 resume::Event::SocketAlive
             }
-            // What was not seen is claimed to have been.
+            // Sabotage: claims an exit without an observation.
             Choice::Time if observing && self.conduct.has(Sabotage::TimeoutReleases) => {
                 resume::Event::ChildExited
             }
@@ -262,7 +262,7 @@ impl Setting {
         self.resume_hears(kernel, id, event);
     }
 
-    /// Tells the machine of a start, and performs what it answers.
+    /// Gives an event to the machine of a start, and performs the effects.
     pub(super) fn resume_hears(&self, kernel: &mut Kernel, id: usize, event: resume::Event) {
         let Some(resume) = kernel.actors[id].resume else { return };
         let (resume, effects) = resume::step(resume, event);

@@ -93,7 +93,7 @@ impl Setting {
         actor.stop = None;
         match stop.effect() {
             session::Effect::Done(conclusion) => *actor = Actor::of(Task::Done(End::Stop(conclusion))),
-            // Nothing that was seen before is used again.
+            // The facts of earlier looks are not used again.
             session::Effect::AskClaim | session::Effect::Pause | session::Effect::Acquire => {
                 *actor = Actor::of(Task::Stop(stop));
             }
@@ -110,9 +110,9 @@ impl Setting {
         }
     }
 
-    /// Begins to end the worker that is pinned.
+    /// Begins to end the pinned worker.
     pub(super) fn begin_end(&self, kernel: &mut Kernel, id: usize) {
-        // A background worker's stdin is nobody's: there is no time for it.
+        // A background worker has no stdin to close, so the step gets no time.
         kernel.actors[id].stop = Some(stop::step(Stop::new(), StopEvent::Begin).0);
         kernel.actors[id].sub = Sub::End;
         self.end_hears(kernel, id, StopEvent::GraceElapsed);
