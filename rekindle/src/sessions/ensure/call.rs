@@ -162,9 +162,8 @@ impl<'e> Call<'e> {
         liveness
     }
 
-    /// Clears the claim of a launcher that died after its worker was ready: takes the claim over and releases it. If
-    /// another launcher holds the claim, that launcher will release it; a worker that answers does not wait for the
-    /// release.
+    /// Clears the claim of a launcher that died once its worker was ready: takes the claim over and releases it. A claim
+    /// held by another launcher is left to that launcher; a worker that answers does not wait for the release.
     fn clear_claim(&self) {
         let Ensure { root, here, session, .. } = self.ensure;
         if let Ok(ClaimAttempt::Held(held)) = try_claim(root, session, here)
