@@ -41,7 +41,7 @@
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let dir = tempfile::tempdir()?;
 //! # let socket = dir.path().join("sock");
-//! A worker started by `rekindle up` only calls `serve(Greeter).await?`.
+//! // A worker started by `rekindle up` only calls `serve(Greeter).await?`.
 //! let worker = tokio::spawn(Serve::on(&socket).run(Greeter));
 //! # while !socket.exists() { tokio::task::yield_now().await }
 //!

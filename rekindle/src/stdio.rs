@@ -78,7 +78,7 @@ const CHUNK_LEN: usize = 16 << 10;
 ///
 /// drop(stdin);
 /// assert_eq!(child.wait().await?.code(), Some(0));
-/// The child had ended before: nothing to stop. After the stop, no process of the child is left for certain.
+/// // The child had ended by itself. After the stop it is certain that no process of the child is left.
 /// child.stop(&StopPolicy::default()).await;
 /// # Ok(())
 /// # }
