@@ -1,4 +1,4 @@
-//! The steps of a lifecycle lock: their table, and a walk of several daemons that are killed at every step (L1, L2, L14).
+//! The steps of a lifecycle lock: the table, and a walk of several daemons killed at every step (L1, L2, L14).
 
 use rekindle_core::claim::marker::{Effect, End, Event, Judgement, MarkerTask, Purpose, SameFile, step};
 use rekindle_core::claim::{ClaimPolicy, ConflictReason, KeptBy, KernelLock, TakeOverReason};
@@ -88,7 +88,7 @@ fn a_marker_is_taken_and_removed_by_the_table() {
     }
 }
 
-/// A release is called where nothing can be awaited.
+/// A release is called in places without await.
 #[test]
 fn a_release_never_waits() {
     for task in reach([MarkerTask::new(Purpose::GiveBack)], step, &EVENTS) {
@@ -147,19 +147,19 @@ fn a_writer_knows_its_marker_by_nonce_and_file() {
     assert_eq!(Judgement::of_writer(&Found::Nothing, &nonce(1), SameFile::Yes), Judgement::Others);
 }
 
-/// How many daemons take part.
+/// The number of daemons.
 const DAEMONS: usize = 3;
 
-/// One process and its task.
+/// A process and its task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Daemon {
     alive: bool,
-    /// Whether its flock stays with the lock that it took.
+    /// Whether the daemon keeps the flock after taking the lock.
     keeps_flock: bool,
     task: Option<MarkerTask>,
-    /// It was told that the lock is its own.
+    /// Whether the daemon was told that it holds the lock.
     holds: bool,
-    /// What it may begin yet.
+    /// The number of further attempts to take the lock.
     takes_left: u8,
 }
 
@@ -168,11 +168,11 @@ struct Daemon {
 struct Machine {
     daemons: [Daemon; DAEMONS],
     marker: Marker,
-    /// The daemon that has the flock.
+    /// The daemon with the flock.
     flock: Option<u8>,
     kills_left: u8,
     forces_left: u8,
-    /// The one who removes by force, no daemon itself.
+    /// The process that removes the marker by force; not a daemon.
     force: Option<MarkerTask>,
     force_has_flock: bool,
 }
@@ -394,11 +394,11 @@ impl Machine {
         assert!(self.force.is_some() || !self.force_has_flock, "a removal leaves the flock");
     }
 
-    /// Everything that must hold in every state.
+    /// The rules for every state.
     fn check(&self, forces: u8) -> Result<(), &'static str> {
         let holders = self.daemons.iter().enumerate().filter(|(_, daemon)| daemon.alive && daemon.holds);
         let kept: Vec<usize> = holders.filter(|(_, daemon)| daemon.keeps_flock).map(|(id, _)| id).collect();
-        // Without force a lock that is held by evidence alone excludes others, too.
+        // Without force, a lock held only by evidence excludes other daemons too.
         let all = self.daemons.iter().filter(|daemon| daemon.alive && daemon.holds).count();
         if kept.len() > 1 || (forces == 0 && all > 1) {
             return Err("two daemons hold the lock");
@@ -413,7 +413,7 @@ impl Machine {
     }
 }
 
-/// Visits every state; returns how many there are.
+/// Visits every state; returns the number of states.
 fn walk(root: Machine, forces: u8) -> usize {
     let root = Machine { forces_left: forces, ..root };
     let mut from: HashMap<Machine, Option<(Machine, Act)>> = HashMap::from([(root, None)]);
@@ -445,7 +445,7 @@ fn walk(root: Machine, forces: u8) -> usize {
     from.len()
 }
 
-/// Whoever comes afterwards takes the lock, unless a living process holds it.
+/// A later daemon takes the lock, unless a living process holds the lock.
 fn next_daemon_succeeds(mut state: Machine) -> bool {
     if state.daemons.iter().any(|daemon| daemon.alive && daemon.holds) {
         return true;
@@ -464,7 +464,7 @@ fn of_daemons_that_race_one_holds_the_lock() {
         for keeps_flock in [[true; 3], [true, false, true], [false; 3]] {
             let mut root = Machine::begin(marker, keeps_flock);
             if marker == Marker::Names(2) {
-                // Its holder died before anybody else came.
+                // The holder died before the other daemons began.
                 root.daemons[2] = Daemon { alive: false, takes_left: 0, ..root.daemons[2] };
             }
             states += walk(root, 0) + walk(root, 1);

@@ -1,4 +1,4 @@
-//! The steps of a pool's calls: their tables, and a walk of hosts that are killed at every step (P11).
+//! The steps of a pool's calls: the tables, and a walk of hosts killed at every step (P11).
 
 use rekindle_core::pool::job::{Attached, Effect, End, Event, Job, Name, Purpose, Stopped, WasRunning, step};
 use rekindle_gates::table::{Row, assert_table, reach};
@@ -27,7 +27,7 @@ const EVENTS: [Event; 12] = {
 
 type Rows = Vec<Row<&'static str, Event, Effect>>;
 
-/// How a worker that was there before is reached; `lost` is where a call leads that cannot reach it.
+/// The rows for reaching a worker that ran before; `lost` names the phases of a call without a connection.
 #[rustfmt::skip]
 fn reaching(lost: [&'static str; 5]) -> Rows {
     use {Effect as Fx, Event::*};
@@ -143,20 +143,20 @@ fn a_worker_that_was_there_before_is_never_ended_for_its_answer() {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Worker {
     Absent,
-    /// It accepts connections and has no session.
+    /// The worker accepts connections and has no session.
     Idle,
-    /// It has a session.
+    /// The worker has a session.
     AtWork,
     Gone,
 }
 
-/// One session, and the processes that call.
+/// A session, and the calling processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct World {
     worker: Worker,
     name_is_recorded: bool,
     host_is_alive: bool,
-    /// The host that runs the piece of work, then another that continues, settles or shuts down.
+    /// The host of the work, then another host that continues, settles or shuts down.
     jobs: [Option<(Purpose, Job)>; 2],
     kills_left: u8,
 }
@@ -180,7 +180,7 @@ impl World {
         }
     }
 
-    /// Every answer that the world can give to an effect.
+    /// Every possible answer of the world to an effect.
     fn answers(&self, effect: Effect) -> Vec<Event> {
         use Event::*;
         let lives = matches!(self.worker, Worker::Idle | Worker::AtWork);
@@ -216,7 +216,7 @@ impl World {
         if self.kills_left > 0 && matches!(self.worker, Worker::Idle | Worker::AtWork) {
             acts.push(Act::WorkerDies);
         }
-        // The collector settles only where the host is gone and nobody recorded the name.
+        // The collector settles only if the host is gone and the name is not recorded.
         if self.jobs[1].is_none() && self.worker != Worker::Absent {
             acts.extend([Purpose::Continue, Purpose::Status, Purpose::Shutdown].map(Act::Begins));
             let is_forsaken = !self.name_is_recorded && !self.host_is_alive;
@@ -253,7 +253,7 @@ impl World {
     fn perform(&mut self, purpose: Purpose, effect: Effect, event: Event) {
         match (effect, event) {
             (Effect::Start, Event::Did) => self.worker = Worker::Idle,
-            // The answer of a worker that took the work may be lost.
+            // A worker's answer may be lost after the worker took the work.
             (Effect::Feed, Event::Did | Event::Failed) if self.worker == Worker::Idle => {
                 self.worker = Worker::AtWork;
             }
@@ -267,7 +267,7 @@ impl World {
         }
     }
 
-    /// After the collector has passed by, no worker is idle for ever, and every session has its name.
+    /// After a collection, no worker stays idle, and every session has its name.
     fn check_end(mut self) {
         for _ in 0..2 {
             if self.name_is_recorded || self.worker == Worker::Absent {
@@ -289,7 +289,8 @@ impl World {
     }
 }
 
-/// P11: whenever a host dies, the next collection records the session of its worker, or ends a worker that has none.
+/// P11: after a host's death, the next collection records the session of the worker, or ends a worker without a
+/// session.
 #[test]
 fn a_worker_whose_host_died_is_recorded_or_ended() {
     let root = World::begin();

@@ -1,10 +1,10 @@
-//! The table of readiness kinds is the only one: what is read and what is spelled agree with it. `books.rs` compares the pages.
+//! The only table of readiness kinds: parser and spelling agree with the table. `books.rs` compares the pages.
 
 use rekindle_core::ReadyKind;
 use rekindle_core::readiness::{Connects, Provides};
 use std::collections::HashSet;
 
-/// What serde reads is what the table has: a kind that is missing in `ALL` would be no option of `--ready`.
+/// Serde reads exactly the kinds of the table: a kind missing in `ALL` would be no option of `--ready`.
 #[test]
 fn every_kind_that_can_be_read_is_in_the_table() {
     let error = serde_json::from_str::<ReadyKind>(r#""hope""#).unwrap_err().to_string();
@@ -30,7 +30,8 @@ fn an_unknown_kind_is_refused_with_all_that_are_known() {
     }
 }
 
-/// A launcher that binds the socket is connected to by nobody, and one that connects hands nothing over.
+/// If the launcher binds the socket or receives notifications, nobody connects. If the launcher connects, the worker
+/// gets nothing in addition.
 #[test]
 fn a_kind_that_provides_something_connects_nobody() {
     for row in ReadyKind::ALL.map(ReadyKind::row) {

@@ -1,4 +1,4 @@
-//! The version matrix of the record: what this binary and an older one do with a file of each schema (R-7, R-2, T33).
+//! The version matrix of the record: how this binary and an older binary treat a file of each schema (R-7, R-2, T33).
 //!
 //! | file | read as | written at a later step | written by the next start | an older binary (schema 1) |
 //! |---|---|---|---|---|
@@ -63,7 +63,7 @@ fn started(plan: &SpawnBgPlan, generation: u64) -> SessionRecord {
     SessionRecord::starting(plan, Generation::new(generation), nonce, process(77, 1_000), instant())
 }
 
-/// Everything that can happen to a record until the next start.
+/// Every possible change of a record before the next start.
 fn later_steps(record: &SessionRecord) -> Vec<SessionRecord> {
     let name = "s-1".parse().expect("a name");
     vec![
@@ -86,7 +86,7 @@ fn the_golden_files_are_written_as_they_were_read() {
     assert_eq!(SCHEMA_VERSION, 2, "a new schema needs a golden file and a row of the matrix");
 }
 
-/// Both schemas say the same of what was started, as far as schema 1 says anything.
+/// Both schemas describe the same start, within the fields of schema 1.
 #[test]
 fn a_record_of_schema_1_is_read_as_what_schema_2_says() {
     let (one, two) = (whole(SCHEMA_1), whole(SCHEMA_2));
@@ -97,7 +97,7 @@ fn a_record_of_schema_1_is_read_as_what_schema_2_says() {
     assert_eq!(SessionRecord { plan: one.plan.clone(), ..two.clone() }, one);
 }
 
-/// A record of schema 1 cannot become one of schema 2: nobody knows the rest of its plan. The next start does.
+/// A record of schema 1 cannot become schema 2: the rest of the plan is unknown. The next start writes schema 2.
 #[test]
 fn a_schema_stays_until_the_next_start() {
     for (schema, golden) in [(1, SCHEMA_1), (2, SCHEMA_2)] {
@@ -115,7 +115,7 @@ fn a_schema_stays_until_the_next_start() {
     assert_eq!(whole(&next).schema_version(), 2);
 }
 
-/// Replaying a record starts the worker as its first start did: every choice comes back.
+/// Replaying a record starts the worker as before: every choice is restored.
 #[test]
 fn every_choice_of_a_plan_comes_back() {
     let speaking = Speaking::exactly("2".parse().expect("a version"));
@@ -142,7 +142,7 @@ fn every_choice_of_a_plan_comes_back() {
     }
 }
 
-/// What a plan withholds is in none of the bytes.
+/// A withheld value is nowhere in the bytes.
 #[test]
 fn a_withheld_value_is_in_no_record() {
     let mut secret = SpawnBgPlan { prompt: Some("hunter2".into()), ..plan() };
@@ -153,7 +153,8 @@ fn a_withheld_value_is_in_no_record() {
     assert_eq!(whole(&bytes).whole_plan().map(|plan| &plan.withheld), Some(&secret.withheld));
 }
 
-/// An older binary knows schema 1. Of a newer file that binary reads three fields, which therefore stay where they are.
+/// An older binary knows only schema 1. From a newer file an older binary reads three fields, so these fields keep
+/// their places.
 #[test]
 fn an_older_binary_can_connect_to_the_worker_of_a_newer_record() {
     let Value::Object(content) = serde_json::from_str(SCHEMA_2).expect("it is JSON") else {
@@ -196,7 +197,7 @@ fn a_later_schema_is_newer_whatever_it_holds() {
     assert_eq!(with_plan(json!([])).role(), None);
 }
 
-/// No version wrote these: what the schema promises is not there, or what another schema has is.
+/// No version writes such files: a field of the schema is missing, or a field of another schema is present.
 #[test]
 fn a_file_that_is_no_record_of_its_schema_is_corrupt() {
     type Edit = fn(&mut Value);
@@ -228,7 +229,8 @@ fn a_truncated_file_is_corrupt() {
     }
 }
 
-/// Of the record they survive every rewrite; of the plan they have no meaning that this version could keep.
+/// Unknown fields of the record survive every rewrite. Unknown fields of the plan are refused, since this version does
+/// not know their meaning.
 #[test]
 fn unknown_fields_are_kept_in_the_record_and_refused_in_the_plan() {
     for golden in [SCHEMA_1, SCHEMA_2] {
@@ -242,7 +244,7 @@ fn unknown_fields_are_kept_in_the_record_and_refused_in_the_plan() {
     assert!(why.contains("unknown field `later`"), "{why}");
 }
 
-/// The role is said when the record is first written. Where a record of schema 1 cannot say, the session's name does.
+/// The first write of a record includes the role. Without a role in schema 1, the session's name decides.
 #[test]
 fn a_pools_worker_is_known_by_its_record() {
     let of = |name: &str, role| {

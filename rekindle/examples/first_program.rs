@@ -1,4 +1,4 @@
-//! All that a program needs stands at `rekindle::`: start a worker, or attach to it, and say what came of it.
+//! A program that only imports `rekindle::`: starts a worker or attaches to a running worker, and prints the outcome.
 //!
 //! ```sh
 //! cargo run -p rekindle --example first_program -- python3 -c '

@@ -1,9 +1,10 @@
-//! A program that is its own background worker: run it twice, and the second run talks to the worker of the first.
+//! A program with itself as background worker: run the program twice, and the second run talks to the worker of the
+//! first.
 //!
 //! ```sh
-//! cargo run --example hello_worker           # starts the worker, talks to it
-//! cargo run --example hello_worker           # attaches to it, talks to it
-//! cargo run --example hello_worker -- stop   # ends it
+//! cargo run --example hello_worker           # starts the worker, talks to the worker
+//! cargo run --example hello_worker           # attaches to the worker, talks to the worker
+//! cargo run --example hello_worker -- stop   # ends the worker
 //! ```
 
 use rekindle::{Ensured, Launch, Sessions, StopPolicy};
@@ -13,7 +14,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixListener;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    // Whoever was started by rekindle is told where to answer.
+    // Rekindle gives its worker the socket's path in a variable.
     match env::var_os("REKINDLE_SOCKET") {
         Some(socket) => be_the_worker(&UnixListener::bind(socket)?),
         None => tokio::runtime::Runtime::new()?.block_on(be_the_host()),
@@ -45,7 +46,7 @@ async fn be_the_host() -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// Two users must not meet in the same directory.
+/// Two users must not use the same directory.
 fn whoami() -> String {
     env::var("USER").unwrap_or_else(|_| "me".to_owned())
 }
@@ -55,7 +56,7 @@ fn be_the_worker(listener: &UnixListener) -> Result<(), Box<dyn Error>> {
         let mut client = client?;
         let mut line = String::new();
         BufReader::new(client.try_clone()?).read_line(&mut line)?;
-        // A probe connects and says nothing.
+        // A probe connects and sends nothing.
         if !line.is_empty() {
             writeln!(client, "{} to you, my caller number {count}", line.trim_end())?;
         }

@@ -1,6 +1,7 @@
-//! Sessions whose claims and records are kept in memory: `cargo run --example own_stores`.
+//! Sessions with claims and records in memory: `cargo run --example own_stores`.
 //!
-//! The directory is still there: a worker's lifeline, socket and logs stand in it, and its kernel lock guards each start.
+//! The directory is still necessary: it holds the worker's lifeline, socket and logs, and its kernel lock guards each
+//! start.
 
 use rekindle::stores::{Anchor, ClaimStore, Found, Grant, LockClaim, RecordFile, RecordStore};
 use rekindle::{Ensured, Launch, OsFailure, SessionId, SessionRecord, Sessions, StopPolicy};

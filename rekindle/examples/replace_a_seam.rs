@@ -1,4 +1,4 @@
-//! Every effect of a start can be replaced. Here the socket watcher is: this one says how often it looked.
+//! Replaces an effect of a start, the socket watcher: the new watcher counts its probes. Every effect can be replaced.
 //!
 //! ```sh
 //! cargo run --example replace_a_seam
@@ -20,7 +20,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Looks every 5 ms, and counts.
+/// Probes every 5 ms, and counts.
 struct CountingWatcher(Start);
 
 #[async_trait]
@@ -46,7 +46,7 @@ impl SocketWatcher<Connection> for CountingWatcher {
 fn main() -> Result<(), Box<dyn Error>> {
     match env::var_os("REKINDLE_SOCKET") {
         Some(socket) => loop {
-            // The worker: slow to start, and then busy for ever.
+            // The worker: becomes ready slowly, and then runs forever.
             std::thread::sleep(Duration::from_millis(50));
             let _listener = UnixListener::bind(&socket)?;
             std::thread::park();

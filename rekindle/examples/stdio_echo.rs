@@ -1,4 +1,4 @@
-//! A child that is spoken to over its standard streams: one line there and back, then its end.
+//! A conversation with a child over its standard streams: a line there and back, then the end.
 //!
 //! Run it: `cargo run -p rekindle --example stdio_echo`
 
@@ -16,7 +16,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     BufReader::new(stdout).read_line(&mut answer).await?;
     println!("pid {} answers: {}", child.pid(), answer.trim_end());
 
-    // Its input ends, and so does cat. `stop` alone would do the same, and would not take no for an answer.
+    // Closing the input ends cat. `stop` alone would close the input too, and would then send signals.
     drop(stdin);
     println!("it returned {:?}", child.wait().await?.code());
     println!("nothing of it is left: {:?}", child.stop(&StopPolicy::default()).await.end);

@@ -1,13 +1,13 @@
-//! What can be done after a refusal or a failure: one command that can be typed as it stands, or a plain instruction.
+//! Advice after a refusal or a failure: a command to paste, or a plain instruction.
 //!
 //! # Invariants
-//! 1. A [`Step`] does what it says where it is typed, in the caller's own state directory, and destroys nothing that a person
+//! 1. A pasted [`Step`] does what its name says, in the caller's state directory. A step destroys nothing that a person
 //!    may still want: logs, paused work, a worker that cannot be judged from here or speaks another version.
-//! 2. What cannot be typed is a hint. A hint is never a command.
-//! 3. The same fault gets the same advice from every verb.
+//! 2. An instruction without a command is a hint. A hint is never a command.
+//! 3. Every verb gives the same advice for the same fault.
 //!
-//! The library says what, and the front end how that is typed: it knows how it was called. Checked by
-//! `smoke/tests/smoke/command/advice.rs`.
+//! The library chooses the step. The front end spells the command, since only the front end knows how it was called.
+//! Checked by `smoke/tests/smoke/command/advice.rs`.
 
 use rekindle_adapters::StateRootError;
 use rekindle_adapters::claim_file::CLAIM_FILE;
@@ -22,12 +22,12 @@ use rekindle_core::{Lifeline, OsFailure, ReadyKind, SessionId, Shortage, SpawnEr
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-/// One command that can be typed.
+/// A command to type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
     /// List the sessions.
     List,
-    /// Show all that is known of a session.
+    /// Show all facts about a session.
     Show(SessionId),
     /// Diagnose a session.
     Doctor(SessionId),
@@ -35,66 +35,66 @@ pub enum Step {
     DoctorAll,
     /// End a session's worker.
     Stop(SessionId),
-    /// Connect to the worker that runs, starting none.
+    /// Connect to the running worker, without starting a worker.
     Attach {
         /// The session.
         session: SessionId,
-        /// Its socket, where the session does not know it.
+        /// The socket, if unknown to the session.
         socket: Option<PathBuf>,
-        /// The version of the pool protocol to speak, where it is to be spoken.
+        /// The version of the pool protocol, if the worker has to be spoken to.
         speak: Option<Version>,
     },
-    /// Start a session's worker as it was started before, or watch the one whose launcher died.
+    /// Start a session's worker as before, or adopt the worker of a dead launcher.
     Up(Box<Startup>),
-    /// The call that was made, once more.
+    /// Repeat the call.
     Again,
     /// Clear a claim whose holder cannot be judged.
     UnlockByForce(SessionId),
     /// Forget a session whose worker cannot be judged.
     Forget(SessionId),
-    /// Set the files of a session aside that cannot be read.
+    /// Set the unreadable files of a session aside.
     Repair(SessionId),
     /// Judge a socket path.
     Probe(PathBuf),
-    /// Take the write permission on a directory from everybody else.
+    /// Remove the write permission of other users from a directory.
     Chmod(PathBuf),
     /// Create a directory.
     MakeDirectory(PathBuf),
     /// List the sessions of the pool.
     PoolList,
-    /// Ask the worker of a session of the pool how it is.
+    /// Ask the worker of a pool session for its status.
     PoolStatus(SessionId),
-    /// Say who holds a lifecycle lock.
+    /// Show the holder of a lifecycle lock.
     LifecycleStatus(PathBuf),
-    /// Clear a lifecycle lock whose marker cannot be read.
+    /// Clear a lifecycle lock with an unreadable marker.
     LifecycleForceUnlock(PathBuf),
-    /// Show what a verb takes; the whole command without one.
+    /// Show the help of a verb, or of the whole command.
     Help(Option<&'static str>),
 }
 
-/// How a session's worker was started, as its record knows it.
+/// The recorded start of a session's worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Startup {
     /// The session.
     pub session: SessionId,
     /// The program and its arguments.
     pub command: Vec<OsString>,
-    /// Where it started.
+    /// The working directory.
     pub cwd: PathBuf,
-    /// Where it answers, if that is not the session's own socket.
+    /// The socket, if not the session's own.
     pub socket: Option<PathBuf>,
-    /// What counts as ready.
+    /// The condition for ready.
     pub ready: ReadyKind,
-    /// The version of the pool protocol that its host spoke.
+    /// The version of the pool protocol spoken by the host.
     pub speak: Option<Version>,
 }
 
-/// What to do.
+/// The next step after a refusal or a failure.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Advice {
-    /// The command to type next, if there is one.
+    /// The command to type next, if any.
     pub step: Option<Step>,
-    /// What else there is to know or to do, in words; empty if there is nothing.
+    /// Further facts or instructions in words; may be empty.
     pub hint: String,
 }
 
@@ -105,45 +105,45 @@ impl From<Step> for Advice {
 }
 
 impl Advice {
-    /// Nothing has to be done.
+    /// No advice.
     pub fn nothing() -> Self {
         Self::default()
     }
 
-    /// What no command can do.
+    /// An instruction without a command.
     pub fn by_hand(hint: impl Into<String>) -> Self {
         Self { step: None, hint: hint.into() }
     }
 
-    /// The same step, with something to know about it.
+    /// The same step, with a hint.
     #[must_use]
     pub fn knowing(self, hint: impl Into<String>) -> Self {
         Self { hint: hint.into(), ..self }
     }
 
-    /// Whether there is nothing to do.
+    /// Whether there is neither a step nor a hint.
     pub fn is_nothing(&self) -> bool {
         self.step.is_none() && self.hint.is_empty()
     }
 
-    /// A launcher is at work on the session.
+    /// For a session claimed by another launcher.
     pub(crate) fn wait(session: &SessionId) -> Self {
         Self::from(Step::Doctor(session.clone()))
             .knowing("a launcher is at work on the session: wait until it is done, then repeat the command")
     }
 
-    /// A later version wrote the record.
+    /// For a record of a later version.
     pub(crate) fn use_its_version() -> Self {
         Self::by_hand("use the version of rekindle that started the worker")
     }
 
-    /// A record that cannot be read.
+    /// For an unreadable record.
     pub(crate) fn repair(session: &SessionId) -> Self {
         Self::from(Step::Repair(session.clone()))
             .knowing("the record is kept under another name, and the logs stay")
     }
 
-    /// A claim that is not to be taken.
+    /// For a claim that must not be taken.
     pub(crate) fn of_claim(session: &SessionId, why: &ConflictReason) -> Self {
         match why {
             ConflictReason::KernelLockHeld | ConflictReason::HolderAlive => Self::wait(session),
@@ -156,14 +156,14 @@ impl Advice {
         }
     }
 
-    /// A worker of which it cannot be told whether it runs: from what is known of its lifeline, and of why that could not be
-    /// searched for.
+    /// For a worker if nothing proves whether it runs. Depends on the lifeline, and on the failure of the search for
+    /// the lifeline.
     pub(crate) fn of_unjudged(session: &SessionId, lifeline: Lifeline, gap: Option<&OsFailure>) -> Self {
         if let Some(advice) = gap.and_then(Self::of_shortage) {
             return advice;
         }
         match lifeline {
-            // Who keeps it lives, and is not forgotten.
+            // The holder lives, so the session must not be forgotten.
             Lifeline::Held => Self::from(Step::Doctor(session.clone()))
                 .knowing("somebody keeps the lifeline: look at it from where the worker was started"),
             Lifeline::Free | Lifeline::Missing | Lifeline::Unreadable => {
@@ -173,7 +173,7 @@ impl Advice {
         }
     }
 
-    /// A system call that failed.
+    /// For a failed system call.
     pub fn of_failure(failure: &OsFailure) -> Self {
         if let Some(advice) = Self::of_shortage(failure) {
             return advice;
@@ -187,7 +187,7 @@ impl Advice {
         }
     }
 
-    /// What is to be had again by making room, or by raising a limit; `None` where nothing has run out.
+    /// For an exhausted resource: make room, or raise a limit. `None` if no resource is exhausted.
     fn of_shortage(failure: &OsFailure) -> Option<Self> {
         let mount = || remedy::mount_of(failure.path().unwrap_or(Path::new("/")));
         if remedy::is_read_only(failure) {
@@ -217,7 +217,7 @@ impl Advice {
         Some(Self::by_hand(format!("{hint}, then repeat the command")))
     }
 
-    /// A program that could not be started.
+    /// For a program that could not be started.
     pub fn of_start(error: &SpawnError) -> Self {
         match error {
             SpawnError::NoProgram => Self::by_hand("name the program after `--`"),
@@ -242,7 +242,7 @@ impl Advice {
         }
     }
 
-    /// A state directory that cannot be used.
+    /// For an unusable state directory.
     pub(crate) fn of_state_root(error: &StateRootError) -> Self {
         match error {
             StateRootError::Nowhere { .. } => Self::by_hand("set HOME, or name a state directory with --dir"),
@@ -255,7 +255,7 @@ impl Advice {
         }
     }
 
-    /// A place that is not trusted.
+    /// For an untrusted place.
     pub fn of_mend(mend: &Mend) -> Self {
         match mend {
             Mend::Tighten(dir) => {
@@ -265,7 +265,7 @@ impl Advice {
         }
     }
 
-    /// A socket path at which something stands that is not trusted, or to which an untrusted way leads.
+    /// For a socket path with an untrusted file, or with an untrusted directory above.
     pub fn of_socket_place(socket: &Path) -> Self {
         match probe::mend(socket) {
             Some(mend) => Self::of_mend(&mend),
@@ -276,7 +276,7 @@ impl Advice {
         }
     }
 
-    /// A socket path that no worker could use. `named` by the caller, or in the session's own directory.
+    /// For a socket path that no worker could use: the caller's path `named`, or the path in the session's directory.
     pub(crate) fn of_bad_target(bad: &BadTarget, named: Option<&Path>) -> Self {
         match bad {
             BadTarget::NotifyTooLong { .. } => Self::by_hand(

@@ -1,4 +1,4 @@
-//! Sessions for programs without an async runtime. Each call blocks the thread until it is over.
+//! Sessions for programs without an async runtime. Each call blocks the thread until the call has ended.
 //!
 //! ```
 //! use rekindle::blocking::Sessions;
@@ -14,12 +14,13 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! The outcomes are those of [`rekindle::Sessions`](crate::Sessions). A connection is used by
-//! [`Connection::into_std`](crate::Connection::into_std).
+//! The outcomes are the same as for [`rekindle::Sessions`](crate::Sessions). To use a connection, convert the
+//! connection by [`Connection::into_std`](crate::Connection::into_std).
 //!
 //! # Invariants
-//! 1. Inside an async runtime nothing panics and nothing stalls: every call that would block is [`Error::InsideRuntime`].
-//! 2. A start is over when its call returns: nothing of it goes on in a thread of ours.
+//! 1. Inside an async runtime nothing panics and nothing stalls: every call that would block returns
+//!    [`Error::InsideRuntime`].
+//! 2. A start has ended when the call returns: no thread of ours continues the start.
 //!
 //! Checked by `smoke/tests/smoke/session/blocking.rs`.
 
@@ -35,20 +36,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::runtime::{Builder, Handle, Runtime};
 
-/// The sessions of one state directory, for programs without an async runtime. Cheap to clone; any number of threads may call.
+/// The sessions of one state directory, for programs without an async runtime. Cheap to clone; any thread may call.
 #[derive(Debug, Clone)]
 pub struct Sessions {
     sessions: sessions::Sessions,
     runtime: Arc<OwnRuntime>,
 }
 
-/// A runtime that may be dropped anywhere. It is there until the last clone is dropped.
+/// A runtime that may be dropped anywhere. The last clone drops the runtime.
 #[derive(Debug)]
 struct OwnRuntime(Option<Runtime>);
 
 impl Drop for OwnRuntime {
     fn drop(&mut self) {
-        // Plain dropping panics inside another runtime.
+        // A plain drop panics inside another runtime.
         if let Some(runtime) = self.0.take() {
             runtime.shutdown_background();
         }
@@ -59,7 +60,7 @@ impl Sessions {
     /// The sessions below `dir`: [`Sessions::open`](crate::Sessions::open).
     ///
     /// # Errors
-    /// As there, or if the system refuses what a runtime needs.
+    /// As there, or if the system refuses the resources for a runtime.
     pub fn open(dir: impl Into<PathBuf>) -> Result<Self, Error> {
         Self::new(sessions::Sessions::open(dir)?)
     }
@@ -67,7 +68,7 @@ impl Sessions {
     /// The sessions of this user: [`Sessions::open_default`](crate::Sessions::open_default).
     ///
     /// # Errors
-    /// As there, or if the system refuses what a runtime needs.
+    /// As there, or if the system refuses the resources for a runtime.
     pub fn open_default() -> Result<Self, Error> {
         Self::new(sessions::Sessions::open_default()?)
     }
@@ -75,21 +76,21 @@ impl Sessions {
     /// The same sessions as `sessions`, for blocking calls.
     ///
     /// # Errors
-    /// If the system refuses what a runtime needs.
+    /// If the system refuses the resources for a runtime.
     pub fn new(sessions: sessions::Sessions) -> Result<Self, Error> {
         let runtime = Builder::new_current_thread().enable_io().enable_time().build();
         let runtime = runtime.map_err(|error| OsFailure::new("make a runtime", error.to_string()))?;
-        // There is but one thread, which has nothing else to do.
+        // The only thread has no other work.
         let sessions = sessions.spawn_on_calling_thread();
         Ok(Self { sessions, runtime: Arc::new(OwnRuntime(Some(runtime))) })
     }
 
-    /// Where they are.
+    /// The state directory.
     pub fn dir(&self) -> &Path {
         self.sessions.dir()
     }
 
-    /// Makes sure that the worker of `session` runs: [`Sessions::ensure`](crate::Sessions::ensure).
+    /// Ensures that the worker of `session` runs: [`Sessions::ensure`](crate::Sessions::ensure).
     ///
     /// # Errors
     /// As there, or [`Error::InsideRuntime`].
@@ -97,7 +98,7 @@ impl Sessions {
         self.block_on(self.sessions.ensure(session, launch))
     }
 
-    /// Connects to the worker of `session` if it runs: [`Sessions::attach`](crate::Sessions::attach).
+    /// Connects to the worker of `session` if running: [`Sessions::attach`](crate::Sessions::attach).
     ///
     /// # Errors
     /// As there, or [`Error::InsideRuntime`].
@@ -105,7 +106,7 @@ impl Sessions {
         self.block_on(self.sessions.attach(session))
     }
 
-    /// What [`Self::ensure`] would do: [`Sessions::dry_run`](crate::Sessions::dry_run).
+    /// The decision of [`Self::ensure`]: [`Sessions::dry_run`](crate::Sessions::dry_run).
     ///
     /// # Errors
     /// As there, or [`Error::InsideRuntime`].
@@ -121,7 +122,7 @@ impl Sessions {
         self.block_on(self.sessions.stop(session, policy))
     }
 
-    /// Waits until the worker of `session` that runs now has ended: [`Sessions::wait`](crate::Sessions::wait).
+    /// Waits until the current worker of `session` has ended: [`Sessions::wait`](crate::Sessions::wait).
     ///
     /// # Errors
     /// As there, or [`Error::InsideRuntime`].
@@ -129,7 +130,7 @@ impl Sessions {
         self.block_on(self.sessions.wait(session))
     }
 
-    /// Waits until a worker that was had from [`Self::ensure`] has ended: [`WorkerWatch::wait`].
+    /// Waits until a worker returned by [`Self::ensure`] has ended: [`WorkerWatch::wait`].
     ///
     /// # Errors
     /// As there, or [`Error::InsideRuntime`].
@@ -145,7 +146,7 @@ impl Sessions {
         self.sessions.list()
     }
 
-    /// Everything about one session: [`Sessions::show`](crate::Sessions::show).
+    /// The record, the state, the claim and the lifeline of one session: [`Sessions::show`](crate::Sessions::show).
     ///
     /// # Errors
     /// As there.
@@ -161,7 +162,8 @@ impl Sessions {
         self.sessions.unlock(session, force)
     }
 
-    /// Clears `session`, of whose worker nothing can be proved from here: [`Sessions::forget`](crate::Sessions::forget).
+    /// Clears `session` if nothing can be proved about its worker from here:
+    /// [`Sessions::forget`](crate::Sessions::forget).
     ///
     /// # Errors
     /// As there.
@@ -177,7 +179,7 @@ impl Sessions {
         self.sessions.gc(what)
     }
 
-    /// What is held, by whom and what to do next: [`Sessions::diagnose`](crate::Sessions::diagnose).
+    /// Claim holders, evidence, and the next command: [`Sessions::diagnose`](crate::Sessions::diagnose).
     ///
     /// # Errors
     /// As there.

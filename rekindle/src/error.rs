@@ -1,4 +1,4 @@
-//! What can go wrong besides the outcomes: a session or a state directory that cannot be worked with.
+//! Errors: failures besides the outcomes, because a session or a state directory cannot be used.
 
 use crate::advice::{Advice, Step};
 use crate::json::without_nonce;
@@ -12,80 +12,80 @@ use serde::{Serialize, Serializer};
 use serde_json::json;
 use std::path::PathBuf;
 
-/// Why a session could not be worked with. Nothing was started, stopped or overwritten because of it.
+/// The reason why a session could not be used. Nothing was started, stopped or overwritten because of the error.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The state directory cannot be used.
     #[error(transparent)]
     StateRoot(#[from] StateRootError),
-    /// Nothing is known of the session.
+    /// No facts about the session exist.
     #[error("there is no session `{session}`")]
     UnknownSession {
         /// The session.
         session: SessionId,
     },
-    /// The record cannot be read. It was left as it is.
+    /// The record is unreadable and was left alone.
     #[error("the record `{}` of session `{session}` is corrupt: {why}", Shown(path))]
     RecordCorrupt {
         /// The session.
         session: SessionId,
-        /// Its record.
+        /// The record file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The problem with the record.
         why: String,
     },
-    /// The record was written by a later version. It was left as it is.
+    /// A later version wrote the record. The record was left alone.
     #[error(
         "the record of session `{session}` has schema version {schema_version}, which this version does not know"
     )]
     RecordNewer {
         /// The session.
         session: SessionId,
-        /// Its schema.
+        /// The schema of the record.
         schema_version: u32,
     },
-    /// The worker was not started by us, so it is not ours to stop.
+    /// Rekindle did not start the worker, so rekindle does not stop the worker.
     #[error("the worker on `{}` was not started by rekindle, so it is not stopped", Shown(socket))]
     NotManaged {
-        /// Where it answers.
+        /// The socket of the worker.
         socket: PathBuf,
     },
-    /// The worker was not started by us, so nothing proves which process it is.
+    /// Rekindle did not start the worker, so nothing proves which process the worker is.
     #[error("the worker on `{}` was not started by rekindle, so its end cannot be proved", Shown(socket))]
     EndUnprovable {
-        /// Where it answers.
+        /// The socket of the worker.
         socket: PathBuf,
     },
-    /// Whether the worker runs cannot be told from here, so it was neither signalled nor taken for dead.
+    /// Nothing proves from here whether the worker runs. So the worker was neither signalled nor taken for dead.
     #[error("whether the worker of session `{session}` runs cannot be told from here, so nothing was signalled: {}", doubts.join("; "))]
     Unjudged {
         /// The session.
         session: SessionId,
-        /// What cannot be proved.
+        /// The unproven facts.
         doubts: Vec<String>,
-        /// Whether its lifeline is held, by whom cannot be seen.
+        /// Whether the lifeline is held.
         lifeline: Lifeline,
-        /// Why its lifeline could not be searched for, if that is why.
+        /// The failure of the search for the lifeline, if any.
         gap: Option<Box<OsFailure>>,
     },
-    /// The session has no files, and whether a worker of it lives could not be found out.
+    /// The session has no files, and the search for a living worker was incomplete.
     #[error(
         "session `{session}` has no files, and whether a worker of it lives could not be found out: {why}"
     )]
     Unsearched {
         /// The session.
         session: SessionId,
-        /// What could not be looked into.
+        /// The place that could not be searched.
         why: OsFailure,
     },
-    /// The worker of a session that was to be forgotten runs.
+    /// The session cannot be forgotten, since its worker runs.
     #[error("the worker of session `{session}` runs, so the session is not forgotten")]
     StillRuns {
         /// The session.
         session: SessionId,
     },
-    /// The worker that was to be restarted was told to go, and its end was not seen in time. No other was started.
+    /// For a restart, the old worker was told to end, but its end was not seen in time. No new worker was started.
     #[error(
         "the worker of session `{session}` did not end in time{}, so no other was started",
         pids(survivors)
@@ -93,52 +93,52 @@ pub enum Error {
     NotEnded {
         /// The session.
         session: SessionId,
-        /// The processes that still run, as far as they are seen.
+        /// The processes that still run, as far as visible.
         survivors: Vec<Pid>,
     },
-    /// A launcher is between two steps of a start, and stays there.
+    /// Another launcher stays between two steps of a start.
     #[error("a start of session `{session}` is in progress, so nothing was signalled")]
     StartInProgress {
         /// The session.
         session: SessionId,
     },
-    /// The claim is not to be cleared.
+    /// The claim must not be cleared.
     #[error("{message}")]
     Claimed {
-        /// Who holds it, or why it is not to be cleared.
+        /// The holder of the claim, or the reason for the refusal.
         message: String,
-        /// What to do about it.
+        /// The next step.
         advice: Box<Advice>,
-        /// Who holds it, where that can be told.
+        /// The holder of the claim, if known.
         holder: Option<Box<LockClaim>>,
     },
     /// A call got no answer.
     #[error(transparent)]
     Call(#[from] CallError),
-    /// The start is over and was observed, but its claim could not be released.
+    /// The start has ended and was observed, but its claim could not be released.
     #[error("the claim of session `{session}` could not be released: {source}")]
     Release {
         /// The session.
         session: SessionId,
-        /// What had been seen of the worker.
+        /// The observation of the worker.
         observed: Seen,
-        /// Why.
+        /// The failure of the release.
         source: ReleaseError,
     },
-    /// The record was written, but the claim under which that was done could not be released.
+    /// The record was written, but the claim held for the update could not be released.
     #[error("the claim of session `{session}` could not be released: {source}")]
     ReleaseAfterUpdate {
         /// The session.
         session: SessionId,
-        /// Why.
+        /// The failure of the release.
         source: ReleaseError,
     },
-    /// The record is not that of the start that was seen any more.
+    /// The record no longer belongs to the expected start.
     #[error("the record of start {generation} of session `{session}` is gone, so nothing was added to it")]
     RecordGone {
         /// The session.
         session: SessionId,
-        /// The start.
+        /// The expected start.
         generation: Generation,
     },
     /// The transaction ended without an outcome: it panicked, or the runtime was shut down.
@@ -146,18 +146,18 @@ pub enum Error {
     CutShort {
         /// The session.
         session: SessionId,
-        /// What ended it.
+        /// The failure of the task.
         why: String,
     },
-    /// A call that blocks its thread was made inside an async runtime, whose other tasks would stand still.
+    /// A blocking call inside an async runtime would stall the runtime's other tasks.
     #[error("a blocking call was made inside an async runtime; use rekindle::Sessions there")]
     InsideRuntime,
-    /// The system refused.
+    /// The system refused an operation.
     #[error(transparent)]
     Os(#[from] OsFailure),
 }
 
-/// The processes that a message names, in brackets.
+/// The pids in brackets, for a message.
 fn pids(survivors: &[Pid]) -> String {
     match survivors {
         [] => String::new(),
@@ -168,7 +168,7 @@ fn pids(survivors: &[Pid]) -> String {
     }
 }
 
-/// An object of `outcome`, `reason` and `message`, with the `holder` of a claim that is in the way.
+/// Serializes as an object of `outcome`, `reason` and `message`, with the `holder` of a blocking claim.
 impl Serialize for Error {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut fields = json!({ "outcome": "error", "reason": self.reason(), "message": self.to_string() });
@@ -180,7 +180,7 @@ impl Serialize for Error {
 }
 
 impl Error {
-    /// The reason in one word, as JSON has it.
+    /// The reason in one word, as in the JSON.
     pub fn reason(&self) -> &'static str {
         match self {
             Self::StateRoot(StateRootError::NoLocks { .. }) => "state-dir-without-locks",
@@ -204,7 +204,7 @@ impl Error {
         }
     }
 
-    /// Whether it is a refusal: something is there that must not be touched.
+    /// Whether the error is a refusal, because something present must not be touched.
     pub fn is_refusal(&self) -> bool {
         match self {
             Self::StateRoot(StateRootError::NoLocks { .. } | StateRootError::Untrusted { .. })
@@ -230,7 +230,7 @@ impl Error {
         }
     }
 
-    /// What to do about it.
+    /// The next step.
     pub fn advice(&self) -> Advice {
         match self {
             Self::StateRoot(error) => Advice::of_state_root(error),

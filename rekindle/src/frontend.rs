@@ -1,6 +1,7 @@
-//! What the command `rekindle` needs besides: text for terminals and machines, its own streams, descriptors that it inherited.
+//! Further parts for the command `rekindle`: text for terminals and machines, the command's own streams, inherited
+//! descriptors.
 //!
-//! No part of the API: it changes without notice.
+//! Not part of the API: changes without notice.
 
 pub use rekindle_adapters::orphans;
 pub use rekindle_adapters::socket_file::file_at;

@@ -1,8 +1,8 @@
-//! What the JSON of all outcomes has in common.
+//! The common parts of the outcomes' JSON.
 //!
 //! # Invariants
-//! 1. Evidence of a holder is shown without its nonce: the authority to release a claim is its holder's alone.
-//! 2. A path that is not UTF-8 is shown in bytes, and loses none.
+//! 1. A holder's evidence is shown without the nonce: only the holder may release the claim.
+//! 2. A path that is not UTF-8 is shown in bytes, without loss.
 //!
 //! Checked below and by the gates of `byte_text`.
 
@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde_json::Value;
 use std::path::Path;
 
-/// Evidence of a holder as it is kept, without its nonce.
+/// A holder's stored evidence, without the nonce.
 pub(crate) fn without_nonce(evidence: &impl Serialize) -> Value {
     let mut value = serde_json::to_value(evidence).unwrap_or(Value::Null);
     if let Value::Object(fields) = &mut value {
@@ -20,7 +20,7 @@ pub(crate) fn without_nonce(evidence: &impl Serialize) -> Value {
     value
 }
 
-/// A path that may hold any bytes.
+/// A path with arbitrary bytes.
 pub(crate) fn path_text(path: &Path) -> ByteText<'_> {
     ByteText(path.as_os_str())
 }

@@ -1,4 +1,4 @@
-//! What is to be run, and how long that may take.
+//! The description of a start: the program, its options, and the time-outs.
 
 mod command;
 
@@ -13,7 +13,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// A program to run for a session, with the choices that go with it.
+/// A program to run for a session, with its options.
 ///
 /// ```
 /// use rekindle::Launch;
@@ -36,14 +36,14 @@ pub struct Launch {
 }
 
 impl Launch {
-    /// A launch of `program`, which is looked up in PATH, or relative to the working directory if it has a slash.
+    /// A launch of `program`: looked up in PATH, or relative to the working directory if `program` contains a slash.
     ///
-    /// `{session}`, `{socket}` and `{prompt}` in its arguments are filled in.
+    /// `{session}`, `{socket}` and `{prompt}` in the arguments are replaced by their values.
     pub fn new(program: impl Into<OsString>) -> Self {
         Command::new(program).into()
     }
 
-    /// No program: only for [`Intent::Attach`].
+    /// A launch without a program: only for [`Intent::Attach`].
     pub fn attach() -> Self {
         Self {
             command: Command::nothing(),
@@ -61,51 +61,52 @@ impl Launch {
 
     command_setters!();
 
-    /// What is wanted; [`Intent::Ensure`] for a launch with a program.
+    /// The intent; the default of a launch with a program is [`Intent::Ensure`].
     #[must_use]
     pub fn intent(mut self, intent: Intent) -> Self {
         self.intent = intent;
         self
     }
 
-    /// Where the worker answers; the session's own `sock` unless this says otherwise.
+    /// The socket of the worker; the default is `sock` in the session's directory.
     #[must_use]
     pub fn socket(mut self, path: impl Into<PathBuf>) -> Self {
         self.socket = Some(path.into());
         self
     }
 
-    /// What counts as ready; that its socket accepts a connection unless this says otherwise.
+    /// The condition for ready; the default is a socket that accepts a connection.
     ///
-    /// [`ReadyKind::Notify`] is for workers that say so themselves, and for those that end when their first client leaves:
-    /// nobody connects to them. [`ReadyKind::Listen`] is for workers that take an inherited socket.
+    /// [`ReadyKind::Notify`] is for workers with their own readiness message, and for workers that end when their first
+    /// client leaves: nobody connects to the worker. [`ReadyKind::Listen`] is for workers that take an inherited
+    /// socket.
     #[must_use]
     pub fn ready(mut self, kind: ReadyKind) -> Self {
         self.ready = kind;
         self
     }
 
-    /// What `{prompt}` stands for.
+    /// The value of `{prompt}`.
     #[must_use]
     pub fn prompt(mut self, text: impl Into<OsString>) -> Self {
         self.prompt = Some(text.into());
         self
     }
 
-    /// What its host speaks to it: written down before the worker exists, so that whoever comes after a host that died
-    /// can speak to it too.
+    /// The version for the worker's host to speak. The record has the version before the worker exists, so that a later
+    /// host can speak to the worker if the present host dies.
     #[must_use]
     pub fn speaking(mut self, speaking: Speaking) -> Self {
         self.speaking = Some(speaking);
         self
     }
 
-    /// The worker counts as ready when it answers a handshake of the pool protocol, and goes together with what we
-    /// speak. The connection that is handed out has been greeted:
-    /// [`PoolClient::open`](crate::PoolClient::open) does not ask again.
+    /// The worker counts as ready when it answers a handshake of the pool protocol with a compatible version. The
+    /// handed-out connection has been greeted: [`PoolClient::open`](crate::PoolClient::open) does not repeat the
+    /// handshake.
     ///
-    /// A worker of another version that this call started is ended, and its start has failed; any other is left as it
-    /// is, and rejected.
+    /// If this call started a worker of another version, the worker is ended and the start has failed. A worker that
+    /// ran before is rejected and left alone.
     #[must_use]
     pub fn handshake(mut self, speaking: Speaking) -> Self {
         self.ready = ReadyKind::Handshake;
@@ -113,38 +114,38 @@ impl Launch {
         self
     }
 
-    /// How long waiting and starting may take together; 30 s unless this says otherwise. Ending a worker that was
-    /// not ready by then takes up to the graces of the kill policy on top. A worker that was started with
-    /// [`ReadyKind::Notify`] may ask for more, up to ten times as much.
+    /// The time for waiting and starting together; the default is 30 s. Ending a worker that was not ready in time
+    /// takes up to the graces of the kill policy in addition. A worker started with [`ReadyKind::Notify`] may request
+    /// an extension, up to ten times the time-out.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self
     }
 
-    /// How a worker that was not ready in time is ended.
+    /// The way to end a worker that was not ready in time.
     #[must_use]
     pub fn kill_policy(mut self, policy: KillPolicy) -> Self {
         self.kill_policy = policy;
         self
     }
 
-    /// Keeps a secret value out of the session's record: the worker gets the value, and whoever starts the worker again
-    /// has to give the value again. An argument with `{prompt}` shows the prompt, and is recorded.
+    /// Keeps a secret value out of the session's record. The worker gets the value; the next launcher has to supply the
+    /// value again. An argument with `{prompt}` contains the prompt, and is recorded.
     #[must_use]
     pub fn withhold(mut self, value: Withheld) -> Self {
         self.withheld.insert(value);
         self
     }
 
-    /// What the worker is for.
+    /// The role of the worker.
     pub(crate) fn role(mut self, role: Role) -> Self {
         self.role = role;
         self
     }
 
-    /// Whether the program has to open its socket, and no argument tells it where: then only `REKINDLE_SOCKET` does, and whether
-    /// the program looks at that cannot be known.
+    /// Whether the program has to open its socket, but no argument contains the path. Then only `REKINDLE_SOCKET`
+    /// contains the path, and the program may not read the variable.
     pub fn leaves_socket_unnamed(&self) -> bool {
         let opens_it = self.ready.row().provides != Provides::BoundSocket;
         let named = self.socket.as_deref().map(Path::as_os_str);
@@ -152,14 +153,14 @@ impl Launch {
         opens_it && !self.command.words().is_empty() && !names.any(|name| self.command.mentions(name))
     }
 
-    /// What we speak in the handshake that makes the worker ready, where one does.
+    /// The version spoken in the readiness handshake, if readiness is a handshake.
     pub(crate) fn handshake_spoken(&self) -> Option<&Speaking> {
         self.speaking.as_ref().filter(|_| self.ready == ReadyKind::Handshake)
     }
 
-    /// The plan of a start that answers on `socket`.
+    /// The plan of a start with the socket `socket`.
     pub(crate) fn plan(&self, session: &SessionId, socket: &Path) -> SpawnBgPlan {
-        // Only a start needs it, and is refused without it.
+        // Only a start needs the directory; a start with an empty directory is refused.
         let cwd = self.command.absolute_cwd().unwrap_or_default();
         let (words, prompt) = (self.command.resolved_words(), self.prompt.clone());
         let mut plan = SpawnBgPlan::new(session.clone(), socket.to_owned(), cwd, &words, prompt);

@@ -1,9 +1,9 @@
 //! Start or resume a background worker for a session exactly once, know for certain that it is alive, and never lose
 //! one.
 //!
-//! A *session* is the thing that is served, a *worker* the process that serves it. [`Sessions::ensure`] makes sure
-//! that one is running and hands back a connection to it; any number of processes may ask at the same time, and any
-//! of them may be killed at any instruction.
+//! A *session* is the thing served, a *worker* the process that serves the session. [`Sessions::ensure`] makes sure
+//! that the worker runs, and returns a connection to the worker. Any number of processes may call at the same time, and
+//! each of them may be killed at any instruction.
 //!
 //! ```no_run
 //! use rekindle::{Ensured, Launch, Sessions};
@@ -19,19 +19,19 @@
 //! # }
 //! ```
 //!
-//! The decisions are those of `rekindle-core`, the system calls those of `rekindle-adapters`; this crate puts them
-//! together. Every type that a signature of this crate names stands here, or in the module of its subject:
+//! `rekindle-core` makes the decisions, `rekindle-adapters` makes the system calls, and this crate combines both. Every
+//! type named in a signature of this crate is exported here, or in the module of its subject:
 //!
 //! | to do | begin at |
 //! |---|---|
 //! | start, attach, list, stop, diagnose a session's worker | [`Sessions`], [`Launch`], [`Ensured`] |
 //! | the same without a runtime | [`mod@blocking`] |
-//! | run pieces of work in workers of their own | [`WorkerPool`], [`mod@pool`] |
-//! | write a worker that speaks the pool protocol | [`mod@serve`], [`protocol`] |
-//! | speak to a child over its standard streams | [`StdioChild`], [`mod@stdio`] |
-//! | let one daemon run | [`LifecycleLock`], [`mod@lifecycle`] |
-//! | keep claims and records in stores of one's own | [`mod@stores`] |
-//! | test a program that uses sessions | `testing` (feature) |
+//! | run each piece of work in a separate worker | [`WorkerPool`], [`mod@pool`] |
+//! | write a worker for the pool protocol | [`mod@serve`], [`protocol`] |
+//! | communicate with a child over its standard streams | [`StdioChild`], [`mod@stdio`] |
+//! | allow a single daemon to run | [`LifecycleLock`], [`mod@lifecycle`] |
+//! | keep claims and records in other stores | [`mod@stores`] |
+//! | test a program with sessions | `testing` (feature) |
 
 mod advice;
 mod error;
@@ -83,7 +83,7 @@ pub use rekindle_core::identity::{BootId, NamespaceId, StartTime};
 #[doc(inline)]
 pub use rekindle_core::{Generation, Host, Nonce, Pid, ProcessIdentity, ProcessLiveness, SessionId};
 
-// What is to be run.
+// The description of a start.
 #[doc(inline)]
 pub use rekindle_core::plan::{Action, EnvironmentBase, ReleaseWhen, Role, Transport, Withheld};
 #[doc(inline)]
@@ -96,7 +96,7 @@ pub use rekindle_core::{Environment, Intent, KillPolicy, KillSignal, ReadyKind, 
 #[doc(inline)]
 pub use rekindle_core::release::PairingError;
 
-// What came of it.
+// Outcomes.
 #[doc(inline)]
 pub use rekindle_core::evidence::LifelineHistory;
 #[doc(inline)]
@@ -110,7 +110,7 @@ pub use rekindle_core::{
     ChildExit, Lifeline, Liveness, LockClaim, RecordState, RejectReason, SessionRecord, SessionState,
 };
 
-// Why it could not be done.
+// Errors.
 #[doc(inline)]
 pub use rekindle_adapters::StateRootError;
 #[doc(inline)]

@@ -1,9 +1,9 @@
-//! A daemon's singleton marker: one file that says who runs, and a lock that decides who may.
+//! A daemon's singleton marker: a file with the holder's identity, and a lock that decides who may hold.
 //!
 //! # Invariants
-//! 1. Who may take it is for `rekindle_core::decide_claim` to say, under `ClaimPolicy::lifecycle`.
-//! 2. The marker is written, replaced and removed only by whoever has the flock of `<path>.lock`.
-//! 3. A conflict leaves the marker as it is, byte for byte; a release removes only our own.
+//! 1. `rekindle_core::decide_claim` decides about taking the lock, under `ClaimPolicy::lifecycle`.
+//! 2. Only the holder of the flock on `<path>.lock` writes, replaces and removes the marker.
+//! 3. A conflict leaves every byte of the marker unchanged; a release removes only our own marker.
 //!
 //! Checked by `gates/tests/claim.rs` and `lifecycle.rs`, and by `smoke/tests/smoke/lifecycle/marker.rs`.
 

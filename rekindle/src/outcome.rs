@@ -1,4 +1,4 @@
-//! How it went: every way in which a session can turn out, in words (`Display`) and as JSON (`Serialize`).
+//! The outcomes of a session's operations, in words (`Display`) and as JSON (`Serialize`).
 
 mod json;
 mod text;
@@ -16,53 +16,53 @@ use serde::Serialize;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// How a session turned out.
+/// The outcome of `ensure`.
 #[derive(Debug)]
 #[must_use = "it says whether there is a worker, and holds the connection to it"]
 pub enum Ensured {
     /// A worker runs and answers.
     Running(Box<Running>),
-    /// The worker ended before it was ready, by itself or because it took too long.
+    /// The worker ended before ready, by itself or after the time-out.
     Exited(Exited),
     /// The worker never started.
     NotStarted(SpawnError),
-    /// Nothing could be observed of the worker, so the claim was not released.
+    /// Neither an answer nor an exit of the worker was observed, so the claim was not released.
     Retained(Box<Retained>),
-    /// Nothing was done.
+    /// Nothing was changed.
     Rejected(Box<Rejection>),
 }
 
-/// How a running worker was come by.
+/// How a running worker was obtained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StartKind {
-    /// It was started by this call.
+    /// This call started the worker.
     Started,
-    /// It was running.
+    /// The worker was running.
     Attached,
-    /// It had been started by a launcher that died, and was watched to the end of its start by this call.
+    /// This call adopted the worker: the worker's launcher had died, and this call observed the rest of the start.
     Adopted,
 }
 
-/// A worker that answers.
+/// A running worker that answers.
 #[derive(Debug)]
 pub struct Running {
-    /// How it was come by.
+    /// How the worker was obtained.
     pub kind: StartKind,
-    /// Its pid: of the process that was started, or of the one that answers if that has ended.
+    /// The pid of the started process; if that process has ended, the pid of the answering process.
     pub pid: Option<Pid>,
-    /// Where it answers.
+    /// The socket of the worker.
     pub socket: PathBuf,
-    /// Which start of the session it is; 0 if it was not started by us.
+    /// The generation of the start; 0 if rekindle did not start the worker.
     pub generation: Generation,
-    /// Whether it was started by us, and so can be stopped by us.
+    /// Whether rekindle started the worker, and so can stop the worker.
     pub managed: bool,
-    /// Whether it was started with another program or other arguments than this call named.
+    /// Whether the worker was started with another program or other arguments than named by this call.
     pub program_differs: bool,
-    /// Whether it came up only after it had been told to go, and may yet go.
+    /// Whether the worker became ready only after it had been told to end, and so may still end.
     pub after_kill: bool,
-    /// The connection that proved that it answers. A worker that ends when its first client leaves must not lose it.
-    /// Where the worker said itself that it is ready, or listens from birth, it is made when it is asked for.
+    /// The connection that proved the worker live. A worker that ends when its first client leaves needs this very
+    /// connection. With readiness `notify` or `listen`, the connection is made on demand.
     pub connection: Connection,
     pub(crate) watch: WorkerWatch,
 }
@@ -74,7 +74,7 @@ impl Running {
     /// As for [`WorkerWatch::wait`].
     ///
     /// # Cancel safety
-    /// Safe; any number of callers may wait, and ask again.
+    /// Safe; any number of callers may wait, repeatedly.
     ///
     /// # Panics
     /// Outside a tokio runtime with I/O and time enabled.
@@ -82,131 +82,131 @@ impl Running {
         self.watch.wait().await
     }
 
-    /// The worker to be waited for, for those who take the connection out, or wait elsewhere.
+    /// A handle for waiting after the connection was taken out, or in another place.
     pub fn watch(&self) -> WorkerWatch {
         self.watch.clone()
     }
 }
 
-/// A worker that ended before it was ready.
+/// A worker that ended before ready.
 #[derive(Debug)]
 pub struct Exited {
-    /// How it ended.
+    /// The exit of the worker.
     pub exit: ChildExit,
-    /// The pid that it had.
+    /// The former pid.
     pub pid: Option<Pid>,
-    /// Which start of the session it was.
+    /// The generation of the start.
     pub generation: Generation,
-    /// Where it should have answered.
+    /// The socket on which the worker should have answered.
     pub socket: PathBuf,
-    /// Whether it had been told to go.
+    /// Whether the worker had been told to end.
     pub after_kill: bool,
-    /// Why it had been told to go.
+    /// The reason for telling the worker to end.
     pub cause: Option<Cause>,
-    /// The end of what it wrote to its standard error.
+    /// The end of the worker's standard error.
     pub stderr_tail: String,
-    /// What it said last of how it is (`STATUS=`), where it was listened to: bounded, and without control characters.
+    /// The worker's last `STATUS=` message, with readiness `notify`: bounded, and without control characters.
     pub status_text: Option<String>,
-    /// What it said of being ready, where it was listened to.
+    /// The worker's `READY=1` message, with readiness `notify`.
     pub said: SaidReady,
-    /// How to start it so that it does not end so early.
+    /// Advice against the early end.
     pub advice: Box<Advice>,
 }
 
-/// What a worker said of being ready (`READY=1`).
+/// Whether a worker sent `READY=1`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SaidReady {
-    /// Nothing, or nobody listened.
+    /// No message was sent, or messages were not received.
     No,
-    /// It said so, and nothing listened on its socket.
+    /// The worker sent `READY=1`, but no process listened on the socket.
     WithoutListener,
 }
 
 /// A claim that was not released.
 #[derive(Debug)]
 pub struct Retained {
-    /// Why it stays.
+    /// The reason for keeping the claim.
     pub reason: RetainedReason,
-    /// What led there.
+    /// The cause of the failed start.
     pub cause: Cause,
-    /// What is held.
+    /// The retained claim and its worker.
     pub diagnostic: Diagnostic,
-    /// Which start of the session it was.
+    /// The generation of the start.
     pub generation: Generation,
-    /// What the worker said last of how it is, as in [`Exited`].
+    /// The worker's last `STATUS=` message, as in [`Exited`].
     pub status_text: Option<String>,
 }
 
-/// Why nothing was done.
+/// The reason why nothing was done.
 #[derive(Debug)]
 pub struct Rejection {
-    /// Why.
+    /// The reason in one word.
     pub reason: RejectReason,
-    /// How the socket was found, if it was looked at.
+    /// The result of the probe, if the socket was probed.
     pub liveness: Option<Liveness>,
     /// The socket.
     pub socket: PathBuf,
-    /// Who holds the claim, if that is why and it can be told.
+    /// The holder of a blocking claim, if known.
     pub holder: Option<LockClaim>,
-    /// The worker that is in the way, if one is.
+    /// The blocking worker, if any.
     pub pid: Option<Pid>,
-    /// What is wrong, in words.
+    /// The problem in words.
     pub message: String,
-    /// What to do about it.
+    /// The next step.
     pub advice: Advice,
 }
 
-/// What a call would have done.
+/// The foreseen outcome of a call.
 #[derive(Debug)]
 pub struct DryRun {
-    /// `attach`, `spawn`, `adopt` or `reject`.
+    /// `attach`, `spawn`, `adopt`, `replace` or `reject`.
     pub verdict: &'static str,
-    /// Why it would reject.
+    /// The foreseen rejection.
     pub rejection: Option<Rejection>,
     /// The plan of the start.
     pub plan: SpawnBgPlan,
 }
 
-/// How a stop turned out.
+/// The outcome of a stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StopOutcome {
-    /// It ended when it was asked to.
+    /// The worker ended on request.
     Stopped,
-    /// It had to be killed.
+    /// The worker had to be killed.
     Killed,
-    /// There was nothing to stop.
+    /// No worker ran.
     NotRunning,
-    /// It was killed, and its end was not seen in time.
+    /// The worker was killed, but its end was not seen in time.
     GaveUp,
 }
 
-/// What a stop did.
+/// The report of a stop.
 #[derive(Debug, Clone)]
 pub struct Stopped {
     /// The session.
     pub session: SessionId,
-    /// How it turned out.
+    /// The outcome.
     pub outcome: StopOutcome,
-    /// The pid of the worker, where there was one.
+    /// The pid of the worker, if a worker ran.
     pub pid: Option<Pid>,
-    /// Which start of the session it was.
+    /// The generation of the start.
     pub generation: Generation,
-    /// How long it took.
+    /// The duration of the stop.
     pub elapsed: Duration,
-    /// What still runs.
+    /// The remaining processes.
     pub survivors: Vec<Pid>,
-    /// What went wrong on the way, and what could not be written or removed afterwards.
+    /// The failures on the way, and the files that could not be written or removed afterwards.
     pub trouble: Vec<String>,
-    /// Whether what the worker left behind was cleaned up.
+    /// Whether the worker's leftovers were cleaned up.
     pub tidied: Tidied,
 }
 
-/// Whether what a worker left behind was cleaned up.
+/// Whether a worker's leftovers were cleaned up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Tidied {
-    /// As far as it was ours to do: a launcher that is at work on the session does it itself.
+    /// Everything that was ours to clean up. If another launcher uses the session, that launcher cleans up.
     Yes,
-    /// Something could not be written or removed; [`Stopped::trouble`] says what.
+    /// A file could not be written or removed; [`Stopped::trouble`] names the failure.
     No(Advice),
 }

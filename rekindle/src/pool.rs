@@ -1,16 +1,17 @@
-//! The worker pool: pieces of work in workers of their own, paused for an answer and continued from anywhere.
+//! The worker pool: each piece of work runs in a separate worker, pauses for an answer, and can be continued by any
+//! process.
 //!
-//! One session is one worker; the registry is the sessions' own records. A host may end, by SIGKILL too, at any point of
-//! a run: what is left is a session that [`WorkerPool::list`] knows.
+//! A session is a worker; the sessions' records are the registry. A host may end, by SIGKILL too, at any point of a
+//! run: [`WorkerPool::list`] still lists the session.
 //!
 //! # Invariants
-//! 1. The record is there before the worker is. What `run` learns is added to it afterwards, and a failure to add it is
-//!    told beside the answer, never in its place.
-//! 2. A worker that was started for a run which never began is ended, unless it cannot be told whether it began.
-//! 3. No worker that was there before a call is ended for what it answered, least of all for its version.
-//! 4. The connection that proved that the worker answers is the one that is spoken on: there is no other.
-//! 5. Every wait for a worker has one of the [`Deadlines`] of the caller's
-//!    [`Limits`], every start the time-out of its [`Launch`], every stop the graces that the caller gave.
+//! 1. The record exists before the worker. `run` adds later facts to the record. If adding fails, `save_error` beside
+//!    the answer reports the failure; the answer is returned nevertheless.
+//! 2. If a run never began, the worker started for the run is ended. If the beginning is uncertain, the worker is kept.
+//! 3. A worker that ran before a call is never ended because of its answer, least of all because of its version.
+//! 4. The conversation uses the connection that proved the worker live: there is no second connection.
+//! 5. Every wait for a worker is bounded by the [`Deadlines`] in the caller's [`Limits`], every start by the time-out
+//!    of its [`Launch`], every stop by the caller's graces.
 //!
 //! Checked by `smoke/tests/smoke/pool/verbs.rs` and `pool/patience.rs`.
 
@@ -39,10 +40,10 @@ use rekindle_core::pool::generate;
 use rekindle_core::protocol::{Run, Speaking, StatusRequest};
 use rekindle_core::stop::StopPolicy;
 
-/// Runs and continues pieces of work in workers of their own. Cheap to clone.
+/// Runs and continues pieces of work, each in a separate worker. Cheap to clone.
 ///
-/// All that it knows is in the state directory: another process with a pool on the same directory goes on where this
-/// one ended.
+/// All state is in the state directory: another process with a pool on the same directory continues the work of an
+/// ended process.
 #[derive(Debug, Clone)]
 pub struct WorkerPool {
     sessions: Sessions,
@@ -52,37 +53,37 @@ pub struct WorkerPool {
 }
 
 impl WorkerPool {
-    /// A pool whose sessions are among `sessions`.
+    /// A pool with its sessions among `sessions`.
     pub fn new(sessions: Sessions) -> Self {
         Self { sessions, speaking: None, worker: None, limits: Limits::default() }
     }
 
-    /// What is spoken with workers. Without it, each worker is spoken to in the version that it last reported, or that
-    /// its host spoke, which is enough to ask for its status and to shut it down.
+    /// The version for workers. Without a version, the pool uses the version last reported by the worker, or spoken by
+    /// the worker's host; enough for `status` and `shutdown`.
     #[must_use]
     pub fn speaking(self, speaking: Speaking) -> Self {
         Self { speaking: Some(speaking), ..self }
     }
 
-    /// What is started for a new session. Its readiness is the pool's business: it has to accept on `{socket}`.
+    /// The launch of a new session's worker. The pool sets the readiness; the worker has to accept on `{socket}`.
     #[must_use]
     pub fn worker(self, launch: Launch) -> Self {
         Self { worker: Some(launch), ..self }
     }
 
-    /// How long workers may take, and how long their lines may be.
+    /// The time limits for workers, and the length limits of their lines.
     #[must_use]
     pub fn limits(self, limits: Limits) -> Self {
         Self { limits, ..self }
     }
 
-    /// Starts a worker for a new session and has it run a piece of work, until that is over or waits for an answer.
+    /// Starts a worker for a new session and runs a piece of work until the work is finished or paused.
     ///
     /// # Errors
-    /// [`PoolError`] says what went wrong and, where a worker is left, which session to ask.
+    /// [`PoolError`] with the reason and, if a worker is left, the session.
     ///
     /// # Cancel safety
-    /// If dropped, the worker may have been started and may be at work: [`Self::list`] knows its session.
+    /// If dropped, the worker may have been started and may be at work: [`Self::list`] lists the session.
     pub async fn run(&self, run: Run) -> Result<RunOutcome, PoolError> {
         let speaking = self.speaking.clone().ok_or(PoolError::NoVersion)?;
         let launch =
@@ -93,10 +94,10 @@ impl WorkerPool {
         call.fed(end)
     }
 
-    /// Hands a paused session its answer, and has it go on until it is over or waits again.
+    /// Answers a paused session, and runs the work until finished or paused again.
     ///
     /// # Errors
-    /// [`PoolError`]; the worker is left as it is.
+    /// [`PoolError`]; the worker is left alone.
     ///
     /// # Cancel safety
     /// If dropped, the worker may have taken the answer.
@@ -109,10 +110,10 @@ impl WorkerPool {
         call.fed(end)
     }
 
-    /// Asks the worker of a session how it stands.
+    /// Asks the worker of a session for its status.
     ///
     /// # Errors
-    /// [`PoolError`]; [`PoolError::WorkerGone`] if there is nobody left to ask.
+    /// [`PoolError`]; [`PoolError::WorkerGone`] if the worker is provably gone.
     ///
     /// # Cancel safety
     /// Safe.
@@ -122,21 +123,21 @@ impl WorkerPool {
         call.told()
     }
 
-    /// Ends the worker of a session: it is asked to, then signalled.
+    /// Ends the worker of a session: by request, then by signals.
     ///
     /// # Errors
-    /// [`PoolError`] if the session is not known or its worker cannot be signalled. That the worker was gone already, or
-    /// did not answer, is none.
+    /// [`PoolError`] if the session is unknown or its worker cannot be signalled. A worker that is gone already or does
+    /// not answer is no error.
     ///
     /// # Cancel safety
-    /// If dropped, the worker may be ending; asking again is safe.
+    /// If dropped, the worker may be ending; a second call is safe.
     pub async fn shutdown(&self, sid: &str, policy: &StopPolicy) -> Result<Stopped, PoolError> {
         let mut call = Call::new(self.means(), self.find(sid)?, Ask::Shutdown(*policy));
         let end = call.run().await;
         call.shut_down(end)
     }
 
-    /// Every session of the pool, in order of their age. Asks no worker.
+    /// Every session of the pool, oldest first. Asks no worker.
     ///
     /// # Errors
     /// If the state directory cannot be listed.
@@ -144,11 +145,11 @@ impl WorkerPool {
         registry::list(&self.sessions)
     }
 
-    /// Removes the sessions of the pool whose worker is provably gone, and ends those workers that were started by a
-    /// host which died before it gave them anything to do.
+    /// Removes the sessions of the pool whose worker is provably gone. Ends a worker without work if its host died.
     ///
     /// # Errors
-    /// If the state directory cannot be listed. A session that cannot be removed is kept, and says why.
+    /// If the state directory cannot be listed. A session that cannot be removed is kept, with the reason in the
+    /// result.
     ///
     /// # Cancel safety
     /// Safe.
@@ -163,7 +164,7 @@ impl WorkerPool {
         Ok(gc::gc(self.sessions.root(), self.sessions.here(), &what, is_member)?)
     }
 
-    /// A worker whose host died either has a session, whose name is then written down, or nothing to do.
+    /// Settles a worker whose host died: a worker with a session has its name recorded, a worker without work is ended.
     async fn settle_forsaken(&self, session: &SessionId) -> Result<(), PoolError> {
         let mut call = Call::new(self.means(), session.clone(), Ask::Settle);
         let end = call.run().await;

@@ -1,8 +1,8 @@
-//! Workers in Rust that speak the pool protocol: implement [`Handler`], call [`serve()`].
+//! Workers in Rust for the pool protocol: implement [`Handler`], call [`serve()`].
 //!
-//! The socket is bound where rekindle says (or where [`Serve::on`] does), for nobody but us, and in the place of none but a
-//! dead worker's. Clients are served side by side; SIGTERM, a client's `shutdown` or an idle time-out end the worker, with
-//! the answers that are under way finished and the socket removed.
+//! The socket is bound at rekindle's path (or at the path given to [`Serve::on`]), accessible to this user only, and
+//! replaces only the socket of a dead worker. Clients are served concurrently. SIGTERM, a client's `shutdown` or an
+//! idle time-out end the worker: the running requests are finished and the socket is removed.
 //!
 //! ```
 //! use rekindle::pool::{Limits, PoolClient};
@@ -41,7 +41,7 @@
 //! # async fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let dir = tempfile::tempdir()?;
 //! # let socket = dir.path().join("sock");
-//! // A worker that `rekindle up` starts says only `serve(Greeter).await?`.
+//! // A worker started by `rekindle up` only calls `serve(Greeter).await?`.
 //! let worker = tokio::spawn(Serve::on(&socket).run(Greeter));
 //! # while !socket.exists() { tokio::task::yield_now().await }
 //!

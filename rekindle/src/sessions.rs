@@ -1,4 +1,4 @@
-//! The public API: the sessions of one state directory. One file for each operation.
+//! The sessions of one state directory: the operations of the public API, one file for each.
 
 mod diagnosis;
 mod ensure;
@@ -34,9 +34,9 @@ use std::sync::Arc;
 pub use unlock::{Force, Forgotten, Unlocked};
 pub use wait::WorkerWatch;
 
-/// The sessions of one state directory. Cheap to clone; any number may be open on one directory.
+/// The sessions of one state directory. Cheap to clone; several values may have the same directory open.
 ///
-/// The methods that are `async` need a tokio runtime with I/O and time enabled.
+/// The `async` methods need a tokio runtime with I/O and time enabled.
 #[derive(Debug, Clone)]
 pub struct Sessions {
     root: StateRoot,
@@ -47,11 +47,11 @@ pub struct Sessions {
 }
 
 impl Sessions {
-    /// The sessions below `dir`, which is created with the first start.
+    /// The sessions below `dir`. The first start creates `dir`.
     ///
     /// # Errors
-    /// If it exists and is not ours alone, a directory that leads to it is not to be trusted, or its file system does not keep
-    /// locks.
+    /// If `dir` exists and is not private to this user, a directory above `dir` is not trusted, or the file system has
+    /// no locks.
     ///
     /// ```
     /// use rekindle::Sessions;
@@ -80,47 +80,48 @@ impl Sessions {
     /// The sessions of this user: `$REKINDLE_DIR`, `$XDG_STATE_HOME/rekindle` or `~/.local/state/rekindle`.
     ///
     /// # Errors
-    /// As for [`Self::open`], or if there is no such directory to be found.
+    /// As for [`Self::open`], or if no such directory is known.
     pub fn open_default() -> Result<Self, Error> {
         Self::open(StateRoot::locate()?)
     }
 
-    /// The same sessions, with their claims kept in a store of the caller's own.
+    /// The same sessions, with the claims in the caller's own store.
     ///
-    /// The directory stays what it is on this machine: its kernel lock guards each step of a start, and sockets, lifelines and
-    /// logs stand in it. The store says who may decide, and which number the next start gets.
+    /// The directory remains in use: its kernel lock guards each step of a start, and sockets, lifelines and logs are
+    /// files in the directory. The store decides about the claim and numbers the starts.
     #[must_use]
     pub fn claims(self, claims: impl ClaimStore<SessionDir> + 'static) -> Self {
         Self { root: self.root.claims(Arc::new(claims)), ..self }
     }
 
-    /// The same sessions, with their records kept in a store of the caller's own.
+    /// The same sessions, with the records in the caller's own store.
     #[must_use]
     pub fn records(self, records: impl RecordStore<SessionDir> + 'static) -> Self {
         Self { root: self.root.records(Arc::new(records)), ..self }
     }
 
-    /// The same sessions, with workers spawned by the thread that asks. For programs that have nothing else to do
-    /// meanwhile: everything then happens on one thread.
+    /// The same sessions; the calling thread itself spawns the workers. Meant for programs without other work in the
+    /// meantime: the whole call then runs on one thread.
     #[must_use]
     pub fn spawn_on_calling_thread(self) -> Self {
         Self { spawn_on: SpawnOn::CallingThread, ..self }
     }
 
-    /// Where they are.
+    /// The state directory.
     pub fn dir(&self) -> &Path {
         self.root.path()
     }
 
-    /// Makes sure that the worker of `session` runs, by `launch` if it has to be started.
+    /// Ensures that the worker of `session` runs: attaches to a running worker, or starts a worker as `launch`
+    /// describes.
     ///
     /// # Errors
-    /// [`Error`] if the session or the state directory cannot be worked with. That a worker did not come up, or that
-    /// another launcher was first, is an outcome.
+    /// [`Error`] if the session or the state directory cannot be used. A worker that ended early and a claim held by
+    /// another launcher are outcomes, not errors.
     ///
     /// # Cancel safety
-    /// The transaction runs in a task of its own: whoever drops this future only stops watching, and the start goes
-    /// on to its end as long as the runtime lives. If the process ends, the next call adopts the worker.
+    /// The transaction runs in its own task. Dropping the future only ends the observation: the start continues while
+    /// the runtime lives. If the process ends, the next call adopts the worker.
     pub async fn ensure(&self, session: &SessionId, launch: Launch) -> Result<Ensured, Error> {
         #[cfg(feature = "testing")]
         if let Some(machine) = &self.simulated {
@@ -132,8 +133,8 @@ impl Sessions {
             .unwrap_or_else(|error| Err(Error::CutShort { session: session.clone(), why: error.to_string() }))
     }
 
-    /// The first step of [`Self::ensure`] alone, for programs that have no runtime yet: connects to a worker that is known
-    /// to run. `None` if there is more to do, or anything to wait for: then [`Self::ensure`] does it.
+    /// The first step of [`Self::ensure`] alone, for programs that have no runtime yet: connects to a worker known
+    /// to run. `None` if more steps or a wait are necessary; [`Self::ensure`] performs them.
     ///
     /// # Errors
     /// As for [`Self::ensure`].
@@ -145,7 +146,7 @@ impl Sessions {
         self.transaction(session, launch).at_once()
     }
 
-    /// Connects to the worker of `session` if it runs; starts, takes and creates nothing.
+    /// Connects to the worker of `session` if the worker runs. Starts no worker, takes no claim and creates no file.
     ///
     /// # Errors
     /// As for [`Self::ensure`].
@@ -156,7 +157,7 @@ impl Sessions {
         self.ensure(session, Launch::attach().intent(Intent::Attach)).await
     }
 
-    /// What [`Self::ensure`] would do, taking and creating nothing.
+    /// The decision of [`Self::ensure`], without taking the claim or creating a file.
     ///
     /// # Errors
     /// As for [`Self::ensure`].
@@ -167,11 +168,11 @@ impl Sessions {
         self.transaction(session, launch).dry_run().await
     }
 
-    /// Every session, in order, those included whose files somebody removed under a living worker.
+    /// Every session, sorted, including sessions whose files were removed under a living worker.
     ///
     /// # Errors
-    /// If the state directory cannot be listed. What cannot be looked at alone is left out, and [`Listing::left_out`] says
-    /// why.
+    /// If the state directory cannot be listed. A session that cannot be read is left out, and [`Listing::left_out`]
+    /// gives the reason.
     pub fn list(&self) -> Result<Listing, Error> {
         #[cfg(feature = "testing")]
         if let Some(machine) = &self.simulated {
@@ -180,22 +181,22 @@ impl Sessions {
         list::list(&self.root, &self.here)
     }
 
-    /// Everything about one session.
+    /// The record, the state, the claim and the lifeline of one session.
     ///
     /// # Errors
-    /// If it is unknown, or its record cannot be read.
+    /// If the session is unknown, or its record cannot be read.
     pub fn show(&self, session: &SessionId) -> Result<SessionView, Error> {
         show::show(&self.root, &self.here, session)
     }
 
-    /// Ends the worker of `session`, with all its processes, and removes its claim and its socket.
+    /// Ends the worker of `session` with all its processes, and removes the claim and the socket.
     ///
     /// # Errors
-    /// If the session is unknown, its record cannot be read, or its worker is not ours to stop. That the worker does
-    /// not run, or would not end, is an outcome.
+    /// If the session is unknown, its record cannot be read, or the worker is not ours to stop. A worker that does not
+    /// run and a worker that survives SIGKILL are outcomes, not errors.
     ///
     /// # Cancel safety
-    /// If dropped, the worker may have been signalled and may still run; stopping again is safe.
+    /// If dropped, the worker may have been signalled and may still run; a second stop is safe.
     pub async fn stop(&self, session: &SessionId, policy: &StopPolicy) -> Result<Stopped, Error> {
         #[cfg(feature = "testing")]
         if let Some(machine) = &self.simulated {
@@ -204,14 +205,14 @@ impl Sessions {
         stop::stop(&self.root, &self.here, session, policy).await
     }
 
-    /// Waits until the worker of `session` that runs now has ended, with all its processes; returns at once if none runs.
+    /// Waits until the current worker of `session` has ended, with all its processes. Returns at once if no worker
+    /// runs.
     ///
-    /// How it ended is known if its record says so, else it is [`ChildExit::Unknown`]. [`Running::wait`](crate::Running::wait)
-    /// knows more about a worker that this process started.
+    /// The result is the exit in the record, or [`ChildExit::Unknown`] if the record has no exit. For a worker started
+    /// by this process, [`Running::wait`](crate::Running::wait) knows the exit from the kernel.
     ///
     /// # Errors
-    /// If the session is unknown or cannot be looked at, or [`Error::Unjudged`] if it cannot be told from here whether its
-    /// worker runs.
+    /// If the session is unknown or cannot be read, or [`Error::Unjudged`] if nothing proves whether the worker runs.
     ///
     /// # Cancel safety
     /// Safe.
@@ -219,11 +220,11 @@ impl Sessions {
         wait::wait(&self.root, &self.here, session).await
     }
 
-    /// Clears the claim of `session`, if no launcher holds it: one whose holder is provably gone, or with
-    /// [`Force::Yes`] any.
+    /// Clears the claim of `session` if no launcher holds the claim. Without force, only a claim with a provably dead
+    /// holder is cleared; with [`Force::Yes`], any.
     ///
     /// # Errors
-    /// [`Error::Claimed`] if it is not to be cleared; or if the session is unknown.
+    /// [`Error::Claimed`] if the claim must not be cleared; or if the session is unknown.
     pub fn unlock(&self, session: &SessionId, force: Force) -> Result<Unlocked, Error> {
         #[cfg(feature = "testing")]
         if let Some(machine) = &self.simulated {
@@ -232,22 +233,22 @@ impl Sessions {
         unlock::unlock(&self.root, &self.here, session, force)
     }
 
-    /// Clears `session`, of whose worker nothing can be proved from here: its record is set aside, and the next start begins
-    /// anew. Signals nobody, and says what could not be proved.
+    /// Clears `session` if nothing can be proved about its worker from here: sets the record aside, so that the next
+    /// start begins anew. Sends no signal, and reports the unproven facts.
     ///
     /// # Errors
-    /// [`Error::StillRuns`] if its worker provably runs, [`Error::Claimed`] if a launcher is at work on it; or if the session
-    /// is unknown or cannot be worked with.
+    /// [`Error::StillRuns`] if the worker provably runs, [`Error::Claimed`] if a launcher holds the claim; or if the
+    /// session is unknown or cannot be used.
     pub fn forget(&self, session: &SessionId) -> Result<Forgotten, Error> {
         unlock::forget(&self.root, &self.here, session)
     }
 
-    /// Removes the sessions whose worker is provably gone, with their records and logs. The last run of each that failed is
-    /// kept unless `what` says otherwise.
+    /// Removes the sessions whose worker is provably gone, with their records and logs. The last run of a session, if
+    /// failed, is kept unless `what` removes failed runs.
     ///
     /// # Errors
-    /// If the state directory cannot be listed, or a session that was named does not exist. A session that cannot be removed is
-    /// kept, and says why.
+    /// If the state directory cannot be listed, or a named session does not exist. A session that cannot be removed is
+    /// kept, with the reason in the result.
     pub fn gc(&self, what: &Collection) -> Result<Collected, Error> {
         #[cfg(feature = "testing")]
         if let Some(machine) = &self.simulated {
@@ -256,10 +257,10 @@ impl Sessions {
         gc::gc(&self.root, &self.here, what, |_| true)
     }
 
-    /// What is held, by whom, since when, why that is believed and what to do next; of one session or of all.
+    /// Diagnoses one session, or all: claim holders, evidence, and the next command.
     ///
     /// # Errors
-    /// If a session is unknown or cannot be looked at.
+    /// If a session is unknown or cannot be read.
     pub fn diagnose(&self, only: Option<&SessionId>) -> Result<Diagnoses, Error> {
         diagnosis::diagnose(&self.root, &self.here, only)
     }
@@ -285,7 +286,7 @@ impl Sessions {
 
 #[cfg(feature = "testing")]
 impl crate::testing::Machine {
-    /// Sessions on this machine.
+    /// The sessions of the simulated machine.
     pub fn sessions(&self) -> Sessions {
         Sessions { simulated: Some(self.clone()), ..Sessions::on(StateRoot::nowhere()) }
     }

@@ -1,29 +1,32 @@
-//! A child that is spoken to over its standard streams, such as an MCP server: started, stopped in order, reaped.
+//! A child that communicates over its standard streams, such as an MCP server: started, stopped in order,
+//! reaped.
 //!
 //! # What is guaranteed
-//! - The child ends when this process ends, however that is, SIGKILL and a core dump included, and whichever thread
-//!   started it: a *guardian*, a process of some pages, is its parent and watches us. It closes nothing that is not its
-//!   own, so the child reads the end of its input when we are gone; it gets SIGTERM and SIGCONT, its grace, SIGKILL.
-//! - That holds for every descendant of the child: wrappers such as `sh -c` or `npx`, their children, and also daemons
-//!   and browsers that begin a session of their own, unless [`StdioLaunch::leave_detached`] says otherwise. A worker that
-//!   a descendant started with rekindle is not the child's: the worker lives on, as it does after any launcher.
-//! - Nothing is signalled that could be a stranger's by then, and every process that was started is reaped.
-//! - Whoever holds the child's pipes open keeps nobody waiting: what the child had written is delivered, and no more.
+//! - The child ends with this process, whatever ends this process, SIGKILL and a core dump included, and whichever
+//!   thread started the child: a *guardian*, a process of a few pages, is the child's parent and watches this process.
+//!   The guardian closes only its own descriptors, so the child reads the end of its input after our end. Then the
+//!   child gets SIGTERM and SIGCONT, a grace, and SIGKILL.
+//! - The same holds for every descendant of the child: wrappers such as `sh -c` or `npx`, their children, and also
+//!   daemons and browsers with their own process session, unless [`StdioLaunch::leave_detached`] is set. A worker
+//!   started by a descendant with rekindle does not belong to the child: the worker lives on, as after the end of any
+//!   launcher.
+//! - A process whose pid may have been reused is never signalled, and every started process is reaped.
+//! - Other holders of the child's pipes delay nothing: the child's own output is delivered, and no more.
 //!
 //! # What the kernel does not allow
-//! - Should somebody kill the guardian, the kernel kills the child with it, unless that has changed its user by
-//!   executing a set-user-id program; we end the rest of its session. Descendants with a session of their own cannot be
-//!   found any more then; a stop says so. Should the guardian and we be killed at the same instant, only the child is
-//!   ended for certain, and not what it started.
-//! - A guardian that somebody puts to sleep (SIGSTOP) ends nobody until it is woken; a stop says then that it gave up.
-//! - A process in uninterruptible sleep ends when the kernel lets it; a stop says then that it gave up.
-//! - Where `/proc` cannot be read, only the child and its group are signalled. Whether others are left is known even so,
-//!   and a stop gives up if they are.
+//! - If the guardian is killed, the kernel kills the child too, unless the child has changed its user by executing a
+//!   set-user-id program. This process then ends the rest of the guardian's process session. Descendants with their own
+//!   process session cannot be found any more; a stop reports the loss. If the guardian and this process are killed at
+//!   the same instant, only the child is certain to end, and not its descendants.
+//! - A guardian stopped by SIGSTOP ends no process until resumed; a stop then reports that it gave up.
+//! - A process in uninterruptible sleep ends only when the kernel permits; a stop then reports that it gave up.
+//! - If `/proc` cannot be read, only the child and its group are signalled. Whether other processes are left is known
+//!   nevertheless, and a stop gives up if so.
 //!
 //! # Invariants
-//! 1. One stop for each child: later ones join the first, and the third asks for SIGKILL now.
-//! 2. Nothing waits for a pipe that somebody else holds open for longer than [`DRAIN_GRACE`].
-//! 3. Dropping a child does not block: its guardian ends it in order, and goes.
+//! 1. One stop for each child: the second call joins the stop, and the third call requests SIGKILL at once.
+//! 2. Nothing waits longer than [`DRAIN_GRACE`] for a pipe that another process holds open.
+//! 3. Dropping a child does not block: the guardian ends the child in order, and exits.
 //!
 //! Checked by `smoke/tests/smoke/stdio/child.rs`, `stdio/guardian.rs` and `smoke/tests/soak`.
 
@@ -51,15 +54,15 @@ use tokio::io::AsyncReadExt;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
-/// How long others may go on writing to a child's pipes once it has ended. What was in the pipes by then is delivered
+/// How long other processes may go on writing to an ended child's pipes. The bytes already in the pipes are delivered
 /// in any case.
 pub const DRAIN_GRACE: Duration = Duration::from_millis(500);
-/// The pause between two looks at who still holds a pipe.
+/// The pause between two checks for other holders of a pipe.
 const LOOK_PAUSE: Duration = Duration::from_millis(2);
-/// How much of stderr is read at once.
+/// The size of one read from stderr.
 const CHUNK_LEN: usize = 16 << 10;
 
-/// A child that is spoken to over its standard streams.
+/// A child that communicates over its standard streams.
 ///
 /// ```no_run
 /// use rekindle::{StdioChild, StdioLaunch, StopPolicy};
@@ -75,7 +78,7 @@ const CHUNK_LEN: usize = 16 << 10;
 ///
 /// drop(stdin);
 /// assert_eq!(child.wait().await?.code(), Some(0));
-/// // It had ended by itself, so there was nothing to stop; that nothing of it is left is now certain.
+/// // The child had ended by itself. After the stop it is certain that no process of the child is left.
 /// child.stop(&StopPolicy::default()).await;
 /// # Ok(())
 /// # }
@@ -83,29 +86,28 @@ const CHUNK_LEN: usize = 16 << 10;
 ///
 /// The same as a program to run: `cargo run -p rekindle --example stdio_echo`.
 ///
-/// Its tasks live on the runtime on which it was started. Where that is shut down, nothing hangs: waiting says so, and
-/// dropping the child has its guardian end it.
+/// The child's tasks live on the runtime of [`Self::spawn`]. If the runtime is shut down, nothing hangs: waiting
+/// returns an error, and the guardian ends the child when the value is dropped.
 #[derive(Debug)]
 pub struct StdioChild {
-    /// Where its input goes; taken by whoever writes. Dropping it closes it, and so does a stop.
+    /// The child's input, to be taken by the writer. Dropping the stream closes the input; a stop closes the input too.
     pub stdin: Option<ChildStdin>,
-    /// Where its output comes from; taken by whoever reads. A child whose output nobody reads waits once 64 KiB of it
-    /// are there.
+    /// The child's output, to be taken by the reader. Without a reader, the child blocks after 64 KiB of output.
     pub stdout: Option<ChildStdout>,
-    /// Where its complaints come from, with [`StderrMode::Stream`].
+    /// The child's stderr, with [`StderrMode::Stream`].
     pub stderr: Option<ChildStdout>,
     pid: Pid,
     shared: Arc<Shared>,
 }
 
 impl StdioChild {
-    /// Starts a child, and returns once it runs its program.
+    /// Starts a child. Returns once the child executes its program.
     ///
     /// # Errors
-    /// If it could not be started, with what is missing; nothing of it is left running then.
+    /// If the child could not be started, with the missing resource. No process of the child is left running.
     ///
     /// # Cancel safety
-    /// If dropped, whatever was started is ended.
+    /// If dropped, every started process is ended.
     ///
     /// # Panics
     /// Outside a tokio runtime with I/O and time enabled.
@@ -135,43 +137,43 @@ impl StdioChild {
         Ok(Self { stdin: Some(stdin), stdout: Some(stdout), stderr, pid, shared: Arc::new(shared) })
     }
 
-    /// Its pid. It leads a process group of that name.
+    /// The child's pid, also the name of the child's process group.
     pub fn pid(&self) -> Pid {
         self.pid
     }
 
-    /// The pid of its guardian, which is its parent and leads its session.
+    /// The pid of the guardian: the child's parent and the leader of its process session.
     pub fn guardian_pid(&self) -> Pid {
         self.shared.orders.session()
     }
 
-    /// How it ended, if it has.
+    /// The child's exit, if ended.
     pub fn exit(&self) -> Option<ChildExit> {
         self.shared.life.borrow().end
     }
 
-    /// Waits until it has ended and its last complaints are read. Any number of callers may wait.
+    /// Waits until the child has ended and its stderr is read. Any number of callers may wait.
     ///
-    /// What it started may run on, and is ended by a stop, or when the child is dropped.
+    /// Descendants may run on; a stop ends them, or the drop of the child.
     ///
     /// # Errors
-    /// If the runtime on which it was started was shut down.
+    /// If the runtime of [`Self::spawn`] was shut down.
     ///
     /// # Cancel safety
-    /// Safe; its end is not lost.
+    /// Safe; the exit is not lost.
     pub async fn wait(&self) -> Result<ChildExit, WatchError> {
         let mut life = self.shared.life.clone();
         let ended = life.wait_for(|life| life.end.is_some() && life.complaints_read).await;
         Ok(ended.ok().ok_or_else(cut_short)?.end.unwrap_or(ChildExit::Unknown))
     }
 
-    /// Ends it: stdin is closed, then after each grace SIGTERM and SIGCONT, and SIGKILL, to all of its processes. If it
-    /// had ended by itself, this ends what it left behind.
+    /// Ends the child: stdin is closed, then after each grace all processes get SIGTERM and SIGCONT, and SIGKILL. If
+    /// the child has ended already, the stop ends the remaining descendants.
     ///
-    /// The first caller's policy holds. A second call joins the first; a third asks for SIGKILL now.
+    /// The first caller's policy holds. The second call joins the first; the third call requests SIGKILL at once.
     ///
     /// # Cancel safety
-    /// Safe; the stop goes on without its caller.
+    /// Safe; the stop continues without its caller.
     ///
     /// # Panics
     /// As [`Self::spawn`].
@@ -179,23 +181,23 @@ impl StdioChild {
         stop::stop(&self.shared, *policy).await
     }
 
-    /// The last lines that it wrote to stderr, the oldest first.
+    /// The last lines of the child's stderr, oldest first.
     pub fn stderr_tail(&self) -> Vec<String> {
         lock(&self.shared.complaints).kept().map(str::to_owned).collect()
     }
 
-    /// Closes its input, whoever may be writing to it.
+    /// Closes the child's input, even while another task writes.
     pub fn close_stdin(&self) {
         self.shared.input.close();
     }
 
-    /// How many bytes of its input it has not read yet; zero once that is closed.
+    /// The number of unread bytes in the child's input; zero once the input is closed.
     pub fn unread_input(&self) -> u64 {
         self.shared.input.unread()
     }
 }
 
-/// Tells what becomes of a child, until no process of it is left.
+/// Publishes a child's state until no process of the child is left.
 async fn look_after(
     mut guardian: Guardian,
     taps: [OutputTap; 2],
@@ -221,7 +223,7 @@ async fn look_after(
     tokio::join!(depart, drain(&taps));
 }
 
-/// Gives others their time to write the rest.
+/// Allows other processes the time to write the rest.
 async fn drain(taps: &[OutputTap]) {
     let deadline = Instant::now() + DRAIN_GRACE;
     while taps.iter().any(OutputTap::has_writers) && Instant::now() < deadline {
@@ -230,18 +232,18 @@ async fn drain(taps: &[OutputTap]) {
     taps.iter().for_each(OutputTap::ignore_others);
 }
 
-/// Reads stderr to its end.
+/// Reads stderr to the end.
 async fn read_complaints(
     mut stderr: ChildStdout,
     complaints: Arc<Mutex<Lines>>,
     told: Arc<watch::Sender<Life>>,
     mut on_line: Box<dyn FnMut(&str) + Send>,
 ) {
-    // Also if what listens to the lines panics: nobody may wait for it for ever.
+    // Runs even if the listener panics: nobody may wait forever.
     let _read = Finally(|| told.send_modify(|life| life.complaints_read = true));
     let mut chunk = vec![0; CHUNK_LEN];
     loop {
-        // What cannot be read will not be: that is an end too.
+        // A read error is an end too.
         match stderr.read(&mut chunk).await.unwrap_or(0) {
             0 => break,
             len => lock(&complaints).push(chunk.get(..len).unwrap_or_default(), &mut on_line),

@@ -1,7 +1,7 @@
-//! What a store of one's own for claims or records is written with: see [`Sessions::claims`](crate::Sessions::claims) and
+//! The types for writing another store for claims or records: see [`Sessions::claims`](crate::Sessions::claims) and
 //! [`Sessions::records`](crate::Sessions::records).
 //!
-//! `cargo run -p rekindle --example own_stores` keeps both in memory.
+//! `cargo run -p rekindle --example own_stores` keeps claims and records in memory.
 
 #[doc(inline)]
 pub use rekindle_adapters::claim_file::FileClaims;

@@ -1,8 +1,8 @@
-//! Sessions without a process, a socket or a clock, for tests of programs that use this crate.
+//! Sessions without a process, a socket or a clock, for tests of programs that use rekindle.
 //!
-//! A [`Machine`] is simulated: its kernel keeps locks, files and processes in memory, its programs do what the test says, and its
-//! time passes at once. [`Machine::sessions`] hands out [`Sessions`](crate::Sessions) whose calls run the very transactions that run on a real
-//! machine, and end in the same outcomes.
+//! A [`Machine`] is simulated: the kernel keeps locks, files and processes in memory, the programs behave as the test
+//! prescribes, and time passes at once. [`Machine::sessions`] returns [`Sessions`](crate::Sessions) with the same
+//! transactions and the same outcomes as on a real machine.
 //!
 //! ```
 //! use rekindle::testing::{Machine, Program};
@@ -20,8 +20,8 @@
 //! ```
 //!
 //! # Limits
-//! A [`Connection`] to a simulated worker cannot be opened. `show`, `diagnose`, `dry_run` and `forget` are those of a machine on which
-//! nothing was ever started.
+//! A [`Connection`] to a simulated worker cannot be opened. `show`, `diagnose`, `dry_run` and `forget` act as if
+//! nothing had ever been started.
 
 use crate::advice::{Advice, Step};
 use crate::error::Error;
@@ -60,21 +60,21 @@ use std::time::Duration;
 #[derive(Debug, Clone, Default)]
 pub struct Machine(Arc<Mutex<BTreeMap<SessionId, Simulated>>>);
 
-/// What a session's program does when it is started.
+/// The behaviour of a session's program.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Program {
-    /// It becomes ready, and ends on SIGTERM.
+    /// Becomes ready, and ends on SIGTERM.
     #[default]
     BecomesReady,
-    /// It becomes ready, and ends only on SIGKILL.
+    /// Becomes ready, and ends only on SIGKILL.
     IgnoresSigterm,
-    /// It exits with status 1 before it is ready.
+    /// Exits with status 1 before ready.
     ExitsEarly,
-    /// It never becomes ready, and ends on SIGTERM.
+    /// Never becomes ready, and ends on SIGTERM.
     NeverReady,
-    /// It never becomes ready, and no signal ends it.
+    /// Never becomes ready, and survives every signal.
     Unkillable,
-    /// There is no such program.
+    /// The program does not exist.
     Missing,
 }
 
@@ -91,7 +91,7 @@ impl Program {
     }
 }
 
-/// One session of a simulated machine.
+/// A session of a simulated machine.
 #[derive(Debug)]
 struct Simulated {
     kernel: Kernel,
@@ -107,12 +107,12 @@ impl Default for Simulated {
 }
 
 impl Simulated {
-    /// A slot whose start has nobody alive, for a call that may start something.
+    /// A slot without a living process, for a call that may start a worker.
     fn slot(&self) -> usize {
         (1..SLOTS).find(|slot| !self.kernel.starts[*slot].is_alive()).unwrap_or(SLOTS - 1)
     }
 
-    /// Runs a transaction to its end.
+    /// Runs a transaction to the end.
     fn run(&mut self, actor: usize, task: Task) -> Option<End> {
         self.kernel.actors[actor] = Actor::of(task);
         self.setting.run(&mut self.kernel, |_| ());
@@ -135,7 +135,7 @@ impl Simulated {
             .map_or(Generation::UNMANAGED, |record| Generation::new(record.generation.into()))
     }
 
-    /// The leader of the start that is recorded, if it runs.
+    /// The leader of the recorded start, if running.
     fn worker(&self) -> Option<Process> {
         let start = self.kernel.files.record?.worker?;
         let leader = Process { start, role: Role::Leader };
@@ -148,17 +148,17 @@ impl Simulated {
 }
 
 impl Machine {
-    /// A machine on which nothing was ever started.
+    /// A machine without any start so far.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// What the program of a session does from its next start on.
+    /// Sets the behaviour of a session's program from the next start on.
     pub fn runs(&self, session: &SessionId, program: Program) {
         self.with(session, |it| it.program = program);
     }
 
-    /// The worker of a session dies by itself.
+    /// Ends the worker of a session, without a stop by rekindle.
     pub fn kill_worker(&self, session: &SessionId) {
         self.with(session, |it| {
             if let Some(worker) = it.worker() {
@@ -167,12 +167,12 @@ impl Machine {
         });
     }
 
-    /// Somebody removes the socket of a session.
+    /// Removes the socket of a session, as another program might.
     pub fn remove_socket(&self, session: &SessionId) {
         self.with(session, |it| it.kernel.socket = Socket::Absent);
     }
 
-    /// Another launcher takes the claim on a session, and keeps it.
+    /// Lets another launcher take and keep the claim on a session.
     pub fn claim_by_another(&self, session: &SessionId) {
         self.with(session, |it| {
             let dir = it.kernel.make_dir();
@@ -181,7 +181,7 @@ impl Machine {
     }
 
     fn with<T>(&self, session: &SessionId, act: impl FnOnce(&mut Simulated) -> T) -> T {
-        // A panic elsewhere does not change what is simulated.
+        // A panic elsewhere leaves the simulated state valid.
         let mut sessions = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         act(sessions.entry(session.clone()).or_default())
     }
@@ -200,7 +200,7 @@ impl Machine {
         self.call(session, launch, dir, Depth::AtOnce)
     }
 
-    /// A call of some depth; `None` if there is more to do than can be done at once.
+    /// A call of some depth; `None` if more steps are necessary than can be done at once.
     fn call(
         &self,
         session: &SessionId,

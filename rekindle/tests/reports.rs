@@ -1,4 +1,4 @@
-//! Whatever a caller reports can be told to people and to machines.
+//! Every reported type has a text for people and JSON for machines.
 
 use rekindle::lifecycle::{
     Acquired, ForceUnlocked, LifecycleConflict, LifecycleError, LifecycleState, LifecycleStatus, Released,
@@ -13,7 +13,7 @@ use rekindle::{
 use serde::Serialize;
 use std::fmt::Display;
 
-/// Compiles for no type that lacks either.
+/// Compiles only for types with both.
 macro_rules! are_reported {
     ($($reported:ty),+ $(,)?) => {{
         fn is_reported<T: Display + Serialize>() {}

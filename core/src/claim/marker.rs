@@ -1,4 +1,4 @@
-//! The steps of a lifecycle lock: how a daemon's marker is taken, removed by force, and given back.
+//! The steps of a lifecycle lock: taking a daemon's marker, removing a marker by force, and giving a marker back.
 //!
 //! ```text
 //! Take, Remove: Opening → Locking ┬ locked ─→ Judging → (KeepingAside) → Writing | Removing → Done(Did)
@@ -11,17 +11,17 @@
 //!
 //! # Invariants
 //! 1. The marker is kept aside, written and removed only while this process holds the lock file's flock.
-//! 2. Every end but a written marker leaves the flock unlocked.
+//! 2. Every end leaves the flock unlocked, except after a written marker.
 //! 3. A conflict that may pass is judged again until the driver reports that time is up.
 //!
-//! Each step has a row in `gates/tests/marker.rs`; the same test walks several daemons and kills them at every step.
+//! Each step has a row in `gates/tests/marker.rs`; the same test kills several daemons at every step.
 
 use crate::claim::lifecycle::LifecyclePayload;
 use crate::claim::{ClaimDecision, ConflictReason, Found, TakeOverReason};
 use crate::process::id::{Nonce, Pid};
 use crate::process::identity::ProcessLiveness;
 
-/// One task on a marker.
+/// A task on a marker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct MarkerTask {
     purpose: Purpose,
@@ -33,9 +33,9 @@ pub struct MarkerTask {
 pub enum Purpose {
     /// Take the lock.
     Take,
-    /// Remove a marker of another process: by force, or on behalf of its holder.
+    /// Remove the marker of another process: by force, or on behalf of the holder.
     Remove,
-    /// Remove the marker of this process, which holds the flock.
+    /// Remove the marker of this process, the holder of the flock.
     GiveBack,
 }
 
@@ -74,7 +74,7 @@ pub enum End {
     Did,
     /// There is no marker.
     NoMarker,
-    /// The marker belongs to another process; the last judgement says why.
+    /// The marker belongs to another process; the last judgement gives the reason.
     NotOurs,
     /// Another process kept the flock until time was up.
     InUse,
@@ -89,7 +89,7 @@ pub enum Effect {
     /// Open the marker's directory; to take the lock, create the directory. Answer: [`Event::Did`], or [`Event::Refused`]
     /// if there is no marker.
     Open,
-    /// Ask whether the lock file that this process holds still has its name. Answer: [`Event::Did`] or [`Event::Refused`].
+    /// Ask whether the lock file held by this process still has its name. Answer: [`Event::Did`] or [`Event::Refused`].
     CheckLock,
     /// Lock the lock file without waiting. Answer: [`Event::Did`] or [`Event::Refused`].
     Lock,
@@ -133,7 +133,7 @@ pub enum Judgement {
     Nothing,
     /// The marker may be replaced or removed.
     Ours,
-    /// The marker may be replaced or removed once its unreadable bytes are kept.
+    /// The marker may be replaced or removed once the unreadable bytes are kept.
     Unreadable,
     /// The marker belongs to another process. The conflict may pass: the holder is deciding, or about to exit.
     Passing,
@@ -142,8 +142,7 @@ pub enum Judgement {
 }
 
 impl Judgement {
-    /// The judgement of a process that wants to take the lock. `holder_runs` says whether the marker's holder is known
-    /// to run.
+    /// The judgement of a process that wants the lock. `holder_runs`: the process named in the marker is known to run.
     pub fn of<P>(decision: &ClaimDecision<P>, holder_runs: bool) -> Self {
         match decision {
             ClaimDecision::Fresh => Self::Ours,
@@ -190,12 +189,12 @@ impl Judgement {
     }
 }
 
-/// Whether the marker is still the file of its writer.
+/// Whether the marker is still the file written by its writer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SameFile {
     /// The inode is the same.
     Yes,
-    /// Another file has the name, or there is no file.
+    /// Another file has the name, or no file.
     No,
 }
 
@@ -288,7 +287,7 @@ impl From<Next> for Phase {
     }
 }
 
-/// Takes the answer to the present effect. An answer that the effect cannot have changes nothing.
+/// Takes the answer to the present effect. An answer that does not fit the effect changes nothing.
 #[must_use = "the task continues from here"]
 pub fn step(task: MarkerTask, event: Event) -> MarkerTask {
     use {Event as Ev, Phase as At};
@@ -303,7 +302,7 @@ pub fn step(task: MarkerTask, event: Event) -> MarkerTask {
         (At::Judging(Flock::Others), Ev::Judged(judgement)) => MarkerTask::judged_from_outside(judgement),
         (At::KeepingAside, Ev::Did) => At::Changing,
         (At::Changing, Ev::Did) => task.changed(),
-        // A lock that cannot be unlocked goes with the descriptor.
+        // A lock that cannot be unlocked ends with its descriptor.
         (At::Unlocking(next), Ev::Did | Ev::Failed) => next.into(),
         (At::Pausing, Ev::Did) => At::Placing,
         (At::Pausing, Ev::Late) => At::Done(task.late()),

@@ -1,9 +1,9 @@
-//! The names of a pool's sessions: how they are made, and which session is meant by one.
+//! The names of a pool's sessions: generation, and search by name.
 //!
 //! # Invariants
-//! 1. A name that we made is never given twice: it holds the time and 64 random bits.
-//! 2. Our own name of a session beats the name that a worker gave one; two sessions with one such name are told apart by
-//!    nobody, so neither is meant.
+//! 1. A generated name is never generated twice: it contains the time and 64 random bits.
+//! 2. Our own name of a session has priority over a worker's name. If workers gave several sessions the same name, the
+//!    name is ambiguous and means no session.
 //!
 //! Checked by `gates/tests/pool.rs`.
 
@@ -14,13 +14,13 @@ use crate::process::id::SessionId;
 use crate::protocol::WorkerName;
 use jiff::Timestamp;
 
-/// What the names of a pool's sessions begin with.
+/// The prefix of the names of a pool's sessions.
 const PREFIX: &str = "p-";
 
-/// How many hex digits of a name are random.
+/// The number of random hex digits in a name.
 const RANDOM_DIGITS: usize = 16;
 
-/// Makes the name of a new session, of the time and 64 random bits.
+/// Generates the name of a new session, from the time and 64 random bits.
 ///
 /// ```
 /// use rekindle_core::pool::generate;
@@ -36,7 +36,7 @@ pub fn generate(at: Timestamp, random: u64) -> SessionId {
         .expect("a prefix and two hex numbers make a valid id, far shorter than the longest")
 }
 
-/// Whether the name of a session was made by [`generate`]: a pool's session, where no record says the role of its worker.
+/// Whether [`generate`] made the name: without a recorded role, such a session belongs to the pool.
 pub fn is_generated(session: &SessionId) -> bool {
     let is_hex = |text: &str| text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
     let parts = session.as_str().strip_prefix(PREFIX).and_then(|rest| rest.split_once('-'));
@@ -45,18 +45,18 @@ pub fn is_generated(session: &SessionId) -> bool {
     })
 }
 
-/// Which session is meant by a name.
+/// The session meant by a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Meant {
-    /// This one.
+    /// This session.
     Session(SessionId),
-    /// None that is known.
+    /// No known session.
     Unknown,
-    /// Workers gave the same name to all of these.
+    /// Workers gave all of these sessions the same name.
     Ambiguous(Vec<SessionId>),
 }
 
-/// Finds the session that `name` means, ours or a worker's, among those that are known.
+/// Finds the session with our name or a worker's name `name` among the known sessions.
 pub fn find(name: &str, known: impl IntoIterator<Item = (SessionId, Option<WorkerName>)>) -> Meant {
     let mut named_so = Vec::new();
     for (session, by_worker) in known {

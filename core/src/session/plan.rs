@@ -1,10 +1,11 @@
-//! What the decision engine says to do, as plain data that can be printed, stored and replayed.
+//! The description of a start, as plain data that can be printed, stored and replayed.
 //!
 //! # Invariants
-//! 1. The plan is the only source of the socket path: whoever watches reads it here and never derives it again.
-//! 2. A plan that was read back means exactly what was written: unknown words in it are errors, not defaults. A new field
-//!    therefore comes with a new schema of the record.
-//! 3. What is withheld is in no record: [`SpawnBgPlan::for_record`] leaves the values out, and names them.
+//! 1. The plan is the only source of the socket path: the watcher reads the path from the plan and never derives a
+//!    path.
+//! 2. A stored plan is read back with exactly the written meaning: unknown words are errors, not defaults. So a new
+//!    field requires a new schema of the record.
+//! 3. Withheld values are in no record: [`SpawnBgPlan::for_record`] leaves the values out, and keeps their names.
 //!
 //! Checked by `gates/tests/plan.rs`.
 
@@ -18,72 +19,72 @@ use crate::text::duration_ms;
 use alloc::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
-/// How long a start is watched unless the caller says otherwise.
+/// The default time for observing a start.
 pub const OBSERVE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
-/// How long a worker has to end after SIGTERM unless the caller says otherwise.
+/// The default grace after SIGTERM.
 pub const TERM_GRACE_DEFAULT: Duration = Duration::from_secs(5);
-/// How long the kernel has to end a worker after SIGKILL unless the caller says otherwise.
+/// The default grace after SIGKILL.
 pub const KILL_GRACE_DEFAULT: Duration = Duration::from_secs(5);
 
-/// How the worker is reached: a process of its own in the background.
+/// How the worker runs: as a separate process in the background.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Transport {
-    /// Started by the launcher, outliving it.
+    /// The launcher starts the worker, and the worker outlives the launcher.
     #[serde(rename = "spawn-bg")]
     SpawnBg,
 }
 
-/// What is done to the session.
+/// The action on the session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Action {
-    /// Its worker is started, whether for the first time or again.
+    /// Start the session's worker, for the first time or again.
     #[serde(rename = "resume")]
     Resume,
 }
 
-/// When the claim may be released.
+/// The condition for releasing the claim.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ReleaseWhen {
-    /// On either of the two observations, and on nothing else.
+    /// Either of the two observations, and nothing else.
     #[serde(rename = "socket-alive-or-child-exited")]
     SocketAliveOrChildExited,
 }
 
-/// What the worker's environment is made of, besides the `REKINDLE_*` variables that it always gets.
+/// The worker's environment, besides the `REKINDLE_*` variables that every worker gets.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Environment {
-    /// What it starts from.
+    /// The base of the environment.
     pub base: EnvironmentBase,
-    /// Variables set on top, which win over inherited ones.
+    /// Variables set on top. They replace inherited variables.
     #[serde(default, with = "byte_text")]
     pub set: BTreeMap<String, OsString>,
-    /// Variables that are not taken over from what it starts from.
+    /// Variables removed from the base.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub remove: BTreeSet<String>,
 }
 
-/// What an environment starts from.
+/// The base of an environment.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum EnvironmentBase {
-    /// All that the launcher has.
+    /// All variables of the launcher.
     #[default]
     Inherit,
-    /// Nothing.
+    /// No variables.
     Clear,
-    /// Of the launcher's variables these, where they are set.
+    /// Only these variables of the launcher, if set.
     Only(Vec<String>),
 }
 
-/// What a worker is for.
+/// The role of a worker.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Role {
-    /// It serves its session, and whoever connects.
+    /// The worker serves the session and all clients.
     #[default]
     Service,
-    /// It does one piece of work of a [pool](crate::protocol::pool), which lists and ends it.
+    /// The worker does one piece of work of a [pool](crate::protocol::pool). The pool lists and ends the worker.
     PoolWorker,
 }
 
@@ -93,32 +94,32 @@ impl Role {
     }
 }
 
-/// A value of a plan that came by file, so that it stands in no argument; it is not stored either.
+/// A plan's value read from a file, so that no argument shows the value. The record leaves the value out.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Withheld {
     /// The prompt.
     Prompt,
-    /// The value of this variable.
+    /// The value of the named variable.
     Variable(String),
 }
 
-/// How a worker that must go is ended. Graces are upper bounds: the exit itself ends the wait.
+/// The way to end a worker. Graces are upper bounds: the exit itself ends the wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum KillPolicy {
-    /// SIGTERM, and nothing stronger.
+    /// SIGTERM, and no stronger signal.
     TermOnly {
-        /// How long it may take to end.
+        /// The grace after SIGTERM.
         #[serde(rename = "grace_ms", with = "duration_ms")]
         grace: Duration,
     },
-    /// SIGTERM, and SIGKILL if that did not end it.
+    /// SIGTERM, then SIGKILL if the worker has not ended.
     TermThenKill {
-        /// How long it may take to end after SIGTERM.
+        /// The grace after SIGTERM.
         #[serde(rename = "term_grace_ms", with = "duration_ms")]
         term_grace: Duration,
-        /// How long the kernel may take to end it after SIGKILL.
+        /// The grace after SIGKILL.
         #[serde(rename = "kill_grace_ms", with = "duration_ms")]
         kill_grace: Duration,
     },
@@ -131,7 +132,7 @@ impl Default for KillPolicy {
 }
 
 impl KillPolicy {
-    /// The longest that ending a worker can take under this policy.
+    /// The upper bound for ending a worker under this policy.
     pub fn total_grace(&self) -> Duration {
         match *self {
             Self::TermOnly { grace } => grace,
@@ -144,55 +145,55 @@ impl KillPolicy {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SpawnBgPlan {
-    /// How the worker is reached.
+    /// How the worker runs.
     pub transport: Transport,
-    /// What is done.
+    /// The action on the session.
     pub action: Action,
-    /// The address that callers will use, as a URI (`unix:/…/sock`).
+    /// The address for clients, as a URI (`unix:/…/sock`).
     #[serde(with = "byte_text")]
     pub target: OsString,
-    /// The session that the worker serves.
+    /// The session of the worker.
     pub session_id: SessionId,
-    /// The directory in which the worker starts; absolute. Empty if the caller's working directory is gone and
-    /// no other was named: then nothing can be started.
+    /// The working directory of the worker; absolute. Empty if the caller's working directory was removed and no other
+    /// directory was named: then no worker can be started.
     #[serde(with = "byte_text")]
     pub cwd: PathBuf,
-    /// What the worker is asked to do first, for programs that take it as an argument.
+    /// The first request to the worker, for programs with a prompt argument.
     #[serde(with = "byte_text")]
     pub prompt: Option<OsString>,
-    /// The program, then its arguments, with all placeholders filled in.
+    /// The program, then the arguments, with all placeholders replaced.
     #[serde(with = "byte_text")]
     pub launch_args: Vec<OsString>,
     /// The worker's environment.
     pub env: Environment,
-    /// What counts as ready.
+    /// The condition for ready.
     pub ready: ReadyKind,
-    /// What we speak to it, where that is a protocol of versions.
+    /// The version to speak, if the worker's protocol has versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub speaking: Option<Speaking>,
-    /// The socket on which the worker will answer.
+    /// The socket of the worker.
     #[serde(with = "byte_text")]
     pub expected_socket_path: PathBuf,
-    /// How long the start is watched before it is ended.
+    /// The time for observing the start; then the start is ended.
     #[serde(rename = "observe_timeout_ms", with = "duration_ms")]
     pub observe_timeout: Duration,
-    /// How it is ended then.
+    /// The way to end a start that was not observed in time.
     pub kill_policy: KillPolicy,
-    /// When the claim may be released.
+    /// The condition for releasing the claim.
     pub release_when: ReleaseWhen,
-    /// What the worker is for.
+    /// The role of the worker.
     #[serde(default, skip_serializing_if = "Role::is_default")]
     pub role: Role,
-    /// The values that are in no record, and have to be given again.
+    /// The values that are in no record. The next launcher has to supply these values again.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub withheld: BTreeSet<Withheld>,
 }
 
 impl SpawnBgPlan {
-    /// A plan with the default environment, readiness, timeout and kill policy.
+    /// A plan with the default environment, readiness, time-out and kill policy.
     ///
-    /// `launch_args` may hold the placeholders `{session}`, `{socket}` and `{prompt}` behind the program; they are
-    /// filled in here, once. An argument is never split, and other braces stay as they are.
+    /// `launch_args` may contain the placeholders `{session}`, `{socket}` and `{prompt}` after the program; this call
+    /// replaces the placeholders, once. An argument is never split, and other braces stay unchanged.
     ///
     /// ```
     /// use rekindle_core::SpawnBgPlan;
@@ -246,12 +247,12 @@ impl SpawnBgPlan {
         }
     }
 
-    /// The program, where the plan names one.
+    /// The program, if the plan names a program.
     pub fn program(&self) -> Option<&OsStr> {
         self.launch_args.first().map(OsString::as_os_str)
     }
 
-    /// The plan as it may be stored: the values that are withheld are left out, and still named.
+    /// The plan for the record: without the withheld values, but with their names.
     #[must_use]
     pub fn for_record(&self) -> Self {
         let mut plan = self.clone();
@@ -264,12 +265,12 @@ impl SpawnBgPlan {
         plan
     }
 
-    /// What we speak in the handshake that makes the worker ready, where one does.
+    /// The version for the readiness handshake, if readiness is a handshake.
     pub fn handshake(&self) -> Option<&Speaking> {
         self.speaking.as_ref().filter(|_| self.ready == ReadyKind::Handshake)
     }
 
-    /// The release policy that this plan asks for.
+    /// The release policy of the plan.
     pub fn release_policy(&self) -> ReleasePolicy {
         match self.release_when {
             ReleaseWhen::SocketAliveOrChildExited => ReleasePolicy::ReleaseAfterSpawnObservation,
@@ -277,7 +278,7 @@ impl SpawnBgPlan {
     }
 }
 
-/// Fills in one argument in a single pass, so that a value that looks like a placeholder is not filled in again.
+/// Replaces the placeholders of an argument in a single pass: a placeholder inside a value is not replaced.
 fn fill_placeholders(arg: &OsStr, values: &[(&str, &[u8])]) -> OsString {
     let mut filled = Vec::with_capacity(arg.len());
     let mut rest = arg.as_bytes();

@@ -1,8 +1,9 @@
-//! The kinds of readiness, as one table: the parser and the help of `--ready`, the pages, the probes and the start read it.
+//! The table of readiness kinds. The parser and the help of `--ready`, the pages, the probes and the start read the
+//! table.
 //!
 //! # Invariants
-//! 1. A new [`ReadyKind`] does not compile until its row is written: [`ReadyKind::row`] matches every kind.
-//! 2. A kind is spelled in one way, on the command line and in JSON.
+//! 1. A new [`ReadyKind`] does not compile without a row: [`ReadyKind::row`] matches every kind.
+//! 2. A kind has a single spelling, on the command line and in JSON.
 //!
 //! Checked by `gates/tests/readiness.rs`; `gates/tests/books.rs` compares the pages.
 
@@ -11,60 +12,61 @@ use crate::text::shown::Shown;
 use core::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
-/// What counts as ready. [`ReadyKind::row`] describes each kind.
+/// The condition for ready. [`ReadyKind::row`] describes each kind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ReadyKind {
     /// The socket accepts a connection.
     #[default]
     Connect,
-    /// The worker answers a handshake of the [pool protocol](crate::protocol); the plan says which version we speak.
+    /// The worker answers a handshake of the [pool protocol](crate::protocol); the plan names the version to speak.
     Handshake,
     /// The worker reports readiness by the `sd_notify` protocol, and a process listens on the socket. Nobody connects.
     Notify,
-    /// The program runs. It inherits its socket, which the launcher bound and which listens already.
+    /// The program runs. The program inherits the socket; the launcher bound the socket, and the socket listens
+    /// already.
     Listen,
 }
 
-/// Who connects to a worker before the worker counts as ready, or for a mere look later.
+/// Who connects to a worker before ready, or for a later probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Connects {
-    /// The launcher, which hands the connection on. A later look may connect too.
+    /// The launcher, which hands the connection on. A later probe may connect too.
     Launcher,
     /// Nobody: a worker may end when its first client leaves.
     Nobody,
 }
 
-/// What a worker gets besides its environment and its `REKINDLE_*` variables.
+/// What a worker gets besides the environment and the `REKINDLE_*` variables.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Provides {
     /// Nothing more.
     Nothing,
     /// The path of a datagram socket of the launcher, in `NOTIFY_SOCKET`.
     NotifySocket,
-    /// Its own socket, bound by the launcher.
+    /// The worker's socket, bound by the launcher.
     BoundSocket,
 }
 
-/// One row of the table. Texts are Markdown, and fragments without a full stop.
+/// A row of the table. The texts are Markdown fragments without a full stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Row {
     /// The kind.
     pub kind: ReadyKind,
-    /// What `--ready` spells, and JSON.
+    /// The name for `--ready` and JSON.
     pub name: &'static str,
-    /// For which programs the kind is meant.
+    /// The programs for which the kind is meant.
     pub best_for: &'static str,
-    /// When a worker counts as ready.
+    /// The condition for ready.
     pub ready_when: &'static str,
     /// Who connects.
     pub connects: Connects,
-    /// What the worker gets.
+    /// What the worker gets in addition.
     pub provides: Provides,
 }
 
 impl ReadyKind {
-    /// Every kind, in the order in which they are told.
+    /// Every kind, in the order of the documentation.
     pub const ALL: [Self; 4] = [Self::Connect, Self::Handshake, Self::Notify, Self::Listen];
 
     /// The row of this kind.
@@ -141,11 +143,11 @@ impl Provides {
     }
 }
 
-/// A text that is the name of no kind.
+/// The error for a text that names no kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{}` is no kind of readiness: use {}", Shown(named), Names)]
 pub struct UnknownReadyKind {
-    /// What was given.
+    /// The given text.
     pub named: String,
 }
 

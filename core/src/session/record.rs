@@ -1,11 +1,11 @@
-//! What is remembered about a session's worker: the durable description, and how it is read.
+//! The durable record of a session's worker, and the reader of record files.
 //!
 //! # Invariants
-//! 1. Corrupt is never empty: content that cannot be read is an error on that session, and stays where it is.
+//! 1. Corrupt is never empty: unreadable content is an error of the session, and stays in place.
 //! 2. A record of a newer schema is never rewritten; unknown fields survive a rewrite.
-//! 3. The state in a record proves nothing by itself; [`crate::session::evidence`] judges.
-//! 4. What was started is said once, by [`RecordedPlan`], which also decides the schema: a record with the whole plan is of
-//!    schema 2. The next start writes one; until then a record of schema 1 stays as it is.
+//! 3. The state in a record proves nothing alone; [`crate::session::evidence`] judges.
+//! 4. Only [`RecordedPlan`] describes the start, and also decides the schema: a record with the whole plan has schema
+//!    2. The next start writes schema 2; until then a record of schema 1 keeps schema 1.
 //!
 //! Checked by `gates/tests/record.rs` and `gates/tests/record_versions.rs`.
 
@@ -24,23 +24,23 @@ use serde::de::MapAccess;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 
-/// The schema of a record with the whole plan: the newest that this version knows, which every start writes.
+/// The schema of a record with the whole plan: the newest schema known to this version. Every start writes this schema.
 pub const SCHEMA_VERSION: u32 = 2;
 
 /// The schema of a record with an [`Outline`] of the plan.
 const OUTLINE_SCHEMA_VERSION: u32 = 1;
 
-/// How far a start had come when it was last written down.
+/// The progress of a start when the record was last written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RecordState {
-    /// A start was begun; written before the process exists.
+    /// A start has begun; written before the process exists.
     Starting,
-    /// Its socket answered.
+    /// The socket answered.
     Ready,
-    /// Its end was observed.
+    /// The exit was observed.
     Exited,
-    /// Nothing could be observed of it.
+    /// Neither an answer nor an exit was observed.
     Retained,
 }
 
@@ -50,50 +50,51 @@ pub enum RecordState {
 pub struct SessionRecord {
     /// The session.
     pub session: SessionId,
-    /// Which start of it.
+    /// The generation.
     pub generation: Generation,
-    /// What the worker was told to know itself by; not the claim's nonce.
+    /// The worker's nonce, by which the worker identifies itself; not the claim's nonce.
     pub nonce: Nonce,
-    /// How far the start had come.
+    /// The progress of the start.
     pub state: RecordState,
-    /// The process that was started; absent until it is known.
+    /// The started process; absent until known.
     #[serde(default)]
     pub worker: Option<ProcessIdentity>,
     /// The process that answered when the worker became ready.
     #[serde(default)]
     pub peer: Option<ProcessIdentity>,
-    /// The process that started it.
+    /// The process of the launcher.
     pub launcher: ProcessIdentity,
-    /// What was started, and how.
+    /// The plan of the start.
     #[serde(flatten, skip_deserializing, default = "RecordedPlan::unread")]
     pub plan: RecordedPlan,
-    /// The version that the worker reported, where it did.
+    /// The version reported by the worker, if any.
     #[serde(default)]
     pub worker_version: Option<Version>,
-    /// The name by which the worker knows the session; absent until a pool's session was fed.
+    /// The worker's name of the session; absent until a pool's session was fed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub worker_name: Option<WorkerName>,
-    /// Whether the lifeline was held when the worker became ready. A worker that closed it is not known by it.
+    /// Whether the lifeline was held when the worker became ready. A worker that closed the lifeline is not recognised
+    /// by it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lifeline_held_when_ready: Option<bool>,
-    /// The socket file that the worker answered on, as `{device, inode}`: the only one that may be removed in its name.
+    /// The worker's socket file, as `{device, inode}`: no other file may be removed on the worker's behalf.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub socket_file: Option<SocketFile>,
-    /// When the start began.
+    /// The time of the start.
     pub started_at: Timestamp,
-    /// When it became ready.
+    /// The time when the worker became ready.
     #[serde(default)]
     pub ready_at: Option<Timestamp>,
-    /// When its end was observed.
+    /// The time when the exit was observed.
     #[serde(default)]
     pub exited_at: Option<Timestamp>,
-    /// How it ended.
+    /// The exit.
     #[serde(default)]
     pub exit: Option<ChildExit>,
-    /// Who ended it, once it had been ready or was stopped; absent in a record of a start that came to nothing.
+    /// Who ended the worker, after ready or by a stop; absent in the record of a start that failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_by: Option<EndedBy>,
-    /// What a later version wrote and this one does not know.
+    /// The unknown fields of a later version.
     #[serde(flatten, skip_deserializing)]
     pub unknown: Map<String, Value>,
 }
@@ -104,7 +105,7 @@ impl Serialize for SessionRecord {
     }
 }
 
-/// A record with its schema in front.
+/// A record, with the schema as the first field.
 #[derive(Serialize)]
 struct Framed<'r> {
     schema_version: u32,
@@ -112,7 +113,7 @@ struct Framed<'r> {
     record: &'r SessionRecord,
 }
 
-/// What was derived, which `remote` makes an inherent function.
+/// The derived serializer; `remote` makes the derived function inherent.
 fn serialize_fields<S: Serializer>(record: &&SessionRecord, serializer: S) -> Result<S::Ok, S::Error> {
     SessionRecord::serialize(record, serializer)
 }
@@ -126,7 +127,7 @@ impl<'de> Deserialize<'de> for SessionRecord {
     }
 }
 
-/// What decides how the plan is to be read, and what no field of a record names.
+/// The fields that decide how to read the plan, and that are not fields of the record.
 #[derive(Default)]
 struct Rest {
     schema_version: Option<u32>,
@@ -158,7 +159,7 @@ impl Rest {
                 Err(E::custom(format_args!("its plan is of session `{}`", plan.session_id)))
             }
             (Some(SCHEMA_VERSION), Some(plan)) => {
-                // Repeated from the plan for versions that know schema 1 only.
+                // A copy of the plan's socket, for versions that only know schema 1.
                 self.unknown.remove(SOCKET);
                 Ok(RecordedPlan::Whole(plan))
             }
@@ -176,23 +177,23 @@ impl Rest {
     }
 }
 
-/// The field that says how a record is to be read.
+/// The field with the schema.
 const SCHEMA: &str = "schema_version";
 
 /// The field with the whole plan, since schema 2.
 const PLAN: &str = "plan";
 
-/// The field that says where a worker answers, in every schema.
+/// The field with the worker's socket, in every schema.
 const SOCKET: &str = "socket";
 
-/// What a record says of the start's plan.
+/// The recorded part of the start's plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum RecordedPlan {
-    /// All of it, but what is withheld: enough to start the worker again.
+    /// The whole plan without withheld values: enough to start the worker again.
     #[serde(serialize_with = "serialize_whole")]
     Whole(Box<SpawnBgPlan>),
-    /// The part that schema 1 has, or that a lifeline's mark says of a worker whose record was lost.
+    /// The fields of schema 1, also known from a lifeline's mark if the record was lost.
     Outline(Outline),
 }
 
@@ -208,21 +209,21 @@ fn serialize_whole<S: Serializer>(plan: &SpawnBgPlan, serializer: S) -> Result<S
 /// A part of a plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outline {
-    /// The program, absolute where it was found.
+    /// The program, absolute if found.
     #[serde(with = "byte_text")]
     pub program: PathBuf,
-    /// Its arguments, as it got them.
+    /// The arguments, as passed to the program.
     #[serde(with = "byte_text")]
     pub arguments: Vec<OsString>,
-    /// The directory in which it started.
+    /// The working directory.
     #[serde(with = "byte_text")]
     pub cwd: PathBuf,
-    /// Where it answers.
+    /// The socket of the worker.
     #[serde(with = "byte_text")]
     pub socket: PathBuf,
-    /// What counted as ready.
+    /// The condition for ready.
     pub readiness: ReadyKind,
-    /// The version in which its host began to speak to it, where it did.
+    /// The version spoken by the host, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub speak: Option<Version>,
 }
@@ -232,7 +233,7 @@ impl Outline {
 }
 
 impl RecordedPlan {
-    /// In place of a plan that is read right afterwards.
+    /// A placeholder until the plan is read.
     fn unread() -> Self {
         Self::Outline(Outline {
             program: PathBuf::new(),
@@ -246,7 +247,7 @@ impl RecordedPlan {
 }
 
 impl SessionRecord {
-    /// The record of a start that begins now, written before its process exists.
+    /// The record of a start that begins now. Written before the process exists.
     pub fn starting(
         plan: &SpawnBgPlan,
         generation: Generation,
@@ -276,7 +277,7 @@ impl SessionRecord {
         }
     }
 
-    /// The schema in which this record is written.
+    /// The schema of the written record.
     pub fn schema_version(&self) -> u32 {
         match self.plan {
             RecordedPlan::Whole(_) => SCHEMA_VERSION,
@@ -284,7 +285,7 @@ impl SessionRecord {
         }
     }
 
-    /// The whole plan, without what is withheld; `None` of a record of schema 1.
+    /// The whole plan without withheld values; `None` for a record of schema 1.
     pub fn whole_plan(&self) -> Option<&SpawnBgPlan> {
         match &self.plan {
             RecordedPlan::Whole(plan) => Some(plan),
@@ -292,7 +293,7 @@ impl SessionRecord {
         }
     }
 
-    /// The program, absolute where it was found.
+    /// The program, absolute if found.
     pub fn program(&self) -> &Path {
         match &self.plan {
             RecordedPlan::Whole(plan) => Path::new(plan.program().unwrap_or_default()),
@@ -300,7 +301,7 @@ impl SessionRecord {
         }
     }
 
-    /// Its arguments, as it got them.
+    /// The arguments, as passed to the program.
     pub fn arguments(&self) -> &[OsString] {
         match &self.plan {
             RecordedPlan::Whole(plan) => plan.launch_args.get(1..).unwrap_or_default(),
@@ -308,7 +309,7 @@ impl SessionRecord {
         }
     }
 
-    /// The directory in which it started.
+    /// The working directory.
     pub fn cwd(&self) -> &Path {
         match &self.plan {
             RecordedPlan::Whole(plan) => &plan.cwd,
@@ -316,7 +317,7 @@ impl SessionRecord {
         }
     }
 
-    /// Where it answers.
+    /// The socket of the worker.
     pub fn socket(&self) -> &Path {
         match &self.plan {
             RecordedPlan::Whole(plan) => &plan.expected_socket_path,
@@ -324,7 +325,7 @@ impl SessionRecord {
         }
     }
 
-    /// What counted as ready.
+    /// The condition for ready.
     pub fn readiness(&self) -> ReadyKind {
         match &self.plan {
             RecordedPlan::Whole(plan) => plan.ready,
@@ -332,7 +333,7 @@ impl SessionRecord {
         }
     }
 
-    /// The version in which its host began to speak to it, where it did.
+    /// The version spoken by the host, if any.
     pub fn speak(&self) -> Option<&Version> {
         match &self.plan {
             RecordedPlan::Whole(plan) => plan.speaking.as_ref().map(|speaking| &speaking.version),
@@ -340,12 +341,12 @@ impl SessionRecord {
         }
     }
 
-    /// How the worker is ended where it has to go; the default policy, if the record does not say.
+    /// The way to end the worker; the default policy if the policy is not recorded.
     pub fn kill_policy(&self) -> KillPolicy {
         self.whole_plan().map(|plan| plan.kill_policy).unwrap_or_default()
     }
 
-    /// What the worker is for. Where the record does not say, the name of its session tells a pool's worker.
+    /// The role of the worker. If the role is not recorded, the session's name identifies a pool's worker.
     pub fn role(&self) -> Role {
         match &self.plan {
             RecordedPlan::Whole(plan) => plan.role,
@@ -366,7 +367,7 @@ impl SessionRecord {
         }
     }
 
-    /// The same start, observed to answer; `peer` is the process that did.
+    /// The same start after an answer; `peer` is the answering process.
     #[must_use]
     pub fn into_ready(self, at: Timestamp, peer: Option<ProcessIdentity>) -> Self {
         let ready_at = self.ready_at.or(Some(at));
@@ -374,7 +375,7 @@ impl SessionRecord {
         Self { state: RecordState::Ready, ready_at, peer, ..self }
     }
 
-    /// The same start, with what was seen of its lifeline and its socket when it became ready.
+    /// The same start, with the facts about lifeline and socket from the moment of ready.
     #[must_use]
     pub fn guarded_by(self, lifeline: Lifeline, socket_file: Option<SocketFile>) -> Self {
         let held = Some(lifeline == Lifeline::Held);
@@ -382,26 +383,27 @@ impl SessionRecord {
         Self { lifeline_held_when_ready: held, socket_file, ..self }
     }
 
-    /// The same start, with the version that its worker reported, if it did.
+    /// The same start, with the version reported by the worker, if any.
     #[must_use]
     pub fn reporting(self, version: Option<Version>) -> Self {
         Self { worker_version: version.or(self.worker_version), ..self }
     }
 
-    /// The same start, observed to have ended.
+    /// The same start after an observed exit.
     #[must_use]
     pub fn into_exited(self, at: Timestamp, exit: ChildExit) -> Self {
         Self { state: RecordState::Exited, exited_at: Some(at), exit: Some(exit), ..self }
     }
 
-    /// The same start, with who ended it.
+    /// The same start, with the process that ended the worker.
     #[must_use]
     pub fn ended_by(self, who: EndedBy) -> Self {
         Self { ended_by: Some(who), ..self }
     }
 
-    /// The record of a worker that is provably gone; `None` if it says so already. Somebody who came in between a stop and
-    /// its record found the worker gone, and could not know by whom.
+    /// The record of a provably gone worker; `None` if the record is complete already. A launcher between a stop and
+    /// the stop's record may have found the worker gone without knowing about the stop; the stop then corrects the
+    /// record.
     pub fn after_end(self, at: Timestamp, exit: ChildExit, by: EndedBy) -> Option<Self> {
         match (self.state, by, self.ended_by) {
             (RecordState::Starting | RecordState::Ready | RecordState::Retained, ..) => {
@@ -413,10 +415,11 @@ impl SessionRecord {
         }
     }
 
-    /// Why its logs may still be wanted, for a worker that is gone; `None` if it was stopped, or ended well by itself.
+    /// The reason why the logs of a gone worker may still be wanted; `None` if the worker was stopped, or ended with
+    /// status 0.
     ///
-    /// A record without `ended_by` that had been ready and is marked exited is of a version that did not write it: there only
-    /// a stop marked it.
+    /// An exited record with `ready_at` but without `ended_by` comes from an older version. In that version only a stop
+    /// wrote `exited`.
     pub fn failure(&self) -> Option<&'static str> {
         match (self.state, self.ended_by, self.exit) {
             (_, Some(EndedBy::Stop), _) => None,
@@ -434,114 +437,114 @@ impl SessionRecord {
         }
     }
 
-    /// The same start, which never came to a process.
+    /// The same start, which created no process.
     #[must_use]
     pub fn into_never_started(self, at: Timestamp) -> Self {
         Self { state: RecordState::Exited, exited_at: Some(at), exit: None, ..self }
     }
 
-    /// The same start, of which nothing could be observed.
+    /// The same start, without an observation.
     #[must_use]
     pub fn into_retained(self) -> Self {
         Self { state: RecordState::Retained, ..self }
     }
 
-    /// The same start, whose worker said which version it is and by which name it knows the session.
+    /// The same start, with the version reported by the worker and the worker's name of the session.
     #[must_use]
     pub fn into_fed(self, version: Option<Version>, name: WorkerName) -> Self {
         Self { worker_version: version.or(self.worker_version), worker_name: Some(name), ..self }
     }
 
-    /// Whether the lifeline was held when the worker became ready; `None` of a start that nobody observed.
+    /// Whether the lifeline was held when the worker became ready; `None` for a start that was not observed.
     pub fn lifeline_history(&self) -> Option<LifelineHistory> {
         self.ready_at?;
         let held = self.lifeline_held_when_ready == Some(true);
         Some(if held { LifelineHistory::WasHeld } else { LifelineHistory::NotKnown })
     }
 
-    /// Whether this start came to answer on its socket.
+    /// Whether the worker of this start has answered.
     pub fn start_observed(&self) -> bool {
         self.ready_at.is_some()
     }
 
-    /// Whether `plan` would run something else than what this record describes.
+    /// Whether `plan` has another program or other arguments than the record.
     pub fn differs_from(&self, plan: &SpawnBgPlan) -> bool {
         plan.program().map(Path::new) != Some(self.program())
             || plan.launch_args.get(1..) != Some(self.arguments())
     }
 }
 
-/// Who ended a worker.
+/// The process that ended a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum EndedBy {
-    /// A stop of ours.
+    /// A stop by rekindle.
     Stop,
-    /// The worker itself, or somebody who is not us.
+    /// The worker itself, or any other process.
     Worker,
 }
 
-/// Which file a socket is, whatever stands under its name.
+/// The identity of a socket file, independent of its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SocketFile {
-    /// The device that it is on.
+    /// The device of the file.
     pub device: u64,
-    /// Its inode number there.
+    /// The inode number on the device.
     pub inode: u64,
 }
 
-/// What a record file holds.
+/// The content of a record file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RecordFile {
-    /// There is none, or an empty one that a power cut left behind.
+    /// No file, or an empty file after a power cut.
     Absent,
-    /// A record that can be read and rewritten.
+    /// A readable record that may be rewritten.
     Whole(Box<SessionRecord>),
-    /// A record of a later version: it can be attached to, and is never rewritten.
+    /// A record of a later version: the worker can be attached to, and the record is never rewritten.
     Newer(NewerRecord),
-    /// No record. It stays where it is.
+    /// Not a record. The file stays in place.
     Corrupt {
-        /// What is wrong with it.
+        /// The problem with the content.
         why: String,
     },
 }
 
-/// What can be said of a record that a later version wrote.
+/// The readable part of a later version's record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewerRecord {
-    /// Its schema.
+    /// The schema.
     pub schema_version: u32,
-    /// All of it, as it stands.
+    /// The whole content, unchanged.
     pub content: Map<String, Value>,
-    /// Where its worker answers, as its content says.
+    /// The socket of the worker, if readable.
     socket: Option<PathBuf>,
 }
 
 impl NewerRecord {
-    /// A record of this schema with this content.
+    /// A record with the given schema and content.
     pub fn new(schema_version: u32, content: Map<String, Value>) -> Self {
         let socket = content.get(SOCKET).and_then(byte_text::from_value).map(PathBuf::from);
         Self { schema_version, content, socket }
     }
 
-    /// Where its worker answers.
+    /// The socket of the worker.
     pub fn socket(&self) -> Option<&Path> {
         self.socket.as_deref()
     }
 
-    /// What its worker is for, where its plan says that in a way that this version knows.
+    /// The role of the worker, if the plan has the role in a form known to this version.
     pub fn role(&self) -> Option<Role> {
         let plan = self.content.get(PLAN)?.as_object()?;
         plan.get("role").map_or(Some(Role::default()), |role| Role::deserialize(role).ok())
     }
 
-    /// Which start it describes.
+    /// The generation of the start.
     pub fn generation(&self) -> Option<Generation> {
         self.content.get("generation").and_then(Value::as_u64).map(Generation::new)
     }
 }
 
-/// When a file was last written.
+/// The time when a file was last written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Written {
     /// During this boot.
@@ -551,10 +554,10 @@ pub enum Written {
 }
 
 impl RecordFile {
-    /// Reads the content of a session's record file; `None` where there is no file.
+    /// Reads the content of a session's record file; `None` means no file.
     ///
-    /// An empty file is a record that never reached the disk, if it is older than the boot; a younger one is
-    /// corrupt, since a record is put in place whole.
+    /// An empty file older than the boot is a record that never reached the disk. A younger empty file is corrupt,
+    /// since a record is always written whole.
     pub fn read(content: Option<&[u8]>, written: Written, session: &SessionId) -> Self {
         match (content, written) {
             (None, _) | (Some([]), Written::BeforeThisBoot) => Self::Absent,
@@ -563,7 +566,7 @@ impl RecordFile {
     }
 
     fn parse(content: &[u8], session: &SessionId) -> Result<Self, String> {
-        // Nearly every record is one of ours and of this schema; only another is looked at a second time.
+        // Nearly every record belongs to this session and has this schema; only other records are read a second time.
         match serde_json::from_slice::<SessionRecord>(content) {
             Ok(record) if record.session == *session => {
                 return Ok(Self::Whole(Box::new(record)));
@@ -589,12 +592,12 @@ impl RecordFile {
     }
 }
 
-/// What serde says of a content may quote it.
+/// An error text of serde may quote the content, so control characters are escaped.
 fn unreadable(error: &serde_json::Error) -> String {
     Shown(&error.to_string()).to_string()
 }
 
-/// What decides how the rest of a record is to be read.
+/// The field that decides how to read the rest of a record.
 #[derive(Deserialize)]
 struct Head {
     #[serde(default)]

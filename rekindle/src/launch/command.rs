@@ -6,9 +6,10 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::PathBuf;
 
-/// A program with its arguments, its environment and its working directory.
+/// A program with its arguments, environment and working directory.
 ///
-/// [`Launch`](crate::Launch) and [`StdioLaunch`](crate::StdioLaunch) have the same setters, and are made from a command too:
+/// [`Launch`](crate::Launch) and [`StdioLaunch`](crate::StdioLaunch) have the same setters, and can be made from a
+/// command:
 ///
 /// ```
 /// use rekindle::{Command, Launch, StdioLaunch};
@@ -26,12 +27,13 @@ pub struct Command {
 }
 
 impl Command {
-    /// A command that runs `program`, which is looked up in PATH, or relative to the working directory if `program` has a slash.
+    /// A command that runs `program`: looked up in PATH, or relative to the working directory if `program` contains a
+    /// slash.
     pub fn new(program: impl Into<OsString>) -> Self {
         Self { words: vec![program.into()], ..Self::nothing() }
     }
 
-    /// No program.
+    /// A command without a program.
     pub(crate) fn nothing() -> Self {
         Self { words: Vec::new(), environment: Environment::default(), cwd: None }
     }
@@ -43,14 +45,14 @@ impl Command {
         self
     }
 
-    /// Adds arguments, as [`Self::arg`] does.
+    /// Adds arguments; see [`Self::arg`].
     #[must_use]
     pub fn args<S: Into<OsString>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
         self.words.extend(args.into_iter().map(Into::into));
         self
     }
 
-    /// Sets a variable, which wins over an inherited one. `name` holds no `=`.
+    /// Sets a variable. The value replaces an inherited value. `name` must not contain `=`.
     #[must_use]
     pub fn env(mut self, name: impl Into<String>, value: impl Into<OsString>) -> Self {
         let name = name.into();
@@ -59,7 +61,7 @@ impl Command {
         self
     }
 
-    /// Sets variables, as [`Self::env`] does.
+    /// Sets variables; see [`Self::env`].
     #[must_use]
     pub fn envs<N: Into<String>, V: Into<OsString>>(
         self,
@@ -68,33 +70,33 @@ impl Command {
         variables.into_iter().fold(self, |command, (name, value)| command.env(name, value))
     }
 
-    /// Removes a variable, whether it was set or is inherited.
+    /// Removes a variable, set or inherited.
     #[must_use]
     pub fn env_remove(mut self, name: impl Into<String>) -> Self {
         let name = name.into();
         self.environment.set.remove(&name);
-        // An empty environment has nothing else to remove.
+        // Without inherited variables, nothing else has to be removed.
         if self.environment.base != EnvironmentBase::Clear {
             self.environment.remove.insert(name);
         }
         self
     }
 
-    /// Removes all variables: those that were set, and all that would be inherited.
+    /// Removes all variables, set or inherited.
     #[must_use]
     pub fn env_clear(mut self) -> Self {
         self.environment = Environment { base: EnvironmentBase::Clear, ..Environment::default() };
         self
     }
 
-    /// The whole environment; by default all variables of the caller.
+    /// Replaces the whole environment. The default is the caller's environment.
     #[must_use]
     pub fn environment(mut self, environment: Environment) -> Self {
         self.environment = environment;
         self
     }
 
-    /// The working directory; by default that of the caller.
+    /// The working directory. The default is the caller's working directory.
     #[must_use]
     pub fn cwd(mut self, dir: impl Into<PathBuf>) -> Self {
         self.cwd = Some(dir.into());
@@ -106,7 +108,7 @@ impl Command {
         &self.words
     }
 
-    /// The same with the program made absolute. A program that is not found is left as it is: only a start has to mind.
+    /// The words with an absolute program. A program that is not found stays as given: only a start needs the program.
     pub(crate) fn resolved_words(&self) -> Vec<OsString> {
         let mut words = self.words.clone();
         if let Some(program) = words.first_mut()
@@ -121,7 +123,7 @@ impl Command {
         &self.environment
     }
 
-    /// The working directory, absolute.
+    /// The absolute working directory.
     ///
     /// # Errors
     /// If the caller's working directory is needed and was removed.
@@ -132,19 +134,19 @@ impl Command {
         }
     }
 
-    /// Whether an argument holds `part` anywhere, or the program's name does.
+    /// Whether the program's name or an argument contains `part`.
     pub(crate) fn mentions(&self, part: &OsStr) -> bool {
         self.words.iter().any(|word| holds(word, part))
     }
 }
 
-/// Whether a word holds another anywhere.
+/// Whether `word` contains `part`.
 pub(crate) fn holds(word: &OsStr, part: &OsStr) -> bool {
     let part = part.as_encoded_bytes();
     part.is_empty() || word.as_encoded_bytes().windows(part.len()).any(|bytes| bytes == part)
 }
 
-/// The setters of [`Command`] for a launch whose field `command` is one.
+/// The setters of [`Command`], for a launch with a field `command`.
 macro_rules! command_setters {
     () => {
         /// Adds an argument. Nothing in an argument is split or expanded.
@@ -154,21 +156,21 @@ macro_rules! command_setters {
             self
         }
 
-        /// Adds arguments, as [`Self::arg`] does.
+        /// Adds arguments; see [`Self::arg`].
         #[must_use]
         pub fn args<S: Into<std::ffi::OsString>>(mut self, args: impl IntoIterator<Item = S>) -> Self {
             self.command = self.command.args(args);
             self
         }
 
-        /// Sets a variable, which wins over an inherited one. `name` holds no `=`.
+        /// Sets a variable. The value replaces an inherited value. `name` must not contain `=`.
         #[must_use]
         pub fn env(mut self, name: impl Into<String>, value: impl Into<std::ffi::OsString>) -> Self {
             self.command = self.command.env(name, value);
             self
         }
 
-        /// Sets variables, as [`Self::env`] does.
+        /// Sets variables; see [`Self::env`].
         #[must_use]
         pub fn envs<N: Into<String>, V: Into<std::ffi::OsString>>(
             mut self,
@@ -178,28 +180,28 @@ macro_rules! command_setters {
             self
         }
 
-        /// Removes a variable, whether it was set or is inherited.
+        /// Removes a variable, set or inherited.
         #[must_use]
         pub fn env_remove(mut self, name: impl Into<String>) -> Self {
             self.command = self.command.env_remove(name);
             self
         }
 
-        /// Removes all variables: those that were set, and all that would be inherited.
+        /// Removes all variables, set or inherited.
         #[must_use]
         pub fn env_clear(mut self) -> Self {
             self.command = self.command.env_clear();
             self
         }
 
-        /// The whole environment; by default all variables of the caller.
+        /// Replaces the whole environment. The default is the caller's environment.
         #[must_use]
         pub fn environment(mut self, environment: rekindle_core::Environment) -> Self {
             self.command = self.command.environment(environment);
             self
         }
 
-        /// The working directory; by default that of the caller.
+        /// The working directory. The default is the caller's working directory.
         #[must_use]
         pub fn cwd(mut self, dir: impl Into<std::path::PathBuf>) -> Self {
             self.command = self.command.cwd(dir);

@@ -1,10 +1,10 @@
-//! A lifecycle lock for those who want it released when they go out of scope.
+//! A lifecycle lock with a release at the end of its scope.
 
 use super::lock::LifecycleLock;
 use super::outcome::Released;
 use rekindle_core::shown::Shown;
 
-/// Releases its lock when it is dropped, if it is held then.
+/// Releases the lock on drop, if held.
 ///
 /// ```
 /// use rekindle::lifecycle::{Acquired, LifecycleLock};
@@ -26,14 +26,14 @@ use rekindle_core::shown::Shown;
 pub struct LifecycleGuard(LifecycleLock);
 
 impl LifecycleLock {
-    /// The same lock, released when it goes out of scope.
+    /// The same lock, released at the end of its scope.
     pub fn into_guard(self) -> LifecycleGuard {
         LifecycleGuard(self)
     }
 }
 
 impl LifecycleGuard {
-    /// The lock that is guarded.
+    /// The guarded lock.
     pub fn lock(&self) -> &LifecycleLock {
         &self.0
     }

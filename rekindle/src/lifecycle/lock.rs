@@ -1,4 +1,4 @@
-//! The lock itself.
+//! The lifecycle lock itself.
 
 use super::outcome::{Acquired, ForceUnlocked, LifecycleError, LifecycleStatus, Released};
 use super::task::{Goal, Held, Keeper, Task, is_ours, payload};
@@ -15,13 +15,13 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// The liveness of a holder that no marker names.
+/// The liveness of a holder without a marker.
 const UNSEEN: ProcessLiveness = ProcessLiveness::Unjudged(UnknownReason::NotPermitted);
 
 /// A daemon's singleton marker.
 ///
-/// It is held by the process that acquired it, until it is released or the process ends. Dropping it releases nothing:
-/// see [`Self::into_guard`].
+/// The process that acquired the lock holds the lock until the release or its own end. Dropping the value releases
+/// nothing: see [`Self::into_guard`].
 ///
 /// ```
 /// use rekindle::lifecycle::{Acquired, LifecycleLock};
@@ -48,41 +48,42 @@ pub struct LifecycleLock {
 }
 
 impl LifecycleLock {
-    /// The lock whose marker is the file at `path`. Touches nothing.
+    /// The lock with the marker `path`. Opens no file.
     pub fn new(path: impl AsRef<Path>) -> Self {
         let path = path.as_ref();
         Self {
-            // Without a current directory there is none to be relative to; opening it will say so.
+            // Without a current directory a relative path stays relative; opening the directory will fail.
             path: std::path::absolute(path).unwrap_or_else(|_| path.to_owned()),
             here: procfs::this_host(),
             held: Mutex::new(None),
         }
     }
 
-    /// The lock of this user's state directory: `.locked` in it.
+    /// The lock of this user's state directory: the marker is `.locked` in the directory.
     ///
     /// # Errors
-    /// If there is no state directory to be found.
+    /// If no state directory is known.
     pub fn default_path() -> Result<Self, LifecycleError> {
         Ok(Self::in_state_dir(&StateRoot::locate()?))
     }
 
-    /// The lock of a state directory: `.locked` in it.
+    /// The lock of a state directory: the marker is `.locked` in the directory.
     pub fn in_state_dir(dir: &Path) -> Self {
         Self::new(dir.join(MARKER_NAME))
     }
 
-    /// Where its marker is.
+    /// The path of the marker.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Takes the lock for this process. Whoever asks again while holding it meets their own conflict.
+    /// Takes the lock for this process. A second call while the lock is held returns a conflict with this process.
     ///
-    /// Needs a tokio runtime with time enabled: another who is deciding at this moment is given up to a second.
+    /// Needs a tokio runtime with time enabled: waits up to a second for another process that is deciding.
     ///
     /// # Errors
-    /// If its files cannot be used; nothing is held then. That another holds it is an outcome.
+    /// If the marker or the lock file cannot be used; nothing is held then. A lock held by another process is an
+    /// outcome.
     ///
     /// # Cancel safety
     /// Safe.
@@ -90,7 +91,7 @@ impl LifecycleLock {
         self.take(procfs::this_process(&self.here), Keeper::Us).await
     }
 
-    /// Takes the lock in the name of another process, which holds it for as long as it runs.
+    /// Takes the lock on behalf of another process, which holds the lock while running.
     ///
     /// # Errors
     /// As for [`Self::acquire`], or [`LifecycleError::NoSuchHolder`].
@@ -102,10 +103,10 @@ impl LifecycleLock {
         self.take(holder, Keeper::Nobody).await
     }
 
-    /// Gives the lock up. Removes only a marker that this very lock wrote, and may be called at any time.
+    /// Releases the lock. Removes only the marker written by this value. May be called at any time.
     ///
     /// # Errors
-    /// If the marker cannot be read or removed. The flock is given up all the same.
+    /// If the marker cannot be read or removed. The flock is released nevertheless.
     pub fn release(&self) -> Result<Released, LifecycleError> {
         let Some(held) = self.held().take() else { return self.not_held() };
         let mut task = Task::new(&self.path, &self.here, Goal::GiveBack(held));
@@ -116,10 +117,10 @@ impl LifecycleLock {
         }
     }
 
-    /// Gives the lock up in the name of the process that [`Self::acquire_for`] took it for.
+    /// Releases the lock on behalf of the process named in [`Self::acquire_for`].
     ///
     /// # Errors
-    /// As for [`Self::release`], or [`LifecycleError::InUse`] if somebody has the flock.
+    /// As for [`Self::release`], or [`LifecycleError::InUse`] if a process has the flock.
     ///
     /// # Cancel safety
     /// Safe.
@@ -129,17 +130,17 @@ impl LifecycleLock {
         task.released(end)
     }
 
-    /// What the marker says; `None` if there is none, or none that can be read.
+    /// The content of the marker; `None` if missing or unreadable.
     ///
     /// # Errors
-    /// If something is there that is not ours to read.
+    /// If the file is not ours to read.
     pub fn read(&self) -> Result<Option<LifecyclePayload>, LifecycleError> {
         let Some(dir) = MarkerDir::open(&self.path)? else { return Ok(None) };
         Ok(payload(&dir.read()?).map(|payload| *payload))
     }
 
-    /// Whether this very lock is held: the marker that it wrote still stands. Whoever runs for long asks now and then,
-    /// since nothing keeps others from deleting files.
+    /// Whether this value holds the lock: the marker written by this value is still in place. A daemon should check
+    /// from time to time, since other processes can delete files.
     ///
     /// # Errors
     /// If the marker cannot be read.
@@ -150,11 +151,11 @@ impl LifecycleLock {
         Ok(is_ours(&dir.read()?, held))
     }
 
-    /// Removes the marker, whatever it says, and hands back what it said. Takes the flock first: what a process holds
-    /// by the flock is not removed from under it.
+    /// Removes the marker, whatever its content, and returns the content. Takes the flock first: a marker is never
+    /// removed while its holder has the flock.
     ///
     /// # Errors
-    /// [`LifecycleError::InUse`] if somebody else has the flock; or if the marker cannot be read or removed.
+    /// [`LifecycleError::InUse`] if another process has the flock; or if the marker cannot be read or removed.
     ///
     /// # Cancel safety
     /// Safe.
@@ -169,10 +170,10 @@ impl LifecycleLock {
         task.forced(end)
     }
 
-    /// What the marker and the flock say together. Takes and changes nothing.
+    /// The combined state of marker and flock. Changes nothing.
     ///
     /// # Errors
-    /// If they cannot be asked.
+    /// If the state cannot be read.
     pub fn status(&self) -> Result<LifecycleStatus, LifecycleError> {
         let Some(dir) = MarkerDir::open(&self.path)? else {
             let (state, why) = state_of(&Found::Nothing, UNSEEN, KernelLock::Free);
@@ -184,13 +185,13 @@ impl LifecycleLock {
         Ok(LifecycleStatus { state, why, holder: payload(&marker).map(|payload| *payload) })
     }
 
-    /// Runs a program to its end under the lock, which must be held, and says how it ended. Blocks the thread.
+    /// Runs a program to its end under the held lock, and returns the exit. Blocks the thread.
     ///
-    /// The program inherits the flock and is killed by the kernel should this process be killed: it never runs without
-    /// its lock. Only for the main thread of a program that does nothing else.
+    /// The program inherits the flock, and the kernel kills the program if this process is killed: the program never
+    /// runs without the lock. Only for the main thread of a process without other work.
     ///
     /// # Errors
-    /// If it could not be started, or the lock is not held.
+    /// If the program could not be started, or the lock is not held.
     pub fn run_program(&self, command: &[OsString]) -> Result<ChildExit, SpawnError> {
         let held = self.held();
         let held = held.as_ref().ok_or(SpawnError::Abandoned { why: "the lock is not held".into() })?;
@@ -198,7 +199,7 @@ impl LifecycleLock {
     }
 
     pub(super) fn held(&self) -> MutexGuard<'_, Option<Held>> {
-        // A panic elsewhere does not change what is held.
+        // A panic elsewhere leaves the lock's state valid.
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -206,7 +207,7 @@ impl LifecycleLock {
         Ok(Released::NotHeld { holder: self.read()?.map(Box::new) })
     }
 
-    /// Takes the lock in the name of `holder`.
+    /// Takes the lock on behalf of `holder`.
     async fn take(&self, holder: ProcessIdentity, keeper: Keeper) -> Result<Acquired, LifecycleError> {
         let mut task = Task::new(&self.path, &self.here, Goal::Take { holder, keeper });
         let end = task.run().await;

@@ -1,4 +1,4 @@
-//! What comes of a lifecycle lock's operations.
+//! The outcomes of a lifecycle lock's operations.
 
 use crate::advice::Advice;
 use rekindle_adapters::StateRootError;
@@ -8,103 +8,103 @@ pub use rekindle_core::lifecycle::LifecycleState;
 use rekindle_core::{LifecyclePayload, OsFailure, Pid};
 use std::path::PathBuf;
 
-/// What came of asking for the lock.
+/// The outcome of acquiring the lock.
 #[derive(Debug)]
 #[must_use = "the lock may be another's"]
 pub enum Acquired {
-    /// It is ours.
+    /// This call took the lock.
     Ours {
-        /// What our marker says.
+        /// The content of our marker.
         payload: Box<LifecyclePayload>,
-        /// What was there before, if somebody had left it behind.
+        /// The replaced marker, if a dead holder left a marker.
         taken_over: Option<Box<TakenOver>>,
     },
-    /// Another has it, or cannot be proved not to. Its marker was left as it is.
+    /// Another process holds the lock, or may hold the lock. The marker was left alone.
     Conflict(LifecycleConflict),
 }
 
-/// A marker that was left behind, and replaced.
+/// A dead holder's marker that was replaced.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TakenOver {
-    /// What allowed it.
+    /// The reason that allowed the replacement.
     pub why: TakeOverReason,
-    /// What it said, where it could be read.
+    /// The content of the marker, if readable.
     pub previous: Option<LifecyclePayload>,
-    /// Where its bytes were kept, if they could not be read.
+    /// The new path of the marker, if unreadable.
     pub kept_aside: Option<PathBuf>,
 }
 
-/// Why the lock is not ours to take.
+/// The reason why the lock cannot be taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LifecycleConflict {
-    /// What forbids it.
+    /// The kind of conflict.
     pub why: ConflictReason,
-    /// The marker in the way, where it can be read.
+    /// The blocking marker, if readable.
     pub holder: Option<Box<LifecyclePayload>>,
-    /// Whether the holder that the marker names is known to run.
+    /// Whether the holder named in the marker is known to run.
     pub holder_runs: bool,
 }
 
-/// What came of a release. It is no failure to release what is not held.
+/// The outcome of a release. Releasing a lock that is not held is no error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Released {
-    /// The marker was ours and is gone.
+    /// The marker was ours and was removed.
     Released,
-    /// We do not hold it; whatever stands there was left alone.
+    /// This value does not hold the lock. Nothing was removed.
     NotHeld {
-        /// Who holds it now, where the marker can be read.
+        /// The present holder, if the marker is readable.
         holder: Option<Box<LifecyclePayload>>,
     },
 }
 
-/// What came of removing a marker by force.
+/// The outcome of removing a marker by force.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ForceUnlocked {
-    /// There was none.
+    /// There was no marker.
     NotLocked,
-    /// It is gone.
+    /// The marker was removed.
     Removed {
-        /// What it said, where it could be read.
+        /// The content of the marker, if readable.
         previous: Option<Box<LifecyclePayload>>,
-        /// Where its bytes were kept, if they could not be read.
+        /// The new path of the marker, if unreadable.
         kept_aside: Option<PathBuf>,
     },
 }
 
-/// The lock as it stands. Known for no longer than the call.
+/// The state of the lock. May change right after the call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LifecycleStatus {
-    /// What is to be made of it.
+    /// The verdict.
     pub state: LifecycleState,
-    /// Why that is believed, in words.
+    /// The reason for the verdict, in words.
     pub why: String,
-    /// What the marker says, where it can be read.
+    /// The content of the marker, if readable.
     pub holder: Option<LifecyclePayload>,
 }
 
-/// Why a lifecycle lock could not be worked with. That another holds it is an outcome.
+/// The reason why a lifecycle lock could not be used. A lock held by another process is an outcome.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LifecycleError {
-    /// There is no state directory to find it in.
+    /// No state directory is known.
     #[error(transparent)]
     StateRoot(#[from] StateRootError),
-    /// Its files cannot be used.
+    /// The marker or the lock file cannot be used.
     #[error(transparent)]
     File(#[from] LifecycleFileError),
-    /// The process that is to hold it does not run.
+    /// The intended holder does not run.
     #[error("process {pid} does not run, so it cannot hold the lock")]
     NoSuchHolder {
         /// The process.
         pid: Pid,
     },
-    /// A process has the flock at this moment, so nothing was removed.
+    /// A process has the flock, so nothing was removed.
     #[error("{}", held_text(holder.as_deref()))]
     InUse {
-        /// What the marker says, where it can be read.
+        /// The content of the marker, if readable.
         holder: Option<Box<LifecyclePayload>>,
     },
-    /// The system refused.
+    /// The system refused an operation.
     #[error(transparent)]
     Os(#[from] OsFailure),
 }
@@ -119,7 +119,7 @@ fn held_text(holder: Option<&LifecyclePayload>) -> String {
 }
 
 impl LifecycleError {
-    /// The reason in one word, as JSON has it.
+    /// The reason in one word, as in the JSON.
     pub fn reason(&self) -> &'static str {
         match self {
             Self::StateRoot(_) => "state-dir-unusable",
@@ -132,7 +132,7 @@ impl LifecycleError {
         }
     }
 
-    /// Whether it is a refusal: something is there that must not be touched.
+    /// Whether the error is a refusal, because something present must not be touched.
     pub fn is_refusal(&self) -> bool {
         matches!(
             self,
@@ -141,7 +141,7 @@ impl LifecycleError {
         )
     }
 
-    /// What to do about it.
+    /// The next step.
     pub fn advice(&self) -> Advice {
         match self {
             Self::InUse { holder: Some(payload) } => Advice::by_hand(format!(

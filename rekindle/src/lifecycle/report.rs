@@ -1,4 +1,4 @@
-//! What comes of a lifecycle lock's operations, in words and as JSON. A marker is shown without its nonce.
+//! The outcomes of a lifecycle lock's operations, in words and as JSON. A marker is shown without its nonce.
 
 use super::outcome::{
     Acquired, ForceUnlocked, LifecycleConflict, LifecycleError, LifecycleStatus, Released, TakenOver,
@@ -40,7 +40,7 @@ impl fmt::Display for Acquired {
     }
 }
 
-/// The reason in one word, as JSON has it.
+/// The reason in one word, as in the JSON.
 fn taken_word(why: &TakeOverReason) -> &'static str {
     match why {
         TakeOverReason::HolderDead(_) => "holder-dead",
@@ -87,7 +87,7 @@ impl Serialize for LifecycleConflict {
     }
 }
 
-/// To follow the marker's path: "is held by ...".
+/// Continues the marker's path: "is held by ...".
 impl fmt::Display for LifecycleConflict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let by = self.holder.as_ref().map(ToString::to_string);

@@ -1,6 +1,6 @@
 //! Performs the steps of [`rekindle_core::claim::marker`] on the files of a lifecycle lock.
 //!
-//! Nothing is decided here: each answer goes into the machine, and the machine names the next step.
+//! Decides nothing: each answer goes into the machine, and the machine names the next step.
 
 use super::outcome::{Acquired, ForceUnlocked, LifecycleConflict, LifecycleError, Released, TakenOver};
 use rekindle_adapters::directory::Inode;
@@ -16,13 +16,13 @@ use rekindle_core::{
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// How long a task waits for a process that has the flock and is not yet, or no longer, the holder.
+/// The limit of waiting for a process that has the flock and is not yet, or no longer, the holder.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long a task waits before it asks for the flock again.
+/// The pause before another attempt to take the flock.
 const SETTLE_PAUSE: Duration = Duration::from_millis(1);
 
-/// The open directory is the first thing that every task asks for.
+/// The open directory is the first request of every task.
 const OPENED: &str = "a task opens the directory first";
 
 /// The proof that a marker is ours, and the flock that guards it.
@@ -35,22 +35,22 @@ pub(super) struct Held {
 
 /// The process that keeps the flock once the marker is written.
 pub(super) enum Keeper {
-    /// This process, for as long as it holds the lock.
+    /// This process, while holding the lock.
     Us,
-    /// None: the marker alone speaks for another process.
+    /// None: only the marker names the holder.
     Nobody,
 }
 
-/// What a task is for.
+/// The goal of a task.
 pub(super) enum Goal {
-    /// Take the lock in the name of `holder`.
+    /// Take the lock on behalf of `holder`.
     Take {
-        /// The process that the marker names.
+        /// The process named in the marker.
         holder: ProcessIdentity,
         /// The process that keeps the flock.
         keeper: Keeper,
     },
-    /// Remove the marker, whatever it says.
+    /// Remove the marker, whatever its content.
     Force,
     /// Remove the marker of this process's holder.
     ReleaseFor(Pid),
@@ -66,7 +66,7 @@ pub(super) struct Task<'l> {
     began: Instant,
     dir: Option<MarkerDir>,
     flock: Option<LockFile>,
-    /// The marker as it was judged last.
+    /// The marker as last judged.
     marker: Option<Marker>,
     conflict: Option<LifecycleConflict>,
     taken_over: Option<TakenOver>,
@@ -101,7 +101,7 @@ impl<'l> Task<'l> {
         })
     }
 
-    /// Drives the machine to its end.
+    /// Drives the machine to the end.
     pub(super) async fn run(&mut self) -> End {
         let mut task = self.begin();
         loop {
@@ -178,7 +178,7 @@ impl<'l> Task<'l> {
         let dir = match self.goal {
             Goal::Take { .. } => {
                 let dir = MarkerDir::create(self.path)?;
-                // A file that is no marker of ours is refused before a lock file is made beside it.
+                // An unusable file at the marker's path is refused before a lock file is made.
                 dir.read()?;
                 Some(dir)
             }
@@ -262,7 +262,7 @@ impl<'l> Task<'l> {
         Ok(())
     }
 
-    /// The lock that was taken, if this process keeps its flock.
+    /// The taken lock, if this process keeps the flock.
     pub(super) fn take_held(&mut self) -> Option<Held> {
         let Goal::Take { keeper: Keeper::Us, .. } = self.goal else { return None };
         let (payload, inode) = self.written.as_ref()?;
@@ -317,7 +317,7 @@ impl<'l> Task<'l> {
     }
 }
 
-/// Whether the marker is the one that `held` stands for.
+/// Whether `held` belongs to the marker.
 pub(super) fn is_ours(marker: &Marker, held: &Held) -> bool {
     judge_own(marker, held) == Judgement::Ours
 }
@@ -327,7 +327,7 @@ fn judge_own(marker: &Marker, held: &Held) -> Judgement {
     Judgement::of_writer(&marker.found, &held.nonce, file)
 }
 
-/// The content of a marker that can be read.
+/// The content of a readable marker.
 pub(super) fn payload(marker: &Marker) -> Option<Box<LifecyclePayload>> {
     marker.found.payload().cloned().map(Box::new)
 }

@@ -1,7 +1,7 @@
-//! The outcomes as JSON: what the command prints of them, without what only a caller knows (the session's name, the time it
-//! took, what to type next).
+//! The outcomes as JSON, without the facts known only to a caller (the session's name, the duration, the next command
+//! to type).
 //!
-//! Every outcome of [`Ensured`] says in `outcome` which one it is.
+//! In the JSON of every [`Ensured`], the field `outcome` names the variant.
 //!
 //! Checked below, and by the live tests of the command's output.
 

@@ -1,4 +1,4 @@
-//! The outcomes in words, for people. What they hold of paths and of other programs' texts is escaped.
+//! The outcomes in words, for people. Paths and texts of other programs are escaped.
 
 use super::{
     DryRun, Ensured, Exited, Rejection, Retained, Running, SaidReady, StartKind, StopOutcome, Stopped,
@@ -9,7 +9,7 @@ use rekindle_core::shown::Shown;
 use serde::Serialize;
 use std::fmt;
 
-/// A pid for people.
+/// A pid in words.
 pub(crate) fn pid_text(pid: Option<Pid>) -> String {
     pid.map_or_else(|| "unknown".to_owned(), |pid| pid.to_string())
 }

@@ -1,15 +1,15 @@
-//! One conversation with the worker of one session.
+//! A conversation with the worker of a session.
 
 use super::error::PoolError;
 use rekindle_adapters::client::{PoolCallError, PoolClient};
 use rekindle_core::protocol::{Continue, Feed, Run, StatusReport, StatusRequest};
 use rekindle_core::{Generation, SessionId};
 
-/// A worker that answered a handshake, and the session that it serves.
+/// A worker that answered a handshake, and its session.
 #[derive(Debug)]
 pub(super) struct Dialogue {
     pub(super) session: SessionId,
-    /// The start that the connection leads to.
+    /// The generation of the connected worker.
     pub(super) generation: Generation,
     pub(super) client: PoolClient,
 }

@@ -1,4 +1,4 @@
-//! What can go wrong between a host, a pool and a worker.
+//! Errors between a host, a pool and a worker.
 
 use crate::advice::{Advice, Step};
 use crate::error::Error;
@@ -13,55 +13,55 @@ use rekindle_core::target::SOCKET_PATH_LEN_MAX;
 use rekindle_core::{OsFailure, RejectReason, SessionId};
 use std::time::Duration;
 
-/// Why a pool could not do what it was asked for.
+/// The reason why a pool's call failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum PoolError {
-    /// No session of the pool has this name, ours or a worker's.
+    /// No session of the pool has the name, neither our name nor a worker's.
     #[error("there is no session `{}`", name.escape_debug())]
     UnknownSession {
         /// The name.
         name: String,
     },
-    /// Several workers gave their sessions this name.
+    /// Several workers gave their sessions the same name.
     #[error("several sessions are called `{}`: {}", name.escape_debug(), listed(sessions))]
     AmbiguousSession {
         /// The name.
         name: String,
-        /// Those that are called so.
+        /// The sessions with the name.
         sessions: Vec<SessionId>,
     },
-    /// A run without a program to start.
+    /// `run` needs a program, but none was named.
     #[error("no worker was named that could be started")]
     NoProgram,
-    /// A call without a version to speak.
+    /// The call needs a version, but none was named.
     #[error("no version was named that could be spoken")]
     NoVersion,
-    /// The worker did not come up. Nothing of it runs, unless its claim was retained.
+    /// The worker did not become ready. No process of the worker runs, unless the claim was retained.
     #[error("the worker of session `{session}` did not come up: {}", not_started(outcome))]
     NotStarted {
         /// The session.
         session: SessionId,
-        /// How its start turned out.
+        /// The outcome of the start.
         outcome: Box<Ensured>,
     },
-    /// The worker is gone, and the session with it.
+    /// The worker is gone, and so is the session.
     #[error("the worker of session `{session}` is gone")]
     WorkerGone {
         /// The session.
         session: SessionId,
     },
-    /// The worker lives, or may live, and cannot be reached.
+    /// The worker lives, or may live, but cannot be reached.
     #[error("the worker of session `{session}` cannot be reached: {message}")]
     WorkerUnreachable {
         /// The session.
         session: SessionId,
-        /// Why.
+        /// The reason.
         message: String,
-        /// What to do about it.
+        /// The next step.
         advice: Box<Advice>,
     },
-    /// The worker did not take part in a handshake.
+    /// The worker failed the handshake.
     #[error(
         "the worker of session `{session}` failed the handshake: {source}{}{}",
         which_goes(source, recorded.as_ref()),
@@ -70,31 +70,31 @@ pub enum PoolError {
     Handshake {
         /// The session.
         session: SessionId,
-        /// What went wrong.
+        /// The failure.
         source: Box<PoolCallError>,
-        /// The version that the worker was recorded with, where it was there before.
+        /// The recorded version of a worker that ran before the call.
         recorded: Option<Version>,
-        /// What became of the worker, if it was started for this very call.
+        /// The end of a worker started by the failed call.
         stopped: Option<String>,
     },
-    /// A call got no answer, or one that is of no use.
+    /// The worker gave no answer, or an unusable answer.
     #[error("session `{session}`: {source}")]
     Call {
         /// The session.
         session: SessionId,
-        /// What went wrong.
+        /// The failure.
         source: Box<PoolCallError>,
     },
-    /// The worker runs and has nothing that could be continued.
+    /// The worker runs, but has no session to continue.
     #[error("the worker of session `{session}` has no session that could be continued")]
     NoSession {
         /// The session.
         session: SessionId,
     },
-    /// The session or the state directory cannot be worked with.
+    /// The session or the state directory cannot be used.
     #[error(transparent)]
     Sessions(#[from] Error),
-    /// The system refused.
+    /// The system refused an operation.
     #[error(transparent)]
     Os(#[from] OsFailure),
 }
@@ -142,13 +142,13 @@ fn caused(cause: &Cause) -> String {
     }
 }
 
-/// The length of a socket's path, where that is what was wrong.
+/// The length of a socket's path, if too long.
 fn too_long(rejection: &Rejection) -> Option<usize> {
     let len = rejection.socket.as_os_str().len();
     (rejection.reason == RejectReason::BadTarget && len > SOCKET_PATH_LEN_MAX).then_some(len)
 }
 
-/// Which option gives a worker more time.
+/// The option for more time.
 fn more_time(limit: Limit) -> String {
     let option = match limit {
         Limit::Connect => "--timeout",
@@ -158,7 +158,7 @@ fn more_time(limit: Limit) -> String {
     format!("give it longer with {option}")
 }
 
-/// The limit that a call met, if that is why it failed.
+/// The exceeded limit, if the call failed because of a limit.
 fn limit_met(source: &PoolCallError) -> Option<Limit> {
     match source {
         PoolCallError::Line(LineError::Hung { limit, .. }) => Some(*limit),
@@ -180,7 +180,7 @@ fn limit_met(source: &PoolCallError) -> Option<Limit> {
     }
 }
 
-/// What to do about a worker that failed the handshake.
+/// Advice about a worker that failed the handshake.
 fn after_handshake(
     session: &SessionId,
     source: &PoolCallError,
@@ -191,7 +191,7 @@ fn after_handshake(
     match (source, recorded, limit_met(source).map(more_time)) {
         (_, _, Some(longer)) if ended => Advice::by_hand(longer),
         (_, _, Some(longer)) => look().knowing(longer),
-        // Nobody ends work for the version that a caller got wrong.
+        // No advice ends a worker because of a caller's wrong version.
         (PoolCallError::VersionMismatch(_) | PoolCallError::VersionRefused { .. }, Some(recorded), None) => {
             Advice::by_hand(format!(
                 "speak the version that it was recorded with: --speak {}",
@@ -206,17 +206,17 @@ fn after_handshake(
     }
 }
 
-/// A version as it is typed.
+/// A version as typed in a command.
 fn word(version: &Version) -> String {
     shell_word(version.as_str().as_ref())
 }
 
-/// What to do about a worker that did not come up.
+/// Advice about a worker that did not become ready.
 fn after_start(session: &SessionId, outcome: &Ensured) -> Advice {
     match outcome {
         Ensured::NotStarted(error) => Advice::of_start(error),
         Ensured::Exited(exited) => (*exited.advice).clone(),
-        // A pool has no option that names a socket.
+        // A pool has no option for a socket.
         Ensured::Rejected(rejection) if too_long(rejection).is_some() => {
             Advice::by_hand("name a shorter state directory with --dir")
         }
@@ -231,7 +231,7 @@ impl PoolError {
         Self::WorkerUnreachable { session: session.clone(), message, advice: Box::new(advice) }
     }
 
-    /// A worker that was there before a call failed the handshake.
+    /// The error for a worker that ran before the call and failed the handshake.
     pub(super) fn strange(
         session: SessionId,
         source: PoolCallError,
@@ -242,7 +242,7 @@ impl PoolError {
         Self::Handshake { session, source, recorded, stopped: None }
     }
 
-    /// A worker that lives and was not heard of in time.
+    /// The error for a living worker that did not accept a connection in time.
     pub(super) fn silent(session: &SessionId, rejection: &Rejection, within: Duration) -> Self {
         let (socket, within) = (Shown(&rejection.socket), within.as_millis());
         let message = format!("it runs, and did not accept a connection on `{socket}` within {within} ms");
@@ -253,12 +253,12 @@ impl PoolError {
         }
     }
 
-    /// Whether the worker said no, and so did nothing.
+    /// Whether the worker refused, and so did nothing.
     pub(super) fn is_refusal(&self) -> bool {
         matches!(self, Self::Call { source, .. } if matches!(**source, PoolCallError::Refused(_)))
     }
 
-    /// The reason in one word, as JSON has it.
+    /// The reason in one word, as in the JSON.
     pub fn reason(&self) -> &'static str {
         match self {
             Self::UnknownSession { .. } => "unknown-session",
@@ -275,7 +275,7 @@ impl PoolError {
         }
     }
 
-    /// The session that it is about, where it is about one.
+    /// The session of the error, if any.
     pub fn session(&self) -> Option<&SessionId> {
         match self {
             Self::NotStarted { session, .. }
@@ -293,7 +293,8 @@ impl PoolError {
         }
     }
 
-    /// What to do about it. A worker may have paused work, and logs are wanted after a failure: nothing ends or removes them.
+    /// The next step. A worker may have paused work, and logs are wanted after a failure: no advice ends or removes
+    /// either.
     pub fn advice(&self) -> Advice {
         match self {
             Self::UnknownSession { .. } | Self::AmbiguousSession { .. } => Step::PoolList.into(),

@@ -1,6 +1,6 @@
 //! Performs the steps of [`rekindle_core::pool::job`] for one session of a pool.
 //!
-//! Nothing is decided here: each answer goes into the machine, and the machine names the next step.
+//! Decides nothing: each answer goes into the machine, and the machine names the next step.
 
 use super::call::Dialogue;
 use super::error::PoolError;
@@ -19,16 +19,16 @@ use rekindle_core::{Intent, RejectReason, SessionId};
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
-/// How long a call waits before it connects again to a worker that is coming up.
+/// The pause before another connect to a worker that is starting.
 const ATTACH_PAUSE: Duration = Duration::from_millis(5);
 
-/// The reason why an error is there.
+/// The reason why an error must be present.
 const SAID: &str = "a step that fails says why";
 
-/// The reason why a dialogue is there.
+/// The reason why a dialogue must be present.
 const GREETED: &str = "the machine speaks to a worker only after a handshake";
 
-/// What a call is for.
+/// The request of a call.
 pub(super) enum Ask {
     /// Run a piece of work in a worker of this launch.
     Run(Box<(Run, Launch)>),
@@ -54,10 +54,10 @@ impl Ask {
     }
 }
 
-/// What a pool lends to its calls.
+/// The parts of a pool that a call uses.
 pub(super) struct Means<'p> {
     pub(super) sessions: &'p Sessions,
-    /// The version to speak; without it, the one that the worker is recorded with.
+    /// The version to speak; without a version, the recorded version of the worker.
     pub(super) speaking: Option<&'p Speaking>,
     pub(super) limits: Limits,
 }
@@ -99,7 +99,7 @@ impl<'p> Call<'p> {
         }
     }
 
-    /// Drives the machine to its end.
+    /// Drives the machine to the end.
     pub(super) async fn run(&mut self) -> End {
         let mut job = Job::new(self.ask.purpose());
         loop {
@@ -177,7 +177,7 @@ impl<'p> Call<'p> {
         PoolError::NotStarted { session: self.session.clone(), outcome: Box::new(outcome) }
     }
 
-    /// A worker whose host died while the worker came up gets the time for connecting.
+    /// If the host died during the start, waits for the worker within the time for connecting.
     async fn attach(&mut self) -> Result<Event, PoolError> {
         let left = self.pool.limits.deadlines.connect.saturating_sub(self.began.elapsed());
         let attach = Launch::attach().intent(Intent::Attach).timeout(left);
@@ -229,7 +229,7 @@ impl<'p> Call<'p> {
             self.dialogue = Some(Dialogue { session, generation, client });
             return Ok(Name::New);
         }
-        // Read after the connection was made, so that the record is about the worker that answered.
+        // Read after the connect, so that the record describes the worker that answered.
         let record = registry::record(self.pool.sessions, &session)?;
         let recorded = record.worker_version.clone().or_else(|| record.speak().cloned());
         let known = || recorded.clone().map(Speaking::exactly);
@@ -284,13 +284,13 @@ impl<'p> Call<'p> {
         }
     }
 
-    /// Records what the worker told about its session; returns the reason if that failed.
+    /// Records the worker's facts about the session; returns the reason if recording failed.
     async fn remember(&self) -> Option<String> {
         let dialogue = self.dialogue.as_ref().expect(GREETED);
         let name = self.name.clone().expect("the worker tells the name before it is recorded");
         let version = dialogue.client.greeting().version.clone();
         let within = self.pool.limits.deadlines.connect;
-        // The call waits for the claim alone, and holds no claim while it waits.
+        // The call waits only for the claim, and holds no claim while waiting.
         match timeout(within, registry::remember(self.pool.sessions, dialogue, version, name)).await {
             Ok(remembered) => remembered.err().map(|error| error.to_string()),
             Err(_) => {
@@ -299,7 +299,7 @@ impl<'p> Call<'p> {
         }
     }
 
-    /// Ends a worker that nobody can speak to, or that has nothing to do.
+    /// Ends a worker that cannot be used, or has no work.
     async fn end_worker(&mut self) {
         tracing::info!(session = %self.session, error = ?self.error, "the worker is of no use, and is ended");
         let stopped = self.pool.sessions.stop(&self.session, &self.ending()).await;

@@ -1,4 +1,4 @@
-//! What comes of a pool's calls.
+//! The outcomes of a pool's calls.
 
 use crate::outcome::StopOutcome;
 use crate::sessions::list::SessionSummary;
@@ -7,15 +7,15 @@ use rekindle_core::protocol::{StatusReport, Version, WorkerName};
 use serde::Serialize;
 use serde_json::Value;
 
-/// How a session stands after it was run or continued.
+/// The outcome of `run` and `continue_session`.
 #[derive(Debug, Clone, PartialEq)]
 #[must_use = "it says whether the session waits for an answer"]
 pub struct RunOutcome {
-    /// The session, by our name.
+    /// Our name of the session.
     pub session: SessionId,
-    /// What the host is told.
+    /// The answer for the host.
     pub host: Value,
-    /// Why what the worker said could not be written down, if it could not. The session goes on all the same.
+    /// The reason why the worker's facts could not be recorded, if so. The session continues nevertheless.
     pub save_error: Option<String>,
 }
 
@@ -24,36 +24,36 @@ pub struct RunOutcome {
 pub struct Reply {
     /// The answer.
     pub response: String,
-    /// Which query it answers; may be left out where only one is open.
+    /// The id of the answered query; optional if only one query is open.
     pub query_id: Option<String>,
-    /// What answering took; null if nobody counted.
+    /// Usage (tokens, cost) to report with the answer; null if unknown.
     pub usage: Value,
 }
 
-/// How a session stands, as its worker says.
+/// The status of a session, as reported by the worker.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PoolStatus {
-    /// The session, by our name.
+    /// Our name of the session.
     pub session: SessionId,
-    /// The worker's name for it, as far as it was written down.
+    /// The worker's name of the session, if recorded.
     pub name: Option<WorkerName>,
-    /// What the worker says.
+    /// The worker's report.
     pub report: StatusReport,
 }
 
-/// One line of a list of a pool's sessions.
+/// A pool session in a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct PoolEntry {
-    /// What every session has.
+    /// The common facts of every session.
     #[serde(flatten)]
     pub summary: SessionSummary,
-    /// The worker's name for it; none if no run was written down.
+    /// The worker's name of the session; none if no run was recorded.
     pub worker_name: Option<WorkerName>,
-    /// The version that the worker reported.
+    /// The version reported by the worker.
     pub worker_version: Option<Version>,
 }
 
-/// How a stop turned out, in words.
+/// The outcome of a stop, in words.
 pub(super) fn in_words(outcome: StopOutcome) -> String {
     let words = match outcome {
         StopOutcome::Stopped => "the worker was stopped",

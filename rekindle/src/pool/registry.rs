@@ -1,9 +1,9 @@
 //! The registry of a pool: the records of its sessions, one file each.
 //!
 //! # Invariants
-//! 1. Nobody is connected to: the records, the lifelines and the kernel's table of sockets answer.
-//! 2. A record that cannot be read is an error on its session alone.
-//! 3. A session belongs to the pool if its record says so. Where no record says the role, the session's name tells.
+//! 1. No worker is connected to: the records, the lifelines and the kernel's socket table answer.
+//! 2. An unreadable record is an error of its own session only.
+//! 3. A session belongs to the pool if the record says so. Without a role in a record, the session's name decides.
 
 use super::call::Dialogue;
 use super::error::PoolError;
@@ -38,9 +38,9 @@ pub(super) fn list(sessions: &Sessions) -> Result<Vec<PoolEntry>, PoolError> {
     Ok(summaries.into_iter().map(entry).collect())
 }
 
-/// The session that a name means.
+/// The session with a name.
 pub(super) fn find(sessions: &Sessions, name: &str) -> Result<SessionId, PoolError> {
-    // Most callers use our own name, which needs no search.
+    // Most callers use our own name: no search is needed.
     if let Ok(ours) = name.parse::<SessionId>()
         && sessions.root().session(&ours)?.is_some()
         && is_member(sessions, &ours)
@@ -58,12 +58,12 @@ pub(super) fn find(sessions: &Sessions, name: &str) -> Result<SessionId, PoolErr
     }
 }
 
-/// Whether a session is one of the pool's.
+/// Whether a session belongs to the pool.
 pub(super) fn is_member(sessions: &Sessions, session: &SessionId) -> bool {
     member(sessions, session).is_some()
 }
 
-/// A session of the pool, with its record as far as that can be read; `None` of any other.
+/// A session of the pool, with the record if readable; `None` for any other session.
 fn member(sessions: &Sessions, session: &SessionId) -> Option<Option<SessionRecord>> {
     let dir = sessions.root().session(session).ok().flatten();
     let (role, record) = match dir.and_then(|dir| record_file::read(&dir).ok()) {
@@ -74,7 +74,7 @@ fn member(sessions: &Sessions, session: &SessionId) -> Option<Option<SessionReco
     is_pools(session, role).then_some(record)
 }
 
-/// Whether a session is the pool's: as its record says, or else by its name.
+/// Whether a session belongs to the pool, by the record's role, or else by the name.
 fn is_pools(session: &SessionId, role: Option<Role>) -> bool {
     role.map_or_else(|| is_generated(session), |role| role == Role::PoolWorker)
 }
@@ -104,7 +104,7 @@ pub(super) fn worker_is_gone(sessions: &Sessions, session: &SessionId) -> Result
     Ok(snapshot.last_worker() == LastWorker::Gone)
 }
 
-/// Writes down what a worker said of itself and of its session.
+/// Records the worker's version and the worker's name of the session.
 pub(super) async fn remember(
     sessions: &Sessions,
     dialogue: &Dialogue,
@@ -116,7 +116,7 @@ pub(super) async fn remember(
     Ok(update_record(sessions.root(), sessions.here(), session, *generation, change).await?)
 }
 
-/// The sessions of which nobody wrote down that they began, and whose host is provably gone.
+/// The sessions without a recorded beginning whose host is provably gone.
 pub(super) fn forsaken(sessions: &Sessions) -> Result<Vec<SessionId>, PoolError> {
     let host_is_gone = |record: &SessionRecord| {
         record.worker_name.is_none() && procfs::standing(&record.launcher, sessions.here()).is_dead()

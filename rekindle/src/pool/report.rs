@@ -1,4 +1,4 @@
-//! What comes of a pool's calls, in words and as JSON.
+//! The outcomes of a pool's calls, in words and as JSON.
 
 use super::error::PoolError;
 use super::outcome::{PoolEntry, PoolStatus, RunOutcome};
@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use std::fmt;
 
 impl RunOutcome {
-    /// What the host is told, with `save_error` if something could not be written down.
+    /// The answer for the host, with `save_error` if recording failed.
     fn fields(&self) -> Value {
         let mut host = self.host.clone();
         if let (Some(error), Value::Object(fields)) = (&self.save_error, &mut host) {

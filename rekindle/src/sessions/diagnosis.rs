@@ -1,4 +1,4 @@
-//! What is held, by whom, since when, why that is believed, and what to type next.
+//! Diagnoses sessions: claim holders, evidence, and the next command.
 
 use crate::advice::{Advice, Step};
 use crate::error::Error;
@@ -20,23 +20,23 @@ use serde::Serialize;
 use std::fmt;
 use std::path::Path;
 
-/// What is to be said about one session.
+/// The diagnosis of one session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Diagnosis {
     /// The session.
     pub session: SessionId,
-    /// How it stands; `null` if there never was a worker.
+    /// The state of the session; `null` if there never was a worker.
     pub state: Option<SessionState>,
-    /// What is known, one fact a line, each with what it is known from.
+    /// The facts, a line each, with the source of each fact.
     pub findings: Vec<String>,
     /// Processes that hold the lifeline although their worker is gone.
     pub leftovers: Vec<Pid>,
-    /// What to do about it; nothing if all is well.
+    /// The next command; empty if all is well.
     #[serde(skip)]
     pub advice: Advice,
 }
 
-/// A line with the state, and one more for each finding and for each process that is left over.
+/// A line with the state, then a line for each finding and for each leftover process.
 impl fmt::Display for Diagnosis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", self.session)?;
@@ -50,12 +50,12 @@ impl fmt::Display for Diagnosis {
     }
 }
 
-/// What is to be said about several sessions.
+/// The diagnoses of several sessions.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Diagnoses {
-    /// One for each session.
+    /// One entry for each session.
     pub sessions: Vec<Diagnosis>,
-    /// What could not be looked at, and why.
+    /// The sessions that could not be read, with the reasons.
     pub left_out: Vec<LeftOut>,
 }
 
@@ -124,15 +124,15 @@ fn diagnose_one(
     Ok(Diagnosis { session, state, findings, leftovers, advice })
 }
 
-/// What stands in the way of the next launcher.
+/// The state of a session's claim.
 struct ClaimFinding {
-    /// Whether a launcher is at work.
+    /// Whether a launcher holds the kernel's lock.
     locked: bool,
-    /// What to do about a claim that nobody should hold.
+    /// The advice about a claim that stays although no launcher holds the lock.
     advice: Option<Advice>,
 }
 
-/// Says who holds the claim, and what to do about it if nobody should.
+/// Reports the holder of the claim, with advice if no launcher holds the lock but the claim stays.
 fn claim_findings(dir: &SessionDir, here: &Host, findings: &mut Vec<String>) -> Result<ClaimFinding, Error> {
     let locked = is_locked(dir)?;
     let found = read_evidence(dir)?;
@@ -228,7 +228,7 @@ fn describe(standing: ProcessLiveness) -> String {
     }
 }
 
-/// What to do about a session whose claim is in nobody's way.
+/// The advice for a session whose claim blocks no launcher.
 fn advice(
     session: &SessionId,
     snapshot: &Snapshot,
@@ -237,7 +237,7 @@ fn advice(
     own_socket: &Path,
 ) -> Advice {
     if snapshot.last_worker() == LastWorker::Unknown && snapshot.corrupt.is_none() {
-        // The doctor itself has said all that there is: nobody is to be ended who cannot be judged.
+        // The advice "run the doctor" is useless here. No command ends a worker that cannot be judged.
         return match Advice::of_unknown(session, snapshot) {
             Advice { step: Some(Step::Doctor(_)), hint } => Advice::by_hand(hint),
             advice => advice,
@@ -250,7 +250,7 @@ fn advice(
         _ if snapshot.newer.is_some() => Advice::use_its_version(),
         _ if !leftovers.is_empty() => stop().knowing("it ends what is left over, and keeps record and logs"),
         Some(SessionState::Live) => Advice::nothing(),
-        // Its launcher is dead: the next one watches it.
+        // The launcher is dead: the next launcher watches the worker.
         Some(SessionState::Starting) => Advice::start(session, snapshot, own_socket)
             .knowing("its launcher is gone: the next start waits for the worker, or adopts it"),
         Some(SessionState::Unresponsive | SessionState::Retained) => stop(),

@@ -1,8 +1,8 @@
-//! One call, from what is asked to what came of it.
+//! One call of `ensure`, from the request to the outcome.
 //!
 //! # Invariants
-//! 1. Every decision is that of [`rekindle_core::ensure`]; [`call`] performs its effects.
-//! 2. One deadline bounds waiting and observing together; the graces of a kill come on top.
+//! 1. Every decision is made by [`rekindle_core::ensure`]; [`call`] performs the effects.
+//! 2. One deadline bounds waiting and observing together; the graces of a kill are added.
 
 mod call;
 mod request;
@@ -29,7 +29,7 @@ impl Ensure {
         let conclusion = call.run().await;
         let ensured = call.outcome(conclusion)?;
         match (ensured, self.launch.handshake_spoken()) {
-            // No claim is held any more: who is slow to answer holds up nobody but us.
+            // The claim is released already: a slow worker delays only this call.
             (Ensured::Running(worker), Some(speaking)) => {
                 let left = deadline.saturating_duration_since(Instant::now());
                 Ok(handshake::introduce(&self.session, *worker, speaking, left, || self.recorded_version())
@@ -39,14 +39,14 @@ impl Ensure {
         }
     }
 
-    /// What `run` would do, taking and creating nothing.
+    /// The decision of `run`, without taking the claim or creating a file.
     pub(crate) async fn dry_run(self) -> Result<DryRun, Error> {
         let mut call = Call::new(&self, Instant::now(), Depth::DryRun);
         let conclusion = call.run().await;
         call.foreseen(conclusion)
     }
 
-    /// The lock-free way alone, and without waiting: `None` if there is more to do than to connect.
+    /// The lock-free path alone, without waiting: `None` if a connect is not enough.
     pub(crate) fn at_once(&self) -> Result<Option<Ensured>, Error> {
         if self.launch.intent == Intent::Resume || self.launch.ready != ReadyKind::Connect {
             return Ok(None);

@@ -1,8 +1,8 @@
 //! Removing sessions whose worker is provably gone.
 //!
 //! # Invariants
-//! 1. Every decision is that of [`rekindle_core::care::gc`]; its effects are performed here, and what they find is kept.
-//! 2. Only files of ours are removed; a directory that holds anything else stays.
+//! 1. Every decision is made by [`rekindle_core::care::gc`]; this file performs the effects and keeps the findings.
+//! 2. Only our files are removed; a directory with any other file stays.
 
 use crate::error::Error;
 use crate::sessions::restore;
@@ -27,46 +27,46 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::time::Duration;
 
-/// What its workers wrote.
+/// The log files of a session's workers.
 const LOGS: [&str; 4] = ["stdout.log", "stderr.log", "stdout.log.1", "stderr.log.1"];
 
-/// What happens to the last run of a session, if that failed: it ended before it was ready, or by itself and not with
-/// status 0.
+/// The treatment of a session's last run, if failed: the worker ended before ready, or by itself with a status other
+/// than 0.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum FailedRuns {
-    /// Its record and its logs are kept.
+    /// The record and the logs are kept.
     #[default]
     Keep,
-    /// They are removed if the run ended longer ago than this.
+    /// The record and the logs are removed if the run ended at least this long ago.
     RemoveAfter(Duration),
-    /// They are removed.
+    /// The record and the logs are removed.
     Remove,
 }
 
-/// What to collect.
+/// The options of a collection.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Collection {
-    /// Whether files that cannot be read are set aside.
+    /// Whether unreadable files are set aside.
     pub repair: Repair,
-    /// What happens to runs that failed.
+    /// The treatment of failed runs.
     pub failed_runs: FailedRuns,
-    /// Whether anything is changed.
+    /// Whether to change anything, or only to report.
     pub mode: GcMode,
-    /// Only these sessions; all of them if it is empty.
+    /// Only these sessions; empty means all sessions.
     pub only: Vec<SessionId>,
 }
 
-/// What a collection did, or would do.
+/// The result of a collection, or of its dry run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Collected {
-    /// The sessions that were removed.
+    /// The removed sessions.
     pub removed: Vec<SessionId>,
-    /// The sessions that stay, and why.
+    /// The kept sessions, with the reasons.
     pub kept: Vec<Kept>,
-    /// The files that were set aside, under their new names; in a dry run under those that they have.
+    /// The files that were set aside, under their new names; in a dry run under their present names.
     #[serde(with = "byte_text")]
     pub repaired: Vec<std::path::PathBuf>,
-    /// Whether anything was changed.
+    /// Whether anything was changed, or only reported.
     #[serde(skip)]
     pub mode: GcMode,
 }
@@ -88,20 +88,20 @@ impl fmt::Display for Collected {
 }
 
 impl Collected {
-    /// Whether a session was kept because it could not be worked with.
+    /// Whether a session was kept because of an error.
     pub fn has_errors(&self) -> bool {
         self.kept.iter().any(|kept| kept.because == KeptBecause::Error)
     }
 }
 
-/// A session that stays.
+/// A session that was kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Kept {
     /// The session.
     pub session: SessionId,
-    /// Why it stays, in words.
+    /// The reason in words.
     pub why: String,
-    /// The same in one word.
+    /// The reason in one word.
     pub because: KeptBecause,
 }
 
@@ -111,21 +111,21 @@ impl fmt::Display for Kept {
     }
 }
 
-/// Why a session stays.
+/// The reason why a session was kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum KeptBecause {
-    /// A launcher is at work on it, or its claim is not to be cleared.
+    /// A launcher holds the claim, or the claim must not be cleared.
     Claimed,
-    /// Its worker runs, or may run.
+    /// The worker runs, or may run.
     Running,
-    /// A later version wrote its record.
+    /// A later version wrote the record.
     Newer,
-    /// Its last run failed, and its logs may be wanted.
+    /// The last run failed, and its logs may be wanted.
     FailedRun,
-    /// Its directory holds files that are not ours, or were set aside.
+    /// The directory holds files that are not ours, or were set aside.
     OtherFiles,
-    /// It could not be worked with.
+    /// The session could not be read or removed.
     Error,
 }
 
@@ -152,7 +152,7 @@ pub(crate) fn gc(
             Ok(Outcome::Kept(because, why)) => {
                 collected.kept.push(Kept { session, why: why.to_owned(), because });
             }
-            // One that cannot be worked with must not keep the others.
+            // An error with one session must not keep the others.
             Err(error) => {
                 let because = KeptBecause::Error;
                 collected.kept.push(Kept { session, why: error.to_string(), because });
@@ -188,7 +188,7 @@ fn gc_one(
     }
 }
 
-/// A collection of one session in progress.
+/// The collection of one session, in progress.
 struct Collecting<'c> {
     here: &'c Host,
     what: &'c Collection,
@@ -199,7 +199,7 @@ struct Collecting<'c> {
     lock: Option<BareLock>,
     seen: Snapshot,
     leftover: Leftover,
-    /// Why the last run may still be wanted.
+    /// The reason why the last run may still be wanted.
     wanted: &'static str,
     error: Option<Error>,
 }
@@ -312,7 +312,7 @@ fn yes_or_no(yes: bool) -> Event {
     if yes { Event::Did } else { Event::Refused }
 }
 
-/// Removes what is ours.
+/// Removes the files of one kind.
 fn remove(dir: &SessionDir, file: File) -> Result<(), OsFailure> {
     match file {
         File::Claim => dir.claims().force(dir),
@@ -321,7 +321,7 @@ fn remove(dir: &SessionDir, file: File) -> Result<(), OsFailure> {
     }
 }
 
-/// The names of what is ours in a session's directory.
+/// The file names of one kind in a session's directory.
 fn names_of(file: File) -> &'static [&'static str] {
     match file {
         File::Claim => &[CLAIM_FILE],
@@ -331,8 +331,8 @@ fn names_of(file: File) -> &'static [&'static str] {
     }
 }
 
-/// Any directory may have a name that a session could have. What a session's holds is ours; one whose launcher died at once is empty,
-/// and private as we make them.
+/// Any directory may have a name that would be valid for a session. A session's directory holds a claim, a record or a
+/// lifeline, or is private and empty because its launcher died early.
 fn is_a_sessions(dir: &SessionDir) -> Result<bool, OsFailure> {
     for name in [CLAIM_FILE, RECORD_FILE, LIFELINE_FILE] {
         if dir.inspect(name)?.is_some() {
@@ -340,16 +340,16 @@ fn is_a_sessions(dir: &SessionDir) -> Result<bool, OsFailure> {
         }
     }
     let is_private = dir.inspect(".")?.is_some_and(|stat| stat.mode & 0o777 == 0o700);
-    // A mode sweeps nothing, and says what comes after it.
+    // A dry run sweeps nothing. So the files that a sweep would remove count as ours.
     Ok(is_private && dir.names()?.iter().all(|name| name == NOTIFY_FILE || dir.is_swept(name)))
 }
 
-/// Why the logs of a session's last run may still be wanted.
+/// The reason why the logs of a session's last run may still be wanted.
 fn failure(dir: &SessionDir, snapshot: &Snapshot) -> Result<Option<&'static str>, Error> {
     if let Some(record) = &snapshot.record {
         return Ok(record.failure());
     }
-    // Of a run without a record nothing is known but what it wrote.
+    // Without a record, only the logs show that there was a run.
     for log in LOGS {
         if dir.inspect(log)?.is_some_and(|stat| stat.len > 0) {
             return Ok(Some("nothing is known of its last run but its logs"));
@@ -358,7 +358,7 @@ fn failure(dir: &SessionDir, snapshot: &Snapshot) -> Result<Option<&'static str>
     Ok(None)
 }
 
-/// Whether a run that failed is to be removed all the same.
+/// Whether a failed run is to be removed nevertheless.
 fn is_unwanted(dir: &SessionDir, snapshot: &Snapshot, failed_runs: FailedRuns) -> Result<bool, Error> {
     let after = match failed_runs {
         FailedRuns::Keep => return Ok(false),
@@ -375,7 +375,8 @@ fn is_unwanted(dir: &SessionDir, snapshot: &Snapshot, failed_runs: FailedRuns) -
     Ok(age.and_then(|age| u64::try_from(age).ok()).is_some_and(|age| Duration::from_secs(age) >= after))
 }
 
-/// Sets files aside that cannot be read; whether there were any. A file that is set aside is not lost, and not in the way.
+/// Sets unreadable files aside, and returns whether there were any. A file set aside is kept under another name and
+/// blocks no start.
 fn repair(
     dir: &SessionDir,
     here: &Host,
@@ -399,7 +400,7 @@ fn repair(
     Ok(repaired.len() > before)
 }
 
-/// Whether anything that is not ours would be left.
+/// Whether files that are not ours would remain.
 fn others_would_stay(dir: &SessionDir, snapshot: &Snapshot) -> Result<bool, Error> {
     let socket = snapshot.socket().filter(|socket| socket.parent() == Some(dir.path()));
     let socket = socket.and_then(|socket| socket.file_name());
@@ -412,7 +413,7 @@ fn others_would_stay(dir: &SessionDir, snapshot: &Snapshot) -> Result<bool, Erro
     Ok(dir.names()?.iter().any(|name| !goes(name)))
 }
 
-/// A directory that is not empty when all that is ours is gone.
+/// The outcome for a directory that is not empty after the removal of our files.
 const OTHER_FILES: Outcome = Outcome::Kept(
     KeptBecause::OtherFiles,
     "files that are not ours, or were set aside, are left in its directory",

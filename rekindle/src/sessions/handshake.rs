@@ -1,9 +1,9 @@
-//! Whether a worker that was found goes together with the caller: asked when no claim is held any more.
+//! Greets the found worker after the claim was released, and rejects a worker of another version.
 //!
 //! # Invariants
-//! 1. A worker is never ended for what it answers, or does not: it is rejected, with its version, its words or the phase
-//!    in which it hung.
-//! 2. The connection that is handed out has been greeted, and no byte of it is lost.
+//! 1. A worker is never ended because of an answer or silence. The rejection names the worker's version, the worker's
+//!    words, or the phase in which the worker hung.
+//! 2. The handed-out connection has been greeted, and no byte of the connection is lost.
 //!
 //! Checked by `smoke/tests/smoke/ready/handshake.rs`.
 
@@ -16,7 +16,7 @@ use rekindle_core::{Liveness, RejectReason, SessionId};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Shakes hands with a worker, unless that was done on this very connection.
+/// Shakes hands with a worker, unless the handshake was done on this connection.
 pub(crate) async fn introduce(
     session: &SessionId,
     worker: Running,
@@ -43,10 +43,10 @@ pub(crate) async fn introduce(
     }
 }
 
-/// Says of a refusal that it is one of the version, where it is.
+/// Turns a refusal into a refusal of the version, if the version is the reason.
 ///
-/// A handshake says no more than a version. A worker that refuses one, and was recorded with another version than was
-/// spoken, refuses the version, in whatever words.
+/// A handshake asks only about the version. So a refusal by a worker recorded with another version than the spoken
+/// version is a refusal of the version, whatever the worker's words.
 pub(crate) fn of_another_version(
     error: PoolCallError,
     spoken: &Version,
@@ -60,7 +60,7 @@ pub(crate) fn of_another_version(
     }
 }
 
-/// The version with which a session can be spoken to, where the one that was spoken is wrong.
+/// Names the recorded version if the spoken version was wrong.
 pub(crate) fn which_goes(error: &PoolCallError, recorded: Option<&Version>) -> String {
     let told = recorded.filter(|_| reason(error) == RejectReason::VersionMismatch);
     told.map(|recorded| format!("; the session was recorded with version `{recorded}`")).unwrap_or_default()
@@ -86,7 +86,7 @@ fn reason(error: &PoolCallError) -> RejectReason {
     }
 }
 
-/// What to do about it. The worker may have work, so nothing ends it.
+/// The next command. The worker may have work, so no command ends the worker.
 fn advice(
     session: &SessionId,
     error: &PoolCallError,

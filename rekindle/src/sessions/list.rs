@@ -1,4 +1,4 @@
-//! What is there, without asking any worker: the lifeline and the kernel's table of sockets answer.
+//! Lists sessions without asking any worker: the lifeline and the kernel's socket table answer.
 
 use crate::error::Error;
 use crate::sessions::snapshot::Snapshot;
@@ -12,7 +12,7 @@ use serde::Serialize;
 use std::fmt;
 use std::path::PathBuf;
 
-/// How much of the end of a log is shown.
+/// The limit of log bytes to show, counted from the end.
 const TAIL_LEN_MAX: usize = 4 << 10;
 
 /// One line of a list of sessions.
@@ -20,16 +20,16 @@ const TAIL_LEN_MAX: usize = 4 << 10;
 pub struct SessionSummary {
     /// The session.
     pub session: SessionId,
-    /// How it stands.
+    /// The state.
     pub state: SessionState,
-    /// Its worker, if one runs.
+    /// The pid of the worker, if running.
     pub pid: Option<Pid>,
-    /// Where it answers.
+    /// The socket of the worker.
     #[serde(with = "byte_text")]
     pub socket: Option<PathBuf>,
-    /// Which start of it.
+    /// The generation.
     pub generation: Generation,
-    /// When that start began, RFC 3339 in UTC.
+    /// The time of the start, RFC 3339 in UTC.
     pub started_at: Option<String>,
 }
 
@@ -41,21 +41,22 @@ impl fmt::Display for SessionSummary {
     }
 }
 
-/// What a list of sessions came to.
+/// The result of listing the sessions.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Listing {
-    /// The sessions, in order.
+    /// The sessions, sorted.
     pub sessions: Vec<SessionSummary>,
-    /// What could not be looked at, and why: a session, or the processes among which workers without files are searched for.
+    /// The sessions that could not be read, with the reasons; also a failed search through the processes for workers
+    /// without files.
     pub left_out: Vec<LeftOut>,
 }
 
-/// Something that a list does not show.
+/// An entry left out of a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LeftOut {
-    /// The session; `None` if it is not known which ones there would be.
+    /// The session; `None` if the missing sessions are unknown.
     pub session: Option<SessionId>,
-    /// What prevented it.
+    /// The reason.
     pub why: String,
 }
 
@@ -68,7 +69,7 @@ impl fmt::Display for LeftOut {
     }
 }
 
-/// A line for each session, and one for each that was left out.
+/// A line for each session, and a line for each entry left out.
 impl fmt::Display for Listing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let left_out = self.left_out.iter().map(ToString::to_string);
@@ -78,13 +79,13 @@ impl fmt::Display for Listing {
     }
 }
 
-/// A session with all that is known of it.
+/// A session with its snapshot.
 pub(crate) struct Listed {
     pub(crate) session: SessionId,
     pub(crate) snapshot: Snapshot,
 }
 
-/// The sessions that are meant, those included whose files somebody removed under a living worker.
+/// The matching sessions, including sessions whose files were removed under a living worker.
 pub(crate) fn snapshots(
     root: &StateRoot,
     here: &Host,
@@ -94,7 +95,7 @@ pub(crate) fn snapshots(
     let named = root.sessions()?;
     if let Some(open) = root.opened()? {
         for session in named.iter().filter(|it| is_meant(it)).cloned() {
-            // One that is removed meanwhile, or cannot be looked at, must not hide the others.
+            // A session that was removed meanwhile or cannot be read must not hide the others.
             match open.session(&session).and_then(|dir| dir.map(|dir| Snapshot::take(&dir, here)).transpose())
             {
                 Ok(Some(snapshot)) if snapshot.is_known() => listed.push(Listed { session, snapshot }),
@@ -116,7 +117,7 @@ pub(crate) fn snapshots(
     Ok((listed, left_out))
 }
 
-/// The lifelines of this state directory that processes keep, by their sessions.
+/// The lifelines of the state directory with a living holder, and their sessions.
 fn lost(root: &StateRoot, left_out: &mut Vec<LeftOut>) -> Vec<(SessionId, LifelineProbe)> {
     let searched = lifeline::search(root.path(), None);
     let why = |gap: OsFailure| format!("workers whose files were removed could not be searched for: {gap}");
@@ -131,10 +132,10 @@ pub(crate) fn list(root: &StateRoot, here: &Host) -> Result<Listing, Error> {
     Ok(Listing { sessions: those.into_iter().map(|(summary, _)| summary).collect(), left_out })
 }
 
-/// Sessions, each with its record as far as that can be read.
+/// Sessions, each with its record if readable.
 pub(crate) type Recorded = Vec<(SessionSummary, Option<SessionRecord>)>;
 
-/// The sessions that are meant.
+/// The matching sessions.
 pub(crate) fn list_those(
     root: &StateRoot,
     here: &Host,
@@ -157,7 +158,7 @@ pub(crate) fn list_those(
     Ok((summaries.collect(), left_out))
 }
 
-/// What is known of a session without a directory.
+/// The snapshot of a session without a directory, from the lifeline of a living worker.
 pub(crate) fn lost_snapshot(root: &StateRoot, here: &Host, session: &SessionId) -> Result<Snapshot, Error> {
     match lifeline::find(root.path(), session) {
         Located::Named(probe) | Located::Lost(probe) => Ok(Snapshot::of_lost(probe, here)?),
@@ -166,7 +167,7 @@ pub(crate) fn lost_snapshot(root: &StateRoot, here: &Host, session: &SessionId) 
     }
 }
 
-/// The end of what the worker wrote to its standard error.
+/// The end of the worker's standard error.
 pub(crate) fn stderr_tail(root: &StateRoot, session: &SessionId) -> String {
     let content =
         root.session(session).ok().flatten().and_then(|dir| dir.read_tail("stderr.log", TAIL_LEN_MAX).ok());

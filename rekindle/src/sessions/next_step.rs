@@ -1,4 +1,4 @@
-//! What to do next about one session: the advice that depends on its launch or on its snapshot.
+//! Advice that depends on a session's launch or snapshot.
 
 use crate::advice::{Advice, Startup, Step};
 use crate::launch::{Launch, holds};
@@ -13,12 +13,12 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
 impl Advice {
-    /// A worker of which it cannot be told whether it runs.
+    /// For a worker if nothing proves whether it runs.
     pub(crate) fn of_unknown(session: &SessionId, snapshot: &Snapshot) -> Self {
         Self::of_unjudged(session, snapshot.evidence.lifeline, snapshot.gap.as_ref())
     }
 
-    /// A worker that ended before it was ready.
+    /// For a worker that ended before ready.
     pub(crate) fn of_early_end(
         session: &SessionId,
         cause: Option<&Cause>,
@@ -43,7 +43,7 @@ impl Advice {
         }
     }
 
-    /// Starting a session anew, as its record knows how; in words if there is no record, or the command cannot be typed.
+    /// Start the session as recorded; in words if there is no record, or the command cannot be typed.
     pub(crate) fn start(session: &SessionId, snapshot: &Snapshot, own_socket: &Path) -> Self {
         match startup(session, snapshot, own_socket) {
             Some(startup) => Self::from(Step::Up(Box::new(startup))).knowing(named_again(snapshot)),
@@ -52,7 +52,7 @@ impl Advice {
     }
 }
 
-/// The settings that the command leaves out: values of variables do not belong on a terminal.
+/// The settings that the command leaves out: values of variables must not appear on a terminal.
 fn named_again(snapshot: &Snapshot) -> String {
     let Some(plan) = snapshot.record.as_ref().and_then(SessionRecord::whole_plan) else {
         return "variables that were set with --env are not recorded: name them again".to_owned();
@@ -77,7 +77,7 @@ fn startup(session: &SessionId, snapshot: &Snapshot, own_socket: &Path) -> Optio
     let record = snapshot.record.as_ref()?;
     let program = Some(record.program().as_os_str().to_owned()).filter(|program| !program.is_empty())?;
     let command: Vec<OsString> = std::iter::once(program).chain(record.arguments().iter().cloned()).collect();
-    // A placeholder in the recorded command would be filled in once more.
+    // `up` would replace a placeholder in the recorded command once more.
     let is_literal =
         |word: &OsString| !["{session}", "{socket}", "{prompt}"].iter().any(|it| holds(word, OsStr::new(it)));
     let speak = record.speak().cloned().filter(|_| record.readiness() == ReadyKind::Handshake);

@@ -1,4 +1,4 @@
-//! The words of a rejection: what is wrong, and who is in the way.
+//! The text of a rejection: the obstacle, and the process or file behind the obstacle.
 
 use crate::advice::{Advice, Step};
 use crate::error::Error;
@@ -11,12 +11,12 @@ use rekindle_core::shown::Shown;
 use rekindle_core::{LastWorker, Liveness, LockClaim, RejectReason, SessionId};
 use std::path::Path;
 
-/// Which session it is about, and where that may answer.
+/// The session of a rejection, and the sockets where its worker may answer.
 pub(crate) struct Site<'a> {
     pub(crate) session: &'a SessionId,
     /// The socket in the session's own directory.
     pub(crate) own_socket: &'a Path,
-    /// The socket that the caller named.
+    /// The caller's socket.
     pub(crate) named: Option<&'a Path>,
 }
 
@@ -38,7 +38,7 @@ impl Rejection {
         Self { message: message.into(), advice: advice.into(), ..self }
     }
 
-    /// The worker, or what stands at its socket, is in the way.
+    /// Rejects because of the worker, or because of the file at the worker's socket path.
     pub(crate) fn of_worker(
         reason: RejectReason,
         at: &Site<'_>,
@@ -98,7 +98,7 @@ impl Rejection {
         Self { pid, ..Self::new(reason, Some(probed.liveness()), socket).saying(message, advice) }
     }
 
-    /// A claim that is not ours to take is in the way.
+    /// Rejects because of a claim held by another launcher or judged in conflict.
     pub(crate) fn locked(
         session: &SessionId,
         socket: &Path,
@@ -113,7 +113,7 @@ impl Rejection {
 }
 
 impl Error {
-    /// A claim that is not to be cleared.
+    /// Refuses to clear a claim.
     pub(crate) fn claimed(
         session: &SessionId,
         claim: &Path,
@@ -136,7 +136,7 @@ impl Error {
     }
 }
 
-/// What is wrong with a claim.
+/// Describes the problem with a claim.
 fn describe_claim(
     session: &SessionId,
     why: &ConflictReason,
@@ -162,7 +162,8 @@ fn describe_claim(
     }
 }
 
-/// Who holds a claim, to follow "is claimed". Its text comes from a file, so it is escaped.
+/// Describes the holder of a claim, as the continuation of "is claimed". The text comes from a file, so control
+/// characters are escaped.
 fn describe_holder(claim: &LockClaim) -> String {
     let (owner, host) = (Shown(&claim.owner), Shown(&claim.hostname));
     format!("by {owner} (pid {} on {host}) since {}", claim.holder.pid, claim.created_at)

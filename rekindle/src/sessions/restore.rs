@@ -1,19 +1,21 @@
-//! Writes a record anew whose file somebody removed or set aside while the worker lives.
+//! Writes a record again if the file was removed or set aside while the worker lives.
 //!
 //! # Invariants
-//! 1. Only under the session's kernel lock, and only if the worker holds its lifeline: that is who it is of.
-//! 2. What the lifeline does not say is read of the process itself. The whole plan cannot be known: the record is of schema 1. Such a worker counts as ready: whoever finds it must not
-//!    end it because a file is gone.
+//! 1. Only under the session's kernel lock, and only if the worker holds the lifeline: the lifeline proves the owner of
+//!    the record.
+//! 2. Facts missing in the lifeline's mark are read from the process. The complete plan cannot be known, so the record
+//!    has schema 1. The worker counts as ready: the next launcher must not end the worker because of a missing file.
 
 use crate::sessions::snapshot::Snapshot;
 use rekindle_adapters::{SessionDir, clock, procfs, record_file, socket_file};
 use rekindle_core::record::{Outline, RecordedPlan};
 use rekindle_core::{Host, OsFailure, RecordState, SessionRecord};
 
-/// What is known of a session, with its record written anew if it is gone and its worker is not.
+/// The snapshot of a session. If the record is gone and the worker lives, the record is written again first.
 ///
 /// # Errors
-/// If the session cannot be looked at. A record that cannot be written stays absent, and the worker is known by its lifeline.
+/// If the session cannot be read. If the record cannot be written, the record stays absent; the lifeline still
+/// identifies the worker.
 pub(crate) fn in_place(dir: &SessionDir, here: &Host) -> Result<Snapshot, OsFailure> {
     let snapshot = Snapshot::take(dir, here)?;
     let Some(record) = restored(&snapshot, here) else { return Ok(snapshot) };
@@ -27,7 +29,7 @@ pub(crate) fn in_place(dir: &SessionDir, here: &Host) -> Result<Snapshot, OsFail
     }
 }
 
-/// The record of a worker that lives without one.
+/// The new record of a living worker without a record.
 fn restored(snapshot: &Snapshot, here: &Host) -> Option<SessionRecord> {
     let mark = snapshot.mark.as_ref().filter(|_| snapshot.lacks_record())?;
     let (site, session, nonce) = (mark.worksite.clone()?, mark.session.clone()?, mark.nonce.clone()?);

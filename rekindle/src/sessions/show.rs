@@ -1,4 +1,4 @@
-//! Everything about one session, without asking its worker.
+//! Shows one session without asking its worker.
 
 use crate::error::Error;
 use crate::json::without_nonce;
@@ -14,50 +14,51 @@ use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 use std::fmt;
 
-/// Everything about one session. As JSON it is the record with `status`, `claim` and `lifeline` beside its fields.
+/// Everything about one session. The JSON is the record, with `status`, `claim` and `lifeline` beside the record's
+/// fields.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SessionView {
-    /// The record as it stands in its file.
+    /// The record as stored.
     pub record: RecordView,
-    /// How the session stands.
+    /// The state of the session.
     pub status: SessionState,
-    /// The evidence of its claim, if there is one.
+    /// The evidence of the claim, if any.
     pub claim: Option<ClaimView>,
-    /// Whether its lifeline is held, and by whom as far as that can be seen.
+    /// Whether the lifeline is held, and the visible holders.
     pub lifeline: LifelineView,
 }
 
-/// The record of a session, for showing. One that cannot be read is an error of [`Sessions::show`](crate::Sessions::show).
+/// The record of a session. For an unreadable record, [`Sessions::show`](crate::Sessions::show) returns an error.
 #[derive(Debug, Clone, PartialEq)]
 pub enum RecordView {
-    /// There is none: somebody removed it under a living worker, or only a claim was ever made.
+    /// No record: the record was removed under a living worker, or only a claim was ever made.
     Absent,
-    /// What this version knows.
+    /// A record of a known schema.
     Known(Box<SessionRecord>),
-    /// What a later version wrote, in its own words.
+    /// A record of a later version, as stored.
     Newer(NewerRecord),
 }
 
-/// The evidence of a claim, for showing. As JSON it has no nonce.
+/// The evidence of a claim. The JSON has no nonce.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClaimView {
-    /// Who holds the claim, or held it; `None` if the evidence cannot be read.
+    /// The present or past holder of the claim; `None` if the evidence cannot be read.
     pub holder: Option<LockClaim>,
-    /// Whether the kernel's lock is held: a launcher is at work.
+    /// Whether a launcher holds the kernel's lock.
     pub locked: bool,
 }
 
-/// A lifeline, for showing.
+/// The lifeline of a session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LifelineView {
-    /// Whether any process of the worker lives; `null` if the kernel does not say.
+    /// Whether any process of the worker lives; `null` if unknown.
     pub held: Option<bool>,
-    /// Those that can be seen to hold it.
+    /// The visible holders.
     pub holders: Vec<Pid>,
 }
 
 impl RecordView {
-    /// The record, if this version knows it.
+    /// The record if this version knows the schema.
     pub fn known(&self) -> Option<&SessionRecord> {
         match self {
             Self::Known(record) => Some(record),
@@ -69,7 +70,7 @@ impl RecordView {
         match self {
             Self::Absent => Map::new(),
             Self::Newer(newer) => newer.content.clone(),
-            // The flat fields of earlier schemas stand beside the plan.
+            // The flat fields of earlier schemas stay beside the plan.
             Self::Known(record) => {
                 [json!(record), json!(record.outline())].into_iter().flat_map(fields).collect()
             }
@@ -112,7 +113,7 @@ impl Serialize for SessionView {
     }
 }
 
-/// The same JSON, laid out.
+/// The same JSON, indented.
 impl fmt::Display for SessionView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:#}", json!(self))
@@ -148,12 +149,12 @@ fn record_view(dir: &SessionDir) -> Result<RecordView, OsFailure> {
     Ok(match record_file::read(dir)? {
         RecordFile::Whole(record) => RecordView::Known(record),
         RecordFile::Newer(newer) => RecordView::Newer(newer),
-        // One that became unreadable since the snapshot was taken has nothing to show.
+        // A record that became unreadable after the snapshot is shown as absent.
         RecordFile::Absent | RecordFile::Corrupt { .. } => RecordView::Absent,
     })
 }
 
-/// The claim as it is kept, readable or not, and whether the kernel's lock is held.
+/// The stored claim, readable or not, and whether the kernel's lock is held.
 fn claim_view(dir: &SessionDir) -> Result<Option<ClaimView>, OsFailure> {
     let found = read_evidence(dir)?;
     if found == Found::Nothing {

@@ -1,6 +1,6 @@
-//! What is known of a session right now: its record, its lifeline, its processes and its socket, read without any lock.
+//! The present facts about a session: record, lifeline, processes and socket, read without any lock.
 //!
-//! Every verb that shows a session or decides about it takes a snapshot, and all words for how it stands come from here.
+//! Every verb that shows a session or decides about a session takes a snapshot. Only this file names a session's state.
 
 use crate::error::Error;
 use rekindle_adapters::lifeline::{self, LifelineMark, LifelineProbe, Located, Worksite};
@@ -23,28 +23,28 @@ use rekindle_core::{
 };
 use std::path::{Path, PathBuf};
 
-/// All that is known of a session's last worker.
+/// All facts about a session's last worker.
 #[derive(Debug)]
 pub(crate) struct Snapshot {
     pub(crate) record: Option<SessionRecord>,
-    /// A record that this version may not rewrite.
+    /// A record of a later version: this version must not rewrite the record.
     pub(crate) newer: Option<NewerRecord>,
-    /// A record that cannot be read, and why. What the lifeline says is known all the same.
+    /// The reason why the record is unreadable. The facts from the lifeline are known nevertheless.
     pub(crate) corrupt: Option<String>,
-    /// Record, lifeline and mark, put together.
+    /// Record, lifeline and mark combined.
     assembly: Assembly<ProcessIdentity, Nonce>,
     pub(crate) evidence: Evidence,
-    /// What the worker wrote into its lifeline, if that is of the start that was recorded.
+    /// The mark in the lifeline, if written by the recorded start.
     pub(crate) mark: Option<LifelineMark>,
-    /// Why the lifeline could not be searched for everywhere.
+    /// The reason why the search for the lifeline was incomplete.
     pub(crate) gap: Option<OsFailure>,
-    /// The lifeline that was asked, whatever its name comes to mean.
+    /// The open lifeline, independent of the file name.
     lifeline: Option<LifelineProbe>,
-    /// Who holds the lifeline or the socket where none of those lives who were written down.
+    /// A holder of the lifeline or the socket, if no recorded process lives.
     successor: Option<Pid>,
 }
 
-/// What the record's file holds.
+/// The content of the record file.
 #[derive(Debug, Default)]
 struct Recorded {
     record: Option<SessionRecord>,
@@ -62,8 +62,8 @@ impl Recorded {
         })
     }
 
-    /// What it says, as far as a decision depends on that. What cannot be read, or was written by a later version, is of a
-    /// worker that was ready, for all that this version may do about it.
+    /// The recorded facts for a decision. An unreadable record and a record of a later version count as the record of a
+    /// ready worker: the cautious assumption.
     fn facts(&self) -> RecordedFacts<ProcessIdentity, Nonce> {
         let unread = |is| RecordedFacts { is, state: Some(RecordState::Ready), ..RecordedFacts::ABSENT };
         match (&self.record, &self.newer, &self.corrupt) {
@@ -78,7 +78,7 @@ impl Recorded {
 }
 
 impl Snapshot {
-    /// Of a session that has no directory.
+    /// The snapshot of a session without a directory.
     pub(crate) fn nothing() -> Self {
         Self {
             record: None,
@@ -93,10 +93,10 @@ impl Snapshot {
         }
     }
 
-    /// Reads everything about a session.
+    /// Reads all facts about a session.
     ///
     /// # Errors
-    /// If anything cannot be read. That the record is corrupt is no error: the lifeline may know the worker.
+    /// If a fact cannot be read. A corrupt record is no error: the lifeline may identify the worker.
     pub(crate) fn take(dir: &SessionDir, here: &Host) -> Result<Self, OsFailure> {
         let recorded = Recorded::read(dir)?;
         let (lifeline, gap) = match lifeline::locate(dir)? {
@@ -113,7 +113,7 @@ impl Snapshot {
         Ok(snapshot)
     }
 
-    /// Of a session whose files are gone, from the lifeline that its worker still holds.
+    /// The snapshot of a session without files, from the lifeline that the worker still holds.
     ///
     /// # Errors
     /// If the lifeline cannot be read.
@@ -121,14 +121,14 @@ impl Snapshot {
         Self::of(Recorded::default(), Some((lifeline, FoundBy::Search)), None, here)
     }
 
-    /// Where nobody who was written down lives, somebody else may: a daemon that forked after it had begun to listen, a
-    /// leftover, or a worker that replaced itself and closed what it had inherited.
+    /// Looks for another process of the worker if no recorded process lives: a daemon that forked after listening, a
+    /// leftover, or a worker that replaced itself and closed the inherited descriptors.
     fn look_for_successor(&mut self, dir: &Path) {
         if self.evidence.is_held_by_others() {
             let listens = self.socket().is_some_and(|socket| ListeningSockets::read().contains(socket));
             self.evidence =
                 self.evidence.heard_of(if listens { Listener::Present } else { Listener::Absent });
-            // One that cannot be seen has no pid to show; that it lives, its lock says.
+            // An invisible holder has no pid to show; the held lock proves that the holder lives.
             let holders = self.lifeline.as_ref().and_then(|lifeline| lifeline.holders().ok());
             self.successor = holders.and_then(|holders| holders.first().copied());
         }
@@ -175,22 +175,22 @@ impl Snapshot {
         Ok(Self { record, newer, corrupt, assembly, evidence, mark, gap, lifeline, successor: None })
     }
 
-    /// What a transaction decides by.
+    /// The facts for the machine's decision.
     pub(crate) fn view(&self, contact: Contact) -> View {
         self.assembly.view(&self.evidence, contact)
     }
 
-    /// Which start it is about.
+    /// The generation of the recorded or marked start.
     pub(crate) fn generation(&self) -> Generation {
         self.assembly.generation()
     }
 
-    /// The process that was started, as far as that is known.
+    /// The process that was started, if known.
     pub(crate) fn leader(&self) -> Option<&ProcessIdentity> {
         self.assembly.leader.as_ref()
     }
 
-    /// The process that answered, as far as that is known.
+    /// The process that answered, if known.
     pub(crate) fn peer(&self) -> Option<&ProcessIdentity> {
         self.assembly.peer.as_ref()
     }
@@ -200,7 +200,7 @@ impl Snapshot {
         self.view(Contact::Connect).is_known()
     }
 
-    /// The record of a worker that is taken over, with the process that its lifeline names where the record names none.
+    /// The record of a worker to adopt. If the record has no leader, the lifeline's leader is used.
     pub(crate) fn adopted_record(&self) -> Option<SessionRecord> {
         let leader = || self.assembly.leader.clone();
         self.record
@@ -213,12 +213,12 @@ impl Snapshot {
         self.assembly.lacks_record()
     }
 
-    /// What it amounts to.
+    /// The verdict on the last worker, from the evidence.
     pub(crate) fn last_worker(&self) -> LastWorker {
         last_worker(&self.evidence)
     }
 
-    /// How the session stands, in the word that every list uses.
+    /// The state of the session, as every list shows it.
     pub(crate) fn state(&self, listening: &ListeningSockets) -> SessionState {
         if self.corrupt.is_some() {
             return SessionState::Corrupt;
@@ -229,13 +229,14 @@ impl Snapshot {
         session_state(self.last_worker(), self.evidence.recorded, listens)
     }
 
-    /// Whether somebody listens on a socket that stands where it belongs. Nobody is connected to who was not when he became
-    /// ready.
+    /// Whether a process listens on a socket in the right place. A worker that became ready without a connection is
+    /// asked without a connection here too.
     fn is_listened_on(&self, socket: &Path, listening: &ListeningSockets) -> bool {
         if listening.contains(socket) {
             return probe::stands_trusted(socket);
         }
-        // The table knows the path as the worker gave it; a relative one has to be asked for itself.
+        // The kernel's table has the path as the worker wrote it. A listener with a relative path needs a separate
+        // probe.
         match self.evidence.recorded {
             Some(RecordState::Starting | RecordState::Retained) => false,
             Some(RecordState::Ready | RecordState::Exited) | None if self.may_be_connected_to(socket) => {
@@ -256,13 +257,13 @@ impl Snapshot {
         self.corrupt.as_ref().map_or(Ok(()), corrupt)
     }
 
-    /// Whether whatever answers on the session's socket can be a worker of ours.
+    /// Whether a process that answers on the session's socket may be a worker of ours.
     pub(crate) fn may_answer(&self) -> bool {
         self.view(Contact::Connect).may_answer()
     }
 
-    /// The pid to show: the leader's; that of the process that answers, if the leader has ended; or that of one that
-    /// holds the lifeline or the socket, if both have.
+    /// The pid to show: the leader's; if the leader has ended, the pid of the process that answered; if both have
+    /// ended, a holder of the lifeline or the socket.
     pub(crate) fn pid(&self) -> Option<Pid> {
         let lives = |standing: Option<ProcessLiveness>| standing.is_some_and(ProcessLiveness::is_alive);
         let leader = self.assembly.leader.as_ref().map(|it| it.pid);
@@ -276,7 +277,7 @@ impl Snapshot {
         }
     }
 
-    /// What cannot be proved, one sentence a fact.
+    /// The unproven facts, one sentence each.
     pub(crate) fn doubts(&self) -> Vec<String> {
         let of_process = |identity: &Option<ProcessIdentity>, standing: Option<ProcessLiveness>| {
             let (Some(identity), Some(ProcessLiveness::Unjudged(doubt))) = (identity, standing) else {
@@ -294,36 +295,36 @@ impl Snapshot {
         leader.into_iter().chain(peer).chain(unsearched).chain(unread).collect()
     }
 
-    /// What the worker was started for, as it wrote it into its lifeline.
+    /// The launch details in the lifeline's mark.
     pub(crate) fn worksite(&self) -> Option<&Worksite> {
         self.mark.as_ref().and_then(|mark| mark.worksite.as_ref())
     }
 
-    /// Where its worker answers, as far as that was written down.
+    /// The worker's socket, if recorded.
     pub(crate) fn socket(&self) -> Option<&Path> {
         let of_record = self.record.as_ref().map(SessionRecord::socket);
         let of_mark = || self.worksite().map(|site| site.socket.as_path());
         of_record.or_else(|| self.newer.as_ref().and_then(NewerRecord::socket)).or_else(of_mark)
     }
 
-    /// The socket file that the worker is known to have made.
+    /// The socket file made by the worker, if recorded.
     pub(crate) fn socket_file(&self) -> Option<SocketFile> {
         self.record.as_ref().and_then(|record| record.socket_file)
     }
 
-    /// When the start began.
+    /// The time of the start.
     pub(crate) fn started_at(&self) -> Option<String> {
         let of_record = self.record.as_ref().map(|record| record.started_at);
         of_record.or_else(|| self.worksite().map(|site| site.started_at)).map(|at| at.to_string())
     }
 
-    /// What the worker is for, where a record says so.
+    /// The worker's role, if recorded.
     pub(crate) fn role(&self) -> Option<Role> {
         let of_record = self.record.as_ref().map(SessionRecord::role);
         of_record.or_else(|| self.newer.as_ref().and_then(NewerRecord::role))
     }
 
-    /// What counted as ready, if a worker of ours may answer on `socket` and was to do so there.
+    /// The readiness kind, if a worker of ours may answer on `socket` and was started for that socket.
     pub(crate) fn readiness_on(&self, socket: &Path) -> Option<ReadyKind> {
         if self.socket() != Some(socket) || !self.may_answer() {
             return None;
@@ -332,7 +333,7 @@ impl Snapshot {
         of_record.or_else(|| self.worksite().map(|site| site.readiness))
     }
 
-    /// Probes a session's socket. A worker that was not connected to when it became ready is not connected to now.
+    /// Probes a session's socket. A worker that became ready without a connection is probed without a connection.
     pub(crate) async fn probe(&self, socket: &Path) -> Probed {
         if self.may_be_connected_to(socket) {
             probe::probe(socket).await
@@ -341,7 +342,7 @@ impl Snapshot {
         }
     }
 
-    /// Whether the worker was connected to when it became ready, so that it can be connected to for a look.
+    /// Whether the worker became ready by a connection, so that a probe may connect.
     pub(crate) fn may_be_connected_to(&self, socket: &Path) -> bool {
         match self.readiness_on(socket).map(|kind| kind.row().connects) {
             Some(Connects::Nobody) => false,
@@ -349,11 +350,11 @@ impl Snapshot {
         }
     }
 
-    /// The worker, pinned, to be watched or signalled: of the very start that was looked at. Who is not proved to be of it is
-    /// not pinned.
+    /// The worker of this snapshot's start, pinned for watching or signalling. A process that is not proved to belong
+    /// to that start is not pinned.
     ///
     /// # Errors
-    /// If a process of it runs and cannot be pinned.
+    /// If a process of the worker runs and cannot be pinned.
     pub(crate) fn worker(&self, here: &Host) -> Result<Worker, OsFailure> {
         let lifeline = self.lifeline.as_ref().map(LifelineProbe::try_clone).transpose()?;
         let worker = Worker::adopt(self.assembly.leader.clone(), self.assembly.peer.clone(), lifeline, here)?;
@@ -364,7 +365,7 @@ impl Snapshot {
         })
     }
 
-    /// Those who can be seen to hold the lifeline.
+    /// The visible holders of the lifeline.
     ///
     /// # Errors
     /// If the processes cannot be listed.
@@ -374,13 +375,14 @@ impl Snapshot {
     }
 }
 
-/// A directory that was moved to another session's name brings its lifeline along, which is not that session's.
+/// Detects the lifeline of another session: a directory renamed to another session's name still contains the old
+/// lifeline.
 fn another_session(lifeline: &LifelineProbe, session: &SessionId) -> Result<Option<OsFailure>, OsFailure> {
     let named = lifeline.mark()?.and_then(|mark| mark.session).filter(|named| named != session);
     Ok(named.map(|named| OsFailure::new("judge the lifeline", format!("it is that of session `{named}`"))))
 }
 
-/// Who has the socket of a session whose directory is `dir`. Nobody but us can put a socket into that directory.
+/// The owner of the socket of a session with directory `dir`. Only this user can put a socket into `dir`.
 fn endpoint(socket: &Path, dir: &Path) -> Endpoint {
     match socket_file::tenancy(socket) {
         Tenancy::Vacant => Endpoint::Vacant,
@@ -389,7 +391,7 @@ fn endpoint(socket: &Path, dir: &Path) -> Endpoint {
     }
 }
 
-/// How a leader stands that took the lifeline, which is held. That it has it open still is proof enough that it runs.
+/// The standing of a leader that took a held lifeline. An open lifeline in the leader proves that the leader runs.
 fn standing_of_taker(leader: &ProcessIdentity, lifeline: &LifelineProbe, here: &Host) -> ProcessLiveness {
     if lifeline.is_kept_by(leader.pid) {
         judge(leader, here, PidStatus::Running { start_time: leader.start_time })

@@ -1,8 +1,9 @@
 //! One stop of a session: performs the effects of [`rekindle_core::stop::session`].
 //!
 //! # Invariants
-//! 1. Every decision is the core's; what is found and what fails on the way is kept for the report.
-//! 2. A worker that was ended is reported as ended, also if nothing could be written: that is trouble, not an error.
+//! 1. Every decision is made by the core; findings and failures are kept for the report.
+//! 2. An ended worker is reported as ended, even if the record could not be written: such a failure is trouble, not an
+//!    error.
 
 use crate::error::Error;
 use crate::outcome::{StopOutcome, Stopped, Tidied};
@@ -21,7 +22,7 @@ use rekindle_core::view::Contact;
 use rekindle_core::{ChildExit, Host, KillError, KillSignal, Liveness, Pid, SessionId, WatchError};
 use std::time::{Duration, Instant};
 
-/// How long to wait before a session is looked at again that is between two starts.
+/// The pause before another look at a session that is between two starts.
 const TORN_PAUSE: Duration = Duration::from_millis(2);
 
 /// Stops the worker of one session.
@@ -53,7 +54,7 @@ pub(crate) async fn stop(
     Ok(Stopped { elapsed: began.elapsed(), ..stopped })
 }
 
-/// The directory of a session. It is made anew where somebody removed it under a living worker.
+/// The directory of a session. If the directory was removed under a living worker, creates a new directory.
 fn find(root: &StateRoot, session: &SessionId) -> Result<SessionDir, Error> {
     if let Some(dir) = root.session(session)? {
         return Ok(dir);
@@ -65,22 +66,22 @@ fn find(root: &StateRoot, session: &SessionId) -> Result<SessionDir, Error> {
     }
 }
 
-/// A stop in progress, and what it has open and has found.
+/// A stop in progress, with open resources and findings.
 struct Stopping<'s> {
     root: &'s StateRoot,
     here: &'s Host,
     policy: &'s StopPolicy,
     dir: SessionDir,
     deadline: Instant,
-    /// What was seen when it was decided whom to signal.
+    /// The snapshot on which the choice of processes to signal was based.
     seen: Snapshot,
     worker: Option<Worker>,
     ended: Option<StopReport>,
     held: Option<HeldClaim>,
-    /// What is seen under the claim.
+    /// The snapshot taken under the claim.
     now: Snapshot,
     leftover: Leftover,
-    /// What went wrong first while it was cleaned up.
+    /// The first failure of the clean-up.
     untidied: Option<Error>,
     error: Option<Error>,
 }
@@ -94,7 +95,7 @@ impl Stopping<'_> {
             let event = match effect {
                 Effect::Done(conclusion) => return conclusion,
                 effect => self.perform(effect).await.unwrap_or_else(|error| {
-                    // What was done is said, even if it cannot be written down.
+                    // The report states what the stop did, even if the record could not be written.
                     let kept = if is_cleaning(effect) { &mut self.untidied } else { &mut self.error };
                     kept.get_or_insert(error);
                     Event::Failed
@@ -107,7 +108,7 @@ impl Stopping<'_> {
 
     async fn perform(&mut self, effect: Effect) -> Result<Event, Error> {
         Ok(match effect {
-            // Whoever is between two steps holds the lock: the launcher, or its child until that has marked its lifeline.
+            // A launcher between two steps holds the lock, or the launcher's child before marking the lifeline.
             Effect::AskClaim => yes_or_no(is_locked(&self.dir)?),
             Effect::Look => {
                 self.seen = Snapshot::take(&self.dir, self.here)?;
@@ -161,7 +162,7 @@ impl Stopping<'_> {
         })
     }
 
-    /// Asks whether anybody answers where the worker did.
+    /// Asks whether a process answers on the worker's socket.
     fn probe(&self) -> Liveness {
         let probed = self.seen.socket().map(probe::probe_once);
         probed.map_or(Liveness::Dormant, |probed| probed.liveness())
@@ -193,7 +194,7 @@ impl Stopping<'_> {
         }
     }
 
-    /// What the stop came to.
+    /// The outcome of the stop.
     fn report(self, conclusion: Conclusion) -> Result<Stopped, Error> {
         const SAID: &str = "a step that fails says why";
         let session = || self.dir.session().clone();
@@ -233,7 +234,7 @@ impl Stopping<'_> {
                 _,
             ) => Vec::new(),
         };
-        // What went wrong takes nothing back of what the stop did.
+        // A failed clean-up does not change the outcome of the stop.
         let tidied = match &self.untidied {
             None => Tidied::Yes,
             Some(error) => {
@@ -252,7 +253,7 @@ impl Stopping<'_> {
     }
 }
 
-/// Whether an effect belongs to what is cleaned up afterwards.
+/// Whether an effect is part of the clean-up.
 fn is_cleaning(effect: Effect) -> bool {
     match effect {
         Effect::Acquire
@@ -276,7 +277,7 @@ fn yes_or_no(yes: bool) -> Event {
     if yes { Event::Did } else { Event::Refused }
 }
 
-/// Those who still run after a stop gave up; what cannot be seen of them is trouble.
+/// The remaining processes after a stop gave up. A failure to list these processes is added to `trouble`.
 fn survivors(worker: &Worker, trouble: &mut Vec<String>) -> Vec<Pid> {
     let survivors = worker::members(worker).unwrap_or_else(|error| {
         trouble.push(error.to_string());
@@ -288,14 +289,14 @@ fn survivors(worker: &Worker, trouble: &mut Vec<String>) -> Vec<Pid> {
     survivors
 }
 
-/// Ends one worker that is pinned.
+/// Ends one pinned worker.
 pub(crate) struct Ending<'w> {
     pub(crate) worker: &'w Worker,
 }
 
 #[async_trait]
 impl StopDeps for Ending<'_> {
-    /// A background worker reads from /dev/null; there is nothing to close.
+    /// Does nothing: the standard input of a background worker is /dev/null.
     async fn close_stdin(&self) {}
 
     async fn signal(&self, how: KillSignal) -> Result<(), KillError> {
@@ -308,7 +309,7 @@ impl StopDeps for Ending<'_> {
 
     async fn await_timeout(&self, after: Duration) -> Result<(), WatchError> {
         if after.is_zero() {
-            // Not a tick of the clock: what has happened already is seen, and nothing is waited for.
+            // No timer: one poll notices an exit that has happened already.
             tokio::task::yield_now().await;
         } else {
             tokio::time::sleep(after).await;

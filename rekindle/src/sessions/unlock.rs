@@ -1,7 +1,7 @@
-//! Clearing a claim that was left behind.
+//! Clears the claim of a dead launcher.
 //!
 //! # Invariants
-//! 1. Every decision is that of [`rekindle_core::care`]; its effects are performed here, and what they find is kept.
+//! 1. Every decision is made by [`rekindle_core::care`]; this file performs the effects and keeps the findings.
 
 use crate::error::Error;
 use crate::json::{path_text, without_nonce};
@@ -22,14 +22,14 @@ use serde_json::json;
 use std::fmt;
 use std::path::PathBuf;
 
-/// What an unlock did.
+/// The result of an unlock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Unlocked {
-    /// There was nothing to clear.
+    /// There was no claim.
     NotLocked,
     /// The claim was cleared.
     Unlocked {
-        /// The claim that was there, where it could be read.
+        /// The cleared claim, if readable.
         previous: Option<Box<LockClaim>>,
     },
 }
@@ -53,16 +53,16 @@ impl fmt::Display for Unlocked {
     }
 }
 
-/// What was cleared without proof.
+/// The result of forgetting a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Forgotten {
     /// The session.
     pub session: SessionId,
-    /// The claim that was there, where it could be read.
+    /// The cleared claim, if readable.
     pub previous: Option<Box<LockClaim>>,
-    /// Where the record was set aside, if there was one.
+    /// The new path of the record, if there was a record.
     pub kept_aside: Option<PathBuf>,
-    /// What could not be proved of the worker, one sentence a fact; empty if it was provably gone.
+    /// The unproven facts about the worker, one sentence each; empty if the worker was provably gone.
     pub unproven: Vec<String>,
 }
 
@@ -79,7 +79,7 @@ impl Serialize for Forgotten {
     }
 }
 
-/// A line, and one more for each fact that was not proved and for the record that was set aside.
+/// A line, then a line for each unproven fact and for the record that was set aside.
 impl fmt::Display for Forgotten {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "forgot what was known of {}; nobody was signalled", self.session)?;
@@ -89,7 +89,7 @@ impl fmt::Display for Forgotten {
     }
 }
 
-/// Clears a session whose worker cannot be judged. Signals nobody.
+/// Clears a session whose worker cannot be judged. Sends no signal.
 pub(crate) fn forget(root: &StateRoot, here: &Host, session: &SessionId) -> Result<Forgotten, Error> {
     let mut clearing = Clearing::new(root, here, session)?;
     let (mut forgetting, mut kept_aside) = (Forget::default(), None);
@@ -148,14 +148,14 @@ pub(crate) fn unlock(
     }
 }
 
-/// A session whose claim is being cleared: what is open, and what was found.
+/// A session whose claim is being cleared, with open resources and findings.
 struct Clearing<'c> {
     here: &'c Host,
     session: &'c SessionId,
     claim: PathBuf,
     dir: Option<SessionDir>,
     lock: Option<BareLock>,
-    /// The claim that was there, as it was read last.
+    /// The claim as last read.
     found: Found<LockClaim>,
     judgement: Judgement,
     conflict: Option<(ConflictReason, Option<LockClaim>)>,
@@ -180,7 +180,7 @@ impl<'c> Clearing<'c> {
         })
     }
 
-    /// What an effect did, with its error kept for the end.
+    /// The result of an effect; an error is kept for the end.
     fn kept(&mut self, did: Result<bool, Error>) -> Option<bool> {
         match did {
             Ok(did) => Some(did),
@@ -194,7 +194,7 @@ impl<'c> Clearing<'c> {
     fn lock(&mut self) -> Result<bool, Error> {
         self.lock = self.dir.take().map(BareLock::try_take).transpose()?.flatten();
         let Some(lock) = &self.lock else { return Ok(false) };
-        // What was read before the lock was taken may have changed hands.
+        // The claim may have changed hands between the first read and the lock.
         self.found = read_evidence(lock.dir())?;
         Ok(true)
     }

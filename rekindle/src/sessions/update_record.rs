@@ -1,7 +1,8 @@
-//! Adding to the record of a start that was seen.
+//! Updates the record of a known start.
 //!
 //! # Invariants
-//! 1. Only under the claim, and only if the session is still that start: a record of another one is left alone.
+//! 1. Only under the claim, and only if the session's generation is unchanged: the record of another start is left
+//!    alone.
 
 use crate::error::Error;
 use crate::sessions::unlock::Force;
@@ -13,13 +14,14 @@ use rekindle_core::{Generation, Host, SessionId, SessionRecord};
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
-/// How long another launcher may be at work on the session before the record stays as it is.
+/// The limit of waiting for another launcher's claim; after the limit, the record stays unchanged.
 const WAIT_MAX: Duration = Duration::from_secs(5);
 
-/// Rewrites the record of `generation` as `change` makes it.
+/// Replaces the record of `generation` by the result of `change`.
 ///
 /// # Errors
-/// If the claim cannot be had in time, or the record is not that of `generation` any more, or cannot be written.
+/// If the claim is not free in time, the record is no longer the record of `generation`, or the record cannot be
+/// written.
 pub(crate) async fn update_record(
     root: &StateRoot,
     here: &Host,

@@ -1,9 +1,9 @@
-//! Waiting until a worker has ended.
+//! Waits for the end of a worker.
 //!
 //! # Invariants
-//! 1. Nobody is taken for ended who is not provably gone: what cannot be judged from here is an error.
-//! 2. A process is watched by its pidfd, and only if it is proved to be the one that was written down.
-//! 3. How a worker ended is said only where the kernel said it to us, or its record says it.
+//! 1. Only a provably gone worker counts as ended: a worker that cannot be judged from here is an error.
+//! 2. A process is watched by its pidfd, and only if proved to be the recorded process.
+//! 3. An exit is reported only if the kernel reported the exit to this process, or the record has the exit.
 //!
 //! Checked by `smoke/tests/smoke/session/wait.rs`.
 
@@ -20,15 +20,15 @@ use rekindle_core::{
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// A worker of one start, to be waited for. Cheap to clone; it keeps nothing of the worker open.
+/// A handle to wait for the worker of one start. Cheap to clone; keeps no descriptor of the worker open.
 #[derive(Debug, Clone)]
 pub struct WorkerWatch(Watched);
 
 #[derive(Debug, Clone)]
 enum Watched {
-    /// Started by us, or by another launcher.
+    /// Started by this process, or by another launcher.
     Start(Start),
-    /// Somebody answers whom no launcher started.
+    /// A process answers that no launcher started.
     Unmanaged { socket: PathBuf },
     #[cfg(feature = "testing")]
     Simulated,
@@ -41,9 +41,9 @@ pub(crate) struct Start {
     pub(crate) here: Arc<Host>,
     pub(crate) session: SessionId,
     pub(crate) generation: Generation,
-    /// The process that was started, where that is known.
+    /// The process that was started, if known.
     pub(crate) leader: Option<ProcessIdentity>,
-    /// How the worker ends, if it is a child of this process.
+    /// The future exit of the worker, if a child of this process.
     pub(crate) reaped: Option<ReapedExit>,
 }
 
@@ -63,15 +63,16 @@ impl WorkerWatch {
 
     /// Waits until the worker has ended, with all its processes.
     ///
-    /// The exit is that of the process that was started. It is known if this very process started the worker, or if the record
-    /// says it; else it is [`ChildExit::Unknown`]: the worker has ended, and nobody can say how.
+    /// The result is the exit of the process that was started. The exit is known if this process started the worker, or
+    /// if the record has the exit. Otherwise the result is [`ChildExit::Unknown`]: the worker has ended with an unknown
+    /// status.
     ///
     /// # Errors
-    /// [`Error::EndUnprovable`] if the worker was not started by rekindle, [`Error::Unjudged`] if it cannot be told from here
-    /// whether the worker runs, or if the session cannot be looked at.
+    /// [`Error::EndUnprovable`] if rekindle did not start the worker, [`Error::Unjudged`] if nothing proves from here
+    /// whether the worker runs, or if the session cannot be read.
     ///
     /// # Cancel safety
-    /// Safe; any number of callers may wait, and ask again.
+    /// Safe; any number of callers may wait, repeatedly.
     ///
     /// # Panics
     /// Outside a tokio runtime with I/O and time enabled.
@@ -100,13 +101,13 @@ impl Start {
                     await_end(&snapshot.worker(&self.here)?).await?;
                 }
             }
-            // Whatever lets a worker seem alive of which nothing is left to be watched: not at once again.
+            // The worker seems alive, but no process is left to watch: pause before the next look.
             backoff.wait().await;
         }
     }
 
-    /// Waits where the session knows a later start only. That start needed the proof that the worker of this one was gone, unless
-    /// somebody had the session forgotten: so the process that was started is asked for itself.
+    /// Waits if the session only knows a later start. The later start needed a proof that the worker of this start was
+    /// gone, unless the session was forgotten. So only the started process is judged.
     async fn wait_for_leader(&self) -> Result<ChildExit, Error> {
         let standing = self.leader.as_ref().map(|leader| procfs::standing_of_leader(leader, &self.here));
         let doubt = match standing {
@@ -123,7 +124,7 @@ impl Start {
         Err(Error::Unjudged { session: self.session.clone(), doubts, lifeline, gap: None })
     }
 
-    /// What is known of the session; `None` if it has no files, and no process keeps its lifeline.
+    /// The snapshot of the session; `None` if the session has no files, and no process holds the lifeline.
     fn snapshot(&self) -> Result<Option<Snapshot>, Error> {
         match self.root.session(&self.session)? {
             Some(dir) => Ok(Some(Snapshot::take(&dir, &self.here)?)),
@@ -160,7 +161,7 @@ async fn await_end(worker: &Worker) -> Result<(), Error> {
     }
 }
 
-/// Waits until the worker that runs now has ended.
+/// Waits for the end of the current worker.
 pub(crate) async fn wait(
     root: &StateRoot,
     here: &Arc<Host>,

@@ -1,4 +1,4 @@
-//! What is to be run as a child, and what is to be told of it.
+//! The description of a child: the program, its options, and the listeners.
 
 use crate::launch::{Command, command_setters};
 use rekindle_adapters::stdio::{Detached, StdioSpec};
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A program to run as a child, with the choices that go with it.
+/// A program to run as a child, with its options.
 ///
 /// ```
 /// use rekindle::StdioLaunch;
@@ -31,39 +31,39 @@ pub struct StdioLaunch {
     pub(super) listener: Listener,
 }
 
-/// What becomes of the child's stderr.
+/// The treatment of the child's stderr.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum StderrMode {
-    /// It is read always, line by line, and the last lines are kept.
+    /// Stderr is always read, line by line, and the last lines are kept.
     #[default]
     Lines,
-    /// It is handed out as it comes, to be read by the caller.
+    /// The caller reads the raw stream.
     Stream,
 }
 
-/// What happens to a child.
+/// An event in a child's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StdioEvent {
-    /// It runs its program.
+    /// The child executes its program.
     Started {
-        /// Its pid.
+        /// The pid.
         pid: Pid,
     },
-    /// A stop has begun: its stdin is closed.
+    /// A stop has begun: the child's stdin is closed.
     Stopping,
-    /// A stop had all of its processes signalled.
+    /// A stop had all of the child's processes signalled.
     Signalled {
-        /// How strongly.
+        /// The signal.
         how: KillSignal,
     },
-    /// It has ended.
+    /// The child has ended.
     Exited {
-        /// How.
+        /// The exit.
         exit: ChildExit,
     },
 }
 
-/// An object whose `event` says which one it is.
+/// An object; the field `event` names the variant.
 impl Serialize for StdioEvent {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let fields = match self {
@@ -89,7 +89,7 @@ impl fmt::Display for StdioEvent {
     }
 }
 
-/// Whoever wants to hear of it.
+/// The caller's listener.
 #[derive(Clone)]
 pub(super) struct Listener(Arc<dyn Fn(StdioEvent) + Send + Sync>);
 
@@ -106,58 +106,58 @@ impl fmt::Debug for Listener {
 }
 
 impl StdioLaunch {
-    /// A launch of `program`, which is looked up in PATH, or relative to the working directory if it has a slash.
+    /// A launch of `program`: looked up in PATH, or relative to the working directory if `program` contains a slash.
     pub fn new(program: impl Into<OsString>) -> Self {
         Command::new(program).into()
     }
 
     command_setters!();
 
-    /// How long it may take to end after SIGTERM once its supervisor is gone or has dropped it; 5 s unless this says
-    /// otherwise. A stop has a policy of its own.
+    /// The grace after SIGTERM once the supervisor has ended or has dropped the child; the default is 5 s. A stop has
+    /// its own policy.
     #[must_use]
     pub fn term_grace(mut self, grace: Duration) -> Self {
         self.term_grace = grace;
         self
     }
 
-    /// How long the kernel may take to end it after SIGKILL, then; 5 s unless this says otherwise.
+    /// The grace after SIGKILL in the same case; the default is 5 s.
     #[must_use]
     pub fn kill_grace(mut self, grace: Duration) -> Self {
         self.kill_grace = grace;
         self
     }
 
-    /// Leaves descendants with a session of their own alone: daemons, browsers, `setsid`. By default they end with the
-    /// child. A stop names the processes that were left.
+    /// Leaves descendants with their own process session alone: daemons, browsers, `setsid`. By default these
+    /// descendants end with the child. A stop reports the processes left alone.
     #[must_use]
     pub fn leave_detached(mut self) -> Self {
         self.detached = Detached::Leave;
         self
     }
 
-    /// What becomes of its stderr; read and kept as lines unless this says otherwise.
+    /// The treatment of stderr; by default stderr is read and kept as lines.
     #[must_use]
     pub fn stderr(mut self, mode: StderrMode) -> Self {
         self.stderr = mode;
         self
     }
 
-    /// How much of its stderr is kept.
+    /// The limits of the kept lines.
     #[must_use]
     pub fn line_limits(mut self, limits: LineLimits) -> Self {
         self.line_limits = limits;
         self
     }
 
-    /// Called with each line of its stderr. It runs on the runtime, and while it runs no more is read.
+    /// Calls `listener` with each line of stderr, on the runtime. No more is read while `listener` runs.
     #[must_use]
     pub fn on_stderr_line(mut self, listener: impl FnMut(&str) + Send + 'static) -> Self {
         self.on_line = Box::new(listener);
         self
     }
 
-    /// Called with what happens to it, on the runtime; it must not block.
+    /// Calls `listener` with each event, on the runtime; `listener` must not block.
     #[must_use]
     pub fn on_event(mut self, listener: impl Fn(StdioEvent) + Send + Sync + 'static) -> Self {
         self.listener = Listener(Arc::new(listener));

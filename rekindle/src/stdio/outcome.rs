@@ -1,40 +1,40 @@
-//! How a stop of a child ended.
+//! The report of a stop.
 
 use rekindle_core::{ChildExit, KillSignal, Pid};
 use serde::Serialize;
 use std::fmt;
 
-/// How a stop ended.
+/// The report of a stop.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct StdioStopped {
-    /// What was enough.
+    /// The step after which everything had ended.
     pub end: StdioEnd,
-    /// How the child ended, where that was seen.
+    /// The child's exit, if seen.
     pub exit: Option<ChildExit>,
-    /// The strongest signal that the child was sent before it ended; `None` if it ended by itself.
+    /// The strongest signal sent before the child ended; `None` if the child ended by itself.
     pub signalled: Option<KillSignal>,
-    /// The processes of the child that still run; empty unless the stop gave up.
+    /// The processes of the child still running; empty unless the stop gave up.
     pub survivors: Vec<Pid>,
-    /// The running descendants that [`StdioLaunch::leave_detached`](super::StdioLaunch::leave_detached) left alone; 64 of
-    /// them at most.
+    /// The running descendants left alone because of
+    /// [`StdioLaunch::leave_detached`](super::StdioLaunch::leave_detached); at most 64.
     pub left: Vec<Pid>,
-    /// What went wrong on the way.
+    /// The failures on the way.
     pub trouble: Vec<String>,
 }
 
-/// What was enough to end a child and all of its processes.
+/// The step after which the child and all of its processes had ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum StdioEnd {
-    /// They had ended by themselves.
+    /// All processes had ended by themselves.
     HadEnded,
-    /// Its stdin was closed.
+    /// The child's stdin was closed.
     ClosedStdin,
-    /// They were asked to end.
+    /// The processes got SIGTERM.
     Terminated,
-    /// They were killed.
+    /// The processes got SIGKILL.
     Killed,
-    /// Nothing was enough in time.
+    /// Some process did not end in time.
     GaveUp,
 }
 

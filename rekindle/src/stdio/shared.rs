@@ -1,4 +1,4 @@
-//! What the handles of a child, its tasks and its stop share.
+//! The state shared by a child's handles, tasks and stop.
 
 use super::launch::Listener;
 use super::outcome::StdioStopped;
@@ -8,7 +8,7 @@ use rekindle_core::{ChildExit, OsFailure, Pid, WatchError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Semaphore, watch};
 
-/// What is held of a child. The guardian ends the child once nobody holds it.
+/// The handles of a child. The guardian ends the child once the last handle is dropped.
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) orders: Orders,
@@ -19,14 +19,14 @@ pub(super) struct Shared {
     pub(super) listener: Listener,
 }
 
-/// How far a child's life has come.
+/// The state of a child.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Life {
-    /// How it ended, once it has.
+    /// The child's exit, once ended.
     pub(super) end: Option<ChildExit>,
-    /// Nothing more is to be read from stderr, as far as that is ours to read.
+    /// Whether our part of stderr has been read to the end.
     pub(super) complaints_read: bool,
-    /// No process that belongs to it is left, nor its guardian: how that went.
+    /// The departure of the guardian, once no process of the child is left.
     pub(super) departure: Option<Departure>,
 }
 
@@ -36,27 +36,27 @@ impl Life {
     }
 }
 
-/// A stop that has begun, for those who join it.
+/// A stop in progress, for callers that join.
 #[derive(Debug)]
 pub(super) struct Stopping {
     pub(super) report: watch::Receiver<Option<StdioStopped>>,
-    /// One permit for each time that it was asked for again.
+    /// A permit for each further call.
     pub(super) asked_again: Arc<Semaphore>,
 }
 
 impl Shared {
-    /// The processes of the child that run; the guardian is their ancestor for as long as it is there.
+    /// The running processes of the child: descendants of the guardian, as long as the guardian lives.
     pub(super) fn survivors(&self) -> Vec<Pid> {
         if self.life.borrow().is_gone() { Vec::new() } else { self.orders.members() }
     }
 
-    /// The running descendants that were left alone, or are about to be.
+    /// The running descendants that were left alone, or will be.
     pub(super) fn left(&self) -> Vec<Pid> {
         let departure = self.life.borrow().departure.clone();
         departure.map_or_else(|| self.orders.left(), |departure| departure.left)
     }
 
-    /// A sentence about what a lost guardian leaves unknown.
+    /// A sentence about the facts that are unknown after the loss of a guardian.
     pub(super) fn loss(&self) -> Option<String> {
         let life = self.life.borrow();
         let guardian = life.departure.as_ref()?.guardian;
@@ -77,7 +77,7 @@ pub(super) fn cut_short() -> WatchError {
     OsFailure::new("watch the child", "the runtime on which it was started was shut down").into()
 }
 
-/// A panic while lines were listened to says nothing about the lines.
+/// A panic in a listener leaves the lines valid.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! One stop of a child, over the machine of [`rekindle_core::stop`].
+//! One stop of a child, with the machine of [`rekindle_core::stop`].
 
 use super::launch::StdioEvent;
 use super::outcome::{StdioEnd, StdioStopped};
@@ -11,14 +11,14 @@ use std::time::Duration;
 use tokio::sync::{Semaphore, watch};
 use tokio::time::timeout;
 
-/// How long a guardian may take to go once nobody is left; it takes milliseconds.
+/// The time for a guardian to exit once no process is left; milliseconds suffice.
 const DEPARTURE_TIMEOUT: Duration = Duration::from_secs(1);
 
 pub(super) async fn stop(shared: &Arc<Shared>, policy: StopPolicy) -> StdioStopped {
     let mut report = join_or_begin(shared, policy);
     match report.wait_for(Option::is_some).await.map(|report| report.clone()) {
         Ok(Some(stopped)) => stopped,
-        // Its runtime was shut down, and the guardian takes over once the child is dropped.
+        // The runtime was shut down; the guardian takes over once the child is dropped.
         Ok(None) | Err(_) => StdioStopped {
             end: StdioEnd::GaveUp,
             exit: shared.life.borrow().end,
@@ -45,7 +45,7 @@ fn join_or_begin(shared: &Arc<Shared>, policy: StopPolicy) -> watch::Receiver<Op
     };
     tokio::spawn(async move {
         let stopped = ending.run(&policy).await;
-        // Whoever asked may have given up.
+        // The caller may have stopped waiting.
         let _ = sender.send(Some(stopped));
     });
     *stopping = Some(Stopping { report: report.clone(), asked_again });
@@ -74,7 +74,7 @@ impl Ending {
         };
         let gave_up = end == StdioEnd::GaveUp;
         if !gave_up {
-            // Its last words are read by then; how long that may take is bounded where they are read.
+            // The stderr is read by now; the reader's time is bounded elsewhere.
             let _ = self.reaches(|life| life.complaints_read).await;
         }
         let mut trouble = report.trouble;
@@ -89,7 +89,7 @@ impl Ending {
         }
     }
 
-    /// Whether there is nothing to stop. A guardian that has nobody left to guard is about to go, and is waited for.
+    /// Whether there is nothing to stop. A guardian without processes is about to exit: waits for the exit.
     async fn had_ended(&self) -> bool {
         let ended = self.shared.life.borrow().end.is_some() && self.shared.survivors().is_empty();
         ended && timeout(DEPARTURE_TIMEOUT, self.reaches(Life::is_gone)).await.is_ok_and(|gone| gone.is_ok())
@@ -127,7 +127,7 @@ impl StopDeps for Ending {
     async fn asked_again(&self) {
         match self.asked_again.acquire().await {
             Ok(asked) => asked.forget(),
-            // It is never closed.
+            // The semaphore is never closed.
             Err(_) => std::future::pending().await,
         }
     }

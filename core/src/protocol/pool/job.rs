@@ -1,4 +1,4 @@
-//! The steps of a pool's calls: reach the worker, shake hands, talk, and keep the record.
+//! The steps of a pool's calls: reach the worker, shake hands, speak, and record.
 //!
 //! ```text
 //! Run:      Starting ───────────→ Greeting → Feeding ────────────→ Remembering → Done(Fed)
@@ -11,15 +11,15 @@
 //! ```
 //!
 //! # Invariants
-//! 1. A call ends a worker only if the call started the worker, or if the host died before the worker had a session. No
-//!    call ends an earlier worker for an answer, least of all for a version.
-//! 2. A failure to write the record changes no result.
-//! 3. A shutdown stops the worker, with or without the worker's agreement.
-//! 4. After the start, every end of [`Purpose::Run`] leaves an answering worker, or none.
+//! 1. A worker is ended only if this run started the worker, or if the host died before the worker had a session. A
+//!    worker that ran before a call is never ended because of its answer, least of all because of its version.
+//! 2. A failure to update the record changes no result.
+//! 3. A shutdown stops the worker whether or not the worker agreed.
+//! 4. After the start, [`Purpose::Run`] always leaves a worker that answered, or no worker.
 //!
 //! Each step has a row in `gates/tests/pool_job.rs`; the same test kills hosts at every step.
 
-/// One call of a pool.
+/// A call of a pool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Job {
     purpose: Purpose,
@@ -77,7 +77,7 @@ enum Agreed {
 /// The end of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum End {
-    /// The worker accepted the work or the answer, and reported the state of the session.
+    /// The worker took the work or the answer, and reported the session's status.
     Fed,
     /// The worker reported its status.
     Told,
@@ -89,24 +89,24 @@ pub enum End {
     NotStarted,
     /// The worker is provably gone.
     Gone,
-    /// The worker lives, and did not accept a connection in time.
+    /// The worker lives, but did not accept a connection in time.
     Silent,
-    /// The worker cannot be reached; the last rejection has the reason.
+    /// The worker cannot be reached; the last rejection gives the reason.
     Unreachable,
     /// The worker failed the handshake.
     NoHandshake,
     /// The worker has no session to continue.
     NoSession,
-    /// The worker refused; no work was begun.
+    /// The worker refused; nothing began.
     Refused,
-    /// A step failed; the outcome is the error.
+    /// A step failed: the step's error is the outcome.
     Failed,
 }
 
 /// The result of a stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Stopped {
-    /// The stop found the worker, or found none and no worker had agreed to end.
+    /// The stop found the worker; or found no worker, and the worker had not agreed to end.
     AsReported,
     /// The worker had agreed to end, and ended before the stop could send a signal.
     ByItself,
@@ -116,7 +116,7 @@ pub enum Stopped {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[must_use = "an effect that is dropped leaves the call where it is"]
 pub enum Effect {
-    /// Start a worker for a new session. Answer: [`Event::Did`], or [`Event::Refused`] if no worker runs.
+    /// Start a worker for a new session. Answer: [`Event::Did`], or [`Event::Refused`] if the worker does not run.
     Start,
     /// Connect to the worker. Answer: [`Event::Attached`].
     Attach,
@@ -126,7 +126,7 @@ pub enum Effect {
     Pause,
     /// Shake hands. Answer: [`Event::Greeted`].
     Greet,
-    /// Ask the worker for its name of the session. Answer: [`Event::Did`], or [`Event::Refused`] if there is no
+    /// Ask the worker for its name of the session. Answer: [`Event::Did`], or [`Event::Refused`] if the worker has no
     /// session.
     AskName,
     /// Send the work or the answer. Answer: [`Event::Did`], or [`Event::Refused`] if the worker refused.
@@ -135,7 +135,7 @@ pub enum Effect {
     AskStatus,
     /// Record the worker's name for the session. Answer: [`Event::Did`].
     Remember,
-    /// End a worker that no caller can use. Answer: [`Event::Did`].
+    /// End a worker that cannot be used. Answer: [`Event::Did`].
     EndWorker,
     /// Ask the worker to end. Answer: [`Event::Did`].
     AskToEnd,
@@ -180,7 +180,7 @@ pub enum Attached {
 /// Whether a stop found the worker running.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum WasRunning {
-    /// The stop found the worker.
+    /// The stop found a running worker.
     Yes,
     /// The worker had ended.
     No,
@@ -215,7 +215,7 @@ impl Job {
         }
     }
 
-    /// The worker is unreachable. A shutdown goes on without a conversation.
+    /// The worker cannot be spoken to. A shutdown continues with the stop.
     fn gives_up(self, end: End) -> Phase {
         match self.purpose {
             Purpose::Shutdown => Phase::Stopping(Agreed::No),
@@ -244,7 +244,7 @@ impl Job {
 
     fn not_greeted(self) -> Phase {
         match self.purpose {
-            // The worker was started for this call, and no caller can use it.
+            // Started for this call, and cannot be used.
             Purpose::Run => Phase::Ending(End::NoHandshake),
             Purpose::Continue | Purpose::Status | Purpose::Settle | Purpose::Shutdown => {
                 self.gives_up(End::NoHandshake)
@@ -272,7 +272,7 @@ impl Job {
 
     fn refused(self) -> Phase {
         match self.purpose {
-            // The worker reported that no work began, and no caller will ever return to the worker.
+            // The worker reported that nothing began, and no caller will return to the worker.
             Purpose::Run => Phase::Ending(End::Refused),
             Purpose::Continue | Purpose::Status | Purpose::Settle | Purpose::Shutdown => {
                 Phase::Done(End::Refused)
@@ -297,7 +297,7 @@ fn stopped(agreed: Agreed, was_running: WasRunning) -> Stopped {
     }
 }
 
-/// Takes the answer to the present effect. An answer that the effect cannot have changes nothing.
+/// Takes the answer to the present effect. An answer that does not fit the effect changes nothing.
 #[must_use = "the call continues from here"]
 pub fn step(job: Job, event: Event) -> Job {
     use {Event as Ev, Phase as At};

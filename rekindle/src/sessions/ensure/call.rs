@@ -1,6 +1,6 @@
-//! One call in progress: performs the effects of [`rekindle_core::ensure`], and keeps what they bring to light.
+//! One call in progress: performs the effects of [`rekindle_core::ensure`], and keeps their results.
 //!
-//! Nothing is decided here. An effect is performed, its answer goes into the machine, and the machine says what comes next.
+//! Decides nothing: performs an effect, passes the answer to the machine, and receives the next effect.
 
 use super::request::Ensure;
 use crate::error::Error;
@@ -26,13 +26,13 @@ use rekindle_core::{Liveness, Pid, ReleaseError, SpawnBgPlan, Verdict, execute_s
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
-/// How long to wait before a start is begun again that somebody else made impossible.
+/// The pause before a start is repeated after another process made the start impossible.
 const ABANDONED_PAUSE: Duration = Duration::from_millis(2);
 
-/// Why a claim is there.
+/// The reason why a claim must be held.
 const UNDER_THE_CLAIM: &str = "the machine asks for this only while the claim is held";
 
-/// A call, and what it has open and has found.
+/// A call, with open resources and findings.
 pub(super) struct Call<'e> {
     ensure: &'e Ensure,
     deadline: Instant,
@@ -42,13 +42,13 @@ pub(super) struct Call<'e> {
     plan: Option<SpawnBgPlan>,
     probed: Option<Probed>,
     held: Option<HeldClaim>,
-    /// How to wait for a worker that is silent.
+    /// The pauses while a worker does not answer.
     pauses: Option<Backoff>,
     rejection: Option<Rejection>,
-    /// What a start came to.
+    /// The result of a start.
     started: Option<Result<Ensured, Error>>,
     not_released: Option<ReleaseError>,
-    /// The processes of a worker that a restart could not end.
+    /// The remaining processes of a worker that a restart could not end.
     survivors: Vec<Pid>,
     error: Option<Error>,
 }
@@ -162,8 +162,8 @@ impl<'e> Call<'e> {
         liveness
     }
 
-    /// A launcher that died after its worker was ready left its claim behind. Taking it over and releasing it clears
-    /// it; whoever holds it will release it, and a worker that answers does not wait for that.
+    /// Clears the claim of a launcher that died once its worker was ready: takes the claim over and releases it. A claim
+    /// held by another launcher is left to that launcher; a worker that answers does not wait for the release.
     fn clear_claim(&self) {
         let Ensure { root, here, session, .. } = self.ensure;
         if let Ok(ClaimAttempt::Held(held)) = try_claim(root, session, here)
@@ -194,7 +194,7 @@ impl<'e> Call<'e> {
         Ok(self.looked())
     }
 
-    /// Found live under the claim: the record is completed before the claim goes.
+    /// For a worker found live under the claim: completes the record, then releases the claim.
     fn complete(&mut self) -> Event {
         let held = self.held.take().expect(UNDER_THE_CLAIM);
         let record = self.snapshot.adopted_record();
@@ -222,7 +222,7 @@ impl<'e> Call<'e> {
         }
     }
 
-    /// A place among those who want the claim, as if the call had just begun.
+    /// Queues for the claim as at the beginning of the call.
     fn begin_anew(&mut self) {
         self.queue = ClaimQueue::new(&self.ensure.root, &self.ensure.session, &self.ensure.here);
     }
@@ -237,7 +237,7 @@ impl<'e> Call<'e> {
         }
     }
 
-    /// Ends the worker that a restart replaces. The claim stays with this call.
+    /// Ends the worker to be replaced by a restart. This call keeps the claim.
     async fn end_worker(&mut self) -> Result<Event, Error> {
         let worker = self.snapshot.worker(&self.ensure.here)?;
         let policy = StopPolicy::from(self.planned().kill_policy);
@@ -300,7 +300,7 @@ impl<'e> Call<'e> {
         ended
     }
 
-    /// Watches a worker whose launcher died like one of ours.
+    /// Adopts a worker whose launcher died: watches the worker as if this call had started it.
     async fn adopt(&mut self, plan: &SpawnBgPlan, kind: StartPath) -> Ended {
         let worker = match self.snapshot.worker(&self.ensure.here) {
             Ok(worker) => worker,
@@ -328,7 +328,7 @@ impl<'e> Call<'e> {
         ended
     }
 
-    /// Waits, holding no claim, until a worker that had been ready may answer again or be gone.
+    /// Waits without the claim, until a worker that had been ready may answer again or be gone.
     async fn await_answer(&mut self) -> Event {
         let socket = self.ensure.socket(&self.snapshot);
         let mut pauses =
@@ -352,7 +352,7 @@ impl<'e> Call<'e> {
         self.plan.as_ref().expect("the target is checked before anything else is done")
     }
 
-    /// What the call came to.
+    /// The outcome of the call.
     pub(super) fn outcome(mut self, conclusion: Conclusion) -> Result<Ensured, Error> {
         const SAID: &str = "what led to a conclusion is kept";
         let session = || self.ensure.session.clone();
@@ -394,7 +394,7 @@ impl<'e> Call<'e> {
         }
     }
 
-    /// What the call would come to.
+    /// The outcome of a dry run.
     pub(super) fn foreseen(self, conclusion: Conclusion) -> Result<DryRun, Error> {
         let rejected = |rejection: Rejection, plan: Option<SpawnBgPlan>| {
             let plan = plan.expect("the target was checked");

@@ -1,4 +1,4 @@
-//! What one call asks for, and what is said about it: the plan, the target, the words of each outcome.
+//! The request of one call, and the outcome in words: the plan, the check of the target, the text of each outcome.
 
 use crate::advice::Advice;
 use crate::error::Error;
@@ -29,7 +29,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The name of a session's own socket.
+/// The file name of a session's own socket.
 pub(crate) const SOCKET_FILE: &str = "sock";
 
 /// One call for one session.
@@ -46,8 +46,8 @@ impl Ensure {
         self.launch.plan(&self.session, &self.socket(snapshot))
     }
 
-    /// Where the worker answers: where the caller says, or where the running worker was told to, or in the session's
-    /// directory.
+    /// The socket of the worker: the caller's choice, else the running worker's socket, else the socket in the
+    /// session's directory.
     pub(super) fn socket(&self, snapshot: &Snapshot) -> PathBuf {
         let recorded = || snapshot.socket().filter(|_| snapshot.may_answer()).map(Path::to_owned);
         match &self.launch.socket {
@@ -56,7 +56,7 @@ impl Ensure {
         }
     }
 
-    /// What is known of the session, also if its files were removed under a living worker.
+    /// The snapshot of the session, even if the session's files were removed under a living worker.
     pub(super) fn snapshot_of_anything(&self) -> Result<Snapshot, Error> {
         match self.root.session(&self.session)? {
             Some(dir) => self.readable(Snapshot::take(&dir, &self.here)?),
@@ -71,7 +71,7 @@ impl Ensure {
         self.root.path().join(self.session.as_str()).join(SOCKET_FILE)
     }
 
-    /// What is known of the session, by way of `dir` where it is open already.
+    /// The snapshot of the session, read through `dir` if open already.
     pub(super) fn snapshot(&self, dir: Option<&SessionDir>) -> Result<Snapshot, Error> {
         let snapshot = match dir {
             Some(dir) => Snapshot::take(dir, &self.here)?,
@@ -83,13 +83,13 @@ impl Ensure {
         self.readable(snapshot)
     }
 
-    /// A snapshot whose record can be read.
+    /// The snapshot if its record can be read, else an error.
     pub(super) fn readable(&self, snapshot: Snapshot) -> Result<Snapshot, Error> {
         snapshot.require_readable(&self.root.path().join(self.session.as_str()), &self.session)?;
         Ok(snapshot)
     }
 
-    /// Whether the paths of a start fit into the addresses that they have to fit into.
+    /// Checks that the paths of a start fit into socket addresses.
     fn check_paths(&self, plan: &SpawnBgPlan) -> Result<Result<(), BadTarget>, Error> {
         let socket = &plan.expected_socket_path;
         let bound_by_us = || -> Result<bool, Error> {
@@ -99,7 +99,7 @@ impl Ensure {
         };
         let checked = match (self.launch.ready.row().provides, check_socket_path(socket)) {
             (Provides::BoundSocket, _) => check_inherited_socket_path(socket),
-            // Whoever only connects needs no address as long as the path.
+            // A connect does not need the full path in the address.
             (_, Err(BadTarget::TooLong { .. })) if bound_by_us()? => check_inherited_socket_path(socket),
             (Provides::NotifySocket, Ok(())) if self.launch.intent != Intent::Attach => {
                 check_notify_path(&self.root.path().join(self.session.as_str()).join(NOTIFY_FILE))
@@ -109,7 +109,7 @@ impl Ensure {
         Ok(checked)
     }
 
-    /// Before any probe: a path that no worker could use.
+    /// Before any probe: refuses a path that no worker could use.
     pub(super) fn refuse_target(&self, plan: &SpawnBgPlan) -> Result<Option<Rejection>, Error> {
         let socket = &plan.expected_socket_path;
         let reject = |reason, liveness, message: String, advice| {
@@ -124,7 +124,7 @@ impl Ensure {
                 Advice::of_bad_target(&bad, named),
             );
         }
-        // The session's own directory may not exist yet, and is made by us.
+        // The session's own directory may not exist yet; the start creates the directory.
         if *socket == self.own_socket() {
             return Ok(None);
         }
@@ -143,13 +143,14 @@ impl Ensure {
         }
     }
 
-    /// The version that the worker reported last, or that its host spoke.
+    /// The version last reported by the worker, else the version spoken by the host.
     pub(super) fn recorded_version(&self) -> Option<Version> {
         let record = self.snapshot(None).ok()?.record?;
         record.worker_version.clone().or_else(|| record.speak().cloned())
     }
 
-    /// Somebody may have let others into what is ours; a call that may start something takes that back.
+    /// Somebody may have opened our directories to others: a call that may start a worker makes the directories private
+    /// again.
     pub(super) fn mend_modes(&self) {
         if self.launch.intent == Intent::Attach {
             return;
@@ -162,7 +163,7 @@ impl Ensure {
         }
     }
 
-    /// What a start came to, for the caller.
+    /// The outcome of a start, for the caller.
     pub(super) fn ensured(
         &self,
         plan: &SpawnBgPlan,
@@ -221,11 +222,11 @@ impl Ensure {
         })
     }
 
-    /// The pid to show: that of the process that was started, unless it has daemonised meanwhile.
+    /// The pid to show: the started process, or the current worker process if the started process has daemonised.
     fn pid_after(&self, start: &Start, connection: &Connection, started: Option<Pid>) -> Option<Pid> {
         let (leader, peer) = start.record().map_or((None, None), |record| (record.worker, record.peer));
         let runs = |leader: &ProcessIdentity| {
-            // Who was connected to was looked at when it answered.
+            // The peer was identified when the connection was accepted.
             (connection.is_open() && peer.as_ref() == Some(leader))
                 || procfs::standing_of_leader(leader, &self.here).is_alive()
         };
@@ -235,8 +236,8 @@ impl Ensure {
         }
     }
 
-    /// The machine knows how long it watched; the caller said how long waiting and watching may take together, to which
-    /// comes what the worker was granted on top.
+    /// The cause, with the caller's time-out plus the worker's extension. The machine only knows the time that was left
+    /// for observing.
     fn in_callers_terms(&self, cause: Cause, extension: Duration) -> Cause {
         match cause {
             Cause::ObserveTimeout { .. } => {
@@ -246,7 +247,7 @@ impl Ensure {
         }
     }
 
-    /// Somebody answers; it is our worker if one of ours may still run.
+    /// A process answers. Reports that process as our worker if our worker may still run.
     pub(super) fn attached(
         &self,
         plan: &SpawnBgPlan,
@@ -273,7 +274,7 @@ impl Ensure {
         }))
     }
 
-    /// The worker of one start, to be waited for.
+    /// The handle to wait for the worker of a start.
     fn watch(
         &self,
         generation: Generation,

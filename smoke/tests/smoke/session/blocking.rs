@@ -1,4 +1,4 @@
-//! Sessions without a runtime, as a plain `fn main` has them.
+//! Sessions without a runtime, as in a plain `fn main`.
 
 use rekindle::blocking::Sessions;
 use rekindle::{ChildExit, Ensured, Error, Launch, SessionState, StartKind, StopOutcome, StopPolicy};
@@ -66,7 +66,7 @@ fn threads_that_call_at_once_get_one_worker() {
     env.assert_nothing_left("s");
 }
 
-/// The sessions are dropped there too.
+/// The sessions are dropped inside the runtime too.
 fn inside_a_runtime_a_blocking_call_is_an_error() {
     let env = TestEnv::new();
     wait::run(async {

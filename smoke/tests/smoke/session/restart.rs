@@ -1,4 +1,4 @@
-//! A restart: the worker is ended and another started under one claim.
+//! A restart: ends the worker and starts another worker under the same claim.
 
 use nix::sys::signal::Signal;
 use rekindle::{Error, Intent, KillPolicy, Launch, Sessions};
@@ -61,7 +61,7 @@ fn a_restart_whose_program_is_missing_ends_nobody() {
     assert_eq!(up(&env, &[], &[]).expect_running("attached").pid(), pid);
 }
 
-/// T01: while the old worker takes its time to end, nobody starts another.
+/// T01: while the old worker is ending, no launcher starts another worker.
 fn a_launcher_beside_a_restart_gets_the_new_worker() {
     let env = TestEnv::new();
     let first = up(&env, &[], &["--ignore-term"]).expect_running("started").pid();
@@ -74,13 +74,13 @@ fn a_launcher_beside_a_restart_gets_the_new_worker() {
     wait::until("the restart holds the claim", || env.of("s", "claim").exists());
     let beside = env.launch_up("s", &["--intent", "resume"], &words);
     let reply = restart.finish().expect_running("started");
-    // It came while the claim was held, and finds a worker that runs.
+    // The launcher waited for the claim, and finds a running worker.
     beside.finish().expect_rejected("already-live");
     assert_eq!(env.processes(), [reply.pid()]);
     assert!(!procs::is_running(first));
 }
 
-/// A plan without SIGKILL is kept by a restart, too.
+/// A restart keeps a plan without SIGKILL too.
 fn a_worker_that_may_not_be_killed_is_kept_and_named() {
     let env = TestEnv::new();
     let pid = up(&env, &[], &["--ignore-term"]).expect_running("started").pid();
@@ -99,7 +99,7 @@ fn a_worker_that_may_not_be_killed_is_kept_and_named() {
     env.rekindle(["stop", "s", "--term-grace", "50ms"]).expect(0, "killed");
 }
 
-/// T09: who answers without being a worker of the session stays.
+/// T09: a process that answers without being the session's worker stays.
 fn a_stranger_is_not_restarted() {
     let env = TestEnv::new();
     up(&env, &[], &[]).expect_running("started");
@@ -110,7 +110,7 @@ fn a_stranger_is_not_restarted() {
     stranger.accept().expect("it still listens");
 }
 
-/// P11: killed between the end of the old worker and the start of the new one.
+/// P11: a restart killed while the old worker is ending blocks no later launcher.
 fn a_restart_that_is_killed_leaves_the_next_launcher_free() {
     let env = TestEnv::new();
     let first = up(&env, &[], &["--ignore-term"]).expect_running("started").pid();

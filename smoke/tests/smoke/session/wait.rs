@@ -1,4 +1,4 @@
-//! Waiting until a worker has ended: what is known of its exit, and what is not waited for.
+//! Waiting for the end of a worker: the reported exit, and the refused waits.
 
 use nix::sys::signal::Signal;
 use rekindle::{ChildExit, Ensured, Error, Launch, Running, Sessions, StopPolicy};
@@ -16,7 +16,7 @@ tests![
     what_no_launcher_started_is_not_waited_for,
 ];
 
-/// Ends with the status that a client names.
+/// Ends with the status sent by a client.
 const ENDS_WHEN_TOLD: &str = "
 import os, socket, sys
 listener = socket.socket(socket.AF_UNIX)
@@ -40,7 +40,7 @@ async fn running(env: &TestEnv, script: &str) -> Running {
     *running
 }
 
-/// The exit is the kernel's word, however the worker ended, and whoever asks again hears the same.
+/// The kernel reports the exit, however the worker ended, and a second wait returns the same exit.
 fn a_worker_of_ours_tells_its_exit() {
     let env = TestEnv::new();
     wait::run(async {
@@ -63,7 +63,7 @@ fn a_worker_of_ours_tells_its_exit() {
     env.assert_nothing_left("s");
 }
 
-/// It was no child of ours: that it ended is certain, and how is not known.
+/// The worker was not our child: the end is certain, but the exit is unknown.
 fn a_worker_of_another_launcher_ends_without_a_code() {
     let env = TestEnv::new();
     env.up("s", &[&programs::python(), "-c", ENDS_WHEN_TOLD, "{socket}"]).expect_running("started");
@@ -83,7 +83,7 @@ fn a_worker_of_another_launcher_ends_without_a_code() {
     assert!(matches!(nobody, Err(Error::UnknownSession { .. })), "{nobody:?}");
 }
 
-/// The process that was started ends at once; what it left behind is the worker.
+/// The started process ends at once; the process left behind is the worker.
 fn a_daemon_has_ended_when_all_of_it_has() {
     let env = TestEnv::new();
     wait::run(async {
@@ -97,7 +97,7 @@ fn a_daemon_has_ended_when_all_of_it_has() {
     env.assert_no_process();
 }
 
-/// Whoever waited for a worker is not kept waiting by the next one.
+/// A wait for a worker does not continue with the next worker.
 fn a_wait_is_for_one_start() {
     let env = TestEnv::new();
     wait::run(async {
@@ -114,7 +114,7 @@ fn a_wait_is_for_one_start() {
     env.assert_nothing_left("s");
 }
 
-/// Nothing proves which process it is, so nothing would prove its end.
+/// Nothing proves which process answers, so nothing could prove an end.
 fn what_no_launcher_started_is_not_waited_for() {
     let env = TestEnv::new();
     let socket = env.path("elsewhere");
