@@ -9,3 +9,4 @@ pub mod record;
 pub mod state;
 pub mod target;
 pub mod view;
+pub mod wait;

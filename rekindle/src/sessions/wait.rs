@@ -13,9 +13,9 @@ use crate::sessions::snapshot::Snapshot;
 use rekindle_adapters::backoff::Backoff;
 use rekindle_adapters::worker::{self, ReapedExit};
 use rekindle_adapters::{StateRoot, Worker, procfs};
+use rekindle_core::session::wait::{Next, OfLeader, after_look, after_look_at_leader};
 use rekindle_core::{
-    ChildExit, Generation, Host, LastWorker, Lifeline, OsFailure, ProcessIdentity, ProcessLiveness,
-    SessionId, WatchError,
+    ChildExit, Generation, Host, Lifeline, OsFailure, ProcessIdentity, SessionId, WatchError,
 };
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -91,15 +91,11 @@ impl Start {
         let mut backoff = Backoff::for_name_in(&self.root.path().join(self.session.as_str()));
         loop {
             let Some(snapshot) = self.snapshot()? else { return Ok(self.exit(None).await) };
-            if snapshot.generation() > self.generation {
-                return self.wait_for_leader().await;
-            }
-            match snapshot.last_worker() {
-                LastWorker::Gone => return Ok(self.exit(recorded_exit(&snapshot)).await),
-                LastWorker::Unknown => return Err(self.unjudged(&snapshot)),
-                LastWorker::AliveReady | LastWorker::AliveUnobserved => {
-                    await_end(&snapshot.worker(&self.here)?).await?;
-                }
+            match after_look(self.generation, snapshot.generation(), snapshot.last_worker()) {
+                Next::Ended => return Ok(self.exit(recorded_exit(&snapshot)).await),
+                Next::Watch => await_end(&snapshot.worker(&self.here)?).await?,
+                Next::AskLeader => return self.wait_for_leader().await,
+                Next::Unknown => return Err(self.unjudged(&snapshot)),
             }
             // The worker seems alive, but no process is left to watch: pause before the next look.
             backoff.wait().await;
@@ -110,14 +106,14 @@ impl Start {
     /// gone, unless the session was forgotten. So only the started process is judged.
     async fn wait_for_leader(&self) -> Result<ChildExit, Error> {
         let standing = self.leader.as_ref().map(|leader| procfs::standing_of_leader(leader, &self.here));
-        let doubt = match standing {
-            Some(ProcessLiveness::Dead(_)) => return Ok(self.exit(None).await),
-            Some(ProcessLiveness::Alive) => {
+        let doubt = match after_look_at_leader(standing) {
+            OfLeader::Ended => return Ok(self.exit(None).await),
+            OfLeader::Watch => {
                 await_end(&Worker::adopt(self.leader.clone(), None, None, &self.here)?).await?;
                 return Ok(self.exit(None).await);
             }
-            Some(ProcessLiveness::Unjudged(doubt)) => doubt.describe(),
-            None => "nobody wrote down which process it is",
+            OfLeader::Unknown(Some(reason)) => reason.describe(),
+            OfLeader::Unknown(None) => "nobody wrote down which process it is",
         };
         let doubts = vec![format!("a later start is recorded, and of this one {doubt}")];
         let lifeline = Lifeline::Missing;
