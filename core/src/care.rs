@@ -1,5 +1,6 @@
-//! The care of sessions whose launcher or worker is gone: to clear a claim, forget a worker, remove a session.
+//! The care of sessions whose launcher or worker is gone: to diagnose, to clear a claim, to forget a worker, to remove a session.
 
+pub mod diagnose;
 pub mod forget;
 pub mod gc;
 pub mod unlock;

@@ -133,6 +133,14 @@ impl From<Option<LockClaim>> for Found<LockClaim> {
 }
 
 impl<P> Found<P> {
+    /// Whether the file blocks every launcher until it is set aside: the content is unreadable, or about another session.
+    pub fn is_unusable(&self) -> bool {
+        match self {
+            Self::Corrupt { .. } | Self::OtherSession { .. } => true,
+            Self::Nothing | Self::Empty | Self::Held(_) | Self::Retained(_) => false,
+        }
+    }
+
     /// The claim, if the content is readable.
     pub fn payload(&self) -> Option<&P> {
         match self {

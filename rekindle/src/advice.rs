@@ -162,15 +162,13 @@ impl Advice {
         if let Some(advice) = gap.and_then(Self::of_shortage) {
             return advice;
         }
-        match lifeline {
-            // The holder lives, so the session must not be forgotten.
-            Lifeline::Held => Self::from(Step::Doctor(session.clone()))
-                .knowing("somebody keeps the lifeline: look at it from where the worker was started"),
-            Lifeline::Free | Lifeline::Missing | Lifeline::Unreadable => {
-                Self::from(Step::Forget(session.clone()))
-                    .knowing("only once you know that the worker is gone: nobody is signalled")
-            }
+        // A holder lives, so the session must not be forgotten.
+        if lifeline == Lifeline::Held {
+            return Self::from(Step::Doctor(session.clone()))
+                .knowing("somebody keeps the lifeline: look at it from where the worker was started");
         }
+        Self::from(Step::Forget(session.clone()))
+            .knowing("only once you know that the worker is gone: nobody is signalled")
     }
 
     /// For a failed system call.

@@ -13,6 +13,17 @@ pub enum Lifeline {
     Unreadable,
 }
 
+impl Lifeline {
+    /// Whether a process holds the lifeline; `None` if the kernel does not say, or there is no file.
+    pub fn is_held(self) -> Option<bool> {
+        match self {
+            Self::Held => Some(true),
+            Self::Free => Some(false),
+            Self::Missing | Self::Unreadable => None,
+        }
+    }
+}
+
 /// Whether the worker is known to have held the lifeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum LifelineHistory {

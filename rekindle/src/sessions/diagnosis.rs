@@ -9,11 +9,12 @@ use rekindle_adapters::claim_file::CLAIM_FILE;
 use rekindle_adapters::claim_lock::{holder_standing, is_locked, read_evidence};
 use rekindle_adapters::socket_table::ListeningSockets;
 use rekindle_adapters::{SessionDir, StateRoot, procfs};
-use rekindle_core::claim::{Found, KernelLock};
+use rekindle_core::care::diagnose::{self, Known};
+use rekindle_core::claim::KernelLock;
 use rekindle_core::identity::ProcessLiveness;
 use rekindle_core::shown::Shown;
 use rekindle_core::{
-    ClaimDecision, ClaimPolicy, Host, LastWorker, Lifeline, Pid, ProcessIdentity, SessionId, SessionRecord,
+    ClaimDecision, ClaimPolicy, Host, LastWorker, Pid, ProcessIdentity, SessionId, SessionRecord,
     SessionState, decide_claim,
 };
 use serde::Serialize;
@@ -107,7 +108,13 @@ fn diagnose_one(
     }
     process_findings(snapshot, &mut findings);
     let holders = snapshot.holders()?;
-    lifeline_finding(snapshot, &holders, &mut findings);
+    let known = if snapshot.is_known() { Known::Yes } else { Known::No };
+    findings.extend(diagnose::of_lifeline(
+        snapshot.evidence.lifeline,
+        known,
+        &holders,
+        snapshot.gap.as_ref(),
+    ));
     let gone = snapshot.last_worker() == LastWorker::Gone;
     let leftovers = if gone { holders.clone() } else { Vec::new() };
     let state = snapshot.is_known().then(|| snapshot.state(&ListeningSockets::read()));
@@ -137,37 +144,12 @@ fn claim_findings(dir: &SessionDir, here: &Host, findings: &mut Vec<String>) -> 
     let locked = is_locked(dir)?;
     let found = read_evidence(dir)?;
     let standing = holder_standing(&found, here);
-    let kernel = if locked { "the kernel's lock is held" } else { "nobody holds the kernel's lock" };
+    let lock = if locked { KernelLock::Held } else { KernelLock::Free };
     let advice = match decide_claim(ClaimPolicy::dispatch(), KernelLock::Free, found.clone(), standing) {
         ClaimDecision::Conflict { why, .. } if !locked => Some(Advice::of_claim(dir.session(), &why)),
         ClaimDecision::Conflict { .. } | ClaimDecision::TakeOver { .. } | ClaimDecision::Fresh => None,
     };
-    match found {
-        Found::Nothing if locked => {
-            findings.push(format!("claim: {kernel}, and its holder has not written down who it is"));
-        }
-        Found::Nothing => {}
-        Found::Empty => findings.push("claim: an empty file, which means nothing".into()),
-        Found::Corrupt { why } => {
-            findings.push(format!(
-                "claim: `{}` cannot be read: {why}; {kernel}",
-                Shown(&dir.path_of(CLAIM_FILE))
-            ));
-        }
-        Found::OtherSession { named } => {
-            findings.push(format!("claim: the file is about session `{named}`; {kernel}"));
-        }
-        Found::Held(claim) | Found::Retained(claim) => {
-            let (owner, host) = (Shown(&claim.owner), Shown(&claim.hostname));
-            let what = if claim.retained_at.is_some() { "retained" } else { "taken" };
-            findings.push(format!(
-                "claim: {what} by {owner} (pid {} on {host}) at {}; {}; {kernel}",
-                claim.holder.pid,
-                claim.created_at,
-                describe(standing),
-            ));
-        }
-    }
+    findings.extend(diagnose::of_claim(&found, lock, standing, &dir.path_of(CLAIM_FILE)));
     Ok(ClaimFinding { locked, advice })
 }
 
@@ -176,7 +158,11 @@ fn process_findings(snapshot: &Snapshot, findings: &mut Vec<String>) {
         if let (Some(identity), Some(standing)) = (identity, standing) {
             let name = procfs::name(identity.pid).filter(|_| standing.is_alive());
             let name = name.map(|name| format!(" ({})", Shown(&name))).unwrap_or_default();
-            findings.push(format!("{role}: process {}{name}; {}", identity.pid, describe(standing)));
+            findings.push(format!(
+                "{role}: process {}{name}; {}",
+                identity.pid,
+                diagnose::of_process(standing)
+            ));
         }
     };
     process("started", snapshot.leader(), snapshot.evidence.leader);
@@ -195,36 +181,6 @@ fn process_findings(snapshot: &Snapshot, findings: &mut Vec<String>) {
             "record: generation {}, started at {}, {ready}",
             record.generation, record.started_at
         ));
-    }
-}
-
-fn lifeline_finding(snapshot: &Snapshot, holders: &[Pid], findings: &mut Vec<String>) {
-    let text = match snapshot.evidence.lifeline {
-        Lifeline::Free => "lifeline: free, so no process of the worker that kept it is left".to_owned(),
-        Lifeline::Held if holders.is_empty() => {
-            "lifeline: held, by a process that the system does not let us see".to_owned()
-        }
-        Lifeline::Held => {
-            let pids: Vec<String> = holders.iter().map(ToString::to_string).collect();
-            format!("lifeline: held by process {}", pids.join(", "))
-        }
-        Lifeline::Missing if snapshot.is_known() => {
-            "lifeline: the file is missing, and no process keeps it".to_owned()
-        }
-        Lifeline::Missing => return,
-        Lifeline::Unreadable => match &snapshot.gap {
-            Some(why) => format!("lifeline: the file is missing, and could not be searched for: {why}"),
-            None => "lifeline: the kernel does not say whether it is held".to_owned(),
-        },
-    };
-    findings.push(text);
-}
-
-fn describe(standing: ProcessLiveness) -> String {
-    match standing {
-        ProcessLiveness::Alive => "it runs: pid, start time and boot are those written down".to_owned(),
-        ProcessLiveness::Dead(proof) => format!("it is gone: {}", proof.describe()),
-        ProcessLiveness::Unjudged(doubt) => format!("it cannot be judged: {}", doubt.describe()),
     }
 }
 

@@ -383,9 +383,8 @@ fn repair(
     mode: GcMode,
     repaired: &mut Vec<std::path::PathBuf>,
 ) -> Result<bool, OsFailure> {
-    use rekindle_core::claim::Found;
     let before = repaired.len();
-    if let Found::Corrupt { .. } | Found::OtherSession { .. } = read_evidence(dir)? {
+    if read_evidence(dir)?.is_unusable() {
         repaired.push(match mode {
             GcMode::Remove => dir.set_aside(CLAIM_FILE)?,
             GcMode::DryRun => dir.path_of(CLAIM_FILE),

@@ -58,11 +58,10 @@ impl Rejection {
                 (format!("`{shown}` could not be judged: {why}"), Step::Probe(socket.to_owned()).into())
             }
             RejectReason::NotRunning => {
-                let advice = match snapshot.last_worker() {
-                    LastWorker::Gone => Advice::start(session, snapshot, own_socket),
-                    LastWorker::AliveUnobserved | LastWorker::AliveReady | LastWorker::Unknown => {
-                        Step::Doctor((*session).clone()).into()
-                    }
+                let advice = if snapshot.last_worker() == LastWorker::Gone {
+                    Advice::start(session, snapshot, own_socket)
+                } else {
+                    Step::Doctor((*session).clone()).into()
                 };
                 (format!("no worker of session `{session}` answers: {why}"), advice)
             }

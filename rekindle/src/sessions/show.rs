@@ -9,7 +9,7 @@ use rekindle_adapters::socket_table::ListeningSockets;
 use rekindle_adapters::{SessionDir, StateRoot, record_file};
 use rekindle_core::claim::Found;
 use rekindle_core::record::{NewerRecord, RecordFile};
-use rekindle_core::{Host, Lifeline, LockClaim, OsFailure, Pid, SessionId, SessionRecord, SessionState};
+use rekindle_core::{Host, LockClaim, OsFailure, Pid, SessionId, SessionRecord, SessionState};
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 use std::fmt;
@@ -132,11 +132,7 @@ pub(crate) fn show(root: &StateRoot, here: &Host, session: &SessionId) -> Result
     if !snapshot.is_known() && claim.is_none() {
         return Err(unknown());
     }
-    let held = match snapshot.evidence.lifeline {
-        Lifeline::Held => Some(true),
-        Lifeline::Free => Some(false),
-        Lifeline::Missing | Lifeline::Unreadable => None,
-    };
+    let held = snapshot.evidence.lifeline.is_held();
     Ok(SessionView {
         record: dir.as_ref().map_or(Ok(RecordView::Absent), record_view)?,
         status: snapshot.state(&ListeningSockets::read()),
