@@ -25,7 +25,7 @@ tests![
     a_worker_that_is_seen_from_outside_is_stopped_from_outside needs Namespaces,
 ];
 
-/// A name that is valid for the pool too, so every verb accepts the name.
+/// A name as the pool generates it.
 const SESSION: &str = "p-1-0123456789abcdef";
 
 /// Short graces, for workers that cannot be ended.
@@ -201,7 +201,13 @@ fn the_worker(env: &TestEnv) -> Pid {
 
 fn ready_worker(env: &TestEnv, place: Place<'_>) -> Pid {
     place.rekindle(env, ["up", SESSION, "--", &env.binary_arg(), "worker"]).expect(0, "started");
+    join_the_pool(env);
     the_worker(env)
+}
+
+/// Makes the session one of the pool, so that `pool shutdown` accepts the session like every other verb.
+fn join_the_pool(env: &TestEnv) {
+    env.edit(SESSION, "session.json", |record| record["plan"]["role"] = "pool-worker".into());
 }
 
 /// A worker that never becomes ready, with a killed launcher: the claim is left, and the record says `starting`.
@@ -221,6 +227,7 @@ fn half_started_worker(env: &TestEnv, place: Place<'_>) -> Pid {
     ups().for_each(|pid| procs::send(pid, Signal::SIGKILL));
     drop(launcher);
     wait::until("its launcher is gone", || ups().count() == 0);
+    join_the_pool(env);
     worker
 }
 
