@@ -1,6 +1,6 @@
 //! The state of a session, for every value of the known facts (U22: one function for all verbs).
 
-use rekindle_core::state::{Listening, session_state};
+use rekindle_core::state::{Listening, OtherSpelling, session_state};
 use rekindle_core::{LastWorker, RecordState, SessionState};
 
 const WORKERS: [LastWorker; 4] =
@@ -41,5 +41,14 @@ fn who_does_not_listen_is_named_by_how_far_the_start_had_come() {
     }
     for recorded in RECORDED {
         assert_eq!(silent(W::AliveReady, recorded), S::Unresponsive, "it had been ready");
+    }
+}
+
+/// A worker that was not seen ready is never asked under another spelling of its path.
+#[test]
+fn only_a_worker_that_was_seen_ready_is_asked_under_another_spelling() {
+    for recorded in RECORDED {
+        let unseen = matches!(recorded, Some(RecordState::Starting | RecordState::Retained));
+        assert_eq!(OtherSpelling::of(recorded) == OtherSpelling::Ignored, unseen, "{recorded:?}");
     }
 }

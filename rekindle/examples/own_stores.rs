@@ -1,10 +1,8 @@
-//! Sessions with claims and records in memory: `cargo run --example own_stores`.
-//!
-//! The directory is still necessary: it holds the worker's lifeline, socket and logs, and its kernel lock guards each
-//! start.
+//! Sessions with claims and records in memory: `cargo run --example own_stores`. The directory is still necessary: it
+//! holds the worker's lifeline, socket and logs, and its kernel lock guards each start.
 
 use rekindle::stores::{Anchor, ClaimStore, Found, Grant, LockClaim, RecordFile, RecordStore};
-use rekindle::{Ensured, Launch, OsFailure, SessionId, SessionRecord, Sessions, StopPolicy};
+use rekindle::{Launch, OsFailure, SessionId, SessionRecord, Sessions, StopPolicy};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
@@ -54,12 +52,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let session: SessionId = "web".parse()?;
     let launch = || Launch::new("socat").args(["UNIX-LISTEN:{socket},fork", "EXEC:cat"]);
     for _ in 0..2 {
-        match sessions.ensure(&session, launch()).await? {
-            Ensured::Running(worker) => println!("{:?}: generation {}", worker.kind, worker.generation),
-            other => return Err(format!("no worker: {other:?}").into()),
-        }
+        println!("{}", sessions.ensure(&session, launch()).await?);
     }
-    println!("{:?}", sessions.stop(&session, &StopPolicy::default()).await?.outcome);
+    println!("{}", sessions.stop(&session, &StopPolicy::default()).await?);
     println!("in memory: {:?}", memory.records.lock().expect("nobody panics")[&session].state);
     Ok(())
 }

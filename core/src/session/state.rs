@@ -31,6 +31,25 @@ impl fmt::Display for SessionState {
     }
 }
 
+/// How a listener under another spelling of the socket's path is found, for a record in this state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OtherSpelling {
+    /// Not at all: the worker was not seen ready.
+    Ignored,
+    /// By a connection, if the worker may be connected to; otherwise by the socket file.
+    Asked,
+}
+
+impl OtherSpelling {
+    /// The way for a session whose record is in this state.
+    pub fn of(recorded: Option<RecordState>) -> Self {
+        match recorded {
+            Some(RecordState::Starting | RecordState::Retained) => Self::Ignored,
+            Some(RecordState::Ready | RecordState::Exited) | None => Self::Asked,
+        }
+    }
+}
+
 /// Whether a process listens on the session's socket, under the socket's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Listening {

@@ -14,7 +14,7 @@ use rekindle_core::identity::{PidStatus, ProcessLiveness, judge};
 use rekindle_core::plan::Role;
 use rekindle_core::readiness::Connects;
 use rekindle_core::record::{NewerRecord, RecordFile, SocketFile};
-use rekindle_core::state::{Listening, session_state};
+use rekindle_core::state::{Listening, OtherSpelling, session_state};
 use rekindle_core::view::assembly::{Assembly, FoundBy, Marked, Recorded as RecordedFacts};
 use rekindle_core::view::{Contact, RecordIs, View};
 use rekindle_core::{
@@ -237,12 +237,12 @@ impl Snapshot {
         }
         // The kernel's table has the path as the worker wrote it. A listener with a relative path needs a separate
         // probe.
-        match self.evidence.recorded {
-            Some(RecordState::Starting | RecordState::Retained) => false,
-            Some(RecordState::Ready | RecordState::Exited) | None if self.may_be_connected_to(socket) => {
+        match OtherSpelling::of(self.evidence.recorded) {
+            OtherSpelling::Ignored => false,
+            OtherSpelling::Asked if self.may_be_connected_to(socket) => {
                 matches!(probe::probe_once(socket), Probed::Live(_))
             }
-            Some(RecordState::Ready | RecordState::Exited) | None => {
+            OtherSpelling::Asked => {
                 probe::stands_trusted(socket) && socket_file::tenancy(socket) == Tenancy::Taken
             }
         }
