@@ -22,7 +22,7 @@ use rekindle_core::ensure::{
 use rekindle_core::execute::Seen;
 use rekindle_core::stop::{StopEnd, StopPolicy, execute_stop};
 use rekindle_core::view::Contact;
-use rekindle_core::{Liveness, Pid, ReleaseError, SpawnBgPlan, Verdict, execute_spawn_bg_resume};
+use rekindle_core::{Liveness, Pid, ReleaseError, SpawnBgPlan, SpawnError, Verdict, execute_spawn_bg_resume};
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
@@ -228,13 +228,10 @@ impl<'e> Call<'e> {
     }
 
     fn check_program(&mut self) -> Event {
-        match self.planned().program().map(program::resolve) {
-            Some(Err(error)) => {
-                self.started = Some(Ok(Ensured::NotStarted(error)));
-                Event::Refused
-            }
-            Some(Ok(_)) | None => Event::Did,
-        }
+        let resolved = self.planned().program().map_or(Err(SpawnError::NoProgram), program::resolve);
+        let Err(error) = resolved else { return Event::Did };
+        self.started = Some(Ok(Ensured::NotStarted(error)));
+        Event::Refused
     }
 
     /// Ends the worker to be replaced by a restart. This call keeps the claim.

@@ -1,7 +1,7 @@
 //! A restart: ends the worker and starts another worker under the same claim.
 
 use nix::sys::signal::Signal;
-use rekindle::{Error, Intent, KillPolicy, Launch, Sessions};
+use rekindle::{Ensured, Error, Intent, KillPolicy, Launch, Sessions, SpawnError};
 use rekindle_smoke::starts::id;
 use rekindle_smoke::{Reply, TestEnv, cli, procs, programs, tests, wait};
 use std::os::unix::net::UnixListener;
@@ -56,6 +56,11 @@ fn a_restart_whose_program_is_missing_ends_nobody() {
     let missing = env.path("missing").display().to_string();
     let reply = env.up_with("s", &["--intent", "restart"], &[&missing]);
     reply.expect(4, "spawn-start-failed");
+    // The library can also be called without a program.
+    let sessions = Sessions::open(env.state()).expect("the state directory can be used");
+    let nothing = Launch::attach().intent(Intent::Restart);
+    let outcome = wait::run(async { sessions.ensure(&id("s"), nothing).await });
+    assert!(matches!(outcome, Ok(Ensured::NotStarted(SpawnError::NoProgram))), "{outcome:?}");
     assert_eq!(env.processes(), [pid]);
     programs::expect_echo(&env.socket("s"));
     assert_eq!(up(&env, &[], &[]).expect_running("attached").pid(), pid);
