@@ -119,7 +119,7 @@ impl WorkerPool {
     /// Safe.
     pub async fn status(&self, sid: &str, request: StatusRequest) -> Result<PoolStatus, PoolError> {
         let mut call = Call::new(self.means(), self.find(sid)?, Ask::Status(request));
-        let _end = call.run().await;
+        call.run().await;
         call.told()
     }
 

@@ -52,7 +52,7 @@ pub(super) enum Goal {
     },
     /// Remove the marker, whatever its content.
     Force,
-    /// Remove the marker of this process's holder.
+    /// Remove the marker if it names this process.
     ReleaseFor(Pid),
     /// Remove our own marker.
     GiveBack(Held),
@@ -237,13 +237,12 @@ impl<'l> Task<'l> {
 
     fn keep_aside(&mut self) -> Result<(), LifecycleError> {
         let kept = self.dir().keep_aside()?;
-        if let Some(taken_over) = &mut self.taken_over {
+        if self.taken_over.is_some() {
             tracing::warn!(
                 "`{}` could not be read and was taken over; it is kept as `{}`",
                 Shown(self.path),
                 Shown(&kept)
             );
-            taken_over.kept_aside = Some(kept.clone());
         }
         self.kept_aside = Some(kept);
         Ok(())
@@ -273,7 +272,9 @@ impl<'l> Task<'l> {
     pub(super) fn acquired(self, end: End) -> Result<Acquired, LifecycleError> {
         match (end, self.written, self.conflict, self.error) {
             (End::Did, Some((payload, _)), _, _) => {
-                Ok(Acquired::Ours { payload, taken_over: self.taken_over.map(Box::new) })
+                let kept_aside = self.kept_aside;
+                let taken_over = self.taken_over.map(|taken| Box::new(TakenOver { kept_aside, ..taken }));
+                Ok(Acquired::Ours { payload, taken_over })
             }
             (End::NotOurs | End::InUse | End::NoMarker, _, Some(conflict), _) => {
                 Ok(Acquired::Conflict(conflict))
