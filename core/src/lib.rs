@@ -44,7 +44,7 @@ pub use claim::{lifecycle, release, stores};
 pub use ensure::decide;
 pub use process::{id, identity, warrant};
 pub use protocol::pool;
-pub use session::{evidence, notify, plan, readiness, record, state, target, view};
+pub use session::{endpoint, evidence, notify, plan, readiness, record, state, target, view};
 pub use start::{execute, resume, seams};
 pub use text::{byte_text, lines, shown};
 
@@ -60,7 +60,8 @@ pub use process::id::{Generation, Nonce, Pid, SessionId};
 pub use process::identity::{Host, PidStatus, ProcessIdentity, ProcessLiveness};
 pub use session::evidence::{Evidence, LastWorker, Lifeline, last_worker};
 pub use session::plan::{Environment, KillPolicy, SpawnBgPlan};
-pub use session::readiness::ReadyKind;
+pub use session::endpoint::{Address, Endpoint, EndpointKind, Owner};
+pub use session::readiness::{Readiness, ReadyKind};
 pub use session::record::{RecordState, SessionRecord};
 pub use session::state::SessionState;
 pub use start::execute::{ExecuteError, Outcome, execute_spawn_bg_resume};

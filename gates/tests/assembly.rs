@@ -4,7 +4,7 @@ use FoundBy::{Name, Search};
 use LastWorker::{AliveReady, AliveUnobserved, Gone, Unknown};
 use Lifeline::{Free, Held, Missing, Unreadable};
 use RecordState::{Exited, Ready, Retained, Starting};
-use rekindle_core::evidence::{Endpoint, LifelineHistory, Listener};
+use rekindle_core::evidence::{EndpointHolder, LifelineHistory, Listener};
 use rekindle_core::identity::{DeathProof, UnknownReason};
 use rekindle_core::view::assembly::{Assembly, FoundBy, Marked, Recorded};
 use rekindle_core::view::{Coherence, Contact, RecordIs, View};
@@ -176,7 +176,7 @@ fn the_evidence_and_the_view_repeat_what_was_read() {
             history: LifelineHistory::WasHeld,
             leader: Some(DEAD),
             peer: Some(ELSEWHERE),
-            endpoint: Endpoint::Unclear,
+            endpoint: EndpointHolder::Unclear,
         };
         assert_eq!(evidence, expected);
         assert!(assembly(RECORD, lifeline, mark).evidence(None, None).start_observed);

@@ -7,7 +7,10 @@
 pub mod assembly;
 
 use crate::process::id::Generation;
+use crate::ensure::decide::Liveness;
+use crate::session::endpoint::EndpointKind;
 use crate::session::evidence::{LastWorker, Lifeline};
+use crate::session::readiness::ShownBy;
 use crate::session::record::RecordState;
 
 /// The facts of a look at a session.
@@ -27,6 +30,31 @@ pub struct View {
     pub coherence: Coherence,
     /// Whether the worker may be connected to for a mere look.
     pub contact: Contact,
+    /// The kind of the endpoint in question.
+    pub endpoint: EndpointKind,
+    /// What shows that a ready worker is live.
+    pub shown_by: ShownBy,
+}
+
+/// The endpoint in question, as far as a decision depends on the endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct EndpointView {
+    /// The kind.
+    pub kind: EndpointKind,
+    /// Whether the worker may be connected to for a mere look.
+    pub contact: Contact,
+    /// What shows that a ready worker is live.
+    pub shown_by: ShownBy,
+}
+
+impl EndpointView {
+    /// A Unix socket that may be connected to, for a worker that is live if it listens.
+    pub const SOCKET: Self =
+        Self { kind: EndpointKind::Unix, contact: Contact::Connect, shown_by: ShownBy::Listener };
+
+    /// No endpoint.
+    pub const NONE: Self =
+        Self { kind: EndpointKind::None, contact: Contact::Gentle, shown_by: ShownBy::Process };
 }
 
 /// The state of a session's record.
@@ -72,7 +100,22 @@ impl View {
         lifeline: Lifeline::Missing,
         coherence: Coherence::OneStart,
         contact: Contact::Connect,
+        endpoint: EndpointKind::Unix,
+        shown_by: ShownBy::Listener,
     };
+
+    /// The liveness of the session, from the finding at the endpoint.
+    ///
+    /// A listener is no part of the condition for ready if the process shows that the worker is live: then a worker that
+    /// had been ready and runs is live, whether it listens or not. A listener that is not ours stays a conflict.
+    pub fn liveness(&self, found: Liveness) -> Liveness {
+        match (self.shown_by, found, self.last) {
+            (ShownBy::Process, Liveness::Dormant | Liveness::Indeterminate, LastWorker::AliveReady) => {
+                Liveness::Live
+            }
+            (ShownBy::Process | ShownBy::Listener, found, _) => found,
+        }
+    }
 
     /// Whether there ever was a worker.
     pub fn is_known(&self) -> bool {

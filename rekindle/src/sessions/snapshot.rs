@@ -9,7 +9,7 @@ use rekindle_adapters::record_file;
 use rekindle_adapters::socket_file::{self, Tenancy};
 use rekindle_adapters::socket_table::ListeningSockets;
 use rekindle_adapters::{SessionDir, Worker, procfs, worker};
-use rekindle_core::evidence::{Endpoint, Listener};
+use rekindle_core::evidence::{EndpointHolder, Listener};
 use rekindle_core::identity::{PidStatus, ProcessLiveness, judge};
 use rekindle_core::plan::Role;
 use rekindle_core::readiness::Connects;
@@ -135,7 +135,7 @@ impl Snapshot {
         let lost = self.evidence.was_lost_sight_of();
         if let Some(socket) = self.socket().filter(|_| lost).map(ToOwned::to_owned) {
             self.evidence.endpoint = endpoint(&socket, dir);
-            if self.evidence.endpoint == Endpoint::Ours {
+            if self.evidence.endpoint == EndpointHolder::Ours {
                 self.successor = worker::listener_at(&socket);
             }
         }
@@ -358,7 +358,7 @@ impl Snapshot {
     pub(crate) fn worker(&self, here: &Host) -> Result<Worker, OsFailure> {
         let lifeline = self.lifeline.as_ref().map(LifelineProbe::try_clone).transpose()?;
         let worker = Worker::adopt(self.assembly.leader.clone(), self.assembly.peer.clone(), lifeline, here)?;
-        let listener = self.socket().filter(|_| self.evidence.endpoint == Endpoint::Ours);
+        let listener = self.socket().filter(|_| self.evidence.endpoint == EndpointHolder::Ours);
         Ok(match listener.map(PathBuf::from) {
             Some(socket) => worker.listening_at(socket),
             None => worker,
@@ -383,11 +383,11 @@ fn another_session(lifeline: &LifelineProbe, session: &SessionId) -> Result<Opti
 }
 
 /// The owner of the socket of a session with directory `dir`. Only this user can put a socket into `dir`.
-fn endpoint(socket: &Path, dir: &Path) -> Endpoint {
+fn endpoint(socket: &Path, dir: &Path) -> EndpointHolder {
     match socket_file::tenancy(socket) {
-        Tenancy::Vacant => Endpoint::Vacant,
-        Tenancy::Taken if socket.parent() == Some(dir) => Endpoint::Ours,
-        Tenancy::Taken | Tenancy::Shut | Tenancy::Unclear => Endpoint::Unclear,
+        Tenancy::Vacant => EndpointHolder::Vacant,
+        Tenancy::Taken if socket.parent() == Some(dir) => EndpointHolder::Ours,
+        Tenancy::Taken | Tenancy::Shut | Tenancy::Unclear => EndpointHolder::Unclear,
     }
 }
 

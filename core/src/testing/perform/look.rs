@@ -6,7 +6,7 @@ use crate::process::identity::{DeathProof, ProcessLiveness};
 use crate::session::evidence::{Evidence, LastWorker, Lifeline, LifelineHistory};
 use crate::session::record::RecordState;
 use crate::session::view::assembly::{Assembly, FoundBy, Marked, Recorded};
-use crate::session::view::{Contact, RecordIs, View};
+use crate::session::view::{EndpointView, RecordIs, View};
 use crate::start::order::Room;
 use crate::testing::actor::{ReadMark, ReadRecord, Seen};
 use crate::testing::kernel::Kernel;
@@ -74,7 +74,7 @@ impl Setting {
             Life::Unborn | Life::Dead => ProcessLiveness::Dead(DeathProof::NoSuchProcess),
         };
         let evidence = assembly.evidence(assembly.leader.map(standing), assembly.peer.map(standing));
-        let mut view = assembly.view(&evidence, Contact::Connect);
+        let mut view = assembly.view(&evidence, EndpointView::SOCKET);
         view.last = self.believed(kernel, &evidence, view);
         Seen { record, lifeline, leader: assembly.leader.map(|process| process.start), view }
     }
