@@ -3,3 +3,4 @@
 pub mod bound;
 pub mod probe;
 pub mod socket_file;
+pub mod tcp;

@@ -31,7 +31,7 @@ pub mod start;
 pub mod stdio;
 pub mod worker;
 
-pub use endpoint::{bound, probe, socket_file};
+pub use endpoint::{bound, probe, socket_file, tcp};
 pub use pool::{call, client, lines, serve};
 pub use ready::{handshake, notify};
 pub use spawn::{foreground, program};

@@ -7,7 +7,7 @@ mod values;
 use crate::given::Given;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
-use rekindle::Intent;
+use rekindle::{Address, Intent};
 use rekindle::SessionId;
 use rekindle::protocol::Version;
 use std::ffi::OsString;
@@ -122,16 +122,29 @@ pub(crate) struct UpArgs {
     #[arg(long, value_enum, default_value_t = IntentArg::Ensure)]
     pub(crate) intent: IntentArg,
 
-    #[arg(long, help = ready_help(), value_parser = ready, default_value_t, value_name = "KIND")]
-    pub(crate) ready: rekindle::ReadyKind,
+    #[arg(long, help = ready_help(), value_parser = ready, value_name = "KIND")]
+    pub(crate) ready: Option<rekindle::Readiness>,
+
+    /// How long the program has to run, for --ready running
+    #[arg(long, value_parser = duration, default_value = "200ms", value_name = "TIME")]
+    pub(crate) settle: Duration,
 
     /// The host's version of the pool protocol, for --ready handshake
     #[arg(long, required_if_eq("ready", "handshake"), value_name = "VERSION")]
     pub(crate) speak: Option<Version>,
 
-    /// The worker's socket [default: `sock` in the session's directory]
-    #[arg(long, value_name = "PATH")]
+    /// Where the worker answers: unix (the socket `sock` in the session's directory), unix:PATH, tcp:PORT, tcp:HOST:PORT
+    /// or none. With port 0 a free one is chosen and kept [default: unix]
+    #[arg(long, value_parser = OsStringValueParser::new().try_map(|text| Address::from_text(&text)), value_name = "ADDRESS")]
+    pub(crate) address: Option<Address>,
+
+    /// The worker's Unix socket: short for --address unix:PATH
+    #[arg(long, value_name = "PATH", conflicts_with = "address")]
     pub(crate) socket: Option<PathBuf>,
+
+    /// Take any listener on the worker's TCP port for the worker's: for a relay, as of a container
+    #[arg(long)]
+    pub(crate) allow_foreign_listener: bool,
 
     /// How long waiting and starting may take together
     #[arg(long, value_parser = duration, default_value = "30s", value_name = "TIME")]

@@ -6,12 +6,13 @@
 //!
 //! Checked by the tests below and by `smoke/tests/smoke/command/advice.rs`.
 
-use rekindle::ReadyKind;
+use rekindle::{Address, Endpoint};
 use rekindle::frontend::{shell_quoted, shell_word};
 use rekindle::{SessionId, Startup, Step};
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 /// The command line of this call.
@@ -37,10 +38,10 @@ impl Caller {
             Step::Doctor(session) => self.ours(["doctor", session.as_str()]),
             Step::DoctorAll => self.ours(["doctor"]),
             Step::Stop(session) => self.ours(["stop", session.as_str()]),
-            Step::Attach { session, socket, speak } => {
+            Step::Attach { session, address: at, speak } => {
                 let mut words = up(session);
                 words.extend(["--intent".into(), "attach".into()]);
-                words.extend(option("--socket", socket.as_ref()));
+                words.extend(address(at.as_ref()));
                 if let Some(version) = speak {
                     words.extend(["--ready".into(), "handshake".into()]);
                     words.extend(option("--speak", Some(version.to_string())));
@@ -71,10 +72,8 @@ impl Caller {
 
     fn up(&self, startup: &Startup) -> String {
         let mut words = up(&startup.session);
-        words.extend(option("--socket", startup.socket.as_ref()));
-        if startup.ready != ReadyKind::Connect {
-            words.extend(option("--ready", Some(startup.ready.row().name)));
-        }
+        words.extend(address(startup.address.as_ref()));
+        words.extend(option("--ready", startup.ready.as_ref().map(ToString::to_string)));
         words.extend(option("--speak", startup.speak.as_ref().map(ToString::to_string)));
         let is_elsewhere = env::current_dir().is_ok_and(|here| here != startup.cwd);
         words.extend(option("--cwd", Some(&startup.cwd).filter(|_| is_elsewhere)));
@@ -100,6 +99,18 @@ fn up(session: &SessionId) -> Vec<OsString> {
 }
 
 /// An option with its value. A value may begin with a dash.
+/// The option for an address: a Unix socket by its short form.
+fn address(address: Option<&Address>) -> Vec<OsString> {
+    match address {
+        None | Some(Address::OwnSocket) => Vec::new(),
+        Some(Address::At(Endpoint::Unix(path))) => option("--socket", Some(path.clone())),
+        Some(Address::At(endpoint @ (Endpoint::Tcp(_) | Endpoint::None))) => {
+            option("--address", Some(endpoint.to_text()))
+        }
+        Some(Address::AnyPort(host)) => option("--address", Some(Endpoint::Tcp(SocketAddr::new(*host, 0)).to_text())),
+    }
+}
+
 fn option(name: &str, value: Option<impl Into<OsString> + AsRef<OsStr>>) -> Vec<OsString> {
     let Some(value) = value else { return Vec::new() };
     if value.as_ref().as_bytes().starts_with(b"-") {

@@ -18,7 +18,7 @@ use rekindle_core::claim::ConflictReason;
 use rekindle_core::protocol::Version;
 use rekindle_core::shown::Shown;
 use rekindle_core::target::BadTarget;
-use rekindle_core::{Lifeline, OsFailure, ReadyKind, SessionId, Shortage, SpawnError};
+use rekindle_core::{Address, Lifeline, OsFailure, Readiness, SessionId, Shortage, SpawnError};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
@@ -39,8 +39,8 @@ pub enum Step {
     Attach {
         /// The session.
         session: SessionId,
-        /// The socket, if unknown to the session.
-        socket: Option<PathBuf>,
+        /// The address, if unknown to the session.
+        address: Option<Address>,
         /// The version of the pool protocol, if the worker has to be spoken to.
         speak: Option<Version>,
     },
@@ -81,10 +81,10 @@ pub struct Startup {
     pub command: Vec<OsString>,
     /// The working directory.
     pub cwd: PathBuf,
-    /// The socket, if not the session's own.
-    pub socket: Option<PathBuf>,
-    /// The condition for ready.
-    pub ready: ReadyKind,
+    /// The address, if not the session's own socket.
+    pub address: Option<Address>,
+    /// The condition for ready, if not the default for the address.
+    pub ready: Option<Readiness>,
     /// The version of the pool protocol spoken by the host.
     pub speak: Option<Version>,
 }
@@ -274,8 +274,13 @@ impl Advice {
         }
     }
 
+    /// For a TCP port with a listener that is no process of the worker.
+    pub(crate) fn of_foreign_listener() -> Self {
+        Self::by_hand("end that program, or name another port with --address; --address tcp:0 chooses a free one")
+    }
+
     /// For a socket path that no worker could use: the caller's path `named`, or the path in the session's directory.
-    pub(crate) fn of_bad_target(bad: &BadTarget, named: Option<&Path>) -> Self {
+    pub(crate) fn of_bad_target(bad: &BadTarget, named: Option<&Address>) -> Self {
         match bad {
             BadTarget::NotifyTooLong { .. } => Self::by_hand(
                 "the state directory's path is too long for --ready notify: name a shorter one with --dir",
@@ -289,6 +294,9 @@ impl Advice {
                 }
                 Some(_) | None => Self::by_hand("name a socket in a directory of your own with --socket"),
             },
+            BadTarget::Unsuited { .. } => {
+                Self::by_hand("name another condition with --ready, or another address with --address")
+            }
             BadTarget::TooLong { .. } | BadTarget::NameTooLong { .. } => {
                 Self::by_hand("name a shorter path with --socket")
             }

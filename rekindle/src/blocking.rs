@@ -7,7 +7,7 @@
 //! let dir = tempfile::tempdir()?;
 //! let sessions = Sessions::open(dir.path().join("workers"))?;
 //! match sessions.attach(&"cache".parse()?)? {
-//!     Ensured::Running(worker) => println!("it answers on {}", worker.socket.display()),
+//!     Ensured::Running(worker) => println!("it answers on {}", worker.endpoint),
 //!     Ensured::Rejected(rejection) => assert_eq!(rejection.reason, RejectReason::NotRunning),
 //!     other => println!("{other}"),
 //! }

@@ -12,7 +12,7 @@
 //! let sessions = Sessions::open("/var/lib/myapp/workers")?;
 //! let launch = Launch::new("redis-server").args(["--port", "0", "--unixsocket", "{socket}", "--save", ""]);
 //! match sessions.ensure(&"cache".parse()?, launch).await? {
-//!     Ensured::Running(worker) => println!("redis answers on {}", worker.socket.display()),
+//!     Ensured::Running(worker) => println!("redis answers on {}", worker.endpoint),
 //!     other => eprintln!("no redis: {other}"),
 //! }
 //! # Ok(())
@@ -91,7 +91,11 @@ pub use rekindle_core::protocol::{Speaking, Version};
 #[doc(inline)]
 pub use rekindle_core::stop::{StopPolicy, StopStep};
 #[doc(inline)]
-pub use rekindle_core::{Environment, Intent, KillPolicy, KillSignal, ReadyKind, ReleasePolicy, SpawnBgPlan};
+pub use rekindle_core::readiness::{RequestPath, Row, UnknownReadiness};
+pub use rekindle_core::{
+    Address, Endpoint, EndpointKind, Environment, Intent, KillPolicy, KillSignal, Owner, Readiness, ReadyKind,
+    ReleasePolicy, SpawnBgPlan,
+};
 
 #[doc(inline)]
 pub use rekindle_core::release::PairingError;

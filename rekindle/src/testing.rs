@@ -37,7 +37,7 @@ use rekindle_adapters::Connection;
 use rekindle_core::care::gc::{self, Collect};
 use rekindle_core::care::unlock::{self, Unlock};
 use rekindle_core::claim::ConflictReason;
-use rekindle_core::ensure::{Conclusion, Depth, Ensure, Readiness, Request, StartPath};
+use rekindle_core::ensure::{Conclusion, Depth, Ensure, Proof, Request, StartPath};
 use rekindle_core::execute::{Cause, Diagnostic};
 use rekindle_core::resume::RetainedReason;
 use rekindle_core::state::{Listening, session_state};
@@ -49,12 +49,16 @@ use rekindle_core::testing::objects::{Process, Role, Socket};
 use rekindle_core::testing::program::{Kind, Setting};
 use rekindle_core::testing::sabotage::Conduct;
 use rekindle_core::{
-    ChildExit, Generation, Liveness, OsFailure, Pid, RecordState, RejectReason, SessionId, SpawnError,
+    Address, ChildExit, Endpoint, Generation, Liveness, OsFailure, Pid, RecordState, RejectReason, SessionId, SpawnError,
 };
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+/// The port of a simulated session that leaves the choice to the launcher.
+const ANY_PORT: u16 = 49_152;
 
 /// A simulated machine. Cheap to clone; all clones are the same machine.
 #[derive(Debug, Clone, Default)]
@@ -208,15 +212,21 @@ impl Machine {
         dir: &Path,
         depth: Depth,
     ) -> Result<Option<Ensured>, Error> {
-        let socket = launch.socket.clone().unwrap_or_else(|| dir.join(session.as_str()).join("sock"));
-        let request = Request { intent: launch.intent, readiness: Readiness::Connection, depth };
+        let own = || Endpoint::Unix(dir.join(session.as_str()).join("sock"));
+        let endpoint = match &launch.address {
+            None | Some(Address::OwnSocket) => own(),
+            Some(Address::AnyPort(host)) => Endpoint::Tcp(SocketAddr::new(*host, ANY_PORT)),
+            Some(Address::At(endpoint)) => endpoint.clone(),
+        };
+        let (proof, port) = (Proof::Connection, launch.port_choice());
+        let request = Request { intent: launch.intent, proof, depth, port };
         self.with(session, |it| {
             let slot = it.slot();
             it.setting.kinds[slot] = it.program.kind();
             let end = it.run(slot, Task::Ensure(Ensure::new(request)));
             match end {
                 Some(End::Ensure(Conclusion::NotAtOnce)) => Ok(None),
-                Some(End::Ensure(conclusion)) => ensured(session, it, conclusion, launch, socket).map(Some),
+                Some(End::Ensure(conclusion)) => ensured(session, it, conclusion, launch, endpoint, dir).map(Some),
                 Some(_) | None => Err(no_end(session)),
             }
         })
@@ -281,6 +291,7 @@ impl Machine {
             state: it.state(),
             pid: it.pid(),
             socket: Some(dir.join(session.as_str()).join("sock")),
+            address: Some(Endpoint::Unix(dir.join(session.as_str()).join("sock"))),
             generation: it.generation(),
             started_at: None,
         };
@@ -311,9 +322,11 @@ fn ensured(
     it: &mut Simulated,
     conclusion: Conclusion,
     launch: &Launch,
-    socket: PathBuf,
+    endpoint: Endpoint,
+    dir: &Path,
 ) -> Result<Ensured, Error> {
     let (pid, generation) = (it.pid(), it.generation());
+    let claim = || dir.join(session.as_str()).join("claim");
     let timed_out = || Cause::ObserveTimeout { after: launch.timeout };
     Ok(match conclusion {
         Conclusion::Running(kind) => {
@@ -323,11 +336,12 @@ fn ensured(
                 StartPath::Attached => StartKind::Attached,
             };
             let (managed, program_differs, after_kill) = (true, false, false);
-            let connection = Connection::deferred(&socket);
+            let (connection, url) = (Connection::deferred(endpoint.clone()), None);
             let running = Running {
                 kind,
                 pid,
-                socket,
+                endpoint,
+                url,
                 generation,
                 managed,
                 program_differs,
@@ -344,7 +358,8 @@ fn ensured(
                 exit: if after_kill { ChildExit::Signal(15) } else { ChildExit::Code(1) },
                 pid: Pid::new(1000),
                 generation,
-                socket,
+                endpoint,
+                last_seen: None,
                 after_kill,
                 advice: Box::new(Advice::of_early_end(session, cause.as_ref(), SaidReady::No, launch)),
                 cause,
@@ -363,8 +378,9 @@ fn ensured(
             diagnostic: Diagnostic {
                 session: session.clone(),
                 pid,
-                lock_path: socket.with_file_name("claim"),
-                socket_path: socket,
+                lock_path: claim(),
+                socket_path: endpoint.socket().map(ToOwned::to_owned),
+                address: endpoint,
                 observe_timeout: launch.timeout,
                 kill_grace: launch.kill_policy.total_grace(),
                 kill_error: None,
@@ -376,14 +392,13 @@ fn ensured(
             return Err(Error::NotEnded { session: session.clone(), survivors: pid.into_iter().collect() });
         }
         Conclusion::Locked => {
-            let claim = socket.with_file_name("claim");
             let why = ConflictReason::KernelLockHeld;
-            Ensured::Rejected(Box::new(Rejection::locked(session, &socket, &why, None, &claim)))
+            Ensured::Rejected(Box::new(Rejection::locked(session, &endpoint, &why, None, &claim())))
         }
         Conclusion::Rejected(reason) => {
             let liveness =
                 if reason == RejectReason::AlreadyLive { Liveness::Live } else { Liveness::Dormant };
-            let rejection = Rejection::new(reason, Some(liveness), &socket);
+            let rejection = Rejection::new(reason, Some(liveness), &endpoint);
             let message = format!("session `{session}` is refused on this simulated machine");
             let rejection = rejection.saying(message, Step::Doctor(session.clone()));
             Ensured::Rejected(Box::new(Rejection { pid, ..rejection }))

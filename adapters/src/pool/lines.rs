@@ -206,7 +206,7 @@ impl LineStream {
 
     /// Lines of at most `len_max` bytes to a worker.
     pub(crate) fn open(connection: Connection, len_max: usize) -> Result<Self, LineError> {
-        let socket = connection.socket().to_owned();
+        let socket = connection.socket().unwrap_or(Path::new("")).to_owned();
         let stream = connection.into_tokio().during("use the connection to", &socket)?;
         Ok(Self::new(stream, &socket, len_max))
     }

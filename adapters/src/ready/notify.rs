@@ -13,8 +13,9 @@
 //! Checked by `smoke/tests/smoke/ready/notify.rs`.
 
 use crate::endpoint::bound::BoundSocket;
-use crate::endpoint::probe::{Connection, Lookout};
-use crate::ready::listen::{pauses, see_listener};
+use crate::endpoint::probe::Connection;
+use crate::ready::Site;
+use crate::ready::listen::{ListenerLookout, pauses};
 use crate::store::session_dir::SessionDir;
 use crate::sys::linux::failure::During;
 use crate::sys::linux::procfs;
@@ -194,16 +195,16 @@ impl Heard {
 /// Receives messages until the worker is ready, and further until its socket is.
 pub(super) async fn await_notified(
     listener: &NotifyListener,
-    socket: &Path,
+    site: &Site<'_>,
 ) -> Result<Connection, WatchError> {
     let mailbox = listener.mailbox()?;
-    let (mut backoff, mut lookout) = (pauses(socket), Lookout::at(socket));
+    let (mut backoff, mut lookout) = (pauses(site.endpoint), ListenerLookout::at(site));
     loop {
         if !listener.notices().is_ready() {
             listener.hear_next(&mailbox).await?;
             continue;
         }
-        if let Some(connection) = see_listener(&mut lookout, socket)? {
+        if let Some(connection) = lookout.look()? {
             return Ok(connection);
         }
         tokio::select! {

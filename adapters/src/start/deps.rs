@@ -8,11 +8,10 @@ use crate::worker::Worker;
 use async_trait::async_trait;
 use rekindle_core::seams::{ExitWatcher, Killer, Releaser, SocketWatcher, Spawner, Timer};
 use rekindle_core::{
-    ChildExit, Generation, KillError, KillSignal, LockClaim, Pid, ReleaseError, SpawnBgPlan,
+    ChildExit, Endpoint, Generation, KillError, KillSignal, LockClaim, Pid, ReleaseError, SpawnBgPlan,
     SpawnBgResumeDeps, SpawnError, WatchError,
 };
 use std::fmt;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -118,8 +117,8 @@ impl SpawnBgResumeDeps for ProductionSpawnBgResumeDeps {
         self.spawner.spawn_child(plan).await
     }
 
-    async fn await_socket_alive(&self, socket: &Path) -> Result<Connection, WatchError> {
-        self.socket_watcher.await_socket_alive(socket).await
+    async fn await_socket_alive(&self, endpoint: &Endpoint) -> Result<Connection, WatchError> {
+        self.socket_watcher.await_socket_alive(endpoint).await
     }
 
     async fn await_child_exit(&self, child: &Worker) -> Result<ChildExit, WatchError> {

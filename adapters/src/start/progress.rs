@@ -11,9 +11,10 @@
 //!
 //! Checked by `smoke/tests/smoke/session/*.rs`.
 
-use crate::endpoint::bound::BoundSocket;
+use crate::endpoint::bound::{self, BoundSocket};
 use crate::endpoint::probe::Connection;
 use crate::endpoint::socket_file::{self, Leftover, Place, StaleSocket};
+use crate::endpoint::tcp::{self, Listener};
 use crate::ready::notify::NotifyListener;
 use crate::spawn::program;
 use crate::spawn::{Provision, SpawnRequest, spawn};
@@ -30,6 +31,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use rekindle_core::claim::give_up::{GiveUpEffect, GiveUpEvent};
 use rekindle_core::notify::Notices;
+use rekindle_core::plan::ForeignListener;
 use rekindle_core::protocol::Version;
 use rekindle_core::readiness::Provides;
 use rekindle_core::record::SocketFile;
@@ -38,9 +40,10 @@ use rekindle_core::shown::Shown;
 use rekindle_core::start::order::{self, Begun, Order, OrderEffect, OrderEvent, Room};
 use rekindle_core::start::settle::{self, Heard, Noted, Settle, SettleEffect, SettleEvent};
 use rekindle_core::{
-    ChildExit, Generation, Host, Lifeline, LockClaim, Nonce, OsFailure, ProcessIdentity, ReadyKind,
+    ChildExit, Endpoint, Generation, Host, Lifeline, LockClaim, Nonce, OsFailure, ProcessIdentity, Readiness,
     ReleaseError, SessionRecord, SpawnBgPlan, SpawnError, WatchError,
 };
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// A start in progress, shared by its seams.
@@ -73,6 +76,9 @@ struct Notes {
     exit: Option<ChildExit>,
     notify_listener: Option<Arc<NotifyListener>>,
     reaped: Option<ReapedExit>,
+    worker: Option<Arc<Worker>>,
+    seen: Option<String>,
+    answered_at: Option<Endpoint>,
 }
 
 impl Start {
@@ -121,9 +127,39 @@ impl Start {
         self.note(|notes| notes.reaped.clone())
     }
 
-    /// The kind of readiness.
-    pub(crate) fn readiness(&self) -> ReadyKind {
-        self.note(|notes| notes.record.as_ref().map(SessionRecord::readiness)).unwrap_or_default()
+    /// The condition for ready.
+    pub(crate) fn readiness(&self) -> Readiness {
+        self.note(|notes| notes.record.as_ref().map(|record| record.readiness().clone())).unwrap_or_default()
+    }
+
+    /// The treatment of a listener that is no process of the worker.
+    pub(crate) fn foreign_listener(&self) -> ForeignListener {
+        let of_plan = |record: &SessionRecord| record.whole_plan().map(|plan| plan.foreign_listener);
+        self.note(|notes| notes.record.as_ref().and_then(of_plan)).unwrap_or_default()
+    }
+
+    /// The worker, pinned for recognising its processes; known after the spawn.
+    pub(crate) fn worker(&self) -> Option<Arc<Worker>> {
+        self.note(|notes| notes.worker.clone())
+    }
+
+    /// Remembers the worker, so that the watches can recognise its processes.
+    fn note_worker(&self, worker: &Worker) {
+        match worker.pinned_again(&self.here) {
+            Ok(pinned) => self.note(|notes| notes.worker = Some(Arc::new(pinned))),
+            // Without recognition no listener is believed, and the time-out ends the worker.
+            Err(error) => tracing::warn!(%error, "the worker's processes will not be recognised"),
+        }
+    }
+
+    /// Notes the last finding of a watch, for the message of a start that was not ready in time.
+    pub(crate) fn note_seen(&self, finding: impl Into<String>) {
+        self.note(|notes| notes.seen = Some(finding.into()));
+    }
+
+    /// The last finding of the watch for readiness.
+    pub fn last_seen(&self) -> Option<String> {
+        self.note(|notes| notes.seen.clone())
     }
 
     pub(crate) fn notify_listener(&self) -> Option<Arc<NotifyListener>> {
@@ -134,7 +170,11 @@ impl Start {
     pub fn note_alive(&self, connection: &Connection) {
         let peer = connection.peer().and_then(|pid| procfs::identify(pid, &self.here));
         let version = connection.greeting().map(|greeting| greeting.version.clone());
-        self.note(|notes| notes.version = version.or_else(|| notes.version.take()));
+        let answered_at = connection.endpoint().tcp().map(Endpoint::Tcp);
+        self.note(|notes| {
+            notes.version = version.or_else(|| notes.version.take());
+            notes.answered_at = answered_at;
+        });
         self.note_ready(peer);
     }
 
@@ -215,7 +255,10 @@ impl Start {
                 Heard::Exit => record.into_exited(clock::now(), notes.exit.unwrap_or(ChildExit::Unknown)),
                 Heard::Ready => {
                     let peer = notes.peer.take().flatten();
-                    record.into_ready(clock::now(), peer).reporting(notes.version.take())
+                    record
+                        .into_ready(clock::now(), peer)
+                        .reporting(notes.version.take())
+                        .answering_at(notes.answered_at.take())
                 }
                 Heard::Nothing => record.into_never_started(clock::now()),
             })
@@ -237,7 +280,7 @@ impl Start {
 /// The record of a ready worker, with its current guards: lifeline and socket file.
 fn guarded(held: &HeldClaim, record: SessionRecord) -> SessionRecord {
     let asked = lifeline::open(held.dir()).ok().flatten().map(|lifeline| lifeline.ask());
-    let socket_file = socket_file::file_at(record.socket());
+    let socket_file = record.socket().and_then(socket_file::file_at);
     record.guarded_by(asked.unwrap_or(Lifeline::Unreadable), socket_file)
 }
 
@@ -285,7 +328,12 @@ impl Start {
         }
         let begun = self.claim.with(|held| Beginning::new(self, held, plan, generation).run());
         let begun = begun.unwrap_or_else(|| Err(SpawnError::Abandoned { why: "its claim is gone".into() }));
-        begun.inspect(|worker| self.note(|notes| notes.reaped = worker.reaped_exit()))
+        begun.inspect(|worker| {
+            self.note(|notes| notes.reaped = worker.reaped_exit());
+            if plan.target().tcp().is_some() {
+                self.note_worker(worker);
+            }
+        })
     }
 
     fn open_notify_listener(
@@ -325,6 +373,8 @@ enum Provided {
     NotifySocket(Arc<NotifyListener>),
     /// Our copy is dropped with the start: after the worker's death no process listens.
     Socket(BoundSocket),
+    /// The same for a TCP port, which leaves no file.
+    Port(OwnedFd),
 }
 
 impl<'s> Beginning<'s> {
@@ -383,14 +433,28 @@ impl<'s> Beginning<'s> {
     }
 
     fn look_at_socket(&mut self) -> Result<OrderEvent, SpawnError> {
-        let socket = &self.plan.expected_socket_path;
+        let taken = |why| Err(SpawnError::Abandoned { why });
+        let socket = match self.plan.target() {
+            Endpoint::Unix(socket) => socket,
+            Endpoint::None => return Ok(OrderEvent::Room(Room::Free)),
+            Endpoint::Tcp(at) => {
+                return match (tcp::listener(*at, None)?, self.plan.foreign_listener) {
+                    (Listener::Foreign { who, .. }, ForeignListener::Refused) => {
+                        taken(format!("{who} listens on {}", self.plan.target()))
+                    }
+                    (Listener::Foreign { .. } | Listener::Nobody | Listener::Ours { .. }, _) => {
+                        Ok(OrderEvent::Room(Room::Free))
+                    }
+                };
+            }
+        };
         let place = socket_file::look(self.held.dir(), socket, self.start.left_behind)?;
         let room = place.room();
         match place {
             Place::Free => {}
             Place::Stale(stale) => self.stale = Some(stale),
             Place::Taken { why } => {
-                return Err(SpawnError::Abandoned { why: format!("`{}`: {why}", Shown(socket)) });
+                return taken(format!("`{}`: {why}", Shown(socket)));
             }
         }
         Ok(OrderEvent::Room(room))
@@ -408,12 +472,16 @@ impl<'s> Beginning<'s> {
     }
 
     fn provide(&mut self) -> Result<(), SpawnError> {
-        self.provided = match self.plan.ready.row().provides {
+        self.provided = match self.plan.ready.kind().row().provides {
             Provides::NotifySocket => {
                 let notices = Notices::none(self.plan.observe_timeout);
                 Provided::NotifySocket(self.start.open_notify_listener(self.held.dir(), notices)?)
             }
-            Provides::BoundSocket => Provided::Socket(BoundSocket::stream(&self.plan.expected_socket_path)?),
+            Provides::BoundSocket => match self.plan.target() {
+                Endpoint::Unix(socket) => Provided::Socket(BoundSocket::stream(socket)?),
+                Endpoint::Tcp(at) => Provided::Port(bound::port(*at)?),
+                Endpoint::None => Provided::Nothing,
+            },
             Provides::Nothing => Provided::Nothing,
         };
         Ok(())
@@ -426,7 +494,8 @@ impl<'s> Beginning<'s> {
         let provision = match &self.provided {
             Provided::Nothing => Provision::Nothing,
             Provided::NotifySocket(listener) => Provision::NotifySocket(listener),
-            Provided::Socket(socket) => Provision::Socket(socket),
+            Provided::Socket(socket) => Provision::Socket(socket.as_fd()),
+            Provided::Port(socket) => Provision::Socket(socket.as_fd()),
         };
         let (plan, claim, generation) = (self.plan, self.held, self.generation);
         let (nonce, host, started_at) = (nonce, &*self.start.here, *started_at);
@@ -439,7 +508,9 @@ impl<'s> Beginning<'s> {
                 }
                 self.worker = Some(worker);
             }
-            (Ok(worker), Provided::Nothing | Provided::Socket(_)) => self.worker = Some(worker),
+            (Ok(worker), Provided::Nothing | Provided::Socket(_) | Provided::Port(_)) => {
+                self.worker = Some(worker);
+            }
             (Err(error), Provided::NotifySocket(listener)) => {
                 listener.close();
                 return Err(error);
@@ -448,7 +519,7 @@ impl<'s> Beginning<'s> {
                 socket.remove();
                 return Err(error);
             }
-            (Err(error), Provided::Nothing) => return Err(error),
+            (Err(error), Provided::Nothing | Provided::Port(_)) => return Err(error),
         }
         Ok(())
     }
@@ -489,7 +560,10 @@ impl Spawner<Worker> for FoundWorker {
         let worker = self.worker.lock().unwrap_or_else(PoisonError::into_inner).take();
         let worker =
             worker.ok_or_else(|| SpawnError::Abandoned { why: "the worker was adopted already".into() })?;
-        if self.start.readiness() == ReadyKind::Notify
+        if plan.target().tcp().is_some() {
+            self.start.note_worker(&worker);
+        }
+        if self.start.readiness() == Readiness::Notify
             && let Err(error) = self.start.hear_again(&worker, plan)
         {
             tracing::warn!(session = %plan.session_id, %error, "what the adopted worker says is not heard");

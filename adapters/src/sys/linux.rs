@@ -28,6 +28,7 @@ pub(crate) mod poll;
 pub(crate) mod process;
 pub(crate) mod short_sleep;
 pub(crate) mod socket;
+pub(crate) mod tcp_table;
 pub(crate) mod user;
 
 pub mod clock;

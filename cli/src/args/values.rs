@@ -1,7 +1,7 @@
 //! Parsers for option values, and option groups shared by several verbs.
 
 use rekindle::KillPolicy;
-use rekindle::ReadyKind;
+use rekindle::{Readiness, ReadyKind};
 use rekindle::StopPolicy;
 use rekindle::frontend::Shown;
 use rekindle::frontend::startup;
@@ -75,13 +75,13 @@ pub(super) fn handed_output(text: &str) -> Result<Arc<OwnedFd>, String> {
     }
 }
 
-pub(super) fn ready(text: &str) -> Result<ReadyKind, String> {
-    text.parse::<ReadyKind>().map_err(|error| error.to_string())
+pub(super) fn ready(text: &str) -> Result<Readiness, String> {
+    text.parse::<Readiness>().map_err(|error| error.to_string())
 }
 
 /// The help of `--ready`, from the table of the core. Code quotes are for pages.
 pub(super) fn ready_help() -> String {
-    let told = ReadyKind::ALL.map(|kind| format!("{kind} ({})", kind.row().ready_when.replace('`', "")));
+    let told = ReadyKind::ALL.map(|kind| format!("{} ({})", kind.row().spelling(), kind.row().ready_when.replace('`', "")));
     format!("What counts as ready: {}", told.join(", "))
 }
 

@@ -6,7 +6,7 @@ use crate::report::{Exit, Report, laid_out};
 use rekindle::frontend::Shown;
 use rekindle::protocol::Speaking;
 use rekindle::{Advice, Ensured, Exited, Intent, Launch, Running, SaidReady, SessionId, Sessions, Step};
-use rekindle::{Cause, ReadyKind, Withheld};
+use rekindle::{Cause, Readiness, Withheld};
 use serde_json::{Value, json};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -57,7 +57,7 @@ pub(crate) async fn run(dir: Option<&Path>, args: &UpArgs, report: &Report) -> E
         let advice = Advice::from(Step::Help(Some("up"))).knowing("name the program after `--`");
         return report.failure("usage", message, &advice, Exit::Usage);
     }
-    if args.speak.is_some() && args.ready != ReadyKind::Handshake {
+    if args.speak.is_some() && args.ready != Some(Readiness::Handshake) {
         let message = "--speak names a version for --ready handshake, which is not asked for";
         return report.failure("usage", message, &Step::Help(Some("up")).into(), Exit::Usage);
     }
@@ -70,7 +70,7 @@ pub(crate) async fn run(dir: Option<&Path>, args: &UpArgs, report: &Report) -> E
         return dry_run(&sessions, &session, launch(args), report).await;
     }
     let began = Instant::now();
-    let socket_is_unnamed = launch(args).leaves_socket_unnamed();
+    let socket_is_unnamed = launch(args).leaves_endpoint_unnamed();
     tokio::select! {
         ensured = sessions.ensure(&session, launch(args)) => match ensured {
             Ok(ensured) => show(&session, ensured, began.elapsed(), report),
@@ -92,7 +92,7 @@ fn launch(args: &UpArgs) -> Launch {
     };
     launch = launch
         .intent(args.intent.into())
-        .ready(args.ready)
+        .settle(args.settle)
         .timeout(args.timeout)
         .kill_policy(args.graces.kill_policy());
     if args.clear_env {
@@ -101,6 +101,15 @@ fn launch(args: &UpArgs) -> Launch {
     launch = launch.envs(args.env.iter().cloned());
     if let Some(version) = &args.speak {
         launch = launch.handshake(Speaking::exactly(version.clone()));
+    }
+    if let Some(condition) = &args.ready {
+        launch = launch.ready(condition.clone());
+    }
+    if let Some(address) = &args.address {
+        launch = launch.address(address.clone());
+    }
+    if args.allow_foreign_listener {
+        launch = launch.allow_foreign_listener();
     }
     if let Some(socket) = &args.socket {
         launch = launch.socket(socket);
@@ -159,6 +168,9 @@ pub(crate) fn show(session: &SessionId, ensured: Ensured, elapsed: Duration, rep
         "session": session,
         "pid": null,
         "socket": null,
+        "address": null,
+        "url": null,
+        "owner": null,
         "generation": null,
         "elapsed_ms": elapsed_ms,
     });
@@ -182,8 +194,8 @@ pub(crate) fn show(session: &SessionId, ensured: Ensured, elapsed: Duration, rep
 }
 
 fn running(session: &SessionId, worker: &Running, elapsed_ms: u64, json: &Value, report: &Report) -> Exit {
-    let (kind, pid, socket) = (worker.kind, pid_text(worker.pid), Shown(&worker.socket));
-    report.result(&format!("{kind} {session}: pid {pid}, answers on {socket} ({elapsed_ms} ms)"), json);
+    let (kind, pid, place) = (worker.kind, pid_text(worker.pid), worker.place());
+    report.result(&format!("{kind} {session}: pid {pid}{place} ({elapsed_ms} ms)"), json);
     for warning in warnings(session, worker, report) {
         report.progress(&warning);
     }
@@ -208,7 +220,7 @@ fn early_end(session: &SessionId, exited: &Exited) -> String {
     let said = match exited.said {
         SaidReady::No => String::new(),
         SaidReady::WithoutListener => {
-            format!("; it said READY=1, and nobody listened on {}", Shown(&exited.socket))
+            format!("; it said READY=1, and nobody listened on {}", exited.endpoint.in_words())
         }
     };
     match &exited.cause {

@@ -120,6 +120,11 @@ impl Endpoint {
         values
     }
 
+    /// The endpoint in a sentence: a Unix socket by its path alone.
+    pub fn in_words(&self) -> String {
+        self.socket().map_or_else(|| self.to_string(), |socket| Shown(socket).to_string())
+    }
+
     /// The text, of any bytes: a path may be no UTF-8.
     pub fn to_text(&self) -> OsString {
         match self {

@@ -33,7 +33,10 @@ impl Serialize for Running {
         let fields = json!({
             "outcome": self.kind,
             "pid": self.pid,
-            "socket": path_text(&self.socket),
+            "socket": self.socket().map(path_text),
+            "address": self.endpoint,
+            "url": self.url,
+            "owner": self.owner(),
             "generation": self.generation,
             "managed": self.managed,
             "program_differs": self.program_differs,
@@ -49,12 +52,14 @@ impl Serialize for Exited {
         let fields = json!({
             "outcome": "child-exited",
             "pid": self.pid,
-            "socket": path_text(&self.socket),
+            "socket": self.endpoint.socket().map(path_text),
+            "address": self.endpoint,
             "generation": self.generation,
             "exit_code": self.exit.code(),
             "signal": self.exit.signal(),
             "after_kill": self.after_kill,
             "cause": self.cause.as_ref().map(ToString::to_string),
+            "last_seen": self.last_seen,
             "stderr_tail": self.stderr_tail,
             "status_text": self.status_text,
         });
@@ -67,7 +72,8 @@ impl Serialize for Retained {
         let fields = json!({
             "outcome": "lock-retained",
             "pid": self.diagnostic.pid,
-            "socket": path_text(&self.diagnostic.socket_path),
+            "socket": self.diagnostic.socket_path.as_deref().map(path_text),
+            "address": self.diagnostic.address,
             "generation": self.generation,
             "reason": self.reason,
             "cause": self.cause.to_string(),
@@ -83,7 +89,8 @@ impl Serialize for Rejection {
         let fields = json!({
             "outcome": "rejected",
             "pid": self.pid,
-            "socket": path_text(&self.socket),
+            "socket": self.endpoint.socket().map(path_text),
+            "address": self.endpoint,
             "reason": self.reason,
             "liveness": self.liveness,
             "holder": self.holder.as_ref().map(without_nonce),

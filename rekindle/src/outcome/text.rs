@@ -5,7 +5,6 @@ use super::{
 };
 use rekindle_core::Pid;
 use rekindle_core::execute::Cause;
-use rekindle_core::shown::Shown;
 use serde::Serialize;
 use std::fmt;
 
@@ -34,8 +33,7 @@ impl fmt::Display for StartKind {
 
 impl fmt::Display for Running {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (pid, socket) = (pid_text(self.pid), Shown(&self.socket));
-        write!(f, "{}: pid {pid}, answers on {socket}", self.kind)
+        write!(f, "{}: pid {}{}", self.kind, pid_text(self.pid), self.place())
     }
 }
 
@@ -51,7 +49,7 @@ impl fmt::Display for Exited {
         match self.said {
             SaidReady::No => Ok(()),
             SaidReady::WithoutListener => {
-                write!(f, "; it said READY=1, and nobody listened on {}", Shown(&self.socket))
+                write!(f, "; it said READY=1, and nobody listened on {}", self.endpoint.in_words())
             }
         }
     }

@@ -117,7 +117,7 @@ fn diagnose_one(
     ));
     let gone = snapshot.last_worker() == LastWorker::Gone;
     let leftovers = if gone { holders.clone() } else { Vec::new() };
-    let state = snapshot.is_known().then(|| snapshot.state(&ListeningSockets::read()));
+    let state = snapshot.is_known().then(|| snapshot.state(&ListeningSockets::read(), here));
     let advice = match claim {
         Some(ClaimFinding { advice: Some(advice), .. }) => advice,
         Some(ClaimFinding { locked: true, .. }) if state != Some(SessionState::Live) => {

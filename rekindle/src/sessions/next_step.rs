@@ -7,10 +7,13 @@ use crate::sessions::snapshot::Snapshot;
 use rekindle_core::execute::Cause;
 use rekindle_core::plan::{EnvironmentBase, Withheld};
 use rekindle_core::shown::Shown;
-use rekindle_core::{ReadyKind, SessionId, SessionRecord, WatchError};
+use rekindle_core::{Address, Readiness, SessionId, SessionRecord, WatchError};
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
+
+/// The placeholders of a command. Not every endpoint has a value for each.
+const PLACEHOLDERS: [&str; 6] = ["{session}", "{socket}", "{address}", "{host}", "{port}", "{prompt}"];
 
 impl Advice {
     /// For a worker if nothing proves whether it runs.
@@ -27,7 +30,7 @@ impl Advice {
     ) -> Self {
         let look = Self::from(Step::Show(session.clone()));
         match (cause, said) {
-            (Some(Cause::ObserveTimeout { .. }), _) if launch.leaves_socket_unnamed() => look.knowing(
+            (Some(Cause::ObserveTimeout { .. }), _) if launch.leaves_endpoint_unnamed() => look.knowing(
                 "no argument names {socket}, and only REKINDLE_SOCKET told the program where to listen; if it knows, and \
                  needs more time, name a longer --timeout",
             ),
@@ -79,15 +82,19 @@ fn startup(session: &SessionId, snapshot: &Snapshot, own_socket: &Path) -> Optio
     let command: Vec<OsString> = std::iter::once(program).chain(record.arguments().iter().cloned()).collect();
     // `up` would replace a placeholder in the recorded command once more.
     let is_literal =
-        |word: &OsString| !["{session}", "{socket}", "{prompt}"].iter().any(|it| holds(word, OsStr::new(it)));
-    let speak = record.speak().cloned().filter(|_| record.readiness() == ReadyKind::Handshake);
-    let can_be_typed = record.readiness() != ReadyKind::Handshake || speak.is_some();
+        |word: &OsString| !PLACEHOLDERS.iter().any(|it| holds(word, OsStr::new(it)));
+    let shakes_hands = *record.readiness() == Readiness::Handshake;
+    let speak = record.speak().cloned().filter(|_| shakes_hands);
+    let can_be_typed = !shakes_hands || speak.is_some();
+    let endpoint = record.endpoint();
+    let ready = record.readiness();
+    let ready = (*ready != Readiness::default_for(endpoint.kind())).then(|| ready.clone());
     (command.iter().all(is_literal) && can_be_typed).then(|| Startup {
         session: session.clone(),
         command,
         cwd: record.cwd().to_owned(),
-        socket: Some(record.socket().to_owned()).filter(|socket| socket != own_socket),
-        ready: record.readiness(),
+        address: Some(endpoint).filter(|it| it.socket() != Some(own_socket)).map(Address::from),
+        ready,
         speak,
     })
 }

@@ -135,7 +135,7 @@ pub(crate) fn show(root: &StateRoot, here: &Host, session: &SessionId) -> Result
     let held = snapshot.evidence.lifeline.is_held();
     Ok(SessionView {
         record: dir.as_ref().map_or(Ok(RecordView::Absent), record_view)?,
-        status: snapshot.state(&ListeningSockets::read()),
+        status: snapshot.state(&ListeningSockets::read(), here),
         claim,
         lifeline: LifelineView { held, holders: snapshot.holders()? },
     })

@@ -8,19 +8,20 @@ use rekindle_adapters::probe::{self, Probed};
 use rekindle_adapters::record_file;
 use rekindle_adapters::socket_file::{self, Tenancy};
 use rekindle_adapters::socket_table::ListeningSockets;
+use rekindle_adapters::tcp;
 use rekindle_adapters::{SessionDir, Worker, procfs, worker};
 use rekindle_core::evidence::{EndpointHolder, Listener};
 use rekindle_core::identity::{PidStatus, ProcessLiveness, judge};
-use rekindle_core::plan::Role;
-use rekindle_core::readiness::Connects;
+use rekindle_core::plan::{ForeignListener, Role};
 use rekindle_core::record::{NewerRecord, RecordFile, SocketFile};
 use rekindle_core::state::{Listening, OtherSpelling, session_state};
 use rekindle_core::view::assembly::{Assembly, FoundBy, Marked, Recorded as RecordedFacts};
-use rekindle_core::view::{Contact, RecordIs, View};
+use rekindle_core::view::{Contact, EndpointView, RecordIs, View};
 use rekindle_core::{
-    Evidence, Generation, Host, LastWorker, Lifeline, Nonce, OsFailure, Pid, ProcessIdentity, ReadyKind,
+    Endpoint, Evidence, Generation, Host, LastWorker, Lifeline, Nonce, OsFailure, Pid, ProcessIdentity, Readiness, ReadyKind,
     RecordState, SessionId, SessionRecord, SessionState, last_worker,
 };
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 /// All facts about a session's last worker.
@@ -133,11 +134,16 @@ impl Snapshot {
             self.successor = holders.and_then(|holders| holders.first().copied());
         }
         let lost = self.evidence.was_lost_sight_of();
-        if let Some(socket) = self.socket().filter(|_| lost).map(ToOwned::to_owned) {
-            self.evidence.endpoint = endpoint(&socket, dir);
-            if self.evidence.endpoint == EndpointHolder::Ours {
-                self.successor = worker::listener_at(&socket);
+        match self.endpoint().filter(|_| lost) {
+            Some(Endpoint::Unix(socket)) => {
+                self.evidence.endpoint = holder(&socket, dir);
+                if self.evidence.endpoint == EndpointHolder::Ours {
+                    self.successor = worker::listener_at(&socket);
+                }
             }
+            Some(Endpoint::Tcp(at)) => self.evidence.endpoint = holder_of_port(at),
+            Some(Endpoint::None) => self.evidence.endpoint = EndpointHolder::Vacant,
+            None => {}
         }
     }
 
@@ -176,8 +182,27 @@ impl Snapshot {
     }
 
     /// The facts for the machine's decision.
-    pub(crate) fn view(&self, contact: Contact) -> View {
-        self.assembly.view(&self.evidence, contact)
+    pub(crate) fn view(&self, endpoint: EndpointView) -> View {
+        self.assembly.view(&self.evidence, endpoint)
+    }
+
+    /// The facts for a decision about the recorded endpoint, without a connection.
+    pub(crate) fn view_of_record(&self) -> View {
+        let endpoint = self.endpoint();
+        self.view(endpoint.as_ref().map_or(EndpointView::SOCKET, |endpoint| self.endpoint_view(endpoint, None)))
+    }
+
+    /// An endpoint, as far as a decision depends on it. The caller's condition counts for an endpoint that no worker of
+    /// ours was started for.
+    pub(crate) fn endpoint_view(&self, endpoint: &Endpoint, asked: Option<&Readiness>) -> EndpointView {
+        let kind = endpoint.kind();
+        let started = self.readiness_at(endpoint);
+        let contact = match &started {
+            Some(ready) if !ready.kind().row().connects.allows_probes() => Contact::Gentle,
+            Some(_) | None => Contact::Connect,
+        };
+        let condition = started.as_ref().or(asked).map_or(ReadyKind::default(), Readiness::kind);
+        EndpointView { kind, contact, shown_by: condition.shown_by(kind) }
     }
 
     /// The generation of the recorded or marked start.
@@ -197,7 +222,7 @@ impl Snapshot {
 
     /// Whether there ever was a worker.
     pub(crate) fn is_known(&self) -> bool {
-        self.view(Contact::Connect).is_known()
+        self.view_of_record().is_known()
     }
 
     /// The record of a worker to adopt. If the record has no leader, the lifeline's leader is used.
@@ -219,14 +244,31 @@ impl Snapshot {
     }
 
     /// The state of the session, as every list shows it.
-    pub(crate) fn state(&self, listening: &ListeningSockets) -> SessionState {
+    pub(crate) fn state(&self, listening: &ListeningSockets, here: &Host) -> SessionState {
         if self.corrupt.is_some() {
             return SessionState::Corrupt;
         }
+        let endpoint = self.endpoint();
         let listens = self.last_worker() != LastWorker::Gone
-            && self.socket().is_some_and(|socket| self.is_listened_on(socket, listening));
+            && endpoint.as_ref().is_some_and(|endpoint| self.is_listened_at(endpoint, listening, here));
         let listens = if listens { Listening::Yes } else { Listening::No };
+        let shown_by = self.view_of_record().shown_by;
+        let listens = Listening::of(shown_by, self.last_worker(), listens);
         session_state(self.last_worker(), self.evidence.recorded, listens)
+    }
+
+    fn is_listened_at(&self, endpoint: &Endpoint, listening: &ListeningSockets, here: &Host) -> bool {
+        match endpoint {
+            Endpoint::Unix(socket) => self.is_listened_on(socket, listening),
+            Endpoint::Tcp(at) => match self.probe_port(*at, Contact::Gentle, self.foreign_listener(), here) {
+                Probed::Live(_) => true,
+                Probed::Dormant { .. }
+                | Probed::Indeterminate { .. }
+                | Probed::Forged { .. }
+                | Probed::Foreign { .. } => false,
+            },
+            Endpoint::None => false,
+        }
     }
 
     /// Whether a process listens on a socket in the right place. A worker that became ready without a connection is
@@ -239,7 +281,7 @@ impl Snapshot {
         // probe.
         match OtherSpelling::of(self.evidence.recorded) {
             OtherSpelling::Ignored => false,
-            OtherSpelling::Asked if self.may_be_connected_to(socket) => {
+            OtherSpelling::Asked if self.view_of_record().contact == Contact::Connect => {
                 matches!(probe::probe_once(socket), Probed::Live(_))
             }
             OtherSpelling::Asked => {
@@ -259,7 +301,7 @@ impl Snapshot {
 
     /// Whether a process that answers on the session's socket may be a worker of ours.
     pub(crate) fn may_answer(&self) -> bool {
-        self.view(Contact::Connect).may_answer()
+        self.view_of_record().may_answer()
     }
 
     /// The pid to show: the leader's; if the leader has ended, the pid of the process that answered; if both have
@@ -300,11 +342,20 @@ impl Snapshot {
         self.mark.as_ref().and_then(|mark| mark.worksite.as_ref())
     }
 
-    /// The worker's socket, if recorded.
+    /// The worker's endpoint, if recorded.
+    pub(crate) fn endpoint(&self) -> Option<Endpoint> {
+        let of_record = self.record.as_ref().map(SessionRecord::endpoint);
+        let of_newer = || self.newer.as_ref().and_then(NewerRecord::endpoint).cloned();
+        of_record.or_else(of_newer).or_else(|| self.worksite().map(Worksite::endpoint))
+    }
+
+    /// The path of the worker's socket, if recorded.
     pub(crate) fn socket(&self) -> Option<&Path> {
-        let of_record = self.record.as_ref().map(SessionRecord::socket);
-        let of_mark = || self.worksite().map(|site| site.socket.as_path());
-        of_record.or_else(|| self.newer.as_ref().and_then(NewerRecord::socket)).or_else(of_mark)
+        match (&self.record, &self.newer) {
+            (Some(record), _) => record.socket(),
+            (None, Some(newer)) => newer.endpoint().and_then(Endpoint::socket),
+            (None, None) => self.worksite().and_then(|site| site.socket.as_deref()),
+        }
     }
 
     /// The socket file made by the worker, if recorded.
@@ -324,30 +375,53 @@ impl Snapshot {
         of_record.or_else(|| self.newer.as_ref().and_then(NewerRecord::role))
     }
 
-    /// The readiness kind, if a worker of ours may answer on `socket` and was started for that socket.
-    pub(crate) fn readiness_on(&self, socket: &Path) -> Option<ReadyKind> {
-        if self.socket() != Some(socket) || !self.may_answer() {
+    /// The condition for ready, if a worker of ours may run and was started for `endpoint`.
+    pub(crate) fn readiness_at(&self, endpoint: &Endpoint) -> Option<Readiness> {
+        if self.endpoint().as_ref() != Some(endpoint) || self.last_worker() == LastWorker::Gone {
             return None;
         }
         let of_record = self.record.as_ref().map(SessionRecord::readiness);
-        of_record.or_else(|| self.worksite().map(|site| site.readiness))
+        of_record.or_else(|| self.worksite().map(|site| &site.readiness)).cloned()
     }
 
-    /// Probes a session's socket. A worker that became ready without a connection is probed without a connection.
-    pub(crate) async fn probe(&self, socket: &Path) -> Probed {
-        if self.may_be_connected_to(socket) {
-            probe::probe(socket).await
-        } else {
-            probe::probe_gently(socket).await
+    /// Probes an endpoint. A worker that became ready without a connection is probed without a connection.
+    pub(crate) async fn probe(&self, endpoint: &Endpoint, foreign: ForeignListener, here: &Host) -> Probed {
+        let contact = self.endpoint_view(endpoint, None).contact;
+        match (endpoint, contact) {
+            (Endpoint::Unix(socket), Contact::Connect) => probe::probe(socket).await,
+            (Endpoint::Unix(socket), Contact::Gentle) => probe::probe_gently(socket).await,
+            (Endpoint::Tcp(at), contact) => self.probe_port(*at, contact, foreign, here),
+            (Endpoint::None, _) => no_endpoint(),
         }
     }
 
-    /// Whether the worker became ready by a connection, so that a probe may connect.
-    pub(crate) fn may_be_connected_to(&self, socket: &Path) -> bool {
-        match self.readiness_on(socket).map(|kind| kind.row().connects) {
-            Some(Connects::Nobody) => false,
-            Some(Connects::Launcher) | None => true,
+    /// Probes an endpoint without waiting.
+    pub(crate) fn probe_once(&self, endpoint: &Endpoint, foreign: ForeignListener, here: &Host) -> Probed {
+        match endpoint {
+            Endpoint::Unix(socket) => probe::probe_once(socket),
+            Endpoint::Tcp(at) => {
+                self.probe_port(*at, self.endpoint_view(endpoint, None).contact, foreign, here)
+            }
+            Endpoint::None => no_endpoint(),
         }
+    }
+
+    /// Probes a TCP port: whether this session's worker listens there.
+    fn probe_port(&self, at: SocketAddr, contact: Contact, foreign: ForeignListener, here: &Host) -> Probed {
+        // A worker that cannot be pinned cannot be recognised; its listener is then foreign.
+        let worker = self.may_run().then(|| self.worker(here).ok()).flatten();
+        tcp::probe(at, worker.as_ref(), contact, foreign)
+    }
+
+    /// The recorded treatment of a listener that is no process of the worker.
+    fn foreign_listener(&self) -> ForeignListener {
+        let plan = self.record.as_ref().and_then(SessionRecord::whole_plan);
+        plan.map(|plan| plan.foreign_listener).unwrap_or_default()
+    }
+
+    /// Whether a worker of ours may run.
+    fn may_run(&self) -> bool {
+        self.last_worker() != LastWorker::Gone
     }
 
     /// The worker of this snapshot's start, pinned for watching or signalling. A process that is not proved to belong
@@ -375,6 +449,10 @@ impl Snapshot {
     }
 }
 
+fn no_endpoint() -> Probed {
+    Probed::Dormant { why: "the session has no endpoint".to_owned() }
+}
+
 /// Detects the lifeline of another session: a directory renamed to another session's name still contains the old
 /// lifeline.
 fn another_session(lifeline: &LifelineProbe, session: &SessionId) -> Result<Option<OsFailure>, OsFailure> {
@@ -383,11 +461,19 @@ fn another_session(lifeline: &LifelineProbe, session: &SessionId) -> Result<Opti
 }
 
 /// The owner of the socket of a session with directory `dir`. Only this user can put a socket into `dir`.
-fn endpoint(socket: &Path, dir: &Path) -> EndpointHolder {
+fn holder(socket: &Path, dir: &Path) -> EndpointHolder {
     match socket_file::tenancy(socket) {
         Tenancy::Vacant => EndpointHolder::Vacant,
         Tenancy::Taken if socket.parent() == Some(dir) => EndpointHolder::Ours,
         Tenancy::Taken | Tenancy::Shut | Tenancy::Unclear => EndpointHolder::Unclear,
+    }
+}
+
+/// The holder of a port: any user can listen there, so a listener is not known to be ours.
+fn holder_of_port(at: SocketAddr) -> EndpointHolder {
+    match tcp::listener(at, None) {
+        Ok(tcp::Listener::Nobody) => EndpointHolder::Vacant,
+        Ok(tcp::Listener::Ours { .. } | tcp::Listener::Foreign { .. }) | Err(_) => EndpointHolder::Unclear,
     }
 }
 
