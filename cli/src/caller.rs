@@ -6,13 +6,13 @@
 //!
 //! Checked by the tests below and by `smoke/tests/smoke/command/advice.rs`.
 
-use rekindle::{Address, Endpoint};
 use rekindle::frontend::{shell_quoted, shell_word};
+use rekindle::{Address, Endpoint};
 use rekindle::{SessionId, Startup, Step};
 use std::env;
 use std::ffi::{OsStr, OsString};
-use std::os::unix::ffi::OsStrExt;
 use std::net::SocketAddr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 /// The command line of this call.
@@ -107,7 +107,9 @@ fn address(address: Option<&Address>) -> Vec<OsString> {
         Some(Address::At(endpoint @ (Endpoint::Tcp(_) | Endpoint::None))) => {
             option("--address", Some(endpoint.to_text()))
         }
-        Some(Address::AnyPort(host)) => option("--address", Some(Endpoint::Tcp(SocketAddr::new(*host, 0)).to_text())),
+        Some(Address::AnyPort(host)) => {
+            option("--address", Some(Endpoint::Tcp(SocketAddr::new(*host, 0)).to_text()))
+        }
     }
 }
 

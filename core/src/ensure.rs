@@ -399,12 +399,11 @@ impl Ensure {
         let Request { intent, depth, proof: _, port: _ } = self.request;
         let verdict = decide(intent, Finding::of(view.liveness(liveness), view.last));
         match (depth, verdict) {
-            (_, Verdict::Attach) if intent == Intent::Attach && view.endpoint == EndpointKind::None => {
-                self.concludes(match depth {
+            (_, Verdict::Attach) if intent == Intent::Attach && view.endpoint == EndpointKind::None => self
+                .concludes(match depth {
                     Depth::DryRun => Conclusion::WouldBe(Verdict::Reject(RejectReason::NoEndpoint)),
                     Depth::Whole | Depth::AtOnce => Conclusion::Rejected(RejectReason::NoEndpoint),
-                })
-            }
+                }),
             (Depth::DryRun, verdict) => self.concludes(Conclusion::WouldBe(verdict)),
             (Depth::Whole | Depth::AtOnce, Verdict::Attach) if intent == Intent::Attach => {
                 self.concludes(Conclusion::Running(StartPath::Attached))
@@ -441,8 +440,7 @@ impl Ensure {
             // The worker accepts connections, and only its answer proves readiness: the launcher died before the
             // answer.
             Verdict::Attach
-                if self.request.proof == Proof::Answer
-                    && view.last == LastWorker::AliveUnobserved =>
+                if self.request.proof == Proof::Answer && view.last == LastWorker::AliveUnobserved =>
             {
                 self.at(Phase::Starting(StartPath::AdoptedConnected))
             }

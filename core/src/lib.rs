@@ -58,9 +58,9 @@ pub use ensure::decide::{Finding, Intent, Liveness, RejectReason, Verdict, decid
 pub use failure::{OsFailure, Shortage};
 pub use process::id::{Generation, Nonce, Pid, SessionId};
 pub use process::identity::{Host, PidStatus, ProcessIdentity, ProcessLiveness};
+pub use session::endpoint::{Address, Endpoint, EndpointKind, Owner};
 pub use session::evidence::{Evidence, LastWorker, Lifeline, last_worker};
 pub use session::plan::{Environment, KillPolicy, SpawnBgPlan};
-pub use session::endpoint::{Address, Endpoint, EndpointKind, Owner};
 pub use session::readiness::{Readiness, ReadyKind};
 pub use session::record::{RecordState, SessionRecord};
 pub use session::state::SessionState;

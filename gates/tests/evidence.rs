@@ -15,7 +15,8 @@ const STATES: [Option<RecordState>; 5] = [
 ];
 const LIFELINES: [Lifeline; 4] = [Lifeline::Free, Lifeline::Held, Lifeline::Missing, Lifeline::Unreadable];
 const HISTORIES: [LifelineHistory; 2] = [LifelineHistory::WasHeld, LifelineHistory::NotKnown];
-const ENDPOINTS: [EndpointHolder; 3] = [EndpointHolder::Ours, EndpointHolder::Vacant, EndpointHolder::Unclear];
+const ENDPOINTS: [EndpointHolder; 3] =
+    [EndpointHolder::Ours, EndpointHolder::Vacant, EndpointHolder::Unclear];
 const DEAD: Option<ProcessLiveness> = Some(ProcessLiveness::Dead(DeathProof::NoSuchProcess));
 const OF_ANOTHER_BOOT: Option<ProcessLiveness> = Some(ProcessLiveness::Dead(DeathProof::OtherBoot));
 const ALIVE: Option<ProcessLiveness> = Some(ProcessLiveness::Alive);
@@ -190,7 +191,11 @@ fn the_stories_of_the_design() {
         ("its container is gone (U2)", in_container(ready, EndpointHolder::Vacant), Gone),
         ("the same, killed in the middle of its start", in_container(starting, EndpointHolder::Vacant), Gone),
         ("the same, and somebody listens", in_container(ready, EndpointHolder::Unclear), Unknown),
-        ("the same, it had closed its lifeline", forgotten(in_container(ready, EndpointHolder::Vacant)), Unknown),
+        (
+            "the same, it had closed its lifeline",
+            forgotten(in_container(ready, EndpointHolder::Vacant)),
+            Unknown,
+        ),
         (
             "the same, and its lifeline was removed",
             Evidence { lifeline: Missing, ..in_container(ready, EndpointHolder::Vacant) },

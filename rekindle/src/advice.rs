@@ -276,7 +276,9 @@ impl Advice {
 
     /// For a TCP port with a listener that is no process of the worker.
     pub(crate) fn of_foreign_listener() -> Self {
-        Self::by_hand("end that program, or name another port with --address; --address tcp:0 chooses a free one")
+        Self::by_hand(
+            "end that program, or name another port with --address; --address tcp:0 chooses a free one",
+        )
     }
 
     /// For a socket path that no worker could use: the caller's path `named`, or the path in the session's directory.

@@ -9,9 +9,7 @@ use rekindle_core::plan::{
 };
 use rekindle_core::protocol::Speaking;
 use rekindle_core::readiness::{Provides, ShownBy};
-use rekindle_core::{
-    Address, Endpoint, EndpointKind, Intent, KillPolicy, Readiness, SessionId, SpawnBgPlan,
-};
+use rekindle_core::{Address, Endpoint, EndpointKind, Intent, KillPolicy, Readiness, SessionId, SpawnBgPlan};
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;

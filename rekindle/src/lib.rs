@@ -89,12 +89,12 @@ pub use rekindle_core::plan::{Action, EnvironmentBase, ReleaseWhen, Role, Transp
 #[doc(inline)]
 pub use rekindle_core::protocol::{Speaking, Version};
 #[doc(inline)]
-pub use rekindle_core::stop::{StopPolicy, StopStep};
-#[doc(inline)]
 pub use rekindle_core::readiness::{RequestPath, Row, UnknownReadiness};
+#[doc(inline)]
+pub use rekindle_core::stop::{StopPolicy, StopStep};
 pub use rekindle_core::{
-    Address, Endpoint, EndpointKind, Environment, Intent, KillPolicy, KillSignal, Owner, Readiness, ReadyKind,
-    ReleasePolicy, SpawnBgPlan,
+    Address, Endpoint, EndpointKind, Environment, Intent, KillPolicy, KillSignal, Owner, Readiness,
+    ReadyKind, ReleasePolicy, SpawnBgPlan,
 };
 
 #[doc(inline)]

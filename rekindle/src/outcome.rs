@@ -9,8 +9,9 @@ use crate::sessions::wait::WorkerWatch;
 use rekindle_adapters::Connection;
 use rekindle_core::execute::{Cause, Diagnostic};
 use rekindle_core::resume::RetainedReason;
-use rekindle_core::{Endpoint, Owner, 
-    ChildExit, Generation, Liveness, LockClaim, Pid, RejectReason, SessionId, SpawnBgPlan, SpawnError,
+use rekindle_core::{
+    ChildExit, Endpoint, Generation, Liveness, LockClaim, Owner, Pid, RejectReason, SessionId, SpawnBgPlan,
+    SpawnError,
 };
 use serde::Serialize;
 use std::path::Path;

@@ -49,7 +49,8 @@ use rekindle_core::testing::objects::{Process, Role, Socket};
 use rekindle_core::testing::program::{Kind, Setting};
 use rekindle_core::testing::sabotage::Conduct;
 use rekindle_core::{
-    Address, ChildExit, Endpoint, Generation, Liveness, OsFailure, Pid, RecordState, RejectReason, SessionId, SpawnError,
+    Address, ChildExit, Endpoint, Generation, Liveness, OsFailure, Pid, RecordState, RejectReason, SessionId,
+    SpawnError,
 };
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -226,7 +227,9 @@ impl Machine {
             let end = it.run(slot, Task::Ensure(Ensure::new(request)));
             match end {
                 Some(End::Ensure(Conclusion::NotAtOnce)) => Ok(None),
-                Some(End::Ensure(conclusion)) => ensured(session, it, conclusion, launch, endpoint, dir).map(Some),
+                Some(End::Ensure(conclusion)) => {
+                    ensured(session, it, conclusion, launch, endpoint, dir).map(Some)
+                }
                 Some(_) | None => Err(no_end(session)),
             }
         })

@@ -71,7 +71,12 @@ impl Connection {
     }
 
     /// A connection to a listener on a TCP port, open if there is a stream.
-    pub(crate) fn to_port(at: SocketAddr, owner: Option<Owner>, peer: Option<Pid>, stream: Option<TcpStream>) -> Self {
+    pub(crate) fn to_port(
+        at: SocketAddr,
+        owner: Option<Owner>,
+        peer: Option<Pid>,
+        stream: Option<TcpStream>,
+    ) -> Self {
         let end = stream.map_or(End::Deferred, End::Tcp);
         Self { end, endpoint: Endpoint::Tcp(at), owner, peer, greeting: None }
     }

@@ -19,10 +19,10 @@ use rekindle_core::plan::ForeignListener;
 use rekindle_core::view::Contact;
 use rekindle_core::{OsFailure, Owner, Pid};
 use std::collections::HashSet;
+use std::fs;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::time::Duration;
-use std::fs;
 
 /// How long a listener of this machine may take to accept a connection: longer only with a full backlog.
 const CONNECT_MAX: Duration = Duration::from_millis(500);
@@ -75,11 +75,14 @@ pub fn listener(wanted: SocketAddr, worker: Option<&Worker>) -> Result<Listener,
 /// The socket among `links` that a process has open.
 fn held_by(pid: Pid, links: &HashSet<PathBuf>) -> Option<PathBuf> {
     let descriptors = fs::read_dir(format!("/proc/{pid}/fd")).ok()?;
-    descriptors.flatten().find_map(|entry| fs::read_link(entry.path()).ok().filter(|link| links.contains(link)))
+    descriptors
+        .flatten()
+        .find_map(|entry| fs::read_link(entry.path()).ok().filter(|link| links.contains(link)))
 }
 
 fn holder_in_words(links: &HashSet<PathBuf>, uid: u32) -> String {
-    let holder = procfs::processes().ok().and_then(|all| all.into_iter().find(|pid| held_by(*pid, links).is_some()));
+    let holder =
+        procfs::processes().ok().and_then(|all| all.into_iter().find(|pid| held_by(*pid, links).is_some()));
     match holder {
         Some(pid) => {
             let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();

@@ -14,9 +14,9 @@ use crate::ready::connect::PollingSocketWatcher;
 use crate::ready::listen::pauses;
 use crate::start::progress::Start;
 use async_trait::async_trait;
-use rekindle_core::{Endpoint, WatchError};
 use rekindle_core::protocol::Speaking;
 use rekindle_core::seams::SocketWatcher;
+use rekindle_core::{Endpoint, WatchError};
 use std::sync::{Mutex, PoisonError};
 
 /// The reaction to a worker with an incompatible version.

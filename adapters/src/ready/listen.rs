@@ -5,9 +5,9 @@
 //! Checked by `smoke/tests/smoke/ready/listen.rs`.
 
 use crate::endpoint::probe::{Connection, Look, Lookout, Probed};
+use crate::ready::{Site, port};
 use crate::sys::backoff::Backoff;
 use crate::sys::linux::fs::watch::Happening;
-use crate::ready::{Site, port};
 use rekindle_core::{Endpoint, WatchError};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -61,7 +61,9 @@ impl<'s> ListenerLookout<'s> {
 fn see_listener(lookout: &mut Lookout<'_>, socket: &Path) -> Result<Option<Connection>, WatchError> {
     match lookout.look_gently() {
         Look::Found(Probed::Live(connection)) => Ok(Some(connection)),
-        Look::Found(Probed::Forged { why } | Probed::Foreign { who: why }) => Err(WatchError::Forged { path: socket.to_owned(), why }),
+        Look::Found(Probed::Forged { why } | Probed::Foreign { who: why }) => {
+            Err(WatchError::Forged { path: socket.to_owned(), why })
+        }
         // Missing, not listening yet, or busy: none of these is a decision.
         Look::Found(Probed::Dormant { .. } | Probed::Indeterminate { .. }) | Look::Absent | Look::Busy => {
             Ok(None)

@@ -23,7 +23,8 @@ pub(super) async fn await_connection(site: &Site<'_>, at: SocketAddr) -> Result<
             // A listener of the table may refuse: it was just closed, or serves one family only.
             && let Ok(stream) = TcpStream::connect(to).await
         {
-            let stream = stream.into_std().map_err(|error| OsFailure::new("use the connection", error.to_string()))?;
+            let stream =
+                stream.into_std().map_err(|error| OsFailure::new("use the connection", error.to_string()))?;
             return Ok(Connection::to_port(to, found.owner(), found.peer(), Some(stream)));
         }
         backoff.wait().await;

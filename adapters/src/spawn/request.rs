@@ -4,8 +4,8 @@ use crate::ready::notify::NotifyListener;
 use crate::store::claim_lock::HeldClaim;
 use crate::store::lifeline::LifelineProbe;
 use jiff::Timestamp;
-use std::os::fd::BorrowedFd;
 use rekindle_core::{Generation, Host, Nonce, SpawnBgPlan};
+use std::os::fd::BorrowedFd;
 
 /// The inputs of a start besides the plan.
 #[derive(Debug)]

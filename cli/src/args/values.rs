@@ -1,10 +1,10 @@
 //! Parsers for option values, and option groups shared by several verbs.
 
 use rekindle::KillPolicy;
-use rekindle::{Readiness, ReadyKind};
 use rekindle::StopPolicy;
 use rekindle::frontend::Shown;
 use rekindle::frontend::startup;
+use rekindle::{Readiness, ReadyKind};
 use std::ffi::{OsStr, OsString};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
@@ -81,7 +81,8 @@ pub(super) fn ready(text: &str) -> Result<Readiness, String> {
 
 /// The help of `--ready`, from the table of the core. Code quotes are for pages.
 pub(super) fn ready_help() -> String {
-    let told = ReadyKind::ALL.map(|kind| format!("{} ({})", kind.row().spelling(), kind.row().ready_when.replace('`', "")));
+    let told = ReadyKind::ALL
+        .map(|kind| format!("{} ({})", kind.row().spelling(), kind.row().ready_when.replace('`', "")));
     format!("What counts as ready: {}", told.join(", "))
 }
 

@@ -349,7 +349,10 @@ impl FromStr for RequestPath {
 
 /// The error for a text that is no path of a request.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{}` is no path of a request: it begins with `/`, and holds visible ASCII characters only", Shown(given))]
+#[error(
+    "`{}` is no path of a request: it begins with `/`, and holds visible ASCII characters only",
+    Shown(given)
+)]
 pub struct InvalidRequestPath {
     /// The given text.
     pub given: String,

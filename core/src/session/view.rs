@@ -6,8 +6,8 @@
 
 pub mod assembly;
 
-use crate::process::id::Generation;
 use crate::ensure::decide::Liveness;
+use crate::process::id::Generation;
 use crate::session::endpoint::EndpointKind;
 use crate::session::evidence::{LastWorker, Lifeline};
 use crate::session::readiness::ShownBy;

@@ -105,13 +105,12 @@ fn advice(
         | PoolCallError::Spent => None,
     };
     match (theirs, error) {
-        (Some(theirs), _) => {
-            Step::Attach {
-                session: session.clone(),
-                address: elsewhere.map(|socket| Endpoint::Unix(socket).into()),
-                speak: Some(theirs),
-            }.into()
+        (Some(theirs), _) => Step::Attach {
+            session: session.clone(),
+            address: elsewhere.map(|socket| Endpoint::Unix(socket).into()),
+            speak: Some(theirs),
         }
+        .into(),
         (None, PoolCallError::VersionRefused { .. }) => Advice::by_hand("speak its version with --speak"),
         (None, PoolCallError::Line(LineError::Hung { .. })) => {
             Advice::from(elsewhere.map_or_else(|| Step::Doctor(session.clone()), Step::Probe))

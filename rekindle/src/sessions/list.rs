@@ -7,7 +7,9 @@ use rekindle_adapters::lifeline::{self, LifelineProbe, Located, Lost};
 use rekindle_adapters::socket_table::ListeningSockets;
 use rekindle_core::byte_text;
 use rekindle_core::shown::Shown;
-use rekindle_core::{Endpoint, Generation, Host, LastWorker, OsFailure, Pid, SessionId, SessionRecord, SessionState};
+use rekindle_core::{
+    Endpoint, Generation, Host, LastWorker, OsFailure, Pid, SessionId, SessionRecord, SessionState,
+};
 use serde::Serialize;
 use std::fmt;
 use std::path::PathBuf;

@@ -81,8 +81,7 @@ fn startup(session: &SessionId, snapshot: &Snapshot, own_socket: &Path) -> Optio
     let program = Some(record.program().as_os_str().to_owned()).filter(|program| !program.is_empty())?;
     let command: Vec<OsString> = std::iter::once(program).chain(record.arguments().iter().cloned()).collect();
     // `up` would replace a placeholder in the recorded command once more.
-    let is_literal =
-        |word: &OsString| !PLACEHOLDERS.iter().any(|it| holds(word, OsStr::new(it)));
+    let is_literal = |word: &OsString| !PLACEHOLDERS.iter().any(|it| holds(word, OsStr::new(it)));
     let shakes_hands = *record.readiness() == Readiness::Handshake;
     let speak = record.speak().cloned().filter(|_| shakes_hands);
     let can_be_typed = !shakes_hands || speak.is_some();

@@ -18,8 +18,8 @@ use rekindle_core::state::{Listening, OtherSpelling, session_state};
 use rekindle_core::view::assembly::{Assembly, FoundBy, Marked, Recorded as RecordedFacts};
 use rekindle_core::view::{Contact, EndpointView, RecordIs, View};
 use rekindle_core::{
-    Endpoint, Evidence, Generation, Host, LastWorker, Lifeline, Nonce, OsFailure, Pid, ProcessIdentity, Readiness, ReadyKind,
-    RecordState, SessionId, SessionRecord, SessionState, last_worker,
+    Endpoint, Evidence, Generation, Host, LastWorker, Lifeline, Nonce, OsFailure, Pid, ProcessIdentity,
+    Readiness, ReadyKind, RecordState, SessionId, SessionRecord, SessionState, last_worker,
 };
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -189,7 +189,9 @@ impl Snapshot {
     /// The facts for a decision about the recorded endpoint, without a connection.
     pub(crate) fn view_of_record(&self) -> View {
         let endpoint = self.endpoint();
-        self.view(endpoint.as_ref().map_or(EndpointView::SOCKET, |endpoint| self.endpoint_view(endpoint, None)))
+        self.view(
+            endpoint.as_ref().map_or(EndpointView::SOCKET, |endpoint| self.endpoint_view(endpoint, None)),
+        )
     }
 
     /// An endpoint, as far as a decision depends on it. The caller's condition counts for an endpoint that no worker of

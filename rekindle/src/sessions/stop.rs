@@ -18,7 +18,7 @@ use rekindle_core::execute::Seen;
 use rekindle_core::start::order::Room;
 use rekindle_core::stop::session::{self, Conclusion, Effect, EndedBy, Event, StopSession};
 use rekindle_core::stop::{StopDeps, StopEnd, StopPolicy, StopReport, StopStep, execute_stop};
-use rekindle_core::{Endpoint, ChildExit, Host, KillError, KillSignal, Liveness, Pid, SessionId, WatchError};
+use rekindle_core::{ChildExit, Endpoint, Host, KillError, KillSignal, Liveness, Pid, SessionId, WatchError};
 use std::time::{Duration, Instant};
 
 /// The pause before another look at a session that is between two starts.

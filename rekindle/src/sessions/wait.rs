@@ -14,8 +14,8 @@ use rekindle_adapters::backoff::Backoff;
 use rekindle_adapters::worker::{self, ReapedExit};
 use rekindle_adapters::{StateRoot, Worker, procfs};
 use rekindle_core::session::wait::{Next, OfLeader, after_look, after_look_at_leader};
-use rekindle_core::{Endpoint, 
-    ChildExit, Generation, Host, Lifeline, OsFailure, ProcessIdentity, SessionId, WatchError,
+use rekindle_core::{
+    ChildExit, Endpoint, Generation, Host, Lifeline, OsFailure, ProcessIdentity, SessionId, WatchError,
 };
 use std::sync::Arc;
 

@@ -8,12 +8,12 @@ use crate::sys::linux::failure::{Errno, retried};
 use crate::sys::linux::fs::{PRIVATE_FILE, fchmod};
 use nix::sys::socket::sockopt::{PassCred, PeerCredentials, ReuseAddr};
 use nix::sys::socket::{
-    AddressFamily, Backlog, ControlMessageOwned, MsgFlags, SockFlag, SockType, SockaddrIn, SockaddrIn6, UnixAddr, UnixCredentials,
-    bind, connect, getsockopt, recv, recvmsg, setsockopt, socket,
+    AddressFamily, Backlog, ControlMessageOwned, MsgFlags, SockFlag, SockType, SockaddrIn, SockaddrIn6,
+    UnixAddr, UnixCredentials, bind, connect, getsockopt, recv, recvmsg, setsockopt, socket,
 };
 use std::io::{self, IoSliceMut};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::net::SocketAddr;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::Path;
 
 /// The traffic of a socket.

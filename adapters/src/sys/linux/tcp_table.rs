@@ -99,7 +99,8 @@ mod tests {
         parse(v4, &mut rows).unwrap();
         parse(v6, &mut rows).unwrap();
         let expected = [("127.0.0.1:8080", 7142), ("[::1]:3000", 99)];
-        let expected = expected.map(|(bound, inode)| TcpListenerRow { bound: bound.parse().unwrap(), uid: 1000, inode });
+        let expected =
+            expected.map(|(bound, inode)| TcpListenerRow { bound: bound.parse().unwrap(), uid: 1000, inode });
         assert_eq!(rows, expected);
     }
 }

@@ -12,13 +12,14 @@ use rekindle_adapters::backoff::Backoff;
 use rekindle_adapters::claim_lock::{ClaimAttempt, ClaimQueue, read_evidence, try_claim};
 use rekindle_adapters::handshake::{HandshakeSocketWatcher, OnVersionMismatch};
 use rekindle_adapters::probe::{Connection, Probed};
-use rekindle_adapters::tcp;
 use rekindle_adapters::seams::SharedClaim;
 use rekindle_adapters::start::Start;
+use rekindle_adapters::tcp;
 use rekindle_adapters::{HeldClaim, ProductionSpawnBgResumeDeps, program, worker};
 use rekindle_core::claim::Found;
 use rekindle_core::ensure::{
-    self, Before, Conclusion, Deadline, Depth, Effect, Ended, Event, MayPass, Proof, Request, StartPath, Stranger,
+    self, Before, Conclusion, Deadline, Depth, Effect, Ended, Event, MayPass, Proof, Request, StartPath,
+    Stranger,
 };
 use rekindle_core::execute::{Cause, Seen};
 use rekindle_core::stop::{StopEnd, StopPolicy, execute_stop};
@@ -85,7 +86,12 @@ impl<'e> Call<'e> {
         let launch = &self.ensure.launch;
         let speaks = launch.handshake_spoken().is_some();
         let proof = if speaks { Proof::Answer } else { Proof::Connection };
-        let mut call = ensure::Ensure::new(Request { intent: launch.intent, proof, depth: self.depth, port: launch.port_choice() });
+        let mut call = ensure::Ensure::new(Request {
+            intent: launch.intent,
+            proof,
+            depth: self.depth,
+            port: launch.port_choice(),
+        });
         loop {
             let event = match call.effect() {
                 Effect::Done(conclusion) => return conclusion,
@@ -343,9 +349,9 @@ impl<'e> Call<'e> {
     /// The end of a start. A worker that ended may have found its port taken.
     fn ended(&mut self, plan: &SpawnBgPlan, outcome: &Result<Outcome<Connection>, ExecuteError>) -> Ended {
         let who = match outcome {
-            Ok(Outcome::ChildExited { cause: Some(Cause::Seam(WatchError::Stranger { who, .. })), .. }) => {
-                Some(who.clone())
-            }
+            Ok(Outcome::ChildExited {
+                cause: Some(Cause::Seam(WatchError::Stranger { who, .. })), ..
+            }) => Some(who.clone()),
             Ok(Outcome::ChildExited { .. }) => plan.target().tcp().and_then(tcp::foreign_listener),
             Ok(_) | Err(_) => None,
         };
@@ -392,8 +398,8 @@ impl<'e> Call<'e> {
             Conclusion::Running(StartPath::Attached) => {
                 // A worker that its process shows to be live need not listen.
                 let connection = self.connection();
-                let connection = connection
-                    .unwrap_or_else(|| Connection::deferred(self.planned().target().clone()));
+                let connection =
+                    connection.unwrap_or_else(|| Connection::deferred(self.planned().target().clone()));
                 Ok(self.ensure.attached(self.planned(), &self.snapshot, connection))
             }
             Conclusion::Running(StartPath::Fresh | StartPath::Adopted | StartPath::AdoptedConnected)

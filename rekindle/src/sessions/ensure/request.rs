@@ -16,16 +16,16 @@ use rekindle_adapters::tcp;
 use rekindle_adapters::worker::ReapedExit;
 use rekindle_adapters::{SessionDir, StateRoot, procfs};
 use rekindle_core::claim::ConflictReason;
+use rekindle_core::ensure::Depth;
 use rekindle_core::execute::Cause;
 use rekindle_core::notify::Notices;
 use rekindle_core::protocol::Version;
 use rekindle_core::readiness::Provides;
 use rekindle_core::shown::Shown;
 use rekindle_core::target::{BadTarget, check_inherited_socket_path, check_notify_path, check_socket_path};
-use rekindle_core::ensure::Depth;
 use rekindle_core::{
-    Address, Endpoint, ExecuteError, Generation, Host, Intent, LockClaim, Outcome, Pid, ProcessIdentity, Readiness, RejectReason,
-    SessionId, SpawnBgPlan,
+    Address, Endpoint, ExecuteError, Generation, Host, Intent, LockClaim, Outcome, Pid, ProcessIdentity,
+    Readiness, RejectReason, SessionId, SpawnBgPlan,
 };
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -137,7 +137,8 @@ impl Ensure {
         let Some(socket) = plan.expected_socket_path() else { return Ok(Ok(())) };
         let bound_by_us = || -> Result<bool, Error> {
             let attach = self.launch.intent == Intent::Attach;
-            let provides = self.snapshot(None)?.readiness_at(plan.target()).map(|it| it.kind().row().provides);
+            let provides =
+                self.snapshot(None)?.readiness_at(plan.target()).map(|it| it.kind().row().provides);
             Ok(attach || provides == Some(Provides::BoundSocket))
         };
         let checked = match (kind.row().provides, check_socket_path(socket)) {
@@ -364,6 +365,8 @@ fn found_at(plan: &SpawnBgPlan, connection: &Connection) -> Endpoint {
 
 /// The address for a browser, if the worker is known to speak HTTP on a port.
 fn url(plan: &SpawnBgPlan, connection: &Connection) -> Option<String> {
-    let (Readiness::Http(path), Endpoint::Tcp(at)) = (&plan.ready, connection.endpoint()) else { return None };
+    let (Readiness::Http(path), Endpoint::Tcp(at)) = (&plan.ready, connection.endpoint()) else {
+        return None;
+    };
     Some(format!("http://{at}{path}"))
 }
