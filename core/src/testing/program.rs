@@ -230,8 +230,7 @@ impl Setting {
 
     fn is_reached(&self, kernel: &Kernel, worker: &Pinned, process: Process) -> bool {
         let is_leader = worker.leader == Some(process.start) && process.role == Role::Leader;
-        is_leader
-            || (!self.conduct.has(Sabotage::KillOfLeader) && self.is_member(kernel, worker, process))
+        is_leader || (!self.conduct.has(Sabotage::KillOfLeader) && self.is_member(kernel, worker, process))
     }
 
     /// Whether a process is a member of a worker.

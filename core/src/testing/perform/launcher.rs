@@ -89,7 +89,8 @@ impl Setting {
     fn judge_end(&self, kernel: &mut Kernel, id: usize, conclusion: Conclusion) {
         let actor = &kernel.actors[id];
         let conflict = conclusion == Conclusion::Rejected(RejectReason::TargetAddressConflict);
-        let may_choose = self.port == PortChoice::Launcher && actor.seen.view.last == LastWorker::Gone;
+        let may_choose = self.port == PortChoice::Launcher && !actor.late;
+        let may_choose = may_choose && actor.seen.view.last == LastWorker::Gone;
         let trusts = actor.trusts_stranger && matches!(conclusion, Conclusion::Running(_));
         kernel.broken.port_not_replaced |= conflict && may_choose;
         kernel.broken.attached_to_a_stranger |= trusts;

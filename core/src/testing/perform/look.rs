@@ -13,9 +13,7 @@ use crate::session::view::{RecordIs, View};
 use crate::start::order::Room;
 use crate::testing::actor::{Pinned, ReadMark, ReadRecord, Seen};
 use crate::testing::kernel::Kernel;
-use crate::testing::objects::{
-    Files, InodeId, Life, PORTS, Place, Process, Record, Role, Socket, StartId,
-};
+use crate::testing::objects::{Files, InodeId, Life, PORTS, Place, Process, Record, Role, Socket, StartId};
 use crate::testing::program::Setting;
 use crate::testing::sabotage::Sabotage;
 

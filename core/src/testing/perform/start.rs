@@ -8,9 +8,10 @@ use crate::ensure::{self, Deadline, Ended, StartPath, Stranger};
 use crate::prelude::*;
 use crate::session::endpoint::Endpoint;
 use crate::session::plan::KillPolicy;
+use crate::session::readiness::ShownBy;
 use crate::session::record::RecordState;
-use crate::start::order::{self, Begun, Order, OrderEffect, OrderEvent, Room};
 use crate::start::execute::{Cause, ExecuteError, Outcome, Seen};
+use crate::start::order::{self, Begun, Order, OrderEffect, OrderEvent, Room};
 use crate::start::resume::{self, Conclusion, Observed, Phase, Resume, Seam};
 use crate::start::settle::{self, Heard, Noted, Settle, SettleEffect, SettleEvent};
 use crate::stop::session;
@@ -249,6 +250,7 @@ impl Setting {
     pub(super) fn watch_step(&self, kernel: &mut Kernel, id: usize, choice: Choice) {
         let place = kernel.actors[id].place;
         let (answers, socket) = (kernel.answers(place), kernel.socket_at(place));
+        let by_listener = self.endpoint.shown_by == ShownBy::Listener;
         let actor = &mut kernel.actors[id];
         let observing = actor.resume.is_some_and(|resume| resume.phase == Phase::Observing);
         let event = match choice {
@@ -259,8 +261,9 @@ impl Setting {
             Choice::ExitFails => resume::Event::SeamFailed(Seam::Exit),
             Choice::Socket => {
                 (actor.noted.ready, actor.may_release) = (true, true);
-                actor.peer = answers;
-                actor.trusts_stranger = socket == Socket::Stranger;
+                // Nobody connects to a worker that its process shows to be live.
+                actor.peer = answers.filter(|_| by_listener);
+                actor.trusts_stranger = by_listener && socket == Socket::Stranger;
                 resume::Event::SocketAlive
             }
             Choice::Stranger => {
@@ -333,7 +336,7 @@ pub(super) fn write_observed(kernel: &mut Kernel, id: usize, heard: Heard) {
 impl Setting {
     /// The end of a start, judged as in production: from the outcome, and from a look at the endpoint afterwards.
     fn ended(&self, kernel: &Kernel, id: usize, resume: Resume, given_up: GivenUp) -> Ended {
-        let Actor { place, abandoned, met_stranger, .. } = kernel.actors[id];
+        let Actor { place, abandoned, met_stranger, late, .. } = kernel.actors[id];
         let is_taken = matches!(place, Place::Port(_)) && self.room_at(kernel, place) == Room::Taken;
         let stranger = if is_taken { Stranger::Listens } else { Stranger::Absent };
         let met = || WatchError::Stranger { address: Endpoint::None, who: String::new() };
@@ -344,7 +347,8 @@ impl Setting {
                 Ok(Outcome::SocketAlive { pid: None, connection: (), after_kill: after_kill.as_bool() })
             }
             Phase::Done(Conclusion::Settled(Observed::ChildExited { after_kill })) => {
-                let why = || if met_stranger { Cause::Seam(met()) } else { timed_out() };
+                // The first cause counts.
+                let why = || if met_stranger && !late { Cause::Seam(met()) } else { timed_out() };
                 let after_kill = after_kill.as_bool();
                 let cause = after_kill.then(why);
                 Ok(Outcome::ChildExited { exit: ChildExit::Unknown, pid: None, after_kill, cause })
