@@ -12,13 +12,14 @@
 //! Checked by `smoke/tests/smoke/session/*.rs`.
 
 use crate::endpoint::bound::{self, BoundSocket};
+use crate::endpoint::hint;
 use crate::endpoint::probe::Connection;
 use crate::endpoint::socket_file::{self, Leftover, Place, StaleSocket};
 use crate::endpoint::tcp::{self, Listener};
 use crate::ready::notify::NotifyListener;
 use crate::spawn::program;
 use crate::spawn::{Provision, SpawnRequest, spawn};
-use crate::start::seams::{PidfdExitWatcher, SharedClaim};
+use crate::start::seams::{GroupKiller, PidfdExitWatcher, SharedClaim};
 use crate::store::claim_lock::HeldClaim;
 use crate::store::lifeline::{self, LifelineProbe};
 use crate::store::record_file;
@@ -26,6 +27,7 @@ use crate::store::session_dir::SessionDir;
 use crate::sys::linux::clock;
 use crate::sys::linux::procfs;
 use crate::sys::linux::random;
+use crate::sys::linux::socket_table::ListeningSockets;
 use crate::worker::{ReapedExit, Worker};
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -33,15 +35,15 @@ use rekindle_core::claim::give_up::{GiveUpEffect, GiveUpEvent};
 use rekindle_core::notify::Notices;
 use rekindle_core::plan::ForeignListener;
 use rekindle_core::protocol::Version;
-use rekindle_core::readiness::Provides;
+use rekindle_core::readiness::{Provides, ShownBy};
 use rekindle_core::record::SocketFile;
-use rekindle_core::seams::{ExitWatcher, Releaser, Spawner};
+use rekindle_core::seams::{ExitWatcher, Killer, Releaser, Spawner};
 use rekindle_core::shown::Shown;
 use rekindle_core::start::order::{self, Begun, Order, OrderEffect, OrderEvent, Room};
 use rekindle_core::start::settle::{self, Heard, Noted, Settle, SettleEffect, SettleEvent};
 use rekindle_core::{
-    ChildExit, Endpoint, Generation, Host, Lifeline, LockClaim, Nonce, OsFailure, ProcessIdentity, Readiness,
-    ReleaseError, SessionRecord, SpawnBgPlan, SpawnError, WatchError,
+    ChildExit, Endpoint, Generation, Host, KillError, KillSignal, Lifeline, LockClaim, Nonce, OsFailure,
+    ProcessIdentity, Readiness, ReleaseError, SessionRecord, SpawnBgPlan, SpawnError, WatchError,
 };
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -78,6 +80,7 @@ struct Notes {
     reaped: Option<ReapedExit>,
     worker: Option<Arc<Worker>>,
     seen: Option<String>,
+    listened_at: Option<Endpoint>,
     answered_at: Option<Endpoint>,
 }
 
@@ -160,6 +163,28 @@ impl Start {
     /// The last finding of the watch for readiness.
     pub fn last_seen(&self) -> Option<String> {
         self.note(|notes| notes.seen.clone())
+    }
+
+    /// The TCP port on which the worker listened when it was told to end, if it did not listen at its endpoint.
+    pub fn listened_at(&self) -> Option<Endpoint> {
+        self.note(|notes| notes.listened_at.clone())
+    }
+
+    /// Notes the TCP port of a worker that should have listened elsewhere.
+    fn note_port_instead(&self, worker: &Worker) {
+        let Some(record) = self.record() else { return };
+        let endpoint = record.whole_plan().map(|plan| plan.target().clone());
+        let Some(endpoint) =
+            endpoint.filter(|it| record.readiness().kind().shown_by(it.kind()) == ShownBy::Listener)
+        else {
+            return;
+        };
+        if endpoint.socket().is_some_and(|socket| ListeningSockets::read().contains(socket)) {
+            return;
+        }
+        if let Some(at) = hint::tcp_port(worker, &endpoint) {
+            self.note(|notes| notes.listened_at = Some(Endpoint::Tcp(at)));
+        }
     }
 
     pub(crate) fn notify_listener(&self) -> Option<Arc<NotifyListener>> {
@@ -581,6 +606,17 @@ impl ExitWatcher<Worker> for NotingExitWatcher {
         let exit = PidfdExitWatcher.await_child_exit(child).await?;
         self.0.note(|notes| notes.exit = Some(exit));
         Ok(exit)
+    }
+}
+
+/// Signals every process of a worker, and notes before where the worker listens instead.
+pub(crate) struct NotingKiller(pub(crate) Start);
+
+#[async_trait]
+impl Killer<Worker> for NotingKiller {
+    async fn kill_child(&self, child: &Worker, how: KillSignal) -> Result<(), KillError> {
+        self.0.note_port_instead(child);
+        GroupKiller.kill_child(child, how).await
     }
 }
 
