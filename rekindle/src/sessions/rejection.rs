@@ -61,10 +61,11 @@ impl Rejection {
                 ),
             },
             RejectReason::IndeterminateNoSpawn => {
-                let step = endpoint.socket().map_or_else(
-                    || Step::Doctor((*session).clone()),
-                    |socket| Step::Probe(socket.to_owned()),
-                );
+                let step = match endpoint {
+                    Endpoint::Unix(socket) => Step::Probe(socket.clone()),
+                    Endpoint::Tcp(at) => Step::ProbePort(*at),
+                    Endpoint::None => Step::Doctor((*session).clone()),
+                };
                 (format!("`{shown}` could not be judged: {why}"), step.into())
             }
             RejectReason::NoEndpoint => (
