@@ -32,6 +32,7 @@ use crate::ensure::decide::{Finding, Intent, Liveness, RejectReason, Verdict, de
 use crate::session::endpoint::EndpointKind;
 use crate::session::evidence::LastWorker;
 use crate::session::plan::PortChoice;
+use crate::session::readiness::Proof;
 use crate::session::view::{Contact, RecordIs, View};
 use crate::start::execute::{Cause, ExecuteError, Outcome, Seen};
 
@@ -49,8 +50,6 @@ pub struct Ensure {
 pub struct Request {
     /// The caller's intent.
     pub intent: Intent,
-    /// The proof of readiness, as far as the steps depend on the proof.
-    pub proof: Proof,
     /// The extent of the call.
     pub depth: Depth,
     /// The choice of the TCP port, if the endpoint is a TCP port.
@@ -59,15 +58,6 @@ pub struct Request {
 
 /// How many ports a call may lose to strangers, before the call gives up.
 pub const PORTS_LOST_MAX: u8 = 3;
-
-/// The proof of readiness, as far as the steps of an [`Ensure`] depend on the proof.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Proof {
-    /// A connection proves readiness.
-    Connection,
-    /// Only an answer proves readiness.
-    Answer,
-}
 
 /// The extent of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -396,7 +386,7 @@ impl Ensure {
 
     /// Decides after a probe and a second look without a lock: in between, the worker may have been replaced.
     fn without_lock(self, liveness: Liveness, view: &View) -> Self {
-        let Request { intent, depth, proof: _, port: _ } = self.request;
+        let Request { intent, depth, port: _ } = self.request;
         let verdict = decide(intent, Finding::of(view.liveness(liveness), view.last));
         match (depth, verdict) {
             (_, Verdict::Attach) if intent == Intent::Attach && view.endpoint == EndpointKind::None => self
@@ -437,11 +427,8 @@ impl Ensure {
                 LastWorker::Gone => self.releases(Conclusion::Rejected(RejectReason::AlreadyLive)),
                 LastWorker::Unknown => self.releases(Conclusion::Rejected(RejectReason::WorkerUnknown)),
             },
-            // The worker accepts connections, and only its answer proves readiness: the launcher died before the
-            // answer.
-            Verdict::Attach
-                if self.request.proof == Proof::Answer && view.last == LastWorker::AliveUnobserved =>
-            {
+            // The worker listens, and more is needed to prove it ready: the launcher died before the proof.
+            Verdict::Attach if view.proof == Proof::Watch && view.last == LastWorker::AliveUnobserved => {
                 self.at(Phase::Starting(StartPath::AdoptedConnected))
             }
             Verdict::Attach if view.is_unfinished() => self.at(Phase::Settling),

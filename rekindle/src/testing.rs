@@ -37,7 +37,7 @@ use rekindle_adapters::Connection;
 use rekindle_core::care::gc::{self, Collect};
 use rekindle_core::care::unlock::{self, Unlock};
 use rekindle_core::claim::ConflictReason;
-use rekindle_core::ensure::{Conclusion, Depth, Ensure, Proof, Request, StartPath};
+use rekindle_core::ensure::{Conclusion, Depth, Ensure, Request, StartPath};
 use rekindle_core::execute::{Cause, Diagnostic};
 use rekindle_core::resume::RetainedReason;
 use rekindle_core::state::{Listening, session_state};
@@ -219,8 +219,7 @@ impl Machine {
             Some(Address::AnyPort(host)) => Endpoint::Tcp(SocketAddr::new(*host, ANY_PORT)),
             Some(Address::At(endpoint)) => endpoint.clone(),
         };
-        let (proof, port) = (Proof::Connection, launch.port_choice());
-        let request = Request { intent: launch.intent, proof, depth, port };
+        let request = Request { intent: launch.intent, depth, port: launch.port_choice() };
         self.with(session, |it| {
             let slot = it.slot();
             it.setting.kinds[slot] = it.program.kind();

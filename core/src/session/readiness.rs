@@ -97,6 +97,15 @@ pub enum ShownBy {
     Process,
 }
 
+/// What proves a start ready, as far as the steps of a call depend on the proof.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Proof {
+    /// A listener at the endpoint: whoever finds one has found a ready worker.
+    Listener,
+    /// More than a listener: a start that nobody watched to its end has to be watched again.
+    Watch,
+}
+
 /// A row of the table. The texts are Markdown fragments without a full stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Row {
@@ -116,6 +125,8 @@ pub struct Row {
     pub connects: Connects,
     /// What the worker gets in addition.
     pub provides: Provides,
+    /// What proves a start ready.
+    pub proof: Proof,
     /// What shows later that the worker is live, at an endpoint.
     pub shown_by: ShownBy,
 }
@@ -173,6 +184,7 @@ impl ReadyKind {
                 ready_when: "the endpoint accepts a connection",
                 connects: Connects::Launcher,
                 provides: Provides::Nothing,
+                proof: Proof::Listener,
                 shown_by: ShownBy::Listener,
             },
             Self::Http => Row {
@@ -184,6 +196,7 @@ impl ReadyKind {
                 ready_when: "`GET PATH` is answered with a status from 200 to 399",
                 connects: Connects::ForRequests,
                 provides: Provides::Nothing,
+                proof: Proof::Watch,
                 shown_by: ShownBy::Listener,
             },
             Self::Handshake => Row {
@@ -195,6 +208,7 @@ impl ReadyKind {
                 ready_when: "the worker answers a handshake in the version of `--speak`",
                 connects: Connects::Launcher,
                 provides: Provides::Nothing,
+                proof: Proof::Watch,
                 shown_by: ShownBy::Listener,
             },
             Self::Notify => Row {
@@ -206,6 +220,7 @@ impl ReadyKind {
                 ready_when: "the worker sent `READY=1`, and a process listens at the endpoint, if there is one",
                 connects: Connects::Nobody,
                 provides: Provides::NotifySocket,
+                proof: Proof::Listener,
                 shown_by: ShownBy::Listener,
             },
             Self::Listen => Row {
@@ -217,6 +232,7 @@ impl ReadyKind {
                 ready_when: "the program runs; its socket listens from birth",
                 connects: Connects::Nobody,
                 provides: Provides::BoundSocket,
+                proof: Proof::Listener,
                 shown_by: ShownBy::Listener,
             },
             Self::Line => Row {
@@ -228,6 +244,7 @@ impl ReadyKind {
                 ready_when: "a line of this start's standard output or standard error matches REGEX",
                 connects: Connects::Nobody,
                 provides: Provides::Nothing,
+                proof: Proof::Watch,
                 shown_by: ShownBy::Process,
             },
             Self::Exec => Row {
@@ -239,6 +256,7 @@ impl ReadyKind {
                 ready_when: "`/bin/sh -c COMMAND` exits with 0, in the worker's environment and directory",
                 connects: Connects::Nobody,
                 provides: Provides::Nothing,
+                proof: Proof::Watch,
                 shown_by: ShownBy::Process,
             },
             Self::Running => Row {
@@ -250,6 +268,7 @@ impl ReadyKind {
                 ready_when: "the program runs, and still runs after `--settle`",
                 connects: Connects::Nobody,
                 provides: Provides::Nothing,
+                proof: Proof::Watch,
                 shown_by: ShownBy::Process,
             },
         }

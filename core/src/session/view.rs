@@ -10,7 +10,7 @@ use crate::ensure::decide::Liveness;
 use crate::process::id::Generation;
 use crate::session::endpoint::EndpointKind;
 use crate::session::evidence::{LastWorker, Lifeline};
-use crate::session::readiness::ShownBy;
+use crate::session::readiness::{Proof, ShownBy};
 use crate::session::record::RecordState;
 
 /// The facts of a look at a session.
@@ -32,6 +32,8 @@ pub struct View {
     pub contact: Contact,
     /// The kind of the endpoint in question.
     pub endpoint: EndpointKind,
+    /// What proves the start in question ready.
+    pub proof: Proof,
     /// What shows that a ready worker is live.
     pub shown_by: ShownBy,
 }
@@ -43,18 +45,28 @@ pub struct EndpointView {
     pub kind: EndpointKind,
     /// Whether the worker may be connected to for a mere look.
     pub contact: Contact,
+    /// What proves the start in question ready.
+    pub proof: Proof,
     /// What shows that a ready worker is live.
     pub shown_by: ShownBy,
 }
 
 impl EndpointView {
     /// A Unix socket that may be connected to, for a worker that is live if it listens.
-    pub const SOCKET: Self =
-        Self { kind: EndpointKind::Unix, contact: Contact::Connect, shown_by: ShownBy::Listener };
+    pub const SOCKET: Self = Self {
+        kind: EndpointKind::Unix,
+        contact: Contact::Connect,
+        proof: Proof::Listener,
+        shown_by: ShownBy::Listener,
+    };
 
     /// No endpoint.
-    pub const NONE: Self =
-        Self { kind: EndpointKind::None, contact: Contact::Gentle, shown_by: ShownBy::Process };
+    pub const NONE: Self = Self {
+        kind: EndpointKind::None,
+        contact: Contact::Gentle,
+        proof: Proof::Watch,
+        shown_by: ShownBy::Process,
+    };
 }
 
 /// The state of a session's record.
@@ -101,6 +113,7 @@ impl View {
         coherence: Coherence::OneStart,
         contact: Contact::Connect,
         endpoint: EndpointKind::Unix,
+        proof: Proof::Listener,
         shown_by: ShownBy::Listener,
     };
 

@@ -4,7 +4,7 @@ use rekindle_core::Intent;
 use rekindle_core::RecordState;
 use rekindle_core::care::gc::{Collect, GcOptions};
 use rekindle_core::care::unlock::{Force, Unlock};
-use rekindle_core::ensure::{Depth, Ensure, Proof, Request};
+use rekindle_core::ensure::{Depth, Ensure, Request};
 use rekindle_core::plan::PortChoice;
 use rekindle_core::stop::session::StopSession;
 use rekindle_core::testing::actor::{Actor, End, Next, Task};
@@ -116,7 +116,7 @@ pub fn launcher() -> Task {
 }
 
 fn with_intent(intent: Intent) -> Task {
-    let request = Request { intent, proof: Proof::Connection, depth: Depth::Whole, port: PortChoice::Caller };
+    let request = Request { intent, depth: Depth::Whole, port: PortChoice::Caller };
     Task::Ensure(Ensure::new(request))
 }
 

@@ -13,6 +13,7 @@ use rekindle_adapters::{SessionDir, Worker, procfs, worker};
 use rekindle_core::evidence::{EndpointHolder, Listener};
 use rekindle_core::identity::{PidStatus, ProcessLiveness, judge};
 use rekindle_core::plan::{ForeignListener, Role};
+use rekindle_core::readiness::Proof;
 use rekindle_core::record::{NewerRecord, RecordFile, SocketFile};
 use rekindle_core::state::{Listening, OtherSpelling, session_state};
 use rekindle_core::view::assembly::{Assembly, FoundBy, Marked, Recorded as RecordedFacts};
@@ -204,7 +205,10 @@ impl Snapshot {
             Some(_) | None => Contact::Connect,
         };
         let condition = started.as_ref().or(asked).map_or(ReadyKind::default(), Readiness::kind);
-        EndpointView { kind, contact, shown_by: condition.shown_by(kind) }
+        // A caller who speaks to the worker needs its answer, whatever the worker was started for.
+        let needs_answer = asked == Some(&Readiness::Handshake);
+        let proof = if needs_answer { Proof::Watch } else { condition.row().proof };
+        EndpointView { kind, contact, proof, shown_by: condition.shown_by(kind) }
     }
 
     /// The generation of the recorded or marked start.
@@ -379,7 +383,11 @@ impl Snapshot {
 
     /// The condition for ready, if a worker of ours may run and was started for `endpoint`.
     pub(crate) fn readiness_at(&self, endpoint: &Endpoint) -> Option<Readiness> {
-        if self.endpoint().as_ref() != Some(endpoint) || self.last_worker() == LastWorker::Gone {
+        let is_recorded = match &self.record {
+            Some(record) => record.is_at(endpoint),
+            None => self.endpoint().as_ref() == Some(endpoint),
+        };
+        if !is_recorded || self.last_worker() == LastWorker::Gone {
             return None;
         }
         let of_record = self.record.as_ref().map(SessionRecord::readiness);
