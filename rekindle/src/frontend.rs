@@ -3,6 +3,7 @@
 //!
 //! Not part of the API: changes without notice.
 
+pub use rekindle_adapters::line::Pattern;
 pub use rekindle_adapters::orphans;
 pub use rekindle_adapters::socket_file::file_at;
 pub use rekindle_adapters::startup;
