@@ -318,6 +318,7 @@ impl Advice {
             BadTarget::Unsuited { .. } => {
                 Self::by_hand("name another condition with --ready, or another address with --address")
             }
+            BadTarget::Pattern { .. } => Self::by_hand("mend the pattern of --ready line=REGEX"),
             BadTarget::TooLong { .. } | BadTarget::NameTooLong { .. } => {
                 Self::by_hand("name a shorter path with --socket")
             }

@@ -2,8 +2,8 @@
 
 use rekindle::KillPolicy;
 use rekindle::StopPolicy;
-use rekindle::frontend::Shown;
 use rekindle::frontend::startup;
+use rekindle::frontend::{Pattern, Shown};
 use rekindle::{Readiness, ReadyKind};
 use std::ffi::{OsStr, OsString};
 use std::os::fd::OwnedFd;
@@ -79,7 +79,11 @@ pub(super) fn handed_output(text: &str) -> Result<Arc<OwnedFd>, String> {
 }
 
 pub(super) fn ready(text: &str) -> Result<Readiness, String> {
-    text.parse::<Readiness>().map_err(|error| error.to_string())
+    let ready = text.parse::<Readiness>().map_err(|error| error.to_string())?;
+    if let Readiness::Line(pattern) = &ready {
+        Pattern::new(pattern).map_err(|why| format!("this is no regular expression: {why}"))?;
+    }
+    Ok(ready)
 }
 
 /// The kinds for `--ready`, a line each, from the table of the core. Code quotes are for pages.
@@ -120,6 +124,12 @@ mod tests {
         {
             assert!(duration(wrong).is_err(), "{wrong:?} was taken");
         }
+    }
+
+    #[test]
+    fn a_faulty_pattern_is_a_usage_error() {
+        assert!(ready("line=^ready").is_ok());
+        assert_eq!(ready("line=(x").unwrap_err(), "this is no regular expression: unclosed group");
     }
 
     #[test]

@@ -182,6 +182,9 @@ fn running(session: &SessionId, worker: &Running, elapsed_ms: u64, json: &Value,
 /// What ended a worker that was not ready, with its last words.
 fn exited_text(session: &SessionId, exited: &Exited) -> String {
     let mut message = early_end(session, exited);
+    if let Some(seen) = &exited.last_seen {
+        message.push_str(&format!("\n  seen last: {}", Shown(seen)));
+    }
     if let Some(status) = &exited.status_text {
         message.push_str(&format!("\n  its last status was: {}", Shown(status)));
     }

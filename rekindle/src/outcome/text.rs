@@ -47,7 +47,8 @@ impl fmt::Display for Exited {
             Some(cause @ Cause::Seam(_)) => write!(f, "the worker was ended: {cause}")?,
             None => write!(f, "the worker {} before it was ready", self.exit)?,
         }
-        f.write_str(&self.findings())
+        f.write_str(&self.findings())?;
+        self.last_seen.as_ref().map_or(Ok(()), |seen| write!(f, "; seen last: {}", Shown(seen)))
     }
 }
 
@@ -59,10 +60,9 @@ impl Exited {
             SaidReady::No => String::new(),
             SaidReady::WithoutListener => format!("; it said READY=1, and nobody listened on {at}"),
         };
-        let seen = self.last_seen.as_ref().map(|seen| format!("; at last {}", Shown(seen)));
         let elsewhere =
             self.listened_at.as_ref().map(|port| format!("; it listened on {port}, and not on {at}"));
-        [Some(said), seen, elsewhere].into_iter().flatten().collect()
+        [Some(said), elsewhere].into_iter().flatten().collect()
     }
 }
 

@@ -9,6 +9,7 @@ use crate::sessions::rejection::Site;
 use crate::sessions::snapshot::Snapshot;
 use crate::sessions::wait::{self, WorkerWatch};
 use rekindle_adapters::claim_file::CLAIM_FILE;
+use rekindle_adapters::line::Pattern;
 use rekindle_adapters::notify::NOTIFY_FILE;
 use rekindle_adapters::probe::{self, Connection, Probed};
 use rekindle_adapters::start::{SpawnOn, Start};
@@ -127,12 +128,18 @@ impl Ensure {
         Ok(snapshot)
     }
 
-    /// Checks that the paths of a start fit into socket addresses.
+    /// Checks that the paths of a start fit into socket addresses, and that the condition for ready can be watched for.
     fn check_paths(&self, plan: &SpawnBgPlan) -> Result<Result<(), BadTarget>, Error> {
         let kind = plan.ready.kind();
         if self.launch.intent != Intent::Attach && !kind.row().suits(plan.target().kind()) {
             let endpoint = plan.target().kind();
             return Ok(Err(BadTarget::Unsuited { ready: plan.ready.to_string(), endpoint }));
+        }
+        if self.launch.intent != Intent::Attach
+            && let Readiness::Line(pattern) = &plan.ready
+            && let Err(why) = Pattern::new(pattern)
+        {
+            return Ok(Err(BadTarget::Pattern { pattern: pattern.clone(), why }));
         }
         let Some(socket) = plan.expected_socket_path() else { return Ok(Ok(())) };
         let bound_by_us = || -> Result<bool, Error> {
