@@ -2,6 +2,7 @@
 
 pub mod bound;
 pub mod hint;
+pub mod port;
 pub mod probe;
 pub mod socket_file;
 pub mod tcp;

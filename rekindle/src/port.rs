@@ -1,9 +1,7 @@
 //! A TCP port of this machine, apart from any session.
 
+use rekindle_adapters::port;
 use rekindle_adapters::probe::Probed;
-use rekindle_adapters::tcp;
-use rekindle_core::plan::ForeignListener;
-use rekindle_core::view::Contact;
 use std::net::SocketAddr;
 
 /// Probes a TCP port of this machine: whether some process accepts connections there.
@@ -23,5 +21,5 @@ use std::net::SocketAddr;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub fn probe_port(at: SocketAddr) -> Probed {
-    tcp::probe(at, None, Contact::Connect, ForeignListener::Allowed)
+    port::probe_port(at)
 }

@@ -17,11 +17,12 @@ use std::path::PathBuf;
 /// if a process of the worker listens on the port of `given`.
 pub fn tcp_port(worker: &Worker, given: &Endpoint) -> Option<SocketAddr> {
     let members = worker::members(worker).ok()?;
-    let rows = tcp_table::listeners(Some(*members.first()?)).ok()?;
-    let listeners: HashMap<PathBuf, SocketAddr> = rows.iter().map(|row| (row.link(), row.bound)).collect();
+    let rows = tcp_table::listeners(None).ok()?;
+    let listeners: HashMap<PathBuf, SocketAddr> =
+        rows.iter().map(|row| (format!("socket:[{}]", row.inode).into(), reached_at(row.bound))).collect();
     let held: Vec<SocketAddr> = members.into_iter().flat_map(|pid| held_by(pid, &listeners)).collect();
     let is_given = |at: &SocketAddr| given.tcp().is_some_and(|given| given.port() == at.port());
-    if held.iter().any(is_given) { None } else { held.first().copied().map(reached_at) }
+    if held.iter().any(is_given) { None } else { held.first().copied() }
 }
 
 /// The listeners that a process has open.

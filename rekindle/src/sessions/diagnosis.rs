@@ -8,7 +8,7 @@ use crate::sessions::snapshot::Snapshot;
 use rekindle_adapters::claim_file::CLAIM_FILE;
 use rekindle_adapters::claim_lock::{holder_standing, is_locked, read_evidence};
 use rekindle_adapters::socket_table::ListeningSockets;
-use rekindle_adapters::{Probed, SessionDir, StateRoot, procfs, tcp};
+use rekindle_adapters::{Probed, SessionDir, StateRoot, procfs};
 use rekindle_core::care::diagnose::{self, Known};
 use rekindle_core::claim::KernelLock;
 use rekindle_core::identity::ProcessLiveness;
@@ -200,11 +200,7 @@ fn address_finding(snapshot: &Snapshot, here: &Host) -> Option<String> {
 
 /// The listener on a port, without a connection.
 fn listener(at: SocketAddr, snapshot: &Snapshot, here: &Host) -> String {
-    let runs = snapshot.last_worker() != LastWorker::Gone;
-    let worker = runs.then(|| snapshot.worker(here).ok()).flatten();
-    let plan = snapshot.record.as_ref().and_then(SessionRecord::whole_plan);
-    let foreign = plan.map(|plan| plan.foreign_listener).unwrap_or_default();
-    match tcp::probe(at, worker.as_ref(), Contact::Gentle, foreign) {
+    match snapshot.probe_port(at, Contact::Gentle, snapshot.foreign_listener(), here) {
         Probed::Live(connection) => match connection.owner() {
             Some(Owner::Verified) => {
                 let process = connection.peer().map_or_else(String::new, |pid| format!(" (pid {pid})"));
