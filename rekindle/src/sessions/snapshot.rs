@@ -417,14 +417,20 @@ impl Snapshot {
     }
 
     /// Probes a TCP port: whether this session's worker listens there.
-    fn probe_port(&self, at: SocketAddr, contact: Contact, foreign: ForeignListener, here: &Host) -> Probed {
+    pub(crate) fn probe_port(
+        &self,
+        at: SocketAddr,
+        contact: Contact,
+        foreign: ForeignListener,
+        here: &Host,
+    ) -> Probed {
         // A worker that cannot be pinned cannot be recognised; its listener is then foreign.
         let worker = self.may_run().then(|| self.worker(here).ok()).flatten();
         tcp::probe(at, worker.as_ref(), contact, foreign)
     }
 
     /// The recorded treatment of a listener that is no process of the worker.
-    fn foreign_listener(&self) -> ForeignListener {
+    pub(crate) fn foreign_listener(&self) -> ForeignListener {
         let plan = self.record.as_ref().and_then(SessionRecord::whole_plan);
         plan.map(|plan| plan.foreign_listener).unwrap_or_default()
     }

@@ -9,6 +9,7 @@ use crate::sessions::rejection::Site;
 use crate::sessions::snapshot::Snapshot;
 use crate::sessions::wait::{self, WorkerWatch};
 use rekindle_adapters::claim_file::CLAIM_FILE;
+use rekindle_adapters::line::Pattern;
 use rekindle_adapters::notify::NOTIFY_FILE;
 use rekindle_adapters::probe::{self, Connection, Probed};
 use rekindle_adapters::start::{SpawnOn, Start};
@@ -127,12 +128,18 @@ impl Ensure {
         Ok(snapshot)
     }
 
-    /// Checks that the paths of a start fit into socket addresses.
+    /// Checks that the paths of a start fit into socket addresses, and that the condition for ready can be watched for.
     fn check_paths(&self, plan: &SpawnBgPlan) -> Result<Result<(), BadTarget>, Error> {
         let kind = plan.ready.kind();
         if self.launch.intent != Intent::Attach && !kind.row().suits(plan.target().kind()) {
             let endpoint = plan.target().kind();
             return Ok(Err(BadTarget::Unsuited { ready: plan.ready.to_string(), endpoint }));
+        }
+        if self.launch.intent != Intent::Attach
+            && let Readiness::Line(pattern) = &plan.ready
+            && let Err(why) = Pattern::new(pattern)
+        {
+            return Ok(Err(BadTarget::Pattern { pattern: pattern.clone(), why }));
         }
         let Some(socket) = plan.expected_socket_path() else { return Ok(Ok(())) };
         let bound_by_us = || -> Result<bool, Error> {
@@ -243,8 +250,15 @@ impl Ensure {
                 generation,
                 endpoint: plan.target().clone(),
                 last_seen: cause.as_ref().and_then(|_| start.last_seen()),
+                listened_at: start.listened_at(),
                 after_kill,
-                advice: Box::new(Advice::of_early_end(&self.session, cause.as_ref(), said, &self.launch)),
+                advice: Box::new(Advice::of_early_end(
+                    &self.session,
+                    cause.as_ref(),
+                    said,
+                    start.listened_at().as_ref(),
+                    &self.launch,
+                )),
                 cause: cause.map(|cause| self.in_callers_terms(cause, extension)),
                 stderr_tail: crate::sessions::list::stderr_tail(&self.root, &self.session),
                 status_text,
