@@ -8,7 +8,7 @@ use rekindle_adapters::probe::{self, Probed};
 use rekindle_adapters::record_file;
 use rekindle_adapters::socket_file::{self, Tenancy};
 use rekindle_adapters::socket_table::ListeningSockets;
-use rekindle_adapters::tcp;
+use rekindle_adapters::tcp::{self, Asked, Listeners};
 use rekindle_adapters::{SessionDir, Worker, procfs, worker};
 use rekindle_core::evidence::{EndpointHolder, Listener};
 use rekindle_core::identity::{PidStatus, ProcessLiveness, judge};
@@ -51,6 +51,20 @@ struct Recorded {
     record: Option<SessionRecord>,
     newer: Option<NewerRecord>,
     corrupt: Option<String>,
+}
+
+/// The listeners of this machine, read once for many sessions.
+#[derive(Debug)]
+pub(crate) struct ListenerTables {
+    sockets: ListeningSockets,
+    /// Read at the first session with a port.
+    ports: Listeners,
+}
+
+impl ListenerTables {
+    pub(crate) fn read() -> Self {
+        Self { sockets: ListeningSockets::read(), ports: Listeners::default() }
+    }
 }
 
 impl Recorded {
@@ -246,7 +260,7 @@ impl Snapshot {
     }
 
     /// The state of the session, as every list shows it.
-    pub(crate) fn state(&self, listening: &ListeningSockets, here: &Host) -> SessionState {
+    pub(crate) fn state(&self, listening: &ListenerTables, here: &Host) -> SessionState {
         if self.corrupt.is_some() {
             return SessionState::Corrupt;
         }
@@ -259,16 +273,14 @@ impl Snapshot {
         session_state(self.last_worker(), self.evidence.recorded, listens)
     }
 
-    fn is_listened_at(&self, endpoint: &Endpoint, listening: &ListeningSockets, here: &Host) -> bool {
+    fn is_listened_at(&self, endpoint: &Endpoint, listening: &ListenerTables, here: &Host) -> bool {
         match endpoint {
-            Endpoint::Unix(socket) => self.is_listened_on(socket, listening),
-            Endpoint::Tcp(at) => match self.probe_port(*at, Contact::Gentle, self.foreign_listener(), here) {
-                Probed::Live(_) => true,
-                Probed::Dormant { .. }
-                | Probed::Indeterminate { .. }
-                | Probed::Forged { .. }
-                | Probed::Foreign { .. } => false,
-            },
+            Endpoint::Unix(socket) => self.is_listened_on(socket, &listening.sockets),
+            Endpoint::Tcp(at) => {
+                let worker = self.worker(here).ok();
+                let asked = Asked { at: *at, worker: worker.as_ref(), foreign: self.foreign_listener() };
+                asked.is_listened_at(&listening.ports)
+            }
             Endpoint::None => false,
         }
     }
@@ -351,6 +363,13 @@ impl Snapshot {
         of_record.or_else(of_newer).or_else(|| self.worksite().map(Worksite::endpoint))
     }
 
+    /// Whether the worker answers at `endpoint`, or was started for `endpoint`: a worker that was told one loopback address
+    /// may answer at the other.
+    fn is_worker_at(&self, endpoint: &Endpoint) -> bool {
+        let planned = || self.record.as_ref()?.whole_plan().map(|plan| plan.target() == endpoint);
+        self.endpoint().as_ref() == Some(endpoint) || planned() == Some(true)
+    }
+
     /// The path of the worker's socket, if recorded.
     pub(crate) fn socket(&self) -> Option<&Path> {
         match (&self.record, &self.newer) {
@@ -379,7 +398,7 @@ impl Snapshot {
 
     /// The condition for ready, if a worker of ours may run and was started for `endpoint`.
     pub(crate) fn readiness_at(&self, endpoint: &Endpoint) -> Option<Readiness> {
-        if self.endpoint().as_ref() != Some(endpoint) || self.last_worker() == LastWorker::Gone {
+        if !self.is_worker_at(endpoint) || self.last_worker() == LastWorker::Gone {
             return None;
         }
         let of_record = self.record.as_ref().map(SessionRecord::readiness);
@@ -412,7 +431,7 @@ impl Snapshot {
     fn probe_port(&self, at: SocketAddr, contact: Contact, foreign: ForeignListener, here: &Host) -> Probed {
         // A worker that cannot be pinned cannot be recognised; its listener is then foreign.
         let worker = self.may_run().then(|| self.worker(here).ok()).flatten();
-        tcp::probe(at, worker.as_ref(), contact, foreign)
+        Asked { at, worker: worker.as_ref(), foreign }.probe(contact)
     }
 
     /// The recorded treatment of a listener that is no process of the worker.
@@ -473,9 +492,9 @@ fn holder(socket: &Path, dir: &Path) -> EndpointHolder {
 
 /// The holder of a port: any user can listen there, so a listener is not known to be ours.
 fn holder_of_port(at: SocketAddr) -> EndpointHolder {
-    match tcp::listener(at, None) {
-        Ok(tcp::Listener::Nobody) => EndpointHolder::Vacant,
-        Ok(tcp::Listener::Ours { .. } | tcp::Listener::Foreign { .. }) | Err(_) => EndpointHolder::Unclear,
+    match tcp::is_taken(at) {
+        Ok(false) => EndpointHolder::Vacant,
+        Ok(true) | Err(_) => EndpointHolder::Unclear,
     }
 }
 
