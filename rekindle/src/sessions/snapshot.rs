@@ -124,7 +124,7 @@ impl Snapshot {
             Located::Unsearched { why } => (None, Some(why)),
         };
         let mut snapshot = Self::of(recorded, lifeline, gap, here)?;
-        snapshot.look_for_successor(dir.path());
+        snapshot.look_for_successor(dir.path(), here);
         Ok(snapshot)
     }
 
@@ -138,9 +138,13 @@ impl Snapshot {
 
     /// Looks for another process of the worker if no recorded process lives: a daemon that forked after listening, a
     /// leftover, or a worker that replaced itself and closed the inherited descriptors.
-    fn look_for_successor(&mut self, dir: &Path) {
+    fn look_for_successor(&mut self, dir: &Path, here: &Host) {
         if self.evidence.is_held_by_others() {
-            let listens = self.socket().is_some_and(|socket| ListeningSockets::read().contains(socket));
+            let listens = match self.endpoint() {
+                Some(Endpoint::Unix(socket)) => ListeningSockets::read().contains(&socket),
+                Some(Endpoint::Tcp(at)) => self.is_port_listened_at(at, &Listeners::default(), here),
+                Some(Endpoint::None) | None => false,
+            };
             self.evidence =
                 self.evidence.heard_of(if listens { Listener::Present } else { Listener::Absent });
             // An invisible holder has no pid to show; the held lock proves that the holder lives.
@@ -276,13 +280,15 @@ impl Snapshot {
     fn is_listened_at(&self, endpoint: &Endpoint, listening: &ListenerTables, here: &Host) -> bool {
         match endpoint {
             Endpoint::Unix(socket) => self.is_listened_on(socket, &listening.sockets),
-            Endpoint::Tcp(at) => {
-                let worker = self.worker(here).ok();
-                let asked = Asked { at: *at, worker: worker.as_ref(), foreign: self.foreign_listener() };
-                asked.is_listened_at(&listening.ports)
-            }
+            Endpoint::Tcp(at) => self.is_port_listened_at(*at, &listening.ports, here),
             Endpoint::None => false,
         }
+    }
+
+    /// Whether the worker listens on its port, or its relay. The worker is not connected to.
+    fn is_port_listened_at(&self, at: SocketAddr, ports: &Listeners, here: &Host) -> bool {
+        let worker = self.worker(here).ok();
+        Asked { at, worker: worker.as_ref(), foreign: self.foreign_listener() }.is_listened_at(ports)
     }
 
     /// Whether a process listens on a socket in the right place. A worker that became ready without a connection is
@@ -366,8 +372,12 @@ impl Snapshot {
     /// Whether the worker answers at `endpoint`, or was started for `endpoint`: a worker that was told one loopback address
     /// may answer at the other.
     fn is_worker_at(&self, endpoint: &Endpoint) -> bool {
-        let planned = || self.record.as_ref()?.whole_plan().map(|plan| plan.target() == endpoint);
-        self.endpoint().as_ref() == Some(endpoint) || planned() == Some(true)
+        self.endpoint().as_ref() == Some(endpoint) || self.planned_endpoint() == Some(endpoint)
+    }
+
+    /// The endpoint for which the worker was started, if recorded.
+    pub(crate) fn planned_endpoint(&self) -> Option<&Endpoint> {
+        self.record.as_ref().and_then(SessionRecord::whole_plan).map(|plan| plan.target())
     }
 
     /// The path of the worker's socket, if recorded.

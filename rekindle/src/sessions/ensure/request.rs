@@ -66,7 +66,11 @@ impl Ensure {
             None => running().unwrap_or_else(|| Endpoint::Unix(self.own_socket())),
             Some(Address::OwnSocket) => Endpoint::Unix(self.own_socket()),
             Some(Address::AnyPort(host)) => {
-                let of_host = |at: &SocketAddr| at.ip().is_loopback() == host.is_loopback();
+                let planned = snapshot.planned_endpoint().and_then(Endpoint::tcp);
+                // A worker that was told `localhost` may answer at the other loopback address.
+                let of_host = |at: &SocketAddr| {
+                    at.ip().is_loopback() == host.is_loopback() || planned.is_some_and(|at| at.ip() == *host)
+                };
                 match running().and_then(|endpoint| endpoint.tcp()).filter(of_host) {
                     Some(at) => Endpoint::Tcp(at),
                     None => Endpoint::Tcp(self.free_port(*host, snapshot, port, hold)?),
@@ -88,10 +92,7 @@ impl Ensure {
         port: &mut Option<SocketAddr>,
         hold: Hold,
     ) -> Result<SocketAddr, Error> {
-        let last = || {
-            let plan = snapshot.record.as_ref()?.whole_plan()?;
-            plan.target().tcp().filter(|at| at.ip() == host)
-        };
+        let last = || snapshot.planned_endpoint()?.tcp().filter(|at| at.ip() == host);
         let wanted = port.or_else(last).unwrap_or(SocketAddr::new(host, 0));
         match hold {
             Hold::Claim => Ok(*port.insert(tcp::free_port(wanted)?)),

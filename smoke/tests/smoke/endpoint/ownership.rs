@@ -32,7 +32,8 @@ while True:
         "{attached}"
     );
     assert_eq!(env.rekindle(["ls"]).json[0]["state"], "live");
-    stop(&env);
+    env.stop("s").expect(0, "stopped");
+    env.assert_no_process();
 }
 
 /// The port of the other namespace is another port here: nothing is connected to.

@@ -1,7 +1,8 @@
 //! Real servers on TCP ports.
 
 use super::{address, free_port, get, stop};
-use rekindle_smoke::{Reply, TestEnv, programs, tests, wait};
+use nix::sys::signal::Signal;
+use rekindle_smoke::{Reply, TestEnv, procs, programs, tests, wait};
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
@@ -16,7 +17,7 @@ tests![
     a_server_that_tells_when_it_is_ready,
     a_bot_that_tells_when_it_is_ready,
     a_server_is_restarted_on_its_port,
-    a_crashed_server_is_collected,
+    a_stopped_server_is_collected,
 ];
 
 /// Sends every line back, on an inherited listening TCP socket.
@@ -185,7 +186,7 @@ fn a_daemon_that_takes_its_port_from_the_launcher() {
     let started = up(&env, &options, &command).expect(0, "started");
     expect_echo(address(&started));
     let leader = env.worker_pid("s");
-    wait::until("the process that was started has left", || !rekindle_smoke::procs::is_running(leader));
+    wait::until("the process that was started has left", || !procs::is_running(leader));
     let attached = up(&env, &options, &command).expect_running("attached");
     assert_eq!(address(&attached), address(&started));
     stop(&env);
@@ -239,13 +240,15 @@ fn a_server_is_restarted_on_its_port() {
     stop(&env);
 }
 
-fn a_crashed_server_is_collected() {
+fn a_stopped_server_is_collected() {
     let env = TestEnv::new();
     let python = programs::python();
     let command = [&python, "-m", "http.server", "{port}", "--bind", "127.0.0.1"];
     let started = up(&env, &["--address", "tcp:0"], &command).expect_running("started");
-    rekindle_smoke::procs::send(started.pid(), nix::sys::signal::Signal::SIGKILL);
+    procs::send(started.pid(), Signal::SIGKILL);
     wait::until("`ls` knows", || env.rekindle(["ls"]).json[0]["state"] == "exited");
+    up(&env, &["--address", "tcp:0"], &command).expect_running("started");
+    stop(&env);
     let collected = env.rekindle(["gc"]);
     assert_eq!(collected.code, Some(0), "{collected}");
     assert!(!env.of("s", "session.json").exists(), "{collected}");
