@@ -97,6 +97,7 @@ enum Phase {
 enum After {
     Conclude(Conclusion),
     WaitForAnswer,
+    ChoosePort,
 }
 
 /// The steps of waiting for a worker that had been ready and does not answer.
@@ -436,6 +437,12 @@ impl Ensure {
             Verdict::Reject(RejectReason::WorkerUnresponsive) if intent == Intent::Ensure => {
                 self.at(Phase::Releasing(After::WaitForAnswer))
             }
+            // A stranger took the port since this call chose it.
+            Verdict::Reject(RejectReason::TargetAddressConflict)
+                if view.last == LastWorker::Gone && self.may_choose_again() =>
+            {
+                Self { ports_lost: self.ports_lost + 1, phase: Phase::Releasing(After::ChoosePort), ..self }
+            }
             Verdict::Reject(reason) => self.releases(Conclusion::Rejected(reason)),
             Verdict::Adopt => self.at(Phase::Starting(StartPath::Adopted)),
             Verdict::Spawn => self.at(Phase::Starting(StartPath::Fresh)),
@@ -483,6 +490,7 @@ impl Ensure {
         match after {
             After::Conclude(conclusion) => self.concludes(conclusion),
             After::WaitForAnswer => self.at(Phase::Silent(Silence::Waiting)),
+            After::ChoosePort => self.at(Phase::Pausing),
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Decides nothing: performs an effect, passes the answer to the machine, and receives the next effect.
 
-use super::request::Ensure;
+use super::request::{Ensure, Hold};
 use crate::error::Error;
 use crate::outcome::{DryRun, Ensured, Rejection, StartKind};
 use crate::sessions::restore;
@@ -154,7 +154,8 @@ impl<'e> Call<'e> {
     }
 
     fn replan(&mut self) -> Result<(), Error> {
-        let endpoint = self.ensure.endpoint(&self.snapshot, &mut self.port, self.depth)?;
+        let hold = if self.held.is_some() { Hold::Claim } else { Hold::Nothing };
+        let endpoint = self.ensure.endpoint(&self.snapshot, &mut self.port, hold)?;
         self.plan = Some(self.ensure.launch.plan(&self.ensure.session, endpoint));
         Ok(())
     }
