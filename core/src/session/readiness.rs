@@ -97,6 +97,15 @@ pub enum ShownBy {
     Process,
 }
 
+/// What a listener at the endpoint proves about a worker whose launcher died before the worker was ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ListenerProves {
+    /// The worker is ready: the listener is the condition, or the rest of the condition can no longer be observed.
+    Ready,
+    /// Nothing: the next launcher watches for the condition again.
+    Nothing,
+}
+
 /// A row of the table. The texts are Markdown fragments without a full stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Row {
@@ -118,6 +127,8 @@ pub struct Row {
     pub provides: Provides,
     /// What shows later that the worker is live, at an endpoint.
     pub shown_by: ShownBy,
+    /// What a listener proves if no launcher observed the start to its end.
+    pub listener_proves: ListenerProves,
 }
 
 impl Row {
@@ -174,6 +185,7 @@ impl ReadyKind {
                 connects: Connects::Launcher,
                 provides: Provides::Nothing,
                 shown_by: ShownBy::Listener,
+                listener_proves: ListenerProves::Ready,
             },
             Self::Http => Row {
                 kind: self,
@@ -185,6 +197,7 @@ impl ReadyKind {
                 connects: Connects::ForRequests,
                 provides: Provides::Nothing,
                 shown_by: ShownBy::Listener,
+                listener_proves: ListenerProves::Nothing,
             },
             Self::Handshake => Row {
                 kind: self,
@@ -196,6 +209,7 @@ impl ReadyKind {
                 connects: Connects::Launcher,
                 provides: Provides::Nothing,
                 shown_by: ShownBy::Listener,
+                listener_proves: ListenerProves::Ready,
             },
             Self::Notify => Row {
                 kind: self,
@@ -207,6 +221,7 @@ impl ReadyKind {
                 connects: Connects::Nobody,
                 provides: Provides::NotifySocket,
                 shown_by: ShownBy::Listener,
+                listener_proves: ListenerProves::Ready,
             },
             Self::Listen => Row {
                 kind: self,
@@ -218,6 +233,7 @@ impl ReadyKind {
                 connects: Connects::Nobody,
                 provides: Provides::BoundSocket,
                 shown_by: ShownBy::Listener,
+                listener_proves: ListenerProves::Ready,
             },
             Self::Line => Row {
                 kind: self,
@@ -229,6 +245,7 @@ impl ReadyKind {
                 connects: Connects::Nobody,
                 provides: Provides::Nothing,
                 shown_by: ShownBy::Process,
+                listener_proves: ListenerProves::Nothing,
             },
             Self::Exec => Row {
                 kind: self,
@@ -240,6 +257,7 @@ impl ReadyKind {
                 connects: Connects::Nobody,
                 provides: Provides::Nothing,
                 shown_by: ShownBy::Process,
+                listener_proves: ListenerProves::Nothing,
             },
             Self::Running => Row {
                 kind: self,
@@ -251,6 +269,7 @@ impl ReadyKind {
                 connects: Connects::Nobody,
                 provides: Provides::Nothing,
                 shown_by: ShownBy::Process,
+                listener_proves: ListenerProves::Nothing,
             },
         }
     }

@@ -10,7 +10,7 @@ use crate::ensure::decide::Liveness;
 use crate::process::id::Generation;
 use crate::session::endpoint::EndpointKind;
 use crate::session::evidence::{LastWorker, Lifeline};
-use crate::session::readiness::ShownBy;
+use crate::session::readiness::{ListenerProves, ShownBy};
 use crate::session::record::RecordState;
 
 /// The facts of a look at a session.
@@ -34,6 +34,8 @@ pub struct View {
     pub endpoint: EndpointKind,
     /// What shows that a ready worker is live.
     pub shown_by: ShownBy,
+    /// What a listener proves if no launcher observed the start to its end.
+    pub listener_proves: ListenerProves,
 }
 
 /// The endpoint in question, as far as a decision depends on the endpoint.
@@ -45,16 +47,26 @@ pub struct EndpointView {
     pub contact: Contact,
     /// What shows that a ready worker is live.
     pub shown_by: ShownBy,
+    /// What a listener proves if no launcher observed the start to its end.
+    pub listener_proves: ListenerProves,
 }
 
 impl EndpointView {
     /// A Unix socket that may be connected to, for a worker that is live if it listens.
-    pub const SOCKET: Self =
-        Self { kind: EndpointKind::Unix, contact: Contact::Connect, shown_by: ShownBy::Listener };
+    pub const SOCKET: Self = Self {
+        kind: EndpointKind::Unix,
+        contact: Contact::Connect,
+        shown_by: ShownBy::Listener,
+        listener_proves: ListenerProves::Ready,
+    };
 
     /// No endpoint.
-    pub const NONE: Self =
-        Self { kind: EndpointKind::None, contact: Contact::Gentle, shown_by: ShownBy::Process };
+    pub const NONE: Self = Self {
+        kind: EndpointKind::None,
+        contact: Contact::Gentle,
+        shown_by: ShownBy::Process,
+        listener_proves: ListenerProves::Nothing,
+    };
 }
 
 /// The state of a session's record.
@@ -102,13 +114,25 @@ impl View {
         contact: Contact::Connect,
         endpoint: EndpointKind::Unix,
         shown_by: ShownBy::Listener,
+        listener_proves: ListenerProves::Ready,
     };
 
     /// The liveness of the session, from the finding at the endpoint.
     ///
     /// A listener is no part of the condition for ready if the process shows that the worker is live: then a worker that
     /// had been ready and runs is live, whether it listens or not. A listener that is not ours stays a conflict.
+    ///
+    /// A worker whose start no launcher observed to its end is not live by a listener that proves nothing: such a worker
+    /// is to be watched.
     pub fn liveness(&self, found: Liveness) -> Liveness {
+        if let (
+            ListenerProves::Nothing,
+            Liveness::Live | Liveness::Indeterminate,
+            LastWorker::AliveUnobserved,
+        ) = (self.listener_proves, found, self.last)
+        {
+            return Liveness::Dormant;
+        }
         match (self.shown_by, found, self.last) {
             (ShownBy::Process, Liveness::Dormant | Liveness::Indeterminate, LastWorker::AliveReady) => {
                 Liveness::Live

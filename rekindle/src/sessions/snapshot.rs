@@ -204,7 +204,8 @@ impl Snapshot {
             Some(_) | None => Contact::Connect,
         };
         let condition = started.as_ref().or(asked).map_or(ReadyKind::default(), Readiness::kind);
-        EndpointView { kind, contact, shown_by: condition.shown_by(kind) }
+        let listener_proves = condition.row().listener_proves;
+        EndpointView { kind, contact, shown_by: condition.shown_by(kind), listener_proves }
     }
 
     /// The generation of the recorded or marked start.

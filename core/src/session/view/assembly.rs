@@ -196,6 +196,7 @@ impl<I: Clone + PartialEq, N: PartialEq> Assembly<I, N> {
             contact: endpoint.contact,
             endpoint: endpoint.kind,
             shown_by: endpoint.shown_by,
+            listener_proves: endpoint.listener_proves,
         }
     }
 }
