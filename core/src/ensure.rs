@@ -428,8 +428,9 @@ impl Ensure {
                 LastWorker::Gone => self.releases(Conclusion::Rejected(RejectReason::AlreadyLive)),
                 LastWorker::Unknown => self.releases(Conclusion::Rejected(RejectReason::WorkerUnknown)),
             },
-            // The worker listens, and more is needed to prove it ready: the launcher died before the proof.
-            Verdict::Attach if view.proof == Proof::Watch && view.last == LastWorker::AliveUnobserved => {
+            // The worker accepts connections, and only its answer proves readiness: the launcher died before the
+            // answer.
+            Verdict::Attach if view.proof == Proof::Answer && view.last == LastWorker::AliveUnobserved => {
                 self.at(Phase::Starting(StartPath::AdoptedConnected))
             }
             Verdict::Attach if view.is_unfinished() => self.at(Phase::Settling),

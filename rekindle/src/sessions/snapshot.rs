@@ -225,7 +225,7 @@ impl Snapshot {
         let condition = started.as_ref().or(asked).map_or(ReadyKind::default(), Readiness::kind);
         // A caller who speaks to the worker needs its answer, whatever the worker was started for.
         let needs_answer = asked == Some(&Readiness::Handshake);
-        let proof = if needs_answer { Proof::Watch } else { condition.row().proof };
+        let proof = if needs_answer { Proof::Answer } else { condition.row().proof };
         EndpointView { kind, contact, proof, shown_by: condition.shown_by(kind) }
     }
 

@@ -324,12 +324,13 @@ impl<'e> Call<'e> {
         let held = self.held.take().expect(UNDER_THE_CLAIM);
         tracing::info!(session = %self.ensure.session, generation = %self.snapshot.generation(), "adopting a worker whose launcher died");
         let claim = held.claim().clone();
+        // A worker that serves one client at a time would wait for the probe's connection, and answer no request.
+        let found = self.connection().filter(|_| kind == StartPath::AdoptedConnected);
         let record = self.snapshot.adopted_record();
         let start = Start::new(SharedClaim::new(held), self.ensure.here.clone(), record);
         let mut deps = ProductionSpawnBgResumeDeps::adopting(&start, worker);
         if let Some(speaking) = plan.handshake() {
             let watcher = HandshakeSocketWatcher::new(&start, speaking.clone(), OnVersionMismatch::PassOn);
-            let found = if kind == StartPath::AdoptedConnected { self.connection() } else { None };
             deps =
                 deps.socket_watcher(found.into_iter().fold(watcher, HandshakeSocketWatcher::beginning_with));
         }
