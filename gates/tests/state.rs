@@ -1,10 +1,12 @@
 //! The state of a session, for every value of the known facts (U22: one function for all verbs).
 
 use rekindle_core::endpoint::EndpointKind;
+use rekindle_core::lifecycle::LifecycleState;
 use rekindle_core::readiness::ShownBy;
 use rekindle_core::state::{Listening, OtherSpelling, session_state};
 use rekindle_core::view::{EndpointView, View};
-use rekindle_core::{LastWorker, Liveness, RecordState, SessionState};
+use rekindle_core::{LastWorker, Liveness, RecordState, RejectReason, SessionState};
+use serde_json::json;
 
 const WORKERS: [LastWorker; 4] =
     [LastWorker::Gone, LastWorker::AliveUnobserved, LastWorker::AliveReady, LastWorker::Unknown];
@@ -90,6 +92,24 @@ fn the_views_of_a_socket_and_of_no_endpoint_are_those_of_their_default_condition
         assert_eq!((view.proof, view.shown_by), (row.proof, row.kind.shown_by(view.kind)), "{view:?}");
         let probes = view.contact == rekindle_core::view::Contact::Connect;
         assert_eq!(probes, row.connects.allows_probes(), "{view:?}");
+    }
+}
+
+/// Every state has one word, in a sentence as in JSON.
+#[test]
+fn a_word_is_the_one_of_the_json() {
+    use {RejectReason as R, SessionState as S};
+    for state in [S::Starting, S::Live, S::Unresponsive, S::Exited, S::Retained, S::Corrupt] {
+        assert_eq!(json!(state), state.to_string());
+    }
+    for liveness in [Liveness::Live, Liveness::Dormant, Liveness::Indeterminate, Liveness::Forged] {
+        assert_eq!(json!(liveness), liveness.to_string());
+    }
+    for reason in [R::BadTarget, R::TargetLocked, R::WorkerUnknown, R::VersionMismatch] {
+        assert_eq!(json!(reason), reason.to_string());
+    }
+    for state in [LifecycleState::Held, LifecycleState::Stale, LifecycleState::OtherMachine] {
+        assert_eq!(json!(state), state.to_string());
     }
 }
 

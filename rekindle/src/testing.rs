@@ -174,9 +174,9 @@ impl Simulated {
             EndpointKind::None => Place::Nowhere,
         };
         match self.kernel.files.record.map_or(asked, |record| record.place) {
-            Place::Path => Endpoint::Unix(
-                self.socket.clone().unwrap_or_else(|| dir.join(session.as_str()).join("sock")),
-            ),
+            Place::Path => {
+                Endpoint::Unix(self.socket.clone().unwrap_or_else(|| dir.join(session.as_str()).join("sock")))
+            }
             Place::Port(n) => {
                 let port = self.port.port().saturating_add(n.into());
                 Endpoint::Tcp(SocketAddr::new(self.port.ip(), port))
@@ -283,9 +283,7 @@ impl Machine {
             let end = it.run(slot, Task::Ensure(Ensure::new(request)));
             match end {
                 Some(End::Ensure(Conclusion::NotAtOnce)) => Ok(None),
-                Some(End::Ensure(conclusion)) => {
-                    ensured(session, it, conclusion, launch, dir).map(Some)
-                }
+                Some(End::Ensure(conclusion)) => ensured(session, it, conclusion, launch, dir).map(Some),
                 Some(_) | None => Err(no_end(session)),
             }
         })
@@ -420,8 +418,9 @@ fn ensured(
                 generation,
                 endpoint,
                 last_seen: None,
+                listened_at: None,
                 after_kill,
-                advice: Box::new(Advice::of_early_end(session, cause.as_ref(), SaidReady::No, launch)),
+                advice: Box::new(Advice::of_early_end(session, cause.as_ref(), SaidReady::No, None, launch)),
                 cause,
                 stderr_tail: String::new(),
                 status_text: None,

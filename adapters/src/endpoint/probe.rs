@@ -168,6 +168,11 @@ impl Connection {
         Self { end: End::Deferred, endpoint, owner: None, peer: None, greeting: None }
     }
 
+    /// The same connection, with the listening process of an earlier connect.
+    pub(crate) fn known_as(self, peer: Option<Pid>) -> Self {
+        Self { peer, ..self }
+    }
+
     fn into_stream(self) -> io::Result<UnixStream> {
         let socket = match (self.end, self.endpoint) {
             (End::Unix(stream), _) => return Ok(stream),

@@ -93,6 +93,9 @@ impl Timer for ExtendingTimer {
         {
             sleep_until(listener.deadline()).await;
         }
+        if is_watch {
+            self.start.note_time_up();
+        }
         Ok(())
     }
 }

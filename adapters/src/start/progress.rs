@@ -12,13 +12,15 @@
 //! Checked by `smoke/tests/smoke/session/*.rs`.
 
 use crate::endpoint::bound::{self, BoundSocket};
+use crate::endpoint::hint;
 use crate::endpoint::probe::Connection;
 use crate::endpoint::socket_file::{self, Leftover, Place, StaleSocket};
-use crate::endpoint::tcp::{self, Listener};
+use crate::endpoint::tcp::{self, Asked, Listener};
 use crate::ready::notify::NotifyListener;
+use crate::spawn::prepare::worker_environment;
 use crate::spawn::program;
 use crate::spawn::{Provision, SpawnRequest, spawn};
-use crate::start::seams::{PidfdExitWatcher, SharedClaim};
+use crate::start::seams::{GroupKiller, PidfdExitWatcher, SharedClaim};
 use crate::store::claim_lock::HeldClaim;
 use crate::store::lifeline::{self, LifelineProbe};
 use crate::store::record_file;
@@ -26,25 +28,30 @@ use crate::store::session_dir::SessionDir;
 use crate::sys::linux::clock;
 use crate::sys::linux::procfs;
 use crate::sys::linux::random;
+use crate::sys::linux::socket_table::ListeningSockets;
 use crate::worker::{ReapedExit, Worker};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use rekindle_core::claim::give_up::{GiveUpEffect, GiveUpEvent};
 use rekindle_core::notify::Notices;
-use rekindle_core::plan::ForeignListener;
+use rekindle_core::plan::{ForeignListener, SETTLE_DEFAULT, Withheld};
 use rekindle_core::protocol::Version;
-use rekindle_core::readiness::Provides;
+use rekindle_core::readiness::{Provides, ShownBy};
 use rekindle_core::record::SocketFile;
-use rekindle_core::seams::{ExitWatcher, Releaser, Spawner};
+use rekindle_core::seams::{ExitWatcher, Killer, Releaser, Spawner};
 use rekindle_core::shown::Shown;
 use rekindle_core::start::order::{self, Begun, Order, OrderEffect, OrderEvent, Room};
 use rekindle_core::start::settle::{self, Heard, Noted, Settle, SettleEffect, SettleEvent};
 use rekindle_core::{
-    ChildExit, Endpoint, Generation, Host, Lifeline, LockClaim, Nonce, OsFailure, ProcessIdentity, Readiness,
-    ReleaseError, SessionRecord, SpawnBgPlan, SpawnError, WatchError,
+    ChildExit, Endpoint, Environment, Generation, Host, KillError, KillSignal, Lifeline, LockClaim, Nonce,
+    OsFailure, ProcessIdentity, Readiness, ReadyKind, ReleaseError, SessionRecord, SpawnBgPlan, SpawnError,
+    WatchError,
 };
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// A start in progress, shared by its seams.
 #[derive(Debug, Clone)]
@@ -77,8 +84,25 @@ struct Notes {
     notify_listener: Option<Arc<NotifyListener>>,
     reaped: Option<ReapedExit>,
     worker: Option<Arc<Worker>>,
-    seen: Option<String>,
+    place: Option<Arc<CommandPlace>>,
+    seen: Seen,
+    listened_at: Option<Endpoint>,
     answered_at: Option<Endpoint>,
+}
+
+/// The last finding of the watch for readiness.
+#[derive(Debug, Default)]
+struct Seen {
+    finding: Option<String>,
+    /// Whether the time for readiness is up: later findings tell of a worker that is being ended.
+    is_final: bool,
+}
+
+/// The worker's place, for a command of the caller.
+#[derive(Debug)]
+pub(crate) struct CommandPlace {
+    pub(crate) cwd: PathBuf,
+    pub(crate) environment: Environment,
 }
 
 impl Start {
@@ -154,12 +178,81 @@ impl Start {
 
     /// Notes the last finding of a watch, for the message of a start that was not ready in time.
     pub(crate) fn note_seen(&self, finding: impl Into<String>) {
-        self.note(|notes| notes.seen = Some(finding.into()));
+        self.note(|notes| {
+            if !notes.seen.is_final {
+                notes.seen.finding = Some(finding.into());
+            }
+        });
+    }
+
+    /// Notes that the time for readiness is up: the last finding stays.
+    pub(crate) fn note_time_up(&self) {
+        self.note(|notes| notes.seen.is_final = true);
     }
 
     /// The last finding of the watch for readiness.
     pub fn last_seen(&self) -> Option<String> {
-        self.note(|notes| notes.seen.clone())
+        self.note(|notes| notes.seen.finding.clone())
+    }
+
+    /// The time for which the program has to run, for [`ReadyKind::Running`].
+    pub(crate) fn settle_time(&self) -> Duration {
+        let of_plan = |record: &SessionRecord| record.whole_plan().map(|plan| plan.settle);
+        self.note(|notes| notes.record.as_ref().and_then(of_plan)).unwrap_or(SETTLE_DEFAULT)
+    }
+
+    /// Looks into the session's directory; `None` once the claim is given up.
+    pub(crate) fn in_session_dir<T>(&self, look: impl FnOnce(&SessionDir) -> T) -> Option<T> {
+        self.claim.with(|held| look(held.dir()))
+    }
+
+    /// The worker's directory and environment, for [`ReadyKind::Exec`]; known after the spawn.
+    pub(crate) fn command_place(&self) -> Option<Arc<CommandPlace>> {
+        self.note(|notes| notes.place.clone())
+    }
+
+    /// Remembers the worker's directory and environment, if a command will need them. The record has both, but no
+    /// withheld values: those are the caller's.
+    fn note_place(&self, callers: &SpawnBgPlan) {
+        self.note(|notes| {
+            let Some(record) = notes.record.as_ref() else { return };
+            let Some(recorded) = record.whole_plan().filter(|plan| plan.ready.kind() == ReadyKind::Exec)
+            else {
+                return;
+            };
+            let mut plan = recorded.clone();
+            for withheld in &recorded.withheld {
+                if let Withheld::Variable(name) = withheld
+                    && let Some(value) = callers.env.set.get(name)
+                {
+                    plan.env.set.insert(name.clone(), value.clone());
+                }
+            }
+            let environment = worker_environment(&plan, record.generation, &record.nonce);
+            notes.place = Some(Arc::new(CommandPlace { cwd: plan.cwd, environment }));
+        });
+    }
+
+    /// The TCP port on which the worker listened when it was told to end, if it did not listen at its endpoint.
+    pub fn listened_at(&self) -> Option<Endpoint> {
+        self.note(|notes| notes.listened_at.clone())
+    }
+
+    /// Notes the TCP port of a worker that should have listened elsewhere.
+    fn note_port_instead(&self, worker: &Worker) {
+        let Some(record) = self.record() else { return };
+        let endpoint = record.whole_plan().map(|plan| plan.target().clone());
+        let Some(endpoint) =
+            endpoint.filter(|it| record.readiness().kind().shown_by(it.kind()) == ShownBy::Listener)
+        else {
+            return;
+        };
+        if endpoint.socket().is_some_and(|socket| ListeningSockets::read().contains(socket)) {
+            return;
+        }
+        if let Some(at) = hint::tcp_port(worker, &endpoint) {
+            self.note(|notes| notes.listened_at = Some(Endpoint::Tcp(at)));
+        }
     }
 
     pub(crate) fn notify_listener(&self) -> Option<Arc<NotifyListener>> {
@@ -333,6 +426,7 @@ impl Start {
             if plan.target().tcp().is_some() {
                 self.note_worker(worker);
             }
+            self.note_place(plan);
         })
     }
 
@@ -438,11 +532,10 @@ impl<'s> Beginning<'s> {
             Endpoint::Unix(socket) => socket,
             Endpoint::None => return Ok(OrderEvent::Room(Room::Free)),
             Endpoint::Tcp(at) => {
-                return match (tcp::listener(*at, None)?, self.plan.foreign_listener) {
-                    (Listener::Foreign { who, .. }, ForeignListener::Refused) => {
-                        taken(format!("{who} listens on {}", self.plan.target()))
-                    }
-                    (Listener::Foreign { .. } | Listener::Nobody | Listener::Ours { .. }, _) => {
+                let asked = Asked { at: *at, worker: None, foreign: self.plan.foreign_listener };
+                return match asked.listener()? {
+                    Listener::Foreign(who) => taken(format!("{who} listens on {}", self.plan.target())),
+                    Listener::Nobody | Listener::RelayToNobody | Listener::Found(_) => {
                         Ok(OrderEvent::Room(Room::Free))
                     }
                 };
@@ -479,7 +572,7 @@ impl<'s> Beginning<'s> {
             }
             Provides::BoundSocket => match self.plan.target() {
                 Endpoint::Unix(socket) => Provided::Socket(BoundSocket::stream(socket)?),
-                Endpoint::Tcp(at) => Provided::Port(bound::port(*at)?),
+                Endpoint::Tcp(at) => Provided::Port(bind(*at)?),
                 Endpoint::None => Provided::Nothing,
             },
             Provides::Nothing => Provided::Nothing,
@@ -537,6 +630,14 @@ impl<'s> Beginning<'s> {
     }
 }
 
+/// Binds the worker's port. If a stranger was quicker, the start was never begun, and the call looks again.
+fn bind(at: SocketAddr) -> Result<OwnedFd, SpawnError> {
+    bound::port(at).map_err(|failure| match tcp::foreign_listener(at) {
+        Some(who) => SpawnError::Abandoned { why: format!("{who} listens on {at}") },
+        None => failure.into(),
+    })
+}
+
 /// Takes over a worker with a dead launcher, instead of starting one.
 ///
 /// A worker with `--ready notify` may have sent READY=1 without a launcher, and will not repeat the message: the worker
@@ -563,6 +664,7 @@ impl Spawner<Worker> for FoundWorker {
         if plan.target().tcp().is_some() {
             self.start.note_worker(&worker);
         }
+        self.start.note_place(plan);
         if self.start.readiness() == Readiness::Notify
             && let Err(error) = self.start.hear_again(&worker, plan)
         {
@@ -581,6 +683,17 @@ impl ExitWatcher<Worker> for NotingExitWatcher {
         let exit = PidfdExitWatcher.await_child_exit(child).await?;
         self.0.note(|notes| notes.exit = Some(exit));
         Ok(exit)
+    }
+}
+
+/// Signals every process of a worker, and notes before where the worker listens instead.
+pub(crate) struct NotingKiller(pub(crate) Start);
+
+#[async_trait]
+impl Killer<Worker> for NotingKiller {
+    async fn kill_child(&self, child: &Worker, how: KillSignal) -> Result<(), KillError> {
+        self.0.note_port_instead(child);
+        GroupKiller.kill_child(child, how).await
     }
 }
 

@@ -2,8 +2,8 @@
 
 use rekindle::KillPolicy;
 use rekindle::StopPolicy;
-use rekindle::frontend::Shown;
 use rekindle::frontend::startup;
+use rekindle::frontend::{Pattern, Shown};
 use rekindle::{Readiness, ReadyKind};
 use std::ffi::{OsStr, OsString};
 use std::os::fd::OwnedFd;
@@ -11,15 +11,18 @@ use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// The heading of the graces.
+const GRACES: &str = "How a process is ended";
+
 // The graces for ending a worker. No doc comment: clap would show a doc comment in place of the verb's text.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Graces {
     /// How long the process may take to end after SIGTERM
-    #[arg(long, value_parser = duration, default_value = "5s", value_name = "TIME")]
+    #[arg(long, value_parser = duration, default_value = "5s", value_name = "TIME", help_heading = GRACES)]
     pub(crate) term_grace: Duration,
 
     /// How long the process may take to end after SIGKILL
-    #[arg(long, value_parser = duration, default_value = "5s", value_name = "TIME")]
+    #[arg(long, value_parser = duration, default_value = "5s", value_name = "TIME", help_heading = GRACES)]
     pub(crate) kill_grace: Duration,
 }
 
@@ -76,14 +79,19 @@ pub(super) fn handed_output(text: &str) -> Result<Arc<OwnedFd>, String> {
 }
 
 pub(super) fn ready(text: &str) -> Result<Readiness, String> {
-    text.parse::<Readiness>().map_err(|error| error.to_string())
+    let ready = text.parse::<Readiness>().map_err(|error| error.to_string())?;
+    if let Readiness::Line(pattern) = &ready {
+        Pattern::new(pattern).map_err(|why| format!("this is no regular expression: {why}"))?;
+    }
+    Ok(ready)
 }
 
-/// The help of `--ready`, from the table of the core. Code quotes are for pages.
+/// The kinds for `--ready`, a line each, from the table of the core. Code quotes are for pages.
 pub(super) fn ready_help() -> String {
-    let told = ReadyKind::ALL
-        .map(|kind| format!("{} ({})", kind.row().spelling(), kind.row().ready_when.replace('`', "")));
-    format!("What counts as ready: {}", told.join(", "))
+    let rows = ReadyKind::ALL.map(ReadyKind::row);
+    let width = rows.iter().map(|row| row.spelling().len()).max().unwrap_or(0);
+    let lines = rows.map(|row| format!("  {:width$}  {}", row.spelling(), row.ready_when.replace('`', "")));
+    lines.join("\n")
 }
 
 /// A value may hold any bytes; the name of a variable is text.
@@ -116,6 +124,12 @@ mod tests {
         {
             assert!(duration(wrong).is_err(), "{wrong:?} was taken");
         }
+    }
+
+    #[test]
+    fn a_faulty_pattern_is_a_usage_error() {
+        assert!(ready("line=^ready").is_ok());
+        assert_eq!(ready("line=(x").unwrap_err(), "this is no regular expression: unclosed group");
     }
 
     #[test]

@@ -81,6 +81,14 @@ pub enum BadTarget {
         /// The kind of the endpoint.
         endpoint: EndpointKind,
     },
+    /// The condition for ready has a pattern that is no regular expression.
+    #[error("`{}` is no regular expression: {why}", Shown(pattern))]
+    Pattern {
+        /// The pattern.
+        pattern: String,
+        /// The fault.
+        why: String,
+    },
     /// The directory of the path is unusable.
     #[error("the directory of socket path `{}` cannot be used: {why}", Shown(path))]
     Directory {

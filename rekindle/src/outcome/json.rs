@@ -60,6 +60,7 @@ impl Serialize for Exited {
             "after_kill": self.after_kill,
             "cause": self.cause.as_ref().map(ToString::to_string),
             "last_seen": self.last_seen,
+            "listened_at": self.listened_at,
             "stderr_tail": self.stderr_tail,
             "status_text": self.status_text,
         });
