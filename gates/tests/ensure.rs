@@ -96,7 +96,7 @@ fn judged(request: Request, view: View, liveness: Liveness) -> Ensure {
 
 /// A call that starts or watches a worker.
 fn starting(kind: StartPath) -> Option<Ensure> {
-    let found = |last, liveness| judged(whole(), View { last, proof: Proof::Watch, ..READY }, liveness);
+    let found = |last, liveness| judged(whole(), View { last, proof: Proof::Answer, ..READY }, liveness);
     match kind {
         StartPath::Fresh => Some(found(Gone, Dormant)),
         StartPath::Adopted => Some(found(AliveUnobserved, Dormant)),
@@ -318,10 +318,13 @@ fn a_worker_that_accepts_and_has_to_answer_is_watched_like_a_start() {
     let connected = Effect::Start(StartPath::AdoptedConnected);
     #[rustfmt::skip]
     let table = [
-        (Proof::Watch,    AliveUnobserved, connected),
+        (Proof::Answer,   AliveUnobserved, connected),
+        (Proof::Answer,   AliveReady,      Effect::Complete),
+        (Proof::Answer,   Unknown,         Effect::Complete),
+        (Proof::Answer,   Gone,            Effect::Release),
+        // The listener proves nothing, so there is no connection to begin with.
+        (Proof::Watch,    AliveUnobserved, Effect::Start(StartPath::Adopted)),
         (Proof::Watch,    AliveReady,      Effect::Complete),
-        (Proof::Watch,    Unknown,         Effect::Complete),
-        (Proof::Watch,    Gone,            Effect::Release),
         (Proof::Listener, AliveUnobserved, Effect::Complete),
         (Proof::Listener, AliveReady,      Effect::Complete),
     ];
@@ -482,7 +485,7 @@ fn events() -> Vec<Event> {
     for record in records {
         for recorded in [None, Some(RecordState::Starting), Some(RecordState::Ready)] {
             for contact in [Contact::Connect, Contact::Gentle] {
-                let proof = if contact == Contact::Gentle { Proof::Watch } else { Proof::Listener };
+                let proof = if contact == Contact::Gentle { Proof::Listener } else { Proof::Answer };
                 let view = |last| View { last, recorded, record, contact, proof, ..READY };
                 events.extend(LAST_WORKERS.map(|last| Ev::Looked(view(last))));
             }
@@ -688,10 +691,10 @@ fn a_worker_that_its_process_shows_to_be_live_need_not_listen() {
             assert_eq!(effects(judged(whole(), view, liveness), &[Ev::Did]), [ATTACHED], "{liveness}");
         }
         let unobserved = View { last: AliveUnobserved, ..view };
-        let adopted = judged(whole(), unobserved, Dormant).effect();
-        assert_eq!(adopted, Effect::Start(StartPath::Adopted));
-        let connected = judged(whole(), unobserved, Live).effect();
-        assert_eq!(connected, Effect::Start(StartPath::AdoptedConnected));
+        for liveness in [Live, Dormant, Indeterminate] {
+            let adopted = judged(whole(), unobserved, liveness).effect();
+            assert_eq!(adopted, Effect::Start(StartPath::Adopted), "{liveness}");
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use rekindle_core::endpoint::EndpointKind;
 use rekindle_core::lifecycle::LifecycleState;
-use rekindle_core::readiness::ShownBy;
+use rekindle_core::readiness::{Proof, ShownBy};
 use rekindle_core::state::{Listening, OtherSpelling, session_state};
 use rekindle_core::view::{EndpointView, View};
 use rekindle_core::{LastWorker, Liveness, RecordState, RejectReason, SessionState};
@@ -71,6 +71,7 @@ fn a_view_is_live_by_its_listener_or_by_its_process() {
     for last in WORKERS {
         for kind in [EndpointKind::Unix, EndpointKind::Tcp, EndpointKind::None] {
             let view = |shown_by| View { last, shown_by, endpoint: kind, ..View::NOTHING };
+            let watched = |shown_by| View { proof: Proof::Watch, ..view(shown_by) };
             for found in [Live, Dormant, Indeterminate, Forged] {
                 assert_eq!(view(ShownBy::Listener).liveness(found), found, "{last:?}, {found}");
                 let shown = match (found, last) {
@@ -78,6 +79,15 @@ fn a_view_is_live_by_its_listener_or_by_its_process() {
                     (found, _) => found,
                 };
                 assert_eq!(view(ShownBy::Process).liveness(found), shown, "{last:?}, {found}");
+                // A start that nobody watched to its end is watched again, whoever listens.
+                let again = |otherwise| match (found, last) {
+                    (Live | Indeterminate, LastWorker::AliveUnobserved) => Dormant,
+                    _ => otherwise,
+                };
+                assert_eq!(watched(ShownBy::Listener).liveness(found), again(found), "{last:?}, {found}");
+                assert_eq!(watched(ShownBy::Process).liveness(found), again(shown), "{last:?}, {found}");
+                let answer = View { proof: Proof::Answer, ..view(ShownBy::Listener) };
+                assert_eq!(answer.liveness(found), found, "{last:?}, {found}");
             }
         }
     }

@@ -9,6 +9,7 @@ use rekindle_core::claim::acquire::AcquireEffect;
 use rekindle_core::claim::give_up::GiveUpEffect;
 use rekindle_core::ensure;
 use rekindle_core::plan::PortChoice;
+use rekindle_core::readiness::Proof;
 use rekindle_core::start::order::{ChildStep, OrderEffect};
 use rekindle_core::start::settle::SettleEffect;
 use rekindle_core::stop::session;
@@ -272,8 +273,11 @@ fn two_launchers_and_a_stranger_on_their_port() {
     assert!(did.contains(&(Next::Other, Choice::Stranger)), "no launcher heard of the stranger");
     let killed = Adversity { crashes: 1, deaths: 1, ..STRANGER };
     holds_at(at_port, "port, stranger, crash, death", 1, &Kind::ALL, killed);
-    let answers = |scenario| at_port(scenario).proved_by_an_answer();
-    holds_at(answers, "port, answer, stranger, crash", 1, &Kind::ALL, Adversity { crashes: 1, ..STRANGER });
+    for proof in [Proof::Answer, Proof::Watch] {
+        let proved = |scenario| at_port(scenario).proved_by(proof);
+        let name = format!("port, {proof:?}, stranger, crash");
+        holds_at(proved, &name, 1, &Kind::ALL, Adversity { crashes: 1, ..STRANGER });
+    }
 }
 
 /// A stranger takes the chosen port at any step: the call chooses another.

@@ -148,10 +148,10 @@ impl Scenario {
         Self { setting: Setting { endpoint: PORT, port, ..self.setting }, ..self }
     }
 
-    /// The same scenario, with workers whose start has to be watched: a listener proves nothing.
+    /// The same scenario, with workers that have to be asked, or watched from the start: a listener alone proves nothing.
     #[must_use]
-    pub fn proved_by_an_answer(self) -> Self {
-        let endpoint = EndpointView { proof: Proof::Watch, ..self.setting.endpoint };
+    pub fn proved_by(self, proof: Proof) -> Self {
+        let endpoint = EndpointView { proof, ..self.setting.endpoint };
         Self { setting: Setting { endpoint, ..self.setting }, ..self }
     }
 
