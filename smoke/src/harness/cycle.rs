@@ -63,14 +63,14 @@ impl Site {
         }
     }
 
-    fn options(self) -> &'static [&'static str] {
+    pub(super) fn options(self) -> &'static [&'static str] {
         match self {
             Self::Socket => &[],
             Self::Port => &["--address", "tcp:0"],
         }
     }
 
-    fn worker(self) -> Vec<String> {
+    pub(super) fn worker(self) -> Vec<String> {
         match self {
             Self::Socket => worker().into(),
             Self::Port => [&programs::python(), "-c", SERVER, "{port}"].map(str::to_owned).into(),
