@@ -96,7 +96,7 @@ fn judged(request: Request, view: View, liveness: Liveness) -> Ensure {
 
 /// A call that starts or watches a worker.
 fn starting(kind: StartPath) -> Option<Ensure> {
-    let found = |last, liveness| judged(whole(), View { last, proof: Proof::Watch, ..READY }, liveness);
+    let found = |last, liveness| judged(whole(), View { last, proof: Proof::Answer, ..READY }, liveness);
     match kind {
         StartPath::Fresh => Some(found(Gone, Dormant)),
         StartPath::Adopted => Some(found(AliveUnobserved, Dormant)),
@@ -318,10 +318,12 @@ fn a_worker_that_accepts_and_has_to_answer_is_watched_like_a_start() {
     let connected = Effect::Start(StartPath::AdoptedConnected);
     #[rustfmt::skip]
     let table = [
-        (Proof::Watch,    AliveUnobserved, connected),
+        (Proof::Answer,   AliveUnobserved, connected),
+        (Proof::Answer,   AliveReady,      Effect::Complete),
+        (Proof::Answer,   Unknown,         Effect::Complete),
+        (Proof::Answer,   Gone,            Effect::Release),
+        (Proof::Watch,    AliveUnobserved, Effect::Start(StartPath::Adopted)),
         (Proof::Watch,    AliveReady,      Effect::Complete),
-        (Proof::Watch,    Unknown,         Effect::Complete),
-        (Proof::Watch,    Gone,            Effect::Release),
         (Proof::Listener, AliveUnobserved, Effect::Complete),
         (Proof::Listener, AliveReady,      Effect::Complete),
     ];
@@ -688,10 +690,10 @@ fn a_worker_that_its_process_shows_to_be_live_need_not_listen() {
             assert_eq!(effects(judged(whole(), view, liveness), &[Ev::Did]), [ATTACHED], "{liveness}");
         }
         let unobserved = View { last: AliveUnobserved, ..view };
-        let adopted = judged(whole(), unobserved, Dormant).effect();
-        assert_eq!(adopted, Effect::Start(StartPath::Adopted));
-        let connected = judged(whole(), unobserved, Live).effect();
-        assert_eq!(connected, Effect::Start(StartPath::AdoptedConnected));
+        for liveness in [Live, Dormant, Indeterminate] {
+            let adopted = judged(whole(), unobserved, liveness).effect();
+            assert_eq!(adopted, Effect::Start(StartPath::Adopted), "{liveness}");
+        }
     }
 }
 
