@@ -15,7 +15,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use values::{Graces, age, duration, handed_output, json, ready, ready_help, variable};
+use values::{Graces, age, duration, handed_output, json, ready, variable};
 
 pub(crate) use lifecycle::{LifecycleVerb, MarkerPath};
 pub(crate) use pool::{AnswerTime, PoolVerb, ReachTime, WorkTime};
@@ -122,7 +122,10 @@ pub(crate) struct UpArgs {
     #[arg(long, value_enum, default_value_t = IntentArg::Ensure)]
     pub(crate) intent: IntentArg,
 
-    #[arg(long, help = ready_help(), value_parser = ready, default_value_t, value_name = "KIND")]
+    /// What counts as ready: connect (the socket accepts a connection), handshake (the worker answers a handshake in the
+    /// version of --speak), notify (the worker sent READY=1, and a process listens on the socket), listen (the program
+    /// runs; its socket listens from birth)
+    #[arg(long, value_parser = ready, default_value_t, value_name = "KIND")]
     pub(crate) ready: rekindle::ReadyKind,
 
     /// The host's version of the pool protocol, for --ready handshake
@@ -330,6 +333,7 @@ impl From<IntentArg> for Intent {
 mod tests {
     use super::*;
     use clap::CommandFactory;
+    use rekindle::ReadyKind;
 
     #[test]
     fn the_grammar_holds_together() {
@@ -351,6 +355,19 @@ mod tests {
         let error = Args::try_parse_from(["rekindle", "up", "s", "--ready", "hope", "--", "p"]).unwrap_err();
         assert!(error.to_string().contains("use connect, handshake, notify or listen"), "{error}");
         assert_eq!(error.exit_code(), 2);
+    }
+
+    /// The table of the core owns the words. To put the help together at run time would delay every `up`.
+    #[test]
+    fn the_help_of_ready_has_the_words_of_the_table() {
+        // Code quotes are for pages.
+        let kinds = ReadyKind::ALL.map(|kind| format!("{kind} ({})", kind.row().ready_when.replace('`', "")));
+        let mut command = Args::command();
+        command.build();
+        let up = command.find_subcommand("up").unwrap();
+        let ready = up.get_arguments().find(|argument| argument.get_id() == "ready").unwrap();
+        let help = ready.get_help().unwrap().to_string();
+        assert_eq!(help, format!("What counts as ready: {}", kinds.join(", ")));
     }
 
     #[test]

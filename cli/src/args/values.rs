@@ -79,12 +79,6 @@ pub(super) fn ready(text: &str) -> Result<ReadyKind, String> {
     text.parse::<ReadyKind>().map_err(|error| error.to_string())
 }
 
-/// The help of `--ready`, from the table of the core. Code quotes are for pages.
-pub(super) fn ready_help() -> String {
-    let told = ReadyKind::ALL.map(|kind| format!("{kind} ({})", kind.row().ready_when.replace('`', "")));
-    format!("What counts as ready: {}", told.join(", "))
-}
-
 /// A value may hold any bytes; the name of a variable is text.
 pub(super) fn variable(text: &OsStr) -> Result<(String, OsString), String> {
     let bytes = text.as_bytes();

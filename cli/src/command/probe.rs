@@ -31,6 +31,6 @@ pub(crate) async fn run(path: &Path, report: &Report) -> Exit {
     let mut json = json!({ "path": path_text(path), "verdict": verdict, "why": why });
     report.advise(&mut json, &advice);
     let lines = std::iter::once(format!("{verdict}: {why}")).chain(report.advice_lines(&advice));
-    report.result(&lines.collect::<Vec<_>>().join("\n"), &json);
+    report.result(&lines.collect::<Vec<_>>().join("\n"), || json);
     Exit::Done
 }

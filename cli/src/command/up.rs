@@ -7,7 +7,7 @@ use rekindle::frontend::Shown;
 use rekindle::protocol::Speaking;
 use rekindle::{Advice, Ensured, Exited, Intent, Launch, Running, SaidReady, SessionId, Sessions, Step};
 use rekindle::{Cause, ReadyKind, Withheld};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::path::Path;
 use std::time::{Duration, Instant};
 use tokio::time::sleep;
@@ -48,7 +48,7 @@ pub(crate) fn at_once(dir: Option<&Path>, args: &UpArgs, report: &Report) -> Opt
         return None;
     }
     let attached = sessions(dir).ok()?.attach_at_once(&args.session, launch(args)).ok()??;
-    Some(show(&args.session, attached, began.elapsed(), report))
+    Some(show(&args.session, &attached, began.elapsed(), report))
 }
 
 pub(crate) async fn run(dir: Option<&Path>, args: &UpArgs, report: &Report) -> Exit {
@@ -73,7 +73,7 @@ pub(crate) async fn run(dir: Option<&Path>, args: &UpArgs, report: &Report) -> E
     let socket_is_unnamed = launch(args).leaves_socket_unnamed();
     tokio::select! {
         ensured = sessions.ensure(&session, launch(args)) => match ensured {
-            Ok(ensured) => show(&session, ensured, began.elapsed(), report),
+            Ok(ensured) => show(&session, &ensured, began.elapsed(), report),
             Err(error) => report.error(&error),
         },
         () = say_what_is_waited_for(&session, socket_is_unnamed, report) => unreachable!("progress is reported for as long as it takes"),
@@ -147,47 +147,46 @@ async fn dry_run(sessions: &Sessions, session: &SessionId, launch: Launch, repor
         Err(error) => return report.error(&error),
     };
     let plan = laid_out(&json!(foreseen.plan));
-    report.result(&format!("{foreseen}\n{plan}"), &json!(foreseen));
+    report.result(&format_args!("{foreseen}\n{plan}"), || json!(foreseen));
     if foreseen.rejection.is_some() { Exit::Refused } else { Exit::Done }
 }
 
 /// Shows the result of a call.
-pub(crate) fn show(session: &SessionId, ensured: Ensured, elapsed: Duration, report: &Report) -> Exit {
+pub(crate) fn show(session: &SessionId, ensured: &Ensured, elapsed: Duration, report: &Report) -> Exit {
     let elapsed_ms = elapsed.as_millis() as u64;
-    let json = json!({
-        "outcome": null,
-        "session": session,
-        "pid": null,
-        "socket": null,
-        "generation": null,
-        "elapsed_ms": elapsed_ms,
-    });
-    let json = Report::with(json, &ensured);
+    let json = || {
+        let fields = json!({
+            "outcome": null,
+            "session": session,
+            "pid": null,
+            "socket": null,
+            "generation": null,
+            "elapsed_ms": elapsed_ms,
+        });
+        Report::with(fields, ensured)
+    };
     match ensured {
-        Ensured::Running(worker) => running(session, &worker, elapsed_ms, &json, report),
+        Ensured::Running(worker) => {
+            let (kind, pid, socket) = (worker.kind, pid_text(worker.pid), Shown(&worker.socket));
+            let text = format_args!("{kind} {session}: pid {pid}, answers on {socket} ({elapsed_ms} ms)");
+            report.result(&text, json);
+            warnings(session, worker, report).iter().for_each(|warning| report.progress(warning));
+            Exit::Done
+        }
         Ensured::Exited(exited) => {
-            report.failed(&exited_text(session, &exited), &exited.advice, json, Exit::EndedEarly)
+            report.failed(&exited_text(session, exited), &exited.advice, json(), Exit::EndedEarly)
         }
         Ensured::NotStarted(error) => {
-            report.failed(&error.to_string(), &Advice::of_start(&error), json, Exit::NeverStarted)
+            report.failed(&error.to_string(), &Advice::of_start(error), json(), Exit::NeverStarted)
         }
         Ensured::Retained(retained) => {
             let stop = Step::Stop(session.clone()).into();
-            report.failed(&retained.to_string(), &stop, json, Exit::Retained)
+            report.failed(&retained.to_string(), &stop, json(), Exit::Retained)
         }
         Ensured::Rejected(rejection) => {
-            report.failed(&rejection.message, &rejection.advice, json, Exit::Refused)
+            report.failed(&rejection.message, &rejection.advice, json(), Exit::Refused)
         }
     }
-}
-
-fn running(session: &SessionId, worker: &Running, elapsed_ms: u64, json: &Value, report: &Report) -> Exit {
-    let (kind, pid, socket) = (worker.kind, pid_text(worker.pid), Shown(&worker.socket));
-    report.result(&format!("{kind} {session}: pid {pid}, answers on {socket} ({elapsed_ms} ms)"), json);
-    for warning in warnings(session, worker, report) {
-        report.progress(&warning);
-    }
-    Exit::Done
 }
 
 /// What ended a worker that was not ready, with its last words.
