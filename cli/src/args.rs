@@ -15,7 +15,7 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
-use values::{Graces, age, duration, handed_output, json, ready, ready_help, variable};
+use values::{Graces, age, duration, handed_output, json, ready, variable};
 
 pub(crate) use lifecycle::{LifecycleVerb, MarkerPath};
 pub(crate) use pool::{AnswerTime, PoolVerb, ReachTime, WorkTime};
@@ -97,7 +97,7 @@ pub(crate) enum Verb {
 }
 
 #[derive(Debug, clap::Args)]
-#[command(override_usage = "rekindle up [OPTIONS] <SESSION> [-- PROGRAM [ARG]...]", after_help = up_help())]
+#[command(override_usage = "rekindle up [OPTIONS] <SESSION> [-- PROGRAM [ARG]...]", after_help = UP_HELP)]
 pub(crate) struct UpArgs {
     /// The session: up to 64 of the characters A-Z a-z 0-9 . _ -
     pub(crate) session: SessionId,
@@ -175,25 +175,35 @@ const ADDRESS: &str = "Where the worker answers";
 const READINESS: &str = "When the worker is ready";
 const PROGRAM: &str = "How the program runs";
 
-/// The end of the help of `up`. The kinds come from the table of the core.
-fn up_help() -> String {
-    format!(
-        "Kinds of --ready:\n{}\n\n\
-        In the program's arguments {{socket}}, {{port}}, {{host}}, {{address}}, {{session}} and {{prompt}} are filled in; no \
-        shell is involved. The environment has REKINDLE_SOCKET, REKINDLE_PORT and PORT, as far as the address has them, \
-        and REKINDLE_ADDRESS, REKINDLE_SESSION, REKINDLE_GENERATION and REKINDLE_NONCE.\n\n\
-        A TCP listener has to be a process of the worker: another program on the port is named and refused.\n\n\
-        For a worker that ends when its first client leaves, choose a kind that makes no connection: notify, listen, \
-        line, exec or running.\n\n\
-        Other users can read arguments, but not the environment: give a secret by --prompt-file, and leave {{prompt}} \
-        out.\n\n\
-        Examples:\n  \
-        rekindle up web --address tcp:0 --ready http=/ -- python3 -m http.server {{port}}\n  \
-        rekindle up cache -- redis-server --port 0 --unixsocket {{socket}} --save ''\n  \
-        rekindle up bot --address none -- my-bot",
-        ready_help()
-    )
-}
+/// The end of the help of `up`. A test compares the kinds with the table of the core: to put the text together at run
+/// time would delay every `up`.
+const UP_HELP: &str = "\
+Kinds of --ready:
+  connect       the endpoint accepts a connection
+  http=PATH     GET PATH is answered with a status from 200 to 399
+  handshake     the worker answers a handshake in the version of --speak
+  notify        the worker sent READY=1, and a process listens at the endpoint, if there is one
+  listen        the program runs; its socket listens from birth
+  line=REGEX    a line of this start's standard output or standard error matches REGEX
+  exec=COMMAND  /bin/sh -c COMMAND exits with 0, in the worker's environment and directory
+  running       the program runs, and still runs after --settle
+
+In the program's arguments {socket}, {port}, {host}, {address}, {session} and {prompt} are filled in; no \
+    shell is involved. The environment has REKINDLE_SOCKET, REKINDLE_PORT and PORT, as far as the address has \
+    them, and REKINDLE_ADDRESS, REKINDLE_SESSION, REKINDLE_GENERATION and REKINDLE_NONCE.
+
+A TCP listener has to be a process of the worker: another program on the port is named and refused.
+
+For a worker that ends when its first client leaves, choose a kind that makes no connection: notify, \
+    listen, line, exec or running.
+
+Other users can read arguments, but not the environment: give a secret by --prompt-file, and leave \
+    {prompt} out.
+
+Examples:
+  rekindle up web --address tcp:0 --ready http=/ -- python3 -m http.server {port}
+  rekindle up cache -- redis-server --port 0 --unixsocket {socket} --save ''
+  rekindle up bot --address none -- my-bot";
 
 /// `rekindle unlock`
 #[derive(Debug, clap::Args)]
@@ -356,6 +366,7 @@ impl From<IntentArg> for Intent {
 mod tests {
     use super::*;
     use clap::CommandFactory;
+    use rekindle::ReadyKind;
 
     #[test]
     fn the_grammar_holds_together() {
@@ -380,6 +391,16 @@ mod tests {
             "{error}"
         );
         assert_eq!(error.exit_code(), 2);
+    }
+
+    /// The table of the core owns the words. Code quotes are for pages.
+    #[test]
+    fn the_help_of_up_has_the_words_of_the_table() {
+        let rows = ReadyKind::ALL.map(ReadyKind::row);
+        let width = rows.iter().map(|row| row.spelling().len()).max().unwrap_or(0);
+        let lines =
+            rows.map(|row| format!("  {:width$}  {}\n", row.spelling(), row.ready_when.replace('`', "")));
+        assert!(UP_HELP.contains(&format!("Kinds of --ready:\n{}\n", lines.concat())), "{}", lines.concat());
     }
 
     #[test]

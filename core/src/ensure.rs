@@ -442,7 +442,7 @@ impl Ensure {
             Verdict::Reject(RejectReason::TargetAddressConflict)
                 if view.last == LastWorker::Gone && self.may_choose_again() =>
             {
-                Self { ports_lost: self.ports_lost + 1, phase: Phase::Releasing(After::ChoosePort), ..self }
+                self.at(Phase::Releasing(After::ChoosePort))
             }
             Verdict::Reject(reason) => self.releases(Conclusion::Rejected(reason)),
             Verdict::Adopt => self.at(Phase::Starting(StartPath::Adopted)),
@@ -467,9 +467,7 @@ impl Ensure {
             (Ended::Exited, Deadline::Ahead) if kind.is_adopted() => self.at(Phase::Looking),
             (Ended::Exited, Deadline::Ahead | Deadline::Passed) => self.concludes(Conclusion::Exited),
             (Ended::Abandoned, Deadline::Ahead) => self.at(Phase::Pausing),
-            (Ended::AddressTaken, Deadline::Ahead) if self.may_choose_again() => {
-                Self { ports_lost: self.ports_lost + 1, phase: Phase::Pausing, ..self }
-            }
+            (Ended::AddressTaken, Deadline::Ahead) if self.may_choose_again() => self.chooses_port(),
             (Ended::AddressTaken, Deadline::Ahead | Deadline::Passed) => {
                 self.concludes(Conclusion::Rejected(RejectReason::TargetAddressConflict))
             }
@@ -487,11 +485,15 @@ impl Ensure {
         self.request.port == PortChoice::Launcher && self.ports_lost < PORTS_LOST_MAX
     }
 
+    fn chooses_port(self) -> Self {
+        Self { ports_lost: self.ports_lost + 1, phase: Phase::Pausing, ..self }
+    }
+
     fn released(self, after: After) -> Self {
         match after {
             After::Conclude(conclusion) => self.concludes(conclusion),
             After::WaitForAnswer => self.at(Phase::Silent(Silence::Waiting)),
-            After::ChoosePort => self.at(Phase::Pausing),
+            After::ChoosePort => self.chooses_port(),
         }
     }
 }

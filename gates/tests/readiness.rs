@@ -76,6 +76,20 @@ fn the_table_is_this_one() {
     }
 }
 
+/// The pages show these words in a table: two choices never have the same words.
+#[test]
+fn each_choice_has_words_of_its_own() {
+    let rows = ReadyKind::ALL.map(ReadyKind::row);
+    for one in rows {
+        for other in rows {
+            let same_words = one.connects.in_words() == other.connects.in_words();
+            assert_eq!(same_words, one.connects == other.connects, "{one:?} {other:?}");
+            let same_words = one.provides.in_words() == other.provides.in_words();
+            assert_eq!(same_words, one.provides == other.provides, "{one:?} {other:?}");
+        }
+    }
+}
+
 #[test]
 fn the_default_is_a_connection_or_a_running_program() {
     assert_eq!(Readiness::default(), Readiness::Connect);
@@ -140,20 +154,6 @@ fn a_path_of_a_request_begins_with_a_slash_and_fits_into_a_line() {
             error.to_string().ends_with("begins with `/`, and holds visible ASCII characters only"),
             "{error}"
         );
-    }
-}
-
-/// The pages show these words in a table: two choices never have the same words.
-#[test]
-fn each_choice_has_words_of_its_own() {
-    let rows = ReadyKind::ALL.map(ReadyKind::row);
-    for one in rows {
-        for other in rows {
-            let same_words = one.connects.in_words() == other.connects.in_words();
-            assert_eq!(same_words, one.connects == other.connects, "{one:?} {other:?}");
-            let same_words = one.provides.in_words() == other.provides.in_words();
-            assert_eq!(same_words, one.provides == other.provides, "{one:?} {other:?}");
-        }
     }
 }
 

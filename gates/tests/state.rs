@@ -49,6 +49,24 @@ fn who_does_not_listen_is_named_by_how_far_the_start_had_come() {
     }
 }
 
+/// Every state has one word, in a sentence as in JSON.
+#[test]
+fn a_word_is_the_one_of_the_json() {
+    use {RejectReason as R, SessionState as S};
+    for state in [S::Starting, S::Live, S::Unresponsive, S::Exited, S::Retained, S::Corrupt] {
+        assert_eq!(json!(state), state.to_string());
+    }
+    for liveness in [Liveness::Live, Liveness::Dormant, Liveness::Indeterminate, Liveness::Forged] {
+        assert_eq!(json!(liveness), liveness.to_string());
+    }
+    for reason in [R::BadTarget, R::TargetLocked, R::WorkerUnknown, R::VersionMismatch] {
+        assert_eq!(json!(reason), reason.to_string());
+    }
+    for state in [LifecycleState::Held, LifecycleState::Stale, LifecycleState::OtherMachine] {
+        assert_eq!(json!(state), state.to_string());
+    }
+}
+
 /// If the process shows that a ready worker is live, the worker need not listen; otherwise the listener decides.
 #[test]
 fn a_worker_that_its_process_shows_counts_as_listening_once_it_was_ready() {
@@ -93,6 +111,22 @@ fn a_view_is_live_by_its_listener_or_by_its_process() {
     }
 }
 
+/// A listener proves nothing about a worker whose start nobody watched to its end, if only a watch can prove it ready.
+#[test]
+fn an_unwatched_start_is_not_live_by_its_listener() {
+    use Liveness::{Dormant, Forged, Indeterminate, Live};
+    for last in WORKERS {
+        for proof in [Proof::Listener, Proof::Answer, Proof::Watch] {
+            let view = View { last, proof, ..View::NOTHING };
+            let is_unwatched = proof == Proof::Watch && last == LastWorker::AliveUnobserved;
+            for found in [Live, Dormant, Indeterminate, Forged] {
+                let expected = if is_unwatched && found != Forged { Dormant } else { found };
+                assert_eq!(view.liveness(found), expected, "{last:?}, {proof:?}, {found}");
+            }
+        }
+    }
+}
+
 /// The two endpoints with a name here agree with the table of conditions.
 #[test]
 fn the_views_of_a_socket_and_of_no_endpoint_are_those_of_their_default_conditions() {
@@ -102,24 +136,6 @@ fn the_views_of_a_socket_and_of_no_endpoint_are_those_of_their_default_condition
         assert_eq!((view.proof, view.shown_by), (row.proof, row.kind.shown_by(view.kind)), "{view:?}");
         let probes = view.contact == rekindle_core::view::Contact::Connect;
         assert_eq!(probes, row.connects.allows_probes(), "{view:?}");
-    }
-}
-
-/// Every state has one word, in a sentence as in JSON.
-#[test]
-fn a_word_is_the_one_of_the_json() {
-    use {RejectReason as R, SessionState as S};
-    for state in [S::Starting, S::Live, S::Unresponsive, S::Exited, S::Retained, S::Corrupt] {
-        assert_eq!(json!(state), state.to_string());
-    }
-    for liveness in [Liveness::Live, Liveness::Dormant, Liveness::Indeterminate, Liveness::Forged] {
-        assert_eq!(json!(liveness), liveness.to_string());
-    }
-    for reason in [R::BadTarget, R::TargetLocked, R::WorkerUnknown, R::VersionMismatch] {
-        assert_eq!(json!(reason), reason.to_string());
-    }
-    for state in [LifecycleState::Held, LifecycleState::Stale, LifecycleState::OtherMachine] {
-        assert_eq!(json!(state), state.to_string());
     }
 }
 

@@ -1,10 +1,10 @@
 //! Parsers for option values, and option groups shared by several verbs.
 
 use rekindle::KillPolicy;
+use rekindle::Readiness;
 use rekindle::StopPolicy;
 use rekindle::frontend::startup;
 use rekindle::frontend::{Pattern, Shown};
-use rekindle::{Readiness, ReadyKind};
 use std::ffi::{OsStr, OsString};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
@@ -84,14 +84,6 @@ pub(super) fn ready(text: &str) -> Result<Readiness, String> {
         Pattern::new(pattern).map_err(|why| format!("this is no regular expression: {why}"))?;
     }
     Ok(ready)
-}
-
-/// The kinds for `--ready`, a line each, from the table of the core. Code quotes are for pages.
-pub(super) fn ready_help() -> String {
-    let rows = ReadyKind::ALL.map(ReadyKind::row);
-    let width = rows.iter().map(|row| row.spelling().len()).max().unwrap_or(0);
-    let lines = rows.map(|row| format!("  {:width$}  {}", row.spelling(), row.ready_when.replace('`', "")));
-    lines.join("\n")
 }
 
 /// A value may hold any bytes; the name of a variable is text.

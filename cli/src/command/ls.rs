@@ -9,7 +9,7 @@ use std::path::Path;
 pub(crate) fn run(dir: Option<&Path>, report: &Report) -> Exit {
     match sessions(dir).and_then(|sessions| sessions.list()) {
         Ok(Listing { sessions, left_out }) => {
-            report.result(&table(&sessions), &json!(sessions));
+            report.result(&table(&sessions), || json!(sessions));
             report.left_out(&left_out)
         }
         Err(error) => report.error(&error),

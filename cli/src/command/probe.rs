@@ -72,6 +72,6 @@ fn in_a_word(liveness: Liveness) -> &'static str {
 fn show(verdict: &str, why: &str, mut json: serde_json::Value, advice: &Advice, report: &Report) -> Exit {
     report.advise(&mut json, advice);
     let lines = std::iter::once(format!("{verdict}: {why}")).chain(report.advice_lines(advice));
-    report.result(&lines.collect::<Vec<_>>().join("\n"), &json);
+    report.result(&lines.collect::<Vec<_>>().join("\n"), || json);
     Exit::Done
 }

@@ -11,7 +11,7 @@ use rekindle::frontend::Shown;
 use rekindle::protocol::Speaking;
 use rekindle::{Advice, Ensured, Exited, Launch, Running, SessionId, Sessions, Step};
 use rekindle::{Cause, Endpoint, Owner, Withheld};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -47,7 +47,7 @@ pub(crate) fn at_once(dir: Option<&Path>, args: &UpArgs, report: &Report) -> Opt
         return None;
     }
     let attached = sessions(dir).ok()?.attach_at_once(&args.session, launch(args)).ok()??;
-    Some(show(&args.session, attached, began.elapsed(), report))
+    Some(show(&args.session, &attached, began.elapsed(), report))
 }
 
 pub(crate) async fn run(dir: Option<&Path>, args: &UpArgs, report: &Report) -> Exit {
@@ -63,7 +63,7 @@ pub(crate) async fn run(dir: Option<&Path>, args: &UpArgs, report: &Report) -> E
     let launch = launch(args);
     tokio::select! {
         ensured = sessions.ensure(&session, launch.clone()) => match ensured {
-            Ok(ensured) => show(&session, ensured, began.elapsed(), report),
+            Ok(ensured) => show(&session, &ensured, began.elapsed(), report),
             Err(error) => report.error(&error),
         },
         () = waiting::report(&sessions, &session, &launch, report) => unreachable!("progress is reported for as long as it takes"),
@@ -133,50 +133,48 @@ async fn dry_run(sessions: &Sessions, session: &SessionId, launch: Launch, repor
         Err(error) => return report.error(&error),
     };
     let plan = laid_out(&json!(foreseen.plan));
-    report.result(&format!("{foreseen}\n{plan}"), &json!(foreseen));
+    report.result(&format_args!("{foreseen}\n{plan}"), || json!(foreseen));
     if foreseen.rejection.is_some() { Exit::Refused } else { Exit::Done }
 }
 
 /// Shows the result of a call.
-pub(crate) fn show(session: &SessionId, ensured: Ensured, elapsed: Duration, report: &Report) -> Exit {
+pub(crate) fn show(session: &SessionId, ensured: &Ensured, elapsed: Duration, report: &Report) -> Exit {
     let elapsed_ms = elapsed.as_millis() as u64;
-    let json = json!({
-        "outcome": null,
-        "session": session,
-        "pid": null,
-        "socket": null,
-        "address": null,
-        "url": null,
-        "owner": null,
-        "generation": null,
-        "elapsed_ms": elapsed_ms,
-    });
-    let json = Report::with(json, &ensured);
+    let json = || {
+        let fields = json!({
+            "outcome": null,
+            "session": session,
+            "pid": null,
+            "socket": null,
+            "address": null,
+            "url": null,
+            "owner": null,
+            "generation": null,
+            "elapsed_ms": elapsed_ms,
+        });
+        Report::with(fields, ensured)
+    };
     match ensured {
-        Ensured::Running(worker) => running(session, &worker, elapsed_ms, &json, report),
+        Ensured::Running(worker) => {
+            let (kind, pid, place) = (worker.kind, pid_text(worker.pid), worker.place());
+            report.result(&format_args!("{kind} {session}: pid {pid}{place} ({elapsed_ms} ms)"), json);
+            warnings(session, worker, report).iter().for_each(|warning| report.progress(warning));
+            Exit::Done
+        }
         Ensured::Exited(exited) => {
-            report.failed(&exited_text(session, &exited), &exited.advice, json, Exit::EndedEarly)
+            report.failed(&exited_text(session, exited), &exited.advice, json(), Exit::EndedEarly)
         }
         Ensured::NotStarted(error) => {
-            report.failed(&error.to_string(), &Advice::of_start(&error), json, Exit::NeverStarted)
+            report.failed(&error.to_string(), &Advice::of_start(error), json(), Exit::NeverStarted)
         }
         Ensured::Retained(retained) => {
             let stop = Step::Stop(session.clone()).into();
-            report.failed(&retained.to_string(), &stop, json, Exit::Retained)
+            report.failed(&retained.to_string(), &stop, json(), Exit::Retained)
         }
         Ensured::Rejected(rejection) => {
-            report.failed(&rejection.message, &rejection.advice, json, Exit::Refused)
+            report.failed(&rejection.message, &rejection.advice, json(), Exit::Refused)
         }
     }
-}
-
-fn running(session: &SessionId, worker: &Running, elapsed_ms: u64, json: &Value, report: &Report) -> Exit {
-    let (kind, pid, place) = (worker.kind, pid_text(worker.pid), worker.place());
-    report.result(&format!("{kind} {session}: pid {pid}{place} ({elapsed_ms} ms)"), json);
-    for warning in warnings(session, worker, report) {
-        report.progress(&warning);
-    }
-    Exit::Done
 }
 
 /// What ended a worker that was not ready, with its last words.

@@ -93,6 +93,30 @@ impl Recorded {
     }
 }
 
+/// A lifeline that was found, with its content.
+struct FoundLifeline {
+    probe: LifelineProbe,
+    by: FoundBy,
+    state: Lifeline,
+    mark: Option<LifelineMark>,
+}
+
+impl FoundLifeline {
+    /// Asks for the lock, then reads the mark: the order in which a worker takes the lock and writes the mark.
+    fn read(probe: LifelineProbe, by: FoundBy) -> Result<Self, OsFailure> {
+        let state = probe.ask();
+        let mark = probe.mark()?;
+        Ok(Self { probe, by, state, mark })
+    }
+
+    /// Detects the lifeline of another session: a directory renamed to another session's name still contains the old
+    /// lifeline.
+    fn another_session(&self, session: &SessionId) -> Option<OsFailure> {
+        let named = self.mark.as_ref()?.session.as_ref().filter(|named| *named != session)?;
+        Some(OsFailure::new("judge the lifeline", format!("it is that of session `{named}`")))
+    }
+}
+
 impl Snapshot {
     /// The snapshot of a session without a directory.
     pub(crate) fn nothing() -> Self {
@@ -115,16 +139,19 @@ impl Snapshot {
     /// If a fact cannot be read. A corrupt record is no error: the lifeline may identify the worker.
     pub(crate) fn take(dir: &SessionDir, here: &Host) -> Result<Self, OsFailure> {
         let recorded = Recorded::read(dir)?;
-        let (lifeline, gap) = match lifeline::locate(dir)? {
-            Located::Named(probe) => match another_session(&probe, dir.session())? {
-                Some(gap) => (None, Some(gap)),
-                None => (Some((probe, FoundBy::Name)), None),
-            },
-            Located::Lost(probe) => (Some((probe, FoundBy::Search)), None),
+        let (found, gap) = match lifeline::locate(dir)? {
+            Located::Named(probe) => {
+                let found = FoundLifeline::read(probe, FoundBy::Name)?;
+                match found.another_session(dir.session()) {
+                    Some(gap) => (None, Some(gap)),
+                    None => (Some(found), None),
+                }
+            }
+            Located::Lost(probe) => (Some(FoundLifeline::read(probe, FoundBy::Search)?), None),
             Located::Nowhere => (None, None),
             Located::Unsearched { why } => (None, Some(why)),
         };
-        let mut snapshot = Self::of(recorded, lifeline, gap, here)?;
+        let mut snapshot = Self::of(recorded, found, gap, here);
         snapshot.look_for_successor(dir.path(), here);
         Ok(snapshot)
     }
@@ -134,7 +161,8 @@ impl Snapshot {
     /// # Errors
     /// If the lifeline cannot be read.
     pub(crate) fn of_lost(lifeline: LifelineProbe, here: &Host) -> Result<Self, OsFailure> {
-        Self::of(Recorded::default(), Some((lifeline, FoundBy::Search)), None, here)
+        let found = FoundLifeline::read(lifeline, FoundBy::Search)?;
+        Ok(Self::of(Recorded::default(), Some(found), None, here))
     }
 
     /// Looks for another process of the worker if no recorded process lives: a daemon that forked after listening, a
@@ -166,18 +194,14 @@ impl Snapshot {
         }
     }
 
-    fn of(
-        recorded: Recorded,
-        located: Option<(LifelineProbe, FoundBy)>,
-        gap: Option<OsFailure>,
-        here: &Host,
-    ) -> Result<Self, OsFailure> {
-        let asked = match (&located, &gap) {
-            (Some((lifeline, found_by)), _) => (lifeline.ask(), *found_by),
+    fn of(recorded: Recorded, found: Option<FoundLifeline>, gap: Option<OsFailure>, here: &Host) -> Self {
+        let asked = match (&found, &gap) {
+            (Some(found), _) => (found.state, found.by),
             (None, Some(_)) => (Lifeline::Unreadable, FoundBy::Name),
             (None, None) => (Lifeline::Missing, FoundBy::Name),
         };
-        let mark = located.as_ref().map(|(lifeline, _)| lifeline.mark()).transpose()?.flatten();
+        let (lifeline, mark) = found.map(|found| (found.probe, found.mark)).unzip();
+        let mark = mark.flatten();
         let marked = mark.as_ref().map(|mark| Marked {
             generation: mark.generation,
             nonce: mark.nonce.clone(),
@@ -185,7 +209,6 @@ impl Snapshot {
         });
         let assembly = Assembly::new(recorded.facts(), asked, marked);
         let mark = mark.filter(|_| assembly.is_marked());
-        let lifeline = located.map(|(lifeline, _)| lifeline);
         let lifeline = lifeline.filter(|_| assembly.lifeline() != Lifeline::Missing);
         let of_leader = assembly.leader.as_ref().map(|leader| match &lifeline {
             Some(lifeline) if assembly.leader_took_lifeline() => standing_of_taker(leader, lifeline, here),
@@ -197,7 +220,7 @@ impl Snapshot {
         };
         let evidence = assembly.evidence(of_leader, of_peer);
         let Recorded { record, newer, corrupt } = recorded;
-        Ok(Self { record, newer, corrupt, assembly, evidence, mark, gap, lifeline, successor: None })
+        Self { record, newer, corrupt, assembly, evidence, mark, gap, lifeline, successor: None }
     }
 
     /// The facts for the machine's decision.
@@ -492,13 +515,6 @@ impl Snapshot {
 
 fn no_endpoint() -> Probed {
     Probed::Dormant { why: "the session has no endpoint".to_owned() }
-}
-
-/// Detects the lifeline of another session: a directory renamed to another session's name still contains the old
-/// lifeline.
-fn another_session(lifeline: &LifelineProbe, session: &SessionId) -> Result<Option<OsFailure>, OsFailure> {
-    let named = lifeline.mark()?.and_then(|mark| mark.session).filter(|named| named != session);
-    Ok(named.map(|named| OsFailure::new("judge the lifeline", format!("it is that of session `{named}`"))))
 }
 
 /// The owner of the socket of a session with directory `dir`. Only this user can put a socket into `dir`.
