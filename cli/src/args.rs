@@ -90,7 +90,7 @@ pub(crate) enum Verb {
     Lifecycle(LifecycleVerb),
     /// Run a program as a child over stdin and stdout, and end the program in order
     Supervise(SuperviseArgs),
-    /// Run the reference worker of the demo and the tests
+    /// Run a reference worker, to try the other verbs
     Worker(WorkerArgs),
     /// Take a guided tour on real processes in a temporary directory
     Demo,
@@ -316,10 +316,6 @@ pub(crate) struct WorkerArgs {
     #[arg(long, value_enum, default_value_t = Protocol::Echo)]
     pub(crate) protocol: Protocol,
 
-    /// pool: the worker's version in a handshake
-    #[arg(long, default_value = "1", value_name = "VERSION")]
-    pub(crate) version_string: Version,
-
     /// pool: end after TIME with neither a client nor a session [default: never]
     #[arg(long, value_parser = duration, value_name = "TIME")]
     pub(crate) idle_timeout: Option<Duration>,
@@ -333,7 +329,7 @@ pub(crate) struct WorkerArgs {
 pub(crate) enum Protocol {
     /// Send every line back unchanged
     Echo,
-    /// Run small scripts with questions to their host: `name = ask("Who?")`, then `done("Hello {name}")`
+    /// Ask the code as a question, and complete with the response; the version is 1
     Pool,
 }
 

@@ -97,6 +97,7 @@ enum Phase {
 enum After {
     Conclude(Conclusion),
     WaitForAnswer,
+    ChoosePort,
 }
 
 /// The steps of waiting for a worker that had been ready and does not answer.
@@ -427,14 +428,21 @@ impl Ensure {
                 LastWorker::Gone => self.releases(Conclusion::Rejected(RejectReason::AlreadyLive)),
                 LastWorker::Unknown => self.releases(Conclusion::Rejected(RejectReason::WorkerUnknown)),
             },
-            // The worker listens, and more is needed to prove it ready: the launcher died before the proof.
-            Verdict::Attach if view.proof == Proof::Watch && view.last == LastWorker::AliveUnobserved => {
+            // The worker accepts connections, and only its answer proves readiness: the launcher died before the
+            // answer.
+            Verdict::Attach if view.proof == Proof::Answer && view.last == LastWorker::AliveUnobserved => {
                 self.at(Phase::Starting(StartPath::AdoptedConnected))
             }
             Verdict::Attach if view.is_unfinished() => self.at(Phase::Settling),
             Verdict::Attach => self.releases(Conclusion::Running(StartPath::Attached)),
             Verdict::Reject(RejectReason::WorkerUnresponsive) if intent == Intent::Ensure => {
                 self.at(Phase::Releasing(After::WaitForAnswer))
+            }
+            // A stranger took the port since this call chose it.
+            Verdict::Reject(RejectReason::TargetAddressConflict)
+                if view.last == LastWorker::Gone && self.may_choose_again() =>
+            {
+                Self { ports_lost: self.ports_lost + 1, phase: Phase::Releasing(After::ChoosePort), ..self }
             }
             Verdict::Reject(reason) => self.releases(Conclusion::Rejected(reason)),
             Verdict::Adopt => self.at(Phase::Starting(StartPath::Adopted)),
@@ -483,6 +491,7 @@ impl Ensure {
         match after {
             After::Conclude(conclusion) => self.concludes(conclusion),
             After::WaitForAnswer => self.at(Phase::Silent(Silence::Waiting)),
+            After::ChoosePort => self.at(Phase::Pausing),
         }
     }
 }

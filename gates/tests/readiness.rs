@@ -30,6 +30,20 @@ fn an_unknown_kind_is_refused_with_all_that_are_known() {
     }
 }
 
+/// The pages show these words in a table: two choices never have the same words.
+#[test]
+fn each_choice_has_words_of_its_own() {
+    let rows = ReadyKind::ALL.map(ReadyKind::row);
+    for one in rows {
+        for other in rows {
+            let same_words = one.connects.in_words() == other.connects.in_words();
+            assert_eq!(same_words, one.connects == other.connects, "{one:?} {other:?}");
+            let same_words = one.provides.in_words() == other.provides.in_words();
+            assert_eq!(same_words, one.provides == other.provides, "{one:?} {other:?}");
+        }
+    }
+}
+
 /// If the launcher binds the socket or receives notifications, nobody connects. If the launcher connects, the worker
 /// gets nothing in addition.
 #[test]

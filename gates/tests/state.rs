@@ -1,7 +1,9 @@
 //! The state of a session, for every value of the known facts (U22: one function for all verbs).
 
+use rekindle_core::lifecycle::LifecycleState;
 use rekindle_core::state::{Listening, OtherSpelling, session_state};
-use rekindle_core::{LastWorker, RecordState, SessionState};
+use rekindle_core::{LastWorker, Liveness, RecordState, RejectReason, SessionState};
+use serde_json::json;
 
 const WORKERS: [LastWorker; 4] =
     [LastWorker::Gone, LastWorker::AliveUnobserved, LastWorker::AliveReady, LastWorker::Unknown];
@@ -41,6 +43,24 @@ fn who_does_not_listen_is_named_by_how_far_the_start_had_come() {
     }
     for recorded in RECORDED {
         assert_eq!(silent(W::AliveReady, recorded), S::Unresponsive, "it had been ready");
+    }
+}
+
+/// Every state has one word, in a sentence as in JSON.
+#[test]
+fn a_word_is_the_one_of_the_json() {
+    use {RejectReason as R, SessionState as S};
+    for state in [S::Starting, S::Live, S::Unresponsive, S::Exited, S::Retained, S::Corrupt] {
+        assert_eq!(json!(state), state.to_string());
+    }
+    for liveness in [Liveness::Live, Liveness::Dormant, Liveness::Indeterminate, Liveness::Forged] {
+        assert_eq!(json!(liveness), liveness.to_string());
+    }
+    for reason in [R::BadTarget, R::TargetLocked, R::WorkerUnknown, R::VersionMismatch] {
+        assert_eq!(json!(reason), reason.to_string());
+    }
+    for state in [LifecycleState::Held, LifecycleState::Stale, LifecycleState::OtherMachine] {
+        assert_eq!(json!(state), state.to_string());
     }
 }
 

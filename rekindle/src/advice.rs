@@ -296,7 +296,8 @@ impl Advice {
     /// For a TCP port with a listener that is no process of the worker.
     pub(crate) fn of_foreign_listener() -> Self {
         Self::by_hand(
-            "end that program, or name another port with --address; --address tcp:0 chooses a free one",
+            "end that program, or choose another port with --address tcp:PORT; --address tcp:0 takes a free port; if that \
+             program is the worker's relay, add --allow-foreign-listener",
         )
     }
 

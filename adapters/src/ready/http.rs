@@ -40,13 +40,16 @@ const BODY_TIMEOUT: Duration = Duration::from_millis(100);
 /// Asks until the worker answers well.
 pub(super) async fn await_answer(site: &Site<'_>, path: &RequestPath) -> Result<Connection, WatchError> {
     let (mut backoff, mut server) = (pauses(site.endpoint), Server::at(site)?);
-    let mut pause = PAUSE_FIRST;
+    let (mut pause, mut is_answered) = (PAUSE_FIRST, false);
     loop {
         let Some(found) = server.look()? else {
             backoff.wait().await;
             continue;
         };
         let (peer, host) = (found.peer(), host_of(&found));
+        if !is_answered {
+            site.start.note_seen(format!("GET {path} was not answered"));
+        }
         let asked = timeout(ANSWER_TIMEOUT, ask(found, &host, path)).await;
         let answer = asked.unwrap_or(Answer::Late);
         if answer.is_good()
@@ -55,6 +58,7 @@ pub(super) async fn await_answer(site: &Site<'_>, path: &RequestPath) -> Result<
             return Ok(connection);
         }
         site.start.note_seen(answer.in_words(path));
+        is_answered = true;
         sleep(pause).await;
         pause = (pause * 2).min(PAUSE_LONGEST);
     }

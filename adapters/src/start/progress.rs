@@ -15,7 +15,7 @@ use crate::endpoint::bound::{self, BoundSocket};
 use crate::endpoint::hint;
 use crate::endpoint::probe::Connection;
 use crate::endpoint::socket_file::{self, Leftover, Place, StaleSocket};
-use crate::endpoint::tcp::{self, Listener};
+use crate::endpoint::tcp::{self, Asked, Listener};
 use crate::ready::notify::NotifyListener;
 use crate::spawn::prepare::worker_environment;
 use crate::spawn::program;
@@ -47,6 +47,7 @@ use rekindle_core::{
     OsFailure, ProcessIdentity, Readiness, ReadyKind, ReleaseError, SessionRecord, SpawnBgPlan, SpawnError,
     WatchError,
 };
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -531,11 +532,10 @@ impl<'s> Beginning<'s> {
             Endpoint::Unix(socket) => socket,
             Endpoint::None => return Ok(OrderEvent::Room(Room::Free)),
             Endpoint::Tcp(at) => {
-                return match (tcp::listener(*at, None)?, self.plan.foreign_listener) {
-                    (Listener::Foreign { who, .. }, ForeignListener::Refused) => {
-                        taken(format!("{who} listens on {}", self.plan.target()))
-                    }
-                    (Listener::Foreign { .. } | Listener::Nobody | Listener::Ours { .. }, _) => {
+                let asked = Asked { at: *at, worker: None, foreign: self.plan.foreign_listener };
+                return match asked.listener()? {
+                    Listener::Foreign(who) => taken(format!("{who} listens on {}", self.plan.target())),
+                    Listener::Nobody | Listener::RelayToNobody | Listener::Found(_) => {
                         Ok(OrderEvent::Room(Room::Free))
                     }
                 };
@@ -572,7 +572,7 @@ impl<'s> Beginning<'s> {
             }
             Provides::BoundSocket => match self.plan.target() {
                 Endpoint::Unix(socket) => Provided::Socket(BoundSocket::stream(socket)?),
-                Endpoint::Tcp(at) => Provided::Port(bound::port(*at)?),
+                Endpoint::Tcp(at) => Provided::Port(bind(*at)?),
                 Endpoint::None => Provided::Nothing,
             },
             Provides::Nothing => Provided::Nothing,
@@ -628,6 +628,14 @@ impl<'s> Beginning<'s> {
             write(self.held, &record);
         }
     }
+}
+
+/// Binds the worker's port. If a stranger was quicker, the start was never begun, and the call looks again.
+fn bind(at: SocketAddr) -> Result<OwnedFd, SpawnError> {
+    bound::port(at).map_err(|failure| match tcp::foreign_listener(at) {
+        Some(who) => SpawnError::Abandoned { why: format!("{who} listens on {at}") },
+        None => failure.into(),
+    })
 }
 
 /// Takes over a worker with a dead launcher, instead of starting one.

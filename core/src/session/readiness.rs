@@ -102,7 +102,9 @@ pub enum ShownBy {
 pub enum Proof {
     /// A listener at the endpoint: whoever finds one has found a ready worker.
     Listener,
-    /// More than a listener: a start that nobody watched to its end has to be watched again.
+    /// An answer on a connection: whoever finds a listener has to ask.
+    Answer,
+    /// A watch from the start, or another one: a listener proves nothing.
     Watch,
 }
 
@@ -208,7 +210,7 @@ impl ReadyKind {
                 ready_when: "the worker answers a handshake in the version of `--speak`",
                 connects: Connects::Launcher,
                 provides: Provides::Nothing,
-                proof: Proof::Watch,
+                proof: Proof::Answer,
                 shown_by: ShownBy::Listener,
             },
             Self::Notify => Row {

@@ -338,11 +338,6 @@ impl SessionRecord {
         self.answered_at.clone().unwrap_or_else(planned)
     }
 
-    /// Whether the worker's endpoint is `endpoint`: as planned, or as the worker was seen to listen.
-    pub fn is_at(&self, endpoint: &Endpoint) -> bool {
-        self.endpoint() == *endpoint || self.whole_plan().is_some_and(|plan| plan.target() == endpoint)
-    }
-
     /// The path of the worker's socket, if the endpoint is a Unix socket.
     pub fn socket(&self) -> Option<&Path> {
         match &self.plan {

@@ -121,12 +121,15 @@ impl View {
     ///
     /// A listener is no part of the condition for ready if the process shows that the worker is live: then a worker that
     /// had been ready and runs is live, whether it listens or not. A listener that is not ours stays a conflict.
+    ///
+    /// A worker whose start no launcher observed to its end is not live by a listener that proves nothing: the next
+    /// launcher watches such a worker.
     pub fn liveness(&self, found: Liveness) -> Liveness {
-        match (self.shown_by, found, self.last) {
-            (ShownBy::Process, Liveness::Dormant | Liveness::Indeterminate, LastWorker::AliveReady) => {
-                Liveness::Live
-            }
-            (ShownBy::Process | ShownBy::Listener, found, _) => found,
+        use {Liveness as L, Proof as P, ShownBy as S};
+        match (found, self.last) {
+            (L::Dormant | L::Indeterminate, LastWorker::AliveReady) if self.shown_by == S::Process => L::Live,
+            (L::Live | L::Indeterminate, LastWorker::AliveUnobserved) if self.proof == P::Watch => L::Dormant,
+            (found, _) => found,
         }
     }
 

@@ -4,10 +4,9 @@ use crate::advice::{Advice, Step};
 use crate::error::Error;
 use crate::sessions::ensure::SOCKET_FILE;
 use crate::sessions::list::{self, LeftOut, Listed};
-use crate::sessions::snapshot::Snapshot;
+use crate::sessions::snapshot::{ListenerTables, Snapshot};
 use rekindle_adapters::claim_file::CLAIM_FILE;
 use rekindle_adapters::claim_lock::{holder_standing, is_locked, read_evidence};
-use rekindle_adapters::socket_table::ListeningSockets;
 use rekindle_adapters::{Probed, SessionDir, StateRoot, procfs};
 use rekindle_core::care::diagnose::{self, Known};
 use rekindle_core::claim::KernelLock;
@@ -120,7 +119,7 @@ fn diagnose_one(
     let gone = snapshot.last_worker() == LastWorker::Gone;
     findings.extend(address_finding(snapshot, here));
     let leftovers = if gone { holders.clone() } else { Vec::new() };
-    let state = snapshot.is_known().then(|| snapshot.state(&ListeningSockets::read(), here));
+    let state = snapshot.is_known().then(|| snapshot.state(&ListenerTables::read(), here));
     let advice = match claim {
         Some(ClaimFinding { advice: Some(advice), .. }) => advice,
         Some(ClaimFinding { locked: true, .. }) if state != Some(SessionState::Live) => {

@@ -3,9 +3,8 @@
 use crate::error::Error;
 use crate::json::without_nonce;
 use crate::sessions::list::lost_snapshot;
-use crate::sessions::snapshot::Snapshot;
+use crate::sessions::snapshot::{ListenerTables, Snapshot};
 use rekindle_adapters::claim_lock::{is_locked, read_evidence};
-use rekindle_adapters::socket_table::ListeningSockets;
 use rekindle_adapters::{SessionDir, StateRoot, hint, record_file};
 use rekindle_core::claim::Found;
 use rekindle_core::record::{NewerRecord, RecordFile};
@@ -136,7 +135,7 @@ pub(crate) fn show(root: &StateRoot, here: &Host, session: &SessionId) -> Result
     let held = snapshot.evidence.lifeline.is_held();
     Ok(SessionView {
         record: dir.as_ref().map_or(Ok(RecordView::Absent), record_view)?,
-        status: snapshot.state(&ListeningSockets::read(), here),
+        status: snapshot.state(&ListenerTables::read(), here),
         claim,
         lifeline: LifelineView { held, holders: snapshot.holders()? },
     })

@@ -8,7 +8,7 @@ use rekindle_adapters::probe::{self, Probed};
 use rekindle_adapters::record_file;
 use rekindle_adapters::socket_file::{self, Tenancy};
 use rekindle_adapters::socket_table::ListeningSockets;
-use rekindle_adapters::tcp;
+use rekindle_adapters::tcp::{self, Asked, Listeners};
 use rekindle_adapters::{SessionDir, Worker, procfs, worker};
 use rekindle_core::evidence::{EndpointHolder, Listener};
 use rekindle_core::identity::{PidStatus, ProcessLiveness, judge};
@@ -52,6 +52,20 @@ struct Recorded {
     record: Option<SessionRecord>,
     newer: Option<NewerRecord>,
     corrupt: Option<String>,
+}
+
+/// The listeners of this machine, read once for many sessions.
+#[derive(Debug)]
+pub(crate) struct ListenerTables {
+    sockets: ListeningSockets,
+    /// Read at the first session with a port.
+    ports: Listeners,
+}
+
+impl ListenerTables {
+    pub(crate) fn read() -> Self {
+        Self { sockets: ListeningSockets::read(), ports: Listeners::default() }
+    }
 }
 
 impl Recorded {
@@ -111,7 +125,7 @@ impl Snapshot {
             Located::Unsearched { why } => (None, Some(why)),
         };
         let mut snapshot = Self::of(recorded, lifeline, gap, here)?;
-        snapshot.look_for_successor(dir.path());
+        snapshot.look_for_successor(dir.path(), here);
         Ok(snapshot)
     }
 
@@ -125,9 +139,13 @@ impl Snapshot {
 
     /// Looks for another process of the worker if no recorded process lives: a daemon that forked after listening, a
     /// leftover, or a worker that replaced itself and closed the inherited descriptors.
-    fn look_for_successor(&mut self, dir: &Path) {
+    fn look_for_successor(&mut self, dir: &Path, here: &Host) {
         if self.evidence.is_held_by_others() {
-            let listens = self.socket().is_some_and(|socket| ListeningSockets::read().contains(socket));
+            let listens = match self.endpoint() {
+                Some(Endpoint::Unix(socket)) => ListeningSockets::read().contains(&socket),
+                Some(Endpoint::Tcp(at)) => self.is_port_listened_at(at, &Listeners::default(), here),
+                Some(Endpoint::None) | None => false,
+            };
             self.evidence =
                 self.evidence.heard_of(if listens { Listener::Present } else { Listener::Absent });
             // An invisible holder has no pid to show; the held lock proves that the holder lives.
@@ -207,7 +225,7 @@ impl Snapshot {
         let condition = started.as_ref().or(asked).map_or(ReadyKind::default(), Readiness::kind);
         // A caller who speaks to the worker needs its answer, whatever the worker was started for.
         let needs_answer = asked == Some(&Readiness::Handshake);
-        let proof = if needs_answer { Proof::Watch } else { condition.row().proof };
+        let proof = if needs_answer { Proof::Answer } else { condition.row().proof };
         EndpointView { kind, contact, proof, shown_by: condition.shown_by(kind) }
     }
 
@@ -250,7 +268,7 @@ impl Snapshot {
     }
 
     /// The state of the session, as every list shows it.
-    pub(crate) fn state(&self, listening: &ListeningSockets, here: &Host) -> SessionState {
+    pub(crate) fn state(&self, listening: &ListenerTables, here: &Host) -> SessionState {
         if self.corrupt.is_some() {
             return SessionState::Corrupt;
         }
@@ -263,18 +281,18 @@ impl Snapshot {
         session_state(self.last_worker(), self.evidence.recorded, listens)
     }
 
-    fn is_listened_at(&self, endpoint: &Endpoint, listening: &ListeningSockets, here: &Host) -> bool {
+    fn is_listened_at(&self, endpoint: &Endpoint, listening: &ListenerTables, here: &Host) -> bool {
         match endpoint {
-            Endpoint::Unix(socket) => self.is_listened_on(socket, listening),
-            Endpoint::Tcp(at) => match self.probe_port(*at, Contact::Gentle, self.foreign_listener(), here) {
-                Probed::Live(_) => true,
-                Probed::Dormant { .. }
-                | Probed::Indeterminate { .. }
-                | Probed::Forged { .. }
-                | Probed::Foreign { .. } => false,
-            },
+            Endpoint::Unix(socket) => self.is_listened_on(socket, &listening.sockets),
+            Endpoint::Tcp(at) => self.is_port_listened_at(*at, &listening.ports, here),
             Endpoint::None => false,
         }
+    }
+
+    /// Whether the worker listens on its port, or its relay. The worker is not connected to.
+    fn is_port_listened_at(&self, at: SocketAddr, ports: &Listeners, here: &Host) -> bool {
+        let worker = self.worker(here).ok();
+        Asked { at, worker: worker.as_ref(), foreign: self.foreign_listener() }.is_listened_at(ports)
     }
 
     /// Whether a process listens on a socket in the right place. A worker that became ready without a connection is
@@ -355,6 +373,17 @@ impl Snapshot {
         of_record.or_else(of_newer).or_else(|| self.worksite().map(Worksite::endpoint))
     }
 
+    /// Whether the worker answers at `endpoint`, or was started for `endpoint`: a worker that was told one loopback address
+    /// may answer at the other.
+    fn is_worker_at(&self, endpoint: &Endpoint) -> bool {
+        self.endpoint().as_ref() == Some(endpoint) || self.planned_endpoint() == Some(endpoint)
+    }
+
+    /// The endpoint for which the worker was started, if recorded.
+    pub(crate) fn planned_endpoint(&self) -> Option<&Endpoint> {
+        self.record.as_ref().and_then(SessionRecord::whole_plan).map(|plan| plan.target())
+    }
+
     /// The path of the worker's socket, if recorded.
     pub(crate) fn socket(&self) -> Option<&Path> {
         match (&self.record, &self.newer) {
@@ -383,11 +412,7 @@ impl Snapshot {
 
     /// The condition for ready, if a worker of ours may run and was started for `endpoint`.
     pub(crate) fn readiness_at(&self, endpoint: &Endpoint) -> Option<Readiness> {
-        let is_recorded = match &self.record {
-            Some(record) => record.is_at(endpoint),
-            None => self.endpoint().as_ref() == Some(endpoint),
-        };
-        if !is_recorded || self.last_worker() == LastWorker::Gone {
+        if !self.is_worker_at(endpoint) || self.last_worker() == LastWorker::Gone {
             return None;
         }
         let of_record = self.record.as_ref().map(SessionRecord::readiness);
@@ -426,7 +451,7 @@ impl Snapshot {
     ) -> Probed {
         // A worker that cannot be pinned cannot be recognised; its listener is then foreign.
         let worker = self.may_run().then(|| self.worker(here).ok()).flatten();
-        tcp::probe(at, worker.as_ref(), contact, foreign)
+        Asked { at, worker: worker.as_ref(), foreign }.probe(contact)
     }
 
     /// The recorded treatment of a listener that is no process of the worker.
@@ -487,9 +512,9 @@ fn holder(socket: &Path, dir: &Path) -> EndpointHolder {
 
 /// The holder of a port: any user can listen there, so a listener is not known to be ours.
 fn holder_of_port(at: SocketAddr) -> EndpointHolder {
-    match tcp::listener(at, None) {
-        Ok(tcp::Listener::Nobody) => EndpointHolder::Vacant,
-        Ok(tcp::Listener::Ours { .. } | tcp::Listener::Foreign { .. }) | Err(_) => EndpointHolder::Unclear,
+    match tcp::is_taken(at) {
+        Ok(false) => EndpointHolder::Vacant,
+        Ok(true) | Err(_) => EndpointHolder::Unclear,
     }
 }
 

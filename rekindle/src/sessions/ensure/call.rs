@@ -2,7 +2,7 @@
 //!
 //! Decides nothing: performs an effect, passes the answer to the machine, and receives the next effect.
 
-use super::request::Ensure;
+use super::request::{Ensure, Hold};
 use crate::error::Error;
 use crate::outcome::{DryRun, Ensured, Rejection, StartKind};
 use crate::sessions::restore;
@@ -154,7 +154,8 @@ impl<'e> Call<'e> {
     }
 
     fn replan(&mut self) -> Result<(), Error> {
-        let endpoint = self.ensure.endpoint(&self.snapshot, &mut self.port, self.depth)?;
+        let hold = if self.held.is_some() { Hold::Claim } else { Hold::Nothing };
+        let endpoint = self.ensure.endpoint(&self.snapshot, &mut self.port, hold)?;
         self.plan = Some(self.ensure.launch.plan(&self.ensure.session, endpoint));
         Ok(())
     }
@@ -323,12 +324,13 @@ impl<'e> Call<'e> {
         let held = self.held.take().expect(UNDER_THE_CLAIM);
         tracing::info!(session = %self.ensure.session, generation = %self.snapshot.generation(), "adopting a worker whose launcher died");
         let claim = held.claim().clone();
+        // A worker that serves one client at a time would wait for the probe's connection, and answer no request.
+        let found = self.connection().filter(|_| kind == StartPath::AdoptedConnected);
         let record = self.snapshot.adopted_record();
         let start = Start::new(SharedClaim::new(held), self.ensure.here.clone(), record);
         let mut deps = ProductionSpawnBgResumeDeps::adopting(&start, worker);
         if let Some(speaking) = plan.handshake() {
             let watcher = HandshakeSocketWatcher::new(&start, speaking.clone(), OnVersionMismatch::PassOn);
-            let found = if kind == StartPath::AdoptedConnected { self.connection() } else { None };
             deps =
                 deps.socket_watcher(found.into_iter().fold(watcher, HandshakeSocketWatcher::beginning_with));
         }
