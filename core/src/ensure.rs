@@ -40,7 +40,7 @@ use crate::start::execute::{Cause, ExecuteError, Outcome, Seen};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Ensure {
     request: Request,
-    /// The number of chosen ports that strangers took, before or during a start.
+    /// The number of chosen ports that strangers took during a start.
     ports_lost: u8,
     phase: Phase,
 }
@@ -97,7 +97,7 @@ enum Phase {
 enum After {
     Conclude(Conclusion),
     WaitForAnswer,
-    ChooseAnotherPort,
+    ChoosePort,
 }
 
 /// The steps of waiting for a worker that had been ready and does not answer.
@@ -438,10 +438,11 @@ impl Ensure {
             Verdict::Reject(RejectReason::WorkerUnresponsive) if intent == Intent::Ensure => {
                 self.at(Phase::Releasing(After::WaitForAnswer))
             }
+            // A stranger took the port since this call chose it.
             Verdict::Reject(RejectReason::TargetAddressConflict)
                 if view.last == LastWorker::Gone && self.may_choose_again() =>
             {
-                self.at(Phase::Releasing(After::ChooseAnotherPort))
+                self.at(Phase::Releasing(After::ChoosePort))
             }
             Verdict::Reject(reason) => self.releases(Conclusion::Rejected(reason)),
             Verdict::Adopt => self.at(Phase::Starting(StartPath::Adopted)),
@@ -466,7 +467,7 @@ impl Ensure {
             (Ended::Exited, Deadline::Ahead) if kind.is_adopted() => self.at(Phase::Looking),
             (Ended::Exited, Deadline::Ahead | Deadline::Passed) => self.concludes(Conclusion::Exited),
             (Ended::Abandoned, Deadline::Ahead) => self.at(Phase::Pausing),
-            (Ended::AddressTaken, Deadline::Ahead) if self.may_choose_again() => self.chooses_again(),
+            (Ended::AddressTaken, Deadline::Ahead) if self.may_choose_again() => self.chooses_port(),
             (Ended::AddressTaken, Deadline::Ahead | Deadline::Passed) => {
                 self.concludes(Conclusion::Rejected(RejectReason::TargetAddressConflict))
             }
@@ -484,15 +485,15 @@ impl Ensure {
         self.request.port == PortChoice::Launcher && self.ports_lost < PORTS_LOST_MAX
     }
 
-    fn chooses_again(self) -> Self {
+    fn chooses_port(self) -> Self {
         Self { ports_lost: self.ports_lost + 1, phase: Phase::Pausing, ..self }
     }
 
     fn released(self, after: After) -> Self {
         match after {
-            After::ChooseAnotherPort => self.chooses_again(),
             After::Conclude(conclusion) => self.concludes(conclusion),
             After::WaitForAnswer => self.at(Phase::Silent(Silence::Waiting)),
+            After::ChoosePort => self.chooses_port(),
         }
     }
 }

@@ -483,8 +483,8 @@ fn events() -> Vec<Event> {
         [RecordIs::Absent, RecordIs::NamesWorker, RecordIs::NamesNobody, RecordIs::Newer, RecordIs::Corrupt];
     for record in records {
         for recorded in [None, Some(RecordState::Starting), Some(RecordState::Ready)] {
-            for contact in [Contact::Connect, Contact::Gentle] {
-                let proof = if contact == Contact::Gentle { Proof::Watch } else { Proof::Listener };
+            let [listener, answer] = [Proof::Listener, Proof::Answer].map(|proof| (Contact::Connect, proof));
+            for (contact, proof) in [listener, answer, (Contact::Gentle, Proof::Watch)] {
                 let view = |last| View { last, recorded, record, contact, proof, ..READY };
                 events.extend(LAST_WORKERS.map(|last| Ev::Looked(view(last))));
             }

@@ -51,7 +51,7 @@ fn the_table_is_this_one() {
     let table = [
         (K::Connect,   [true,  true,  false], C::Launcher,    V::Nothing,      P::Listener, S::Listener),
         (K::Http,      [true,  true,  false], C::ForRequests, V::Nothing,      P::Watch,    S::Listener),
-        (K::Handshake, [true,  false, false], C::Launcher,    V::Nothing,      P::Watch,    S::Listener),
+        (K::Handshake, [true,  false, false], C::Launcher,    V::Nothing,      P::Answer,   S::Listener),
         (K::Notify,    [true,  true,  true],  C::Nobody,      V::NotifySocket, P::Listener, S::Listener),
         (K::Listen,    [true,  true,  false], C::Nobody,      V::BoundSocket,  P::Listener, S::Listener),
         (K::Line,      [true,  true,  true],  C::Nobody,      V::Nothing,      P::Watch,    S::Process),

@@ -68,7 +68,7 @@ impl Setting {
         self.ensure_hears(kernel, id, event);
     }
 
-    /// A connect reveals the peer at once. A port with a stranger is not chosen again.
+    /// A connect reveals the peer at once.
     fn probe_step(&self, kernel: &mut Kernel, id: usize) -> Liveness {
         let actor = &kernel.actors[id];
         let found = self.probe(kernel, actor.place, &actor.worker);
@@ -79,7 +79,6 @@ impl Setting {
                 actor.peer = peer;
                 actor.trusts_stranger = socket == Socket::Stranger;
             }
-            Liveness::Forged if !self.conduct.has(Sabotage::PortKept) => actor.chosen = None,
             Liveness::Forged | Liveness::Dormant | Liveness::Indeterminate => actor.peer = None,
         }
         found

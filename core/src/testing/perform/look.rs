@@ -11,7 +11,7 @@ use crate::session::record::RecordState;
 use crate::session::view::assembly::{Assembly, FoundBy, Marked, Recorded};
 use crate::session::view::{RecordIs, View};
 use crate::start::order::Room;
-use crate::testing::actor::{Pinned, ReadMark, ReadRecord, Seen};
+use crate::testing::actor::{Actor, Pinned, ReadMark, ReadRecord, Seen, Task};
 use crate::testing::kernel::Kernel;
 use crate::testing::objects::{Files, InodeId, Life, PORTS, Place, Process, Record, Role, Socket, StartId};
 use crate::testing::program::Setting;
@@ -126,11 +126,26 @@ impl Setting {
             (EndpointKind::Tcp, PortChoice::Caller) => Place::Port(0),
             (EndpointKind::Tcp, PortChoice::Launcher) => match running() {
                 Some(place) if seen.view.may_answer() => place,
-                last => {
-                    let free = free_port(kernel, last);
-                    Place::Port(*kernel.actors[id].chosen.get_or_insert(free))
-                }
+                last => self.chosen(kernel, id, last),
             },
+        }
+    }
+
+    /// The port of a new start: chosen only under the claim, and then looked at again each time. Before, no port may
+    /// stand for the port to choose.
+    fn chosen(&self, kernel: &mut Kernel, id: usize, last: Option<Place>) -> Place {
+        let Actor { task, chosen, .. } = kernel.actors[id];
+        let holds_claim = matches!(task, Task::Ensure(call) if call.holds_claim());
+        let wanted = chosen.map(Place::Port).or(last);
+        let free = wanted.into_iter().find(|place| kernel.socket_at(*place) == Socket::Absent);
+        match chosen {
+            _ if !holds_claim => free.unwrap_or(Place::Nowhere),
+            Some(chosen) if self.conduct.has(Sabotage::PortKept) => Place::Port(chosen),
+            Some(_) | None => {
+                let port = free_port(kernel, free);
+                kernel.actors[id].chosen = Some(port);
+                Place::Port(port)
+            }
         }
     }
 
@@ -173,11 +188,11 @@ impl Setting {
     }
 }
 
-/// A free port: the port of the last start, else any.
-fn free_port(kernel: &Kernel, last: Option<Place>) -> u8 {
+/// A free port: the wanted port, else any.
+fn free_port(kernel: &Kernel, wanted: Option<Place>) -> u8 {
     let is_free = |place: &Place| kernel.socket_at(*place) == Socket::Absent;
     let ports = (0..PORTS as u8).map(Place::Port);
-    match last.into_iter().chain(ports).find(is_free) {
+    match wanted.into_iter().chain(ports).find(is_free) {
         Some(Place::Port(port)) => port,
         Some(Place::Path | Place::Nowhere) | None => 0,
     }

@@ -170,10 +170,6 @@ impl<'e> Call<'e> {
             }
             (None, _) => Probed::Indeterminate { why: "it was not planned where".into() },
         };
-        // The next plan has another port.
-        if let Probed::Foreign { .. } = probed {
-            self.port = None;
-        }
         let liveness = probed.liveness();
         tracing::info!(session = %self.ensure.session, intent = ?self.ensure.launch.intent, ?liveness,
             last = ?self.snapshot.last_worker(), "looked at the worker");
