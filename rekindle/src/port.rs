@@ -9,7 +9,7 @@ use std::net::SocketAddr;
 /// The verdict says nothing about the owner of the listener: any user of the machine may listen on a port. For the worker
 /// of a session, see [`Running::owner`](crate::Running::owner). Blocks for half a second at most.
 ///
-/// ```
+/// ```no_run
 /// use rekindle::{Liveness, probe_port};
 /// use std::net::TcpListener;
 ///

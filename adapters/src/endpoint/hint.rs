@@ -7,10 +7,11 @@
 
 use crate::sys::linux::tcp_table;
 use crate::worker::{self, Worker};
+use rekindle_core::ownership::{Families, ListeningSocket};
 use rekindle_core::{Endpoint, Pid};
 use std::collections::HashMap;
 use std::fs;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 
 /// A TCP port on which a process of the worker listens, as an address to connect to. `None` if no such process is seen, or
@@ -19,7 +20,7 @@ pub fn tcp_port(worker: &Worker, given: &Endpoint) -> Option<SocketAddr> {
     let members = worker::members(worker).ok()?;
     let rows = tcp_table::listeners(None).ok()?;
     let listeners: HashMap<PathBuf, SocketAddr> =
-        rows.iter().map(|row| (format!("socket:[{}]", row.inode).into(), reached_at(row.bound))).collect();
+        rows.iter().map(|row| (tcp_table::link_of(row), reached_at(row))).collect();
     let held: Vec<SocketAddr> = members.into_iter().flat_map(|pid| held_by(pid, &listeners)).collect();
     let is_given = |at: &SocketAddr| given.tcp().is_some_and(|given| given.port() == at.port());
     if held.iter().any(is_given) { None } else { held.first().copied() }
@@ -33,7 +34,11 @@ fn held_by(pid: Pid, listeners: &HashMap<PathBuf, SocketAddr>) -> Vec<SocketAddr
 }
 
 /// A wildcard listener is reached at the loopback interface.
-fn reached_at(bound: SocketAddr) -> SocketAddr {
-    let host = if bound.ip().is_unspecified() { IpAddr::V4(Ipv4Addr::LOCALHOST) } else { bound.ip() };
-    SocketAddr::new(host, bound.port())
+fn reached_at(listener: &ListeningSocket) -> SocketAddr {
+    let host = match (listener.bound.ip(), listener.families) {
+        (IpAddr::V6(host), Families::Own) if host.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        (host, Families::Own | Families::Both) if host.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        (host, Families::Own | Families::Both) => host,
+    };
+    SocketAddr::new(host, listener.bound.port())
 }

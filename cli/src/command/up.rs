@@ -223,7 +223,7 @@ fn warnings(session: &SessionId, worker: &Running, report: &Report) -> Vec<Strin
         warnings.extend(match worker.owner() {
             Some(Owner::Verified) => None,
             Some(Owner::Unverified) => Some(format!(
-                "the listener on {endpoint} is not proved to be the worker's: the kernel does not show its process"
+                "the listener on {endpoint} is not proved to be the worker's: its process cannot be looked into from here"
             )),
             None => Some(format!("a process listens on {endpoint} that need not be the worker's, as allowed")),
         });

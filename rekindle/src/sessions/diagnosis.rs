@@ -203,10 +203,10 @@ fn listener(at: SocketAddr, snapshot: &Snapshot, here: &Host) -> String {
         Probed::Live(connection) => match connection.owner() {
             Some(Owner::Verified) => {
                 let process = connection.peer().map_or_else(String::new, |pid| format!(" (pid {pid})"));
-                format!("a process of the worker{process} listens: the kernel's tables prove it")
+                format!("a process of the worker{process} listens: the kernel shows its socket")
             }
             Some(Owner::Unverified) => {
-                "a process listens that may not be looked into; its user is ours, and the lifeline is held"
+                "a process listens that cannot be looked into from here; its user and the lifeline agree"
                     .to_owned()
             }
             None => "a process listens that need not be the worker's: --allow-foreign-listener was given"

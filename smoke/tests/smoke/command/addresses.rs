@@ -143,6 +143,8 @@ fn a_stopped_server_is_started_again_as_advised() {
     env.stop("s").expect(0, "stopped");
     let refused = env.rekindle(["up", "s", "--intent", "attach"]).expect_rejected("not-running");
     let next = refused.text("next");
+    let at = started.text("address").replace("127.0.0.1:", "");
+    assert!(next.contains(&format!("--address {at} ")), "the arguments may name the port: {refused}");
     assert!(next.contains(r#"--ready 'line=^up \s*at "\d+"$'"#), "{refused}");
     let again = typed(&env, &format!("{next}; true"));
     assert!(again.stdout.starts_with("started s"), "`{next}`: {again}");
