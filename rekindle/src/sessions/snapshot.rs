@@ -19,7 +19,7 @@ use rekindle_core::view::assembly::{Assembly, FoundBy, Marked, Recorded as Recor
 use rekindle_core::view::{Contact, EndpointView, RecordIs, View};
 use rekindle_core::{
     Endpoint, Evidence, Generation, Host, LastWorker, Lifeline, Nonce, OsFailure, Pid, ProcessIdentity,
-    Readiness, ReadyKind, RecordState, SessionId, SessionRecord, SessionState, last_worker,
+    Readiness, ReadyKind, RecordState, SessionId, SessionRecord, SessionState, SpawnBgPlan, last_worker,
 };
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -377,7 +377,7 @@ impl Snapshot {
 
     /// The endpoint for which the worker was started, if recorded.
     pub(crate) fn planned_endpoint(&self) -> Option<&Endpoint> {
-        self.record.as_ref().and_then(SessionRecord::whole_plan).map(|plan| plan.target())
+        self.record.as_ref().and_then(SessionRecord::whole_plan).map(SpawnBgPlan::target)
     }
 
     /// The path of the worker's socket, if recorded.
