@@ -1,12 +1,14 @@
 //! Whose listener receives the connections to an address: every value of the facts, and the rules of the module.
 
+use rekindle_core::ensure::{Conclusion, Depth, Effect, Ensure, Event, PORTS_LOST_MAX, Proof, Request, step};
 use rekindle_core::ownership::{
     Families, HeldBy, ListenerFacts, ListeningSocket, Network, Outsider, Precedence, Sight, Whose,
     WorkerFacts, deciding, looked_for_at, reached, whose,
 };
-use rekindle_core::plan::ForeignListener;
+use rekindle_core::plan::{ForeignListener, PortChoice};
+use rekindle_core::view::View;
 use rekindle_core::warrant::Sameness;
-use rekindle_core::{Lifeline, Owner, Pid};
+use rekindle_core::{EndpointKind, Intent, Lifeline, Liveness, Owner, Pid, RejectReason};
 use std::net::SocketAddr;
 
 const PRECEDENCES: [Precedence; 4] =
@@ -172,4 +174,42 @@ fn a_stranger_is_named() {
     let steering = Outsider { process: Some((Pid::new(1).expect("it is a pid"), "a\x1b[2J".into())), uid: 7 };
     assert!(!steering.to_string().contains('\x1b'), "a process chooses its own name");
     assert_eq!(Outsider { process: None, uid: 33 }.to_string(), "a process of user 33");
+}
+
+/// A call that finds a stranger at its port each time it looks under the claim: the number of looks, and the end.
+fn looks_among_strangers(port: PortChoice) -> (u8, Conclusion) {
+    let (intent, proof, depth) = (Intent::Ensure, Proof::Connection, Depth::Whole);
+    let mut call = Ensure::new(Request { intent, proof, depth, port });
+    let mut looks = 0;
+    loop {
+        let event = match call.effect() {
+            Effect::Look => Event::Looked(View { endpoint: EndpointKind::Tcp, ..View::NOTHING }),
+            Effect::LookUnderClaim => {
+                looks += 1;
+                Event::Looked(View { endpoint: EndpointKind::Tcp, ..View::NOTHING })
+            }
+            Effect::Probe => Event::Probed(Liveness::Forged),
+            Effect::Done(conclusion) => return (looks, conclusion),
+            Effect::CheckTarget
+            | Effect::InspectClaim
+            | Effect::ClearClaim
+            | Effect::Acquire
+            | Effect::AwaitClaim
+            | Effect::Complete
+            | Effect::CheckProgram
+            | Effect::EndWorker
+            | Effect::Start(_)
+            | Effect::Release
+            | Effect::Pause
+            | Effect::AwaitAnswer => Event::Did,
+        };
+        call = step(call, event);
+    }
+}
+
+#[test]
+fn only_a_port_that_the_launcher_chose_is_chosen_again() {
+    let refused = Conclusion::Rejected(RejectReason::TargetAddressConflict);
+    assert_eq!(looks_among_strangers(PortChoice::Caller), (1, refused));
+    assert_eq!(looks_among_strangers(PortChoice::Launcher), (1 + PORTS_LOST_MAX, refused));
 }

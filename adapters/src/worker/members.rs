@@ -11,7 +11,7 @@
 
 use super::process::Process;
 use super::watch::Worker;
-use crate::store::lifeline::Reach;
+use crate::store::lifeline::{LifelineProbe, Reach};
 use crate::sys::linux::procfs;
 use crate::sys::linux::socket_table::SocketInodes;
 use rekindle_core::warrant::{LeaderName, MemberSighting, Sameness, Warrant};
@@ -239,6 +239,6 @@ fn descends(worker: &Worker, pid: Pid) -> bool {
 /// # Errors
 /// If the processes cannot be listed.
 pub(crate) fn has_visible_holder(worker: &Worker) -> Result<bool, OsFailure> {
-    let holders = worker.lifeline.as_ref().map(crate::store::lifeline::LifelineProbe::holders).transpose()?;
+    let holders = worker.lifeline.as_ref().map(LifelineProbe::holders).transpose()?;
     Ok(holders.is_some_and(|holders| !holders.is_empty()))
 }

@@ -15,10 +15,12 @@
 //! Walked exhaustively by `gates/tests/ownership.rs`.
 
 use crate::prelude::*;
+use crate::process::id::Pid;
 use crate::process::warrant::Sameness;
 use crate::session::endpoint::{Owner, reached_at, serves};
 use crate::session::lifeline::Lifeline;
 use crate::session::plan::ForeignListener;
+use crate::text::shown::Shown;
 use core::fmt;
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -255,7 +257,7 @@ fn owner(listener: &ListenerFacts, worker: Option<WorkerFacts>) -> Option<Owner>
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Outsider {
     /// The pid and the name, if the process is visible.
-    pub process: Option<(crate::process::id::Pid, String)>,
+    pub process: Option<(Pid, String)>,
     /// The user of its listening socket.
     pub uid: u32,
 }
@@ -264,7 +266,7 @@ impl fmt::Display for Outsider {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.process {
             Some((pid, name)) => {
-                write!(f, "`{}` (pid {pid}, user {})", crate::text::shown::Shown(name), self.uid)
+                write!(f, "`{}` (pid {pid}, user {})", Shown(name), self.uid)
             }
             None => write!(f, "a process of user {}", self.uid),
         }

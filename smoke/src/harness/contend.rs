@@ -20,8 +20,8 @@ const ROUNDS: usize = 1000;
 /// The number of contending launchers, unless `$P` is set.
 const LAUNCHERS: usize = 16;
 
-/// The number of rounds on a session with a port, for so many rounds on a session with a socket.
-const SOCKETS_TO_PORTS: usize = 5;
+/// The number of rounds on a session with a port, unless `$T` is set.
+const PORT_ROUNDS: usize = 200;
 
 /// The number of daemons contending for one lifecycle lock, unless `$D` is set.
 const DAEMONS: usize = 8;
@@ -115,7 +115,7 @@ pub fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let began = Instant::now();
-    let rounds = [(Site::Socket, count("R", ROUNDS)), (Site::Port, count("R", ROUNDS) / SOCKETS_TO_PORTS)];
+    let rounds = [(Site::Socket, count("R", ROUNDS)), (Site::Port, count("T", PORT_ROUNDS))];
     let tallies = rounds.map(|(site, rounds)| run(rounds, count("P", LAUNCHERS), site));
     tallies.iter().for_each(Tally::print);
     let passed: usize = tallies.iter().map(Tally::passed).sum();

@@ -18,6 +18,8 @@ use std::path::PathBuf;
 const LISTEN: u8 = 10;
 const LISTENS: &str = "0A";
 
+// The layout of the kernel's `linux/netlink.h`, `linux/sock_diag.h` and `linux/inet_diag.h`, which nix does not have.
+
 /// `SOCK_DIAG_BY_FAMILY`.
 const BY_FAMILY: u16 = 20;
 /// `NLM_F_REQUEST | NLM_F_DUMP`.
@@ -91,7 +93,7 @@ fn request(family: u8, port: u16) -> Vec<u8> {
     bytes.extend(BY_FAMILY.to_ne_bytes());
     bytes.extend(DUMP.to_ne_bytes());
     bytes.extend([0; 8]);
-    bytes.extend([family, nix::libc::IPPROTO_TCP as u8, 0, 0]);
+    bytes.extend([family, SockProtocol::Tcp as u8, 0, 0]);
     bytes.extend((1_u32 << LISTEN).to_ne_bytes());
     bytes.extend(port.to_be_bytes());
     bytes.resize(REQUEST_LEN, 0);
@@ -131,7 +133,7 @@ fn number(bytes: &[u8], at: usize) -> Option<u32> {
 fn row(body: &[u8]) -> Option<ListeningSocket> {
     let family = *body.first()?;
     let port = u16::from_be_bytes(body.get(4..6)?.try_into().ok()?);
-    let host: IpAddr = if i32::from(family) == nix::libc::AF_INET {
+    let host: IpAddr = if i32::from(family) == AddressFamily::Inet as i32 {
         Ipv4Addr::from(<[u8; 4]>::try_from(body.get(8..12)?).ok()?).into()
     } else {
         Ipv6Addr::from(<[u8; 16]>::try_from(body.get(8..24)?).ok()?).into()
@@ -253,7 +255,7 @@ mod tests {
 
     #[test]
     fn the_diagnosis_is_read_to_its_end() {
-        let (v4, v6) = (nix::libc::AF_INET as u8, nix::libc::AF_INET6 as u8);
+        let (v4, v6) = (AddressFamily::Inet as u8, AddressFamily::Inet6 as u8);
         let datagram = [
             message(v4, &[127, 0, 0, 1], None),
             message(v6, &[0; 16], Some(1)),
@@ -275,7 +277,7 @@ mod tests {
 
     #[test]
     fn an_answer_of_any_bytes_is_no_row() {
-        let whole = message(nix::libc::AF_INET as u8, &[127, 0, 0, 1], None);
+        let whole = message(AddressFamily::Inet as u8, &[127, 0, 0, 1], None);
         for len in 0..whole.len() {
             let mut rows = Vec::new();
             assert!(matches!(take(&whole[..len], &mut rows), Taken::More));
