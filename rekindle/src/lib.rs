@@ -58,7 +58,6 @@ mod error;
 mod json;
 mod launch;
 mod outcome;
-mod port;
 mod sessions;
 
 pub mod blocking;
@@ -82,7 +81,6 @@ pub use outcome::{
 };
 #[doc(inline)]
 pub use pool::{PoolClient, WorkerPool};
-pub use port::probe_port;
 pub use sessions::{
     ClaimView, Collected, Collection, Diagnoses, Diagnosis, FailedRuns, Force, Forgotten, GcMode, Kept,
     KeptBecause, LeftOut, LifelineView, Listing, RecordView, Repair, SessionSummary, SessionView, Sessions,
@@ -152,8 +150,10 @@ pub use rekindle_adapters::way::{Mend, Untrusted};
 #[doc(inline)]
 pub use rekindle_core::{KillError, OsFailure, ReleaseError, Shortage, SpawnError, WatchError};
 
-// Sockets.
+// Sockets and ports.
 #[doc(inline)]
 pub use rekindle_adapters::call::call;
+#[doc(inline)]
+pub use rekindle_adapters::port::probe_port;
 #[doc(inline)]
 pub use rekindle_adapters::probe::{Connection, Probed, probe};
