@@ -15,7 +15,7 @@ use crate::endpoint::probe::{Connection, Probed};
 use crate::sys::linux::failure::During;
 use crate::sys::linux::procfs;
 use crate::sys::linux::socket::bind_port;
-use crate::sys::linux::tcp_table::{self, link_of};
+use crate::sys::linux::socket::tcp_table::{self, link_of};
 use crate::sys::linux::user::our_uid;
 use crate::worker::{self, Worker};
 use rekindle_core::ownership::{
