@@ -60,7 +60,7 @@ fn is_owned(listener: &ListenerFacts, worker: Option<WorkerFacts>) -> Option<Own
 }
 
 #[test]
-fn every_value_has_the_verdict_that_its_facts_allow() {
+fn every_listener_has_the_verdict_that_its_facts_allow() {
     for one in every_listener() {
         for worker in every_worker() {
             for foreign in FOREIGN {

@@ -15,7 +15,7 @@ use crate::endpoint::probe::{Connection, Probed};
 use crate::sys::linux::failure::During;
 use crate::sys::linux::procfs;
 use crate::sys::linux::socket::bind_port;
-use crate::sys::linux::tcp_table::{self, link_of};
+use crate::sys::linux::socket::tcp_table::{self, link_of};
 use crate::sys::linux::user::our_uid;
 use crate::worker::{self, Worker};
 use rekindle_core::ownership::{
@@ -123,7 +123,7 @@ impl Listeners {
         match self.0.get() {
             Some(rows) => Ok(rows),
             None => {
-                let rows = tcp_table::listeners(None)?;
+                let rows = tcp_table::listeners()?;
                 Ok(self.0.get_or_init(|| rows))
             }
         }
@@ -136,7 +136,7 @@ impl Asked<'_> {
     /// # Errors
     /// If the kernel does not name the listeners, or the processes cannot be listed.
     pub fn listener(&self) -> Result<Listener, OsFailure> {
-        self.among(&tcp_table::listeners(Some(self.at.port()))?)
+        self.among(&tcp_table::listeners_at(looked_for_at(self.at))?)
     }
 
     /// The same, among listeners that were read before.
@@ -377,8 +377,9 @@ pub fn foreign_listener(at: SocketAddr) -> Option<String> {
 /// # Errors
 /// If the kernel does not name the listeners.
 pub fn is_taken(at: SocketAddr) -> Result<bool, OsFailure> {
-    let rows = tcp_table::listeners(Some(at.port()))?;
-    Ok(rows.iter().any(|row| Precedence::of(row, looked_for_at(at)).is_some()))
+    let wanted = looked_for_at(at);
+    let rows = tcp_table::listeners_at(wanted)?;
+    Ok(rows.iter().any(|row| Precedence::of(row, wanted).is_some()))
 }
 
 /// A free port of `at`'s host: the port of `at` if the port is free, else another. Only under the claim: another

@@ -4,6 +4,8 @@
 //! 1. Every socket is close-on-exec.
 //! 2. From the instant that a bound socket has a name, only the owner can use the socket.
 
+pub(crate) mod tcp_table;
+
 use crate::sys::linux::failure::{Errno, retried};
 use crate::sys::linux::fs::{PRIVATE_FILE, fchmod};
 use nix::sys::socket::sockopt::{PassCred, PeerCredentials, ReuseAddr};

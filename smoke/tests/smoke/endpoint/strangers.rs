@@ -4,7 +4,7 @@ use super::{address, expect_conflict, free_port, get, is_unvisited, sit_on, stop
 use nix::sys::signal::Signal;
 use rekindle_smoke::{Account, Root, TestEnv, procs, programs, tests, wait};
 use std::net::TcpStream;
-use std::process::{Child, Command};
+use std::process::{Child, Command, Stdio};
 
 tests![
     a_stranger_before_the_start_is_named,
@@ -180,6 +180,8 @@ fn a_relay_needs_the_callers_word() {
     socat
         .arg(format!("TCP-LISTEN:{port},bind=127.0.0.1,fork,reuseaddr"))
         .arg(format!("TCP:127.0.0.1:{behind}"));
+    // It complains about the first connection: the worker does not serve yet.
+    socat.stderr(Stdio::null());
     let relay = Beside::start(socat);
     wait::until("the relay listens", || accepts(port));
     let asked = format!("tcp:{port}");

@@ -41,16 +41,29 @@ pub(crate) fn link_of(listener: &ListeningSocket) -> PathBuf {
     format!("socket:[{}]", listener.inode).into()
 }
 
-/// The listeners of our network namespace on a port; on every port without a port.
+/// All listeners of our network namespace.
 ///
 /// # Errors
 /// If neither the diagnosis nor the tables can be read.
-pub(crate) fn listeners(port: Option<u16>) -> Result<Vec<ListeningSocket>, OsFailure> {
-    diagnosed(port).or_else(|_| {
-        let mut rows = listed(None)?;
-        rows.retain(|row| port.is_none_or(|port| row.bound.port() == port));
-        Ok(rows)
-    })
+pub(crate) fn listeners() -> Result<Vec<ListeningSocket>, OsFailure> {
+    diagnosed(0, |_| false).or_else(|_| listed(None))
+}
+
+/// The listeners of our network namespace on the port of `wanted`. Beside a listener at this very address, those of the
+/// other family receive nothing, and need not be among them.
+///
+/// # Errors
+/// As for [`listeners`].
+pub(crate) fn listeners_at(wanted: SocketAddr) -> Result<Vec<ListeningSocket>, OsFailure> {
+    let is_exact = |row: &ListeningSocket| row.bound == wanted;
+    let rows = if wanted.is_ipv4() {
+        diagnosed(wanted.port(), is_exact)
+    } else {
+        diagnosed(wanted.port(), |_| false)
+    };
+    let mut rows = rows.or_else(|_| listed(None))?;
+    rows.retain(|row| row.bound.port() == wanted.port());
+    Ok(rows)
 }
 
 /// The listeners of a process's network namespace.
@@ -61,13 +74,13 @@ pub(crate) fn listeners_of(pid: Pid) -> Result<Vec<ListeningSocket>, OsFailure> 
     listed(Some(pid))
 }
 
-/// Asks the kernel's socket diagnosis.
-fn diagnosed(port: Option<u16>) -> Result<Vec<ListeningSocket>, Errno> {
+/// Asks the kernel's socket diagnosis, for IPv4 first; port 0 means every port.
+fn diagnosed(port: u16, is_enough: impl Fn(&ListeningSocket) -> bool) -> Result<Vec<ListeningSocket>, Errno> {
     let protocol = SockProtocol::NetlinkSockDiag;
     let fd = socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)?;
     let (mut rows, mut answer) = (Vec::new(), vec![0; ANSWER_LEN_MAX]);
     for family in [AddressFamily::Inet, AddressFamily::Inet6] {
-        send(fd.as_raw_fd(), &request(family as u8, port.unwrap_or(0)), MsgFlags::empty())?;
+        send(fd.as_raw_fd(), &request(family as u8, port), MsgFlags::empty())?;
         loop {
             let len = retried(|| recv(fd.as_raw_fd(), &mut answer, MsgFlags::empty()))?;
             match take(answer.get(..len).unwrap_or_default(), &mut rows) {
@@ -80,8 +93,10 @@ fn diagnosed(port: Option<u16>) -> Result<Vec<ListeningSocket>, Errno> {
                 Taken::Refused(errno) => return Err(errno),
             }
         }
+        if rows.iter().any(&is_enough) {
+            break;
+        }
     }
-    rows.retain(|row| port.is_none_or(|port| row.bound.port() == port));
     Ok(rows)
 }
 
