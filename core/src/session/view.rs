@@ -125,19 +125,19 @@ impl View {
     /// A worker whose start no launcher observed to its end is not live by a listener that proves nothing: such a worker
     /// is to be watched.
     pub fn liveness(&self, found: Liveness) -> Liveness {
-        if let (
-            ListenerProves::Nothing,
-            Liveness::Live | Liveness::Indeterminate,
-            LastWorker::AliveUnobserved,
-        ) = (self.listener_proves, found, self.last)
-        {
-            return Liveness::Dormant;
-        }
-        match (self.shown_by, found, self.last) {
-            (ShownBy::Process, Liveness::Dormant | Liveness::Indeterminate, LastWorker::AliveReady) => {
+        use LastWorker as W;
+        match (self.last, found) {
+            (W::AliveUnobserved, Liveness::Live | Liveness::Indeterminate)
+                if self.listener_proves == ListenerProves::Nothing =>
+            {
+                Liveness::Dormant
+            }
+            (W::AliveReady, Liveness::Dormant | Liveness::Indeterminate)
+                if self.shown_by == ShownBy::Process =>
+            {
                 Liveness::Live
             }
-            (ShownBy::Process | ShownBy::Listener, found, _) => found,
+            (W::AliveReady | W::AliveUnobserved | W::Gone | W::Unknown, found) => found,
         }
     }
 
