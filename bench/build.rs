@@ -1,4 +1,4 @@
-//! Builds what is measured against: the floor in C, the smallest child, and a static hello-world.
+//! Builds the C part of the floor, the smallest child, and a static hello-world.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -27,7 +27,7 @@ fn build_child(child: &Path) {
     println!("cargo::rustc-env=BENCH_CHILD={}", child.display());
 }
 
-/// As the command itself is built by `just dist`: for musl, so with everything in one file.
+/// Builds for musl, static like the command of `just dist`.
 fn build_hello(hello: &Path) {
     let host = env::var("TARGET").expect("cargo names the target");
     let target = host.replace("-gnu", "-musl");

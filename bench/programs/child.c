@@ -1,8 +1,8 @@
-/* The smallest program that can be started: no libc, no loader, a page or two.
+/* The smallest program: no libc, no loader, one or two pages.
  *
- * child            ends at once
- * child -          runs until a signal ends it
- * child PATH       listens on PATH until a signal ends it, and accepts whoever comes
+ * child            exits at once
+ * child -          sleeps until a signal ends the program
+ * child PATH       listens on PATH and accepts every client, until a signal ends the program
  */
 #include <stddef.h>
 #include <sys/socket.h>
@@ -23,7 +23,7 @@ static long call(long number, long a, long b, long c)
     __asm__ volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2) : "memory");
     return x0;
 #else
-#error "the benchmarks know how to make system calls on x86_64 and aarch64"
+#error "the benchmarks support x86_64 and aarch64 only"
 #endif
 }
 

@@ -1,8 +1,9 @@
-/* The physical limit: the bare act, with nothing around it. */
+/* The physical limit: bare system calls, without checks or cleanup. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -11,7 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Starts a program by vfork, with `output` as its standard output unless that is negative; its pid, or a negative errno. */
+/* Starts a program by vfork. `output` becomes the standard output; a negative `output` keeps the parent's. Returns the
+ * pid, or a negative errno. */
 pid_t floor_start(const char *program, char *const argv[], char *const envp[], int output)
 {
     volatile int failed = 0;
@@ -32,8 +34,8 @@ pid_t floor_start(const char *program, char *const argv[], char *const envp[], i
     return pid;
 }
 
-/* What a worker is given before it becomes its program, in the vforked child: a time limit, a session, default signals, a
- * locked and marked lifeline, its descriptors and no others. The limit of this is the limit of every such start. */
+/* The steps of a worker's start between vfork and exec: time limit, session, default signals, locked and marked lifeline,
+ * closed descriptors. No start with these steps can be faster. */
 static void become_worker(int dir, int null, const int logs[2])
 {
     struct sigevent kill = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGKILL};
@@ -59,7 +61,8 @@ static void become_worker(int dir, int null, const int logs[2])
     syscall(SYS_close_range, 11, ~0U, 0);
 }
 
-/* Starts a program by vfork as a worker is started, in a directory that holds a fresh lifeline. */
+/* Starts a program by vfork with the steps of a worker's start. `dir` holds a fresh lifeline. Returns the pid, or a
+ * negative errno. */
 pid_t floor_start_worker(const char *program, char *const argv[], char *const envp[], int dir)
 {
     static const char *const names[2][2] = {{"stdout.log", "stdout.log.1"}, {"stderr.log", "stderr.log.1"}};
@@ -80,7 +83,7 @@ pid_t floor_start_worker(const char *program, char *const argv[], char *const en
     return pid < 0 ? -errno : pid;
 }
 
-/* Waits for the end of a child and reaps it; 0, or a negative errno. */
+/* Waits for a child's exit and reaps the child. Returns 0, or a negative errno. */
 int floor_reap(pid_t pid)
 {
     while (waitpid(pid, NULL, 0) < 0)

@@ -1,21 +1,21 @@
-//! Measures contenders side by side and says how they compare.
+//! Measures contenders side by side and compares the medians.
 //!
 //! # Invariants
-//! 1. All contenders of a row are measured in one run, in rounds, each round in another order: what else the machine
-//!    does meanwhile falls on all of them alike.
-//! 2. A ratio is taken within one repetition, between the medians of two contenders that were measured together; only
-//!    ratios are compared across repetitions.
-//! 3. A promise that is not kept is printed as missed; nothing here fails because of a clock.
+//! 1. All contenders of a row are measured in one run, in rounds, each round in another order. Disturbances of the machine
+//!    therefore fall on all contenders alike.
+//! 2. A ratio is taken within one repetition, between the medians of two contenders. Only ratios are compared across
+//!    repetitions.
+//! 3. A missed goal is printed as missed. No clock makes a run fail.
 
 use serde::Serialize;
 use std::time::Duration;
 
-/// How long to measure.
+/// Number of repetitions and share of rounds.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Effort {
-    /// How often a row is measured as a whole.
+    /// Repetitions of a whole row.
     pub(crate) repetitions: usize,
-    /// Of a hundred rounds, how many are done.
+    /// Percentage of each row's rounds.
     pub(crate) percent: usize,
 }
 
@@ -25,19 +25,19 @@ impl Effort {
     }
 }
 
-/// What a contender is to the others of its row.
+/// The role of a contender in a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Role {
-    /// The physical limit, written by hand; ratios are to it.
+    /// The physical limit, written by hand. All ratios are to the floor.
     Floor,
-    /// What this project does.
+    /// rekindle.
     Ours,
-    /// What people would use instead.
+    /// A common alternative.
     Peer,
 }
 
-/// In what a measure is counted.
+/// The unit of a measure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Unit {
@@ -46,41 +46,42 @@ pub(crate) enum Unit {
     Count,
 }
 
-/// The measured values of one round, one for each measure of the row.
+/// The values of one round: one value for each measure of the row, in the row's order.
 pub(crate) type Sample = Vec<f64>;
 
-/// One way to do what a row is about.
+/// One way to do the task of a row.
 pub(crate) struct Contender<'a> {
     name: String,
     role: Role,
     take: Box<dyn FnMut() -> Sample + 'a>,
 }
 
-/// What a row has to show.
+/// The goal of one contender in one measure.
 #[derive(Debug, Clone)]
-pub(crate) enum Promise {
-    /// At most this many times what another contender needs.
+pub(crate) enum Goal {
+    /// At most `times` the value of contender `than`.
     AtMost { times: f64, than: String },
-    /// At least this many times less than another contender needs.
+    /// At most the value of contender `than`, divided by `times`.
     Below { times: f64, than: String },
-    /// At most this much.
+    /// At most `value`, in the unit of the measure.
     Within { value: f64 },
 }
 
-struct Promised {
+/// A goal, with the measure and the contender concerned.
+struct RowGoal {
     measure: usize,
-    by: String,
-    promise: Promise,
+    contender: String,
+    goal: Goal,
 }
 
-/// One comparison.
+/// A comparison of contenders in one task.
 pub(crate) struct Row<'a> {
     name: String,
     rounds: usize,
-    foreseen: bool,
+    warm_up: bool,
     measures: Vec<(&'static str, Unit)>,
     contenders: Vec<Contender<'a>>,
-    promises: Vec<Promised>,
+    goals: Vec<RowGoal>,
 }
 
 /// Median and extremes over the repetitions.
@@ -99,56 +100,56 @@ impl Spread {
     }
 }
 
-/// What one measure of one contender came to.
+/// The result of one contender in one measure.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Line {
     pub(crate) contender: String,
     pub(crate) role: Role,
     pub(crate) value: Spread,
-    /// To the floor; absent where the row has none.
+    /// The ratio to the floor, if the row has a floor.
     pub(crate) ratio: Option<Spread>,
 }
 
-/// Whether a promise was kept.
+/// Whether a goal was met.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct Judged {
+pub(crate) struct GoalResult {
     pub(crate) text: String,
-    /// In what it was counted; absent for a ratio.
+    /// The unit of `found`. `None`: a ratio.
     pub(crate) unit: Option<Unit>,
     pub(crate) found: Spread,
     pub(crate) met: bool,
 }
 
-/// One measure of one row, for all contenders.
+/// The results of all contenders in one measure of one row.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Table {
     pub(crate) row: String,
     pub(crate) measure: String,
     pub(crate) unit: Unit,
     pub(crate) lines: Vec<Line>,
-    pub(crate) promises: Vec<Judged>,
+    pub(crate) goals: Vec<GoalResult>,
 }
 
 impl<'a> Row<'a> {
-    /// A row that is measured in this many rounds a repetition.
+    /// A row with `rounds` rounds in each repetition.
     pub(crate) fn new(name: impl Into<String>, rounds: usize) -> Self {
         Self {
             name: name.into(),
             rounds,
-            foreseen: false,
+            warm_up: false,
             measures: Vec::new(),
             contenders: Vec::new(),
-            promises: Vec::new(),
+            goals: Vec::new(),
         }
     }
 
-    /// Lets each contender go once unmeasured before it is measured: where one leaves something behind for others to pay,
-    /// like a copy of the page tables, which whoever writes next has to resolve.
-    pub(crate) fn foreseen(self) -> Self {
-        Self { foreseen: true, ..self }
+    /// Runs each contender once unmeasured before each measurement, for tasks with effects on later contenders. Example:
+    /// `fork` write-protects the parent's pages, and the next writer pays for each page.
+    pub(crate) fn warm_up(self) -> Self {
+        Self { warm_up: true, ..self }
     }
 
-    /// Adds a measure; samples hold one value for each, in this order.
+    /// Adds a measure. Samples hold the values in the order of these calls.
     pub(crate) fn measure(mut self, name: &'static str, unit: Unit) -> Self {
         self.measures.push((name, unit));
         self
@@ -165,7 +166,7 @@ impl<'a> Row<'a> {
         self
     }
 
-    /// Adds a contender that is measured by time alone.
+    /// Adds a contender with time as the only measure.
     pub(crate) fn timed(
         self,
         role: Role,
@@ -175,16 +176,16 @@ impl<'a> Row<'a> {
         self.contender(role, name, move || vec![micros(take())])
     }
 
-    /// Adds what `by` has to show in its `measure`-th measure.
-    pub(crate) fn promise(mut self, measure: usize, by: impl Into<String>, promise: Promise) -> Self {
-        self.promises.push(Promised { measure, by: by.into(), promise });
+    /// Adds a goal of `contender` in the measure at index `measure`.
+    pub(crate) fn goal(mut self, measure: usize, contender: impl Into<String>, goal: Goal) -> Self {
+        self.goals.push(RowGoal { measure, contender: contender.into(), goal });
         self
     }
 
-    /// Measures, and judges.
+    /// Measures all contenders and judges the goals.
     pub(crate) fn run(mut self, effort: Effort) -> Vec<Table> {
         eprintln!("{}:", self.name);
-        // Caches, one-time costs and lazily opened descriptors belong to no round.
+        // An unmeasured round fills the caches and pays one-time costs, for instance lazily opened descriptors.
         for contender in &mut self.contenders {
             (contender.take)();
         }
@@ -205,50 +206,52 @@ impl<'a> Row<'a> {
             fastrand::shuffle(&mut order);
             for at in &order {
                 let take = &mut self.contenders[*at].take;
-                if self.foreseen {
+                if self.warm_up {
                     take();
                 }
                 samples[*at].push(take());
             }
         }
         let medians = |samples: &Vec<Sample>| {
-            let of_measure =
-                |measure: usize| median(&mut samples.iter().map(|it| it[measure]).collect::<Vec<_>>());
+            let of_measure = |measure: usize| {
+                median(&mut samples.iter().map(|sample| sample[measure]).collect::<Vec<_>>())
+            };
             (0..self.measures.len()).map(of_measure).collect()
         };
         samples.iter().map(medians).collect()
     }
 
     fn table(&self, measure: usize, repetitions: &[Vec<Vec<f64>>]) -> Table {
-        let values = |at: usize| -> Vec<f64> { repetitions.iter().map(|it| it[at][measure]).collect() };
+        let values =
+            |at: usize| -> Vec<f64> { repetitions.iter().map(|medians| medians[at][measure]).collect() };
         let ratios = |at: usize, to: usize| -> Spread {
-            Spread::of(values(at).iter().zip(values(to)).map(|(one, other)| one / other).collect())
+            Spread::of(values(at).iter().zip(values(to)).map(|(value, base)| value / base).collect())
         };
-        let floor = self.contenders.iter().position(|it| it.role == Role::Floor);
+        let floor = self.contenders.iter().position(|contender| contender.role == Role::Floor);
         let line = |(at, contender): (usize, &Contender<'_>)| Line {
             contender: contender.name.clone(),
             role: contender.role,
             value: Spread::of(values(at)),
             ratio: floor.map(|floor| ratios(at, floor)),
         };
-        let judge = |promised: &Promised| {
-            let by = self.index(&promised.by);
-            match &promised.promise {
-                Promise::AtMost { times, than } => {
-                    let found = ratios(by, self.index(than));
-                    let text = format!("{}: at most {times}x {than}", promised.by);
-                    Judged { text, unit: None, found, met: found.median <= *times }
+        let judge = |set: &RowGoal| {
+            let (name, at) = (&set.contender, self.index(&set.contender));
+            match &set.goal {
+                Goal::AtMost { times, than } => {
+                    let found = ratios(at, self.index(than));
+                    let text = format!("{name}: at most {times}x {than}");
+                    GoalResult { text, unit: None, found, met: found.median <= *times }
                 }
-                Promise::Below { times, than } => {
-                    let found = ratios(self.index(than), by);
-                    let text = format!("{}: at least {times}x less than {than}", promised.by);
-                    Judged { text, unit: None, found, met: found.median >= *times }
+                Goal::Below { times, than } => {
+                    let found = ratios(self.index(than), at);
+                    let text = format!("{name}: at least {times}x less than {than}");
+                    GoalResult { text, unit: None, found, met: found.median >= *times }
                 }
-                Promise::Within { value } => {
-                    let found = Spread::of(values(by));
+                Goal::Within { value } => {
+                    let found = Spread::of(values(at));
                     let unit = self.measures[measure].1;
-                    let text = format!("{}: at most {}", promised.by, amount(*value, unit));
-                    Judged { text, unit: Some(unit), found, met: found.median <= *value }
+                    let text = format!("{name}: at most {}", amount(*value, unit));
+                    GoalResult { text, unit: Some(unit), found, met: found.median <= *value }
                 }
             }
         };
@@ -258,12 +261,12 @@ impl<'a> Row<'a> {
             measure: name.to_owned(),
             unit,
             lines: self.contenders.iter().enumerate().map(line).collect(),
-            promises: self.promises.iter().filter(|it| it.measure == measure).map(judge).collect(),
+            goals: self.goals.iter().filter(|set| set.measure == measure).map(judge).collect(),
         }
     }
 
     fn index(&self, name: &str) -> usize {
-        let found = self.contenders.iter().position(|it| it.name == name);
+        let found = self.contenders.iter().position(|contender| contender.name == name);
         found.unwrap_or_else(|| panic!("row {} has no contender {name:?}", self.name))
     }
 }
@@ -277,12 +280,12 @@ fn median(values: &mut [f64]) -> f64 {
     }
 }
 
-/// A duration as a sample.
+/// A duration in microseconds.
 pub(crate) fn micros(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e6
 }
 
-/// A value for people.
+/// A value with a readable unit.
 pub(crate) fn amount(value: f64, unit: Unit) -> String {
     match unit {
         Unit::Microseconds if value >= 1e6 => format!("{:.2} s", value / 1e6),

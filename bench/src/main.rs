@@ -1,7 +1,6 @@
-//! `just bench`: what rekindle costs, next to the physical limit and to what people would use instead.
+//! `just bench`: the cost of rekindle, beside the physical limit and common alternatives.
 //!
-//! Read [`harness`] for how is measured, [`rows`] for what, [`floor`] for the physical limit, `README.md` for how to
-//! read what comes out.
+//! [`harness`] measures, [`rows`] holds the subjects, [`floor`] is the physical limit. `README.md` explains the table.
 
 mod floor;
 mod harness;
@@ -17,22 +16,22 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Measures rekindle against the physical limit and against what people would use instead.
+/// Measures rekindle beside the physical limit and common alternatives.
 #[derive(Debug, Parser)]
 struct Args {
-    /// Only the subjects whose names hold one of these: readiness, spawn, exit, lock, registry, end-to-end, start-up,
-    /// thousand
+    /// Subjects to measure, by a part of the name; default: all of readiness, spawn, exit, lock, registry, end-to-end,
+    /// start-up, thousand
     subjects: Vec<String>,
 
-    /// The command, as `just dist` builds it
+    /// The command `rekindle`, built by `just dist`
     #[arg(long, env = "REKINDLE_BIN", value_name = "FILE")]
     rekindle: PathBuf,
 
-    /// Measure once and shortly: to see that all of it runs, not to learn anything
+    /// One short round: checks that every row runs; the figures mean nothing
     #[arg(long)]
     quick: bool,
 
-    /// Also write everything as JSON
+    /// Also write all tables as JSON
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
 
@@ -53,11 +52,11 @@ fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
-    // A thousand workers need more descriptors than most shells give.
-    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
-    setrlimit(Resource::RLIMIT_NOFILE, most, most)?;
+    // A thousand workers need more descriptors than the usual soft limit.
+    let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, hard, hard)?;
     let rekindle = args.rekindle.canonicalize().map_err(|error| {
-        format!("`{}` is not there ({error}); build it first: just dist", args.rekindle.display())
+        format!("`{}` is missing ({error}); build the command first: just dist", args.rekindle.display())
     })?;
     let effort = if args.quick {
         Effort { repetitions: 1, percent: 15 }
@@ -66,11 +65,12 @@ fn run(args: &Args) -> Result<(), Box<dyn std::error::Error>> {
     };
     let (dir, memory) = (tempfile::tempdir()?, tempfile::tempdir_in("/dev/shm")?);
     let bench = Bench { effort, rekindle, dir: dir.path().to_owned(), memory: memory.path().to_owned() };
-    let is_meant =
-        |name: &str| args.subjects.is_empty() || args.subjects.iter().any(|it| name.contains(it.as_str()));
+    let is_selected = |name: &str| {
+        args.subjects.is_empty() || args.subjects.iter().any(|part| name.contains(part.as_str()))
+    };
     let mut tables = Vec::new();
     print!("{}", report::heading());
-    for subject in rows::SUBJECTS.iter().filter(|subject| is_meant(subject.name)) {
+    for subject in rows::SUBJECTS.iter().filter(|subject| is_selected(subject.name)) {
         let measured = (subject.run)(&bench);
         print!("{}", report::markdown(&measured));
         tables.extend(measured);

@@ -1,4 +1,4 @@
-//! The two plots: readiness against polling interval, and registry cost against size.
+//! Draws two plots: readiness against polling interval, and registry cost against size.
 
 use crate::harness::{Table, Unit, amount};
 use crate::rows::readiness::{INTERVALS_MS, poller};
@@ -18,7 +18,7 @@ struct Series {
     points: Vec<(f64, f64)>,
 }
 
-/// What a plot says of its axes.
+/// Title, labels and ranges of a plot.
 struct Axes {
     title: &'static str,
     x: &'static str,
@@ -26,7 +26,7 @@ struct Axes {
     y_range: Range<f64>,
 }
 
-/// Draws the plots for which something was measured.
+/// Draws the plots of the measured rows.
 ///
 /// # Errors
 /// If a file cannot be written.
@@ -78,7 +78,7 @@ fn registry(file: &Path, table: &Table) -> Result<(), Box<dyn Error>> {
     let series = [of(ONE_FILE, RED), of(DATABASE, GREEN), of(OURS, BLUE)];
     let axes = Axes {
         title: "Adding one session to a registry",
-        x: "sessions in it",
+        x: "sessions in the registry",
         x_range: 8.0..12_000.0,
         y_range: 10.0..1e6,
     };

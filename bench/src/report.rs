@@ -1,17 +1,17 @@
-//! The tables, for people and for machines.
+//! Formats the tables as Markdown and as JSON.
 
-use crate::harness::{Judged, Spread, Table, amount};
+use crate::harness::{GoalResult, Spread, Table, amount};
 use serde::Serialize;
 use std::fmt::Write;
 
-/// Everything that was measured, and on what.
+/// All tables, and the machine they were measured on.
 #[derive(Debug, Serialize)]
 struct Report<'a> {
     machine: Machine,
     tables: &'a [Table],
 }
 
-/// On what was measured.
+/// The machine of the measurement.
 #[derive(Debug, Serialize)]
 struct Machine {
     kernel: String,
@@ -20,7 +20,7 @@ struct Machine {
 }
 
 impl Machine {
-    fn this() -> Self {
+    fn current() -> Self {
         let read = |path| std::fs::read_to_string(path).unwrap_or_default();
         let processor = read("/proc/cpuinfo")
             .lines()
@@ -33,18 +33,18 @@ impl Machine {
     }
 }
 
-/// As JSON.
+/// All tables as JSON.
 pub(crate) fn json(tables: &[Table]) -> Result<String, serde_json::Error> {
-    Ok(serde_json::to_string_pretty(&Report { machine: Machine::this(), tables })? + "\n")
+    Ok(serde_json::to_string_pretty(&Report { machine: Machine::current(), tables })? + "\n")
 }
 
-/// On what was measured, as a line.
+/// The machine, in one line.
 pub(crate) fn heading() -> String {
-    let Machine { kernel, processor, processors } = Machine::this();
+    let Machine { kernel, processor, processors } = Machine::current();
     format!("Linux {kernel}, {processors} x {processor}.\n")
 }
 
-/// As Markdown, which is also readable as it stands.
+/// All tables as Markdown, readable in a terminal too.
 pub(crate) fn markdown(tables: &[Table]) -> String {
     let mut text = String::new();
     for table in tables {
@@ -55,7 +55,7 @@ pub(crate) fn markdown(tables: &[Table]) -> String {
         for line in &table.lines {
             let ratio = line.ratio.filter(|ratio| ratio.median.is_finite());
             let (ratio, spread) =
-                ratio.map_or_else(Default::default, |it| (times(it.median), between(it, times)));
+                ratio.map_or_else(Default::default, |ratio| (times(ratio.median), between(ratio, times)));
             let value = |value| amount(value, table.unit);
             let _ = writeln!(
                 text,
@@ -65,20 +65,20 @@ pub(crate) fn markdown(tables: &[Table]) -> String {
                 between(line.value, value),
             );
         }
-        if !table.promises.is_empty() {
+        if !table.goals.is_empty() {
             text.push('\n');
         }
-        for promise in &table.promises {
-            let _ = writeln!(text, "- {}", judgement(promise));
+        for goal in &table.goals {
+            let _ = writeln!(text, "- {}", judgement(goal));
         }
     }
     text
 }
 
-fn judgement(promise: &Judged) -> String {
-    let met = if promise.met { "met" } else { "**missed**" };
-    let show = |value| promise.unit.map_or_else(|| times(value), |unit| amount(value, unit));
-    format!("{}: {met}, {} ({})", promise.text, show(promise.found.median), between(promise.found, show))
+fn judgement(goal: &GoalResult) -> String {
+    let met = if goal.met { "met" } else { "**missed**" };
+    let show = |value| goal.unit.map_or_else(|| times(value), |unit| amount(value, unit));
+    format!("{}: {met}, {} ({})", goal.text, show(goal.found.median), between(goal.found, show))
 }
 
 fn between(spread: Spread, show: impl Fn(f64) -> String) -> String {

@@ -19,6 +19,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use std::cell::Cell;
 use std::env;
+use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
@@ -137,9 +138,9 @@ impl Report {
         self.json
     }
 
-    /// A result: text for people, JSON for programs.
-    pub(crate) fn result(&self, text: &str, json: &Value) {
-        if self.json { self.print(&one_line(json)) } else { self.print(&printable(text)) }
+    /// A result: text for people, JSON for programs. Only the wanted form is made.
+    pub(crate) fn result(&self, text: &dyn Display, json: impl FnOnce() -> Value) {
+        if self.json { self.print(&one_line(&json())) } else { self.print(&printable(&text.to_string())) }
     }
 
     /// A result for people only.

@@ -32,6 +32,7 @@ use crate::ensure::decide::{Finding, Intent, Liveness, RejectReason, Verdict, de
 use crate::session::endpoint::EndpointKind;
 use crate::session::evidence::LastWorker;
 use crate::session::plan::PortChoice;
+use crate::session::readiness::Proof;
 use crate::session::view::{Contact, RecordIs, View};
 use crate::start::execute::{Cause, ExecuteError, Outcome, Seen};
 
@@ -49,8 +50,6 @@ pub struct Ensure {
 pub struct Request {
     /// The caller's intent.
     pub intent: Intent,
-    /// The proof of readiness, as far as the steps depend on the proof.
-    pub proof: Proof,
     /// The extent of the call.
     pub depth: Depth,
     /// The choice of the TCP port, if the endpoint is a TCP port.
@@ -59,15 +58,6 @@ pub struct Request {
 
 /// How many ports a call may lose to strangers, before the call gives up.
 pub const PORTS_LOST_MAX: u8 = 3;
-
-/// The proof of readiness, as far as the steps of an [`Ensure`] depend on the proof.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Proof {
-    /// A connection proves readiness.
-    Connection,
-    /// Only an answer proves readiness.
-    Answer,
-}
 
 /// The extent of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -107,6 +97,7 @@ enum Phase {
 enum After {
     Conclude(Conclusion),
     WaitForAnswer,
+    ChoosePort,
 }
 
 /// The steps of waiting for a worker that had been ready and does not answer.
@@ -396,7 +387,7 @@ impl Ensure {
 
     /// Decides after a probe and a second look without a lock: in between, the worker may have been replaced.
     fn without_lock(self, liveness: Liveness, view: &View) -> Self {
-        let Request { intent, depth, proof: _, port: _ } = self.request;
+        let Request { intent, depth, port: _ } = self.request;
         let verdict = decide(intent, Finding::of(view.liveness(liveness), view.last));
         match (depth, verdict) {
             (_, Verdict::Attach) if intent == Intent::Attach && view.endpoint == EndpointKind::None => self
@@ -439,15 +430,19 @@ impl Ensure {
             },
             // The worker accepts connections, and only its answer proves readiness: the launcher died before the
             // answer.
-            Verdict::Attach
-                if self.request.proof == Proof::Answer && view.last == LastWorker::AliveUnobserved =>
-            {
+            Verdict::Attach if view.proof == Proof::Answer && view.last == LastWorker::AliveUnobserved => {
                 self.at(Phase::Starting(StartPath::AdoptedConnected))
             }
             Verdict::Attach if view.is_unfinished() => self.at(Phase::Settling),
             Verdict::Attach => self.releases(Conclusion::Running(StartPath::Attached)),
             Verdict::Reject(RejectReason::WorkerUnresponsive) if intent == Intent::Ensure => {
                 self.at(Phase::Releasing(After::WaitForAnswer))
+            }
+            // A stranger took the port since this call chose it.
+            Verdict::Reject(RejectReason::TargetAddressConflict)
+                if view.last == LastWorker::Gone && self.may_choose_again() =>
+            {
+                self.at(Phase::Releasing(After::ChoosePort))
             }
             Verdict::Reject(reason) => self.releases(Conclusion::Rejected(reason)),
             Verdict::Adopt => self.at(Phase::Starting(StartPath::Adopted)),
@@ -472,9 +467,7 @@ impl Ensure {
             (Ended::Exited, Deadline::Ahead) if kind.is_adopted() => self.at(Phase::Looking),
             (Ended::Exited, Deadline::Ahead | Deadline::Passed) => self.concludes(Conclusion::Exited),
             (Ended::Abandoned, Deadline::Ahead) => self.at(Phase::Pausing),
-            (Ended::AddressTaken, Deadline::Ahead) if self.may_choose_again() => {
-                Self { ports_lost: self.ports_lost + 1, phase: Phase::Pausing, ..self }
-            }
+            (Ended::AddressTaken, Deadline::Ahead) if self.may_choose_again() => self.chooses_port(),
             (Ended::AddressTaken, Deadline::Ahead | Deadline::Passed) => {
                 self.concludes(Conclusion::Rejected(RejectReason::TargetAddressConflict))
             }
@@ -492,10 +485,15 @@ impl Ensure {
         self.request.port == PortChoice::Launcher && self.ports_lost < PORTS_LOST_MAX
     }
 
+    fn chooses_port(self) -> Self {
+        Self { ports_lost: self.ports_lost + 1, phase: Phase::Pausing, ..self }
+    }
+
     fn released(self, after: After) -> Self {
         match after {
             After::Conclude(conclusion) => self.concludes(conclusion),
             After::WaitForAnswer => self.at(Phase::Silent(Silence::Waiting)),
+            After::ChoosePort => self.chooses_port(),
         }
     }
 }

@@ -4,6 +4,7 @@ pub mod endpoint;
 pub mod evidence;
 pub mod lifeline;
 pub mod notify;
+pub mod ownership;
 pub mod plan;
 pub mod readiness;
 pub mod record;

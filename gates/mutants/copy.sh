@@ -9,6 +9,8 @@ copy_gates() {
     sed -e 's/^members = .*/members = ["core", "gates"]/' -e '/^rekindle\(-adapters\)\? = /d' \
         -e '/^\[profile\.dev\.package\.rekindle/,/^$/d' -e 's/"deny"/"warn"/' "$root/Cargo.toml" >"$copy/Cargo.toml"
     printf '\n[profile.mutants]\ninherits = "dev"\ndebug = false\n' >>"$copy/Cargo.toml"
+    # Neither crate has unit tests: without their empty programs each mutant is compiled once.
+    printf '\n[lib]\ntest = false\ndoctest = false\n' | tee -a "$copy/core/Cargo.toml" >>"$copy/gates/Cargo.toml"
     # One program of all gates is linked once. Gates that read the repository's files say nothing of a mutant; the walk needs
     # minutes without optimisation, and the tables of its machines catch what it would.
     sed -i 's/^publish = false/&\nautotests = false\n\n[[test]]\nname = "all"\npath = "tests\/all.rs"/' "$copy/gates/Cargo.toml"

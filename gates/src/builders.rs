@@ -67,6 +67,17 @@ pub fn plan() -> SpawnBgPlan {
     plan
 }
 
+/// A plan with other values of some fields: `plan_with!(plan(); role: Role::PoolWorker)`. The endpoint of a plan cannot be
+/// changed, so a plan has no update by `..`.
+#[macro_export]
+macro_rules! plan_with {
+    ($plan:expr; $($field:ident: $value:expr),* $(,)?) => {{
+        let mut plan = $plan;
+        $(plan.$field = $value;)*
+        plan
+    }};
+}
+
 /// The same plan, with another kill policy.
 pub fn plan_ending_by(kill_policy: KillPolicy) -> SpawnBgPlan {
     let mut plan = plan();

@@ -1,7 +1,8 @@
 //! Failures of the operating system: the message of a refused system call, the exhausted resource, and a child's end.
 
 use rekindle_core::failure::CREATE_PROCESS;
-use rekindle_core::{ChildExit, OsFailure, Shortage, SpawnError};
+use rekindle_core::{ChildExit, KillSignal, OsFailure, Shortage, SpawnError};
+use serde_json::json;
 use std::path::Path;
 
 #[test]
@@ -47,4 +48,17 @@ fn an_end_is_a_status_or_a_signal_or_neither() {
     let told = [ChildExit::Code(3), ChildExit::Signal(9), ChildExit::Unknown]
         .map(|exit| (exit.code(), exit.signal()));
     assert_eq!(told, [(Some(3), None), (None, Some(9)), (None, None)]);
+    let words = [ChildExit::Code(3), ChildExit::Signal(9), ChildExit::Unknown].map(|exit| exit.to_string());
+    assert_eq!(words, ["exited with 3", "was ended by signal 9", "ended"]);
+    assert_eq!([KillSignal::Term, KillSignal::Kill].map(KillSignal::name), ["SIGTERM", "SIGKILL"]);
+}
+
+/// The JSON of a start that failed: the shortage for a program, the message for people.
+#[test]
+fn a_failed_start_is_written_with_its_shortage() {
+    let full = SpawnError::Os(OsFailure::new("write the record", "no space left").errno(28));
+    for (error, reason) in [(full, json!("disk-full")), (SpawnError::NoProgram, json!(null))] {
+        let written = json!({ "reason": reason, "message": error.to_string() });
+        assert_eq!(serde_json::to_value(error).unwrap(), written);
+    }
 }

@@ -130,7 +130,11 @@ fn a_generation_grows_and_never_wraps() {
     assert_eq!(Generation::UNMANAGED.next(), Generation::new(1));
     assert_eq!(Generation::new(u64::MAX).next(), Generation::new(u64::MAX));
     assert!(Generation::new(1) < Generation::new(2));
-    assert_eq!(serde_json::to_string(&Generation::new(7)).unwrap(), "7");
+    for number in [0, 1, 7, u64::MAX] {
+        let generation = Generation::new(number);
+        assert_eq!((generation.number(), generation.to_string()), (number, number.to_string()));
+        assert_eq!(serde_json::to_value(generation).unwrap(), number);
+    }
 }
 
 #[test]

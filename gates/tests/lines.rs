@@ -43,7 +43,7 @@ fn the_pieces_of_a_stream_do_not_matter() {
     );
 }
 
-/// Invariant 2: the bounds hold after every piece, and the retained text is the end of the stream.
+/// Invariant 2: the bounds hold after every piece, and the retained lines are the last lines of the stream, as many as allowed.
 #[test]
 fn the_bounds_hold() {
     property!("lines", the_bounds_hold).check(&(arb_limits(), arb_stream()), |(limits, pieces)| {
@@ -51,7 +51,7 @@ fn the_bounds_hold() {
         for piece in &pieces {
             lines.push(piece, &mut |line| seen.push(line.to_owned()));
             let kept: Vec<&str> = lines.kept().collect();
-            prop_assert!(kept.len() <= limits.lines_max);
+            prop_assert_eq!(kept.len(), limits.lines_max.min(seen.len()));
             prop_assert_eq!(&kept[..], &seen[seen.len() - kept.len()..]);
         }
         for line in &seen {
@@ -86,4 +86,6 @@ fn a_line_that_is_too_long_says_so() {
     let limits = LineLimits { line_len_max: 3, lines_max: 9 };
     let (seen, _) = lines(limits, &[b"abc\nabcd\n", b"abcde", b"fgh\n\nx"]);
     assert_eq!(seen, ["abc", "abc [1 more bytes]", "abc [5 more bytes]", "", "x"]);
+    let none = LineLimits { line_len_max: 0, lines_max: 9 };
+    assert_eq!(lines(none, &[b"ab\n\nc"]).0, [" [2 more bytes]", "", " [1 more bytes]"]);
 }

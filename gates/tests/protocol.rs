@@ -2,9 +2,9 @@
 
 use proptest::prelude::*;
 use rekindle_core::protocol::{
-    Answer, Continue, EXCERPT_CHARS_MAX, Excerpt, Feed, FeedResult, Finish, Greeting, Handshake, Malformed,
-    Query, Refusal, Request, Response, Run, Speaking, StatusReport, StatusRequest, VERSION_LEN_MAX, Version,
-    VersionPolicy, WORKER_NAME_LEN_MAX, WorkerName, read_json,
+    Answer, Continue, EXCERPT_CHARS_MAX, Excerpt, Feed, FeedResult, Finish, Greeting, Handshake,
+    LINE_LEN_MAX, Malformed, Query, Refusal, Request, Response, Run, Speaking, StatusReport, StatusRequest,
+    VERSION_LEN_MAX, Version, VersionPolicy, WORKER_NAME_LEN_MAX, WorkerName, read_json,
 };
 use rekindle_gates::builders::session_named;
 use rekindle_gates::property;
@@ -270,6 +270,23 @@ fn what_is_kept_of_a_refused_line_is_short_and_harmless() {
     assert!(!Excerpt::of_bytes(&bytes).to_string().contains(['\u{1b}', '\n']));
 }
 
+/// An excerpt of bytes reads only as many bytes as the shown characters may have, and cuts no shown character.
+#[test]
+fn an_excerpt_of_bytes_is_the_excerpt_of_their_text() {
+    for c in ["x", "\u{e9}", "\u{4e2d}", "\u{1f980}"] {
+        for len in [0, 1, EXCERPT_CHARS_MAX - 1, EXCERPT_CHARS_MAX, EXCERPT_CHARS_MAX + 1, 1000] {
+            let text = c.repeat(len);
+            assert_eq!(Excerpt::of_bytes(text.as_bytes()), Excerpt::of(&text), "{len} times {c}");
+        }
+    }
+}
+
+/// The command's help and the documentation of both sides name the limit.
+#[test]
+fn a_line_may_have_16_mib() {
+    assert_eq!(LINE_LEN_MAX, 16 * 1024 * 1024);
+}
+
 #[test]
 fn a_workers_name_is_opaque_and_bounded() {
     let longest = "\u{e9}".repeat(WORKER_NAME_LEN_MAX / 2);
@@ -295,7 +312,9 @@ fn versions_are_compared_as_the_policy_says() {
     for other in ["1", "2.0", " 2", "02"] {
         let mismatch = two.judge(&version(other)).unwrap_err();
         assert_eq!((mismatch.ours.as_str(), mismatch.theirs.as_str()), ("2", other));
+        assert_eq!(mismatch.to_string(), format!("the worker speaks version `{other}`, we speak `2`"));
     }
+    assert_eq!(version("1\u{1b}[2J").to_string(), "1\\u{1b}[2J", "X7: no version can steer a terminal");
     let both = two.clone().policy(VersionPolicy::AlsoOneOf(vec![version("1")]));
     assert!(both.judge(&version("1")).is_ok() && both.judge(&version("2")).is_ok());
     assert!(both.judge(&version("3")).is_err());

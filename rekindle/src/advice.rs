@@ -15,12 +15,15 @@ use rekindle_adapters::probe;
 use rekindle_adapters::remedy;
 use rekindle_adapters::way::{self, Mend};
 use rekindle_core::claim::ConflictReason;
+use rekindle_core::plan::ForeignListener;
 use rekindle_core::protocol::Version;
 use rekindle_core::shown::Shown;
 use rekindle_core::target::BadTarget;
-use rekindle_core::{Address, Lifeline, OsFailure, Readiness, SessionId, Shortage, SpawnError};
+use rekindle_core::{Address, Endpoint, Lifeline, OsFailure, Readiness, SessionId, Shortage, SpawnError};
 use std::ffi::OsString;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// A command to type.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +51,8 @@ pub enum Step {
     Up(Box<Startup>),
     /// Repeat the call.
     Again,
+    /// Repeat the call, with this address besides. The call named no address.
+    AgainAt(Endpoint),
     /// Clear a claim whose holder cannot be judged.
     UnlockByForce(SessionId),
     /// Forget a session whose worker cannot be judged.
@@ -56,6 +61,8 @@ pub enum Step {
     Repair(SessionId),
     /// Judge a socket path.
     Probe(PathBuf),
+    /// Judge a TCP port.
+    ProbePort(SocketAddr),
     /// Remove the write permission of other users from a directory.
     Chmod(PathBuf),
     /// Create a directory.
@@ -72,6 +79,14 @@ pub enum Step {
     Help(Option<&'static str>),
 }
 
+/// An endpoint as the value of `--address`. A port of the loopback interface needs no host.
+pub fn as_option(endpoint: &Endpoint) -> OsString {
+    match endpoint {
+        Endpoint::Tcp(at) if at.ip() == Ipv4Addr::LOCALHOST => format!("tcp:{}", at.port()).into(),
+        Endpoint::Unix(_) | Endpoint::Tcp(_) | Endpoint::None => endpoint.to_text(),
+    }
+}
+
 /// The recorded start of a session's worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Startup {
@@ -85,6 +100,10 @@ pub struct Startup {
     pub address: Option<Address>,
     /// The condition for ready, if not the default for the address.
     pub ready: Option<Readiness>,
+    /// For [`Readiness::Running`]: the time for which the program has to run, if not the default.
+    pub settle: Option<Duration>,
+    /// The treatment of a listener on the port that is no process of the worker.
+    pub foreign_listener: ForeignListener,
     /// The version of the pool protocol spoken by the host.
     pub speak: Option<Version>,
 }
@@ -277,7 +296,8 @@ impl Advice {
     /// For a TCP port with a listener that is no process of the worker.
     pub(crate) fn of_foreign_listener() -> Self {
         Self::by_hand(
-            "end that program, or name another port with --address; --address tcp:0 chooses a free one",
+            "end that program, or choose another port with --address tcp:PORT; --address tcp:0 takes a free port; if that \
+             program is the worker's relay, add --allow-foreign-listener",
         )
     }
 

@@ -42,7 +42,8 @@ pub struct Launch {
 impl Launch {
     /// A launch of `program`: looked up in PATH, or relative to the working directory if `program` contains a slash.
     ///
-    /// `{session}`, `{socket}` and `{prompt}` in the arguments are replaced by their values.
+    /// `{session}`, `{address}` and `{prompt}` in the arguments are replaced by their values; so is `{socket}` for a Unix
+    /// socket, and so are `{host}` and `{port}` for a TCP port.
     pub fn new(program: impl Into<OsString>) -> Self {
         Command::new(program).into()
     }
@@ -200,6 +201,20 @@ impl Launch {
         opens_it && !self.command.words().is_empty() && !names.any(|name| self.command.mentions(name))
     }
 
+    /// What would tell the program its endpoint.
+    pub fn unnamed(&self) -> Unnamed {
+        match self.address.as_ref().map_or(EndpointKind::Unix, Address::kind) {
+            EndpointKind::Unix => Unnamed { placeholder: "{socket}", variable: "REKINDLE_SOCKET" },
+            EndpointKind::Tcp => Unnamed { placeholder: "{port}", variable: "PORT" },
+            EndpointKind::None => Unnamed { placeholder: "{address}", variable: "REKINDLE_ADDRESS" },
+        }
+    }
+
+    /// The caller's address, if named.
+    pub fn named_address(&self) -> Option<&Address> {
+        self.address.as_ref()
+    }
+
     /// The condition for ready: the caller's, or the default for the endpoint.
     pub fn condition(&self) -> Readiness {
         let kind = self.address.as_ref().map_or(EndpointKind::Unix, Address::kind);
@@ -238,6 +253,15 @@ impl Launch {
         plan.withheld.clone_from(&self.withheld);
         plan
     }
+}
+
+/// The two ways in which a program learns its endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unnamed {
+    /// The placeholder for an argument.
+    pub placeholder: &'static str,
+    /// The variable in the environment.
+    pub variable: &'static str,
 }
 
 impl From<Command> for Launch {

@@ -19,6 +19,26 @@
 //! # }
 //! ```
 //!
+//! A worker answers at an [`Endpoint`]: a Unix socket, a TCP port, or nowhere. [`Launch::address`] names the endpoint, and
+//! [`Launch::ready`] the condition for ready. `rekindle` proves that the listener on a port is the worker's:
+//!
+//! ```no_run
+//! use rekindle::{Address, Ensured, Launch, Readiness, Sessions};
+//!
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! let sessions = Sessions::open("/var/lib/myapp/workers")?;
+//! let launch = Launch::new("python3")
+//!     .args(["-m", "http.server", "--bind", "{host}", "{port}"])
+//!     .address(Address::AnyPort([127, 0, 0, 1].into()))
+//!     .ready(Readiness::Http("/".parse()?));
+//! if let Ensured::Running(worker) = sessions.ensure(&"web".parse()?, launch).await? {
+//!     println!("{:?}, listener {:?}", worker.url, worker.owner());
+//!     let stream = worker.connection.into_tokio_tcp()?;
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! `rekindle-core` makes the decisions, `rekindle-adapters` makes the system calls, and this crate combines both. Every
 //! type named in a signature of this crate is exported here, or in the module of its subject:
 //!
@@ -38,6 +58,7 @@ mod error;
 mod json;
 mod launch;
 mod outcome;
+mod port;
 mod sessions;
 
 pub mod blocking;
@@ -53,7 +74,7 @@ pub mod testing;
 
 pub use advice::{Advice, Startup, Step};
 pub use error::Error;
-pub use launch::{Command, Launch};
+pub use launch::{Command, Launch, Unnamed};
 #[doc(inline)]
 pub use lifecycle::LifecycleLock;
 pub use outcome::{
@@ -61,6 +82,7 @@ pub use outcome::{
 };
 #[doc(inline)]
 pub use pool::{PoolClient, WorkerPool};
+pub use port::probe_port;
 pub use sessions::{
     ClaimView, Collected, Collection, Diagnoses, Diagnosis, FailedRuns, Force, Forgotten, GcMode, Kept,
     KeptBecause, LeftOut, LifelineView, Listing, RecordView, Repair, SessionSummary, SessionView, Sessions,
@@ -85,11 +107,15 @@ pub use rekindle_core::{Generation, Host, Nonce, Pid, ProcessIdentity, ProcessLi
 
 // The description of a start.
 #[doc(inline)]
-pub use rekindle_core::plan::{Action, EnvironmentBase, ReleaseWhen, Role, Transport, Withheld};
+pub use rekindle_core::endpoint::InvalidAddress;
+#[doc(inline)]
+pub use rekindle_core::plan::{
+    Action, EnvironmentBase, ForeignListener, PortChoice, ReleaseWhen, Role, Transport, Withheld,
+};
 #[doc(inline)]
 pub use rekindle_core::protocol::{Speaking, Version};
 #[doc(inline)]
-pub use rekindle_core::readiness::{RequestPath, Row, UnknownReadiness};
+pub use rekindle_core::readiness::{InvalidRequestPath, ReadinessFault, RequestPath, Row, UnknownReadiness};
 #[doc(inline)]
 pub use rekindle_core::stop::{StopPolicy, StopStep};
 pub use rekindle_core::{

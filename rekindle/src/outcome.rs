@@ -52,7 +52,7 @@ pub struct Running {
     pub kind: StartKind,
     /// The pid of the started process; if that process has ended, the pid of the answering process.
     pub pid: Option<Pid>,
-    /// The socket of the worker.
+    /// The endpoint of the worker.
     pub endpoint: Endpoint,
     /// The generation of the start; 0 if rekindle did not start the worker.
     pub generation: Generation,
@@ -63,7 +63,8 @@ pub struct Running {
     /// Whether the worker became ready only after it had been told to end, and so may still end.
     pub after_kill: bool,
     /// The connection that proved the worker live. A worker that ends when its first client leaves needs this very
-    /// connection. With readiness `notify` or `listen`, the connection is made on demand.
+    /// connection. Where [`Connects`](crate::readiness::Connects) names no client, the connection is made on demand. A worker
+    /// without an endpoint cannot be connected to.
     pub connection: Connection,
     /// The address for a browser, if readiness is an HTTP answer on a TCP port.
     pub url: Option<String>,
@@ -71,11 +72,11 @@ pub struct Running {
 }
 
 impl Running {
-    /// Where the worker answers, as the continuation of a sentence; empty without an endpoint.
+    /// Where the worker answers, as the continuation of a sentence.
     pub fn place(&self) -> String {
         match (&self.url, &self.endpoint) {
             (Some(url), _) => format!(", answers at {url}"),
-            (None, Endpoint::None) => String::new(),
+            (None, Endpoint::None) => ", without an address".to_owned(),
             (None, endpoint @ (Endpoint::Unix(_) | Endpoint::Tcp(_))) => {
                 format!(", answers on {}", endpoint.in_words())
             }
@@ -130,6 +131,8 @@ pub struct Exited {
     pub cause: Option<Cause>,
     /// The last finding of the watch for readiness, if the worker was not ready in time.
     pub last_seen: Option<String>,
+    /// The TCP port on which the worker listened when it was told to end, if it did not listen at its endpoint.
+    pub listened_at: Option<Endpoint>,
     /// The end of the worker's standard error.
     pub stderr_tail: String,
     /// The worker's last `STATUS=` message, with readiness `notify`: bounded, and without control characters.

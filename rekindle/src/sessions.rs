@@ -29,6 +29,7 @@ use rekindle_core::stop::StopPolicy;
 use rekindle_core::stores::{ClaimStore, RecordStore};
 use rekindle_core::{ChildExit, Host, Intent, SessionId};
 pub use show::{ClaimView, LifelineView, RecordView, SessionView};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 pub use unlock::{Force, Forgotten, Unlocked};
@@ -187,6 +188,12 @@ impl Sessions {
     /// If the session is unknown, or its record cannot be read.
     pub fn show(&self, session: &SessionId) -> Result<SessionView, Error> {
         show::show(&self.root, &self.here, session)
+    }
+
+    /// A TCP port on which the worker of `session` listens instead of its endpoint, for a hint to people.
+    #[doc(hidden)]
+    pub fn port_instead(&self, session: &SessionId) -> Option<SocketAddr> {
+        show::tcp_port(&self.root, &self.here, session)
     }
 
     /// Ends the worker of `session` with all its processes, and removes the claim and the socket.

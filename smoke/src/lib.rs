@@ -13,7 +13,7 @@
 //! | [`children`] | starts stdio children |
 //! | [`homes`] | directories of several users |
 //! | [`procs`] | facts about processes from `/proc` |
-//! | [`programs`] | third-party programs, and small workers in Python |
+//! | [`programs`] | third-party programs, and small workers in Python and Rust |
 //! | [`peers`] | threads in the role of a misbehaving worker |
 //! | [`proxy`] | `rekindle supervise` as seen by a client |
 //! | [`soak`] | starts and ends children over and over: `just soak` |

@@ -1,4 +1,4 @@
-//! Third-party programs, and small workers in Python.
+//! Third-party programs, and small workers in Python and Rust.
 
 use std::env;
 use std::io::{BufRead, BufReader, Write};
@@ -6,6 +6,9 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use crate::wait::FACT_TIMEOUT;
+
+/// The file of [`scripted_worker`]; Cargo builds it with the live suite.
+const SCRIPTED_WORKER: &str = "scripted-worker";
 
 /// Debian's program directories come first, so a shim of the same name in PATH is not taken for the program.
 const DEBIAN_DIRS: &str = "/usr/bin:/usr/sbin:/bin";
@@ -186,6 +189,25 @@ pub fn pool_worker(socket: &str, quirks: &[Quirk<'_>]) -> Vec<String> {
     let script = include_str!("../programs/pool_worker.py").to_owned();
     let switches = quirks.iter().map(|quirk| quirk.switch());
     [python(), "-c".to_owned(), script, socket.to_owned()].into_iter().chain(switches).collect()
+}
+
+/// The path of a Rust worker for the pool protocol. The worker runs small scripts, which the head of
+/// `programs/scripted_worker/script.rs` describes. The only argument is the worker's version, `1` by default.
+///
+/// # Panics
+/// If the worker was not built, or the path is not UTF-8.
+pub fn scripted_worker() -> String {
+    let suite = env::current_exe().expect("this test knows where it is");
+    // Cargo builds the worker in the directory above the suite; `just smoke-as-user` copies both into one directory.
+    let mut near = suite.ancestors().skip(1).take(2).map(|dir| dir.join(SCRIPTED_WORKER));
+    let worker = near.find(|path| path.is_file());
+    let worker = worker.unwrap_or_else(|| {
+        panic!(
+            "no `{SCRIPTED_WORKER}` near `{}`; build it first: cargo build -p rekindle-smoke",
+            suite.display()
+        )
+    });
+    worker.into_os_string().into_string().expect("the target directory has a name in UTF-8")
 }
 
 /// Sends a line to a socket and expects the same line back.

@@ -1,15 +1,16 @@
 //! The wait for the worker's listener on a TCP port.
 //!
 //! # Invariants
-//! 1. A listener that no process of the worker holds is never taken for the worker's, unless the caller allowed it.
+//! 1. A listener that is not the worker's is never taken for the worker's, unless the caller allowed it.
+//! 2. A connection counts only if the listener was the worker's before and after the connect.
 //!
 //! Checked by `smoke/tests/smoke/endpoint/*.rs`.
 
 use crate::endpoint::probe::Connection;
-use crate::endpoint::tcp::{self, Listener};
+use crate::endpoint::tcp::{Asked, Found, Listener};
 use crate::ready::Site;
 use crate::sys::backoff::Backoff;
-use rekindle_core::plan::ForeignListener;
+use rekindle_core::ownership::Network;
 use rekindle_core::{Endpoint, OsFailure, WatchError};
 use std::net::SocketAddr;
 use tokio::net::TcpStream;
@@ -18,14 +19,10 @@ use tokio::net::TcpStream;
 pub(super) async fn await_connection(site: &Site<'_>, at: SocketAddr) -> Result<Connection, WatchError> {
     let mut backoff = Backoff::blind();
     loop {
-        if let Some(found) = see_listener(site, at)?
-            && let Some(to) = found.endpoint().tcp()
-            // A listener of the table may refuse: it was just closed, or serves one family only.
-            && let Ok(stream) = TcpStream::connect(to).await
+        if let Some(found) = find(site, at)?
+            && let Some(connection) = connect(site, at, &found).await?
         {
-            let stream =
-                stream.into_std().map_err(|error| OsFailure::new("use the connection", error.to_string()))?;
-            return Ok(Connection::to_port(to, found.owner(), found.peer(), Some(stream)));
+            return Ok(connection);
         }
         backoff.wait().await;
     }
@@ -33,19 +30,47 @@ pub(super) async fn await_connection(site: &Site<'_>, at: SocketAddr) -> Result<
 
 /// Looks for the worker's listener once.
 pub(super) fn see_listener(site: &Site<'_>, at: SocketAddr) -> Result<Option<Connection>, WatchError> {
-    match (tcp::listener(at, site.worker())?, site.foreign()) {
-        (Listener::Nobody, _) => {
+    Ok(find(site, at)?.map(|found| found.connection(None)))
+}
+
+/// Connects to the worker's listener; `None` if another look is needed.
+async fn connect(site: &Site<'_>, at: SocketAddr, found: &Found) -> Result<Option<Connection>, WatchError> {
+    match found.network {
+        // No connection from here arrives there; the kernel accepts for a listener.
+        Network::Elsewhere => return Ok(Some(found.connection(None))),
+        Network::Here => {}
+    }
+    let stream = match TcpStream::connect(found.at).await {
+        Ok(stream) => stream,
+        // The listener may have been closed just now, or serve another family.
+        Err(error) => {
+            site.start.note_seen(format!("a process listened on the port, and {error}"));
+            return Ok(None);
+        }
+    };
+    if !found.is_confirmed(&asked(site, at)) {
+        return Ok(None);
+    }
+    let stream =
+        stream.into_std().map_err(|error| OsFailure::new("use the connection", error.to_string()))?;
+    Ok(Some(found.connection(Some(stream))))
+}
+
+fn find(site: &Site<'_>, at: SocketAddr) -> Result<Option<Found>, WatchError> {
+    match asked(site, at).listener()? {
+        Listener::Nobody | Listener::RelayToNobody => {
             site.start.note_seen("no process listened on the port");
             Ok(None)
         }
-        (Listener::Ours { owner, at, pid }, _) => Ok(Some(Connection::to_port(at, Some(owner), pid, None))),
-        (Listener::Foreign { at, .. }, ForeignListener::Allowed) => {
-            Ok(Some(Connection::to_port(at, None, None, None)))
-        }
-        (Listener::Foreign { who, .. }, ForeignListener::Refused) => {
-            Err(WatchError::Stranger { address: Endpoint::Tcp(at), who })
+        Listener::Found(found) => Ok(Some(found)),
+        Listener::Foreign(who) => {
+            Err(WatchError::Stranger { address: Endpoint::Tcp(at), who: who.to_string() })
         }
     }
+}
+
+fn asked<'s>(site: &'s Site<'_>, at: SocketAddr) -> Asked<'s> {
+    Asked { at, worker: site.worker(), foreign: site.foreign() }
 }
 
 /// The connection to a worker that became ready without any look at its endpoint. On a TCP port the worker's listener is

@@ -2,8 +2,9 @@
 
 use crate::endpoint::probe::Connection;
 use crate::ready::watcher::{ExtendingTimer, ReadinessWatcher};
-use crate::start::progress::{CompletingReleaser, FoundWorker, FreshWorker, NotingExitWatcher, Start};
-use crate::start::seams::GroupKiller;
+use crate::start::progress::{
+    CompletingReleaser, FoundWorker, FreshWorker, NotingExitWatcher, NotingKiller, Start,
+};
 use crate::worker::Worker;
 use async_trait::async_trait;
 use rekindle_core::seams::{ExitWatcher, Killer, Releaser, SocketWatcher, Spawner, Timer};
@@ -58,7 +59,7 @@ impl ProductionSpawnBgResumeDeps {
             socket_watcher: Arc::new(ReadinessWatcher(start.clone())),
             exit_watcher: Arc::new(NotingExitWatcher(start.clone())),
             timer: Arc::new(ExtendingTimer::new(start)),
-            killer: Arc::new(GroupKiller),
+            killer: Arc::new(NotingKiller(start.clone())),
             releaser: Arc::new(CompletingReleaser(start.clone())),
         })
     }

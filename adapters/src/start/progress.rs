@@ -12,14 +12,15 @@
 //! Checked by `smoke/tests/smoke/session/*.rs`.
 
 use crate::endpoint::bound::{self, BoundSocket};
+use crate::endpoint::hint;
 use crate::endpoint::probe::Connection;
 use crate::endpoint::socket_file::{self, Leftover, Place, StaleSocket};
-use crate::endpoint::tcp::{self, Listener};
+use crate::endpoint::tcp::{self, Asked, Listener};
 use crate::ready::notify::NotifyListener;
 use crate::spawn::program;
 use crate::spawn::{Provision, SpawnRequest, spawn};
 use crate::start::place::CommandPlace;
-use crate::start::seams::{PidfdExitWatcher, SharedClaim};
+use crate::start::seams::{GroupKiller, PidfdExitWatcher, SharedClaim};
 use crate::store::claim_lock::HeldClaim;
 use crate::store::lifeline::{self, LifelineProbe};
 use crate::store::record_file;
@@ -27,6 +28,7 @@ use crate::store::session_dir::SessionDir;
 use crate::sys::linux::clock;
 use crate::sys::linux::procfs;
 use crate::sys::linux::random;
+use crate::sys::linux::socket_table::ListeningSockets;
 use crate::worker::{ReapedExit, Worker};
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -34,16 +36,17 @@ use rekindle_core::claim::give_up::{GiveUpEffect, GiveUpEvent};
 use rekindle_core::notify::Notices;
 use rekindle_core::plan::{ForeignListener, SETTLE_DEFAULT};
 use rekindle_core::protocol::Version;
-use rekindle_core::readiness::Provides;
+use rekindle_core::readiness::{Provides, ShownBy};
 use rekindle_core::record::SocketFile;
-use rekindle_core::seams::{ExitWatcher, Releaser, Spawner};
+use rekindle_core::seams::{ExitWatcher, Killer, Releaser, Spawner};
 use rekindle_core::shown::Shown;
 use rekindle_core::start::order::{self, Begun, Order, OrderEffect, OrderEvent, Room};
 use rekindle_core::start::settle::{self, Heard, Noted, Settle, SettleEffect, SettleEvent};
 use rekindle_core::{
-    ChildExit, Endpoint, Generation, Host, Lifeline, LockClaim, Nonce, OsFailure, ProcessIdentity, Readiness,
-    ReleaseError, SessionRecord, SpawnBgPlan, SpawnError, WatchError,
+    ChildExit, Endpoint, Generation, Host, KillError, KillSignal, Lifeline, LockClaim, Nonce, OsFailure,
+    ProcessIdentity, Readiness, ReleaseError, SessionRecord, SpawnBgPlan, SpawnError, WatchError,
 };
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -81,6 +84,7 @@ struct Notes {
     worker: Option<Arc<Worker>>,
     place: Option<Arc<CommandPlace>>,
     seen: Seen,
+    listened_at: Option<Endpoint>,
     answered_at: Option<Endpoint>,
 }
 
@@ -204,6 +208,28 @@ impl Start {
             let place = notes.record.as_ref().and_then(|record| CommandPlace::of(record, callers));
             notes.place = place.map(Arc::new);
         });
+    }
+
+    /// The TCP port on which the worker listened when it was told to end, if it did not listen at its endpoint.
+    pub fn listened_at(&self) -> Option<Endpoint> {
+        self.note(|notes| notes.listened_at.clone())
+    }
+
+    /// Notes the TCP port of a worker that should have listened elsewhere.
+    fn note_port_instead(&self, worker: &Worker) {
+        let Some(record) = self.record() else { return };
+        let endpoint = record.whole_plan().map(|plan| plan.target().clone());
+        let Some(endpoint) =
+            endpoint.filter(|it| record.readiness().kind().shown_by(it.kind()) == ShownBy::Listener)
+        else {
+            return;
+        };
+        if endpoint.socket().is_some_and(|socket| ListeningSockets::read().contains(socket)) {
+            return;
+        }
+        if let Some(at) = hint::tcp_port(worker, &endpoint) {
+            self.note(|notes| notes.listened_at = Some(Endpoint::Tcp(at)));
+        }
     }
 
     pub(crate) fn notify_listener(&self) -> Option<Arc<NotifyListener>> {
@@ -483,11 +509,10 @@ impl<'s> Beginning<'s> {
             Endpoint::Unix(socket) => socket,
             Endpoint::None => return Ok(OrderEvent::Room(Room::Free)),
             Endpoint::Tcp(at) => {
-                return match (tcp::listener(*at, None)?, self.plan.foreign_listener) {
-                    (Listener::Foreign { who, .. }, ForeignListener::Refused) => {
-                        taken(format!("{who} listens on {}", self.plan.target()))
-                    }
-                    (Listener::Foreign { .. } | Listener::Nobody | Listener::Ours { .. }, _) => {
+                let asked = Asked { at: *at, worker: None, foreign: self.plan.foreign_listener };
+                return match asked.listener()? {
+                    Listener::Foreign(who) => taken(format!("{who} listens on {}", self.plan.target())),
+                    Listener::Nobody | Listener::RelayToNobody | Listener::Found(_) => {
                         Ok(OrderEvent::Room(Room::Free))
                     }
                 };
@@ -524,7 +549,7 @@ impl<'s> Beginning<'s> {
             }
             Provides::BoundSocket => match self.plan.target() {
                 Endpoint::Unix(socket) => Provided::Socket(BoundSocket::stream(socket)?),
-                Endpoint::Tcp(at) => Provided::Port(bound::port(*at)?),
+                Endpoint::Tcp(at) => Provided::Port(bind(*at)?),
                 Endpoint::None => Provided::Nothing,
             },
             Provides::Nothing => Provided::Nothing,
@@ -582,6 +607,14 @@ impl<'s> Beginning<'s> {
     }
 }
 
+/// Binds the worker's port. If a stranger was quicker, the start was never begun, and the call looks again.
+fn bind(at: SocketAddr) -> Result<OwnedFd, SpawnError> {
+    bound::port(at).map_err(|failure| match tcp::foreign_listener(at) {
+        Some(who) => SpawnError::Abandoned { why: format!("{who} listens on {at}") },
+        None => failure.into(),
+    })
+}
+
 /// Takes over a worker with a dead launcher, instead of starting one.
 ///
 /// A worker with `--ready notify` may have sent READY=1 without a launcher, and will not repeat the message: the worker
@@ -627,6 +660,17 @@ impl ExitWatcher<Worker> for NotingExitWatcher {
         let exit = PidfdExitWatcher.await_child_exit(child).await?;
         self.0.note(|notes| notes.exit = Some(exit));
         Ok(exit)
+    }
+}
+
+/// Signals every process of a worker, and notes before where the worker listens instead.
+pub(crate) struct NotingKiller(pub(crate) Start);
+
+#[async_trait]
+impl Killer<Worker> for NotingKiller {
+    async fn kill_child(&self, child: &Worker, how: KillSignal) -> Result<(), KillError> {
+        self.0.note_port_instead(child);
+        GroupKiller.kill_child(child, how).await
     }
 }
 

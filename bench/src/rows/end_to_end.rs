@@ -3,8 +3,8 @@
 use super::readiness::{poll_connect, poller};
 use super::spawn::timed;
 use crate::floor::{self, Program};
-use crate::harness::{Promise, Role, Row, Table, Unit};
-use crate::home::{Bench, CHILD, Home, end, runtime, session};
+use crate::harness::{Goal, Role, Row, Table, Unit};
+use crate::home::{Bench, CHILD, Home, kill_and_wait, runtime, session};
 use rekindle::{Ensured, Launch};
 use std::cell::Cell;
 use std::process::{Command, Stdio};
@@ -22,7 +22,7 @@ pub(crate) fn run(bench: &Bench) -> Vec<Table> {
         let ensured = runtime.block_on(sessions.ensure(&session, launch));
         let took = began.elapsed();
         match ensured {
-            Ok(Ensured::Running(running)) => end(running.pid.expect("a started worker has a pid")),
+            Ok(Ensured::Running(running)) => kill_and_wait(running.pid.expect("a started worker has a pid")),
             other => panic!("the worker starts: {other:?}"),
         }
         took
@@ -32,20 +32,20 @@ pub(crate) fn run(bench: &Bench) -> Vec<Table> {
     let path = socket.to_str().expect("the directory's path is UTF-8");
     let (smallest, by_vfork) =
         (Program::new(&[CHILD, path]), Program::new(&[reference, "worker", "--socket", path]));
-    let spun = |program: &Program| {
+    let by_loop = |program: &Program| {
         let mut pid = 0;
         let took = timed(|| {
             pid = program.start();
             drop(floor::spin_connect(&socket));
         });
-        finish(pid, &socket);
+        clean_up(pid, &socket);
         took
     };
     let mut row = Row::new("end to end", 12)
         .measure("from nothing to a connected socket", Unit::Microseconds)
-        .timed(Role::Floor, "vfork and connect in a loop, smallest worker", || spun(&smallest))
+        .timed(Role::Floor, "vfork and connect in a loop, smallest worker", || by_loop(&smallest))
         .timed(Role::Ours, "rekindle, smallest worker", || ensure(Launch::new(CHILD).args(["{socket}"])))
-        .timed(Role::Peer, "vfork and connect in a loop, reference worker", || spun(&by_vfork))
+        .timed(Role::Peer, "vfork and connect in a loop, reference worker", || by_loop(&by_vfork))
         .timed(Role::Ours, OURS, || ensure(Launch::new(reference).args(["worker"])));
     for interval in [50, 150] {
         let (socket, every) = (&socket, Duration::from_millis(interval));
@@ -63,15 +63,16 @@ pub(crate) fn run(bench: &Bench) -> Vec<Table> {
             took
         });
     }
-    row.promise(0, OURS, Promise::Below { times: 30.0, than: by_hand(50) }).run(bench.effort)
+    row.goal(0, OURS, Goal::Below { times: 30.0, than: by_hand(50) }).run(bench.effort)
 }
 
 fn by_hand(interval_ms: u64) -> String {
     format!("std and {}, reference worker", poller(interval_ms))
 }
 
-fn finish(pid: libc::pid_t, socket: &std::path::Path) {
+/// Kills and reaps a worker, and removes the socket.
+fn clean_up(pid: libc::pid_t, socket: &std::path::Path) {
     floor::signal(pid, libc::SIGKILL);
     floor::reap(pid);
-    std::fs::remove_file(socket).expect("the worker made it");
+    std::fs::remove_file(socket).expect("the worker created the socket");
 }

@@ -1,4 +1,4 @@
-//! What is measured, one file a subject.
+//! The measured subjects, one file each.
 
 mod end_to_end;
 mod exit;
@@ -12,7 +12,7 @@ mod thousand;
 use crate::harness::Table;
 use crate::home::Bench;
 
-/// A subject by its name.
+/// A named subject, and the rows of the subject.
 pub(crate) struct Subject {
     pub(crate) name: &'static str,
     pub(crate) run: fn(&Bench) -> Vec<Table>,

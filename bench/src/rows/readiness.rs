@@ -1,7 +1,7 @@
-//! From the worker's `listen()` to our connected socket, and what the waiting costs us.
+//! From the worker's `listen()` to our connected socket, and the processor time of the wait.
 
 use crate::floor::{self, thread_cpu};
-use crate::harness::{Promise, Role, Row, Sample, Table, Unit, micros};
+use crate::harness::{Goal, Role, Row, Sample, Table, Unit, micros};
 use crate::home::{Bench, runtime};
 use rekindle_adapters::seams::PollingSocketWatcher;
 use rekindle_core::seams::SocketWatcher;
@@ -11,13 +11,13 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How long a worker takes before it listens, in microseconds: drawn anew for each round, so that no poller is in step with
-/// it. After so long a processor has gone to sleep, and nothing of ours is in its caches any more.
+/// Time from the start of a slow worker to `listen()`, in microseconds. A random time for each round keeps pollers out of
+/// step. After so long a pause the processor sleeps, and the caches are cold.
 const SLOW_US: Range<u64> = 40_000..200_000;
-/// The same for a worker that is quick, as most compiled ones are.
+/// The same for a quick worker. Most compiled programs are quick.
 const QUICK_US: Range<u64> = 1_000..3_000;
 
-/// The intervals that are found in the wild, and more of them for the plot.
+/// Polling intervals found in other projects, and some more for the plot.
 pub(crate) const INTERVALS_MS: [u64; 6] = [5, 10, 20, 50, 100, 150];
 
 pub(crate) fn run(bench: &Bench) -> Vec<Table> {
@@ -30,12 +30,12 @@ fn row(bench: &Bench, name: &str, startup: &'static Range<u64>, intervals_ms: &[
     let runtime = runtime();
     let ours = |path: &Path| {
         let connected = runtime.block_on(PollingSocketWatcher.await_socket_alive(path));
-        connected.expect("it listens in the end")
+        connected.expect("the worker listens in the end")
     };
     let mut row = Row::new(name, 12)
         .measure("from listen() to a connected socket", Unit::Microseconds)
         .measure("processor time of the waiting thread", Unit::Microseconds);
-    // A directory each, so that nobody is woken by the others' workers.
+    // A directory for each contender: a watch wakes up for the contender's own worker only.
     let socket = |name: &str| bench.in_memory(&format!("readiness-{name}")).join("sock");
     let path = socket("spin");
     row = row.contender(Role::Floor, "connect in a loop", move || wait(&path, startup, floor::spin_connect));
@@ -50,18 +50,18 @@ fn row(bench: &Bench, name: &str, startup: &'static Range<u64>, intervals_ms: &[
             wait(&path, startup, |path| poll_connect(path, every))
         });
     }
-    row.promise(0, "rekindle", Promise::AtMost { times: 2.5, than: "connect in a loop".into() })
-        .promise(0, "rekindle", Promise::Below { times: 1000.0, than: poller(50) })
-        .promise(1, "rekindle", Promise::AtMost { times: 1.0, than: poller(50) })
+    row.goal(0, "rekindle", Goal::AtMost { times: 2.5, than: "connect in a loop".into() })
+        .goal(0, "rekindle", Goal::Below { times: 1000.0, than: poller(50) })
+        .goal(1, "rekindle", Goal::AtMost { times: 1.0, than: poller(50) })
         .run(bench.effort)
 }
 
-/// The name of a poller.
+/// The name of the contender with this polling interval.
 pub(crate) fn poller(interval_ms: u64) -> String {
     format!("poll every {interval_ms} ms")
 }
 
-/// The classic: ask, sleep, ask again.
+/// Connects in a loop, with a fixed pause after each refusal.
 pub(crate) fn poll_connect(path: &Path, every: Duration) -> UnixStream {
     loop {
         match UnixStream::connect(path) {
@@ -71,7 +71,7 @@ pub(crate) fn poll_connect(path: &Path, every: Duration) -> UnixStream {
     }
 }
 
-/// One wait for a worker that is played by another thread.
+/// One wait for a worker; another thread plays the worker.
 fn wait<T>(path: &Path, startup: &Range<u64>, until_connected: impl Fn(&Path) -> T) -> Sample {
     let _ = std::fs::remove_file(path);
     let (listen_at, startup) = (path.to_owned(), Duration::from_micros(fastrand::u64(startup.clone())));

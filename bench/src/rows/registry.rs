@@ -1,9 +1,9 @@
-//! Remembering sessions: adding one, updating one, finding one, listing all.
+//! The registry of sessions: update, add, find, list.
 
 use super::spawn::timed;
 use crate::floor::{self, c_path};
-use crate::harness::{Promise, Role, Row, Sample, Table, Unit, micros};
-use crate::home::{Bench, CHILD, Home, end, runtime, session};
+use crate::harness::{Goal, Role, Row, Sample, Table, Unit, micros};
+use crate::home::{Bench, CHILD, Home, kill_and_wait, runtime, session};
 use rekindle::{Ensured, Launch, SessionId};
 use rekindle_adapters::{clock, procfs, record_file};
 use rekindle_core::record::RecordFile;
@@ -14,23 +14,23 @@ use std::hint::black_box;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-/// How many sessions there are already.
+/// Numbers of sessions in the registry.
 pub(crate) const SIZES: [usize; 3] = [10, 1_000, 10_000];
 
-/// How many sessions are found in one measurement.
+/// Sessions looked up in one measurement.
 const FOUND: usize = 64;
 
-/// How many live workers are listed.
+/// Live workers in the listing.
 const LISTED: usize = 200;
 
-/// Our own name in these rows.
+/// Name of rekindle in these rows.
 pub(crate) const OURS: &str = "rekindle";
-/// The classic's name in these rows.
+/// Name of the single JSON file in these rows.
 pub(crate) const ONE_FILE: &str = "one JSON file with fsync";
-/// The database's name in these rows.
+/// Name of the database in these rows.
 pub(crate) const DATABASE: &str = "SQLite";
 
-/// A contender's name at a size.
+/// Name of a contender, with the size of the registry.
 pub(crate) fn at(name: &str, size: usize) -> String {
     format!("{name}, {size} sessions")
 }
@@ -44,7 +44,7 @@ pub(crate) fn run(bench: &Bench) -> Vec<Table> {
     tables
 }
 
-/// The same sessions, remembered in three ways.
+/// The same sessions in three stores: rekindle, a single JSON file, a database.
 struct Registry {
     size: usize,
     home: Home,
@@ -54,17 +54,17 @@ struct Registry {
 
 impl Registry {
     fn new(bench: &Bench, size: usize) -> Self {
-        eprintln!("  making {size} sessions");
+        eprintln!("  creating {size} sessions");
         let home = Home::new(&bench.on_disk(&format!("registry{size}")));
         let dir = bench.on_disk(&format!("peers{size}"));
         let file = dir.join("registry.json");
         let mut database =
-            rusqlite::Connection::open(dir.join("registry.db")).expect("a database can be made");
+            rusqlite::Connection::open(dir.join("registry.db")).expect("a database can be created");
         database
             .execute_batch("CREATE TABLE sessions (id TEXT PRIMARY KEY, record TEXT)")
-            .expect("it is empty");
+            .expect("the database is empty");
         let mut all = Map::new();
-        let transaction = database.transaction().expect("nobody else uses it");
+        let transaction = database.transaction().expect("the database has no other user");
         for number in 0..size {
             let session = session(number);
             let record = record(&home, &session);
@@ -74,13 +74,13 @@ impl Registry {
             insert(&transaction, &session, &value.to_string());
             all.insert(session.to_string(), value);
         }
-        transaction.commit().expect("nobody else uses it");
+        transaction.commit().expect("the database has no other user");
         fs::write(&file, serde_json::to_vec(&all).expect("a map is JSON"))
             .expect("a file of ours can be written");
         Self { size, home, file, database }
     }
 
-    fn some(&self) -> SessionId {
+    fn random_session(&self) -> SessionId {
         session(fastrand::usize(0..self.size))
     }
 }
@@ -121,10 +121,10 @@ fn update(bench: &Bench, registry: &Registry) -> Vec<Table> {
             timed(|| {
                 let updated =
                     registry.database.execute("UPDATE sessions SET record = ?1 WHERE id = 's0'", (&text,));
-                updated.expect("the session is there");
+                updated.expect("the session exists");
             })
         })
-        .promise(0, OURS, Promise::AtMost { times: 1.5, than: FLOOR.into() })
+        .goal(0, OURS, Goal::AtMost { times: 1.5, than: FLOOR.into() })
         .run(bench.effort);
     for left in ["bare", "forced"] {
         dir.remove(left).expect("a file of ours can be removed");
@@ -135,7 +135,7 @@ fn update(bench: &Bench, registry: &Registry) -> Vec<Table> {
 fn add(bench: &Bench, registries: &[Registry]) -> Vec<Table> {
     const FLOOR: &str = "mkdir, write, rename";
     let bare = bench.on_disk("bare");
-    let mut row = Row::new("registry: add a session", 10).measure("one more", Unit::Microseconds);
+    let mut row = Row::new("registry: add a session", 10).measure("one session", Unit::Microseconds);
     let bytes =
         serde_json::to_vec_pretty(&record(&registries[0].home, &session(0))).expect("a record is JSON");
     row = row.timed(Role::Floor, FLOOR, move || {
@@ -170,17 +170,17 @@ fn add(bench: &Bench, registries: &[Registry]) -> Vec<Table> {
                 let added = timed(|| insert(&registry.database, &one_row.0, &one_row.1));
                 let removed =
                     registry.database.execute("DELETE FROM sessions WHERE id = ?1", (one_row.0.as_str(),));
-                removed.expect("the session is there");
+                removed.expect("the session exists");
                 added
             });
     }
-    row.promise(0, at(OURS, 10_000), Promise::AtMost { times: 1.5, than: at(OURS, 10) }).run(bench.effort)
+    row.goal(0, at(OURS, 10_000), Goal::AtMost { times: 1.5, than: at(OURS, 10) }).run(bench.effort)
 }
 
-/// The classic: all of it is read, changed, written, forced to the disk and renamed, under a lock.
+/// Reads the whole file, changes one entry, and writes the whole file durably, all under a lock.
 fn rewrite(file: &Path, session: &SessionId, record: &SessionRecord) {
-    let lock = File::create(file.with_extension("lock")).expect("a file of ours can be made");
-    lock.lock().expect("nobody else locks it");
+    let lock = File::create(file.with_extension("lock")).expect("a file of ours can be created");
+    lock.lock().expect("the lock has no other contender");
     let mut all = read_all(file);
     all.insert(session.to_string(), serde_json::to_value(record).expect("a record is JSON"));
     let bytes = serde_json::to_vec(&all).expect("a map is JSON");
@@ -189,7 +189,7 @@ fn rewrite(file: &Path, session: &SessionId, record: &SessionRecord) {
 }
 
 fn read_all(file: &Path) -> Map<String, Value> {
-    serde_json::from_slice(&fs::read(file).expect("the file is there")).expect("the file is JSON")
+    serde_json::from_slice(&fs::read(file).expect("the file exists")).expect("the file is JSON")
 }
 
 fn find(bench: &Bench, registries: &[Registry]) -> Vec<Table> {
@@ -206,41 +206,43 @@ fn find(bench: &Bench, registries: &[Registry]) -> Vec<Table> {
     for registry in registries {
         row = row
             .contender(Role::Ours, at(OURS, registry.size), || {
-                let sessions: Vec<SessionId> = (0..FOUND).map(|_| registry.some()).collect();
+                let sessions: Vec<SessionId> = (0..FOUND).map(|_| registry.random_session()).collect();
                 each(FOUND, |number| {
                     let dir = registry
                         .home
                         .root
                         .session(&sessions[number])
                         .expect("a directory of ours can be used");
-                    let found = record_file::read(&dir.expect("the session is there"));
+                    let found = record_file::read(&dir.expect("the session exists"));
                     assert!(matches!(found, Ok(RecordFile::Whole(_))), "the record is whole");
                 })
             })
             .contender(Role::Peer, at("one JSON file", registry.size), || {
-                let session = registry.some();
+                let session = registry.random_session();
                 each(1, |_| drop(black_box(read_all(&registry.file).remove(session.as_str()))))
             })
             .contender(Role::Peer, at(DATABASE, registry.size), || {
                 let mut found = registry
                     .database
                     .prepare_cached("SELECT record FROM sessions WHERE id = ?1")
-                    .expect("the table is there");
-                let sessions: Vec<SessionId> = (0..FOUND).map(|_| registry.some()).collect();
+                    .expect("the table exists");
+                let sessions: Vec<SessionId> = (0..FOUND).map(|_| registry.random_session()).collect();
                 each(FOUND, |number| {
                     let text: String = found
                         .query_row((sessions[number].as_str(),), |row| row.get(0))
-                        .expect("the session is there");
-                    drop(black_box(serde_json::from_str::<SessionRecord>(&text).expect("it is a record")));
+                        .expect("the session exists");
+                    drop(black_box(
+                        serde_json::from_str::<SessionRecord>(&text).expect("the text is a record"),
+                    ));
                 })
             });
     }
-    row.promise(0, at(OURS, 1_000), Promise::Within { value: 3.0 })
-        .promise(0, at(OURS, 10_000), Promise::AtMost { times: 1.5, than: at(OURS, 10) })
+    row.goal(0, at(OURS, 1_000), Goal::Within { value: 3.0 })
+        .goal(0, at(OURS, 10_000), Goal::AtMost { times: 1.5, than: at(OURS, 10) })
         .run(bench.effort)
 }
 
-/// What one of `times` takes.
+/// The mean time of one call of `action`, over `times` calls.
 fn each(times: usize, mut action: impl FnMut(usize)) -> Sample {
     let began = Instant::now();
     (0..times).for_each(&mut action);
@@ -265,7 +267,7 @@ fn list(bench: &Bench) -> Vec<Table> {
         .contender(Role::Floor, "readdir, and open, read, close of each", || {
             let began = Instant::now();
             let mut buffer = [0; 4096];
-            for entry in fs::read_dir(&root).expect("the directory is there").flatten() {
+            for entry in fs::read_dir(&root).expect("the directory exists").flatten() {
                 let path = c_path(entry.path().join(record_file::RECORD_FILE));
                 black_box(floor::open_read_close(&path, &mut buffer));
             }
@@ -275,11 +277,11 @@ fn list(bench: &Bench) -> Vec<Table> {
             let began = Instant::now();
             let listed = sessions.list().expect("a directory of ours can be listed");
             let took = micros(began.elapsed());
-            assert_eq!(listed.sessions.len(), LISTED, "all of them are listed");
+            assert_eq!(listed.sessions.len(), LISTED, "every session is listed");
             vec![took / LISTED as f64]
         })
-        .promise(0, OURS, Promise::Within { value: 6.0 })
+        .goal(0, OURS, Goal::Within { value: 6.0 })
         .run(bench.effort);
-    pids.into_iter().for_each(end);
+    pids.into_iter().for_each(kill_and_wait);
     tables
 }

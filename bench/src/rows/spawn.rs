@@ -1,7 +1,7 @@
-//! Starting and reaping the smallest program, from a small process and from one that has grown.
+//! Starting and reaping the smallest program, from a small parent and from a parent of 1 GiB.
 
 use crate::floor::{self, Program};
-use crate::harness::{Promise, Role, Row, Table, Unit};
+use crate::harness::{Goal, Role, Row, Table, Unit};
 use crate::home::{Bench, CHILD, Home, runtime, session, start};
 use process_wrap::std::{CommandWrap, ProcessSession};
 use rekindle_adapters::worker::await_exit;
@@ -10,10 +10,10 @@ use std::hint::black_box;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-/// How large a program is that has been at work for a while.
+/// Memory of a parent after long work, in bytes.
 const GROWN: usize = 1 << 30;
 
-/// The floor's name.
+/// Name of the floor.
 const VFORK: &str = "vfork, exec, waitpid";
 
 pub(crate) fn run(bench: &Bench) -> Vec<Table> {
@@ -35,7 +35,7 @@ fn row(bench: &Bench, name: &str, rounds: usize) -> Vec<Table> {
     let (opened, lifeline) =
         (File::open(&dir).expect("a directory of ours can be opened"), dir.join("lifeline"));
     let tables = Row::new(name, rounds)
-        .foreseen()
+        .warm_up()
         .measure("start and reap", Unit::Microseconds)
         .timed(Role::Floor, VFORK, || timed(|| child.run()))
         .timed(Role::Ours, "rekindle", || {
@@ -65,13 +65,13 @@ fn row(bench: &Bench, name: &str, rounds: usize) -> Vec<Table> {
         .timed(Role::Peer, "tokio", || {
             timed(|| drop(runtime.block_on(async { tokio::process::Command::new(CHILD).status().await })))
         })
-        .promise(0, "rekindle", Promise::AtMost { times: 1.4, than: VFORK.into() })
+        .goal(0, "rekindle", Goal::AtMost { times: 1.4, than: VFORK.into() })
         .run(bench.effort);
     claim.release().expect("the claim is ours");
     tables
 }
 
-/// How long something takes.
+/// The duration of `action`.
 pub(crate) fn timed(action: impl FnOnce()) -> Duration {
     let began = Instant::now();
     action();

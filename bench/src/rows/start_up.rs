@@ -1,9 +1,9 @@
-//! The command as a whole process: `up` of a session whose worker runs already.
+//! The command as a whole process: `rekindle up` of a running session.
 
 use super::spawn::timed;
 use crate::floor::Program;
-use crate::harness::{Promise, Role, Row, Table, Unit};
-use crate::home::{Bench, CHILD, HELLO, Home, end, runtime, session};
+use crate::harness::{Goal, Role, Row, Table, Unit};
+use crate::home::{Bench, CHILD, HELLO, Home, kill_and_wait, runtime, session};
 use rekindle::{Ensured, Launch};
 
 const FLOOR: &str = "a static hello-world";
@@ -35,8 +35,8 @@ pub(crate) fn run(bench: &Bench) -> Vec<Table> {
         .timed(Role::Ours, "rekindle --json up, already live", || timed(|| json.run()))
         .timed(Role::Ours, "rekindle ls, one session", || timed(|| ls.run()))
         .timed(Role::Ours, "rekindle --version", || timed(|| version.run()))
-        .promise(0, UP, Promise::AtMost { times: 5.0, than: FLOOR.into() })
+        .goal(0, UP, Goal::AtMost { times: 5.0, than: FLOOR.into() })
         .run(bench.effort);
-    end(running.pid.expect("a started worker has a pid"));
+    kill_and_wait(running.pid.expect("a started worker has a pid"));
     tables
 }

@@ -1,7 +1,7 @@
-//! A thousand workers of one process: starting and ending all of them, and what they cost while they run.
+//! A thousand workers of one launcher: the time to start and stop all, and the resources in between.
 
 use crate::floor::{self, Program};
-use crate::harness::{Promise, Role, Row, Sample, Table, Unit, micros};
+use crate::harness::{Goal, Role, Row, Sample, Table, Unit, micros};
 use crate::home::{Bench, CHILD, Home, own_resources, runtime, session, start};
 use rekindle::{Ensured, Launch, Sessions, StopPolicy};
 use rekindle_adapters::Worker;
@@ -10,18 +10,18 @@ use rekindle_core::KillSignal;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// How many workers.
+/// Number of workers.
 const WORKERS: usize = 1_000;
 
 const FLOOR: &str = "vfork, kill, waitpid";
-const PROCESSES: &str = "rekindle, the processes alone";
+const PROCESSES: &str = "rekindle, processes only";
 const SESSIONS: &str = "rekindle, ensure and stop";
-const FIRST: &str = "rekindle, ensure and stop, all for the first time";
+const FIRST: &str = "rekindle, ensure and stop, first time";
 
 pub(crate) fn run(bench: &Bench) -> Vec<Table> {
     let (home, runtime) = (Home::new(&bench.in_memory("thousand")), runtime());
     let child = Program::new(&[CHILD, "-"]);
-    // One claim is enough, since each of them gets a lifeline of its own; a launcher would hold none for long.
+    // One claim serves all starts, since each worker gets a fresh lifeline.
     let (claim, plan) = (home.claim(&session(0)), home.plan(&session(0), &["-"]));
     let processes = || {
         measured(
@@ -59,10 +59,10 @@ pub(crate) fn run(bench: &Bench) -> Vec<Table> {
     let served = Home::new(&bench.in_memory("thousand-sessions")).sessions();
     ensured(&served);
     let tables = Row::new(format!("{WORKERS} workers"), 1)
-        .measure("starting and ending, for each worker", Unit::Microseconds)
+        .measure("start and stop, for each worker", Unit::Microseconds)
         .measure("descriptors, for each worker", Unit::Count)
         .measure("memory of the launcher, for each worker", Unit::Bytes)
-        .measure("threads more, for all workers together", Unit::Count)
+        .measure("additional threads, for all workers together", Unit::Count)
         .contender(Role::Floor, FLOOR, || {
             measured(
                 || (0..WORKERS).map(|_| child.start()).collect::<Vec<_>>(),
@@ -79,24 +79,24 @@ pub(crate) fn run(bench: &Bench) -> Vec<Table> {
         })
         .contender(Role::Peer, "std", by_std)
         .contender(Role::Peer, "tokio", || runtime.block_on(by_tokio()))
-        .promise(0, PROCESSES, Promise::AtMost { times: 1.3, than: FLOOR.into() })
-        .promise(1, SESSIONS, Promise::Within { value: 1.0 })
-        .promise(2, SESSIONS, Promise::Within { value: 1024.0 })
-        .promise(3, SESSIONS, Promise::Within { value: 1.0 })
+        .goal(0, PROCESSES, Goal::AtMost { times: 1.3, than: FLOOR.into() })
+        .goal(1, SESSIONS, Goal::Within { value: 1.0 })
+        .goal(2, SESSIONS, Goal::Within { value: 1024.0 })
+        .goal(3, SESSIONS, Goal::Within { value: 1.0 })
         .run(bench.effort);
     claim.release().expect("the claim is ours");
     tables
 }
 
-/// What all of them took together, and what they cost in between.
-fn measured<W>(start: impl FnOnce() -> W, end: impl FnOnce(W)) -> Sample {
+/// Measures the time of `start` and `stop`, and the resources in between.
+fn measured<W>(start: impl FnOnce() -> W, stop: impl FnOnce(W)) -> Sample {
     let before = own_resources();
     let began = Instant::now();
     let workers = start();
     let starting = began.elapsed();
     let running = own_resources();
     let began = Instant::now();
-    end(workers);
+    stop(workers);
     sample(starting + began.elapsed(), before, running)
 }
 

@@ -24,7 +24,7 @@ pub(crate) enum PoolVerb {
         after_help = "Other users can read the arguments of every running program. --code and --ctx also take @FILE, \
         to read a file, and either of them takes `-`, to read standard input; write @@ for a code beginning with @. \
         One newline at the end of a file is left out, and a file may have 16 MiB.\n\n\
-        Example: rekindle pool run --speak 1 --code 'name = ask(\"who?\")' -- rekindle worker --protocol pool"
+        Example: rekindle pool run --speak 1 --code 'What is your name?' -- rekindle worker --protocol pool"
     )]
     Run {
         /// The host's version of the protocol; a worker with another version is refused

@@ -1,25 +1,28 @@
 //! Parsers for option values, and option groups shared by several verbs.
 
 use rekindle::KillPolicy;
+use rekindle::Readiness;
 use rekindle::StopPolicy;
 use rekindle::frontend::startup;
 use rekindle::frontend::{Pattern, Shown};
-use rekindle::{Readiness, ReadyKind};
 use std::ffi::{OsStr, OsString};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// The heading of the graces.
+const GRACES: &str = "How a process is ended";
+
 // The graces for ending a worker. No doc comment: clap would show a doc comment in place of the verb's text.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Graces {
     /// How long the process may take to end after SIGTERM
-    #[arg(long, value_parser = duration, default_value = "5s", value_name = "TIME")]
+    #[arg(long, value_parser = duration, default_value = "5s", value_name = "TIME", help_heading = GRACES)]
     pub(crate) term_grace: Duration,
 
     /// How long the process may take to end after SIGKILL
-    #[arg(long, value_parser = duration, default_value = "5s", value_name = "TIME")]
+    #[arg(long, value_parser = duration, default_value = "5s", value_name = "TIME", help_heading = GRACES)]
     pub(crate) kill_grace: Duration,
 }
 
@@ -81,13 +84,6 @@ pub(super) fn ready(text: &str) -> Result<Readiness, String> {
         Pattern::new(pattern).map_err(|why| format!("this is no regular expression: {why}"))?;
     }
     Ok(ready)
-}
-
-/// The help of `--ready`, from the table of the core. Code quotes are for pages.
-pub(super) fn ready_help() -> String {
-    let told = ReadyKind::ALL
-        .map(|kind| format!("{} ({})", kind.row().spelling(), kind.row().ready_when.replace('`', "")));
-    format!("What counts as ready: {}", told.join(", "))
 }
 
 /// A value may hold any bytes; the name of a variable is text.

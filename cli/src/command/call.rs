@@ -14,12 +14,12 @@ pub(crate) async fn run(dir: Option<&Path>, args: &CallArgs, report: &Report) ->
     };
     let worker = match sessions.attach(&args.session).await {
         Ok(Ensured::Running(worker)) => worker,
-        Ok(other) => return super::up::show(&args.session, other, std::time::Duration::ZERO, report),
+        Ok(other) => return super::up::show(&args.session, &other, std::time::Duration::ZERO, report),
         Err(error) => return report.error(&error),
     };
     match call(worker.connection, &args.json_line, args.timeout).await {
         Ok(answer) => {
-            report.result(&one_line(&answer), &answer);
+            report.result(&one_line(&answer), || answer);
             Exit::Done
         }
         Err(error) => report.error(&Error::from(error)),

@@ -169,7 +169,7 @@ impl<'r> Tour<'r> {
         if let (Value::Object(all), Value::Object(more)) = (&mut json, more) {
             all.extend(more);
         }
-        self.report.result(&format!("{step:>9}  {text}"), &json);
+        self.report.result(&format_args!("{step:>9}  {text}"), || json);
     }
 }
 

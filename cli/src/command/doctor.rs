@@ -12,7 +12,7 @@ pub(crate) fn run(dir: Option<&Path>, session: Option<&SessionId>, report: &Repo
             for diagnosis in &sessions {
                 let mut json = json!(diagnosis);
                 report.advise(&mut json, &diagnosis.advice);
-                report.result(&text(diagnosis, report), &json);
+                report.result(&text(diagnosis, report), || json);
             }
             if sessions.is_empty() && left_out.is_empty() {
                 report.note("no sessions");

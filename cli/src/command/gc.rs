@@ -13,7 +13,7 @@ pub(crate) fn run(dir: Option<&Path>, args: &GcArgs, report: &Report) -> Exit {
         Ok(collected) => {
             let mut json = json!(collected);
             json["dry_run"] = json!(args.dry_run);
-            report.result(&collected.to_string(), &json);
+            report.result(&collected, || json);
             if collected.has_errors() { Exit::Failed } else { Exit::Done }
         }
         Err(error) => report.error(&error),

@@ -71,7 +71,7 @@ async fn acquire(lock: &LifecycleLock, pid: Pid, report: &Report) -> Result<Exit
         Acquired::Ours { taken_over, .. } => {
             let taken = taken_text(taken_over.as_deref());
             let text = format!("process {pid} holds `{}`{taken}", Shown(lock.path()));
-            report.result(&text, &at_path(lock, &acquired));
+            report.result(&text, || at_path(lock, &acquired));
             Ok(Exit::Done)
         }
     }
@@ -109,8 +109,8 @@ async fn acquire_and_run(
 
 fn status(lock: &LifecycleLock, report: &Report) -> Result<Exit, LifecycleError> {
     let status = lock.status()?;
-    let json = Report::with(json!({ "path": path_text(lock.path()) }), &status);
-    report.result(&format!("`{}` is {status}", Shown(lock.path())), &json);
+    let json = || Report::with(json!({ "path": path_text(lock.path()) }), &status);
+    report.result(&format_args!("`{}` is {status}", Shown(lock.path())), json);
     Ok(Exit::Done)
 }
 
@@ -123,7 +123,7 @@ async fn release(lock: &LifecycleLock, pid: Pid, report: &Report) -> Result<Exit
             format!("process {pid} does not hold{}", by.unwrap_or_default())
         }
     };
-    report.result(&format!("{text} `{}`", Shown(lock.path())), &at_path(lock, &released));
+    report.result(&format_args!("{text} `{}`", Shown(lock.path())), || at_path(lock, &released));
     Ok(Exit::Done)
 }
 
@@ -137,7 +137,7 @@ async fn force_unlock(lock: &LifecycleLock, report: &Report) -> Result<Exit, Lif
             format!("removed `{path}`{}", was.unwrap_or_default())
         }
     };
-    report.result(&text, &at_path(lock, &unlocked));
+    report.result(&text, || at_path(lock, &unlocked));
     Ok(Exit::Done)
 }
 

@@ -51,7 +51,7 @@ pub(crate) async fn run(dir: Option<&Path>, verb: PoolVerb, report: &Report) -> 
         PoolVerb::Gc { reach, answer } => {
             let pool = pool.limits(limits(reach, answer, None));
             pool.gc().await.map(|collected| {
-                report.result(&collected.to_string(), &json!(collected));
+                report.result(&collected, || json!(collected));
                 if collected.has_errors() { Exit::Failed } else { Exit::Done }
             })
         }
@@ -97,13 +97,13 @@ fn limits(reach: ReachTime, answer: AnswerTime, work: Option<WorkTime>) -> Limit
 /// The host's JSON, for people and programs.
 fn show_outcome(fed: &RunOutcome, report: &Report) -> Exit {
     let json = json!(fed);
-    report.result(&one_line(&json), &json);
+    report.result(&one_line(&json), || json);
     Exit::Done
 }
 
 fn show_status(status: &PoolStatus, report: &Report) -> Exit {
     let json = json!(status);
-    report.result(&one_line(&json), &json);
+    report.result(&one_line(&json), || json);
     Exit::Done
 }
 
@@ -119,7 +119,7 @@ fn show_list(list: &[PoolEntry], report: &Report) -> Exit {
         [] => "no sessions".to_owned(),
         [..] => aligned(&std::iter::once(header).chain(rows).collect::<Vec<_>>()),
     };
-    report.result(&text, &json!(list));
+    report.result(&text, || json!(list));
     Exit::Done
 }
 

@@ -11,7 +11,7 @@ pub(crate) fn run(dir: Option<&Path>, session: &SessionId, report: &Report) -> E
         Ok(view) => {
             let json = json!(view);
             // People get the same JSON as programs, laid out on several lines.
-            report.result(&laid_out(&json), &json);
+            report.result(&laid_out(&json), || json);
             Exit::Done
         }
         Err(error) => report.error(&error),

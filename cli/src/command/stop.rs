@@ -52,7 +52,7 @@ pub(super) fn show(stopped: &Stopped, report: &Report) -> Exit {
     }
     match &stopped.tidied {
         Tidied::Yes => {
-            report.result(&text, &json);
+            report.result(&text, || json);
             Exit::Done
         }
         // The worker is gone in any case.

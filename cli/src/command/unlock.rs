@@ -18,7 +18,7 @@ pub(crate) fn run(dir: Option<&Path>, args: &UnlockArgs, report: &Report) -> Exi
 fn forget(dir: Option<&Path>, session: &SessionId, report: &Report) -> Exit {
     match sessions(dir).and_then(|sessions| sessions.forget(session)) {
         Ok(forgotten) => {
-            report.result(&forgotten.to_string(), &json!(forgotten));
+            report.result(&forgotten, || json!(forgotten));
             Exit::Done
         }
         Err(error) => report.error(&error),
@@ -33,7 +33,7 @@ fn clear(dir: Option<&Path>, session: &SessionId, force: bool, report: &Report) 
                 Unlocked::NotLocked => format!("{session} is not locked"),
                 Unlocked::Unlocked { .. } => format!("unlocked {session}"),
             };
-            report.result(&text, &Report::with(json!({ "session": session }), &unlocked));
+            report.result(&text, || Report::with(json!({ "session": session }), &unlocked));
             Exit::Done
         }
         Err(error) => report.error(&error),

@@ -1,23 +1,19 @@
 //! `rekindle up`
 
+mod misuse;
+mod waiting;
+
 use super::{pid_text, sessions};
 use crate::args::UpArgs;
 use crate::report::{Exit, Report, laid_out};
+use misuse::Misuse;
 use rekindle::frontend::Shown;
 use rekindle::protocol::Speaking;
-use rekindle::{Advice, Ensured, Exited, Intent, Launch, Running, SaidReady, SessionId, Sessions, Step};
-use rekindle::{Cause, Readiness, Withheld};
-use serde_json::{Value, json};
+use rekindle::{Advice, Ensured, Exited, Launch, Running, SessionId, Sessions, Step};
+use rekindle::{Cause, Endpoint, Owner, Withheld};
+use serde_json::json;
 use std::path::Path;
 use std::time::{Duration, Instant};
-use tokio::time::sleep;
-
-/// A call that waits longer than this reports the reason.
-const PROGRESS_AFTER: Duration = Duration::from_secs(1);
-
-/// After how long a call warns that no argument names the socket. A running worker, or a worker reading
-/// REKINDLE_SOCKET, mostly answers sooner; then no warning is needed.
-const UNNAMED_AFTER: Duration = Duration::from_millis(200);
 
 /// The variable with the prompt of `--prompt-file`, in the worker's environment.
 const PROMPT_VARIABLE: &str = "REKINDLE_PROMPT";
@@ -39,28 +35,22 @@ pub(crate) fn read_prompt(args: &mut UpArgs, report: &Report) -> Result<(), Exit
     Ok(())
 }
 
-/// Attaches to a live worker without a runtime, since making a runtime takes longer than all other steps. `None` if
+/// Refuses wrong options; attaches to a live worker without a runtime, since making a runtime takes longer than all other steps. `None` if
 /// more is to be done; a failure here is found again there.
 pub(crate) fn at_once(dir: Option<&Path>, args: &UpArgs, report: &Report) -> Option<Exit> {
     let began = Instant::now();
-    let names_nothing = args.command.is_empty() && Intent::from(args.intent) != Intent::Attach;
-    if names_nothing || args.dry_run {
+    if let Some(Misuse { message, hint }) = misuse::of(args) {
+        let advice = Advice::from(Step::Help(Some("up"))).knowing(hint);
+        return Some(report.failure("usage", &message, &advice, Exit::Usage));
+    }
+    if args.dry_run {
         return None;
     }
     let attached = sessions(dir).ok()?.attach_at_once(&args.session, launch(args)).ok()??;
-    Some(show(&args.session, attached, began.elapsed(), report))
+    Some(show(&args.session, &attached, began.elapsed(), report))
 }
 
 pub(crate) async fn run(dir: Option<&Path>, args: &UpArgs, report: &Report) -> Exit {
-    if args.command.is_empty() && Intent::from(args.intent) != Intent::Attach {
-        let message = "no program was named; only --intent attach needs none";
-        let advice = Advice::from(Step::Help(Some("up"))).knowing("name the program after `--`");
-        return report.failure("usage", message, &advice, Exit::Usage);
-    }
-    if args.speak.is_some() && args.ready != Some(Readiness::Handshake) {
-        let message = "--speak names a version for --ready handshake, which is not asked for";
-        return report.failure("usage", message, &Step::Help(Some("up")).into(), Exit::Usage);
-    }
     let sessions = match sessions(dir) {
         Ok(sessions) => sessions,
         Err(error) => return report.error(&error),
@@ -70,13 +60,13 @@ pub(crate) async fn run(dir: Option<&Path>, args: &UpArgs, report: &Report) -> E
         return dry_run(&sessions, &session, launch(args), report).await;
     }
     let began = Instant::now();
-    let socket_is_unnamed = launch(args).leaves_endpoint_unnamed();
+    let launch = launch(args);
     tokio::select! {
-        ensured = sessions.ensure(&session, launch(args)) => match ensured {
-            Ok(ensured) => show(&session, ensured, began.elapsed(), report),
+        ensured = sessions.ensure(&session, launch.clone()) => match ensured {
+            Ok(ensured) => show(&session, &ensured, began.elapsed(), report),
             Err(error) => report.error(&error),
         },
-        () = say_what_is_waited_for(&session, socket_is_unnamed, report) => unreachable!("progress is reported for as long as it takes"),
+        () = waiting::report(&sessions, &session, &launch, report) => unreachable!("progress is reported for as long as it takes"),
         () = interrupted() => {
             let advice = Advice::from(Step::Again).knowing("the worker goes on, and the same command waits for it");
             report.failure("interrupted", "interrupted", &advice, Exit::Interrupted)
@@ -90,11 +80,10 @@ fn launch(args: &UpArgs) -> Launch {
         Some(program) => Launch::new(program).args(command),
         None => Launch::attach(),
     };
-    launch = launch
-        .intent(args.intent.into())
-        .settle(args.settle)
-        .timeout(args.timeout)
-        .kill_policy(args.graces.kill_policy());
+    launch = launch.intent(args.intent.into()).timeout(args.timeout).kill_policy(args.graces.kill_policy());
+    if let Some(time) = args.settle {
+        launch = launch.settle(time);
+    }
     if args.clear_env {
         launch = launch.env_clear();
     }
@@ -138,68 +127,54 @@ async fn interrupted() {
     }
 }
 
-async fn say_what_is_waited_for(session: &SessionId, socket_is_unnamed: bool, report: &Report) {
-    sleep(UNNAMED_AFTER).await;
-    if socket_is_unnamed {
-        report.progress(
-            "no argument names {socket}: the program must find its socket in REKINDLE_SOCKET, or it is never ready",
-        );
-    }
-    sleep(PROGRESS_AFTER.saturating_sub(UNNAMED_AFTER)).await;
-    report.progress(&format!("waiting for the worker of {session} to answer"));
-    std::future::pending::<()>().await;
-}
-
 async fn dry_run(sessions: &Sessions, session: &SessionId, launch: Launch, report: &Report) -> Exit {
     let foreseen = match sessions.dry_run(session, launch).await {
         Ok(foreseen) => foreseen,
         Err(error) => return report.error(&error),
     };
     let plan = laid_out(&json!(foreseen.plan));
-    report.result(&format!("{foreseen}\n{plan}"), &json!(foreseen));
+    report.result(&format_args!("{foreseen}\n{plan}"), || json!(foreseen));
     if foreseen.rejection.is_some() { Exit::Refused } else { Exit::Done }
 }
 
 /// Shows the result of a call.
-pub(crate) fn show(session: &SessionId, ensured: Ensured, elapsed: Duration, report: &Report) -> Exit {
+pub(crate) fn show(session: &SessionId, ensured: &Ensured, elapsed: Duration, report: &Report) -> Exit {
     let elapsed_ms = elapsed.as_millis() as u64;
-    let json = json!({
-        "outcome": null,
-        "session": session,
-        "pid": null,
-        "socket": null,
-        "address": null,
-        "url": null,
-        "owner": null,
-        "generation": null,
-        "elapsed_ms": elapsed_ms,
-    });
-    let json = Report::with(json, &ensured);
+    let json = || {
+        let fields = json!({
+            "outcome": null,
+            "session": session,
+            "pid": null,
+            "socket": null,
+            "address": null,
+            "url": null,
+            "owner": null,
+            "generation": null,
+            "elapsed_ms": elapsed_ms,
+        });
+        Report::with(fields, ensured)
+    };
     match ensured {
-        Ensured::Running(worker) => running(session, &worker, elapsed_ms, &json, report),
+        Ensured::Running(worker) => {
+            let (kind, pid, place) = (worker.kind, pid_text(worker.pid), worker.place());
+            report.result(&format_args!("{kind} {session}: pid {pid}{place} ({elapsed_ms} ms)"), json);
+            warnings(session, worker, report).iter().for_each(|warning| report.progress(warning));
+            Exit::Done
+        }
         Ensured::Exited(exited) => {
-            report.failed(&exited_text(session, &exited), &exited.advice, json, Exit::EndedEarly)
+            report.failed(&exited_text(session, exited), &exited.advice, json(), Exit::EndedEarly)
         }
         Ensured::NotStarted(error) => {
-            report.failed(&error.to_string(), &Advice::of_start(&error), json, Exit::NeverStarted)
+            report.failed(&error.to_string(), &Advice::of_start(error), json(), Exit::NeverStarted)
         }
         Ensured::Retained(retained) => {
             let stop = Step::Stop(session.clone()).into();
-            report.failed(&retained.to_string(), &stop, json, Exit::Retained)
+            report.failed(&retained.to_string(), &stop, json(), Exit::Retained)
         }
         Ensured::Rejected(rejection) => {
-            report.failed(&rejection.message, &rejection.advice, json, Exit::Refused)
+            report.failed(&rejection.message, &rejection.advice, json(), Exit::Refused)
         }
     }
-}
-
-fn running(session: &SessionId, worker: &Running, elapsed_ms: u64, json: &Value, report: &Report) -> Exit {
-    let (kind, pid, place) = (worker.kind, pid_text(worker.pid), worker.place());
-    report.result(&format!("{kind} {session}: pid {pid}{place} ({elapsed_ms} ms)"), json);
-    for warning in warnings(session, worker, report) {
-        report.progress(&warning);
-    }
-    Exit::Done
 }
 
 /// What ended a worker that was not ready, with its last words.
@@ -220,19 +195,14 @@ fn exited_text(session: &SessionId, exited: &Exited) -> String {
 
 /// Who ended a worker that was not ready, and why.
 fn early_end(session: &SessionId, exited: &Exited) -> String {
-    let said = match exited.said {
-        SaidReady::No => String::new(),
-        SaidReady::WithoutListener => {
-            format!("; it said READY=1, and nobody listened on {}", exited.endpoint.in_words())
-        }
-    };
+    let found = exited.findings();
     match &exited.cause {
         Some(Cause::ObserveTimeout { after }) => format!(
-            "the worker of {session} was not ready within {} ms (--timeout), and was ended{said}",
+            "the worker of {session} was not ready within {} ms (--timeout), and was ended{found}",
             after.as_millis()
         ),
-        Some(cause @ Cause::Seam(_)) => format!("the worker of {session} was ended: {cause}{said}"),
-        None => format!("the worker of {session} {} before it was ready{said}", exited.exit),
+        Some(cause @ Cause::Seam(_)) => format!("the worker of {session} was ended: {cause}{found}"),
+        None => format!("the worker of {session} {} before it was ready{found}", exited.exit),
     }
 }
 
@@ -247,6 +217,16 @@ fn warnings(session: &SessionId, worker: &Running, report: &Report) -> Vec<Strin
     }
     if !worker.managed {
         warnings.push("what answers was not started by rekindle, which will not stop it".to_owned());
+    }
+    if let (Endpoint::Tcp(_), true) = (&worker.endpoint, worker.managed) {
+        let endpoint = &worker.endpoint;
+        warnings.extend(match worker.owner() {
+            Some(Owner::Verified) => None,
+            Some(Owner::Unverified) => Some(format!(
+                "the listener on {endpoint} is not proved to be the worker's: the kernel does not show its process"
+            )),
+            None => Some(format!("a process listens on {endpoint} that need not be the worker's, as allowed")),
+        });
     }
     warnings
 }

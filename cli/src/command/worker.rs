@@ -1,6 +1,5 @@
-//! `rekindle worker`: the reference worker that the demo and the live suite start.
+//! `rekindle worker`: a reference worker, for the demo and to try the other verbs.
 
-mod engine;
 mod pool;
 
 use crate::args::{Protocol, WorkerArgs};
@@ -52,7 +51,7 @@ async fn serve_pool(args: &WorkerArgs) -> Result<(), Box<dyn Error>> {
     let signals = if ignored.is_some() { Signals::LeftAlone } else { Signals::Heeded };
     let serve = Serve::on(&args.socket).signals(signals);
     let serve = args.idle_timeout.into_iter().fold(serve, Serve::idle_timeout);
-    match serve.run(PoolWorker::new(args.version_string.clone(), name)).await? {
+    match serve.run(PoolWorker::new(name)).await? {
         Ended::Shutdown | Ended::Terminated | Ended::Idle => Ok(()),
     }
 }

@@ -97,13 +97,15 @@ pub enum ShownBy {
     Process,
 }
 
-/// What a listener at the endpoint proves about a worker whose launcher died before the worker was ready.
+/// What proves a start ready, as far as the steps of a call depend on the proof.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ListenerProves {
-    /// The worker is ready: the listener is the condition, or the rest of the condition can no longer be observed.
-    Ready,
-    /// Nothing: the next launcher watches for the condition again.
-    Nothing,
+pub enum Proof {
+    /// A listener at the endpoint: whoever finds one has found a ready worker.
+    Listener,
+    /// An answer on a connection: whoever finds a listener has to ask.
+    Answer,
+    /// A watch from the start, or another one: a listener proves nothing.
+    Watch,
 }
 
 /// A row of the table. The texts are Markdown fragments without a full stop.
@@ -125,10 +127,10 @@ pub struct Row {
     pub connects: Connects,
     /// What the worker gets in addition.
     pub provides: Provides,
+    /// What proves a start ready.
+    pub proof: Proof,
     /// What shows later that the worker is live, at an endpoint.
     pub shown_by: ShownBy,
-    /// What a listener proves if no launcher observed the start to its end.
-    pub listener_proves: ListenerProves,
 }
 
 impl Row {
@@ -184,8 +186,8 @@ impl ReadyKind {
                 ready_when: "the endpoint accepts a connection",
                 connects: Connects::Launcher,
                 provides: Provides::Nothing,
+                proof: Proof::Listener,
                 shown_by: ShownBy::Listener,
-                listener_proves: ListenerProves::Ready,
             },
             Self::Http => Row {
                 kind: self,
@@ -196,8 +198,8 @@ impl ReadyKind {
                 ready_when: "`GET PATH` is answered with a status from 200 to 399",
                 connects: Connects::ForRequests,
                 provides: Provides::Nothing,
+                proof: Proof::Watch,
                 shown_by: ShownBy::Listener,
-                listener_proves: ListenerProves::Nothing,
             },
             Self::Handshake => Row {
                 kind: self,
@@ -208,8 +210,8 @@ impl ReadyKind {
                 ready_when: "the worker answers a handshake in the version of `--speak`",
                 connects: Connects::Launcher,
                 provides: Provides::Nothing,
+                proof: Proof::Answer,
                 shown_by: ShownBy::Listener,
-                listener_proves: ListenerProves::Ready,
             },
             Self::Notify => Row {
                 kind: self,
@@ -220,8 +222,8 @@ impl ReadyKind {
                 ready_when: "the worker sent `READY=1`, and a process listens at the endpoint, if there is one",
                 connects: Connects::Nobody,
                 provides: Provides::NotifySocket,
+                proof: Proof::Listener,
                 shown_by: ShownBy::Listener,
-                listener_proves: ListenerProves::Ready,
             },
             Self::Listen => Row {
                 kind: self,
@@ -232,8 +234,8 @@ impl ReadyKind {
                 ready_when: "the program runs; its socket listens from birth",
                 connects: Connects::Nobody,
                 provides: Provides::BoundSocket,
+                proof: Proof::Listener,
                 shown_by: ShownBy::Listener,
-                listener_proves: ListenerProves::Ready,
             },
             Self::Line => Row {
                 kind: self,
@@ -244,8 +246,8 @@ impl ReadyKind {
                 ready_when: "a line of this start's standard output or standard error matches REGEX",
                 connects: Connects::Nobody,
                 provides: Provides::Nothing,
+                proof: Proof::Watch,
                 shown_by: ShownBy::Process,
-                listener_proves: ListenerProves::Nothing,
             },
             Self::Exec => Row {
                 kind: self,
@@ -256,8 +258,8 @@ impl ReadyKind {
                 ready_when: "`/bin/sh -c COMMAND` exits with 0, in the worker's environment and directory",
                 connects: Connects::Nobody,
                 provides: Provides::Nothing,
+                proof: Proof::Watch,
                 shown_by: ShownBy::Process,
-                listener_proves: ListenerProves::Nothing,
             },
             Self::Running => Row {
                 kind: self,
@@ -268,8 +270,8 @@ impl ReadyKind {
                 ready_when: "the program runs, and still runs after `--settle`",
                 connects: Connects::Nobody,
                 provides: Provides::Nothing,
+                proof: Proof::Watch,
                 shown_by: ShownBy::Process,
-                listener_proves: ListenerProves::Nothing,
             },
         }
     }

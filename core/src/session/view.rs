@@ -10,7 +10,7 @@ use crate::ensure::decide::Liveness;
 use crate::process::id::Generation;
 use crate::session::endpoint::EndpointKind;
 use crate::session::evidence::{LastWorker, Lifeline};
-use crate::session::readiness::{ListenerProves, ShownBy};
+use crate::session::readiness::{Proof, ShownBy};
 use crate::session::record::RecordState;
 
 /// The facts of a look at a session.
@@ -32,10 +32,10 @@ pub struct View {
     pub contact: Contact,
     /// The kind of the endpoint in question.
     pub endpoint: EndpointKind,
+    /// What proves the start in question ready.
+    pub proof: Proof,
     /// What shows that a ready worker is live.
     pub shown_by: ShownBy,
-    /// What a listener proves if no launcher observed the start to its end.
-    pub listener_proves: ListenerProves,
 }
 
 /// The endpoint in question, as far as a decision depends on the endpoint.
@@ -45,10 +45,10 @@ pub struct EndpointView {
     pub kind: EndpointKind,
     /// Whether the worker may be connected to for a mere look.
     pub contact: Contact,
+    /// What proves the start in question ready.
+    pub proof: Proof,
     /// What shows that a ready worker is live.
     pub shown_by: ShownBy,
-    /// What a listener proves if no launcher observed the start to its end.
-    pub listener_proves: ListenerProves,
 }
 
 impl EndpointView {
@@ -56,16 +56,16 @@ impl EndpointView {
     pub const SOCKET: Self = Self {
         kind: EndpointKind::Unix,
         contact: Contact::Connect,
+        proof: Proof::Listener,
         shown_by: ShownBy::Listener,
-        listener_proves: ListenerProves::Ready,
     };
 
     /// No endpoint.
     pub const NONE: Self = Self {
         kind: EndpointKind::None,
         contact: Contact::Gentle,
+        proof: Proof::Watch,
         shown_by: ShownBy::Process,
-        listener_proves: ListenerProves::Nothing,
     };
 }
 
@@ -113,8 +113,8 @@ impl View {
         coherence: Coherence::OneStart,
         contact: Contact::Connect,
         endpoint: EndpointKind::Unix,
+        proof: Proof::Listener,
         shown_by: ShownBy::Listener,
-        listener_proves: ListenerProves::Ready,
     };
 
     /// The liveness of the session, from the finding at the endpoint.
@@ -122,22 +122,14 @@ impl View {
     /// A listener is no part of the condition for ready if the process shows that the worker is live: then a worker that
     /// had been ready and runs is live, whether it listens or not. A listener that is not ours stays a conflict.
     ///
-    /// A worker whose start no launcher observed to its end is not live by a listener that proves nothing: such a worker
-    /// is to be watched.
+    /// A worker whose start no launcher observed to its end is not live by a listener that proves nothing: the next
+    /// launcher watches such a worker.
     pub fn liveness(&self, found: Liveness) -> Liveness {
-        use LastWorker as W;
-        match (self.last, found) {
-            (W::AliveUnobserved, Liveness::Live | Liveness::Indeterminate)
-                if self.listener_proves == ListenerProves::Nothing =>
-            {
-                Liveness::Dormant
-            }
-            (W::AliveReady, Liveness::Dormant | Liveness::Indeterminate)
-                if self.shown_by == ShownBy::Process =>
-            {
-                Liveness::Live
-            }
-            (W::AliveReady | W::AliveUnobserved | W::Gone | W::Unknown, found) => found,
+        use {Liveness as L, Proof as P, ShownBy as S};
+        match (found, self.last) {
+            (L::Dormant | L::Indeterminate, LastWorker::AliveReady) if self.shown_by == S::Process => L::Live,
+            (L::Live | L::Indeterminate, LastWorker::AliveUnobserved) if self.proof == P::Watch => L::Dormant,
+            (found, _) => found,
         }
     }
 

@@ -5,8 +5,11 @@
 //!
 //! Checked below, and by the live tests of the command's output.
 
-use super::{DryRun, Ensured, Exited, Rejection, Retained, Running, Stopped};
+use super::{DryRun, Ensured, Exited, Rejection, Retained, Running, StartKind, Stopped};
 use crate::json::{path_text, without_nonce};
+use rekindle_core::byte_text::ByteText;
+use rekindle_core::protocol::Version;
+use rekindle_core::{Endpoint, Generation, Owner, Pid};
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
@@ -30,19 +33,34 @@ impl Serialize for Ensured {
 
 impl Serialize for Running {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let fields = json!({
-            "outcome": self.kind,
-            "pid": self.pid,
-            "socket": self.socket().map(path_text),
-            "address": self.endpoint,
-            "url": self.url,
-            "owner": self.owner(),
-            "generation": self.generation,
-            "managed": self.managed,
-            "program_differs": self.program_differs,
-            "after_kill": self.after_kill,
-            "worker_version": self.connection.greeting().map(|greeting| &greeting.version),
-        });
+        // The answer to nearly every call: a `json!` would make a map, to be copied by most callers.
+        #[derive(Serialize)]
+        struct Fields<'a> {
+            outcome: StartKind,
+            pid: Option<Pid>,
+            socket: Option<ByteText<'a>>,
+            address: &'a Endpoint,
+            url: Option<&'a str>,
+            owner: Option<Owner>,
+            generation: Generation,
+            managed: bool,
+            program_differs: bool,
+            after_kill: bool,
+            worker_version: Option<&'a Version>,
+        }
+        let fields = Fields {
+            outcome: self.kind,
+            pid: self.pid,
+            socket: self.socket().map(path_text),
+            address: &self.endpoint,
+            url: self.url.as_deref(),
+            owner: self.owner(),
+            generation: self.generation,
+            managed: self.managed,
+            program_differs: self.program_differs,
+            after_kill: self.after_kill,
+            worker_version: self.connection.greeting().map(|greeting| &greeting.version),
+        };
         fields.serialize(serializer)
     }
 }
@@ -60,6 +78,7 @@ impl Serialize for Exited {
             "after_kill": self.after_kill,
             "cause": self.cause.as_ref().map(ToString::to_string),
             "last_seen": self.last_seen,
+            "listened_at": self.listened_at,
             "stderr_tail": self.stderr_tail,
             "status_text": self.status_text,
         });

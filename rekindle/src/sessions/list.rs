@@ -1,10 +1,9 @@
 //! Lists sessions without asking any worker: the lifeline and the kernel's socket table answer.
 
 use crate::error::Error;
-use crate::sessions::snapshot::Snapshot;
+use crate::sessions::snapshot::{ListenerTables, Snapshot};
 use rekindle_adapters::StateRoot;
 use rekindle_adapters::lifeline::{self, LifelineProbe, Located, Lost};
-use rekindle_adapters::socket_table::ListeningSockets;
 use rekindle_core::byte_text;
 use rekindle_core::shown::Shown;
 use rekindle_core::{
@@ -151,7 +150,7 @@ pub(crate) fn list_those(
 ) -> Result<(Recorded, Vec<LeftOut>), Error> {
     let (mut snapshots, left_out) = snapshots(root, here, |_| true)?;
     snapshots.retain(is_meant);
-    let listening = ListeningSockets::read();
+    let listening = ListenerTables::read();
     let summaries = snapshots.into_iter().map(|Listed { session, snapshot }| {
         let summary = SessionSummary {
             session,

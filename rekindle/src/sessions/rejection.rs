@@ -9,6 +9,7 @@ use rekindle_adapters::Probed;
 use rekindle_core::claim::ConflictReason;
 use rekindle_core::shown::Shown;
 use rekindle_core::{Address, Endpoint, LastWorker, Liveness, LockClaim, RejectReason, SessionId};
+use std::fmt;
 use std::path::Path;
 
 /// The session of a rejection, and the sockets where its worker may answer.
@@ -61,10 +62,11 @@ impl Rejection {
                 ),
             },
             RejectReason::IndeterminateNoSpawn => {
-                let step = endpoint.socket().map_or_else(
-                    || Step::Doctor((*session).clone()),
-                    |socket| Step::Probe(socket.to_owned()),
-                );
+                let step = match endpoint {
+                    Endpoint::Unix(socket) => Step::Probe(socket.clone()),
+                    Endpoint::Tcp(at) => Step::ProbePort(*at),
+                    Endpoint::None => Step::Doctor((*session).clone()),
+                };
                 (format!("`{shown}` could not be judged: {why}"), step.into())
             }
             RejectReason::NoEndpoint => (
@@ -76,6 +78,13 @@ impl Rejection {
                     Advice::start(session, snapshot, own_socket)
                 } else {
                     Step::Doctor((*session).clone()).into()
+                };
+                let why = match snapshot.endpoint() {
+                    // The session's own socket says nothing about a worker with another endpoint.
+                    Some(recorded) if recorded != *endpoint && snapshot.last_worker() == LastWorker::Gone => {
+                        format!("the last worker, {}, is gone", Place(&recorded))
+                    }
+                    Some(_) | None => why.to_owned(),
                 };
                 (format!("no worker of session `{session}` answers: {why}"), advice)
             }
@@ -146,6 +155,18 @@ impl Error {
             }
         };
         Self::Claimed { message, advice: Box::new(advice), holder: holder.map(Box::new) }
+    }
+}
+
+/// An endpoint, as the description of a worker.
+struct Place<'e>(&'e Endpoint);
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Endpoint::Unix(_) | Endpoint::Tcp(_) => write!(f, "on {}", self.0.in_words()),
+            Endpoint::None => f.write_str("without an address"),
+        }
     }
 }
 

@@ -8,11 +8,12 @@ use rekindle_adapters::probe::{self, Probed};
 use rekindle_adapters::record_file;
 use rekindle_adapters::socket_file::{self, Tenancy};
 use rekindle_adapters::socket_table::ListeningSockets;
-use rekindle_adapters::tcp;
+use rekindle_adapters::tcp::{self, Asked, Listeners};
 use rekindle_adapters::{SessionDir, Worker, procfs, worker};
 use rekindle_core::evidence::{EndpointHolder, Listener};
 use rekindle_core::identity::{PidStatus, ProcessLiveness, judge};
 use rekindle_core::plan::{ForeignListener, Role};
+use rekindle_core::readiness::Proof;
 use rekindle_core::record::{NewerRecord, RecordFile, SocketFile};
 use rekindle_core::state::{Listening, OtherSpelling, session_state};
 use rekindle_core::view::assembly::{Assembly, FoundBy, Marked, Recorded as RecordedFacts};
@@ -53,6 +54,20 @@ struct Recorded {
     corrupt: Option<String>,
 }
 
+/// The listeners of this machine, read once for many sessions.
+#[derive(Debug)]
+pub(crate) struct ListenerTables {
+    sockets: ListeningSockets,
+    /// Read at the first session with a port.
+    ports: Listeners,
+}
+
+impl ListenerTables {
+    pub(crate) fn read() -> Self {
+        Self { sockets: ListeningSockets::read(), ports: Listeners::default() }
+    }
+}
+
 impl Recorded {
     fn read(dir: &SessionDir) -> Result<Self, OsFailure> {
         Ok(match record_file::read(dir)? {
@@ -78,6 +93,30 @@ impl Recorded {
     }
 }
 
+/// A lifeline that was found, with its content.
+struct FoundLifeline {
+    probe: LifelineProbe,
+    by: FoundBy,
+    state: Lifeline,
+    mark: Option<LifelineMark>,
+}
+
+impl FoundLifeline {
+    /// Asks for the lock, then reads the mark: the order in which a worker takes the lock and writes the mark.
+    fn read(probe: LifelineProbe, by: FoundBy) -> Result<Self, OsFailure> {
+        let state = probe.ask();
+        let mark = probe.mark()?;
+        Ok(Self { probe, by, state, mark })
+    }
+
+    /// Detects the lifeline of another session: a directory renamed to another session's name still contains the old
+    /// lifeline.
+    fn another_session(&self, session: &SessionId) -> Option<OsFailure> {
+        let named = self.mark.as_ref()?.session.as_ref().filter(|named| *named != session)?;
+        Some(OsFailure::new("judge the lifeline", format!("it is that of session `{named}`")))
+    }
+}
+
 impl Snapshot {
     /// The snapshot of a session without a directory.
     pub(crate) fn nothing() -> Self {
@@ -100,17 +139,20 @@ impl Snapshot {
     /// If a fact cannot be read. A corrupt record is no error: the lifeline may identify the worker.
     pub(crate) fn take(dir: &SessionDir, here: &Host) -> Result<Self, OsFailure> {
         let recorded = Recorded::read(dir)?;
-        let (lifeline, gap) = match lifeline::locate(dir)? {
-            Located::Named(probe) => match another_session(&probe, dir.session())? {
-                Some(gap) => (None, Some(gap)),
-                None => (Some((probe, FoundBy::Name)), None),
-            },
-            Located::Lost(probe) => (Some((probe, FoundBy::Search)), None),
+        let (found, gap) = match lifeline::locate(dir)? {
+            Located::Named(probe) => {
+                let found = FoundLifeline::read(probe, FoundBy::Name)?;
+                match found.another_session(dir.session()) {
+                    Some(gap) => (None, Some(gap)),
+                    None => (Some(found), None),
+                }
+            }
+            Located::Lost(probe) => (Some(FoundLifeline::read(probe, FoundBy::Search)?), None),
             Located::Nowhere => (None, None),
             Located::Unsearched { why } => (None, Some(why)),
         };
-        let mut snapshot = Self::of(recorded, lifeline, gap, here)?;
-        snapshot.look_for_successor(dir.path());
+        let mut snapshot = Self::of(recorded, found, gap, here);
+        snapshot.look_for_successor(dir.path(), here);
         Ok(snapshot)
     }
 
@@ -119,14 +161,19 @@ impl Snapshot {
     /// # Errors
     /// If the lifeline cannot be read.
     pub(crate) fn of_lost(lifeline: LifelineProbe, here: &Host) -> Result<Self, OsFailure> {
-        Self::of(Recorded::default(), Some((lifeline, FoundBy::Search)), None, here)
+        let found = FoundLifeline::read(lifeline, FoundBy::Search)?;
+        Ok(Self::of(Recorded::default(), Some(found), None, here))
     }
 
     /// Looks for another process of the worker if no recorded process lives: a daemon that forked after listening, a
     /// leftover, or a worker that replaced itself and closed the inherited descriptors.
-    fn look_for_successor(&mut self, dir: &Path) {
+    fn look_for_successor(&mut self, dir: &Path, here: &Host) {
         if self.evidence.is_held_by_others() {
-            let listens = self.socket().is_some_and(|socket| ListeningSockets::read().contains(socket));
+            let listens = match self.endpoint() {
+                Some(Endpoint::Unix(socket)) => ListeningSockets::read().contains(&socket),
+                Some(Endpoint::Tcp(at)) => self.is_port_listened_at(at, &Listeners::default(), here),
+                Some(Endpoint::None) | None => false,
+            };
             self.evidence =
                 self.evidence.heard_of(if listens { Listener::Present } else { Listener::Absent });
             // An invisible holder has no pid to show; the held lock proves that the holder lives.
@@ -147,18 +194,14 @@ impl Snapshot {
         }
     }
 
-    fn of(
-        recorded: Recorded,
-        located: Option<(LifelineProbe, FoundBy)>,
-        gap: Option<OsFailure>,
-        here: &Host,
-    ) -> Result<Self, OsFailure> {
-        let asked = match (&located, &gap) {
-            (Some((lifeline, found_by)), _) => (lifeline.ask(), *found_by),
+    fn of(recorded: Recorded, found: Option<FoundLifeline>, gap: Option<OsFailure>, here: &Host) -> Self {
+        let asked = match (&found, &gap) {
+            (Some(found), _) => (found.state, found.by),
             (None, Some(_)) => (Lifeline::Unreadable, FoundBy::Name),
             (None, None) => (Lifeline::Missing, FoundBy::Name),
         };
-        let mark = located.as_ref().map(|(lifeline, _)| lifeline.mark()).transpose()?.flatten();
+        let (lifeline, mark) = found.map(|found| (found.probe, found.mark)).unzip();
+        let mark = mark.flatten();
         let marked = mark.as_ref().map(|mark| Marked {
             generation: mark.generation,
             nonce: mark.nonce.clone(),
@@ -166,7 +209,6 @@ impl Snapshot {
         });
         let assembly = Assembly::new(recorded.facts(), asked, marked);
         let mark = mark.filter(|_| assembly.is_marked());
-        let lifeline = located.map(|(lifeline, _)| lifeline);
         let lifeline = lifeline.filter(|_| assembly.lifeline() != Lifeline::Missing);
         let of_leader = assembly.leader.as_ref().map(|leader| match &lifeline {
             Some(lifeline) if assembly.leader_took_lifeline() => standing_of_taker(leader, lifeline, here),
@@ -178,7 +220,7 @@ impl Snapshot {
         };
         let evidence = assembly.evidence(of_leader, of_peer);
         let Recorded { record, newer, corrupt } = recorded;
-        Ok(Self { record, newer, corrupt, assembly, evidence, mark, gap, lifeline, successor: None })
+        Self { record, newer, corrupt, assembly, evidence, mark, gap, lifeline, successor: None }
     }
 
     /// The facts for the machine's decision.
@@ -204,8 +246,10 @@ impl Snapshot {
             Some(_) | None => Contact::Connect,
         };
         let condition = started.as_ref().or(asked).map_or(ReadyKind::default(), Readiness::kind);
-        let listener_proves = condition.row().listener_proves;
-        EndpointView { kind, contact, shown_by: condition.shown_by(kind), listener_proves }
+        // A caller who speaks to the worker needs its answer, whatever the worker was started for.
+        let needs_answer = asked == Some(&Readiness::Handshake);
+        let proof = if needs_answer { Proof::Answer } else { condition.row().proof };
+        EndpointView { kind, contact, proof, shown_by: condition.shown_by(kind) }
     }
 
     /// The generation of the recorded or marked start.
@@ -247,7 +291,7 @@ impl Snapshot {
     }
 
     /// The state of the session, as every list shows it.
-    pub(crate) fn state(&self, listening: &ListeningSockets, here: &Host) -> SessionState {
+    pub(crate) fn state(&self, listening: &ListenerTables, here: &Host) -> SessionState {
         if self.corrupt.is_some() {
             return SessionState::Corrupt;
         }
@@ -260,18 +304,18 @@ impl Snapshot {
         session_state(self.last_worker(), self.evidence.recorded, listens)
     }
 
-    fn is_listened_at(&self, endpoint: &Endpoint, listening: &ListeningSockets, here: &Host) -> bool {
+    fn is_listened_at(&self, endpoint: &Endpoint, listening: &ListenerTables, here: &Host) -> bool {
         match endpoint {
-            Endpoint::Unix(socket) => self.is_listened_on(socket, listening),
-            Endpoint::Tcp(at) => match self.probe_port(*at, Contact::Gentle, self.foreign_listener(), here) {
-                Probed::Live(_) => true,
-                Probed::Dormant { .. }
-                | Probed::Indeterminate { .. }
-                | Probed::Forged { .. }
-                | Probed::Foreign { .. } => false,
-            },
+            Endpoint::Unix(socket) => self.is_listened_on(socket, &listening.sockets),
+            Endpoint::Tcp(at) => self.is_port_listened_at(*at, &listening.ports, here),
             Endpoint::None => false,
         }
+    }
+
+    /// Whether the worker listens on its port, or its relay. The worker is not connected to.
+    fn is_port_listened_at(&self, at: SocketAddr, ports: &Listeners, here: &Host) -> bool {
+        let worker = self.worker(here).ok();
+        Asked { at, worker: worker.as_ref(), foreign: self.foreign_listener() }.is_listened_at(ports)
     }
 
     /// Whether a process listens on a socket in the right place. A worker that became ready without a connection is
@@ -352,6 +396,17 @@ impl Snapshot {
         of_record.or_else(of_newer).or_else(|| self.worksite().map(Worksite::endpoint))
     }
 
+    /// Whether the worker answers at `endpoint`, or was started for `endpoint`: a worker that was told one loopback address
+    /// may answer at the other.
+    fn is_worker_at(&self, endpoint: &Endpoint) -> bool {
+        self.endpoint().as_ref() == Some(endpoint) || self.planned_endpoint() == Some(endpoint)
+    }
+
+    /// The endpoint for which the worker was started, if recorded.
+    pub(crate) fn planned_endpoint(&self) -> Option<&Endpoint> {
+        self.record.as_ref().and_then(SessionRecord::whole_plan).map(|plan| plan.target())
+    }
+
     /// The path of the worker's socket, if recorded.
     pub(crate) fn socket(&self) -> Option<&Path> {
         match (&self.record, &self.newer) {
@@ -380,7 +435,7 @@ impl Snapshot {
 
     /// The condition for ready, if a worker of ours may run and was started for `endpoint`.
     pub(crate) fn readiness_at(&self, endpoint: &Endpoint) -> Option<Readiness> {
-        if self.endpoint().as_ref() != Some(endpoint) || self.last_worker() == LastWorker::Gone {
+        if !self.is_worker_at(endpoint) || self.last_worker() == LastWorker::Gone {
             return None;
         }
         let of_record = self.record.as_ref().map(SessionRecord::readiness);
@@ -410,14 +465,20 @@ impl Snapshot {
     }
 
     /// Probes a TCP port: whether this session's worker listens there.
-    fn probe_port(&self, at: SocketAddr, contact: Contact, foreign: ForeignListener, here: &Host) -> Probed {
+    pub(crate) fn probe_port(
+        &self,
+        at: SocketAddr,
+        contact: Contact,
+        foreign: ForeignListener,
+        here: &Host,
+    ) -> Probed {
         // A worker that cannot be pinned cannot be recognised; its listener is then foreign.
         let worker = self.may_run().then(|| self.worker(here).ok()).flatten();
-        tcp::probe(at, worker.as_ref(), contact, foreign)
+        Asked { at, worker: worker.as_ref(), foreign }.probe(contact)
     }
 
     /// The recorded treatment of a listener that is no process of the worker.
-    fn foreign_listener(&self) -> ForeignListener {
+    pub(crate) fn foreign_listener(&self) -> ForeignListener {
         let plan = self.record.as_ref().and_then(SessionRecord::whole_plan);
         plan.map(|plan| plan.foreign_listener).unwrap_or_default()
     }
@@ -456,13 +517,6 @@ fn no_endpoint() -> Probed {
     Probed::Dormant { why: "the session has no endpoint".to_owned() }
 }
 
-/// Detects the lifeline of another session: a directory renamed to another session's name still contains the old
-/// lifeline.
-fn another_session(lifeline: &LifelineProbe, session: &SessionId) -> Result<Option<OsFailure>, OsFailure> {
-    let named = lifeline.mark()?.and_then(|mark| mark.session).filter(|named| named != session);
-    Ok(named.map(|named| OsFailure::new("judge the lifeline", format!("it is that of session `{named}`"))))
-}
-
 /// The owner of the socket of a session with directory `dir`. Only this user can put a socket into `dir`.
 fn holder(socket: &Path, dir: &Path) -> EndpointHolder {
     match socket_file::tenancy(socket) {
@@ -474,9 +528,9 @@ fn holder(socket: &Path, dir: &Path) -> EndpointHolder {
 
 /// The holder of a port: any user can listen there, so a listener is not known to be ours.
 fn holder_of_port(at: SocketAddr) -> EndpointHolder {
-    match tcp::listener(at, None) {
-        Ok(tcp::Listener::Nobody) => EndpointHolder::Vacant,
-        Ok(tcp::Listener::Ours { .. } | tcp::Listener::Foreign { .. }) | Err(_) => EndpointHolder::Unclear,
+    match tcp::is_taken(at) {
+        Ok(false) => EndpointHolder::Vacant,
+        Ok(true) | Err(_) => EndpointHolder::Unclear,
     }
 }
 

@@ -8,8 +8,8 @@ use super::trouble::{Trouble, ensure};
 use crate::{TestEnv, cli, wait};
 use serde_json::Value;
 
-/// A piece of work that waits for an answer.
-const CODE: &str = "name = ask(\"who?\")\ndone(\"{name}\")";
+/// The question of the reference worker; the work waits for an answer.
+const CODE: &str = "who?";
 
 /// The arguments that begin a session.
 pub(super) fn run_args() -> Vec<String> {

@@ -1,27 +1,52 @@
-//! A worker of the pool protocol, around the [engine](super::engine).
+//! The reference worker of the pool protocol: asks its host the code as a question, and completes with the answer.
 
-use super::engine::Session;
 use rekindle::protocol::{
-    Continue, Feed, FeedResult, Refusal, Run, StatusReport, StatusRequest, Version, WorkerName,
+    Continue, Feed, FeedResult, Finish, Query, Refusal, Run, StatusReport, StatusRequest, Version, WorkerName,
 };
 use rekindle::serve::{Handler, async_trait};
+use serde_json::{Value, json};
+use std::iter;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// The id of a session's only query.
+const QUERY_ID: &str = "q-0";
 
 /// One session at a time, under one name.
 #[derive(Debug)]
 pub(super) struct PoolWorker {
-    version: Version,
     name: WorkerName,
     session: Mutex<Option<Session>>,
 }
 
+/// A question, and the host's answer once the host has continued the session.
+#[derive(Debug)]
+struct Session {
+    question: String,
+    answer: Option<Continue>,
+}
+
+impl Session {
+    fn is_paused(&self) -> bool {
+        self.answer.is_none()
+    }
+
+    /// The question and the answer so far.
+    fn history(&self) -> Value {
+        let question = json!({ "role": "worker", "query_id": QUERY_ID, "text": self.question });
+        let answer = self.answer.as_ref().map(|answer| {
+            json!({ "role": "host", "query_id": QUERY_ID, "text": answer.response, "usage": answer.usage })
+        });
+        iter::once(question).chain(answer).collect()
+    }
+}
+
 impl PoolWorker {
-    pub(super) fn new(version: Version, name: WorkerName) -> Self {
-        Self { version, name, session: Mutex::new(None) }
+    pub(super) fn new(name: WorkerName) -> Self {
+        Self { name, session: Mutex::new(None) }
     }
 
     fn session(&self) -> MutexGuard<'_, Option<Session>> {
-        // The engine changes a session only where nothing can panic any more.
+        // A session is replaced or completed by one assignment, so a panic leaves no half-changed session.
         self.session.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -33,17 +58,17 @@ impl PoolWorker {
 #[async_trait]
 impl Handler for PoolWorker {
     fn version(&self) -> Version {
-        self.version.clone()
+        "1".parse().expect("a short text is a version")
     }
 
     async fn run(&self, run: Run) -> Result<Feed, Refusal> {
         let mut session = self.session();
         if session.as_ref().is_some_and(Session::is_paused) {
-            return Err(Refusal::new(format!("session `{}` is not over; go on with it", self.name)));
+            return Err(Refusal::new(format!("session `{}` is not over; continue it first", self.name)));
         }
-        let (begun, result) = Session::begin(&run.code, run.ctx);
-        *session = Some(begun);
-        Ok(self.feed(&result))
+        let queries = vec![Query::new(QUERY_ID, &run.code)];
+        *session = Some(Session { question: run.code, answer: None });
+        Ok(self.feed(&FeedResult::Paused { queries }))
     }
 
     async fn continue_session(&self, answer: Continue) -> Result<Feed, Refusal> {
@@ -52,8 +77,12 @@ impl Handler for PoolWorker {
             .as_mut()
             .filter(|session| answer.sid == self.name && session.is_paused())
             .ok_or_else(|| Refusal::new(format!("no session `{}` waits for an answer", answer.sid)))?;
-        let result = session.answer(answer.query_id.as_deref(), &answer.response, &answer.usage);
-        result.map(|result| self.feed(&result)).map_err(Refusal::new)
+        if let Some(id) = answer.query_id.as_ref().filter(|id| *id != QUERY_ID) {
+            return Err(Refusal::new(format!("query `{id}` is not open")));
+        }
+        let state = Finish::Completed { result: json!(answer.response) };
+        session.answer = Some(answer);
+        Ok(self.feed(&FeedResult::Finished { state, metrics: json!({ "queries": 1 }) }))
     }
 
     async fn status(&self, request: StatusRequest) -> Result<StatusReport, Refusal> {

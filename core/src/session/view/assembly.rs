@@ -195,8 +195,8 @@ impl<I: Clone + PartialEq, N: PartialEq> Assembly<I, N> {
             coherence: self.coherence(),
             contact: endpoint.contact,
             endpoint: endpoint.kind,
+            proof: endpoint.proof,
             shown_by: endpoint.shown_by,
-            listener_proves: endpoint.listener_proves,
         }
     }
 }

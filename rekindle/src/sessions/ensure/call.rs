@@ -2,7 +2,7 @@
 //!
 //! Decides nothing: performs an effect, passes the answer to the machine, and receives the next effect.
 
-use super::request::Ensure;
+use super::request::{Ensure, Hold};
 use crate::error::Error;
 use crate::outcome::{DryRun, Ensured, Rejection, StartKind};
 use crate::sessions::restore;
@@ -18,8 +18,7 @@ use rekindle_adapters::tcp;
 use rekindle_adapters::{HeldClaim, ProductionSpawnBgResumeDeps, program, worker};
 use rekindle_core::claim::Found;
 use rekindle_core::ensure::{
-    self, Before, Conclusion, Deadline, Depth, Effect, Ended, Event, MayPass, Proof, Request, StartPath,
-    Stranger,
+    self, Before, Conclusion, Deadline, Depth, Effect, Ended, Event, MayPass, Request, StartPath, Stranger,
 };
 use rekindle_core::execute::{Cause, Seen};
 use rekindle_core::stop::{StopEnd, StopPolicy, execute_stop};
@@ -84,14 +83,8 @@ impl<'e> Call<'e> {
     /// Drives the machine to its conclusion.
     pub(super) async fn run(&mut self) -> Conclusion {
         let launch = &self.ensure.launch;
-        let speaks = launch.handshake_spoken().is_some();
-        let proof = if speaks { Proof::Answer } else { Proof::Connection };
-        let mut call = ensure::Ensure::new(Request {
-            intent: launch.intent,
-            proof,
-            depth: self.depth,
-            port: launch.port_choice(),
-        });
+        let (intent, depth, port) = (launch.intent, self.depth, launch.port_choice());
+        let mut call = ensure::Ensure::new(Request { intent, depth, port });
         loop {
             let event = match call.effect() {
                 Effect::Done(conclusion) => return conclusion,
@@ -161,7 +154,8 @@ impl<'e> Call<'e> {
     }
 
     fn replan(&mut self) -> Result<(), Error> {
-        let endpoint = self.ensure.endpoint(&self.snapshot, &mut self.port, self.depth)?;
+        let hold = if self.held.is_some() { Hold::Claim } else { Hold::Nothing };
+        let endpoint = self.ensure.endpoint(&self.snapshot, &mut self.port, hold)?;
         self.plan = Some(self.ensure.launch.plan(&self.ensure.session, endpoint));
         Ok(())
     }

@@ -17,7 +17,6 @@ use rekindle_adapters::tcp;
 use rekindle_adapters::worker::ReapedExit;
 use rekindle_adapters::{SessionDir, StateRoot, procfs};
 use rekindle_core::claim::ConflictReason;
-use rekindle_core::ensure::Depth;
 use rekindle_core::execute::Cause;
 use rekindle_core::notify::Notices;
 use rekindle_core::protocol::Version;
@@ -45,6 +44,15 @@ pub(crate) struct Ensure {
     pub(crate) launch: Launch,
 }
 
+/// Whether the call holds the session's claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hold {
+    /// The call decides about the session.
+    Claim,
+    /// The call only looks.
+    Nothing,
+}
+
 impl Ensure {
     /// The endpoint of the worker: the caller's choice, else the running worker's endpoint, else the socket in the
     /// session's directory. `port` is the port that the call has chosen so far.
@@ -52,17 +60,21 @@ impl Ensure {
         &self,
         snapshot: &Snapshot,
         port: &mut Option<SocketAddr>,
-        depth: Depth,
+        hold: Hold,
     ) -> Result<Endpoint, Error> {
         let running = || snapshot.endpoint().filter(|_| snapshot.may_answer());
         Ok(match &self.launch.address {
             None => running().unwrap_or_else(|| Endpoint::Unix(self.own_socket())),
             Some(Address::OwnSocket) => Endpoint::Unix(self.own_socket()),
             Some(Address::AnyPort(host)) => {
-                let of_host = |at: &SocketAddr| at.ip().is_loopback() == host.is_loopback();
+                let planned = snapshot.planned_endpoint().and_then(Endpoint::tcp);
+                // A worker that was told `localhost` may answer at the other loopback address.
+                let of_host = |at: &SocketAddr| {
+                    at.ip().is_loopback() == host.is_loopback() || planned.is_some_and(|at| at.ip() == *host)
+                };
                 match running().and_then(|endpoint| endpoint.tcp()).filter(of_host) {
                     Some(at) => Endpoint::Tcp(at),
-                    None => Endpoint::Tcp(self.free_port(*host, snapshot, port, depth)?),
+                    None => Endpoint::Tcp(self.free_port(*host, snapshot, port, hold)?),
                 }
             }
             Some(Address::At(Endpoint::Unix(socket))) => {
@@ -72,26 +84,21 @@ impl Ensure {
         })
     }
 
-    /// A free port: the port of the last start if it is free, else any. A dry run chooses none.
+    /// A free port: the port of the last start if it is free, else any. A port is chosen only under the claim, and then
+    /// looked at again each time; before, port 0 stands for the port to choose.
     fn free_port(
         &self,
         host: IpAddr,
         snapshot: &Snapshot,
         port: &mut Option<SocketAddr>,
-        depth: Depth,
+        hold: Hold,
     ) -> Result<SocketAddr, Error> {
-        let last = || {
-            let plan = snapshot.record.as_ref()?.whole_plan()?;
-            plan.target().tcp().filter(|at| at.ip() == host)
-        };
-        match (*port, depth) {
-            (Some(chosen), _) => Ok(chosen),
-            (None, Depth::DryRun) => Ok(last().unwrap_or(SocketAddr::new(host, 0))),
-            (None, Depth::Whole | Depth::AtOnce) => {
-                let chosen = tcp::free_port(last().unwrap_or(SocketAddr::new(host, 0)))?;
-                *port = Some(chosen);
-                Ok(chosen)
-            }
+        let last = || snapshot.planned_endpoint()?.tcp().filter(|at| at.ip() == host);
+        let wanted = port.or_else(last).unwrap_or(SocketAddr::new(host, 0));
+        match hold {
+            Hold::Claim => Ok(*port.insert(tcp::free_port(wanted)?)),
+            Hold::Nothing if tcp::is_taken(wanted)? => Ok(SocketAddr::new(host, 0)),
+            Hold::Nothing => Ok(wanted),
         }
     }
 
@@ -250,8 +257,15 @@ impl Ensure {
                 generation,
                 endpoint: plan.target().clone(),
                 last_seen: cause.as_ref().and_then(|_| start.last_seen()),
+                listened_at: start.listened_at(),
                 after_kill,
-                advice: Box::new(Advice::of_early_end(&self.session, cause.as_ref(), said, &self.launch)),
+                advice: Box::new(Advice::of_early_end(
+                    &self.session,
+                    cause.as_ref(),
+                    said,
+                    start.listened_at().as_ref(),
+                    &self.launch,
+                )),
                 cause: cause.map(|cause| self.in_callers_terms(cause, extension)),
                 stderr_tail: crate::sessions::list::stderr_tail(&self.root, &self.session),
                 status_text,

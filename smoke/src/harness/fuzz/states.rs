@@ -96,7 +96,7 @@ fn leave_a_claim(round: &Round) {
 /// Starts a pool session that waits for an answer.
 fn run_in_pool(round: &mut Round) -> Result<(), Trouble> {
     let mut run: Vec<String> =
-        ["pool", "run", "--speak", "1", "--code", "a = ask(\"q\")", "--"].map(str::to_owned).to_vec();
+        ["pool", "run", "--speak", "1", "--code", "q", "--"].map(str::to_owned).to_vec();
     run.extend(round.names.pool_worker.iter().cloned());
     let reply = round.prepare(run)?;
     round.names.pool_session = reply.text("session_id").to_owned();

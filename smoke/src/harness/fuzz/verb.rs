@@ -83,16 +83,8 @@ pub(super) const ALL: [Verb; 38] = [
     verb("gc --repair", &[], Answer::Collection),
     verb("doctor", &[], Answer::Objects("session")),
     talking("doctor $S", &[], Answer::Objects("session")),
-    talking(
-        "pool run --speak 1 --code ask(\"q\") -- $V",
-        &[&START, &ASK_ALONE, &WORK],
-        Answer::Object("status"),
-    ),
-    talking(
-        "pool run --speak 2 --code ask(\"q\") -- $V",
-        &[&START, &ASK_ALONE, &WORK],
-        Answer::Object("status"),
-    ),
+    talking("pool run --speak 1 --code q -- $V", &[&START, &ASK_ALONE, &WORK], Answer::Object("status")),
+    talking("pool run --speak 2 --code q -- $V", &[&START, &ASK_ALONE, &WORK], Answer::Object("status")),
     talking("pool continue $P --speak 1 --response a", &[&ASK, &WORK], Answer::Object("status")),
     talking(
         "pool continue $P --speak 1 --response a --query-id q-0",

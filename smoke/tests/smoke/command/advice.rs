@@ -155,9 +155,7 @@ fn on_dir(env: &TestEnv, dir: &str, args: &[&str]) -> Reply {
 }
 
 fn pool_up(env: &TestEnv, options: &[&str], version: &str) -> Reply {
-    let worker = cli::binary_arg();
-    let program = ["--", &worker, "worker", "--protocol", "pool", "--version-string", version];
-    rk(env, &[&["up", "s"], options, &program].concat())
+    rk(env, &[&["up", "s"], options, &["--", &programs::scripted_worker(), version]].concat())
 }
 
 const SPEAK_1: [&str; 4] = ["--ready", "handshake", "--speak", "1"];

@@ -44,7 +44,7 @@ fn verbs(env: &TestEnv) -> Vec<Vec<String>> {
         vec!["doctor", "s"],
         vec!["unlock", "s"],
         vec!["stop", "s"],
-        [vec!["pool", "run", "--speak", "1", "--code", "done(\"1\")"], pool.to_vec()].concat(),
+        [vec!["pool", "run", "--speak", "1", "--code", "?"], pool.to_vec()].concat(),
         vec!["lifecycle", "acquire", "--path", &marker, "--pid", &pid],
         vec!["lifecycle", "status", "--path", &marker],
         vec!["lifecycle", "release", "--path", &marker, "--pid", &pid],
@@ -90,19 +90,7 @@ fn assert_lost(args: &[&str], reply: &Reply) {
 /// Starts a pool session that waits for an answer.
 fn paused(env: &TestEnv) -> String {
     let rekindle = cli::binary_arg();
-    let run = [
-        "pool",
-        "run",
-        "--speak",
-        "1",
-        "--code",
-        "x = ask(\"?\")",
-        "--",
-        &rekindle,
-        "worker",
-        "--protocol",
-        "pool",
-    ];
+    let run = ["pool", "run", "--speak", "1", "--code", "?", "--", &rekindle, "worker", "--protocol", "pool"];
     let reply = env.rekindle(run);
     assert_eq!(reply.text("status"), "needs_response", "{reply}");
     reply.text("session_id").to_owned()

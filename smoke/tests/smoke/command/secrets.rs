@@ -1,6 +1,6 @@
 //! Secrets by file and by stdin: no argument of any process contains a secret.
 
-use rekindle_smoke::{Launcher, Reply, TestEnv, cli, procs, tests, wait};
+use rekindle_smoke::{Launcher, Reply, TestEnv, procs, programs, tests, wait};
 use serde_json::json;
 use std::fs::{self, File};
 use std::path::Path;
@@ -23,10 +23,10 @@ fn with_stdin(env: &TestEnv, stdin: &Path, args: &[&str]) -> Reply {
     Launcher::start(command).finish()
 }
 
+/// A run of the scripted worker: a script shows whether code, context and answer arrived.
 fn run(env: &TestEnv, stdin: Option<&Path>, options: &[&str]) -> Reply {
-    let rekindle = cli::binary_arg();
-    let worker = ["--", &rekindle, "worker", "--protocol", "pool"];
-    let args = [&["pool", "run", "--speak", "1"], options, &worker].concat();
+    let worker = programs::scripted_worker();
+    let args = [&["pool", "run", "--speak", "1"], options, &["--", &worker]].concat();
     match stdin {
         Some(stdin) => with_stdin(env, stdin, &args),
         None => env.rekindle(args),

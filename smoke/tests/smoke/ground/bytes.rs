@@ -199,9 +199,9 @@ fn other_verbs_take_any_bytes() {
     assert_eq!(output.stdout, LATIN_1);
 
     let pool = [&cli::binary_arg(), "worker", "--protocol", "pool"];
-    let run = words(&[&["pool", "run", "--speak", "1", "--code", "done(\"x\")", "--"], &pool[..]].concat());
-    let done = rekindle(&env, true, &run);
-    assert_eq!((done.code, done.text("result")), (Some(0), "x"), "{done}");
+    let run = words(&[&["pool", "run", "--speak", "1", "--code", "x", "--"], &pool[..]].concat());
+    let paused = rekindle(&env, true, &run);
+    assert_eq!((paused.code, paused.text("prompt")), (Some(0), "x"), "{paused}");
     rekindle(&env, false, &words(&["pool", "ls"]));
     let listed = rekindle(&env, true, &words(&["pool", "ls"]));
     let sid = listed.json[0]["session"].as_str().expect("it is listed");

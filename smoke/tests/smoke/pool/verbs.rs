@@ -1,4 +1,4 @@
-//! The worker pool, by the command line, with our reference worker and with foreign workers.
+//! The worker pool, by the command line, with the reference worker, the scripted worker and foreign workers.
 
 use nix::sys::signal::Signal;
 use rekindle::{Sessions, WorkerPool};
@@ -40,11 +40,17 @@ tests![
     many_processes_lose_no_session,
 ];
 
-const ASK: &str = "name = ask(\"What is your name?\")\ndone(\"Hello {name}\")";
+/// The reference worker asks this, and completes with the answer.
+const ASK: &str = "What is your name?";
 
 /// Our reference worker.
 fn ours() -> Vec<String> {
     [&cli::binary_arg(), "worker", "--protocol", "pool"].map(str::to_owned).to_vec()
+}
+
+/// The scripted worker.
+fn scripted() -> Vec<String> {
+    vec![programs::scripted_worker()]
 }
 
 /// A foreign worker.
@@ -107,17 +113,17 @@ fn shutdown(env: &TestEnv) {
 fn a_run_that_pauses_is_continued_by_another_process() {
     let env = TestEnv::new();
     let paused = host(run(&env, ASK, &[], &ours()), "needs_response");
-    assert_eq!((&paused["query_id"], &paused["prompt"]), (&json!("q-0"), &json!("What is your name?")));
+    assert_eq!((&paused["query_id"], &paused["prompt"]), (&json!("q-0"), &json!(ASK)));
     assert_eq!(paused["max_tokens"], 1024);
     let done = host(answer(&env, sid(&paused), "World"), "completed");
-    assert_eq!(done["result"], "Hello World");
+    assert_eq!(done["result"], "World");
     shutdown(&env);
 }
 
 fn several_queries_are_answered_one_by_one() {
     let env = TestEnv::new();
     let code = "a, b = ask_all(\"one\", \"two\")\ndone(\"{a} and {b}\")";
-    let paused = host(run(&env, code, &[], &ours()), "needs_response");
+    let paused = host(run(&env, code, &[], &scripted()), "needs_response");
     let queries = paused["queries"].as_array().expect("there are several").clone();
     assert_eq!(queries.len(), 2);
     let reply = |query: &Value, text: &str| {
@@ -131,15 +137,15 @@ fn several_queries_are_answered_one_by_one() {
 
 fn a_run_that_fails_says_so() {
     let env = TestEnv::new();
-    let failed = host(run(&env, "fail(\"out of luck\")", &[], &ours()), "error");
+    let failed = host(run(&env, "fail(\"out of luck\")", &[], &scripted()), "error");
     assert_eq!(failed["error"], "out of luck");
     shutdown(&env);
 }
 
 fn context_and_library_paths_arrive() {
     let env = TestEnv::new();
-    let done =
-        host(run(&env, "done(\"{ctx.place}\")", &["--ctx", r#"{"place":"here"}"#], &ours()), "completed");
+    let ctx = ["--ctx", r#"{"place":"here"}"#];
+    let done = host(run(&env, "done(\"{ctx.place}\")", &ctx, &scripted()), "completed");
     assert_eq!(done["result"], "here");
     let worker = theirs(&[]);
     let done = host(
@@ -179,7 +185,7 @@ fn status_and_history() {
     let status = pool(&env, &["status", sid(&paused)]).json;
     assert_eq!((&status["has_session"], &status["conversation_history"]), (&json!(true), &Value::Null));
     let history = pool(&env, &["status", sid(&paused), "--history"]).json;
-    assert!(history["conversation_history"].to_string().contains("What is your name?"), "{history}");
+    assert!(history["conversation_history"].to_string().contains(ASK), "{history}");
     shutdown(&env);
 }
 
@@ -352,7 +358,7 @@ fn a_worker_that_never_answers_is_a_typed_error() {
 
 fn a_dead_worker_and_an_idle_one_are_told_apart() {
     let env = TestEnv::new();
-    let done = host(run(&env, "done(\"1\")", &[], &ours()), "completed");
+    let done = host(run(&env, "done(\"1\")", &[], &scripted()), "completed");
     assert_eq!(done["session_id"], Value::Null, "a session that is over is nothing to go on with");
     let idle = only(&env);
     assert_eq!(idle["state"], "live");

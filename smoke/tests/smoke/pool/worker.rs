@@ -1,4 +1,4 @@
-//! Workers of the pool protocol as processes: ours and a Python worker, with their sockets, versions and ends (S2, S13,
+//! Workers of the pool protocol as processes: the reference worker, the scripted worker and a Python worker, with their sockets, versions and ends (S2, S13,
 //! S14, S18, T03, T33).
 
 use crate::protocol::client::{SHORT, answer, connect, hung, memory_peak_kib, patient, run};
@@ -11,7 +11,7 @@ use rekindle_adapters::client::PoolCallError;
 use rekindle_adapters::lines::{Limit, LineError, Phase};
 use rekindle_core::Lifeline;
 use rekindle_smoke::peers::take_line;
-use rekindle_smoke::programs::{Quirk, pool_worker};
+use rekindle_smoke::programs::{Quirk, pool_worker, scripted_worker};
 use rekindle_smoke::{Launcher, TestEnv, cli, procs, tests, wait};
 use serde_json::{Value, json};
 use std::fs;
@@ -59,7 +59,17 @@ fn launch(env: &TestEnv, options: &[&str]) -> Launcher {
 
 /// Starts a worker, and waits until it listens.
 fn start(env: &TestEnv, options: &[&str]) -> Launcher {
-    let worker = launch(env, options);
+    listening(env, launch(env, options))
+}
+
+/// Starts the scripted worker on the test environment's socket, and waits until it listens.
+fn start_scripted(env: &TestEnv) -> Launcher {
+    let mut command = env.command(scripted_worker());
+    command.env("REKINDLE_SOCKET", env.path("sock"));
+    listening(env, Launcher::start(command))
+}
+
+fn listening(env: &TestEnv, worker: Launcher) -> Launcher {
     wait::until("the worker listens", || UnixStream::connect(env.path("sock")).is_ok());
     worker
 }
@@ -97,7 +107,7 @@ fn answer_to(query: &str, response: &str) -> Continue {
 
 fn a_session_asks_its_host_and_comes_to_an_end() {
     let env = TestEnv::new();
-    let worker = start(&env, &["--version-string", "1"]);
+    let worker = start_scripted(&env);
     wait::run(async {
         let mut client = connect(&env.path("sock"), patient()).await.expect("it shakes hands");
         let script = "a, b = ask_all(\"Your {ctx.what}?\", \"Your age?\")\nc = ask(\"{a}, really?\")\ndone(\"{a} is {b}: {c}\")";
@@ -143,7 +153,7 @@ fn a_paused_session_survives_its_client() {
     let _worker = start(&env, &[]);
     wait::run(async {
         let mut client = connect(&env.path("sock"), patient()).await.expect("it shakes hands");
-        client.run(code("n = ask(\"Who?\")\ndone(\"{n}\")", Value::Null)).await.expect("it begins");
+        client.run(code("Who?", Value::Null)).await.expect("it begins");
         drop(client);
         let mut client = connect(&env.path("sock"), patient()).await.expect("it shakes hands");
         let feed = client.continue_session(answer("session", "Ada")).await.expect("it waited");
@@ -160,11 +170,11 @@ fn a_second_session_waits_for_the_end_of_the_first() {
     wait::run(async {
         let mut first = connect(&env.path("sock"), patient()).await.expect("it shakes hands");
         let mut second = connect(&env.path("sock"), patient()).await.expect("it shakes hands");
-        first.run(code("n = ask(\"Who?\")", Value::Null)).await.expect("it begins");
-        let refused = second.run(code("done(\"x\")", Value::Null)).await;
+        first.run(code("Who?", Value::Null)).await.expect("it begins");
+        let refused = second.run(code("Whose?", Value::Null)).await;
         assert!(matches!(refused, Err(PoolCallError::Refused(_))), "{refused:?}");
         first.continue_session(answer("session", "x")).await.expect("it goes on");
-        assert!(second.run(code("done(\"x\")", Value::Null)).await.is_ok());
+        assert!(second.run(code("Whose?", Value::Null)).await.is_ok());
     });
 }
 
@@ -228,7 +238,7 @@ fn a_worker_without_clients_ends() {
     // Not while a session is paused, and then by itself.
     wait::run(async {
         let mut client = connect(&env.path("sock"), patient()).await.expect("it shakes hands");
-        client.run(code("n = ask(\"Who?\")", Value::Null)).await.expect("it begins");
+        client.run(code("Who?", Value::Null)).await.expect("it begins");
         drop(client);
         let other = TestEnv::new();
         assert_eq!(launch(&other, &["--idle-timeout", "2s"]).finish().code, Some(0), "one without a session");
@@ -333,7 +343,7 @@ fn a_worker_that_rekindle_starts_needs_no_lock_of_its_own() {
 /// S13: the worker accepts, since the kernel does, and is alive.
 fn a_stopped_worker_is_hung_and_goes_on() {
     let env = TestEnv::new();
-    let worker = start(&env, &[]);
+    let worker = start_scripted(&env);
     let (mut working, mut greeting) = (patient(), patient());
     working.deadlines.work = SHORT;
     greeting.deadlines.answer = SHORT;
@@ -352,11 +362,11 @@ fn a_stopped_worker_is_hung_and_goes_on() {
 /// S14, T33: refused before anything is asked; both versions named; the same worker all the time.
 fn versions_that_differ_end_no_worker() {
     let env = TestEnv::new();
-    let worker = start(&env, &["--version-string", "1"]);
+    let worker = start(&env, &[]);
     let speaking = |version: &str| Speaking::exactly(version.parse().expect("a short text is a version"));
     wait::run(async {
         let mut paused = connect(&env.path("sock"), patient()).await.expect("it shakes hands");
-        paused.run(code("n = ask(\"Who?\")\ndone(\"{n}\")", Value::Null)).await.expect("it begins");
+        paused.run(code("Who?", Value::Null)).await.expect("it begins");
         for _ in 0..ROUNDS {
             let other = PoolClient::connect(&env.path("sock"), &speaking("2"), patient()).await;
             let error = other.expect_err("it speaks another version");

@@ -6,7 +6,7 @@ use rekindle::protocol::Run;
 use rekindle::{Ensured, Launch, Sessions};
 use rekindle_adapters::PoolClient;
 use rekindle_core::plan::Environment;
-use rekindle_smoke::programs::{Quirk, pool_worker};
+use rekindle_smoke::programs::{Quirk, pool_worker, scripted_worker};
 use rekindle_smoke::starts::id;
 use rekindle_smoke::test_env::CANARY;
 use rekindle_smoke::{Launcher, Reply, TestEnv, cli, procs, tests, wait};
@@ -37,10 +37,9 @@ const IN_VAIN: &str = "400ms";
 const SPEAK_1: [&str; 4] = ["--ready", "handshake", "--speak", "1"];
 const SPEAK_2: [&str; 4] = ["--ready", "handshake", "--speak", "2"];
 
-/// `up` of our pool worker with this `version`.
-fn up_ours(env: &TestEnv, options: &[&str], version: &str) -> Reply {
-    let program = cli::binary_arg();
-    env.up_with("s", options, &[&program, "worker", "--protocol", "pool", "--version-string", version])
+/// `up` of the scripted worker with this `version`.
+fn up_scripted(env: &TestEnv, options: &[&str], version: &str) -> Reply {
+    env.up_with("s", options, &[&scripted_worker(), version])
 }
 
 /// `up` of the Python worker.
@@ -72,14 +71,14 @@ fn expect_failed_start(env: &TestEnv, reply: Reply, why: &[&str]) {
 
 fn a_worker_that_answers_is_ready_and_its_version_is_kept() {
     let env = TestEnv::new();
-    let first = up_ours(&env, &SPEAK_1, "1").expect_running("started");
+    let first = up_scripted(&env, &SPEAK_1, "1").expect_running("started");
     assert_eq!(first.text("worker_version"), "1", "{first}");
     let record = env.record("s");
     assert_eq!(
         (&record["state"], &record["plan"]["ready"], &record["worker_version"]),
         (&json!("ready"), &json!("handshake"), &json!("1"))
     );
-    let second = up_ours(&env, &SPEAK_1, "1").expect_running("attached");
+    let second = up_scripted(&env, &SPEAK_1, "1").expect_running("attached");
     assert_eq!((second.pid(), second.text("worker_version")), (first.pid(), "1"));
     expect_end(&env);
 }
@@ -116,9 +115,9 @@ fn a_worker_that_closes_its_first_connections_becomes_ready() {
 /// S14: our start, so both versions are named in the message.
 fn a_worker_of_another_version_is_a_failed_start() {
     let env = TestEnv::new();
-    let reply = up_ours(&env, &SPEAK_1, "2");
+    let reply = up_scripted(&env, &SPEAK_1, "2");
     expect_failed_start(&env, reply, &["the worker speaks version `2`, we speak `1`"]);
-    up_ours(&env, &SPEAK_2, "2").expect_running("started");
+    up_scripted(&env, &SPEAK_2, "2").expect_running("started");
     expect_end(&env);
     let reply = up_strange(&env, &SPEAK_1, &[Quirk::RefusesHandshake]);
     expect_failed_start(&env, reply, &["the worker refused: not with \\u{1b}[31m1"]);
@@ -134,14 +133,14 @@ fn a_worker_that_does_not_speak_the_protocol_is_a_failed_start() {
 /// T33: refused before its use, and left alone, however often.
 fn a_live_worker_of_another_version_is_never_ended() {
     let env = TestEnv::new();
-    let worker = up_ours(&env, &SPEAK_1, "1").expect_running("started").pid();
+    let worker = up_scripted(&env, &SPEAK_1, "1").expect_running("started").pid();
     for _ in 0..ROUNDS {
-        let refused = up_ours(&env, &SPEAK_2, "2").expect_rejected("version-mismatch");
+        let refused = up_scripted(&env, &SPEAK_2, "2").expect_rejected("version-mismatch");
         assert!(refused.text("message").contains("the worker speaks version `1`, we speak `2`"), "{refused}");
         assert_eq!((refused.pid(), refused.text("liveness")), (worker, "live"));
         let attach = [&SPEAK_2[..], &["--intent", "attach"]].concat();
         env.up_with("s", &attach, &[]).expect_rejected("version-mismatch");
-        assert_eq!(up_ours(&env, &SPEAK_1, "1").expect_running("attached").pid(), worker);
+        assert_eq!(up_scripted(&env, &SPEAK_1, "1").expect_running("attached").pid(), worker);
     }
     assert_eq!(env.record("s")["generation"], 1);
     expect_end(&env);
@@ -159,14 +158,14 @@ fn a_live_worker_that_does_not_speak_the_protocol_is_rejected() {
 /// S13, T03: the worker was ready once, and is busy or hung; the difference is not ours to judge.
 fn a_live_worker_that_is_silent_is_unresponsive() {
     let env = TestEnv::new();
-    let worker = up_ours(&env, &SPEAK_1, "1").expect_running("started").pid();
+    let worker = up_scripted(&env, &SPEAK_1, "1").expect_running("started").pid();
     procs::send(worker, Signal::SIGSTOP);
     wait::until("it is stopped", || procs::state(worker) == Some('T'));
     let options = [&SPEAK_1[..], &["--timeout", IN_VAIN]].concat();
-    let refused = up_ours(&env, &options, "1").expect_rejected("worker-unresponsive");
+    let refused = up_scripted(&env, &options, "1").expect_rejected("worker-unresponsive");
     assert!(refused.text("message").contains("did not begin an answer within"), "{refused}");
     procs::send(worker, Signal::SIGCONT);
-    assert_eq!(up_ours(&env, &SPEAK_1, "1").expect_running("attached").pid(), worker);
+    assert_eq!(up_scripted(&env, &SPEAK_1, "1").expect_running("attached").pid(), worker);
     expect_end(&env);
 }
 

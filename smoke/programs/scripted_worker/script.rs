@@ -1,4 +1,4 @@
-//! A small script language with questions to the host, as an example of the pool protocol.
+//! A small script language with questions to the host.
 //!
 //! One statement a line: `name = ask("Who?")`, `a, b = ask_all("One?", "Two?")`, `done("Hello {name}")`, `fail("No
 //! {ctx.thing}")`. Texts are JSON; `{name}` and `{ctx.key}` are filled in. A line beginning with `#` is a comment, and
@@ -10,7 +10,7 @@ use std::collections::HashMap;
 
 /// A script that runs until a question, and continues with the answer.
 #[derive(Debug)]
-pub(super) struct Session {
+pub(crate) struct Session {
     script: Vec<String>,
     /// The index of the next line.
     at: usize,
@@ -37,7 +37,7 @@ enum Step {
 
 impl Session {
     /// Begins a script.
-    pub(super) fn begin(code: &str, ctx: Value) -> (Self, FeedResult) {
+    pub(crate) fn begin(code: &str, ctx: Value) -> (Self, FeedResult) {
         let mut session = Self {
             script: code.lines().map(|line| line.trim().to_owned()).collect(),
             at: 0,
@@ -52,7 +52,7 @@ impl Session {
     }
 
     /// Takes the answer to the named query, or to the only open query.
-    pub(super) fn answer(
+    pub(crate) fn answer(
         &mut self,
         query: Option<&str>,
         response: &str,
@@ -79,12 +79,12 @@ impl Session {
     }
 
     /// Whether the session waits for an answer.
-    pub(super) fn is_paused(&self) -> bool {
+    pub(crate) fn is_paused(&self) -> bool {
         !self.open.is_empty()
     }
 
     /// All questions and answers so far.
-    pub(super) fn history(&self) -> Value {
+    pub(crate) fn history(&self) -> Value {
         Value::Array(self.history.clone())
     }
 
