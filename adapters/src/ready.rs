@@ -6,16 +6,16 @@ pub mod handshake;
 mod http;
 pub mod line;
 mod listen;
+mod notified;
 pub mod notify;
 mod port;
 mod running;
 pub(crate) mod watcher;
 
-use crate::endpoint::probe::Connection;
 use crate::start::progress::Start;
 use crate::worker::Worker;
+use rekindle_core::Endpoint;
 use rekindle_core::plan::ForeignListener;
-use rekindle_core::{Endpoint, WatchError};
 use std::sync::Arc;
 
 /// The start and the endpoint that a watch looks at.
@@ -37,18 +37,5 @@ impl<'s> Site<'s> {
 
     pub(crate) fn foreign(&self) -> ForeignListener {
         self.start.foreign_listener()
-    }
-
-    /// The connection to a worker that became ready without any look at its endpoint. On a TCP port the worker's
-    /// listener is named, if there is one already.
-    ///
-    /// # Errors
-    /// [`WatchError::Stranger`] if another process listens on the port.
-    fn without_connect(&self) -> Result<Connection, WatchError> {
-        let found = match self.endpoint {
-            Endpoint::Tcp(at) => port::see_listener(self, *at)?,
-            Endpoint::Unix(_) | Endpoint::None => None,
-        };
-        Ok(found.unwrap_or_else(|| Connection::deferred(self.endpoint.clone())))
     }
 }

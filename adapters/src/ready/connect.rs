@@ -3,7 +3,6 @@
 //! Checked by `smoke/tests/smoke/probe/watch.rs`.
 
 use crate::endpoint::probe::{Connection, Look, Lookout, Probed};
-use crate::ready::{Site, port};
 use crate::sys::backoff::Backoff;
 use crate::sys::linux::fs::watch::Happening;
 use async_trait::async_trait;
@@ -13,16 +12,6 @@ use rekindle_core::{Endpoint, ReadyKind, WatchError};
 /// Watches a Unix socket by polling, with growing pauses.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct PollingSocketWatcher;
-
-/// Waits until the worker accepts a connection.
-pub(super) async fn await_connection(site: &Site<'_>) -> Result<Connection, WatchError> {
-    match site.endpoint {
-        Endpoint::Tcp(at) => port::await_connection(site, *at).await,
-        endpoint @ (Endpoint::Unix(_) | Endpoint::None) => {
-            PollingSocketWatcher.await_socket_alive(endpoint).await
-        }
-    }
-}
 
 #[async_trait]
 impl SocketWatcher<Connection> for PollingSocketWatcher {

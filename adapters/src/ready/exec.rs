@@ -13,7 +13,8 @@
 
 use super::Site;
 use crate::endpoint::probe::Connection;
-use crate::start::progress::CommandPlace;
+use crate::ready::port;
+use crate::start::place::CommandPlace;
 use crate::stdio::{self, Birth, ChildStdout, Detached, OutputTap, StdioSpec};
 use rekindle_core::lines::{LineLimits, Lines};
 use rekindle_core::shown::Shown;
@@ -46,7 +47,7 @@ pub(super) async fn await_success(site: &Site<'_>, command: &str) -> Result<Conn
     site.start.note_seen(format!("`{}` had not ended yet", Shown(command)));
     loop {
         match run(command, &place).await {
-            Ok(run) if run.end == Some(ChildExit::Code(0)) => return site.without_connect(),
+            Ok(run) if run.end == Some(ChildExit::Code(0)) => return port::without_connect(site),
             Ok(run) => site.start.note_seen(run.in_words(command)),
             Err(error) => {
                 site.start.note_seen(format!("`{}` could not be started: {error}", Shown(command)));

@@ -12,6 +12,7 @@
 
 use super::Site;
 use crate::endpoint::probe::Connection;
+use crate::ready::port;
 use crate::spawn::prepare::LOGS;
 use crate::store::session_dir::SessionDir;
 use crate::sys::backoff::Backoff;
@@ -78,7 +79,7 @@ pub(super) async fn await_line(site: &Site<'_>, pattern: &str) -> Result<Connect
         for log in &mut logs {
             let found = log.read_on(&mut buffer, &pattern, &mut last)?;
             if found == Found::Match {
-                return site.without_connect();
+                return port::without_connect(site);
             }
             is_growing |= found == Found::More;
         }
@@ -111,7 +112,7 @@ enum Found {
 /// One log of this start, read up to an offset.
 #[derive(Debug)]
 struct Log {
-    /// `None` for a log that somebody removed: the worker still writes, but nobody can read.
+    /// `None` for a log that was removed or replaced before this watch: the worker's output cannot be read.
     file: Option<File>,
     path: PathBuf,
     offset: u64,
@@ -201,6 +202,9 @@ impl LastLines {
 
     /// The finding, for a start that was not ready in time.
     fn in_words(&self, logs: &[Log]) -> String {
+        if let Some(lost) = logs.iter().find(|log| log.file.is_none()) {
+            return format!("the log `{}` cannot be read", Shown(&lost.path));
+        }
         let quoted: Vec<String> = self.0.iter().map(|line| quoted(line)).collect();
         let lines = match quoted.as_slice() {
             [] => "the program wrote no line".to_owned(),

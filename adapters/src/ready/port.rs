@@ -72,3 +72,16 @@ fn find(site: &Site<'_>, at: SocketAddr) -> Result<Option<Found>, WatchError> {
 fn asked<'s>(site: &'s Site<'_>, at: SocketAddr) -> Asked<'s> {
     Asked { at, worker: site.worker(), foreign: site.foreign() }
 }
+
+/// The connection to a worker that became ready without any look at its endpoint. On a TCP port the worker's listener is
+/// named, if there is one already.
+///
+/// # Errors
+/// [`WatchError::Stranger`] if another process listens on the port.
+pub(super) fn without_connect(site: &Site<'_>) -> Result<Connection, WatchError> {
+    let found = match site.endpoint {
+        Endpoint::Tcp(at) => see_listener(site, *at)?,
+        Endpoint::Unix(_) | Endpoint::None => None,
+    };
+    Ok(found.unwrap_or_else(|| Connection::deferred(site.endpoint.clone())))
+}

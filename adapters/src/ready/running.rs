@@ -9,6 +9,7 @@
 
 use super::Site;
 use crate::endpoint::probe::Connection;
+use crate::ready::port;
 use rekindle_core::WatchError;
 use tokio::time::sleep;
 
@@ -17,5 +18,5 @@ pub(super) async fn await_settled(site: &Site<'_>) -> Result<Connection, WatchEr
     let settle = site.start.settle_time();
     site.start.note_seen(format!("the program ran, and `--settle` asks for {} ms", settle.as_millis()));
     sleep(settle).await;
-    site.without_connect()
+    port::without_connect(site)
 }

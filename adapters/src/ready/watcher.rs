@@ -10,10 +10,10 @@
 //! Checked by `smoke/tests/smoke/ready/notify.rs` and `ready/listen.rs`.
 
 use crate::endpoint::probe::Connection;
-use crate::ready::connect::await_connection;
+use crate::ready::connect::PollingSocketWatcher;
 use crate::ready::listen::await_listener;
-use crate::ready::notify::await_notified;
-use crate::ready::{Site, exec, http, line, running};
+use crate::ready::notified::await_notified;
+use crate::ready::{Site, exec, http, line, port, running};
 use crate::start::progress::Start;
 use async_trait::async_trait;
 use rekindle_core::seams::{SocketWatcher, Timer};
@@ -60,6 +60,16 @@ impl SocketWatcher<Connection> for ReadinessWatcher {
             ) => start.note_alive(&connection),
         }
         Ok(connection)
+    }
+}
+
+/// Waits until the worker accepts a connection.
+async fn await_connection(site: &Site<'_>) -> Result<Connection, WatchError> {
+    match site.endpoint {
+        Endpoint::Tcp(at) => port::await_connection(site, *at).await,
+        endpoint @ (Endpoint::Unix(_) | Endpoint::None) => {
+            PollingSocketWatcher.await_socket_alive(endpoint).await
+        }
     }
 }
 

@@ -17,9 +17,9 @@ use crate::endpoint::probe::Connection;
 use crate::endpoint::socket_file::{self, Leftover, Place, StaleSocket};
 use crate::endpoint::tcp::{self, Asked, Listener};
 use crate::ready::notify::NotifyListener;
-use crate::spawn::prepare::worker_environment;
 use crate::spawn::program;
 use crate::spawn::{Provision, SpawnRequest, spawn};
+use crate::start::place::CommandPlace;
 use crate::start::seams::{GroupKiller, PidfdExitWatcher, SharedClaim};
 use crate::store::claim_lock::HeldClaim;
 use crate::store::lifeline::{self, LifelineProbe};
@@ -34,7 +34,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use rekindle_core::claim::give_up::{GiveUpEffect, GiveUpEvent};
 use rekindle_core::notify::Notices;
-use rekindle_core::plan::{ForeignListener, SETTLE_DEFAULT, Withheld};
+use rekindle_core::plan::{ForeignListener, SETTLE_DEFAULT};
 use rekindle_core::protocol::Version;
 use rekindle_core::readiness::{Provides, ShownBy};
 use rekindle_core::record::SocketFile;
@@ -43,13 +43,11 @@ use rekindle_core::shown::Shown;
 use rekindle_core::start::order::{self, Begun, Order, OrderEffect, OrderEvent, Room};
 use rekindle_core::start::settle::{self, Heard, Noted, Settle, SettleEffect, SettleEvent};
 use rekindle_core::{
-    ChildExit, Endpoint, Environment, Generation, Host, KillError, KillSignal, Lifeline, LockClaim, Nonce,
-    OsFailure, ProcessIdentity, Readiness, ReadyKind, ReleaseError, SessionRecord, SpawnBgPlan, SpawnError,
-    WatchError,
+    ChildExit, Endpoint, Generation, Host, KillError, KillSignal, Lifeline, LockClaim, Nonce, OsFailure,
+    ProcessIdentity, Readiness, ReleaseError, SessionRecord, SpawnBgPlan, SpawnError, WatchError,
 };
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -96,13 +94,6 @@ struct Seen {
     finding: Option<String>,
     /// Whether the time for readiness is up: later findings tell of a worker that is being ended.
     is_final: bool,
-}
-
-/// The worker's place, for a command of the caller.
-#[derive(Debug)]
-pub(crate) struct CommandPlace {
-    pub(crate) cwd: PathBuf,
-    pub(crate) environment: Environment,
 }
 
 impl Start {
@@ -195,7 +186,7 @@ impl Start {
         self.note(|notes| notes.seen.finding.clone())
     }
 
-    /// The time for which the program has to run, for [`ReadyKind::Running`].
+    /// The time for which the program has to run, for [`Readiness::Running`].
     pub(crate) fn settle_time(&self) -> Duration {
         let of_plan = |record: &SessionRecord| record.whole_plan().map(|plan| plan.settle);
         self.note(|notes| notes.record.as_ref().and_then(of_plan)).unwrap_or(SETTLE_DEFAULT)
@@ -206,30 +197,16 @@ impl Start {
         self.claim.with(|held| look(held.dir()))
     }
 
-    /// The worker's directory and environment, for [`ReadyKind::Exec`]; known after the spawn.
+    /// The worker's directory and environment, for [`Readiness::Exec`]; known after the spawn.
     pub(crate) fn command_place(&self) -> Option<Arc<CommandPlace>> {
         self.note(|notes| notes.place.clone())
     }
 
-    /// Remembers the worker's directory and environment, if a command will need them. The record has both, but no
-    /// withheld values: those are the caller's.
+    /// Remembers the worker's directory and environment, if a command will need them.
     fn note_place(&self, callers: &SpawnBgPlan) {
         self.note(|notes| {
-            let Some(record) = notes.record.as_ref() else { return };
-            let Some(recorded) = record.whole_plan().filter(|plan| plan.ready.kind() == ReadyKind::Exec)
-            else {
-                return;
-            };
-            let mut plan = recorded.clone();
-            for withheld in &recorded.withheld {
-                if let Withheld::Variable(name) = withheld
-                    && let Some(value) = callers.env.set.get(name)
-                {
-                    plan.env.set.insert(name.clone(), value.clone());
-                }
-            }
-            let environment = worker_environment(&plan, record.generation, &record.nonce);
-            notes.place = Some(Arc::new(CommandPlace { cwd: plan.cwd, environment }));
+            let place = notes.record.as_ref().and_then(|record| CommandPlace::of(record, callers));
+            notes.place = place.map(Arc::new);
         });
     }
 

@@ -28,7 +28,8 @@ fn until_the_port_is_a_strangers(env: &TestEnv, ready: &str, command: &str) {
     let worker = format!("until test -e taken; do sleep 0.01; done; {command}; exec sleep 1000");
     // Readiness has to wait for the stranger too.
     let ready = ready.replace("exec=", "exec=test -e taken && ");
-    let options = ["--address", &address, "--ready", &ready, "--settle", "3s"];
+    let settle: &[&str] = if ready == "running" { &["--settle", "3s"] } else { &[] };
+    let options = [&["--address", &address, "--ready", &ready], settle].concat();
     let launcher = env.launch_up("s", &options, &["sh", "-c", &worker]);
     env.worker_pid("s");
     let stranger = TcpListener::bind(("127.0.0.1", port)).expect("the worker has not taken the port");

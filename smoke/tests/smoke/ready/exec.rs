@@ -20,6 +20,7 @@ tests![
     the_command_is_no_process_of_the_worker,
     the_exit_and_the_last_words_are_shown,
     nothing_of_a_command_is_left,
+    a_command_that_hangs_is_ended_and_repeated,
     a_command_that_writes_or_reads_without_end_is_no_obstacle,
     a_worker_that_exits_while_the_command_runs_is_reported,
     a_killed_launcher_leaves_no_command_and_its_worker_is_adopted,
@@ -161,6 +162,15 @@ fn nothing_of_a_command_is_left() {
     let reply = up(&env, &["--timeout", "1s"], &format!("trap '' TERM; {rest}; sleep 1004; sleep 1005"));
     reply.expect(5, "child-exited");
     until_only(&env, &[]);
+}
+
+/// One run has ten seconds.
+fn a_command_that_hangs_is_ended_and_repeated() {
+    let env = TestEnv::new();
+    let command = "test -e again || { touch again; setsid sleep 1000; }";
+    let reply = up(&env, &["--timeout", "1m"], command).expect_running("started");
+    until_only(&env, &[reply.pid()]);
+    stop(&env);
 }
 
 fn a_command_that_writes_or_reads_without_end_is_no_obstacle() {

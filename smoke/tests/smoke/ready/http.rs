@@ -12,6 +12,7 @@ tests![
     a_server_on_a_socket_is_ready_when_it_answers,
     a_worker_that_answers_503_is_not_ready,
     what_the_worker_answered_last_is_shown,
+    a_request_without_an_answer_is_repeated,
     a_worker_is_asked_a_few_times_a_second,
     a_stranger_that_takes_the_port_is_never_asked,
     a_worker_whose_launcher_was_killed_is_adopted,
@@ -158,6 +159,25 @@ time.sleep(1000)
     let reply =
         env.up_with("s", &["--address", "tcp:0", "--ready", "http=/x", "--timeout", "1500ms"], &silent);
     expect_ended(reply, "GET /x was not answered");
+}
+
+/// One answer has five seconds. The worker keeps the first connection open.
+fn a_request_without_an_answer_is_repeated() {
+    let env = TestEnv::new();
+    let hangs_once = "
+import socket, sys
+listener = socket.create_server(('127.0.0.1', int(sys.argv[1])))
+first, _ = listener.accept()
+while True:
+    client, _ = listener.accept()
+    with client:
+        client.recv(4096)
+        client.sendall(b'HTTP/1.1 200 OK\\r\\n\\r\\n')
+";
+    let command = [&programs::python(), "-c", hangs_once, "{port}"];
+    let options = ["--address", "tcp:0", "--ready", "http=/", "--timeout", "1m"];
+    env.up_with("s", &options, &command).expect_running("started");
+    stop(&env);
 }
 
 /// Each request is one line in a worker's log. The pauses grow from 10 ms to 500 ms: 8 requests fit into the time.
