@@ -1,12 +1,12 @@
 //! Where a worker answers: one spelling, and nothing else is read (issue 14).
 
+use core::net::SocketAddr;
 use proptest::prelude::*;
 use rekindle_core::Endpoint;
 use rekindle_core::byte_text::from_bytes;
 use rekindle_core::endpoint::{Address, EndpointKind, Owner, reached_at, serves};
 use rekindle_gates::property;
 use std::ffi::OsString;
-use std::net::SocketAddr;
 
 fn at(text: &str) -> SocketAddr {
     text.parse().expect("the test names an address")
@@ -48,7 +48,7 @@ fn an_endpoint_has_one_spelling_everywhere() {
 #[test]
 fn what_is_written_is_read_back() {
     let bytes = prop::collection::vec(any::<u8>(), 0..20);
-    let tcp = (any::<std::net::IpAddr>(), any::<u16>());
+    let tcp = (any::<core::net::IpAddr>(), any::<u16>());
     let endpoint = prop_oneof![
         bytes.prop_map(|bytes| Endpoint::Unix(from_bytes(bytes).into())),
         tcp.prop_map(|(host, port)| Endpoint::Tcp(SocketAddr::new(host, port))),

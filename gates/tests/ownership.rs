@@ -1,5 +1,6 @@
 //! Whose listener receives the connections to an address: every value of the facts, and the rules of the module.
 
+use core::net::SocketAddr;
 use rekindle_core::ensure::{Conclusion, Depth, Effect, Ensure, Event, PORTS_LOST_MAX, Request, step};
 use rekindle_core::ownership::{
     Families, HeldBy, ListenerFacts, ListeningSocket, Network, Outsider, Precedence, Sight, Whose,
@@ -9,7 +10,6 @@ use rekindle_core::plan::{ForeignListener, PortChoice};
 use rekindle_core::view::View;
 use rekindle_core::warrant::Sameness;
 use rekindle_core::{EndpointKind, Intent, Lifeline, Liveness, Owner, Pid, RejectReason};
-use std::net::SocketAddr;
 
 const PRECEDENCES: [Precedence; 4] =
     [Precedence::Exact, Precedence::Wildcard, Precedence::DualStack, Precedence::OtherLoopback];
