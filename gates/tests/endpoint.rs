@@ -161,10 +161,10 @@ fn each_kind_gives_a_worker_what_it_needs() {
     assert_eq!(variables(&unix), ["REKINDLE_ADDRESS=unix:/run/s", "REKINDLE_SOCKET=/run/s"]);
     assert_eq!(variables(&tcp), ["REKINDLE_ADDRESS=tcp:[::1]:80", "REKINDLE_PORT=80"]);
     assert_eq!(variables(&none), ["REKINDLE_ADDRESS=none"]);
-    assert_eq!([&unix, &tcp, &none].map(|it| it.in_words()), ["/run/s", "tcp:[::1]:80", "none"]);
+    assert_eq!([&unix, &tcp, &none].map(Endpoint::in_words), ["/run/s", "tcp:[::1]:80", "none"]);
     assert_eq!([&unix, &tcp, &none].map(|it| it.kind().to_string()), ["unix", "tcp", "none"]);
     assert_eq!([&unix, &tcp, &none].map(|it| it.socket().is_some()), [true, false, false]);
-    assert_eq!([&unix, &tcp, &none].map(|it| it.tcp()), [None, Some(at("[::1]:80")), None]);
+    assert_eq!([&unix, &tcp, &none].map(Endpoint::tcp), [None, Some(at("[::1]:80")), None]);
 }
 
 /// Foreign text steers no terminal.

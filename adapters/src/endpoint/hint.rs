@@ -5,7 +5,7 @@
 //!
 //! Checked by `smoke/tests/smoke/command/addresses.rs`.
 
-use crate::sys::linux::tcp_table;
+use crate::sys::linux::socket::tcp_table;
 use crate::worker::{self, Worker};
 use rekindle_core::ownership::{Families, ListeningSocket};
 use rekindle_core::{Endpoint, Pid};
@@ -18,7 +18,7 @@ use std::path::PathBuf;
 /// if a process of the worker listens on the port of `given`.
 pub fn tcp_port(worker: &Worker, given: &Endpoint) -> Option<SocketAddr> {
     let members = worker::members(worker).ok()?;
-    let rows = tcp_table::listeners(None).ok()?;
+    let rows = tcp_table::listeners().ok()?;
     let listeners: HashMap<PathBuf, SocketAddr> =
         rows.iter().map(|row| (tcp_table::link_of(row), reached_at(row))).collect();
     let held: Vec<SocketAddr> = members.into_iter().flat_map(|pid| held_by(pid, &listeners)).collect();
