@@ -134,7 +134,7 @@ crash *filter:
     cargo build --locked -p rekindle-cli
     cargo test --locked -p rekindle-smoke --test crash -- {{filter}}
 
-# Sixteen launchers, then eight daemons for one lifecycle lock, a thousand rounds each: LIVE=1 just contend
+# Sixteen launchers, then eight daemons for one lifecycle lock, a thousand rounds each; 200 rounds on a port: LIVE=1 just contend
 contend *filter:
     cargo build --locked -p rekindle-cli
     cargo test --locked -p rekindle-smoke --test contend -- {{filter}}

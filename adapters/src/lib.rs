@@ -4,8 +4,8 @@
 //! |---|---|
 //! | `sys` | system calls, in `sys::linux` only: [`procfs`], [`socket_table`], [`clock`], [`random`], [`orphans`], [`startup`]; waiting: [`backoff`] |
 //! | `store` | [`way`], [`state_root`], [`session_dir`], [`directory`]: trusted places. [`claim_lock`], [`lifeline`]: the two kernel locks of a session. [`record_file`], [`lock_file`], [`lifecycle`]: the files. [`remedy`]: advice after a failure |
-//! | `endpoint` | [`probe`]: is a process of our user listening on a socket? [`socket_file`], [`bound`]: the socket's file, and sockets bound by the launcher for the worker |
-//! | `ready` | [`notify`]: the worker's readiness messages. [`handshake`]: ready when the worker answers our handshake |
+//! | `endpoint` | [`probe`]: is a process of our user listening on a socket? [`tcp`]: the same for a port. [`socket_file`], [`bound`]: the socket's file, and sockets bound by the launcher for the worker. [`hint`], [`port`]: ports for reports to people |
+//! | `ready` | [`notify`]: the worker's readiness messages. [`handshake`]: ready when the worker answers our handshake. [`mod@line`]: the pattern for a line of output |
 //! | [`spawn`] | finds the program ([`program`]), and starts the program as a worker, or in the [`foreground`] under a lock |
 //! | [`worker`] | a worker's exit, signals and survivors |
 //! | [`start`] | one start: its record, the core's traits ([`seams`]), and their assembly ([`deps`]) |
@@ -31,9 +31,9 @@ pub mod start;
 pub mod stdio;
 pub mod worker;
 
-pub use endpoint::{bound, probe, socket_file};
+pub use endpoint::{bound, hint, port, probe, socket_file, tcp};
 pub use pool::{call, client, lines, serve};
-pub use ready::{handshake, notify};
+pub use ready::{handshake, line, notify};
 pub use spawn::{foreground, program};
 pub use start::{deps, seams};
 pub use store::{

@@ -1,6 +1,7 @@
 //! One start: its progress, the core's seams, and their assembly.
 
 pub mod deps;
+pub(crate) mod place;
 pub(crate) mod progress;
 pub mod seams;
 

@@ -19,7 +19,7 @@ mod signal;
 mod watch;
 
 pub use exit::await_exit;
-pub(crate) use members::is_kin;
+pub(crate) use members::{family, has_visible_holder, is_family, is_kin, known};
 pub use members::{listener_at, members};
 pub use reaper::ReapedExit;
 pub(crate) use reaper::leave_to_reaper;

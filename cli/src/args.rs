@@ -7,9 +7,9 @@ mod values;
 use crate::given::Given;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
-use rekindle::Intent;
 use rekindle::SessionId;
 use rekindle::protocol::Version;
+use rekindle::{Address, Intent};
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -22,7 +22,8 @@ pub(crate) use pool::{AnswerTime, PoolVerb, ReachTime, WorkTime};
 
 /// Start or resume a background worker for a session exactly once, and never lose a worker.
 ///
-/// A session is a name of your choice; the session's worker is a program that listens on a socket. `up` makes sure that
+/// A session is a name of your choice; the session's worker is a program that listens on a
+/// socket or a TCP port, or a program without any address. `up` makes sure that
 /// the worker runs, however many callers ask at once and whichever process crashed before, and prints the address of
 /// the worker.
 #[derive(Debug, Parser)]
@@ -64,12 +65,13 @@ pub(crate) enum Verb {
     },
     /// End workers with all their processes: SIGTERM, then SIGKILL
     Stop(StopArgs),
-    /// Send one JSON line to a worker's socket and print the line of the answer
+    /// Send one JSON line to a worker and print the line of the answer
     Call(CallArgs),
-    /// Judge a socket path: alive, dead, indeterminate or forged, and why
+    /// Judge a socket or a TCP port: alive, dead, indeterminate or forged, and why
     Probe {
-        /// The socket
-        path: PathBuf,
+        /// The path of a socket, or tcp:PORT or tcp:HOST:PORT for a port of this machine
+        #[arg(value_name = "PATH|ADDRESS")]
+        target: OsString,
     },
     /// Clear a leftover claim
     Unlock(UnlockArgs),
@@ -95,25 +97,7 @@ pub(crate) enum Verb {
 }
 
 #[derive(Debug, clap::Args)]
-#[command(override_usage = "rekindle up [OPTIONS] <SESSION> [-- PROGRAM [ARG]...]")]
-#[command(
-    after_help = "{session}, {socket} and {prompt} in the program's arguments are filled in. Arguments are not split, \
-    and no shell is involved. The worker's environment also has REKINDLE_SESSION, REKINDLE_SOCKET, REKINDLE_GENERATION \
-    and REKINDLE_NONCE.\n\n\
-    Other users can read the arguments of every running program, ours and the worker's, but not the environment. \
-    Pass a secret prompt with --prompt-file, and let the worker read REKINDLE_PROMPT: {prompt} in an argument would show \
-    the secret. One newline at the end of the file is left out.\n\n\
-    Which --ready? `connect`: for any program that opens {socket}; the program needs no knowledge of rekindle. `notify`: \
-    for programs with systemd's readiness notification (sd_notify, NOTIFY_SOCKET). The worker is ready when it has \
-    sent READY=1 and listens; it may ask for more time, up to ten times the --timeout, and its last status is shown \
-    if the start fails. `listen`: for programs with systemd's socket activation (LISTEN_FDS). The worker inherits \
-    {socket} as descriptor 3, listening from birth; the path may be longer than 107 bytes. The worker is ready once \
-    the program runs.\n\n\
-    Do not use --ready connect for a worker that ends when its first client leaves: the first connection comes from \
-    `up`, and closes when `up` ends. The library passes the first connection on to the caller. With notify and listen \
-    rekindle makes no connection.\n\n\
-    Example: rekindle up cache -- redis-server --port 0 --unixsocket {socket} --save ''"
-)]
+#[command(override_usage = "rekindle up [OPTIONS] <SESSION> [-- PROGRAM [ARG]...]", after_help = UP_HELP)]
 pub(crate) struct UpArgs {
     /// The session: up to 64 of the characters A-Z a-z 0-9 . _ -
     pub(crate) session: SessionId,
@@ -122,45 +106,59 @@ pub(crate) struct UpArgs {
     #[arg(long, value_enum, default_value_t = IntentArg::Ensure)]
     pub(crate) intent: IntentArg,
 
-    /// What counts as ready: connect (the socket accepts a connection), handshake (the worker answers a handshake in the
-    /// version of --speak), notify (the worker sent READY=1, and a process listens on the socket), listen (the program
-    /// runs; its socket listens from birth)
-    #[arg(long, value_parser = ready, default_value_t, value_name = "KIND")]
-    pub(crate) ready: rekindle::ReadyKind,
+    /// unix (the socket `sock` in the session's directory), unix:PATH, tcp:PORT, tcp:HOST:PORT or none. With port 0 a free
+    /// port is chosen, and kept for later starts [default: unix]
+    #[arg(long, value_parser = OsStringValueParser::new().try_map(|text| Address::from_text(&text)), value_name = "ADDRESS")]
+    #[arg(help_heading = ADDRESS)]
+    pub(crate) address: Option<Address>,
 
-    /// The host's version of the pool protocol, for --ready handshake
-    #[arg(long, required_if_eq("ready", "handshake"), value_name = "VERSION")]
-    pub(crate) speak: Option<Version>,
-
-    /// The worker's socket [default: `sock` in the session's directory]
-    #[arg(long, value_name = "PATH")]
+    /// Short for --address unix:PATH
+    #[arg(long, value_name = "PATH", conflicts_with = "address", help_heading = ADDRESS)]
     pub(crate) socket: Option<PathBuf>,
 
+    /// Take any listener on the TCP port for the worker's: for a relay, such as a container's
+    #[arg(long, help_heading = ADDRESS)]
+    pub(crate) allow_foreign_listener: bool,
+
+    /// The condition, of the list below [default: connect; without an address: running]
+    #[arg(long, value_parser = ready, value_name = "KIND[=PARAM]", help_heading = READINESS)]
+    pub(crate) ready: Option<rekindle::Readiness>,
+
+    /// For --ready running: how long the program has to run [default: 200ms]
+    #[arg(long, value_parser = duration, value_name = "TIME", help_heading = READINESS)]
+    pub(crate) settle: Option<Duration>,
+
+    /// For --ready handshake: the host's version of the pool protocol
+    #[arg(long, required_if_eq("ready", "handshake"), value_name = "VERSION", help_heading = READINESS)]
+    pub(crate) speak: Option<Version>,
+
     /// How long waiting and starting may take together
-    #[arg(long, value_parser = duration, default_value = "30s", value_name = "TIME")]
+    #[arg(long, value_parser = duration, default_value = "30s", value_name = "TIME", help_heading = READINESS)]
     pub(crate) timeout: Duration,
 
     #[command(flatten)]
     pub(crate) graces: Graces,
 
-    /// The worker's working directory [default: the current directory]
-    #[arg(long, value_name = "DIR")]
+    /// The working directory [default: the current directory]
+    #[arg(long, value_name = "DIR", help_heading = PROGRAM)]
     pub(crate) cwd: Option<PathBuf>,
 
-    /// Set a variable in the worker's environment; may be repeated
+    /// Set a variable in the environment; may be repeated
     #[arg(long, value_parser = OsStringValueParser::new().try_map(|text| variable(&text)), value_name = "K=V")]
+    #[arg(help_heading = PROGRAM)]
     pub(crate) env: Vec<(String, OsString)>,
 
-    /// Start the worker with an empty environment, not with the caller's
-    #[arg(long)]
+    /// Begin with an empty environment, not with the caller's
+    #[arg(long, help_heading = PROGRAM)]
     pub(crate) clear_env: bool,
 
     /// The text for {prompt}
-    #[arg(long, value_name = "TEXT")]
+    #[arg(long, value_name = "TEXT", help_heading = PROGRAM)]
     pub(crate) prompt: Option<OsString>,
 
     /// Read the prompt from a file, or from standard input (`-`); the worker receives the prompt in REKINDLE_PROMPT
     #[arg(long, value_parser = OsStringValueParser::new().map(Given::from_path), conflicts_with = "prompt", value_name = "FILE")]
+    #[arg(help_heading = PROGRAM)]
     pub(crate) prompt_file: Option<Given>,
 
     /// Print the decision and the plan; take, create and start nothing
@@ -171,6 +169,41 @@ pub(crate) struct UpArgs {
     #[arg(last = true, value_name = "PROGRAM")]
     pub(crate) command: Vec<OsString>,
 }
+
+/// The headings of the options of `up`.
+const ADDRESS: &str = "Where the worker answers";
+const READINESS: &str = "When the worker is ready";
+const PROGRAM: &str = "How the program runs";
+
+/// The end of the help of `up`. A test compares the kinds with the table of the core: to put the text together at run
+/// time would delay every `up`.
+const UP_HELP: &str = "\
+Kinds of --ready:
+  connect       the endpoint accepts a connection
+  http=PATH     GET PATH is answered with a status from 200 to 399
+  handshake     the worker answers a handshake in the version of --speak
+  notify        the worker sent READY=1, and a process listens at the endpoint, if there is one
+  listen        the program runs; its socket listens from birth
+  line=REGEX    a line of this start's standard output or standard error matches REGEX
+  exec=COMMAND  /bin/sh -c COMMAND exits with 0, in the worker's environment and directory
+  running       the program runs, and still runs after --settle
+
+In the program's arguments {socket}, {port}, {host}, {address}, {session} and {prompt} are filled in; no \
+    shell is involved. The environment has REKINDLE_SOCKET, REKINDLE_PORT and PORT, as far as the address has \
+    them, and REKINDLE_ADDRESS, REKINDLE_SESSION, REKINDLE_GENERATION and REKINDLE_NONCE.
+
+A TCP listener has to be a process of the worker: another program on the port is named and refused.
+
+For a worker that ends when its first client leaves, choose a kind that makes no connection: notify, \
+    listen, line, exec or running.
+
+Other users can read arguments, but not the environment: give a secret by --prompt-file, and leave \
+    {prompt} out.
+
+Examples:
+  rekindle up web --address tcp:0 --ready http=/ -- python3 -m http.server {port}
+  rekindle up cache -- redis-server --port 0 --unixsocket {socket} --save ''
+  rekindle up bot --address none -- my-bot";
 
 /// `rekindle unlock`
 #[derive(Debug, clap::Args)]
@@ -353,21 +386,21 @@ mod tests {
     #[test]
     fn readiness_that_is_not_known_says_which_is() {
         let error = Args::try_parse_from(["rekindle", "up", "s", "--ready", "hope", "--", "p"]).unwrap_err();
-        assert!(error.to_string().contains("use connect, handshake, notify or listen"), "{error}");
+        assert!(
+            error.to_string().contains("use connect, http=PATH, handshake, notify, listen, line=REGEX"),
+            "{error}"
+        );
         assert_eq!(error.exit_code(), 2);
     }
 
-    /// The table of the core owns the words. To put the help together at run time would delay every `up`.
+    /// The table of the core owns the words. Code quotes are for pages.
     #[test]
-    fn the_help_of_ready_has_the_words_of_the_table() {
-        // Code quotes are for pages.
-        let kinds = ReadyKind::ALL.map(|kind| format!("{kind} ({})", kind.row().ready_when.replace('`', "")));
-        let mut command = Args::command();
-        command.build();
-        let up = command.find_subcommand("up").unwrap();
-        let ready = up.get_arguments().find(|argument| argument.get_id() == "ready").unwrap();
-        let help = ready.get_help().unwrap().to_string();
-        assert_eq!(help, format!("What counts as ready: {}", kinds.join(", ")));
+    fn the_help_of_up_has_the_words_of_the_table() {
+        let rows = ReadyKind::ALL.map(ReadyKind::row);
+        let width = rows.iter().map(|row| row.spelling().len()).max().unwrap_or(0);
+        let lines =
+            rows.map(|row| format!("  {:width$}  {}\n", row.spelling(), row.ready_when.replace('`', "")));
+        assert!(UP_HELP.contains(&format!("Kinds of --ready:\n{}\n", lines.concat())), "{}", lines.concat());
     }
 
     #[test]

@@ -6,11 +6,11 @@
 //!
 //! Checked by the tests below and by `smoke/tests/smoke/command/advice.rs`.
 
-use rekindle::ReadyKind;
-use rekindle::frontend::{shell_quoted, shell_word};
-use rekindle::{SessionId, Startup, Step};
+use rekindle::frontend::{as_option, shell_quoted, shell_word};
+use rekindle::{Address, Endpoint, ForeignListener, SessionId, Startup, Step};
 use std::env;
 use std::ffi::{OsStr, OsString};
+use std::net::SocketAddr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
@@ -37,10 +37,10 @@ impl Caller {
             Step::Doctor(session) => self.ours(["doctor", session.as_str()]),
             Step::DoctorAll => self.ours(["doctor"]),
             Step::Stop(session) => self.ours(["stop", session.as_str()]),
-            Step::Attach { session, socket, speak } => {
+            Step::Attach { session, address: at, speak } => {
                 let mut words = up(session);
                 words.extend(["--intent".into(), "attach".into()]);
-                words.extend(option("--socket", socket.as_ref()));
+                words.extend(address(at.as_ref()));
                 if let Some(version) = speak {
                     words.extend(["--ready".into(), "handshake".into()]);
                     words.extend(option("--speak", Some(version.to_string())));
@@ -49,10 +49,12 @@ impl Caller {
             }
             Step::Up(startup) => self.up(startup),
             Step::Again => quoted(&self.line),
+            Step::AgainAt(endpoint) => self.again_at(endpoint),
             Step::UnlockByForce(session) => self.ours(["unlock", session.as_str(), "--force"]),
             Step::Forget(session) => self.ours(["unlock", session.as_str(), "--forget"]),
             Step::Repair(session) => self.ours(["gc", "--repair", session.as_str()]),
             Step::Probe(path) => format!("{} {}", self.typed(["probe"]), shell_quoted(path)),
+            Step::ProbePort(at) => self.typed(["probe".into(), Endpoint::Tcp(*at).to_text()]),
             Step::Chmod(dir) => format!("chmod go-w {}", shell_quoted(dir)),
             Step::MakeDirectory(dir) => format!("mkdir -p -m 700 {}", shell_quoted(dir)),
             Step::PoolList => self.ours(["pool", "ls"]),
@@ -71,17 +73,27 @@ impl Caller {
 
     fn up(&self, startup: &Startup) -> String {
         let mut words = up(&startup.session);
-        words.extend(option("--socket", startup.socket.as_ref()));
-        if startup.ready != ReadyKind::Connect {
-            words.extend(option("--ready", Some(startup.ready.row().name)));
-        }
+        words.extend(address(startup.address.as_ref()));
+        words.extend(option("--ready", startup.ready.as_ref().map(ToString::to_string)));
+        words.extend(option("--settle", startup.settle.map(|time| format!("{}ms", time.as_millis()))));
         words.extend(option("--speak", startup.speak.as_ref().map(ToString::to_string)));
+        if startup.foreign_listener == ForeignListener::Allowed {
+            words.push("--allow-foreign-listener".into());
+        }
         let is_elsewhere = env::current_dir().is_ok_and(|here| here != startup.cwd);
         words.extend(option("--cwd", Some(&startup.cwd).filter(|_| is_elsewhere)));
         words.extend(option("--dir", self.dir.as_ref()));
         words.push("--".into());
         words.extend(startup.command.iter().map(OsString::from));
         self.typed(words)
+    }
+
+    /// The same call, with one option more in front of the program.
+    fn again_at(&self, endpoint: &Endpoint) -> String {
+        let end = self.line.iter().position(|word| word == "--").unwrap_or(self.line.len());
+        let (ours, program) = self.line.split_at(end);
+        let more = option("--address", Some(as_option(endpoint)));
+        quoted(ours.iter().chain(&more).chain(program))
     }
 
     fn lifecycle(&self, verb: &str, marker: &Path) -> String {
@@ -97,6 +109,20 @@ impl Caller {
 
 fn up(session: &SessionId) -> Vec<OsString> {
     vec!["up".into(), session.as_str().into()]
+}
+
+/// The option for an address: a Unix socket by its short form.
+fn address(address: Option<&Address>) -> Vec<OsString> {
+    match address {
+        None | Some(Address::OwnSocket) => Vec::new(),
+        Some(Address::At(Endpoint::Unix(path))) => option("--socket", Some(path.clone())),
+        Some(Address::At(endpoint @ (Endpoint::Tcp(_) | Endpoint::None))) => {
+            option("--address", Some(as_option(endpoint)))
+        }
+        Some(Address::AnyPort(host)) => {
+            option("--address", Some(as_option(&Endpoint::Tcp(SocketAddr::new(*host, 0)))))
+        }
+    }
 }
 
 /// An option with its value. A value may begin with a dash.
@@ -129,6 +155,35 @@ mod tests {
         assert_eq!(caller(None).type_out(&stop), "rekindle stop s");
         assert_eq!(caller(Some("my dir")).type_out(&stop), "rekindle stop s --dir 'my dir'");
         assert_eq!(caller(Some("-d")).type_out(&stop), "rekindle stop s '--dir=-d'");
+    }
+
+    #[test]
+    fn the_same_call_is_typed_with_the_address_before_the_program() {
+        let words = ["rekindle", "up", "web", "--env", "A=b c", "--", "serve", "--", "8000"];
+        let caller = Caller { line: words.map(OsString::from).into(), dir: None };
+        let at = |text: &str| caller.type_out(&Step::AgainAt(text.parse().unwrap()));
+        assert_eq!(at("tcp:8000"), "rekindle up web --env 'A=b c' --address tcp:8000 -- serve -- 8000");
+        assert_eq!(
+            at("tcp:[::1]:80"),
+            "rekindle up web --env 'A=b c' --address 'tcp:[::1]:80' -- serve -- 8000"
+        );
+    }
+
+    #[test]
+    fn a_start_is_typed_with_address_and_condition() {
+        let startup = Startup {
+            session: "web".parse().unwrap(),
+            command: ["serve", "8000"].map(OsString::from).into(),
+            cwd: env::current_dir().unwrap(),
+            address: Some(Endpoint::Tcp(([127, 0, 0, 1], 8000).into()).into()),
+            ready: Some("line=ready in \\d+ 'ms'".parse().unwrap()),
+            settle: None,
+            foreign_listener: ForeignListener::Allowed,
+            speak: None,
+        };
+        let typed = caller(None).type_out(&Step::Up(Box::new(startup)));
+        let expected = r"rekindle up web --address tcp:8000 --ready 'line=ready in \d+ '\''ms'\''' --allow-foreign-listener -- serve 8000";
+        assert_eq!(typed, expected);
     }
 
     #[test]

@@ -127,7 +127,7 @@ async fn run(args: Args, report: &Report) -> Exit {
         Verb::Show { session } => command::show::run(dir, &session, report),
         Verb::Stop(stop) => command::stop::run(dir, &stop, report).await,
         Verb::Call(call) => command::call::run(dir, &call, report).await,
-        Verb::Probe { path } => command::probe::run(&path, report).await,
+        Verb::Probe { target } => command::probe::run(&target, report).await,
         Verb::Unlock(unlock) => command::unlock::run(dir, &unlock, report),
         Verb::Gc(gc) => command::gc::run(dir, &gc, report),
         Verb::Doctor { session } => command::doctor::run(dir, session.as_ref(), report),

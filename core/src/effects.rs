@@ -7,6 +7,7 @@ use crate::claim::LockClaim;
 use crate::failure::{OsFailure, Shortage};
 use crate::prelude::*;
 use crate::process::id::Pid;
+use crate::session::endpoint::Endpoint;
 use crate::session::plan::SpawnBgPlan;
 use crate::text::shown::Shown;
 use async_trait::async_trait;
@@ -33,14 +34,14 @@ pub trait SpawnBgResumeDeps: Send + Sync {
     /// child is reaped.
     async fn spawn_child(&self, plan: &SpawnBgPlan) -> Result<Self::Child, SpawnError>;
 
-    /// Resolves as soon as `socket` answers; an absent socket keeps the wait going.
+    /// Resolves as soon as the worker is ready at `endpoint`; an absent listener keeps the wait going.
     ///
     /// # Errors
-    /// [`WatchError`] if longer waiting cannot help: the path is forged, or cannot be watched.
+    /// [`WatchError`] if longer waiting cannot help: the path is forged, a stranger listens, or nothing can be watched.
     ///
     /// # Cancel safety
     /// Safe; a connection in the making is closed.
-    async fn await_socket_alive(&self, socket: &Path) -> Result<Self::Connection, WatchError>;
+    async fn await_socket_alive(&self, endpoint: &Endpoint) -> Result<Self::Connection, WatchError>;
 
     /// Resolves as soon as the child and all processes of its start are gone, even if they were gone before the call.
     ///
@@ -246,6 +247,22 @@ pub enum WatchError {
         /// The socket path.
         path: PathBuf,
         /// The reason for the distrust.
+        why: String,
+    },
+    /// A process that is no part of the worker listens at the endpoint.
+    #[error("{who} listens on {address}, and is no process of the worker")]
+    Stranger {
+        /// The endpoint.
+        address: Endpoint,
+        /// The process in words: program, pid and user, as far as known.
+        who: String,
+    },
+    /// The condition for ready cannot be watched for.
+    #[error("`{ready}` cannot be watched for: {why}")]
+    Unwatchable {
+        /// The condition.
+        ready: String,
+        /// The obstacle.
         why: String,
     },
     /// The answering process will never match the caller's version or protocol.

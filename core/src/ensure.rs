@@ -19,23 +19,29 @@
 //! 4. A silent worker that had been ready is awaited without the claim. The call never ends the worker, and never
 //!    starts a second worker beside it.
 //! 5. A call begins anew only before the deadline.
-//! 6. A restart ends the worker and starts another under the same claim, so no other launcher can start a worker in
+//! 6. A port that a stranger took is replaced only if a launcher chose it, and only [`PORTS_LOST_MAX`] times.
+//! 7. A restart ends the worker and starts another under the same claim, so no other launcher can start a worker in
 //!    between. After the end the call is a resume, and ends no other worker.
 //!
 //! Walked by `gates/tests/transactions.rs` over a simulated kernel; each rule has a test in `gates/tests/ensure.rs`.
 
 pub mod decide;
 
-use crate::effects::{ReleaseError, SpawnError};
+use crate::effects::{ReleaseError, SpawnError, WatchError};
 use crate::ensure::decide::{Finding, Intent, Liveness, RejectReason, Verdict, decide};
+use crate::session::endpoint::EndpointKind;
 use crate::session::evidence::LastWorker;
+use crate::session::plan::PortChoice;
+use crate::session::readiness::Proof;
 use crate::session::view::{Contact, RecordIs, View};
-use crate::start::execute::{ExecuteError, Outcome, Seen};
+use crate::start::execute::{Cause, ExecuteError, Outcome, Seen};
 
 /// One call for one session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Ensure {
     request: Request,
+    /// The number of chosen ports that strangers took during a start.
+    ports_lost: u8,
     phase: Phase,
 }
 
@@ -44,20 +50,14 @@ pub struct Ensure {
 pub struct Request {
     /// The caller's intent.
     pub intent: Intent,
-    /// The proof of readiness, as far as the steps depend on the proof.
-    pub readiness: Readiness,
     /// The extent of the call.
     pub depth: Depth,
+    /// The choice of the TCP port, if the endpoint is a TCP port.
+    pub port: PortChoice,
 }
 
-/// The proof of readiness, as far as the steps of an [`Ensure`] depend on the proof.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Readiness {
-    /// A connection proves readiness.
-    Connection,
-    /// Only an answer proves readiness.
-    Answer,
-}
+/// How many ports a call may lose to strangers, before the call gives up.
+pub const PORTS_LOST_MAX: u8 = 3;
 
 /// The extent of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -97,6 +97,7 @@ enum Phase {
 enum After {
     Conclude(Conclusion),
     WaitForAnswer,
+    ChoosePort,
 }
 
 /// The steps of waiting for a worker that had been ready and does not answer.
@@ -104,7 +105,7 @@ enum After {
 enum Silence {
     Waiting,
     Looking,
-    Probing(LastWorker),
+    Probing(View),
 }
 
 /// The way in which a call gets its worker.
@@ -217,6 +218,8 @@ pub enum Ended {
     Exited,
     /// The start was never begun: a file or a socket of the start was removed, moved or taken.
     Abandoned,
+    /// A stranger listens at the endpoint. The worker of this start has ended, and the claim is released.
+    AddressTaken,
     /// The start was never begun.
     NotStarted,
     /// Nothing could be observed, and the claim is retained.
@@ -269,11 +272,24 @@ pub enum Before {
     Start,
 }
 
+/// Whether a stranger listens at the endpoint after a worker of ours has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Stranger {
+    /// A stranger listens: a worker that could not listen there may have ended for this reason.
+    Listens,
+    /// No process listens, or the endpoint is no TCP port.
+    Absent,
+}
+
 impl Ended {
-    /// The end of a start, from the outcome.
-    pub fn of<C>(outcome: &Result<Outcome<C>, ExecuteError>) -> Self {
+    /// The end of a start, from the outcome, and from a look at the endpoint after the outcome.
+    pub fn of<C>(outcome: &Result<Outcome<C>, ExecuteError>, stranger: Stranger) -> Self {
         match outcome {
             Ok(Outcome::SocketAlive { .. }) => Self::Ready,
+            Ok(Outcome::ChildExited { cause: Some(Cause::Seam(WatchError::Stranger { .. })), .. }) => {
+                Self::AddressTaken
+            }
+            Ok(Outcome::ChildExited { cause: None, .. }) if stranger == Stranger::Listens => Self::AddressTaken,
             Ok(Outcome::ChildExited { .. }) => Self::Exited,
             Ok(Outcome::SpawnStartFailed { error: SpawnError::Abandoned { .. } })
             // Nothing was begun: the directory was replaced.
@@ -291,7 +307,7 @@ impl Ended {
 impl Ensure {
     /// A call that has not begun.
     pub const fn new(request: Request) -> Self {
-        Self { request, phase: Phase::Looking }
+        Self { request, ports_lost: 0, phase: Phase::Looking }
     }
 
     /// The next step.
@@ -371,9 +387,14 @@ impl Ensure {
 
     /// Decides after a probe and a second look without a lock: in between, the worker may have been replaced.
     fn without_lock(self, liveness: Liveness, view: &View) -> Self {
-        let Request { intent, depth, readiness: _ } = self.request;
-        let verdict = decide(intent, Finding::of(liveness, view.last));
+        let Request { intent, depth, port: _ } = self.request;
+        let verdict = decide(intent, Finding::of(view.liveness(liveness), view.last));
         match (depth, verdict) {
+            (_, Verdict::Attach) if intent == Intent::Attach && view.endpoint == EndpointKind::None => self
+                .concludes(match depth {
+                    Depth::DryRun => Conclusion::WouldBe(Verdict::Reject(RejectReason::NoEndpoint)),
+                    Depth::Whole | Depth::AtOnce => Conclusion::Rejected(RejectReason::NoEndpoint),
+                }),
             (Depth::DryRun, verdict) => self.concludes(Conclusion::WouldBe(verdict)),
             (Depth::Whole | Depth::AtOnce, Verdict::Attach) if intent == Intent::Attach => {
                 self.concludes(Conclusion::Running(StartPath::Attached))
@@ -396,7 +417,7 @@ impl Ensure {
     /// Decides after a probe under the claim.
     fn under_claim(self, liveness: Liveness, view: &View) -> Self {
         let intent = self.request.intent;
-        let verdict = decide(intent, Finding::of(liveness, view.last));
+        let verdict = decide(intent, Finding::of(view.liveness(liveness), view.last));
         match verdict {
             Verdict::Spawn | Verdict::Adopt | Verdict::Replace if view.record == RecordIs::Newer => {
                 self.releases(Conclusion::RecordNewer)
@@ -409,16 +430,19 @@ impl Ensure {
             },
             // The worker accepts connections, and only its answer proves readiness: the launcher died before the
             // answer.
-            Verdict::Attach
-                if self.request.readiness == Readiness::Answer
-                    && view.last == LastWorker::AliveUnobserved =>
-            {
+            Verdict::Attach if view.proof == Proof::Answer && view.last == LastWorker::AliveUnobserved => {
                 self.at(Phase::Starting(StartPath::AdoptedConnected))
             }
             Verdict::Attach if view.is_unfinished() => self.at(Phase::Settling),
             Verdict::Attach => self.releases(Conclusion::Running(StartPath::Attached)),
             Verdict::Reject(RejectReason::WorkerUnresponsive) if intent == Intent::Ensure => {
                 self.at(Phase::Releasing(After::WaitForAnswer))
+            }
+            // A stranger took the port since this call chose it.
+            Verdict::Reject(RejectReason::TargetAddressConflict)
+                if view.last == LastWorker::Gone && self.may_choose_again() =>
+            {
+                self.at(Phase::Releasing(After::ChoosePort))
             }
             Verdict::Reject(reason) => self.releases(Conclusion::Rejected(reason)),
             Verdict::Adopt => self.at(Phase::Starting(StartPath::Adopted)),
@@ -429,7 +453,7 @@ impl Ensure {
     /// The worker is gone: the restart goes on as a resume.
     fn replaced(self) -> Self {
         let request = Request { intent: Intent::Resume, ..self.request };
-        Self { request, phase: Phase::LookingUnderClaim }
+        Self { request, phase: Phase::LookingUnderClaim, ..self }
     }
 
     fn releases(self, conclusion: Conclusion) -> Self {
@@ -443,6 +467,10 @@ impl Ensure {
             (Ended::Exited, Deadline::Ahead) if kind.is_adopted() => self.at(Phase::Looking),
             (Ended::Exited, Deadline::Ahead | Deadline::Passed) => self.concludes(Conclusion::Exited),
             (Ended::Abandoned, Deadline::Ahead) => self.at(Phase::Pausing),
+            (Ended::AddressTaken, Deadline::Ahead) if self.may_choose_again() => self.chooses_port(),
+            (Ended::AddressTaken, Deadline::Ahead | Deadline::Passed) => {
+                self.concludes(Conclusion::Rejected(RejectReason::TargetAddressConflict))
+            }
             (Ended::Abandoned, Deadline::Passed) | (Ended::NotStarted, _) => {
                 self.concludes(Conclusion::NotStarted)
             }
@@ -452,10 +480,20 @@ impl Ensure {
         }
     }
 
+    /// A caller's own port is not replaced by another.
+    fn may_choose_again(self) -> bool {
+        self.request.port == PortChoice::Launcher && self.ports_lost < PORTS_LOST_MAX
+    }
+
+    fn chooses_port(self) -> Self {
+        Self { ports_lost: self.ports_lost + 1, phase: Phase::Pausing, ..self }
+    }
+
     fn released(self, after: After) -> Self {
         match after {
             After::Conclude(conclusion) => self.concludes(conclusion),
             After::WaitForAnswer => self.at(Phase::Silent(Silence::Waiting)),
+            After::ChoosePort => self.chooses_port(),
         }
     }
 }
@@ -505,9 +543,10 @@ pub fn step(call: Ensure, event: Event) -> Ensure {
         (At::Silent(Silence::Waiting), Ev::Late) => {
             call.concludes(Conclusion::Rejected(RejectReason::WorkerUnresponsive))
         }
-        (At::Silent(Silence::Looking), Ev::Looked(view)) => call.at(At::Silent(Silence::Probing(view.last))),
-        (At::Silent(Silence::Probing(last)), Ev::Probed(liveness)) => {
-            let is_silent = Finding::of(liveness, last) == Finding::Dormant(LastWorker::AliveReady);
+        (At::Silent(Silence::Looking), Ev::Looked(view)) => call.at(At::Silent(Silence::Probing(view))),
+        (At::Silent(Silence::Probing(view)), Ev::Probed(liveness)) => {
+            let found = Finding::of(view.liveness(liveness), view.last);
+            let is_silent = found == Finding::Dormant(LastWorker::AliveReady);
             call.at(if is_silent { At::Silent(Silence::Waiting) } else { At::Looking })
         }
         (

@@ -1,8 +1,10 @@
 //! The facts about a session and its worker: plan, record, evidence, and the view on which a transaction decides.
 
+pub mod endpoint;
 pub mod evidence;
 pub mod lifeline;
 pub mod notify;
+pub mod ownership;
 pub mod plan;
 pub mod readiness;
 pub mod record;

@@ -1,7 +1,8 @@
 //! A simulated kernel with a single session, and transactions that run over the kernel step by step.
 //!
 //! The kernel and the files of a session are simulated: locks on directories and files that follow an open descriptor,
-//! names that pass to another file, a fork that inherits descriptors, exec, exit, signals, a socket path. The actors are
+//! names that pass to another file, a fork that inherits descriptors, exec, exit, signals, a socket path, TCP ports that
+//! any process may take. The actors are
 //! the machines of this crate themselves: [`crate::ensure`], [`crate::stop::session`], [`crate::care`],
 //! [`crate::claim::acquire`], [`crate::start`], [`mod@crate::start::resume`], [`mod@crate::stop`]. No machine is
 //! written a second time.

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use rekindle_core::effects::{KillError, ReleaseError, SpawnError, WatchError};
 use rekindle_core::identity::{BootId, NamespaceId, StartTime};
 use rekindle_core::{
-    Host, KillPolicy, LockClaim, Nonce, OsFailure, Pid, ProcessIdentity, SessionId, SpawnBgPlan,
+    Endpoint, Host, KillPolicy, LockClaim, Nonce, OsFailure, Pid, ProcessIdentity, SessionId, SpawnBgPlan,
 };
 use std::time::Duration;
 
@@ -55,13 +55,34 @@ pub fn term_only() -> KillPolicy {
 /// A plan for the session [`session`].
 pub fn plan() -> SpawnBgPlan {
     let launch_args = ["/usr/bin/worker", "--socket", "{socket}"].map(String::from);
-    let plan = SpawnBgPlan::new(session(), "/run/cache/sock".into(), "/srv".into(), &launch_args, None);
-    SpawnBgPlan { observe_timeout: OBSERVE, kill_policy: then_kill(), ..plan }
+    let mut plan = SpawnBgPlan::new(
+        session(),
+        Endpoint::Unix("/run/cache/sock".into()),
+        "/srv".into(),
+        &launch_args,
+        None,
+    );
+    plan.observe_timeout = OBSERVE;
+    plan.kill_policy = then_kill();
+    plan
+}
+
+/// A plan with other values of some fields: `plan_with!(plan(); role: Role::PoolWorker)`. The endpoint of a plan cannot be
+/// changed, so a plan has no update by `..`.
+#[macro_export]
+macro_rules! plan_with {
+    ($plan:expr; $($field:ident: $value:expr),* $(,)?) => {{
+        let mut plan = $plan;
+        $(plan.$field = $value;)*
+        plan
+    }};
 }
 
 /// The same plan, with another kill policy.
 pub fn plan_ending_by(kill_policy: KillPolicy) -> SpawnBgPlan {
-    SpawnBgPlan { kill_policy, ..plan() }
+    let mut plan = plan();
+    plan.kill_policy = kill_policy;
+    plan
 }
 
 /// The machine of the test: every judgement is made from here.

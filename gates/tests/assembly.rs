@@ -4,10 +4,12 @@ use FoundBy::{Name, Search};
 use LastWorker::{AliveReady, AliveUnobserved, Gone, Unknown};
 use Lifeline::{Free, Held, Missing, Unreadable};
 use RecordState::{Exited, Ready, Retained, Starting};
-use rekindle_core::evidence::{Endpoint, LifelineHistory, Listener};
+use rekindle_core::endpoint::EndpointKind;
+use rekindle_core::evidence::{EndpointHolder, LifelineHistory, Listener};
 use rekindle_core::identity::{DeathProof, UnknownReason};
+use rekindle_core::readiness::{Proof, ShownBy};
 use rekindle_core::view::assembly::{Assembly, FoundBy, Marked, Recorded};
-use rekindle_core::view::{Coherence, Contact, RecordIs, View};
+use rekindle_core::view::{Coherence, Contact, EndpointView, RecordIs, View};
 use rekindle_core::{
     ChildExit, Evidence, Generation, LastWorker, Lifeline, Nonce, ProcessLiveness, RecordState, SessionRecord,
 };
@@ -176,7 +178,7 @@ fn the_evidence_and_the_view_repeat_what_was_read() {
             history: LifelineHistory::WasHeld,
             leader: Some(DEAD),
             peer: Some(ELSEWHERE),
-            endpoint: Endpoint::Unclear,
+            endpoint: EndpointHolder::Unclear,
         };
         assert_eq!(evidence, expected);
         assert!(assembly(RECORD, lifeline, mark).evidence(None, None).start_observed);
@@ -192,8 +194,13 @@ fn the_evidence_and_the_view_repeat_what_was_read() {
                 lifeline,
                 coherence: of.coherence(),
                 contact,
+                endpoint: EndpointKind::Tcp,
+                proof: Proof::Watch,
+                shown_by: ShownBy::Process,
             };
-            assert_eq!(of.view(&Evidence { leader, ..evidence }, contact), view);
+            let (kind, proof, shown_by) = (view.endpoint, view.proof, view.shown_by);
+            let endpoint = EndpointView { kind, contact, proof, shown_by };
+            assert_eq!(of.view(&Evidence { leader, ..evidence }, endpoint), view);
         }
     }
 }

@@ -10,8 +10,8 @@
 //!
 //! Files are read, nothing else: no process, no socket, no clock.
 
-use rekindle_core::ReadyKind;
-use rekindle_core::readiness::Row;
+use rekindle_core::readiness::{Row, ShownBy};
+use rekindle_core::{EndpointKind, Readiness, ReadyKind};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -218,17 +218,44 @@ fn every_example_is_tried() {
 #[test]
 fn the_pages_have_the_table_of_readiness_kinds() {
     let guide = written(|row| {
-        let default = if row.kind == ReadyKind::default() { " (default)" } else { "" };
+        let defaults = [(EndpointKind::Unix, " (default)"), (EndpointKind::None, " (default for `none`)")];
+        let is_default = |endpoint| Readiness::default_for(endpoint).kind() == row.kind;
+        let default = defaults.iter().find(|(endpoint, _)| is_default(*endpoint)).map_or("", |(_, it)| *it);
         let (connects, provides) = (row.connects.in_words(), row.provides.in_words());
-        let Row { name, best_for, ready_when, .. } = row;
-        format!("| `{name}`{default} | {best_for} | {ready_when} | {connects} | {provides} |")
+        let (spelling, addresses) = (row.spelling(), addresses(row));
+        let shown_by = match row.shown_by {
+            ShownBy::Listener => "the worker listens",
+            ShownBy::Process => "the worker runs",
+        };
+        let Row { best_for, ready_when, .. } = row;
+        format!(
+            "| `{spelling}`{default} | {addresses} | {best_for} | {ready_when} | {connects} | {provides} | {shown_by} |"
+        )
     });
-    let header = "| `--ready` | best for | ready when | who connects | the worker gets |";
+    let header =
+        "| `--ready` | address | best for | ready when | who connects | the worker gets | later live while |";
     assert_eq!(table("docs/readiness.md", header), guide);
-    let short = written(|Row { name, ready_when, connects, .. }| {
-        format!("| `{name}` | {ready_when} | {} |", connects.in_words())
-    });
-    assert_eq!(table("ARCHITECTURE.md", "| `--ready` | ready when | who connects |"), short);
+}
+
+/// The kinds of addresses that suit a kind of readiness.
+fn addresses(row: Row) -> String {
+    row.endpoints.iter().map(|kind| kind.name()).collect::<Vec<_>>().join(", ")
+}
+
+/// Invariant 5: the page types an example of each kind.
+#[test]
+fn each_readiness_kind_has_an_example() {
+    let page = text("docs/readiness.md");
+    let examples =
+        page.split("```sh\n").nth(1).and_then(|rest| rest.split_once("```")).expect("an example").0;
+    let is_typed = |name: &str| examples.contains(&format!("--ready {name}"));
+    let is_quoted = |name: &str| examples.contains(&format!("--ready '{name}="));
+    let default = |kind: ReadyKind| {
+        [EndpointKind::Unix, EndpointKind::None].map(|it| Readiness::default_for(it).kind()).contains(&kind)
+    };
+    let rows = ReadyKind::ALL.map(ReadyKind::row);
+    let missing = rows.iter().filter(|it| !is_typed(it.name) && !is_quoted(it.name) && !default(it.kind));
+    assert_none(&missing.map(|row| format!("docs/readiness.md has no example of `{}`", row.name)).collect());
 }
 
 /// Invariant 5: a list in a sentence or a field is whole and in order.

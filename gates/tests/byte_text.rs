@@ -4,9 +4,9 @@ use proptest::prelude::*;
 use rekindle_core::byte_text::{ByteText, from_bytes, from_value};
 use rekindle_core::plan::{Environment, EnvironmentBase};
 use rekindle_core::record::{RecordFile, RecordedPlan, Written};
-use rekindle_core::{Generation, LockClaim, Nonce, OsFailure, SessionRecord, SpawnBgPlan};
+use rekindle_core::{Endpoint, Generation, LockClaim, Nonce, OsFailure, SessionRecord, SpawnBgPlan};
 use rekindle_gates::builders::{self, plan, session};
-use rekindle_gates::property;
+use rekindle_gates::{plan_with, property};
 use serde_json::{Value, json};
 
 /// Text from people, and bytes from a file system.
@@ -76,14 +76,19 @@ fn a_plan_a_record_and_a_claim_survive_their_json_with_any_bytes() {
         let args: Vec<_> = args.into_iter().map(from_bytes).collect();
         let path = from_bytes([b"/".as_slice(), &path].concat());
         let value = from_bytes(value);
-        let plan =
-            SpawnBgPlan::new(session(), path.clone().into(), path.clone().into(), &args, Some(value.clone()));
+        let plan = SpawnBgPlan::new(
+            session(),
+            Endpoint::Unix(path.clone().into()),
+            path.clone().into(),
+            &args,
+            Some(value.clone()),
+        );
         let env = Environment {
             base: EnvironmentBase::Clear,
             set: [("A".to_owned(), value)].into(),
             ..Environment::default()
         };
-        let plan = SpawnBgPlan { env, ..plan };
+        let plan = plan_with!(plan; env: env);
         let json = serde_json::to_string(&plan).unwrap();
         prop_assert_eq!(&serde_json::from_str::<SpawnBgPlan>(&json).unwrap(), &plan);
 
@@ -111,7 +116,7 @@ fn the_socket_of_a_newer_record_is_read_in_either_spelling() {
         let content = json!({ "schema_version": 99, "session": session(), "socket": socket });
         let read = RecordFile::read(Some(content.to_string().as_bytes()), Written::ThisBoot, &session());
         let RecordFile::Newer(newer) = read else { panic!("{read:?}") };
-        assert_eq!(newer.socket().map(Into::into), from_value(&socket));
+        assert_eq!(newer.endpoint().and_then(Endpoint::socket).map(Into::into), from_value(&socket));
     }
 }
 

@@ -4,11 +4,10 @@ use async_trait::async_trait;
 use rekindle_core::effects::{
     ChildExit, KillError, KillSignal, ReleaseError, SpawnBgResumeDeps, SpawnError, WatchError,
 };
-use rekindle_core::{LockClaim, Pid, SpawnBgPlan};
+use rekindle_core::{Endpoint, LockClaim, Pid, SpawnBgPlan};
 use rekindle_gates::builders::{self, claim, plan};
 use rekindle_gates::conformance::{self, Conduct, EARLY_EXIT_CODE, Harness, Prepared};
 use rekindle_gates::fakes::{Call, Entry, FakeChild, FakeConnection, FakeStart, Run};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -50,8 +49,8 @@ impl SpawnBgResumeDeps for Behaving {
         self.start.spawn_child(plan).await
     }
 
-    async fn await_socket_alive(&self, socket: &Path) -> Result<FakeConnection, WatchError> {
-        self.start.await_socket_alive(socket).await
+    async fn await_socket_alive(&self, endpoint: &Endpoint) -> Result<FakeConnection, WatchError> {
+        self.start.await_socket_alive(endpoint).await
     }
 
     async fn await_child_exit(&self, child: &FakeChild) -> Result<ChildExit, WatchError> {

@@ -5,16 +5,21 @@ use Event as Ev;
 use Intent::{Attach, Ensure as Start, Restart, Resume};
 use LastWorker::{AliveReady, AliveUnobserved, Gone, Unknown};
 use Liveness::{Dormant, Forged, Indeterminate, Live};
-use rekindle_core::effects::{ReleaseError, SpawnError};
+use rekindle_core::effects::{ReleaseError, SpawnError, WatchError};
+use rekindle_core::endpoint::EndpointKind;
 use rekindle_core::ensure::{
-    Before, Conclusion, Deadline, Depth, Effect, Ended, Ensure, Event, MayPass, Readiness, Request,
-    StartPath, step,
+    Before, Conclusion, Deadline, Depth, Effect, Ended, Ensure, Event, MayPass, PORTS_LOST_MAX, Request,
+    StartPath, Stranger, step,
 };
 use rekindle_core::execute::{Cause, Diagnostic, ExecuteError, Outcome, Seen};
+use rekindle_core::plan::PortChoice;
+use rekindle_core::readiness::{Proof, ShownBy};
 use rekindle_core::release::PairingError;
 use rekindle_core::resume::RetainedReason;
 use rekindle_core::view::{Contact, RecordIs, View};
-use rekindle_core::{ChildExit, Finding, Intent, LastWorker, Liveness, RecordState, RejectReason, decide};
+use rekindle_core::{
+    ChildExit, Endpoint, Finding, Intent, LastWorker, Liveness, RecordState, RejectReason, Verdict, decide,
+};
 use rekindle_gates::builders::{self, CHILD_PID, pid};
 use rekindle_gates::table::reach;
 
@@ -24,10 +29,11 @@ const LIVENESSES: [Liveness; 4] = [Live, Dormant, Indeterminate, Forged];
 const LAST_WORKERS: [LastWorker; 4] = [Gone, AliveUnobserved, AliveReady, Unknown];
 const KINDS: [StartPath; 4] =
     [StartPath::Fresh, StartPath::Adopted, StartPath::AdoptedConnected, StartPath::Attached];
-const ENDS: [Ended; 7] = [
+const ENDS: [Ended; 8] = [
     Ended::Ready,
     Ended::Exited,
     Ended::Abandoned,
+    Ended::AddressTaken,
     Ended::NotStarted,
     Ended::Retained,
     Ended::ReleaseFailed,
@@ -45,7 +51,7 @@ const READY: View = View {
 const ATTACHED: Effect = Effect::Done(Conclusion::Running(StartPath::Attached));
 
 fn request(intent: Intent, depth: Depth) -> Request {
-    Request { intent, readiness: Readiness::Connection, depth }
+    Request { intent, depth, port: PortChoice::Caller }
 }
 
 fn whole() -> Request {
@@ -58,6 +64,10 @@ fn done(conclusion: Conclusion) -> Effect {
 
 fn rejected(reason: RejectReason) -> Conclusion {
     Conclusion::Rejected(reason)
+}
+
+fn conflict() -> Conclusion {
+    rejected(RejectReason::TargetAddressConflict)
 }
 
 fn led(request: Request, events: &[Event]) -> Ensure {
@@ -86,8 +96,7 @@ fn judged(request: Request, view: View, liveness: Liveness) -> Ensure {
 
 /// A call that starts or watches a worker.
 fn starting(kind: StartPath) -> Option<Ensure> {
-    let answer = Request { readiness: Readiness::Answer, ..whole() };
-    let found = |last, liveness| judged(answer, View { last, ..READY }, liveness);
+    let found = |last, liveness| judged(whole(), View { last, proof: Proof::Answer, ..READY }, liveness);
     match kind {
         StartPath::Fresh => Some(found(Gone, Dormant)),
         StartPath::Adopted => Some(found(AliveUnobserved, Dormant)),
@@ -287,15 +296,15 @@ fn a_restart_goes_on_as_a_resume_once_the_worker_is_gone() {
 
 #[test]
 fn a_record_of_a_later_version_is_not_started_over() {
-    for (intent, readiness, last) in [
-        (Start, Readiness::Connection, Gone),
-        (Start, Readiness::Answer, AliveUnobserved),
-        (Resume, Readiness::Answer, Gone),
-        (Resume, Readiness::Connection, AliveUnobserved),
-        (Restart, Readiness::Connection, AliveReady),
+    for (intent, proof, last) in [
+        (Start, Proof::Listener, Gone),
+        (Start, Proof::Watch, AliveUnobserved),
+        (Resume, Proof::Watch, Gone),
+        (Resume, Proof::Listener, AliveUnobserved),
+        (Restart, Proof::Listener, AliveReady),
     ] {
-        let newer = View { last, recorded: None, record: RecordIs::Newer, ..READY };
-        let call = judged(Request { intent, readiness, depth: Whole }, newer, Dormant);
+        let newer = View { last, proof, recorded: None, record: RecordIs::Newer, ..READY };
+        let call = judged(request(intent, Whole), newer, Dormant);
         assert_eq!(call.effect(), Effect::Release, "{intent:?}, {last:?}");
         assert_eq!(step(call, Ev::Did).effect(), done(Conclusion::RecordNewer), "{intent:?}, {last:?}");
     }
@@ -309,18 +318,26 @@ fn a_worker_that_accepts_and_has_to_answer_is_watched_like_a_start() {
     let connected = Effect::Start(StartPath::AdoptedConnected);
     #[rustfmt::skip]
     let table = [
-        (Readiness::Answer,     AliveUnobserved, connected),
-        (Readiness::Answer,     AliveReady,      Effect::Complete),
-        (Readiness::Answer,     Unknown,         Effect::Complete),
-        (Readiness::Answer,     Gone,            Effect::Release),
-        (Readiness::Connection, AliveUnobserved, Effect::Complete),
-        (Readiness::Connection, AliveReady,      Effect::Complete),
+        (Proof::Answer,   AliveUnobserved, connected),
+        (Proof::Answer,   AliveReady,      Effect::Complete),
+        (Proof::Answer,   Unknown,         Effect::Complete),
+        (Proof::Answer,   Gone,            Effect::Release),
+        // The listener proves nothing, so there is no connection to begin with.
+        (Proof::Watch,    AliveUnobserved, Effect::Start(StartPath::Adopted)),
+        (Proof::Watch,    AliveReady,      Effect::Complete),
+        (Proof::Listener, AliveUnobserved, Effect::Complete),
+        (Proof::Listener, AliveReady,      Effect::Complete),
     ];
-    for (readiness, last, expected) in table {
-        let unfinished =
-            View { last, recorded: Some(RecordState::Starting), record: RecordIs::NamesNobody, ..READY };
-        let call = judged(Request { readiness, ..whole() }, unfinished, Live);
-        assert_eq!(call.effect(), expected, "{readiness:?}, {last:?}");
+    for (proof, last, expected) in table {
+        let unfinished = View {
+            last,
+            proof,
+            recorded: Some(RecordState::Starting),
+            record: RecordIs::NamesNobody,
+            ..READY
+        };
+        let call = judged(whole(), unfinished, Live);
+        assert_eq!(call.effect(), expected, "{proof:?}, {last:?}");
     }
 }
 
@@ -377,6 +394,7 @@ fn only_a_deadline_that_is_ahead_lets_a_call_begin_anew() {
                 Ended::Ready => [done(Conclusion::Running(kind)); 2],
                 Ended::Exited => [again, exited],
                 Ended::Abandoned => [Effect::Pause, not_started],
+                Ended::AddressTaken => [done(conflict()); 2],
                 Ended::NotStarted => [not_started; 2],
                 Ended::Retained => [done(Conclusion::Retained); 2],
                 Ended::ReleaseFailed => [done(Conclusion::ReleaseFailed(Before::Start)); 2],
@@ -466,8 +484,9 @@ fn events() -> Vec<Event> {
         [RecordIs::Absent, RecordIs::NamesWorker, RecordIs::NamesNobody, RecordIs::Newer, RecordIs::Corrupt];
     for record in records {
         for recorded in [None, Some(RecordState::Starting), Some(RecordState::Ready)] {
-            for contact in [Contact::Connect, Contact::Gentle] {
-                let view = |last| View { last, recorded, record, contact, ..READY };
+            let [listener, answer] = [Proof::Listener, Proof::Answer].map(|proof| (Contact::Connect, proof));
+            for (contact, proof) in [listener, answer, (Contact::Gentle, Proof::Watch)] {
+                let view = |last| View { last, recorded, record, contact, proof, ..READY };
                 events.extend(LAST_WORKERS.map(|last| Ev::Looked(view(last))));
             }
         }
@@ -483,8 +502,8 @@ fn every_state_takes_its_answers_and_nothing_else() {
     let (mut states, mut concluded) = (0, Vec::new());
     for intent in INTENTS.into_iter().chain([Restart]) {
         for depth in DEPTHS {
-            for readiness in [Readiness::Connection, Readiness::Answer] {
-                let begun = Ensure::new(Request { intent, readiness, depth });
+            for port in [PortChoice::Caller, PortChoice::Launcher] {
+                let begun = Ensure::new(Request { intent, depth, port });
                 let reached = reach([begun], step, &events);
                 states += reached.len();
                 for call in reached {
@@ -531,7 +550,8 @@ fn every_outcome_of_a_start_leads_on() {
         diagnostic: Diagnostic {
             session: builders::session(),
             pid: None,
-            socket_path: "/run/cache/sock".into(),
+            address: builders::plan().target().clone(),
+            socket_path: builders::plan().expected_socket_path().map(ToOwned::to_owned),
             lock_path: "/state/cache/claim".into(),
             observe_timeout: builders::OBSERVE,
             kill_grace: builders::KILL,
@@ -540,21 +560,157 @@ fn every_outcome_of_a_start_leads_on() {
     };
     let abandoned = SpawnError::Abandoned { why: "moved".into() };
     let exit = ChildExit::Code(1);
+    let exited = |cause: Option<Cause>| {
+        Ok(Outcome::ChildExited { exit, pid: None, after_kill: cause.is_some(), cause })
+    };
+    let late = || Cause::ObserveTimeout { after: builders::OBSERVE };
+    let unwatched = || Cause::Seam(builders::watch_error("watch the socket"));
+    let met = || {
+        let address = Endpoint::Tcp(([127, 0, 0, 1], 80).into());
+        Cause::Seam(WatchError::Stranger { address, who: "`nc` (pid 7)".into() })
+    };
     let alive = Seen::SocketAlive { pid: Some(pid(CHILD_PID)) };
+    type Ends = [Ended; 2];
+    /// The end without a listener, and with a stranger's listener after the end.
+    const fn both(ended: Ended) -> Ends {
+        [ended, ended]
+    }
     #[rustfmt::skip]
-    let table: Vec<(Result<Outcome<()>, ExecuteError>, Ended)> = vec![
-        (Ok(Outcome::SocketAlive { pid: None, connection: (), after_kill: false }), Ended::Ready),
-        (Ok(Outcome::ChildExited { exit, pid: None, after_kill: false, cause: None }),                           Ended::Exited),
-        (not_started(abandoned),                                      Ended::Abandoned),
-        (not_started(builders::spawn_error()),                        Ended::NotStarted),
-        (Ok(retained),                                                Ended::Retained),
-        (release(Seen::SpawnStartFailed, replaced()),                 Ended::Abandoned),
-        (release(Seen::SpawnStartFailed, builders::release_error()),  Ended::ReleaseFailed),
-        (release(alive, replaced()),                                  Ended::ReleaseFailed),
-        (release(Seen::ChildExited { exit }, replaced()),             Ended::ReleaseFailed),
-        (Err(PairingError::Missing { session: builders::session() }.into()),           Ended::ReleaseFailed),
+    let table: Vec<(Result<Outcome<()>, ExecuteError>, Ends)> = vec![
+        (Ok(Outcome::SocketAlive { pid: None, connection: (), after_kill: false }), both(Ended::Ready)),
+        // A worker that could not listen because of a stranger ends by itself.
+        (exited(None),                                                [Ended::Exited, Ended::AddressTaken]),
+        // A worker that was too slow, or could not be watched, was ended for that reason.
+        (exited(Some(late())),                                        both(Ended::Exited)),
+        (exited(Some(unwatched())),                                   both(Ended::Exited)),
+        (exited(Some(met())),                                         both(Ended::AddressTaken)),
+        (not_started(abandoned),                                      both(Ended::Abandoned)),
+        (not_started(builders::spawn_error()),                        both(Ended::NotStarted)),
+        (Ok(retained),                                                both(Ended::Retained)),
+        (release(Seen::SpawnStartFailed, replaced()),                 both(Ended::Abandoned)),
+        (release(Seen::SpawnStartFailed, builders::release_error()),  both(Ended::ReleaseFailed)),
+        (release(alive, replaced()),                                  both(Ended::ReleaseFailed)),
+        (release(Seen::ChildExited { exit }, replaced()),             both(Ended::ReleaseFailed)),
+        (Err(PairingError::Missing { session: builders::session() }.into()), both(Ended::ReleaseFailed)),
     ];
     for (outcome, expected) in table {
-        assert_eq!(Ended::of(&outcome), expected, "{outcome:?}");
+        let ended = [Stranger::Absent, Stranger::Listens].map(|stranger| Ended::of(&outcome, stranger));
+        assert_eq!(ended, expected, "{outcome:?}");
+    }
+}
+
+/// A call whose launcher chose the port, after it has lost `lost` ports during starts.
+fn lost(port: PortChoice, lost: u8) -> Ensure {
+    let taken = Ev::Ended(Ended::AddressTaken, Deadline::Ahead);
+    let again = [Ev::Looked(View::NOTHING), Ev::Did, Ev::Did, Ev::Looked(View::NOTHING), Ev::Probed(Dormant)];
+    let start = |call| again.into_iter().fold(call, step);
+    let begun = start(Ensure::new(Request { port, ..whole() }));
+    (0..lost).fold(begun, |call, _| start(step(step(call, taken), Ev::Did)))
+}
+
+/// Invariant 6: a port that a stranger took during a start is replaced only if a launcher chose it, only while there is
+/// time, and only so many times.
+#[test]
+fn a_chosen_port_that_a_stranger_took_is_replaced_so_many_times() {
+    let taken = |deadline| Ev::Ended(Ended::AddressTaken, deadline);
+    for n in 0..=PORTS_LOST_MAX {
+        let starting = lost(PortChoice::Launcher, n);
+        assert_eq!(starting.effect(), Effect::Start(StartPath::Fresh), "start {n}");
+        let again = if n < PORTS_LOST_MAX { Effect::Pause } else { done(conflict()) };
+        let after = step(starting, taken(Deadline::Ahead));
+        assert_eq!((after.effect(), after.holds_claim()), (again, false), "after {n} lost ports");
+        assert_eq!(step(starting, taken(Deadline::Passed)).effect(), done(conflict()));
+    }
+    let callers = lost(PortChoice::Caller, 0);
+    assert_eq!(step(callers, taken(Deadline::Ahead)).effect(), done(conflict()), "the caller named the port");
+}
+
+/// Invariant 6, before a start: no worker runs, and a stranger took the chosen port before the start could begin.
+#[test]
+fn a_chosen_port_that_a_stranger_took_before_the_start_is_replaced() {
+    let found = |port, last| judged(Request { port, ..whole() }, View { last, ..READY }, Forged);
+    for (port, last, again) in [
+        (PortChoice::Launcher, Gone, true),
+        // The worker runs on the port in its record, or was about to: that worker is in question, and no other.
+        (PortChoice::Launcher, AliveUnobserved, false),
+        (PortChoice::Launcher, AliveReady, false),
+        (PortChoice::Launcher, Unknown, false),
+        (PortChoice::Caller, Gone, false),
+    ] {
+        let call = found(port, last);
+        assert_eq!((call.effect(), call.holds_claim()), (Effect::Release, true), "{port:?}, {last:?}");
+        let then = if again { Effect::Pause } else { done(conflict()) };
+        assert_eq!(step(call, Ev::Did).effect(), then, "{port:?}, {last:?}");
+        let failed = done(Conclusion::ReleaseFailed(Before::Nothing));
+        assert_eq!(step(call, Ev::Failed).effect(), failed, "{port:?}, {last:?}");
+    }
+    // Both kinds of loss count.
+    let begun =
+        step(lost(PortChoice::Launcher, PORTS_LOST_MAX - 1), Ev::Ended(Ended::AddressTaken, Deadline::Ahead));
+    let forged =
+        [Ev::Did, Ev::Looked(View::NOTHING), Ev::Did, Ev::Did, Ev::Looked(View::NOTHING), Ev::Probed(Forged)];
+    let last = forged.into_iter().fold(begun, step);
+    assert_eq!(effects(last, &[Ev::Did]), [done(conflict())]);
+}
+
+/// A session without an endpoint: there is nothing to attach to, and every other call takes the running worker.
+#[test]
+fn nothing_is_attached_to_without_an_endpoint() {
+    let silent = View { endpoint: EndpointKind::None, shown_by: ShownBy::Process, ..READY };
+    let events = [Ev::Looked(silent), Ev::Did, Ev::Probed(Dormant), Ev::Looked(silent)];
+    let refused = Verdict::Reject(RejectReason::NoEndpoint);
+    for (depth, expected) in [
+        (Whole, rejected(RejectReason::NoEndpoint)),
+        (AtOnce, rejected(RejectReason::NoEndpoint)),
+        (DryRun, Conclusion::WouldBe(refused)),
+    ] {
+        assert_eq!(led(request(Attach, depth), &events).effect(), done(expected), "{depth:?}");
+    }
+    assert_eq!(led(request(Start, Whole), &events).effect(), Effect::InspectClaim, "the worker runs");
+    assert_eq!(led(request(Start, AtOnce), &events).effect(), Effect::InspectClaim, "the worker runs");
+    assert_eq!(led(request(Start, DryRun), &events).effect(), done(Conclusion::WouldBe(Verdict::Attach)));
+    let resumed = led(request(Resume, Whole), &events).effect();
+    assert_eq!(resumed, done(rejected(RejectReason::AlreadyLive)));
+    // If no worker runs, that is the reason.
+    let gone = View { last: Gone, ..silent };
+    let events = [Ev::Looked(gone), Ev::Did, Ev::Probed(Dormant), Ev::Looked(gone)];
+    let told = led(request(Attach, Whole), &events).effect();
+    assert_eq!(told, done(rejected(RejectReason::NotRunning)));
+}
+
+/// A worker that its process shows to be live is attached without a listener, with and without a lock; a start that was
+/// not watched to its end is watched again.
+#[test]
+fn a_worker_that_its_process_shows_to_be_live_need_not_listen() {
+    for endpoint in [EndpointKind::Unix, EndpointKind::Tcp] {
+        let view = View { endpoint, shown_by: ShownBy::Process, proof: Proof::Watch, ..READY };
+        for liveness in [Live, Dormant, Indeterminate] {
+            let events = [Ev::Looked(view), Ev::Did, Ev::Probed(liveness), Ev::Looked(view)];
+            assert_eq!(led(request(Attach, Whole), &events).effect(), ATTACHED, "{endpoint}, {liveness}");
+            assert_eq!(led(whole(), &events).effect(), Effect::InspectClaim, "{endpoint}, {liveness}");
+            assert_eq!(effects(judged(whole(), view, liveness), &[Ev::Did]), [ATTACHED], "{liveness}");
+        }
+        let unobserved = View { last: AliveUnobserved, ..view };
+        for liveness in [Live, Dormant, Indeterminate] {
+            let adopted = judged(whole(), unobserved, liveness).effect();
+            assert_eq!(adopted, Effect::Start(StartPath::Adopted), "{liveness}");
+        }
+    }
+}
+
+/// A listener that is not the worker's is a conflict for every intent, whatever shows the worker to be live.
+#[test]
+fn a_stranger_stays_a_conflict() {
+    for shown_by in [ShownBy::Listener, ShownBy::Process] {
+        for last in LAST_WORKERS {
+            let view = View { last, shown_by, endpoint: EndpointKind::Tcp, ..READY };
+            let events = [Ev::Looked(READY), Ev::Did, Ev::Probed(Forged), Ev::Looked(view)];
+            assert_eq!(led(request(Attach, Whole), &events).effect(), done(conflict()), "{view:?}");
+            for intent in [Start, Resume, Restart] {
+                let call = judged(request(intent, Whole), view, Forged);
+                assert_eq!(call.effect(), Effect::Release, "{intent:?}, {view:?}");
+                assert_eq!(step(call, Ev::Did).effect(), done(conflict()), "{intent:?}, {view:?}");
+            }
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! When a last worker is provably gone: every value of the evidence, and the rule of the design (3.2).
 
-use rekindle_core::evidence::{Endpoint, LifelineHistory};
+use rekindle_core::evidence::{EndpointHolder, LifelineHistory};
 use rekindle_core::identity::{DeathProof, ProcessLiveness, UnknownReason};
 use rekindle_core::record::RecordState;
 use rekindle_core::{Evidence, LastWorker, Lifeline, last_worker};
@@ -15,7 +15,8 @@ const STATES: [Option<RecordState>; 5] = [
 ];
 const LIFELINES: [Lifeline; 4] = [Lifeline::Free, Lifeline::Held, Lifeline::Missing, Lifeline::Unreadable];
 const HISTORIES: [LifelineHistory; 2] = [LifelineHistory::WasHeld, LifelineHistory::NotKnown];
-const ENDPOINTS: [Endpoint; 3] = [Endpoint::Ours, Endpoint::Vacant, Endpoint::Unclear];
+const ENDPOINTS: [EndpointHolder; 3] =
+    [EndpointHolder::Ours, EndpointHolder::Vacant, EndpointHolder::Unclear];
 const DEAD: Option<ProcessLiveness> = Some(ProcessLiveness::Dead(DeathProof::NoSuchProcess));
 const OF_ANOTHER_BOOT: Option<ProcessLiveness> = Some(ProcessLiveness::Dead(DeathProof::OtherBoot));
 const ALIVE: Option<ProcessLiveness> = Some(ProcessLiveness::Alive);
@@ -73,10 +74,10 @@ fn every_value_has_the_verdict_that_its_facts_allow() {
         let lost_in_a_reboot = evidence.leader == OF_ANOTHER_BOOT
             && known(&evidence).all(|standing| Some(standing) == OF_ANOTHER_BOOT);
         let ended_elsewhere = evidence.history == LifelineHistory::WasHeld
-            && evidence.endpoint == Endpoint::Vacant
+            && evidence.endpoint == EndpointHolder::Vacant
             && known(&evidence).all(|standing| standing.is_dead() || Some(standing) == ELSEWHERE);
         let answered_for =
-            evidence.recorded == Some(RecordState::Ready) && evidence.endpoint == Endpoint::Ours;
+            evidence.recorded == Some(RecordState::Ready) && evidence.endpoint == EndpointHolder::Ours;
         let may_be_gone = match evidence.lifeline {
             Lifeline::Free => all_dead || ended_elsewhere,
             Lifeline::Held => leftovers,
@@ -104,7 +105,7 @@ fn nobody_who_lives_or_cannot_be_judged_is_gone() {
         let dead = |standing: ProcessLiveness| {
             let let_go = evidence.lifeline == Lifeline::Free
                 && evidence.history == LifelineHistory::WasHeld
-                && evidence.endpoint == Endpoint::Vacant;
+                && evidence.endpoint == EndpointHolder::Vacant;
             standing.is_dead() || (let_go && Some(standing) == ELSEWHERE)
         };
         assert!(!gone || known(&evidence).all(dead), "{evidence:?}");
@@ -115,8 +116,8 @@ fn nobody_who_lives_or_cannot_be_judged_is_gone() {
 /// endpoint, and a living worker is not gone because a file is missing.
 #[test]
 fn more_evidence_never_makes_it_worse() {
-    for evidence in every_evidence().into_iter().filter(|it| it.endpoint == Endpoint::Unclear) {
-        let asked = Evidence { endpoint: Endpoint::Vacant, ..evidence };
+    for evidence in every_evidence().into_iter().filter(|it| it.endpoint == EndpointHolder::Unclear) {
+        let asked = Evidence { endpoint: EndpointHolder::Vacant, ..evidence };
         let was_gone = last_worker(&evidence) == LastWorker::Gone;
         assert!(!was_gone || last_worker(&asked) == LastWorker::Gone, "{evidence:?}");
         let unrecorded = Evidence { recorded: None, ..evidence };
@@ -187,23 +188,27 @@ fn the_stories_of_the_design() {
         ("EPERM on everything (L17)", with(ready, Free, UNJUDGED, UNJUDGED), Unknown),
         ("EPERM on its peer alone", with(ready, Free, DEAD, UNJUDGED), Unknown),
         ("held, by whom cannot be judged (T28)", with(ready, Held, UNJUDGED, None), Unknown),
-        ("its container is gone (U2)", in_container(ready, Endpoint::Vacant), Gone),
-        ("the same, killed in the middle of its start", in_container(starting, Endpoint::Vacant), Gone),
-        ("the same, and somebody listens", in_container(ready, Endpoint::Unclear), Unknown),
-        ("the same, it had closed its lifeline", forgotten(in_container(ready, Endpoint::Vacant)), Unknown),
+        ("its container is gone (U2)", in_container(ready, EndpointHolder::Vacant), Gone),
+        ("the same, killed in the middle of its start", in_container(starting, EndpointHolder::Vacant), Gone),
+        ("the same, and somebody listens", in_container(ready, EndpointHolder::Unclear), Unknown),
+        (
+            "the same, it had closed its lifeline",
+            forgotten(in_container(ready, EndpointHolder::Vacant)),
+            Unknown,
+        ),
         (
             "the same, and its lifeline was removed",
-            Evidence { lifeline: Missing, ..in_container(ready, Endpoint::Vacant) },
+            Evidence { lifeline: Missing, ..in_container(ready, EndpointHolder::Vacant) },
             Unknown,
         ),
         (
             "it replaced itself and listens on",
-            Evidence { endpoint: Endpoint::Ours, ..with(ready, Free, DEAD, DEAD) },
+            Evidence { endpoint: EndpointHolder::Ours, ..with(ready, Free, DEAD, DEAD) },
             AliveReady,
         ),
         (
             "another program on the path of one that exited",
-            Evidence { endpoint: Endpoint::Ours, ..with(exited, Free, DEAD, DEAD) },
+            Evidence { endpoint: EndpointHolder::Ours, ..with(exited, Free, DEAD, DEAD) },
             Gone,
         ),
     ];

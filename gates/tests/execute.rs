@@ -96,12 +96,12 @@ fn a_socket_that_answers_ends_the_start() {
     assert_eq!(deps.log.count(Entry::ConnectionClosed), 1, "the connection was the caller's to close");
 }
 
-/// The watcher uses the plan's socket path, and the given claim is released.
+/// The watcher uses the plan's endpoint, and the given claim is released.
 #[test]
-fn the_path_and_the_claim_are_the_given_ones() {
+fn the_endpoint_and_the_claim_are_the_given_ones() {
     let deps = FakeStart::new();
     assert!(deps.play(&[&FakeStart::socket_alive]).unwrap().released());
-    assert_eq!(deps.watched(), [plan().expected_socket_path]);
+    assert_eq!(deps.watched(), [plan().target().clone()]);
     assert_eq!(deps.released(), [claim().nonce]);
 }
 
@@ -230,7 +230,8 @@ fn diagnostic_of(policy: &KillPolicy, kill_error: Option<String>) -> Diagnostic 
     Diagnostic {
         session: session(),
         pid: Some(pid(CHILD_PID)),
-        socket_path: plan().expected_socket_path,
+        address: plan().target().clone(),
+        socket_path: plan().expected_socket_path().map(ToOwned::to_owned),
         lock_path: claim().lock_path,
         observe_timeout: OBSERVE,
         kill_grace: policy.total_grace(),
@@ -243,7 +244,7 @@ fn diagnostic_of(policy: &KillPolicy, kill_error: Option<String>) -> Diagnostic 
 fn the_json_of_a_diagnostic_is_the_documented_one() {
     let json = serde_json::to_string(&diagnostic_of(&then_kill(), Some("no".into()))).unwrap();
     let documented = concat!(
-        r#"{"session":"cache","pid":4242,"socket_path":"/run/cache/sock","lock_path":"/state/cache/claim","#,
+        r#"{"session":"cache","pid":4242,"address":"unix:/run/cache/sock","socket_path":"/run/cache/sock","lock_path":"/state/cache/claim","#,
         r#""observe_timeout_ms":30000,"kill_grace_ms":8000,"kill_error":"no"}"#
     );
     assert_eq!(json, documented);

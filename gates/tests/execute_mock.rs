@@ -7,14 +7,13 @@ use rekindle_core::effects::{
     ChildExit, KillError, KillSignal, ReleaseError, SpawnBgResumeDeps, SpawnError, WatchError,
 };
 use rekindle_core::execute::{ExecuteError, Outcome, Seen};
-use rekindle_core::{LockClaim, Pid, SpawnBgPlan, execute_spawn_bg_resume};
+use rekindle_core::{Endpoint, LockClaim, Pid, SpawnBgPlan, execute_spawn_bg_resume};
 use rekindle_gates::builders::{
     self, CHILD_PID, KILL, OBSERVE, TERM, claim, kill_error, pid, plan, release_error, spawn_error,
     watch_error,
 };
 use rekindle_gates::fakes::Run;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 use std::time::Duration;
 
 mock! {
@@ -25,7 +24,7 @@ mock! {
         type Child = u32;
         type Connection = &'static str;
         async fn spawn_child(&self, plan: &SpawnBgPlan) -> Result<u32, SpawnError>;
-        async fn await_socket_alive(&self, socket: &Path) -> Result<&'static str, WatchError>;
+        async fn await_socket_alive(&self, endpoint: &Endpoint) -> Result<&'static str, WatchError>;
         async fn await_child_exit(&self, child: &u32) -> Result<ChildExit, WatchError>;
         async fn await_timeout(&self, after: Duration) -> Result<(), WatchError>;
         async fn kill_child(&self, child: &u32, how: KillSignal) -> Result<(), KillError>;

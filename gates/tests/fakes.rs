@@ -1,7 +1,7 @@
 //! The fakes themselves: a gate is worth as much as its fakes.
 
 use rekindle_core::effects::SpawnBgResumeDeps;
-use rekindle_gates::builders::OBSERVE;
+use rekindle_gates::builders::{self, OBSERVE};
 use rekindle_gates::fakes::{Call, Entry, FakeStart, Run};
 
 #[test]
@@ -22,7 +22,7 @@ fn an_answer_wakes_the_call_that_waits() {
 fn an_answer_that_comes_first_waits_for_its_call() {
     let deps = FakeStart::silent();
     deps.socket_alive();
-    let connection = Run::new(deps.await_socket_alive("/run/cache/sock".as_ref())).finish();
+    let connection = Run::new(deps.await_socket_alive(builders::plan().target())).finish();
     assert_eq!(deps.log.count(Entry::ConnectionClosed), 0);
     drop(connection);
     assert_eq!(deps.log.count(Entry::ConnectionClosed), 1);

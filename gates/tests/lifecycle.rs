@@ -61,6 +61,14 @@ fn the_json_of_a_marker_is_the_documented_one() {
     assert_eq!(read(OURS), Found::Held(ours()));
 }
 
+/// A refusal names the holder of a lock in these words. The host name comes from a file, so it is shown escaped.
+#[test]
+fn a_holder_is_named_by_process_host_and_time() {
+    assert_eq!(ours().to_string(), "process 77 on host box since 2026-01-02T03:04:05Z");
+    let odd = LifecyclePayload { hostname: "b\u{1b}ox".into(), ..ours() };
+    assert_eq!(odd.to_string(), r"process 77 on host b\u{1b}ox since 2026-01-02T03:04:05Z");
+}
+
 #[test]
 fn the_four_fields_are_enough() {
     let payload = four();

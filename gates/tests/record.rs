@@ -3,15 +3,14 @@
 use proptest::prelude::*;
 use rekindle_core::protocol::{Version, WorkerName};
 use rekindle_core::record::{EndedBy, RecordFile, SCHEMA_VERSION, SocketFile, Written};
-use rekindle_core::{ChildExit, Generation, Lifeline, Nonce, RecordState, SessionRecord, SpawnBgPlan};
+use rekindle_core::{ChildExit, Endpoint, Generation, Lifeline, Nonce, RecordState, SessionRecord};
 use rekindle_gates::builders::{self, instant, plan, process, session, session_named};
-use rekindle_gates::property;
+use rekindle_gates::{plan_with, property};
 use serde_json::{Value, json};
-use std::path::Path;
 use std::time::Duration;
 
 /// The documented format, of a start that has not got a process yet.
-const STARTING_JSON: &str = include_str!("../golden/record-schema-2.json");
+const STARTING_JSON: &str = include_str!("../golden/record-schema-2-unix.json");
 
 fn starting() -> SessionRecord {
     let nonce = Nonce::from_random(0x5e55);
@@ -151,7 +150,7 @@ fn a_newer_schema_is_kept_as_it_stands() {
         panic!("a newer record is neither ours nor corrupt")
     };
     assert_eq!(newer.schema_version, SCHEMA_VERSION + 1);
-    assert_eq!(newer.socket(), Some(Path::new("/run/cache/sock")));
+    assert_eq!(newer.endpoint(), Some(&Endpoint::Unix("/run/cache/sock".into())));
     assert_eq!(newer.generation(), Some(Generation::new(9)));
     assert_eq!(Value::Object(newer.content), content);
 }
@@ -281,10 +280,8 @@ fn arbitrary_bytes_are_never_absent() {
 #[test]
 fn another_program_is_told_apart() {
     assert!(!starting().differs_from(&plan()));
-    let with = |args: &[&str]| SpawnBgPlan {
-        launch_args: args.iter().map(Into::into).collect(),
-        ..builders::plan()
-    };
+    let with =
+        |args: &[&str]| plan_with!(builders::plan(); launch_args: args.iter().map(Into::into).collect());
     assert!(starting().differs_from(&with(&["/usr/bin/other", "--socket", "/run/cache/sock"])));
     assert!(starting().differs_from(&with(&["/usr/bin/worker", "--socket"])));
     assert!(starting().differs_from(&with(&["/usr/bin/worker", "--socket", "/run/cache/sock", "-v"])));

@@ -4,6 +4,8 @@
 //! |---|---|---|---|---|
 //! | schema 1 | a record with an outline of the plan | schema 1 | schema 2 | reads and rewrites |
 //! | schema 2 | a record with the whole plan | schema 2 | schema 2 | connects to the worker, never rewrites |
+//! | schema 2, from before endpoints | the same, with a Unix socket | the same, without `address` | with `address` | the same |
+//! | schema 2, with a port or no endpoint | the same | the same | the same | corrupt; never rewrites |
 //! | schema 3 | newer: socket, generation and role are read | never | refused | the same |
 //! | corrupt, truncated, of another session | corrupt, with the reason | never | refused | the same |
 //! | unknown fields in the record | as its schema, and kept | kept | dropped with the start | the same |
@@ -11,17 +13,58 @@
 //!
 //! `docs/formats.md` has the matrix for people. The golden files are `golden/record-schema-*.json`.
 
-use rekindle_core::plan::{Environment, EnvironmentBase, ReadyKind, Role, Withheld};
+use rekindle_core::plan::{Environment, EnvironmentBase, ForeignListener, PortChoice, Role, Withheld};
 use rekindle_core::protocol::Speaking;
 use rekindle_core::record::{NewerRecord, RecordFile, RecordedPlan, SCHEMA_VERSION, Written};
-use rekindle_core::{ChildExit, Generation, KillPolicy, Nonce, SessionRecord, SpawnBgPlan};
+use rekindle_core::{
+    ChildExit, Endpoint, Generation, KillPolicy, Nonce, Readiness, SessionRecord, SpawnBgPlan,
+};
 use rekindle_gates::builders::{instant, plan, plan_ending_by, process, session, term_only};
+use rekindle_gates::plan_with;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::time::Duration;
 
 const SCHEMA_1: &str = include_str!("../golden/record-schema-1.json");
+/// From before endpoints: without an `address`.
 const SCHEMA_2: &str = include_str!("../golden/record-schema-2.json");
+const UNIX: &str = include_str!("../golden/record-schema-2-unix.json");
+const TCP: &str = include_str!("../golden/record-schema-2-tcp.json");
+const NONE: &str = include_str!("../golden/record-schema-2-none.json");
+const LINE: &str = include_str!("../golden/record-schema-2-line.json");
+
+/// A condition of each kind.
+const CONDITIONS: [&str; 8] =
+    ["connect", "http=/a?b=c", "handshake", "notify", "listen", "line=^a=b$", "exec=true", "running"];
+
+fn plan_at(endpoint: &str, ready: &str, args: &[&str]) -> SpawnBgPlan {
+    let endpoint = endpoint.parse().expect("an endpoint");
+    let new = SpawnBgPlan::new(session(), endpoint, "/srv".into(), args, None);
+    let SpawnBgPlan { observe_timeout, kill_policy, .. } = plan();
+    plan_with!(new; ready: ready.parse().expect("a condition"), observe_timeout: observe_timeout, kill_policy: kill_policy)
+}
+
+/// A plan with a port that the launcher chose.
+fn tcp() -> SpawnBgPlan {
+    let args = ["/usr/bin/worker", "--port", "{port}"];
+    let plan = plan_at("tcp:127.0.0.1:3000", "http=/health", &args);
+    plan_with!(plan; port: PortChoice::Launcher, foreign_listener: ForeignListener::Allowed)
+}
+
+/// A plan without an endpoint.
+fn silent() -> SpawnBgPlan {
+    let plan = plan_at("none", "running", &["/usr/bin/worker"]);
+    plan_with!(plan; settle: Duration::from_millis(1_500))
+}
+
+/// A plan whose worker says when it is ready.
+fn spoken() -> SpawnBgPlan {
+    plan_at("tcp:127.0.0.1:3000", "line=^ready$", &["/usr/bin/worker"])
+}
+
+fn own_socket() -> Endpoint {
+    Endpoint::Unix("/run/cache/sock".into())
+}
 
 fn read(content: &str) -> RecordFile {
     RecordFile::read(Some(content.as_bytes()), Written::ThisBoot, &session())
@@ -77,13 +120,72 @@ fn later_steps(record: &SessionRecord) -> Vec<SessionRecord> {
 
 #[test]
 fn the_golden_files_are_written_as_they_were_read() {
-    for (schema, golden) in [(1, SCHEMA_1), (2, SCHEMA_2)] {
+    for (schema, golden) in [(1, SCHEMA_1), (2, SCHEMA_2), (2, UNIX), (2, TCP), (2, NONE), (2, LINE)] {
         let record = whole(golden);
         assert_eq!(record.schema_version(), schema);
         assert_eq!(written(&record), golden);
         assert!(record.unknown.is_empty(), "{:?}", record.unknown);
     }
     assert_eq!(SCHEMA_VERSION, 2, "a new schema needs a golden file and a row of the matrix");
+}
+
+/// Every endpoint, as this version writes it.
+#[test]
+fn the_golden_files_are_what_this_version_writes() {
+    for (golden, plan) in [(UNIX, plan()), (TCP, tcp()), (NONE, silent())] {
+        assert_eq!(written(&started(&plan, 7)), golden);
+        assert_eq!(&whole(golden).endpoint(), plan.target());
+    }
+    // A worker that was asked for one loopback address may listen at the other.
+    let other: Endpoint = "tcp:[::1]:3000".parse().expect("an endpoint");
+    let ready = started(&spoken(), 7).into_ready(instant(), None).answering_at(Some(other.clone()));
+    assert_eq!(written(&ready), LINE);
+    let read = whole(LINE);
+    assert_eq!(read.endpoint(), other);
+    assert_eq!(read.whole_plan().map(SpawnBgPlan::target), Some(spoken().target()));
+}
+
+/// A record from before endpoints says nothing about an address: the plan's socket is the endpoint.
+#[test]
+fn a_record_from_before_endpoints_is_at_its_socket() {
+    for golden in [SCHEMA_1, SCHEMA_2] {
+        let record = whole(golden);
+        assert_eq!((record.endpoint(), record.answered_at.as_ref()), (own_socket(), None));
+        for later in later_steps(&record) {
+            assert!(!written(&later).contains("address"), "{later:?}");
+        }
+    }
+    assert_eq!(whole(SCHEMA_2).whole_plan(), whole(UNIX).whole_plan());
+    assert_eq!(written(&started(&plan(), 7)), UNIX, "the next start writes the address");
+}
+
+/// An older binary finds no path in a plan with a port, so it refuses the file, and never takes it for a Unix socket.
+#[test]
+fn an_older_binary_finds_no_socket_where_there_is_none() {
+    for golden in [TCP, NONE, LINE] {
+        let json: Value = serde_json::from_str(golden).expect("it is JSON");
+        assert_eq!((json.get("socket"), json["plan"].get("expected_socket_path")), (None, None));
+    }
+}
+
+/// From a newer file, the endpoint is read by its address, and by its socket if there is no address.
+#[test]
+fn the_endpoint_of_a_newer_record_is_read_in_either_place() {
+    let of = |content: Value| {
+        let Value::Object(content) = content else { panic!("no object") };
+        NewerRecord::new(3, content).endpoint().map(ToString::to_string)
+    };
+    for (content, endpoint) in [
+        (json!({"address": "tcp:127.0.0.1:80"}), Some("tcp:127.0.0.1:80")),
+        (json!({"address": "none"}), Some("none")),
+        (json!({"address": "unix:/run/a", "socket": "/run/b"}), Some("unix:/run/a")),
+        (json!({"address": "quic:127.0.0.1:80", "socket": "/run/b"}), Some("unix:/run/b")),
+        (json!({"address": 7}), None),
+        (json!({"socket": "/run/b"}), Some("unix:/run/b")),
+        (json!({}), None),
+    ] {
+        assert_eq!(of(content.clone()).as_deref(), endpoint, "{content}");
+    }
 }
 
 /// Both schemas describe the same start, within the fields of schema 1.
@@ -125,19 +227,21 @@ fn every_choice_of_a_plan_comes_back() {
     let plans = [
         plan_ending_by(term_only()),
         plan_ending_by(KillPolicy::default()),
-        SpawnBgPlan { env: environment(EnvironmentBase::Clear), ..plan() },
-        SpawnBgPlan { env: environment(EnvironmentBase::Only(vec!["PATH".into()])), ..plan() },
-        SpawnBgPlan { ready: ReadyKind::Handshake, speaking: Some(speaking), ..plan() },
-        SpawnBgPlan { prompt: Some("go on".into()), ..plan() },
-        SpawnBgPlan { role: Role::PoolWorker, ..plan() },
-        SpawnBgPlan { withheld: [Withheld::Prompt].into(), ..plan() },
+        plan_with!(plan(); env: environment(EnvironmentBase::Clear)),
+        plan_with!(plan(); env: environment(EnvironmentBase::Only(vec!["PATH".into()]))),
+        plan_with!(plan(); ready: Readiness::Handshake, speaking: Some(speaking)),
+        plan_with!(plan(); prompt: Some("go on".into())),
+        plan_with!(plan(); role: Role::PoolWorker),
+        plan_with!(plan(); withheld: [Withheld::Prompt].into()),
     ];
-    let kinds = ReadyKind::ALL.map(|ready| SpawnBgPlan { ready, ..plan() });
-    for plan in plans.into_iter().chain(kinds) {
+    let kinds = CONDITIONS.map(|ready| plan_with!(plan(); ready: ready.parse().expect("a condition")));
+    let endpoints = [tcp(), silent(), spoken(), plan_with!(silent(); settle: Duration::ZERO)];
+    for plan in plans.into_iter().chain(kinds).chain(endpoints) {
         let record = whole(&written(&started(&plan, 7)));
         assert_eq!(record.whole_plan(), Some(&plan));
         assert_eq!((record.kill_policy(), record.role()), (plan.kill_policy, plan.role));
-        assert_eq!((record.readiness(), record.socket()), (plan.ready, plan.expected_socket_path.as_path()));
+        assert_eq!((record.readiness(), record.socket()), (&plan.ready, plan.expected_socket_path()));
+        assert_eq!(&record.endpoint(), plan.target());
         assert_eq!(record.speak(), plan.speaking.as_ref().map(|speaking| &speaking.version));
     }
 }
@@ -145,7 +249,7 @@ fn every_choice_of_a_plan_comes_back() {
 /// A withheld value is nowhere in the bytes.
 #[test]
 fn a_withheld_value_is_in_no_record() {
-    let mut secret = SpawnBgPlan { prompt: Some("hunter2".into()), ..plan() };
+    let mut secret = plan_with!(plan(); prompt: Some("hunter2".into()));
     secret.env.set.insert("REKINDLE_PROMPT".into(), "hunter2".into());
     secret.withheld = [Withheld::Prompt, Withheld::Variable("REKINDLE_PROMPT".into())].into();
     let bytes = written(&started(&secret, 7));
@@ -161,7 +265,7 @@ fn an_older_binary_can_connect_to_the_worker_of_a_newer_record() {
         panic!("no object")
     };
     let seen = NewerRecord::new(2, content);
-    assert_eq!(seen.socket(), Some(Path::new("/run/cache/sock")));
+    assert_eq!(seen.endpoint(), Some(&own_socket()));
     assert_eq!(seen.generation(), Some(Generation::new(7)));
     let json: Value = serde_json::from_str(SCHEMA_2).expect("it is JSON");
     assert_eq!(json["socket"], json["plan"]["expected_socket_path"]);
@@ -173,7 +277,7 @@ fn an_older_binary_can_connect_to_the_worker_of_a_newer_record() {
 fn the_copy_of_the_socket_is_not_read() {
     for copy in [json!("/run/elsewhere"), json!(7)] {
         let record = whole(&edited(SCHEMA_2, |json| json["socket"] = copy));
-        assert_eq!(record.socket(), Path::new("/run/cache/sock"));
+        assert_eq!(record.socket(), own_socket().socket());
         assert_eq!(written(&record), SCHEMA_2);
     }
 }
@@ -185,7 +289,7 @@ fn a_later_schema_is_newer_whatever_it_holds() {
             let content = edited(golden, |json| json["schema_version"] = json!(schema));
             let newer = newer(&content);
             assert_eq!(newer.schema_version, schema);
-            assert_eq!(newer.socket(), Some(Path::new("/run/cache/sock")));
+            assert_eq!(newer.endpoint(), Some(&own_socket()));
             assert_eq!(Value::Object(newer.content).to_string(), content, "kept as it stands");
         }
     }
@@ -201,7 +305,7 @@ fn a_later_schema_is_newer_whatever_it_holds() {
 #[test]
 fn a_file_that_is_no_record_of_its_schema_is_corrupt() {
     type Edit = fn(&mut Value);
-    let edits: [(&str, Edit, &str); 9] = [
+    let edits: [(&str, Edit, &str); 14] = [
         (SCHEMA_2, |json| json["plan"]["session_id"] = json!("other"), "its plan is of session `other`"),
         (SCHEMA_2, |json| drop(json.as_object_mut().map(|it| it.remove("plan"))), "missing field `plan`"),
         (SCHEMA_2, |json| json["schema_version"] = json!(1), "schema 1 has no plan"),
@@ -209,8 +313,13 @@ fn a_file_that_is_no_record_of_its_schema_is_corrupt() {
         (SCHEMA_1, |json| json["schema_version"] = json!(0), "schema_version 0"),
         (SCHEMA_1, |json| json["plan"] = json!(null), "invalid type: null"),
         (SCHEMA_1, |json| json["arguments"] = json!("--socket"), "invalid type: string"),
-        (SCHEMA_1, |json| json["readiness"] = json!("hope"), "unknown variant `hope`"),
+        (SCHEMA_1, |json| json["readiness"] = json!("hope"), "is no kind of readiness"),
         (SCHEMA_1, |json| drop(json.as_object_mut().map(|it| it.remove("cwd"))), "missing field `cwd`"),
+        (UNIX, |json| json["address"] = json!("/run/cache/sock"), "is no address"),
+        (TCP, |json| json["address"] = json!(3000), "invalid type"),
+        (TCP, |json| json["plan"]["port"] = json!("mine"), "unknown variant `mine`"),
+        (TCP, |json| json["plan"]["target"] = json!("unix:/run/cache/sock"), "not the path of `target`"),
+        (NONE, |json| json["plan"]["ready"] = json!("line"), "lacks what comes after the `=`"),
     ];
     for (golden, edit, expected) in edits {
         let why = corrupt(&edited(golden, edit));
@@ -223,7 +332,7 @@ fn a_file_that_is_no_record_of_its_schema_is_corrupt() {
 
 #[test]
 fn a_truncated_file_is_corrupt() {
-    for golden in [SCHEMA_1, SCHEMA_2] {
+    for golden in [SCHEMA_1, SCHEMA_2, UNIX, TCP, NONE, LINE] {
         let end = golden.trim_end().len();
         (1..end).for_each(|cut| drop(corrupt(&golden[..cut])));
     }
@@ -249,7 +358,7 @@ fn unknown_fields_are_kept_in_the_record_and_refused_in_the_plan() {
 fn a_pools_worker_is_known_by_its_record() {
     let of = |name: &str, role| {
         let session_id = name.parse().expect("a session");
-        started(&SpawnBgPlan { session_id, role, ..plan() }, 7)
+        started(&plan_with!(plan(); session_id: session_id, role: role), 7)
     };
     let generated = "p-1886caf21c963200-0000000000000abc";
     for name in ["cache", generated] {

@@ -1,7 +1,10 @@
 //! The state of a session, for every value of the known facts (U22: one function for all verbs).
 
+use rekindle_core::endpoint::EndpointKind;
 use rekindle_core::lifecycle::LifecycleState;
+use rekindle_core::readiness::{Proof, ShownBy};
 use rekindle_core::state::{Listening, OtherSpelling, session_state};
+use rekindle_core::view::{EndpointView, View};
 use rekindle_core::{LastWorker, Liveness, RecordState, RejectReason, SessionState};
 use serde_json::json;
 
@@ -61,6 +64,78 @@ fn a_word_is_the_one_of_the_json() {
     }
     for state in [LifecycleState::Held, LifecycleState::Stale, LifecycleState::OtherMachine] {
         assert_eq!(json!(state), state.to_string());
+    }
+}
+
+/// If the process shows that a ready worker is live, the worker need not listen; otherwise the listener decides.
+#[test]
+fn a_worker_that_its_process_shows_counts_as_listening_once_it_was_ready() {
+    use Listening::{No, Yes};
+    for worker in WORKERS {
+        for listens in [Yes, No] {
+            assert_eq!(Listening::of(ShownBy::Listener, worker, listens), listens, "{worker:?}");
+            let shown = if worker == LastWorker::AliveReady { Yes } else { listens };
+            assert_eq!(Listening::of(ShownBy::Process, worker, listens), shown, "{worker:?}");
+        }
+        let state = session_state(worker, None, Listening::of(ShownBy::Process, worker, No));
+        assert_eq!(state == SessionState::Live, worker == LastWorker::AliveReady, "{worker:?}");
+    }
+}
+
+/// The liveness in a decision, for every cell: a listener that is not ours stays a conflict.
+#[test]
+fn a_view_is_live_by_its_listener_or_by_its_process() {
+    use Liveness::{Dormant, Forged, Indeterminate, Live};
+    for last in WORKERS {
+        for kind in [EndpointKind::Unix, EndpointKind::Tcp, EndpointKind::None] {
+            let view = |shown_by| View { last, shown_by, endpoint: kind, ..View::NOTHING };
+            let watched = |shown_by| View { proof: Proof::Watch, ..view(shown_by) };
+            for found in [Live, Dormant, Indeterminate, Forged] {
+                assert_eq!(view(ShownBy::Listener).liveness(found), found, "{last:?}, {found}");
+                let shown = match (found, last) {
+                    (Dormant | Indeterminate, LastWorker::AliveReady) => Live,
+                    (found, _) => found,
+                };
+                assert_eq!(view(ShownBy::Process).liveness(found), shown, "{last:?}, {found}");
+                // A start that nobody watched to its end is watched again, whoever listens.
+                let again = |otherwise| match (found, last) {
+                    (Live | Indeterminate, LastWorker::AliveUnobserved) => Dormant,
+                    _ => otherwise,
+                };
+                assert_eq!(watched(ShownBy::Listener).liveness(found), again(found), "{last:?}, {found}");
+                assert_eq!(watched(ShownBy::Process).liveness(found), again(shown), "{last:?}, {found}");
+                let answer = View { proof: Proof::Answer, ..view(ShownBy::Listener) };
+                assert_eq!(answer.liveness(found), found, "{last:?}, {found}");
+            }
+        }
+    }
+}
+
+/// A listener proves nothing about a worker whose start nobody watched to its end, if only a watch can prove it ready.
+#[test]
+fn an_unwatched_start_is_not_live_by_its_listener() {
+    use Liveness::{Dormant, Forged, Indeterminate, Live};
+    for last in WORKERS {
+        for proof in [Proof::Listener, Proof::Answer, Proof::Watch] {
+            let view = View { last, proof, ..View::NOTHING };
+            let is_unwatched = proof == Proof::Watch && last == LastWorker::AliveUnobserved;
+            for found in [Live, Dormant, Indeterminate, Forged] {
+                let expected = if is_unwatched && found != Forged { Dormant } else { found };
+                assert_eq!(view.liveness(found), expected, "{last:?}, {proof:?}, {found}");
+            }
+        }
+    }
+}
+
+/// The two endpoints with a name here agree with the table of conditions.
+#[test]
+fn the_views_of_a_socket_and_of_no_endpoint_are_those_of_their_default_conditions() {
+    for view in [EndpointView::SOCKET, EndpointView::NONE] {
+        let row = rekindle_core::Readiness::default_for(view.kind).kind().row();
+        assert!(row.suits(view.kind));
+        assert_eq!((view.proof, view.shown_by), (row.proof, row.kind.shown_by(view.kind)), "{view:?}");
+        let probes = view.contact == rekindle_core::view::Contact::Connect;
+        assert_eq!(probes, row.connects.allows_probes(), "{view:?}");
     }
 }
 

@@ -205,6 +205,16 @@ fn the_default_graces_are_the_documented_ones() {
     assert_eq!(StopPolicy::default(), documented);
 }
 
+/// The graces of a plan's kill policy are the graces of the stop; no default replaces a grace.
+#[test]
+fn a_stop_has_the_graces_of_the_kill_policy() {
+    let (term_grace, kill_grace) = (Duration::from_secs(7), Duration::from_secs(2));
+    let kills = StopPolicy { term_grace, kill_grace, ..StopPolicy::default() };
+    assert_eq!(StopPolicy::from(KillPolicy::TermThenKill { term_grace, kill_grace }), kills);
+    let gentle = StopPolicy { term_grace, strongest: StopStep::Terminate, ..StopPolicy::default() };
+    assert_eq!(StopPolicy::from(KillPolicy::TermOnly { grace: term_grace }), gentle);
+}
+
 #[test]
 fn a_worker_that_ends_on_eof_is_not_signalled() {
     let deps = FakeStop::new();

@@ -1,5 +1,6 @@
 //! Which socket paths are usable (S10).
 
+use rekindle_core::endpoint::EndpointKind;
 use rekindle_core::target::{
     BadTarget, SOCKET_NAME_LEN_MAX, SOCKET_PATH_LEN_MAX, check_inherited_socket_path, check_notify_path,
     check_socket_path,
@@ -98,4 +99,17 @@ fn a_notify_socket_has_to_fit_into_an_address() {
     assert!(matches!(refusal, BadTarget::NotifyTooLong { len: 108, .. }), "{refusal:?}");
     // The advice is the caller's task: a message names no option.
     assert!(refusal.to_string().contains("108 bytes") && !refusal.to_string().contains("--"), "{refusal}");
+}
+
+/// A condition that does not suit the endpoint is refused in the caller's words.
+#[test]
+fn a_condition_that_does_not_suit_the_endpoint_is_named() {
+    for (endpoint, words) in [
+        (EndpointKind::Unix, "a Unix socket"),
+        (EndpointKind::Tcp, "a TCP port"),
+        (EndpointKind::None, "no endpoint"),
+    ] {
+        let refusal = BadTarget::Unsuited { ready: "http=/health".to_owned(), endpoint };
+        assert_eq!(refusal.to_string(), format!("`--ready http=/health` cannot be used with {words}"));
+    }
 }

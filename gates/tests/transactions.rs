@@ -8,6 +8,8 @@ use rekindle_core::care::{gc, unlock};
 use rekindle_core::claim::acquire::AcquireEffect;
 use rekindle_core::claim::give_up::GiveUpEffect;
 use rekindle_core::ensure;
+use rekindle_core::plan::PortChoice;
+use rekindle_core::readiness::Proof;
 use rekindle_core::start::order::{ChildStep, OrderEffect};
 use rekindle_core::start::settle::SettleEffect;
 use rekindle_core::stop::session;
@@ -25,6 +27,7 @@ const UNLOCK: Adversity = Adversity { unlocks: 1, ..NONE };
 const GC: Adversity = Adversity { collections: 1, ..NONE };
 const DROP: Adversity = Adversity { drops: 1, ..NONE };
 const RESTART: Adversity = Adversity { restarts: 1, ..NONE };
+const STRANGER: Adversity = Adversity { strangers: 1, ..NONE };
 const RM: Adversity = Adversity { dir_removals: 1, ..NONE };
 const ORIGINS: [Origin; 3] = [Origin::Absent, Origin::Stale, Origin::Live];
 
@@ -45,11 +48,22 @@ fn holds(name: &str, scenario: &Scenario) -> Report {
 
 /// Every kind of worker on every origin; returns the choices of all actors.
 fn holds_everywhere(name: &str, launchers: usize, kinds: &[Kind], adversity: Adversity) -> Did {
+    holds_at(|scenario| scenario, name, launchers, kinds, adversity)
+}
+
+/// The same, with workers at another endpoint.
+fn holds_at(
+    endpoint: impl Fn(Scenario) -> Scenario,
+    name: &str,
+    launchers: usize,
+    kinds: &[Kind],
+    adversity: Adversity,
+) -> Did {
     let mut did = HashSet::new();
     let (mut states, mut transitions) = (0, 0);
     for kind in kinds {
         for origin in ORIGINS {
-            let scenario = Scenario::new(launchers, origin, *kind).with(adversity);
+            let scenario = endpoint(Scenario::new(launchers, origin, *kind).with(adversity));
             let report = holds(&format!("{name}, {kind:?} on {origin:?}"), &scenario);
             states += report.states;
             transitions += report.transitions;
@@ -237,6 +251,97 @@ fn three_launchers() {
     };
     mixed([Kind::FdClosing, Kind::Hung, Kind::Polite]);
     mixed([Kind::Stubborn, Kind::FdClosing, Kind::Hung]);
+}
+
+fn at_port(scenario: Scenario) -> Scenario {
+    scenario.on_port(PortChoice::Caller)
+}
+
+fn at_any_port(scenario: Scenario) -> Scenario {
+    scenario.on_port(PortChoice::Launcher)
+}
+
+fn nowhere(scenario: Scenario) -> Scenario {
+    scenario.nowhere()
+}
+
+/// A stranger takes the caller's own port at any step, and may leave again: a conflict, and never the worker.
+#[test]
+fn two_launchers_and_a_stranger_on_their_port() {
+    let kinds = [Kind::Polite, Kind::Hung];
+    let did = holds_at(at_port, "port, stranger", 2, &kinds, STRANGER);
+    assert!(did.contains(&(Next::Other, Choice::Stranger)), "no launcher heard of the stranger");
+    let killed = Adversity { crashes: 1, deaths: 1, ..STRANGER };
+    holds_at(at_port, "port, stranger, crash, death", 1, &Kind::ALL, killed);
+    for proof in [Proof::Answer, Proof::Watch] {
+        let proved = |scenario| at_port(scenario).proved_by(proof);
+        let name = format!("port, {proof:?}, stranger, crash");
+        holds_at(proved, &name, 1, &Kind::ALL, Adversity { crashes: 1, ..STRANGER });
+    }
+}
+
+/// A stranger takes the chosen port at any step: the call chooses another.
+#[test]
+fn two_launchers_and_a_stranger_on_a_chosen_port() {
+    let did = holds_at(at_any_port, "any port, stranger", 2, &[Kind::Polite], STRANGER);
+    assert!(did.contains(&(Next::Ensure(ensure::Effect::Pause), Choice::Go)), "no other port was chosen");
+    let thrice = Adversity { strangers: 3, ..CRASH };
+    holds_at(at_any_port, "any port, three strangers, crash", 1, &Kind::ALL, thrice);
+}
+
+/// A port is no file: nothing stays of a dead worker, and no stale socket stands in the way.
+#[test]
+fn launchers_on_a_port_with_a_stop_a_collection_and_a_restart() {
+    holds_at(at_port, "port, crash", 2, &[Kind::Polite, Kind::FdClosing, Kind::Daemonising], CRASH);
+    let kinds = [Kind::Polite, Kind::Leaving];
+    holds_at(at_port, "port, stranger, stop", 1, &kinds, Adversity { stops: 1, ..STRANGER });
+    holds_at(at_port, "port, stranger, gc", 1, &kinds, Adversity { collections: 1, ..STRANGER });
+    holds_at(at_any_port, "any port, stranger, restart", 1, &kinds, Adversity { restarts: 1, ..STRANGER });
+}
+
+/// A worker that its process shows to be live: a stranger on its port stays a conflict.
+#[test]
+fn launchers_of_a_worker_that_need_not_listen() {
+    let beside = |scenario| at_port(scenario).shown_by_the_process();
+    let adversity = Adversity { deaths: 1, ..STRANGER };
+    holds_at(beside, "running beside a port, stranger, death", 1, &Kind::ALL, adversity);
+    let beside = |scenario: Scenario| scenario.shown_by_the_process();
+    holds_at(beside, "running beside a socket, crash", 1, &Kind::ALL, CRASH);
+}
+
+/// Without an endpoint, the lifeline and the processes alone show the worker.
+#[test]
+fn two_launchers_without_an_endpoint() {
+    let adversity = Adversity { crashes: 1, drops: 1, deaths: 1, ..NONE };
+    let kinds = [Kind::Polite, Kind::FdClosing, Kind::Daemonising];
+    holds_at(nowhere, "none, crash, drop, death", 2, &kinds, adversity);
+    holds_at(nowhere, "none, stop, crash", 1, &Kind::ALL, Adversity { crashes: 1, ..STOP });
+    holds_at(nowhere, "none, gc, crash", 1, &Kind::ALL, Adversity { crashes: 1, ..GC });
+    holds_at(nowhere, "none, restart, crash", 1, &Kind::ALL, Adversity { crashes: 1, ..RESTART });
+}
+
+/// Ports, strangers and workers without an endpoint at length.
+#[test]
+#[ignore = "minutes in release"]
+fn other_endpoints_at_length() {
+    let killed = Adversity { crashes: 1, deaths: 1, ..STRANGER };
+    let kinds = [Kind::Polite, Kind::Hung];
+    holds_at(at_port, "two, port, stranger, crash, death", 2, &Kind::ALL, killed);
+    holds_at(at_port, "two, port, stranger, stop", 2, &kinds, Adversity { stops: 1, ..STRANGER });
+    holds_at(at_port, "two, port, stranger, restart", 2, &Kind::ALL, Adversity { restarts: 1, ..STRANGER });
+    holds_at(
+        at_any_port,
+        "two, any port, stranger, crash",
+        2,
+        &Kind::ALL,
+        Adversity { crashes: 1, ..STRANGER },
+    );
+    holds_at(at_any_port, "two, any port, three strangers", 2, &kinds, Adversity { strangers: 3, ..NONE });
+    let every = Adversity { crashes: 1, drops: 1, deaths: 1, ..NONE };
+    holds_at(nowhere, "two, none, crash, drop, death", 2, &Kind::ALL, every);
+    holds_at(nowhere, "two, none, stop, crash", 2, &Kind::ALL, Adversity { crashes: 1, ..STOP });
+    holds_at(nowhere, "two, none, gc, crash", 2, &Kind::ALL, Adversity { crashes: 1, ..GC });
+    holds_at(nowhere, "three, none, crash", 3, &[Kind::Polite], CRASH);
 }
 
 /// Launchers and stops at length.
@@ -463,6 +568,27 @@ fn wrong_a_stop_that_takes_the_lifeline_by_its_name() {
         let scenario = two(Origin::Stale, Kind::Polite, STOP);
         breaks(Promise::SignalsItsGeneration, scenario, Conduct::wrong(wrong));
     }
+}
+
+/// An accepted connection proves nothing: every user can listen on a port.
+#[test]
+fn wrong_a_stranger_that_is_believed() {
+    let believed = Conduct::wrong(Sabotage::StrangerBelieved);
+    breaks(Promise::NoStrangerAttached, at_port(two(Origin::Absent, Kind::Polite, STRANGER)), believed);
+    breaks(Promise::NoStrangerAttached, at_any_port(two(Origin::Absent, Kind::Hung, STRANGER)), believed);
+}
+
+#[test]
+fn wrong_a_chosen_port_that_is_kept_after_a_stranger_took_it() {
+    let kept = Conduct::wrong(Sabotage::PortKept);
+    breaks(Promise::LostPortIsReplaced, at_any_port(two(Origin::Absent, Kind::Polite, STRANGER)), kept);
+}
+
+/// No process listens for a worker without an endpoint, so silence proves nothing.
+#[test]
+fn wrong_a_start_on_silence_without_an_endpoint() {
+    let silent = Conduct::wrong(Sabotage::GoneByRefusedConnect);
+    breaks(Promise::OneWorker, nowhere(two(Origin::Absent, Kind::Polite, NONE)), silent);
 }
 
 /// Steps without effect on the promises in this model: each is guarded a second time.

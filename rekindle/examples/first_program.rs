@@ -10,7 +10,7 @@
 //! ```
 
 use rekindle::{
-    ChildExit, Connection, Ensured, Generation, KillPolicy, Launch, Pid, ReadyKind, RejectReason, SessionId,
+    ChildExit, Connection, Ensured, Generation, KillPolicy, Launch, Pid, Readiness, RejectReason, SessionId,
     Sessions,
 };
 use std::error::Error;
@@ -22,14 +22,14 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let session: SessionId = "first".parse()?;
     let launch = Launch::new(words.next().ok_or("name a program")?)
         .args(words)
-        .ready(ReadyKind::Connect)
+        .ready(Readiness::Connect)
         .timeout(Duration::from_secs(10))
         .kill_policy(KillPolicy::TermOnly { grace: Duration::from_secs(5) });
     match Sessions::open_default()?.ensure(&session, launch).await? {
         Ensured::Running(worker) => {
             let (pid, generation): (Option<Pid>, Generation) = (worker.pid, worker.generation);
             let connection: Connection = worker.connection;
-            println!("{pid:?} of start {generation} answers on {}", connection.socket().display());
+            println!("{pid:?} of start {generation} answers on {}", connection.endpoint());
         }
         Ensured::Exited(exited) if exited.exit == ChildExit::Code(0) => println!("it had nothing to do"),
         Ensured::Rejected(it) if it.reason == RejectReason::TargetLocked => println!("not now: {it}"),

@@ -12,11 +12,10 @@ use rekindle_adapters::seams::SharedClaim;
 use rekindle_adapters::start::Start;
 use rekindle_adapters::{ProductionSpawnBgResumeDeps, StateRoot, procfs};
 use rekindle_core::seams::SocketWatcher;
-use rekindle_core::{Generation, Outcome, SpawnBgPlan, WatchError, execute_spawn_bg_resume};
+use rekindle_core::{Endpoint, Generation, Outcome, SpawnBgPlan, WatchError, execute_spawn_bg_resume};
 use std::env;
 use std::error::Error;
 use std::os::unix::net::UnixListener;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,7 +24,8 @@ struct CountingWatcher(Start);
 
 #[async_trait]
 impl SocketWatcher<Connection> for CountingWatcher {
-    async fn await_socket_alive(&self, socket: &Path) -> Result<Connection, WatchError> {
+    async fn await_socket_alive(&self, endpoint: &Endpoint) -> Result<Connection, WatchError> {
+        let socket = endpoint.socket().expect("this example plans a Unix socket");
         for looks in 1.. {
             match probe_once(socket) {
                 Probed::Live(connection) => {
@@ -34,7 +34,7 @@ impl SocketWatcher<Connection> for CountingWatcher {
                     return Ok(connection);
                 }
                 Probed::Forged { why } => return Err(WatchError::Forged { path: socket.to_owned(), why }),
-                Probed::Dormant { .. } | Probed::Indeterminate { .. } => {
+                Probed::Dormant { .. } | Probed::Indeterminate { .. } | Probed::Foreign { .. } => {
                     tokio::time::sleep(Duration::from_millis(5)).await;
                 }
             }
@@ -65,8 +65,8 @@ async fn launch() -> Result<(), Box<dyn Error>> {
     };
 
     let program = env::current_exe()?.to_str().ok_or("not UTF-8")?.to_owned();
-    let plan =
-        SpawnBgPlan::new(session.clone(), held.dir().path_of("sock"), env::current_dir()?, &[program], None);
+    let endpoint = Endpoint::Unix(held.dir().path_of("sock"));
+    let plan = SpawnBgPlan::new(session.clone(), endpoint, env::current_dir()?, &[program], None);
     let claim = held.claim().clone();
     let start = Start::new(SharedClaim::new(*held), here, None);
     let deps = ProductionSpawnBgResumeDeps::fresh(&start, Generation::new(1))

@@ -15,12 +15,15 @@ use rekindle_adapters::probe;
 use rekindle_adapters::remedy;
 use rekindle_adapters::way::{self, Mend};
 use rekindle_core::claim::ConflictReason;
+use rekindle_core::plan::ForeignListener;
 use rekindle_core::protocol::Version;
 use rekindle_core::shown::Shown;
 use rekindle_core::target::BadTarget;
-use rekindle_core::{Lifeline, OsFailure, ReadyKind, SessionId, Shortage, SpawnError};
+use rekindle_core::{Address, Endpoint, Lifeline, OsFailure, Readiness, SessionId, Shortage, SpawnError};
 use std::ffi::OsString;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// A command to type.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,8 +42,8 @@ pub enum Step {
     Attach {
         /// The session.
         session: SessionId,
-        /// The socket, if unknown to the session.
-        socket: Option<PathBuf>,
+        /// The address, if unknown to the session.
+        address: Option<Address>,
         /// The version of the pool protocol, if the worker has to be spoken to.
         speak: Option<Version>,
     },
@@ -48,6 +51,8 @@ pub enum Step {
     Up(Box<Startup>),
     /// Repeat the call.
     Again,
+    /// Repeat the call, with this address besides. The call named no address.
+    AgainAt(Endpoint),
     /// Clear a claim whose holder cannot be judged.
     UnlockByForce(SessionId),
     /// Forget a session whose worker cannot be judged.
@@ -56,6 +61,8 @@ pub enum Step {
     Repair(SessionId),
     /// Judge a socket path.
     Probe(PathBuf),
+    /// Judge a TCP port.
+    ProbePort(SocketAddr),
     /// Remove the write permission of other users from a directory.
     Chmod(PathBuf),
     /// Create a directory.
@@ -72,6 +79,14 @@ pub enum Step {
     Help(Option<&'static str>),
 }
 
+/// An endpoint as the value of `--address`. A port of the loopback interface needs no host.
+pub fn as_option(endpoint: &Endpoint) -> OsString {
+    match endpoint {
+        Endpoint::Tcp(at) if at.ip() == Ipv4Addr::LOCALHOST => format!("tcp:{}", at.port()).into(),
+        Endpoint::Unix(_) | Endpoint::Tcp(_) | Endpoint::None => endpoint.to_text(),
+    }
+}
+
 /// The recorded start of a session's worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Startup {
@@ -81,10 +96,14 @@ pub struct Startup {
     pub command: Vec<OsString>,
     /// The working directory.
     pub cwd: PathBuf,
-    /// The socket, if not the session's own.
-    pub socket: Option<PathBuf>,
-    /// The condition for ready.
-    pub ready: ReadyKind,
+    /// The address, if not the session's own socket.
+    pub address: Option<Address>,
+    /// The condition for ready, if not the default for the address.
+    pub ready: Option<Readiness>,
+    /// For [`Readiness::Running`]: the time for which the program has to run, if not the default.
+    pub settle: Option<Duration>,
+    /// The treatment of a listener on the port that is no process of the worker.
+    pub foreign_listener: ForeignListener,
     /// The version of the pool protocol spoken by the host.
     pub speak: Option<Version>,
 }
@@ -274,8 +293,16 @@ impl Advice {
         }
     }
 
+    /// For a TCP port with a listener that is no process of the worker.
+    pub(crate) fn of_foreign_listener() -> Self {
+        Self::by_hand(
+            "end that program, or choose another port with --address tcp:PORT; --address tcp:0 takes a free port; if that \
+             program is the worker's relay, add --allow-foreign-listener",
+        )
+    }
+
     /// For a socket path that no worker could use: the caller's path `named`, or the path in the session's directory.
-    pub(crate) fn of_bad_target(bad: &BadTarget, named: Option<&Path>) -> Self {
+    pub(crate) fn of_bad_target(bad: &BadTarget, named: Option<&Address>) -> Self {
         match bad {
             BadTarget::NotifyTooLong { .. } => Self::by_hand(
                 "the state directory's path is too long for --ready notify: name a shorter one with --dir",
@@ -289,6 +316,10 @@ impl Advice {
                 }
                 Some(_) | None => Self::by_hand("name a socket in a directory of your own with --socket"),
             },
+            BadTarget::Unsuited { .. } => {
+                Self::by_hand("name another condition with --ready, or another address with --address")
+            }
+            BadTarget::Pattern { .. } => Self::by_hand("mend the pattern of --ready line=REGEX"),
             BadTarget::TooLong { .. } | BadTarget::NameTooLong { .. } => {
                 Self::by_hand("name a shorter path with --socket")
             }

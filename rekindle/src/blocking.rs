@@ -7,7 +7,7 @@
 //! let dir = tempfile::tempdir()?;
 //! let sessions = Sessions::open(dir.path().join("workers"))?;
 //! match sessions.attach(&"cache".parse()?)? {
-//!     Ensured::Running(worker) => println!("it answers on {}", worker.socket.display()),
+//!     Ensured::Running(worker) => println!("it answers on {}", worker.endpoint),
 //!     Ensured::Rejected(rejection) => assert_eq!(rejection.reason, RejectReason::NotRunning),
 //!     other => println!("{other}"),
 //! }
@@ -15,7 +15,8 @@
 //! ```
 //!
 //! The outcomes are the same as for [`rekindle::Sessions`](crate::Sessions). To use a connection, convert the
-//! connection by [`Connection::into_std`](crate::Connection::into_std).
+//! connection by [`Connection::into_std`](crate::Connection::into_std) for a Unix socket, and by
+//! [`Connection::into_tcp`](crate::Connection::into_tcp) for a TCP port.
 //!
 //! # Invariants
 //! 1. Inside an async runtime nothing panics and nothing stalls: every call that would block returns

@@ -7,7 +7,7 @@ use rekindle_adapters::call::CallError;
 use rekindle_adapters::lines::LineError;
 use rekindle_core::execute::Seen;
 use rekindle_core::shown::Shown;
-use rekindle_core::{Generation, Lifeline, LockClaim, OsFailure, Pid, ReleaseError, SessionId};
+use rekindle_core::{Endpoint, Generation, Lifeline, LockClaim, OsFailure, Pid, ReleaseError, SessionId};
 use serde::{Serialize, Serializer};
 use serde_json::json;
 use std::path::PathBuf;
@@ -46,16 +46,16 @@ pub enum Error {
         schema_version: u32,
     },
     /// Rekindle did not start the worker, so rekindle does not stop the worker.
-    #[error("the worker on `{}` was not started by rekindle, so it is not stopped", Shown(socket))]
+    #[error("the worker on `{address}` was not started by rekindle, so it is not stopped")]
     NotManaged {
-        /// The socket of the worker.
-        socket: PathBuf,
+        /// The endpoint of the worker.
+        address: Endpoint,
     },
     /// Rekindle did not start the worker, so nothing proves which process the worker is.
-    #[error("the worker on `{}` was not started by rekindle, so its end cannot be proved", Shown(socket))]
+    #[error("the worker on `{address}` was not started by rekindle, so its end cannot be proved")]
     EndUnprovable {
-        /// The socket of the worker.
-        socket: PathBuf,
+        /// The endpoint of the worker.
+        address: Endpoint,
     },
     /// Nothing proves from here whether the worker runs. So the worker was neither signalled nor taken for dead.
     #[error("whether the worker of session `{session}` runs cannot be told from here, so nothing was signalled: {}", doubts.join("; "))]

@@ -12,8 +12,28 @@
 //! let sessions = Sessions::open("/var/lib/myapp/workers")?;
 //! let launch = Launch::new("redis-server").args(["--port", "0", "--unixsocket", "{socket}", "--save", ""]);
 //! match sessions.ensure(&"cache".parse()?, launch).await? {
-//!     Ensured::Running(worker) => println!("redis answers on {}", worker.socket.display()),
+//!     Ensured::Running(worker) => println!("redis answers on {}", worker.endpoint),
 //!     other => eprintln!("no redis: {other}"),
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! A worker answers at an [`Endpoint`]: a Unix socket, a TCP port, or nowhere. [`Launch::address`] names the endpoint, and
+//! [`Launch::ready`] the condition for ready. `rekindle` proves that the listener on a port is the worker's:
+//!
+//! ```no_run
+//! use rekindle::{Address, Ensured, Launch, Readiness, Sessions};
+//!
+//! # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+//! let sessions = Sessions::open("/var/lib/myapp/workers")?;
+//! let launch = Launch::new("python3")
+//!     .args(["-m", "http.server", "--bind", "{host}", "{port}"])
+//!     .address(Address::AnyPort([127, 0, 0, 1].into()))
+//!     .ready(Readiness::Http("/".parse()?));
+//! if let Ensured::Running(worker) = sessions.ensure(&"web".parse()?, launch).await? {
+//!     println!("{:?}, listener {:?}", worker.url, worker.owner());
+//!     let stream = worker.connection.into_tokio_tcp()?;
 //! }
 //! # Ok(())
 //! # }
@@ -53,7 +73,7 @@ pub mod testing;
 
 pub use advice::{Advice, Startup, Step};
 pub use error::Error;
-pub use launch::{Command, Launch};
+pub use launch::{Command, Launch, Unnamed};
 #[doc(inline)]
 pub use lifecycle::LifecycleLock;
 pub use outcome::{
@@ -85,13 +105,21 @@ pub use rekindle_core::{Generation, Host, Nonce, Pid, ProcessIdentity, ProcessLi
 
 // The description of a start.
 #[doc(inline)]
-pub use rekindle_core::plan::{Action, EnvironmentBase, ReleaseWhen, Role, Transport, Withheld};
+pub use rekindle_core::endpoint::InvalidAddress;
+#[doc(inline)]
+pub use rekindle_core::plan::{
+    Action, EnvironmentBase, ForeignListener, PortChoice, ReleaseWhen, Role, Transport, Withheld,
+};
 #[doc(inline)]
 pub use rekindle_core::protocol::{Speaking, Version};
 #[doc(inline)]
-pub use rekindle_core::stop::{StopPolicy, StopStep};
+pub use rekindle_core::readiness::{InvalidRequestPath, ReadinessFault, RequestPath, Row, UnknownReadiness};
 #[doc(inline)]
-pub use rekindle_core::{Environment, Intent, KillPolicy, KillSignal, ReadyKind, ReleasePolicy, SpawnBgPlan};
+pub use rekindle_core::stop::{StopPolicy, StopStep};
+pub use rekindle_core::{
+    Address, Endpoint, EndpointKind, Environment, Intent, KillPolicy, KillSignal, Owner, Readiness,
+    ReadyKind, ReleasePolicy, SpawnBgPlan,
+};
 
 #[doc(inline)]
 pub use rekindle_core::release::PairingError;
@@ -122,8 +150,10 @@ pub use rekindle_adapters::way::{Mend, Untrusted};
 #[doc(inline)]
 pub use rekindle_core::{KillError, OsFailure, ReleaseError, Shortage, SpawnError, WatchError};
 
-// Sockets.
+// Sockets and ports.
 #[doc(inline)]
 pub use rekindle_adapters::call::call;
+#[doc(inline)]
+pub use rekindle_adapters::port::probe_port;
 #[doc(inline)]
 pub use rekindle_adapters::probe::{Connection, Probed, probe};

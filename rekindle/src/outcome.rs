@@ -10,10 +10,11 @@ use rekindle_adapters::Connection;
 use rekindle_core::execute::{Cause, Diagnostic};
 use rekindle_core::resume::RetainedReason;
 use rekindle_core::{
-    ChildExit, Generation, Liveness, LockClaim, Pid, RejectReason, SessionId, SpawnBgPlan, SpawnError,
+    ChildExit, Endpoint, Generation, Liveness, LockClaim, Owner, Pid, RejectReason, SessionId, SpawnBgPlan,
+    SpawnError,
 };
 use serde::Serialize;
-use std::path::PathBuf;
+use std::path::Path;
 use std::time::Duration;
 
 /// The outcome of `ensure`.
@@ -51,8 +52,8 @@ pub struct Running {
     pub kind: StartKind,
     /// The pid of the started process; if that process has ended, the pid of the answering process.
     pub pid: Option<Pid>,
-    /// The socket of the worker.
-    pub socket: PathBuf,
+    /// The endpoint of the worker.
+    pub endpoint: Endpoint,
     /// The generation of the start; 0 if rekindle did not start the worker.
     pub generation: Generation,
     /// Whether rekindle started the worker, and so can stop the worker.
@@ -62,12 +63,37 @@ pub struct Running {
     /// Whether the worker became ready only after it had been told to end, and so may still end.
     pub after_kill: bool,
     /// The connection that proved the worker live. A worker that ends when its first client leaves needs this very
-    /// connection. With readiness `notify` or `listen`, the connection is made on demand.
+    /// connection. Where [`Connects`](crate::readiness::Connects) names no client, the connection is made on demand. A worker
+    /// without an endpoint cannot be connected to.
     pub connection: Connection,
+    /// The address for a browser, if readiness is an HTTP answer on a TCP port.
+    pub url: Option<String>,
     pub(crate) watch: WorkerWatch,
 }
 
 impl Running {
+    /// Where the worker answers, as the continuation of a sentence.
+    pub fn place(&self) -> String {
+        match (&self.url, &self.endpoint) {
+            (Some(url), _) => format!(", answers at {url}"),
+            (None, Endpoint::None) => ", without an address".to_owned(),
+            (None, endpoint @ (Endpoint::Unix(_) | Endpoint::Tcp(_))) => {
+                format!(", answers on {}", endpoint.in_words())
+            }
+        }
+    }
+
+    /// The path of the worker's socket, if the endpoint is a Unix socket.
+    pub fn socket(&self) -> Option<&Path> {
+        self.endpoint.socket()
+    }
+
+    /// Whether the listener on a TCP port is proved to be the worker's; `None` for other endpoints, and for a listener
+    /// that the caller vouched for.
+    pub fn owner(&self) -> Option<Owner> {
+        self.connection.owner()
+    }
+
     /// Waits until the worker has ended: [`WorkerWatch::wait`].
     ///
     /// # Errors
@@ -97,12 +123,16 @@ pub struct Exited {
     pub pid: Option<Pid>,
     /// The generation of the start.
     pub generation: Generation,
-    /// The socket on which the worker should have answered.
-    pub socket: PathBuf,
+    /// The endpoint at which the worker should have answered.
+    pub endpoint: Endpoint,
     /// Whether the worker had been told to end.
     pub after_kill: bool,
     /// The reason for telling the worker to end.
     pub cause: Option<Cause>,
+    /// The last finding of the watch for readiness, if the worker was not ready in time.
+    pub last_seen: Option<String>,
+    /// The TCP port on which the worker listened when it was told to end, if it did not listen at its endpoint.
+    pub listened_at: Option<Endpoint>,
     /// The end of the worker's standard error.
     pub stderr_tail: String,
     /// The worker's last `STATUS=` message, with readiness `notify`: bounded, and without control characters.
@@ -142,10 +172,10 @@ pub struct Retained {
 pub struct Rejection {
     /// The reason in one word.
     pub reason: RejectReason,
-    /// The result of the probe, if the socket was probed.
+    /// The result of the probe, if the endpoint was probed.
     pub liveness: Option<Liveness>,
-    /// The socket.
-    pub socket: PathBuf,
+    /// The endpoint.
+    pub endpoint: Endpoint,
     /// The holder of a blocking claim, if known.
     pub holder: Option<LockClaim>,
     /// The blocking worker, if any.

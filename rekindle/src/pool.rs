@@ -42,6 +42,8 @@ use rekindle_core::stop::StopPolicy;
 
 /// Runs and continues pieces of work, each in a separate worker. Cheap to clone.
 ///
+/// Workers of a pool answer on Unix sockets. A launch with another address is rejected.
+///
 /// All state is in the state directory: another process with a pool on the same directory continues the work of an
 /// ended process.
 #[derive(Debug, Clone)]

@@ -29,6 +29,7 @@ use rekindle_core::stop::StopPolicy;
 use rekindle_core::stores::{ClaimStore, RecordStore};
 use rekindle_core::{ChildExit, Host, Intent, SessionId};
 pub use show::{ClaimView, LifelineView, RecordView, SessionView};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 pub use unlock::{Force, Forgotten, Unlocked};
@@ -122,6 +123,22 @@ impl Sessions {
     /// # Cancel safety
     /// The transaction runs in its own task. Dropping the future only ends the observation: the start continues while
     /// the runtime lives. If the process ends, the next call adopts the worker.
+    ///
+    /// ```no_run
+    /// use rekindle::{Endpoint, Ensured, Launch, Sessions};
+    ///
+    /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+    /// let sessions = Sessions::open_default()?;
+    /// // Port 0: a free port, which the session keeps.
+    /// let web = Launch::new("my-server").args(["--port", "{port}"]).address("tcp:127.0.0.1:0".parse::<Endpoint>()?);
+    /// match sessions.ensure(&"web".parse()?, web).await? {
+    ///     Ensured::Running(worker) => println!("{worker}"),
+    ///     Ensured::Exited(exited) => println!("{exited}; {:?}", exited.last_seen),
+    ///     other => println!("{other}"),
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn ensure(&self, session: &SessionId, launch: Launch) -> Result<Ensured, Error> {
         #[cfg(feature = "testing")]
         if let Some(machine) = &self.simulated {
@@ -146,7 +163,8 @@ impl Sessions {
         self.transaction(session, launch).at_once()
     }
 
-    /// Connects to the worker of `session` if the worker runs. Starts no worker, takes no claim and creates no file.
+    /// Connects to the worker of `session` if the worker runs. Starts no worker, takes no claim and creates no file. A
+    /// worker without an endpoint is rejected with [`RejectReason::NoEndpoint`](crate::RejectReason::NoEndpoint).
     ///
     /// # Errors
     /// As for [`Self::ensure`].
@@ -187,6 +205,12 @@ impl Sessions {
     /// If the session is unknown, or its record cannot be read.
     pub fn show(&self, session: &SessionId) -> Result<SessionView, Error> {
         show::show(&self.root, &self.here, session)
+    }
+
+    /// A TCP port on which the worker of `session` listens instead of its endpoint, for a hint to people.
+    #[doc(hidden)]
+    pub fn port_instead(&self, session: &SessionId) -> Option<SocketAddr> {
+        show::tcp_port(&self.root, &self.here, session)
     }
 
     /// Ends the worker of `session` with all its processes, and removes the claim and the socket.

@@ -37,24 +37,33 @@ use rekindle_adapters::Connection;
 use rekindle_core::care::gc::{self, Collect};
 use rekindle_core::care::unlock::{self, Unlock};
 use rekindle_core::claim::ConflictReason;
-use rekindle_core::ensure::{Conclusion, Depth, Ensure, Readiness, Request, StartPath};
+use rekindle_core::ensure::{Conclusion, Depth, Ensure, Request, StartPath};
 use rekindle_core::execute::{Cause, Diagnostic};
+use rekindle_core::plan::PortChoice;
 use rekindle_core::resume::RetainedReason;
 use rekindle_core::state::{Listening, session_state};
 use rekindle_core::stop::session::{self, StopSession};
 use rekindle_core::stop::{StopEnd, StopStep};
 use rekindle_core::testing::actor::{Actor, End, Task};
 use rekindle_core::testing::kernel::{GC, Kernel, SLOTS, STOP, UNLOCK};
-use rekindle_core::testing::objects::{Process, Role, Socket};
+use rekindle_core::testing::objects::{Place, Process, Role, Socket};
 use rekindle_core::testing::program::{Kind, Setting};
 use rekindle_core::testing::sabotage::Conduct;
+use rekindle_core::view::{Contact, EndpointView};
 use rekindle_core::{
-    ChildExit, Generation, Liveness, OsFailure, Pid, RecordState, RejectReason, SessionId, SpawnError,
+    Address, ChildExit, Endpoint, EndpointKind, Generation, Liveness, OsFailure, Pid, Readiness, RecordState,
+    RejectReason, SessionId, SpawnError,
 };
 use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+/// The first port for simulated sessions that leave the choice to the launcher.
+const ANY_PORT: u16 = 49_152;
+/// The port of a session that names none.
+const NO_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), ANY_PORT);
 
 /// A simulated machine. Cheap to clone; all clones are the same machine.
 #[derive(Debug, Clone, Default)]
@@ -97,12 +106,18 @@ struct Simulated {
     kernel: Kernel,
     setting: Setting,
     program: Program,
+    /// The address of the first port.
+    port: SocketAddr,
+    /// The socket path, if the caller named one.
+    socket: Option<PathBuf>,
 }
 
 impl Default for Simulated {
     fn default() -> Self {
-        let setting = Setting { kinds: [Kind::Polite; SLOTS], conduct: Conduct::RIGHT };
-        Self { kernel: Kernel::new(), setting, program: Program::default() }
+        let (kinds, conduct) = ([Kind::Polite; SLOTS], Conduct::RIGHT);
+        let (endpoint, port) = (EndpointView::SOCKET, PortChoice::Caller);
+        let setting = Setting { kinds, endpoint, port, conduct };
+        Self { kernel: Kernel::new(), setting, program: Program::default(), port: NO_PORT, socket: None }
     }
 }
 
@@ -125,6 +140,48 @@ impl Simulated {
             | Task::Collect(_)
             | Task::Dropped
             | Task::Crashed => None,
+        }
+    }
+
+    /// Takes the endpoint and the condition of a call. A call that names no address is for the running worker's.
+    fn plan(&mut self, launch: &Launch) {
+        if launch.address.is_none() && self.worker().is_some() {
+            return;
+        }
+        let address = launch.address.clone().unwrap_or_default();
+        let kind = address.kind();
+        let row = launch.ready.clone().unwrap_or_else(|| Readiness::default_for(kind)).kind().row();
+        let contact = if row.connects.allows_probes() { Contact::Connect } else { Contact::Gentle };
+        self.setting.endpoint =
+            EndpointView { kind, contact, proof: row.proof, shown_by: row.kind.shown_by(kind) };
+        self.setting.port = launch.port_choice();
+        self.socket = match &address {
+            Address::At(Endpoint::Unix(socket)) => Some(socket.clone()),
+            Address::OwnSocket | Address::AnyPort(_) | Address::At(Endpoint::Tcp(_) | Endpoint::None) => None,
+        };
+        self.port = match address {
+            Address::AnyPort(host) => SocketAddr::new(host, ANY_PORT),
+            Address::At(Endpoint::Tcp(at)) => at,
+            Address::OwnSocket | Address::At(Endpoint::Unix(_) | Endpoint::None) => self.port,
+        };
+    }
+
+    /// The endpoint of the recorded start, else the endpoint of the last call.
+    fn endpoint(&self, session: &SessionId, dir: &Path) -> Endpoint {
+        let asked = match self.setting.endpoint.kind {
+            EndpointKind::Unix => Place::Path,
+            EndpointKind::Tcp => Place::Port(0),
+            EndpointKind::None => Place::Nowhere,
+        };
+        match self.kernel.files.record.map_or(asked, |record| record.place) {
+            Place::Path => {
+                Endpoint::Unix(self.socket.clone().unwrap_or_else(|| dir.join(session.as_str()).join("sock")))
+            }
+            Place::Port(n) => {
+                let port = self.port.port().saturating_add(n.into());
+                Endpoint::Tcp(SocketAddr::new(self.port.ip(), port))
+            }
+            Place::Nowhere => Endpoint::None,
         }
     }
 
@@ -172,6 +229,16 @@ impl Machine {
         self.with(session, |it| it.kernel.socket = Socket::Absent);
     }
 
+    /// Lets a process that is no part of the session take the session's port, unless a worker has the port.
+    pub fn take_port(&self, session: &SessionId) {
+        self.with(session, |it| {
+            let place = it.kernel.files.record.map_or(Place::Port(0), |record| record.place);
+            if it.kernel.socket_at(place) == Socket::Absent {
+                it.kernel.put_socket(place, Socket::Stranger);
+            }
+        });
+    }
+
     /// Lets another launcher take and keep the claim on a session.
     pub fn claim_by_another(&self, session: &SessionId) {
         self.with(session, |it| {
@@ -208,15 +275,15 @@ impl Machine {
         dir: &Path,
         depth: Depth,
     ) -> Result<Option<Ensured>, Error> {
-        let socket = launch.socket.clone().unwrap_or_else(|| dir.join(session.as_str()).join("sock"));
-        let request = Request { intent: launch.intent, readiness: Readiness::Connection, depth };
+        let request = Request { intent: launch.intent, depth, port: launch.port_choice() };
         self.with(session, |it| {
             let slot = it.slot();
             it.setting.kinds[slot] = it.program.kind();
+            it.plan(launch);
             let end = it.run(slot, Task::Ensure(Ensure::new(request)));
             match end {
                 Some(End::Ensure(Conclusion::NotAtOnce)) => Ok(None),
-                Some(End::Ensure(conclusion)) => ensured(session, it, conclusion, launch, socket).map(Some),
+                Some(End::Ensure(conclusion)) => ensured(session, it, conclusion, launch, dir).map(Some),
                 Some(_) | None => Err(no_end(session)),
             }
         })
@@ -280,7 +347,8 @@ impl Machine {
             session: session.clone(),
             state: it.state(),
             pid: it.pid(),
-            socket: Some(dir.join(session.as_str()).join("sock")),
+            socket: it.endpoint(session, dir).socket().map(ToOwned::to_owned),
+            address: Some(it.endpoint(session, dir)),
             generation: it.generation(),
             started_at: None,
         };
@@ -291,9 +359,10 @@ impl Machine {
 impl Simulated {
     fn state(&self) -> rekindle_core::SessionState {
         let recorded: Option<RecordState> = self.kernel.files.record.map(|record| record.state);
-        let listens = if self.kernel.answers().is_some() { Listening::Yes } else { Listening::No };
+        let place = self.kernel.files.record.map_or(Place::Path, |record| record.place);
+        let listens = if self.kernel.answers(place).is_some() { Listening::Yes } else { Listening::No };
         let last = self.setting.look(&self.kernel, self.kernel.files).view.last;
-        session_state(last, recorded, listens)
+        session_state(last, recorded, Listening::of(self.setting.endpoint.shown_by, last, listens))
     }
 }
 
@@ -311,9 +380,11 @@ fn ensured(
     it: &mut Simulated,
     conclusion: Conclusion,
     launch: &Launch,
-    socket: PathBuf,
+    dir: &Path,
 ) -> Result<Ensured, Error> {
     let (pid, generation) = (it.pid(), it.generation());
+    let endpoint = it.endpoint(session, dir);
+    let claim = || dir.join(session.as_str()).join("claim");
     let timed_out = || Cause::ObserveTimeout { after: launch.timeout };
     Ok(match conclusion {
         Conclusion::Running(kind) => {
@@ -323,11 +394,12 @@ fn ensured(
                 StartPath::Attached => StartKind::Attached,
             };
             let (managed, program_differs, after_kill) = (true, false, false);
-            let connection = Connection::deferred(&socket);
+            let (connection, url) = (Connection::deferred(endpoint.clone()), None);
             let running = Running {
                 kind,
                 pid,
-                socket,
+                endpoint,
+                url,
                 generation,
                 managed,
                 program_differs,
@@ -344,9 +416,11 @@ fn ensured(
                 exit: if after_kill { ChildExit::Signal(15) } else { ChildExit::Code(1) },
                 pid: Pid::new(1000),
                 generation,
-                socket,
+                endpoint,
+                last_seen: None,
+                listened_at: None,
                 after_kill,
-                advice: Box::new(Advice::of_early_end(session, cause.as_ref(), SaidReady::No, launch)),
+                advice: Box::new(Advice::of_early_end(session, cause.as_ref(), SaidReady::No, None, launch)),
                 cause,
                 stderr_tail: String::new(),
                 status_text: None,
@@ -363,8 +437,9 @@ fn ensured(
             diagnostic: Diagnostic {
                 session: session.clone(),
                 pid,
-                lock_path: socket.with_file_name("claim"),
-                socket_path: socket,
+                lock_path: claim(),
+                socket_path: endpoint.socket().map(ToOwned::to_owned),
+                address: endpoint,
                 observe_timeout: launch.timeout,
                 kill_grace: launch.kill_policy.total_grace(),
                 kill_error: None,
@@ -376,14 +451,13 @@ fn ensured(
             return Err(Error::NotEnded { session: session.clone(), survivors: pid.into_iter().collect() });
         }
         Conclusion::Locked => {
-            let claim = socket.with_file_name("claim");
             let why = ConflictReason::KernelLockHeld;
-            Ensured::Rejected(Box::new(Rejection::locked(session, &socket, &why, None, &claim)))
+            Ensured::Rejected(Box::new(Rejection::locked(session, &endpoint, &why, None, &claim())))
         }
         Conclusion::Rejected(reason) => {
             let liveness =
                 if reason == RejectReason::AlreadyLive { Liveness::Live } else { Liveness::Dormant };
-            let rejection = Rejection::new(reason, Some(liveness), &socket);
+            let rejection = Rejection::new(reason, Some(liveness), &endpoint);
             let message = format!("session `{session}` is refused on this simulated machine");
             let rejection = rejection.saying(message, Step::Doctor(session.clone()));
             Ensured::Rejected(Box::new(Rejection { pid, ..rejection }))

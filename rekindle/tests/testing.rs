@@ -2,8 +2,8 @@
 
 use rekindle::testing::{Machine, Program};
 use rekindle::{
-    Collection, Ensured, Error, Force, Intent, Launch, RejectReason, SessionId, SessionState, Sessions,
-    StartKind, StopOutcome, StopPolicy, Stopped, Unlocked,
+    Address, Collection, Ensured, Error, Force, Intent, Launch, RejectReason, SessionId, SessionState,
+    Sessions, StartKind, StopOutcome, StopPolicy, Stopped, Unlocked,
 };
 
 struct World {
@@ -21,8 +21,22 @@ impl World {
     }
 
     fn ensure(&self, intent: Intent) -> Ensured {
-        let launch = Launch::new("server").intent(intent);
+        self.launch(Launch::new("server").intent(intent))
+    }
+
+    fn launch(&self, launch: Launch) -> Ensured {
         block_on(self.sessions.ensure(&self.session, launch)).expect("it comes to an outcome")
+    }
+
+    /// A call for a worker at `address`.
+    fn up_at(&self, address: &str) -> Ensured {
+        let address = Address::from_text(address.as_ref()).expect("the test names an address");
+        self.launch(Launch::new("server").address(address))
+    }
+
+    fn address(&self) -> Option<String> {
+        let listing = self.sessions.list().expect("a simulated machine can be listed");
+        listing.sessions[0].address.as_ref().map(ToString::to_string)
     }
 
     fn up(&self) -> Ensured {
@@ -63,6 +77,61 @@ fn a_worker_is_started_once_and_attached_to_afterwards() {
     assert_eq!(running(world.up()), (StartKind::Attached, 1));
     assert_eq!(world.state(), SessionState::Live);
     assert_eq!(rejected(world.ensure(Intent::Resume)), RejectReason::AlreadyLive);
+}
+
+fn endpoint(ensured: Ensured) -> String {
+    match ensured {
+        Ensured::Running(worker) => worker.endpoint.to_string(),
+        other => panic!("no worker: {other:?}"),
+    }
+}
+
+#[test]
+fn a_worker_answers_at_its_address() {
+    for (address, expected) in [
+        ("unix:/run/web", "unix:/run/web"),
+        ("tcp:3000", "tcp:127.0.0.1:3000"),
+        ("tcp:[::1]:3000", "tcp:[::1]:3000"),
+        ("tcp:0", "tcp:127.0.0.1:49152"),
+        ("none", "none"),
+    ] {
+        let world = World::running(Program::BecomesReady);
+        assert_eq!(endpoint(world.up_at(address)), expected);
+        assert_eq!(running(world.up_at(address)), (StartKind::Attached, 1), "{address}");
+        assert_eq!(endpoint(world.up()), expected, "no address: the running worker's");
+        assert_eq!((world.state(), world.address().as_deref()), (SessionState::Live, Some(expected)));
+        assert_eq!(world.stop().expect("it stops").outcome, StopOutcome::Stopped);
+        assert_eq!(world.state(), SessionState::Exited);
+        assert_eq!(running(world.up_at(address)), (StartKind::Started, 2), "{address}");
+    }
+}
+
+#[test]
+fn a_stranger_on_a_port_is_a_conflict_and_a_chosen_port_is_replaced() {
+    let world = World::running(Program::BecomesReady);
+    world.machine.take_port(&world.session);
+    assert_eq!(rejected(world.up_at("tcp:3000")), RejectReason::TargetAddressConflict);
+    assert_eq!(endpoint(world.up_at("tcp:0")), "tcp:127.0.0.1:49153");
+    // The port is kept while it is free.
+    world.machine.kill_worker(&world.session);
+    assert_eq!(endpoint(world.up_at("tcp:0")), "tcp:127.0.0.1:49153");
+    // A stranger cannot take the port of a worker that listens.
+    world.machine.take_port(&world.session);
+    assert_eq!(running(world.up_at("tcp:0")), (StartKind::Attached, 2));
+}
+
+#[test]
+fn a_worker_without_an_endpoint_is_live_while_it_runs() {
+    let world = World::running(Program::NeverReady);
+    assert_eq!(running(world.up_at("none")), (StartKind::Started, 1), "it need not listen");
+    assert_eq!(rejected(world.ensure(Intent::Attach)), RejectReason::NoEndpoint);
+    assert_eq!(rejected(world.ensure(Intent::Resume)), RejectReason::AlreadyLive);
+    world.machine.kill_worker(&world.session);
+    assert_eq!(rejected(world.ensure(Intent::Attach)), RejectReason::NotRunning);
+    match World::running(Program::ExitsEarly).up_at("none") {
+        Ensured::Exited(exited) => assert_eq!(exited.endpoint.to_string(), "none"),
+        other => panic!("{other:?}"),
+    }
 }
 
 #[test]

@@ -44,7 +44,8 @@ impl Starts {
     pub fn plan(&self, session: &str, command: &[&str]) -> SpawnBgPlan {
         let command: Vec<String> = command.iter().map(|arg| (*arg).to_owned()).collect();
         let (socket, dir) = (self.env.socket(session), self.env.dir().to_owned());
-        let mut plan = SpawnBgPlan::new(id(session), socket, dir, &command, None);
+        let mut plan =
+            SpawnBgPlan::new(id(session), rekindle_core::Endpoint::Unix(socket), dir, &command, None);
         plan.env.set.insert(CANARY.into(), self.env.dir().into());
         plan.kill_policy = KillPolicy::TermThenKill {
             term_grace: Duration::from_secs(1),

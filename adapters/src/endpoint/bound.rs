@@ -9,10 +9,11 @@
 
 use crate::sys::linux::failure::During;
 use crate::sys::linux::fs::{Inode, Links, PRIVATE_FILE, chmod_at, pin_directory, remove_at, stat_at};
-use crate::sys::linux::socket::{Calls, Carries, bind_private};
+use crate::sys::linux::socket::{Calls, Carries, bind_port, bind_private};
 use rekindle_core::OsFailure;
 use rekindle_core::target::SOCKET_PATH_LEN_MAX;
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
@@ -72,6 +73,14 @@ impl BoundSocket {
     pub(crate) fn try_clone_fd(&self) -> Result<OwnedFd, OsFailure> {
         self.fd.try_clone().during("copy a descriptor of", &self.path)
     }
+}
+
+/// Binds a TCP port. The worker listens on the port; until then a connect is refused.
+///
+/// # Errors
+/// If another socket has the port, or the address is not of this machine.
+pub fn port(at: SocketAddr) -> Result<OwnedFd, OsFailure> {
+    bind_port(at).doing(&format!("bind the port {at}"))
 }
 
 impl AsFd for BoundSocket {

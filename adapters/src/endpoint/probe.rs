@@ -1,4 +1,4 @@
-//! Judges a socket path: does a process listen, and is the process ours?
+//! Judges an endpoint: does a process listen, and is the process ours?
 //!
 //! # Invariants
 //! 1. Only a socket is connected to; links are never followed.
@@ -21,8 +21,9 @@ use crate::sys::linux::socket_table::ListeningSockets;
 use crate::sys::linux::user::our_uid;
 use rekindle_core::protocol::Greeting;
 use rekindle_core::shown::Shown;
-use rekindle_core::{Liveness, OsFailure, Pid};
+use rekindle_core::{Endpoint, EndpointKind, Liveness, OsFailure, Owner, Pid};
 use std::io;
+use std::net::{SocketAddr, TcpStream};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -39,11 +40,12 @@ const BUSY_PAUSE: Duration = Duration::from_millis(5);
 /// Most workers prove liveness by accepting a connection; then the connection is open. A worker that reports readiness
 /// ([`ReadyKind::Notify`](rekindle_core::ReadyKind::Notify)), or listens from birth
 /// ([`ReadyKind::Listen`](rekindle_core::ReadyKind::Listen)), had no client so far; then the connection is made on
-/// demand.
+/// demand. A worker without an endpoint cannot be connected to.
 #[derive(Debug)]
 pub struct Connection {
     end: End,
-    socket: PathBuf,
+    endpoint: Endpoint,
+    owner: Option<Owner>,
     peer: Option<Pid>,
     greeting: Option<Greeting>,
 }
@@ -51,7 +53,8 @@ pub struct Connection {
 /// Our end of a connection: open, or deferred.
 #[derive(Debug)]
 enum End {
-    Open(UnixStream),
+    Unix(UnixStream),
+    Tcp(TcpStream),
     Deferred,
 }
 
@@ -63,12 +66,35 @@ impl Connection {
         peer: Option<Pid>,
         greeting: Greeting,
     ) -> Self {
-        Self { end: End::Open(stream), socket, peer, greeting: Some(greeting) }
+        let endpoint = Endpoint::Unix(socket);
+        Self { end: End::Unix(stream), endpoint, owner: None, peer, greeting: Some(greeting) }
     }
 
-    /// The socket of the worker.
-    pub fn socket(&self) -> &Path {
-        &self.socket
+    /// A connection to a listener on a TCP port, open if there is a stream.
+    pub(crate) fn to_port(
+        at: SocketAddr,
+        owner: Option<Owner>,
+        peer: Option<Pid>,
+        stream: Option<TcpStream>,
+    ) -> Self {
+        let end = stream.map_or(End::Deferred, End::Tcp);
+        Self { end, endpoint: Endpoint::Tcp(at), owner, peer, greeting: None }
+    }
+
+    /// The endpoint at which the worker was found.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    /// The path of the worker's socket, if the endpoint is a Unix socket.
+    pub fn socket(&self) -> Option<&Path> {
+        self.endpoint.socket()
+    }
+
+    /// Whether the listener on a TCP port is proved to be the worker's; `None` for other endpoints, and for a listener
+    /// that the caller vouched for.
+    pub fn owner(&self) -> Option<Owner> {
+        self.owner
     }
 
     /// The worker's greeting, if the handshake was made on this connection.
@@ -84,23 +110,24 @@ impl Connection {
 
     /// Whether the connection is open already; otherwise the worker had no client from here.
     pub fn is_open(&self) -> bool {
-        matches!(self.end, End::Open(_))
+        !matches!(self.end, End::Deferred)
     }
 
-    /// The connection, in blocking mode.
+    /// The connection to a Unix socket, in blocking mode.
     ///
     /// # Errors
-    /// If the mode cannot be set; or, for a deferred connection, if the worker does not accept now.
+    /// If the endpoint is no Unix socket, or the mode cannot be set; or, for a deferred connection, if the worker does
+    /// not accept now.
     pub fn into_std(self) -> io::Result<UnixStream> {
         let stream = self.into_stream()?;
         stream.set_nonblocking(false)?;
         Ok(stream)
     }
 
-    /// The connection, for tokio.
+    /// The connection to a Unix socket, for tokio.
     ///
     /// # Errors
-    /// If the descriptor cannot be registered; or, for a deferred connection, if the worker does not accept now.
+    /// If the endpoint is no Unix socket, or the descriptor cannot be registered; or, for a deferred connection, if the worker does not accept now.
     ///
     /// # Panics
     /// Outside a tokio runtime with I/O enabled.
@@ -108,23 +135,64 @@ impl Connection {
         tokio::net::UnixStream::from_std(self.into_stream()?)
     }
 
+    /// The connection to a TCP port, in blocking mode.
+    ///
+    /// # Errors
+    /// If the endpoint is no TCP port, or the mode cannot be set; or, for a deferred connection, if the worker does not
+    /// accept now.
+    pub fn into_tcp(self) -> io::Result<TcpStream> {
+        let stream = match (self.end, &self.endpoint) {
+            (End::Tcp(stream), _) => stream,
+            (End::Deferred, Endpoint::Tcp(at)) => TcpStream::connect(at)?,
+            (End::Unix(_) | End::Deferred, endpoint) => return Err(unlike(endpoint, EndpointKind::Tcp)),
+        };
+        stream.set_nonblocking(false)?;
+        Ok(stream)
+    }
+
+    /// The connection to a TCP port, for tokio.
+    ///
+    /// # Errors
+    /// As for [`Self::into_tcp`], or if the descriptor cannot be registered.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime with I/O enabled.
+    pub fn into_tokio_tcp(self) -> io::Result<tokio::net::TcpStream> {
+        let stream = self.into_tcp()?;
+        stream.set_nonblocking(true)?;
+        tokio::net::TcpStream::from_std(stream)
+    }
+
     /// A deferred connection: the worker has no client from here yet.
-    pub fn deferred(socket: &Path) -> Self {
-        Self { end: End::Deferred, socket: socket.to_owned(), peer: None, greeting: None }
+    pub fn deferred(endpoint: Endpoint) -> Self {
+        Self { end: End::Deferred, endpoint, owner: None, peer: None, greeting: None }
+    }
+
+    /// The same connection, with the listening process of an earlier connect.
+    pub(crate) fn known_as(self, peer: Option<Pid>) -> Self {
+        Self { peer, ..self }
     }
 
     fn into_stream(self) -> io::Result<UnixStream> {
-        if let End::Open(stream) = self.end {
-            return Ok(stream);
-        }
-        match probe_once(&self.socket) {
-            Probed::Live(Self { end: End::Open(stream), .. }) => Ok(stream),
+        let socket = match (self.end, self.endpoint) {
+            (End::Unix(stream), _) => return Ok(stream),
+            (End::Deferred, Endpoint::Unix(socket)) => socket,
+            (End::Tcp(_) | End::Deferred, endpoint) => return Err(unlike(&endpoint, EndpointKind::Unix)),
+        };
+        match probe_once(&socket) {
+            Probed::Live(Self { end: End::Unix(stream), .. }) => Ok(stream),
             found => {
-                let socket = Shown(&self.socket);
+                let socket = Shown(&socket);
                 Err(io::Error::other(format!("failed to connect to `{socket}`: {}", found.why())))
             }
         }
     }
+}
+
+/// The error for a connection of another kind than the caller's.
+fn unlike(endpoint: &Endpoint, wanted: EndpointKind) -> io::Error {
+    let why = format!("the worker's endpoint is `{endpoint}`, and not {wanted}");
+    io::Error::new(io::ErrorKind::Unsupported, why)
 }
 
 /// The verdict of a probe.
@@ -147,6 +215,11 @@ pub enum Probed {
         /// The kind of file, or the fault.
         why: String,
     },
+    /// A process that is no part of the worker listens on the port.
+    Foreign {
+        /// The process in words.
+        who: String,
+    },
 }
 
 impl Probed {
@@ -156,7 +229,7 @@ impl Probed {
             Self::Live(_) => Liveness::Live,
             Self::Dormant { .. } => Liveness::Dormant,
             Self::Indeterminate { .. } => Liveness::Indeterminate,
-            Self::Forged { .. } => Liveness::Forged,
+            Self::Forged { .. } | Self::Foreign { .. } => Liveness::Forged,
         }
     }
 
@@ -166,6 +239,7 @@ impl Probed {
             Self::Live(connection) if !connection.is_open() => "somebody listens on it",
             Self::Live(_) => "it accepts connections",
             Self::Dormant { why } | Self::Indeterminate { why } | Self::Forged { why } => why,
+            Self::Foreign { who } => who,
         }
     }
 }
@@ -248,7 +322,7 @@ impl<'p> Lookout<'p> {
     /// Looks once, in the way of [`probe_gently`].
     pub(crate) fn look_gently(&mut self) -> Look {
         if self.stands_trusted() && ListeningSockets::read().contains(self.path) {
-            return Look::Found(Probed::Live(Connection::deferred(self.path)));
+            return Look::Found(Probed::Live(Connection::deferred(Endpoint::Unix(self.path.to_owned()))));
         }
         self.look()
     }
@@ -372,8 +446,9 @@ fn judge_peer(stream: OwnedFd, path: &Path) -> Result<Look, OsFailure> {
         return Ok(forged(format!("user {} listens on it", peer.uid)));
     }
     let connection = Connection {
-        end: End::Open(UnixStream::from(stream)),
-        socket: path.to_owned(),
+        end: End::Unix(UnixStream::from(stream)),
+        endpoint: Endpoint::Unix(path.to_owned()),
+        owner: None,
         peer: Pid::new(peer.pid),
         greeting: None,
     };

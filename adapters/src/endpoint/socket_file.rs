@@ -153,7 +153,9 @@ pub struct Leftover(Option<StaleSocket>);
 
 impl Leftover {
     /// Looks at the socket. An ending process may close its lifeline a moment before its socket.
-    pub fn look(&mut self, dir: &SessionDir, path: &Path, recorded: Option<SocketFile>) -> Room {
+    pub fn look(&mut self, dir: &SessionDir, path: Option<&Path>, recorded: Option<SocketFile>) -> Room {
+        // A port and no endpoint leave no file.
+        let Some(path) = path else { return Room::Free };
         for _ in 0..LETTING_GO_MAX {
             if tenancy(path) != Tenancy::Taken {
                 break;

@@ -1,9 +1,11 @@
-//! Sends one JSON line and reads one back: for workers of any protocol.
+//! Sends one JSON line and reads one back, over a Unix socket or a TCP port: for workers of any protocol.
 
 use crate::endpoint::probe::Connection;
 use crate::pool::lines::{Deadline, Limit, LineError, LineStream};
+use rekindle_core::Endpoint;
 use rekindle_core::protocol::{Excerpt, LINE_LEN_MAX};
 use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 /// Why a call got no answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -36,7 +38,24 @@ pub async fn call(
 ) -> Result<serde_json::Value, CallError> {
     // One deadline for the whole call.
     let deadline = Deadline::from_now(Limit::Answer, within);
-    let mut lines = LineStream::open(connection, LINE_LEN_MAX)?;
+    match connection.endpoint() {
+        Endpoint::Tcp(_) => {
+            let lines = LineStream::open_port(connection, LINE_LEN_MAX)?;
+            exchange(lines, request, deadline, within).await
+        }
+        Endpoint::Unix(_) | Endpoint::None => {
+            let lines = LineStream::open(connection, LINE_LEN_MAX)?;
+            exchange(lines, request, deadline, within).await
+        }
+    }
+}
+
+async fn exchange<S: AsyncRead + AsyncWrite + Unpin>(
+    mut lines: LineStream<S>,
+    request: &serde_json::Value,
+    deadline: Deadline,
+    within: Duration,
+) -> Result<serde_json::Value, CallError> {
     // A worker that left may have answered before.
     let _ = lines.send(&request.to_string(), deadline).await?;
     let line = lines.receive(Some(deadline), within).await?.ok_or(LineError::ClosedEarly { received: 0 })?;

@@ -17,8 +17,8 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::UnixStream;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpStream, UnixStream};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::bytes::BytesMut;
 use tokio_util::codec::{Decoder, LinesCodec, LinesCodecError};
@@ -187,26 +187,30 @@ pub(crate) enum Arrived {
     End,
 }
 
-/// A socket with lines in both directions.
+/// A stream with lines in both directions.
 #[derive(Debug)]
-pub(crate) struct LineStream {
-    stream: UnixStream,
+pub(crate) struct LineStream<S = UnixStream> {
+    stream: S,
+    /// The socket, or the text of the endpoint: for messages.
     socket: PathBuf,
     codec: LinesCodec,
     buffer: BytesMut,
     len_max: usize,
 }
 
-impl LineStream {
-    /// Lines of at most `len_max` bytes on `stream`; `socket` is for messages.
-    pub(crate) fn new(stream: UnixStream, socket: &Path, len_max: usize) -> Self {
-        let codec = LinesCodec::new_with_max_length(len_max);
-        Self { stream, socket: socket.to_owned(), codec, buffer: BytesMut::new(), len_max }
+impl LineStream<TcpStream> {
+    /// Lines of at most `len_max` bytes to a worker on a TCP port.
+    pub(crate) fn open_port(connection: Connection, len_max: usize) -> Result<Self, LineError> {
+        let endpoint = PathBuf::from(connection.endpoint().to_text());
+        let stream = connection.into_tokio_tcp().during("use the connection to", &endpoint)?;
+        Ok(Self::new(stream, &endpoint, len_max))
     }
+}
 
+impl LineStream {
     /// Lines of at most `len_max` bytes to a worker.
     pub(crate) fn open(connection: Connection, len_max: usize) -> Result<Self, LineError> {
-        let socket = connection.socket().to_owned();
+        let socket = connection.socket().unwrap_or(Path::new("")).to_owned();
         let stream = connection.into_tokio().during("use the connection to", &socket)?;
         Ok(Self::new(stream, &socket, len_max))
     }
@@ -217,6 +221,36 @@ impl LineStream {
             true => Ok((self.stream, self.socket)),
             false => Err(LineError::Unsolicited { excerpt: Excerpt::of_bytes(&self.buffer) }),
         }
+    }
+
+    /// Looks at the input so far, without waiting.
+    pub(crate) fn arrived(&mut self) -> Result<Arrived, LineError> {
+        let mut piece = [0; PIECE_LEN];
+        loop {
+            if let Some(line) = self.decode()? {
+                return Ok(Arrived::Line(line));
+            }
+            // The kernel is asked directly: the runtime may not know of the input yet.
+            match receive_now(&self.stream, &mut piece) {
+                Ok(0) | Err(Errno::ECONNRESET | Errno::EPIPE) if self.buffer.is_empty() => {
+                    return Ok(Arrived::End);
+                }
+                Err(Errno::EAGAIN) if self.buffer.is_empty() => return Ok(Arrived::Nothing),
+                Ok(0) | Err(Errno::EAGAIN | Errno::ECONNRESET | Errno::EPIPE) => {
+                    return Ok(Arrived::Part(Excerpt::of_bytes(&self.buffer)));
+                }
+                Ok(len) => self.buffer.extend_from_slice(&piece[..len]),
+                Err(error) => return Err(error).during("read from", &self.socket).map_err(LineError::from),
+            }
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> LineStream<S> {
+    /// Lines of at most `len_max` bytes on `stream`; `socket` is for messages.
+    pub(crate) fn new(stream: S, socket: &Path, len_max: usize) -> Self {
+        let codec = LinesCodec::new_with_max_length(len_max);
+        Self { stream, socket: socket.to_owned(), codec, buffer: BytesMut::new(), len_max }
     }
 
     /// Sends a line.
@@ -262,28 +296,6 @@ impl LineStream {
             }
             if !rest.bound(Phase::Line, self.fill()).await?? {
                 return Err(LineError::ClosedEarly { received: self.buffer.len() });
-            }
-        }
-    }
-
-    /// Looks at the input so far, without waiting.
-    pub(crate) fn arrived(&mut self) -> Result<Arrived, LineError> {
-        let mut piece = [0; PIECE_LEN];
-        loop {
-            if let Some(line) = self.decode()? {
-                return Ok(Arrived::Line(line));
-            }
-            // The kernel is asked directly: the runtime may not know of the input yet.
-            match receive_now(&self.stream, &mut piece) {
-                Ok(0) | Err(Errno::ECONNRESET | Errno::EPIPE) if self.buffer.is_empty() => {
-                    return Ok(Arrived::End);
-                }
-                Err(Errno::EAGAIN) if self.buffer.is_empty() => return Ok(Arrived::Nothing),
-                Ok(0) | Err(Errno::EAGAIN | Errno::ECONNRESET | Errno::EPIPE) => {
-                    return Ok(Arrived::Part(Excerpt::of_bytes(&self.buffer)));
-                }
-                Ok(len) => self.buffer.extend_from_slice(&piece[..len]),
-                Err(error) => return Err(error).during("read from", &self.socket).map_err(LineError::from),
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Readiness by connect: a worker is ready when its socket accepts a connection. The connection is passed on.
+//! Readiness by connect: a worker is ready when its endpoint accepts a connection. The connection is passed on.
 //!
 //! Checked by `smoke/tests/smoke/probe/watch.rs`.
 
@@ -6,17 +6,21 @@ use crate::endpoint::probe::{Connection, Look, Lookout, Probed};
 use crate::sys::backoff::Backoff;
 use crate::sys::linux::fs::watch::Happening;
 use async_trait::async_trait;
-use rekindle_core::WatchError;
 use rekindle_core::seams::SocketWatcher;
-use std::path::Path;
+use rekindle_core::{Endpoint, ReadyKind, WatchError};
 
-/// Watches a socket by polling, with growing pauses.
+/// Watches a Unix socket by polling, with growing pauses.
 #[derive(Debug, Default, Clone, Copy)]
 pub struct PollingSocketWatcher;
 
 #[async_trait]
 impl SocketWatcher<Connection> for PollingSocketWatcher {
-    async fn await_socket_alive(&self, socket: &Path) -> Result<Connection, WatchError> {
+    /// Watches no TCP port: without a start, no one can tell whose listener it is.
+    async fn await_socket_alive(&self, endpoint: &Endpoint) -> Result<Connection, WatchError> {
+        let Some(socket) = endpoint.socket() else {
+            let why = format!("`{endpoint}` is no Unix socket");
+            return Err(WatchError::Unwatchable { ready: ReadyKind::Connect.to_string(), why });
+        };
         let mut backoff = Backoff::at(socket.parent().unwrap_or(socket), Happening::NameAppears);
         let mut lookout = Lookout::at(socket);
         loop {
@@ -25,7 +29,7 @@ impl SocketWatcher<Connection> for PollingSocketWatcher {
                     backoff.end_later();
                     return Ok(connection);
                 }
-                Look::Found(Probed::Forged { why }) => {
+                Look::Found(Probed::Forged { why } | Probed::Foreign { who: why }) => {
                     return Err(WatchError::Forged { path: socket.to_owned(), why });
                 }
                 // Missing, not listening yet, or busy: none of these is a decision.

@@ -11,14 +11,12 @@ use crate::endpoint::probe::Connection;
 use crate::pool::client::{Limits, PoolCallError, PoolClient};
 use crate::pool::lines::LineError;
 use crate::ready::connect::PollingSocketWatcher;
+use crate::ready::listen::pauses;
 use crate::start::progress::Start;
-use crate::sys::backoff::Backoff;
-use crate::sys::linux::fs::watch::Happening;
 use async_trait::async_trait;
-use rekindle_core::WatchError;
 use rekindle_core::protocol::Speaking;
 use rekindle_core::seams::SocketWatcher;
-use std::path::Path;
+use rekindle_core::{Endpoint, WatchError};
 use std::sync::{Mutex, PoisonError};
 
 /// The reaction to a worker with an incompatible version.
@@ -53,21 +51,21 @@ impl HandshakeSocketWatcher {
         Self { found: Mutex::new(Some(connection)), ..self }
     }
 
-    async fn connection(&self, socket: &Path) -> Result<Connection, WatchError> {
+    async fn connection(&self, endpoint: &Endpoint) -> Result<Connection, WatchError> {
         let found = self.found.lock().unwrap_or_else(PoisonError::into_inner).take();
         match found {
             Some(connection) => Ok(connection),
-            None => PollingSocketWatcher.await_socket_alive(socket).await,
+            None => PollingSocketWatcher.await_socket_alive(endpoint).await,
         }
     }
 }
 
 #[async_trait]
 impl SocketWatcher<Connection> for HandshakeSocketWatcher {
-    async fn await_socket_alive(&self, socket: &Path) -> Result<Connection, WatchError> {
-        let mut backoff = Backoff::at(socket.parent().unwrap_or(socket), Happening::NameAppears);
+    async fn await_socket_alive(&self, endpoint: &Endpoint) -> Result<Connection, WatchError> {
+        let mut backoff = pauses(endpoint);
         let connection = loop {
-            let connection = self.connection(socket).await?;
+            let connection = self.connection(endpoint).await?;
             // The start limits the time, by dropping this future.
             let greeted = PoolClient::open(connection, &self.speaking, Limits::without_deadlines()).await;
             match greeted.and_then(PoolClient::into_connection) {
@@ -80,11 +78,11 @@ impl SocketWatcher<Connection> for HandshakeSocketWatcher {
                 Err(error) => match self.on_mismatch {
                     OnVersionMismatch::Fail => {
                         return Err(WatchError::Handshake {
-                            path: socket.to_owned(),
+                            path: endpoint.socket().map(ToOwned::to_owned).unwrap_or_default(),
                             why: error.to_string(),
                         });
                     }
-                    OnVersionMismatch::PassOn => break self.connection(socket).await?,
+                    OnVersionMismatch::PassOn => break self.connection(endpoint).await?,
                 },
             }
         };

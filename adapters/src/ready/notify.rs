@@ -13,8 +13,6 @@
 //! Checked by `smoke/tests/smoke/ready/notify.rs`.
 
 use crate::endpoint::bound::BoundSocket;
-use crate::endpoint::probe::{Connection, Lookout};
-use crate::ready::listen::{pauses, see_listener};
 use crate::store::session_dir::SessionDir;
 use crate::sys::linux::failure::During;
 use crate::sys::linux::procfs;
@@ -22,7 +20,7 @@ use crate::sys::linux::socket::{Message, ask_for_senders, receive_message};
 use crate::sys::linux::user::our_uid;
 use crate::worker::{Worker, is_kin};
 use rekindle_core::notify::{Assignment, DATAGRAM_LEN_MAX, Notices, parse};
-use rekindle_core::{Host, OsFailure, Pid, ProcessIdentity, WatchError};
+use rekindle_core::{Host, OsFailure, Pid, ProcessIdentity};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -188,27 +186,5 @@ impl Heard {
         let identity = procfs::identify(pid, here)?;
         let same = self.is_of_worker(pid.as_raw()) && procfs::identify(pid, here)? == identity;
         same.then_some(identity)
-    }
-}
-
-/// Receives messages until the worker is ready, and further until its socket is.
-pub(super) async fn await_notified(
-    listener: &NotifyListener,
-    socket: &Path,
-) -> Result<Connection, WatchError> {
-    let mailbox = listener.mailbox()?;
-    let (mut backoff, mut lookout) = (pauses(socket), Lookout::at(socket));
-    loop {
-        if !listener.notices().is_ready() {
-            listener.hear_next(&mailbox).await?;
-            continue;
-        }
-        if let Some(connection) = see_listener(&mut lookout, socket)? {
-            return Ok(connection);
-        }
-        tokio::select! {
-            heard = listener.hear_next(&mailbox) => heard?,
-            () = backoff.wait() => {}
-        }
     }
 }

@@ -12,12 +12,13 @@
 use crate::endpoint::probe::Connection;
 use crate::ready::connect::PollingSocketWatcher;
 use crate::ready::listen::await_listener;
-use crate::ready::notify::await_notified;
+use crate::ready::notified::await_notified;
+use crate::ready::{Site, exec, http, line, port, running};
 use crate::start::progress::Start;
 use async_trait::async_trait;
 use rekindle_core::seams::{SocketWatcher, Timer};
 use rekindle_core::target::SOCKET_PATH_LEN_MAX;
-use rekindle_core::{ProcessIdentity, ReadyKind, WatchError};
+use rekindle_core::{Endpoint, ProcessIdentity, Readiness, WatchError};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -28,26 +29,47 @@ pub(crate) struct ReadinessWatcher(pub(crate) Start);
 
 #[async_trait]
 impl SocketWatcher<Connection> for ReadinessWatcher {
-    async fn await_socket_alive(&self, socket: &Path) -> Result<Connection, WatchError> {
+    async fn await_socket_alive(&self, endpoint: &Endpoint) -> Result<Connection, WatchError> {
         let start = &self.0;
-        let connection = match (start.readiness(), start.notify_listener()) {
-            (ReadyKind::Notify, Some(listener)) => await_notified(&listener, socket).await?,
-            (ReadyKind::Notify, None) | (ReadyKind::Listen, _) => await_listener(socket).await?,
-            (ReadyKind::Connect | ReadyKind::Handshake, _) => {
-                PollingSocketWatcher.await_socket_alive(socket).await?
-            }
+        let (site, ready) = (Site::of(start, endpoint), start.readiness());
+        let connection = match (&ready, start.notify_listener()) {
+            (Readiness::Notify, Some(listener)) => await_notified(&listener, &site).await?,
+            (Readiness::Notify, None) | (Readiness::Listen, _) => await_listener(&site).await?,
+            (Readiness::Connect | Readiness::Handshake, _) => await_connection(&site).await?,
+            (Readiness::Http(path), _) => http::await_answer(&site, path).await?,
+            (Readiness::Line(pattern), _) => line::await_line(&site, pattern).await?,
+            (Readiness::Exec(command), _) => exec::await_success(&site, command).await?,
+            (Readiness::Running, _) => running::await_settled(&site).await?,
         };
-        match start.readiness() {
-            ReadyKind::Notify if !connection.is_open() => {
+        match (ready, endpoint) {
+            (Readiness::Notify, _) if !connection.is_open() && connection.peer().is_none() => {
                 start.note_ready(start.notify_listener().and_then(|listener| listener.main_process()));
             }
-            ReadyKind::Listen => start.note_ready(listener_of(start, socket)),
-            // After a connect the kernel has named the listener.
-            ReadyKind::Notify | ReadyKind::Connect | ReadyKind::Handshake => {
-                start.note_alive(&connection);
-            }
+            (Readiness::Listen, Endpoint::Unix(socket)) => start.note_ready(listener_of(start, socket)),
+            // The kernel has named the listener, if there is one.
+            (
+                Readiness::Notify
+                | Readiness::Listen
+                | Readiness::Connect
+                | Readiness::Handshake
+                | Readiness::Http(_)
+                | Readiness::Line(_)
+                | Readiness::Exec(_)
+                | Readiness::Running,
+                _,
+            ) => start.note_alive(&connection),
         }
         Ok(connection)
+    }
+}
+
+/// Waits until the worker accepts a connection.
+async fn await_connection(site: &Site<'_>) -> Result<Connection, WatchError> {
+    match site.endpoint {
+        Endpoint::Tcp(at) => port::await_connection(site, *at).await,
+        endpoint @ (Endpoint::Unix(_) | Endpoint::None) => {
+            PollingSocketWatcher.await_socket_alive(endpoint).await
+        }
     }
 }
 
@@ -80,6 +102,9 @@ impl Timer for ExtendingTimer {
             && listener.deadline() > Instant::now()
         {
             sleep_until(listener.deadline()).await;
+        }
+        if is_watch {
+            self.start.note_time_up();
         }
         Ok(())
     }

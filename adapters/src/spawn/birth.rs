@@ -48,7 +48,7 @@ fn explain(stage: Stage, errno: i32, request: &SpawnRequest<'_>, program: &Path)
         Stage::FilesMoved => SpawnError::Abandoned {
             why: format!("`{}` was removed or moved during the start", Shown(request.claim.dir().path())),
         },
-        Stage::Listen => os("listen in the child").on(request.plan.expected_socket_path.clone()).into(),
+        Stage::Listen => os("listen in the child").on(request.plan.target().to_text()).into(),
         Stage::LifelineReplaced => {
             SpawnError::Abandoned { why: format!("`{}` was replaced during the start", Shown(&lifeline)) }
         }

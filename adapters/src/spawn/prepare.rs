@@ -7,12 +7,12 @@ use crate::sys::linux::failure::During;
 use crate::sys::linux::process::clone::{CStrings, PidVariable, Prepared};
 use rekindle_core::plan::{Environment, EnvironmentBase};
 use rekindle_core::shown::Shown;
-use rekindle_core::{OsFailure, SpawnError};
+use rekindle_core::{Generation, Nonce, OsFailure, SpawnBgPlan, SpawnError};
 use std::collections::BTreeMap;
 use std::env;
 use std::ffi::{CString, OsStr, OsString};
 use std::fs::File;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
@@ -37,7 +37,7 @@ pub(super) fn prepare(request: &SpawnRequest<'_>, program: &Path) -> Result<Prep
     let root = RootId::of(dir.root_path())?
         .ok_or_else(|| OsFailure::new("resolve", "it is not there").on(dir.root_path()))?;
     let socket = match request.provision {
-        Provision::Socket(socket) => Some(socket.as_fd().as_raw_fd()),
+        Provision::Socket(socket) => Some(socket.as_raw_fd()),
         Provision::Nothing | Provision::NotifySocket(_) => None,
     };
     let listen_pid = socket.map(|_| PidVariable::new());
@@ -90,30 +90,38 @@ fn open_logs(dir: &SessionDir) -> Result<[OwnedFd; 2], OsFailure> {
 const OURS_ALONE: [&str; 6] =
     ["NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "WATCHDOG_USEC", "WATCHDOG_PID"];
 
+/// The variables of an endpoint. Those of another endpoint are of a session around us, and would mislead the worker.
+const OURS_FOR_OTHER_ENDPOINTS: [&str; 2] = ["REKINDLE_SOCKET", "REKINDLE_PORT"];
+
+/// The environment of a worker, without the means of readiness: also for a command that runs in the worker's place.
+pub(crate) fn worker_environment(plan: &SpawnBgPlan, generation: Generation, nonce: &Nonce) -> Environment {
+    let Environment { base, mut set, mut remove } = plan.env.clone();
+    remove.extend(OURS_ALONE.into_iter().chain(OURS_FOR_OTHER_ENDPOINTS).map(str::to_owned));
+    if let Some(at) = plan.target().tcp() {
+        // Many servers read their port here. A value set by the caller wins.
+        set.entry("PORT".to_owned()).or_insert_with(|| at.port().to_string().into());
+    }
+    set.extend(plan.target().variables().into_iter().map(|(name, value)| (name.to_owned(), value)));
+    let ours: [(&str, OsString); 3] = [
+        ("REKINDLE_SESSION", plan.session_id.as_str().into()),
+        ("REKINDLE_GENERATION", generation.to_string().into()),
+        ("REKINDLE_NONCE", nonce.as_str().into()),
+    ];
+    set.extend(ours.map(|(name, value)| (name.to_owned(), value)));
+    Environment { base, set, remove }
+}
+
 fn environment(request: &SpawnRequest<'_>) -> Result<Vec<CString>, SpawnError> {
     let plan = request.plan;
-    let mut variables = inherited(&plan.env);
-    for name in OURS_ALONE {
-        variables.remove(OsStr::new(name));
-    }
-    if let Provision::Socket(_) = request.provision {
-        // A value set by the caller wins.
-        variables.insert("LISTEN_FDNAMES".into(), plan.session_id.as_str().into());
-    }
-    variables.extend(plan.env.set.iter().map(|(name, value)| (name.into(), value.into())));
-    let ours: [(&str, OsString); 4] = [
-        ("REKINDLE_SESSION", plan.session_id.as_str().into()),
-        ("REKINDLE_SOCKET", plan.expected_socket_path.clone().into()),
-        ("REKINDLE_GENERATION", request.generation.to_string().into()),
-        ("REKINDLE_NONCE", request.nonce.as_str().into()),
-    ];
-    variables.extend(ours.map(|(name, value)| (name.into(), value)));
+    let mut variables = declared(&worker_environment(plan, request.generation, request.nonce));
     match request.provision {
         Provision::Nothing => {}
         Provision::NotifySocket(listener) => {
             variables.insert("NOTIFY_SOCKET".into(), listener.path().into());
         }
         Provision::Socket(_) => {
+            // A value set by the caller wins.
+            variables.entry("LISTEN_FDNAMES".into()).or_insert_with(|| plan.session_id.as_str().into());
             variables.insert("LISTEN_FDS".into(), "1".into());
             // The child fills in its own pid.
             variables.remove(OsStr::new("LISTEN_PID"));

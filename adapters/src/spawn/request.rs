@@ -1,11 +1,11 @@
 //! The inputs of a start besides the plan.
 
-use crate::endpoint::bound::BoundSocket;
 use crate::ready::notify::NotifyListener;
 use crate::store::claim_lock::HeldClaim;
 use crate::store::lifeline::LifelineProbe;
 use jiff::Timestamp;
 use rekindle_core::{Generation, Host, Nonce, SpawnBgPlan};
+use std::os::fd::BorrowedFd;
 
 /// The inputs of a start besides the plan.
 #[derive(Debug)]
@@ -37,5 +37,5 @@ pub enum Provision<'a> {
     NotifySocket(&'a NotifyListener),
     /// The worker's socket as descriptor 3: `LISTEN_FDS`, `LISTEN_PID`, `LISTEN_FDNAMES`. The child calls `listen`, so
     /// the kernel names the worker as the listener, not the launcher.
-    Socket(&'a BoundSocket),
+    Socket(BorrowedFd<'a>),
 }

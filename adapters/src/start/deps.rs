@@ -2,17 +2,17 @@
 
 use crate::endpoint::probe::Connection;
 use crate::ready::watcher::{ExtendingTimer, ReadinessWatcher};
-use crate::start::progress::{CompletingReleaser, FoundWorker, FreshWorker, NotingExitWatcher, Start};
-use crate::start::seams::GroupKiller;
+use crate::start::progress::{
+    CompletingReleaser, FoundWorker, FreshWorker, NotingExitWatcher, NotingKiller, Start,
+};
 use crate::worker::Worker;
 use async_trait::async_trait;
 use rekindle_core::seams::{ExitWatcher, Killer, Releaser, SocketWatcher, Spawner, Timer};
 use rekindle_core::{
-    ChildExit, Generation, KillError, KillSignal, LockClaim, Pid, ReleaseError, SpawnBgPlan,
+    ChildExit, Endpoint, Generation, KillError, KillSignal, LockClaim, Pid, ReleaseError, SpawnBgPlan,
     SpawnBgResumeDeps, SpawnError, WatchError,
 };
 use std::fmt;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -59,7 +59,7 @@ impl ProductionSpawnBgResumeDeps {
             socket_watcher: Arc::new(ReadinessWatcher(start.clone())),
             exit_watcher: Arc::new(NotingExitWatcher(start.clone())),
             timer: Arc::new(ExtendingTimer::new(start)),
-            killer: Arc::new(GroupKiller),
+            killer: Arc::new(NotingKiller(start.clone())),
             releaser: Arc::new(CompletingReleaser(start.clone())),
         })
     }
@@ -118,8 +118,8 @@ impl SpawnBgResumeDeps for ProductionSpawnBgResumeDeps {
         self.spawner.spawn_child(plan).await
     }
 
-    async fn await_socket_alive(&self, socket: &Path) -> Result<Connection, WatchError> {
-        self.socket_watcher.await_socket_alive(socket).await
+    async fn await_socket_alive(&self, endpoint: &Endpoint) -> Result<Connection, WatchError> {
+        self.socket_watcher.await_socket_alive(endpoint).await
     }
 
     async fn await_child_exit(&self, child: &Worker) -> Result<ChildExit, WatchError> {

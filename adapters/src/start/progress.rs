@@ -11,13 +11,16 @@
 //!
 //! Checked by `smoke/tests/smoke/session/*.rs`.
 
-use crate::endpoint::bound::BoundSocket;
+use crate::endpoint::bound::{self, BoundSocket};
+use crate::endpoint::hint;
 use crate::endpoint::probe::Connection;
 use crate::endpoint::socket_file::{self, Leftover, Place, StaleSocket};
+use crate::endpoint::tcp::{self, Asked, Listener};
 use crate::ready::notify::NotifyListener;
 use crate::spawn::program;
 use crate::spawn::{Provision, SpawnRequest, spawn};
-use crate::start::seams::{PidfdExitWatcher, SharedClaim};
+use crate::start::place::CommandPlace;
+use crate::start::seams::{GroupKiller, PidfdExitWatcher, SharedClaim};
 use crate::store::claim_lock::HeldClaim;
 use crate::store::lifeline::{self, LifelineProbe};
 use crate::store::record_file;
@@ -25,23 +28,28 @@ use crate::store::session_dir::SessionDir;
 use crate::sys::linux::clock;
 use crate::sys::linux::procfs;
 use crate::sys::linux::random;
+use crate::sys::linux::socket_table::ListeningSockets;
 use crate::worker::{ReapedExit, Worker};
 use async_trait::async_trait;
 use jiff::Timestamp;
 use rekindle_core::claim::give_up::{GiveUpEffect, GiveUpEvent};
 use rekindle_core::notify::Notices;
+use rekindle_core::plan::{ForeignListener, SETTLE_DEFAULT};
 use rekindle_core::protocol::Version;
-use rekindle_core::readiness::Provides;
+use rekindle_core::readiness::{Provides, ShownBy};
 use rekindle_core::record::SocketFile;
-use rekindle_core::seams::{ExitWatcher, Releaser, Spawner};
+use rekindle_core::seams::{ExitWatcher, Killer, Releaser, Spawner};
 use rekindle_core::shown::Shown;
 use rekindle_core::start::order::{self, Begun, Order, OrderEffect, OrderEvent, Room};
 use rekindle_core::start::settle::{self, Heard, Noted, Settle, SettleEffect, SettleEvent};
 use rekindle_core::{
-    ChildExit, Generation, Host, Lifeline, LockClaim, Nonce, OsFailure, ProcessIdentity, ReadyKind,
-    ReleaseError, SessionRecord, SpawnBgPlan, SpawnError, WatchError,
+    ChildExit, Endpoint, Generation, Host, KillError, KillSignal, Lifeline, LockClaim, Nonce, OsFailure,
+    ProcessIdentity, Readiness, ReleaseError, SessionRecord, SpawnBgPlan, SpawnError, WatchError,
 };
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// A start in progress, shared by its seams.
 #[derive(Debug, Clone)]
@@ -73,6 +81,19 @@ struct Notes {
     exit: Option<ChildExit>,
     notify_listener: Option<Arc<NotifyListener>>,
     reaped: Option<ReapedExit>,
+    worker: Option<Arc<Worker>>,
+    place: Option<Arc<CommandPlace>>,
+    seen: Seen,
+    listened_at: Option<Endpoint>,
+    answered_at: Option<Endpoint>,
+}
+
+/// The last finding of the watch for readiness.
+#[derive(Debug, Default)]
+struct Seen {
+    finding: Option<String>,
+    /// Whether the time for readiness is up: later findings tell of a worker that is being ended.
+    is_final: bool,
 }
 
 impl Start {
@@ -121,9 +142,94 @@ impl Start {
         self.note(|notes| notes.reaped.clone())
     }
 
-    /// The kind of readiness.
-    pub(crate) fn readiness(&self) -> ReadyKind {
-        self.note(|notes| notes.record.as_ref().map(SessionRecord::readiness)).unwrap_or_default()
+    /// The condition for ready.
+    pub(crate) fn readiness(&self) -> Readiness {
+        self.note(|notes| notes.record.as_ref().map(|record| record.readiness().clone())).unwrap_or_default()
+    }
+
+    /// The treatment of a listener that is no process of the worker.
+    pub(crate) fn foreign_listener(&self) -> ForeignListener {
+        let of_plan = |record: &SessionRecord| record.whole_plan().map(|plan| plan.foreign_listener);
+        self.note(|notes| notes.record.as_ref().and_then(of_plan)).unwrap_or_default()
+    }
+
+    /// The worker, pinned for recognising its processes; known after the spawn.
+    pub(crate) fn worker(&self) -> Option<Arc<Worker>> {
+        self.note(|notes| notes.worker.clone())
+    }
+
+    /// Remembers the worker, so that the watches can recognise its processes.
+    fn note_worker(&self, worker: &Worker) {
+        match worker.pinned_again(&self.here) {
+            Ok(pinned) => self.note(|notes| notes.worker = Some(Arc::new(pinned))),
+            // Without recognition no listener is believed, and the time-out ends the worker.
+            Err(error) => tracing::warn!(%error, "the worker's processes will not be recognised"),
+        }
+    }
+
+    /// Notes the last finding of a watch, for the message of a start that was not ready in time.
+    pub(crate) fn note_seen(&self, finding: impl Into<String>) {
+        self.note(|notes| {
+            if !notes.seen.is_final {
+                notes.seen.finding = Some(finding.into());
+            }
+        });
+    }
+
+    /// Notes that the time for readiness is up: the last finding stays.
+    pub(crate) fn note_time_up(&self) {
+        self.note(|notes| notes.seen.is_final = true);
+    }
+
+    /// The last finding of the watch for readiness.
+    pub fn last_seen(&self) -> Option<String> {
+        self.note(|notes| notes.seen.finding.clone())
+    }
+
+    /// The time for which the program has to run, for [`Readiness::Running`].
+    pub(crate) fn settle_time(&self) -> Duration {
+        let of_plan = |record: &SessionRecord| record.whole_plan().map(|plan| plan.settle);
+        self.note(|notes| notes.record.as_ref().and_then(of_plan)).unwrap_or(SETTLE_DEFAULT)
+    }
+
+    /// Looks into the session's directory; `None` once the claim is given up.
+    pub(crate) fn in_session_dir<T>(&self, look: impl FnOnce(&SessionDir) -> T) -> Option<T> {
+        self.claim.with(|held| look(held.dir()))
+    }
+
+    /// The worker's directory and environment, for [`Readiness::Exec`]; known after the spawn.
+    pub(crate) fn command_place(&self) -> Option<Arc<CommandPlace>> {
+        self.note(|notes| notes.place.clone())
+    }
+
+    /// Remembers the worker's directory and environment, if a command will need them.
+    fn note_place(&self, callers: &SpawnBgPlan) {
+        self.note(|notes| {
+            let place = notes.record.as_ref().and_then(|record| CommandPlace::of(record, callers));
+            notes.place = place.map(Arc::new);
+        });
+    }
+
+    /// The TCP port on which the worker listened when it was told to end, if it did not listen at its endpoint.
+    pub fn listened_at(&self) -> Option<Endpoint> {
+        self.note(|notes| notes.listened_at.clone())
+    }
+
+    /// Notes the TCP port of a worker that should have listened elsewhere.
+    fn note_port_instead(&self, worker: &Worker) {
+        let Some(record) = self.record() else { return };
+        let endpoint = record.whole_plan().map(|plan| plan.target().clone());
+        let Some(endpoint) =
+            endpoint.filter(|it| record.readiness().kind().shown_by(it.kind()) == ShownBy::Listener)
+        else {
+            return;
+        };
+        if endpoint.socket().is_some_and(|socket| ListeningSockets::read().contains(socket)) {
+            return;
+        }
+        if let Some(at) = hint::tcp_port(worker, &endpoint) {
+            self.note(|notes| notes.listened_at = Some(Endpoint::Tcp(at)));
+        }
     }
 
     pub(crate) fn notify_listener(&self) -> Option<Arc<NotifyListener>> {
@@ -134,7 +240,11 @@ impl Start {
     pub fn note_alive(&self, connection: &Connection) {
         let peer = connection.peer().and_then(|pid| procfs::identify(pid, &self.here));
         let version = connection.greeting().map(|greeting| greeting.version.clone());
-        self.note(|notes| notes.version = version.or_else(|| notes.version.take()));
+        let answered_at = connection.endpoint().tcp().map(Endpoint::Tcp);
+        self.note(|notes| {
+            notes.version = version.or_else(|| notes.version.take());
+            notes.answered_at = answered_at;
+        });
         self.note_ready(peer);
     }
 
@@ -215,7 +325,10 @@ impl Start {
                 Heard::Exit => record.into_exited(clock::now(), notes.exit.unwrap_or(ChildExit::Unknown)),
                 Heard::Ready => {
                     let peer = notes.peer.take().flatten();
-                    record.into_ready(clock::now(), peer).reporting(notes.version.take())
+                    record
+                        .into_ready(clock::now(), peer)
+                        .reporting(notes.version.take())
+                        .answering_at(notes.answered_at.take())
                 }
                 Heard::Nothing => record.into_never_started(clock::now()),
             })
@@ -237,7 +350,7 @@ impl Start {
 /// The record of a ready worker, with its current guards: lifeline and socket file.
 fn guarded(held: &HeldClaim, record: SessionRecord) -> SessionRecord {
     let asked = lifeline::open(held.dir()).ok().flatten().map(|lifeline| lifeline.ask());
-    let socket_file = socket_file::file_at(record.socket());
+    let socket_file = record.socket().and_then(socket_file::file_at);
     record.guarded_by(asked.unwrap_or(Lifeline::Unreadable), socket_file)
 }
 
@@ -285,7 +398,13 @@ impl Start {
         }
         let begun = self.claim.with(|held| Beginning::new(self, held, plan, generation).run());
         let begun = begun.unwrap_or_else(|| Err(SpawnError::Abandoned { why: "its claim is gone".into() }));
-        begun.inspect(|worker| self.note(|notes| notes.reaped = worker.reaped_exit()))
+        begun.inspect(|worker| {
+            self.note(|notes| notes.reaped = worker.reaped_exit());
+            if plan.target().tcp().is_some() {
+                self.note_worker(worker);
+            }
+            self.note_place(plan);
+        })
     }
 
     fn open_notify_listener(
@@ -325,6 +444,8 @@ enum Provided {
     NotifySocket(Arc<NotifyListener>),
     /// Our copy is dropped with the start: after the worker's death no process listens.
     Socket(BoundSocket),
+    /// The same for a TCP port, which leaves no file.
+    Port(OwnedFd),
 }
 
 impl<'s> Beginning<'s> {
@@ -383,14 +504,27 @@ impl<'s> Beginning<'s> {
     }
 
     fn look_at_socket(&mut self) -> Result<OrderEvent, SpawnError> {
-        let socket = &self.plan.expected_socket_path;
+        let taken = |why| Err(SpawnError::Abandoned { why });
+        let socket = match self.plan.target() {
+            Endpoint::Unix(socket) => socket,
+            Endpoint::None => return Ok(OrderEvent::Room(Room::Free)),
+            Endpoint::Tcp(at) => {
+                let asked = Asked { at: *at, worker: None, foreign: self.plan.foreign_listener };
+                return match asked.listener()? {
+                    Listener::Foreign(who) => taken(format!("{who} listens on {}", self.plan.target())),
+                    Listener::Nobody | Listener::RelayToNobody | Listener::Found(_) => {
+                        Ok(OrderEvent::Room(Room::Free))
+                    }
+                };
+            }
+        };
         let place = socket_file::look(self.held.dir(), socket, self.start.left_behind)?;
         let room = place.room();
         match place {
             Place::Free => {}
             Place::Stale(stale) => self.stale = Some(stale),
             Place::Taken { why } => {
-                return Err(SpawnError::Abandoned { why: format!("`{}`: {why}", Shown(socket)) });
+                return taken(format!("`{}`: {why}", Shown(socket)));
             }
         }
         Ok(OrderEvent::Room(room))
@@ -408,12 +542,16 @@ impl<'s> Beginning<'s> {
     }
 
     fn provide(&mut self) -> Result<(), SpawnError> {
-        self.provided = match self.plan.ready.row().provides {
+        self.provided = match self.plan.ready.kind().row().provides {
             Provides::NotifySocket => {
                 let notices = Notices::none(self.plan.observe_timeout);
                 Provided::NotifySocket(self.start.open_notify_listener(self.held.dir(), notices)?)
             }
-            Provides::BoundSocket => Provided::Socket(BoundSocket::stream(&self.plan.expected_socket_path)?),
+            Provides::BoundSocket => match self.plan.target() {
+                Endpoint::Unix(socket) => Provided::Socket(BoundSocket::stream(socket)?),
+                Endpoint::Tcp(at) => Provided::Port(bind(*at)?),
+                Endpoint::None => Provided::Nothing,
+            },
             Provides::Nothing => Provided::Nothing,
         };
         Ok(())
@@ -426,7 +564,8 @@ impl<'s> Beginning<'s> {
         let provision = match &self.provided {
             Provided::Nothing => Provision::Nothing,
             Provided::NotifySocket(listener) => Provision::NotifySocket(listener),
-            Provided::Socket(socket) => Provision::Socket(socket),
+            Provided::Socket(socket) => Provision::Socket(socket.as_fd()),
+            Provided::Port(socket) => Provision::Socket(socket.as_fd()),
         };
         let (plan, claim, generation) = (self.plan, self.held, self.generation);
         let (nonce, host, started_at) = (nonce, &*self.start.here, *started_at);
@@ -439,7 +578,9 @@ impl<'s> Beginning<'s> {
                 }
                 self.worker = Some(worker);
             }
-            (Ok(worker), Provided::Nothing | Provided::Socket(_)) => self.worker = Some(worker),
+            (Ok(worker), Provided::Nothing | Provided::Socket(_) | Provided::Port(_)) => {
+                self.worker = Some(worker);
+            }
             (Err(error), Provided::NotifySocket(listener)) => {
                 listener.close();
                 return Err(error);
@@ -448,7 +589,7 @@ impl<'s> Beginning<'s> {
                 socket.remove();
                 return Err(error);
             }
-            (Err(error), Provided::Nothing) => return Err(error),
+            (Err(error), Provided::Nothing | Provided::Port(_)) => return Err(error),
         }
         Ok(())
     }
@@ -464,6 +605,14 @@ impl<'s> Beginning<'s> {
             write(self.held, &record);
         }
     }
+}
+
+/// Binds the worker's port. If a stranger was quicker, the start was never begun, and the call looks again.
+fn bind(at: SocketAddr) -> Result<OwnedFd, SpawnError> {
+    bound::port(at).map_err(|failure| match tcp::foreign_listener(at) {
+        Some(who) => SpawnError::Abandoned { why: format!("{who} listens on {at}") },
+        None => failure.into(),
+    })
 }
 
 /// Takes over a worker with a dead launcher, instead of starting one.
@@ -489,7 +638,11 @@ impl Spawner<Worker> for FoundWorker {
         let worker = self.worker.lock().unwrap_or_else(PoisonError::into_inner).take();
         let worker =
             worker.ok_or_else(|| SpawnError::Abandoned { why: "the worker was adopted already".into() })?;
-        if self.start.readiness() == ReadyKind::Notify
+        if plan.target().tcp().is_some() {
+            self.start.note_worker(&worker);
+        }
+        self.start.note_place(plan);
+        if self.start.readiness() == Readiness::Notify
             && let Err(error) = self.start.hear_again(&worker, plan)
         {
             tracing::warn!(session = %plan.session_id, %error, "what the adopted worker says is not heard");
@@ -507,6 +660,17 @@ impl ExitWatcher<Worker> for NotingExitWatcher {
         let exit = PidfdExitWatcher.await_child_exit(child).await?;
         self.0.note(|notes| notes.exit = Some(exit));
         Ok(exit)
+    }
+}
+
+/// Signals every process of a worker, and notes before where the worker listens instead.
+pub(crate) struct NotingKiller(pub(crate) Start);
+
+#[async_trait]
+impl Killer<Worker> for NotingKiller {
+    async fn kill_child(&self, child: &Worker, how: KillSignal) -> Result<(), KillError> {
+        self.0.note_port_instead(child);
+        GroupKiller.kill_child(child, how).await
     }
 }
 

@@ -36,15 +36,14 @@ impl Backoff {
         Self::at(dir, Happening::NameAppears)
     }
 
+    /// A wait for something that no event reports.
+    pub fn blind() -> Self {
+        Self { place: None, watch: None, yields: 0, next: FIRST, pause: ShortSleep::default() }
+    }
+
     /// A wait for something to happen at `path`.
     pub(crate) fn at(path: &Path, happening: Happening) -> Self {
-        Self {
-            place: Some((path.to_owned(), happening)),
-            watch: None,
-            yields: 0,
-            next: FIRST,
-            pause: ShortSleep::default(),
-        }
+        Self { place: Some((path.to_owned(), happening)), ..Self::blind() }
     }
 
     /// Waits, and makes the next wait longer. Safe to drop.

@@ -7,6 +7,7 @@
 //! | `process` | processes: born, pinned, signalled, reaped |
 //! | `socket`, `descriptors`, `poll` | Unix sockets; pipes; waiting for them |
 //! | `procfs`, `socket_table`, `lock_table` | processes, listeners and flocks, as `/proc` shows them |
+//! | `socket::tcp_table` | TCP listeners, as the kernel's socket diagnosis names them |
 //! | `clock`, `short_sleep`, `random` | the wall clock; pauses below a millisecond; random numbers |
 //! | `user`, `startup` | our user; a program's initial signals and descriptors |
 //!

@@ -11,7 +11,7 @@
 
 use super::process::Process;
 use super::watch::Worker;
-use crate::store::lifeline::Reach;
+use crate::store::lifeline::{LifelineProbe, Reach};
 use crate::sys::linux::procfs;
 use crate::sys::linux::socket_table::SocketInodes;
 use rekindle_core::warrant::{LeaderName, MemberSighting, Sameness, Warrant};
@@ -194,4 +194,51 @@ pub(crate) fn is_kin(worker: &Worker, pid: Pid) -> bool {
     };
     let named = is_leader().or_else(in_session).is_some();
     named || worker.lifeline.as_ref().is_some_and(|lifeline| lifeline.is_held_by(pid))
+}
+
+/// The pinned processes of a worker that run: the leader and the process that answered.
+pub(crate) fn known(worker: &Worker) -> Vec<Pid> {
+    worker
+        .processes()
+        .filter(|it| it.pin_held().is_some() && !it.has_exited())
+        .map(|it| it.identity().pid)
+        .collect()
+}
+
+/// The pinned processes and their descendants.
+pub(crate) fn family(worker: &Worker) -> Vec<Pid> {
+    let known = known(worker);
+    let descendants = known.iter().filter_map(|pid| descendants(*pid)).flatten();
+    let mut family: Vec<Pid> = known.iter().copied().chain(descendants).collect();
+    family.sort_unstable();
+    family.dedup();
+    family
+}
+
+/// Whether a process belongs to a worker, or descends from a pinned process: a descendant in a process session of its own,
+/// without the lifeline, listens for the worker all the same. No leave to signal.
+pub(crate) fn is_family(worker: &Worker, pid: Pid) -> bool {
+    !is_us(pid) && (is_kin(worker, pid) || descends(worker, pid))
+}
+
+fn descends(worker: &Worker, pid: Pid) -> bool {
+    let mut child = pid;
+    for _ in 0..ANCESTORS_MAX {
+        let Some(parent) = procfs::stat(child).and_then(|stat| Pid::new(stat.parent)) else { return false };
+        // Asked at each step, and while the leader runs: its pid is no other process's.
+        if known(worker).contains(&parent) {
+            return true;
+        }
+        child = parent;
+    }
+    false
+}
+
+/// Whether any visible process holds the worker's lifeline.
+///
+/// # Errors
+/// If the processes cannot be listed.
+pub(crate) fn has_visible_holder(worker: &Worker) -> Result<bool, OsFailure> {
+    let holders = worker.lifeline.as_ref().map(LifelineProbe::holders).transpose()?;
+    Ok(holders.is_some_and(|holders| !holders.is_empty()))
 }

@@ -1,25 +1,28 @@
 //! Parsers for option values, and option groups shared by several verbs.
 
 use rekindle::KillPolicy;
-use rekindle::ReadyKind;
+use rekindle::Readiness;
 use rekindle::StopPolicy;
-use rekindle::frontend::Shown;
 use rekindle::frontend::startup;
+use rekindle::frontend::{Pattern, Shown};
 use std::ffi::{OsStr, OsString};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 use std::time::Duration;
 
+/// The heading of the graces.
+const GRACES: &str = "How a process is ended";
+
 // The graces for ending a worker. No doc comment: clap would show a doc comment in place of the verb's text.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Graces {
     /// How long the process may take to end after SIGTERM
-    #[arg(long, value_parser = duration, default_value = "5s", value_name = "TIME")]
+    #[arg(long, value_parser = duration, default_value = "5s", value_name = "TIME", help_heading = GRACES)]
     pub(crate) term_grace: Duration,
 
     /// How long the process may take to end after SIGKILL
-    #[arg(long, value_parser = duration, default_value = "5s", value_name = "TIME")]
+    #[arg(long, value_parser = duration, default_value = "5s", value_name = "TIME", help_heading = GRACES)]
     pub(crate) kill_grace: Duration,
 }
 
@@ -75,8 +78,12 @@ pub(super) fn handed_output(text: &str) -> Result<Arc<OwnedFd>, String> {
     }
 }
 
-pub(super) fn ready(text: &str) -> Result<ReadyKind, String> {
-    text.parse::<ReadyKind>().map_err(|error| error.to_string())
+pub(super) fn ready(text: &str) -> Result<Readiness, String> {
+    let ready = text.parse::<Readiness>().map_err(|error| error.to_string())?;
+    if let Readiness::Line(pattern) = &ready {
+        Pattern::new(pattern).map_err(|why| format!("this is no regular expression: {why}"))?;
+    }
+    Ok(ready)
 }
 
 /// A value may hold any bytes; the name of a variable is text.
@@ -109,6 +116,12 @@ mod tests {
         {
             assert!(duration(wrong).is_err(), "{wrong:?} was taken");
         }
+    }
+
+    #[test]
+    fn a_faulty_pattern_is_a_usage_error() {
+        assert!(ready("line=^ready").is_ok());
+        assert_eq!(ready("line=(x").unwrap_err(), "this is no regular expression: unclosed group");
     }
 
     #[test]

@@ -73,8 +73,8 @@ impl<'r> Tour<'r> {
         };
         expect(worker.kind == StartKind::Started, "the first call starts the worker")?;
         let pid = pid_text(worker.pid);
-        let text = format!("started a worker, pid {pid}; it answers on {}", Shown(&worker.socket));
-        self.say("start", &text, json!({ "pid": worker.pid, "socket": path_text(&worker.socket) }));
+        let text = format!("started a worker, pid {pid}; it answers on {}", worker.endpoint.in_words());
+        self.say("start", &text, json!({ "pid": worker.pid, "socket": worker.socket().map(path_text) }));
         Ok(())
     }
 

@@ -2,8 +2,7 @@
 
 use super::{aligned, sessions};
 use crate::report::{Exit, Report};
-use rekindle::frontend::Shown;
-use rekindle::{Listing, SessionSummary};
+use rekindle::{Endpoint, Listing, SessionSummary};
 use serde_json::json;
 use std::path::Path;
 
@@ -21,12 +20,12 @@ fn table(list: &[SessionSummary]) -> String {
     if list.is_empty() {
         return "no sessions".to_owned();
     }
-    let header = ["SESSION", "STATE", "PID", "GENERATION", "STARTED", "SOCKET"].map(str::to_owned);
+    let header = ["SESSION", "STATE", "PID", "GENERATION", "STARTED", "ADDRESS"].map(str::to_owned);
     let rows = list.iter().map(|it| {
         let pid = it.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string());
-        let socket = it.socket.as_ref().map(|socket| Shown(socket).to_string()).unwrap_or_default();
+        let address = it.address.as_ref().map(Endpoint::in_words).unwrap_or_default();
         let started = it.started_at.clone().unwrap_or_default();
-        [it.session.to_string(), it.state.to_string(), pid, it.generation.to_string(), started, socket]
+        [it.session.to_string(), it.state.to_string(), pid, it.generation.to_string(), started, address]
     });
     aligned(&std::iter::once(header).chain(rows).collect::<Vec<_>>())
 }

@@ -1,15 +1,45 @@
 //! `rekindle probe`
 
 use crate::report::{Exit, Report, path_text};
-use rekindle::Advice;
-use rekindle::Liveness;
-use rekindle::frontend::Shown;
-use rekindle::probe;
+use rekindle::frontend::{Shown, port_holder};
+use rekindle::{Advice, Endpoint, Liveness, Probed, Step, probe, probe_port};
 use serde_json::json;
+use std::ffi::OsStr;
 use std::io::ErrorKind;
+use std::net::SocketAddr;
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-pub(crate) async fn run(path: &Path, report: &Report) -> Exit {
+pub(crate) async fn run(target: &OsStr, report: &Report) -> Exit {
+    if !target.as_bytes().starts_with(b"tcp:") {
+        let path = target.as_bytes().strip_prefix(b"unix:").unwrap_or(target.as_bytes());
+        return of_path(Path::new(OsStr::from_bytes(path)), report).await;
+    }
+    match Endpoint::from_text(target) {
+        Ok(Endpoint::Tcp(at)) if at.port() != 0 => of_port(at, report),
+        Ok(Endpoint::Unix(_) | Endpoint::Tcp(_) | Endpoint::None) => {
+            let message = format!("`{}` names no port", Shown(target));
+            report.failure("usage", &message, &Step::Help(Some("probe")).into(), Exit::Usage)
+        }
+        Err(error) => {
+            report.failure("usage", &error.to_string(), &Step::Help(Some("probe")).into(), Exit::Usage)
+        }
+    }
+}
+
+/// Any user may listen on a port, so the verdict tells who listens.
+fn of_port(at: SocketAddr, report: &Report) -> Exit {
+    let probed = probe_port(at);
+    let verdict = in_a_word(probed.liveness());
+    let why = match (&probed, port_holder(at)) {
+        (Probed::Live(_), Some(who)) => format!("{who} listens, and accepts connections"),
+        (probed, _) => probed.why().to_owned(),
+    };
+    let json = json!({ "path": null, "address": Endpoint::Tcp(at), "verdict": verdict, "why": why });
+    show(verdict, &why, json, &Advice::nothing(), report)
+}
+
+async fn of_path(path: &Path, report: &Report) -> Exit {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let probed = probe(&absolute).await;
     tracing::info!(socket = %Shown(&absolute), liveness = ?probed.liveness(), "looked at the socket");
@@ -17,20 +47,31 @@ pub(crate) async fn run(path: &Path, report: &Report) -> Exit {
     let is_absent =
         std::fs::symlink_metadata(&absolute).is_err_and(|error| error.kind() == ErrorKind::NotFound);
     let (verdict, why) = match probed.liveness() {
-        Liveness::Live => ("alive", probed.why().to_owned()),
-        Liveness::Dormant => ("dead", probed.why().to_owned()),
-        Liveness::Indeterminate => ("indeterminate", probed.why().to_owned()),
         Liveness::Forged if is_absent => ("dead", format!("nothing is there; besides, {}", probed.why())),
-        Liveness::Forged => ("forged", probed.why().to_owned()),
+        liveness => (in_a_word(liveness), probed.why().to_owned()),
     };
     // Only a forged place needs advice: no socket can be trusted there.
     let advice = match probed.liveness() {
         Liveness::Forged => Advice::of_socket_place(&absolute),
         Liveness::Live | Liveness::Dormant | Liveness::Indeterminate => Advice::nothing(),
     };
-    let mut json = json!({ "path": path_text(path), "verdict": verdict, "why": why });
-    report.advise(&mut json, &advice);
-    let lines = std::iter::once(format!("{verdict}: {why}")).chain(report.advice_lines(&advice));
+    let address = json!(Endpoint::Unix(absolute));
+    let json = json!({ "path": path_text(path), "address": address, "verdict": verdict, "why": why });
+    show(verdict, &why, json, &advice, report)
+}
+
+fn in_a_word(liveness: Liveness) -> &'static str {
+    match liveness {
+        Liveness::Live => "alive",
+        Liveness::Dormant => "dead",
+        Liveness::Indeterminate => "indeterminate",
+        Liveness::Forged => "forged",
+    }
+}
+
+fn show(verdict: &str, why: &str, mut json: serde_json::Value, advice: &Advice, report: &Report) -> Exit {
+    report.advise(&mut json, advice);
+    let lines = std::iter::once(format!("{verdict}: {why}")).chain(report.advice_lines(advice));
     report.result(&lines.collect::<Vec<_>>().join("\n"), || json);
     Exit::Done
 }

@@ -1,23 +1,19 @@
 //! `rekindle up`
 
+mod misuse;
+mod waiting;
+
 use super::{pid_text, sessions};
 use crate::args::UpArgs;
 use crate::report::{Exit, Report, laid_out};
+use misuse::Misuse;
 use rekindle::frontend::Shown;
 use rekindle::protocol::Speaking;
-use rekindle::{Advice, Ensured, Exited, Intent, Launch, Running, SaidReady, SessionId, Sessions, Step};
-use rekindle::{Cause, ReadyKind, Withheld};
+use rekindle::{Advice, Ensured, Exited, Launch, Running, SessionId, Sessions, Step};
+use rekindle::{Cause, Endpoint, Owner, Withheld};
 use serde_json::json;
 use std::path::Path;
 use std::time::{Duration, Instant};
-use tokio::time::sleep;
-
-/// A call that waits longer than this reports the reason.
-const PROGRESS_AFTER: Duration = Duration::from_secs(1);
-
-/// After how long a call warns that no argument names the socket. A running worker, or a worker reading
-/// REKINDLE_SOCKET, mostly answers sooner; then no warning is needed.
-const UNNAMED_AFTER: Duration = Duration::from_millis(200);
 
 /// The variable with the prompt of `--prompt-file`, in the worker's environment.
 const PROMPT_VARIABLE: &str = "REKINDLE_PROMPT";
@@ -39,12 +35,15 @@ pub(crate) fn read_prompt(args: &mut UpArgs, report: &Report) -> Result<(), Exit
     Ok(())
 }
 
-/// Attaches to a live worker without a runtime, since making a runtime takes longer than all other steps. `None` if
+/// Refuses wrong options; attaches to a live worker without a runtime, since making a runtime takes longer than all other steps. `None` if
 /// more is to be done; a failure here is found again there.
 pub(crate) fn at_once(dir: Option<&Path>, args: &UpArgs, report: &Report) -> Option<Exit> {
     let began = Instant::now();
-    let names_nothing = args.command.is_empty() && Intent::from(args.intent) != Intent::Attach;
-    if names_nothing || args.dry_run {
+    if let Some(Misuse { message, hint }) = misuse::of(args) {
+        let advice = Advice::from(Step::Help(Some("up"))).knowing(hint);
+        return Some(report.failure("usage", &message, &advice, Exit::Usage));
+    }
+    if args.dry_run {
         return None;
     }
     let attached = sessions(dir).ok()?.attach_at_once(&args.session, launch(args)).ok()??;
@@ -52,15 +51,6 @@ pub(crate) fn at_once(dir: Option<&Path>, args: &UpArgs, report: &Report) -> Opt
 }
 
 pub(crate) async fn run(dir: Option<&Path>, args: &UpArgs, report: &Report) -> Exit {
-    if args.command.is_empty() && Intent::from(args.intent) != Intent::Attach {
-        let message = "no program was named; only --intent attach needs none";
-        let advice = Advice::from(Step::Help(Some("up"))).knowing("name the program after `--`");
-        return report.failure("usage", message, &advice, Exit::Usage);
-    }
-    if args.speak.is_some() && args.ready != ReadyKind::Handshake {
-        let message = "--speak names a version for --ready handshake, which is not asked for";
-        return report.failure("usage", message, &Step::Help(Some("up")).into(), Exit::Usage);
-    }
     let sessions = match sessions(dir) {
         Ok(sessions) => sessions,
         Err(error) => return report.error(&error),
@@ -70,13 +60,13 @@ pub(crate) async fn run(dir: Option<&Path>, args: &UpArgs, report: &Report) -> E
         return dry_run(&sessions, &session, launch(args), report).await;
     }
     let began = Instant::now();
-    let socket_is_unnamed = launch(args).leaves_socket_unnamed();
+    let launch = launch(args);
     tokio::select! {
-        ensured = sessions.ensure(&session, launch(args)) => match ensured {
+        ensured = sessions.ensure(&session, launch.clone()) => match ensured {
             Ok(ensured) => show(&session, &ensured, began.elapsed(), report),
             Err(error) => report.error(&error),
         },
-        () = say_what_is_waited_for(&session, socket_is_unnamed, report) => unreachable!("progress is reported for as long as it takes"),
+        () = waiting::report(&sessions, &session, &launch, report) => unreachable!("progress is reported for as long as it takes"),
         () = interrupted() => {
             let advice = Advice::from(Step::Again).knowing("the worker goes on, and the same command waits for it");
             report.failure("interrupted", "interrupted", &advice, Exit::Interrupted)
@@ -90,17 +80,25 @@ fn launch(args: &UpArgs) -> Launch {
         Some(program) => Launch::new(program).args(command),
         None => Launch::attach(),
     };
-    launch = launch
-        .intent(args.intent.into())
-        .ready(args.ready)
-        .timeout(args.timeout)
-        .kill_policy(args.graces.kill_policy());
+    launch = launch.intent(args.intent.into()).timeout(args.timeout).kill_policy(args.graces.kill_policy());
+    if let Some(time) = args.settle {
+        launch = launch.settle(time);
+    }
     if args.clear_env {
         launch = launch.env_clear();
     }
     launch = launch.envs(args.env.iter().cloned());
     if let Some(version) = &args.speak {
         launch = launch.handshake(Speaking::exactly(version.clone()));
+    }
+    if let Some(condition) = &args.ready {
+        launch = launch.ready(condition.clone());
+    }
+    if let Some(address) = &args.address {
+        launch = launch.address(address.clone());
+    }
+    if args.allow_foreign_listener {
+        launch = launch.allow_foreign_listener();
     }
     if let Some(socket) = &args.socket {
         launch = launch.socket(socket);
@@ -129,18 +127,6 @@ async fn interrupted() {
     }
 }
 
-async fn say_what_is_waited_for(session: &SessionId, socket_is_unnamed: bool, report: &Report) {
-    sleep(UNNAMED_AFTER).await;
-    if socket_is_unnamed {
-        report.progress(
-            "no argument names {socket}: the program must find its socket in REKINDLE_SOCKET, or it is never ready",
-        );
-    }
-    sleep(PROGRESS_AFTER.saturating_sub(UNNAMED_AFTER)).await;
-    report.progress(&format!("waiting for the worker of {session} to answer"));
-    std::future::pending::<()>().await;
-}
-
 async fn dry_run(sessions: &Sessions, session: &SessionId, launch: Launch, report: &Report) -> Exit {
     let foreseen = match sessions.dry_run(session, launch).await {
         Ok(foreseen) => foreseen,
@@ -160,6 +146,9 @@ pub(crate) fn show(session: &SessionId, ensured: &Ensured, elapsed: Duration, re
             "session": session,
             "pid": null,
             "socket": null,
+            "address": null,
+            "url": null,
+            "owner": null,
             "generation": null,
             "elapsed_ms": elapsed_ms,
         });
@@ -167,9 +156,8 @@ pub(crate) fn show(session: &SessionId, ensured: &Ensured, elapsed: Duration, re
     };
     match ensured {
         Ensured::Running(worker) => {
-            let (kind, pid, socket) = (worker.kind, pid_text(worker.pid), Shown(&worker.socket));
-            let text = format_args!("{kind} {session}: pid {pid}, answers on {socket} ({elapsed_ms} ms)");
-            report.result(&text, json);
+            let (kind, pid, place) = (worker.kind, pid_text(worker.pid), worker.place());
+            report.result(&format_args!("{kind} {session}: pid {pid}{place} ({elapsed_ms} ms)"), json);
             warnings(session, worker, report).iter().for_each(|warning| report.progress(warning));
             Exit::Done
         }
@@ -192,6 +180,9 @@ pub(crate) fn show(session: &SessionId, ensured: &Ensured, elapsed: Duration, re
 /// What ended a worker that was not ready, with its last words.
 fn exited_text(session: &SessionId, exited: &Exited) -> String {
     let mut message = early_end(session, exited);
+    if let Some(seen) = &exited.last_seen {
+        message.push_str(&format!("\n  seen last: {}", Shown(seen)));
+    }
     if let Some(status) = &exited.status_text {
         message.push_str(&format!("\n  its last status was: {}", Shown(status)));
     }
@@ -204,19 +195,14 @@ fn exited_text(session: &SessionId, exited: &Exited) -> String {
 
 /// Who ended a worker that was not ready, and why.
 fn early_end(session: &SessionId, exited: &Exited) -> String {
-    let said = match exited.said {
-        SaidReady::No => String::new(),
-        SaidReady::WithoutListener => {
-            format!("; it said READY=1, and nobody listened on {}", Shown(&exited.socket))
-        }
-    };
+    let found = exited.findings();
     match &exited.cause {
         Some(Cause::ObserveTimeout { after }) => format!(
-            "the worker of {session} was not ready within {} ms (--timeout), and was ended{said}",
+            "the worker of {session} was not ready within {} ms (--timeout), and was ended{found}",
             after.as_millis()
         ),
-        Some(cause @ Cause::Seam(_)) => format!("the worker of {session} was ended: {cause}{said}"),
-        None => format!("the worker of {session} {} before it was ready{said}", exited.exit),
+        Some(cause @ Cause::Seam(_)) => format!("the worker of {session} was ended: {cause}{found}"),
+        None => format!("the worker of {session} {} before it was ready{found}", exited.exit),
     }
 }
 
@@ -231,6 +217,16 @@ fn warnings(session: &SessionId, worker: &Running, report: &Report) -> Vec<Strin
     }
     if !worker.managed {
         warnings.push("what answers was not started by rekindle, which will not stop it".to_owned());
+    }
+    if let (Endpoint::Tcp(_), true) = (&worker.endpoint, worker.managed) {
+        let endpoint = &worker.endpoint;
+        warnings.extend(match worker.owner() {
+            Some(Owner::Verified) => None,
+            Some(Owner::Unverified) => Some(format!(
+                "the listener on {endpoint} is not proved to be the worker's: its process cannot be looked into from here"
+            )),
+            None => Some(format!("a process listens on {endpoint} that need not be the worker's, as allowed")),
+        });
     }
     warnings
 }

@@ -27,7 +27,7 @@ pub enum Intent {
     Restart,
 }
 
-/// The finding at the session's socket, with the facts for the verdict.
+/// The finding at the session's endpoint, with the facts for the verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Finding {
     /// A process of our user accepts connections.
@@ -40,17 +40,17 @@ pub enum Finding {
     Forged,
 }
 
-/// The state of a socket, serialized under the name in JSON.
+/// The state of an endpoint, serialized under the name in JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Liveness {
-    /// The socket accepts connections.
+    /// The endpoint accepts connections; or there is none, and the worker runs.
     Live,
-    /// The socket is absent, or no process listens.
+    /// No process listens at the endpoint.
     Dormant,
-    /// The socket could not be judged.
+    /// The endpoint could not be judged.
     Indeterminate,
-    /// The path leads to no socket of ours.
+    /// The path leads to no socket of ours, or a stranger listens on the port.
     Forged,
 }
 
@@ -96,6 +96,8 @@ pub enum RejectReason {
     IndeterminateNoSpawn,
     /// There is no worker to attach to.
     NotRunning,
+    /// The worker runs, and answers nowhere: there is nothing to attach to.
+    NoEndpoint,
     /// A worker runs, and the caller asked for a new start.
     AlreadyLive,
     /// The worker lives, had been ready, and does not answer.

@@ -19,14 +19,14 @@ use crate::process::identity::{DeathProof, ProcessLiveness, UnknownReason};
 pub use crate::session::lifeline::{Lifeline, LifelineHistory};
 use crate::session::record::RecordState;
 
-/// The state of the session's endpoint, in addition to the finding of a probe.
+/// The holder of the session's endpoint, in addition to the finding of a probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Endpoint {
+pub enum EndpointHolder {
     /// A process of our user has the socket at the session's own private path.
     Ours,
-    /// No process has a socket at the path.
+    /// No process has a socket at the endpoint, or there is no endpoint.
     Vacant,
-    /// A process may have a socket at the path, and may be no worker of ours; or the endpoint was not checked.
+    /// A process may have a socket at the endpoint, and may be no worker of ours; or the endpoint was not checked.
     Unclear,
 }
 
@@ -46,7 +46,7 @@ pub struct Evidence {
     /// The process that answered on the socket when the worker became ready.
     pub peer: Option<ProcessLiveness>,
     /// The holder of the socket.
-    pub endpoint: Endpoint,
+    pub endpoint: EndpointHolder,
 }
 
 impl Evidence {
@@ -58,7 +58,7 @@ impl Evidence {
         history: LifelineHistory::NotKnown,
         leader: None,
         peer: None,
-        endpoint: Endpoint::Unclear,
+        endpoint: EndpointHolder::Unclear,
     };
 
     fn any(&self, is: impl Fn(ProcessLiveness) -> bool) -> bool {
@@ -85,13 +85,13 @@ impl Evidence {
     fn ended_in_another_namespace(&self) -> bool {
         let elsewhere = ProcessLiveness::Unjudged(UnknownReason::OtherPidNamespace);
         self.history == LifelineHistory::WasHeld
-            && self.endpoint == Endpoint::Vacant
+            && self.endpoint == EndpointHolder::Vacant
             && self.all(|standing| standing.is_dead() || standing == elsewhere)
     }
 
     /// Invariant 4.
     fn is_answered_for(&self) -> bool {
-        self.recorded == Some(RecordState::Ready) && self.endpoint == Endpoint::Ours
+        self.recorded == Some(RecordState::Ready) && self.endpoint == EndpointHolder::Ours
     }
 }
 

@@ -1,11 +1,11 @@
 //! The description of a start, as plain data that can be printed, stored and replayed.
 //!
 //! # Invariants
-//! 1. The plan is the only source of the socket path: the watcher reads the path from the plan and never derives a
-//!    path.
+//! 1. The plan is the only source of the endpoint: the watcher reads the endpoint from the plan and never derives one.
 //! 2. A stored plan is read back with exactly the written meaning: unknown words are errors, not defaults. So a new
 //!    field requires a new schema of the record.
-//! 3. Withheld values are in no record: [`SpawnBgPlan::for_record`] leaves the values out, and keeps their names.
+//! 3. The path of the expected socket is the target's, in Rust by construction and in JSON by a check.
+//! 4. Withheld values are in no record: [`SpawnBgPlan::for_record`] leaves the values out, and keeps their names.
 //!
 //! Checked by `gates/tests/plan.rs`.
 
@@ -13,14 +13,17 @@ use crate::claim::release::ReleasePolicy;
 use crate::prelude::*;
 use crate::process::id::SessionId;
 use crate::protocol::Speaking;
-pub use crate::session::readiness::ReadyKind;
+use crate::session::endpoint::Endpoint;
+use crate::session::readiness::{Readiness, ReadyKind};
 use crate::text::byte_text;
 use crate::text::duration_ms;
 use alloc::collections::{BTreeMap, BTreeSet};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// The default time for observing a start.
 pub const OBSERVE_TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
+/// The default time for which a program has to run, for [`ReadyKind::Running`].
+pub const SETTLE_DEFAULT: Duration = Duration::from_millis(200);
 /// The default grace after SIGTERM.
 pub const TERM_GRACE_DEFAULT: Duration = Duration::from_secs(5);
 /// The default grace after SIGKILL.
@@ -141,17 +144,58 @@ impl KillPolicy {
     }
 }
 
+/// The choice of a worker's TCP port.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PortChoice {
+    /// The caller named the port, or there is none.
+    #[default]
+    Caller,
+    /// A launcher chose a free port; a launcher may choose another for the next start.
+    Launcher,
+}
+
+impl PortChoice {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// The treatment of a listener that is no process of the worker.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ForeignListener {
+    /// A conflict.
+    #[default]
+    Refused,
+    /// Taken for the worker's, on the caller's word: a relay listens in the worker's place.
+    Allowed,
+}
+
+impl ForeignListener {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+fn settle_default() -> Duration {
+    SETTLE_DEFAULT
+}
+
+fn is_settle_default(settle: &Duration) -> bool {
+    *settle == SETTLE_DEFAULT
+}
+
 /// One start of a session's worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, remote = "Self")]
 pub struct SpawnBgPlan {
     /// How the worker runs.
     pub transport: Transport,
     /// The action on the session.
     pub action: Action,
-    /// The address for clients, as a URI (`unix:/…/sock`).
-    #[serde(with = "byte_text")]
-    pub target: OsString,
+    /// The address for clients.
+    target: Endpoint,
     /// The session of the worker.
     pub session_id: SessionId,
     /// The working directory of the worker; absolute. Empty if the caller's working directory was removed and no other
@@ -167,13 +211,27 @@ pub struct SpawnBgPlan {
     /// The worker's environment.
     pub env: Environment,
     /// The condition for ready.
-    pub ready: ReadyKind,
+    pub ready: Readiness,
+    /// The time for which the program has to run, for [`ReadyKind::Running`].
+    #[serde(
+        rename = "settle_ms",
+        with = "duration_ms",
+        default = "settle_default",
+        skip_serializing_if = "is_settle_default"
+    )]
+    pub settle: Duration,
     /// The version to speak, if the worker's protocol has versions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub speaking: Option<Speaking>,
-    /// The socket of the worker.
-    #[serde(with = "byte_text")]
-    pub expected_socket_path: PathBuf,
+    /// The path of the target, if the target is a Unix socket.
+    #[serde(default, with = "byte_text", skip_serializing_if = "Option::is_none")]
+    expected_socket_path: Option<PathBuf>,
+    /// The choice of the target's port.
+    #[serde(default, skip_serializing_if = "PortChoice::is_default")]
+    pub port: PortChoice,
+    /// The treatment of a listener that is no process of the worker.
+    #[serde(default, skip_serializing_if = "ForeignListener::is_default")]
+    pub foreign_listener: ForeignListener,
     /// The time for observing the start; then the start is ended.
     #[serde(rename = "observe_timeout_ms", with = "duration_ms")]
     pub observe_timeout: Duration,
@@ -189,18 +247,36 @@ pub struct SpawnBgPlan {
     pub withheld: BTreeSet<Withheld>,
 }
 
+impl Serialize for SpawnBgPlan {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for SpawnBgPlan {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let plan = Self::deserialize(deserializer)?;
+        if plan.expected_socket_path.as_deref() == plan.target.socket() {
+            Ok(plan)
+        } else {
+            Err(serde::de::Error::custom("`expected_socket_path` is not the path of `target`"))
+        }
+    }
+}
+
 impl SpawnBgPlan {
     /// A plan with the default environment, readiness, time-out and kill policy.
     ///
-    /// `launch_args` may contain the placeholders `{session}`, `{socket}` and `{prompt}` after the program; this call
-    /// replaces the placeholders, once. An argument is never split, and other braces stay unchanged.
+    /// `launch_args` may contain placeholders after the program: `{session}`, `{address}` and `{prompt}`; `{socket}` if
+    /// the target is a Unix socket; `{host}` and `{port}` if the target is a TCP port. This call replaces the
+    /// placeholders, once. An argument is never split, and other braces stay unchanged.
     ///
     /// ```
-    /// use rekindle_core::SpawnBgPlan;
+    /// use rekindle_core::{Endpoint, SpawnBgPlan};
     ///
     /// let plan = SpawnBgPlan::new(
     ///     "cache".parse()?,
-    ///     "/run/cache.sock".into(),
+    ///     Endpoint::Unix("/run/cache.sock".into()),
     ///     "/".into(),
     ///     &["/usr/bin/redis-server", "--unixsocket", "{socket}"],
     ///     None,
@@ -210,23 +286,20 @@ impl SpawnBgPlan {
     /// ```
     pub fn new(
         session_id: SessionId,
-        expected_socket_path: PathBuf,
+        target: Endpoint,
         cwd: PathBuf,
         launch_args: &[impl AsRef<OsStr>],
         prompt: Option<OsString>,
     ) -> Self {
-        let values = [
-            ("{session}", session_id.as_str().as_bytes()),
-            ("{socket}", expected_socket_path.as_os_str().as_bytes()),
-            ("{prompt}", prompt.as_deref().unwrap_or_default().as_bytes()),
-        ];
+        let mut values = target.placeholders();
+        values.push(("{session}", session_id.as_str().into()));
+        values.push(("{prompt}", prompt.clone().unwrap_or_default()));
         let fill = |(index, arg): (usize, &OsStr)| match index {
             0 => arg.to_owned(),
             _ => fill_placeholders(arg, &values),
         };
         let launch_args = launch_args.iter().map(AsRef::as_ref).enumerate().map(fill).collect();
-        let mut target = OsString::from("unix:");
-        target.push(&expected_socket_path);
+        let expected_socket_path = target.socket().map(ToOwned::to_owned);
         Self {
             transport: Transport::SpawnBg,
             action: Action::Resume,
@@ -236,15 +309,28 @@ impl SpawnBgPlan {
             prompt,
             launch_args,
             env: Environment::default(),
-            ready: ReadyKind::default(),
+            ready: Readiness::default(),
+            settle: SETTLE_DEFAULT,
             speaking: None,
             expected_socket_path,
+            port: PortChoice::default(),
+            foreign_listener: ForeignListener::default(),
             observe_timeout: OBSERVE_TIMEOUT_DEFAULT,
             kill_policy: KillPolicy::default(),
             release_when: ReleaseWhen::SocketAliveOrChildExited,
             role: Role::default(),
             withheld: BTreeSet::new(),
         }
+    }
+
+    /// The endpoint of the worker.
+    pub fn target(&self) -> &Endpoint {
+        &self.target
+    }
+
+    /// The path of the worker's socket, if the endpoint is a Unix socket.
+    pub fn expected_socket_path(&self) -> Option<&Path> {
+        self.expected_socket_path.as_deref()
     }
 
     /// The program, if the plan names a program.
@@ -267,7 +353,7 @@ impl SpawnBgPlan {
 
     /// The version for the readiness handshake, if readiness is a handshake.
     pub fn handshake(&self) -> Option<&Speaking> {
-        self.speaking.as_ref().filter(|_| self.ready == ReadyKind::Handshake)
+        self.speaking.as_ref().filter(|_| self.ready.kind() == ReadyKind::Handshake)
     }
 
     /// The release policy of the plan.
@@ -279,12 +365,12 @@ impl SpawnBgPlan {
 }
 
 /// Replaces the placeholders of an argument in a single pass: a placeholder inside a value is not replaced.
-fn fill_placeholders(arg: &OsStr, values: &[(&str, &[u8])]) -> OsString {
+fn fill_placeholders(arg: &OsStr, values: &[(&str, OsString)]) -> OsString {
     let mut filled = Vec::with_capacity(arg.len());
     let mut rest = arg.as_bytes();
     while let Some((first, tail)) = rest.split_first() {
         let named =
-            values.iter().find_map(|(name, value)| Some((*value, rest.strip_prefix(name.as_bytes())?)));
+            values.iter().find_map(|(name, it)| Some((it.as_bytes(), rest.strip_prefix(name.as_bytes())?)));
         let (value, behind) = named.unwrap_or((core::slice::from_ref(first), tail));
         filled.extend_from_slice(value);
         rest = behind;

@@ -14,8 +14,10 @@ use crate::prelude::*;
 use crate::process::id::{Generation, Nonce, SessionId};
 use crate::process::identity::ProcessIdentity;
 use crate::protocol::{Version, WorkerName, pool};
+use crate::session::endpoint::Endpoint;
 use crate::session::lifeline::{Lifeline, LifelineHistory};
-use crate::session::plan::{KillPolicy, ReadyKind, Role, SpawnBgPlan};
+use crate::session::plan::{KillPolicy, Role, SpawnBgPlan};
+use crate::session::readiness::Readiness;
 use crate::text::byte_text;
 use crate::text::shown::Shown;
 use crate::text::sift::{Remainder, Sift};
@@ -67,6 +69,10 @@ pub struct SessionRecord {
     /// The plan of the start.
     #[serde(flatten, skip_deserializing, default = "RecordedPlan::unread")]
     pub plan: RecordedPlan,
+    /// The endpoint: the plan's, until the worker was seen to listen at another spelling of it. Absent in a record of an
+    /// older version.
+    #[serde(default, rename = "address", skip_serializing_if = "Option::is_none")]
+    pub answered_at: Option<Endpoint>,
     /// The version reported by the worker, if any.
     #[serde(default)]
     pub worker_version: Option<Version>,
@@ -183,8 +189,11 @@ const SCHEMA: &str = "schema_version";
 /// The field with the whole plan, since schema 2.
 const PLAN: &str = "plan";
 
-/// The field with the worker's socket, in every schema.
+/// The field with the path of the worker's socket, in every schema.
 const SOCKET: &str = "socket";
+
+/// The field with the worker's endpoint.
+const ADDRESS: &str = "address";
 
 /// The recorded part of the start's plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -200,10 +209,12 @@ pub enum RecordedPlan {
 fn serialize_whole<S: Serializer>(plan: &SpawnBgPlan, serializer: S) -> Result<S::Ok, S::Error> {
     #[derive(Serialize)]
     struct Whole<'p> {
-        socket: byte_text::ByteText<'p>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        socket: Option<byte_text::ByteText<'p>>,
         plan: &'p SpawnBgPlan,
     }
-    Whole { socket: byte_text::ByteText(plan.expected_socket_path.as_os_str()), plan }.serialize(serializer)
+    let socket = plan.expected_socket_path().map(|path| byte_text::ByteText(path.as_os_str()));
+    Whole { socket, plan }.serialize(serializer)
 }
 
 /// A part of a plan.
@@ -218,11 +229,11 @@ pub struct Outline {
     /// The working directory.
     #[serde(with = "byte_text")]
     pub cwd: PathBuf,
-    /// The socket of the worker.
-    #[serde(with = "byte_text")]
-    pub socket: PathBuf,
+    /// The socket of the worker, if the endpoint is a Unix socket.
+    #[serde(default, with = "byte_text", skip_serializing_if = "Option::is_none")]
+    pub socket: Option<PathBuf>,
     /// The condition for ready.
-    pub readiness: ReadyKind,
+    pub readiness: Readiness,
     /// The version spoken by the host, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub speak: Option<Version>,
@@ -239,8 +250,8 @@ impl RecordedPlan {
             program: PathBuf::new(),
             arguments: Vec::new(),
             cwd: PathBuf::new(),
-            socket: PathBuf::new(),
-            readiness: ReadyKind::default(),
+            socket: None,
+            readiness: Readiness::default(),
             speak: None,
         })
     }
@@ -263,6 +274,7 @@ impl SessionRecord {
             worker: None,
             peer: None,
             launcher,
+            answered_at: Some(plan.target().clone()),
             plan: RecordedPlan::Whole(Box::new(plan.for_record())),
             worker_version: None,
             worker_name: None,
@@ -317,19 +329,28 @@ impl SessionRecord {
         }
     }
 
-    /// The socket of the worker.
-    pub fn socket(&self) -> &Path {
+    /// The endpoint of the worker.
+    pub fn endpoint(&self) -> Endpoint {
+        let planned = || match &self.plan {
+            RecordedPlan::Whole(plan) => plan.target().clone(),
+            RecordedPlan::Outline(outline) => outline.socket.clone().map_or(Endpoint::None, Endpoint::Unix),
+        };
+        self.answered_at.clone().unwrap_or_else(planned)
+    }
+
+    /// The path of the worker's socket, if the endpoint is a Unix socket.
+    pub fn socket(&self) -> Option<&Path> {
         match &self.plan {
-            RecordedPlan::Whole(plan) => &plan.expected_socket_path,
-            RecordedPlan::Outline(outline) => &outline.socket,
+            RecordedPlan::Whole(plan) => plan.expected_socket_path(),
+            RecordedPlan::Outline(outline) => outline.socket.as_deref(),
         }
     }
 
     /// The condition for ready.
-    pub fn readiness(&self) -> ReadyKind {
+    pub fn readiness(&self) -> &Readiness {
         match &self.plan {
-            RecordedPlan::Whole(plan) => plan.ready,
-            RecordedPlan::Outline(outline) => outline.readiness,
+            RecordedPlan::Whole(plan) => &plan.ready,
+            RecordedPlan::Outline(outline) => &outline.readiness,
         }
     }
 
@@ -361,8 +382,8 @@ impl SessionRecord {
             program: self.program().to_owned(),
             arguments: self.arguments().to_vec(),
             cwd: self.cwd().to_owned(),
-            socket: self.socket().to_owned(),
-            readiness: self.readiness(),
+            socket: self.socket().map(ToOwned::to_owned),
+            readiness: self.readiness().clone(),
             speak: self.speak().cloned(),
         }
     }
@@ -381,6 +402,12 @@ impl SessionRecord {
         let held = Some(lifeline == Lifeline::Held);
         let socket_file = socket_file.or(self.socket_file);
         Self { lifeline_held_when_ready: held, socket_file, ..self }
+    }
+
+    /// The same start, with the endpoint at which the worker was seen to listen, if any.
+    #[must_use]
+    pub fn answering_at(self, endpoint: Option<Endpoint>) -> Self {
+        Self { answered_at: endpoint.or(self.answered_at), ..self }
     }
 
     /// The same start, with the version reported by the worker, if any.
@@ -516,20 +543,22 @@ pub struct NewerRecord {
     pub schema_version: u32,
     /// The whole content, unchanged.
     pub content: Map<String, Value>,
-    /// The socket of the worker, if readable.
-    socket: Option<PathBuf>,
+    /// The endpoint of the worker, if readable.
+    endpoint: Option<Endpoint>,
 }
 
 impl NewerRecord {
     /// A record with the given schema and content.
     pub fn new(schema_version: u32, content: Map<String, Value>) -> Self {
-        let socket = content.get(SOCKET).and_then(byte_text::from_value).map(PathBuf::from);
-        Self { schema_version, content, socket }
+        let text = |name| content.get(name).and_then(byte_text::from_value);
+        let address = text(ADDRESS).and_then(|address| Endpoint::from_text(&address).ok());
+        let endpoint = address.or_else(|| text(SOCKET).map(PathBuf::from).map(Endpoint::Unix));
+        Self { schema_version, content, endpoint }
     }
 
-    /// The socket of the worker.
-    pub fn socket(&self) -> Option<&Path> {
-        self.socket.as_deref()
+    /// The endpoint of the worker, if readable.
+    pub fn endpoint(&self) -> Option<&Endpoint> {
+        self.endpoint.as_ref()
     }
 
     /// The role of the worker, if the plan has the role in a form known to this version.

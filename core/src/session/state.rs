@@ -3,6 +3,7 @@
 //! Checked by `gates/tests/state.rs`.
 
 use crate::session::evidence::LastWorker;
+use crate::session::readiness::ShownBy;
 use crate::session::record::RecordState;
 use core::fmt;
 use serde::Serialize;
@@ -57,6 +58,17 @@ pub enum Listening {
     Yes,
     /// No process listens, or the socket has lost its name.
     No,
+}
+
+impl Listening {
+    /// Whether the worker counts as listening: a worker that the process shows to be live need not listen.
+    pub fn of(shown_by: ShownBy, worker: LastWorker, listens: Self) -> Self {
+        match (shown_by, worker) {
+            (ShownBy::Process, LastWorker::AliveReady) => Self::Yes,
+            (ShownBy::Process, LastWorker::Gone | LastWorker::AliveUnobserved | LastWorker::Unknown)
+            | (ShownBy::Listener, _) => listens,
+        }
+    }
 }
 
 /// The state of a session with a readable or absent record.

@@ -5,6 +5,7 @@
 //! Checked by `gates/tests/target.rs`.
 
 use crate::prelude::*;
+use crate::session::endpoint::EndpointKind;
 use crate::text::shown::Shown;
 
 /// The longest path for `bind`, in bytes: `sun_path` holds 108 with the closing NUL.
@@ -72,6 +73,22 @@ pub enum BadTarget {
         /// The given path.
         path: PathBuf,
     },
+    /// The condition for ready cannot be used for the endpoint.
+    #[error("`--ready {ready}` cannot be used with {}", in_words(*endpoint))]
+    Unsuited {
+        /// The condition.
+        ready: String,
+        /// The kind of the endpoint.
+        endpoint: EndpointKind,
+    },
+    /// The condition for ready has a pattern that is no regular expression.
+    #[error("`{}` is no regular expression: {why}", Shown(pattern))]
+    Pattern {
+        /// The pattern.
+        pattern: String,
+        /// The fault.
+        why: String,
+    },
     /// The directory of the path is unusable.
     #[error("the directory of socket path `{}` cannot be used: {why}", Shown(path))]
     Directory {
@@ -80,6 +97,14 @@ pub enum BadTarget {
         /// The directory's fault.
         why: String,
     },
+}
+
+fn in_words(endpoint: EndpointKind) -> &'static str {
+    match endpoint {
+        EndpointKind::Unix => "a Unix socket",
+        EndpointKind::Tcp => "a TCP port",
+        EndpointKind::None => "no endpoint",
+    }
 }
 
 /// Accepts a socket path that a worker can bind and a client can connect to.

@@ -6,8 +6,11 @@
 
 pub mod assembly;
 
+use crate::ensure::decide::Liveness;
 use crate::process::id::Generation;
+use crate::session::endpoint::EndpointKind;
 use crate::session::evidence::{LastWorker, Lifeline};
+use crate::session::readiness::{Proof, ShownBy};
 use crate::session::record::RecordState;
 
 /// The facts of a look at a session.
@@ -27,6 +30,43 @@ pub struct View {
     pub coherence: Coherence,
     /// Whether the worker may be connected to for a mere look.
     pub contact: Contact,
+    /// The kind of the endpoint in question.
+    pub endpoint: EndpointKind,
+    /// What proves the start in question ready.
+    pub proof: Proof,
+    /// What shows that a ready worker is live.
+    pub shown_by: ShownBy,
+}
+
+/// The endpoint in question, as far as a decision depends on the endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct EndpointView {
+    /// The kind.
+    pub kind: EndpointKind,
+    /// Whether the worker may be connected to for a mere look.
+    pub contact: Contact,
+    /// What proves the start in question ready.
+    pub proof: Proof,
+    /// What shows that a ready worker is live.
+    pub shown_by: ShownBy,
+}
+
+impl EndpointView {
+    /// A Unix socket that may be connected to, for a worker that is live if it listens.
+    pub const SOCKET: Self = Self {
+        kind: EndpointKind::Unix,
+        contact: Contact::Connect,
+        proof: Proof::Listener,
+        shown_by: ShownBy::Listener,
+    };
+
+    /// No endpoint.
+    pub const NONE: Self = Self {
+        kind: EndpointKind::None,
+        contact: Contact::Gentle,
+        proof: Proof::Watch,
+        shown_by: ShownBy::Process,
+    };
 }
 
 /// The state of a session's record.
@@ -72,7 +112,26 @@ impl View {
         lifeline: Lifeline::Missing,
         coherence: Coherence::OneStart,
         contact: Contact::Connect,
+        endpoint: EndpointKind::Unix,
+        proof: Proof::Listener,
+        shown_by: ShownBy::Listener,
     };
+
+    /// The liveness of the session, from the finding at the endpoint.
+    ///
+    /// A listener is no part of the condition for ready if the process shows that the worker is live: then a worker that
+    /// had been ready and runs is live, whether it listens or not. A listener that is not ours stays a conflict.
+    ///
+    /// A worker whose start no launcher observed to its end is not live by a listener that proves nothing: the next
+    /// launcher watches such a worker.
+    pub fn liveness(&self, found: Liveness) -> Liveness {
+        use {Liveness as L, Proof as P, ShownBy as S};
+        match (found, self.last) {
+            (L::Dormant | L::Indeterminate, LastWorker::AliveReady) if self.shown_by == S::Process => L::Live,
+            (L::Live | L::Indeterminate, LastWorker::AliveUnobserved) if self.proof == P::Watch => L::Dormant,
+            (found, _) => found,
+        }
+    }
 
     /// Whether there ever was a worker.
     pub fn is_known(&self) -> bool {

@@ -16,6 +16,7 @@ use crate::effects::{
 };
 use crate::prelude::*;
 use crate::process::id::{Pid, SessionId};
+use crate::session::endpoint::Endpoint;
 use crate::session::plan::{KillPolicy, SpawnBgPlan};
 use crate::start::resume::{
     AfterKill, Conclusion, Effect, Event, Observed, Phase, Resume, RetainedReason, Seam, step,
@@ -98,9 +99,11 @@ pub struct Diagnostic {
     pub session: SessionId,
     /// The worker's pid, if the worker has a nameable pid.
     pub pid: Option<Pid>,
-    /// The expected socket of the worker.
+    /// The endpoint of the worker.
+    pub address: Endpoint,
+    /// The expected socket of the worker, if the endpoint is a Unix socket.
     #[serde(with = "crate::text::byte_text")]
-    pub socket_path: PathBuf,
+    pub socket_path: Option<PathBuf>,
     /// The claim's evidence.
     #[serde(with = "crate::text::byte_text")]
     pub lock_path: PathBuf,
@@ -248,7 +251,8 @@ impl<C> Facts<C> {
                 diagnostic: Diagnostic {
                     session: plan.session_id.clone(),
                     pid,
-                    socket_path: plan.expected_socket_path.clone(),
+                    address: plan.target().clone(),
+                    socket_path: plan.expected_socket_path().map(ToOwned::to_owned),
                     lock_path: claim.map(|claim| claim.lock_path.clone()).unwrap_or_default(),
                     observe_timeout: plan.observe_timeout,
                     kill_grace: plan.kill_policy.total_grace(),
@@ -319,7 +323,7 @@ impl<D: SpawnBgResumeDeps> Driver<'_, D> {
             Effect::Spawn => {}
             Effect::WatchExit => self.slots.exit = self.child.map(|child| deps.await_child_exit(child)),
             Effect::WatchSocket => {
-                self.slots.socket = Some(deps.await_socket_alive(&self.plan.expected_socket_path));
+                self.slots.socket = Some(deps.await_socket_alive(self.plan.target()));
             }
             Effect::StopWatchingSocket => {
                 self.slots.socket = None;

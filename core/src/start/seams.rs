@@ -7,6 +7,7 @@
 use crate::claim::LockClaim;
 use crate::effects::{ChildExit, KillError, KillSignal, ReleaseError, SpawnError, WatchError};
 use crate::prelude::*;
+use crate::session::endpoint::Endpoint;
 use crate::session::plan::SpawnBgPlan;
 use async_trait::async_trait;
 
@@ -17,11 +18,11 @@ pub trait Spawner<Child>: Send + Sync {
     async fn spawn_child(&self, plan: &SpawnBgPlan) -> Result<Child, SpawnError>;
 }
 
-/// Waits for a socket to answer.
+/// Waits until a worker is ready at its endpoint.
 #[async_trait]
 pub trait SocketWatcher<Connection>: Send + Sync {
     /// See [`await_socket_alive`](crate::SpawnBgResumeDeps::await_socket_alive).
-    async fn await_socket_alive(&self, socket: &Path) -> Result<Connection, WatchError>;
+    async fn await_socket_alive(&self, endpoint: &Endpoint) -> Result<Connection, WatchError>;
 }
 
 /// Waits for a worker to end.

@@ -1,6 +1,6 @@
 //! A transaction on the simulated kernel: machines, open descriptors and learned facts.
 
-use super::objects::{InodeId, Process, Record, StartId};
+use super::objects::{InodeId, Place, Process, Record, StartId};
 use crate::care::gc::{self, Collect};
 use crate::care::unlock::{self, Unlock};
 use crate::claim::acquire::{Acquire, AcquireEffect};
@@ -32,6 +32,14 @@ pub struct Actor {
     pub record: Option<Record>,
     /// The process whose answer the actor heard.
     pub peer: Option<Process>,
+    /// The endpoint in question.
+    pub place: Place,
+    /// The port that the actor has chosen.
+    pub chosen: Option<u8>,
+    /// Whether the actor took a stranger's listener for the worker's.
+    pub trusts_stranger: bool,
+    /// Whether the actor heard of a stranger at the endpoint.
+    pub met_stranger: bool,
     /// The facts heard about the start.
     pub noted: Noted,
     /// The machine of the start.
@@ -204,6 +212,10 @@ impl Actor {
             worker: Pinned::NOBODY,
             record: None,
             peer: None,
+            place: Place::Path,
+            chosen: None,
+            trusts_stranger: false,
+            met_stranger: false,
             noted: Noted { exit: false, ready: false },
             resume: None,
             abandoned: false,

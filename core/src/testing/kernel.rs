@@ -3,7 +3,7 @@
 //! A removed directory keeps only the open descriptors: writes into the directory are lost.
 
 use super::actor::{Actor, Pinned};
-use super::objects::{Files, InodeId, Life, Process, Record, Role, Socket, Start, StartId};
+use super::objects::{Files, InodeId, Life, PORTS, Place, Process, Record, Role, Socket, Start, StartId};
 use alloc::vec::Vec;
 
 /// The number of possible starts: a launcher makes at most one. The first start is the origin's, the last belongs to
@@ -35,6 +35,8 @@ pub struct Kernel {
     pub marks: [Option<StartId>; SLOTS],
     /// The file at the socket's path.
     pub socket: Socket,
+    /// The socket at each TCP port. The socket of a dead process is gone.
+    pub ports: [Socket; PORTS],
     /// Every start.
     pub starts: [Start; SLOTS],
     /// Every actor.
@@ -52,6 +54,10 @@ pub struct Broken {
     pub released_blindly: bool,
     /// A process of another generation than the observed generation was signalled.
     pub signalled_a_stranger: bool,
+    /// A call took a stranger's listener for the worker's.
+    pub attached_to_a_stranger: bool,
+    /// A call without a worker gave up for a stranger on a port that a launcher had chosen.
+    pub port_not_replaced: bool,
 }
 
 impl Kernel {
@@ -66,6 +72,7 @@ impl Kernel {
             locks: [None; ACTORS],
             marks: [None; SLOTS],
             socket: Socket::Absent,
+            ports: [Socket::Absent; PORTS],
             starts: [Start::NONE; SLOTS],
             actors: [Actor::ABSENT; ACTORS],
             broken: Broken::default(),
@@ -140,11 +147,29 @@ impl Kernel {
         }
     }
 
-    /// The process that accepts connections at the socket's path.
-    pub fn answers(&self) -> Option<Process> {
-        match self.socket {
+    /// The socket at a place.
+    pub fn socket_at(&self, place: Place) -> Socket {
+        match place {
+            Place::Path => self.socket,
+            Place::Port(port) => self.ports[usize::from(port)],
+            Place::Nowhere => Socket::Absent,
+        }
+    }
+
+    /// Puts a socket at a place.
+    pub fn put_socket(&mut self, place: Place, socket: Socket) {
+        match place {
+            Place::Path => self.socket = socket,
+            Place::Port(port) => self.ports[usize::from(port)] = socket,
+            Place::Nowhere => {}
+        }
+    }
+
+    /// The process of the session that listens at a place.
+    pub fn answers(&self, place: Place) -> Option<Process> {
+        match self.socket_at(place) {
             Socket::Listening(process) => Some(process),
-            Socket::Absent | Socket::Stale | Socket::Bound(_) => None,
+            Socket::Absent | Socket::Stale | Socket::Bound(_) | Socket::Stranger => None,
         }
     }
 
@@ -158,8 +183,13 @@ impl Kernel {
         if !start.is_alive() {
             start.unlocked = false;
         }
-        if matches!(self.socket, Socket::Bound(by) | Socket::Listening(by) if by == process) {
+        let is_its = |socket| matches!(socket, Socket::Bound(by) | Socket::Listening(by) if by == process);
+        if is_its(self.socket) {
             self.socket = Socket::Stale;
+        }
+        // A port has no file that could stay.
+        for port in self.ports.iter_mut().filter(|port| is_its(**port)) {
+            *port = Socket::Absent;
         }
     }
 

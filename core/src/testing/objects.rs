@@ -49,9 +49,25 @@ pub struct Record {
     pub peer: Option<Process>,
     /// Whether the worker ever answered.
     pub observed: bool,
+    /// The endpoint of the start.
+    pub place: Place,
 }
 
-/// The file at the socket's path.
+/// The number of TCP ports of the machine.
+pub const PORTS: usize = 2;
+
+/// An endpoint of the simulated machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Place {
+    /// The path of a Unix socket, in the session's directory.
+    Path,
+    /// A TCP port.
+    Port(u8),
+    /// No endpoint.
+    Nowhere,
+}
+
+/// The socket at a place: for a path, the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Socket {
     /// No file.
@@ -62,6 +78,8 @@ pub enum Socket {
     Bound(Process),
     /// A socket whose process listens.
     Listening(Process),
+    /// A socket of a process that is no part of the session.
+    Stranger,
 }
 
 /// A process of a start.
@@ -99,6 +117,8 @@ pub struct Start {
     pub left: bool,
     /// Whether the start was ever recorded as ready.
     pub observed: bool,
+    /// The endpoint given to the program.
+    pub place: Place,
     /// Whether the lifeline was unlocked; all processes of the start share the lock.
     pub unlocked: bool,
     /// The forked process.
@@ -163,6 +183,7 @@ impl Start {
         executed: false,
         left: false,
         observed: false,
+        place: Place::Path,
         unlocked: false,
         leader: Life::Unborn,
         second: Life::Unborn,

@@ -10,11 +10,11 @@ mod look;
 mod start;
 mod stopper;
 
-use super::actor::{Actor, End, Pinned, Sub, Task};
+use super::actor::{Actor, End, Sub, Task};
 use super::kernel::Kernel;
 use super::program::Setting;
 use super::sabotage::Sabotage;
-use crate::ensure;
+use crate::ensure::{self, decide::Liveness};
 use crate::start::settle::{self, Settle, SettleEvent};
 use crate::stop::StopEvent;
 use crate::stop::session::{self};
@@ -30,8 +30,10 @@ pub enum Choice {
     Exit,
     /// The actor hears that the worker's end cannot be watched.
     ExitFails,
-    /// The actor hears that the socket answers.
+    /// The actor hears that the worker is ready.
     Socket,
+    /// The actor hears that a stranger listens at the endpoint.
+    Stranger,
     /// The actor hears that its time is over.
     Time,
 }
@@ -50,7 +52,7 @@ impl Setting {
                     offer(Choice::Go);
                 }
             }
-            Sub::Watch => self.hear(kernel, &actor.worker, offer),
+            Sub::Watch => self.hear(kernel, actor, offer),
             Sub::End => {
                 let worker = &actor.worker;
                 let free = worker.lifeline.is_none_or(|lifeline| !kernel.is_held(lifeline));
@@ -70,7 +72,8 @@ impl Setting {
     }
 
     /// The possible next events of a watching actor. An exit that can be heard is heard before the end of the time.
-    fn hear(&self, kernel: &Kernel, worker: &Pinned, mut offer: impl FnMut(Choice)) {
+    fn hear(&self, kernel: &Kernel, actor: &Actor, mut offer: impl FnMut(Choice)) {
+        let worker = &actor.worker;
         let are_gone = kernel.are_gone(worker);
         let of_leader = self.conduct.has(Sabotage::ExitOfLeader);
         match worker.lifeline {
@@ -80,8 +83,12 @@ impl Setting {
             Some(_) => {}
             None => offer(Choice::ExitFails),
         }
-        if kernel.answers().is_some() {
-            offer(Choice::Socket);
+        match self.shows(kernel, actor.place, worker) {
+            // A stranger ends the watch of the endpoint.
+            _ if actor.met_stranger => {}
+            Liveness::Live => offer(Choice::Socket),
+            Liveness::Forged => offer(Choice::Stranger),
+            Liveness::Dormant | Liveness::Indeterminate => {}
         }
         offer(Choice::Time);
     }

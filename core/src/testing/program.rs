@@ -2,9 +2,11 @@
 
 use super::actor::Pinned;
 use super::kernel::{Kernel, SLOTS};
-use super::objects::{Life, Pending, Process, Role, Socket};
+use super::objects::{Life, Pending, Place, Process, Role, Socket};
 use super::sabotage::{Conduct, Sabotage};
 use crate::effects::KillSignal;
+use crate::session::plan::PortChoice;
+use crate::session::view::EndpointView;
 use crate::start::order::ChildStep;
 
 /// The behaviour of a program.
@@ -35,21 +37,29 @@ impl Kind {
     pub const ALL: [Self; 6] =
         [Self::Polite, Self::Hung, Self::Stubborn, Self::FdClosing, Self::Daemonising, Self::Leaving];
 
-    /// The number of the program's steps until readiness.
-    pub fn steps_to_ready(self) -> u8 {
+    /// The number of the program's steps until readiness at an endpoint.
+    pub fn steps_to_ready(self, place: Place) -> u8 {
+        let listening = match place {
+            Place::Path | Place::Port(_) => 2,
+            Place::Nowhere => 0,
+        };
         match self {
-            Self::FdClosing | Self::Leaving => 3,
-            Self::Polite | Self::Hung | Self::Stubborn | Self::Daemonising => 2,
+            Self::FdClosing | Self::Leaving => 1 + listening,
+            Self::Polite | Self::Hung | Self::Stubborn | Self::Daemonising => listening,
             Self::Failing | Self::Unkillable | Self::Missing => 0,
         }
     }
 }
 
-/// The program of each start, and the way of performing effects.
+/// The program of each start, the endpoint of the session, and the way of performing effects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Setting {
     /// The kind of each start's program.
     pub kinds: [Kind; SLOTS],
+    /// The endpoint of the session.
+    pub endpoint: EndpointView,
+    /// The choice of the session's port.
+    pub port: PortChoice,
     /// The way of performing effects.
     pub conduct: Conduct,
 }
@@ -64,7 +74,27 @@ enum Step {
     Exit,
 }
 
-fn program(kind: Kind, role: Role) -> &'static [Step] {
+fn program(kind: Kind, role: Role, place: Place) -> &'static [Step] {
+    match place {
+        Place::Path | Place::Port(_) => listening_program(kind, role),
+        Place::Nowhere => silent_program(kind, role),
+    }
+}
+
+/// The program of a worker without an endpoint.
+fn silent_program(kind: Kind, role: Role) -> &'static [Step] {
+    use Step::{CloseDescriptors, Exit, Fork};
+    match (kind, role) {
+        (Kind::FdClosing, Role::Leader) => &[CloseDescriptors],
+        (Kind::Daemonising, Role::Leader) => &[Fork, Exit],
+        (Kind::Leaving, Role::Leader) => &[Fork],
+        (Kind::Failing, Role::Leader) => &[Exit],
+        (Kind::Polite | Kind::Stubborn | Kind::Hung | Kind::Unkillable | Kind::Missing, Role::Leader)
+        | (_, Role::Second) => &[],
+    }
+}
+
+fn listening_program(kind: Kind, role: Role) -> &'static [Step] {
     use Step::{Bind, CloseDescriptors, Exit, Fork, Listen};
     match (kind, role) {
         (Kind::Polite | Kind::Stubborn, Role::Leader) | (Kind::Daemonising, Role::Second) => &[Bind, Listen],
@@ -88,7 +118,7 @@ impl Setting {
     pub fn can_step(&self, kernel: &Kernel, process: Process) -> bool {
         let Life::Alive { steps, signal, .. } = kernel.life(process) else { return false };
         let start = &kernel.starts[usize::from(process.start)];
-        let steps_left = usize::from(steps) < program(self.kind(process), process.role).len();
+        let steps_left = usize::from(steps) < program(self.kind(process), process.role, start.place).len();
         signal != Pending::Kill && (!start.executed || steps_left)
     }
 
@@ -142,15 +172,19 @@ impl Setting {
     fn program_step(&self, kernel: &mut Kernel, process: Process) {
         let Life::Alive { steps, .. } = kernel.life(process) else { return };
         let slot = usize::from(process.start);
-        match program(self.kind(process), process.role)[usize::from(steps)] {
-            // The program gives up if the path is occupied or the directory is removed.
-            Step::Bind if kernel.socket != Socket::Absent || kernel.dir.is_none() => {
+        let place = kernel.starts[slot].place;
+        match program(self.kind(process), process.role, place)[usize::from(steps)] {
+            // The program gives up if the place is occupied or the directory is removed.
+            Step::Bind
+                if kernel.socket_at(place) != Socket::Absent
+                    || (place == Place::Path && kernel.dir.is_none()) =>
+            {
                 return kernel.end(process);
             }
-            Step::Bind => kernel.socket = Socket::Bound(process),
+            Step::Bind => kernel.put_socket(place, Socket::Bound(process)),
             Step::Listen => {
-                if kernel.socket == Socket::Bound(process) {
-                    kernel.socket = Socket::Listening(process);
+                if kernel.socket_at(place) == Socket::Bound(process) {
+                    kernel.put_socket(place, Socket::Listening(process));
                 }
             }
             Step::CloseDescriptors => {
@@ -195,12 +229,15 @@ impl Setting {
     }
 
     fn is_reached(&self, kernel: &Kernel, worker: &Pinned, process: Process) -> bool {
+        let is_leader = worker.leader == Some(process.start) && process.role == Role::Leader;
+        is_leader || (!self.conduct.has(Sabotage::KillOfLeader) && self.is_member(kernel, worker, process))
+    }
+
+    /// Whether a process is a member of a worker.
+    pub(super) fn is_member(&self, kernel: &Kernel, worker: &Pinned, process: Process) -> bool {
         let start = &kernel.starts[usize::from(process.start)];
         let of_leader = worker.leader == Some(process.start);
         let is_leader = of_leader && process.role == Role::Leader;
-        if self.conduct.has(Sabotage::KillOfLeader) {
-            return is_leader;
-        }
         let in_session =
             of_leader && self.kind(process) == Kind::Leaving && (worker.ours || start.leader.is_alive());
         let holds = kernel.life(process).holds() && !start.unlocked;

@@ -58,6 +58,10 @@ pub enum Sabotage {
     GcWithoutLock,
     /// A lifeline without a name is not searched for.
     LostLifelineUnsearched,
+    /// Any listener on a port counts as the worker's.
+    StrangerBelieved,
+    /// A start uses a chosen port again, although a stranger took the port.
+    PortKept,
 }
 
 impl Conduct {

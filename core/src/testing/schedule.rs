@@ -61,7 +61,7 @@ fn eagerness(next: &Move) -> u8 {
         Move::Obeys(_) => 5,
         Move::Process(_) => 4,
         Move::Actor(_, Choice::Exit | Choice::ExitFails) => 3,
-        Move::Actor(_, Choice::Go | Choice::Socket) => 2,
+        Move::Actor(_, Choice::Go | Choice::Socket | Choice::Stranger) => 2,
         Move::Actor(_, Choice::Time) => 1,
         Move::Actor(_, Choice::GiveUp) => 0,
     }

@@ -4,8 +4,7 @@ use async_trait::async_trait;
 use rekindle_core::effects::{
     ChildExit, KillError, KillSignal, ReleaseError, SpawnBgResumeDeps, SpawnError, WatchError,
 };
-use rekindle_core::{LockClaim, Pid, SpawnBgPlan};
-use std::path::Path;
+use rekindle_core::{Endpoint, LockClaim, Pid, SpawnBgPlan};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -50,9 +49,9 @@ impl<D: SpawnBgResumeDeps> SpawnBgResumeDeps for Recording<'_, D> {
         self.deps.spawn_child(plan).await
     }
 
-    async fn await_socket_alive(&self, socket: &Path) -> Result<Self::Connection, WatchError> {
+    async fn await_socket_alive(&self, endpoint: &Endpoint) -> Result<Self::Connection, WatchError> {
         self.watches.fetch_add(1, Ordering::Relaxed);
-        self.deps.await_socket_alive(socket).await
+        self.deps.await_socket_alive(endpoint).await
     }
 
     async fn await_child_exit(&self, child: &Self::Child) -> Result<ChildExit, WatchError> {

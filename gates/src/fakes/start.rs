@@ -9,10 +9,9 @@ use rekindle_core::effects::{
     ChildExit, KillError, KillSignal, ReleaseError, SpawnBgResumeDeps, SpawnError, WatchError,
 };
 use rekindle_core::{
-    ExecuteError, KillPolicy, LockClaim, Nonce, Outcome, Pid, SpawnBgPlan, execute_spawn_bg_resume,
+    Endpoint, ExecuteError, KillPolicy, LockClaim, Nonce, Outcome, Pid, SpawnBgPlan, execute_spawn_bg_resume,
 };
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -57,7 +56,7 @@ pub struct FakeStart {
     /// The release.
     pub release: Seam<(), ReleaseError>,
     timers: Mutex<HashMap<Duration, Seam<(), WatchError>>>,
-    watched: Mutex<Vec<PathBuf>>,
+    watched: Mutex<Vec<Endpoint>>,
     released: Mutex<Vec<Nonce>>,
 }
 
@@ -150,8 +149,8 @@ impl FakeStart {
         run.finish()
     }
 
-    /// The watched socket paths.
-    pub fn watched(&self) -> Vec<PathBuf> {
+    /// The watched endpoints.
+    pub fn watched(&self) -> Vec<Endpoint> {
         lock(&self.watched).clone()
     }
 
@@ -176,8 +175,8 @@ impl SpawnBgResumeDeps for FakeStart {
         self.spawn.ask().await
     }
 
-    async fn await_socket_alive(&self, socket: &Path) -> Result<FakeConnection, WatchError> {
-        lock(&self.watched).push(socket.to_path_buf());
+    async fn await_socket_alive(&self, endpoint: &Endpoint) -> Result<FakeConnection, WatchError> {
+        lock(&self.watched).push(endpoint.clone());
         self.socket.ask().await
     }
 

@@ -1,11 +1,14 @@
 //! The promises for every state, and the abilities of the next launcher.
 
-use super::scenario::{Adversity, Scenario, State, launcher};
+use super::scenario::{Adversity, Scenario, State};
+use rekindle_core::RejectReason;
 use rekindle_core::ensure::Conclusion;
+use rekindle_core::plan::PortChoice;
+use rekindle_core::readiness::ShownBy;
 use rekindle_core::stop::session::StopSession;
 use rekindle_core::testing::actor::{Actor, End, Task};
 use rekindle_core::testing::kernel::{Kernel, SLOTS, STOP};
-use rekindle_core::testing::objects::Paper;
+use rekindle_core::testing::objects::{Paper, Socket};
 use rekindle_core::testing::program::Kind;
 
 /// A broken promise.
@@ -23,6 +26,10 @@ pub enum Promise {
     ReleasedOnAnObservation,
     /// Only the observed generation is signalled.
     SignalsItsGeneration,
+    /// A stranger's listener is never taken for the worker's.
+    NoStrangerAttached,
+    /// A call without a worker gives up for no stranger, if a launcher chose the port.
+    LostPortIsReplaced,
     /// When all actors are done, no claim is held, and no evidence names a living former holder.
     NoClaimIsLeft,
     /// After any history, the next launcher ends with exactly one worker, without help.
@@ -31,13 +38,15 @@ pub enum Promise {
 
 impl Promise {
     /// All promises.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::OneWorker,
         Self::OneClaim,
         Self::EvidenceStays,
         Self::ReleasedOnce,
         Self::ReleasedOnAnObservation,
         Self::SignalsItsGeneration,
+        Self::NoStrangerAttached,
+        Self::LostPortIsReplaced,
         Self::NoClaimIsLeft,
         Self::NextLauncherSucceeds,
     ];
@@ -62,6 +71,8 @@ impl Scenario {
             Promise::ReleasedOnce => kernel.broken.released_twice,
             Promise::ReleasedOnAnObservation => kernel.broken.released_blindly,
             Promise::SignalsItsGeneration => kernel.broken.signalled_a_stranger,
+            Promise::NoStrangerAttached => kernel.broken.attached_to_a_stranger,
+            Promise::LostPortIsReplaced => kernel.broken.port_not_replaced,
             // These promises are checked at the end.
             Promise::NoClaimIsLeft | Promise::NextLauncherSucceeds => false,
         }
@@ -73,10 +84,11 @@ impl Scenario {
     }
 
     /// Whether a worker of this start is alive. After the observation of the start, a process left behind counts as
-    /// none.
+    /// none, unless the process shows that the worker is live: then any holder of the lifeline is the worker.
     fn is_worker(&self, kernel: &Kernel, slot: usize) -> bool {
         let start = &kernel.starts[slot];
-        let leftover = self.setting.kinds[slot] == Kind::Leaving && start.observed;
+        let shown_by_listener = self.setting.endpoint.shown_by == ShownBy::Listener;
+        let leftover = self.setting.kinds[slot] == Kind::Leaving && start.observed && shown_by_listener;
         start.executed && (start.leader.is_alive() || (start.second.is_alive() && !leftover))
     }
 
@@ -91,9 +103,32 @@ impl Scenario {
         }
         let mut after = State { left: Adversity::NONE, ..*state };
         let mut broken = None;
+        if self.setting.port == PortChoice::Caller && kernel.ports.contains(&Socket::Stranger) {
+            let refused = self.next_launcher_is_refused(&mut after, asked, &mut broken);
+            if !refused && broken.is_none() && asked.contains(&Promise::NextLauncherSucceeds) {
+                return Some(Promise::NextLauncherSucceeds);
+            }
+            let strangers = after.kernel.ports.iter_mut().filter(|socket| **socket == Socket::Stranger);
+            strangers.for_each(|socket| *socket = Socket::Absent);
+        }
         let succeeds = self.next_launcher_succeeds(&mut after, asked, &mut broken);
         let fails = !succeeds && asked.contains(&Promise::NextLauncherSucceeds);
         broken.or(fails.then_some(Promise::NextLauncherSucceeds))
+    }
+
+    /// A stranger on the caller's own port is a conflict. The stranger stays, and no worker is started.
+    fn next_launcher_is_refused(
+        &self,
+        state: &mut State,
+        asked: &[Promise],
+        broken: &mut Option<Promise>,
+    ) -> bool {
+        state.kernel.actors[NEXT] = Actor::of(self.launcher());
+        self.run(state, asked, broken);
+        let conflict = Conclusion::Rejected(RejectReason::TargetAddressConflict);
+        state.kernel.actors[NEXT].task == Task::Done(End::Ensure(conflict))
+            && state.kernel.ports.contains(&Socket::Stranger)
+            && !state.kernel.starts[NEXT].is_alive()
     }
 
     fn next_launcher_succeeds(
@@ -103,7 +138,7 @@ impl Scenario {
         broken: &mut Option<Promise>,
     ) -> bool {
         for _ in 0..CALLS_MAX {
-            state.kernel.actors[NEXT] = Actor::of(launcher());
+            state.kernel.actors[NEXT] = Actor::of(self.launcher());
             self.run(state, asked, broken);
             match state.kernel.actors[NEXT].task {
                 Task::Done(End::Ensure(Conclusion::Running(_))) => {

@@ -4,14 +4,18 @@ use rekindle_core::Intent;
 use rekindle_core::RecordState;
 use rekindle_core::care::gc::{Collect, GcOptions};
 use rekindle_core::care::unlock::{Force, Unlock};
-use rekindle_core::ensure::{Depth, Ensure, Readiness, Request};
+use rekindle_core::endpoint::EndpointKind;
+use rekindle_core::ensure::{Depth, Ensure, Request};
+use rekindle_core::plan::PortChoice;
+use rekindle_core::readiness::{Proof, ShownBy};
 use rekindle_core::stop::session::StopSession;
 use rekindle_core::testing::actor::{Actor, End, Next, Task};
 use rekindle_core::testing::kernel::{GC, Kernel, SLOTS, STOP, UNLOCK};
-use rekindle_core::testing::objects::{Life, Pending, Process, Record, Role, Socket};
+use rekindle_core::testing::objects::{Life, PORTS, Pending, Place, Process, Record, Role, Socket};
 use rekindle_core::testing::perform::Choice;
 use rekindle_core::testing::program::{Kind, Setting};
 use rekindle_core::testing::sabotage::Conduct;
+use rekindle_core::view::{Contact, EndpointView};
 
 /// One configuration.
 #[derive(Debug, Clone, Copy)]
@@ -59,6 +63,8 @@ pub struct Adversity {
     pub collections: u8,
     /// The first launcher restarts the session.
     pub restarts: u8,
+    /// A stranger takes a free port, if no port is taken by another. The stranger may leave at any time.
+    pub strangers: u8,
 }
 
 impl Adversity {
@@ -73,6 +79,7 @@ impl Adversity {
         unlocks: 0,
         collections: 0,
         restarts: 0,
+        strangers: 0,
     };
 }
 
@@ -104,28 +111,80 @@ pub enum Act {
     SocketVanishes,
     /// The directory is removed from outside.
     DirectoryVanishes,
+    /// A stranger takes a port.
+    StrangerComes(u8),
+    /// The stranger on a port leaves.
+    StrangerLeaves(u8),
 }
 
 /// A finished transaction, whatever its end.
 const OVER: Actor = Actor::of(Task::Done(End::Dropped));
 
-/// A launcher before its first step.
-pub fn launcher() -> Task {
-    with_intent(Intent::Ensure)
-}
-
-fn with_intent(intent: Intent) -> Task {
-    let request = Request { intent, readiness: Readiness::Connection, depth: Depth::Whole };
-    Task::Ensure(Ensure::new(request))
-}
+/// A TCP port that may be connected to, for a worker that is live if it listens.
+const PORT: EndpointView = EndpointView { kind: EndpointKind::Tcp, ..EndpointView::SOCKET };
 
 impl Scenario {
+    /// A launcher before its first step.
+    pub fn launcher(&self) -> Task {
+        self.with_intent(Intent::Ensure)
+    }
+
+    fn with_intent(&self, intent: Intent) -> Task {
+        Task::Ensure(Ensure::new(Request { intent, depth: Depth::Whole, port: self.setting.port }))
+    }
+
     /// `launchers` launchers on `origin`, with every worker of `kind` and without adversity.
     pub fn new(launchers: usize, origin: Origin, kind: Kind) -> Self {
         let mut kinds = [kind; SLOTS];
         kinds[SLOTS - 1] = Kind::Polite;
-        let setting = Setting { kinds, conduct: Conduct::RIGHT };
+        let (endpoint, port) = (EndpointView::SOCKET, PortChoice::Caller);
+        let setting = Setting { kinds, endpoint, port, conduct: Conduct::RIGHT };
         Self { setting, origin, launchers, adversity: Adversity::NONE }
+    }
+
+    /// The same scenario, with workers on a TCP port.
+    #[must_use]
+    pub fn on_port(self, port: PortChoice) -> Self {
+        Self { setting: Setting { endpoint: PORT, port, ..self.setting }, ..self }
+    }
+
+    /// The same scenario, with workers that have to be asked, or watched from the start: a listener alone proves nothing.
+    #[must_use]
+    pub fn proved_by(self, proof: Proof) -> Self {
+        let endpoint = EndpointView { proof, ..self.setting.endpoint };
+        Self { setting: Setting { endpoint, ..self.setting }, ..self }
+    }
+
+    /// The same scenario, with workers that are live while they run, whether they listen or not.
+    #[must_use]
+    pub fn shown_by_the_process(self) -> Self {
+        let (proof, shown_by, contact) = (Proof::Watch, ShownBy::Process, Contact::Gentle);
+        let endpoint = EndpointView { proof, shown_by, contact, ..self.setting.endpoint };
+        Self { setting: Setting { endpoint, ..self.setting }, ..self }
+    }
+
+    /// The same scenario, with workers without an endpoint.
+    #[must_use]
+    pub fn nowhere(self) -> Self {
+        Self { setting: Setting { endpoint: EndpointView::NONE, ..self.setting }, ..self }
+    }
+
+    /// The endpoint of the first start.
+    fn place(&self) -> Place {
+        match self.setting.endpoint.kind {
+            EndpointKind::Unix => Place::Path,
+            EndpointKind::Tcp => Place::Port(0),
+            EndpointKind::None => Place::Nowhere,
+        }
+    }
+
+    /// The number of ports that a stranger may take.
+    fn ports(&self) -> usize {
+        match (self.setting.endpoint.kind, self.setting.port) {
+            (EndpointKind::Tcp, PortChoice::Launcher) => PORTS,
+            (EndpointKind::Tcp, PortChoice::Caller) => 1,
+            (EndpointKind::Unix | EndpointKind::None, PortChoice::Launcher | PortChoice::Caller) => 0,
+        }
     }
 
     /// The same scenario, with adversity.
@@ -144,10 +203,10 @@ impl Scenario {
     pub fn begin(&self) -> State {
         let mut kernel = Kernel::new();
         for actor in &mut kernel.actors[1..=self.launchers] {
-            *actor = Actor::of(launcher());
+            *actor = Actor::of(self.launcher());
         }
         if self.adversity.restarts > 0 {
-            kernel.actors[1] = Actor::of(with_intent(Intent::Restart));
+            kernel.actors[1] = Actor::of(self.with_intent(Intent::Restart));
         }
         if self.adversity.stops > 0 {
             kernel.actors[STOP] = Actor::of(Task::Stop(StopSession::default()));
@@ -169,18 +228,23 @@ impl Scenario {
         let kind = self.setting.kinds[0];
         let leader = Process { start: 0, role: Role::Leader };
         let second = Process { start: 0, role: Role::Second };
-        let life = |holds| Life::Alive { steps: kind.steps_to_ready(), holds, signal: Pending::None };
+        let place = self.place();
+        let steps = kind.steps_to_ready(place);
+        let life = |holds| Life::Alive { steps, holds, signal: Pending::None };
         let alive = self.origin == Origin::Live;
-        let peer = if kind == Kind::Daemonising { second } else { leader };
+        let listener = if kind == Kind::Daemonising { second } else { leader };
+        let peer = (self.setting.endpoint.shown_by == ShownBy::Listener).then_some(listener);
         let dir = kernel.make_dir();
         kernel.files.lifeline = Some(0);
         kernel.marks[0] = Some(0);
         let state = RecordState::Ready;
         kernel.files.record =
-            Some(Record { state, generation: 1, worker: Some(0), peer: Some(peer), observed: true });
-        kernel.socket = if alive { Socket::Listening(peer) } else { Socket::Stale };
+            Some(Record { state, generation: 1, worker: Some(0), peer, observed: true, place });
+        let left = if place == Place::Path { Socket::Stale } else { Socket::Absent };
+        kernel.put_socket(place, if alive { Socket::Listening(listener) } else { left });
         let start = &mut kernel.starts[0];
         (start.generation, start.executed, start.observed, start.dir) = (1, true, true, Some(dir));
+        start.place = place;
         start.leader = Life::Dead;
         if alive && kind != Kind::Daemonising {
             start.leader = life(kind != Kind::FdClosing);
@@ -227,6 +291,15 @@ impl Scenario {
         if left.dir_removals > 0 && kernel.dir.is_some() {
             acts.push(Act::DirectoryVanishes);
         }
+        let ports = &kernel.ports[..self.ports()];
+        let is_taken = ports.contains(&Socket::Stranger);
+        for (port, socket) in (0..).zip(ports) {
+            match socket {
+                Socket::Absent if left.strangers > 0 && !is_taken => acts.push(Act::StrangerComes(port)),
+                Socket::Stranger => acts.push(Act::StrangerLeaves(port)),
+                Socket::Absent | Socket::Stale | Socket::Bound(_) | Socket::Listening(_) => {}
+            }
+        }
     }
 
     /// Performs an event. The end of a transaction makes no difference to the others.
@@ -265,6 +338,11 @@ impl Scenario {
                 left.dir_removals -= 1;
                 kernel.remove_dir();
             }
+            Act::StrangerComes(port) => {
+                left.strangers -= 1;
+                kernel.put_socket(Place::Port(port), Socket::Stranger);
+            }
+            Act::StrangerLeaves(port) => kernel.put_socket(Place::Port(port), Socket::Absent),
         }
     }
 
@@ -299,6 +377,8 @@ pub fn told(state: &State, act: Act) -> String {
         Act::Dies(by) => format!("{} dies", process(by)),
         Act::SocketVanishes => "somebody removes the socket".to_owned(),
         Act::DirectoryVanishes => "somebody removes the directory".to_owned(),
+        Act::StrangerComes(port) => format!("a stranger takes port {port}"),
+        Act::StrangerLeaves(port) => format!("the stranger on port {port} leaves"),
     }
 }
 

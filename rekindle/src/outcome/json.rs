@@ -9,7 +9,7 @@ use super::{DryRun, Ensured, Exited, Rejection, Retained, Running, StartKind, St
 use crate::json::{path_text, without_nonce};
 use rekindle_core::byte_text::ByteText;
 use rekindle_core::protocol::Version;
-use rekindle_core::{Generation, Pid};
+use rekindle_core::{Endpoint, Generation, Owner, Pid};
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
@@ -38,7 +38,10 @@ impl Serialize for Running {
         struct Fields<'a> {
             outcome: StartKind,
             pid: Option<Pid>,
-            socket: ByteText<'a>,
+            socket: Option<ByteText<'a>>,
+            address: &'a Endpoint,
+            url: Option<&'a str>,
+            owner: Option<Owner>,
             generation: Generation,
             managed: bool,
             program_differs: bool,
@@ -48,7 +51,10 @@ impl Serialize for Running {
         let fields = Fields {
             outcome: self.kind,
             pid: self.pid,
-            socket: path_text(&self.socket),
+            socket: self.socket().map(path_text),
+            address: &self.endpoint,
+            url: self.url.as_deref(),
+            owner: self.owner(),
             generation: self.generation,
             managed: self.managed,
             program_differs: self.program_differs,
@@ -64,12 +70,15 @@ impl Serialize for Exited {
         let fields = json!({
             "outcome": "child-exited",
             "pid": self.pid,
-            "socket": path_text(&self.socket),
+            "socket": self.endpoint.socket().map(path_text),
+            "address": self.endpoint,
             "generation": self.generation,
             "exit_code": self.exit.code(),
             "signal": self.exit.signal(),
             "after_kill": self.after_kill,
             "cause": self.cause.as_ref().map(ToString::to_string),
+            "last_seen": self.last_seen,
+            "listened_at": self.listened_at,
             "stderr_tail": self.stderr_tail,
             "status_text": self.status_text,
         });
@@ -82,7 +91,8 @@ impl Serialize for Retained {
         let fields = json!({
             "outcome": "lock-retained",
             "pid": self.diagnostic.pid,
-            "socket": path_text(&self.diagnostic.socket_path),
+            "socket": self.diagnostic.socket_path.as_deref().map(path_text),
+            "address": self.diagnostic.address,
             "generation": self.generation,
             "reason": self.reason,
             "cause": self.cause.to_string(),
@@ -98,7 +108,8 @@ impl Serialize for Rejection {
         let fields = json!({
             "outcome": "rejected",
             "pid": self.pid,
-            "socket": path_text(&self.socket),
+            "socket": self.endpoint.socket().map(path_text),
+            "address": self.endpoint,
             "reason": self.reason,
             "liveness": self.liveness,
             "holder": self.holder.as_ref().map(without_nonce),

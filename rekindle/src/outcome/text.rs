@@ -34,8 +34,7 @@ impl fmt::Display for StartKind {
 
 impl fmt::Display for Running {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (pid, socket) = (pid_text(self.pid), Shown(&self.socket));
-        write!(f, "{}: pid {pid}, answers on {socket}", self.kind)
+        write!(f, "{}: pid {}{}", self.kind, pid_text(self.pid), self.place())
     }
 }
 
@@ -48,12 +47,22 @@ impl fmt::Display for Exited {
             Some(cause @ Cause::Seam(_)) => write!(f, "the worker was ended: {cause}")?,
             None => write!(f, "the worker {} before it was ready", self.exit)?,
         }
-        match self.said {
-            SaidReady::No => Ok(()),
-            SaidReady::WithoutListener => {
-                write!(f, "; it said READY=1, and nobody listened on {}", Shown(&self.socket))
-            }
-        }
+        f.write_str(&self.findings())?;
+        self.last_seen.as_ref().map_or(Ok(()), |seen| write!(f, "; seen last: {}", Shown(seen)))
+    }
+}
+
+impl Exited {
+    /// The findings about a worker that was not ready, as the continuation of a sentence; empty if there are none.
+    pub fn findings(&self) -> String {
+        let at = self.endpoint.in_words();
+        let said = match self.said {
+            SaidReady::No => String::new(),
+            SaidReady::WithoutListener => format!("; it said READY=1, and nobody listened on {at}"),
+        };
+        let elsewhere =
+            self.listened_at.as_ref().map(|port| format!("; it listened on {port}, and not on {at}"));
+        [Some(said), elsewhere].into_iter().flatten().collect()
     }
 }
 

@@ -8,7 +8,7 @@ use rekindle_adapters::client::PoolCallError;
 use rekindle_adapters::lines::{Limit, LineError};
 use rekindle_core::execute::Cause;
 use rekindle_core::protocol::Version;
-use rekindle_core::shown::{Shown, shell_word};
+use rekindle_core::shown::shell_word;
 use rekindle_core::target::SOCKET_PATH_LEN_MAX;
 use rekindle_core::{OsFailure, RejectReason, SessionId};
 use std::time::Duration;
@@ -126,7 +126,7 @@ fn not_started(outcome: &Ensured) -> String {
         Ensured::Rejected(rejection) => match too_long(rejection) {
             Some(len) => format!(
                 "its socket would be `{}`, which is {len} bytes long; a socket address holds at most {SOCKET_PATH_LEN_MAX}",
-                Shown(&rejection.socket)
+                rejection.endpoint.in_words()
             ),
             None => rejection.message.clone(),
         },
@@ -144,7 +144,7 @@ fn caused(cause: &Cause) -> String {
 
 /// The length of a socket's path, if too long.
 fn too_long(rejection: &Rejection) -> Option<usize> {
-    let len = rejection.socket.as_os_str().len();
+    let len = rejection.endpoint.socket().map_or(0, |socket| socket.as_os_str().len());
     (rejection.reason == RejectReason::BadTarget && len > SOCKET_PATH_LEN_MAX).then_some(len)
 }
 
@@ -244,7 +244,7 @@ impl PoolError {
 
     /// The error for a living worker that did not accept a connection in time.
     pub(super) fn silent(session: &SessionId, rejection: &Rejection, within: Duration) -> Self {
-        let (socket, within) = (Shown(&rejection.socket), within.as_millis());
+        let (socket, within) = (rejection.endpoint.in_words(), within.as_millis());
         let message = format!("it runs, and did not accept a connection on `{socket}` within {within} ms");
         Self::WorkerUnreachable {
             session: session.clone(),

@@ -4,21 +4,22 @@ use crate::advice::{Advice, Step};
 use crate::error::Error;
 use crate::sessions::ensure::SOCKET_FILE;
 use crate::sessions::list::{self, LeftOut, Listed};
-use crate::sessions::snapshot::Snapshot;
+use crate::sessions::snapshot::{ListenerTables, Snapshot};
 use rekindle_adapters::claim_file::CLAIM_FILE;
 use rekindle_adapters::claim_lock::{holder_standing, is_locked, read_evidence};
-use rekindle_adapters::socket_table::ListeningSockets;
-use rekindle_adapters::{SessionDir, StateRoot, procfs};
+use rekindle_adapters::{Probed, SessionDir, StateRoot, procfs};
 use rekindle_core::care::diagnose::{self, Known};
 use rekindle_core::claim::KernelLock;
 use rekindle_core::identity::ProcessLiveness;
 use rekindle_core::shown::Shown;
+use rekindle_core::view::Contact;
 use rekindle_core::{
-    ClaimDecision, ClaimPolicy, Host, LastWorker, Pid, ProcessIdentity, SessionId, SessionRecord,
-    SessionState, decide_claim,
+    ClaimDecision, ClaimPolicy, Endpoint, Host, LastWorker, Owner, Pid, ProcessIdentity, SessionId,
+    SessionRecord, SessionState, decide_claim,
 };
 use serde::Serialize;
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::Path;
 
 /// The diagnosis of one session.
@@ -116,8 +117,9 @@ fn diagnose_one(
         snapshot.gap.as_ref(),
     ));
     let gone = snapshot.last_worker() == LastWorker::Gone;
+    findings.extend(address_finding(snapshot, here));
     let leftovers = if gone { holders.clone() } else { Vec::new() };
-    let state = snapshot.is_known().then(|| snapshot.state(&ListeningSockets::read()));
+    let state = snapshot.is_known().then(|| snapshot.state(&ListenerTables::read(), here));
     let advice = match claim {
         Some(ClaimFinding { advice: Some(advice), .. }) => advice,
         Some(ClaimFinding { locked: true, .. }) if state != Some(SessionState::Live) => {
@@ -181,6 +183,40 @@ fn process_findings(snapshot: &Snapshot, findings: &mut Vec<String>) {
             "record: generation {}, started at {}, {ready}",
             record.generation, record.started_at
         ));
+    }
+}
+
+/// Reports who listens on the session's TCP port; or that the session has no endpoint.
+fn address_finding(snapshot: &Snapshot, here: &Host) -> Option<String> {
+    match snapshot.endpoint()? {
+        Endpoint::Unix(_) => None,
+        Endpoint::Tcp(at) => {
+            Some(format!("address: {}; {}", Endpoint::Tcp(at), listener(at, snapshot, here)))
+        }
+        Endpoint::None => Some("address: none; the session is live while its worker runs".to_owned()),
+    }
+}
+
+/// The listener on a port, without a connection.
+fn listener(at: SocketAddr, snapshot: &Snapshot, here: &Host) -> String {
+    match snapshot.probe_port(at, Contact::Gentle, snapshot.foreign_listener(), here) {
+        Probed::Live(connection) => match connection.owner() {
+            Some(Owner::Verified) => {
+                let process = connection.peer().map_or_else(String::new, |pid| format!(" (pid {pid})"));
+                format!("a process of the worker{process} listens: the kernel shows its socket")
+            }
+            Some(Owner::Unverified) => {
+                "a process listens that cannot be looked into from here; its user and the lifeline agree"
+                    .to_owned()
+            }
+            None => "a process listens that need not be the worker's: --allow-foreign-listener was given"
+                .to_owned(),
+        },
+        Probed::Dormant { why } => why,
+        Probed::Foreign { who } => format!("a stranger listens: {who}"),
+        Probed::Indeterminate { why } | Probed::Forged { why } => {
+            format!("who listens cannot be told: {why}")
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use crate::outcome::{DryRun, Ensured};
 use crate::sessions::handshake;
 use call::Call;
 use rekindle_core::ensure::{Conclusion, Depth};
-use rekindle_core::{Intent, ReadyKind};
+use rekindle_core::{Intent, Readiness};
 pub(crate) use request::{Ensure, SOCKET_FILE};
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
@@ -48,7 +48,7 @@ impl Ensure {
 
     /// The lock-free path alone, without waiting: `None` if a connect is not enough.
     pub(crate) fn at_once(&self) -> Result<Option<Ensured>, Error> {
-        if self.launch.intent == Intent::Resume || self.launch.ready != ReadyKind::Connect {
+        if self.launch.intent == Intent::Resume || self.launch.condition() != Readiness::Connect {
             return Ok(None);
         }
         let mut call = Call::new(self, Instant::now(), Depth::AtOnce);

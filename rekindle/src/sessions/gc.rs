@@ -19,8 +19,6 @@ use rekindle_core::care::gc::{Collect, Conclusion, Effect, Event, File, GcOption
 pub use rekindle_core::care::gc::{GcMode, Repair};
 use rekindle_core::claim::acquire::Judgement;
 use rekindle_core::shown::Shown;
-use rekindle_core::start::order::Room;
-use rekindle_core::view::Contact;
 use rekindle_core::{Host, OsFailure, SessionId};
 use serde::Serialize;
 use std::ffi::{OsStr, OsString};
@@ -246,7 +244,7 @@ impl<'c> Collecting<'c> {
                     GcMode::Remove => restore::in_place(dir, self.here)?,
                     GcMode::DryRun => Snapshot::take(dir, self.here)?,
                 };
-                Event::Looked(self.seen.view(Contact::Connect))
+                Event::Looked(self.seen.view_of_record())
             }
             Effect::AskLastRun => match failure(dir, &self.seen)? {
                 Some(why) if !is_unwanted(dir, &self.seen, self.what.failed_runs)? => {
@@ -256,10 +254,9 @@ impl<'c> Collecting<'c> {
                 Some(_) | None => Event::Refused,
             },
             Effect::Foresee => yes_or_no(others_would_stay(dir, &self.seen)?),
-            Effect::LookAtSocket => Event::Room(match self.seen.socket() {
-                Some(socket) => self.leftover.look(dir, socket, self.seen.socket_file()),
-                None => Room::Free,
-            }),
+            Effect::LookAtSocket => {
+                Event::Room(self.leftover.look(dir, self.seen.socket(), self.seen.socket_file()))
+            }
             Effect::RemoveSocket => {
                 self.leftover.remove();
                 Event::Did

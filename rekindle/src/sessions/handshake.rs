@@ -12,7 +12,7 @@ use crate::outcome::{Ensured, Rejection, Running};
 use rekindle_adapters::client::{Deadlines, Limits, PoolCallError, PoolClient};
 use rekindle_adapters::lines::LineError;
 use rekindle_core::protocol::{Speaking, Version, VersionMismatch};
-use rekindle_core::{Liveness, RejectReason, SessionId};
+use rekindle_core::{Endpoint, Liveness, RejectReason, SessionId};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -34,9 +34,9 @@ pub(crate) async fn introduce(
             let error = of_another_version(error, &speaking.version, recorded.as_ref());
             let goes = which_goes(&error, recorded.as_ref());
             let message = format!("session `{session}`: its worker accepts connections, but {error}{goes}");
-            let elsewhere = (!worker.managed).then(|| worker.socket.clone());
+            let elsewhere = worker.endpoint.socket().filter(|_| !worker.managed).map(ToOwned::to_owned);
             let advice = advice(session, &error, elsewhere, recorded);
-            let rejection = Rejection::new(reason(&error), Some(Liveness::Live), &worker.socket);
+            let rejection = Rejection::new(reason(&error), Some(Liveness::Live), &worker.endpoint);
             let rejection = Rejection { pid: worker.pid, ..rejection.saying(message, advice) };
             Ensured::Rejected(Box::new(rejection))
         }
@@ -105,9 +105,12 @@ fn advice(
         | PoolCallError::Spent => None,
     };
     match (theirs, error) {
-        (Some(theirs), _) => {
-            Step::Attach { session: session.clone(), socket: elsewhere, speak: Some(theirs) }.into()
+        (Some(theirs), _) => Step::Attach {
+            session: session.clone(),
+            address: elsewhere.map(|socket| Endpoint::Unix(socket).into()),
+            speak: Some(theirs),
         }
+        .into(),
         (None, PoolCallError::VersionRefused { .. }) => Advice::by_hand("speak its version with --speak"),
         (None, PoolCallError::Line(LineError::Hung { .. })) => {
             Advice::from(elsewhere.map_or_else(|| Step::Doctor(session.clone()), Step::Probe))

@@ -1,13 +1,14 @@
 //! Lists sessions without asking any worker: the lifeline and the kernel's socket table answer.
 
 use crate::error::Error;
-use crate::sessions::snapshot::Snapshot;
+use crate::sessions::snapshot::{ListenerTables, Snapshot};
 use rekindle_adapters::StateRoot;
 use rekindle_adapters::lifeline::{self, LifelineProbe, Located, Lost};
-use rekindle_adapters::socket_table::ListeningSockets;
 use rekindle_core::byte_text;
 use rekindle_core::shown::Shown;
-use rekindle_core::{Generation, Host, LastWorker, OsFailure, Pid, SessionId, SessionRecord, SessionState};
+use rekindle_core::{
+    Endpoint, Generation, Host, LastWorker, OsFailure, Pid, SessionId, SessionRecord, SessionState,
+};
 use serde::Serialize;
 use std::fmt;
 use std::path::PathBuf;
@@ -24,9 +25,11 @@ pub struct SessionSummary {
     pub state: SessionState,
     /// The pid of the worker, if running.
     pub pid: Option<Pid>,
-    /// The socket of the worker.
+    /// The path of the worker's socket, if the endpoint is a Unix socket.
     #[serde(with = "byte_text")]
     pub socket: Option<PathBuf>,
+    /// The endpoint of the worker.
+    pub address: Option<Endpoint>,
     /// The generation.
     pub generation: Generation,
     /// The time of the start, RFC 3339 in UTC.
@@ -37,7 +40,11 @@ impl fmt::Display for SessionSummary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.session, self.state)?;
         self.pid.map_or(Ok(()), |pid| write!(f, ", pid {pid}"))?;
-        self.socket.as_ref().map_or(Ok(()), |socket| write!(f, ", on {}", Shown(socket)))
+        match &self.address {
+            Some(Endpoint::Unix(socket)) => write!(f, ", on {}", Shown(socket)),
+            Some(endpoint @ Endpoint::Tcp(_)) => write!(f, ", on {endpoint}"),
+            Some(Endpoint::None) | None => Ok(()),
+        }
     }
 }
 
@@ -143,13 +150,14 @@ pub(crate) fn list_those(
 ) -> Result<(Recorded, Vec<LeftOut>), Error> {
     let (mut snapshots, left_out) = snapshots(root, here, |_| true)?;
     snapshots.retain(is_meant);
-    let listening = ListeningSockets::read();
+    let listening = ListenerTables::read();
     let summaries = snapshots.into_iter().map(|Listed { session, snapshot }| {
         let summary = SessionSummary {
             session,
-            state: snapshot.state(&listening),
+            state: snapshot.state(&listening, here),
             pid: snapshot.pid().filter(|_| snapshot.last_worker() != LastWorker::Gone),
             socket: snapshot.socket().map(ToOwned::to_owned),
+            address: snapshot.endpoint(),
             generation: snapshot.generation(),
             started_at: snapshot.started_at(),
         };

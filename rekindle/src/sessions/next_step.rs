@@ -1,16 +1,19 @@
 //! Advice that depends on a session's launch or snapshot.
 
-use crate::advice::{Advice, Startup, Step};
-use crate::launch::{Launch, holds};
+use crate::advice::{Advice, Startup, Step, as_option};
+use crate::launch::{Launch, Unnamed, holds};
 use crate::outcome::SaidReady;
 use crate::sessions::snapshot::Snapshot;
 use rekindle_core::execute::Cause;
-use rekindle_core::plan::{EnvironmentBase, Withheld};
+use rekindle_core::plan::{EnvironmentBase, SETTLE_DEFAULT, Withheld};
 use rekindle_core::shown::Shown;
-use rekindle_core::{ReadyKind, SessionId, SessionRecord, WatchError};
+use rekindle_core::{Address, Endpoint, Readiness, SessionId, SessionRecord, WatchError};
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
+
+/// The placeholders of a command. Not every endpoint has a value for each.
+const PLACEHOLDERS: [&str; 6] = ["{session}", "{socket}", "{address}", "{host}", "{port}", "{prompt}"];
 
 impl Advice {
     /// For a worker if nothing proves whether it runs.
@@ -23,14 +26,21 @@ impl Advice {
         session: &SessionId,
         cause: Option<&Cause>,
         said: SaidReady,
+        listened_at: Option<&Endpoint>,
         launch: &Launch,
     ) -> Self {
         let look = Self::from(Step::Show(session.clone()));
+        if let (Some(Cause::ObserveTimeout { .. }), Some(port)) = (cause, listened_at) {
+            return Self::of_other_port(look, port, launch);
+        }
         match (cause, said) {
-            (Some(Cause::ObserveTimeout { .. }), _) if launch.leaves_socket_unnamed() => look.knowing(
-                "no argument names {socket}, and only REKINDLE_SOCKET told the program where to listen; if it knows, and \
-                 needs more time, name a longer --timeout",
-            ),
+            (Some(Cause::ObserveTimeout { .. }), _) if launch.leaves_endpoint_unnamed() => {
+                let Unnamed { placeholder, variable } = launch.unnamed();
+                look.knowing(format!(
+                    "no argument names {placeholder}, and only {variable} told the program where to listen; if it knows, \
+                     and needs more time, name a longer --timeout"
+                ))
+            }
             (Some(Cause::ObserveTimeout { .. }), SaidReady::WithoutListener) => look.knowing(
                 "with --ready notify the worker has to listen on its socket when it says READY=1; if it listens later, \
                  name a longer --timeout",
@@ -40,6 +50,17 @@ impl Advice {
             }
             (Some(Cause::Seam(WatchError::Os(failure))), _) => Self::of_failure(failure),
             (Some(Cause::Seam(_)) | None, _) => look,
+        }
+    }
+
+    /// For a program that listened on a TCP port, and was given a Unix socket.
+    fn of_other_port(look: Self, port: &Endpoint, launch: &Launch) -> Self {
+        let option = as_option(port);
+        let hint =
+            format!("the program listens on a TCP port: name the port with --address {}", Shown(&option));
+        match launch.address {
+            None => Self::from(Step::AgainAt(port.clone())).knowing(hint),
+            Some(_) => look.knowing(hint),
         }
     }
 
@@ -78,16 +99,25 @@ fn startup(session: &SessionId, snapshot: &Snapshot, own_socket: &Path) -> Optio
     let program = Some(record.program().as_os_str().to_owned()).filter(|program| !program.is_empty())?;
     let command: Vec<OsString> = std::iter::once(program).chain(record.arguments().iter().cloned()).collect();
     // `up` would replace a placeholder in the recorded command once more.
-    let is_literal =
-        |word: &OsString| !["{session}", "{socket}", "{prompt}"].iter().any(|it| holds(word, OsStr::new(it)));
-    let speak = record.speak().cloned().filter(|_| record.readiness() == ReadyKind::Handshake);
-    let can_be_typed = record.readiness() != ReadyKind::Handshake || speak.is_some();
+    let is_literal = |word: &OsString| !PLACEHOLDERS.iter().any(|it| holds(word, OsStr::new(it)));
+    let shakes_hands = *record.readiness() == Readiness::Handshake;
+    let speak = record.speak().cloned().filter(|_| shakes_hands);
+    let can_be_typed = !shakes_hands || speak.is_some();
+    // The arguments have the planned port, so the next start has to use the same port.
+    let planned = record.whole_plan().map(|plan| plan.target().clone());
+    let endpoint = planned.unwrap_or_else(|| record.endpoint());
+    let ready = record.readiness();
+    let settle = record.whole_plan().map(|plan| plan.settle).filter(|settle| *settle != SETTLE_DEFAULT);
+    let foreign_listener = record.whole_plan().map(|plan| plan.foreign_listener).unwrap_or_default();
+    let ready = (*ready != Readiness::default_for(endpoint.kind())).then(|| ready.clone());
     (command.iter().all(is_literal) && can_be_typed).then(|| Startup {
         session: session.clone(),
         command,
         cwd: record.cwd().to_owned(),
-        socket: Some(record.socket().to_owned()).filter(|socket| socket != own_socket),
-        ready: record.readiness(),
+        address: Some(endpoint).filter(|it| it.socket() != Some(own_socket)).map(Address::from),
+        settle: settle.filter(|_| matches!(record.readiness(), Readiness::Running)),
+        foreign_listener,
+        ready,
         speak,
     })
 }

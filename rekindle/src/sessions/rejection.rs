@@ -8,7 +8,8 @@ use crate::sessions::unlock::Force;
 use rekindle_adapters::Probed;
 use rekindle_core::claim::ConflictReason;
 use rekindle_core::shown::Shown;
-use rekindle_core::{LastWorker, Liveness, LockClaim, RejectReason, SessionId};
+use rekindle_core::{Address, Endpoint, LastWorker, Liveness, LockClaim, RejectReason, SessionId};
+use std::fmt;
 use std::path::Path;
 
 /// The session of a rejection, and the sockets where its worker may answer.
@@ -16,17 +17,17 @@ pub(crate) struct Site<'a> {
     pub(crate) session: &'a SessionId,
     /// The socket in the session's own directory.
     pub(crate) own_socket: &'a Path,
-    /// The caller's socket.
-    pub(crate) named: Option<&'a Path>,
+    /// The caller's address.
+    pub(crate) named: Option<&'a Address>,
 }
 
 impl Rejection {
-    pub(crate) fn new(reason: RejectReason, liveness: Option<Liveness>, socket: &Path) -> Self {
-        let socket = socket.to_owned();
+    pub(crate) fn new(reason: RejectReason, liveness: Option<Liveness>, endpoint: &Endpoint) -> Self {
+        let endpoint = endpoint.clone();
         Self {
             reason,
             liveness,
-            socket,
+            endpoint,
             holder: None,
             pid: None,
             message: String::new(),
@@ -42,32 +43,54 @@ impl Rejection {
     pub(crate) fn of_worker(
         reason: RejectReason,
         at: &Site<'_>,
-        socket: &Path,
+        endpoint: &Endpoint,
         probed: &Probed,
         snapshot: &Snapshot,
     ) -> Self {
         let Site { session, own_socket, named } = at;
-        let (shown, why) = (Shown(socket), probed.why());
+        let (shown, why) = (endpoint.in_words(), probed.why());
         let pid = snapshot.pid().filter(|_| snapshot.last_worker() != LastWorker::Gone);
         let worker = pid.map_or_else(|| "its worker".to_owned(), |pid| format!("its worker (pid {pid})"));
         let (message, advice) = match reason {
-            RejectReason::TargetAddressConflict => {
-                (format!("`{shown}` is not to be trusted: {why}"), Advice::of_socket_place(socket))
-            }
+            RejectReason::TargetAddressConflict => match endpoint {
+                Endpoint::Unix(socket) => {
+                    (format!("`{shown}` is not to be trusted: {why}"), Advice::of_socket_place(socket))
+                }
+                Endpoint::Tcp(_) | Endpoint::None => (
+                    format!("{why} listens on `{shown}`, and is no process of session `{session}`"),
+                    Advice::of_foreign_listener(),
+                ),
+            },
             RejectReason::IndeterminateNoSpawn => {
-                (format!("`{shown}` could not be judged: {why}"), Step::Probe(socket.to_owned()).into())
+                let step = match endpoint {
+                    Endpoint::Unix(socket) => Step::Probe(socket.clone()),
+                    Endpoint::Tcp(at) => Step::ProbePort(*at),
+                    Endpoint::None => Step::Doctor((*session).clone()),
+                };
+                (format!("`{shown}` could not be judged: {why}"), step.into())
             }
+            RejectReason::NoEndpoint => (
+                format!("session `{session}`: {worker} runs, and has no endpoint to attach to"),
+                Step::Show((*session).clone()).into(),
+            ),
             RejectReason::NotRunning => {
                 let advice = if snapshot.last_worker() == LastWorker::Gone {
                     Advice::start(session, snapshot, own_socket)
                 } else {
                     Step::Doctor((*session).clone()).into()
                 };
+                let why = match snapshot.endpoint() {
+                    // The session's own socket says nothing about a worker with another endpoint.
+                    Some(recorded) if recorded != *endpoint && snapshot.last_worker() == LastWorker::Gone => {
+                        format!("the last worker, {}, is gone", Place(&recorded))
+                    }
+                    Some(_) | None => why.to_owned(),
+                };
                 (format!("no worker of session `{session}` answers: {why}"), advice)
             }
             RejectReason::AlreadyLive => {
-                let socket = named.map(Path::to_owned);
-                let attach = Step::Attach { session: (*session).clone(), socket, speak: None };
+                let address = (*named).cloned();
+                let attach = Step::Attach { session: (*session).clone(), address, speak: None };
                 (format!("a worker of session `{session}` answers already"), attach.into())
             }
             RejectReason::WorkerUnresponsive => {
@@ -94,19 +117,19 @@ impl Rejection {
                 Step::Doctor((*session).clone()).into(),
             ),
         };
-        Self { pid, ..Self::new(reason, Some(probed.liveness()), socket).saying(message, advice) }
+        Self { pid, ..Self::new(reason, Some(probed.liveness()), endpoint).saying(message, advice) }
     }
 
     /// Rejects because of a claim held by another launcher or judged in conflict.
     pub(crate) fn locked(
         session: &SessionId,
-        socket: &Path,
+        endpoint: &Endpoint,
         why: &ConflictReason,
         holder: Option<LockClaim>,
         claim: &Path,
     ) -> Self {
         let message = describe_claim(session, why, holder.as_ref(), claim);
-        let rejection = Self::new(RejectReason::TargetLocked, None, socket);
+        let rejection = Self::new(RejectReason::TargetLocked, None, endpoint);
         Self { holder, ..rejection.saying(message, Advice::of_claim(session, why)) }
     }
 }
@@ -132,6 +155,18 @@ impl Error {
             }
         };
         Self::Claimed { message, advice: Box::new(advice), holder: holder.map(Box::new) }
+    }
+}
+
+/// An endpoint, as the description of a worker.
+struct Place<'e>(&'e Endpoint);
+
+impl fmt::Display for Place<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Endpoint::Unix(_) | Endpoint::Tcp(_) => write!(f, "on {}", self.0.in_words()),
+            Endpoint::None => f.write_str("without an address"),
+        }
     }
 }
 

@@ -33,6 +33,7 @@ pub(crate) fn in_place(dir: &SessionDir, here: &Host) -> Result<Snapshot, OsFail
 fn restored(snapshot: &Snapshot, here: &Host) -> Option<SessionRecord> {
     let mark = snapshot.mark.as_ref().filter(|_| snapshot.lacks_record())?;
     let (site, session, nonce) = (mark.worksite.clone()?, mark.session.clone()?, mark.nonce.clone()?);
+    let endpoint = site.endpoint();
     let command = site.command.or_else(|| snapshot.pid().and_then(procfs::command))?;
     let (program, arguments) = command.arguments.split_first()?;
     Some(SessionRecord {
@@ -43,7 +44,8 @@ fn restored(snapshot: &Snapshot, here: &Host) -> Option<SessionRecord> {
         worker: Some(mark.worker.clone()),
         peer: None,
         launcher: procfs::this_process(here),
-        socket_file: socket_file::file_at(&site.socket),
+        socket_file: site.socket.as_deref().and_then(socket_file::file_at),
+        answered_at: Some(endpoint),
         plan: RecordedPlan::Outline(Outline {
             program: program.into(),
             arguments: arguments.to_vec(),

@@ -3,16 +3,16 @@
 use crate::error::Error;
 use crate::json::without_nonce;
 use crate::sessions::list::lost_snapshot;
-use crate::sessions::snapshot::Snapshot;
+use crate::sessions::snapshot::{ListenerTables, Snapshot};
 use rekindle_adapters::claim_lock::{is_locked, read_evidence};
-use rekindle_adapters::socket_table::ListeningSockets;
-use rekindle_adapters::{SessionDir, StateRoot, record_file};
+use rekindle_adapters::{SessionDir, StateRoot, hint, record_file};
 use rekindle_core::claim::Found;
 use rekindle_core::record::{NewerRecord, RecordFile};
 use rekindle_core::{Host, LockClaim, OsFailure, Pid, SessionId, SessionRecord, SessionState};
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 use std::fmt;
+use std::net::SocketAddr;
 
 /// Everything about one session. The JSON is the record, with `status`, `claim` and `lifeline` beside the record's
 /// fields.
@@ -135,10 +135,17 @@ pub(crate) fn show(root: &StateRoot, here: &Host, session: &SessionId) -> Result
     let held = snapshot.evidence.lifeline.is_held();
     Ok(SessionView {
         record: dir.as_ref().map_or(Ok(RecordView::Absent), record_view)?,
-        status: snapshot.state(&ListeningSockets::read()),
+        status: snapshot.state(&ListenerTables::read(), here),
         claim,
         lifeline: LifelineView { held, holders: snapshot.holders()? },
     })
+}
+
+/// A TCP port on which the session's worker listens, if it does not listen at its endpoint.
+pub(crate) fn tcp_port(root: &StateRoot, here: &Host, session: &SessionId) -> Option<SocketAddr> {
+    let dir = root.session(session).ok()??;
+    let snapshot = Snapshot::take(&dir, here).ok()?;
+    hint::tcp_port(&snapshot.worker(here).ok()?, &snapshot.endpoint()?)
 }
 
 fn record_view(dir: &SessionDir) -> Result<RecordView, OsFailure> {

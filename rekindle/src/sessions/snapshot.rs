@@ -8,19 +8,21 @@ use rekindle_adapters::probe::{self, Probed};
 use rekindle_adapters::record_file;
 use rekindle_adapters::socket_file::{self, Tenancy};
 use rekindle_adapters::socket_table::ListeningSockets;
+use rekindle_adapters::tcp::{self, Asked, Listeners};
 use rekindle_adapters::{SessionDir, Worker, procfs, worker};
-use rekindle_core::evidence::{Endpoint, Listener};
+use rekindle_core::evidence::{EndpointHolder, Listener};
 use rekindle_core::identity::{PidStatus, ProcessLiveness, judge};
-use rekindle_core::plan::Role;
-use rekindle_core::readiness::Connects;
+use rekindle_core::plan::{ForeignListener, Role};
+use rekindle_core::readiness::Proof;
 use rekindle_core::record::{NewerRecord, RecordFile, SocketFile};
 use rekindle_core::state::{Listening, OtherSpelling, session_state};
 use rekindle_core::view::assembly::{Assembly, FoundBy, Marked, Recorded as RecordedFacts};
-use rekindle_core::view::{Contact, RecordIs, View};
+use rekindle_core::view::{Contact, EndpointView, RecordIs, View};
 use rekindle_core::{
-    Evidence, Generation, Host, LastWorker, Lifeline, Nonce, OsFailure, Pid, ProcessIdentity, ReadyKind,
-    RecordState, SessionId, SessionRecord, SessionState, last_worker,
+    Endpoint, Evidence, Generation, Host, LastWorker, Lifeline, Nonce, OsFailure, Pid, ProcessIdentity,
+    Readiness, ReadyKind, RecordState, SessionId, SessionRecord, SessionState, SpawnBgPlan, last_worker,
 };
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 /// All facts about a session's last worker.
@@ -50,6 +52,20 @@ struct Recorded {
     record: Option<SessionRecord>,
     newer: Option<NewerRecord>,
     corrupt: Option<String>,
+}
+
+/// The listeners of this machine, read once for many sessions.
+#[derive(Debug)]
+pub(crate) struct ListenerTables {
+    sockets: ListeningSockets,
+    /// Read at the first session with a port.
+    ports: Listeners,
+}
+
+impl ListenerTables {
+    pub(crate) fn read() -> Self {
+        Self { sockets: ListeningSockets::read(), ports: Listeners::default() }
+    }
 }
 
 impl Recorded {
@@ -136,7 +152,7 @@ impl Snapshot {
             Located::Unsearched { why } => (None, Some(why)),
         };
         let mut snapshot = Self::of(recorded, found, gap, here);
-        snapshot.look_for_successor(dir.path());
+        snapshot.look_for_successor(dir.path(), here);
         Ok(snapshot)
     }
 
@@ -151,9 +167,13 @@ impl Snapshot {
 
     /// Looks for another process of the worker if no recorded process lives: a daemon that forked after listening, a
     /// leftover, or a worker that replaced itself and closed the inherited descriptors.
-    fn look_for_successor(&mut self, dir: &Path) {
+    fn look_for_successor(&mut self, dir: &Path, here: &Host) {
         if self.evidence.is_held_by_others() {
-            let listens = self.socket().is_some_and(|socket| ListeningSockets::read().contains(socket));
+            let listens = match self.endpoint() {
+                Some(Endpoint::Unix(socket)) => ListeningSockets::read().contains(&socket),
+                Some(Endpoint::Tcp(at)) => self.is_port_listened_at(at, &Listeners::default(), here),
+                Some(Endpoint::None) | None => false,
+            };
             self.evidence =
                 self.evidence.heard_of(if listens { Listener::Present } else { Listener::Absent });
             // An invisible holder has no pid to show; the held lock proves that the holder lives.
@@ -161,11 +181,16 @@ impl Snapshot {
             self.successor = holders.and_then(|holders| holders.first().copied());
         }
         let lost = self.evidence.was_lost_sight_of();
-        if let Some(socket) = self.socket().filter(|_| lost).map(ToOwned::to_owned) {
-            self.evidence.endpoint = endpoint(&socket, dir);
-            if self.evidence.endpoint == Endpoint::Ours {
-                self.successor = worker::listener_at(&socket);
+        match self.endpoint().filter(|_| lost) {
+            Some(Endpoint::Unix(socket)) => {
+                self.evidence.endpoint = holder(&socket, dir);
+                if self.evidence.endpoint == EndpointHolder::Ours {
+                    self.successor = worker::listener_at(&socket);
+                }
             }
+            Some(Endpoint::Tcp(at)) => self.evidence.endpoint = holder_of_port(at),
+            Some(Endpoint::None) => self.evidence.endpoint = EndpointHolder::Vacant,
+            None => {}
         }
     }
 
@@ -199,8 +224,32 @@ impl Snapshot {
     }
 
     /// The facts for the machine's decision.
-    pub(crate) fn view(&self, contact: Contact) -> View {
-        self.assembly.view(&self.evidence, contact)
+    pub(crate) fn view(&self, endpoint: EndpointView) -> View {
+        self.assembly.view(&self.evidence, endpoint)
+    }
+
+    /// The facts for a decision about the recorded endpoint, without a connection.
+    pub(crate) fn view_of_record(&self) -> View {
+        let endpoint = self.endpoint();
+        self.view(
+            endpoint.as_ref().map_or(EndpointView::SOCKET, |endpoint| self.endpoint_view(endpoint, None)),
+        )
+    }
+
+    /// An endpoint, as far as a decision depends on it. The caller's condition counts for an endpoint that no worker of
+    /// ours was started for.
+    pub(crate) fn endpoint_view(&self, endpoint: &Endpoint, asked: Option<&Readiness>) -> EndpointView {
+        let kind = endpoint.kind();
+        let started = self.readiness_at(endpoint);
+        let contact = match &started {
+            Some(ready) if !ready.kind().row().connects.allows_probes() => Contact::Gentle,
+            Some(_) | None => Contact::Connect,
+        };
+        let condition = started.as_ref().or(asked).map_or(ReadyKind::default(), Readiness::kind);
+        // A caller who speaks to the worker needs its answer, whatever the worker was started for.
+        let needs_answer = asked == Some(&Readiness::Handshake);
+        let proof = if needs_answer { Proof::Answer } else { condition.row().proof };
+        EndpointView { kind, contact, proof, shown_by: condition.shown_by(kind) }
     }
 
     /// The generation of the recorded or marked start.
@@ -220,7 +269,7 @@ impl Snapshot {
 
     /// Whether there ever was a worker.
     pub(crate) fn is_known(&self) -> bool {
-        self.view(Contact::Connect).is_known()
+        self.view_of_record().is_known()
     }
 
     /// The record of a worker to adopt. If the record has no leader, the lifeline's leader is used.
@@ -242,14 +291,31 @@ impl Snapshot {
     }
 
     /// The state of the session, as every list shows it.
-    pub(crate) fn state(&self, listening: &ListeningSockets) -> SessionState {
+    pub(crate) fn state(&self, listening: &ListenerTables, here: &Host) -> SessionState {
         if self.corrupt.is_some() {
             return SessionState::Corrupt;
         }
+        let endpoint = self.endpoint();
         let listens = self.last_worker() != LastWorker::Gone
-            && self.socket().is_some_and(|socket| self.is_listened_on(socket, listening));
+            && endpoint.as_ref().is_some_and(|endpoint| self.is_listened_at(endpoint, listening, here));
         let listens = if listens { Listening::Yes } else { Listening::No };
+        let shown_by = self.view_of_record().shown_by;
+        let listens = Listening::of(shown_by, self.last_worker(), listens);
         session_state(self.last_worker(), self.evidence.recorded, listens)
+    }
+
+    fn is_listened_at(&self, endpoint: &Endpoint, listening: &ListenerTables, here: &Host) -> bool {
+        match endpoint {
+            Endpoint::Unix(socket) => self.is_listened_on(socket, &listening.sockets),
+            Endpoint::Tcp(at) => self.is_port_listened_at(*at, &listening.ports, here),
+            Endpoint::None => false,
+        }
+    }
+
+    /// Whether the worker listens on its port, or its relay. The worker is not connected to.
+    fn is_port_listened_at(&self, at: SocketAddr, ports: &Listeners, here: &Host) -> bool {
+        let worker = self.worker(here).ok();
+        Asked { at, worker: worker.as_ref(), foreign: self.foreign_listener() }.is_listened_at(ports)
     }
 
     /// Whether a process listens on a socket in the right place. A worker that became ready without a connection is
@@ -262,7 +328,7 @@ impl Snapshot {
         // probe.
         match OtherSpelling::of(self.evidence.recorded) {
             OtherSpelling::Ignored => false,
-            OtherSpelling::Asked if self.may_be_connected_to(socket) => {
+            OtherSpelling::Asked if self.view_of_record().contact == Contact::Connect => {
                 matches!(probe::probe_once(socket), Probed::Live(_))
             }
             OtherSpelling::Asked => {
@@ -282,7 +348,7 @@ impl Snapshot {
 
     /// Whether a process that answers on the session's socket may be a worker of ours.
     pub(crate) fn may_answer(&self) -> bool {
-        self.view(Contact::Connect).may_answer()
+        self.view_of_record().may_answer()
     }
 
     /// The pid to show: the leader's; if the leader has ended, the pid of the process that answered; if both have
@@ -323,11 +389,31 @@ impl Snapshot {
         self.mark.as_ref().and_then(|mark| mark.worksite.as_ref())
     }
 
-    /// The worker's socket, if recorded.
+    /// The worker's endpoint, if recorded.
+    pub(crate) fn endpoint(&self) -> Option<Endpoint> {
+        let of_record = self.record.as_ref().map(SessionRecord::endpoint);
+        let of_newer = || self.newer.as_ref().and_then(NewerRecord::endpoint).cloned();
+        of_record.or_else(of_newer).or_else(|| self.worksite().map(Worksite::endpoint))
+    }
+
+    /// Whether the worker answers at `endpoint`, or was started for `endpoint`: a worker that was told one loopback address
+    /// may answer at the other.
+    fn is_worker_at(&self, endpoint: &Endpoint) -> bool {
+        self.endpoint().as_ref() == Some(endpoint) || self.planned_endpoint() == Some(endpoint)
+    }
+
+    /// The endpoint for which the worker was started, if recorded.
+    pub(crate) fn planned_endpoint(&self) -> Option<&Endpoint> {
+        self.record.as_ref().and_then(SessionRecord::whole_plan).map(SpawnBgPlan::target)
+    }
+
+    /// The path of the worker's socket, if recorded.
     pub(crate) fn socket(&self) -> Option<&Path> {
-        let of_record = self.record.as_ref().map(SessionRecord::socket);
-        let of_mark = || self.worksite().map(|site| site.socket.as_path());
-        of_record.or_else(|| self.newer.as_ref().and_then(NewerRecord::socket)).or_else(of_mark)
+        match (&self.record, &self.newer) {
+            (Some(record), _) => record.socket(),
+            (None, Some(newer)) => newer.endpoint().and_then(Endpoint::socket),
+            (None, None) => self.worksite().and_then(|site| site.socket.as_deref()),
+        }
     }
 
     /// The socket file made by the worker, if recorded.
@@ -347,30 +433,59 @@ impl Snapshot {
         of_record.or_else(|| self.newer.as_ref().and_then(NewerRecord::role))
     }
 
-    /// The readiness kind, if a worker of ours may answer on `socket` and was started for that socket.
-    pub(crate) fn readiness_on(&self, socket: &Path) -> Option<ReadyKind> {
-        if self.socket() != Some(socket) || !self.may_answer() {
+    /// The condition for ready, if a worker of ours may run and was started for `endpoint`.
+    pub(crate) fn readiness_at(&self, endpoint: &Endpoint) -> Option<Readiness> {
+        if !self.is_worker_at(endpoint) || self.last_worker() == LastWorker::Gone {
             return None;
         }
         let of_record = self.record.as_ref().map(SessionRecord::readiness);
-        of_record.or_else(|| self.worksite().map(|site| site.readiness))
+        of_record.or_else(|| self.worksite().map(|site| &site.readiness)).cloned()
     }
 
-    /// Probes a session's socket. A worker that became ready without a connection is probed without a connection.
-    pub(crate) async fn probe(&self, socket: &Path) -> Probed {
-        if self.may_be_connected_to(socket) {
-            probe::probe(socket).await
-        } else {
-            probe::probe_gently(socket).await
+    /// Probes an endpoint. A worker that became ready without a connection is probed without a connection.
+    pub(crate) async fn probe(&self, endpoint: &Endpoint, foreign: ForeignListener, here: &Host) -> Probed {
+        let contact = self.endpoint_view(endpoint, None).contact;
+        match (endpoint, contact) {
+            (Endpoint::Unix(socket), Contact::Connect) => probe::probe(socket).await,
+            (Endpoint::Unix(socket), Contact::Gentle) => probe::probe_gently(socket).await,
+            (Endpoint::Tcp(at), contact) => self.probe_port(*at, contact, foreign, here),
+            (Endpoint::None, _) => no_endpoint(),
         }
     }
 
-    /// Whether the worker became ready by a connection, so that a probe may connect.
-    pub(crate) fn may_be_connected_to(&self, socket: &Path) -> bool {
-        match self.readiness_on(socket).map(|kind| kind.row().connects) {
-            Some(Connects::Nobody) => false,
-            Some(Connects::Launcher) | None => true,
+    /// Probes an endpoint without waiting.
+    pub(crate) fn probe_once(&self, endpoint: &Endpoint, foreign: ForeignListener, here: &Host) -> Probed {
+        match endpoint {
+            Endpoint::Unix(socket) => probe::probe_once(socket),
+            Endpoint::Tcp(at) => {
+                self.probe_port(*at, self.endpoint_view(endpoint, None).contact, foreign, here)
+            }
+            Endpoint::None => no_endpoint(),
         }
+    }
+
+    /// Probes a TCP port: whether this session's worker listens there.
+    pub(crate) fn probe_port(
+        &self,
+        at: SocketAddr,
+        contact: Contact,
+        foreign: ForeignListener,
+        here: &Host,
+    ) -> Probed {
+        // A worker that cannot be pinned cannot be recognised; its listener is then foreign.
+        let worker = self.may_run().then(|| self.worker(here).ok()).flatten();
+        Asked { at, worker: worker.as_ref(), foreign }.probe(contact)
+    }
+
+    /// The recorded treatment of a listener that is no process of the worker.
+    pub(crate) fn foreign_listener(&self) -> ForeignListener {
+        let plan = self.record.as_ref().and_then(SessionRecord::whole_plan);
+        plan.map(|plan| plan.foreign_listener).unwrap_or_default()
+    }
+
+    /// Whether a worker of ours may run.
+    fn may_run(&self) -> bool {
+        self.last_worker() != LastWorker::Gone
     }
 
     /// The worker of this snapshot's start, pinned for watching or signalling. A process that is not proved to belong
@@ -381,7 +496,7 @@ impl Snapshot {
     pub(crate) fn worker(&self, here: &Host) -> Result<Worker, OsFailure> {
         let lifeline = self.lifeline.as_ref().map(LifelineProbe::try_clone).transpose()?;
         let worker = Worker::adopt(self.assembly.leader.clone(), self.assembly.peer.clone(), lifeline, here)?;
-        let listener = self.socket().filter(|_| self.evidence.endpoint == Endpoint::Ours);
+        let listener = self.socket().filter(|_| self.evidence.endpoint == EndpointHolder::Ours);
         Ok(match listener.map(PathBuf::from) {
             Some(socket) => worker.listening_at(socket),
             None => worker,
@@ -398,12 +513,24 @@ impl Snapshot {
     }
 }
 
+fn no_endpoint() -> Probed {
+    Probed::Dormant { why: "the session has no endpoint".to_owned() }
+}
+
 /// The owner of the socket of a session with directory `dir`. Only this user can put a socket into `dir`.
-fn endpoint(socket: &Path, dir: &Path) -> Endpoint {
+fn holder(socket: &Path, dir: &Path) -> EndpointHolder {
     match socket_file::tenancy(socket) {
-        Tenancy::Vacant => Endpoint::Vacant,
-        Tenancy::Taken if socket.parent() == Some(dir) => Endpoint::Ours,
-        Tenancy::Taken | Tenancy::Shut | Tenancy::Unclear => Endpoint::Unclear,
+        Tenancy::Vacant => EndpointHolder::Vacant,
+        Tenancy::Taken if socket.parent() == Some(dir) => EndpointHolder::Ours,
+        Tenancy::Taken | Tenancy::Shut | Tenancy::Unclear => EndpointHolder::Unclear,
+    }
+}
+
+/// The holder of a port: any user can listen there, so a listener is not known to be ours.
+fn holder_of_port(at: SocketAddr) -> EndpointHolder {
+    match tcp::is_taken(at) {
+        Ok(false) => EndpointHolder::Vacant,
+        Ok(true) | Err(_) => EndpointHolder::Unclear,
     }
 }
 

@@ -18,8 +18,7 @@ use rekindle_core::execute::Seen;
 use rekindle_core::start::order::Room;
 use rekindle_core::stop::session::{self, Conclusion, Effect, EndedBy, Event, StopSession};
 use rekindle_core::stop::{StopDeps, StopEnd, StopPolicy, StopReport, StopStep, execute_stop};
-use rekindle_core::view::Contact;
-use rekindle_core::{ChildExit, Host, KillError, KillSignal, Liveness, Pid, SessionId, WatchError};
+use rekindle_core::{ChildExit, Endpoint, Host, KillError, KillSignal, Liveness, Pid, SessionId, WatchError};
 use std::time::{Duration, Instant};
 
 /// The pause before another look at a session that is between two starts.
@@ -112,7 +111,7 @@ impl Stopping<'_> {
             Effect::AskClaim => yes_or_no(is_locked(&self.dir)?),
             Effect::Look => {
                 self.seen = Snapshot::take(&self.dir, self.here)?;
-                Event::Looked(self.seen.view(Contact::Connect))
+                Event::Looked(self.seen.view_of_record())
             }
             Effect::Pause if Instant::now() > self.deadline => Event::Late,
             Effect::Pause => {
@@ -139,7 +138,7 @@ impl Stopping<'_> {
             Effect::LookUnderClaim => {
                 let held = self.held.as_ref().expect("the claim was taken for this");
                 self.now = Snapshot::take(held.dir(), self.here)?;
-                Event::Looked(self.now.view(Contact::Connect))
+                Event::Looked(self.now.view_of_record())
             }
             Effect::LookAtSocket => Event::Room(self.look_at_socket()),
             Effect::RemoveSocket => {
@@ -181,8 +180,8 @@ impl Stopping<'_> {
     }
 
     fn look_at_socket(&mut self) -> Room {
-        let (Some(held), Some(socket)) = (&self.held, self.now.socket()) else { return Room::Free };
-        self.leftover.look(held.dir(), socket, self.now.socket_file())
+        let Some(held) = &self.held else { return Room::Free };
+        self.leftover.look(held.dir(), self.now.socket(), self.now.socket_file())
     }
 
     fn write_exited(&mut self, by: EndedBy) -> Result<(), Error> {
@@ -221,8 +220,8 @@ impl Stopping<'_> {
                 return Err(self.error.expect(SAID));
             }
             Conclusion::NotManaged => {
-                let socket = self.seen.socket().map(ToOwned::to_owned).unwrap_or_default();
-                return Err(Error::NotManaged { socket });
+                let address = self.seen.endpoint().unwrap_or(Endpoint::None);
+                return Err(Error::NotManaged { address });
             }
             Conclusion::Failed => return Err(self.error.expect(SAID)),
         };

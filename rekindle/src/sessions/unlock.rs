@@ -15,7 +15,6 @@ pub use rekindle_core::care::unlock::Force;
 use rekindle_core::care::unlock::{self, Evidence, Judgement, Unlock};
 use rekindle_core::claim::{ConflictReason, Found};
 use rekindle_core::shown::Shown;
-use rekindle_core::view::Contact;
 use rekindle_core::{ClaimDecision, Host, LockClaim, OsFailure, SessionId};
 use serde::{Serialize, Serializer};
 use serde_json::json;
@@ -110,7 +109,7 @@ pub(crate) fn forget(root: &StateRoot, here: &Host, session: &SessionId) -> Resu
         };
         let event = match (clearing.kept(did), effect) {
             (None, _) => Event::Failed,
-            (Some(true), Effect::Look) => Event::Looked(clearing.seen.view(Contact::Connect)),
+            (Some(true), Effect::Look) => Event::Looked(clearing.seen.view_of_record()),
             (Some(true), _) => Event::Did,
             (Some(false), _) => Event::Refused,
         };
@@ -140,7 +139,7 @@ pub(crate) fn unlock(
         let event = match (clearing.kept(did), effect) {
             (None, _) => Event::Failed,
             (Some(true), Effect::Judge) => Event::Judged(clearing.judgement),
-            (Some(true), Effect::Look) => Event::Looked(clearing.seen.view(Contact::Connect)),
+            (Some(true), Effect::Look) => Event::Looked(clearing.seen.view_of_record()),
             (Some(true), _) => Event::Did,
             (Some(false), _) => Event::Refused,
         };

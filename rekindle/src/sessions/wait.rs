@@ -15,9 +15,8 @@ use rekindle_adapters::worker::{self, ReapedExit};
 use rekindle_adapters::{StateRoot, Worker, procfs};
 use rekindle_core::session::wait::{Next, OfLeader, after_look, after_look_at_leader};
 use rekindle_core::{
-    ChildExit, Generation, Host, Lifeline, OsFailure, ProcessIdentity, SessionId, WatchError,
+    ChildExit, Endpoint, Generation, Host, Lifeline, OsFailure, ProcessIdentity, SessionId, WatchError,
 };
-use std::path::PathBuf;
 use std::sync::Arc;
 
 /// A handle to wait for the worker of one start. Cheap to clone; keeps no descriptor of the worker open.
@@ -29,7 +28,7 @@ enum Watched {
     /// Started by this process, or by another launcher.
     Start(Start),
     /// A process answers that no launcher started.
-    Unmanaged { socket: PathBuf },
+    Unmanaged { endpoint: Endpoint },
     #[cfg(feature = "testing")]
     Simulated,
 }
@@ -52,8 +51,8 @@ impl WorkerWatch {
         Self(Watched::Start(start))
     }
 
-    pub(crate) fn unmanaged(socket: PathBuf) -> Self {
-        Self(Watched::Unmanaged { socket })
+    pub(crate) fn unmanaged(endpoint: Endpoint) -> Self {
+        Self(Watched::Unmanaged { endpoint })
     }
 
     #[cfg(feature = "testing")]
@@ -79,7 +78,7 @@ impl WorkerWatch {
     pub async fn wait(&self) -> Result<ChildExit, Error> {
         match &self.0 {
             Watched::Start(start) => start.wait().await,
-            Watched::Unmanaged { socket } => Err(Error::EndUnprovable { socket: socket.clone() }),
+            Watched::Unmanaged { endpoint } => Err(Error::EndUnprovable { address: endpoint.clone() }),
             #[cfg(feature = "testing")]
             Watched::Simulated => Err(OsFailure::new("watch the worker", "it is simulated").into()),
         }

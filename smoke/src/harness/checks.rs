@@ -11,6 +11,9 @@ use std::fs;
 /// The prefix of unfinished files in a session.
 const UNFINISHED: &str = ".rekindle-tmp.";
 
+/// The time-out of an `up` that has to succeed.
+pub(super) const PATIENT: [&str; 2] = ["--timeout", "20s"];
+
 /// The workers of the test environment: processes without a parent in the test environment.
 pub(super) fn workers(env: &TestEnv) -> Vec<Pid> {
     let all = env.processes();
@@ -32,7 +35,12 @@ pub(super) fn at_most_one(env: &TestEnv) -> Result<Option<Pid>, Trouble> {
 
 /// The next `up` succeeds with one worker: the worker from before, if there was a worker.
 pub(super) fn next_up(env: &TestEnv, before: Option<Pid>) -> Result<Reply, Trouble> {
-    let reply = rekindle(env, &up_args(&["--timeout", "20s"]))?;
+    next_up_by(env, before, &up_args(&PATIENT))
+}
+
+/// The same, by an `up` with these arguments.
+pub(super) fn next_up_by(env: &TestEnv, before: Option<Pid>, up: &[String]) -> Result<Reply, Trouble> {
+    let reply = rekindle(env, up)?;
     expect_worker(env, before, &reply)?;
     Ok(reply)
 }

@@ -1,6 +1,7 @@
 //! The contention harness: many launchers at once, round after round; then many daemons for one lifecycle lock.
 
 use super::cycle::KINDS;
+pub use super::cycle::Site;
 use super::job::Job;
 use super::markers;
 use super::pid_ns::PidNamespace;
@@ -18,6 +19,9 @@ const ROUNDS: usize = 1000;
 
 /// The number of contending launchers, unless `$P` is set.
 const LAUNCHERS: usize = 16;
+
+/// The number of rounds on a session with a port, unless `$T` is set.
+const PORT_ROUNDS: usize = 200;
 
 /// The number of daemons contending for one lifecycle lock, unless `$D` is set.
 const DAEMONS: usize = 8;
@@ -86,18 +90,18 @@ impl Tally {
     }
 }
 
-/// Runs the contention harness.
+/// Runs the contention harness on sessions with this kind of endpoint.
 ///
 /// # Panics
 /// If no pid namespace can be made.
-pub fn run(rounds: usize, launchers: usize) -> Tally {
+pub fn run(rounds: usize, launchers: usize, site: Site) -> Tally {
     let seed = seed();
     println!("{launchers} launchers, seed {seed} (SEED={seed} repeats the random choices)");
     let mut rng = Rng::new(seed);
     let mut pid_ns = PidNamespace::start();
     let mut tally = Tally::default();
     for number in 0..rounds.div_ceil(KINDS.len()) {
-        let job = Job::Cycle { seed: rng.number(), launchers, kill_in: number % KINDS.len() };
+        let job = Job::Cycle { seed: rng.number(), launchers, kill_in: number % KINDS.len(), site };
         let done = pid_ns.run(&job);
         tally.add(&job, done);
     }
@@ -111,8 +115,11 @@ pub fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let began = Instant::now();
-    let tally = run(count("R", ROUNDS), count("P", LAUNCHERS));
-    tally.print();
+    let rounds = [(Site::Socket, count("R", ROUNDS)), (Site::Port, count("T", PORT_ROUNDS))];
+    let tallies = rounds.map(|(site, rounds)| run(rounds, count("P", LAUNCHERS), site));
+    tallies.iter().for_each(Tally::print);
+    let passed: usize = tallies.iter().map(Tally::passed).sum();
+    let troubles: usize = tallies.iter().map(|tally| tally.troubles.len()).sum();
     let markers = markers::run(count("R", ROUNDS), count("D", DAEMONS));
     for kind in &markers {
         let markers::Rounds { left, rounds, winners, wrong } = kind;
@@ -121,10 +128,10 @@ pub fn main() -> ExitCode {
     let wrong: usize = markers.iter().map(|kind| kind.wrong).sum();
     let won: usize = markers.iter().map(|kind| kind.rounds - kind.wrong).sum();
     let seconds = began.elapsed().as_secs_f64();
-    println!("in {seconds:.0} s, {:.1} rounds a second", tally.passed() as f64 / seconds);
+    println!("in {seconds:.0} s, {:.1} rounds a second", passed as f64 / seconds);
     let left = test_env::end_all_of_this_run();
     left.iter().for_each(|process| println!("left behind: {process}"));
-    let failed = tally.troubles.len() + left.len() + wrong;
-    println!("{} passed, {failed} failed", tally.passed() + won);
+    let failed = troubles + left.len() + wrong;
+    println!("{} passed, {failed} failed", passed + won);
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

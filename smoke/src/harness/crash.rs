@@ -24,7 +24,7 @@ const MOMENTS: usize = 200;
 const TOLD_MAX: usize = 40;
 
 /// The cases with failed calls in addition to kills.
-const FAILED_TOO: [Case; 3] = [Case::Up, Case::Stop, Case::Unlock];
+const FAILED_TOO: [Case; 5] = [Case::Up, Case::Stop, Case::Unlock, Case::UpPort, Case::UpNone];
 
 /// The size of a run.
 #[derive(Debug, Clone)]

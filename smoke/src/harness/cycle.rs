@@ -2,13 +2,13 @@
 
 use super::checks;
 use super::rng::Rng;
-use super::run::{SESSION, up_args};
+use super::run::{SESSION, up_args_for, worker};
 use super::trouble::TroubleKind::{Double, Lost, Other, Wedged};
 use super::trouble::{Trouble, ensure};
 use crate::cli::{self, Launcher, Reply};
 use crate::procs::{self, Pid};
 use crate::wait::FACT_TIMEOUT;
-use crate::{TestEnv, wait};
+use crate::{TestEnv, programs, wait};
 use nix::sys::signal::Signal;
 use nix::sys::stat::Mode;
 use nix::unistd::mkfifo;
@@ -35,13 +35,55 @@ const LISTEN_AFTER_MAX: Duration = Duration::from_millis(60);
 const AT_THE_BARRIER: &str = r#"echo >&0; read -r _; exec "$@" </dev/null"#;
 
 /// Waits for a write into a FIFO, and becomes the worker.
-const GATED: &str = r#"read -r _ <"$1"; exec "$2" worker --socket "$3""#;
+const GATED: &str = r#"read -r _ <"$1"; shift; exec "$@""#;
+
+/// The kind of the contended session's endpoint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Site {
+    /// The socket in the session's directory.
+    Socket,
+    /// A port chosen by the launcher.
+    Port,
+}
+
+/// Serves one client after the other.
+const SERVER: &str = "
+import socket, sys
+listener = socket.create_server(('127.0.0.1', int(sys.argv[1])))
+while True:
+    listener.accept()[0].close()
+";
+
+impl Site {
+    /// The kind of a round, as printed.
+    fn name(self, kind: &str) -> String {
+        match self {
+            Self::Socket => kind.to_owned(),
+            Self::Port => format!("tcp {kind}"),
+        }
+    }
+
+    pub(super) fn options(self) -> &'static [&'static str] {
+        match self {
+            Self::Socket => &[],
+            Self::Port => &["--address", "tcp:0"],
+        }
+    }
+
+    pub(super) fn worker(self) -> Vec<String> {
+        match self {
+            Self::Socket => worker().into(),
+            Self::Port => [&programs::python(), "-c", SERVER, "{port}"].map(str::to_owned).into(),
+        }
+    }
+}
 
 /// The shared state of a cycle's rounds.
 struct Cycle {
     env: TestEnv,
     rng: Rng,
     launchers: usize,
+    site: Site,
 }
 
 /// The result of one round: winners, replies, and whether a launcher was killed.
@@ -52,8 +94,8 @@ struct Round {
 }
 
 /// A cycle of four rounds; in round number `kill_in` a launcher is killed.
-pub(super) fn run(seed: u64, launchers: usize, kill_in: usize) -> Result<Value, Trouble> {
-    let mut cycle = Cycle { env: TestEnv::new(), rng: Rng::new(seed), launchers };
+pub(super) fn run(seed: u64, launchers: usize, kill_in: usize, site: Site) -> Result<Value, Trouble> {
+    let mut cycle = Cycle { env: TestEnv::new(), rng: Rng::new(seed), launchers, site };
     let mut rounds = Vec::new();
     let mut before = None;
     for (number, kind) in KINDS.into_iter().enumerate() {
@@ -61,7 +103,7 @@ pub(super) fn run(seed: u64, launchers: usize, kill_in: usize) -> Result<Value, 
             .round(kind, before, number == kill_in)
             .map_err(|Trouble { kind: of, text }| Trouble::new(of, format!("{kind}: {text}")))?;
         rounds.push(json!({
-            "kind": kind,
+            "kind": site.name(kind),
             "winners": round.winners,
             "workers": checks::workers(&cycle.env).len(),
             "killed": round.killed,
@@ -110,8 +152,13 @@ impl Cycle {
         // For reading as well: opened for writing only, the FIFO would wait for a reader.
         let gate = OpenOptions::new().read(true).write(true).open(&fifo).expect("the FIFO is ours");
         let fifo = fifo.display().to_string();
-        let worker = ["sh", "-c", GATED, "sh", &fifo, &cli::binary_arg(), "{socket}"];
-        let launcher = self.env.launch_up(SESSION, &[], &worker);
+        let program = match self.site {
+            Site::Socket => [&cli::binary_arg(), "worker", "--socket", "{socket}"].map(str::to_owned).into(),
+            Site::Port => self.site.worker(),
+        };
+        let mut worker = vec!["sh", "-c", GATED, "sh", &fifo];
+        worker.extend(program.iter().map(String::as_str));
+        let launcher = self.env.launch_up(SESSION, self.site.options(), &worker);
         let pid = wait::for_some("another worker has marked its lifeline", || {
             Some(self.env.worker_pid(SESSION)).filter(|pid| Some(*pid) != before)
         });
@@ -156,7 +203,8 @@ impl Cycle {
     }
 
     fn at_the_barrier(&self, barrier: &UnixStream) -> Launcher {
-        let rekindle = self.env.rekindle_command(up_args(&["--timeout", "60s"]));
+        let options = [&["--timeout", "60s"], self.site.options()].concat();
+        let rekindle = self.env.rekindle_command(up_args_for(&options, &self.site.worker()));
         let mut command = self.env.command("sh");
         command.args(["-c", AT_THE_BARRIER, "sh"]).arg(rekindle.get_program()).args(rekindle.get_args());
         command.stdin(OwnedFd::from(barrier.try_clone().expect("a descriptor can be had")));
@@ -175,6 +223,8 @@ impl Cycle {
         else {
             return Err(Trouble::new(Lost, format!("{workers:?} run: {:#?}", round.said())));
         };
+        let places: BTreeSet<&str> = survivors.iter().map(|reply| reply.text("address")).collect();
+        ensure(places.len() <= 1, Lost, || format!("not one address: {:#?}", round.said()))?;
         let is_same = expected.is_none_or(|expected| expected == worker);
         ensure(is_same, Lost, || format!("{expected:?} ran before: {:#?}", round.said()))?;
         let claim = self.env.of(SESSION, "claim").exists();

@@ -1,5 +1,6 @@
 //! The jobs of a pid namespace: one line each.
 
+use super::cycle::Site;
 use super::fuzz::Target;
 use super::point::{Case, Point};
 use super::trouble::{Trouble, TroubleKind};
@@ -30,6 +31,8 @@ pub enum Job {
         launchers: usize,
         /// The round with the kill.
         kill_in: usize,
+        /// The kind of the session's endpoint.
+        site: Site,
     },
     /// Remove or move the files of a session while launchers, stops and collections run.
     Removal {
@@ -59,7 +62,7 @@ impl Job {
             Self::Plan(case) => plan::of(*case),
             Self::Point(point) => sweep::at(point),
             Self::Moment { seed } => moment::kill_at_random(*seed),
-            Self::Cycle { seed, launchers, kill_in } => cycle::run(*seed, *launchers, *kill_in),
+            Self::Cycle { seed, launchers, kill_in, site } => cycle::run(*seed, *launchers, *kill_in, *site),
             Self::Removal { seed, what, account } => vandal::round(*seed, Vandalism::ALL[*what], *account),
             Self::Fuzz { target, seed } => target.round(*seed),
         }
@@ -72,7 +75,9 @@ impl fmt::Display for Job {
             Self::Plan(case) => write!(f, "plan {}", case.name()),
             Self::Point(point) => write!(f, "point {point}"),
             Self::Moment { seed } => write!(f, "moment {seed}"),
-            Self::Cycle { seed, launchers, kill_in } => write!(f, "cycle {seed} {launchers} {kill_in}"),
+            Self::Cycle { seed, launchers, kill_in, site } => {
+                write!(f, "cycle {seed} {launchers} {kill_in} {}", usize::from(*site == Site::Port))
+            }
             Self::Removal { seed, what, account } => {
                 write!(f, "removal {seed} {what} {}", usize::from(*account == Account::Ordinary))
             }
@@ -92,8 +97,9 @@ impl FromStr for Job {
             ("plan", _) => Ok(Self::Plan(rest.parse().map_err(unclear)?)),
             ("point", _) => Ok(Self::Point(rest.parse().map_err(unclear)?)),
             ("moment", &[seed]) => Ok(Self::Moment { seed }),
-            ("cycle", &[seed, launchers, kill_in]) => {
-                Ok(Self::Cycle { seed, launchers: launchers as usize, kill_in: kill_in as usize })
+            ("cycle", &[seed, launchers, kill_in, port]) => {
+                let site = if port == 0 { Site::Socket } else { Site::Port };
+                Ok(Self::Cycle { seed, launchers: launchers as usize, kill_in: kill_in as usize, site })
             }
             ("removal", &[seed, what, ordinary]) if what < Vandalism::ALL.len() as u64 => {
                 let account = if ordinary == 0 { Account::Ours } else { Account::Ordinary };

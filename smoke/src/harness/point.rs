@@ -20,12 +20,25 @@ pub enum Case {
     UnlockLive,
     /// `pool run` of a piece of work that waits for an answer.
     PoolRun,
+    /// `up` of a session that does not exist, on a port that the launcher chooses.
+    UpPort,
+    /// `up` of a session that does not exist, without an endpoint.
+    UpNone,
 }
 
 impl Case {
     /// All cases.
-    pub const ALL: [Self; 7] =
-        [Self::Up, Self::Restart, Self::Adopt, Self::Stop, Self::Unlock, Self::UnlockLive, Self::PoolRun];
+    pub const ALL: [Self; 9] = [
+        Self::Up,
+        Self::Restart,
+        Self::Adopt,
+        Self::Stop,
+        Self::Unlock,
+        Self::UnlockLive,
+        Self::PoolRun,
+        Self::UpPort,
+        Self::UpNone,
+    ];
 
     /// The name in a report.
     pub fn name(self) -> &'static str {
@@ -37,6 +50,8 @@ impl Case {
             Self::Unlock => "unlock",
             Self::UnlockLive => "unlock-live",
             Self::PoolRun => "pool-run",
+            Self::UpPort => "up-port",
+            Self::UpNone => "up-none",
         }
     }
 }

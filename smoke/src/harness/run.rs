@@ -28,10 +28,15 @@ pub(super) fn worker() -> [String; 6] {
 
 /// `rekindle up s -- WORKER` after `options`.
 pub(super) fn up_args(options: &[&str]) -> Vec<String> {
+    up_args_for(options, &worker())
+}
+
+/// `rekindle up s -- COMMAND` after `options`.
+pub(super) fn up_args_for(options: &[&str], command: &[String]) -> Vec<String> {
     let mut args = vec!["up".to_owned()];
     args.extend(options.iter().map(|it| (*it).to_owned()));
     args.extend([SESSION, "--"].map(str::to_owned));
-    args.extend(worker());
+    args.extend_from_slice(command);
     args
 }
 

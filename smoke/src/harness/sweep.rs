@@ -1,9 +1,10 @@
 //! One point: the state before, the run with its fault, and the promises afterwards.
 
 use super::checks;
+use super::cycle::Site;
 use super::point::{Case, Fault, Point};
 use super::pool;
-use super::run::{SESSION, TRACE, rekindle, traced, up_args};
+use super::run::{SESSION, TRACE, rekindle, traced, up_args, up_args_for};
 use super::trouble::TroubleKind::{Lost, Other, Wedged};
 use super::trouble::{Trouble, ensure};
 use crate::TestEnv;
@@ -30,6 +31,9 @@ const ERRNO_MARKS: [&str; 3] = ["errno ", "os error ", "code: "];
 const NAME_NO_ERRNO: [(&str, &str); 3] =
     [("getrandom", "internal"), ("kill", "target-locked"), ("readlink", "target-locked")];
 
+/// No endpoint: the worker is ready once it has run for a moment.
+const SILENT: [&str; 4] = ["--address", "none", "--settle", "10ms"];
+
 /// A launcher dies before its worker is started.
 const BEFORE_START: &str = "inject=clone:signal=SIGKILL:when=1";
 
@@ -39,17 +43,32 @@ const WHEN_LIVE: &str = "inject=getsockopt:signal=SIGKILL:when=1";
 /// The arguments of a case.
 pub(super) fn args(case: Case) -> Vec<String> {
     match case {
-        Case::Up | Case::Restart | Case::Adopt => up_args(&SHORT),
+        Case::Up | Case::Restart | Case::Adopt | Case::UpPort | Case::UpNone => up_of(case, &SHORT),
         Case::Stop => [&["stop"], &SHORT[2..], &[SESSION]].concat().into_iter().map(str::to_owned).collect(),
         Case::Unlock | Case::UnlockLive => ["unlock", SESSION].map(str::to_owned).to_vec(),
         Case::PoolRun => pool::run_args(),
     }
 }
 
+/// The `up` of a case's session after `options`.
+fn up_of(case: Case, options: &[&str]) -> Vec<String> {
+    match case {
+        Case::UpPort => up_args_for(&[options, Site::Port.options()].concat(), &Site::Port.worker()),
+        Case::UpNone => up_args_for(&[options, &SILENT].concat(), &["sleep", "600"].map(str::to_owned)),
+        Case::Up
+        | Case::Restart
+        | Case::Adopt
+        | Case::Stop
+        | Case::Unlock
+        | Case::UnlockLive
+        | Case::PoolRun => up_args(options),
+    }
+}
+
 /// Brings about the state before the case; returns the worker running then.
 pub(super) fn prepare(env: &TestEnv, case: Case) -> Result<Option<Pid>, Trouble> {
     match case {
-        Case::Up | Case::PoolRun => Ok(None),
+        Case::Up | Case::PoolRun | Case::UpPort | Case::UpNone => Ok(None),
         Case::Restart => {
             checks::next_up(env, None)?;
             checks::crash_worker(env);
@@ -92,7 +111,9 @@ pub(super) fn at(point: &Point) -> Result<Value, Trouble> {
         ends_as_it_should(&reply, &point.call)?;
     }
     match point.case {
-        Case::Up | Case::Restart | Case::Adopt => after_up(&env, before, &reply).and_then(|()| end(&env)),
+        Case::Up | Case::Restart | Case::Adopt | Case::UpPort | Case::UpNone => {
+            after_up(&env, point.case, before, &reply).and_then(|()| end(&env))
+        }
         Case::Stop => after_stop(&env, &reply).and_then(|()| end(&env)),
         Case::Unlock | Case::UnlockLive => after_unlock(&env, before).and_then(|()| end(&env)),
         Case::PoolRun => pool::after_run(&env),
@@ -128,11 +149,11 @@ fn outcome(reply: &Reply) -> String {
     }
 }
 
-fn after_up(env: &TestEnv, before: Option<Pid>, reply: &Reply) -> Result<(), Trouble> {
+fn after_up(env: &TestEnv, case: Case, before: Option<Pid>, reply: &Reply) -> Result<(), Trouble> {
     let seen = checks::at_most_one(env)?;
     still_runs(before, seen)?;
     ensure(reply.code != Some(0) || seen.is_some(), Lost, || "it said 0, and no worker runs".to_owned())?;
-    checks::next_up(env, seen).map(drop)
+    checks::next_up_by(env, seen, &up_of(case, &checks::PATIENT)).map(drop)
 }
 
 fn after_stop(env: &TestEnv, reply: &Reply) -> Result<(), Trouble> {

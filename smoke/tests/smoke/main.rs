@@ -3,6 +3,7 @@
 //! `stdio::child::an_echo_goes_round` stands in `stdio/child.rs`.
 
 mod command;
+mod endpoint;
 mod ground;
 mod harness;
 mod lifecycle;
@@ -24,5 +25,5 @@ fn main() -> ExitCode {
 }
 
 rekindle_smoke::rooms![
-    probe, spawn, session, ground, command, lifecycle, protocol, pool, ready, stdio, harness
+    probe, spawn, session, ground, command, lifecycle, protocol, pool, ready, endpoint, stdio, harness
 ];

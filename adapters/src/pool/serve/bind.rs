@@ -174,7 +174,10 @@ fn remove_stale(lock: &LockFile, socket: &Path) -> Result<(), ServeError> {
     match probe_once(socket) {
         Probed::Dormant { .. } if read_mark(lock)? == Some(Mark::of(&found)) => {}
         Probed::Dormant { .. } => return Err(ServeError::NotProvenDead { socket: socket.to_owned() }),
-        other @ (Probed::Live(_) | Probed::Indeterminate { .. } | Probed::Forged { .. }) => {
+        other @ (Probed::Live(_)
+        | Probed::Indeterminate { .. }
+        | Probed::Forged { .. }
+        | Probed::Foreign { .. }) => {
             return Err(ServeError::Taken { socket: socket.to_owned(), why: other.why().to_owned() });
         }
     }

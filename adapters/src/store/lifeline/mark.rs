@@ -7,14 +7,15 @@ use crate::sys::linux::failure::Errno;
 use crate::sys::linux::fs::read_at;
 use crate::sys::linux::procfs::RunCommand;
 use jiff::Timestamp;
+use rekindle_core::Endpoint;
 use rekindle_core::byte_text;
 use rekindle_core::identity::{BootId, NamespaceId, StartTime};
-use rekindle_core::{Generation, Host, Nonce, Pid, ProcessIdentity, ReadyKind, SessionId, SpawnBgPlan};
+use rekindle_core::{Generation, Host, Nonce, Pid, ProcessIdentity, Readiness, SessionId, SpawnBgPlan};
 use serde::{Deserialize, Serialize};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
-/// The longest mark to read, in bytes: two of the longest paths and the longest command, with every byte escaped.
+/// The longest mark to read, in bytes: three of the longest paths and the longest command, with every byte escaped.
 const MARK_LEN_MAX: usize = 128 << 10;
 
 /// The longest command in a mark, in bytes.
@@ -41,16 +42,27 @@ pub struct LifelineMark {
 pub struct Worksite {
     /// The state root.
     pub root: RootId,
-    /// The worker's socket.
-    #[serde(with = "byte_text")]
-    pub socket: PathBuf,
-    /// The kind of readiness.
-    pub readiness: ReadyKind,
+    /// The path of the worker's socket, if the endpoint is a Unix socket.
+    #[serde(default, with = "byte_text", skip_serializing_if = "Option::is_none")]
+    pub socket: Option<PathBuf>,
+    /// The worker's endpoint; absent in the mark of an older version, whose workers have a socket.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    address: Option<Endpoint>,
+    /// The condition for ready.
+    pub readiness: Readiness,
     /// The time of the start.
     pub started_at: Timestamp,
     /// The command; absent if too long for a mark.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command: Option<RunCommand>,
+}
+
+impl Worksite {
+    /// The worker's endpoint.
+    pub fn endpoint(&self) -> Endpoint {
+        let of_socket = || self.socket.clone().map_or(Endpoint::None, Endpoint::Unix);
+        self.address.clone().unwrap_or_else(of_socket)
+    }
 }
 
 /// The command of a plan; `None` if too long for a mark.
@@ -127,8 +139,9 @@ pub(crate) fn tail(
 ) -> Vec<u8> {
     let worksite = Worksite {
         root,
-        socket: plan.expected_socket_path.clone(),
-        readiness: plan.ready,
+        socket: plan.expected_socket_path().map(ToOwned::to_owned),
+        address: Some(plan.target().clone()),
+        readiness: plan.ready.clone(),
         started_at,
         command: command_of(plan),
     };

@@ -4,14 +4,17 @@
 //! 1. Every socket is close-on-exec.
 //! 2. From the instant that a bound socket has a name, only the owner can use the socket.
 
+pub(crate) mod tcp_table;
+
 use crate::sys::linux::failure::{Errno, retried};
 use crate::sys::linux::fs::{PRIVATE_FILE, fchmod};
-use nix::sys::socket::sockopt::{PassCred, PeerCredentials};
+use nix::sys::socket::sockopt::{PassCred, PeerCredentials, ReuseAddr};
 use nix::sys::socket::{
-    AddressFamily, Backlog, ControlMessageOwned, MsgFlags, SockFlag, SockType, UnixAddr, UnixCredentials,
-    bind, connect, getsockopt, recv, recvmsg, setsockopt, socket,
+    AddressFamily, Backlog, ControlMessageOwned, MsgFlags, SockFlag, SockType, SockaddrIn, SockaddrIn6,
+    UnixAddr, UnixCredentials, bind, connect, getsockopt, recv, recvmsg, setsockopt, socket,
 };
 use std::io::{self, IoSliceMut};
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::path::Path;
 
@@ -69,6 +72,18 @@ pub(crate) fn bind_private(path: &Path, carries: Carries, calls: Calls) -> Resul
     let fd = unnamed(carries, calls)?;
     fchmod(&fd, PRIVATE_FILE)?;
     bind(fd.as_raw_fd(), &UnixAddr::new(path)?)?;
+    Ok(fd)
+}
+
+/// Binds a TCP port. Connections of an earlier listener that have not ended yet do not keep the port.
+pub(crate) fn bind_port(at: SocketAddr) -> Result<OwnedFd, Errno> {
+    let family = if at.is_ipv4() { AddressFamily::Inet } else { AddressFamily::Inet6 };
+    let fd = socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)?;
+    setsockopt(&fd, ReuseAddr, &true)?;
+    match at {
+        SocketAddr::V4(at) => bind(fd.as_raw_fd(), &SockaddrIn::from(at))?,
+        SocketAddr::V6(at) => bind(fd.as_raw_fd(), &SockaddrIn6::from(at))?,
+    }
     Ok(fd)
 }
 

@@ -11,11 +11,11 @@
 //!
 //! Checked by `gates/tests/assembly.rs`, and inside every transaction by `gates/tests/transactions.rs`.
 
-use super::{Coherence, Contact, RecordIs, View};
+use super::{Coherence, EndpointView, RecordIs, View};
 use crate::process::id::{Generation, Nonce};
 use crate::process::identity::{ProcessIdentity, ProcessLiveness};
 use crate::session::evidence::{
-    Endpoint, Evidence, LastWorker, Lifeline, LifelineHistory, Listener, last_worker, standing_of_peer,
+    EndpointHolder, Evidence, LastWorker, Lifeline, LifelineHistory, Listener, last_worker, standing_of_peer,
 };
 use crate::session::record::{RecordState, SessionRecord};
 
@@ -180,12 +180,12 @@ impl<I: Clone + PartialEq, N: PartialEq> Assembly<I, N> {
             history: history.unwrap_or(LifelineHistory::NotKnown),
             leader,
             peer,
-            endpoint: Endpoint::Unclear,
+            endpoint: EndpointHolder::Unclear,
         }
     }
 
     /// The view of the look.
-    pub fn view(&self, evidence: &Evidence, contact: Contact) -> View {
+    pub fn view(&self, evidence: &Evidence, endpoint: EndpointView) -> View {
         View {
             generation: self.generation,
             last: last_worker(evidence),
@@ -193,7 +193,10 @@ impl<I: Clone + PartialEq, N: PartialEq> Assembly<I, N> {
             record: self.recorded.is,
             lifeline: evidence.lifeline,
             coherence: self.coherence(),
-            contact,
+            contact: endpoint.contact,
+            endpoint: endpoint.kind,
+            proof: endpoint.proof,
+            shown_by: endpoint.shown_by,
         }
     }
 }

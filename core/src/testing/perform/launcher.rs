@@ -1,14 +1,16 @@
 //! An `ensure`.
 
 use super::Choice;
-use super::look::probe;
 use crate::claim::acquire::Acquire;
-use crate::ensure::{self, Ensure};
+use crate::ensure::decide::{Liveness, RejectReason};
+use crate::ensure::{self, Conclusion, Ensure};
+use crate::session::evidence::LastWorker;
+use crate::session::plan::PortChoice;
 use crate::start::settle::{Noted, Settle};
 use crate::stop::StopEnd;
 use crate::testing::actor::{Actor, End, Pinned, Sub, Task};
 use crate::testing::kernel::Kernel;
-use crate::testing::objects::Paper;
+use crate::testing::objects::{Paper, Place, Socket};
 use crate::testing::program::Setting;
 use crate::testing::sabotage::Sabotage;
 
@@ -17,15 +19,12 @@ impl Setting {
         use ensure::{Effect as Fx, Event as Ev};
         let event = match call.effect() {
             Fx::Look => {
-                kernel.actors[id].seen = self.look(kernel, kernel.files);
-                Ev::Looked(kernel.actors[id].seen.view)
+                let seen = self.look(kernel, kernel.files);
+                self.note_look(kernel, id, seen);
+                Ev::Looked(seen.view)
             }
             Fx::CheckTarget | Fx::CheckProgram | Fx::Pause => Ev::Did,
-            // A connect reveals the peer at once.
-            Fx::Probe => {
-                kernel.actors[id].peer = kernel.answers();
-                Ev::Probed(probe(kernel))
-            }
+            Fx::Probe => Ev::Probed(self.probe_step(kernel, id)),
             Fx::InspectClaim if kernel.files.evidence == Paper::Absent => Ev::Refused,
             Fx::InspectClaim => Ev::Did,
             Fx::Acquire | Fx::ClearClaim => {
@@ -41,7 +40,7 @@ impl Setting {
             }
             Fx::LookUnderClaim => {
                 let seen = self.look_under_claim(kernel, id);
-                kernel.actors[id].seen = seen;
+                self.note_look(kernel, id, seen);
                 Ev::Looked(seen.view)
             }
             Fx::Complete => {
@@ -69,10 +68,41 @@ impl Setting {
         self.ensure_hears(kernel, id, event);
     }
 
+    /// A connect reveals the peer at once.
+    fn probe_step(&self, kernel: &mut Kernel, id: usize) -> Liveness {
+        let actor = &kernel.actors[id];
+        let found = self.probe(kernel, actor.place, &actor.worker);
+        let (peer, socket) = (kernel.answers(actor.place), kernel.socket_at(actor.place));
+        let actor = &mut kernel.actors[id];
+        match found {
+            Liveness::Live => {
+                actor.peer = peer;
+                actor.trusts_stranger = socket == Socket::Stranger;
+            }
+            Liveness::Forged | Liveness::Dormant | Liveness::Indeterminate => actor.peer = None,
+        }
+        found
+    }
+
+    /// The promises broken by the end of a call.
+    fn judge_end(&self, kernel: &mut Kernel, id: usize, conclusion: Conclusion) {
+        let actor = &kernel.actors[id];
+        let conflict = conclusion == Conclusion::Rejected(RejectReason::TargetAddressConflict);
+        let may_choose = self.port == PortChoice::Launcher && !actor.late;
+        let may_choose = may_choose && actor.seen.view.last == LastWorker::Gone;
+        let trusts = actor.trusts_stranger && matches!(conclusion, Conclusion::Running(_));
+        kernel.broken.port_not_replaced |= conflict && may_choose;
+        kernel.broken.attached_to_a_stranger |= trusts;
+    }
+
     pub(super) fn ensure_hears(&self, kernel: &mut Kernel, id: usize, event: ensure::Event) {
         let actor = &mut kernel.actors[id];
         let Task::Ensure(call) = actor.task else { return };
         let call = ensure::step(call, event);
+        if let ensure::Effect::Done(conclusion) = call.effect() {
+            self.judge_end(kernel, id, conclusion);
+        }
+        let actor = &mut kernel.actors[id];
         let task = match call.effect() {
             ensure::Effect::Done(conclusion) => Task::Done(End::Ensure(conclusion)),
             ensure::Effect::Look
@@ -93,9 +123,16 @@ impl Setting {
         };
         // A call that begins anew, or is over, forgets the learned facts. A descriptor that is still open holds no lock
         // at that time.
-        if !call.holds_claim() {
-            let late = actor.late;
-            *actor = Actor { late: late && !matches!(task, Task::Done(_)), ..Actor::of(task) };
+        if matches!(task, Task::Done(_)) {
+            *actor = Actor::of(task);
+        } else if !call.holds_claim() {
+            let Actor { late, place, chosen, trusts_stranger, .. } = *actor;
+            // The listener is looked for in the worker of the last look.
+            let worker = match (call.effect(), place) {
+                (ensure::Effect::CheckTarget | ensure::Effect::Probe, Place::Port(_)) => actor.worker,
+                (_, Place::Path | Place::Port(_) | Place::Nowhere) => Pinned::NOBODY,
+            };
+            *actor = Actor { late, place, chosen, trusts_stranger, worker, ..Actor::of(task) };
         } else {
             actor.task = task;
         }

@@ -3,14 +3,17 @@
 use crate::ensure::decide::Liveness;
 use crate::process::id::Generation;
 use crate::process::identity::{DeathProof, ProcessLiveness};
+use crate::session::endpoint::EndpointKind;
 use crate::session::evidence::{Evidence, LastWorker, Lifeline, LifelineHistory};
+use crate::session::plan::PortChoice;
+use crate::session::readiness::ShownBy;
 use crate::session::record::RecordState;
 use crate::session::view::assembly::{Assembly, FoundBy, Marked, Recorded};
-use crate::session::view::{Contact, RecordIs, View};
+use crate::session::view::{RecordIs, View};
 use crate::start::order::Room;
-use crate::testing::actor::{ReadMark, ReadRecord, Seen};
+use crate::testing::actor::{Actor, Pinned, ReadMark, ReadRecord, Seen, Task};
 use crate::testing::kernel::Kernel;
-use crate::testing::objects::{Files, InodeId, Life, Process, Record, Role, Socket, StartId};
+use crate::testing::objects::{Files, InodeId, Life, PORTS, Place, Process, Record, Role, Socket, StartId};
 use crate::testing::program::Setting;
 use crate::testing::sabotage::Sabotage;
 
@@ -36,9 +39,10 @@ impl Setting {
         let (Some(worker), None, true) = (mark, files.record, Self::is_in_place(kernel, id)) else {
             return seen;
         };
-        let generation = kernel.starts[usize::from(worker)].generation;
-        let (state, observed) = (RecordState::Ready, true);
-        kernel.write_record(Record { state, generation, worker: Some(worker), peer: None, observed });
+        let start = &kernel.starts[usize::from(worker)];
+        let (generation, place, worker) = (start.generation, start.place, Some(worker));
+        let (state, observed, peer) = (RecordState::Ready, true, None);
+        kernel.write_record(Record { state, generation, worker, peer, observed, place });
         self.look(kernel, kernel.files)
     }
 
@@ -74,7 +78,7 @@ impl Setting {
             Life::Unborn | Life::Dead => ProcessLiveness::Dead(DeathProof::NoSuchProcess),
         };
         let evidence = assembly.evidence(assembly.leader.map(standing), assembly.peer.map(standing));
-        let mut view = assembly.view(&evidence, Contact::Connect);
+        let mut view = assembly.view(&evidence, self.endpoint);
         view.last = self.believed(kernel, &evidence, view);
         Seen { record, lifeline, leader: assembly.leader.map(|process| process.start), view }
     }
@@ -82,7 +86,8 @@ impl Setting {
     /// The believed state of the last worker.
     pub(super) fn believed(&self, kernel: &Kernel, evidence: &Evidence, view: View) -> LastWorker {
         let exited = evidence.recorded == Some(RecordState::Exited);
-        let is_silent = kernel.answers().is_none();
+        let asked = |place| kernel.answers(place).is_some();
+        let is_silent = !asked(Place::Path) && !(0..PORTS as u8).map(Place::Port).any(asked);
         if (self.conduct.has(Sabotage::GoneByExitedRecord) && exited)
             || (self.conduct.has(Sabotage::GoneByRefusedConnect) && is_silent)
         {
@@ -101,15 +106,103 @@ impl Setting {
     }
 }
 
-pub(super) fn probe(kernel: &Kernel) -> Liveness {
-    if kernel.answers().is_some() { Liveness::Live } else { Liveness::Dormant }
+impl Setting {
+    /// Keeps the facts of a look, and plans the endpoint anew: a running worker keeps its endpoint.
+    pub(super) fn note_look(&self, kernel: &mut Kernel, id: usize, seen: Seen) {
+        let place = self.planned(kernel, id, &seen);
+        let actor = &mut kernel.actors[id];
+        (actor.seen, actor.place) = (seen, place);
+        if let Place::Port(_) = place {
+            actor.worker = self.known_worker(&seen);
+        }
+    }
+
+    fn planned(&self, kernel: &mut Kernel, id: usize, seen: &Seen) -> Place {
+        let of_mark = || seen.leader.map(|start| kernel.starts[usize::from(start)].place);
+        let running = || seen.record.map(|record| record.place).or_else(of_mark);
+        match (self.endpoint.kind, self.port) {
+            (EndpointKind::Unix, _) => Place::Path,
+            (EndpointKind::None, _) => Place::Nowhere,
+            (EndpointKind::Tcp, PortChoice::Caller) => Place::Port(0),
+            (EndpointKind::Tcp, PortChoice::Launcher) => match running() {
+                Some(place) if seen.view.may_answer() => place,
+                last => self.chosen(kernel, id, last),
+            },
+        }
+    }
+
+    /// The port of a new start: chosen only under the claim, and then looked at again each time. Before, no port may
+    /// stand for the port to choose.
+    fn chosen(&self, kernel: &mut Kernel, id: usize, last: Option<Place>) -> Place {
+        let Actor { task, chosen, .. } = kernel.actors[id];
+        let holds_claim = matches!(task, Task::Ensure(call) if call.holds_claim());
+        let wanted = chosen.map(Place::Port).or(last);
+        let free = wanted.into_iter().find(|place| kernel.socket_at(*place) == Socket::Absent);
+        match chosen {
+            _ if !holds_claim => free.unwrap_or(Place::Nowhere),
+            Some(chosen) if self.conduct.has(Sabotage::PortKept) => Place::Port(chosen),
+            Some(_) | None => {
+                let port = free_port(kernel, free);
+                kernel.actors[id].chosen = Some(port);
+                Place::Port(port)
+            }
+        }
+    }
+
+    /// The worker in whose descriptors a listener is looked for.
+    pub(super) fn known_worker(&self, seen: &Seen) -> Pinned {
+        if seen.view.last == LastWorker::Gone { Pinned::NOBODY } else { seen.pin(seen.lifeline) }
+    }
+
+    /// The finding at an endpoint.
+    pub(super) fn probe(&self, kernel: &Kernel, place: Place, worker: &Pinned) -> Liveness {
+        match (place, kernel.socket_at(place)) {
+            (_, Socket::Absent | Socket::Stale | Socket::Bound(_)) => Liveness::Dormant,
+            (Place::Path, Socket::Listening(_)) => Liveness::Live,
+            (Place::Port(_), Socket::Listening(by)) if self.is_member(kernel, worker, by) => Liveness::Live,
+            (Place::Port(_), _) if self.conduct.has(Sabotage::StrangerBelieved) => Liveness::Live,
+            (Place::Path | Place::Port(_) | Place::Nowhere, Socket::Listening(_) | Socket::Stranger) => {
+                Liveness::Forged
+            }
+        }
+    }
+
+    /// What a watched worker shows: live if ready, forged if a stranger listens in its place.
+    pub(super) fn shows(&self, kernel: &Kernel, place: Place, worker: &Pinned) -> Liveness {
+        match self.endpoint.shown_by {
+            ShownBy::Process => Liveness::Live,
+            ShownBy::Listener => self.probe(kernel, place, worker),
+        }
+    }
+
+    /// The place of a new worker.
+    pub(super) fn room_at(&self, kernel: &Kernel, place: Place) -> Room {
+        match place {
+            Place::Path => room(kernel),
+            Place::Nowhere => Room::Free,
+            Place::Port(_) => match self.probe(kernel, place, &Pinned::NOBODY) {
+                Liveness::Dormant | Liveness::Indeterminate => Room::Free,
+                Liveness::Live | Liveness::Forged => Room::Taken,
+            },
+        }
+    }
+}
+
+/// A free port: the wanted port, else any.
+fn free_port(kernel: &Kernel, wanted: Option<Place>) -> u8 {
+    let is_free = |place: &Place| kernel.socket_at(*place) == Socket::Absent;
+    let ports = (0..PORTS as u8).map(Place::Port);
+    match wanted.into_iter().chain(ports).find(is_free) {
+        Some(Place::Port(port)) => port,
+        Some(Place::Path | Place::Nowhere) | None => 0,
+    }
 }
 
 pub(super) fn room(kernel: &Kernel) -> Room {
     match kernel.socket {
         Socket::Absent => Room::Free,
         Socket::Stale | Socket::Bound(_) => Room::Stale,
-        Socket::Listening(_) => Room::Taken,
+        Socket::Listening(_) | Socket::Stranger => Room::Taken,
     }
 }
 

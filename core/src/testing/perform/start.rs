@@ -3,16 +3,21 @@
 use super::Choice;
 use super::look::room;
 use crate::claim::give_up::{GiveUpEffect, GivenUp};
-use crate::ensure::{self, Deadline, Ended, StartPath};
+use crate::effects::{ChildExit, ReleaseError, SpawnError, WatchError};
+use crate::ensure::{self, Deadline, Ended, StartPath, Stranger};
+use crate::prelude::*;
+use crate::session::endpoint::Endpoint;
 use crate::session::plan::KillPolicy;
+use crate::session::readiness::ShownBy;
 use crate::session::record::RecordState;
+use crate::start::execute::{Cause, ExecuteError, Outcome, Seen};
 use crate::start::order::{self, Begun, Order, OrderEffect, OrderEvent, Room};
 use crate::start::resume::{self, Conclusion, Observed, Phase, Resume, Seam};
 use crate::start::settle::{self, Heard, Noted, Settle, SettleEffect, SettleEvent};
 use crate::stop::session;
 use crate::testing::actor::{Actor, End, Pinned, Sub, Task};
 use crate::testing::kernel::Kernel;
-use crate::testing::objects::{InodeId, Life, Record, Socket, StartId};
+use crate::testing::objects::{InodeId, Life, Place, Record, Socket, StartId};
 use crate::testing::program::Setting;
 use crate::testing::sabotage::Sabotage;
 
@@ -75,9 +80,12 @@ impl Setting {
                         if is_released { resume::Event::Released } else { resume::Event::ReleaseFailed };
                     let resume = if is_retained { resume } else { resume::step(resume, event).0 };
                     actor.resume = None;
-                    let was_replaced = given_up == GivenUp::Replaced;
-                    let ended = ended(resume, actor.abandoned, was_replaced);
-                    let deadline = if actor.late { Deadline::Passed } else { Deadline::Ahead };
+                    let late = actor.late;
+                    let ended = self.ended(kernel, id, resume, given_up);
+                    if ended == Ended::AddressTaken && !self.conduct.has(Sabotage::PortKept) {
+                        kernel.actors[id].chosen = None;
+                    }
+                    let deadline = if late { Deadline::Passed } else { Deadline::Ahead };
                     self.ensure_hears(kernel, id, ensure::Event::Ended(ended, deadline));
                 }
                 (ensure::Effect::ClearClaim, _) => self.ensure_hears(kernel, id, ensure::Event::Did),
@@ -102,7 +110,7 @@ impl Setting {
         actor.may_release = false;
         actor.peer = None;
         actor.noted = Noted::default();
-        actor.abandoned = false;
+        (actor.abandoned, actor.met_stranger) = (false, false);
         match kind {
             StartPath::Fresh => {
                 let generation = actor.seen.generation() + 1;
@@ -141,7 +149,11 @@ impl Setting {
             OrderEffect::LookAtSocket if self.conduct.has(Sabotage::StaleSocketLeft) => {
                 OrderEvent::Room(Room::Free)
             }
-            OrderEffect::LookAtSocket => OrderEvent::Room(room(kernel)),
+            OrderEffect::LookAtSocket => {
+                let room = self.room_at(kernel, kernel.actors[id].place);
+                kernel.actors[id].abandoned |= room == Room::Taken;
+                OrderEvent::Room(room)
+            }
             OrderEffect::RemoveSocket => {
                 kernel.socket = Socket::Absent;
                 OrderEvent::Did
@@ -154,6 +166,7 @@ impl Setting {
                     worker: None,
                     peer: None,
                     observed: false,
+                    place: kernel.actors[id].place,
                 };
                 kernel.actors[id].record = Some(record);
                 if in_place && !self.conduct.has(Sabotage::RecordAfterFork) {
@@ -200,11 +213,11 @@ impl Setting {
 
     pub(super) fn fork(&self, kernel: &mut Kernel, id: usize) {
         let claim = kernel.locks[id];
-        let Actor { worker, dir, .. } = kernel.actors[id];
+        let Actor { worker, dir, place, .. } = kernel.actors[id];
         let of_launcher = self.conduct.has(Sabotage::LifelineOfLauncher);
         let start = &mut kernel.starts[id];
         (start.generation, start.claim, start.executed) = (worker.generation, claim, false);
-        (start.inode, start.dir) = (worker.lifeline.unwrap_or(id as InodeId), dir);
+        (start.place, start.inode, start.dir) = (place, worker.lifeline.unwrap_or(id as InodeId), dir);
         (start.left, start.observed, start.unlocked) = (false, false, false);
         start.leader = Life::born(of_launcher);
         start.second = Life::Unborn;
@@ -235,7 +248,9 @@ impl Setting {
     }
 
     pub(super) fn watch_step(&self, kernel: &mut Kernel, id: usize, choice: Choice) {
-        let answers = kernel.answers();
+        let place = kernel.actors[id].place;
+        let (answers, socket) = (kernel.answers(place), kernel.socket_at(place));
+        let by_listener = self.endpoint.shown_by == ShownBy::Listener;
         let actor = &mut kernel.actors[id];
         let observing = actor.resume.is_some_and(|resume| resume.phase == Phase::Observing);
         let event = match choice {
@@ -246,8 +261,14 @@ impl Setting {
             Choice::ExitFails => resume::Event::SeamFailed(Seam::Exit),
             Choice::Socket => {
                 (actor.noted.ready, actor.may_release) = (true, true);
-                actor.peer = answers;
+                // Nobody connects to a worker that its process shows to be live.
+                actor.peer = answers.filter(|_| by_listener);
+                actor.trusts_stranger = by_listener && socket == Socket::Stranger;
                 resume::Event::SocketAlive
+            }
+            Choice::Stranger => {
+                actor.met_stranger = true;
+                resume::Event::SeamFailed(Seam::Socket)
             }
             // Sabotage: claims an exit without an observation.
             Choice::Time if observing && self.conduct.has(Sabotage::TimeoutReleases) => {
@@ -312,19 +333,56 @@ pub(super) fn write_observed(kernel: &mut Kernel, id: usize, heard: Heard) {
     }
 }
 
-pub(super) fn ended(resume: Resume, abandoned: bool, was_replaced: bool) -> Ended {
-    match resume.phase {
-        Phase::Done(Conclusion::Settled(Observed::SocketAlive { .. })) => Ended::Ready,
-        Phase::Done(Conclusion::Settled(Observed::ChildExited { .. })) => Ended::Exited,
-        Phase::Done(Conclusion::Settled(Observed::SpawnStartFailed)) if abandoned => Ended::Abandoned,
-        Phase::Done(Conclusion::Settled(Observed::SpawnStartFailed)) => Ended::NotStarted,
-        Phase::Done(Conclusion::ReleaseFailed(Observed::SpawnStartFailed)) if was_replaced => {
-            Ended::Abandoned
-        }
-        Phase::Done(Conclusion::ReleaseFailed(_)) => Ended::ReleaseFailed,
-        Phase::Done(Conclusion::Retained(_)) => Ended::Retained,
-        Phase::Idle | Phase::Spawning | Phase::Observing | Phase::Ending(_) | Phase::Releasing(_) => {
-            Ended::ReleaseFailed
-        }
+impl Setting {
+    /// The end of a start, judged as in production: from the outcome, and from a look at the endpoint afterwards.
+    fn ended(&self, kernel: &Kernel, id: usize, resume: Resume, given_up: GivenUp) -> Ended {
+        let Actor { place, abandoned, met_stranger, late, .. } = kernel.actors[id];
+        let is_taken = matches!(place, Place::Port(_)) && self.room_at(kernel, place) == Room::Taken;
+        let stranger = if is_taken { Stranger::Listens } else { Stranger::Absent };
+        let met = || WatchError::Stranger { address: Endpoint::None, who: String::new() };
+        let timed_out = || Cause::ObserveTimeout { after: Duration::ZERO };
+        let release = |observed, source| Err(ExecuteError::Release { observed, source });
+        let outcome: Result<Outcome<()>, ExecuteError> = match resume.phase {
+            Phase::Done(Conclusion::Settled(Observed::SocketAlive { after_kill })) => {
+                Ok(Outcome::SocketAlive { pid: None, connection: (), after_kill: after_kill.as_bool() })
+            }
+            Phase::Done(Conclusion::Settled(Observed::ChildExited { after_kill })) => {
+                // The first cause counts.
+                let why = || if met_stranger && !late { Cause::Seam(met()) } else { timed_out() };
+                let after_kill = after_kill.as_bool();
+                let cause = after_kill.then(why);
+                Ok(Outcome::ChildExited { exit: ChildExit::Unknown, pid: None, after_kill, cause })
+            }
+            Phase::Done(Conclusion::Settled(Observed::SpawnStartFailed)) => {
+                let error = match abandoned {
+                    true => SpawnError::Abandoned { why: String::new() },
+                    false => SpawnError::NoProgram,
+                };
+                Ok(Outcome::SpawnStartFailed { error })
+            }
+            Phase::Done(Conclusion::ReleaseFailed(observed)) => {
+                let path = PathBuf::new();
+                let source = match given_up {
+                    GivenUp::Replaced => ReleaseError::DirectoryReplaced { path },
+                    GivenUp::NotOurs | GivenUp::Failed | GivenUp::Released | GivenUp::Retained => {
+                        ReleaseError::NotHeld { path }
+                    }
+                };
+                release(seen_of(observed), source)
+            }
+            Phase::Done(Conclusion::Retained(_)) => return Ended::Retained,
+            Phase::Idle | Phase::Spawning | Phase::Observing | Phase::Ending(_) | Phase::Releasing(_) => {
+                return Ended::ReleaseFailed;
+            }
+        };
+        Ended::of(&outcome, stranger)
+    }
+}
+
+fn seen_of(observed: Observed) -> Seen {
+    match observed {
+        Observed::SpawnStartFailed => Seen::SpawnStartFailed,
+        Observed::SocketAlive { .. } => Seen::SocketAlive { pid: None },
+        Observed::ChildExited { .. } => Seen::ChildExited { exit: ChildExit::Unknown },
     }
 }

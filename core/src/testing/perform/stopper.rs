@@ -1,7 +1,7 @@
 //! A stop of the session.
 
 use super::Choice;
-use super::look::{probe, room};
+use super::look::room;
 use crate::claim::acquire::Acquire;
 use crate::effects::KillSignal;
 use crate::session::record::RecordState;
@@ -10,7 +10,7 @@ use crate::stop::session::{self, StopSession};
 use crate::stop::{self, Stop, StopEffect, StopEvent, StopPhase, StopStep};
 use crate::testing::actor::{Actor, End, Sub, Task};
 use crate::testing::kernel::Kernel;
-use crate::testing::objects::{Record, Socket};
+use crate::testing::objects::{Place, Record, Socket};
 use crate::testing::program::Setting;
 use crate::testing::sabotage::Sabotage;
 
@@ -29,7 +29,11 @@ impl Setting {
             }
             Fx::Pause if choice == Choice::GiveUp => Ev::Late,
             Fx::Pause => Ev::Did,
-            Fx::Probe => Ev::Probed(probe(kernel)),
+            Fx::Probe => {
+                let seen = kernel.actors[id].seen;
+                let place = seen.record.map_or(Place::Path, |record| record.place);
+                Ev::Probed(self.probe(kernel, place, &self.known_worker(&seen)))
+            }
             Fx::Pin => {
                 let by_name = self.conduct.has(Sabotage::StopPinsByName);
                 let named = kernel.files.lifeline;

@@ -2,7 +2,7 @@
 //!
 //! Decides nothing: performs an effect, passes the answer to the machine, and receives the next effect.
 
-use super::request::Ensure;
+use super::request::{Ensure, Hold};
 use crate::error::Error;
 use crate::outcome::{DryRun, Ensured, Rejection, StartKind};
 use crate::sessions::restore;
@@ -11,18 +11,22 @@ use crate::sessions::stop::Ending;
 use rekindle_adapters::backoff::Backoff;
 use rekindle_adapters::claim_lock::{ClaimAttempt, ClaimQueue, read_evidence, try_claim};
 use rekindle_adapters::handshake::{HandshakeSocketWatcher, OnVersionMismatch};
-use rekindle_adapters::probe::{self, Connection, Probed};
+use rekindle_adapters::probe::{Connection, Probed};
 use rekindle_adapters::seams::SharedClaim;
 use rekindle_adapters::start::Start;
+use rekindle_adapters::tcp;
 use rekindle_adapters::{HeldClaim, ProductionSpawnBgResumeDeps, program, worker};
 use rekindle_core::claim::Found;
 use rekindle_core::ensure::{
-    self, Before, Conclusion, Deadline, Depth, Effect, Ended, Event, MayPass, Readiness, Request, StartPath,
+    self, Before, Conclusion, Deadline, Depth, Effect, Ended, Event, MayPass, Request, StartPath, Stranger,
 };
-use rekindle_core::execute::Seen;
+use rekindle_core::execute::{Cause, Seen};
 use rekindle_core::stop::{StopEnd, StopPolicy, execute_stop};
-use rekindle_core::view::Contact;
-use rekindle_core::{Liveness, Pid, ReleaseError, SpawnBgPlan, SpawnError, Verdict, execute_spawn_bg_resume};
+use rekindle_core::{
+    ExecuteError, Liveness, Outcome, Pid, ReleaseError, SpawnBgPlan, SpawnError, Verdict, WatchError,
+    execute_spawn_bg_resume,
+};
+use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
@@ -42,6 +46,8 @@ pub(super) struct Call<'e> {
     plan: Option<SpawnBgPlan>,
     probed: Option<Probed>,
     held: Option<HeldClaim>,
+    /// The port chosen by this call.
+    port: Option<SocketAddr>,
     /// The pauses while a worker does not answer.
     pauses: Option<Backoff>,
     rejection: Option<Rejection>,
@@ -64,6 +70,7 @@ impl<'e> Call<'e> {
             plan: None,
             probed: None,
             held: None,
+            port: None,
             pauses: None,
             rejection: None,
             started: None,
@@ -76,9 +83,8 @@ impl<'e> Call<'e> {
     /// Drives the machine to its conclusion.
     pub(super) async fn run(&mut self) -> Conclusion {
         let launch = &self.ensure.launch;
-        let speaks = launch.handshake_spoken().is_some();
-        let readiness = if speaks { Readiness::Answer } else { Readiness::Connection };
-        let mut call = ensure::Ensure::new(Request { intent: launch.intent, readiness, depth: self.depth });
+        let (intent, depth, port) = (launch.intent, self.depth, launch.port_choice());
+        let mut call = ensure::Ensure::new(Request { intent, depth, port });
         loop {
             let event = match call.effect() {
                 Effect::Done(conclusion) => return conclusion,
@@ -96,9 +102,8 @@ impl<'e> Call<'e> {
         match effect {
             Effect::Look => self.look(),
             Effect::CheckTarget => {
-                let plan = self.ensure.plan(&self.snapshot);
-                self.rejection = self.ensure.refuse_target(&plan)?;
-                self.plan = Some(plan);
+                self.replan()?;
+                self.rejection = self.ensure.refuse_target(self.planned())?;
                 Ok(yes_or_no(self.rejection.is_none()))
             }
             Effect::Probe => Ok(Event::Probed(self.probe().await)),
@@ -137,21 +142,31 @@ impl<'e> Call<'e> {
             Depth::DryRun => self.ensure.snapshot_of_anything()?,
             Depth::Whole | Depth::AtOnce => self.ensure.snapshot(self.queue.dir())?,
         };
-        Ok(self.looked())
+        self.looked()
     }
 
-    fn looked(&self) -> Event {
-        let socket = self.ensure.socket(&self.snapshot);
-        let may_connect = self.snapshot.may_be_connected_to(&socket);
-        let contact = if may_connect { Contact::Connect } else { Contact::Gentle };
-        Event::Looked(self.snapshot.view(contact))
+    /// Another start since the last look may have another port.
+    fn looked(&mut self) -> Result<Event, Error> {
+        self.replan()?;
+        let asked = self.ensure.launch.ready.as_ref();
+        let endpoint = self.snapshot.endpoint_view(self.planned().target(), asked);
+        Ok(Event::Looked(self.snapshot.view(endpoint)))
+    }
+
+    fn replan(&mut self) -> Result<(), Error> {
+        let hold = if self.held.is_some() { Hold::Claim } else { Hold::Nothing };
+        let endpoint = self.ensure.endpoint(&self.snapshot, &mut self.port, hold)?;
+        self.plan = Some(self.ensure.launch.plan(&self.ensure.session, endpoint));
+        Ok(())
     }
 
     async fn probe(&mut self) -> Liveness {
         let probed = match (&self.plan, self.depth) {
-            (Some(plan), Depth::AtOnce) => probe::probe_once(&plan.expected_socket_path),
+            (Some(plan), Depth::AtOnce) => {
+                self.snapshot.probe_once(plan.target(), plan.foreign_listener, &self.ensure.here)
+            }
             (Some(plan), Depth::Whole | Depth::DryRun) => {
-                self.snapshot.probe(&plan.expected_socket_path).await
+                self.snapshot.probe(plan.target(), plan.foreign_listener, &self.ensure.here).await
             }
             (None, _) => Probed::Indeterminate { why: "it was not planned where".into() },
         };
@@ -191,7 +206,7 @@ impl<'e> Call<'e> {
         let held = self.held.as_ref().expect(UNDER_THE_CLAIM);
         let snapshot = restore::in_place(held.dir(), &self.ensure.here)?;
         self.snapshot = self.ensure.readable(snapshot)?;
-        Ok(self.looked())
+        self.looked()
     }
 
     /// For a worker found live under the claim: completes the record, then releases the claim.
@@ -277,7 +292,7 @@ impl<'e> Call<'e> {
         let held = self.held.take().expect(UNDER_THE_CLAIM);
         let claim = held.claim().clone();
         let left_behind =
-            self.snapshot.record.as_ref().filter(|record| record.socket() == plan.expected_socket_path);
+            self.snapshot.record.as_ref().filter(|record| record.socket() == plan.expected_socket_path());
         let start = Start::new(SharedClaim::new(held), self.ensure.here.clone(), None)
             .spawn_on(self.ensure.spawn_on)
             .recorded_as(self.planned().clone())
@@ -289,7 +304,7 @@ impl<'e> Call<'e> {
         }
         let deps = deps.build();
         let outcome = execute_spawn_bg_resume(plan, Some(&claim), &deps).await;
-        let ended = Ended::of(&outcome);
+        let ended = self.ended(plan, &outcome);
         if ended == Ended::Abandoned {
             tracing::info!(session = %self.ensure.session, ?outcome, "a start was abandoned");
         }
@@ -309,27 +324,48 @@ impl<'e> Call<'e> {
         let held = self.held.take().expect(UNDER_THE_CLAIM);
         tracing::info!(session = %self.ensure.session, generation = %self.snapshot.generation(), "adopting a worker whose launcher died");
         let claim = held.claim().clone();
+        // A worker that serves one client at a time would wait for the probe's connection, and answer no request.
+        let found = self.connection().filter(|_| kind == StartPath::AdoptedConnected);
         let record = self.snapshot.adopted_record();
         let start = Start::new(SharedClaim::new(held), self.ensure.here.clone(), record);
         let mut deps = ProductionSpawnBgResumeDeps::adopting(&start, worker);
         if let Some(speaking) = plan.handshake() {
             let watcher = HandshakeSocketWatcher::new(&start, speaking.clone(), OnVersionMismatch::PassOn);
-            let found = if kind == StartPath::AdoptedConnected { self.connection() } else { None };
             deps =
                 deps.socket_watcher(found.into_iter().fold(watcher, HandshakeSocketWatcher::beginning_with));
         }
         let deps = deps.build();
         let outcome = execute_spawn_bg_resume(plan, Some(&claim), &deps).await;
-        let ended = Ended::of(&outcome);
+        let ended = self.ended(plan, &outcome);
         self.started = Some(self.ensure.ensured(plan, &start, StartKind::Adopted, outcome));
+        ended
+    }
+
+    /// The end of a start. A worker that ended may have found its port taken.
+    fn ended(&mut self, plan: &SpawnBgPlan, outcome: &Result<Outcome<Connection>, ExecuteError>) -> Ended {
+        let who = match outcome {
+            Ok(Outcome::ChildExited {
+                cause: Some(Cause::Seam(WatchError::Stranger { who, .. })), ..
+            }) => Some(who.clone()),
+            Ok(Outcome::ChildExited { .. }) => plan.target().tcp().and_then(tcp::foreign_listener),
+            Ok(_) | Err(_) => None,
+        };
+        let stranger = if who.is_some() { Stranger::Listens } else { Stranger::Absent };
+        let ended = Ended::of(outcome, stranger);
+        if let (Ended::AddressTaken, Some(who)) = (ended, who) {
+            self.port = None;
+            self.probed = Some(Probed::Foreign { who });
+        }
         ended
     }
 
     /// Waits without the claim, until a worker that had been ready may answer again or be gone.
     async fn await_answer(&mut self) -> Event {
-        let socket = self.ensure.socket(&self.snapshot);
-        let mut pauses =
-            self.pauses.take().unwrap_or_else(|| Backoff::for_name_in(socket.parent().unwrap_or(&socket)));
+        let pauses = self.pauses.take();
+        let mut pauses = pauses.unwrap_or_else(|| match self.planned().expected_socket_path() {
+            Some(socket) => Backoff::for_name_in(socket.parent().unwrap_or(socket)),
+            None => Backoff::blind(),
+        });
         let waited = Instant::now() < self.deadline && timeout_at(self.deadline, pauses.wait()).await.is_ok();
         self.pauses = Some(pauses);
         if waited { Event::Did } else { Event::Late }
@@ -355,7 +391,10 @@ impl<'e> Call<'e> {
         let session = || self.ensure.session.clone();
         match conclusion {
             Conclusion::Running(StartPath::Attached) => {
-                let connection = self.connection().expect(SAID);
+                // A worker that its process shows to be live need not listen.
+                let connection = self.connection();
+                let connection =
+                    connection.unwrap_or_else(|| Connection::deferred(self.planned().target().clone()));
                 Ok(self.ensure.attached(self.planned(), &self.snapshot, connection))
             }
             Conclusion::Running(StartPath::Fresh | StartPath::Adopted | StartPath::AdoptedConnected)

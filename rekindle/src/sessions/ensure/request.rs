@@ -9,9 +9,11 @@ use crate::sessions::rejection::Site;
 use crate::sessions::snapshot::Snapshot;
 use crate::sessions::wait::{self, WorkerWatch};
 use rekindle_adapters::claim_file::CLAIM_FILE;
+use rekindle_adapters::line::Pattern;
 use rekindle_adapters::notify::NOTIFY_FILE;
 use rekindle_adapters::probe::{self, Connection, Probed};
 use rekindle_adapters::start::{SpawnOn, Start};
+use rekindle_adapters::tcp;
 use rekindle_adapters::worker::ReapedExit;
 use rekindle_adapters::{SessionDir, StateRoot, procfs};
 use rekindle_core::claim::ConflictReason;
@@ -22,10 +24,11 @@ use rekindle_core::readiness::Provides;
 use rekindle_core::shown::Shown;
 use rekindle_core::target::{BadTarget, check_inherited_socket_path, check_notify_path, check_socket_path};
 use rekindle_core::{
-    ExecuteError, Generation, Host, Intent, LockClaim, Outcome, Pid, ProcessIdentity, RejectReason,
-    SessionId, SpawnBgPlan,
+    Address, Endpoint, ExecuteError, Generation, Host, Intent, LockClaim, Outcome, Pid, ProcessIdentity,
+    Readiness, RejectReason, SessionId, SpawnBgPlan,
 };
-use std::path::{Path, PathBuf};
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -41,18 +44,61 @@ pub(crate) struct Ensure {
     pub(crate) launch: Launch,
 }
 
+/// Whether the call holds the session's claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Hold {
+    /// The call decides about the session.
+    Claim,
+    /// The call only looks.
+    Nothing,
+}
+
 impl Ensure {
-    pub(super) fn plan(&self, snapshot: &Snapshot) -> SpawnBgPlan {
-        self.launch.plan(&self.session, &self.socket(snapshot))
+    /// The endpoint of the worker: the caller's choice, else the running worker's endpoint, else the socket in the
+    /// session's directory. `port` is the port that the call has chosen so far.
+    pub(super) fn endpoint(
+        &self,
+        snapshot: &Snapshot,
+        port: &mut Option<SocketAddr>,
+        hold: Hold,
+    ) -> Result<Endpoint, Error> {
+        let running = || snapshot.endpoint().filter(|_| snapshot.may_answer());
+        Ok(match &self.launch.address {
+            None => running().unwrap_or_else(|| Endpoint::Unix(self.own_socket())),
+            Some(Address::OwnSocket) => Endpoint::Unix(self.own_socket()),
+            Some(Address::AnyPort(host)) => {
+                let planned = snapshot.planned_endpoint().and_then(Endpoint::tcp);
+                // A worker that was told `localhost` may answer at the other loopback address.
+                let of_host = |at: &SocketAddr| {
+                    at.ip().is_loopback() == host.is_loopback() || planned.is_some_and(|at| at.ip() == *host)
+                };
+                match running().and_then(|endpoint| endpoint.tcp()).filter(of_host) {
+                    Some(at) => Endpoint::Tcp(at),
+                    None => Endpoint::Tcp(self.free_port(*host, snapshot, port, hold)?),
+                }
+            }
+            Some(Address::At(Endpoint::Unix(socket))) => {
+                Endpoint::Unix(std::path::absolute(socket).unwrap_or_else(|_| socket.clone()))
+            }
+            Some(Address::At(endpoint @ (Endpoint::Tcp(_) | Endpoint::None))) => endpoint.clone(),
+        })
     }
 
-    /// The socket of the worker: the caller's choice, else the running worker's socket, else the socket in the
-    /// session's directory.
-    pub(super) fn socket(&self, snapshot: &Snapshot) -> PathBuf {
-        let recorded = || snapshot.socket().filter(|_| snapshot.may_answer()).map(Path::to_owned);
-        match &self.launch.socket {
-            Some(socket) => std::path::absolute(socket).unwrap_or_else(|_| socket.clone()),
-            None => recorded().unwrap_or_else(|| self.own_socket()),
+    /// A free port: the port of the last start if it is free, else any. A port is chosen only under the claim, and then
+    /// looked at again each time; before, port 0 stands for the port to choose.
+    fn free_port(
+        &self,
+        host: IpAddr,
+        snapshot: &Snapshot,
+        port: &mut Option<SocketAddr>,
+        hold: Hold,
+    ) -> Result<SocketAddr, Error> {
+        let last = || snapshot.planned_endpoint()?.tcp().filter(|at| at.ip() == host);
+        let wanted = port.or_else(last).unwrap_or(SocketAddr::new(host, 0));
+        match hold {
+            Hold::Claim => Ok(*port.insert(tcp::free_port(wanted)?)),
+            Hold::Nothing if tcp::is_taken(wanted)? => Ok(SocketAddr::new(host, 0)),
+            Hold::Nothing => Ok(wanted),
         }
     }
 
@@ -89,15 +135,27 @@ impl Ensure {
         Ok(snapshot)
     }
 
-    /// Checks that the paths of a start fit into socket addresses.
+    /// Checks that the paths of a start fit into socket addresses, and that the condition for ready can be watched for.
     fn check_paths(&self, plan: &SpawnBgPlan) -> Result<Result<(), BadTarget>, Error> {
-        let socket = &plan.expected_socket_path;
+        let kind = plan.ready.kind();
+        if self.launch.intent != Intent::Attach && !kind.row().suits(plan.target().kind()) {
+            let endpoint = plan.target().kind();
+            return Ok(Err(BadTarget::Unsuited { ready: plan.ready.to_string(), endpoint }));
+        }
+        if self.launch.intent != Intent::Attach
+            && let Readiness::Line(pattern) = &plan.ready
+            && let Err(why) = Pattern::new(pattern)
+        {
+            return Ok(Err(BadTarget::Pattern { pattern: pattern.clone(), why }));
+        }
+        let Some(socket) = plan.expected_socket_path() else { return Ok(Ok(())) };
         let bound_by_us = || -> Result<bool, Error> {
             let attach = self.launch.intent == Intent::Attach;
-            let provides = self.snapshot(None)?.readiness_on(socket).map(|kind| kind.row().provides);
+            let provides =
+                self.snapshot(None)?.readiness_at(plan.target()).map(|it| it.kind().row().provides);
             Ok(attach || provides == Some(Provides::BoundSocket))
         };
-        let checked = match (self.launch.ready.row().provides, check_socket_path(socket)) {
+        let checked = match (kind.row().provides, check_socket_path(socket)) {
             (Provides::BoundSocket, _) => check_inherited_socket_path(socket),
             // A connect does not need the full path in the address.
             (_, Err(BadTarget::TooLong { .. })) if bound_by_us()? => check_inherited_socket_path(socket),
@@ -111,11 +169,10 @@ impl Ensure {
 
     /// Before any probe: refuses a path that no worker could use.
     pub(super) fn refuse_target(&self, plan: &SpawnBgPlan) -> Result<Option<Rejection>, Error> {
-        let socket = &plan.expected_socket_path;
         let reject = |reason, liveness, message: String, advice| {
-            Ok(Some(Rejection::new(reason, liveness, socket).saying(message, advice)))
+            Ok(Some(Rejection::new(reason, liveness, plan.target()).saying(message, advice)))
         };
-        let named = self.launch.socket.as_deref();
+        let named = self.launch.address.as_ref();
         if let Err(bad) = self.check_paths(plan)? {
             return reject(
                 RejectReason::BadTarget,
@@ -125,13 +182,13 @@ impl Ensure {
             );
         }
         // The session's own directory may not exist yet; the start creates the directory.
-        if *socket == self.own_socket() {
+        let Some(socket) = plan.expected_socket_path().filter(|it| **it != self.own_socket()) else {
             return Ok(None);
-        }
+        };
         match probe::judge_place(socket)? {
             None => Ok(None),
             Some(Probed::Dormant { why }) => {
-                let bad = BadTarget::Directory { path: socket.clone(), why };
+                let bad = BadTarget::Directory { path: socket.to_owned(), why };
                 let advice = Advice::of_bad_target(&bad, named);
                 reject(RejectReason::BadTarget, None, bad.to_string(), advice)
             }
@@ -184,7 +241,8 @@ impl Ensure {
                 Ensured::Running(Box::new(Running {
                     kind,
                     pid,
-                    socket: plan.expected_socket_path.clone(),
+                    endpoint: found_at(plan, &connection),
+                    url: url(plan, &connection),
                     generation,
                     managed: true,
                     program_differs: start.record().is_some_and(|record| record.differs_from(plan)),
@@ -197,9 +255,17 @@ impl Ensure {
                 exit,
                 pid,
                 generation,
-                socket: plan.expected_socket_path.clone(),
+                endpoint: plan.target().clone(),
+                last_seen: cause.as_ref().and_then(|_| start.last_seen()),
+                listened_at: start.listened_at(),
                 after_kill,
-                advice: Box::new(Advice::of_early_end(&self.session, cause.as_ref(), said, &self.launch)),
+                advice: Box::new(Advice::of_early_end(
+                    &self.session,
+                    cause.as_ref(),
+                    said,
+                    start.listened_at().as_ref(),
+                    &self.launch,
+                )),
                 cause: cause.map(|cause| self.in_callers_terms(cause, extension)),
                 stderr_tail: crate::sessions::list::stderr_tail(&self.root, &self.session),
                 status_text,
@@ -259,7 +325,8 @@ impl Ensure {
         Ensured::Running(Box::new(Running {
             kind: StartKind::Attached,
             pid: if managed { snapshot.pid() } else { connection.peer() },
-            socket: plan.expected_socket_path.clone(),
+            endpoint: found_at(plan, &connection),
+            url: record.and_then(|record| record.whole_plan()).and_then(|plan| url(plan, &connection)),
             generation: if managed { snapshot.generation() } else { Generation::UNMANAGED },
             managed,
             program_differs: plan.program().is_some()
@@ -269,7 +336,7 @@ impl Ensure {
             watch: if managed {
                 self.watch(snapshot.generation(), snapshot.leader().cloned(), None)
             } else {
-                WorkerWatch::unmanaged(plan.expected_socket_path.clone())
+                WorkerWatch::unmanaged(plan.target().clone())
             },
         }))
     }
@@ -292,7 +359,7 @@ impl Ensure {
         holder: Option<LockClaim>,
     ) -> Rejection {
         let claim = self.root.path().join(self.session.as_str()).join(CLAIM_FILE);
-        Rejection::locked(&self.session, &plan.expected_socket_path, why, holder, &claim)
+        Rejection::locked(&self.session, plan.target(), why, holder, &claim)
     }
 
     pub(super) fn reject(
@@ -303,8 +370,24 @@ impl Ensure {
         snapshot: &Snapshot,
     ) -> Rejection {
         let own_socket = self.own_socket();
-        let named = self.launch.socket.as_deref();
+        let named = self.launch.address.as_ref();
         let site = Site { session: &self.session, own_socket: &own_socket, named };
-        Rejection::of_worker(reason, &site, &plan.expected_socket_path, probed, snapshot)
+        Rejection::of_worker(reason, &site, plan.target(), probed, snapshot)
     }
+}
+
+/// The endpoint at which a worker was found: a port may be served at another address of this machine than planned.
+fn found_at(plan: &SpawnBgPlan, connection: &Connection) -> Endpoint {
+    match connection.endpoint() {
+        endpoint @ Endpoint::Tcp(_) => endpoint.clone(),
+        Endpoint::Unix(_) | Endpoint::None => plan.target().clone(),
+    }
+}
+
+/// The address for a browser, if the worker is known to speak HTTP on a port.
+fn url(plan: &SpawnBgPlan, connection: &Connection) -> Option<String> {
+    let (Readiness::Http(path), Endpoint::Tcp(at)) = (&plan.ready, connection.endpoint()) else {
+        return None;
+    };
+    Some(format!("http://{at}{path}"))
 }

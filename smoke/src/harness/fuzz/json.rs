@@ -11,7 +11,7 @@ const RAW: &str = "@@raw@@";
 const NOT_UTF8: [&[u8]; 3] = [b"\xff\xfe", b"\xc3\x28", b"\xed\xa0\x80"];
 
 /// Fields that decide which process is signalled, or which version is spoken.
-const DECISIVE: [&str; 15] = [
+const DECISIVE: [&str; 20] = [
     "pid",
     "start_time",
     "boot_id",
@@ -27,6 +27,11 @@ const DECISIVE: [&str; 15] = [
     "ready",
     "role",
     "expected_socket_path",
+    "address",
+    "target",
+    "port",
+    "foreign_listener",
+    "settle_ms",
 ];
 
 /// Changes one value of a document and describes the change; `None` if the bytes are not JSON.
@@ -73,7 +78,7 @@ fn pointers(value: &Value, at: String, all: &mut Vec<String>) {
 /// A value that hardly any field expects.
 pub(super) fn odd(rng: &mut Rng, sentinel: Pid) -> Value {
     let own = std::process::id();
-    match rng.below(32) {
+    match rng.below(37) {
         0 | 1 => json!(sentinel),
         2 => json!(1),
         3 => json!(0),
@@ -104,6 +109,11 @@ pub(super) fn odd(rng: &mut Rng, sentinel: Pid) -> Value {
         28 => json!([[[[{ "a": [null] }]]]]),
         29 => json!("$(kill 1); `reboot` '\"{socket}{session}{prompt}"),
         30 => json!("ready"),
+        31 => json!("tcp:127.0.0.1:1"),
+        32 => json!("tcp:[::1]:65536"),
+        33 => json!("none"),
+        34 => json!("http=/"),
+        35 => json!("line=(a*)*b"),
         _ => json!("starting"),
     }
 }

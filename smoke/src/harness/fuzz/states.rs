@@ -45,7 +45,7 @@ pub(super) fn round(seed: u64) -> Result<Value, Trouble> {
 /// Makes a state directory; returns the container, if the worker runs in a container.
 fn prepare(rng: &mut Rng, round: &mut Round) -> Result<Option<Container>, Trouble> {
     let mut container = None;
-    let up = up_args(round);
+    let up = up_args(rng, round);
     match rng.below(8) {
         0 | 1 => {
             round.prepare(&up)?;
@@ -78,9 +78,19 @@ fn prepare(rng: &mut Rng, round: &mut Round) -> Result<Option<Container>, Troubl
     Ok(container)
 }
 
-fn up_args(round: &Round) -> Vec<String> {
-    let words = ["up", "--timeout", "20s", SESSION, "--"].map(str::to_owned).into_iter();
-    words.chain(round.names.worker.iter().cloned()).collect()
+/// An `up` with the worker's own socket; now and then on a port, or without an endpoint.
+fn up_args(rng: &mut Rng, round: &Round) -> Vec<String> {
+    let (options, worker): (&[&str], Vec<String>) = match rng.below(6) {
+        0 => (&["--address", "none", "--settle", "10ms"], idle()),
+        1 => (&["--address", "tcp:0", "--ready", "running", "--settle", "10ms"], idle()),
+        _ => (&[], round.names.worker.to_vec()),
+    };
+    let words = [&["up", "--timeout", "20s"], options, &[SESSION, "--"]].concat();
+    words.into_iter().map(str::to_owned).chain(worker).collect()
+}
+
+fn idle() -> Vec<String> {
+    ["sleep", "600"].map(str::to_owned).to_vec()
 }
 
 /// A launcher killed in the middle of a start leaves its claim, and a worker that never listens.

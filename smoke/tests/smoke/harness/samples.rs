@@ -23,10 +23,12 @@ fn a_sample_of_all_kills_and_failures() {
 
 /// T01, T02, L1, S1.
 fn a_sample_of_contention() {
-    let tally = contend::run(40, 8);
-    tally.print();
-    assert!(tally.troubles.is_empty(), "{} failed", tally.troubles.len());
-    assert_eq!(tally.passed(), 40);
+    for (site, rounds) in [(contend::Site::Socket, 40), (contend::Site::Port, 12)] {
+        let tally = contend::run(rounds, 8, site);
+        tally.print();
+        assert!(tally.troubles.is_empty(), "{} failed", tally.troubles.len());
+        assert_eq!(tally.passed(), rounds);
+    }
 }
 
 /// No panic, no hang, no change to foreign files and processes, and every answer in its form.

@@ -5,7 +5,7 @@ use nix::sys::socket::{Backlog, SockFlag, UnixAddr, bind, listen};
 use rekindle_adapters::probe::{Connection, probe_once};
 use rekindle_adapters::seams::{PollingSocketWatcher, TokioTimer};
 use rekindle_core::seams::{SocketWatcher, Timer};
-use rekindle_core::{Liveness, WatchError};
+use rekindle_core::{Endpoint, Liveness, WatchError};
 use rekindle_smoke::{TestEnv, procs, tests, wait};
 use std::io::{Read, Write};
 use std::os::fd::AsRawFd;
@@ -31,7 +31,7 @@ const ABORTED: usize = 300;
 const POLLS: usize = 50;
 
 async fn watch(path: &Path) -> Result<Connection, WatchError> {
-    PollingSocketWatcher.await_socket_alive(path).await
+    PollingSocketWatcher.await_socket_alive(&Endpoint::Unix(path.to_owned())).await
 }
 
 /// Lets a watch look several times; then `ready` makes the watch resolve.

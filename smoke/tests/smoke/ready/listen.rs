@@ -5,7 +5,7 @@ use nix::sys::socket::getsockopt;
 use nix::sys::socket::sockopt::PeerCredentials;
 use rekindle::{Ensured, Launch, Sessions, StartKind};
 use rekindle_core::target::SOCKET_PATH_LEN_MAX;
-use rekindle_core::{Environment, Generation, ReadyKind};
+use rekindle_core::{Environment, Generation, Readiness};
 use rekindle_smoke::starts::id;
 use rekindle_smoke::test_env::CANARY;
 use rekindle_smoke::{Launcher, Reply, TestEnv, procs, programs, tests, wait};
@@ -181,7 +181,7 @@ fn a_killed_worker_leaves_nobody_who_listens() {
             environment.set.insert(CANARY.into(), env.dir().into());
             let [python, c, script] = server();
             let launch = Launch::new(python).args([c, script]).environment(environment).cwd(env.dir());
-            let ensured = sessions.ensure(&id("s"), launch.ready(ReadyKind::Listen)).await;
+            let ensured = sessions.ensure(&id("s"), launch.ready(Readiness::Listen)).await;
             let Ok(Ensured::Running(running)) = ensured else { panic!("it starts: {ensured:?}") };
             assert_eq!((running.kind, running.generation), (StartKind::Started, Generation::new(generation)));
             assert!(!running.connection.is_open(), "nobody has connected yet");

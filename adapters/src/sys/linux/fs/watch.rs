@@ -29,6 +29,8 @@ pub(crate) enum Happening {
     DirectoryChanges,
     /// A descriptor of a file is closed.
     FileCloses,
+    /// A file of a directory is written.
+    FileGrows,
 }
 
 impl Happening {
@@ -44,16 +46,20 @@ impl Happening {
                     | AddWatchFlags::IN_MOVE_SELF
             }
             Self::FileCloses => AddWatchFlags::IN_CLOSE,
+            Self::FileGrows => AddWatchFlags::IN_MODIFY,
         }
     }
 
     /// Readers open and close files of a directory all the time; only a close of the directory itself matters.
     fn is_meant_by(self, event: &InotifyEvent) -> bool {
+        let is_growth = event.mask.contains(AddWatchFlags::IN_MODIFY);
         match self {
-            Self::NameAppears | Self::FileCloses => true,
+            Self::NameAppears | Self::FileCloses => !is_growth,
+            Self::DirectoryChanges if is_growth => false,
             Self::DirectoryChanges => {
                 event.name.is_none() || !event.mask.contains(AddWatchFlags::IN_CLOSE_NOWRITE)
             }
+            Self::FileGrows => is_growth,
         }
     }
 }
