@@ -111,6 +111,7 @@ fn the_environment_is_the_callers_and_ours() {
     assert_eq!(of("REKINDLE_SMOKE_ENV"), env.dir().to_string_lossy(), "the rest is inherited");
     assert_eq!((of("REKINDLE_SESSION"), of("REKINDLE_GENERATION")), ("s", "1"));
     assert_eq!(of("REKINDLE_SOCKET"), env.socket("s").to_string_lossy());
+    assert_eq!(of("REKINDLE_ADDRESS"), format!("unix:{}", env.socket("s").display()));
     assert_eq!(of("REKINDLE_NONCE"), env.record("s")["nonce"].as_str().expect("a record has a nonce"));
     let claim = fs::read(env.of("s", "claim")).expect("the claim is held");
     let claim: Value = serde_json::from_slice(&claim).expect("the claim is whole");
@@ -123,8 +124,9 @@ fn a_cleared_environment_holds_what_was_declared() {
     let launcher = env.launch_up("s", &["--clear-env", "--env", "MINE=1"], &["sleep", "1000"]);
     let environment = procs::environment(born(&env));
     let names: BTreeSet<&str> = environment.keys().map(String::as_str).collect();
-    let ours = ["REKINDLE_SESSION", "REKINDLE_SOCKET", "REKINDLE_GENERATION", "REKINDLE_NONCE"];
-    assert_eq!(names, ours.into_iter().chain(["MINE"]).collect());
+    let ours = ["SESSION", "SOCKET", "ADDRESS", "GENERATION", "NONCE"].map(|name| format!("REKINDLE_{name}"));
+    let ours = ours.iter().map(String::as_str);
+    assert_eq!(names, ours.chain(["MINE"]).collect());
     end(&env, launcher);
 }
 
