@@ -18,7 +18,8 @@
 //! 3. Every end gives the claim up: released on an observation or a rejection, retained without an observation.
 //! 4. A silent worker that had been ready is awaited without the claim. The call never ends the worker, and never
 //!    starts a second worker beside it.
-//! 5. A call begins anew only before the deadline.
+//! 5. A call begins anew only before the deadline. A probe without a lock is repeated only if another start appeared
+//!    meanwhile.
 //! 6. A port that a stranger took is replaced only if a launcher chose it, and only [`PORTS_LOST_MAX`] times.
 //! 7. A restart ends the worker and starts another under the same claim, so no other launcher can start a worker in
 //!    between. After the end the call is a resume, and ends no other worker.
@@ -29,6 +30,7 @@ pub mod decide;
 
 use crate::effects::{ReleaseError, SpawnError, WatchError};
 use crate::ensure::decide::{Finding, Intent, Liveness, RejectReason, Verdict, decide};
+use crate::process::id::Generation;
 use crate::session::endpoint::EndpointKind;
 use crate::session::evidence::LastWorker;
 use crate::session::plan::PortChoice;
@@ -74,8 +76,8 @@ pub enum Depth {
 enum Phase {
     Looking,
     CheckingTarget(View),
-    Probing,
-    LookingAgain(Liveness),
+    Probing(Generation),
+    LookingAgain(Liveness, Generation),
     Inspecting,
     Clearing,
     Acquiring,
@@ -313,9 +315,9 @@ impl Ensure {
     /// The next step.
     pub fn effect(self) -> Effect {
         match self.phase {
-            Phase::Looking | Phase::LookingAgain(_) | Phase::Silent(Silence::Looking) => Effect::Look,
+            Phase::Looking | Phase::LookingAgain(..) | Phase::Silent(Silence::Looking) => Effect::Look,
             Phase::CheckingTarget(_) => Effect::CheckTarget,
-            Phase::Probing | Phase::ProbingUnderClaim(_) | Phase::Silent(Silence::Probing(_)) => {
+            Phase::Probing(_) | Phase::ProbingUnderClaim(_) | Phase::Silent(Silence::Probing(_)) => {
                 Effect::Probe
             }
             Phase::Inspecting => Effect::InspectClaim,
@@ -346,8 +348,8 @@ impl Ensure {
             | Phase::Releasing(_) => true,
             Phase::Looking
             | Phase::CheckingTarget(_)
-            | Phase::Probing
-            | Phase::LookingAgain(_)
+            | Phase::Probing(_)
+            | Phase::LookingAgain(..)
             | Phase::Inspecting
             | Phase::Clearing
             | Phase::Acquiring
@@ -371,7 +373,7 @@ impl Ensure {
         let intent = self.request.intent;
         let is_restart = intent == Intent::Restart;
         match self.request.depth {
-            Depth::DryRun => self.at(Phase::Probing),
+            Depth::DryRun => self.at(Phase::Probing(view.generation)),
             // A worker with gentle contact must not be connected to for a mere look: only a whole call does more.
             Depth::AtOnce if is_restart || !view.is_known_to_answer() || view.contact == Contact::Gentle => {
                 self.concludes(Conclusion::NotAtOnce)
@@ -381,7 +383,7 @@ impl Ensure {
             Depth::Whole if !view.is_known_to_answer() && intent != Intent::Attach => {
                 self.at(Phase::Acquiring)
             }
-            Depth::AtOnce | Depth::Whole => self.at(Phase::Probing),
+            Depth::AtOnce | Depth::Whole => self.at(Phase::Probing(view.generation)),
         }
     }
 
@@ -506,8 +508,12 @@ pub fn step(call: Ensure, event: Event) -> Ensure {
         (At::Looking, Ev::Looked(view)) => call.at(At::CheckingTarget(view)),
         (At::CheckingTarget(view), Ev::Did) => call.checked(&view),
         (At::CheckingTarget(_), Ev::Refused) => call.concludes(Conclusion::BadTarget),
-        (At::Probing, Ev::Probed(liveness)) => call.at(At::LookingAgain(liveness)),
-        (At::LookingAgain(liveness), Ev::Looked(view)) => call.without_lock(liveness, &view),
+        (At::Probing(of), Ev::Probed(liveness)) => call.at(At::LookingAgain(liveness, of)),
+        // Another start's worker may listen where the first look knew of none: the probe took it for a stranger.
+        (At::LookingAgain(Liveness::Forged, of), Ev::Looked(view)) if of != view.generation => {
+            call.at(At::CheckingTarget(view))
+        }
+        (At::LookingAgain(liveness, _), Ev::Looked(view)) => call.without_lock(liveness, &view),
         (At::Inspecting, Ev::Did) => call.at(At::Clearing),
         (At::Inspecting, Ev::Refused | Ev::Failed) | (At::Clearing, Ev::Did | Ev::Failed) => {
             call.concludes(Conclusion::Running(StartPath::Attached))
@@ -552,7 +558,7 @@ pub fn step(call: Ensure, event: Event) -> Ensure {
         (
             At::Looking
             | At::CheckingTarget(_)
-            | At::LookingAgain(_)
+            | At::LookingAgain(..)
             | At::Acquiring
             | At::Silent(Silence::Looking),
             Ev::Failed,
@@ -561,8 +567,8 @@ pub fn step(call: Ensure, event: Event) -> Ensure {
         (
             At::Looking
             | At::CheckingTarget(_)
-            | At::Probing
-            | At::LookingAgain(_)
+            | At::Probing(_)
+            | At::LookingAgain(..)
             | At::Inspecting
             | At::Clearing
             | At::Acquiring

@@ -698,6 +698,22 @@ fn a_worker_that_its_process_shows_to_be_live_need_not_listen() {
     }
 }
 
+/// Another start's worker may listen where the first look knew of no worker: the probe took its listener for a stranger's.
+#[test]
+fn a_listener_of_another_start_is_probed_again() {
+    let later = View { generation: READY.generation.next(), ..READY };
+    for (first, depth) in [(View::NOTHING, Whole), (READY, Whole), (READY, DryRun)] {
+        let probed = [Ev::Looked(first), Ev::Did, Ev::Probed(Forged)];
+        let again = led(request(Attach, depth), &[&probed[..], &[Ev::Looked(later)]].concat());
+        assert_eq!(effects(again, &[Ev::Did]), [Effect::Probe], "{first:?}");
+        let still = [Ev::Did, Ev::Probed(Forged), Ev::Looked(later)];
+        let call = still.iter().fold(again, |call, event| step(call, *event));
+        assert!(matches!(call.effect(), Effect::Done(_)), "a stranger there now is a conflict: {call:?}");
+        let same = led(request(Attach, depth), &[&probed[..], &[Ev::Looked(first)]].concat());
+        assert!(matches!(same.effect(), Effect::Done(_)), "{same:?}");
+    }
+}
+
 /// A listener that is not the worker's is a conflict for every intent, whatever shows the worker to be live.
 #[test]
 fn a_stranger_stays_a_conflict() {
