@@ -6,7 +6,7 @@ use rekindle::{SessionId, Sessions};
 use rekindle_adapters::claim_lock::{ClaimAttempt, try_claim};
 use rekindle_adapters::spawn::{Provision, SpawnRequest, spawn};
 use rekindle_adapters::{HeldClaim, StateRoot, Worker, clock, lifeline, procfs, random};
-use rekindle_core::{Generation, Host, Nonce, SpawnBgPlan};
+use rekindle_core::{Endpoint, Generation, Host, Nonce, SpawnBgPlan};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -87,7 +87,7 @@ impl Home {
         let command: Vec<String> =
             [&[CHILD], arguments].concat().iter().map(|word| (*word).to_owned()).collect();
         let socket = self.socket(session);
-        SpawnBgPlan::new(session.clone(), socket, PathBuf::from("/"), &command, None)
+        SpawnBgPlan::new(session.clone(), Endpoint::Unix(socket), PathBuf::from("/"), &command, None)
     }
 
     /// The socket of a session's worker.

@@ -4,6 +4,7 @@ use crate::floor::{self, thread_cpu};
 use crate::harness::{Goal, Role, Row, Sample, Table, Unit, micros};
 use crate::home::{Bench, runtime};
 use rekindle_adapters::seams::PollingSocketWatcher;
+use rekindle_core::Endpoint;
 use rekindle_core::seams::SocketWatcher;
 use std::ops::Range;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -29,7 +30,8 @@ pub(crate) fn run(bench: &Bench) -> Vec<Table> {
 fn row(bench: &Bench, name: &str, startup: &'static Range<u64>, intervals_ms: &[u64]) -> Vec<Table> {
     let runtime = runtime();
     let ours = |path: &Path| {
-        let connected = runtime.block_on(PollingSocketWatcher.await_socket_alive(path));
+        let connected =
+            runtime.block_on(PollingSocketWatcher.await_socket_alive(&Endpoint::Unix(path.to_owned())));
         connected.expect("the worker listens in the end")
     };
     let mut row = Row::new(name, 12)
