@@ -2,9 +2,9 @@
 
 use crate::endpoint::probe::Connection;
 use crate::ready::watcher::{ExtendingTimer, ReadinessWatcher};
-use crate::start::progress::{
-    CompletingReleaser, FoundWorker, FreshWorker, NotingExitWatcher, NotingKiller, Start,
-};
+use crate::start::found::FoundWorker;
+use crate::start::fresh::FreshWorker;
+use crate::start::progress::{CompletingReleaser, NotingExitWatcher, NotingKiller, Start};
 use crate::worker::Worker;
 use async_trait::async_trait;
 use rekindle_core::seams::{ExitWatcher, Killer, Releaser, SocketWatcher, Spawner, Timer};

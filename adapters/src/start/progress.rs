@@ -1,65 +1,54 @@
-//! One start under the claim: its order, and its record.
+//! One start under the claim: its observations, and its record.
 //!
-//! Everything here is a seam of [`rekindle_core::execute`] wrapped around a plain seam: the spawner prepares the
-//! session before the process exists, the watchers note observations, the releaser completes the record before the
-//! claim is given up.
+//! The seams here are those of [`rekindle_core::execute`], wrapped around plain seams: the watchers note observations,
+//! the releaser completes the record before the claim is given up. The spawners are in `fresh.rs` and `found.rs`.
 //!
 //! # Invariants
-//! 1. The order of a start: fresh lifeline, stale socket removed, record `starting`, then the process.
-//! 2. The record is completed before the release of the claim, by the machine's observation: an exit beats a socket.
-//! 3. An incomplete record loses nothing: the lifeline holds the worker's identity.
+//! 1. The record is completed before the release of the claim, by the machine's observation: an exit beats a socket.
+//! 2. An incomplete record loses nothing: the lifeline holds the worker's identity.
 //!
 //! Checked by `smoke/tests/smoke/session/*.rs`.
 
-use crate::endpoint::bound::{self, BoundSocket};
 use crate::endpoint::hint;
 use crate::endpoint::probe::Connection;
-use crate::endpoint::socket_file::{self, Leftover, Place, StaleSocket};
-use crate::endpoint::tcp::{self, Asked, Listener};
+use crate::endpoint::socket_file::{self, Leftover};
 use crate::ready::notify::NotifyListener;
-use crate::spawn::program;
-use crate::spawn::{Provision, SpawnRequest, spawn};
 use crate::start::place::CommandPlace;
 use crate::start::seams::{GroupKiller, PidfdExitWatcher, SharedClaim};
 use crate::store::claim_lock::HeldClaim;
-use crate::store::lifeline::{self, LifelineProbe};
+use crate::store::lifeline::{self};
 use crate::store::record_file;
 use crate::store::session_dir::SessionDir;
 use crate::sys::linux::clock;
 use crate::sys::linux::procfs;
-use crate::sys::linux::random;
 use crate::sys::linux::socket_table::ListeningSockets;
 use crate::worker::{ReapedExit, Worker};
 use async_trait::async_trait;
-use jiff::Timestamp;
 use rekindle_core::claim::give_up::{GiveUpEffect, GiveUpEvent};
 use rekindle_core::notify::Notices;
 use rekindle_core::plan::{ForeignListener, SETTLE_DEFAULT};
 use rekindle_core::protocol::Version;
-use rekindle_core::readiness::{Provides, ShownBy};
+use rekindle_core::readiness::ShownBy;
 use rekindle_core::record::SocketFile;
-use rekindle_core::seams::{ExitWatcher, Killer, Releaser, Spawner};
-use rekindle_core::shown::Shown;
-use rekindle_core::start::order::{self, Begun, Order, OrderEffect, OrderEvent, Room};
+use rekindle_core::seams::{ExitWatcher, Killer, Releaser};
+use rekindle_core::start::order::Room;
 use rekindle_core::start::settle::{self, Heard, Noted, Settle, SettleEffect, SettleEvent};
 use rekindle_core::{
-    ChildExit, Endpoint, Generation, Host, KillError, KillSignal, Lifeline, LockClaim, Nonce, OsFailure,
-    ProcessIdentity, Readiness, ReleaseError, SessionRecord, SpawnBgPlan, SpawnError, WatchError,
+    ChildExit, Endpoint, Host, KillError, KillSignal, Lifeline, LockClaim, OsFailure, ProcessIdentity,
+    Readiness, ReleaseError, SessionRecord, SpawnBgPlan, WatchError,
 };
-use std::net::SocketAddr;
-use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// A start in progress, shared by its seams.
 #[derive(Debug, Clone)]
 pub struct Start {
-    claim: SharedClaim,
-    here: Arc<Host>,
+    pub(super) claim: SharedClaim,
+    pub(super) here: Arc<Host>,
     notes: Arc<Mutex<Notes>>,
-    spawn_on: SpawnOn,
-    left_behind: Option<SocketFile>,
-    recorded_as: Option<Arc<SpawnBgPlan>>,
+    pub(super) spawn_on: SpawnOn,
+    pub(super) left_behind: Option<SocketFile>,
+    pub(super) recorded_as: Option<Arc<SpawnBgPlan>>,
 }
 
 /// The thread that waits in the kernel during the birth of a worker.
@@ -74,13 +63,13 @@ pub enum SpawnOn {
 
 /// The record, and the observations since.
 #[derive(Debug, Default)]
-struct Notes {
-    record: Option<SessionRecord>,
+pub(super) struct Notes {
+    pub(super) record: Option<SessionRecord>,
     peer: Option<Option<ProcessIdentity>>,
     version: Option<Version>,
     exit: Option<ChildExit>,
     notify_listener: Option<Arc<NotifyListener>>,
-    reaped: Option<ReapedExit>,
+    pub(super) reaped: Option<ReapedExit>,
     worker: Option<Arc<Worker>>,
     place: Option<Arc<CommandPlace>>,
     seen: Seen,
@@ -127,7 +116,7 @@ impl Start {
         self.note(|notes| notes.record.clone())
     }
 
-    fn note<T>(&self, action: impl FnOnce(&mut Notes) -> T) -> T {
+    pub(super) fn note<T>(&self, action: impl FnOnce(&mut Notes) -> T) -> T {
         // A panic elsewhere does not undo observations.
         action(&mut self.notes.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -159,7 +148,7 @@ impl Start {
     }
 
     /// Remembers the worker, so that the watches can recognise its processes.
-    fn note_worker(&self, worker: &Worker) {
+    pub(super) fn note_worker(&self, worker: &Worker) {
         match worker.pinned_again(&self.here) {
             Ok(pinned) => self.note(|notes| notes.worker = Some(Arc::new(pinned))),
             // Without recognition no listener is believed, and the time-out ends the worker.
@@ -203,7 +192,7 @@ impl Start {
     }
 
     /// Remembers the worker's directory and environment, if a command will need them.
-    fn note_place(&self, callers: &SpawnBgPlan) {
+    pub(super) fn note_place(&self, callers: &SpawnBgPlan) {
         self.note(|notes| {
             let place = notes.record.as_ref().and_then(|record| CommandPlace::of(record, callers));
             notes.place = place.map(Arc::new);
@@ -339,6 +328,23 @@ impl Start {
         write(held, &record);
     }
 
+    pub(super) fn open_notify_listener(
+        &self,
+        dir: &SessionDir,
+        notices: Notices,
+    ) -> Result<Arc<NotifyListener>, OsFailure> {
+        let listener = Arc::new(NotifyListener::open(dir, self.here.clone(), notices)?);
+        self.note(|notes| notes.notify_listener = Some(listener.clone()));
+        Ok(listener)
+    }
+
+    /// Receives messages from now on, for a worker with a dead launcher.
+    pub(super) fn hear_again(&self, worker: &Worker, plan: &SpawnBgPlan) -> Result<(), OsFailure> {
+        let notices = Notices::missed(plan.observe_timeout);
+        let listener = self.claim.with(|held| self.open_notify_listener(held.dir(), notices)).transpose()?;
+        listener.map_or(Ok(()), |listener| listener.listen_to(worker))
+    }
+
     /// The socket is removed while the claim is held; received notices stay.
     fn stop_listening(&self) {
         if let Some(listener) = self.notify_listener() {
@@ -354,300 +360,10 @@ fn guarded(held: &HeldClaim, record: SessionRecord) -> SessionRecord {
     record.guarded_by(asked.unwrap_or(Lifeline::Unreadable), socket_file)
 }
 
-fn write(held: &HeldClaim, record: &SessionRecord) {
+/// Writes a record; a failure is logged, since the lifeline identifies the worker.
+pub(super) fn write(held: &HeldClaim, record: &SessionRecord) {
     if let Err(error) = record_file::write(held.dir(), record) {
         tracing::warn!(session = %record.session, %error, "the record could not be completed");
-    }
-}
-
-/// Starts a new worker, in the safe order.
-#[derive(Debug)]
-pub struct FreshWorker {
-    start: Start,
-    generation: Generation,
-}
-
-impl FreshWorker {
-    /// A new worker, as `generation`.
-    pub fn new(start: &Start, generation: Generation) -> Self {
-        Self { start: start.clone(), generation }
-    }
-}
-
-#[async_trait]
-impl Spawner<Worker> for FreshWorker {
-    async fn spawn_child(&self, plan: &SpawnBgPlan) -> Result<Worker, SpawnError> {
-        match self.start.spawn_on {
-            SpawnOn::CallingThread => self.start.spawn(plan, self.generation),
-            SpawnOn::BlockingThread => {
-                let (start, plan, generation) = (self.start.clone(), plan.clone(), self.generation);
-                tokio::task::spawn_blocking(move || start.spawn(&plan, generation))
-                    .await
-                    .unwrap_or_else(|error| Err(OsFailure::new("spawn the worker", error.to_string()).into()))
-            }
-        }
-    }
-}
-
-impl Start {
-    fn spawn(&self, plan: &SpawnBgPlan, generation: Generation) -> Result<Worker, SpawnError> {
-        // A missing program changes nothing.
-        program::resolve(plan.program().ok_or(SpawnError::NoProgram)?)?;
-        if plan.cwd.as_os_str().is_empty() {
-            return Err(SpawnError::NoWorkingDirectory);
-        }
-        let begun = self.claim.with(|held| Beginning::new(self, held, plan, generation).run());
-        let begun = begun.unwrap_or_else(|| Err(SpawnError::Abandoned { why: "its claim is gone".into() }));
-        begun.inspect(|worker| {
-            self.note(|notes| notes.reaped = worker.reaped_exit());
-            if plan.target().tcp().is_some() {
-                self.note_worker(worker);
-            }
-            self.note_place(plan);
-        })
-    }
-
-    fn open_notify_listener(
-        &self,
-        dir: &SessionDir,
-        notices: Notices,
-    ) -> Result<Arc<NotifyListener>, OsFailure> {
-        let listener = Arc::new(NotifyListener::open(dir, self.here.clone(), notices)?);
-        self.note(|notes| notes.notify_listener = Some(listener.clone()));
-        Ok(listener)
-    }
-
-    /// Receives messages from now on, for a worker with a dead launcher.
-    fn hear_again(&self, worker: &Worker, plan: &SpawnBgPlan) -> Result<(), OsFailure> {
-        let notices = Notices::missed(plan.observe_timeout);
-        let listener = self.claim.with(|held| self.open_notify_listener(held.dir(), notices)).transpose()?;
-        listener.map_or(Ok(()), |listener| listener.listen_to(worker))
-    }
-}
-
-/// Performs a start, in the safe order.
-struct Beginning<'s> {
-    start: &'s Start,
-    held: &'s HeldClaim,
-    plan: &'s SpawnBgPlan,
-    generation: Generation,
-    lifeline: Option<LifelineProbe>,
-    stale: Option<StaleSocket>,
-    described: Option<(Nonce, Timestamp)>,
-    provided: Provided,
-    worker: Option<Worker>,
-}
-
-/// The means of readiness handed to the worker.
-enum Provided {
-    Nothing,
-    NotifySocket(Arc<NotifyListener>),
-    /// Our copy is dropped with the start: after the worker's death no process listens.
-    Socket(BoundSocket),
-    /// The same for a TCP port, which leaves no file.
-    Port(OwnedFd),
-}
-
-impl<'s> Beginning<'s> {
-    fn new(start: &'s Start, held: &'s HeldClaim, plan: &'s SpawnBgPlan, generation: Generation) -> Self {
-        Self {
-            start,
-            held,
-            plan,
-            generation,
-            lifeline: None,
-            stale: None,
-            described: None,
-            provided: Provided::Nothing,
-            worker: None,
-        }
-    }
-
-    fn run(mut self) -> Result<Worker, SpawnError> {
-        let (mut order, mut failed) = (Order::default(), None);
-        loop {
-            let event = match order.effect() {
-                OrderEffect::Done(begun) => return self.begun(begun, failed),
-                effect => self.perform(effect).unwrap_or_else(|error| {
-                    failed.get_or_insert(error);
-                    OrderEvent::Failed
-                }),
-            };
-            order = order::step(order, event);
-        }
-    }
-
-    fn begun(self, begun: Begun, failed: Option<SpawnError>) -> Result<Worker, SpawnError> {
-        match (begun, self.worker) {
-            (Begun::Started, Some(worker)) => Ok(worker),
-            (Begun::Started | Begun::NotStarted, _) => {
-                let unnamed = || SpawnError::Abandoned { why: "a step of the start failed".into() };
-                Err(failed.unwrap_or_else(unnamed))
-            }
-        }
-    }
-
-    fn perform(&mut self, effect: OrderEffect) -> Result<OrderEvent, SpawnError> {
-        let dir = self.held.dir();
-        match effect {
-            OrderEffect::CheckPlace => dir.require_in_place()?,
-            OrderEffect::RenewLifeline => self.lifeline = Some(lifeline::renew(dir)?),
-            OrderEffect::LookAtSocket => return self.look_at_socket(),
-            OrderEffect::RemoveSocket => self.stale.take().map_or(Ok(()), StaleSocket::remove)?,
-            OrderEffect::WriteStarting => self.write_starting()?,
-            OrderEffect::Provide => self.provide()?,
-            OrderEffect::Fork => self.fork()?,
-            OrderEffect::WriteIdentity => self.write_identity(),
-            OrderEffect::Done(_) => {}
-        }
-        Ok(OrderEvent::Did)
-    }
-
-    fn look_at_socket(&mut self) -> Result<OrderEvent, SpawnError> {
-        let taken = |why| Err(SpawnError::Abandoned { why });
-        let socket = match self.plan.target() {
-            Endpoint::Unix(socket) => socket,
-            Endpoint::None => return Ok(OrderEvent::Room(Room::Free)),
-            Endpoint::Tcp(at) => {
-                let asked = Asked { at: *at, worker: None, foreign: self.plan.foreign_listener };
-                return match asked.listener()? {
-                    Listener::Foreign(who) => taken(format!("{who} listens on {}", self.plan.target())),
-                    Listener::Nobody | Listener::RelayToNobody | Listener::Found(_) => {
-                        Ok(OrderEvent::Room(Room::Free))
-                    }
-                };
-            }
-        };
-        let place = socket_file::look(self.held.dir(), socket, self.start.left_behind)?;
-        let room = place.room();
-        match place {
-            Place::Free => {}
-            Place::Stale(stale) => self.stale = Some(stale),
-            Place::Taken { why } => {
-                return taken(format!("`{}`: {why}", Shown(socket)));
-            }
-        }
-        Ok(OrderEvent::Room(room))
-    }
-
-    fn write_starting(&mut self) -> Result<(), SpawnError> {
-        let launcher = procfs::this_process(&self.start.here);
-        let (nonce, started_at) = (random::nonce()?, clock::now());
-        let plan = self.start.recorded_as.as_deref().unwrap_or(self.plan);
-        let record = SessionRecord::starting(plan, self.generation, nonce.clone(), launcher, started_at);
-        record_file::write(self.held.dir(), &record)?;
-        self.start.note(|notes| notes.record = Some(record));
-        self.described = Some((nonce, started_at));
-        Ok(())
-    }
-
-    fn provide(&mut self) -> Result<(), SpawnError> {
-        self.provided = match self.plan.ready.kind().row().provides {
-            Provides::NotifySocket => {
-                let notices = Notices::none(self.plan.observe_timeout);
-                Provided::NotifySocket(self.start.open_notify_listener(self.held.dir(), notices)?)
-            }
-            Provides::BoundSocket => match self.plan.target() {
-                Endpoint::Unix(socket) => Provided::Socket(BoundSocket::stream(socket)?),
-                Endpoint::Tcp(at) => Provided::Port(bind(*at)?),
-                Endpoint::None => Provided::Nothing,
-            },
-            Provides::Nothing => Provided::Nothing,
-        };
-        Ok(())
-    }
-
-    fn fork(&mut self) -> Result<(), SpawnError> {
-        let (Some(lifeline), Some((nonce, started_at))) = (self.lifeline.take(), &self.described) else {
-            return Err(SpawnError::Abandoned { why: "its lifeline was not prepared".into() });
-        };
-        let provision = match &self.provided {
-            Provided::Nothing => Provision::Nothing,
-            Provided::NotifySocket(listener) => Provision::NotifySocket(listener),
-            Provided::Socket(socket) => Provision::Socket(socket.as_fd()),
-            Provided::Port(socket) => Provision::Socket(socket.as_fd()),
-        };
-        let (plan, claim, generation) = (self.plan, self.held, self.generation);
-        let (nonce, host, started_at) = (nonce, &*self.start.here, *started_at);
-        let request = SpawnRequest { plan, claim, generation, nonce, lifeline, host, started_at, provision };
-        match (spawn(request), &self.provided) {
-            (Ok(worker), Provided::NotifySocket(listener)) => {
-                // The worker runs: without recognition its messages are not believed, and the time-out ends the worker.
-                if let Err(error) = listener.listen_to(&worker) {
-                    tracing::warn!(session = %plan.session_id, %error, "the worker will not be recognised");
-                }
-                self.worker = Some(worker);
-            }
-            (Ok(worker), Provided::Nothing | Provided::Socket(_) | Provided::Port(_)) => {
-                self.worker = Some(worker);
-            }
-            (Err(error), Provided::NotifySocket(listener)) => {
-                listener.close();
-                return Err(error);
-            }
-            (Err(error), Provided::Socket(socket)) => {
-                socket.remove();
-                return Err(error);
-            }
-            (Err(error), Provided::Nothing | Provided::Port(_)) => return Err(error),
-        }
-        Ok(())
-    }
-
-    fn write_identity(&mut self) {
-        let identity = self.worker.as_ref().and_then(|worker| worker.identity().cloned());
-        let record = self.start.note(|notes| {
-            let record = notes.record.as_mut()?;
-            record.worker = identity;
-            Some(record.clone())
-        });
-        if let Some(record) = record {
-            write(self.held, &record);
-        }
-    }
-}
-
-/// Binds the worker's port. If a stranger was quicker, the start was never begun, and the call looks again.
-fn bind(at: SocketAddr) -> Result<OwnedFd, SpawnError> {
-    bound::port(at).map_err(|failure| match tcp::foreign_listener(at) {
-        Some(who) => SpawnError::Abandoned { why: format!("{who} listens on {at}") },
-        None => failure.into(),
-    })
-}
-
-/// Takes over a worker with a dead launcher, instead of starting one.
-///
-/// A worker with `--ready notify` may have sent READY=1 without a launcher, and will not repeat the message: the worker
-/// counts as ready once a process listens on its socket. Later messages are received.
-#[derive(Debug)]
-pub struct FoundWorker {
-    start: Start,
-    worker: Mutex<Option<Worker>>,
-}
-
-impl FoundWorker {
-    /// A running worker.
-    pub fn new(start: &Start, worker: Worker) -> Self {
-        Self { start: start.clone(), worker: Mutex::new(Some(worker)) }
-    }
-}
-
-#[async_trait]
-impl Spawner<Worker> for FoundWorker {
-    async fn spawn_child(&self, plan: &SpawnBgPlan) -> Result<Worker, SpawnError> {
-        let worker = self.worker.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let worker =
-            worker.ok_or_else(|| SpawnError::Abandoned { why: "the worker was adopted already".into() })?;
-        if plan.target().tcp().is_some() {
-            self.start.note_worker(&worker);
-        }
-        self.start.note_place(plan);
-        if self.start.readiness() == Readiness::Notify
-            && let Err(error) = self.start.hear_again(&worker, plan)
-        {
-            tracing::warn!(session = %plan.session_id, %error, "what the adopted worker says is not heard");
-        }
-        Ok(worker)
     }
 }
 
