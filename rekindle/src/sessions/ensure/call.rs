@@ -102,7 +102,6 @@ impl<'e> Call<'e> {
         match effect {
             Effect::Look => self.look(),
             Effect::CheckTarget => {
-                self.replan()?;
                 self.rejection = self.ensure.refuse_target(self.planned())?;
                 Ok(yes_or_no(self.rejection.is_none()))
             }
@@ -145,18 +144,21 @@ impl<'e> Call<'e> {
         self.looked()
     }
 
-    /// Another start since the last look may have another port.
     fn looked(&mut self) -> Result<Event, Error> {
-        self.replan()?;
+        self.plan()?;
         let asked = self.ensure.launch.ready.as_ref();
         let endpoint = self.snapshot.endpoint_view(self.planned().target(), asked);
         Ok(Event::Looked(self.snapshot.view(endpoint)))
     }
 
-    fn replan(&mut self) -> Result<(), Error> {
+    /// Plans for the endpoint of the last look. Another start since the look before may have another port; otherwise the
+    /// plan stays.
+    fn plan(&mut self) -> Result<(), Error> {
         let hold = if self.held.is_some() { Hold::Claim } else { Hold::Nothing };
         let endpoint = self.ensure.endpoint(&self.snapshot, &mut self.port, hold)?;
-        self.plan = Some(self.ensure.launch.plan(&self.ensure.session, endpoint));
+        if self.plan.as_ref().is_none_or(|plan| *plan.target() != endpoint) {
+            self.plan = Some(self.ensure.launch.plan(&self.ensure.session, endpoint));
+        }
         Ok(())
     }
 
@@ -382,7 +384,7 @@ impl<'e> Call<'e> {
     }
 
     fn planned(&self) -> &SpawnBgPlan {
-        self.plan.as_ref().expect("the target is checked before anything else is done")
+        self.plan.as_ref().expect("a call looks before anything else, and plans then")
     }
 
     /// The outcome of the call.
