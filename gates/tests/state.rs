@@ -4,8 +4,8 @@ use rekindle_core::endpoint::EndpointKind;
 use rekindle_core::lifecycle::LifecycleState;
 use rekindle_core::readiness::{Proof, ShownBy};
 use rekindle_core::state::{Listening, OtherSpelling, session_state};
-use rekindle_core::view::{EndpointView, View};
-use rekindle_core::{LastWorker, Liveness, RecordState, RejectReason, SessionState};
+use rekindle_core::view::{Coherence, EndpointView, View};
+use rekindle_core::{LastWorker, Lifeline, Liveness, RecordState, RejectReason, SessionState};
 use serde_json::json;
 
 const WORKERS: [LastWorker; 4] =
@@ -71,14 +71,37 @@ fn a_word_is_the_one_of_the_json() {
 #[test]
 fn a_worker_that_its_process_shows_counts_as_listening_once_it_was_ready() {
     use Listening::{No, Yes};
-    for worker in WORKERS {
+    for last in WORKERS {
+        let view = |shown_by| View { last, shown_by, ..View::NOTHING };
         for listens in [Yes, No] {
-            assert_eq!(Listening::of(ShownBy::Listener, worker, listens), listens, "{worker:?}");
-            let shown = if worker == LastWorker::AliveReady { Yes } else { listens };
-            assert_eq!(Listening::of(ShownBy::Process, worker, listens), shown, "{worker:?}");
+            assert_eq!(Listening::of(&view(ShownBy::Listener), listens), listens, "{last:?}");
+            let shown = if last == LastWorker::AliveReady { Yes } else { listens };
+            assert_eq!(Listening::of(&view(ShownBy::Process), listens), shown, "{last:?}");
         }
-        let state = session_state(worker, None, Listening::of(ShownBy::Process, worker, No));
-        assert_eq!(state == SessionState::Live, worker == LastWorker::AliveReady, "{worker:?}");
+        let state = session_state(last, None, Listening::of(&view(ShownBy::Process), No));
+        assert_eq!(state == SessionState::Live, last == LastWorker::AliveReady, "{last:?}");
+    }
+}
+
+/// If no process can be judged, a held lifeline shows that a ready worker is live; facts of two starts show nothing.
+#[test]
+fn a_held_lifeline_shows_a_worker_that_had_been_ready() {
+    let ready = View { recorded: Some(RecordState::Ready), shown_by: ShownBy::Process, ..View::NOTHING };
+    let unjudged = View { last: LastWorker::Unknown, lifeline: Lifeline::Held, ..ready };
+    assert!(unjudged.is_shown_by_process());
+    let others = [Lifeline::Free, Lifeline::Missing, Lifeline::Unreadable];
+    assert!(others.iter().all(|lifeline| !View { lifeline: *lifeline, ..unjudged }.is_shown_by_process()));
+    for recorded in
+        [None, Some(RecordState::Starting), Some(RecordState::Retained), Some(RecordState::Exited)]
+    {
+        assert!(!View { recorded, ..unjudged }.is_shown_by_process(), "{recorded:?}");
+    }
+    for last in [LastWorker::Gone, LastWorker::AliveUnobserved] {
+        assert!(!View { last, ..unjudged }.is_shown_by_process(), "{last:?}");
+    }
+    for view in [unjudged, View { last: LastWorker::AliveReady, ..ready }] {
+        assert!(!View { coherence: Coherence::Torn, ..view }.is_shown_by_process(), "{view:?}");
+        assert!(!View { shown_by: ShownBy::Listener, ..view }.is_shown_by_process(), "{view:?}");
     }
 }
 

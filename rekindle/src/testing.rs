@@ -361,8 +361,8 @@ impl Simulated {
         let recorded: Option<RecordState> = self.kernel.files.record.map(|record| record.state);
         let place = self.kernel.files.record.map_or(Place::Path, |record| record.place);
         let listens = if self.kernel.answers(place).is_some() { Listening::Yes } else { Listening::No };
-        let last = self.setting.look(&self.kernel, self.kernel.files).view.last;
-        session_state(last, recorded, Listening::of(self.setting.endpoint.shown_by, last, listens))
+        let view = self.setting.look(&self.kernel, self.kernel.files).view;
+        session_state(view.last, recorded, Listening::of(&view, listens))
     }
 }
 

@@ -3,8 +3,8 @@
 //! Checked by `gates/tests/state.rs`.
 
 use crate::session::evidence::LastWorker;
-use crate::session::readiness::ShownBy;
 use crate::session::record::RecordState;
+use crate::session::view::View;
 use core::fmt;
 use serde::Serialize;
 
@@ -61,13 +61,9 @@ pub enum Listening {
 }
 
 impl Listening {
-    /// Whether the worker counts as listening: a worker that the process shows to be live need not listen.
-    pub fn of(shown_by: ShownBy, worker: LastWorker, listens: Self) -> Self {
-        match (shown_by, worker) {
-            (ShownBy::Process, LastWorker::AliveReady) => Self::Yes,
-            (ShownBy::Process, LastWorker::Gone | LastWorker::AliveUnobserved | LastWorker::Unknown)
-            | (ShownBy::Listener, _) => listens,
-        }
+    /// Whether the worker counts as listening: a worker that its process shows to be live need not listen.
+    pub fn of(view: &View, listens: Self) -> Self {
+        if view.is_shown_by_process() { Self::Yes } else { listens }
     }
 }
 

@@ -119,18 +119,30 @@ impl View {
 
     /// The liveness of the session, from the finding at the endpoint.
     ///
-    /// A listener is no part of the condition for ready if the process shows that the worker is live: then a worker that
-    /// had been ready and runs is live, whether it listens or not. A listener that is not ours stays a conflict.
+    /// A worker that its process shows to be live need not listen. A listener that is not ours stays a conflict.
     ///
     /// A worker whose start no launcher observed to its end is not live by a listener that proves nothing: the next
     /// launcher watches such a worker.
     pub fn liveness(&self, found: Liveness) -> Liveness {
-        use {Liveness as L, Proof as P, ShownBy as S};
+        use {Liveness as L, Proof as P};
         match (found, self.last) {
-            (L::Dormant | L::Indeterminate, LastWorker::AliveReady) if self.shown_by == S::Process => L::Live,
+            (L::Dormant | L::Indeterminate, _) if self.is_shown_by_process() => L::Live,
             (L::Live | L::Indeterminate, LastWorker::AliveUnobserved) if self.proof == P::Watch => L::Dormant,
             (found, _) => found,
         }
+    }
+
+    /// Whether the process shows that the worker is live: a listener is no part of the condition for ready, and the worker
+    /// had been ready and runs. If no process can be judged, a held lifeline proves that some process of the start runs.
+    pub fn is_shown_by_process(&self) -> bool {
+        let runs = match self.last {
+            LastWorker::AliveReady => true,
+            LastWorker::Unknown => {
+                self.recorded == Some(RecordState::Ready) && self.lifeline == Lifeline::Held
+            }
+            LastWorker::AliveUnobserved | LastWorker::Gone => false,
+        };
+        runs && self.shown_by == ShownBy::Process && self.coherence == Coherence::OneStart
     }
 
     /// Whether there ever was a worker.

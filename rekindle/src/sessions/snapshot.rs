@@ -299,8 +299,7 @@ impl Snapshot {
         let listens = self.last_worker() != LastWorker::Gone
             && endpoint.as_ref().is_some_and(|endpoint| self.is_listened_at(endpoint, listening, here));
         let listens = if listens { Listening::Yes } else { Listening::No };
-        let shown_by = self.view_of_record().shown_by;
-        let listens = Listening::of(shown_by, self.last_worker(), listens);
+        let listens = Listening::of(&self.view_of_record(), listens);
         session_state(self.last_worker(), self.evidence.recorded, listens)
     }
 
