@@ -42,7 +42,7 @@ use crate::start::execute::{Cause, ExecuteError, Outcome, Seen};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Ensure {
     request: Request,
-    /// The number of chosen ports that strangers took during a start.
+    /// The number of chosen ports that strangers took, before or during a start.
     ports_lost: u8,
     phase: Phase,
 }

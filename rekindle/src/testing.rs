@@ -49,9 +49,9 @@ use rekindle_core::testing::kernel::{GC, Kernel, SLOTS, STOP, UNLOCK};
 use rekindle_core::testing::objects::{Place, Process, Role, Socket};
 use rekindle_core::testing::program::{Kind, Setting};
 use rekindle_core::testing::sabotage::Conduct;
-use rekindle_core::view::{Contact, EndpointView};
+use rekindle_core::view::EndpointView;
 use rekindle_core::{
-    Address, ChildExit, Endpoint, EndpointKind, Generation, Liveness, OsFailure, Pid, Readiness, RecordState,
+    Address, ChildExit, Endpoint, EndpointKind, Generation, Liveness, OsFailure, Pid, RecordState,
     RejectReason, SessionId, SpawnError,
 };
 use std::collections::BTreeMap;
@@ -150,10 +150,7 @@ impl Simulated {
         }
         let address = launch.address.clone().unwrap_or_default();
         let kind = address.kind();
-        let row = launch.ready.clone().unwrap_or_else(|| Readiness::default_for(kind)).kind().row();
-        let contact = if row.connects.allows_probes() { Contact::Connect } else { Contact::Gentle };
-        self.setting.endpoint =
-            EndpointView { kind, contact, proof: row.proof, shown_by: row.kind.shown_by(kind) };
+        self.setting.endpoint = EndpointView::of(launch.condition().kind(), kind);
         self.setting.port = launch.port_choice();
         self.socket = match &address {
             Address::At(Endpoint::Unix(socket)) => Some(socket.clone()),

@@ -3,12 +3,9 @@
 //! Checked by `smoke/tests/smoke/command/addresses.rs`.
 
 use crate::endpoint::probe::{Connection, Probed};
+use crate::endpoint::tcp::CONNECT_MAX;
 use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
-
-/// How long a listener of this machine may take to accept a connection: longer only with a full backlog.
-const CONNECT_MAX: Duration = Duration::from_millis(500);
 
 /// Probes a TCP port of this machine: whether some process accepts connections there.
 ///

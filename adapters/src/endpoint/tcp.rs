@@ -34,7 +34,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// How long a listener of this machine may take to accept a connection: longer only with a full backlog.
-const CONNECT_MAX: Duration = Duration::from_millis(500);
+pub(super) const CONNECT_MAX: Duration = Duration::from_millis(500);
 
 /// How often a probe looks, if the listener changes under the look.
 const LOOKS_MAX: usize = 3;

@@ -2,8 +2,8 @@
 //!
 //! # Invariants
 //! 1. The plan is the only source of the endpoint: the watcher reads the endpoint from the plan and never derives one.
-//! 2. A stored plan is read back with exactly the written meaning: unknown words are errors, not defaults. So a new
-//!    field requires a new schema of the record.
+//! 2. A stored plan is read back with exactly the written meaning: unknown words are errors, not defaults. A field
+//!    may be absent only if absence means the behaviour before the field; a release with a new field needs a new schema.
 //! 3. The path of the expected socket is the target's, in Rust by construction and in JSON by a check.
 //! 4. Withheld values are in no record: [`SpawnBgPlan::for_record`] leaves the values out, and keeps their names.
 //!

@@ -10,7 +10,7 @@ use crate::ensure::decide::Liveness;
 use crate::process::id::Generation;
 use crate::session::endpoint::EndpointKind;
 use crate::session::evidence::{LastWorker, Lifeline};
-use crate::session::readiness::{Proof, ShownBy};
+use crate::session::readiness::{Proof, ReadyKind, ShownBy};
 use crate::session::record::RecordState;
 
 /// The facts of a look at a session.
@@ -52,21 +52,18 @@ pub struct EndpointView {
 }
 
 impl EndpointView {
+    /// An endpoint of this kind, for a worker with this condition for ready.
+    pub const fn of(condition: ReadyKind, kind: EndpointKind) -> Self {
+        let row = condition.row();
+        let contact = if row.connects.allows_probes() { Contact::Connect } else { Contact::Gentle };
+        Self { kind, contact, proof: row.proof, shown_by: condition.shown_by(kind) }
+    }
+
     /// A Unix socket that may be connected to, for a worker that is live if it listens.
-    pub const SOCKET: Self = Self {
-        kind: EndpointKind::Unix,
-        contact: Contact::Connect,
-        proof: Proof::Listener,
-        shown_by: ShownBy::Listener,
-    };
+    pub const SOCKET: Self = Self::of(ReadyKind::Connect, EndpointKind::Unix);
 
     /// No endpoint.
-    pub const NONE: Self = Self {
-        kind: EndpointKind::None,
-        contact: Contact::Gentle,
-        proof: Proof::Watch,
-        shown_by: ShownBy::Process,
-    };
+    pub const NONE: Self = Self::of(ReadyKind::Running, EndpointKind::None);
 }
 
 /// The state of a session's record.

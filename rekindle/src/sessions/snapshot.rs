@@ -248,8 +248,9 @@ impl Snapshot {
         let condition = started.as_ref().or(asked).map_or(ReadyKind::default(), Readiness::kind);
         // A caller who speaks to the worker needs its answer, whatever the worker was started for.
         let needs_answer = asked == Some(&Readiness::Handshake);
-        let proof = if needs_answer { Proof::Answer } else { condition.row().proof };
-        EndpointView { kind, contact, proof, shown_by: condition.shown_by(kind) }
+        let of_kind = EndpointView::of(condition, kind);
+        let proof = if needs_answer { Proof::Answer } else { of_kind.proof };
+        EndpointView { contact, proof, ..of_kind }
     }
 
     /// The generation of the recorded or marked start.
