@@ -34,6 +34,9 @@ const SIGCHLD_BIT: u64 = 1 << (nix::libc::SIGCHLD - 1);
 /// The machine's first pid namespace, by the number fixed in the kernel.
 const FIRST_PID_NAMESPACE: u64 = 0xEFFF_FFFC;
 
+/// The flag of a thread of the kernel in `/proc/PID/stat`: `PF_KTHREAD` of linux/sched.h.
+const KERNEL_THREAD_BIT: u32 = 0x0020_0000;
+
 /// The command of a process.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RunCommand {
@@ -56,6 +59,8 @@ pub struct Stat {
     pub session: i32,
     /// The start time.
     pub start_time: StartTime,
+    /// Whether it is a thread of the kernel.
+    is_kernel_thread: bool,
     /// Whether the process ever reaped children.
     children: Childhood,
 }
@@ -84,6 +89,7 @@ impl Stat {
             parent: fields.get(1)?.parse().ok()?,
             session: fields.get(3)?.parse().ok()?,
             start_time: StartTime::from_ticks(fields.get(19)?.parse().ok()?),
+            is_kernel_thread: fields.get(6)?.parse::<u32>().ok()? & KERNEL_THREAD_BIT != 0,
             children: Childhood::parse(&fields).unwrap_or(Childhood::Doubtful),
         })
     }
@@ -193,7 +199,8 @@ pub fn shows_whole_machine() -> bool {
     namespace("pid") == Some(NamespaceId::from_inode(FIRST_PID_NAMESPACE))
 }
 
-/// The process session of a process, by one short call; `None` if gone. 0 for kernel threads.
+/// The process session of a process, by one short call; `None` if gone. 0 for kernel threads, and for processes whose
+/// ancestors never called `setsid`.
 pub fn session(pid: Pid) -> Option<i32> {
     // By nix: rustix takes no session 0.
     nix::unistd::getsid(Some(NixPid::from_raw(pid.as_raw()))).map(NixPid::as_raw).ok()
@@ -329,12 +336,18 @@ pub fn processes() -> Result<Vec<Pid>, OsFailure> {
         let entry = entry.during("list the processes in", path)?;
         pids.extend(entry.file_name().to_str().and_then(|name| Pid::new(name.parse().ok()?)));
     }
-    // In other namespaces there are no kernel threads, and a process whose session began outside seems to have session
-    // 0 as well.
+    // In other namespaces there are no kernel threads.
     if shows_whole_machine() {
-        pids.retain(|pid| session(*pid) != Some(0));
+        pids.retain(|pid| !is_kernel_thread(*pid));
     }
     Ok(pids)
+}
+
+/// Whether `pid` is a thread of the kernel: it has no descriptor and no memory of its own.
+fn is_kernel_thread(pid: Pid) -> bool {
+    // The session comes first, since it costs one short call. A process whose ancestors never called `setsid` has
+    // session 0 as well: so has everything below an init that did not.
+    session(pid) == Some(0) && stat(pid).is_some_and(|stat| stat.is_kernel_thread)
 }
 
 #[cfg(test)]
@@ -348,6 +361,19 @@ mod tests {
         assert!(stat.is_zombie());
         assert_eq!(stat.session, 99);
         assert_eq!(stat.start_time.ticks(), 20);
+    }
+
+    #[test]
+    fn session_0_makes_no_kernel_thread() {
+        let with_flags = |flags: u32| {
+            let fields = (10..=21).map(|field| field.to_string()).collect::<Vec<_>>().join(" ");
+            Stat::parse(&format!("7 (a) S 1 0 0 0 -1 {flags} {fields} 4242 0")).unwrap()
+        };
+        assert!(
+            !with_flags(0x0040_0100).is_kernel_thread,
+            "everything below an init without a session has session 0"
+        );
+        assert!(with_flags(0x0020_8040).is_kernel_thread);
     }
 
     /// Fields 3 to 34 of a process with one thread and this number of page faults from reaped children.
