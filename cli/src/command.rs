@@ -1,19 +1,9 @@
-//! The verbs, one file each.
+//! The verbs: a folder for each group, a file for each verb.
 
-pub(crate) mod call;
-pub(crate) mod demo;
-pub(crate) mod doctor;
-pub(crate) mod gc;
-pub(crate) mod lifecycle;
-pub(crate) mod ls;
-pub(crate) mod pool;
-pub(crate) mod probe;
-pub(crate) mod show;
-pub(crate) mod stop;
-pub(crate) mod supervise;
-pub(crate) mod unlock;
-pub(crate) mod up;
-pub(crate) mod worker;
+pub(crate) mod end;
+pub(crate) mod look;
+pub(crate) mod programs;
+pub(crate) mod start;
 
 use rekindle::{Error, Sessions};
 use std::path::Path;

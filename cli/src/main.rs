@@ -14,6 +14,7 @@ mod report;
 use args::{Args, Verb};
 use caller::Caller;
 use clap::{CommandFactory, FromArgMatches};
+use command::{end, look, programs, start};
 use rekindle::OsFailure;
 use rekindle::Step;
 use rekindle::frontend::startup;
@@ -49,7 +50,7 @@ fn main() -> ExitCode {
     panic::set_hook(Box::new(|info| tracing::debug!("{info}")));
     let done = panic::catch_unwind(AssertUnwindSafe(|| {
         if let Verb::Up(up) = &mut args.verb
-            && let Err(exit) = command::up::read_prompt(up, &report)
+            && let Err(exit) = start::up::read_prompt(up, &report)
         {
             return Ok(exit);
         }
@@ -102,12 +103,12 @@ fn panic_text(panic: &(dyn Any + Send)) -> String {
 fn at_once(args: &Args, report: &Report) -> Option<Exit> {
     let dir = args.dir.as_deref();
     match &args.verb {
-        Verb::Up(up) => command::up::at_once(dir, up, report),
-        Verb::Ls => Some(command::ls::run(dir, report)),
-        Verb::Show { session } => Some(command::show::run(dir, session, report)),
-        Verb::Unlock(unlock) => Some(command::unlock::run(dir, unlock, report)),
-        Verb::Gc(gc) => Some(command::gc::run(dir, gc, report)),
-        Verb::Doctor { session } => Some(command::doctor::run(dir, session.as_ref(), report)),
+        Verb::Up(up) => start::up::at_once(dir, up, report),
+        Verb::Ls => Some(look::ls::run(dir, report)),
+        Verb::Show { session } => Some(look::show::run(dir, session, report)),
+        Verb::Unlock(unlock) => Some(end::unlock::run(dir, unlock, report)),
+        Verb::Gc(gc) => Some(end::gc::run(dir, gc, report)),
+        Verb::Doctor { session } => Some(look::doctor::run(dir, session.as_ref(), report)),
         Verb::Stop(_)
         | Verb::Call(_)
         | Verb::Probe { .. }
@@ -122,20 +123,20 @@ fn at_once(args: &Args, report: &Report) -> Option<Exit> {
 async fn run(args: Args, report: &Report) -> Exit {
     let dir = args.dir.as_deref();
     match args.verb {
-        Verb::Up(up) => command::up::run(dir, &up, report).await,
-        Verb::Ls => command::ls::run(dir, report),
-        Verb::Show { session } => command::show::run(dir, &session, report),
-        Verb::Stop(stop) => command::stop::run(dir, &stop, report).await,
-        Verb::Call(call) => command::call::run(dir, &call, report).await,
-        Verb::Probe { target } => command::probe::run(&target, report).await,
-        Verb::Unlock(unlock) => command::unlock::run(dir, &unlock, report),
-        Verb::Gc(gc) => command::gc::run(dir, &gc, report),
-        Verb::Doctor { session } => command::doctor::run(dir, session.as_ref(), report),
-        Verb::Pool(verb) => command::pool::run(dir, verb, report).await,
-        Verb::Lifecycle(verb) => command::lifecycle::run(dir, verb, report).await,
-        Verb::Supervise(supervise) => command::supervise::run(supervise, report).await,
-        Verb::Worker(worker) => command::worker::run(&worker, report).await,
-        Verb::Demo => command::demo::run(report).await,
+        Verb::Up(up) => start::up::run(dir, &up, report).await,
+        Verb::Ls => look::ls::run(dir, report),
+        Verb::Show { session } => look::show::run(dir, &session, report),
+        Verb::Stop(stop) => end::stop::run(dir, &stop, report).await,
+        Verb::Call(call) => start::call::run(dir, &call, report).await,
+        Verb::Probe { target } => look::probe::run(&target, report).await,
+        Verb::Unlock(unlock) => end::unlock::run(dir, &unlock, report),
+        Verb::Gc(gc) => end::gc::run(dir, &gc, report),
+        Verb::Doctor { session } => look::doctor::run(dir, session.as_ref(), report),
+        Verb::Pool(verb) => programs::pool::run(dir, verb, report).await,
+        Verb::Lifecycle(verb) => programs::lifecycle::run(dir, verb, report).await,
+        Verb::Supervise(supervise) => programs::supervise::run(supervise, report).await,
+        Verb::Worker(worker) => programs::worker::run(&worker, report).await,
+        Verb::Demo => programs::demo::run(report).await,
     }
 }
 

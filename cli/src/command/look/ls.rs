@@ -1,6 +1,6 @@
 //! `rekindle ls`
 
-use super::{aligned, sessions};
+use crate::command::{aligned, sessions};
 use crate::report::{Exit, Report};
 use rekindle::{Endpoint, Listing, SessionSummary};
 use serde_json::json;

@@ -1,7 +1,7 @@
 //! `rekindle stop`
 
-use super::sessions;
 use crate::args::StopArgs;
+use crate::command::sessions;
 use crate::report::{Exit, Report};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -41,7 +41,7 @@ fn targets(sessions: &Sessions, args: &StopArgs) -> Result<(Vec<SessionId>, Vec<
     Ok((running.map(|it| it.session).collect(), left_out))
 }
 
-pub(super) fn show(stopped: &Stopped, report: &Report) -> Exit {
+pub(crate) fn show(stopped: &Stopped, report: &Report) -> Exit {
     let (json, text) = (json!(stopped), stopped.to_string());
     if stopped.outcome == StopOutcome::GaveUp {
         let look = Step::Doctor(stopped.session.clone()).into();

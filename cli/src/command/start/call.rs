@@ -1,7 +1,7 @@
 //! `rekindle call`
 
-use super::sessions;
 use crate::args::CallArgs;
+use crate::command::sessions;
 use crate::report::{Exit, Report, one_line};
 use rekindle::call;
 use rekindle::{Ensured, Error};

@@ -1,7 +1,7 @@
 //! `rekindle gc`
 
-use super::sessions;
 use crate::args::GcArgs;
+use crate::command::sessions;
 use crate::report::{Exit, Report};
 use rekindle::{Collection, FailedRuns, GcMode, Repair};
 use serde_json::json;

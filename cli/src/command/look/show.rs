@@ -1,6 +1,6 @@
 //! `rekindle show`
 
-use super::sessions;
+use crate::command::sessions;
 use crate::report::{Exit, Report, laid_out};
 use rekindle::SessionId;
 use serde_json::json;

@@ -1,6 +1,6 @@
 //! `rekindle doctor`
 
-use super::sessions;
+use crate::command::sessions;
 use crate::report::{Exit, Report};
 use rekindle::{Diagnoses, Diagnosis, SessionId};
 use serde_json::json;

@@ -3,8 +3,8 @@
 mod misuse;
 mod waiting;
 
-use super::{pid_text, sessions};
 use crate::args::UpArgs;
+use crate::command::{pid_text, sessions};
 use crate::report::{Exit, Report, laid_out};
 use misuse::Misuse;
 use rekindle::frontend::Shown;

@@ -1,7 +1,7 @@
 //! `rekindle unlock`
 
-use super::sessions;
 use crate::args::UnlockArgs;
+use crate::command::sessions;
 use crate::report::{Exit, Report};
 use rekindle::{Force, SessionId, Unlocked};
 use serde_json::json;

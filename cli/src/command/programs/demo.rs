@@ -1,6 +1,6 @@
 //! `rekindle demo`: the two-minute tour, on real processes in a temporary directory.
 
-use super::pid_text;
+use crate::command::pid_text;
 use crate::report::{Exit, Report, path_text};
 use rekindle::Advice;
 use rekindle::call;

@@ -1,7 +1,8 @@
 //! `rekindle pool`
 
-use super::{aligned, sessions, stop};
 use crate::args::{AnswerTime, PoolVerb, ReachTime, WorkTime};
+use crate::command::end::stop;
+use crate::command::{aligned, sessions};
 use crate::given::{Given, GivenError};
 use crate::report::{Exit, Report, one_line};
 use rekindle::pool::{Deadlines, Limits};

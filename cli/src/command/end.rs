@@ -1,0 +1,5 @@
+//! The verbs that end a worker, and the verbs that clear what is left.
+
+pub(crate) mod gc;
+pub(crate) mod stop;
+pub(crate) mod unlock;

@@ -1,0 +1,4 @@
+//! The verbs that start or use a worker.
+
+pub(crate) mod call;
+pub(crate) mod up;
