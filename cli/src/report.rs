@@ -14,6 +14,7 @@ use clap::error::ErrorKind;
 use rekindle::ChildExit;
 use rekindle::frontend::ByteText;
 use rekindle::frontend::{Shown, is_obeyed, terminal_safe};
+use rekindle::json::{Next, Versioned};
 use rekindle::{Advice, LeftOut, Step};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -141,6 +142,19 @@ impl Report {
     /// A result: text for people, JSON for programs. Only the wanted form is made.
     pub(crate) fn result(&self, text: &dyn Display, json: impl FnOnce() -> Value) {
         if self.json { self.print(&one_line(&json())) } else { self.print(&printable(&text.to_string())) }
+    }
+
+    /// A result: text for people; for programs an object with the version of its form.
+    pub(crate) fn answer(&self, text: &dyn Display, answer: impl Serialize) {
+        self.result(text, || json!(Versioned::new(answer)));
+    }
+
+    /// The advice as fields of an object.
+    pub(crate) fn next(&self, advice: &Advice) -> Next {
+        Next {
+            next: advice.step.as_ref().map(|step| self.type_out(step)).unwrap_or_default(),
+            hint: advice.hint.clone(),
+        }
     }
 
     /// A result for people only.

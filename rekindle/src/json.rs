@@ -1,4 +1,6 @@
-//! The common parts of the outcomes' JSON.
+//! The JSON of every verb, as types: one object, with `schema_version` as its first field.
+//!
+//! Fields are added and never renamed or removed; a reader ignores fields that it does not know.
 //!
 //! # Invariants
 //! 1. A holder's evidence is shown without the nonce: only the holder may release the claim.
@@ -6,10 +8,39 @@
 //!
 //! Checked below and by the gates of `byte_text`.
 
+pub mod look;
+
 use rekindle_core::byte_text::ByteText;
 use serde::Serialize;
 use serde_json::Value;
 use std::path::Path;
+
+/// The version of the JSON of all verbs.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// An object, with the version of its form in front.
+#[derive(Debug, Serialize)]
+pub struct Versioned<T> {
+    schema_version: u32,
+    #[serde(flatten)]
+    answer: T,
+}
+
+impl<T> Versioned<T> {
+    /// The answer, with the present version.
+    pub fn new(answer: T) -> Self {
+        Self { schema_version: SCHEMA_VERSION, answer }
+    }
+}
+
+/// What to do next, in the words of the caller's shell.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Next {
+    /// A command to type as it stands, or empty.
+    pub next: String,
+    /// A sentence, or empty.
+    pub hint: String,
+}
 
 /// A holder's stored evidence, without the nonce.
 pub(crate) fn without_nonce(evidence: &impl Serialize) -> Value {

@@ -50,12 +50,12 @@
 //! | write a worker for the pool protocol | [`mod@serve`], [`protocol`] |
 //! | communicate with a child over its standard streams | [`StdioChild`], [`mod@stdio`] |
 //! | allow a single daemon to run | [`LifecycleLock`], [`mod@lifecycle`] |
+//! | read the JSON of the command `rekindle` | [`mod@json`] |
 //! | keep claims and records in other stores | [`mod@stores`] |
 //! | test a program with sessions | `testing` (feature) |
 
 mod advice;
 mod error;
-mod json;
 mod launch;
 mod outcome;
 mod sessions;
@@ -63,6 +63,7 @@ mod sessions;
 pub mod blocking;
 #[doc(hidden)]
 pub mod frontend;
+pub mod json;
 pub mod lifecycle;
 pub mod pool;
 pub mod serve;

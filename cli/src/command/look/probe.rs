@@ -1,9 +1,10 @@
 //! `rekindle probe`
 
-use crate::report::{Exit, Report, path_text};
-use rekindle::frontend::{Shown, port_holder};
+use crate::report::{Exit, Report};
+use rekindle::frontend::{ByteText, Shown, port_holder};
+use rekindle::json::Next;
+use rekindle::json::look::ProbeJson;
 use rekindle::{Advice, Endpoint, Liveness, Probed, Step, probe, probe_port};
-use serde_json::json;
 use std::ffi::OsStr;
 use std::io::ErrorKind;
 use std::net::SocketAddr;
@@ -35,8 +36,12 @@ fn of_port(at: SocketAddr, report: &Report) -> Exit {
         (Probed::Live(_), Some(who)) => format!("{who} listens, and accepts connections"),
         (probed, _) => probed.why().to_owned(),
     };
-    let json = json!({ "path": null, "address": Endpoint::Tcp(at), "verdict": verdict, "why": why });
-    show(verdict, &why, json, &Advice::nothing(), report)
+    let next = Next::default();
+    show(
+        &ProbeJson { path: None, address: &Endpoint::Tcp(at), verdict, why: &why, next },
+        &Advice::nothing(),
+        report,
+    )
 }
 
 async fn of_path(path: &Path, report: &Report) -> Exit {
@@ -55,9 +60,12 @@ async fn of_path(path: &Path, report: &Report) -> Exit {
         Liveness::Forged => Advice::of_socket_place(&absolute),
         Liveness::Live | Liveness::Dormant | Liveness::Indeterminate => Advice::nothing(),
     };
-    let address = json!(Endpoint::Unix(absolute));
-    let json = json!({ "path": path_text(path), "address": address, "verdict": verdict, "why": why });
-    show(verdict, &why, json, &advice, report)
+    let (path, address) = (Some(ByteText(path.as_os_str())), Endpoint::Unix(absolute));
+    show(
+        &ProbeJson { path, address: &address, verdict, why: &why, next: report.next(&advice) },
+        &advice,
+        report,
+    )
 }
 
 fn in_a_word(liveness: Liveness) -> &'static str {
@@ -69,9 +77,9 @@ fn in_a_word(liveness: Liveness) -> &'static str {
     }
 }
 
-fn show(verdict: &str, why: &str, mut json: serde_json::Value, advice: &Advice, report: &Report) -> Exit {
-    report.advise(&mut json, advice);
-    let lines = std::iter::once(format!("{verdict}: {why}")).chain(report.advice_lines(advice));
-    report.result(&lines.collect::<Vec<_>>().join("\n"), || json);
+fn show(probed: &ProbeJson<'_>, advice: &Advice, report: &Report) -> Exit {
+    let verdict = format!("{}: {}", probed.verdict, probed.why);
+    let lines = std::iter::once(verdict).chain(report.advice_lines(advice));
+    report.answer(&lines.collect::<Vec<_>>().join("\n"), probed);
     Exit::Done
 }
