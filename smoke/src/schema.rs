@@ -1,4 +1,4 @@
-//! Validates what the command prints against the schema of its verb.
+//! Validates every answer of the command against the schema of the verb.
 //!
 //! # Invariants
 //! 1. Closed: a field that the schema does not have is a failure, though a reader would ignore the field.
@@ -13,7 +13,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::OnceLock;
 
-/// The newest schema of a record that this version knows.
+/// The newest known schema of a record.
 const RECORD_SCHEMA_MAX: u64 = 2;
 
 /// The field that tests add to a record in the place of a later version.
@@ -22,14 +22,14 @@ const LATER_FIELD: &str = "future";
 /// The verbs whose name has a second word.
 const FAMILIES: [&str; 2] = ["pool", "lifecycle"];
 
-/// What a command prints with `--json`.
+/// The form of a command's answers with `--json`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Form {
     verb: &'static str,
     whose: Whose,
 }
 
-/// Whose the standard output is.
+/// The writer of the standard output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Whose {
     /// The command's: every line is an answer.
@@ -124,6 +124,19 @@ pub fn check_events(events: &[Value]) {
 /// # Panics
 /// If the answer is not in the schema of the verb.
 pub fn check(verb: &str, answer: &Value) {
+    let faults = faults(verb, answer);
+    assert!(
+        faults.is_empty(),
+        "the answer of `{verb}` is not in `rekindle schema {verb}`:\n  {}\n{answer:#}",
+        faults.join("\n  ")
+    );
+}
+
+/// What is wrong with an answer of a verb: the path and the fault; nothing if the answer is in the schema.
+///
+/// # Panics
+/// If there is no such verb.
+pub fn faults(verb: &str, answer: &Value) -> Vec<String> {
     static FORMS: OnceLock<BTreeMap<&'static str, Vec<Validator>>> = OnceLock::new();
     let forms =
         FORMS.get_or_init(|| SCHEMAS.iter().map(|schema| (schema.name, validators(schema))).collect());
@@ -132,12 +145,7 @@ pub fn check(verb: &str, answer: &Value) {
         form.iter_errors(answer).map(|error| format!("`{}`: {error}", error.instance_path())).collect()
     };
     // The answer has one form of several: the nearest form tells what is wrong.
-    let nearest = forms[verb].iter().map(faults).min_by_key(Vec::len).unwrap_or_default();
-    assert!(
-        nearest.is_empty(),
-        "the answer of `{verb}` is not in `rekindle schema {verb}`:\n  {}\n{answer:#}",
-        nearest.join("\n  ")
-    );
+    forms[verb].iter().map(faults).min_by_key(Vec::len).unwrap_or_default()
 }
 
 /// The part of an answer that is ours.

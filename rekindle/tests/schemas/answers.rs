@@ -37,7 +37,7 @@ macro_rules! answers {
 }
 
 answers! {
-    /// What `rekindle up` prints.
+    /// The answers of `rekindle up`.
     Up {
         Running "A worker runs and answers.": Answer<UpJson<'static, Running>>,
         Exited "The worker ended before ready.": Failure<UpJson<'static, Exited>>,
@@ -47,72 +47,72 @@ answers! {
         DryRun "What a call would do (`--dry-run`).": Answer<DryRun>,
         Error "A failure.": Error,
     }
-    /// What `rekindle ls` prints.
+    /// The answers of `rekindle ls`.
     Ls { Listing "The sessions.": Answer<Listing>, Error "A failure.": Error, }
-    /// What `rekindle show` prints.
+    /// The answers of `rekindle show`.
     Show { Session "Everything about a session.": Answer<SessionView>, Error "A failure.": Error, }
-    /// What `rekindle stop` prints, one object for each session.
+    /// The answers of `rekindle stop`, one object for each session.
     Stop {
         Stopped "The worker is gone.": Answer<Stopped>,
         NotStopped "The worker still runs, or its leftovers could not be cleaned up.": Failure<Stopped>,
         Error "A failure.": Error,
     }
-    /// What `rekindle probe` prints.
+    /// The answers of `rekindle probe`.
     Probe { Verdict "The verdict.": Answer<ProbeJson<'static>>, Error "A failure.": Error, }
-    /// What `rekindle unlock` prints.
+    /// The answers of `rekindle unlock`.
     Unlock {
         Unlocked "A cleared claim, or none.": Answer<OfSession<'static, Unlocked>>,
         Forgotten "A forgotten session (`--forget`).": Answer<Forgotten>,
         Error "A failure.": Error,
     }
-    /// What `rekindle gc` prints.
+    /// The answers of `rekindle gc`.
     Gc { Collected "The sessions.": Answer<GcJson<Collected>>, Error "A failure.": Error, }
-    /// What `rekindle doctor` prints, one object for each session.
+    /// The answers of `rekindle doctor`, one object for each session.
     Doctor { Diagnosis "A diagnosis.": Answer<Advised<Diagnosis>>, Error "A failure.": Error, }
-    /// What `rekindle pool run` and `rekindle pool continue` print.
+    /// The answers of `rekindle pool run` and `rekindle pool continue`.
     PoolRun { Answer "The worker's answer for its host.": Answer<RunOutcome>, Error "A failure.": Error, }
-    /// What `rekindle pool status` prints.
+    /// The answers of `rekindle pool status`.
     PoolStatusAnswer { Status "The worker's report.": Answer<PoolStatus>, Error "A failure.": Error, }
-    /// What `rekindle pool ls` prints.
+    /// The answers of `rekindle pool ls`.
     PoolLs { List "The sessions.": Answer<PoolListJson<'static, PoolEntry>>, Error "A failure.": Error, }
-    /// What `rekindle pool gc` prints.
+    /// The answers of `rekindle pool gc`.
     PoolGc { Collected "The sessions.": Answer<Collected>, Error "A failure.": Error, }
-    /// What `rekindle lifecycle acquire` prints; on stderr, if a program is run.
+    /// The answers of `rekindle lifecycle acquire`; on stderr, if a program is run.
     LifecycleAcquire {
         Acquired "The lock is ours.": Answer<AtPath<'static, Acquired>>,
         Conflict "Another process holds the lock.": Failure<Told<'static, AtPath<'static, LifecycleConflict>>>,
         Error "A failure.": Error,
     }
-    /// What `rekindle lifecycle status` prints.
+    /// The answers of `rekindle lifecycle status`.
     LifecycleStatusAnswer {
         Status "The state of the lock.": Answer<AtPath<'static, LifecycleStatus>>,
         Error "A failure.": Error,
     }
-    /// What `rekindle lifecycle release` prints.
+    /// The answers of `rekindle lifecycle release`.
     LifecycleRelease {
         Released "A released lock, or none.": Answer<AtPath<'static, Released>>,
         Error "A failure.": Error,
     }
-    /// What `rekindle lifecycle force-unlock` prints.
+    /// The answers of `rekindle lifecycle force-unlock`.
     LifecycleForceUnlock {
         Removed "A removed marker, or none.": Answer<AtPath<'static, ForceUnlocked>>,
         Error "A failure.": Error,
     }
-    /// What `rekindle supervise --json` prints on stderr, or to the descriptor of `--events-fd`.
+    /// The events of `rekindle supervise --json`, on stderr or on the descriptor of `--events-fd`.
     Supervise { Event "An event.": Answer<EventJson<'static>>, }
-    /// What `rekindle demo` prints, one object for each step.
+    /// The answers of `rekindle demo`, one object for each step.
     Demo {
         Step "A step.": Answer<DemoJson<'static, DemoFacts<'static>>>,
         Stop "A stop.": Answer<DemoJson<'static, Stopped>>,
         Error "A failure.": Error,
     }
-    /// What `rekindle schema` prints; `rekindle schema VERB` prints the schema itself.
+    /// The answers of `rekindle schema`; `rekindle schema VERB` prints the schema itself.
     SchemaAnswer { List "The schemas.": Answer<SchemaListJson<'static>>, Error "A failure.": Error, }
-    /// What any verb prints if it fails.
+    /// The failure of any verb.
     AnyError { Error "A failure.": Error, }
 }
 
-/// What `rekindle call` prints: the line of the worker, or a failure as `up` and every verb print it.
+/// The answers of `rekindle call`: the line of the worker, or a failure as `up` and every verb print it.
 #[derive(JsonSchema)]
 struct Call(Value);
 
@@ -151,8 +151,25 @@ pub(crate) fn all() -> Vec<(&'static str, Value)> {
     all.into_iter().map(titled).collect()
 }
 
-/// The schema of what is printed: a field that may be left out is not required.
+/// The schema of the printed object: a field that may be left out is not required.
 fn schema<T: JsonSchema>() -> Value {
     let generator = SchemaSettings::draft2020_12().for_serialize().into_generator();
-    generator.into_root_schema_for::<T>().to_value()
+    let mut schema = generator.into_root_schema_for::<T>().to_value();
+    drop_integer_formats(&mut schema);
+    schema
+}
+
+/// Removes formats as `uint32`, which are Rust's: a strict validator refuses an unknown format.
+fn drop_integer_formats(node: &mut Value) {
+    match node {
+        Value::Object(fields) => {
+            let is_integer = |format: &Value| format.as_str().is_some_and(|it| it.contains("int"));
+            if fields.get("format").is_some_and(is_integer) {
+                fields.shift_remove("format");
+            }
+            fields.values_mut().for_each(drop_integer_formats);
+        }
+        Value::Array(items) => items.iter_mut().for_each(drop_integer_formats),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
 }

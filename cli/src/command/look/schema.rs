@@ -6,6 +6,7 @@ use rekindle::json::schemas::{SCHEMAS, Schema, SchemaEntryJson, SchemaListJson};
 use serde_json::Value;
 
 pub(crate) fn run(name: Option<&str>, report: &Report) -> Exit {
+    tracing::info!(schemas = SCHEMAS.len(), "the schemas are part of the command");
     match name.and_then(Schema::named) {
         Some(schema) => show(schema, report),
         None => list(report),

@@ -29,6 +29,8 @@ fn verbs(env: &TestEnv) -> Vec<Vec<String>> {
         vec!["up", "--help"],
         vec!["worker", "--help"],
         vec!["supervise", "--help"],
+        vec!["schema"],
+        vec!["schema", "up"],
         vec!["ls"],
         vec!["doctor"],
         vec!["gc"],
