@@ -61,8 +61,12 @@ deny:
 
 # Deterministic tests on fakes: properties, the exhaustive walk, every rule. Doc examples too.
 gates:
-    cargo test --locked -p rekindle-core -p rekindle-gates -p rekindle-adapters -p rekindle -p rekindle-cli --features rekindle/testing --lib --bins --tests
+    cargo test --locked -p rekindle-core -p rekindle-gates -p rekindle-adapters -p rekindle -p rekindle-cli --features rekindle/testing,rekindle/schema --lib --bins --tests
     cargo test --locked --workspace --features rekindle/testing --doc
+
+# Write the JSON schemas of the outputs anew, from the types. Refuses what would break a reader.
+schemas:
+    UPDATE_SCHEMAS=1 cargo test --locked -p rekindle --features schema --test schemas
 
 # API documentation, with broken links as errors. A program needs `rekindle` alone: none of its pages leads to the crates below.
 docs:

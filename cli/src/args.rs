@@ -7,8 +7,10 @@ mod programs;
 mod start;
 mod values;
 
+use clap::builder::PossibleValuesParser;
 use clap::{ArgAction, Parser, Subcommand};
 use rekindle::SessionId;
+use rekindle::json::schemas::SCHEMAS;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -90,6 +92,13 @@ pub(crate) enum Verb {
     Supervise(SuperviseArgs),
     /// Run a reference worker, to try the other verbs
     Worker(WorkerArgs),
+    /// List the JSON schemas of the verbs, or print the schema of one
+    Schema {
+        /// The verb, as `rekindle schema` lists it [default: list them]
+        #[arg(value_name = "VERB", value_parser = PossibleValuesParser::new(SCHEMAS.iter().map(|it| it.name)))]
+        #[arg(hide_possible_values = true)]
+        name: Option<String>,
+    },
     /// Take a guided tour on real processes in a temporary directory
     Demo,
 }

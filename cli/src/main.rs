@@ -109,6 +109,7 @@ fn at_once(args: &Args, report: &Report) -> Option<Exit> {
         Verb::Unlock(unlock) => Some(end::unlock::run(dir, unlock, report)),
         Verb::Gc(gc) => Some(end::gc::run(dir, gc, report)),
         Verb::Doctor { session } => Some(look::doctor::run(dir, session.as_ref(), report)),
+        Verb::Schema { name } => Some(look::schema::run(name.as_deref(), report)),
         Verb::Stop(_)
         | Verb::Call(_)
         | Verb::Probe { .. }
@@ -132,6 +133,7 @@ async fn run(args: Args, report: &Report) -> Exit {
         Verb::Unlock(unlock) => end::unlock::run(dir, &unlock, report),
         Verb::Gc(gc) => end::gc::run(dir, &gc, report),
         Verb::Doctor { session } => look::doctor::run(dir, session.as_ref(), report),
+        Verb::Schema { name } => look::schema::run(name.as_deref(), report),
         Verb::Pool(verb) => programs::pool::run(dir, verb, report).await,
         Verb::Lifecycle(verb) => programs::lifecycle::run(dir, verb, report).await,
         Verb::Supervise(supervise) => programs::supervise::run(supervise, report).await,

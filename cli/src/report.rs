@@ -14,10 +14,10 @@ use clap::error::ErrorKind;
 use rekindle::ChildExit;
 use rekindle::frontend::ByteText;
 use rekindle::frontend::{Shown, is_obeyed, terminal_safe};
-use rekindle::json::{Next, Versioned};
+use rekindle::json::failure::ErrorJson;
+use rekindle::json::{Advised, Next, Versioned};
 use rekindle::{Advice, LeftOut, Step};
 use serde::Serialize;
-use serde_json::{Value, json};
 use std::cell::Cell;
 use std::env;
 use std::fmt::Display;
@@ -90,13 +90,6 @@ impl Report {
         self.caller.type_out(step)
     }
 
-    /// Adds advice to a JSON object: `next` is a command or empty, and `hint` is a sentence or empty.
-    pub(crate) fn advise(&self, json: &mut Value, advice: &Advice) {
-        let next = advice.step.as_ref().map(|step| self.type_out(step)).unwrap_or_default();
-        json["next"] = next.into();
-        json["hint"] = advice.hint.as_str().into();
-    }
-
     /// Advice for people, one line each.
     pub(crate) fn advice_lines(&self, advice: &Advice) -> Vec<String> {
         let next = advice.step.as_ref().map(|step| format!("next: {}", self.type_out(step)));
@@ -140,16 +133,21 @@ impl Report {
     }
 
     /// A result: text for people, JSON for programs. Only the wanted form is made.
-    pub(crate) fn result(&self, text: &dyn Display, json: impl FnOnce() -> Value) {
-        if self.json { self.print(&one_line(&json())) } else { self.print(&printable(&text.to_string())) }
+    pub(crate) fn result(&self, text: &dyn Display, json: impl Serialize) {
+        if self.json { self.print(&one_line(&json)) } else { self.print(&printable(&text.to_string())) }
     }
 
     /// A result: text for people; for programs an object with the version of its form.
     pub(crate) fn answer(&self, text: &dyn Display, answer: impl Serialize) {
-        self.result(text, || json!(Versioned::new(answer)));
+        self.result(text, Versioned::new(answer));
     }
 
-    /// The advice as fields of an object.
+    /// A result with the next step as fields of the object.
+    pub(crate) fn advised(&self, text: &dyn Display, advice: &Advice, answer: impl Serialize) {
+        self.answer(text, Advised { answer, next: self.next(advice) });
+    }
+
+    /// The advice as fields of an object: `next` is a command or empty, and `hint` is a sentence or empty.
     pub(crate) fn next(&self, advice: &Advice) -> Next {
         Next {
             next: advice.step.as_ref().map(|step| self.type_out(step)).unwrap_or_default(),
@@ -165,17 +163,16 @@ impl Report {
     }
 
     /// An event while a program of the caller owns stdout: with `--json`, on stderr.
-    pub(crate) fn event(&self, json: &Value) {
+    pub(crate) fn event(&self, event: impl Serialize) {
         if self.json {
-            let _ = writeln!(io::stderr().lock(), "{}", one_line(json));
+            let _ = writeln!(io::stderr().lock(), "{}", one_line(&Versioned::new(event)));
         }
     }
 
     /// A failure with a JSON object of its own.
-    pub(crate) fn failed(&self, message: &str, advice: &Advice, mut json: Value, exit: Exit) -> Exit {
+    pub(crate) fn failed(&self, message: &str, advice: &Advice, answer: impl Serialize, exit: Exit) -> Exit {
         if self.json {
-            self.advise(&mut json, advice);
-            self.print(&one_line(&json));
+            self.advised(&"", advice, answer);
         } else {
             complain(message);
             self.advice_lines(advice).iter().for_each(|line| complain(line));
@@ -185,22 +182,13 @@ impl Report {
 
     /// A failure with a reason and a message only.
     pub(crate) fn failure(&self, reason: &str, message: &str, advice: &Advice, exit: Exit) -> Exit {
-        let json = json!({ "outcome": "error", "reason": reason, "message": message });
-        self.failed(message, advice, json, exit)
-    }
-
-    /// An object that begins with `fields`, with those of an outcome: the caller's own, then the library's.
-    pub(crate) fn with(mut fields: Value, outcome: &impl Serialize) -> Value {
-        if let (Value::Object(all), Value::Object(more)) = (&mut fields, json!(outcome)) {
-            all.extend(more);
-        }
-        fields
+        self.failed(message, advice, ErrorJson::new(reason, message), exit)
     }
 
     /// A failure of the library.
     pub(crate) fn error(&self, error: &rekindle::Error) -> Exit {
         let exit = if error.is_refusal() { Exit::Refused } else { Exit::Failed };
-        self.failed(&error.to_string(), &error.advice(), json!(error), exit)
+        self.failed(&error.to_string(), &error.advice(), error, exit)
     }
 
     /// The parts of a listing that could not be read: reported on stderr, and a failure if there are any.
@@ -257,19 +245,22 @@ fn complain(text: &str) {
     let _ = writeln!(io::stderr().lock(), "rekindle: {}", printable(text));
 }
 
-/// A JSON value on one line, safe for a terminal.
-pub(crate) fn one_line(json: &Value) -> String {
-    terminal_safe(json.to_string())
+/// Why an answer cannot fail to become JSON.
+const SERIALIZES: &str = "an answer has text keys, and its paths are byte texts";
+
+/// JSON on one line, safe for a terminal.
+pub(crate) fn one_line(json: &impl Serialize) -> String {
+    terminal_safe(serde_json::to_string(json).expect(SERIALIZES))
 }
 
-/// A JSON value laid out for people, safe for a terminal.
-pub(crate) fn laid_out(json: &Value) -> String {
-    terminal_safe(format!("{json:#}"))
+/// JSON laid out for people, safe for a terminal.
+pub(crate) fn laid_out(json: &impl Serialize) -> String {
+    terminal_safe(serde_json::to_string_pretty(json).expect(SERIALIZES))
 }
 
-/// A path for JSON. `json!` would panic on a non-UTF-8 path.
-pub(crate) fn path_text(path: &Path) -> Value {
-    json!(ByteText(path.as_os_str()))
+/// A path for JSON. A path by itself would not serialize unless it is UTF-8.
+pub(crate) fn path_text(path: &Path) -> ByteText<'_> {
+    ByteText(path.as_os_str())
 }
 
 /// The log on stderr: one line per event, whatever text the event contains.
@@ -306,6 +297,7 @@ pub(crate) fn printable(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::{Value, json};
     use std::ffi::OsStr;
     use std::os::unix::ffi::OsStrExt;
 
@@ -343,7 +335,7 @@ mod tests {
 
     #[test]
     fn a_path_that_is_not_utf_8_is_told_in_bytes() {
-        let path = |bytes: &'static [u8]| path_text(Path::new(OsStr::from_bytes(bytes)));
+        let path = |bytes: &'static [u8]| json!(path_text(Path::new(OsStr::from_bytes(bytes))));
         assert_eq!(path(b"/tmp/a\nb"), json!("/tmp/a\nb"), "machines get what there is");
         assert_eq!(path(b"/\xe9"), json!({ "bytes": "2fe9" }));
     }

@@ -1,7 +1,8 @@
 //! Errors: failures besides the outcomes, because a session or a state directory cannot be used.
 
 use crate::advice::{Advice, Step};
-use crate::json::without_nonce;
+use crate::json::failure::ErrorJson;
+use crate::json::word::described_as;
 use rekindle_adapters::StateRootError;
 use rekindle_adapters::call::CallError;
 use rekindle_adapters::lines::LineError;
@@ -9,7 +10,6 @@ use rekindle_core::execute::Seen;
 use rekindle_core::shown::Shown;
 use rekindle_core::{Endpoint, Generation, Lifeline, LockClaim, OsFailure, Pid, ReleaseError, SessionId};
 use serde::{Serialize, Serializer};
-use serde_json::json;
 use std::path::PathBuf;
 
 /// The reason why a session could not be used. Nothing was started, stopped or overwritten because of the error.
@@ -168,12 +168,14 @@ fn pids(survivors: &[Pid]) -> String {
     }
 }
 
+described_as!(Error => ErrorJson<'static>);
+
 /// Serializes as an object of `outcome`, `reason` and `message`, with the `holder` of a blocking claim.
 impl Serialize for Error {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut fields = json!({ "outcome": "error", "reason": self.reason(), "message": self.to_string() });
+        let mut fields = ErrorJson::new(self.reason(), self.to_string());
         if let Self::Claimed { holder, .. } = self {
-            fields["holder"] = json!(holder.as_deref().map(without_nonce));
+            fields.holder = Some(holder.as_deref().map(Into::into));
         }
         fields.serialize(serializer)
     }

@@ -1,18 +1,28 @@
 //! The JSON of every verb, as types: one object, with `schema_version` as its first field.
 //!
-//! Fields are added and never renamed or removed; a reader ignores fields that it does not know.
+//! Fields are added and never renamed or removed; a reader ignores fields that it does not know. [`schemas`] has the
+//! JSON schema of every verb, made from these types.
 //!
 //! # Invariants
 //! 1. A holder's evidence is shown without the nonce: only the holder may release the claim.
 //! 2. A path that is not UTF-8 is shown in bytes, without loss.
+//! 3. The committed schemas are those of the types, and no field was ever dropped from them.
 //!
-//! Checked below and by the gates of `byte_text`.
+//! Checked by the gates of `byte_text`, by `rekindle/tests/schemas`, and by the live suite, which validates every object.
 
+pub mod end;
+pub mod failure;
+pub mod holder;
 pub mod look;
+pub mod programs;
+pub mod schemas;
+#[cfg(feature = "schema")]
+pub mod standin;
+pub mod start;
+pub(crate) mod word;
 
 use rekindle_core::byte_text::ByteText;
 use serde::Serialize;
-use serde_json::Value;
 use std::path::Path;
 
 /// The version of the JSON of all verbs.
@@ -20,7 +30,10 @@ pub const SCHEMA_VERSION: u32 = 1;
 
 /// An object, with the version of its form in front.
 #[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
 pub struct Versioned<T> {
+    /// The version of the form of this object.
+    #[cfg_attr(feature = "schema", schemars(extend("const" = SCHEMA_VERSION)))]
     schema_version: u32,
     #[serde(flatten)]
     answer: T,
@@ -35,6 +48,7 @@ impl<T> Versioned<T> {
 
 /// What to do next, in the words of the caller's shell.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Next {
     /// A command to type as it stands, or empty.
     pub next: String,
@@ -42,28 +56,19 @@ pub struct Next {
     pub hint: String,
 }
 
-/// A holder's stored evidence, without the nonce.
-pub(crate) fn without_nonce(evidence: &impl Serialize) -> Value {
-    let mut value = serde_json::to_value(evidence).unwrap_or(Value::Null);
-    if let Value::Object(fields) = &mut value {
-        fields.shift_remove("nonce");
-    }
-    value
+/// An object with the next step: every failure, and a diagnosis.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
+pub struct Advised<T> {
+    /// The object.
+    #[serde(flatten)]
+    pub answer: T,
+    /// The next step.
+    #[serde(flatten)]
+    pub next: Next,
 }
 
 /// A path with arbitrary bytes.
 pub(crate) fn path_text(path: &Path) -> ByteText<'_> {
     ByteText(path.as_os_str())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn a_nonce_is_not_shown() {
-        let claim = json!({ "pid": 1, "nonce": "secret", "owner": "me" });
-        assert_eq!(without_nonce(&claim).to_string(), r#"{"pid":1,"owner":"me"}"#);
-    }
 }

@@ -36,6 +36,7 @@ pub enum Ensured {
 /// How a running worker was obtained.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum StartKind {
     /// This call started the worker.
     Started,
@@ -200,6 +201,7 @@ pub struct DryRun {
 /// The outcome of a stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum StopOutcome {
     /// The worker ended on request.
     Stopped,

@@ -1,6 +1,7 @@
 //! Runs `rekindle` and reads the reply.
 
 use crate::procs::{self, Pid};
+use crate::schema::Form;
 use crate::wait::FACT_TIMEOUT;
 use nix::sys::signal::Signal;
 use serde_json::Value;
@@ -52,6 +53,7 @@ pub fn binary_arg() -> String {
 #[derive(Debug)]
 pub struct Launcher {
     child: Option<Child>,
+    form: Option<Form>,
     pid: Pid,
 }
 
@@ -64,7 +66,7 @@ impl Launcher {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let child = command.spawn().unwrap_or_else(|error| panic!("{command:?} cannot be started: {error}"));
         let pid = child.id().try_into().expect("a pid is an i32");
-        Self { child: Some(child), pid }
+        Self { child: Some(child), form: Form::of(&command), pid }
     }
 
     /// The pid.
@@ -81,7 +83,7 @@ impl Launcher {
     /// failure.
     ///
     /// # Panics
-    /// If the wait takes too long.
+    /// If the wait takes too long, or if an answer is not in its schema.
     pub fn finish(mut self) -> Reply {
         let pid = self.pid;
         let child = self.child.take().expect("it is finished only once");
@@ -91,7 +93,7 @@ impl Launcher {
             let running = procs::is_running(pid);
             panic!("rekindle (pid {pid}) did not end, or its output is held open (it runs: {running})");
         };
-        Reply::from(output.expect("a child can be waited for"))
+        Reply::of(self.form, output.expect("a child can be waited for"))
     }
 }
 
@@ -120,8 +122,30 @@ pub struct Reply {
     pub stderr: String,
 }
 
-impl From<Output> for Reply {
-    fn from(output: Output) -> Self {
+impl Reply {
+    /// The reply to a command that prints answers of this form.
+    ///
+    /// # Panics
+    /// If an answer is not in its schema.
+    pub fn of(form: Option<Form>, output: Output) -> Self {
+        let reply = Self::read(output);
+        if let Some(form) = form {
+            form.check(&reply.stdout, reply.code);
+        }
+        reply
+    }
+
+    /// Runs a command to the end.
+    ///
+    /// # Panics
+    /// If the command cannot be started, or if an answer is not in its schema.
+    pub fn to(mut command: Command) -> Self {
+        let output =
+            command.output().unwrap_or_else(|error| panic!("{command:?} cannot be started: {error}"));
+        Self::of(Form::of(&command), output)
+    }
+
+    fn read(output: Output) -> Self {
         let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
         let first = stdout.lines().next().unwrap_or_default();
         Self {

@@ -9,6 +9,7 @@
 //! | [`container`] | a container: new namespaces over the test environment's files |
 //! | [`sentinel`] | a process that writes down every received signal |
 //! | [`cli`] | runs `rekindle` and reads the reply |
+//! | [`schema`] | validates every answer of `rekindle` against the schema of its verb |
 //! | [`starts`] | starts workers through the library |
 //! | [`children`] | starts stdio children |
 //! | [`homes`] | directories of several users |
@@ -38,6 +39,7 @@ pub mod procs;
 pub mod programs;
 pub mod proxy;
 pub mod reaper;
+pub mod schema;
 pub mod sentinel;
 pub mod soak;
 pub mod starts;

@@ -2,6 +2,7 @@
 
 use crate::cli;
 use crate::procs::{self, Pid};
+use crate::schema;
 use crate::test_env::TestEnv;
 use crate::wait::FACT_TIMEOUT;
 use nix::sys::signal::Signal;
@@ -42,7 +43,10 @@ impl ProxyEnd {
 
     /// The events: the lines of stderr in JSON.
     pub fn events(&self) -> Vec<Value> {
-        self.stderr.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+        let events: Vec<Value> =
+            self.stderr.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+        schema::check_events(&events);
+        events
     }
 
     /// The names of the events, in order.

@@ -3,24 +3,54 @@
 use super::outcome::{
     Acquired, ForceUnlocked, LifecycleConflict, LifecycleError, LifecycleStatus, Released, TakenOver,
 };
-use crate::json::{path_text, without_nonce};
+use crate::json::end::UnlockOutcome;
+use crate::json::failure::{ErrorJson, Failed};
+use crate::json::holder::MarkerJson;
+use crate::json::path_text;
+use crate::json::programs::{
+    AcquiredJson, AcquiredWord, Conflict, ConflictJson, ForceUnlockedJson, LifecycleStatusJson,
+    ReleaseOutcome, ReleasedJson, TakenOverJson,
+};
+use crate::json::word::described_as;
 use rekindle_core::LifecyclePayload;
 use rekindle_core::claim::{ConflictReason, TakeOverReason};
 use rekindle_core::shown::Shown;
 use serde::{Serialize, Serializer};
-use serde_json::{Value, json};
 use std::fmt;
 
-fn shown(payload: Option<&LifecyclePayload>) -> Option<Value> {
-    payload.map(without_nonce)
+described_as!(
+    Acquired => AcquiredJson<'static>,
+    TakenOver => TakenOverJson<'static>,
+    LifecycleConflict => ConflictJson<'static>,
+    Released => ReleasedJson<'static>,
+    ForceUnlocked => ForceUnlockedJson<'static>,
+    LifecycleStatus => LifecycleStatusJson<'static>,
+    LifecycleError => ErrorJson<'static>,
+);
+
+fn shown(payload: Option<&LifecyclePayload>) -> Option<MarkerJson<'_>> {
+    payload.map(Into::into)
+}
+
+impl TakenOver {
+    fn fields(&self) -> TakenOverJson<'_> {
+        TakenOverJson {
+            why: taken_word(&self.why),
+            previous: shown(self.previous.as_ref()),
+            kept_aside: self.kept_aside.as_deref().map(path_text),
+        }
+    }
 }
 
 impl Serialize for Acquired {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Ours { payload, taken_over } => {
-                let holder = without_nonce(payload);
-                let fields = json!({ "outcome": "acquired", "holder": holder, "taken_over": taken_over });
+                let fields = AcquiredJson {
+                    outcome: AcquiredWord,
+                    holder: (&**payload).into(),
+                    taken_over: taken_over.as_deref().map(TakenOver::fields),
+                };
                 fields.serialize(serializer)
             }
             Self::Conflict(conflict) => conflict.serialize(serializer),
@@ -52,12 +82,7 @@ fn taken_word(why: &TakeOverReason) -> &'static str {
 
 impl Serialize for TakenOver {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let fields = json!({
-            "why": taken_word(&self.why),
-            "previous": shown(self.previous.as_ref()),
-            "kept_aside": self.kept_aside.as_deref().map(path_text),
-        });
-        fields.serialize(serializer)
+        self.fields().serialize(serializer)
     }
 }
 
@@ -77,12 +102,8 @@ impl Serialize for LifecycleConflict {
             ConflictReason::HolderUnjudged(_) => "unjudged",
             ConflictReason::Corrupt { .. } | ConflictReason::OtherSession { .. } => "corrupt",
         };
-        let fields = json!({
-            "outcome": "error",
-            "reason": "conflict",
-            "why": why,
-            "holder": shown(self.holder.as_deref()),
-        });
+        let fields =
+            ConflictJson { outcome: Failed, reason: Conflict, why, holder: shown(self.holder.as_deref()) };
         fields.serialize(serializer)
     }
 }
@@ -107,10 +128,10 @@ impl fmt::Display for LifecycleConflict {
 impl Serialize for Released {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let (outcome, holder) = match self {
-            Self::Released => ("released", None),
-            Self::NotHeld { holder } => ("not-held", holder.as_deref()),
+            Self::Released => (ReleaseOutcome::Released, None),
+            Self::NotHeld { holder } => (ReleaseOutcome::NotHeld, holder.as_deref()),
         };
-        json!({ "outcome": outcome, "holder": shown(holder) }).serialize(serializer)
+        ReleasedJson { outcome, holder: shown(holder) }.serialize(serializer)
     }
 }
 
@@ -127,14 +148,13 @@ impl fmt::Display for Released {
 impl Serialize for ForceUnlocked {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let (outcome, previous, kept_aside) = match self {
-            Self::NotLocked => ("not-locked", None, None),
+            Self::NotLocked => (UnlockOutcome::NotLocked, None, None),
             Self::Removed { previous, kept_aside } => {
-                ("unlocked", previous.as_deref(), kept_aside.as_deref())
+                (UnlockOutcome::Unlocked, previous.as_deref(), kept_aside.as_deref())
             }
         };
         let kept_aside = kept_aside.map(path_text);
-        json!({ "outcome": outcome, "previous": shown(previous), "kept_aside": kept_aside })
-            .serialize(serializer)
+        ForceUnlockedJson { outcome, previous: shown(previous), kept_aside }.serialize(serializer)
     }
 }
 
@@ -158,7 +178,7 @@ impl fmt::Display for ForceUnlocked {
 impl Serialize for LifecycleStatus {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Self { state, why, holder } = self;
-        json!({ "status": state, "why": why, "holder": shown(holder.as_ref()) }).serialize(serializer)
+        LifecycleStatusJson { status: *state, why, holder: shown(holder.as_ref()) }.serialize(serializer)
     }
 }
 
@@ -171,7 +191,6 @@ impl fmt::Display for LifecycleStatus {
 
 impl Serialize for LifecycleError {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let fields = json!({ "outcome": "error", "reason": self.reason(), "message": self.to_string() });
-        fields.serialize(serializer)
+        ErrorJson::new(self.reason(), self.to_string()).serialize(serializer)
     }
 }

@@ -5,57 +5,64 @@
 //!
 //! Checked below, and by the live tests of the command's output.
 
-use super::{DryRun, Ensured, Exited, Rejection, Retained, Running, StartKind, Stopped};
-use crate::json::{path_text, without_nonce};
-use rekindle_core::byte_text::ByteText;
-use rekindle_core::protocol::Version;
-use rekindle_core::{Endpoint, Generation, Owner, Pid};
+use super::{DryRun, Ensured, Exited, Rejection, Retained, Running, Stopped};
+use crate::json::end::StopJson;
+use crate::json::path_text;
+use crate::json::start::{
+    ChildExited, DryRunJson, DryRunWord, ExitedJson, LockRetained, NotStartedJson, Rejected, RejectedJson,
+    RetainedJson, RunningJson, SpawnStartFailed, WorkerJson,
+};
+use crate::json::word::described_as;
+use rekindle_core::{Endpoint, Generation, Pid, SpawnError};
 use serde::{Serialize, Serializer};
-use serde_json::{Map, Value, json};
+
+described_as!(
+    Running => RunningJson<'static>,
+    Exited => ExitedJson<'static>,
+    Retained => RetainedJson<'static>,
+    Rejection => RejectedJson<'static>,
+    DryRun => DryRunJson<'static>,
+    Stopped => StopJson<'static>,
+);
 
 impl Serialize for Ensured {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Running(running) => running.serialize(serializer),
             Self::Exited(exited) => exited.serialize(serializer),
-            Self::NotStarted(error) => {
-                let mut fields = Map::from_iter([("outcome".to_owned(), json!("spawn-start-failed"))]);
-                if let Value::Object(of_error) = json!(error) {
-                    fields.extend(of_error);
-                }
-                fields.serialize(serializer)
-            }
+            Self::NotStarted(error) => NotStartedJson::from(error).serialize(serializer),
             Self::Retained(retained) => retained.serialize(serializer),
             Self::Rejected(rejection) => rejection.serialize(serializer),
         }
     }
 }
 
+/// A worker without a URL.
+fn worker<'a>(
+    pid: Option<Pid>,
+    endpoint: Option<&'a Endpoint>,
+    generation: Option<Generation>,
+) -> WorkerJson<'a> {
+    WorkerJson {
+        pid,
+        socket: endpoint.and_then(Endpoint::socket).map(path_text),
+        address: endpoint,
+        url: None,
+        owner: None,
+        generation,
+    }
+}
+
 impl Serialize for Running {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        // The answer to nearly every call: a `json!` would make a map, to be copied by most callers.
-        #[derive(Serialize)]
-        struct Fields<'a> {
-            outcome: StartKind,
-            pid: Option<Pid>,
-            socket: Option<ByteText<'a>>,
-            address: &'a Endpoint,
-            url: Option<&'a str>,
-            owner: Option<Owner>,
-            generation: Generation,
-            managed: bool,
-            program_differs: bool,
-            after_kill: bool,
-            worker_version: Option<&'a Version>,
-        }
-        let fields = Fields {
+        // The answer to nearly every call: no value is made on the way.
+        let fields = RunningJson {
             outcome: self.kind,
-            pid: self.pid,
-            socket: self.socket().map(path_text),
-            address: &self.endpoint,
-            url: self.url.as_deref(),
-            owner: self.owner(),
-            generation: self.generation,
+            worker: WorkerJson {
+                url: self.url.as_deref(),
+                owner: self.owner(),
+                ..worker(self.pid, Some(&self.endpoint), Some(self.generation))
+            },
             managed: self.managed,
             program_differs: self.program_differs,
             after_kill: self.after_kill,
@@ -67,81 +74,84 @@ impl Serialize for Running {
 
 impl Serialize for Exited {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let fields = json!({
-            "outcome": "child-exited",
-            "pid": self.pid,
-            "socket": self.endpoint.socket().map(path_text),
-            "address": self.endpoint,
-            "generation": self.generation,
-            "exit_code": self.exit.code(),
-            "signal": self.exit.signal(),
-            "after_kill": self.after_kill,
-            "cause": self.cause.as_ref().map(ToString::to_string),
-            "last_seen": self.last_seen,
-            "listened_at": self.listened_at,
-            "stderr_tail": self.stderr_tail,
-            "status_text": self.status_text,
-        });
+        let fields = ExitedJson {
+            outcome: ChildExited,
+            worker: worker(self.pid, Some(&self.endpoint), Some(self.generation)),
+            exit_code: self.exit.code(),
+            signal: self.exit.signal(),
+            after_kill: self.after_kill,
+            cause: self.cause.as_ref().map(ToString::to_string),
+            last_seen: self.last_seen.as_deref(),
+            listened_at: self.listened_at.as_ref(),
+            stderr_tail: &self.stderr_tail,
+            status_text: self.status_text.as_deref(),
+        };
         fields.serialize(serializer)
+    }
+}
+
+impl From<&SpawnError> for NotStartedJson<'_> {
+    fn from(error: &SpawnError) -> Self {
+        Self {
+            outcome: SpawnStartFailed,
+            worker: WorkerJson::default(),
+            reason: error.shortage(),
+            message: error.to_string(),
+        }
     }
 }
 
 impl Serialize for Retained {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let fields = json!({
-            "outcome": "lock-retained",
-            "pid": self.diagnostic.pid,
-            "socket": self.diagnostic.socket_path.as_deref().map(path_text),
-            "address": self.diagnostic.address,
-            "generation": self.generation,
-            "reason": self.reason,
-            "cause": self.cause.to_string(),
-            "diagnostic": self.diagnostic,
-            "status_text": self.status_text,
-        });
+        let fields = RetainedJson {
+            outcome: LockRetained,
+            worker: worker(self.diagnostic.pid, Some(&self.diagnostic.address), Some(self.generation)),
+            reason: self.reason,
+            cause: self.cause.to_string(),
+            diagnostic: &self.diagnostic,
+            status_text: self.status_text.as_deref(),
+        };
         fields.serialize(serializer)
     }
 }
 
 impl Serialize for Rejection {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let fields = json!({
-            "outcome": "rejected",
-            "pid": self.pid,
-            "socket": self.endpoint.socket().map(path_text),
-            "address": self.endpoint,
-            "reason": self.reason,
-            "liveness": self.liveness,
-            "holder": self.holder.as_ref().map(without_nonce),
-            "message": self.message,
-        });
+        let fields = RejectedJson {
+            outcome: Rejected,
+            worker: worker(self.pid, Some(&self.endpoint), None),
+            reason: self.reason,
+            liveness: self.liveness,
+            holder: self.holder.as_ref().map(Into::into),
+            message: &self.message,
+        };
         fields.serialize(serializer)
     }
 }
 
 impl Serialize for DryRun {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let fields = json!({
-            "outcome": "dry-run",
-            "verdict": self.verdict,
-            "reason": self.rejection.as_ref().map(|rejection| rejection.reason),
-            "plan": self.plan,
-        });
+        let fields = DryRunJson {
+            outcome: DryRunWord,
+            verdict: self.verdict,
+            reason: self.rejection.as_ref().map(|rejection| rejection.reason),
+            plan: &self.plan,
+        };
         fields.serialize(serializer)
     }
 }
 
 impl Serialize for Stopped {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let fields = json!({
-            "session": self.session,
-            "outcome": self.outcome,
-            "pid": self.pid,
-            "generation": self.generation,
-            "elapsed_ms": u64::try_from(self.elapsed.as_millis()).unwrap_or(u64::MAX),
-            "survivors": self.survivors,
-            "trouble": self.trouble,
-        });
+        let fields = StopJson {
+            session: &self.session,
+            outcome: self.outcome,
+            pid: self.pid,
+            generation: self.generation,
+            elapsed_ms: u64::try_from(self.elapsed.as_millis()).unwrap_or(u64::MAX),
+            survivors: &self.survivors,
+            trouble: &self.trouble,
+        };
         fields.serialize(serializer)
     }
 }
@@ -149,13 +159,16 @@ impl Serialize for Stopped {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rekindle_core::SpawnError;
+    use serde_json::Value;
 
     #[test]
     fn a_start_that_failed_says_so() {
         let ensured = Ensured::NotStarted(SpawnError::NoProgram);
-        let json = r#"{"outcome":"spawn-start-failed","reason":null,"message":"the plan names no program"}"#;
-        assert_eq!(serde_json::to_string(&ensured).unwrap(), json);
+        let json = serde_json::to_value(&ensured).unwrap();
+        assert_eq!(
+            (&json["outcome"], &json["pid"], &json["reason"], &json["message"]),
+            (&"spawn-start-failed".into(), &Value::Null, &Value::Null, &"the plan names no program".into())
+        );
         assert_eq!(ensured.to_string(), "the plan names no program");
     }
 }

@@ -43,13 +43,16 @@ pub struct PoolStatus {
 
 /// A pool session in a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PoolEntry {
     /// The common facts of every session.
     #[serde(flatten)]
     pub summary: SessionSummary,
     /// The worker's name of the session; none if no run was recorded.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub worker_name: Option<WorkerName>,
     /// The version reported by the worker.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub worker_version: Option<Version>,
 }
 

@@ -2,58 +2,57 @@
 
 use super::error::PoolError;
 use super::outcome::{PoolEntry, PoolStatus, RunOutcome};
+use crate::json::failure::ErrorJson;
+use crate::json::programs::{PoolStatusJson, RunJson};
+use crate::json::word::described_as;
 use serde::{Serialize, Serializer};
-use serde_json::{Value, json};
+use serde_json::Map;
 use std::fmt;
 
-impl RunOutcome {
-    /// The answer for the host, with `save_error` if recording failed.
-    fn fields(&self) -> Value {
-        let mut host = self.host.clone();
-        if let (Some(error), Value::Object(fields)) = (&self.save_error, &mut host) {
-            fields.insert("save_error".to_owned(), json!(error));
-        }
-        host
-    }
-}
+described_as!(
+    RunOutcome => RunJson<'static>,
+    PoolStatus => PoolStatusJson<'static>,
+    PoolError => ErrorJson<'static>,
+);
 
 impl Serialize for RunOutcome {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.fields().serialize(serializer)
+        let nothing = Map::new();
+        // The host's view of a feed is always an object.
+        let host = self.host.as_object().unwrap_or(&nothing);
+        RunJson { host, save_error: self.save_error.as_deref() }.serialize(serializer)
     }
 }
 
 /// The same JSON on one line.
 impl fmt::Display for RunOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.fields().fmt(f)
-    }
-}
-
-impl PoolStatus {
-    fn fields(&self) -> Value {
-        let Self { session, name, report } = self;
-        let id = report.session_id.as_ref().or(name.as_ref());
-        let id = id.map_or_else(|| json!(session), |name| json!(name));
-        let mut fields = json!({ "session_id": id, "session": session, "has_session": report.has_session });
-        if let Some(history) = &report.conversation_history {
-            fields["conversation_history"] = history.clone();
-        }
-        fields
+        on_one_line(self, f)
     }
 }
 
 impl Serialize for PoolStatus {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.fields().serialize(serializer)
+        let Self { session, name, report } = self;
+        let fields = PoolStatusJson {
+            session_id: report.session_id.clone().or_else(|| name.clone()).unwrap_or_else(|| session.into()),
+            session,
+            has_session: report.has_session,
+            conversation_history: report.conversation_history.as_ref(),
+        };
+        fields.serialize(serializer)
     }
 }
 
 /// The same JSON on one line.
 impl fmt::Display for PoolStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.fields().fmt(f)
+        on_one_line(self, f)
     }
+}
+
+fn on_one_line(answer: &impl Serialize, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    f.write_str(&serde_json::to_string(answer).map_err(|_| fmt::Error)?)
 }
 
 impl fmt::Display for PoolEntry {
@@ -65,12 +64,7 @@ impl fmt::Display for PoolEntry {
 
 impl Serialize for PoolError {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let fields = json!({
-            "outcome": "error",
-            "reason": self.reason(),
-            "message": self.to_string(),
-            "session": self.session(),
-        });
-        fields.serialize(serializer)
+        let fields = ErrorJson::new(self.reason(), self.to_string());
+        ErrorJson { session: Some(self.session()), ..fields }.serialize(serializer)
     }
 }

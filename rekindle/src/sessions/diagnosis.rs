@@ -24,14 +24,18 @@ use std::path::Path;
 
 /// The diagnosis of one session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Diagnosis {
     /// The session.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub session: SessionId,
     /// The state of the session; `null` if there never was a worker.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::json::standin::SessionState>"))]
     pub state: Option<SessionState>,
     /// The facts, a line each, with the source of each fact.
     pub findings: Vec<String>,
     /// Processes that hold the lifeline although their worker is gone.
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<u32>"))]
     pub leftovers: Vec<Pid>,
     /// The next command; empty if all is well.
     #[serde(skip)]

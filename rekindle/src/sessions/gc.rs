@@ -56,13 +56,16 @@ pub struct Collection {
 
 /// The result of a collection, or of its dry run.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Collected {
     /// The removed sessions.
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<String>"))]
     pub removed: Vec<SessionId>,
     /// The kept sessions, with the reasons.
     pub kept: Vec<Kept>,
     /// The files that were set aside, under their new names; in a dry run under their present names.
     #[serde(with = "byte_text")]
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<crate::json::standin::Text>"))]
     pub repaired: Vec<std::path::PathBuf>,
     /// Whether anything was changed, or only reported.
     #[serde(skip)]
@@ -94,8 +97,10 @@ impl Collected {
 
 /// A session that was kept.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Kept {
     /// The session.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub session: SessionId,
     /// The reason in words.
     pub why: String,
@@ -112,6 +117,7 @@ impl fmt::Display for Kept {
 /// The reason why a session was kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum KeptBecause {
     /// A launcher holds the claim, or the claim must not be cleared.
     Claimed,

@@ -18,19 +18,26 @@ const TAIL_LEN_MAX: usize = 4 << 10;
 
 /// One line of a list of sessions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SessionSummary {
     /// The session.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
     pub session: SessionId,
     /// The state.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::json::standin::SessionState"))]
     pub state: SessionState,
     /// The pid of the worker, if running.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<u32>"))]
     pub pid: Option<Pid>,
     /// The path of the worker's socket, if the endpoint is a Unix socket.
     #[serde(with = "byte_text")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::json::standin::Text>"))]
     pub socket: Option<PathBuf>,
     /// The endpoint of the worker.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::json::standin::Text>"))]
     pub address: Option<Endpoint>,
     /// The generation.
+    #[cfg_attr(feature = "schema", schemars(with = "u64"))]
     pub generation: Generation,
     /// The time of the start, RFC 3339 in UTC.
     pub started_at: Option<String>,
@@ -50,6 +57,7 @@ impl fmt::Display for SessionSummary {
 
 /// The result of listing the sessions.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Listing {
     /// The sessions, sorted.
     pub sessions: Vec<SessionSummary>,
@@ -60,8 +68,10 @@ pub struct Listing {
 
 /// An entry left out of a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LeftOut {
     /// The session; `None` if the missing sessions are unknown.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub session: Option<SessionId>,
     /// The reason.
     pub why: String,

@@ -1,7 +1,8 @@
 //! Shows one session without asking its worker.
 
 use crate::error::Error;
-use crate::json::without_nonce;
+use crate::json::look::{ClaimJson, LifelineJson, RecordFields, RecordJson, ShowJson};
+use crate::json::word::described_as;
 use crate::sessions::list::lost_snapshot;
 use crate::sessions::snapshot::{ListenerTables, Snapshot};
 use rekindle_adapters::claim_lock::{is_locked, read_evidence};
@@ -10,7 +11,7 @@ use rekindle_core::claim::Found;
 use rekindle_core::record::{NewerRecord, RecordFile};
 use rekindle_core::{Host, LockClaim, OsFailure, Pid, SessionId, SessionRecord, SessionState};
 use serde::{Serialize, Serializer};
-use serde_json::{Map, Value, json};
+use serde_json::Map;
 use std::fmt;
 use std::net::SocketAddr;
 
@@ -66,24 +67,23 @@ impl RecordView {
         }
     }
 
-    fn fields(&self) -> Map<String, Value> {
+    fn fields(&self) -> RecordFields<'_> {
         match self {
-            Self::Absent => Map::new(),
-            Self::Newer(newer) => newer.content.clone(),
-            // The flat fields of earlier schemas stay beside the plan.
-            Self::Known(record) => {
-                [json!(record), json!(record.outline())].into_iter().flat_map(fields).collect()
+            Self::Absent => RecordFields::Stored(Map::new()),
+            Self::Known(record) => RecordFields::Known(Box::new(RecordJson::from(&**record))),
+            Self::Newer(newer) => {
+                let mut fields = newer.content.clone();
+                // The version in front is that of the output.
+                if let Some(version) = fields.shift_remove("schema_version") {
+                    fields.shift_insert(0, "record_schema_version".to_owned(), version);
+                }
+                RecordFields::Stored(fields)
             }
         }
     }
 }
 
-fn fields(object: Value) -> Map<String, Value> {
-    match object {
-        Value::Object(fields) => fields,
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => Map::new(),
-    }
-}
+described_as!(SessionView => ShowJson<'static>);
 
 impl Serialize for RecordView {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -91,24 +91,27 @@ impl Serialize for RecordView {
     }
 }
 
+impl ClaimView {
+    fn fields(&self) -> ClaimJson<'_> {
+        let holder = self.holder.as_ref().map(Into::into);
+        ClaimJson { corrupt: holder.is_none().then_some(true), holder, locked: self.locked }
+    }
+}
+
 impl Serialize for ClaimView {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let holder = self.holder.as_ref().map(without_nonce);
-        let mut fields = holder.unwrap_or_else(|| json!({ "corrupt": true }));
-        fields["locked"] = json!(self.locked);
-        fields.serialize(serializer)
+        self.fields().serialize(serializer)
     }
 }
 
 impl Serialize for SessionView {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self { record, status, claim, lifeline } = self;
-        let mut fields = record.fields();
-        fields.extend([
-            ("status".to_owned(), json!(status)),
-            ("claim".to_owned(), json!(claim)),
-            ("lifeline".to_owned(), json!(lifeline)),
-        ]);
+        let fields = ShowJson {
+            record: self.record.fields(),
+            status: self.status,
+            claim: self.claim.as_ref().map(ClaimView::fields),
+            lifeline: LifelineJson { held: self.lifeline.held, holders: &self.lifeline.holders },
+        };
         fields.serialize(serializer)
     }
 }
@@ -116,7 +119,7 @@ impl Serialize for SessionView {
 /// The same JSON, indented.
 impl fmt::Display for SessionView {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:#}", json!(self))
+        f.write_str(&serde_json::to_string_pretty(self).map_err(|_| fmt::Error)?)
     }
 }
 

@@ -4,7 +4,9 @@
 //! 1. Every decision is made by [`rekindle_core::care`]; this file performs the effects and keeps the findings.
 
 use crate::error::Error;
-use crate::json::{path_text, without_nonce};
+use crate::json::end::{ForgottenJson, ForgottenWord, UnlockOutcome, UnlockedJson};
+use crate::json::path_text;
+use crate::json::word::described_as;
 use crate::sessions::snapshot::Snapshot;
 use rekindle_adapters::claim_file::CLAIM_FILE;
 use rekindle_adapters::claim_lock::{BareLock, judge, read_evidence};
@@ -17,7 +19,6 @@ use rekindle_core::claim::{ConflictReason, Found};
 use rekindle_core::shown::Shown;
 use rekindle_core::{ClaimDecision, Host, LockClaim, OsFailure, SessionId};
 use serde::{Serialize, Serializer};
-use serde_json::json;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -33,13 +34,15 @@ pub enum Unlocked {
     },
 }
 
+described_as!(Unlocked => UnlockedJson<'static>, Forgotten => ForgottenJson<'static>);
+
 impl Serialize for Unlocked {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let (outcome, previous) = match self {
-            Self::NotLocked => ("not-locked", None),
-            Self::Unlocked { previous } => ("unlocked", previous.as_deref()),
+            Self::NotLocked => (UnlockOutcome::NotLocked, None),
+            Self::Unlocked { previous } => (UnlockOutcome::Unlocked, previous.as_deref()),
         };
-        json!({ "outcome": outcome, "previous": previous.map(without_nonce) }).serialize(serializer)
+        UnlockedJson { outcome, previous: previous.map(Into::into) }.serialize(serializer)
     }
 }
 
@@ -67,13 +70,13 @@ pub struct Forgotten {
 
 impl Serialize for Forgotten {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let fields = json!({
-            "session": self.session,
-            "outcome": "forgotten",
-            "unproven": self.unproven,
-            "kept_aside": self.kept_aside.as_deref().map(path_text),
-            "previous": self.previous.as_deref().map(without_nonce),
-        });
+        let fields = ForgottenJson {
+            session: &self.session,
+            outcome: ForgottenWord,
+            unproven: &self.unproven,
+            kept_aside: self.kept_aside.as_deref().map(path_text),
+            previous: self.previous.as_deref().map(Into::into),
+        };
         fields.serialize(serializer)
     }
 }

@@ -1,12 +1,12 @@
 //! The description of a child: the program, its options, and the listeners.
 
+use crate::json::programs::EventJson;
 use crate::launch::{Command, command_setters};
 use rekindle_adapters::stdio::{Detached, StdioSpec};
 use rekindle_core::lines::LineLimits;
 use rekindle_core::plan::{KILL_GRACE_DEFAULT, TERM_GRACE_DEFAULT};
 use rekindle_core::{ChildExit, KillSignal, OsFailure, Pid};
 use serde::{Serialize, Serializer};
-use serde_json::json;
 use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -67,12 +67,10 @@ pub enum StdioEvent {
 impl Serialize for StdioEvent {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let fields = match self {
-            Self::Started { pid } => json!({ "event": "started", "pid": pid }),
-            Self::Stopping => json!({ "event": "stopping" }),
-            Self::Signalled { how } => json!({ "event": "signalled", "signal": how.name() }),
-            Self::Exited { exit } => {
-                json!({ "event": "exited", "exit_code": exit.code(), "signal": exit.signal() })
-            }
+            Self::Started { pid } => EventJson::Started { pid: *pid },
+            Self::Stopping => EventJson::Stopping { why: None },
+            Self::Signalled { how } => EventJson::Signalled { signal: how.name() },
+            Self::Exited { exit } => EventJson::Exited { exit_code: exit.code(), signal: exit.signal() },
         };
         fields.serialize(serializer)
     }

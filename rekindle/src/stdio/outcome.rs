@@ -25,6 +25,7 @@ pub struct StdioStopped {
 /// The step after which the child and all of its processes had ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum StdioEnd {
     /// All processes had ended by themselves.
     HadEnded,

@@ -27,9 +27,9 @@ pub(super) fn at_most_one(env: &TestEnv) -> Result<Option<Pid>, Trouble> {
     let workers = workers(env);
     ensure(workers.len() <= 1, Double, || format!("workers {workers:?} run at once"))?;
     let ls = rekindle(env, &["ls"])?;
-    let shown = ls.json.as_array().map_or(0, Vec::len);
+    let shown = ls.json["sessions"].as_array().map_or(0, Vec::len);
     ensure(shown <= 1, Double, || format!("`ls` shows {shown}: {ls}"))?;
-    ensure(ls.code == Some(0) && ls.json.is_array(), Wedged, || format!("`ls` fails: {ls}"))?;
+    ensure(ls.code == Some(0) && ls.json["sessions"].is_array(), Wedged, || format!("`ls` fails: {ls}"))?;
     Ok(workers.first().copied())
 }
 

@@ -60,7 +60,7 @@ fn settle(env: &TestEnv, session: &str) -> Result<bool, Trouble> {
 
 fn list(env: &TestEnv) -> Result<Vec<Value>, Trouble> {
     let list = rekindle(env, &["pool", "ls"])?;
-    match list.json.as_array() {
+    match list.json["sessions"].as_array() {
         Some(entries) if list.code == Some(0) => Ok(entries.clone()),
         Some(_) | None => Err(Trouble::new(Wedged, format!("`pool ls` fails: {list}"))),
     }

@@ -2,6 +2,7 @@
 
 use super::trouble::{Trouble, TroubleKind};
 use crate::cli::{self, Reply};
+use crate::schema::Form;
 use crate::{TestEnv, programs};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
@@ -48,13 +49,13 @@ pub(super) fn to_the_end(command: Command) -> Result<Reply, Trouble> {
 /// Runs a command to the end, within `bound`.
 pub(super) fn to_the_end_within(bound: Duration, mut command: Command) -> Result<Reply, Trouble> {
     command.process_group(0).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let said = format!("{command:?}");
+    let (said, form) = (format!("{command:?}"), Form::of(&command));
     let child = command.spawn().unwrap_or_else(|error| panic!("{said} cannot be started: {error}"));
     let group = Pid::from_raw(child.id().try_into().expect("a pid is an i32"));
     let (sender, receiver) = channel();
     thread::spawn(move || sender.send(child.wait_with_output()));
     match receiver.recv_timeout(bound) {
-        Ok(output) => Ok(Reply::from(output.expect("a child can be waited for"))),
+        Ok(output) => Ok(Reply::of(form, output.expect("a child can be waited for"))),
         Err(_) => {
             // The whole group is killed: a tracer killed alone would release its tracee.
             let _ = killpg(group, Signal::SIGKILL);

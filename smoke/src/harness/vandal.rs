@@ -293,8 +293,7 @@ fn is_unknown(reply: &Reply) -> bool {
     reply.code == Some(1) && reply.text("reason") == "unknown-session"
 }
 
-/// The sessions of a list, in either form of `ls`.
+/// The sessions in the answer of `ls`.
 pub fn sessions(ls: &Value) -> Vec<Value> {
-    let list = if ls.is_array() { ls } else { &ls["sessions"] };
-    list.as_array().cloned().unwrap_or_default()
+    ls["sessions"].as_array().cloned().unwrap_or_default()
 }

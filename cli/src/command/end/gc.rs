@@ -3,17 +3,15 @@
 use crate::args::GcArgs;
 use crate::command::sessions;
 use crate::report::{Exit, Report};
+use rekindle::json::end::GcJson;
 use rekindle::{Collection, FailedRuns, GcMode, Repair};
-use serde_json::json;
 use std::path::Path;
 
 pub(crate) fn run(dir: Option<&Path>, args: &GcArgs, report: &Report) -> Exit {
     let what = collection(args);
     match sessions(dir).and_then(|sessions| sessions.gc(&what)) {
         Ok(collected) => {
-            let mut json = json!(collected);
-            json["dry_run"] = json!(args.dry_run);
-            report.result(&collected, || json);
+            report.answer(&collected, GcJson { collected: &collected, dry_run: args.dry_run });
             if collected.has_errors() { Exit::Failed } else { Exit::Done }
         }
         Err(error) => report.error(&error),

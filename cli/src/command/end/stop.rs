@@ -9,7 +9,6 @@ use rekindle::frontend::Shown;
 use rekindle::{
     Error, LeftOut, Listing, SessionId, SessionState, Sessions, Step, StopOutcome, Stopped, Tidied,
 };
-use serde_json::json;
 use std::path::Path;
 
 pub(crate) async fn run(dir: Option<&Path>, args: &StopArgs, report: &Report) -> Exit {
@@ -42,23 +41,23 @@ fn targets(sessions: &Sessions, args: &StopArgs) -> Result<(Vec<SessionId>, Vec<
 }
 
 pub(crate) fn show(stopped: &Stopped, report: &Report) -> Exit {
-    let (json, text) = (json!(stopped), stopped.to_string());
+    let text = stopped.to_string();
     if stopped.outcome == StopOutcome::GaveUp {
         let look = Step::Doctor(stopped.session.clone()).into();
-        return report.failed(&text, &look, json, Exit::Failed);
+        return report.failed(&text, &look, stopped, Exit::Failed);
     }
     for trouble in &stopped.trouble {
         report.progress(&format!("{}: {}", stopped.session, Shown(trouble)));
     }
     match &stopped.tidied {
         Tidied::Yes => {
-            report.result(&text, || json);
+            report.answer(&text, stopped);
             Exit::Done
         }
         // The worker is gone in any case.
         Tidied::No(advice) => {
             let why = stopped.trouble.last().map(|trouble| format!("; {trouble}")).unwrap_or_default();
-            report.failed(&format!("{text}{why}"), advice, json, Exit::Failed)
+            report.failed(&format!("{text}{why}"), advice, stopped, Exit::Failed)
         }
     }
 }

@@ -3,8 +3,8 @@
 use crate::args::UnlockArgs;
 use crate::command::sessions;
 use crate::report::{Exit, Report};
+use rekindle::json::end::OfSession;
 use rekindle::{Force, SessionId, Unlocked};
-use serde_json::json;
 use std::path::Path;
 
 pub(crate) fn run(dir: Option<&Path>, args: &UnlockArgs, report: &Report) -> Exit {
@@ -18,7 +18,7 @@ pub(crate) fn run(dir: Option<&Path>, args: &UnlockArgs, report: &Report) -> Exi
 fn forget(dir: Option<&Path>, session: &SessionId, report: &Report) -> Exit {
     match sessions(dir).and_then(|sessions| sessions.forget(session)) {
         Ok(forgotten) => {
-            report.result(&forgotten, || json!(forgotten));
+            report.answer(&forgotten, &forgotten);
             Exit::Done
         }
         Err(error) => report.error(&error),
@@ -33,7 +33,7 @@ fn clear(dir: Option<&Path>, session: &SessionId, force: bool, report: &Report) 
                 Unlocked::NotLocked => format!("{session} is not locked"),
                 Unlocked::Unlocked { .. } => format!("unlocked {session}"),
             };
-            report.result(&text, || Report::with(json!({ "session": session }), &unlocked));
+            report.answer(&text, OfSession { session, answer: &unlocked });
             Exit::Done
         }
         Err(error) => report.error(&error),

@@ -3,16 +3,13 @@
 use crate::command::sessions;
 use crate::report::{Exit, Report};
 use rekindle::{Diagnoses, Diagnosis, SessionId};
-use serde_json::json;
 use std::path::Path;
 
 pub(crate) fn run(dir: Option<&Path>, session: Option<&SessionId>, report: &Report) -> Exit {
     match sessions(dir).and_then(|sessions| sessions.diagnose(session)) {
         Ok(Diagnoses { sessions, left_out }) => {
             for diagnosis in &sessions {
-                let mut json = json!(diagnosis);
-                report.advise(&mut json, &diagnosis.advice);
-                report.result(&text(diagnosis, report), || json);
+                report.advised(&text(diagnosis, report), &diagnosis.advice, diagnosis);
             }
             if sessions.is_empty() && left_out.is_empty() {
                 report.note("no sessions");

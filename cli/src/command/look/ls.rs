@@ -2,15 +2,14 @@
 
 use crate::command::{aligned, sessions};
 use crate::report::{Exit, Report};
-use rekindle::{Endpoint, Listing, SessionSummary};
-use serde_json::json;
+use rekindle::{Endpoint, SessionSummary};
 use std::path::Path;
 
 pub(crate) fn run(dir: Option<&Path>, report: &Report) -> Exit {
     match sessions(dir).and_then(|sessions| sessions.list()) {
-        Ok(Listing { sessions, left_out }) => {
-            report.result(&table(&sessions), || json!(sessions));
-            report.left_out(&left_out)
+        Ok(listing) => {
+            report.answer(&table(&listing.sessions), &listing);
+            report.left_out(&listing.left_out)
         }
         Err(error) => report.error(&error),
     }

@@ -5,9 +5,11 @@ use crate::report::{Exit, Report, path_text};
 use rekindle::Advice;
 use rekindle::call;
 use rekindle::frontend::Shown;
+use rekindle::json::programs::{DemoFacts, DemoJson};
 use rekindle::{Ensured, Launch, SessionId, Sessions, StartKind, StopOutcome, StopPolicy};
 use rekindle::{KillPolicy, RejectReason};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 use std::error::Error;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
@@ -56,14 +58,18 @@ impl<'r> Tour<'r> {
     }
 
     async fn all(&self) -> Step {
-        self.say("tour", &format!("the state of this tour is in {}", Shown(self.sessions.dir())), json!({}));
+        self.say(
+            "tour",
+            &format!("the state of this tour is in {}", Shown(self.sessions.dir())),
+            DemoFacts::default(),
+        );
         self.start().await?;
         self.attach().await?;
         self.talk().await?;
         self.time_out().await?;
         self.refuse_forgery().await?;
         self.escalate().await?;
-        self.say("done", "that was all; nothing is left running", json!({}));
+        self.say("done", "that was all; nothing is left running", DemoFacts::default());
         Ok(())
     }
 
@@ -74,7 +80,8 @@ impl<'r> Tour<'r> {
         expect(worker.kind == StartKind::Started, "the first call starts the worker")?;
         let pid = pid_text(worker.pid);
         let text = format!("started a worker, pid {pid}; it answers on {}", worker.endpoint.in_words());
-        self.say("start", &text, json!({ "pid": worker.pid, "socket": worker.socket().map(path_text) }));
+        let socket = worker.socket().map(path_text);
+        self.say("start", &text, DemoFacts { pid: worker.pid, socket, ..DemoFacts::default() });
         Ok(())
     }
 
@@ -84,7 +91,7 @@ impl<'r> Tour<'r> {
         };
         expect(worker.kind == StartKind::Attached, "the second call attaches")?;
         let text = format!("asked for it again: attached to the same worker, pid {}", pid_text(worker.pid));
-        self.say("attach", &text, json!({ "pid": worker.pid }));
+        self.say("attach", &text, DemoFacts { pid: worker.pid, ..DemoFacts::default() });
         Ok(())
     }
 
@@ -92,10 +99,11 @@ impl<'r> Tour<'r> {
         let Ensured::Running(worker) = self.sessions.attach(&id("cache")?).await? else {
             return Err("the worker is gone".into());
         };
-        let line = json!({ "hello": "worker" });
+        let line = Value::from_iter([("hello", "worker")]);
         let answer = call(worker.connection, &line, Duration::from_secs(5)).await?;
         expect(answer == line, "an echo comes back as it went")?;
-        self.say("talk", &format!("sent it {line}; it answered {answer}"), json!({ "answer": answer }));
+        let facts = DemoFacts { answer: Some(&answer), ..DemoFacts::default() };
+        self.say("talk", &format!("sent it {line}; it answered {answer}"), facts);
         Ok(())
     }
 
@@ -107,7 +115,9 @@ impl<'r> Tour<'r> {
         expect(exited.after_kill, "it ended because it was told to")?;
         let text = "started a program that never opens its socket: after 300 ms it was told to go, its end was \
                     observed, and only then was the claim released";
-        self.say("time-out", text, json!({ "signal": exited.exit.signal(), "after_kill": true }));
+        let facts =
+            DemoFacts { signal: exited.exit.signal(), after_kill: Some(true), ..DemoFacts::default() };
+        self.say("time-out", text, facts);
         Ok(())
     }
 
@@ -122,7 +132,7 @@ impl<'r> Tour<'r> {
         expect(rejection.reason == RejectReason::TargetAddressConflict, "a forged path is a conflict")?;
         expect(is_link_to(&path, &target), "the link was not touched")?;
         let text = format!("put a symbolic link in a socket's place: refused ({})", rejection.message);
-        self.say("forged", &text, json!({ "reason": rejection.reason }));
+        self.say("forged", &text, DemoFacts { reason: Some(rejection.reason), ..DemoFacts::default() });
         Ok(())
     }
 
@@ -137,15 +147,11 @@ impl<'r> Tour<'r> {
         expect(stopped.outcome == StopOutcome::Killed, "what ignores SIGTERM is killed")?;
         let text =
             "stopped a worker that ignores SIGTERM: after 300 ms it was killed, and its end was observed";
-        self.say("escalate", text, json!(stopped));
+        self.say("escalate", text, &stopped);
         let stopped = self.sessions.stop(&id("cache")?, &StopPolicy::default()).await?;
         expect(stopped.outcome == StopOutcome::Stopped, "a polite worker ends when asked")?;
         expect(!self.sessions.dir().join("cache/sock").exists(), "no socket is left")?;
-        self.say(
-            "stop",
-            "stopped the first worker; its socket is gone, its record and logs stay",
-            json!(stopped),
-        );
+        self.say("stop", "stopped the first worker; its socket is gone, its record and logs stay", &stopped);
         Ok(())
     }
 
@@ -164,12 +170,8 @@ impl<'r> Tour<'r> {
         Launch::new(&self.program).args(args.map(ToString::to_string)).kill_policy(short_graces())
     }
 
-    fn say(&self, step: &str, text: &str, more: Value) {
-        let mut json = json!({ "step": step, "message": text });
-        if let (Value::Object(all), Value::Object(more)) = (&mut json, more) {
-            all.extend(more);
-        }
-        self.report.result(&format_args!("{step:>9}  {text}"), || json);
+    fn say(&self, step: &str, text: &str, facts: impl Serialize) {
+        self.report.answer(&format_args!("{step:>9}  {text}"), DemoJson { step, message: text, facts });
     }
 }
 

@@ -3,12 +3,11 @@
 use crate::args::{LifecycleVerb, MarkerPath};
 use crate::report::{Exit, Report, path_text};
 use rekindle::frontend::{Shown, StateRoot};
+use rekindle::json::programs::{AtPath, Told};
 use rekindle::lifecycle::{
     Acquired, ConflictReason, ForceUnlocked, LifecycleConflict, LifecycleError, Released, TakenOver,
 };
 use rekindle::{Advice, LifecycleLock, Pid, Step};
-use serde::Serialize;
-use serde_json::{Value, json};
 use std::ffi::OsString;
 use std::path::Path;
 
@@ -16,7 +15,7 @@ pub(crate) async fn run(dir: Option<&Path>, verb: LifecycleVerb, report: &Report
     let done = carry_out(dir, verb, report).await;
     done.unwrap_or_else(|error| {
         let exit = if error.is_refusal() { Exit::Refused } else { Exit::Failed };
-        report.failed(&error.to_string(), &error.advice(), json!(error), exit)
+        report.failed(&error.to_string(), &error.advice(), &error, exit)
     })
 }
 
@@ -71,7 +70,7 @@ async fn acquire(lock: &LifecycleLock, pid: Pid, report: &Report) -> Result<Exit
         Acquired::Ours { taken_over, .. } => {
             let taken = taken_text(taken_over.as_deref());
             let text = format!("process {pid} holds `{}`{taken}", Shown(lock.path()));
-            report.result(&text, || at_path(lock, &acquired));
+            report.answer(&text, at_path(lock, &acquired));
             Ok(Exit::Done)
         }
     }
@@ -85,7 +84,7 @@ async fn acquire_and_run(
     let acquired = lock.acquire().await?;
     match &acquired {
         Acquired::Conflict(conflict) => return Ok(refused(lock, conflict, report)),
-        Acquired::Ours { .. } => report.event(&at_path(lock, &acquired)),
+        Acquired::Ours { .. } => report.event(at_path(lock, &acquired)),
     }
     let ended = lock.run_program(command);
     let released = lock.release();
@@ -109,8 +108,7 @@ async fn acquire_and_run(
 
 fn status(lock: &LifecycleLock, report: &Report) -> Result<Exit, LifecycleError> {
     let status = lock.status()?;
-    let json = || Report::with(json!({ "path": path_text(lock.path()) }), &status);
-    report.result(&format_args!("`{}` is {status}", Shown(lock.path())), json);
+    report.answer(&format_args!("`{}` is {status}", Shown(lock.path())), at_path(lock, &status));
     Ok(Exit::Done)
 }
 
@@ -123,7 +121,7 @@ async fn release(lock: &LifecycleLock, pid: Pid, report: &Report) -> Result<Exit
             format!("process {pid} does not hold{}", by.unwrap_or_default())
         }
     };
-    report.result(&format_args!("{text} `{}`", Shown(lock.path())), || at_path(lock, &released));
+    report.answer(&format_args!("{text} `{}`", Shown(lock.path())), at_path(lock, &released));
     Ok(Exit::Done)
 }
 
@@ -137,7 +135,7 @@ async fn force_unlock(lock: &LifecycleLock, report: &Report) -> Result<Exit, Lif
             format!("removed `{path}`{}", was.unwrap_or_default())
         }
     };
-    report.result(&text, || at_path(lock, &unlocked));
+    report.answer(&text, at_path(lock, &unlocked));
     Ok(Exit::Done)
 }
 
@@ -153,13 +151,13 @@ fn refused(lock: &LifecycleLock, conflict: &LifecycleConflict, report: &Report) 
             Step::LifecycleForceUnlock(lock.path().to_owned()).into()
         }
     };
-    let json = json!({ "outcome": null, "reason": null, "why": null, "message": message, "path": path_text(lock.path()) });
-    report.failed(&message, &advice, Report::with(json, conflict), Exit::Refused)
+    let answer = Told { answer: at_path(lock, conflict), message: &message };
+    report.failed(&message, &advice, answer, Exit::Refused)
 }
 
-/// An outcome with the marker's path behind its first word.
-fn at_path(lock: &LifecycleLock, outcome: &impl Serialize) -> Value {
-    Report::with(json!({ "outcome": null, "path": path_text(lock.path()) }), outcome)
+/// An answer with the marker's path.
+fn at_path<T>(lock: &LifecycleLock, answer: T) -> AtPath<'_, T> {
+    AtPath { path: path_text(lock.path()), answer }
 }
 
 fn taken_text(taken: Option<&TakenOver>) -> String {

@@ -5,11 +5,12 @@ use crate::command::end::stop;
 use crate::command::{aligned, sessions};
 use crate::given::{Given, GivenError};
 use crate::report::{Exit, Report, one_line};
+use rekindle::json::programs::PoolListJson;
 use rekindle::pool::{Deadlines, Limits};
 use rekindle::pool::{PoolEntry, PoolError, PoolStatus, Reply, RunOutcome};
 use rekindle::protocol::{LINE_LEN_MAX, Run, Speaking, StatusRequest, Version};
 use rekindle::{Launch, WorkerPool};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::ffi::OsString;
 use std::path::Path;
 
@@ -52,7 +53,7 @@ pub(crate) async fn run(dir: Option<&Path>, verb: PoolVerb, report: &Report) -> 
         PoolVerb::Gc { reach, answer } => {
             let pool = pool.limits(limits(reach, answer, None));
             pool.gc().await.map(|collected| {
-                report.result(&collected, || json!(collected));
+                report.answer(&collected, &collected);
                 if collected.has_errors() { Exit::Failed } else { Exit::Done }
             })
         }
@@ -97,14 +98,12 @@ fn limits(reach: ReachTime, answer: AnswerTime, work: Option<WorkTime>) -> Limit
 
 /// The host's JSON, for people and programs.
 fn show_outcome(fed: &RunOutcome, report: &Report) -> Exit {
-    let json = json!(fed);
-    report.result(&one_line(&json), || json);
+    report.answer(&one_line(fed), fed);
     Exit::Done
 }
 
 fn show_status(status: &PoolStatus, report: &Report) -> Exit {
-    let json = json!(status);
-    report.result(&one_line(&json), || json);
+    report.answer(&one_line(status), status);
     Exit::Done
 }
 
@@ -120,10 +119,10 @@ fn show_list(list: &[PoolEntry], report: &Report) -> Exit {
         [] => "no sessions".to_owned(),
         [..] => aligned(&std::iter::once(header).chain(rows).collect::<Vec<_>>()),
     };
-    report.result(&text, || json!(list));
+    report.answer(&text, PoolListJson { sessions: list });
     Exit::Done
 }
 
 fn failed(error: &PoolError, report: &Report) -> Exit {
-    report.failed(&error.to_string(), &error.advice(), json!(error), Exit::Failed)
+    report.failed(&error.to_string(), &error.advice(), error, Exit::Failed)
 }

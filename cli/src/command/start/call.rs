@@ -19,7 +19,8 @@ pub(crate) async fn run(dir: Option<&Path>, args: &CallArgs, report: &Report) ->
     };
     match call(worker.connection, &args.json_line, args.timeout).await {
         Ok(answer) => {
-            report.result(&one_line(&answer), || answer);
+            // The worker's line, as it came: no field of ours is added.
+            report.result(&one_line(&answer), &answer);
             Exit::Done
         }
         Err(error) => report.error(&Error::from(error)),

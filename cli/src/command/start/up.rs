@@ -8,10 +8,10 @@ use crate::command::{pid_text, sessions};
 use crate::report::{Exit, Report, laid_out};
 use misuse::Misuse;
 use rekindle::frontend::Shown;
+use rekindle::json::start::UpJson;
 use rekindle::protocol::Speaking;
 use rekindle::{Advice, Ensured, Exited, Launch, Running, SessionId, Sessions, Step};
 use rekindle::{Cause, Endpoint, Owner, Withheld};
-use serde_json::json;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -132,47 +132,34 @@ async fn dry_run(sessions: &Sessions, session: &SessionId, launch: Launch, repor
         Ok(foreseen) => foreseen,
         Err(error) => return report.error(&error),
     };
-    let plan = laid_out(&json!(foreseen.plan));
-    report.result(&format_args!("{foreseen}\n{plan}"), || json!(foreseen));
+    let plan = laid_out(&foreseen.plan);
+    report.answer(&format_args!("{foreseen}\n{plan}"), &foreseen);
     if foreseen.rejection.is_some() { Exit::Refused } else { Exit::Done }
 }
 
 /// Shows the result of a call.
 pub(crate) fn show(session: &SessionId, ensured: &Ensured, elapsed: Duration, report: &Report) -> Exit {
     let elapsed_ms = elapsed.as_millis() as u64;
-    let json = || {
-        let fields = json!({
-            "outcome": null,
-            "session": session,
-            "pid": null,
-            "socket": null,
-            "address": null,
-            "url": null,
-            "owner": null,
-            "generation": null,
-            "elapsed_ms": elapsed_ms,
-        });
-        Report::with(fields, ensured)
-    };
+    let answer = UpJson { session, outcome: ensured, elapsed_ms };
     match ensured {
         Ensured::Running(worker) => {
             let (kind, pid, place) = (worker.kind, pid_text(worker.pid), worker.place());
-            report.result(&format_args!("{kind} {session}: pid {pid}{place} ({elapsed_ms} ms)"), json);
+            report.answer(&format_args!("{kind} {session}: pid {pid}{place} ({elapsed_ms} ms)"), answer);
             warnings(session, worker, report).iter().for_each(|warning| report.progress(warning));
             Exit::Done
         }
         Ensured::Exited(exited) => {
-            report.failed(&exited_text(session, exited), &exited.advice, json(), Exit::EndedEarly)
+            report.failed(&exited_text(session, exited), &exited.advice, answer, Exit::EndedEarly)
         }
         Ensured::NotStarted(error) => {
-            report.failed(&error.to_string(), &Advice::of_start(error), json(), Exit::NeverStarted)
+            report.failed(&error.to_string(), &Advice::of_start(error), answer, Exit::NeverStarted)
         }
         Ensured::Retained(retained) => {
             let stop = Step::Stop(session.clone()).into();
-            report.failed(&retained.to_string(), &stop, json(), Exit::Retained)
+            report.failed(&retained.to_string(), &stop, answer, Exit::Retained)
         }
         Ensured::Rejected(rejection) => {
-            report.failed(&rejection.message, &rejection.advice, json(), Exit::Refused)
+            report.failed(&rejection.message, &rejection.advice, answer, Exit::Refused)
         }
     }
 }

@@ -45,7 +45,7 @@ fn is_whole(answer: Answer, succeeded: bool, lines: &[Value]) -> bool {
         (Answer::Nothing, _) => true,
         (Answer::Outcome, [line]) => outcome(line),
         (Answer::Outcomes, lines) => lines.iter().all(outcome),
-        (Answer::List, [line]) => line.is_array() || (!succeeded && outcome(line)),
+        (Answer::List, [line]) => line["sessions"].is_array() || (!succeeded && outcome(line)),
         (Answer::Objects(field), lines) => {
             lines.iter().all(|line| has(field)(line) || (!succeeded && outcome(line)))
         }

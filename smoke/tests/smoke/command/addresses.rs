@@ -71,8 +71,8 @@ fn every_verb_knows_a_port() {
     assert_eq!(attached.text("address"), address, "{attached}");
 
     let listed = env.rekindle(["ls"]);
-    assert_eq!(listed.json[0]["address"], address.as_str(), "{listed}");
-    assert_eq!(listed.json[0]["state"], "live", "{listed}");
+    assert_eq!(listed.json["sessions"][0]["address"], address.as_str(), "{listed}");
+    assert_eq!(listed.json["sessions"][0]["state"], "live", "{listed}");
     let called = env.rekindle(["call", "s", "{\"a\":[1,2]}"]);
     assert_eq!((called.code, called.stdout.trim()), (Some(0), "{\"a\":[1,2]}"), "{called}");
     let diagnosed = env.rekindle(["doctor", "s"]);
@@ -101,7 +101,7 @@ fn a_session_without_an_address_is_not_attached_to() {
     }
     let listed = env.rekindle(["ls"]);
     assert_eq!(
-        (&listed.json[0]["address"], &listed.json[0]["state"]),
+        (&listed.json["sessions"][0]["address"], &listed.json["sessions"][0]["state"]),
         (&"none".into(), &"live".into()),
         "{listed}"
     );

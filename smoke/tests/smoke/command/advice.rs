@@ -168,7 +168,7 @@ fn paused(env: &TestEnv, quirks: &[Quirk<'_>]) -> String {
     let worker = programs::pool_worker("{socket}", quirks);
     let worker: Vec<&str> = worker.iter().map(String::as_str).collect();
     rk(env, &[&POOL_RUN[..], &["--"], &worker].concat());
-    rk(env, &["pool", "ls"]).json[0]["session"].as_str().expect("it is in the list").to_owned()
+    rk(env, &["pool", "ls"]).json["sessions"][0]["session"].as_str().expect("it is in the list").to_owned()
 }
 
 /// A command typed under resource `limits`.
@@ -494,7 +494,7 @@ fn rows() -> Vec<Row> {
         }, Tells("pool status p-", "--answer-timeout");
         "a worker of the pool that is gone", s => {
             let sid = paused(s, &[]);
-            let worker = rk(s, &["pool", "ls"]).json[0]["pid"].as_i64().expect("it runs");
+            let worker = rk(s, &["pool", "ls"]).json["sessions"][0]["pid"].as_i64().expect("it runs");
             let worker: procs::Pid = i32::try_from(worker).expect("it is a pid");
             procs::send(worker, Signal::SIGKILL);
             wait::until("the worker is gone", || !procs::is_running(worker));

@@ -29,6 +29,8 @@ fn verbs(env: &TestEnv) -> Vec<Vec<String>> {
         vec!["up", "--help"],
         vec!["worker", "--help"],
         vec!["supervise", "--help"],
+        vec!["schema"],
+        vec!["schema", "up"],
         vec!["ls"],
         vec!["doctor"],
         vec!["gc"],
@@ -67,7 +69,7 @@ fn verbs_of_a_session() -> [Vec<&'static str>; 3] {
 fn rekindle(env: &TestEnv, args: &[&str], stdout: Stdio) -> Reply {
     let mut command = env.command(env.binary());
     command.arg("--dir").arg(env.state()).args(args).stdout(stdout);
-    Reply::from(command.output().expect("the command can be run"))
+    Reply::to(command)
 }
 
 fn full_disk() -> Stdio {

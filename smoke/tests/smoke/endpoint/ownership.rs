@@ -31,7 +31,7 @@ while True:
         (started.pid(), &"unverified".into()),
         "{attached}"
     );
-    assert_eq!(env.rekindle(["ls"]).json[0]["state"], "live");
+    assert_eq!(env.rekindle(["ls"]).json["sessions"][0]["state"], "live");
     env.stop("s").expect(0, "stopped");
     env.assert_no_process();
 }
@@ -49,7 +49,7 @@ fn a_worker_in_another_network_namespace_is_unverified() {
     assert!(TcpStream::connect(address(&started)).is_err(), "the address is another namespace's");
     let attached = env.up_with("s", &["--address", "tcp:0"], &command).expect_running("attached");
     assert_eq!((attached.pid(), address(&attached)), (started.pid(), address(&started)), "{attached}");
-    assert_eq!(env.rekindle(["ls"]).json[0]["state"], "live");
+    assert_eq!(env.rekindle(["ls"]).json["sessions"][0]["state"], "live");
     stop(&env);
 }
 

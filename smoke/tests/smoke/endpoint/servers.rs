@@ -68,8 +68,8 @@ fn expect_live(env: &TestEnv, started: &Reply, options: &[&str], command: &[&str
     let asked = env.rekindle(["up", "s", "--intent", "attach"]).expect_running("attached");
     assert_eq!(address(&asked), address(started), "without an address: {asked}");
     let listed = env.rekindle(["ls"]);
-    assert_eq!(listed.json[0]["state"], "live", "{listed}");
-    assert_eq!(listed.json[0]["address"], started.json["address"], "{listed}");
+    assert_eq!(listed.json["sessions"][0]["state"], "live", "{listed}");
+    assert_eq!(listed.json["sessions"][0]["address"], started.json["address"], "{listed}");
     let doctor = env.rekindle(["doctor", "s"]);
     assert_eq!(doctor.code, Some(0), "{doctor}");
 }
@@ -158,11 +158,11 @@ fn nginx_daemonises() {
     let started = up(&env, &options, &command).expect(0, "started");
     assert!(get(address(&started)).contains("204"));
     wait::until("the process that was started has left", || {
-        env.rekindle(["ls"]).json[0]["pid"].as_i64() != Some(env.worker_pid("s").into())
+        env.rekindle(["ls"]).json["sessions"][0]["pid"].as_i64() != Some(env.worker_pid("s").into())
     });
     let attached = up(&env, &options, &command).expect_running("attached");
     assert_eq!(attached.json["owner"], "verified", "{attached}");
-    assert_eq!(env.rekindle(["ls"]).json[0]["state"], "live");
+    assert_eq!(env.rekindle(["ls"]).json["sessions"][0]["state"], "live");
     stop(&env);
 }
 
@@ -223,7 +223,7 @@ fn a_bot_that_tells_when_it_is_ready() {
     assert_eq!(started.json["address"], "none", "{started}");
     let attached = up(&env, &options, &command).expect_running("attached");
     assert_eq!(attached.pid(), started.pid());
-    assert_eq!(env.rekindle(["ls"]).json[0]["state"], "live");
+    assert_eq!(env.rekindle(["ls"]).json["sessions"][0]["state"], "live");
     env.rekindle(["up", "s", "--intent", "attach"]).expect_rejected("no-endpoint");
     stop(&env);
 }
@@ -246,7 +246,7 @@ fn a_stopped_server_is_collected() {
     let command = [&python, "-m", "http.server", "{port}", "--bind", "127.0.0.1"];
     let started = up(&env, &["--address", "tcp:0"], &command).expect_running("started");
     procs::send(started.pid(), Signal::SIGKILL);
-    wait::until("`ls` knows", || env.rekindle(["ls"]).json[0]["state"] == "exited");
+    wait::until("`ls` knows", || env.rekindle(["ls"]).json["sessions"][0]["state"] == "exited");
     up(&env, &["--address", "tcp:0"], &command).expect_running("started");
     stop(&env);
     let collected = env.rekindle(["gc"]);

@@ -100,7 +100,7 @@ fn attach_hands_out_no_stranger() {
     let attach = ["up", "s", "--intent", "attach", "--address", &asked];
     expect_conflict(&env, env.rekindle(attach), &us());
     env.rekindle(["up", "s", "--intent", "attach"]).expect_rejected("not-running");
-    assert_eq!(env.rekindle(["ls"]).json[0]["state"], "exited");
+    assert_eq!(env.rekindle(["ls"]).json["sessions"][0]["state"], "exited");
     assert!(is_unvisited(&stranger), "a stranger gets no connection");
 }
 
@@ -198,7 +198,7 @@ fn a_relay_needs_the_callers_word() {
     assert!(get(address(&started)).contains("200"));
     let attached = env.up_with("s", &options, &command).expect_running("attached");
     assert_eq!(attached.pid(), started.pid());
-    assert_eq!(env.rekindle(["ls"]).json[0]["state"], "live");
+    assert_eq!(env.rekindle(["ls"]).json["sessions"][0]["state"], "live");
     stop(&env);
     // The relay goes on listening, and no worker is behind.
     let attach = ["up", "s", "--intent", "attach", "--address", &asked, "--allow-foreign-listener"];

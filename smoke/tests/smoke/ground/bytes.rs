@@ -1,6 +1,7 @@
 //! Non-UTF-8 bytes in paths, arguments and variables; control characters in foreign text; and a missing working
 //! directory.
 
+use rekindle_smoke::schema::Form;
 use rekindle_smoke::{Launcher, Reply, TestEnv, cli, procs, programs, tests, wait};
 use serde_json::{Value, json};
 use std::ffi::{OsStr, OsString};
@@ -58,7 +59,7 @@ fn finish(command: &mut Command) -> Reply {
         let text = str::from_utf8(told).expect("what is told is UTF-8");
         assert!(!text.contains(is_obeyed), "{text:?}");
     }
-    let reply = Reply::from(output);
+    let reply = Reply::of(Form::of(command), output);
     assert!(!reply.stdout.contains("internal error") && !reply.stderr.contains("internal error"), "{reply}");
     assert!(!reply.stderr.contains("panicked"), "{reply}");
     reply
@@ -113,7 +114,7 @@ fn any_bytes_are_passed_on_and_shown_escaped() {
     assert_eq!(record.json["socket"], spelled(socket.as_os_str()), "{record}");
     let listed = rekindle(&env, true, &words(&["ls"]));
     assert_eq!(
-        (&listed.json[0]["state"], &listed.json[0]["socket"]),
+        (&listed.json["sessions"][0]["state"], &listed.json["sessions"][0]["socket"]),
         (&json!("live"), &reply.json["socket"])
     );
     for verb in [&["ls"][..], &["show", "s"], &["doctor"], &["up", "s", "--intent", "attach"], &["gc"]] {
@@ -204,7 +205,7 @@ fn other_verbs_take_any_bytes() {
     assert_eq!((paused.code, paused.text("prompt")), (Some(0), "x"), "{paused}");
     rekindle(&env, false, &words(&["pool", "ls"]));
     let listed = rekindle(&env, true, &words(&["pool", "ls"]));
-    let sid = listed.json[0]["session"].as_str().expect("it is listed");
+    let sid = listed.json["sessions"][0]["session"].as_str().expect("it is listed");
     assert_eq!(rekindle(&env, true, &words(&["pool", "shutdown", sid])).code, Some(0));
 
     let marker = dir.join("daemon.lock");

@@ -36,7 +36,11 @@ fn directories_are_private_whatever_the_umask(root: Root) {
         // The program makes no files: a worker's files would follow the caller's umask.
         let up = ["--dir", text(&state), "up", "--ready", "listen", "s", "--", "sleep", "1000"];
         let reply = run(&up).finish().expect_running("started");
-        assert_eq!(run(&["--dir", text(&state), "ls"]).finish().json[0]["state"], "live", "umask {umask}");
+        assert_eq!(
+            run(&["--dir", text(&state), "ls"]).finish().json["sessions"][0]["state"],
+            "live",
+            "umask {umask}"
+        );
         run(&["lifecycle", "acquire", "--path", text(&marker), "--pid", "1"]).finish();
         assert_eq!(
             run(&["lifecycle", "status", "--path", text(&marker)]).finish().code,
@@ -108,7 +112,11 @@ fn nothing_is_made_in_the_home_of_another(root: Root) {
     assert!(reply.text("message").contains("is HOME and belongs to user 0"), "{reply}");
     assert_eq!(reply.advice(), "name another place with --dir", "{reply}");
     assert_eq!(fs::read_dir(&roots).expect("it is there").count(), 0);
-    assert_eq!(with_roots_home(&["ls"]).stdout.trim(), "[]", "a look makes nothing, and there is nothing");
+    assert_eq!(
+        with_roots_home(&["ls"]).json["sessions"],
+        serde_json::json!([]),
+        "a look makes nothing, and there is nothing"
+    );
     // A directory of the user inside is fine.
     let own = roots.join("own");
     made(own.clone(), 0o700);

@@ -476,7 +476,7 @@ fn a_worker_that_is_seen_from_outside_is_stopped_from_outside() {
             let container = Container::start(&env);
             let worker = ready_worker(&env, Place::Inside(&container));
             let listed = env.rekindle(["ls"]);
-            assert_eq!(listed.json[0]["state"], json!("live"), "{listed}");
+            assert_eq!(listed.json["sessions"][0]["state"], json!("live"), "{listed}");
             let reply = env.rekindle(args);
             assert_eq!(reply.code, Some(0), "{account:?} {args:?}: {reply}");
             assert!(!procs::is_running(worker), "{account:?} {args:?}: {reply}");

@@ -287,7 +287,7 @@ fn an_ordinary_user_is_judged_like_root(root: Root) {
     let reply = home.rekindle(&[&["up", "s", "--"][..], &worker].concat()).expect_running("started");
     let made_for_it = home.path(".local/state/rekindle/s");
     assert_eq!((mode(&made_for_it), mode(&home.path(".local"))), (0o700, 0o700));
-    assert_eq!(home.rekindle(&["ls"]).json[0]["state"], "live");
+    assert_eq!(home.rekindle(&["ls"]).json["sessions"][0]["state"], "live");
     procs::send(reply.pid(), Signal::SIGKILL);
     // A directory of another user, and a directory of the user that others can write to.
     let other = Home::new(root, STRANGER);

@@ -85,7 +85,7 @@ fn sid(host: &Value) -> &str {
 }
 
 fn listed(env: &TestEnv) -> Vec<Value> {
-    pool(env, &["ls"]).json.as_array().expect("it is a list").clone()
+    pool(env, &["ls"]).json["sessions"].as_array().expect("it is a list").clone()
 }
 
 fn only(env: &TestEnv) -> Value {
@@ -313,7 +313,7 @@ fn a_state_directory_that_is_too_long_offers_what_the_verb_has() {
     let mut command = env.command(env.binary());
     command.arg("--dir").arg(env.path(&"d".repeat(100)));
     command.args(["--json", "pool", "run", "--speak", "1", "--code", "x", "--", "true"]);
-    let reply = Reply::from(command.output().expect("the command can be run"));
+    let reply = Reply::to(command);
     let reply = reply.expect_error(1, "worker-not-started");
     assert!(reply.text("message").contains("holds at most 107"), "{reply}");
     assert!(reply.text("hint").contains("--dir") && !reply.stdout.contains("--socket"), "{reply}");

@@ -60,7 +60,7 @@ fn a_command_that_succeeds_makes_ready() {
     assert_eq!(env.record("s")["state"], "starting");
     env.file("go", "");
     let reply = launcher.finish().expect_running("started");
-    assert_eq!(env.rekindle(["ls"]).json[0]["state"], "live");
+    assert_eq!(env.rekindle(["ls"]).json["sessions"][0]["state"], "live");
     let before = asked();
     assert_eq!(up(&env, &[], "echo >> asked; test -e go").expect_running("attached").pid(), reply.pid());
     assert_eq!(asked(), before, "a worker that had been ready is not asked again");

@@ -89,7 +89,7 @@ fn a_server_of_python_is_ready_when_it_answers() {
     assert_eq!(record["peer"]["pid"], reply.pid(), "{record}");
     let again = env.up_with("s", &options, &command).expect_running("attached");
     assert_eq!((again.pid(), again.text("address")), (reply.pid(), address.as_str()), "{again}");
-    assert_eq!(env.rekindle(["ls"]).json[0]["state"], "live");
+    assert_eq!(env.rekindle(["ls"]).json["sessions"][0]["state"], "live");
     // A client that left early, or that asked for nothing, would be complained about.
     let log = fs::read_to_string(env.of("s", "stderr.log")).expect("the log is there");
     assert!(!log.contains("Traceback"), "{log}");
@@ -109,7 +109,7 @@ fn a_server_on_a_socket_is_ready_when_it_answers() {
         "GET /a?b=c HTTP/1.1\r\nHost: localhost\r\nUser-Agent: rekindle\r\nAccept: */*\r\nConnection: close\r\n\r\n"
     );
     assert_eq!(env.record("s")["peer"]["pid"], reply.pid());
-    assert_eq!(env.rekindle(["ls"]).json[0]["state"], "live");
+    assert_eq!(env.rekindle(["ls"]).json["sessions"][0]["state"], "live");
     stop(&env);
 }
 

@@ -65,7 +65,7 @@ fn a_line_of_either_output_makes_ready() {
         let script = format!("{write}(b'one\\ntwo\\nthe server is up\\r\\n')\n");
         let reply = up(&env, "server is up$", &script).expect_running("started");
         assert_eq!(reply.text("address"), "none", "{reply}");
-        assert_eq!(env.rekindle(["ls"]).json[0]["state"], "live");
+        assert_eq!(env.rekindle(["ls"]).json["sessions"][0]["state"], "live");
         assert_eq!(up(&env, "server is up$", &script).expect_running("attached").pid(), reply.pid());
         stop(&env);
     }

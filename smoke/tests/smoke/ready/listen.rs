@@ -77,7 +77,7 @@ fn the_variables_and_the_socket_are_the_workers() {
         let record = env.record("s");
         assert_eq!((&record["state"], &record["plan"]["ready"]), (&"ready".into(), &"listen".into()));
         assert_eq!(record["peer"]["pid"], reply.pid(), "not the launcher");
-        assert_eq!(env.rekindle(["ls"]).json[0]["state"], "live");
+        assert_eq!(env.rekindle(["ls"]).json["sessions"][0]["state"], "live");
         stop(&env);
     }
     let log = fs::read_to_string(env.of("s", "stderr.log")).expect("the log is there");
@@ -131,7 +131,7 @@ fn a_path_that_fits_no_address_is_served() {
     assert_eq!(rekindle(&["up", "s", "--", "true"]).expect_running("attached").pid(), pid);
     assert_eq!(rekindle(&["up", "s", "--intent", "attach"]).expect_running("attached").pid(), pid);
     assert_eq!(rekindle(&["call", "s", r#"{"n":1}"#]).stdout, "{\"n\":1}\n");
-    assert_eq!(rekindle(&["ls"]).json[0]["state"], "live");
+    assert_eq!(rekindle(&["ls"]).json["sessions"][0]["state"], "live");
     // T26: the socket table does not show the path, but no second worker is started.
     fs::rename(deep.join("s/sock"), deep.join("s/away")).expect("the socket can be moved");
     rekindle(&[&start[..1], &SHORTLY, &start[1..]].concat()).expect_rejected("worker-unresponsive");
@@ -193,7 +193,7 @@ fn a_killed_worker_leaves_nobody_who_listens() {
         }
     });
     let state = env.rekindle(["ls"]);
-    assert_eq!(state.json[0]["state"], "exited", "{state}");
+    assert_eq!(state.json["sessions"][0]["state"], "exited", "{state}");
 }
 
 /// T18, P1: also where the child finds out only after the socket was bound.

@@ -136,7 +136,7 @@ serve_one(listener.accept()[0])
         assert_eq!(up(&env, &[], script).expect_running("attached").pid(), pid);
         assert_eq!(env.rekindle(["up", "s", "--intent", "attach"]).expect_running("attached").pid(), pid);
         env.up("s", &["true"]).expect_running("attached");
-        assert_eq!(env.rekindle(["ls"]).json[0]["state"], "live");
+        assert_eq!(env.rekindle(["ls"]).json["sessions"][0]["state"], "live");
         env.rekindle(["doctor"]);
     }
     let mut client = UnixStream::connect(env.socket("s")).expect("nobody was its client before");

@@ -31,7 +31,7 @@ fn a_bot_without_an_address_is_started_once() {
     let record = env.record("s");
     assert_eq!((&record["state"], &record["plan"]["ready"]), (&"ready".into(), &"running".into()));
     assert_eq!(launch(&env, &[], &BOT).finish().expect_running("attached").pid(), reply.pid());
-    assert_eq!(env.rekindle(["ls"]).json[0]["state"], "live");
+    assert_eq!(env.rekindle(["ls"]).json["sessions"][0]["state"], "live");
     stop(&env);
     assert_eq!(launch(&env, &[], &BOT).finish().expect_running("started").json["generation"], 2);
     stop(&env);
@@ -92,7 +92,7 @@ fn a_listener_is_not_needed_and_a_stranger_is_an_error() {
     let options = ["--address", "tcp:0", "--ready", "running"];
     let reply = env.up_with("s", &options, &BOT).expect_running("started");
     assert!(reply.text("address").starts_with("tcp:127.0.0.1:"), "{reply}");
-    assert_eq!(env.rekindle(["ls"]).json[0]["state"], "live");
+    assert_eq!(env.rekindle(["ls"]).json["sessions"][0]["state"], "live");
     stop(&env);
     until_the_port_is_a_strangers(&env, "running", "true");
 }

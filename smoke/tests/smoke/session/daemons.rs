@@ -21,7 +21,11 @@ fn a_daemonised_worker_is_found_and_stopped() {
     assert_eq!(env.up("s", &command).expect_running("attached").pid(), pid);
     assert_eq!(env.processes(), [pid], "its leader has exited");
     let list = env.rekindle(["ls"]);
-    assert_eq!((&list.json[0]["state"], &list.json[0]["pid"]), (&"live".into(), &pid.into()), "{list}");
+    assert_eq!(
+        (&list.json["sessions"][0]["state"], &list.json["sessions"][0]["pid"]),
+        (&"live".into(), &pid.into()),
+        "{list}"
+    );
     env.stop("s").expect(0, "stopped");
     env.assert_nothing_left("s");
 }
@@ -70,7 +74,7 @@ fn a_worker_that_daemonises_after_it_answered_is_still_the_worker() {
     assert_eq!((&reply.json["managed"], &reply.json["generation"]), (&true.into(), &1.into()), "{reply}");
     assert_eq!([reply.pid()], *daemon, "{reply}");
     let list = env.rekindle(["ls"]);
-    assert_eq!(list.json[0]["state"], "live", "{list}");
+    assert_eq!(list.json["sessions"][0]["state"], "live", "{list}");
     fs::remove_file(env.socket("s")).expect("the socket can be removed");
     env.up_with("s", &["--timeout", "300ms"], &command).expect_rejected("worker-unresponsive");
     assert_eq!(env.processes(), daemon, "no second worker was started");

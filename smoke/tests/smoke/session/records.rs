@@ -41,7 +41,7 @@ fn a_corrupt_record_is_an_error_on_that_session_alone() {
         }
         let list = env.rekindle(["ls"]);
         assert_eq!(
-            (&list.json[0]["state"], &list.json[1]["state"]),
+            (&list.json["sessions"][0]["state"], &list.json["sessions"][1]["state"]),
             (&"live".into(), &"corrupt".into()),
             "{list}"
         );
@@ -63,7 +63,7 @@ fn a_worker_whose_record_cannot_be_read_can_be_stopped() {
         let pid = started(&env, "s");
         fs::write(&path, &content).expect("the record can be written");
         env.rekindle(["up", "s", "--", "true"]).expect_error(3, "record-corrupt");
-        assert_eq!(env.rekindle(["ls"]).json[0]["pid"], pid);
+        assert_eq!(env.rekindle(["ls"]).json["sessions"][0]["pid"], pid);
         assert_eq!(env.stop("s").expect(0, "stopped").pid(), pid);
         assert_eq!(fs::read(&path).expect("the record is kept"), content);
         env.rekindle(["gc", "--repair"]);
@@ -102,7 +102,7 @@ fn a_newer_record_of_a_live_worker_is_attached_and_never_rewritten() {
     assert!(procs::is_running(pid), "it is not ours to stop");
     assert_eq!(fs::read(env.of("s", "session.json")).expect("the record is kept"), bytes);
     let list = env.rekindle(["ls"]);
-    assert_eq!(list.json[0]["state"], "live", "{list}");
+    assert_eq!(list.json["sessions"][0]["state"], "live", "{list}");
     programs::expect_echo(&env.socket("s"));
 }
 
@@ -136,9 +136,12 @@ fn a_record_of_schema_1_serves_until_the_next_start() {
     env.make_schema_1("s");
     let attached = env.up("s", &[&cli::binary_arg(), "worker"]).expect_running("attached");
     assert_eq!((attached.pid(), &attached.json["program_differs"]), (pid, &json!(false)), "{attached}");
-    assert_eq!(env.rekindle(["ls"]).json[0]["state"], "live");
+    assert_eq!(env.rekindle(["ls"]).json["sessions"][0]["state"], "live");
     let shown = env.rekindle(["show", "s"]);
-    assert_eq!((&shown.json["schema_version"], &shown.json["arguments"]), (&json!(1), &json!(["worker"])));
+    assert_eq!(
+        (&shown.json["record_schema_version"], &shown.json["arguments"]),
+        (&json!(1), &json!(["worker"]))
+    );
     assert_eq!(env.stop("s").expect(0, "stopped").pid(), pid);
     let record = env.record("s");
     assert_eq!((&record["schema_version"], &record["state"]), (&json!(1), &json!("exited")));

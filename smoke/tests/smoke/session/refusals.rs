@@ -176,7 +176,7 @@ fn attach_and_look_create_nothing() {
     assert_eq!(attach.json["liveness"], "dormant", "{attach}");
     env.rekindle(["show", "s"]).expect_error(1, "unknown-session");
     env.rekindle(["stop", "s"]).expect_error(1, "unknown-session");
-    assert_eq!(env.rekindle(["ls"]).stdout.trim(), "[]");
+    assert_eq!(env.rekindle(["ls"]).json["sessions"], serde_json::json!([]));
     assert_eq!(entries(env.dir()), [] as [PathBuf; 0], "nothing was created");
 }
 

@@ -32,7 +32,7 @@ fn a_stop_leaves_nothing() {
     assert_eq!(env.record("s")["state"], "exited", "record and logs stay");
     assert!(env.of("s", "stdout.log").exists() && env.of("s", "stderr.log").exists());
     let list = env.rekindle(["ls"]);
-    assert_eq!(list.json[0]["state"], "exited", "{list}");
+    assert_eq!(list.json["sessions"][0]["state"], "exited", "{list}");
 }
 
 fn a_stop_of_a_stopped_session_is_done() {

@@ -29,7 +29,11 @@ fn lives(command: &[&str], talk: impl Fn(&TestEnv, &Path)) {
     assert_eq!((again.pid(), &again.json["program_differs"]), (pid, &false.into()), "{again}");
     talk(&env, &socket);
     let list = env.rekindle(["ls"]);
-    assert_eq!((&list.json[0]["state"], &list.json[0]["pid"]), (&"live".into(), &pid.into()), "{list}");
+    assert_eq!(
+        (&list.json["sessions"][0]["state"], &list.json["sessions"][0]["pid"]),
+        (&"live".into(), &pid.into()),
+        "{list}"
+    );
     let stopped = env.stop("s").expect(0, "stopped");
     assert_eq!(stopped.pid(), pid, "{stopped}");
     assert!(!procs::is_running(pid), "{stopped}");

@@ -1,7 +1,7 @@
 //! The reports of `rekindle supervise` besides the program's output: events on a descriptor that the program does not
 //! have, one line on stderr for people, and a failure for lost output.
 
-use rekindle_smoke::{Launcher, Reply, TestEnv, cli, tests};
+use rekindle_smoke::{Launcher, Reply, TestEnv, cli, schema, tests};
 use serde_json::Value;
 use std::fs;
 
@@ -25,7 +25,11 @@ fn supervise(env: &TestEnv, options: &str, program: &str, redirections: &str) ->
 
 fn events(env: &TestEnv) -> Vec<Value> {
     let text = fs::read_to_string(env.path("events")).expect("it was opened");
-    text.lines().map(|line| serde_json::from_str(line).expect("an event is JSON")).collect()
+    let events: Vec<Value> =
+        text.lines().map(|line| serde_json::from_str(line).expect("an event is JSON")).collect();
+    // The program cannot write here: every line is an event of ours.
+    events.iter().for_each(|event| schema::check("supervise", event));
+    events
 }
 
 fn events_go_where_the_program_cannot_write() {

@@ -70,7 +70,7 @@ fn a_conversation_and_its_end() {
     let end = proxy.finish();
     assert_eq!((end.code, end.text().as_str()), (Some(0), "no newline is waited for"), "{end:?}");
     let events = end.events();
-    assert_eq!(events[1], json!({"event": "exited", "exit_code": 0, "signal": null}));
+    assert_eq!(events[1], json!({"schema_version": 1, "event": "exited", "exit_code": 0, "signal": null}));
     assert_eq!(events[3]["end"], "had-ended");
     env.assert_no_process();
 }
@@ -185,7 +185,11 @@ fn an_output_that_nobody_reads_stops_it() {
     proxy.close_stdout();
     proxy.say("anybody?\n");
     let end = proxy.finish();
-    assert_eq!(end.events()[1], json!({"event": "stopping", "why": "output-closed"}), "{end:?}");
+    assert_eq!(
+        end.events()[1],
+        json!({"schema_version": 1, "event": "stopping", "why": "output-closed"}),
+        "{end:?}"
+    );
     assert_eq!(end.code, Some(143), "{end:?}");
     env.assert_no_process();
 }

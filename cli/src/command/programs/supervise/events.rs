@@ -13,10 +13,13 @@ use super::cause::{Cause, EndedByUs, MORE_TIME};
 use crate::report::{Report, one_line, printable};
 use rekindle::Advice;
 use rekindle::frontend::{OwnOutput, write_blocking};
+use rekindle::json::Versioned;
+use rekindle::json::programs::EventJson;
+use rekindle::json::start::SpawnStartFailed;
 use rekindle::stdio::ChildStdout;
 use rekindle::{OsFailure, Pid, SpawnError};
 use rekindle::{StdioEnd, StdioEvent, StdioStopped};
-use serde_json::{Value, json};
+use serde::Serialize;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -73,11 +76,11 @@ impl EventWriter {
 
     pub(super) fn event(&self, event: StdioEvent) {
         match event {
-            StdioEvent::Started { .. } | StdioEvent::Signalled { .. } => self.tell(&json!(event)),
+            StdioEvent::Started { .. } | StdioEvent::Signalled { .. } => self.tell(event),
             StdioEvent::Exited { .. } => {
                 // A program ends once.
                 let _ = self.ended_at.set(Instant::now());
-                self.tell(&json!(event));
+                self.tell(event);
             }
             // The report of `cause` covers the event, with the reason.
             StdioEvent::Stopping => {}
@@ -90,29 +93,27 @@ impl EventWriter {
     }
 
     pub(super) fn cause(&self, cause: Cause) {
-        self.tell(&json!({ "event": "stopping", "why": cause.word() }));
+        self.tell(EventJson::Stopping { why: Some(cause.word()) });
     }
 
     pub(super) fn ended_by_us(&self, cause: Cause, ended: &EndedByUs) {
-        self.tell(&json!({
-            "event": "ended-by-us",
-            "why": cause.word(),
-            "signal": ended.signal.name(),
-            "after_ms": u64::try_from(ended.after.as_millis()).unwrap_or(u64::MAX),
-            "option": MORE_TIME,
-            "message": ended.message,
-        }));
+        self.tell(EventJson::EndedByUs {
+            why: cause.word(),
+            signal: ended.signal.name(),
+            after_ms: u64::try_from(ended.after.as_millis()).unwrap_or(u64::MAX),
+            option: MORE_TIME,
+            message: &ended.message,
+        });
         self.say(&ended.message);
     }
 
     pub(super) fn stopped(&self, stopped: &StdioStopped) {
-        self.tell(&json!({
-            "event": "stopped",
-            "end": stopped.end,
-            "survivors": stopped.survivors,
-            "left": stopped.left,
-            "trouble": stopped.trouble,
-        }));
+        self.tell(EventJson::Stopped {
+            end: stopped.end,
+            survivors: &stopped.survivors,
+            left: &stopped.left,
+            trouble: &stopped.trouble,
+        });
         let listed = |pids: &[Pid]| pids.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
         if stopped.end == StdioEnd::GaveUp {
             self.say(&format!("gave up: still running: {}", listed(&stopped.survivors)));
@@ -129,25 +130,24 @@ impl EventWriter {
     pub(super) fn output_lost(&self, errno: i32) {
         let message =
             format!("the program's output could not be written: {}", io::Error::from_raw_os_error(errno));
-        self.tell(&json!({ "event": "output-lost", "errno": errno, "message": message }));
+        self.tell(EventJson::OutputLost { errno, message: &message });
         self.say(&message);
     }
 
     pub(super) fn not_started(&self, error: &SpawnError, report: &Report) {
         let (message, advice) = (error.to_string(), Advice::of_start(error));
-        let mut event = json!({ "event": "failed", "outcome": "spawn-start-failed", "message": message });
-        report.advise(&mut event, &advice);
-        self.tell(&event);
+        let next = report.next(&advice);
+        self.tell(EventJson::Failed { outcome: SpawnStartFailed, message: &message, next });
         self.say(&message);
         for line in report.advice_lines(&advice) {
             self.say(&line);
         }
     }
 
-    fn tell(&self, event: &Value) {
+    fn tell(&self, event: impl Serialize) {
         if let Some(events) = &self.events {
             // The queue is closed only after the last report.
-            let _ = events.send(one_line(event) + "\n");
+            let _ = events.send(one_line(&Versioned::new(event)) + "\n");
         }
     }
 

@@ -4,7 +4,7 @@ use rekindle::protocol::{
     Continue, Feed, FeedResult, Finish, Query, Refusal, Run, StatusReport, StatusRequest, Version, WorkerName,
 };
 use rekindle::serve::{Handler, async_trait};
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::iter;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -32,11 +32,14 @@ impl Session {
 
     /// The question and the answer so far.
     fn history(&self) -> Value {
-        let question = json!({ "role": "worker", "query_id": QUERY_ID, "text": self.question });
-        let answer = self.answer.as_ref().map(|answer| {
-            json!({ "role": "host", "query_id": QUERY_ID, "text": answer.response, "usage": answer.usage })
-        });
-        iter::once(question).chain(answer).collect()
+        let line = |role, text: &str, usage| {
+            let words = [("role", role), ("query_id", QUERY_ID), ("text", text)];
+            let words = words.map(|(name, word)| (name.to_owned(), Value::from(word)));
+            let usage = Option::<&Value>::cloned(usage).map(|usage| ("usage".to_owned(), usage));
+            words.into_iter().chain(usage).collect::<Value>()
+        };
+        let answer = self.answer.as_ref().map(|it| line("host", &it.response, Some(&it.usage)));
+        iter::once(line("worker", &self.question, None)).chain(answer).collect()
     }
 }
 
@@ -80,9 +83,9 @@ impl Handler for PoolWorker {
         if let Some(id) = answer.query_id.as_ref().filter(|id| *id != QUERY_ID) {
             return Err(Refusal::new(format!("query `{id}` is not open")));
         }
-        let state = Finish::Completed { result: json!(answer.response) };
+        let state = Finish::Completed { result: answer.response.clone().into() };
         session.answer = Some(answer);
-        Ok(self.feed(&FeedResult::Finished { state, metrics: json!({ "queries": 1 }) }))
+        Ok(self.feed(&FeedResult::Finished { state, metrics: Value::from_iter([("queries", 1)]) }))
     }
 
     async fn status(&self, request: StatusRequest) -> Result<StatusReport, Refusal> {

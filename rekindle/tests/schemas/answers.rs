@@ -1,0 +1,175 @@
+//! The answers of each verb. Every verb may answer with an error instead.
+
+#![expect(dead_code, reason = "the types are described, and never made")]
+
+use rekindle::json::end::{GcJson, OfSession};
+use rekindle::json::failure::ErrorJson;
+use rekindle::json::look::ProbeJson;
+use rekindle::json::programs::{AtPath, DemoFacts, DemoJson, EventJson, PoolListJson, Told};
+use rekindle::json::schemas::SchemaListJson;
+use rekindle::json::start::{NotStartedJson, UpJson};
+use rekindle::json::{Advised, Versioned};
+use rekindle::lifecycle::{Acquired, ForceUnlocked, LifecycleConflict, LifecycleStatus, Released};
+use rekindle::pool::{PoolEntry, PoolStatus, RunOutcome};
+use rekindle::{
+    Collected, Diagnosis, DryRun, Exited, Forgotten, Listing, Rejection, Retained, Running, SessionView,
+    Stopped, Unlocked,
+};
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
+use serde_json::Value;
+
+type Answer<T> = Versioned<T>;
+type Failure<T> = Versioned<Advised<T>>;
+type Error = Failure<ErrorJson<'static>>;
+
+/// The answers of a verb, each with its title and description.
+macro_rules! answers {
+    ($($(#[$doc:meta])* $name:ident { $($variant:ident $about:literal: $answer:ty,)+ })+) => {$(
+        $(#[$doc])*
+        #[derive(JsonSchema)]
+        #[serde(untagged)]
+        enum $name { $(
+            #[schemars(title = stringify!($variant), description = $about)]
+            $variant($answer),
+        )+ }
+    )+};
+}
+
+answers! {
+    /// The answers of `rekindle up`.
+    Up {
+        Running "A worker runs and answers.": Answer<UpJson<'static, Running>>,
+        Exited "The worker ended before ready.": Failure<UpJson<'static, Exited>>,
+        NotStarted "The program was never executed.": Failure<UpJson<'static, NotStartedJson<'static>>>,
+        Retained "Nothing could be observed, and the claim stays.": Failure<UpJson<'static, Retained>>,
+        Rejected "Nothing was changed.": Failure<UpJson<'static, Rejection>>,
+        DryRun "What a call would do (`--dry-run`).": Answer<DryRun>,
+        Error "A failure.": Error,
+    }
+    /// The answers of `rekindle ls`.
+    Ls { Listing "The sessions.": Answer<Listing>, Error "A failure.": Error, }
+    /// The answers of `rekindle show`.
+    Show { Session "Everything about a session.": Answer<SessionView>, Error "A failure.": Error, }
+    /// The answers of `rekindle stop`, one object for each session.
+    Stop {
+        Stopped "The worker is gone.": Answer<Stopped>,
+        NotStopped "The worker still runs, or its leftovers could not be cleaned up.": Failure<Stopped>,
+        Error "A failure.": Error,
+    }
+    /// The answers of `rekindle probe`.
+    Probe { Verdict "The verdict.": Answer<ProbeJson<'static>>, Error "A failure.": Error, }
+    /// The answers of `rekindle unlock`.
+    Unlock {
+        Unlocked "A cleared claim, or none.": Answer<OfSession<'static, Unlocked>>,
+        Forgotten "A forgotten session (`--forget`).": Answer<Forgotten>,
+        Error "A failure.": Error,
+    }
+    /// The answers of `rekindle gc`.
+    Gc { Collected "The sessions.": Answer<GcJson<Collected>>, Error "A failure.": Error, }
+    /// The answers of `rekindle doctor`, one object for each session.
+    Doctor { Diagnosis "A diagnosis.": Answer<Advised<Diagnosis>>, Error "A failure.": Error, }
+    /// The answers of `rekindle pool run` and `rekindle pool continue`.
+    PoolRun { Answer "The worker's answer for its host.": Answer<RunOutcome>, Error "A failure.": Error, }
+    /// The answers of `rekindle pool status`.
+    PoolStatusAnswer { Status "The worker's report.": Answer<PoolStatus>, Error "A failure.": Error, }
+    /// The answers of `rekindle pool ls`.
+    PoolLs { List "The sessions.": Answer<PoolListJson<'static, PoolEntry>>, Error "A failure.": Error, }
+    /// The answers of `rekindle pool gc`.
+    PoolGc { Collected "The sessions.": Answer<Collected>, Error "A failure.": Error, }
+    /// The answers of `rekindle lifecycle acquire`; on stderr, if a program is run.
+    LifecycleAcquire {
+        Acquired "The lock is ours.": Answer<AtPath<'static, Acquired>>,
+        Conflict "Another process holds the lock.": Failure<Told<'static, AtPath<'static, LifecycleConflict>>>,
+        Error "A failure.": Error,
+    }
+    /// The answers of `rekindle lifecycle status`.
+    LifecycleStatusAnswer {
+        Status "The state of the lock.": Answer<AtPath<'static, LifecycleStatus>>,
+        Error "A failure.": Error,
+    }
+    /// The answers of `rekindle lifecycle release`.
+    LifecycleRelease {
+        Released "A released lock, or none.": Answer<AtPath<'static, Released>>,
+        Error "A failure.": Error,
+    }
+    /// The answers of `rekindle lifecycle force-unlock`.
+    LifecycleForceUnlock {
+        Removed "A removed marker, or none.": Answer<AtPath<'static, ForceUnlocked>>,
+        Error "A failure.": Error,
+    }
+    /// The events of `rekindle supervise --json`, on stderr or on the descriptor of `--events-fd`.
+    Supervise { Event "An event.": Answer<EventJson<'static>>, }
+    /// The answers of `rekindle demo`, one object for each step.
+    Demo {
+        Step "A step.": Answer<DemoJson<'static, DemoFacts<'static>>>,
+        Stop "A stop.": Answer<DemoJson<'static, Stopped>>,
+        Error "A failure.": Error,
+    }
+    /// The answers of `rekindle schema`; `rekindle schema VERB` prints the schema itself.
+    SchemaAnswer { List "The schemas.": Answer<SchemaListJson<'static>>, Error "A failure.": Error, }
+    /// The failure of any verb.
+    AnyError { Error "A failure.": Error, }
+}
+
+/// The answers of `rekindle call`: the line of the worker, or a failure as `up` and every verb print it.
+#[derive(JsonSchema)]
+struct Call(Value);
+
+/// The schemas of all verbs, by name.
+pub(crate) fn all() -> Vec<(&'static str, Value)> {
+    let all: [(&'static str, fn() -> Value); 23] = [
+        ("up", schema::<Up>),
+        ("ls", schema::<Ls>),
+        ("show", schema::<Show>),
+        ("stop", schema::<Stop>),
+        ("call", schema::<Call>),
+        ("probe", schema::<Probe>),
+        ("unlock", schema::<Unlock>),
+        ("gc", schema::<Gc>),
+        ("doctor", schema::<Doctor>),
+        ("pool-run", schema::<PoolRun>),
+        ("pool-continue", schema::<PoolRun>),
+        ("pool-status", schema::<PoolStatusAnswer>),
+        ("pool-shutdown", schema::<Stop>),
+        ("pool-ls", schema::<PoolLs>),
+        ("pool-gc", schema::<PoolGc>),
+        ("lifecycle-acquire", schema::<LifecycleAcquire>),
+        ("lifecycle-status", schema::<LifecycleStatusAnswer>),
+        ("lifecycle-release", schema::<LifecycleRelease>),
+        ("lifecycle-force-unlock", schema::<LifecycleForceUnlock>),
+        ("supervise", schema::<Supervise>),
+        ("demo", schema::<Demo>),
+        ("schema", schema::<SchemaAnswer>),
+        ("error", schema::<AnyError>),
+    ];
+    let titled = |(name, schema): (&'static str, fn() -> Value)| {
+        let mut schema = schema();
+        schema["title"] = format!("rekindle {name}").into();
+        (name, schema)
+    };
+    all.into_iter().map(titled).collect()
+}
+
+/// The schema of the printed object: a field that may be left out is not required.
+fn schema<T: JsonSchema>() -> Value {
+    let generator = SchemaSettings::draft2020_12().for_serialize().into_generator();
+    let mut schema = generator.into_root_schema_for::<T>().to_value();
+    drop_integer_formats(&mut schema);
+    schema
+}
+
+/// Removes formats as `uint32`, which are Rust's: a strict validator refuses an unknown format.
+fn drop_integer_formats(node: &mut Value) {
+    match node {
+        Value::Object(fields) => {
+            let is_integer = |format: &Value| format.as_str().is_some_and(|it| it.contains("int"));
+            if fields.get("format").is_some_and(is_integer) {
+                fields.shift_remove("format");
+            }
+            fields.values_mut().for_each(drop_integer_formats);
+        }
+        Value::Array(items) => items.iter_mut().for_each(drop_integer_formats),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
