@@ -109,7 +109,8 @@ fn at_once(args: &Args, report: &Report) -> Option<Exit> {
         Verb::Unlock(unlock) => Some(end::unlock::run(dir, unlock, report)),
         Verb::Gc(gc) => Some(end::gc::run(dir, gc, report)),
         Verb::Doctor { session } => Some(look::doctor::run(dir, session.as_ref(), report)),
-        Verb::Stop(_)
+        Verb::Restart(_)
+        | Verb::Stop(_)
         | Verb::Call(_)
         | Verb::Probe { .. }
         | Verb::Pool(_)
@@ -126,6 +127,7 @@ async fn run(args: Args, report: &Report) -> Exit {
         Verb::Up(up) => start::up::run(dir, &up, report).await,
         Verb::Ls => look::ls::run(dir, report),
         Verb::Show { session } => look::show::run(dir, &session, report),
+        Verb::Restart(restart) => start::restart::run(dir, &restart, report).await,
         Verb::Stop(stop) => end::stop::run(dir, &stop, report).await,
         Verb::Call(call) => start::call::run(dir, &call, report).await,
         Verb::Probe { target } => look::probe::run(&target, report).await,

@@ -7,6 +7,7 @@
 
 use super::{DryRun, Ensured, Exited, Rejection, Retained, Running, StartKind, Stopped};
 use crate::json::{path_text, without_nonce};
+use rekindle_core::again::Part;
 use rekindle_core::byte_text::ByteText;
 use rekindle_core::protocol::Version;
 use rekindle_core::{Endpoint, Generation, Owner, Pid};
@@ -45,6 +46,7 @@ impl Serialize for Running {
             generation: Generation,
             managed: bool,
             program_differs: bool,
+            differs: &'a [Part],
             after_kill: bool,
             worker_version: Option<&'a Version>,
         }
@@ -57,7 +59,8 @@ impl Serialize for Running {
             owner: self.owner(),
             generation: self.generation,
             managed: self.managed,
-            program_differs: self.program_differs,
+            program_differs: self.program_differs(),
+            differs: &self.differs,
             after_kill: self.after_kill,
             worker_version: self.connection.greeting().map(|greeting| &greeting.version),
         };

@@ -6,7 +6,7 @@ use rekindle::Advice;
 use rekindle::call;
 use rekindle::frontend::Shown;
 use rekindle::{Ensured, Launch, SessionId, Sessions, StartKind, StopOutcome, StopPolicy};
-use rekindle::{KillPolicy, RejectReason};
+use rekindle::{KillChange, KillPolicy, RejectReason};
 use serde_json::{Value, json};
 use std::error::Error;
 use std::os::unix::fs::symlink;
@@ -178,7 +178,8 @@ fn id(name: &str) -> Result<SessionId, Box<dyn Error>> {
 }
 
 fn short_graces() -> KillPolicy {
-    KillPolicy::TermThenKill { term_grace: Duration::from_secs(1), kill_grace: Duration::from_secs(5) }
+    KillPolicy::default()
+        .changed(&KillChange { term_grace: Some(Duration::from_secs(1)), ..KillChange::default() })
 }
 
 fn is_link_to(path: &Path, target: &Path) -> bool {
