@@ -6,7 +6,7 @@
 //! | `store` | [`way`], [`state_root`], [`session_dir`], [`directory`]: trusted places. [`claim_lock`], [`lifeline`]: the two kernel locks of a session. [`record_file`], [`lock_file`], [`lifecycle`]: the files. [`remedy`]: advice after a failure |
 //! | `endpoint` | [`probe`]: is a process of our user listening on a socket? [`tcp`]: the same for a port. [`socket_file`], [`bound`]: the socket's file, and sockets bound by the launcher for the worker. [`hint`], [`port`]: ports for reports to people |
 //! | `ready` | [`notify`]: the worker's readiness messages. [`handshake`]: ready when the worker answers our handshake. [`mod@line`]: the pattern for a line of output |
-//! | [`spawn`] | finds the program ([`program`]), and starts the program as a worker, or in the [`foreground`] under a lock |
+//! | [`spawn`] | finds the program ([`program`]), reads its variables ([`env_file`]), and starts the program as a worker, or in the [`foreground`] under a lock |
 //! | [`worker`] | a worker's exit, signals and survivors |
 //! | [`start`] | one start: its record, the core's traits ([`seams`]), and their assembly ([`deps`]) |
 //! | `pool` | [`lines`]: bounded lines on a socket. [`call`]: one line there, one back. [`client`], [`serve`]: the two sides of the pool protocol |
@@ -34,7 +34,7 @@ pub mod worker;
 pub use endpoint::{bound, hint, port, probe, socket_file, tcp};
 pub use pool::{call, client, lines, serve};
 pub use ready::{handshake, line, notify};
-pub use spawn::{foreground, program};
+pub use spawn::{env_file, foreground, program};
 pub use start::{deps, seams};
 pub use store::{
     claim_file, claim_lock, directory, lifecycle, lifeline, lock_file, record_file, remedy, session_dir,

@@ -14,6 +14,7 @@
 //! Checked by `smoke/tests/smoke/spawn/child.rs`.
 
 mod birth;
+pub mod env_file;
 pub mod foreground;
 pub(crate) mod prepare;
 pub mod program;

@@ -23,5 +23,5 @@ pub(crate) use members::{family, has_visible_holder, is_family, is_kin, known};
 pub use members::{listener_at, members};
 pub use reaper::ReapedExit;
 pub(crate) use reaper::leave_to_reaper;
-pub use signal::signal;
+pub use signal::{signal, signal_by};
 pub use watch::Worker;

@@ -18,7 +18,7 @@ pub(crate) use end::{GcArgs, StopArgs, UnlockArgs};
 pub(crate) use lifecycle::{LifecycleVerb, MarkerPath};
 pub(crate) use pool::{AnswerTime, PoolVerb, ReachTime, WorkTime};
 pub(crate) use programs::{Protocol, SuperviseArgs, WorkerArgs};
-pub(crate) use start::{CallArgs, UpArgs};
+pub(crate) use start::{CallArgs, RestartArgs, UpArgs};
 
 /// Start or resume a background worker for a session exactly once, and never lose a worker.
 ///
@@ -63,6 +63,8 @@ pub(crate) enum Verb {
         /// The session
         session: SessionId,
     },
+    /// End the worker and start it again as recorded, under one claim
+    Restart(RestartArgs),
     /// End workers with all their processes: SIGTERM, then SIGKILL
     Stop(StopArgs),
     /// Send one JSON line to a worker and print the line of the answer

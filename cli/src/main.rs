@@ -110,7 +110,8 @@ fn at_once(args: &Args, report: &Report) -> Option<Exit> {
         Verb::Gc(gc) => Some(end::gc::run(dir, gc, report)),
         Verb::Doctor { session } => Some(look::doctor::run(dir, session.as_ref(), report)),
         Verb::Schema { name } => Some(look::schema::run(name.as_deref(), report)),
-        Verb::Stop(_)
+        Verb::Restart(_)
+        | Verb::Stop(_)
         | Verb::Call(_)
         | Verb::Probe { .. }
         | Verb::Pool(_)
@@ -127,6 +128,7 @@ async fn run(args: Args, report: &Report) -> Exit {
         Verb::Up(up) => start::up::run(dir, &up, report).await,
         Verb::Ls => look::ls::run(dir, report),
         Verb::Show { session } => look::show::run(dir, &session, report),
+        Verb::Restart(restart) => start::restart::run(dir, &restart, report).await,
         Verb::Stop(stop) => end::stop::run(dir, &stop, report).await,
         Verb::Call(call) => start::call::run(dir, &call, report).await,
         Verb::Probe { target } => look::probe::run(&target, report).await,

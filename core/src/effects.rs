@@ -128,7 +128,7 @@ impl fmt::Display for ChildExit {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum KillSignal {
-    /// SIGTERM, then SIGCONT, so that a stopped process handles SIGTERM.
+    /// The stop signal of the plan, SIGTERM by default; then SIGCONT, so that a stopped process handles the stop signal.
     Term,
     /// SIGKILL.
     Kill,
@@ -193,6 +193,20 @@ pub enum SpawnError {
         /// The obstacle.
         why: String,
     },
+    /// A file with variables cannot be used. The text shows no part of the content.
+    #[error(
+        "the environment file `{}`{} cannot be used: {why}",
+        Shown(path),
+        line.map(|line| format!(" at line {line}")).unwrap_or_default()
+    )]
+    EnvironmentFile {
+        /// The file.
+        path: PathBuf,
+        /// The faulty line, counted from 1, if a line is at fault.
+        line: Option<usize>,
+        /// The fault.
+        why: String,
+    },
     /// An argument or a variable holds a NUL byte.
     #[error("{what} holds a NUL byte, and no program accepts a NUL byte")]
     HoldsNul {
@@ -221,6 +235,7 @@ impl SpawnError {
             | Self::InterpreterNotFound { .. }
             | Self::NotExecutable { .. }
             | Self::Directory { .. }
+            | Self::EnvironmentFile { .. }
             | Self::HoldsNul { .. }
             | Self::Abandoned { .. } => None,
         }

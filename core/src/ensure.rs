@@ -29,7 +29,7 @@
 pub mod decide;
 
 use crate::effects::{ReleaseError, SpawnError, WatchError};
-use crate::ensure::decide::{Finding, Intent, Liveness, RejectReason, Verdict, decide};
+use crate::ensure::decide::{Finding, Intent, Liveness, RejectReason, Unrecorded, Verdict, decide};
 use crate::process::id::Generation;
 use crate::session::endpoint::EndpointKind;
 use crate::session::evidence::LastWorker;
@@ -56,6 +56,8 @@ pub struct Request {
     pub depth: Depth,
     /// The choice of the TCP port, if the endpoint is a TCP port.
     pub port: PortChoice,
+    /// The treatment of an answering process that no record names.
+    pub unrecorded: Unrecorded,
 }
 
 /// How many ports a call may lose to strangers, before the call gives up.
@@ -312,6 +314,12 @@ impl Ensure {
         Self { request, ports_lost: 0, phase: Phase::Looking }
     }
 
+    /// The same call, with another choice of the port: a call as the record says learns the choice from the record.
+    #[must_use]
+    pub fn on_port(self, port: PortChoice) -> Self {
+        Self { request: Request { port, ..self.request }, ..self }
+    }
+
     /// The next step.
     pub fn effect(self) -> Effect {
         match self.phase {
@@ -371,7 +379,7 @@ impl Ensure {
     /// Decides, for a usable target, whether to go on without a lock.
     fn checked(self, view: &View) -> Self {
         let intent = self.request.intent;
-        let is_restart = intent == Intent::Restart;
+        let is_restart = intent.is_restart();
         match self.request.depth {
             Depth::DryRun => self.at(Phase::Probing(view.generation)),
             // A worker with gentle contact must not be connected to for a mere look: only a whole call does more.
@@ -387,10 +395,15 @@ impl Ensure {
         }
     }
 
+    fn decides(self, liveness: Liveness, view: &View) -> Verdict {
+        let found = Finding::of(view.liveness(liveness), view.last);
+        decide(self.request.intent, found.judged_by(self.request.unrecorded, view.may_answer()))
+    }
+
     /// Decides after a probe and a second look without a lock: in between, the worker may have been replaced.
     fn without_lock(self, liveness: Liveness, view: &View) -> Self {
-        let Request { intent, depth, port: _ } = self.request;
-        let verdict = decide(intent, Finding::of(view.liveness(liveness), view.last));
+        let Request { intent, depth, .. } = self.request;
+        let verdict = self.decides(liveness, view);
         match (depth, verdict) {
             (_, Verdict::Attach) if intent == Intent::Attach && view.endpoint == EndpointKind::None => self
                 .concludes(match depth {
@@ -406,7 +419,9 @@ impl Ensure {
                 self.concludes(Conclusion::NotAtOnce)
             }
             (Depth::Whole, Verdict::Reject(reason))
-                if intent == Intent::Attach || reason == RejectReason::AlreadyLive =>
+                if intent == Intent::Attach
+                    || reason == RejectReason::AlreadyLive
+                    || reason == RejectReason::RecordLessSocket =>
             {
                 self.concludes(Conclusion::Rejected(reason))
             }
@@ -419,8 +434,7 @@ impl Ensure {
     /// Decides after a probe under the claim.
     fn under_claim(self, liveness: Liveness, view: &View) -> Self {
         let intent = self.request.intent;
-        let verdict = decide(intent, Finding::of(view.liveness(liveness), view.last));
-        match verdict {
+        match self.decides(liveness, view) {
             Verdict::Spawn | Verdict::Adopt | Verdict::Replace if view.record == RecordIs::Newer => {
                 self.releases(Conclusion::RecordNewer)
             }

@@ -42,9 +42,11 @@ pub mod text;
 
 pub use claim::{lifecycle, release, stores};
 pub use ensure::decide;
-pub use process::{id, identity, warrant};
+pub use process::{id, identity, stop_signal, warrant};
 pub use protocol::pool;
-pub use session::{endpoint, evidence, notify, ownership, plan, readiness, record, state, target, view};
+pub use session::{
+    again, endpoint, evidence, notify, ownership, plan, readiness, record, state, target, view,
+};
 pub use start::{execute, resume, seams};
 pub use text::{byte_text, lines, shown};
 
@@ -58,9 +60,10 @@ pub use ensure::decide::{Finding, Intent, Liveness, RejectReason, Verdict, decid
 pub use failure::{OsFailure, Shortage};
 pub use process::id::{Generation, Nonce, Pid, SessionId};
 pub use process::identity::{Host, PidStatus, ProcessIdentity, ProcessLiveness};
+pub use process::stop_signal::StopSignal;
 pub use session::endpoint::{Address, Endpoint, EndpointKind, Owner};
 pub use session::evidence::{Evidence, LastWorker, Lifeline, last_worker};
-pub use session::plan::{Environment, KillPolicy, SpawnBgPlan};
+pub use session::plan::{Environment, KillChange, KillPolicy, SpawnBgPlan};
 pub use session::readiness::{Readiness, ReadyKind};
 pub use session::record::{RecordState, SessionRecord};
 pub use session::state::SessionState;

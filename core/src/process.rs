@@ -2,4 +2,5 @@
 
 pub mod id;
 pub mod identity;
+pub mod stop_signal;
 pub mod warrant;

@@ -1,5 +1,6 @@
 //! The facts about a session and its worker: plan, record, evidence, and the view on which a transaction decides.
 
+pub mod again;
 pub mod endpoint;
 pub mod evidence;
 pub mod lifeline;

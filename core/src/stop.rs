@@ -18,6 +18,7 @@ pub mod session;
 
 use crate::effects::{ChildExit, KillError, KillSignal, WatchError};
 use crate::prelude::*;
+use crate::process::stop_signal::StopSignal;
 use crate::session::plan::{KILL_GRACE_DEFAULT, KillPolicy, TERM_GRACE_DEFAULT};
 use alloc::vec;
 use async_trait::async_trait;
@@ -32,10 +33,12 @@ use serde::Serialize;
 pub struct StopPolicy {
     /// After stdin was closed, before SIGTERM; zero by default.
     pub stdin_grace: Duration,
-    /// After SIGTERM, before SIGKILL; 5 s by default.
+    /// After the stop signal, before SIGKILL; 5 s by default.
     pub term_grace: Duration,
     /// After SIGKILL, before giving up; 5 s by default.
     pub kill_grace: Duration,
+    /// The signal of [`StopStep::Terminate`]; SIGTERM by default.
+    pub signal: StopSignal,
     /// The strongest permitted step; SIGKILL by default. After the grace of this step, the stop gives up.
     pub strongest: StopStep,
 }
@@ -46,6 +49,7 @@ impl Default for StopPolicy {
             stdin_grace: Duration::ZERO,
             term_grace: TERM_GRACE_DEFAULT,
             kill_grace: KILL_GRACE_DEFAULT,
+            signal: StopSignal::TERM,
             strongest: StopStep::Kill,
         }
     }
@@ -54,21 +58,21 @@ impl Default for StopPolicy {
 /// The stop with the same signals and graces as the kill policy of the worker's plan.
 ///
 /// ```
-/// use rekindle_core::KillPolicy;
+/// use rekindle_core::{KillPolicy, StopSignal};
 /// use rekindle_core::stop::{StopPolicy, StopStep};
 ///
-/// let gentle = KillPolicy::TermOnly { grace: std::time::Duration::from_secs(1) };
+/// let gentle = KillPolicy::TermOnly { grace: std::time::Duration::from_secs(1), signal: StopSignal::TERM };
 /// assert_eq!(StopPolicy::from(gentle).strongest, StopStep::Terminate);
 /// assert_eq!(StopPolicy::from(KillPolicy::default()), StopPolicy::default());
 /// ```
 impl From<KillPolicy> for StopPolicy {
     fn from(policy: KillPolicy) -> Self {
         match policy {
-            KillPolicy::TermOnly { grace } => {
-                Self { term_grace: grace, strongest: StopStep::Terminate, ..Self::default() }
+            KillPolicy::TermOnly { grace, signal } => {
+                Self { term_grace: grace, signal, strongest: StopStep::Terminate, ..Self::default() }
             }
-            KillPolicy::TermThenKill { term_grace, kill_grace } => {
-                Self { term_grace, kill_grace, ..Self::default() }
+            KillPolicy::TermThenKill { signal, term_grace, kill_grace } => {
+                Self { signal, term_grace, kill_grace, ..Self::default() }
             }
         }
     }
@@ -90,7 +94,7 @@ impl StopPolicy {
 pub enum StopStep {
     /// Close the worker's standard input.
     CloseStdin,
-    /// Ask the worker to end: SIGTERM, then SIGCONT.
+    /// Ask the worker to end: the stop signal, SIGTERM by default, then SIGCONT.
     Terminate,
     /// End the worker: SIGKILL.
     Kill,

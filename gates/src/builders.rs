@@ -6,6 +6,7 @@ use rekindle_core::effects::{KillError, ReleaseError, SpawnError, WatchError};
 use rekindle_core::identity::{BootId, NamespaceId, StartTime};
 use rekindle_core::{
     Endpoint, Host, KillPolicy, LockClaim, Nonce, OsFailure, Pid, ProcessIdentity, SessionId, SpawnBgPlan,
+    StopSignal,
 };
 use std::time::Duration;
 
@@ -44,17 +45,17 @@ pub fn pid(raw: i32) -> Pid {
 
 /// SIGTERM, then SIGKILL.
 pub fn then_kill() -> KillPolicy {
-    KillPolicy::TermThenKill { term_grace: TERM, kill_grace: KILL }
+    KillPolicy::TermThenKill { signal: StopSignal::TERM, term_grace: TERM, kill_grace: KILL }
 }
 
 /// SIGTERM alone.
 pub fn term_only() -> KillPolicy {
-    KillPolicy::TermOnly { grace: TERM }
+    KillPolicy::TermOnly { grace: TERM, signal: StopSignal::TERM }
 }
 
 /// A plan for the session [`session`].
 pub fn plan() -> SpawnBgPlan {
-    let launch_args = ["/usr/bin/worker", "--socket", "{socket}"].map(String::from);
+    let launch_args = ["/usr/bin/worker", "--socket", "/run/cache/sock"].map(String::from);
     let mut plan = SpawnBgPlan::new(
         session(),
         Endpoint::Unix("/run/cache/sock".into()),

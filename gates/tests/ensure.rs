@@ -5,6 +5,7 @@ use Event as Ev;
 use Intent::{Attach, Ensure as Start, Restart, Resume};
 use LastWorker::{AliveReady, AliveUnobserved, Gone, Unknown};
 use Liveness::{Dormant, Forged, Indeterminate, Live};
+use rekindle_core::decide::Unrecorded;
 use rekindle_core::effects::{ReleaseError, SpawnError, WatchError};
 use rekindle_core::endpoint::EndpointKind;
 use rekindle_core::ensure::{
@@ -51,7 +52,7 @@ const READY: View = View {
 const ATTACHED: Effect = Effect::Done(Conclusion::Running(StartPath::Attached));
 
 fn request(intent: Intent, depth: Depth) -> Request {
-    Request { intent, depth, port: PortChoice::Caller }
+    Request { intent, depth, port: PortChoice::Caller, unrecorded: Unrecorded::Taken }
 }
 
 fn whole() -> Request {
@@ -245,6 +246,54 @@ fn a_restart_begins_with_the_claim() {
         let told = led(request(Restart, DryRun), &events).effect();
         assert_eq!(told, done(Conclusion::WouldBe(verdict)), "{liveness:?}, {last:?}");
     }
+}
+
+/// `--managed-only`: what answers without a record is refused for every intent, with and without the claim, and a worker
+/// that may be ours is treated as ever.
+#[test]
+fn what_no_record_names_is_refused_if_the_caller_says_so() {
+    let refused = rejected(RejectReason::RecordLessSocket);
+    for intent in [Start, Attach, Resume, Restart, Intent::RestartIfRunning] {
+        let managed_only = Request { unrecorded: Unrecorded::Refused, ..request(intent, Whole) };
+        let stranger = View { last: Gone, ..READY };
+        let call = judged(managed_only, stranger, Live);
+        if intent != Attach {
+            assert_eq!(
+                (call.effect(), step(call, Ev::Did).effect()),
+                (Effect::Release, done(refused)),
+                "{intent:?}"
+            );
+        }
+        if !intent.is_restart() {
+            let events = [Ev::Looked(READY), Ev::Did, Ev::Probed(Live), Ev::Looked(stranger)];
+            assert_eq!(led(managed_only, &events).effect(), done(refused), "{intent:?}");
+        }
+        for (liveness, last) in findings() {
+            let same = liveness == Live && last == Gone;
+            let view = View { last, ..READY };
+            let [strict, lax] = [managed_only, request(intent, Whole)]
+                .map(|request| judged(request, view, liveness).effect());
+            assert!(same || strict == lax, "{intent:?}, {liveness:?}, {last:?}");
+        }
+    }
+}
+
+/// A restart of a session that does not run starts nothing if it is only meant for a running worker.
+#[test]
+fn a_restart_if_running_starts_nothing_where_nothing_runs() {
+    let asked = request(Intent::RestartIfRunning, Whole);
+    for (liveness, last) in findings() {
+        let [call, other] =
+            [asked, request(Restart, Whole)].map(|request| judged(request, View { last, ..READY }, liveness));
+        if (liveness, last) == (Dormant, Gone) {
+            let then = step(call, Ev::Did).effect();
+            assert_eq!((call.effect(), then), (Effect::Release, done(rejected(RejectReason::NotRunning))));
+        } else {
+            assert_eq!(call.effect(), other.effect(), "{liveness:?}, {last:?}");
+        }
+    }
+    let replaced = [Ev::Did, Ev::Did].into_iter().fold(judged(asked, READY, Live), step);
+    assert_eq!(replaced, claimed(request(Resume, Whole)), "once the worker is gone, another is started");
 }
 
 /// Invariant 6: a worker of the session is ended, and nothing else; what cannot be judged stays.
@@ -503,7 +552,7 @@ fn every_state_takes_its_answers_and_nothing_else() {
     for intent in INTENTS.into_iter().chain([Restart]) {
         for depth in DEPTHS {
             for port in [PortChoice::Caller, PortChoice::Launcher] {
-                let begun = Ensure::new(Request { intent, depth, port });
+                let begun = Ensure::new(Request { port, ..request(intent, depth) });
                 let reached = reach([begun], step, &events);
                 states += reached.len();
                 for call in reached {

@@ -5,7 +5,7 @@
 use rekindle_core::execute::{Cause, Diagnostic, ExecuteError, Outcome};
 use rekindle_core::release::PairingError;
 use rekindle_core::resume::RetainedReason;
-use rekindle_core::{ChildExit, KillPolicy, KillSignal, SpawnBgPlan, execute_spawn_bg_resume};
+use rekindle_core::{ChildExit, KillPolicy, KillSignal, SpawnBgPlan, StopSignal, execute_spawn_bg_resume};
 use rekindle_gates::builders::{
     self, CHILD_PID, KILL, OBSERVE, TERM, claim, pid, plan, plan_ending_by, session, session_named,
     term_only, then_kill,
@@ -336,7 +336,7 @@ fn the_longest_start_is_the_sum_of_its_timeouts() {
 /// A kill policy has one source: a plan that was printed and read back ends its worker as the plan that was printed.
 #[test]
 fn the_graces_are_those_of_the_plan_also_if_it_was_read_back() {
-    let policy = KillPolicy::TermOnly { grace: std::time::Duration::from_secs(1) };
+    let policy = KillPolicy::TermOnly { grace: std::time::Duration::from_secs(1), signal: StopSignal::TERM };
     let printed = serde_json::to_string(&plan_ending_by(policy)).unwrap();
     let replayed: SpawnBgPlan = serde_json::from_str(&printed).unwrap();
     let deps = FakeStart::new();

@@ -1,6 +1,7 @@
 //! Whose listener receives the connections to an address: every value of the facts, and the rules of the module.
 
 use core::net::SocketAddr;
+use rekindle_core::decide::Unrecorded;
 use rekindle_core::ensure::{Conclusion, Depth, Effect, Ensure, Event, PORTS_LOST_MAX, Request, step};
 use rekindle_core::ownership::{
     Families, HeldBy, ListenerFacts, ListeningSocket, Network, Outsider, Precedence, Sight, Whose,
@@ -179,7 +180,7 @@ fn a_stranger_is_named() {
 /// A call that finds a stranger at its port each time it looks under the claim: the number of looks, and the end.
 fn looks_among_strangers(port: PortChoice) -> (u8, Conclusion) {
     let (intent, depth) = (Intent::Ensure, Depth::Whole);
-    let mut call = Ensure::new(Request { intent, depth, port });
+    let mut call = Ensure::new(Request { intent, depth, port, unrecorded: Unrecorded::Taken });
     let mut looks = 0;
     loop {
         let event = match call.effect() {

@@ -6,7 +6,7 @@ use rekindle_core::plan::{
     Environment, EnvironmentBase, ForeignListener, PortChoice, Role, SETTLE_DEFAULT, Withheld,
 };
 use rekindle_core::protocol::Speaking;
-use rekindle_core::{Endpoint, KillPolicy, Readiness, ReleasePolicy, SpawnBgPlan};
+use rekindle_core::{Endpoint, KillPolicy, Readiness, ReleasePolicy, SpawnBgPlan, StopSignal};
 use rekindle_gates::builders::{self, plan, session};
 use rekindle_gates::{plan_with, property};
 use std::collections::BTreeSet;
@@ -131,6 +131,9 @@ fn an_unknown_or_missing_word_in_a_plan_is_an_error() {
         (r#""observe_timeout_ms": 30000"#, r#""observe_timeout": 30"#),
         (r#""kind": "term-then-kill""#, r#""kind": "term-only""#),
         (r#""kill_grace_ms": 3000"#, r#""kill_grace_ms": 3000, "more": 1"#),
+        (r#""kill_grace_ms": 3000"#, r#""kill_grace_ms": 3000, "signal": "STOP""#),
+        (r#""ready": "connect""#, r#""ready": "connect", "env_files": "/srv/.env""#),
+        (r#""ready": "connect""#, r#""ready": "connect", "template": {}"#),
         (r#""release_when": "socket-alive-or-child-exited""#, r#""release_when": "timeout""#),
     ];
     for (written, changed) in changes {
@@ -170,7 +173,11 @@ fn durations_are_rounded_up_to_milliseconds() {
 fn the_total_grace_is_the_sum_and_never_overflows() {
     assert_eq!(builders::term_only().total_grace(), builders::TERM);
     assert_eq!(builders::then_kill().total_grace(), builders::TERM + builders::KILL);
-    let endless = KillPolicy::TermThenKill { term_grace: Duration::MAX, kill_grace: Duration::MAX };
+    let endless = KillPolicy::TermThenKill {
+        signal: StopSignal::TERM,
+        term_grace: Duration::MAX,
+        kill_grace: Duration::MAX,
+    };
     assert_eq!(endless.total_grace(), Duration::MAX);
 }
 

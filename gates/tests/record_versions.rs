@@ -13,7 +13,9 @@
 //!
 //! `docs/formats.md` has the matrix for people. The golden files are `golden/record-schema-*.json`.
 
-use rekindle_core::plan::{Environment, EnvironmentBase, ForeignListener, PortChoice, Role, Withheld};
+use rekindle_core::plan::{
+    Environment, EnvironmentBase, ForeignListener, KillChange, PortChoice, Role, Withheld,
+};
 use rekindle_core::protocol::Speaking;
 use rekindle_core::record::{NewerRecord, RecordFile, RecordedPlan, SCHEMA_VERSION, Written};
 use rekindle_core::{
@@ -223,10 +225,14 @@ fn every_choice_of_a_plan_comes_back() {
     let speaking = Speaking::exactly("2".parse().expect("a version"));
     let set = [("LEVEL".to_owned(), "3".into())];
     let remove = BTreeSet::from(["EDITOR".to_owned()]);
+    let by_interrupt = KillChange { signal: "INT".parse().ok(), ..KillChange::default() };
     let environment = |base| Environment { base, set: set.clone().into(), remove: remove.clone() };
     let plans = [
         plan_ending_by(term_only()),
         plan_ending_by(KillPolicy::default()),
+        plan_ending_by(KillPolicy::default().changed(&by_interrupt)),
+        plan_with!(plan(); env_files: vec!["/srv/.env".into(), "/srv/more.env".into()]),
+        plan_at("unix:/run/cache/sock", "connect", &["/usr/bin/worker", "{socket}", "{session}"]),
         plan_with!(plan(); env: environment(EnvironmentBase::Clear)),
         plan_with!(plan(); env: environment(EnvironmentBase::Only(vec!["PATH".into()]))),
         plan_with!(plan(); ready: Readiness::Handshake, speaking: Some(speaking)),

@@ -4,12 +4,12 @@ use StopEnd::{Ended, GaveUp};
 use StopEvent as Ev;
 use StopPhase::{ClosingStdin, Done, Idle, Killing, Terminating};
 use proptest::prelude::*;
-use rekindle_core::KillPolicy;
 use rekindle_core::effects::{ChildExit, KillError, KillSignal, WatchError};
 use rekindle_core::stop::{
     Stop, StopDeps, StopEffect, StopEnd, StopEvent, StopPhase, StopPolicy, StopReport, StopStep,
     execute_stop, step,
 };
+use rekindle_core::{KillPolicy, StopSignal};
 use rekindle_gates::builders::{kill_error, watch_error};
 use rekindle_gates::fakes::{Call, Entry, FakeStop, Run};
 use rekindle_gates::property;
@@ -19,8 +19,13 @@ use std::time::Duration;
 const STDIN: Duration = Duration::from_secs(1);
 const TERM: Duration = Duration::from_secs(5);
 const KILL: Duration = Duration::from_secs(3);
-const POLICY: StopPolicy =
-    StopPolicy { stdin_grace: STDIN, term_grace: TERM, kill_grace: KILL, strongest: StopStep::Kill };
+const POLICY: StopPolicy = StopPolicy {
+    stdin_grace: STDIN,
+    term_grace: TERM,
+    kill_grace: KILL,
+    signal: StopSignal::TERM,
+    strongest: StopStep::Kill,
+};
 const TERMINATED: ChildExit = ChildExit::Signal(15);
 
 /// A state, the signals on its path, the number of requests, and whether the exit is known.
@@ -200,6 +205,7 @@ fn the_default_graces_are_the_documented_ones() {
         stdin_grace: Duration::ZERO,
         term_grace: five,
         kill_grace: five,
+        signal: StopSignal::TERM,
         strongest: StopStep::Kill,
     };
     assert_eq!(StopPolicy::default(), documented);
@@ -210,9 +216,15 @@ fn the_default_graces_are_the_documented_ones() {
 fn a_stop_has_the_graces_of_the_kill_policy() {
     let (term_grace, kill_grace) = (Duration::from_secs(7), Duration::from_secs(2));
     let kills = StopPolicy { term_grace, kill_grace, ..StopPolicy::default() };
-    assert_eq!(StopPolicy::from(KillPolicy::TermThenKill { term_grace, kill_grace }), kills);
+    assert_eq!(
+        StopPolicy::from(KillPolicy::TermThenKill { signal: StopSignal::TERM, term_grace, kill_grace }),
+        kills
+    );
     let gentle = StopPolicy { term_grace, strongest: StopStep::Terminate, ..StopPolicy::default() };
-    assert_eq!(StopPolicy::from(KillPolicy::TermOnly { grace: term_grace }), gentle);
+    assert_eq!(
+        StopPolicy::from(KillPolicy::TermOnly { grace: term_grace, signal: StopSignal::TERM }),
+        gentle
+    );
 }
 
 #[test]
@@ -284,7 +296,10 @@ fn the_second_request_joins_and_the_third_kills_now() {
 /// A stop by the policy `TermOnly` of a plan ends as a start by that policy does: no SIGKILL, however often it is asked for.
 #[test]
 fn a_stop_by_a_gentle_kill_policy_never_kills() {
-    let policy = StopPolicy { stdin_grace: STDIN, ..KillPolicy::TermOnly { grace: TERM }.into() };
+    let policy = StopPolicy {
+        stdin_grace: STDIN,
+        ..KillPolicy::TermOnly { grace: TERM, signal: StopSignal::TERM }.into()
+    };
     let deps = FakeStop::new();
     let mut stop = Run::new(execute_stop(&policy, &deps));
     for act in [elapse_stdin, ask_again, ask_again, ask_again, elapse_term] {

@@ -217,6 +217,17 @@ fn a_restart_and_a_launcher() {
     holds_everywhere("restart, stop", 1, &[Kind::Hung], Adversity { stops: 1, ..RESTART });
 }
 
+/// A restart beside two other launchers and a stop: whoever comes first, two workers never live for one session.
+#[test]
+fn a_restart_two_launchers_and_a_stop() {
+    let adversity = Adversity { stops: 1, ..RESTART };
+    holds_everywhere("restart, two launchers, stop", 3, &[Kind::Polite], adversity);
+    let if_running = Adversity { restarts_if_running: 1, stops: 1, ..NONE };
+    holds_everywhere("restart if running, launcher, stop", 2, &[Kind::Polite, Kind::Stubborn], if_running);
+    let crash = Adversity { restarts_if_running: 1, ..CRASH };
+    holds_everywhere("restart if running, launcher, crash", 2, &[Kind::Polite, Kind::Leaving], crash);
+}
+
 #[test]
 fn a_stop_and_a_collection() {
     let both = Adversity { collections: 1, ..STOP };

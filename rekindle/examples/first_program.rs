@@ -11,7 +11,7 @@
 
 use rekindle::{
     ChildExit, Connection, Ensured, Generation, KillPolicy, Launch, Pid, Readiness, RejectReason, SessionId,
-    Sessions,
+    Sessions, StopSignal,
 };
 use std::error::Error;
 use std::time::Duration;
@@ -24,7 +24,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .args(words)
         .ready(Readiness::Connect)
         .timeout(Duration::from_secs(10))
-        .kill_policy(KillPolicy::TermOnly { grace: Duration::from_secs(5) });
+        .kill_policy(KillPolicy::TermOnly { grace: Duration::from_secs(5), signal: StopSignal::TERM });
     match Sessions::open_default()?.ensure(&session, launch).await? {
         Ensured::Running(worker) => {
             let (pid, generation): (Option<Pid>, Generation) = (worker.pid, worker.generation);

@@ -251,6 +251,9 @@ impl Advice {
             SpawnError::Directory { cwd, .. } => {
                 Self::by_hand(format!("create `{}`, or name another directory with --cwd", Shown(cwd)))
             }
+            SpawnError::EnvironmentFile { path, .. } => {
+                Self::by_hand(format!("mend `{}`, or name another file with --env-file", Shown(path)))
+            }
             SpawnError::HoldsNul { .. } => Self::by_hand("leave the NUL byte out"),
             SpawnError::Abandoned { .. } => {
                 Self::from(Step::Again).knowing("somebody removed or moved the session's files meanwhile")

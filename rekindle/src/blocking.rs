@@ -27,12 +27,12 @@
 
 use crate::error::Error;
 use crate::launch::Launch;
-use crate::outcome::{DryRun, Ensured, Stopped};
+use crate::outcome::{DryRun, Ensured, Restarted, Stopped};
 use crate::sessions::{
     self, Collected, Collection, Diagnoses, Force, Forgotten, Listing, SessionView, Unlocked, WorkerWatch,
 };
 use rekindle_core::stop::StopPolicy;
-use rekindle_core::{ChildExit, OsFailure, SessionId};
+use rekindle_core::{ChildExit, KillChange, OsFailure, SessionId};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tokio::runtime::{Builder, Handle, Runtime};
@@ -121,6 +121,22 @@ impl Sessions {
     /// As there, or [`Error::InsideRuntime`].
     pub fn stop(&self, session: &SessionId, policy: &StopPolicy) -> Result<Stopped, Error> {
         self.block_on(self.sessions.stop(session, policy))
+    }
+
+    /// Ends the worker of `session` by the recorded kill policy:
+    /// [`Sessions::stop_as_recorded`](crate::Sessions::stop_as_recorded).
+    ///
+    /// # Errors
+    /// As there, or [`Error::InsideRuntime`].
+    pub fn stop_as_recorded(&self, session: &SessionId, change: &KillChange) -> Result<Stopped, Error> {
+        self.block_on(self.sessions.stop_as_recorded(session, change))
+    }
+
+    /// Ends the worker of `session` and starts another: [`Sessions::restart`](crate::Sessions::restart). The error
+    /// [`Error::InsideRuntime`] is in [`Restarted::started`].
+    pub fn restart(&self, session: &SessionId, launch: Launch) -> Restarted {
+        let restarted = self.block_on(async { Ok(self.sessions.restart(session, launch).await) });
+        restarted.unwrap_or_else(|error| Restarted { replaced: None, started: Err(error) })
     }
 
     /// Waits until the current worker of `session` has ended: [`Sessions::wait`](crate::Sessions::wait).

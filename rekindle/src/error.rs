@@ -6,6 +6,7 @@ use crate::json::word::described_as;
 use rekindle_adapters::StateRootError;
 use rekindle_adapters::call::CallError;
 use rekindle_adapters::lines::LineError;
+use rekindle_core::again::NoPlan;
 use rekindle_core::execute::Seen;
 use rekindle_core::shown::Shown;
 use rekindle_core::{Endpoint, Generation, Lifeline, LockClaim, OsFailure, Pid, ReleaseError, SessionId};
@@ -24,6 +25,16 @@ pub enum Error {
     UnknownSession {
         /// The session.
         session: SessionId,
+    },
+    /// A start as the record says was asked for, and the record is not enough.
+    #[error("session `{session}` cannot be started without naming its program: {why}")]
+    NoPlan {
+        /// The session.
+        session: SessionId,
+        /// What is missing.
+        why: NoPlan,
+        /// The next step.
+        advice: Box<Advice>,
     },
     /// The record is unreadable and was left alone.
     #[error("the record `{}` of session `{session}` is corrupt: {why}", Shown(path))]
@@ -189,6 +200,7 @@ impl Error {
             Self::StateRoot(StateRootError::Untrusted { .. }) => "state-dir-untrusted",
             Self::StateRoot(_) => "state-dir-unusable",
             Self::UnknownSession { .. } => "unknown-session",
+            Self::NoPlan { .. } => "no-plan",
             Self::RecordCorrupt { .. } => "record-corrupt",
             Self::RecordNewer { .. } => "record-newer",
             Self::NotManaged { .. } | Self::EndUnprovable { .. } => "not-managed",
@@ -221,6 +233,7 @@ impl Error {
             | Self::StartInProgress { .. } => true,
             Self::StateRoot(_)
             | Self::UnknownSession { .. }
+            | Self::NoPlan { .. }
             | Self::Call(_)
             | Self::Release { .. }
             | Self::ReleaseAfterUpdate { .. }
@@ -237,6 +250,7 @@ impl Error {
         match self {
             Self::StateRoot(error) => Advice::of_state_root(error),
             Self::UnknownSession { .. } => Step::List.into(),
+            Self::NoPlan { advice, .. } => (**advice).clone(),
             Self::RecordCorrupt { session, .. } => Advice::repair(session),
             Self::RecordNewer { .. } => Advice::use_its_version(),
             Self::NotManaged { .. } => Advice::by_hand("end it the way it was started"),

@@ -4,15 +4,17 @@ mod command;
 
 pub use command::Command;
 pub(crate) use command::{command_setters, holds};
+use rekindle_core::again::Part;
+use rekindle_core::decide::Unrecorded;
 use rekindle_core::plan::{
-    ForeignListener, OBSERVE_TIMEOUT_DEFAULT, PortChoice, Role, SETTLE_DEFAULT, Withheld,
+    ForeignListener, KillChange, OBSERVE_TIMEOUT_DEFAULT, PortChoice, Role, SETTLE_DEFAULT, Withheld,
 };
 use rekindle_core::protocol::Speaking;
 use rekindle_core::readiness::{Provides, ShownBy};
 use rekindle_core::{Address, Endpoint, EndpointKind, Intent, KillPolicy, Readiness, SessionId, SpawnBgPlan};
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// A program to run for a session, with its options.
@@ -26,17 +28,31 @@ use std::time::Duration;
 #[derive(Debug, Clone)]
 pub struct Launch {
     pub(crate) command: Command,
+    pub(crate) source: Source,
     pub(crate) intent: Intent,
     pub(crate) address: Option<Address>,
     pub(crate) prompt: Option<OsString>,
     pub(crate) ready: Option<Readiness>,
-    pub(crate) settle: Duration,
-    pub(crate) foreign_listener: ForeignListener,
+    settle: Option<Duration>,
+    foreign_listener: Option<ForeignListener>,
     pub(crate) speaking: Option<Speaking>,
-    pub(crate) timeout: Duration,
-    pub(crate) kill_policy: KillPolicy,
+    timeout: Option<Duration>,
+    pub(crate) kill: KillChange,
+    env_files: Option<Vec<PathBuf>>,
+    pub(crate) unrecorded: Unrecorded,
     pub(crate) role: Role,
     pub(crate) withheld: BTreeSet<Withheld>,
+    /// What the caller named, if this launch was completed from a record.
+    named: Option<Vec<Part>>,
+}
+
+/// Where the parts of a plan come from that the caller does not name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// From the defaults.
+    Defaults,
+    /// From the session's record.
+    Record,
 }
 
 impl Launch {
@@ -52,18 +68,43 @@ impl Launch {
     pub fn attach() -> Self {
         Self {
             command: Command::nothing(),
+            source: Source::Defaults,
             intent: Intent::Attach,
             address: None,
             prompt: None,
             ready: None,
-            settle: SETTLE_DEFAULT,
-            foreign_listener: ForeignListener::default(),
+            settle: None,
+            foreign_listener: None,
             speaking: None,
-            timeout: OBSERVE_TIMEOUT_DEFAULT,
-            kill_policy: KillPolicy::default(),
+            timeout: None,
+            kill: KillChange::default(),
+            env_files: None,
+            unrecorded: Unrecorded::default(),
             role: Role::default(),
             withheld: BTreeSet::new(),
+            named: None,
         }
+    }
+
+    /// A launch as the session's record says: the program, the options and the endpoint of the last start. Each setter
+    /// replaces one recorded part; [`env`](Self::env) replaces one variable. A port chosen by a launcher stays, if free.
+    ///
+    /// The record is read when the call decides, under the claim if a worker is started. Without a record of a whole plan,
+    /// and without a value that the record leaves out, nothing is started: [`Error::NoPlan`](crate::Error::NoPlan).
+    ///
+    /// ```no_run
+    /// use rekindle::{Launch, Sessions};
+    ///
+    /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+    /// let sessions = Sessions::open_default()?;
+    /// // The same as last time, with one variable more.
+    /// let worker = sessions.ensure(&"web".parse()?, Launch::recorded().env("LOG", "debug")).await?;
+    /// println!("{worker}");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn recorded() -> Self {
+        Self { source: Source::Record, intent: Intent::Ensure, ..Self::attach() }
     }
 
     command_setters!();
@@ -113,7 +154,7 @@ impl Launch {
     /// For [`Readiness::Running`]: the time for which the program has to run; the default is 200 ms.
     #[must_use]
     pub fn settle(mut self, time: Duration) -> Self {
-        self.settle = time;
+        self.settle = Some(time);
         self
     }
 
@@ -121,7 +162,7 @@ impl Launch {
     /// relay that listens in the worker's place, as of a container.
     #[must_use]
     pub fn allow_foreign_listener(mut self) -> Self {
-        self.foreign_listener = ForeignListener::Allowed;
+        self.foreign_listener = Some(ForeignListener::Allowed);
         self
     }
 
@@ -158,14 +199,52 @@ impl Launch {
     /// an extension, up to ten times the time-out.
     #[must_use]
     pub fn timeout(mut self, timeout: Duration) -> Self {
-        self.timeout = timeout;
+        self.timeout = Some(timeout);
         self
     }
 
-    /// The way to end a worker that was not ready in time.
+    /// The way to end the worker: if it is not ready in time, at a stop, and before a restart.
     #[must_use]
     pub fn kill_policy(mut self, policy: KillPolicy) -> Self {
-        self.kill_policy = policy;
+        self.kill = policy.into();
+        self
+    }
+
+    /// Parts of the way to end the worker; the other parts stay as they are.
+    ///
+    /// ```
+    /// use rekindle::{KillChange, Launch};
+    ///
+    /// let by_interrupt = KillChange { signal: Some("INT".parse()?), ..KillChange::default() };
+    /// let launch = Launch::new("my-worker").kill_change(by_interrupt);
+    /// # Ok::<(), rekindle::InvalidStopSignal>(())
+    /// ```
+    #[must_use]
+    pub fn kill_change(mut self, change: KillChange) -> Self {
+        self.kill = self.kill.then(change);
+        self
+    }
+
+    /// Adds a file with variables for the worker, in the syntax of dotenv. Every start reads the file. The record has the
+    /// absolute path, and never a value. A variable of [`env`](Self::env) wins over the files, a later file over an earlier
+    /// one, and a file over an inherited variable. A file that cannot be used is
+    /// [`SpawnError::EnvironmentFile`](crate::SpawnError::EnvironmentFile).
+    ///
+    /// In a value, `$NAME` stands for a variable of the caller or of a line before; single quotes prevent that.
+    #[must_use]
+    pub fn env_file(mut self, path: impl Into<PathBuf>) -> Self {
+        let path = path.into();
+        let path = std::path::absolute(&path).unwrap_or(path);
+        self.env_files.get_or_insert_default().push(path);
+        self
+    }
+
+    /// Refuses an answering process that no record names, with
+    /// [`RejectReason::RecordLessSocket`](crate::RejectReason::RecordLessSocket). The default is to attach to it, as not
+    /// managed.
+    #[must_use]
+    pub fn managed_only(mut self) -> Self {
+        self.unrecorded = Unrecorded::Refused;
         self
     }
 
@@ -221,6 +300,81 @@ impl Launch {
         self.ready.clone().unwrap_or_else(|| Readiness::default_for(kind))
     }
 
+    /// Whether the running worker is to be ended first.
+    pub fn is_restart(&self) -> bool {
+        self.intent.is_restart()
+    }
+
+    /// The time for waiting and starting together.
+    pub(crate) fn observe_timeout(&self) -> Duration {
+        self.timeout.unwrap_or(OBSERVE_TIMEOUT_DEFAULT)
+    }
+
+    /// The way to end the worker.
+    pub(crate) fn planned_kill_policy(&self) -> KillPolicy {
+        KillPolicy::default().changed(&self.kill)
+    }
+
+    /// The withheld values that the caller gives.
+    pub(crate) fn supplied(&self) -> BTreeSet<Withheld> {
+        let variables = self.command.environment_ref().set.keys().cloned().map(Withheld::Variable);
+        variables.chain(self.prompt.is_some().then_some(Withheld::Prompt)).collect()
+    }
+
+    /// The parts of the plan that the caller named.
+    pub(crate) fn named_parts(&self) -> Vec<Part> {
+        if let Some(named) = &self.named {
+            return named.clone();
+        }
+        let environment = self.command.environment_ref();
+        let parts = [
+            (Part::Args, !self.command.words().is_empty()),
+            (Part::Env, !environment.set.is_empty() || !environment.remove.is_empty()),
+            (Part::EnvBase, self.command.named_base().is_some()),
+            (Part::EnvFile, self.env_files.is_some()),
+            (Part::Cwd, self.command.named_cwd().is_some()),
+            (Part::Endpoint, self.address.is_some()),
+            (Part::Ready, self.ready.is_some()),
+            (Part::Settle, self.settle.is_some()),
+            (Part::Speak, self.speaking.is_some()),
+            (Part::ForeignListener, self.foreign_listener.is_some()),
+            (Part::Prompt, self.prompt.is_some()),
+            (Part::KillPolicy, !self.kill.is_nothing()),
+        ];
+        parts.into_iter().filter_map(|(part, is_named)| is_named.then_some(part)).collect()
+    }
+
+    /// The launch that the record describes, with the parts that the caller named. `own_socket` is the socket in the
+    /// session's directory.
+    pub(crate) fn over(&self, plan: &SpawnBgPlan, own_socket: &Path) -> Self {
+        let recorded = || match (plan.port, plan.target()) {
+            (PortChoice::Launcher, Endpoint::Tcp(at)) => Address::AnyPort(at.ip()),
+            (_, Endpoint::Unix(socket)) if socket == own_socket => Address::OwnSocket,
+            (_, endpoint) => Address::At(endpoint.clone()),
+        };
+        // Another kind of address has another default.
+        let is_default = plan.ready == Readiness::default_for(plan.target().kind());
+        let ready = (!is_default).then(|| plan.ready.clone());
+        Self {
+            command: self.command.over(plan.template(), &plan.env, &plan.cwd),
+            source: Source::Defaults,
+            intent: self.intent,
+            address: self.address.clone().or_else(|| Some(recorded())),
+            prompt: self.prompt.clone().or_else(|| plan.prompt.clone()),
+            ready: self.ready.clone().or(ready),
+            settle: self.settle.or(Some(plan.settle)),
+            foreign_listener: self.foreign_listener.or(Some(plan.foreign_listener)),
+            speaking: self.speaking.clone().or_else(|| plan.speaking.clone()),
+            timeout: self.timeout.or(Some(plan.observe_timeout)),
+            kill: plan.kill_policy.changed(&self.kill).into(),
+            env_files: self.env_files.clone().or_else(|| Some(plan.env_files.clone())),
+            unrecorded: self.unrecorded,
+            role: plan.role,
+            withheld: self.withheld.union(&plan.withheld).cloned().collect(),
+            named: Some(self.named_parts()),
+        }
+    }
+
     /// The choice of the port.
     pub(crate) fn port_choice(&self) -> PortChoice {
         match self.address {
@@ -243,12 +397,13 @@ impl Launch {
         let mut plan = SpawnBgPlan::new(session.clone(), endpoint, cwd, &words, prompt);
         plan.env = self.command.environment_ref().clone();
         plan.ready = condition;
-        plan.settle = self.settle;
+        plan.settle = self.settle.unwrap_or(SETTLE_DEFAULT);
         plan.port = self.port_choice();
-        plan.foreign_listener = self.foreign_listener;
+        plan.foreign_listener = self.foreign_listener.unwrap_or_default();
         plan.speaking.clone_from(&self.speaking);
-        plan.observe_timeout = self.timeout;
-        plan.kill_policy = self.kill_policy;
+        plan.observe_timeout = self.observe_timeout();
+        plan.kill_policy = self.planned_kill_policy();
+        plan.env_files = self.env_files.clone().unwrap_or_default();
         plan.role = self.role;
         plan.withheld.clone_from(&self.withheld);
         plan

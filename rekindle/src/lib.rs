@@ -78,7 +78,8 @@ pub use launch::{Command, Launch, Unnamed};
 #[doc(inline)]
 pub use lifecycle::LifecycleLock;
 pub use outcome::{
-    DryRun, Ensured, Exited, Rejection, Retained, Running, SaidReady, StartKind, StopOutcome, Stopped, Tidied,
+    DryRun, Ensured, Exited, Rejection, Replaced, Restarted, Retained, Running, SaidReady, StartKind,
+    StopOutcome, Stopped, Tidied,
 };
 #[doc(inline)]
 pub use pool::{PoolClient, WorkerPool};
@@ -106,10 +107,14 @@ pub use rekindle_core::{Generation, Host, Nonce, Pid, ProcessIdentity, ProcessLi
 
 // The description of a start.
 #[doc(inline)]
+pub use rekindle_core::again::{NoPlan, Part};
+#[doc(inline)]
+pub use rekindle_core::decide::Unrecorded;
+#[doc(inline)]
 pub use rekindle_core::endpoint::InvalidAddress;
 #[doc(inline)]
 pub use rekindle_core::plan::{
-    Action, EnvironmentBase, ForeignListener, PortChoice, ReleaseWhen, Role, Transport, Withheld,
+    Action, EnvironmentBase, ForeignListener, KillChange, PortChoice, ReleaseWhen, Role, Transport, Withheld,
 };
 #[doc(inline)]
 pub use rekindle_core::protocol::{Speaking, Version};
@@ -117,9 +122,11 @@ pub use rekindle_core::protocol::{Speaking, Version};
 pub use rekindle_core::readiness::{InvalidRequestPath, ReadinessFault, RequestPath, Row, UnknownReadiness};
 #[doc(inline)]
 pub use rekindle_core::stop::{StopPolicy, StopStep};
+#[doc(inline)]
+pub use rekindle_core::stop_signal::InvalidStopSignal;
 pub use rekindle_core::{
     Address, Endpoint, EndpointKind, Environment, Intent, KillPolicy, KillSignal, Owner, Readiness,
-    ReadyKind, ReleasePolicy, SpawnBgPlan,
+    ReadyKind, ReleasePolicy, SpawnBgPlan, StopSignal,
 };
 
 #[doc(inline)]

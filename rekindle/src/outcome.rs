@@ -7,6 +7,7 @@ use crate::advice::Advice;
 use crate::error::Error;
 use crate::sessions::wait::WorkerWatch;
 use rekindle_adapters::Connection;
+use rekindle_core::again::Part;
 use rekindle_core::execute::{Cause, Diagnostic};
 use rekindle_core::resume::RetainedReason;
 use rekindle_core::{
@@ -59,8 +60,9 @@ pub struct Running {
     pub generation: Generation,
     /// Whether rekindle started the worker, and so can stop the worker.
     pub managed: bool,
-    /// Whether the worker was started with another program or other arguments than named by this call.
-    pub program_differs: bool,
+    /// The parts of the call in which the running worker was started otherwise. Only what the caller named counts: a call
+    /// that names nothing differs in nothing.
+    pub differs: Vec<Part>,
     /// Whether the worker became ready only after it had been told to end, and so may still end.
     pub after_kill: bool,
     /// The connection that proved the worker live. A worker that ends when its first client leaves needs this very
@@ -82,6 +84,11 @@ impl Running {
                 format!(", answers on {}", endpoint.in_words())
             }
         }
+    }
+
+    /// Whether the worker was started with another program or other arguments than named by this call.
+    pub fn program_differs(&self) -> bool {
+        self.differs.contains(&Part::Args)
     }
 
     /// The path of the worker's socket, if the endpoint is a Unix socket.
@@ -211,6 +218,27 @@ pub enum StopOutcome {
     NotRunning,
     /// The worker was killed, but its end was not seen in time.
     GaveUp,
+}
+
+/// The worker that a restart ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Replaced {
+    /// The former pid, if known.
+    pub pid: Option<Pid>,
+    /// The generation of the former start.
+    pub generation: Generation,
+    /// [`StopOutcome::Stopped`] or [`StopOutcome::Killed`].
+    pub outcome: StopOutcome,
+}
+
+/// The report of a restart. Both parts happened under one claim.
+#[derive(Debug)]
+#[must_use = "it says whether there is a worker, and holds the connection to it"]
+pub struct Restarted {
+    /// The worker that was ended; `None` if no worker ran, or if the worker was left alone.
+    pub replaced: Option<Replaced>,
+    /// The outcome of the start.
+    pub started: Result<Ensured, Error>,
 }
 
 /// The report of a stop.

@@ -17,7 +17,7 @@ pub(crate) mod wait;
 
 use crate::error::Error;
 use crate::launch::Launch;
-use crate::outcome::{DryRun, Ensured, Stopped};
+use crate::outcome::{DryRun, Ensured, Restarted, Stopped};
 pub use diagnosis::{Diagnoses, Diagnosis};
 use ensure::Ensure;
 pub use gc::{Collected, Collection, FailedRuns, GcMode, Kept, KeptBecause, Repair};
@@ -27,7 +27,7 @@ use rekindle_adapters::{SessionDir, StateRoot, procfs};
 use rekindle_core::shown::Shown;
 use rekindle_core::stop::StopPolicy;
 use rekindle_core::stores::{ClaimStore, RecordStore};
-use rekindle_core::{ChildExit, Host, Intent, SessionId};
+use rekindle_core::{ChildExit, Host, Intent, KillChange, SessionId};
 pub use show::{ClaimView, LifelineView, RecordView, SessionView};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -226,7 +226,70 @@ impl Sessions {
         if let Some(machine) = &self.simulated {
             return machine.stop(session);
         }
-        stop::stop(&self.root, &self.here, session, policy).await
+        stop::stop(&self.root, &self.here, session, stop::Policy::Given(policy)).await
+    }
+
+    /// As [`Self::stop`], by the kill policy of the record: the stop signal and the graces with which the worker was
+    /// started, but for the parts named in `change`. A worker that may not be killed may survive.
+    ///
+    /// # Errors
+    /// As for [`Self::stop`].
+    ///
+    /// # Cancel safety
+    /// As for [`Self::stop`].
+    ///
+    /// ```no_run
+    /// use rekindle::{KillChange, Sessions};
+    ///
+    /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+    /// let stopped = Sessions::open_default()?.stop_as_recorded(&"web".parse()?, &KillChange::default()).await?;
+    /// println!("{stopped}");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn stop_as_recorded(&self, session: &SessionId, change: &KillChange) -> Result<Stopped, Error> {
+        #[cfg(feature = "testing")]
+        if let Some(machine) = &self.simulated {
+            return machine.stop(session);
+        }
+        stop::stop(&self.root, &self.here, session, stop::Policy::Recorded(change)).await
+    }
+
+    /// Ends the worker of `session` and starts another, under one claim: no other launcher can start a worker in between.
+    /// A session that does not run is started, unless the intent of `launch` is [`Intent::RestartIfRunning`]: then the
+    /// outcome is a rejection with [`RejectReason::NotRunning`](crate::RejectReason::NotRunning). Any other intent is taken
+    /// for [`Intent::Restart`].
+    ///
+    /// [`Launch::recorded`] keeps the program, the environment and the endpoint, also a port that a launcher chose. The
+    /// worker is ended by its own recorded kill policy, but for the parts that `launch` names. No worker is ended for a
+    /// program or an environment file that is not found.
+    ///
+    /// The errors are in [`Restarted::started`], beside the end of the former worker.
+    ///
+    /// # Cancel safety
+    /// As for [`Self::ensure`].
+    ///
+    /// ```no_run
+    /// use rekindle::{Launch, Sessions};
+    ///
+    /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
+    /// let restarted = Sessions::open_default()?.restart(&"web".parse()?, Launch::recorded()).await;
+    /// println!("{}", restarted.started?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn restart(&self, session: &SessionId, launch: Launch) -> Restarted {
+        let intent = if launch.intent.is_restart() { launch.intent } else { Intent::Restart };
+        let launch = launch.intent(intent);
+        #[cfg(feature = "testing")]
+        if let Some(machine) = &self.simulated {
+            return machine.restart(session, &launch, self.dir());
+        }
+        let transaction = tokio::spawn(self.transaction(session, launch).restart());
+        transaction.await.unwrap_or_else(|error| {
+            let started = Err(Error::CutShort { session: session.clone(), why: error.to_string() });
+            Restarted { replaced: None, started }
+        })
     }
 
     /// Waits until the current worker of `session` has ended, with all its processes. Returns at once if no worker

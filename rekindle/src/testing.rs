@@ -25,15 +25,17 @@
 
 use crate::advice::{Advice, Step};
 use crate::error::Error;
-use crate::launch::Launch;
+use crate::launch::{Launch, Source};
 use crate::outcome::{
-    Ensured, Exited, Rejection, Retained, Running, SaidReady, StartKind, StopOutcome, Stopped, Tidied,
+    Ensured, Exited, Rejection, Replaced, Restarted, Retained, Running, SaidReady, StartKind, StopOutcome,
+    Stopped, Tidied,
 };
 use crate::sessions::gc::{Collected, Collection, Kept, KeptBecause};
 use crate::sessions::list::{Listing, SessionSummary};
 use crate::sessions::unlock::{Force, Unlocked};
 use crate::sessions::wait::WorkerWatch;
 use rekindle_adapters::Connection;
+use rekindle_core::again::NoPlan;
 use rekindle_core::care::gc::{self, Collect};
 use rekindle_core::care::unlock::{self, Unlock};
 use rekindle_core::claim::ConflictReason;
@@ -145,7 +147,8 @@ impl Simulated {
 
     /// Takes the endpoint and the condition of a call. A call that names no address is for the running worker's.
     fn plan(&mut self, launch: &Launch) {
-        if launch.address.is_none() && self.worker().is_some() {
+        let is_recorded = launch.source == Source::Record;
+        if is_recorded || (launch.address.is_none() && self.worker().is_some()) {
             return;
         }
         let address = launch.address.clone().unwrap_or_default();
@@ -272,8 +275,15 @@ impl Machine {
         dir: &Path,
         depth: Depth,
     ) -> Result<Option<Ensured>, Error> {
-        let request = Request { intent: launch.intent, depth, port: launch.port_choice() };
+        let (intent, unrecorded) = (launch.intent, launch.unrecorded);
         self.with(session, |it| {
+            let is_recorded = launch.source == Source::Record;
+            if is_recorded && it.kernel.files.record.is_none() {
+                let advice = Box::new(Advice::by_hand("name the program after `--`"));
+                return Err(Error::NoPlan { session: session.clone(), why: NoPlan::NoRecord, advice });
+            }
+            let port = if is_recorded { it.setting.port } else { launch.port_choice() };
+            let request = Request { intent, depth, port, unrecorded };
             let slot = it.slot();
             it.setting.kinds[slot] = it.program.kind();
             it.plan(launch);
@@ -284,6 +294,16 @@ impl Machine {
                 Some(_) | None => Err(no_end(session)),
             }
         })
+    }
+
+    pub(crate) fn restart(&self, session: &SessionId, launch: &Launch, dir: &Path) -> Restarted {
+        let before = self.with(session, |it| it.worker().map(|_| (it.pid(), it.generation())));
+        let started = self.ensure(session, launch, dir);
+        let after = self.with(session, |it| it.generation());
+        let replaced = before.filter(|(_, generation)| *generation != after);
+        let outcome = StopOutcome::Stopped;
+        let replaced = replaced.map(|(pid, generation)| Replaced { pid, generation, outcome });
+        Restarted { replaced, started }
     }
 
     pub(crate) fn stop(&self, session: &SessionId) -> Result<Stopped, Error> {
@@ -382,7 +402,7 @@ fn ensured(
     let (pid, generation) = (it.pid(), it.generation());
     let endpoint = it.endpoint(session, dir);
     let claim = || dir.join(session.as_str()).join("claim");
-    let timed_out = || Cause::ObserveTimeout { after: launch.timeout };
+    let timed_out = || Cause::ObserveTimeout { after: launch.observe_timeout() };
     Ok(match conclusion {
         Conclusion::Running(kind) => {
             let kind = match kind {
@@ -390,7 +410,7 @@ fn ensured(
                 StartPath::Adopted | StartPath::AdoptedConnected => StartKind::Adopted,
                 StartPath::Attached => StartKind::Attached,
             };
-            let (managed, program_differs, after_kill) = (true, false, false);
+            let (managed, differs, after_kill) = (true, Vec::new(), false);
             let (connection, url) = (Connection::deferred(endpoint.clone()), None);
             let running = Running {
                 kind,
@@ -399,7 +419,7 @@ fn ensured(
                 url,
                 generation,
                 managed,
-                program_differs,
+                differs,
                 after_kill,
                 connection,
                 watch: WorkerWatch::simulated(),
@@ -437,8 +457,8 @@ fn ensured(
                 lock_path: claim(),
                 socket_path: endpoint.socket().map(ToOwned::to_owned),
                 address: endpoint,
-                observe_timeout: launch.timeout,
-                kill_grace: launch.kill_policy.total_grace(),
+                observe_timeout: launch.observe_timeout(),
+                kill_grace: launch.planned_kill_policy().total_grace(),
                 kill_error: None,
             },
             generation,

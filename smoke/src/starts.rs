@@ -1,7 +1,7 @@
 //! Starts workers through the adapters, as the library does, for tests of a single step.
 
 use crate::test_env::{CANARY, TestEnv};
-use rekindle::{KillPolicy, SessionId};
+use rekindle::{KillPolicy, SessionId, StopSignal};
 use rekindle_adapters::claim_lock::{ClaimAttempt, try_claim};
 use rekindle_adapters::spawn::{Provision, SpawnRequest, spawn};
 use rekindle_adapters::{HeldClaim, StateRoot, Worker, clock, lifeline, procfs, random};
@@ -48,6 +48,7 @@ impl Starts {
             SpawnBgPlan::new(id(session), rekindle_core::Endpoint::Unix(socket), dir, &command, None);
         plan.env.set.insert(CANARY.into(), self.env.dir().into());
         plan.kill_policy = KillPolicy::TermThenKill {
+            signal: StopSignal::TERM,
             term_grace: Duration::from_secs(1),
             kill_grace: Duration::from_secs(30),
         };

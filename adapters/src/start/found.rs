@@ -3,10 +3,12 @@
 //! Checked by `smoke/tests/smoke/session/adoption.rs`.
 
 use super::progress::Start;
+use crate::spawn::env_file;
 use crate::worker::Worker;
 use async_trait::async_trait;
 use rekindle_core::seams::Spawner;
 use rekindle_core::{Readiness, SpawnBgPlan, SpawnError};
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 /// Takes over a worker with a dead launcher, instead of starting one.
@@ -35,7 +37,12 @@ impl Spawner<Worker> for FoundWorker {
         if plan.target().tcp().is_some() {
             self.start.note_worker(&worker);
         }
-        self.start.note_place(plan);
+        // The worker runs already: without a file's values only a readiness command may fail.
+        let of_files = env_file::read(&plan.env_files).unwrap_or_else(|error| {
+            tracing::warn!(session = %plan.session_id, %error, "a readiness command goes without these variables");
+            BTreeMap::new()
+        });
+        self.start.note_place(&plan.with_variables(of_files));
         if self.start.readiness() == Readiness::Notify
             && let Err(error) = self.start.hear_again(&worker, plan)
         {

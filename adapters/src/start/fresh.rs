@@ -11,6 +11,7 @@ use crate::endpoint::bound::{self, BoundSocket};
 use crate::endpoint::socket_file::{self, Place, StaleSocket};
 use crate::endpoint::tcp::{self, Asked, Listener};
 use crate::ready::notify::NotifyListener;
+use crate::spawn::env_file;
 use crate::spawn::program;
 use crate::spawn::{Provision, SpawnRequest, spawn};
 use crate::store::claim_lock::HeldClaim;
@@ -68,7 +69,10 @@ impl Start {
         if plan.cwd.as_os_str().is_empty() {
             return Err(SpawnError::NoWorkingDirectory);
         }
-        let begun = self.claim.with(|held| Beginning::new(self, held, plan, generation).run());
+        // The record has the paths of the files, and never the values.
+        let recorded = self.recorded_as.as_deref().unwrap_or(plan);
+        let plan = &plan.with_variables(env_file::read(&plan.env_files)?);
+        let begun = self.claim.with(|held| Beginning::new(self, held, plan, recorded, generation).run());
         let begun = begun.unwrap_or_else(|| Err(SpawnError::Abandoned { why: "its claim is gone".into() }));
         begun.inspect(|worker| {
             self.note(|notes| notes.reaped = worker.reaped_exit());
@@ -85,6 +89,7 @@ struct Beginning<'s> {
     start: &'s Start,
     held: &'s HeldClaim,
     plan: &'s SpawnBgPlan,
+    recorded: &'s SpawnBgPlan,
     generation: Generation,
     lifeline: Option<LifelineProbe>,
     stale: Option<StaleSocket>,
@@ -104,11 +109,18 @@ enum Provided {
 }
 
 impl<'s> Beginning<'s> {
-    fn new(start: &'s Start, held: &'s HeldClaim, plan: &'s SpawnBgPlan, generation: Generation) -> Self {
+    fn new(
+        start: &'s Start,
+        held: &'s HeldClaim,
+        plan: &'s SpawnBgPlan,
+        recorded: &'s SpawnBgPlan,
+        generation: Generation,
+    ) -> Self {
         Self {
             start,
             held,
             plan,
+            recorded,
             generation,
             lifeline: None,
             stale: None,
@@ -188,8 +200,8 @@ impl<'s> Beginning<'s> {
     fn write_starting(&mut self) -> Result<(), SpawnError> {
         let launcher = procfs::this_process(&self.start.here);
         let (nonce, started_at) = (random::nonce()?, clock::now());
-        let plan = self.start.recorded_as.as_deref().unwrap_or(self.plan);
-        let record = SessionRecord::starting(plan, self.generation, nonce.clone(), launcher, started_at);
+        let record =
+            SessionRecord::starting(self.recorded, self.generation, nonce.clone(), launcher, started_at);
         record_file::write(self.held.dir(), &record)?;
         self.start.note(|notes| notes.record = Some(record));
         self.described = Some((nonce, started_at));

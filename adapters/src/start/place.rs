@@ -29,6 +29,12 @@ impl CommandPlace {
                 plan.env.set.insert(name.clone(), value.clone());
             }
         }
+        // The record has only the paths of the environment files; the caller has the values.
+        if !recorded.env_files.is_empty() {
+            for (name, value) in &callers.env.set {
+                plan.env.set.entry(name.clone()).or_insert_with(|| value.clone());
+            }
+        }
         let environment = worker_environment(&plan, record.generation, &record.nonce);
         Some(Self { cwd: plan.cwd, environment })
     }

@@ -14,7 +14,7 @@ use crate::endpoint::probe::Connection;
 use crate::endpoint::socket_file::{self, Leftover};
 use crate::ready::notify::NotifyListener;
 use crate::start::place::CommandPlace;
-use crate::start::seams::{GroupKiller, PidfdExitWatcher, SharedClaim};
+use crate::start::seams::{PidfdExitWatcher, SharedClaim};
 use crate::store::claim_lock::HeldClaim;
 use crate::store::lifeline::{self};
 use crate::store::record_file;
@@ -22,7 +22,7 @@ use crate::store::session_dir::SessionDir;
 use crate::sys::linux::clock;
 use crate::sys::linux::procfs;
 use crate::sys::linux::socket_table::ListeningSockets;
-use crate::worker::{ReapedExit, Worker};
+use crate::worker::{self, ReapedExit, Worker};
 use async_trait::async_trait;
 use rekindle_core::claim::give_up::{GiveUpEffect, GiveUpEvent};
 use rekindle_core::notify::Notices;
@@ -386,7 +386,8 @@ pub(crate) struct NotingKiller(pub(crate) Start);
 impl Killer<Worker> for NotingKiller {
     async fn kill_child(&self, child: &Worker, how: KillSignal) -> Result<(), KillError> {
         self.0.note_port_instead(child);
-        GroupKiller.kill_child(child, how).await
+        let stop = self.0.record().map(|record| record.kill_policy().signal()).unwrap_or_default();
+        worker::signal_by(child, how, stop)
     }
 }
 

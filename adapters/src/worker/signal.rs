@@ -12,9 +12,9 @@ use super::pin::Pin;
 use super::process::Process;
 use super::watch::Worker;
 use crate::sys::linux::process::pidfd::exits_within_ms;
-use crate::sys::linux::process::signals::{Signal, send_to_group};
+use crate::sys::linux::process::signals::{Signal, of_stop, send_to_group};
 use crate::sys::linux::procfs;
-use rekindle_core::{KillError, KillSignal, Lifeline, OsFailure, Pid};
+use rekindle_core::{KillError, KillSignal, Lifeline, OsFailure, Pid, StopSignal};
 use std::collections::BTreeSet;
 
 /// How often to look for processes again, since a process may fork while another is being signalled.
@@ -29,7 +29,16 @@ const PROMPT_END_MS: u8 = 5;
 /// # Errors
 /// If a process could not be signalled; the others were.
 pub fn signal(worker: &Worker, how: KillSignal) -> Result<(), KillError> {
-    let mut volley = Volley { worker, how, signalled: BTreeSet::new(), trouble: None };
+    signal_by(worker, how, StopSignal::TERM)
+}
+
+/// As [`signal()`], with another signal for [`KillSignal::Term`].
+///
+/// # Errors
+/// As for [`signal()`].
+pub fn signal_by(worker: &Worker, how: KillSignal, stop: StopSignal) -> Result<(), KillError> {
+    let mut volley =
+        Volley { worker, signals: signals(how, stop), signalled: BTreeSet::new(), trouble: None };
     // Searched while the leader is surely there: if the leader is not our child, the session's name may go with the
     // leader.
     let was_alone = is_alone(worker);
@@ -57,7 +66,7 @@ fn is_alone(worker: &Worker) -> bool {
 /// One signal to all processes of a worker.
 struct Volley<'w> {
     worker: &'w Worker,
-    how: KillSignal,
+    signals: Vec<Signal>,
     signalled: BTreeSet<Pid>,
     trouble: Option<OsFailure>,
 }
@@ -68,7 +77,7 @@ impl Volley<'_> {
         // The group first: while unreaped by us, the leader keeps its name.
         let group = self.worker.leader.as_ref().filter(|leader| leader.is_ours());
         if let Some(leader) = group {
-            for signal in signals(self.how) {
+            for signal in &self.signals {
                 // An empty group is the goal; any other failure shows in the search for members.
                 let _ = send_to_group(leader.identity().pid, *signal);
             }
@@ -133,8 +142,8 @@ impl Volley<'_> {
     }
 
     fn send(&mut self, pin: &Pin) {
-        for signal in signals(self.how) {
-            if let Err(error) = pin.send(*signal) {
+        for signal in self.signals.clone() {
+            if let Err(error) = pin.send(signal) {
                 self.trouble.get_or_insert(error);
             }
         }
@@ -152,10 +161,10 @@ impl Volley<'_> {
     }
 }
 
-/// SIGCONT follows SIGTERM, since a stopped process would not receive SIGTERM.
-fn signals(how: KillSignal) -> &'static [Signal] {
+/// SIGCONT follows the stop signal, since a stopped process would not handle the stop signal.
+fn signals(how: KillSignal, stop: StopSignal) -> Vec<Signal> {
     match how {
-        KillSignal::Term => &[Signal::SIGTERM, Signal::SIGCONT],
-        KillSignal::Kill => &[Signal::SIGKILL],
+        KillSignal::Term => vec![of_stop(stop), Signal::SIGCONT],
+        KillSignal::Kill => vec![Signal::SIGKILL],
     }
 }

@@ -1,6 +1,6 @@
 //! The verbs that end a worker, and the verbs that clear what is left.
 
-use super::values::{Graces, age};
+use super::values::{Ending, age};
 use rekindle::SessionId;
 use std::time::Duration;
 
@@ -58,5 +58,5 @@ pub(crate) struct StopArgs {
     pub(crate) all: bool,
 
     #[command(flatten)]
-    pub(crate) graces: Graces,
+    pub(crate) ending: Ending,
 }

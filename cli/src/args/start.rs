@@ -1,6 +1,6 @@
 //! The verbs that start or use a worker.
 
-use super::values::{Graces, duration, json, ready, variable};
+use super::values::{Ending, duration, json, ready, variable};
 use crate::given::Given;
 use clap::ValueEnum;
 use clap::builder::{OsStringValueParser, TypedValueParser};
@@ -34,6 +34,10 @@ pub(crate) struct UpArgs {
     #[arg(long, help_heading = ADDRESS)]
     pub(crate) allow_foreign_listener: bool,
 
+    /// Refuse what answers at the address, if no record names it
+    #[arg(long, help_heading = ADDRESS)]
+    pub(crate) managed_only: bool,
+
     /// The condition, of the list below [default: connect; without an address: running]
     #[arg(long, value_parser = ready, value_name = "KIND[=PARAM]", help_heading = READINESS)]
     pub(crate) ready: Option<rekindle::Readiness>,
@@ -46,12 +50,12 @@ pub(crate) struct UpArgs {
     #[arg(long, required_if_eq("ready", "handshake"), value_name = "VERSION", help_heading = READINESS)]
     pub(crate) speak: Option<Version>,
 
-    /// How long waiting and starting may take together
-    #[arg(long, value_parser = duration, default_value = "30s", value_name = "TIME", help_heading = READINESS)]
-    pub(crate) timeout: Duration,
+    /// How long waiting and starting may take together [default: 30s]
+    #[arg(long, value_parser = duration, value_name = "TIME", help_heading = READINESS)]
+    pub(crate) timeout: Option<Duration>,
 
     #[command(flatten)]
-    pub(crate) graces: Graces,
+    pub(crate) ending: Ending,
 
     /// The working directory [default: the current directory]
     #[arg(long, value_name = "DIR", help_heading = PROGRAM)]
@@ -61,6 +65,14 @@ pub(crate) struct UpArgs {
     #[arg(long, value_parser = OsStringValueParser::new().try_map(|text| variable(&text)), value_name = "K=V")]
     #[arg(help_heading = PROGRAM)]
     pub(crate) env: Vec<(String, OsString)>,
+
+    /// Read variables from a file, in the syntax of dotenv, at every start; may be repeated. The record has the path only
+    #[arg(long, value_name = "FILE", help_heading = PROGRAM)]
+    pub(crate) env_file: Vec<PathBuf>,
+
+    /// Pass on only these variables of the caller
+    #[arg(long, value_delimiter = ',', conflicts_with = "clear_env", value_name = "NAME,...", help_heading = PROGRAM)]
+    pub(crate) env_only: Vec<String>,
 
     /// Begin with an empty environment, not with the caller's
     #[arg(long, help_heading = PROGRAM)]
@@ -79,7 +91,8 @@ pub(crate) struct UpArgs {
     #[arg(long)]
     pub(crate) dry_run: bool,
 
-    /// The program and its arguments, after `--`; may be left out with --intent attach
+    /// The program and its arguments, after `--`. Without a program the session is started as its record says, but for
+    /// the options named here
     #[arg(last = true, value_name = "PROGRAM")]
     pub(crate) command: Vec<OsString>,
 }
@@ -118,6 +131,28 @@ Examples:
   rekindle up web --address tcp:0 --ready http=/ -- python3 -m http.server {port}
   rekindle up cache -- redis-server --port 0 --unixsocket {socket} --save ''
   rekindle up bot --address none -- my-bot";
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "The new worker has the recorded program, options, environment and address, also a port that was chosen. A \
+    session that does not run is started. To change an option: rekindle up SESSION --intent restart OPTION...\n\n\
+    Exit codes: as for `up`; with --if-running 0 if nothing runs."
+)]
+pub(crate) struct RestartArgs {
+    /// The session
+    pub(crate) session: SessionId,
+
+    /// Start nothing if the session does not run
+    #[arg(long)]
+    pub(crate) if_running: bool,
+
+    /// How long the start may take, and the wait for another launcher [default: as recorded]
+    #[arg(long, value_parser = duration, value_name = "TIME")]
+    pub(crate) timeout: Option<Duration>,
+
+    #[command(flatten)]
+    pub(crate) ending: Ending,
+}
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct CallArgs {

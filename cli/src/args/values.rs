@@ -1,10 +1,9 @@
 //! Parsers for option values, and option groups shared by several verbs.
 
-use rekindle::KillPolicy;
 use rekindle::Readiness;
-use rekindle::StopPolicy;
 use rekindle::frontend::startup;
 use rekindle::frontend::{Pattern, Shown};
+use rekindle::{KillChange, KillPolicy, StopPolicy, StopSignal};
 use std::ffi::{OsStr, OsString};
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
@@ -28,11 +27,40 @@ pub(crate) struct Graces {
 
 impl Graces {
     pub(crate) fn kill_policy(&self) -> KillPolicy {
-        KillPolicy::TermThenKill { term_grace: self.term_grace, kill_grace: self.kill_grace }
+        let (term_grace, kill_grace) = (self.term_grace, self.kill_grace);
+        KillPolicy::TermThenKill { signal: StopSignal::TERM, term_grace, kill_grace }
     }
 
     pub(crate) fn stop_policy(&self) -> StopPolicy {
         self.kill_policy().into()
+    }
+}
+
+// The way to end a recorded worker: each option that is left out is as recorded. No doc comment, as above.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Ending {
+    /// The signal that asks the process to end, as a name or a number [default: TERM, or as recorded]
+    #[arg(long, value_name = "SIGNAL", help_heading = GRACES)]
+    pub(crate) stop_signal: Option<StopSignal>,
+
+    /// How long the process may take to end after that signal [default: 5s, or as recorded]
+    #[arg(long, value_parser = duration, value_name = "TIME", help_heading = GRACES)]
+    pub(crate) term_grace: Option<Duration>,
+
+    /// How long the process may take to end after SIGKILL [default: 5s, or as recorded]
+    #[arg(long, value_parser = duration, value_name = "TIME", help_heading = GRACES)]
+    pub(crate) kill_grace: Option<Duration>,
+
+    /// Never send SIGKILL: a process that does not end is reported, and goes on
+    #[arg(long, conflicts_with = "kill_grace", help_heading = GRACES)]
+    pub(crate) no_kill: bool,
+}
+
+impl Ending {
+    /// The named parts.
+    pub(crate) fn change(&self) -> KillChange {
+        let Self { stop_signal: signal, term_grace, kill_grace, no_kill } = *self;
+        KillChange { signal, term_grace, kill_grace, no_kill }
     }
 }
 

@@ -1,4 +1,5 @@
 //! The verbs that start or use a worker.
 
 pub(crate) mod call;
+pub(crate) mod restart;
 pub(crate) mod up;

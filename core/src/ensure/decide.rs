@@ -3,8 +3,9 @@
 //! # Invariants
 //! 1. Every cell of the table is written down; there is no default arm.
 //! 2. [`Verdict::Spawn`] is reached only from a dormant socket whose last worker is [`LastWorker::Gone`].
-//! 3. [`Intent::Attach`] starts no worker; [`Intent::Resume`] and [`Intent::Restart`] attach to no worker.
-//! 4. Only [`Intent::Restart`] ends a ready worker, and no intent ends a worker in an unknown state.
+//! 3. [`Intent::Attach`] starts no worker; [`Intent::Resume`], [`Intent::Restart`] and [`Intent::RestartIfRunning`] attach
+//!    to no worker. [`Intent::RestartIfRunning`] starts no worker, except in the place of another.
+//! 4. Only [`Intent::Restart`] and [`Intent::RestartIfRunning`] end a ready worker, and no intent ends a worker in an unknown state.
 //!
 //! Walked exhaustively by `gates/tests/decide.rs`.
 
@@ -25,6 +26,29 @@ pub enum Intent {
     Resume,
     /// Start a worker, after the end of a live worker under the same claim.
     Restart,
+    /// As [`Intent::Restart`], if a worker runs; else start none.
+    RestartIfRunning,
+}
+
+impl Intent {
+    /// Whether a running worker is ended first.
+    pub const fn is_restart(self) -> bool {
+        match self {
+            Self::Restart | Self::RestartIfRunning => true,
+            Self::Ensure | Self::Attach | Self::Resume => false,
+        }
+    }
+}
+
+/// The treatment of a process that answers at the endpoint, if no worker of ours may run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Unrecorded {
+    /// Taken for the session's worker, as not managed.
+    #[default]
+    Taken,
+    /// Refused.
+    Refused,
 }
 
 /// The finding at the session's endpoint, with the facts for the verdict.
@@ -32,6 +56,8 @@ pub enum Intent {
 pub enum Finding {
     /// A process of our user accepts connections.
     Live,
+    /// A process of our user accepts connections, no worker of ours may run, and the caller takes only recorded workers.
+    Unrecorded,
     /// The socket is absent, or no process listens: the state of the last worker decides.
     Dormant(LastWorker),
     /// The socket could not be judged.
@@ -71,10 +97,22 @@ impl Finding {
         }
     }
 
+    /// The same finding, for a caller that may take only recorded workers; `may_be_ours` tells whether a worker of ours may
+    /// run.
+    #[must_use]
+    pub fn judged_by(self, policy: Unrecorded, may_be_ours: bool) -> Self {
+        match (self, policy) {
+            (Self::Live, Unrecorded::Refused) if !may_be_ours => Self::Unrecorded,
+            (Self::Live | Self::Unrecorded | Self::Dormant(_) | Self::Indeterminate | Self::Forged, _) => {
+                self
+            }
+        }
+    }
+
     /// The finding without the state of the last worker.
     pub fn liveness(self) -> Liveness {
         match self {
-            Self::Live => Liveness::Live,
+            Self::Live | Self::Unrecorded => Liveness::Live,
             Self::Dormant(_) => Liveness::Dormant,
             Self::Indeterminate => Liveness::Indeterminate,
             Self::Forged => Liveness::Forged,
@@ -98,6 +136,8 @@ pub enum RejectReason {
     NotRunning,
     /// The worker runs, and answers nowhere: there is nothing to attach to.
     NoEndpoint,
+    /// A process answers that no record names, and the caller takes only recorded workers.
+    RecordLessSocket,
     /// A worker runs, and the caller asked for a new start.
     AlreadyLive,
     /// The worker lives, had been ready, and does not answer.
@@ -146,18 +186,26 @@ pub fn decide(intent: Intent, finding: Finding) -> Verdict {
     match (intent, finding) {
         (I::Ensure | I::Attach, F::Live) => Verdict::Attach,
         (I::Resume, F::Live) => Verdict::Reject(R::AlreadyLive),
-        (I::Restart, F::Live | F::Dormant(W::AliveUnobserved | W::AliveReady)) => Verdict::Replace,
+        (I::Restart | I::RestartIfRunning, F::Live | F::Dormant(W::AliveUnobserved | W::AliveReady)) => {
+            Verdict::Replace
+        }
+        (I::Ensure | I::Attach | I::Resume | I::Restart | I::RestartIfRunning, F::Unrecorded) => {
+            Verdict::Reject(R::RecordLessSocket)
+        }
         (I::Attach, F::Dormant(W::Gone | W::AliveUnobserved | W::AliveReady | W::Unknown)) => {
             Verdict::Reject(R::NotRunning)
         }
+        (I::RestartIfRunning, F::Dormant(W::Gone)) => Verdict::Reject(R::NotRunning),
         (I::Ensure | I::Resume | I::Restart, F::Dormant(W::Gone)) => Verdict::Spawn,
         (I::Ensure | I::Resume, F::Dormant(W::AliveUnobserved)) => Verdict::Adopt,
         (I::Ensure | I::Resume, F::Dormant(W::AliveReady)) => Verdict::Reject(R::WorkerUnresponsive),
-        (I::Ensure | I::Resume | I::Restart, F::Dormant(W::Unknown)) => Verdict::Reject(R::WorkerUnknown),
-        (I::Ensure | I::Attach | I::Resume | I::Restart, F::Indeterminate) => {
+        (I::Ensure | I::Resume | I::Restart | I::RestartIfRunning, F::Dormant(W::Unknown)) => {
+            Verdict::Reject(R::WorkerUnknown)
+        }
+        (I::Ensure | I::Attach | I::Resume | I::Restart | I::RestartIfRunning, F::Indeterminate) => {
             Verdict::Reject(R::IndeterminateNoSpawn)
         }
-        (I::Ensure | I::Attach | I::Resume | I::Restart, F::Forged) => {
+        (I::Ensure | I::Attach | I::Resume | I::Restart | I::RestartIfRunning, F::Forged) => {
             Verdict::Reject(R::TargetAddressConflict)
         }
     }

@@ -12,6 +12,7 @@
 use crate::claim::release::ReleasePolicy;
 use crate::prelude::*;
 use crate::process::id::SessionId;
+use crate::process::stop_signal::StopSignal;
 use crate::protocol::Speaking;
 use crate::session::endpoint::Endpoint;
 use crate::session::readiness::{Readiness, ReadyKind};
@@ -111,15 +112,21 @@ pub enum Withheld {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum KillPolicy {
-    /// SIGTERM, and no stronger signal.
+    /// The stop signal, and no stronger signal.
     TermOnly {
-        /// The grace after SIGTERM.
+        /// The grace after the stop signal.
         #[serde(rename = "grace_ms", with = "duration_ms")]
         grace: Duration,
+        /// The stop signal.
+        #[serde(default, skip_serializing_if = "StopSignal::is_default")]
+        signal: StopSignal,
     },
-    /// SIGTERM, then SIGKILL if the worker has not ended.
+    /// The stop signal, then SIGKILL if the worker has not ended.
     TermThenKill {
-        /// The grace after SIGTERM.
+        /// The stop signal.
+        #[serde(default, skip_serializing_if = "StopSignal::is_default")]
+        signal: StopSignal,
+        /// The grace after the stop signal.
         #[serde(rename = "term_grace_ms", with = "duration_ms")]
         term_grace: Duration,
         /// The grace after SIGKILL.
@@ -130,7 +137,55 @@ pub enum KillPolicy {
 
 impl Default for KillPolicy {
     fn default() -> Self {
-        Self::TermThenKill { term_grace: TERM_GRACE_DEFAULT, kill_grace: KILL_GRACE_DEFAULT }
+        Self::TermThenKill {
+            signal: StopSignal::TERM,
+            term_grace: TERM_GRACE_DEFAULT,
+            kill_grace: KILL_GRACE_DEFAULT,
+        }
+    }
+}
+
+/// The parts of a [`KillPolicy`] that a caller named; the other parts stay.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct KillChange {
+    /// The stop signal.
+    pub signal: Option<StopSignal>,
+    /// The grace after the stop signal.
+    pub term_grace: Option<Duration>,
+    /// The grace after SIGKILL. A policy without SIGKILL gets SIGKILL.
+    pub kill_grace: Option<Duration>,
+    /// Whether SIGKILL is forbidden; wins over `kill_grace`.
+    pub no_kill: bool,
+}
+
+impl KillChange {
+    /// Whether no part was named.
+    pub fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// Both changes; the later one wins.
+    #[must_use]
+    pub fn then(self, later: Self) -> Self {
+        Self {
+            signal: later.signal.or(self.signal),
+            term_grace: later.term_grace.or(self.term_grace),
+            kill_grace: later.kill_grace.or(self.kill_grace),
+            no_kill: later.no_kill || (self.no_kill && later.kill_grace.is_none()),
+        }
+    }
+}
+
+/// A change to exactly this policy.
+impl From<KillPolicy> for KillChange {
+    fn from(policy: KillPolicy) -> Self {
+        let (signal, term_grace) = (Some(policy.signal()), Some(policy.term_grace()));
+        match policy {
+            KillPolicy::TermOnly { .. } => Self { signal, term_grace, kill_grace: None, no_kill: true },
+            KillPolicy::TermThenKill { kill_grace, .. } => {
+                Self { signal, term_grace, kill_grace: Some(kill_grace), no_kill: false }
+            }
+        }
     }
 }
 
@@ -138,8 +193,45 @@ impl KillPolicy {
     /// The upper bound for ending a worker under this policy.
     pub fn total_grace(&self) -> Duration {
         match *self {
-            Self::TermOnly { grace } => grace,
-            Self::TermThenKill { term_grace, kill_grace } => term_grace.saturating_add(kill_grace),
+            Self::TermOnly { grace, .. } => grace,
+            Self::TermThenKill { term_grace, kill_grace, .. } => term_grace.saturating_add(kill_grace),
+        }
+    }
+
+    /// The stop signal.
+    pub fn signal(&self) -> StopSignal {
+        match *self {
+            Self::TermOnly { signal, .. } | Self::TermThenKill { signal, .. } => signal,
+        }
+    }
+
+    /// The grace after the stop signal.
+    pub fn term_grace(&self) -> Duration {
+        match *self {
+            Self::TermOnly { grace, .. } => grace,
+            Self::TermThenKill { term_grace, .. } => term_grace,
+        }
+    }
+
+    /// The same policy, but for the named parts.
+    ///
+    /// ```
+    /// use rekindle_core::{KillChange, KillPolicy};
+    ///
+    /// let gentle = KillPolicy::default().changed(&KillChange { no_kill: true, ..KillChange::default() });
+    /// assert!(matches!(gentle, KillPolicy::TermOnly { .. }));
+    /// ```
+    #[must_use]
+    pub fn changed(self, by: &KillChange) -> Self {
+        let signal = by.signal.unwrap_or(self.signal());
+        let term_grace = by.term_grace.unwrap_or(self.term_grace());
+        let recorded = match self {
+            Self::TermOnly { .. } => None,
+            Self::TermThenKill { kill_grace, .. } => Some(kill_grace),
+        };
+        match by.kill_grace.or(recorded) {
+            Some(kill_grace) if !by.no_kill => Self::TermThenKill { signal, term_grace, kill_grace },
+            Some(_) | None => Self::TermOnly { grace: term_grace, signal },
         }
     }
 }
@@ -208,8 +300,16 @@ pub struct SpawnBgPlan {
     /// The program, then the arguments, with all placeholders replaced.
     #[serde(with = "byte_text")]
     pub launch_args: Vec<OsString>,
+    /// The program and the arguments with the placeholders, from which the next start makes its own arguments; empty if there
+    /// was no placeholder to replace.
+    #[serde(default, with = "byte_text", skip_serializing_if = "Vec::is_empty")]
+    template: Vec<OsString>,
     /// The worker's environment.
     pub env: Environment,
+    /// Files with further variables, read at every start: absolute paths, the later file wins over the earlier one. The
+    /// values are in no record. A variable of `env.set` wins over the files.
+    #[serde(default, with = "byte_text", skip_serializing_if = "Vec::is_empty")]
+    pub env_files: Vec<PathBuf>,
     /// The condition for ready.
     pub ready: Readiness,
     /// The time for which the program has to run, for [`ReadyKind::Running`].
@@ -298,7 +398,10 @@ impl SpawnBgPlan {
             0 => arg.to_owned(),
             _ => fill_placeholders(arg, &values),
         };
-        let launch_args = launch_args.iter().map(AsRef::as_ref).enumerate().map(fill).collect();
+        let given = launch_args.iter().map(AsRef::as_ref);
+        let launch_args: Vec<OsString> = given.clone().enumerate().map(fill).collect();
+        let template: Vec<OsString> = given.map(ToOwned::to_owned).collect();
+        let template = if template == launch_args { Vec::new() } else { template };
         let expected_socket_path = target.socket().map(ToOwned::to_owned);
         Self {
             transport: Transport::SpawnBg,
@@ -308,7 +411,9 @@ impl SpawnBgPlan {
             cwd,
             prompt,
             launch_args,
+            template,
             env: Environment::default(),
+            env_files: Vec::new(),
             ready: Readiness::default(),
             settle: SETTLE_DEFAULT,
             speaking: None,
@@ -336,6 +441,20 @@ impl SpawnBgPlan {
     /// The program, if the plan names a program.
     pub fn program(&self) -> Option<&OsStr> {
         self.launch_args.first().map(OsString::as_os_str)
+    }
+
+    /// The program and the arguments, with the placeholders.
+    pub fn template(&self) -> &[OsString] {
+        if self.template.is_empty() { &self.launch_args } else { &self.template }
+    }
+
+    /// The plan with the values of its environment files, for one start. Not for the record.
+    #[must_use]
+    pub fn with_variables(&self, of_files: BTreeMap<String, OsString>) -> Self {
+        let mut plan = self.clone();
+        plan.env_files = Vec::new();
+        plan.env.set = of_files.into_iter().chain(plan.env.set).collect();
+        plan
     }
 
     /// The plan for the record: without the withheld values, but with their names.

@@ -350,7 +350,7 @@ impl<D: SpawnBgResumeDeps> Driver<'_, D> {
 
     fn grace_after(&self, signal: KillSignal) -> Duration {
         match (self.plan.kill_policy, signal) {
-            (KillPolicy::TermOnly { grace }, KillSignal::Term | KillSignal::Kill) => grace,
+            (KillPolicy::TermOnly { grace, .. }, KillSignal::Term | KillSignal::Kill) => grace,
             (KillPolicy::TermThenKill { term_grace, .. }, KillSignal::Term) => term_grace,
             (KillPolicy::TermThenKill { kill_grace, .. }, KillSignal::Kill) => kill_grace,
         }

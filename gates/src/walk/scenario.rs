@@ -4,6 +4,7 @@ use rekindle_core::Intent;
 use rekindle_core::RecordState;
 use rekindle_core::care::gc::{Collect, GcOptions};
 use rekindle_core::care::unlock::{Force, Unlock};
+use rekindle_core::decide::Unrecorded;
 use rekindle_core::endpoint::EndpointKind;
 use rekindle_core::ensure::{Depth, Ensure, Request};
 use rekindle_core::plan::PortChoice;
@@ -63,6 +64,8 @@ pub struct Adversity {
     pub collections: u8,
     /// The first launcher restarts the session.
     pub restarts: u8,
+    /// The first launcher restarts the session if the session runs.
+    pub restarts_if_running: u8,
     /// A stranger takes a free port, if no port is taken by another. The stranger may leave at any time.
     pub strangers: u8,
 }
@@ -79,6 +82,7 @@ impl Adversity {
         unlocks: 0,
         collections: 0,
         restarts: 0,
+        restarts_if_running: 0,
         strangers: 0,
     };
 }
@@ -130,7 +134,8 @@ impl Scenario {
     }
 
     fn with_intent(&self, intent: Intent) -> Task {
-        Task::Ensure(Ensure::new(Request { intent, depth: Depth::Whole, port: self.setting.port }))
+        let (depth, unrecorded) = (Depth::Whole, Unrecorded::Taken);
+        Task::Ensure(Ensure::new(Request { intent, depth, port: self.setting.port, unrecorded }))
     }
 
     /// `launchers` launchers on `origin`, with every worker of `kind` and without adversity.
@@ -207,6 +212,9 @@ impl Scenario {
         }
         if self.adversity.restarts > 0 {
             kernel.actors[1] = Actor::of(self.with_intent(Intent::Restart));
+        }
+        if self.adversity.restarts_if_running > 0 {
+            kernel.actors[1] = Actor::of(self.with_intent(Intent::RestartIfRunning));
         }
         if self.adversity.stops > 0 {
             kernel.actors[STOP] = Actor::of(Task::Stop(StopSession::default()));

@@ -37,6 +37,7 @@ macro_rules! schemas {
 /// Every schema, in the order of the verbs in the help.
 pub const SCHEMAS: &[Schema] = schemas! {
     "up": "a start or an attach: one of seven outcomes, or a dry run",
+    "restart": "the end of a worker and the start of another: the fields of `up`, and the ended worker",
     "ls": "the sessions",
     "show": "a session: record, claim and lifeline",
     "stop": "the end of a worker, one object for each session",

@@ -41,10 +41,14 @@ words! {
     /// The reason for a rejection.
     RejectReason = rekindle_core::RejectReason {
         BadTarget, TargetLocked, TargetAddressConflict, IndeterminateNoSpawn, NotRunning, NoEndpoint, AlreadyLive,
-        WorkerUnresponsive, WorkerUnknown, VersionMismatch, HandshakeFailed,
+        WorkerUnresponsive, WorkerUnknown, VersionMismatch, HandshakeFailed, RecordLessSocket,
     }
     /// The state of an endpoint.
     Liveness = rekindle_core::Liveness { Live, Dormant, Indeterminate, Forged }
+    /// A part of a start in which a running worker can differ from the caller's wish.
+    Part = rekindle_core::again::Part {
+        Args, Env, EnvBase, EnvFile, Cwd, Endpoint, Ready, Settle, Speak, ForeignListener, Prompt, KillPolicy,
+    }
     /// Whether a listener is proved to be the worker's.
     Owner = rekindle_core::Owner { Verified, Unverified }
     /// The reason for a retained claim.
@@ -188,6 +192,12 @@ pub struct Plan {
     /// The role of the worker; absent for a worker that serves a session.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub role: Option<Role>,
+    /// The program and the arguments with their placeholders; absent if there are none to replace.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub template: Option<Vec<Text>>,
+    /// The files with further variables, read at every start; absent if there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub env_files: Option<Vec<Text>>,
     /// The values that came by file and are in no record; absent if there are none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub withheld: Option<Vec<Withheld>>,
@@ -242,13 +252,19 @@ pub enum VersionPolicy {
 #[derive(Debug, JsonSchema)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum KillPolicy {
-    /// SIGTERM, and no stronger signal.
+    /// The stop signal, and no stronger signal.
     TermOnly {
-        /// The grace after SIGTERM, in milliseconds.
+        /// The grace after the stop signal, in milliseconds.
         grace_ms: u64,
+        /// The stop signal; absent for SIGTERM.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        signal: Option<String>,
     },
     /// SIGTERM, then SIGKILL.
     TermThenKill {
+        /// The stop signal; absent for SIGTERM.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        signal: Option<String>,
         /// The grace after SIGTERM, in milliseconds.
         term_grace_ms: u64,
         /// The grace after SIGKILL, in milliseconds.

@@ -1,8 +1,10 @@
-//! The JSON of the verbs that start: `up`, and `call` where it cannot attach.
+//! The JSON of the verbs that start: `up`, `restart`, and `call` where it cannot attach.
 
 use super::holder::HolderJson;
 use super::word::constant;
-use crate::outcome::StartKind;
+use crate::error::Error;
+use crate::outcome::{Replaced, StartKind, StopOutcome};
+use rekindle_core::again::Part;
 use rekindle_core::byte_text::ByteText;
 use rekindle_core::execute::Diagnostic;
 use rekindle_core::protocol::Version;
@@ -62,6 +64,9 @@ pub struct RunningJson<'a> {
     pub managed: bool,
     /// Whether the worker was started with another program or other arguments than named by this call.
     pub program_differs: bool,
+    /// The parts of the start in which this call differs from the running worker.
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<super::standin::Part>"))]
+    pub differs: &'a [Part],
     /// Whether the worker became ready only after it had been told to end.
     pub after_kill: bool,
     /// The version that the worker reported in a handshake, or `null`.
@@ -198,4 +203,69 @@ pub struct DryRunJson<'a> {
     /// The plan of the start.
     #[cfg_attr(feature = "schema", schemars(with = "super::standin::Plan"))]
     pub plan: &'a SpawnBgPlan,
+}
+
+/// `rekindle restart`, and `rekindle up --intent restart`: the fields of `up`, and the worker that was ended.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
+pub struct RestartJson<'a, O> {
+    /// The session.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub session: &'a SessionId,
+    /// The time from the call to the outcome, in milliseconds.
+    pub elapsed_ms: u64,
+    /// The worker that was ended; `null` if no worker ran, or if the worker was left alone.
+    pub replaced: Option<ReplacedJson>,
+    /// The outcome of the start, with the fields of `up`.
+    #[serde(flatten)]
+    pub started: O,
+}
+
+/// `rekindle restart`, if the call failed.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct RestartErrorJson<'a> {
+    /// `outcome` is `error`, with `reason` and `message`.
+    #[serde(flatten)]
+    pub error: &'a Error,
+    /// The session.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub session: &'a SessionId,
+    /// The worker that was ended; `null` if the worker was left alone.
+    pub replaced: Option<ReplacedJson>,
+}
+
+/// `rekindle restart --if-running` of a session that does not run.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct NotRestartedJson<'a> {
+    /// `not-running`.
+    pub outcome: StopOutcome,
+    /// The session.
+    #[cfg_attr(feature = "schema", schemars(with = "String"))]
+    pub session: &'a SessionId,
+    /// The time from the call to the outcome, in milliseconds.
+    pub elapsed_ms: u64,
+    /// `null`: no worker was ended.
+    pub replaced: Option<ReplacedJson>,
+}
+
+/// The worker that a restart ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ReplacedJson {
+    /// The former pid; `null` if not known.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<u32>"))]
+    pub pid: Option<Pid>,
+    /// The generation of the former start.
+    #[cfg_attr(feature = "schema", schemars(with = "u64"))]
+    pub generation: Generation,
+    /// `stopped` if the worker ended on request, `killed` if it had to be killed.
+    pub outcome: StopOutcome,
+}
+
+impl From<&Replaced> for ReplacedJson {
+    fn from(replaced: &Replaced) -> Self {
+        Self { pid: replaced.pid, generation: replaced.generation, outcome: replaced.outcome }
+    }
 }

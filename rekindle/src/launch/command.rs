@@ -1,10 +1,11 @@
 //! The command of a launch: program, arguments, environment and working directory.
 
 use rekindle_adapters::program;
+use rekindle_core::again::EnvironmentChange;
 use rekindle_core::plan::{Environment, EnvironmentBase};
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A program with its arguments, environment and working directory.
 ///
@@ -23,6 +24,8 @@ pub struct Command {
     /// The program, then its arguments; empty if there is nothing to start.
     words: Vec<OsString>,
     environment: Environment,
+    /// Whether the caller named the base of the environment.
+    is_base_named: bool,
     cwd: Option<PathBuf>,
 }
 
@@ -35,7 +38,7 @@ impl Command {
 
     /// A command without a program.
     pub(crate) fn nothing() -> Self {
-        Self { words: Vec::new(), environment: Environment::default(), cwd: None }
+        Self { words: Vec::new(), environment: Environment::default(), is_base_named: false, cwd: None }
     }
 
     /// Adds an argument. Nothing in an argument is split or expanded.
@@ -86,6 +89,15 @@ impl Command {
     #[must_use]
     pub fn env_clear(mut self) -> Self {
         self.environment = Environment { base: EnvironmentBase::Clear, ..Environment::default() };
+        self.is_base_named = true;
+        self
+    }
+
+    /// Passes on only these variables of the caller, as far as they are set. Variables that were set stay.
+    #[must_use]
+    pub fn env_only<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        self.environment.base = EnvironmentBase::Only(names.into_iter().map(Into::into).collect());
+        self.is_base_named = true;
         self
     }
 
@@ -93,6 +105,7 @@ impl Command {
     #[must_use]
     pub fn environment(mut self, environment: Environment) -> Self {
         self.environment = environment;
+        self.is_base_named = true;
         self
     }
 
@@ -121,6 +134,28 @@ impl Command {
 
     pub(crate) fn environment_ref(&self) -> &Environment {
         &self.environment
+    }
+
+    /// The base of the environment, if named.
+    pub(crate) fn named_base(&self) -> Option<&EnvironmentBase> {
+        self.is_base_named.then_some(&self.environment.base)
+    }
+
+    /// The working directory, if named.
+    pub(crate) fn named_cwd(&self) -> Option<&PathBuf> {
+        self.cwd.as_ref()
+    }
+
+    /// The recorded command, with the named parts of this one.
+    pub(crate) fn over(&self, words: &[OsString], environment: &Environment, cwd: &Path) -> Self {
+        let Environment { set, remove, .. } = self.environment.clone();
+        let change = EnvironmentChange { base: self.named_base().cloned(), set, remove };
+        Self {
+            words: words.to_vec(),
+            environment: change.of(environment.clone()),
+            is_base_named: true,
+            cwd: Some(self.cwd.clone().unwrap_or_else(|| cwd.to_owned())),
+        }
     }
 
     /// The absolute working directory.
@@ -191,6 +226,13 @@ macro_rules! command_setters {
         #[must_use]
         pub fn env_clear(mut self) -> Self {
             self.command = self.command.env_clear();
+            self
+        }
+
+        /// Passes on only these variables of the caller, as far as they are set. Variables that were set stay.
+        #[must_use]
+        pub fn env_only<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+            self.command = self.command.env_only(names);
             self
         }
 

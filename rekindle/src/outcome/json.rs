@@ -64,7 +64,8 @@ impl Serialize for Running {
                 ..worker(self.pid, Some(&self.endpoint), Some(self.generation))
             },
             managed: self.managed,
-            program_differs: self.program_differs,
+            program_differs: self.program_differs(),
+            differs: &self.differs,
             after_kill: self.after_kill,
             worker_version: self.connection.greeting().map(|greeting| &greeting.version),
         };

@@ -1,7 +1,8 @@
 //! The outcomes in words, for people. Paths and texts of other programs are escaped.
 
 use super::{
-    DryRun, Ensured, Exited, Rejection, Retained, Running, SaidReady, StartKind, StopOutcome, Stopped,
+    DryRun, Ensured, Exited, Rejection, Replaced, Retained, Running, SaidReady, StartKind, StopOutcome,
+    Stopped,
 };
 use rekindle_core::Pid;
 use rekindle_core::execute::Cause;
@@ -75,6 +76,13 @@ impl fmt::Display for Retained {
 impl fmt::Display for Rejection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
+    }
+}
+
+/// The continuation of a sentence about the start that followed.
+impl fmt::Display for Replaced {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the worker before it (pid {}) was {}", pid_text(self.pid), self.outcome)
     }
 }
 

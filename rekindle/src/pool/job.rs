@@ -326,7 +326,9 @@ impl<'p> Call<'p> {
         if let Some(error) = &self.error {
             tracing::info!(session = %self.session, %error, "the worker did not agree to end, and is signalled");
         }
-        let stopped = self.pool.sessions.stop(&self.session, policy).await?;
+        // The caller has the graces; only the record has the signal.
+        let policy = StopPolicy { signal: self.ending().signal, ..*policy };
+        let stopped = self.pool.sessions.stop(&self.session, &policy).await?;
         let ran = if stopped.outcome == StopOutcome::NotRunning { WasRunning::No } else { WasRunning::Yes };
         self.stopped = Some(stopped);
         Ok(Event::Stopped(ran))

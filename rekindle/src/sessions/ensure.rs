@@ -8,7 +8,8 @@ mod call;
 mod request;
 
 use crate::error::Error;
-use crate::outcome::{DryRun, Ensured};
+use crate::launch::Source;
+use crate::outcome::{DryRun, Ensured, Restarted};
 use crate::sessions::handshake;
 use call::Call;
 use rekindle_core::ensure::{Conclusion, Depth};
@@ -21,22 +22,30 @@ use tokio::time::Instant;
 impl Ensure {
     /// Runs the transaction to its end.
     pub(crate) async fn run(self) -> Result<Ensured, Error> {
-        let deadline = Instant::now() + self.launch.timeout;
-        if self.launch.intent != Intent::Attach {
-            self.root.mend_session(&self.session)?;
+        self.restart().await.started
+    }
+
+    /// As [`Self::run`], with the end of the worker that was replaced.
+    pub(crate) async fn restart(self) -> Restarted {
+        if self.launch.intent != Intent::Attach
+            && let Err(error) = self.root.mend_session(&self.session)
+        {
+            return Restarted { replaced: None, started: Err(error.into()) };
         }
-        let mut call = Call::new(&self, deadline, Depth::Whole);
+        let mut call = Call::new(&self, Instant::now(), Depth::Whole);
         let conclusion = call.run().await;
-        let ensured = call.outcome(conclusion)?;
-        match (ensured, self.launch.handshake_spoken()) {
+        let (deadline, replaced) = (call.deadline(), call.replaced());
+        let speaking = call.launch().handshake_spoken().cloned();
+        let started = match (call.outcome(conclusion), speaking) {
             // The claim is released already: a slow worker delays only this call.
-            (Ensured::Running(worker), Some(speaking)) => {
+            (Ok(Ensured::Running(worker)), Some(speaking)) => {
                 let left = deadline.saturating_duration_since(Instant::now());
-                Ok(handshake::introduce(&self.session, *worker, speaking, left, || self.recorded_version())
-                    .await)
+                let version = || self.recorded_version();
+                Ok(handshake::introduce(&self.session, *worker, &speaking, left, version).await)
             }
-            (ensured, _) => Ok(ensured),
-        }
+            (outcome, _) => outcome,
+        };
+        Restarted { replaced, started }
     }
 
     /// The decision of `run`, without taking the claim or creating a file.
@@ -56,6 +65,10 @@ impl Ensure {
             Poll::Ready(conclusion) => conclusion,
             Poll::Pending => return Ok(None),
         };
+        // Only the record says what the caller's worker has to do before it counts as ready.
+        if self.launch.source == Source::Record && call.launch().condition() != Readiness::Connect {
+            return Ok(None);
+        }
         match conclusion {
             Conclusion::NotAtOnce | Conclusion::BadTarget => Ok(None),
             conclusion => call.outcome(conclusion).map(Some),

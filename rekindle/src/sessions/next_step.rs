@@ -4,6 +4,7 @@ use crate::advice::{Advice, Startup, Step, as_option};
 use crate::launch::{Launch, Unnamed, holds};
 use crate::outcome::SaidReady;
 use crate::sessions::snapshot::Snapshot;
+use rekindle_core::again::NoPlan;
 use rekindle_core::execute::Cause;
 use rekindle_core::plan::{EnvironmentBase, SETTLE_DEFAULT, Withheld};
 use rekindle_core::shown::Shown;
@@ -61,6 +62,34 @@ impl Advice {
         match launch.address {
             None => Self::from(Step::AgainAt(port.clone())).knowing(hint),
             Some(_) => look.knowing(hint),
+        }
+    }
+
+    /// For a start as the record says, if the record is not enough.
+    pub(crate) fn of_no_plan(
+        session: &SessionId,
+        why: &NoPlan,
+        snapshot: &Snapshot,
+        own_socket: &Path,
+    ) -> Self {
+        match why {
+            NoPlan::NoRecord | NoPlan::NoProgram => Self::by_hand("name the program after `--`"),
+            NoPlan::Outline => Self::start(session, snapshot, own_socket),
+            NoPlan::Withheld(values) => {
+                let of_variable = |value: &Withheld| match value {
+                    Withheld::Variable(name) => Some(format!("--env {}=VALUE", Shown(name))),
+                    Withheld::Prompt => None,
+                };
+                // A prompt from a file gives the variable with the prompt, too.
+                let options: Vec<String> = if values.contains(&Withheld::Prompt) {
+                    vec!["--prompt-file FILE".to_owned()]
+                } else {
+                    values.iter().filter_map(of_variable).collect()
+                };
+                Self::by_hand(format!("repeat the command with {}", options.join(" ")))
+            }
+            NoPlan::OfPool => Self::from(Step::PoolStatus(session.clone()))
+                .knowing("`pool continue` starts the worker again, and gives it its work"),
         }
     }
 

@@ -93,6 +93,12 @@ impl Rejection {
                 let attach = Step::Attach { session: (*session).clone(), address, speak: None };
                 (format!("a worker of session `{session}` answers already"), attach.into())
             }
+            RejectReason::RecordLessSocket => (
+                format!(
+                    "what answers on `{shown}` is in no record of session `{session}`, and --managed-only takes no other"
+                ),
+                Advice::by_hand("end it the way it was started, or leave --managed-only out"),
+            ),
             RejectReason::WorkerUnresponsive => {
                 let message =
                     format!("session `{session}`: {worker} runs but does not answer on `{shown}`: {why}");

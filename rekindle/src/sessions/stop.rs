@@ -18,7 +18,10 @@ use rekindle_core::execute::Seen;
 use rekindle_core::start::order::Room;
 use rekindle_core::stop::session::{self, Conclusion, Effect, EndedBy, Event, StopSession};
 use rekindle_core::stop::{StopDeps, StopEnd, StopPolicy, StopReport, StopStep, execute_stop};
-use rekindle_core::{ChildExit, Endpoint, Host, KillError, KillSignal, Liveness, Pid, SessionId, WatchError};
+use rekindle_core::{
+    ChildExit, Endpoint, Host, KillChange, KillError, KillPolicy, KillSignal, Liveness, Pid, SessionId,
+    SessionRecord, StopSignal, WatchError,
+};
 use std::time::{Duration, Instant};
 
 /// The pause before another look at a session that is between two starts.
@@ -29,16 +32,17 @@ pub(crate) async fn stop(
     root: &StateRoot,
     here: &Host,
     session: &SessionId,
-    policy: &StopPolicy,
+    policy: Policy<'_>,
 ) -> Result<Stopped, Error> {
     let began = Instant::now();
     let dir = find(root, session)?;
     let mut stopping = Stopping {
         root,
         here,
-        policy,
+        asked: policy,
+        policy: policy.over(KillPolicy::default()),
         dir,
-        deadline: began + policy.term_grace.saturating_add(policy.kill_grace),
+        began,
         seen: Snapshot::nothing(),
         worker: None,
         ended: None,
@@ -65,13 +69,32 @@ fn find(root: &StateRoot, session: &SessionId) -> Result<SessionDir, Error> {
     }
 }
 
+/// The way to end the worker.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Policy<'p> {
+    /// As the caller says.
+    Given(&'p StopPolicy),
+    /// As the record says, but for the parts that the caller named.
+    Recorded(&'p KillChange),
+}
+
+impl Policy<'_> {
+    fn over(self, recorded: KillPolicy) -> StopPolicy {
+        match self {
+            Self::Given(policy) => *policy,
+            Self::Recorded(change) => recorded.changed(change).into(),
+        }
+    }
+}
+
 /// A stop in progress, with open resources and findings.
 struct Stopping<'s> {
     root: &'s StateRoot,
     here: &'s Host,
-    policy: &'s StopPolicy,
+    asked: Policy<'s>,
+    policy: StopPolicy,
     dir: SessionDir,
-    deadline: Instant,
+    began: Instant,
     /// The snapshot on which the choice of processes to signal was based.
     seen: Snapshot,
     worker: Option<Worker>,
@@ -111,9 +134,15 @@ impl Stopping<'_> {
             Effect::AskClaim => yes_or_no(is_locked(&self.dir)?),
             Effect::Look => {
                 self.seen = Snapshot::take(&self.dir, self.here)?;
+                let recorded = self.seen.record.as_ref().map(SessionRecord::kill_policy);
+                self.policy = self.asked.over(recorded.unwrap_or_default());
                 Event::Looked(self.seen.view_of_record())
             }
-            Effect::Pause if Instant::now() > self.deadline => Event::Late,
+            Effect::Pause
+                if self.began.elapsed() > self.policy.term_grace.saturating_add(self.policy.kill_grace) =>
+            {
+                Event::Late
+            }
             Effect::Pause => {
                 tokio::time::sleep(TORN_PAUSE).await;
                 Event::Did
@@ -169,7 +198,7 @@ impl Stopping<'_> {
 
     async fn end(&mut self) -> Event {
         let worker = self.worker.as_ref().expect("a worker is pinned before it is ended");
-        let ended = execute_stop(self.policy, &Ending { worker }).await;
+        let ended = execute_stop(&self.policy, &Ending { worker, signal: self.policy.signal }).await;
         let end = ended.end;
         self.ended = Some(ended);
         Event::Ended(end)
@@ -291,6 +320,8 @@ fn survivors(worker: &Worker, trouble: &mut Vec<String>) -> Vec<Pid> {
 /// Ends one pinned worker.
 pub(crate) struct Ending<'w> {
     pub(crate) worker: &'w Worker,
+    /// The signal of [`KillSignal::Term`].
+    pub(crate) signal: StopSignal,
 }
 
 #[async_trait]
@@ -299,7 +330,7 @@ impl StopDeps for Ending<'_> {
     async fn close_stdin(&self) {}
 
     async fn signal(&self, how: KillSignal) -> Result<(), KillError> {
-        worker::signal(self.worker, how)
+        worker::signal_by(self.worker, how, self.signal)
     }
 
     async fn await_exit(&self) -> Result<ChildExit, WatchError> {

@@ -7,7 +7,7 @@ use rekindle::json::failure::ErrorJson;
 use rekindle::json::look::ProbeJson;
 use rekindle::json::programs::{AtPath, DemoFacts, DemoJson, EventJson, PoolListJson, Told};
 use rekindle::json::schemas::SchemaListJson;
-use rekindle::json::start::{NotStartedJson, UpJson};
+use rekindle::json::start::{NotRestartedJson, NotStartedJson, RestartErrorJson, RestartJson, UpJson};
 use rekindle::json::{Advised, Versioned};
 use rekindle::lifecycle::{Acquired, ForceUnlocked, LifecycleConflict, LifecycleStatus, Released};
 use rekindle::pool::{PoolEntry, PoolStatus, RunOutcome};
@@ -45,6 +45,23 @@ answers! {
         Retained "Nothing could be observed, and the claim stays.": Failure<UpJson<'static, Retained>>,
         Rejected "Nothing was changed.": Failure<UpJson<'static, Rejection>>,
         DryRun "What a call would do (`--dry-run`).": Answer<DryRun>,
+        Restarted "The former worker was ended, and another runs (`--intent restart`).": Answer<RestartJson<'static, Running>>,
+        ExitedAfterRestart "The former worker was ended, and the new one ended before ready.": Failure<RestartJson<'static, Exited>>,
+        NotStartedAfterRestart "The former worker was ended, and the program was never executed.": Failure<RestartJson<'static, NotStartedJson<'static>>>,
+        RetainedAfterRestart "Nothing could be observed of the new worker, and the claim stays.": Failure<RestartJson<'static, Retained>>,
+        NotRestarted "Nothing was changed.": Failure<RestartJson<'static, Rejection>>,
+        RestartFailed "A failure, perhaps after the former worker was ended.": Failure<RestartErrorJson<'static>>,
+        Error "A failure.": Error,
+    }
+    /// The answers of `rekindle restart`.
+    Restart {
+        Restarted "The former worker was ended, and another runs (`--intent restart`).": Answer<RestartJson<'static, Running>>,
+        ExitedAfterRestart "The former worker was ended, and the new one ended before ready.": Failure<RestartJson<'static, Exited>>,
+        NotStartedAfterRestart "The former worker was ended, and the program was never executed.": Failure<RestartJson<'static, NotStartedJson<'static>>>,
+        RetainedAfterRestart "Nothing could be observed of the new worker, and the claim stays.": Failure<RestartJson<'static, Retained>>,
+        NotRestarted "Nothing was changed.": Failure<RestartJson<'static, Rejection>>,
+        RestartFailed "A failure, perhaps after the former worker was ended.": Failure<RestartErrorJson<'static>>,
+        NotRunning "No worker ran (`--if-running`).": Answer<NotRestartedJson<'static>>,
         Error "A failure.": Error,
     }
     /// The answers of `rekindle ls`.
@@ -118,8 +135,9 @@ struct Call(Value);
 
 /// The schemas of all verbs, by name.
 pub(crate) fn all() -> Vec<(&'static str, Value)> {
-    let all: [(&'static str, fn() -> Value); 23] = [
+    let all: [(&'static str, fn() -> Value); 24] = [
         ("up", schema::<Up>),
+        ("restart", schema::<Restart>),
         ("ls", schema::<Ls>),
         ("show", schema::<Show>),
         ("stop", schema::<Stop>),

@@ -17,9 +17,10 @@ pub(crate) async fn run(dir: Option<&Path>, args: &StopArgs, report: &Report) ->
             Ok(found) => found,
             Err(error) => return report.error(&error),
         };
-    let policy = args.graces.stop_policy();
+    let change = args.ending.change();
     // The stops run side by side, so a slow worker delays no other. Each result is shown at once.
-    let mut stops: FuturesUnordered<_> = targets.iter().map(|it| sessions.stop(it, &policy)).collect();
+    let mut stops: FuturesUnordered<_> =
+        targets.iter().map(|it| sessions.stop_as_recorded(it, &change)).collect();
     let mut worst = report.left_out(&left_out);
     while let Some(ended) = stops.next().await {
         worst = worst.or_worse(match ended {

@@ -7,7 +7,7 @@ use rekindle::call;
 use rekindle::frontend::Shown;
 use rekindle::json::programs::{DemoFacts, DemoJson};
 use rekindle::{Ensured, Launch, SessionId, Sessions, StartKind, StopOutcome, StopPolicy};
-use rekindle::{KillPolicy, RejectReason};
+use rekindle::{KillChange, KillPolicy, RejectReason};
 use serde::Serialize;
 use serde_json::Value;
 use std::error::Error;
@@ -180,7 +180,8 @@ fn id(name: &str) -> Result<SessionId, Box<dyn Error>> {
 }
 
 fn short_graces() -> KillPolicy {
-    KillPolicy::TermThenKill { term_grace: Duration::from_secs(1), kill_grace: Duration::from_secs(5) }
+    KillPolicy::default()
+        .changed(&KillChange { term_grace: Some(Duration::from_secs(1)), ..KillChange::default() })
 }
 
 fn is_link_to(path: &Path, target: &Path) -> bool {

@@ -9,8 +9,12 @@ use crate::report::{Exit, Report, laid_out};
 use misuse::Misuse;
 use rekindle::frontend::Shown;
 use rekindle::json::start::UpJson;
+use rekindle::json::start::{NotRestartedJson, ReplacedJson, RestartErrorJson, RestartJson};
 use rekindle::protocol::Speaking;
-use rekindle::{Advice, Ensured, Exited, Launch, Running, SessionId, Sessions, Step};
+use rekindle::{
+    Advice, Ensured, Error, Exited, Intent, Launch, Part, RejectReason, Replaced, Restarted, Running,
+    SessionId, Sessions, Step, StopOutcome,
+};
 use rekindle::{Cause, Endpoint, Owner, Withheld};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -55,18 +59,41 @@ pub(crate) async fn run(dir: Option<&Path>, args: &UpArgs, report: &Report) -> E
         Ok(sessions) => sessions,
         Err(error) => return report.error(&error),
     };
-    let session = args.session.clone();
+    let session = &args.session;
     if args.dry_run {
-        return dry_run(&sessions, &session, launch(args), report).await;
+        return dry_run(&sessions, session, launch(args), report).await;
     }
+    call(&sessions, Asked { session, launch: launch(args), may_be_absent: false }, report).await
+}
+
+/// What a caller asks for.
+pub(super) struct Asked<'a> {
+    pub(super) session: &'a SessionId,
+    pub(super) launch: Launch,
+    /// Whether it is no failure if nothing runs.
+    pub(super) may_be_absent: bool,
+}
+
+/// Starts or restarts, and reports progress meanwhile.
+pub(super) async fn call(sessions: &Sessions, asked: Asked<'_>, report: &Report) -> Exit {
+    let Asked { session, launch, may_be_absent } = asked;
     let began = Instant::now();
-    let launch = launch(args);
+    let called = async {
+        if launch.is_restart() {
+            return (true, sessions.restart(session, launch.clone()).await);
+        }
+        (false, Restarted { replaced: None, started: sessions.ensure(session, launch.clone()).await })
+    };
     tokio::select! {
-        ensured = sessions.ensure(&session, launch.clone()) => match ensured {
-            Ok(ensured) => show(&session, &ensured, began.elapsed(), report),
+        (is_restart, Restarted { replaced, started }) = called => match started {
+            Ok(Ensured::Rejected(rejection))
+                if may_be_absent && rejection.reason == RejectReason::NotRunning => not_running(session, began.elapsed(), report),
+            Ok(ensured) if is_restart => show_restarted(session, &ensured, replaced.as_ref(), began.elapsed(), report),
+            Ok(ensured) => show(session, &ensured, began.elapsed(), report),
+            Err(error) if is_restart => failed_restart(session, &error, replaced.as_ref(), report),
             Err(error) => report.error(&error),
         },
-        () = waiting::report(&sessions, &session, &launch, report) => unreachable!("progress is reported for as long as it takes"),
+        () = waiting::report(sessions, session, &launch, report) => unreachable!("progress is reported for as long as it takes"),
         () = interrupted() => {
             let advice = Advice::from(Step::Again).knowing("the worker goes on, and the same command waits for it");
             report.failure("interrupted", "interrupted", &advice, Exit::Interrupted)
@@ -78,16 +105,27 @@ fn launch(args: &UpArgs) -> Launch {
     let mut command = args.command.iter().cloned();
     let mut launch = match command.next() {
         Some(program) => Launch::new(program).args(command),
-        None => Launch::attach(),
+        None if Intent::from(args.intent) == Intent::Attach => Launch::attach(),
+        None => Launch::recorded(),
     };
-    launch = launch.intent(args.intent.into()).timeout(args.timeout).kill_policy(args.graces.kill_policy());
+    launch = launch.intent(args.intent.into()).kill_change(args.ending.change());
+    if let Some(timeout) = args.timeout {
+        launch = launch.timeout(timeout);
+    }
     if let Some(time) = args.settle {
         launch = launch.settle(time);
     }
     if args.clear_env {
         launch = launch.env_clear();
     }
+    if !args.env_only.is_empty() {
+        launch = launch.env_only(args.env_only.iter().cloned());
+    }
+    launch = args.env_file.iter().fold(launch, |launch, file| launch.env_file(file));
     launch = launch.envs(args.env.iter().cloned());
+    if args.managed_only {
+        launch = launch.managed_only();
+    }
     if let Some(version) = &args.speak {
         launch = launch.handshake(Speaking::exactly(version.clone()));
     }
@@ -148,20 +186,77 @@ pub(crate) fn show(session: &SessionId, ensured: &Ensured, elapsed: Duration, re
             warnings(session, worker, report).iter().for_each(|warning| report.progress(warning));
             Exit::Done
         }
-        Ensured::Exited(exited) => {
-            report.failed(&exited_text(session, exited), &exited.advice, answer, Exit::EndedEarly)
-        }
-        Ensured::NotStarted(error) => {
-            report.failed(&error.to_string(), &Advice::of_start(error), answer, Exit::NeverStarted)
-        }
-        Ensured::Retained(retained) => {
-            let stop = Step::Stop(session.clone()).into();
-            report.failed(&retained.to_string(), &stop, answer, Exit::Retained)
-        }
-        Ensured::Rejected(rejection) => {
-            report.failed(&rejection.message, &rejection.advice, answer, Exit::Refused)
+        Ensured::Exited(_) | Ensured::NotStarted(_) | Ensured::Retained(_) | Ensured::Rejected(_) => {
+            let Telling { message, advice, exit } = Telling::of(session, ensured);
+            report.failed(&message, &advice, answer, exit)
         }
     }
+}
+
+/// How an outcome is told.
+struct Telling {
+    message: String,
+    advice: Advice,
+    exit: Exit,
+}
+
+impl Telling {
+    fn of(session: &SessionId, ensured: &Ensured) -> Self {
+        let (message, advice, exit) = match ensured {
+            Ensured::Running(worker) => (worker.to_string(), Advice::nothing(), Exit::Done),
+            Ensured::Exited(exited) => {
+                (exited_text(session, exited), (*exited.advice).clone(), Exit::EndedEarly)
+            }
+            Ensured::NotStarted(error) => (error.to_string(), Advice::of_start(error), Exit::NeverStarted),
+            Ensured::Retained(retained) => {
+                (retained.to_string(), Step::Stop(session.clone()).into(), Exit::Retained)
+            }
+            Ensured::Rejected(rejection) => {
+                (rejection.message.clone(), rejection.advice.clone(), Exit::Refused)
+            }
+        };
+        Self { message, advice, exit }
+    }
+}
+
+/// Shows the result of a restart: the end of the former worker, and the outcome of the start.
+fn show_restarted(
+    session: &SessionId,
+    ensured: &Ensured,
+    replaced: Option<&Replaced>,
+    elapsed: Duration,
+    report: &Report,
+) -> Exit {
+    let elapsed_ms = elapsed.as_millis() as u64;
+    let before = replaced.map(|replaced| format!("; {replaced}")).unwrap_or_default();
+    let told = Telling::of(session, ensured);
+    let replaced_json = replaced.map(ReplacedJson::from);
+    let answer = RestartJson { session, elapsed_ms, replaced: replaced_json, started: ensured };
+    let Ensured::Running(worker) = ensured else {
+        return report.failed(&format!("{}{before}", told.message), &told.advice, answer, told.exit);
+    };
+    let (pid, place) = (pid_text(worker.pid), worker.place());
+    let word = if replaced.is_some() { "restarted".to_owned() } else { worker.kind.to_string() };
+    report.answer(&format_args!("{word} {session}: pid {pid}{place} ({elapsed_ms} ms){before}"), answer);
+    warnings(session, worker, report).iter().for_each(|warning| report.progress(warning));
+    Exit::Done
+}
+
+/// Shows why a restart failed, and what became of the former worker.
+fn failed_restart(session: &SessionId, error: &Error, replaced: Option<&Replaced>, report: &Report) -> Exit {
+    let before = replaced.map(|replaced| format!("; {replaced}")).unwrap_or_default();
+    let (advice, exit) = (error.advice(), if error.is_refusal() { Exit::Refused } else { Exit::Failed });
+    let replaced = replaced.map(ReplacedJson::from);
+    let answer = RestartErrorJson { error, session, replaced };
+    report.failed(&format!("{error}{before}"), &advice, answer, exit)
+}
+
+/// Shows that nothing was restarted because nothing runs.
+fn not_running(session: &SessionId, elapsed: Duration, report: &Report) -> Exit {
+    let elapsed_ms = elapsed.as_millis() as u64;
+    let answer = NotRestartedJson { outcome: StopOutcome::NotRunning, session, elapsed_ms, replaced: None };
+    report.answer(&format_args!("{session} is not running"), answer);
+    Exit::Done
 }
 
 /// What ended a worker that was not ready, with its last words.
@@ -193,11 +288,22 @@ fn early_end(session: &SessionId, exited: &Exited) -> String {
     }
 }
 
+/// In what a running worker differs, as the continuation of a sentence.
+fn otherwise(differs: &[Part]) -> String {
+    let rest: Vec<String> = differs.iter().filter(|part| **part != Part::Args).map(Part::to_string).collect();
+    match (differs.contains(&Part::Args), rest.as_slice()) {
+        (true, []) => "another command".to_owned(),
+        (true, rest) => format!("another command, with another {},", rest.join(", ")),
+        (false, rest) => format!("with another {}", rest.join(", ")),
+    }
+}
+
 fn warnings(session: &SessionId, worker: &Running, report: &Report) -> Vec<String> {
     let mut warnings = Vec::new();
-    if worker.program_differs {
+    if !worker.differs.is_empty() {
         let stop = report.type_out(&Step::Stop(session.clone()));
-        warnings.push(format!("{session} runs another command than the one named; to end it first: {stop}"));
+        let what = otherwise(&worker.differs);
+        warnings.push(format!("{session} runs {what} than the one named; to end it first: {stop}"));
     }
     if worker.after_kill {
         warnings.push(format!("{session} answered only after it had been told to go, and may yet go"));

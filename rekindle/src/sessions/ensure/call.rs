@@ -4,7 +4,8 @@
 
 use super::request::{Ensure, Hold};
 use crate::error::Error;
-use crate::outcome::{DryRun, Ensured, Rejection, StartKind};
+use crate::launch::{Launch, Source};
+use crate::outcome::{DryRun, Ensured, Rejection, Replaced, StartKind, StopOutcome};
 use crate::sessions::restore;
 use crate::sessions::snapshot::Snapshot;
 use crate::sessions::stop::Ending;
@@ -15,17 +16,22 @@ use rekindle_adapters::probe::{Connection, Probed};
 use rekindle_adapters::seams::SharedClaim;
 use rekindle_adapters::start::Start;
 use rekindle_adapters::tcp;
-use rekindle_adapters::{HeldClaim, ProductionSpawnBgResumeDeps, program, worker};
+use rekindle_adapters::{
+    HeldClaim, ProductionSpawnBgResumeDeps, clock, env_file, program, record_file, worker,
+};
+use rekindle_core::again::{NoPlan, startable};
 use rekindle_core::claim::Found;
 use rekindle_core::ensure::{
     self, Before, Conclusion, Deadline, Depth, Effect, Ended, Event, MayPass, Request, StartPath, Stranger,
 };
 use rekindle_core::execute::{Cause, Seen};
-use rekindle_core::stop::{StopEnd, StopPolicy, execute_stop};
+use rekindle_core::record::EndedBy;
+use rekindle_core::stop::{StopEnd, StopPolicy, StopStep, execute_stop};
 use rekindle_core::{
-    ExecuteError, Liveness, Outcome, Pid, ReleaseError, SpawnBgPlan, SpawnError, Verdict, WatchError,
-    execute_spawn_bg_resume,
+    ChildExit, ExecuteError, Liveness, Outcome, Pid, ReleaseError, SessionRecord, SpawnBgPlan, SpawnError,
+    Verdict, WatchError, execute_spawn_bg_resume,
 };
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
@@ -38,7 +44,13 @@ const UNDER_THE_CLAIM: &str = "the machine asks for this only while the claim is
 
 /// A call, with open resources and findings.
 pub(super) struct Call<'e> {
-    ensure: &'e Ensure,
+    /// The call as the caller asked.
+    asked: &'e Ensure,
+    /// The call with the launch of the record, if the caller asked for the recorded start.
+    ensure: Cow<'e, Ensure>,
+    /// Why the record is not enough for a start.
+    no_plan: Option<NoPlan>,
+    began: Instant,
     deadline: Instant,
     depth: Depth,
     queue: ClaimQueue<'e>,
@@ -56,14 +68,19 @@ pub(super) struct Call<'e> {
     not_released: Option<ReleaseError>,
     /// The remaining processes of a worker that a restart could not end.
     survivors: Vec<Pid>,
+    /// The worker that a restart ended.
+    replaced: Option<Replaced>,
     error: Option<Error>,
 }
 
 impl<'e> Call<'e> {
-    pub(super) fn new(ensure: &'e Ensure, deadline: Instant, depth: Depth) -> Self {
+    pub(super) fn new(ensure: &'e Ensure, began: Instant, depth: Depth) -> Self {
         Self {
-            ensure,
-            deadline,
+            asked: ensure,
+            ensure: Cow::Borrowed(ensure),
+            no_plan: None,
+            began,
+            deadline: began + ensure.launch.observe_timeout(),
             depth,
             queue: ClaimQueue::new(&ensure.root, &ensure.session, &ensure.here),
             snapshot: Snapshot::nothing(),
@@ -76,15 +93,30 @@ impl<'e> Call<'e> {
             started: None,
             not_released: None,
             survivors: Vec::new(),
+            replaced: None,
             error: None,
         }
+    }
+
+    pub(super) fn deadline(&self) -> Instant {
+        self.deadline
+    }
+
+    pub(super) fn replaced(&self) -> Option<Replaced> {
+        self.replaced.clone()
+    }
+
+    /// The launch, completed from the record if the caller asked for the recorded start.
+    pub(super) fn launch(&self) -> &Launch {
+        &self.ensure.launch
     }
 
     /// Drives the machine to its conclusion.
     pub(super) async fn run(&mut self) -> Conclusion {
         let launch = &self.ensure.launch;
         let (intent, depth, port) = (launch.intent, self.depth, launch.port_choice());
-        let mut call = ensure::Ensure::new(Request { intent, depth, port });
+        let unrecorded = launch.unrecorded;
+        let mut call = ensure::Ensure::new(Request { intent, depth, port, unrecorded });
         loop {
             let event = match call.effect() {
                 Effect::Done(conclusion) => return conclusion,
@@ -94,7 +126,7 @@ impl<'e> Call<'e> {
                 }),
             };
             tracing::debug!(session = %self.ensure.session, effect = ?call.effect(), ?event, "a step of the call");
-            call = ensure::step(call, event);
+            call = ensure::step(call, event).on_port(self.launch().port_choice());
         }
     }
 
@@ -145,10 +177,45 @@ impl<'e> Call<'e> {
     }
 
     fn looked(&mut self) -> Result<Event, Error> {
+        self.read_launch()?;
         self.plan()?;
         let asked = self.ensure.launch.ready.as_ref();
         let endpoint = self.snapshot.endpoint_view(self.planned().target(), asked);
         Ok(Event::Looked(self.snapshot.view(endpoint)))
+    }
+
+    /// Completes the launch from the record of the last look. A running worker can be attached to even if its record is not
+    /// enough for a start; but a restart would end what it cannot start again.
+    fn read_launch(&mut self) -> Result<(), Error> {
+        let asked = self.asked;
+        if asked.launch.source == Source::Defaults || self.snapshot.newer.is_some() {
+            return Ok(());
+        }
+        self.plan = None;
+        match startable(self.snapshot.record.as_ref(), &asked.launch.supplied()) {
+            Ok(plan) => {
+                let launch = asked.launch.over(plan, &asked.own_socket());
+                self.deadline = self.began + launch.observe_timeout();
+                self.ensure = Cow::Owned(Ensure { launch, ..asked.clone() });
+                self.no_plan = None;
+            }
+            Err(why) => {
+                if asked.launch.intent.is_restart() || !self.snapshot.may_answer() {
+                    return Err(asked.no_plan(why, &self.snapshot));
+                }
+                self.ensure = Cow::Borrowed(asked);
+                self.no_plan = Some(why);
+            }
+        }
+        Ok(())
+    }
+
+    /// Refuses a start if the record is not enough for one.
+    fn require_plan(&self) -> Result<(), Error> {
+        match &self.no_plan {
+            Some(why) => Err(self.asked.no_plan(why.clone(), &self.snapshot)),
+            None => Ok(()),
+        }
     }
 
     /// Plans for the endpoint of the last look. Another start since the look before may have another port; otherwise the
@@ -182,7 +249,7 @@ impl<'e> Call<'e> {
     /// Clears the claim of a launcher that died once its worker was ready: takes the claim over and releases it. A claim
     /// held by another launcher is left to that launcher; a worker that answers does not wait for the release.
     fn clear_claim(&self) {
-        let Ensure { root, here, session, .. } = self.ensure;
+        let Ensure { root, here, session, .. } = self.asked;
         if let Ok(ClaimAttempt::Held(held)) = try_claim(root, session, here)
             && let Err(error) = held.release()
         {
@@ -241,12 +308,13 @@ impl<'e> Call<'e> {
 
     /// Queues for the claim as at the beginning of the call.
     fn begin_anew(&mut self) {
-        self.queue = ClaimQueue::new(&self.ensure.root, &self.ensure.session, &self.ensure.here);
+        self.queue = ClaimQueue::new(&self.asked.root, &self.asked.session, &self.asked.here);
     }
 
     fn check_program(&mut self) -> Event {
         let resolved = self.planned().program().map_or(Err(SpawnError::NoProgram), program::resolve);
-        let Err(error) = resolved else { return Event::Did };
+        let checked = resolved.and_then(|_| env_file::read(&self.planned().env_files));
+        let Err(error) = checked else { return Event::Did };
         self.started = Some(Ok(Ensured::NotStarted(error)));
         Event::Refused
     }
@@ -254,11 +322,15 @@ impl<'e> Call<'e> {
     /// Ends the worker to be replaced by a restart. This call keeps the claim.
     async fn end_worker(&mut self) -> Result<Event, Error> {
         let worker = self.snapshot.worker(&self.ensure.here)?;
-        let policy = StopPolicy::from(self.planned().kill_policy);
+        let recorded = self.snapshot.record.as_ref().map(SessionRecord::kill_policy).unwrap_or_default();
+        let policy = StopPolicy::from(recorded.changed(&self.asked.launch.kill));
         tracing::info!(session = %self.ensure.session, generation = %self.snapshot.generation(), "ending the worker for a restart");
-        let ended = execute_stop(&policy, &Ending { worker: &worker }).await;
+        let ended = execute_stop(&policy, &Ending { worker: &worker, signal: policy.signal }).await;
         Ok(match ended.end {
-            StopEnd::Ended { .. } => Event::Did,
+            StopEnd::Ended { by } => {
+                self.note_replaced(by, ended.exit.unwrap_or(ChildExit::Unknown));
+                Event::Did
+            }
             StopEnd::GaveUp => {
                 self.survivors = worker::members(&worker).unwrap_or_default();
                 Event::Refused
@@ -266,7 +338,31 @@ impl<'e> Call<'e> {
         })
     }
 
+    /// Notes the end of the worker, and records the end: if this launcher dies before the next start, nobody takes the worker
+    /// for one that ended by itself.
+    fn note_replaced(&mut self, by: StopStep, exit: ChildExit) {
+        let outcome = match by {
+            StopStep::CloseStdin | StopStep::Terminate => StopOutcome::Stopped,
+            StopStep::Kill => StopOutcome::Killed,
+        };
+        let (pid, generation) = (self.snapshot.pid(), self.snapshot.generation());
+        self.replaced = Some(Replaced { pid, generation, outcome });
+        let record = self.snapshot.record.clone();
+        let record = record.and_then(|record| record.after_end(clock::now(), exit, EndedBy::Stop));
+        if let (Some(held), Some(record)) = (&self.held, record)
+            && let Err(error) = record_file::write(held.dir(), &record)
+        {
+            tracing::warn!(session = %self.asked.session, %error, "the end of the worker could not be recorded");
+        }
+    }
+
     async fn start(&mut self, kind: StartPath) -> Result<Event, Error> {
+        if kind == StartPath::Fresh
+            && let Err(error) = self.require_plan()
+        {
+            self.error = Some(error);
+            return Ok(Event::Ended(Ended::NotBegun, Deadline::Passed));
+        }
         let mut plan = self.planned().clone();
         plan.observe_timeout = self.deadline.saturating_duration_since(Instant::now());
         let ended = match kind {

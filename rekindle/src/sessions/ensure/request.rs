@@ -16,6 +16,7 @@ use rekindle_adapters::start::{SpawnOn, Start};
 use rekindle_adapters::tcp;
 use rekindle_adapters::worker::ReapedExit;
 use rekindle_adapters::{SessionDir, StateRoot, procfs};
+use rekindle_core::again::{NoPlan, Part, differences};
 use rekindle_core::claim::ConflictReason;
 use rekindle_core::execute::Cause;
 use rekindle_core::notify::Notices;
@@ -25,7 +26,7 @@ use rekindle_core::shown::Shown;
 use rekindle_core::target::{BadTarget, check_inherited_socket_path, check_notify_path, check_socket_path};
 use rekindle_core::{
     Address, Endpoint, ExecuteError, Generation, Host, Intent, LockClaim, Outcome, Pid, ProcessIdentity,
-    Readiness, RejectReason, SessionId, SpawnBgPlan,
+    Readiness, RejectReason, SessionId, SessionRecord, SpawnBgPlan,
 };
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -36,6 +37,7 @@ use std::time::Duration;
 pub(crate) const SOCKET_FILE: &str = "sock";
 
 /// One call for one session.
+#[derive(Clone)]
 pub(crate) struct Ensure {
     pub(crate) root: StateRoot,
     pub(crate) here: Arc<Host>,
@@ -113,7 +115,7 @@ impl Ensure {
         }
     }
 
-    fn own_socket(&self) -> PathBuf {
+    pub(super) fn own_socket(&self) -> PathBuf {
         self.root.path().join(self.session.as_str()).join(SOCKET_FILE)
     }
 
@@ -245,7 +247,7 @@ impl Ensure {
                     url: url(plan, &connection),
                     generation,
                     managed: true,
-                    program_differs: start.record().is_some_and(|record| record.differs_from(plan)),
+                    differs: start.record().map(|record| self.differences(&record, plan)).unwrap_or_default(),
                     after_kill,
                     connection,
                     watch: self.watch(generation, leader, start.reaped_exit()),
@@ -307,7 +309,7 @@ impl Ensure {
     fn in_callers_terms(&self, cause: Cause, extension: Duration) -> Cause {
         match cause {
             Cause::ObserveTimeout { .. } => {
-                Cause::ObserveTimeout { after: self.launch.timeout.saturating_add(extension) }
+                Cause::ObserveTimeout { after: self.launch.observe_timeout().saturating_add(extension) }
             }
             seam @ Cause::Seam(_) => seam,
         }
@@ -329,8 +331,7 @@ impl Ensure {
             url: record.and_then(|record| record.whole_plan()).and_then(|plan| url(plan, &connection)),
             generation: if managed { snapshot.generation() } else { Generation::UNMANAGED },
             managed,
-            program_differs: plan.program().is_some()
-                && record.is_some_and(|record| record.differs_from(plan)),
+            differs: record.map(|record| self.differences(record, plan)).unwrap_or_default(),
             after_kill: false,
             connection,
             watch: if managed {
@@ -339,6 +340,17 @@ impl Ensure {
                 WorkerWatch::unmanaged(plan.target().clone())
             },
         }))
+    }
+
+    /// The parts named by the caller in which the recorded start differs.
+    fn differences(&self, record: &SessionRecord, plan: &SpawnBgPlan) -> Vec<Part> {
+        differences(record, plan, &self.launch.named_parts())
+    }
+
+    /// Refuses a start for which the record is not enough.
+    pub(super) fn no_plan(&self, why: NoPlan, snapshot: &Snapshot) -> Error {
+        let advice = Box::new(Advice::of_no_plan(&self.session, &why, snapshot, &self.own_socket()));
+        Error::NoPlan { session: self.session.clone(), why, advice }
     }
 
     /// The handle to wait for the worker of a start.

@@ -1,7 +1,7 @@
 //! A restart: ends the worker and starts another worker under the same claim.
 
 use nix::sys::signal::Signal;
-use rekindle::{Ensured, Error, Intent, KillPolicy, Launch, Sessions, SpawnError};
+use rekindle::{Ensured, Error, Intent, KillPolicy, Launch, Sessions, SpawnError, StopSignal};
 use rekindle_smoke::starts::id;
 use rekindle_smoke::{Reply, TestEnv, cli, procs, programs, tests, wait};
 use std::os::unix::net::UnixListener;
@@ -89,7 +89,7 @@ fn a_launcher_beside_a_restart_gets_the_new_worker() {
 fn a_worker_that_may_not_be_killed_is_kept_and_named() {
     let env = TestEnv::new();
     let pid = up(&env, &[], &["--ignore-term"]).expect_running("started").pid();
-    let gentle = KillPolicy::TermOnly { grace: Duration::from_millis(50) };
+    let gentle = KillPolicy::TermOnly { grace: Duration::from_millis(50), signal: StopSignal::TERM };
     let launch = Launch::new(cli::binary()).arg("worker").intent(Intent::Restart).kill_policy(gentle);
     let sessions = Sessions::open(env.state()).expect("the state directory can be used");
     let restarted = wait::run(async { sessions.ensure(&id("s"), launch).await });

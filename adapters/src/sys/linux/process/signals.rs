@@ -4,10 +4,15 @@ use crate::sys::linux::failure::{During, Errno};
 use nix::sys::signal::{SigSet, SigmaskHow, kill, killpg, sigprocmask};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 use nix::unistd::Pid as NixPid;
-use rekindle_core::{OsFailure, Pid};
+use rekindle_core::{OsFailure, Pid, StopSignal};
 use std::io;
 
 pub(crate) use nix::sys::signal::Signal;
+
+/// The system's number of a stop signal. A signal that this architecture lacks is SIGTERM.
+pub(crate) fn of_stop(signal: StopSignal) -> Signal {
+    format!("SIG{}", signal.name()).parse().unwrap_or(Signal::SIGTERM)
+}
 
 /// Signals a child of ours before it is reaped: until then the pid is not reused.
 pub(crate) fn send_to_child(pid: Pid, signal: Signal) -> Result<(), Errno> {

@@ -22,18 +22,18 @@ fn misuse(message: impl Into<String>, hint: impl Into<String>) -> Option<Misuse>
 /// The first fault of the command line, if there is any.
 pub(super) fn of(args: &UpArgs) -> Option<Misuse> {
     let is_attach = Intent::from(args.intent) == Intent::Attach;
-    if args.command.is_empty() && !is_attach {
-        return misuse(
-            "no program was named; only --intent attach needs none",
-            "name the program after `--`",
-        );
-    }
-    if args.speak.is_some() && args.ready != Some(Readiness::Handshake) {
+    // Without a program the record has the options that are not named.
+    let is_recorded = args.command.is_empty() && !is_attach;
+    if args.speak.is_some() && args.ready != Some(Readiness::Handshake) && !is_recorded {
         let message = "--speak names a version for --ready handshake, which is not asked for";
         return misuse(message, "add --ready handshake, or leave --speak out");
     }
     // An attach without an address takes the recorded address, whatever its kind.
     if is_attach && args.address.is_none() && args.socket.is_none() {
+        return None;
+    }
+    let names_no_address = args.address.is_none() && args.socket.is_none();
+    if is_recorded && (names_no_address || args.ready.is_none()) {
         return None;
     }
     let kind = args.address.as_ref().map_or(EndpointKind::Unix, Address::kind);
@@ -177,7 +177,8 @@ mod tests {
         assert!(fault(&["--settle", "1s", "--", "p"]).is_some());
         assert!(fault(&["--speak", "1", "--", "p"]).is_some());
         assert!(fault(&["--allow-foreign-listener", "--", "p"]).is_some());
-        assert!(fault(&[]).is_some());
+        assert_eq!(fault(&[]), None, "the record names the program");
+        assert_eq!(fault(&["--settle", "1s"]), None, "the record has the condition");
         assert_eq!(fault(&["--address", "none", "--settle", "1s", "--", "p"]), None);
         assert_eq!(fault(&["--address", "tcp:1", "--allow-foreign-listener", "--", "p"]), None);
         assert_eq!(fault(&["--intent", "attach"]), None);
