@@ -45,7 +45,7 @@ impl Exit {
     pub(crate) fn of_exit(exit: ChildExit) -> Self {
         let code = match exit {
             ChildExit::Code(code) => code,
-            ChildExit::Signal(signal) => 128 + signal,
+            ChildExit::Signal(signal) | ChildExit::CoreDumped(signal) => 128 + signal,
             ChildExit::Unknown => return Self::Failed,
         };
         u8::try_from(code).map_or(Self::Failed, Self::Program)

@@ -42,9 +42,11 @@ pub mod text;
 
 pub use claim::{lifecycle, release, stores};
 pub use ensure::decide;
-pub use process::{id, identity, warrant};
+pub use process::{exit, id, identity, signal, warrant};
 pub use protocol::pool;
-pub use session::{endpoint, evidence, notify, ownership, plan, readiness, record, state, target, view};
+pub use session::{
+    endpoint, events, evidence, notify, ownership, plan, readiness, record, state, target, view,
+};
 pub use start::{execute, resume, seams};
 pub use text::{byte_text, lines, shown};
 

@@ -1,5 +1,7 @@
 //! Identifies sessions and processes, and decides which processes may be signalled.
 
+pub mod exit;
 pub mod id;
 pub mod identity;
+pub mod signal;
 pub mod warrant;

@@ -1,6 +1,7 @@
 //! The facts about a session and its worker: plan, record, evidence, and the view on which a transaction decides.
 
 pub mod endpoint;
+pub mod events;
 pub mod evidence;
 pub mod lifeline;
 pub mod notify;
