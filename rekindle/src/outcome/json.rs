@@ -75,6 +75,7 @@ impl Serialize for Exited {
             "generation": self.generation,
             "exit_code": self.exit.code(),
             "signal": self.exit.signal(),
+            "exit": self.exit,
             "after_kill": self.after_kill,
             "cause": self.cause.as_ref().map(ToString::to_string),
             "last_seen": self.last_seen,

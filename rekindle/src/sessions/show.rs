@@ -7,15 +7,15 @@ use crate::sessions::snapshot::{ListenerTables, Snapshot};
 use rekindle_adapters::claim_lock::{is_locked, read_evidence};
 use rekindle_adapters::{SessionDir, StateRoot, hint, record_file};
 use rekindle_core::claim::Found;
-use rekindle_core::record::{NewerRecord, RecordFile};
-use rekindle_core::{Host, LockClaim, OsFailure, Pid, SessionId, SessionRecord, SessionState};
+use rekindle_core::record::{CORE_DUMPED, NewerRecord, RecordFile, START_ENDED_BY};
+use rekindle_core::{Host, LockClaim, OsFailure, Pid, RecordState, SessionId, SessionRecord, SessionState};
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value, json};
 use std::fmt;
 use std::net::SocketAddr;
 
-/// Everything about one session. The JSON is the record, with `status`, `claim` and `lifeline` beside the record's
-/// fields.
+/// Everything about one session. The JSON is the record, with `status`, `claim`, `lifeline` and `exit_why` beside the
+/// record's fields. `exit` is spelled as in all JSON; `exit_why` says why an exit is unknown.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SessionView {
     /// The record as stored.
@@ -72,8 +72,30 @@ impl RecordView {
             Self::Newer(newer) => newer.content.clone(),
             // The flat fields of earlier schemas stay beside the plan.
             Self::Known(record) => {
-                [json!(record), json!(record.outline())].into_iter().flat_map(fields).collect()
+                let mut all: Map<_, _> =
+                    [json!(record), json!(record.outline())].into_iter().flat_map(fields).collect();
+                // The record spells an exit as its first schema did.
+                all.shift_remove(CORE_DUMPED);
+                all.shift_remove(START_ENDED_BY);
+                all.insert("exit".to_owned(), json!(record.exit));
+                all.insert("ended_by".to_owned(), json!(record.ended_by));
+                all
             }
+        }
+    }
+}
+
+/// Why the exit of an ended worker is unknown; `None` if the exit is known, or no process ever existed.
+pub(crate) fn why_unknown(record: Option<&SessionRecord>) -> Option<&'static str> {
+    let Some(record) = record else { return Some("the record of the worker was removed") };
+    match (record.state, record.exit) {
+        (_, Some(exit)) if exit.is_known() => None,
+        (RecordState::Exited, None) => None,
+        (RecordState::Exited, Some(_)) => Some(
+            "who saw the worker gone was not watching it when it ended, or the kernel did not tell its exit",
+        ),
+        (RecordState::Starting | RecordState::Ready | RecordState::Retained, _) => {
+            Some("nobody watched the worker when it ended")
         }
     }
 }
@@ -109,6 +131,9 @@ impl Serialize for SessionView {
             ("claim".to_owned(), json!(claim)),
             ("lifeline".to_owned(), json!(lifeline)),
         ]);
+        let is_over = *status == SessionState::Exited;
+        let why = is_over.then(|| why_unknown(record.known())).flatten();
+        fields.insert("exit_why".to_owned(), json!(why));
         fields.serialize(serializer)
     }
 }
