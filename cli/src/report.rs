@@ -114,6 +114,11 @@ impl Report {
         if self.output_lost.get() { exit.or_worse(Exit::Failed) } else { exit }
     }
 
+    /// Whether a write to stdout failed, so further results would be lost too.
+    pub(crate) fn has_lost_output(&self) -> bool {
+        self.output_lost.get()
+    }
+
     /// Notes the result of a write to stdout. The first failure is reported on stderr.
     pub(crate) fn wrote(&self, written: io::Result<()>) {
         match written {
