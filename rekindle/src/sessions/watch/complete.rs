@@ -10,7 +10,8 @@
 use crate::error::Error;
 use crate::sessions::snapshot::Snapshot;
 use rekindle_adapters::backoff::Backoff;
-use rekindle_adapters::{ClaimAttempt, HeldClaim, StateRoot, claim_lock, clock, record_file};
+use rekindle_adapters::clock::Timestamp;
+use rekindle_adapters::{ClaimAttempt, HeldClaim, StateRoot, claim_lock, record_file};
 use rekindle_core::record::{EndedBy, RecordFile};
 use rekindle_core::{ChildExit, Generation, Host, LastWorker, SessionId, SessionRecord};
 use std::time::Duration;
@@ -28,6 +29,8 @@ pub(crate) struct Ended<'e> {
     pub(crate) generation: Generation,
     /// The exit, as the watcher learned it.
     pub(crate) exit: ChildExit,
+    /// The time when the watcher saw the end.
+    pub(crate) at: Timestamp,
 }
 
 impl Ended<'_> {
@@ -84,7 +87,7 @@ impl Ended<'_> {
         let now = Snapshot::take(held.dir(), self.here)?;
         let is_gone = now.last_worker() == LastWorker::Gone;
         let record = now.record.filter(|record| is_gone && self.is_without_end(record));
-        let ended = record.and_then(|record| record.after_end(clock::now(), self.exit, EndedBy::Worker));
+        let ended = record.and_then(|record| record.after_end(self.at, self.exit, EndedBy::Worker));
         ended.map_or(Ok(()), |record| Ok(record_file::write(held.dir(), &record)?))
     }
 }

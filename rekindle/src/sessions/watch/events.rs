@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::json::watch::SessionEvent;
 use crate::sessions::watch::complete::{Ended, STOP_WRITES_WITHIN};
 use crate::sessions::watch::look::Looked;
+use rekindle_adapters::clock::Timestamp;
 use rekindle_adapters::directories::{Changes, DirectoryWatch, Watched};
 use rekindle_adapters::{StateRoot, Worker, clock, worker};
 use rekindle_core::events::{End, Event, Happened, Look, Phase, Seen, advance};
@@ -60,8 +61,8 @@ struct Tracked {
     worker: Option<Pinned>,
     /// The next look, even if nothing wakes the watcher.
     relook_at: Option<Instant>,
-    /// The time until which a stop may write down the end of the worker.
-    patience: Option<Instant>,
+    /// The time when the end of the worker was seen, and until when a stop may write the end down.
+    patience: Option<(Timestamp, Instant)>,
 }
 
 /// The watched worker of a start.
@@ -217,10 +218,10 @@ impl Events {
                 self.tracked.insert(session.clone(), tracked);
                 return Ok(());
             }
-            Patience::IsOver(generation) => {
+            Patience::IsOver { generation, at } => {
                 let exit = tracked.learned(generation).exit.unwrap_or(ChildExit::Unknown);
                 let (root, here) = (&self.root, &*self.here);
-                Ended { root, here, session, generation, exit }.complete();
+                Ended { root, here, session, generation, exit, at }.complete();
                 looked = self.look_at(session, &tracked);
             }
             Patience::IsNotNeeded => {}
@@ -300,7 +301,11 @@ enum Patience {
     IsNotNeeded,
     Waits,
     /// No stop wrote anything about this start in time.
-    IsOver(Generation),
+    IsOver {
+        generation: Generation,
+        /// The time when the end was seen.
+        at: Timestamp,
+    },
 }
 
 impl Tracked {
@@ -319,9 +324,9 @@ impl Tracked {
             return Patience::IsNotNeeded;
         };
         let now = Instant::now();
-        let until = *self.patience.get_or_insert(now + STOP_WRITES_WITHIN);
+        let (at, until) = *self.patience.get_or_insert_with(|| (clock::now(), now + STOP_WRITES_WITHIN));
         if now >= until {
-            return Patience::IsOver(seen.generation);
+            return Patience::IsOver { generation: seen.generation, at };
         }
         self.relook_at = Some(until);
         Patience::Waits

@@ -17,7 +17,7 @@ use crate::sessions::watch::events::Events;
 use crate::sessions::watch::look::Looked;
 use rekindle_adapters::backoff::Backoff;
 use rekindle_adapters::worker::{self, ReapedExit};
-use rekindle_adapters::{StateRoot, Worker, procfs};
+use rekindle_adapters::{StateRoot, Worker, clock, procfs};
 use rekindle_core::events::{End, Happened, Look};
 use rekindle_core::session::wait::{Next, OfLeader, after_look, after_look_at_leader};
 use rekindle_core::{
@@ -160,7 +160,7 @@ impl Start {
     /// This start, with its end.
     fn ended(&self, exit: ChildExit) -> Ended<'_> {
         let Self { root, here, session, generation, .. } = self;
-        Ended { root, here, session, generation: *generation, exit }
+        Ended { root, here, session, generation: *generation, exit, at: clock::now() }
     }
 }
 
