@@ -2,7 +2,7 @@
 //!
 //! | room | content |
 //! |---|---|
-//! | `sys` | system calls, in `sys::linux` only: [`procfs`], [`socket_table`], [`clock`], [`random`], [`orphans`], [`startup`]; waiting: [`backoff`] |
+//! | `sys` | system calls, in `sys::linux` only: [`procfs`], [`socket_table`], [`clock`], [`random`], [`orphans`], [`startup`]; waiting: [`backoff`], [`directories`] |
 //! | `store` | [`way`], [`state_root`], [`session_dir`], [`directory`]: trusted places. [`claim_lock`], [`lifeline`]: the two kernel locks of a session. [`record_file`], [`lock_file`], [`lifecycle`]: the files. [`remedy`]: advice after a failure |
 //! | `endpoint` | [`probe`]: is a process of our user listening on a socket? [`tcp`]: the same for a port. [`socket_file`], [`bound`]: the socket's file, and sockets bound by the launcher for the worker. [`hint`], [`port`]: ports for reports to people |
 //! | `ready` | [`notify`]: the worker's readiness messages. [`handshake`]: ready when the worker answers our handshake. [`mod@line`]: the pattern for a line of output |
@@ -41,6 +41,7 @@ pub use store::{
     state_root, way,
 };
 pub use sys::backoff;
+pub use sys::linux::fs::directories;
 pub use sys::linux::process::orphans;
 pub use sys::linux::{clock, procfs, random, socket_table, startup};
 

@@ -15,6 +15,7 @@ mod members;
 mod pin;
 mod process;
 mod reaper;
+mod send;
 mod signal;
 mod watch;
 
@@ -23,5 +24,6 @@ pub(crate) use members::{family, has_visible_holder, is_family, is_kin, known};
 pub use members::{listener_at, members};
 pub use reaper::ReapedExit;
 pub(crate) use reaper::leave_to_reaper;
+pub use send::{signal_leader, signal_members};
 pub use signal::{signal, signal_by};
 pub use watch::Worker;

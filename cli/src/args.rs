@@ -6,6 +6,7 @@ mod pool;
 mod programs;
 mod start;
 mod values;
+mod watch;
 
 use clap::builder::PossibleValuesParser;
 use clap::{ArgAction, Parser, Subcommand};
@@ -14,11 +15,12 @@ use rekindle::json::schemas::SCHEMAS;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-pub(crate) use end::{GcArgs, StopArgs, UnlockArgs};
+pub(crate) use end::{GcArgs, RmArgs, StopArgs, UnlockArgs};
 pub(crate) use lifecycle::{LifecycleVerb, MarkerPath};
 pub(crate) use pool::{AnswerTime, PoolVerb, ReachTime, WorkTime};
 pub(crate) use programs::{Protocol, SuperviseArgs, WorkerArgs};
 pub(crate) use start::{CallArgs, RestartArgs, UpArgs};
+pub(crate) use watch::{EventsArgs, SignalArgs, StatusArgs, WaitArgs, WaitFor};
 
 /// Start or resume a background worker for a session exactly once, and never lose a worker.
 ///
@@ -65,6 +67,14 @@ pub(crate) enum Verb {
     },
     /// End the worker and start it again as recorded, under one claim
     Restart(RestartArgs),
+    /// Tell whether workers are live, with a line and an exit code for scripts
+    Status(StatusArgs),
+    /// Wait until a worker has ended or is ready; the exit code is the worker's
+    Wait(WaitArgs),
+    /// Follow what happens to sessions: one line for each start, readiness and end
+    Events(EventsArgs),
+    /// Send a signal to a worker
+    Signal(SignalArgs),
     /// End workers with all their processes: SIGTERM, then SIGKILL
     Stop(StopArgs),
     /// Send one JSON line to a worker and print the line of the answer
@@ -77,6 +87,8 @@ pub(crate) enum Verb {
     },
     /// Clear a leftover claim
     Unlock(UnlockArgs),
+    /// Remove named sessions with a provably gone worker
+    Rm(RmArgs),
     /// Remove sessions with a provably gone worker, with their records and logs
     Gc(GcArgs),
     /// Diagnose sessions: claim holders, evidence, and the next command

@@ -52,6 +52,7 @@ impl Caller {
             Step::AgainAt(endpoint) => self.again_at(endpoint),
             Step::UnlockByForce(session) => self.ours(["unlock", session.as_str(), "--force"]),
             Step::Forget(session) => self.ours(["unlock", session.as_str(), "--forget"]),
+            Step::RemoveByForce(session) => self.ours(["rm", session.as_str(), "--force"]),
             Step::Repair(session) => self.ours(["gc", "--repair", session.as_str()]),
             Step::Probe(path) => format!("{} {}", self.typed(["probe"]), shell_quoted(path)),
             Step::ProbePort(at) => self.typed(["probe".into(), Endpoint::Tcp(*at).to_text()]),

@@ -106,12 +106,17 @@ fn at_once(args: &Args, report: &Report) -> Option<Exit> {
         Verb::Up(up) => start::up::at_once(dir, up, report),
         Verb::Ls => Some(look::ls::run(dir, report)),
         Verb::Show { session } => Some(look::show::run(dir, session, report)),
+        Verb::Status(status) => Some(look::status::run(dir, status, report)),
+        Verb::Signal(signal) => Some(end::signal::run(dir, signal, report)),
+        Verb::Rm(rm) => Some(end::rm::run(dir, rm, report)),
         Verb::Unlock(unlock) => Some(end::unlock::run(dir, unlock, report)),
         Verb::Gc(gc) => Some(end::gc::run(dir, gc, report)),
         Verb::Doctor { session } => Some(look::doctor::run(dir, session.as_ref(), report)),
         Verb::Schema { name } => Some(look::schema::run(name.as_deref(), report)),
         Verb::Restart(_)
         | Verb::Stop(_)
+        | Verb::Wait(_)
+        | Verb::Events(_)
         | Verb::Call(_)
         | Verb::Probe { .. }
         | Verb::Pool(_)
@@ -129,6 +134,11 @@ async fn run(args: Args, report: &Report) -> Exit {
         Verb::Ls => look::ls::run(dir, report),
         Verb::Show { session } => look::show::run(dir, &session, report),
         Verb::Restart(restart) => start::restart::run(dir, &restart, report).await,
+        Verb::Status(status) => look::status::run(dir, &status, report),
+        Verb::Wait(wait) => look::wait::run(dir, &wait, report).await,
+        Verb::Events(events) => look::events::run(dir, &events, report).await,
+        Verb::Signal(signal) => end::signal::run(dir, &signal, report),
+        Verb::Rm(rm) => end::rm::run(dir, &rm, report),
         Verb::Stop(stop) => end::stop::run(dir, &stop, report).await,
         Verb::Call(call) => start::call::run(dir, &call, report).await,
         Verb::Probe { target } => look::probe::run(&target, report).await,

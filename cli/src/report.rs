@@ -45,7 +45,7 @@ impl Exit {
     pub(crate) fn of_exit(exit: ChildExit) -> Self {
         let code = match exit {
             ChildExit::Code(code) => code,
-            ChildExit::Signal(signal) => 128 + signal,
+            ChildExit::Signal(signal) | ChildExit::CoreDumped(signal) => 128 + signal,
             ChildExit::Unknown => return Self::Failed,
         };
         u8::try_from(code).map_or(Self::Failed, Self::Program)
@@ -105,6 +105,11 @@ impl Report {
 
     fn judged(&self, exit: Exit) -> Exit {
         if self.output_lost.get() { exit.or_worse(Exit::Failed) } else { exit }
+    }
+
+    /// Whether a write to stdout failed, so further results would be lost too.
+    pub(crate) fn has_lost_output(&self) -> bool {
+        self.output_lost.get()
     }
 
     /// Notes the result of a write to stdout. The first failure is reported on stderr.

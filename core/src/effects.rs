@@ -83,14 +83,16 @@ pub trait SpawnBgResumeDeps: Send + Sync {
     fn child_pid(&self, child: &Self::Child) -> Option<Pid>;
 }
 
-/// The end of a child.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
+/// The end of a child. The JSON is `{"code":3}`, `{"signal":"TERM","core":false}` or `null`
+/// ([`crate::process::exit`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ChildExit {
     /// The child returned this status.
     Code(i32),
-    /// This signal ended the child.
+    /// This signal ended the child; the kernel wrote no core dump.
     Signal(i32),
+    /// This signal ended the child, and the kernel wrote a core dump.
+    CoreDumped(i32),
     /// The child is gone, and the status is unknown: the process was no child of ours, or another process took the
     /// status.
     Unknown,
@@ -101,15 +103,23 @@ impl ChildExit {
     pub const fn code(self) -> Option<i32> {
         match self {
             Self::Code(code) => Some(code),
-            Self::Signal(_) | Self::Unknown => None,
+            Self::Signal(_) | Self::CoreDumped(_) | Self::Unknown => None,
         }
     }
 
     /// The signal, if a signal ended the child.
     pub const fn signal(self) -> Option<i32> {
         match self {
-            Self::Signal(signal) => Some(signal),
+            Self::Signal(signal) | Self::CoreDumped(signal) => Some(signal),
             Self::Code(_) | Self::Unknown => None,
+        }
+    }
+
+    /// Whether the status of the child is known.
+    pub const fn is_known(self) -> bool {
+        match self {
+            Self::Code(_) | Self::Signal(_) | Self::CoreDumped(_) => true,
+            Self::Unknown => false,
         }
     }
 }
@@ -119,6 +129,7 @@ impl fmt::Display for ChildExit {
         match self {
             Self::Code(code) => write!(f, "exited with {code}"),
             Self::Signal(signal) => write!(f, "was ended by signal {signal}"),
+            Self::CoreDumped(signal) => write!(f, "was ended by signal {signal} (core dumped)"),
             Self::Unknown => f.write_str("ended"),
         }
     }

@@ -42,10 +42,10 @@ pub mod text;
 
 pub use claim::{lifecycle, release, stores};
 pub use ensure::decide;
-pub use process::{id, identity, stop_signal, warrant};
+pub use process::{exit, id, identity, signal, stop_signal, warrant};
 pub use protocol::pool;
 pub use session::{
-    again, endpoint, evidence, notify, ownership, plan, readiness, record, state, target, view,
+    again, endpoint, events, evidence, notify, ownership, plan, readiness, record, state, target, view,
 };
 pub use start::{execute, resume, seams};
 pub use text::{byte_text, lines, shown};

@@ -2,6 +2,7 @@
 
 pub mod again;
 pub mod endpoint;
+pub mod events;
 pub mod evidence;
 pub mod lifeline;
 pub mod notify;

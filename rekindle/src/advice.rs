@@ -57,6 +57,8 @@ pub enum Step {
     UnlockByForce(SessionId),
     /// Forget a session whose worker cannot be judged.
     Forget(SessionId),
+    /// Remove a session with a failed run.
+    RemoveByForce(SessionId),
     /// Set the unreadable files of a session aside.
     Repair(SessionId),
     /// Judge a socket path.

@@ -90,6 +90,18 @@ pub enum Error {
         /// The place that could not be searched.
         why: OsFailure,
     },
+    /// The worker does not run, so there is no process to signal.
+    #[error("the worker of session `{session}` does not run, so nothing was signalled")]
+    NotRunning {
+        /// The session.
+        session: SessionId,
+    },
+    /// The started process has ended, and other processes of the worker run.
+    #[error("the process that was started for session `{session}` has ended, so nothing was signalled")]
+    LeaderEnded {
+        /// The session.
+        session: SessionId,
+    },
     /// The session cannot be forgotten, since its worker runs.
     #[error("the worker of session `{session}` runs, so the session is not forgotten")]
     StillRuns {
@@ -206,6 +218,8 @@ impl Error {
             Self::NotManaged { .. } | Self::EndUnprovable { .. } => "not-managed",
             Self::Claimed { .. } => "target-locked",
             Self::Unjudged { .. } | Self::Unsearched { .. } => "worker-unknown",
+            Self::NotRunning { .. } => "not-running",
+            Self::LeaderEnded { .. } => "leader-ended",
             Self::StillRuns { .. } => "still-runs",
             Self::NotEnded { .. } => "worker-not-ended",
             Self::StartInProgress { .. } => "start-in-progress",
@@ -229,6 +243,8 @@ impl Error {
             | Self::Claimed { .. }
             | Self::Unjudged { .. }
             | Self::Unsearched { .. }
+            | Self::NotRunning { .. }
+            | Self::LeaderEnded { .. }
             | Self::StillRuns { .. }
             | Self::StartInProgress { .. } => true,
             Self::StateRoot(_)
@@ -266,6 +282,8 @@ impl Error {
             Self::InsideRuntime => {
                 Advice::by_hand("call the async API there, or block on a thread outside of the runtime")
             }
+            Self::NotRunning { session } => Step::Show(session.clone()).into(),
+            Self::LeaderEnded { .. } => Advice::by_hand("signal all processes of the worker with --group"),
             Self::StillRuns { session } => Step::Doctor(session.clone()).into(),
             Self::Call(CallError::Line(LineError::Hung { .. })) => {
                 Advice::by_hand("name a longer --timeout, if the worker needs more time")

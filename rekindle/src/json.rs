@@ -19,6 +19,7 @@ pub mod schemas;
 #[cfg(feature = "schema")]
 pub mod standin;
 pub mod start;
+pub mod watch;
 pub(crate) mod word;
 
 use rekindle_core::byte_text::ByteText;

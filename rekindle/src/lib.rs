@@ -84,9 +84,9 @@ pub use outcome::{
 #[doc(inline)]
 pub use pool::{PoolClient, WorkerPool};
 pub use sessions::{
-    ClaimView, Collected, Collection, Diagnoses, Diagnosis, FailedRuns, Force, Forgotten, GcMode, Kept,
-    KeptBecause, LeftOut, LifelineView, Listing, RecordView, Repair, SessionSummary, SessionView, Sessions,
-    Unlocked, WorkerWatch,
+    ClaimView, Collected, Collection, Diagnoses, Diagnosis, Events, FailedRuns, Force, Forgotten, GcMode,
+    Kept, KeptBecause, LeftOut, LifelineView, Listing, Readied, RecordView, Repair, SessionStatus,
+    SessionSummary, SessionView, Sessions, Signalled, Standing, Unlocked, Whom, WorkerWatch,
 };
 #[doc(inline)]
 pub use stdio::{StdioChild, StdioEnd, StdioEvent, StdioLaunch, StdioStopped};
@@ -145,6 +145,13 @@ pub use rekindle_core::resume::RetainedReason;
 pub use rekindle_core::{
     ChildExit, Lifeline, Liveness, LockClaim, RecordState, RejectReason, SessionRecord, SessionState,
 };
+
+// Events and signals.
+pub use json::watch::SessionEvent;
+#[doc(inline)]
+pub use rekindle_core::events::Happened;
+#[doc(inline)]
+pub use rekindle_core::signal::{InvalidSignal, SignalNumber};
 
 // Errors.
 #[doc(inline)]

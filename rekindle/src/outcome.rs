@@ -5,7 +5,7 @@ mod text;
 
 use crate::advice::Advice;
 use crate::error::Error;
-use crate::sessions::wait::WorkerWatch;
+use crate::sessions::watch::wait::WorkerWatch;
 use rekindle_adapters::Connection;
 use rekindle_core::again::Part;
 use rekindle_core::execute::{Cause, Diagnostic};

@@ -13,7 +13,7 @@ pub(crate) mod snapshot;
 mod stop;
 pub(crate) mod unlock;
 pub(crate) mod update_record;
-pub(crate) mod wait;
+pub(crate) mod watch;
 
 use crate::error::Error;
 use crate::launch::Launch;
@@ -25,6 +25,7 @@ pub use list::{LeftOut, Listing, SessionSummary};
 use rekindle_adapters::start::SpawnOn;
 use rekindle_adapters::{SessionDir, StateRoot, procfs};
 use rekindle_core::shown::Shown;
+use rekindle_core::signal::SignalNumber;
 use rekindle_core::stop::StopPolicy;
 use rekindle_core::stores::{ClaimStore, RecordStore};
 use rekindle_core::{ChildExit, Host, Intent, KillChange, SessionId};
@@ -33,7 +34,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 pub use unlock::{Force, Forgotten, Unlocked};
-pub use wait::WorkerWatch;
+pub use watch::wait::{Readied, WorkerWatch};
+pub use watch::{Events, SessionStatus, Signalled, Standing, Whom};
 
 /// The sessions of one state directory. Cheap to clone; several values may have the same directory open.
 ///
@@ -295,8 +297,9 @@ impl Sessions {
     /// Waits until the current worker of `session` has ended, with all its processes. Returns at once if no worker
     /// runs.
     ///
-    /// The result is the exit in the record, or [`ChildExit::Unknown`] if the record has no exit. For a worker started
-    /// by this process, [`Running::wait`](crate::Running::wait) knows the exit from the kernel.
+    /// The result is the exit of the started process: from the kernel if the worker ends during the wait (since Linux 6.15),
+    /// else from the record; [`ChildExit::Unknown`] if neither has the exit. The wait completes the record of the start,
+    /// if the claim is free; while a stop is in progress, the wait lets the stop record the end.
     ///
     /// # Errors
     /// If the session is unknown or cannot be read, or [`Error::Unjudged`] if nothing proves whether the worker runs.
@@ -304,7 +307,73 @@ impl Sessions {
     /// # Cancel safety
     /// Safe.
     pub async fn wait(&self, session: &SessionId) -> Result<ChildExit, Error> {
-        wait::wait(&self.root, &self.here, session).await
+        watch::wait::wait(&self.root, &self.here, session).await
+    }
+
+    /// Waits until the current worker of `session` is ready, or has ended. Returns at once if either is so already.
+    ///
+    /// # Errors
+    /// As for [`Self::wait`], or if the session's directory cannot be watched.
+    ///
+    /// # Cancel safety
+    /// Safe.
+    pub async fn wait_until_ready(&self, session: &SessionId) -> Result<Readied, Error> {
+        watch::wait::wait_until_ready(&self.root, &self.here, session).await
+    }
+
+    /// The events of these sessions, or of all sessions if none is named: the present state of each first, then each event
+    /// as it happens. While nothing happens, nothing polls.
+    ///
+    /// The watcher needs three descriptors for each running worker. Records in a [`RecordStore`] of the caller's own give
+    /// no event; a change there is seen with the next change in the session's directory.
+    ///
+    /// # Errors
+    /// If the directories cannot be watched or listed.
+    ///
+    /// # Panics
+    /// Outside a tokio runtime with I/O and time enabled.
+    ///
+    /// ```
+    /// use rekindle::Sessions;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let dir = tempfile::tempdir()?;
+    /// let sessions = Sessions::open(dir.path().join("workers"))?;
+    /// let mut events = sessions.events(&[])?;
+    /// # let events = async move {
+    /// loop {
+    ///     println!("{}", events.next().await?);
+    /// }
+    /// # #[expect(unreachable_code)]
+    /// # Ok::<(), rekindle::Error>(())
+    /// # };
+    /// # drop(events);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn events(&self, only: &[SessionId]) -> Result<Events, Error> {
+        Events::open(&self.root, &self.here, only)
+    }
+
+    /// The status of these sessions, in this order; of all sessions by name if none is named. Connects to no worker. An
+    /// unknown session is a status, not an error.
+    ///
+    /// # Errors
+    /// If the state directory cannot be listed.
+    pub fn status(&self, only: &[SessionId]) -> Result<Vec<SessionStatus>, Error> {
+        watch::status(&self.root, &self.here, only)
+    }
+
+    /// Sends a signal to the worker of `session`: to the started process, or to every visible process of the worker. Only
+    /// processes that are proved to belong to the present start are signalled, each once, by pidfd.
+    ///
+    /// # Errors
+    /// [`Error::NotRunning`], [`Error::Unjudged`] or [`Error::StartInProgress`] if there is no process that may be
+    /// signalled, [`Error::LeaderEnded`] if only other processes of the worker are left; or if the session is unknown or
+    /// cannot be read. A real-time signal is an error of the system's kind.
+    pub fn signal(&self, session: &SessionId, signal: SignalNumber, whom: Whom) -> Result<Signalled, Error> {
+        watch::signal(&self.root, &self.here, session, signal, whom)
     }
 
     /// Clears the claim of `session` if no launcher holds the claim. Without force, only a claim with a provably dead

@@ -33,7 +33,7 @@ use crate::outcome::{
 use crate::sessions::gc::{Collected, Collection, Kept, KeptBecause};
 use crate::sessions::list::{Listing, SessionSummary};
 use crate::sessions::unlock::{Force, Unlocked};
-use crate::sessions::wait::WorkerWatch;
+use crate::sessions::watch::wait::WorkerWatch;
 use rekindle_adapters::Connection;
 use rekindle_core::again::NoPlan;
 use rekindle_core::care::gc::{self, Collect};
@@ -368,6 +368,9 @@ impl Machine {
             address: Some(it.endpoint(session, dir)),
             generation: it.generation(),
             started_at: None,
+            exit: None,
+            exited_at: None,
+            ended_by: None,
         };
         Listing { sessions: known.map(summary).collect(), left_out: Vec::new() }
     }

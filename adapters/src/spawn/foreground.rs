@@ -86,6 +86,7 @@ fn pid_of(child: &Child) -> rekindle_core::Pid {
 fn to_exit(status: ExitStatus) -> ChildExit {
     match (status.code(), status.signal()) {
         (Some(code), _) => ChildExit::Code(code),
+        (None, Some(signal)) if status.core_dumped() => ChildExit::CoreDumped(signal),
         (None, Some(signal)) => ChildExit::Signal(signal),
         (None, None) => ChildExit::Unknown,
     }

@@ -29,7 +29,7 @@ use rekindle_core::notify::Notices;
 use rekindle_core::plan::{ForeignListener, SETTLE_DEFAULT};
 use rekindle_core::protocol::Version;
 use rekindle_core::readiness::ShownBy;
-use rekindle_core::record::SocketFile;
+use rekindle_core::record::{EndedBy, SocketFile};
 use rekindle_core::seams::{ExitWatcher, Killer, Releaser};
 use rekindle_core::start::order::Room;
 use rekindle_core::start::settle::{self, Heard, Noted, Settle, SettleEffect, SettleEvent};
@@ -68,6 +68,8 @@ pub(super) struct Notes {
     peer: Option<Option<ProcessIdentity>>,
     version: Option<Version>,
     exit: Option<ChildExit>,
+    /// Whether this start signalled the worker.
+    is_signalled: bool,
     notify_listener: Option<Arc<NotifyListener>>,
     pub(super) reaped: Option<ReapedExit>,
     worker: Option<Arc<Worker>>,
@@ -75,6 +77,17 @@ pub(super) struct Notes {
     seen: Seen,
     listened_at: Option<Endpoint>,
     answered_at: Option<Endpoint>,
+}
+
+impl Notes {
+    /// The cause of the observed end.
+    fn ended_by(&self) -> EndedBy {
+        match (self.is_signalled, self.seen.is_final) {
+            (false, _) => EndedBy::Worker,
+            (true, true) => EndedBy::Timeout,
+            (true, false) => EndedBy::WatchFailed,
+        }
+    }
 }
 
 /// The last finding of the watch for readiness.
@@ -311,7 +324,10 @@ impl Start {
         let observed = self.note(|notes| {
             let record = notes.record.take()?;
             Some(match heard {
-                Heard::Exit => record.into_exited(clock::now(), notes.exit.unwrap_or(ChildExit::Unknown)),
+                Heard::Exit => {
+                    let exit = notes.exit.unwrap_or(ChildExit::Unknown);
+                    record.into_exited(clock::now(), exit).ended_by(notes.ended_by())
+                }
                 Heard::Ready => {
                     let peer = notes.peer.take().flatten();
                     record
@@ -386,6 +402,7 @@ pub(crate) struct NotingKiller(pub(crate) Start);
 impl Killer<Worker> for NotingKiller {
     async fn kill_child(&self, child: &Worker, how: KillSignal) -> Result<(), KillError> {
         self.0.note_port_instead(child);
+        self.0.note(|notes| notes.is_signalled = true);
         let stop = self.0.record().map(|record| record.kill_policy().signal()).unwrap_or_default();
         worker::signal_by(child, how, stop)
     }

@@ -218,6 +218,22 @@ pub async fn input_hung_up() {
     }
 }
 
+/// Resolves when our standard output has no reader any more. Never resolves if the state is unknown, or for a file.
+#[expect(clippy::disallowed_methods, reason = "nothing is written")]
+pub async fn output_hung_up() {
+    let (tell, told) = oneshot::channel();
+    let watch = move || {
+        if wait_until(io::stdout(), Readiness::Abandoned).is_ok() {
+            // The caller may have given up.
+            let _ = tell.send(());
+        }
+    };
+    let watched = spawn("rekindle-hangup", watch);
+    if watched.is_err() || told.await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
 fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
     thread::Builder::new().name(name.into()).stack_size(256 << 10).spawn(body).map(drop)
 }

@@ -74,6 +74,22 @@ impl Backoff {
         }
     }
 
+    /// Waits for something of which an event tells: polls with growing pauses at first, and from then on sleeps until the
+    /// next event. Without a watch like [`Self::wait`]. Safe to drop.
+    pub(crate) async fn wait_for_event(&mut self) {
+        if self.subscribes() {
+            return;
+        }
+        match &self.watch {
+            Some(watch) if self.next >= LONGEST_WATCHED => {
+                watch.woken().await;
+                // A descriptor closes before its lock goes: poll quickly.
+                (self.yields, self.next) = (0, FIRST);
+            }
+            Some(_) | None => self.wait().await,
+        }
+    }
+
     /// Ends the watch when the runtime is idle: unsubscribing takes the kernel longer than one more look, and the
     /// waiter already has its answer.
     pub(crate) fn end_later(self) {

@@ -1,12 +1,27 @@
-//! Waits until the whole worker is gone.
+//! Waits until the whole worker is gone. While a process of the worker is visible, the kernel tells of its end, and nothing
+//! polls.
 
-use super::process::Process;
+use super::members::pinned_member;
 use super::watch::Worker;
 use crate::endpoint::socket_file::{self, Tenancy};
 use crate::store::lifeline::LifelineProbe;
 use crate::sys::backoff::Backoff;
 use crate::sys::linux::fs::watch::Happening;
 use rekindle_core::{ChildExit, Lifeline, OsFailure, WatchError};
+
+/// Waits until a held lifeline may be free. A visible holder tells of its own end, so no poll is needed; the closing of the
+/// lifeline by a holder that lives on is an event too.
+async fn await_release(worker: &Worker, backoff: &mut Backoff) -> Result<(), OsFailure> {
+    let Some(holder) = pinned_member(worker) else {
+        backoff.wait().await;
+        return Ok(());
+    };
+    tokio::select! {
+        biased;
+        ended = holder.exited() => ended,
+        () = backoff.wait_for_event() => Ok(()),
+    }
+}
 
 /// Resolves once the whole worker is gone, also if the end came before the call.
 ///
@@ -29,7 +44,7 @@ pub async fn await_exit(worker: &Worker) -> Result<ChildExit, WatchError> {
         match worker.ask_lifeline() {
             // No lifeline, and no process keeps one: only the known processes existed.
             Lifeline::Free | Lifeline::Missing => break,
-            Lifeline::Held => backoff.wait().await,
+            Lifeline::Held => await_release(worker, &mut backoff).await?,
             Lifeline::Unreadable => {
                 return Err(OsFailure::new(
                     "ask the lifeline",
@@ -44,5 +59,5 @@ pub async fn await_exit(worker: &Worker) -> Result<ChildExit, WatchError> {
             backoff.wait().await;
         }
     }
-    Ok(worker.leader.as_ref().map_or(ChildExit::Unknown, Process::exit))
+    Ok(worker.exit())
 }

@@ -9,6 +9,7 @@
 //!
 //! Checked by `smoke/tests/smoke/spawn/companions.rs` and `command/scale.rs`.
 
+use super::pin::Pin;
 use super::process::Process;
 use super::watch::Worker;
 use crate::store::lifeline::{LifelineProbe, Reach};
@@ -61,6 +62,18 @@ pub fn members(worker: &Worker) -> Result<Vec<Pid>, OsFailure> {
         members.extend(found(worker, Search::EveryDescriptor)?);
     }
     Ok(members.into_iter().collect())
+}
+
+/// A running member of the worker, pinned; `None` if none is visible.
+pub(super) fn pinned_member(worker: &Worker) -> Option<Pin> {
+    for search in [Search::Everybody, Search::EveryDescriptor] {
+        let judge = Judge::of(worker, search);
+        let pin = |pid: Pid| Pin::of(pid, || judge.warrant(pid)).ok().flatten();
+        if let Some(pin) = found(worker, search).ok()?.into_iter().find_map(pin) {
+            return Some(pin);
+        }
+    }
+    None
 }
 
 /// The members found by one search.

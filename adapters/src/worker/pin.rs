@@ -6,6 +6,7 @@
 //! 2. The judge is asked after the pin: the pid cannot be reused in between.
 
 use crate::sys::linux::failure::{During, Errno, refused};
+use crate::sys::linux::poll::readable;
 use crate::sys::linux::process::pidfd;
 use crate::sys::linux::process::signals::Signal;
 use rekindle_core::warrant::Warrant;
@@ -40,6 +41,15 @@ impl Pin {
 
     pub(super) fn pidfd(&self) -> &OwnedFd {
         &self.pidfd
+    }
+
+    /// Resolves once the process has ended.
+    pub(super) async fn exited(&self) -> Result<(), OsFailure> {
+        // A copy of the descriptor, so several watches can wait at once.
+        let pidfd = self.pidfd.try_clone().doing("copy a descriptor of the worker's process")?;
+        let watched = readable(pidfd).doing("watch the worker's process")?;
+        watched.readable().await.doing("watch the worker's process")?.retain_ready();
+        Ok(())
     }
 
     pub(super) fn into_pidfd(self) -> OwnedFd {

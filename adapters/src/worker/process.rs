@@ -3,9 +3,8 @@
 use super::pin::Pin;
 use super::reaper::{ExitTeller, ReapedExit, reap_later};
 use crate::sys::linux::descriptors::keep_high;
-use crate::sys::linux::failure::During;
-use crate::sys::linux::poll::readable;
-use crate::sys::linux::process::pidfd::{has_exited, peek};
+use crate::sys::linux::process::pidfd::{has_exited, peek, reaped_exit};
+use crate::sys::linux::procfs;
 use rekindle_core::warrant::Warrant;
 use rekindle_core::{ChildExit, Host, OsFailure, ProcessIdentity};
 use std::os::fd::OwnedFd;
@@ -60,20 +59,26 @@ impl Process {
         self.pin.as_ref()
     }
 
+    /// The exit of the ended process. The status of another process's child is known if the process was pinned while it
+    /// lived: from the kernel once it is reaped (Linux 6.15), and from `/proc` before.
     pub(super) fn exit(&self) -> ChildExit {
         match (&self.pin, &self.teller) {
             (Some(pin), Some(_)) => peek(pin.pidfd()),
+            (Some(pin), None) if has_exited(pin.pidfd()) => {
+                let reaped = || reaped_exit(pin.pidfd());
+                // Reaped between the two questions, the kernel knows at the third.
+                let exit = reaped().or_else(|| procfs::exit_of_zombie(&self.identity)).or_else(reaped);
+                exit.unwrap_or(ChildExit::Unknown)
+            }
             (Some(_) | None, None) | (None, Some(_)) => ChildExit::Unknown,
         }
     }
 
     pub(super) async fn exited(&self) -> Result<(), OsFailure> {
-        let Some(pidfd) = self.pin.as_ref().map(Pin::pidfd) else { return Ok(()) };
-        // A copy of the descriptor, so several watches can wait at once.
-        let pidfd = pidfd.try_clone().doing("copy a descriptor of the worker's process")?;
-        let watched = readable(pidfd).doing("watch the worker's process")?;
-        watched.readable().await.doing("watch the worker's process")?.retain_ready();
-        Ok(())
+        match &self.pin {
+            Some(pin) => pin.exited().await,
+            None => Ok(()),
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use super::reaper::ReapedExit;
 use crate::endpoint::socket_file::{self, Tenancy};
 use crate::store::lifeline::LifelineProbe;
 use crate::sys::linux::procfs;
-use rekindle_core::{Lifeline, OsFailure, Pid, ProcessIdentity};
+use rekindle_core::{ChildExit, Lifeline, OsFailure, Pid, ProcessIdentity};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
@@ -74,6 +74,11 @@ impl Worker {
     /// only after the last handle on this worker is dropped.
     pub fn reaped_exit(&self) -> Option<ReapedExit> {
         self.leader.as_ref().and_then(Process::reaped_exit)
+    }
+
+    /// The exit of the started process, if the process has ended; unknown if it was not pinned while it lived.
+    pub fn exit(&self) -> ChildExit {
+        self.leader.as_ref().map_or(ChildExit::Unknown, Process::exit)
     }
 
     /// The state of the lifeline.

@@ -60,3 +60,19 @@ pub(crate) struct StopArgs {
     #[command(flatten)]
     pub(crate) ending: Ending,
 }
+
+#[derive(Debug, clap::Args)]
+#[command(
+    after_help = "A session with a worker that runs, or may run, is never removed: stop the worker before. The last run \
+    of a session is kept if the run failed, unless --force is given.\n\n\
+    Exit codes: 0 removed; 1 unknown session, or an error; 3 a session was kept."
+)]
+pub(crate) struct RmArgs {
+    /// The sessions
+    #[arg(required = true)]
+    pub(crate) sessions: Vec<SessionId>,
+
+    /// Also remove a failed run, with its logs
+    #[arg(long)]
+    pub(crate) force: bool,
+}

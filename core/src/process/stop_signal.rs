@@ -7,6 +7,7 @@
 //! Checked by `gates/tests/plan.rs`.
 
 use crate::prelude::*;
+use crate::process::signal::SignalNumber;
 use core::fmt;
 use core::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -26,34 +27,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct StopSignal(&'static str);
 
-/// Number and name of each signal. Missing are CHLD and CONT, and the signals that stop a program.
-const SIGNALS: [(u8, &str); 25] = [
-    (1, "HUP"),
-    (2, "INT"),
-    (3, "QUIT"),
-    (4, "ILL"),
-    (5, "TRAP"),
-    (6, "ABRT"),
-    (7, "BUS"),
-    (8, "FPE"),
-    (9, "KILL"),
-    (10, "USR1"),
-    (11, "SEGV"),
-    (12, "USR2"),
-    (13, "PIPE"),
-    (14, "ALRM"),
-    (15, "TERM"),
-    (16, "STKFLT"),
-    (23, "URG"),
-    (24, "XCPU"),
-    (25, "XFSZ"),
-    (26, "VTALRM"),
-    (27, "PROF"),
-    (28, "WINCH"),
-    (29, "IO"),
-    (30, "PWR"),
-    (31, "SYS"),
-];
+/// The signals that end no program by default, but stop, continue or inform it.
+const ASK_NOBODY_TO_END: [&str; 6] = ["CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU"];
 
 /// A text that is no stop signal.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -96,12 +71,9 @@ impl FromStr for StopSignal {
     type Err = InvalidStopSignal;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let name = text.to_ascii_uppercase();
-        let name = name.strip_prefix("SIG").unwrap_or(&name);
-        let number = text.parse::<u8>().ok();
-        let is_meant = |(of, named): &&(u8, &'static str)| *named == name || number == Some(*of);
-        let found = SIGNALS.iter().find(is_meant);
-        found.map(|(_, name)| Self(name)).ok_or_else(|| InvalidStopSignal { text: text.to_owned() })
+        let invalid = || InvalidStopSignal { text: text.to_owned() };
+        let name = text.parse::<SignalNumber>().ok().and_then(SignalNumber::name);
+        name.filter(|name| !ASK_NOBODY_TO_END.contains(name)).map(Self).ok_or_else(invalid)
     }
 }
 

@@ -11,6 +11,8 @@
 
 use crate::effects::ChildExit;
 use crate::prelude::*;
+use crate::process::exit;
+pub use crate::process::exit::EndedBy;
 use crate::process::id::{Generation, Nonce, SessionId};
 use crate::process::identity::ProcessIdentity;
 use crate::protocol::{Version, WorkerName, pool};
@@ -95,10 +97,11 @@ pub struct SessionRecord {
     #[serde(default)]
     pub exited_at: Option<Timestamp>,
     /// The exit.
-    #[serde(default)]
+    #[serde(default, with = "exit::stored")]
     pub exit: Option<ChildExit>,
-    /// Who ended the worker, after ready or by a stop; absent in the record of a start that failed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// The cause of the end; absent in the record of a start that failed under an older version, and of a worker that
+    /// never existed.
+    #[serde(default, skip_serializing_if = "is_unknown_to_older_versions")]
     pub ended_by: Option<EndedBy>,
     /// The unknown fields of a later version.
     #[serde(flatten, skip_deserializing)]
@@ -107,16 +110,28 @@ pub struct SessionRecord {
 
 impl Serialize for SessionRecord {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        Framed { schema_version: self.schema_version(), record: self }.serialize(serializer)
+        let dumped = matches!(self.exit, Some(ChildExit::CoreDumped(_)));
+        let framed = Framed {
+            schema_version: self.schema_version(),
+            record: self,
+            core_dumped: dumped.then_some(true),
+            start_ended_by: self.ended_by.filter(|by| !by.is_known_to_older_versions()),
+        };
+        framed.serialize(serializer)
     }
 }
 
-/// A record, with the schema as the first field.
+/// A record, with the schema as the first field. The last fields refine `exit` and `ended_by`: a reader without them
+/// would refuse another value of `exit` or `ended_by`, and keeps a field that it does not know.
 #[derive(Serialize)]
 struct Framed<'r> {
     schema_version: u32,
     #[serde(flatten, serialize_with = "serialize_fields")]
     record: &'r SessionRecord,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    core_dumped: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    start_ended_by: Option<EndedBy>,
 }
 
 /// The derived serializer; `remote` makes the derived function inherent.
@@ -129,7 +144,12 @@ impl<'de> Deserialize<'de> for SessionRecord {
         let mut rest = Rest::default();
         let record = Self::deserialize(Sift { object, rest: &mut rest })?;
         let plan = rest.recorded_plan(&record.session)?;
-        Ok(Self { plan, unknown: rest.unknown, ..record })
+        let exit = match (record.exit, rest.core_dumped) {
+            (Some(ChildExit::Signal(signal)), Some(true)) => Some(ChildExit::CoreDumped(signal)),
+            (exit, _) => exit,
+        };
+        let ended_by = record.ended_by.or(rest.start_ended_by);
+        Ok(Self { plan, exit, ended_by, unknown: rest.unknown, ..record })
     }
 }
 
@@ -138,6 +158,8 @@ impl<'de> Deserialize<'de> for SessionRecord {
 struct Rest {
     schema_version: Option<u32>,
     plan: Option<Box<SpawnBgPlan>>,
+    core_dumped: Option<bool>,
+    start_ended_by: Option<EndedBy>,
     unknown: Map<String, Value>,
 }
 
@@ -146,6 +168,8 @@ impl Remainder for Rest {
         match name.as_str() {
             SCHEMA => once(SCHEMA, &mut self.schema_version, object.next_value()?),
             PLAN => once(PLAN, &mut self.plan, object.next_value()?),
+            CORE_DUMPED => once(CORE_DUMPED, &mut self.core_dumped, object.next_value()?),
+            START_ENDED_BY => once(START_ENDED_BY, &mut self.start_ended_by, object.next_value()?),
             _ => self.unknown.take(name, object),
         }
     }
@@ -188,6 +212,12 @@ const SCHEMA: &str = "schema_version";
 
 /// The field with the whole plan, since schema 2.
 const PLAN: &str = "plan";
+
+/// The field beside `exit` that says whether the kernel wrote a core dump; absent if not.
+pub const CORE_DUMPED: &str = "core_dumped";
+
+/// The field with the cause of an end that older versions do not know.
+pub const START_ENDED_BY: &str = "start_ended_by";
 
 /// The field with the path of the worker's socket, in every schema.
 const SOCKET: &str = "socket";
@@ -428,17 +458,28 @@ impl SessionRecord {
         Self { ended_by: Some(who), ..self }
     }
 
-    /// The record of a provably gone worker; `None` if the record is complete already. A launcher between a stop and
-    /// the stop's record may have found the worker gone without knowing about the stop; the stop then corrects the
-    /// record.
+    /// The record of a provably gone worker; `None` if the record is complete already. A launcher or watcher between a
+    /// stop and the stop's record may have found the worker gone without knowing about the stop; the stop then corrects
+    /// the record. If the recorded exit is unknown, a known exit takes its place.
     pub fn after_end(self, at: Timestamp, exit: ChildExit, by: EndedBy) -> Option<Self> {
-        match (self.state, by, self.ended_by) {
-            (RecordState::Starting | RecordState::Ready | RecordState::Retained, ..) => {
-                Some(self.into_exited(at, exit).ended_by(by))
+        match self.state {
+            RecordState::Starting | RecordState::Ready | RecordState::Retained => {
+                return Some(self.into_exited(at, exit).ended_by(by));
             }
-            (RecordState::Exited, EndedBy::Stop, Some(EndedBy::Worker)) => Some(self.ended_by(by)),
-            (RecordState::Exited, EndedBy::Stop, Some(EndedBy::Stop) | None)
-            | (RecordState::Exited, EndedBy::Worker, _) => None,
+            RecordState::Exited => {}
+        }
+        let is_learned = self.exit == Some(ChildExit::Unknown) && exit.is_known();
+        let is_corrected = self.ended_by == Some(EndedBy::Worker) && by == EndedBy::Stop;
+        let exit = if is_learned { Some(exit) } else { self.exit };
+        let ended_by = if is_corrected { Some(by) } else { self.ended_by };
+        (is_learned || is_corrected).then_some(Self { exit, ended_by, ..self })
+    }
+
+    /// Whether [`Self::after_end`] with this exit would change the record of an end without a stop.
+    pub fn lacks_end(&self, exit: ChildExit) -> bool {
+        match self.state {
+            RecordState::Starting | RecordState::Ready | RecordState::Retained => true,
+            RecordState::Exited => self.exit == Some(ChildExit::Unknown) && exit.is_known(),
         }
     }
 
@@ -455,8 +496,18 @@ impl SessionRecord {
             }
             (RecordState::Exited, None, _)
             | (RecordState::Exited, Some(EndedBy::Worker), Some(ChildExit::Code(0))) => None,
-            (RecordState::Exited, Some(EndedBy::Worker), _) | (RecordState::Ready, _, _) => {
-                Some("its worker ended by itself, and how is not known")
+            (RecordState::Exited, Some(EndedBy::Worker), Some(ChildExit::Code(_))) => {
+                Some("its worker ended by itself with another status than 0")
+            }
+            (
+                RecordState::Exited,
+                Some(EndedBy::Worker),
+                Some(ChildExit::Signal(_) | ChildExit::CoreDumped(_)),
+            ) => Some("its worker was ended by a signal, and not by a stop"),
+            (RecordState::Exited, Some(EndedBy::Worker), Some(ChildExit::Unknown) | None)
+            | (RecordState::Ready, _, _) => Some("its worker ended by itself, and how is not known"),
+            (RecordState::Exited, Some(EndedBy::Timeout | EndedBy::WatchFailed), _) => {
+                Some("its last start was given up by its launcher")
             }
             (RecordState::Starting | RecordState::Retained, _, _) => {
                 Some("its last start was never finished")
@@ -501,14 +552,9 @@ impl SessionRecord {
     }
 }
 
-/// The process that ended a worker.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum EndedBy {
-    /// A stop by rekindle.
-    Stop,
-    /// The worker itself, or any other process.
-    Worker,
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_unknown_to_older_versions(by: &Option<EndedBy>) -> bool {
+    !by.is_some_and(EndedBy::is_known_to_older_versions)
 }
 
 /// The identity of a socket file, independent of its name.

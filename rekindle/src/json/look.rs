@@ -49,6 +49,8 @@ pub struct ShowJson<'a> {
     pub claim: Option<ClaimJson<'a>>,
     /// The lifeline of the worker.
     pub lifeline: LifelineJson<'a>,
+    /// Why the exit of an ended worker is unknown; `null` if the exit is known, or if the worker runs.
+    pub exit_why: Option<&'static str>,
 }
 
 /// The fields of a record.
@@ -145,11 +147,10 @@ pub struct RecordJson<'a> {
     pub ready_at: Option<String>,
     /// The time when the exit was observed, RFC 3339 in UTC, or `null`.
     pub exited_at: Option<String>,
-    /// How the worker ended, or `null`.
+    /// How the worker ended; `null` if unknown, or if the worker runs.
     #[cfg_attr(feature = "schema", schemars(with = "Option<super::standin::Exit>"))]
     pub exit: Option<ChildExit>,
-    /// Who ended the worker; absent if unknown.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// The cause of the end; `null` if unknown, or if the worker runs.
     #[cfg_attr(feature = "schema", schemars(with = "Option<super::standin::EndedBy>"))]
     pub ended_by: Option<EndedBy>,
     #[serde(flatten)]

@@ -56,7 +56,11 @@ words! {
     /// What the system ran out of.
     Shortage = rekindle_core::Shortage { DiskFull, FileSizeLimit, TooManyOpenFiles, TooManyProcesses, OutOfMemory }
     /// Who ended a worker.
-    EndedBy = rekindle_core::record::EndedBy { Stop, Worker }
+    EndedBy = rekindle_core::record::EndedBy { Stop, Worker, Timeout, WatchFailed }
+    /// What happened to a session.
+    Happened = rekindle_core::events::Happened {
+        Starting, Restarting, Ready, Exited, Stopped, Retained, Released, Removed,
+    }
     /// The state of a lifecycle lock.
     LifecycleState = rekindle_core::lifecycle::LifecycleState { Free, Held, Stale, OtherMachine, Unjudged, Corrupt }
     /// Who chose a worker's TCP port.
@@ -107,14 +111,20 @@ pub struct Identity {
 
 /// How a worker ended.
 #[derive(Debug, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
+#[serde(untagged)]
 pub enum Exit {
-    /// The status that the worker returned.
-    Code(i32),
-    /// The number of the signal that ended the worker.
-    Signal(i32),
-    /// The worker is gone, and its status is unknown.
-    Unknown,
+    /// The worker returned a status.
+    Code {
+        /// The status.
+        code: i32,
+    },
+    /// A signal ended the worker.
+    Signal {
+        /// The name of the signal, without `SIG`; the number of a signal without a name.
+        signal: String,
+        /// Whether the kernel wrote a core dump.
+        core: bool,
+    },
 }
 
 /// The identity of a socket file, independent of its name.

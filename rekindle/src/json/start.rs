@@ -10,7 +10,7 @@ use rekindle_core::execute::Diagnostic;
 use rekindle_core::protocol::Version;
 use rekindle_core::resume::RetainedReason;
 use rekindle_core::{
-    Endpoint, Generation, Liveness, Owner, Pid, RejectReason, SessionId, Shortage, SpawnBgPlan,
+    ChildExit, Endpoint, Generation, Liveness, Owner, Pid, RejectReason, SessionId, Shortage, SpawnBgPlan,
 };
 use serde::Serialize;
 
@@ -92,6 +92,9 @@ pub struct ExitedJson<'a> {
     pub exit_code: Option<i32>,
     /// The number of the signal that ended the worker, or `null`.
     pub signal: Option<i32>,
+    /// How the worker ended, in the spelling of all verbs; `null` if unknown.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<super::standin::Exit>"))]
+    pub exit: ChildExit,
     /// Whether the worker had been told to end.
     pub after_kill: bool,
     /// The reason for telling the worker to end, or `null`.

@@ -80,6 +80,7 @@ impl Serialize for Exited {
             worker: worker(self.pid, Some(&self.endpoint), Some(self.generation)),
             exit_code: self.exit.code(),
             signal: self.exit.signal(),
+            exit: self.exit,
             after_kill: self.after_kill,
             cause: self.cause.as_ref().map(ToString::to_string),
             last_seen: self.last_seen.as_deref(),

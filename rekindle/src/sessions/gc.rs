@@ -4,6 +4,7 @@
 //! 1. Every decision is made by [`rekindle_core::care::gc`]; this file performs the effects and keeps the findings.
 //! 2. Only our files are removed; a directory with any other file stays.
 
+use crate::advice::{Advice, Step};
 use crate::error::Error;
 use crate::sessions::restore;
 use crate::sessions::snapshot::Snapshot;
@@ -106,6 +107,20 @@ pub struct Kept {
     pub why: String,
     /// The reason in one word.
     pub because: KeptBecause,
+}
+
+impl Kept {
+    /// The next step towards removing the session.
+    pub fn advice(&self) -> Advice {
+        let session = self.session.clone();
+        match self.because {
+            KeptBecause::Running => Step::Stop(session).into(),
+            KeptBecause::FailedRun => Step::RemoveByForce(session).into(),
+            KeptBecause::Claimed | KeptBecause::Error => Step::Doctor(session).into(),
+            KeptBecause::Newer => Advice::use_its_version(),
+            KeptBecause::OtherFiles => Advice::by_hand("look through the files in the session's directory"),
+        }
+    }
 }
 
 impl fmt::Display for Kept {

@@ -5,9 +5,11 @@ use crate::sessions::snapshot::{ListenerTables, Snapshot};
 use rekindle_adapters::StateRoot;
 use rekindle_adapters::lifeline::{self, LifelineProbe, Located, Lost};
 use rekindle_core::byte_text;
+use rekindle_core::record::EndedBy;
 use rekindle_core::shown::Shown;
 use rekindle_core::{
-    Endpoint, Generation, Host, LastWorker, OsFailure, Pid, SessionId, SessionRecord, SessionState,
+    ChildExit, Endpoint, Generation, Host, LastWorker, OsFailure, Pid, RecordState, SessionId, SessionRecord,
+    SessionState,
 };
 use serde::Serialize;
 use std::fmt;
@@ -41,6 +43,15 @@ pub struct SessionSummary {
     pub generation: Generation,
     /// The time of the start, RFC 3339 in UTC.
     pub started_at: Option<String>,
+    /// The exit of the last worker: `{"code":3}` or `{"signal":"TERM","core":false}`; `null` if unknown, or if the worker
+    /// runs.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::json::standin::Exit>"))]
+    pub exit: Option<ChildExit>,
+    /// The time when the end was seen, RFC 3339 in UTC; `null` if the end was not seen, or the worker runs.
+    pub exited_at: Option<String>,
+    /// The cause of the end: `worker`, `stop`, `timeout` or `watch-failed`; `null` if unknown, or if the worker runs.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::json::standin::EndedBy>"))]
+    pub ended_by: Option<EndedBy>,
 }
 
 impl fmt::Display for SessionSummary {
@@ -162,8 +173,13 @@ pub(crate) fn list_those(
     snapshots.retain(is_meant);
     let listening = ListenerTables::read();
     let summaries = snapshots.into_iter().map(|Listed { session, snapshot }| {
+        let is_over = snapshot.last_worker() == LastWorker::Gone;
+        let end = snapshot.record.as_ref().filter(|record| is_over && record.state == RecordState::Exited);
         let summary = SessionSummary {
             session,
+            exit: end.and_then(|record| record.exit).filter(|exit| exit.is_known()),
+            exited_at: end.and_then(|record| Some(record.exited_at?.to_string())),
+            ended_by: end.and_then(|record| record.ended_by),
             state: snapshot.state(&listening, here),
             pid: snapshot.pid().filter(|_| snapshot.last_worker() != LastWorker::Gone),
             socket: snapshot.socket().map(ToOwned::to_owned),

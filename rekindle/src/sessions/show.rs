@@ -9,14 +9,14 @@ use rekindle_adapters::claim_lock::{is_locked, read_evidence};
 use rekindle_adapters::{SessionDir, StateRoot, hint, record_file};
 use rekindle_core::claim::Found;
 use rekindle_core::record::{NewerRecord, RecordFile};
-use rekindle_core::{Host, LockClaim, OsFailure, Pid, SessionId, SessionRecord, SessionState};
+use rekindle_core::{Host, LockClaim, OsFailure, Pid, RecordState, SessionId, SessionRecord, SessionState};
 use serde::{Serialize, Serializer};
 use serde_json::Map;
 use std::fmt;
 use std::net::SocketAddr;
 
-/// Everything about one session. The JSON is the record, with `status`, `claim` and `lifeline` beside the record's
-/// fields.
+/// Everything about one session. The JSON is the record, with `status`, `claim`, `lifeline` and `exit_why` beside the
+/// record's fields. `exit` is spelled as in all JSON; `exit_why` says why an exit is unknown.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SessionView {
     /// The record as stored.
@@ -58,6 +58,13 @@ pub struct LifelineView {
     pub holders: Vec<Pid>,
 }
 
+impl SessionView {
+    /// Why the exit of an ended worker is unknown; `None` if the exit is known, or the worker runs.
+    pub fn exit_why(&self) -> Option<&'static str> {
+        if self.status == SessionState::Exited { why_unknown(self.record.known()) } else { None }
+    }
+}
+
 impl RecordView {
     /// The record if this version knows the schema.
     pub fn known(&self) -> Option<&SessionRecord> {
@@ -85,6 +92,21 @@ impl RecordView {
 
 described_as!(SessionView => ShowJson<'static>);
 
+/// Why the exit of an ended worker is unknown; `None` if the exit is known, or no process ever existed.
+pub(crate) fn why_unknown(record: Option<&SessionRecord>) -> Option<&'static str> {
+    let Some(record) = record else { return Some("the record of the worker was removed") };
+    match (record.state, record.exit) {
+        (_, Some(exit)) if exit.is_known() => None,
+        (RecordState::Exited, None) => None,
+        (RecordState::Exited, Some(_)) => Some(
+            "who saw the worker gone was not watching it when it ended, or the kernel did not tell its exit",
+        ),
+        (RecordState::Starting | RecordState::Ready | RecordState::Retained, _) => {
+            Some("nobody watched the worker when it ended")
+        }
+    }
+}
+
 impl Serialize for RecordView {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.fields().serialize(serializer)
@@ -111,6 +133,7 @@ impl Serialize for SessionView {
             status: self.status,
             claim: self.claim.as_ref().map(ClaimView::fields),
             lifeline: LifelineJson { held: self.lifeline.held, holders: &self.lifeline.holders },
+            exit_why: self.exit_why(),
         };
         fields.serialize(serializer)
     }

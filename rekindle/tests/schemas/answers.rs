@@ -8,6 +8,7 @@ use rekindle::json::look::ProbeJson;
 use rekindle::json::programs::{AtPath, DemoFacts, DemoJson, EventJson, PoolListJson, Told};
 use rekindle::json::schemas::SchemaListJson;
 use rekindle::json::start::{NotRestartedJson, NotStartedJson, RestartErrorJson, RestartJson, UpJson};
+use rekindle::json::watch::{RemoveJson, SessionEvent, SignalJson, StatusJson, WaitJson};
 use rekindle::json::{Advised, Versioned};
 use rekindle::lifecycle::{Acquired, ForceUnlocked, LifecycleConflict, LifecycleStatus, Released};
 use rekindle::pool::{PoolEntry, PoolStatus, RunOutcome};
@@ -68,6 +69,24 @@ answers! {
     Ls { Listing "The sessions.": Answer<Listing>, Error "A failure.": Error, }
     /// The answers of `rekindle show`.
     Show { Session "Everything about a session.": Answer<SessionView>, Error "A failure.": Error, }
+    /// The answers of `rekindle status`.
+    Status { Sessions "The sessions.": Answer<StatusJson<'static>>, Error "A failure.": Error, }
+    /// The answers of `rekindle wait`.
+    Wait {
+        Waited "The worker has ended, or is ready.": Answer<WaitJson<'static>>,
+        NotReady "The time was up, or the worker ended before it was ready.": Failure<WaitJson<'static>>,
+        Error "A failure.": Error,
+    }
+    /// The answers of `rekindle events`, one object a line.
+    Events { Event "An event.": Answer<SessionEvent>, Error "A failure.": Error, }
+    /// The answers of `rekindle signal`.
+    Signal { Signalled "The signal was sent.": Answer<SignalJson<'static>>, Error "A failure.": Error, }
+    /// The answers of `rekindle rm`, one object for each session.
+    Rm {
+        Removed "The session is gone.": Answer<RemoveJson<'static>>,
+        Kept "The session was kept.": Failure<RemoveJson<'static>>,
+        Error "A failure.": Error,
+    }
     /// The answers of `rekindle stop`, one object for each session.
     Stop {
         Stopped "The worker is gone.": Answer<Stopped>,
@@ -135,11 +154,16 @@ struct Call(Value);
 
 /// The schemas of all verbs, by name.
 pub(crate) fn all() -> Vec<(&'static str, Value)> {
-    let all: [(&'static str, fn() -> Value); 24] = [
+    let all: [(&'static str, fn() -> Value); 29] = [
         ("up", schema::<Up>),
         ("restart", schema::<Restart>),
         ("ls", schema::<Ls>),
         ("show", schema::<Show>),
+        ("status", schema::<Status>),
+        ("wait", schema::<Wait>),
+        ("events", schema::<Events>),
+        ("signal", schema::<Signal>),
+        ("rm", schema::<Rm>),
         ("stop", schema::<Stop>),
         ("call", schema::<Call>),
         ("probe", schema::<Probe>),

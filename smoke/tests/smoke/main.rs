@@ -14,6 +14,7 @@ mod ready;
 mod session;
 mod spawn;
 mod stdio;
+mod watch;
 
 use rekindle_smoke::{reaper, suite};
 use std::process::ExitCode;
@@ -25,5 +26,5 @@ fn main() -> ExitCode {
 }
 
 rekindle_smoke::rooms![
-    probe, spawn, session, ground, command, lifecycle, protocol, pool, ready, endpoint, stdio, harness
+    probe, spawn, session, watch, ground, command, lifecycle, protocol, pool, ready, endpoint, stdio, harness
 ];

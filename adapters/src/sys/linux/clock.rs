@@ -3,7 +3,7 @@
 use rekindle_core::record::Written;
 
 use crate::sys::linux::procfs;
-use jiff::Timestamp;
+pub use jiff::Timestamp;
 use std::time::{Duration, SystemTime};
 
 /// The current time.

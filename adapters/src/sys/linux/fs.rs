@@ -4,6 +4,7 @@
 //! 1. Every descriptor is close-on-exec.
 //! 2. A planted file is not followed, and opening one never blocks.
 
+pub mod directories;
 mod files;
 pub(crate) mod flock;
 pub(crate) mod kinds;

@@ -18,6 +18,8 @@ pub(crate) enum Readiness {
     Writable,
     /// No writer is left, though unread data may remain.
     HungUp,
+    /// No reader is left.
+    Abandoned,
 }
 
 impl Readiness {
@@ -26,6 +28,8 @@ impl Readiness {
             Self::Readable => PollFlags::POLLIN,
             Self::Writable => PollFlags::POLLOUT,
             Self::HungUp => PollFlags::from_bits_retain(libc::POLLRDHUP),
+            // The kernel reports errors and hang-ups unasked.
+            Self::Abandoned => PollFlags::empty(),
         }
     }
 }

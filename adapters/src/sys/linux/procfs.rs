@@ -9,15 +9,16 @@
 //! Checked by the tests below and `smoke/tests/smoke/spawn/child.rs`.
 
 use crate::sys::linux::failure::During;
+use crate::sys::linux::process::pidfd::exit_of_status;
 use nix::errno::Errno;
 use nix::sys::signal::kill;
-use nix::unistd::{Pid as NixPid, geteuid};
+use nix::unistd::{Pid as NixPid, getegid, geteuid};
 use rekindle_core::byte_text;
 use rekindle_core::identity::{
     BootId, DeathProof, NamespaceId, PidStatus, ProcessLiveness, StartTime, judge,
 };
 use rekindle_core::warrant::{Sameness, Warrant};
-use rekindle_core::{Host, OsFailure, Pid, ProcessIdentity};
+use rekindle_core::{ChildExit, Host, OsFailure, Pid, ProcessIdentity};
 use serde::{Deserialize, Serialize};
 use std::ffi::OsString;
 use std::fs::{self, DirEntry, File};
@@ -59,6 +60,8 @@ pub struct Stat {
     pub session: i32,
     /// The start time.
     pub start_time: StartTime,
+    /// The wait status of a zombie; 0 also if the kernel does not show it to us.
+    exit_status: Option<i32>,
     /// Whether it is a thread of the kernel.
     is_kernel_thread: bool,
     /// Whether the process ever reaped children.
@@ -89,6 +92,7 @@ impl Stat {
             parent: fields.get(1)?.parse().ok()?,
             session: fields.get(3)?.parse().ok()?,
             start_time: StartTime::from_ticks(fields.get(19)?.parse().ok()?),
+            exit_status: fields.get(49).and_then(|status| status.parse().ok()),
             is_kernel_thread: fields.get(6)?.parse::<u32>().ok()? & KERNEL_THREAD_BIT != 0,
             children: Childhood::parse(&fields).unwrap_or(Childhood::Doubtful),
         })
@@ -186,6 +190,26 @@ pub fn is_of_our_user(pid: Pid) -> Option<bool> {
     let ids = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
     let us = geteuid().as_raw().to_string();
     Some(ids.split_ascii_whitespace().any(|id| id == us))
+}
+
+/// The exit of a recorded process that has ended and is not reaped; `None` if unknown. Hold a pidfd of the process
+/// meanwhile, so that the kernel tells of a reaper that comes in between.
+pub(crate) fn exit_of_zombie(process: &ProcessIdentity) -> Option<ChildExit> {
+    let stat = stat(process.pid)?;
+    let is_it = stat.is_zombie() && Some(stat.start_time) == process.start_time;
+    let status = stat.exit_status.filter(|_| is_it)?;
+    // The kernel shows 0 to a process without permission; the permission depends on all ids.
+    (status != 0 || has_all_our_ids(process.pid)).then(|| exit_of_status(status))
+}
+
+/// Whether all ids of a process are ours.
+fn has_all_our_ids(pid: Pid) -> bool {
+    let Ok(status) = fs::read_to_string(format!("/proc/{pid}/status")) else { return false };
+    let are = |prefix: &str, ours: u32| {
+        let ids = status.lines().find_map(|line| line.strip_prefix(prefix));
+        ids.is_some_and(|ids| ids.split_ascii_whitespace().all(|id| id.parse() == Ok(ours)))
+    };
+    are("Uid:", geteuid().as_raw()) && are("Gid:", getegid().as_raw())
 }
 
 /// Whether a process shares one of our namespaces, for example `pid` or `mnt`.

@@ -177,7 +177,7 @@ impl Supervision {
         };
         match (stopped.exit, lost) {
             (Some(ChildExit::Code(0)), Some(_)) | (None, _) => Exit::Failed,
-            (Some(ChildExit::Signal(_)), Some(_)) if ended_by_us => Exit::Failed,
+            (Some(ChildExit::Signal(_) | ChildExit::CoreDumped(_)), Some(_)) if ended_by_us => Exit::Failed,
             (Some(exit), _) => Exit::of_exit(exit),
         }
     }

@@ -7,7 +7,7 @@ use crate::outcome::{Ensured, Exited, Rejection, Retained, Running, SaidReady, S
 use crate::sessions::list;
 use crate::sessions::rejection::Site;
 use crate::sessions::snapshot::Snapshot;
-use crate::sessions::wait::{self, WorkerWatch};
+use crate::sessions::watch::wait::{self, WorkerWatch};
 use rekindle_adapters::claim_file::CLAIM_FILE;
 use rekindle_adapters::line::Pattern;
 use rekindle_adapters::notify::NOTIFY_FILE;

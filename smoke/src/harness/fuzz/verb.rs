@@ -61,7 +61,7 @@ const fn talking(words: &'static str, limits: &'static [&'static [&'static str]]
 }
 
 /// All verbs.
-pub(super) const ALL: [Verb; 38] = [
+pub(super) const ALL: [Verb; 43] = [
     talking("up $S -- $W", &[&START], Answer::Outcome),
     talking("up --intent attach $S", &[&START], Answer::Outcome),
     talking("up --intent resume $S -- $W", &[&START], Answer::Outcome),
@@ -71,6 +71,11 @@ pub(super) const ALL: [Verb; 38] = [
     verb("up --dry-run $S -- $W", &[&START], Answer::Outcome),
     verb("ls", &[], Answer::List),
     verb("show $S", &[], Answer::Object("status")),
+    verb("status $S $P", &[], Answer::Object("sessions")),
+    verb("wait $S", &[&["--timeout", "100ms"]], Answer::Outcome),
+    verb("signal $S CONT", &[], Answer::Outcome),
+    verb("rm $S", &[], Answer::Outcome),
+    verb("rm --force $S $P", &[], Answer::Outcomes),
     talking("stop $S", &[&STOP], Answer::Outcome),
     verb("stop $S $P", &[&STOP], Answer::Outcomes),
     verb("stop --all", &[&STOP], Answer::Outcomes),

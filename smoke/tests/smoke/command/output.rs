@@ -45,7 +45,11 @@ fn verbs(env: &TestEnv) -> Vec<Vec<String>> {
         vec!["probe", &socket],
         vec!["doctor", "s"],
         vec!["unlock", "s"],
+        vec!["status"],
+        vec!["wait", "s", "--for", "ready"],
+        vec!["signal", "s", "CONT"],
         vec!["stop", "s"],
+        vec!["rm", "s"],
         [vec!["pool", "run", "--speak", "1", "--code", "?"], pool.to_vec()].concat(),
         vec!["lifecycle", "acquire", "--path", &marker, "--pid", &pid],
         vec!["lifecycle", "status", "--path", &marker],
@@ -111,6 +115,8 @@ fn output_on_a_full_disk_is_a_failure_for_every_verb() {
         let args = [verb, vec![session.as_str()]].concat();
         assert_lost(&args, &rekindle(&env, &args, full_disk()));
     }
+    assert_lost(&["events"], &rekindle(&env, &["events"], full_disk()));
+    tried.insert("events".to_owned());
     // A new verb has to be tried too.
     let help = rekindle(&env, &["--help"], Stdio::piped()).stdout;
     let listed =

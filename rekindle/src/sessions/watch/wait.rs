@@ -4,18 +4,25 @@
 //! 1. Only a provably gone worker counts as ended: a worker that cannot be judged from here is an error.
 //! 2. A process is watched by its pidfd, and only if proved to be the recorded process.
 //! 3. An exit is reported only if the kernel reported the exit to this process, or the record has the exit.
+//! 4. Whoever learned an exit completes the record.
+//! 5. While a process of the worker is visible, nothing polls.
 //!
-//! Checked by `smoke/tests/smoke/session/wait.rs`.
+//! Checked by `smoke/tests/smoke/session/wait.rs` and `smoke/tests/smoke/watch/wait.rs`.
 
 use crate::error::Error;
 use crate::sessions::list::lost_snapshot;
 use crate::sessions::snapshot::Snapshot;
+use crate::sessions::watch::complete::Ended;
+use crate::sessions::watch::events::Events;
+use crate::sessions::watch::look::Looked;
 use rekindle_adapters::backoff::Backoff;
 use rekindle_adapters::worker::{self, ReapedExit};
-use rekindle_adapters::{StateRoot, Worker, procfs};
+use rekindle_adapters::{StateRoot, Worker, clock, procfs};
+use rekindle_core::events::{End, Happened, Look};
 use rekindle_core::session::wait::{Next, OfLeader, after_look, after_look_at_leader};
 use rekindle_core::{
-    ChildExit, Endpoint, Generation, Host, Lifeline, OsFailure, ProcessIdentity, SessionId, WatchError,
+    ChildExit, Endpoint, Generation, Host, LastWorker, Lifeline, OsFailure, ProcessIdentity, SessionId,
+    WatchError,
 };
 use std::sync::Arc;
 
@@ -62,9 +69,11 @@ impl WorkerWatch {
 
     /// Waits until the worker has ended, with all its processes.
     ///
-    /// The result is the exit of the process that was started. The exit is known if this process started the worker, or
-    /// if the record has the exit. Otherwise the result is [`ChildExit::Unknown`]: the worker has ended with an unknown
-    /// status.
+    /// The result is the exit of the process that was started. The exit is known if the worker ended during the wait (for
+    /// another process's child since Linux 6.15), if this process started the worker, or if the record has the exit.
+    /// Otherwise the result is [`ChildExit::Unknown`]: the worker has ended with an unknown status.
+    ///
+    /// A learned exit is added to the record of the start by a task of the runtime, if the claim is free.
     ///
     /// # Errors
     /// [`Error::EndUnprovable`] if rekindle did not start the worker, [`Error::Unjudged`] if nothing proves from here
@@ -77,7 +86,12 @@ impl WorkerWatch {
     /// Outside a tokio runtime with I/O and time enabled.
     pub async fn wait(&self) -> Result<ChildExit, Error> {
         match &self.0 {
-            Watched::Start(start) => start.wait().await,
+            Watched::Start(start) => {
+                let exit = start.wait().await?;
+                let start = start.clone();
+                tokio::spawn(async move { start.ended(exit).complete_in_time().await });
+                Ok(exit)
+            }
             Watched::Unmanaged { endpoint } => Err(Error::EndUnprovable { address: endpoint.clone() }),
             #[cfg(feature = "testing")]
             Watched::Simulated => Err(OsFailure::new("watch the worker", "it is simulated").into()),
@@ -88,13 +102,18 @@ impl WorkerWatch {
 impl Start {
     async fn wait(&self) -> Result<ChildExit, Error> {
         let mut backoff = Backoff::for_name_in(&self.root.path().join(self.session.as_str()));
+        let mut learned = None;
         loop {
-            let Some(snapshot) = self.snapshot()? else { return Ok(self.exit(None).await) };
+            let Some(snapshot) = self.snapshot()? else { return Ok(self.exit(learned).await) };
             match after_look(self.generation, snapshot.generation(), snapshot.last_worker()) {
-                Next::Ended => return Ok(self.exit(recorded_exit(&snapshot)).await),
-                Next::Watch => await_end(&snapshot.worker(&self.here)?).await?,
+                Next::Ended => return Ok(self.exit(learned.or_else(|| recorded_exit(&snapshot))).await),
+                Next::Watch => {
+                    let exit = await_end(&snapshot.worker(&self.here)?).await?;
+                    learned = learned.or(Some(exit).filter(|exit| exit.is_known()));
+                }
+                Next::AskLeader if learned.is_some() => return Ok(self.exit(learned).await),
                 Next::AskLeader => return self.wait_for_leader().await,
-                Next::Unknown => return Err(self.unjudged(&snapshot)),
+                Next::Unknown => return Err(unjudged(&self.session, &snapshot)),
             }
             // The worker seems alive, but no process is left to watch: pause before the next look.
             backoff.wait().await;
@@ -108,8 +127,8 @@ impl Start {
         let doubt = match after_look_at_leader(standing) {
             OfLeader::Ended => return Ok(self.exit(None).await),
             OfLeader::Watch => {
-                await_end(&Worker::adopt(self.leader.clone(), None, None, &self.here)?).await?;
-                return Ok(self.exit(None).await);
+                let exit = await_end(&Worker::adopt(self.leader.clone(), None, None, &self.here)?).await?;
+                return Ok(self.exit(Some(exit)).await);
             }
             OfLeader::Unknown(Some(reason)) => reason.describe(),
             OfLeader::Unknown(None) => "nobody wrote down which process it is",
@@ -131,16 +150,17 @@ impl Start {
         }
     }
 
-    async fn exit(&self, recorded: Option<ChildExit>) -> ChildExit {
+    async fn exit(&self, known: Option<ChildExit>) -> ChildExit {
         match &self.reaped {
             Some(reaped) => reaped.clone().known().await,
-            None => recorded.unwrap_or(ChildExit::Unknown),
+            None => known.unwrap_or(ChildExit::Unknown),
         }
     }
 
-    fn unjudged(&self, snapshot: &Snapshot) -> Error {
-        let (lifeline, gap) = (snapshot.evidence.lifeline, snapshot.gap.clone().map(Box::new));
-        Error::Unjudged { session: self.session.clone(), doubts: snapshot.doubts(), lifeline, gap }
+    /// This start, with its end.
+    fn ended(&self, exit: ChildExit) -> Ended<'_> {
+        let Self { root, here, session, generation, .. } = self;
+        Ended { root, here, session, generation: *generation, exit, at: clock::now() }
     }
 }
 
@@ -148,9 +168,9 @@ fn recorded_exit(snapshot: &Snapshot) -> Option<ChildExit> {
     snapshot.record.as_ref().and_then(|record| record.exit)
 }
 
-async fn await_end(worker: &Worker) -> Result<(), Error> {
+async fn await_end(worker: &Worker) -> Result<ChildExit, Error> {
     match worker::await_exit(worker).await {
-        Ok(_) => Ok(()),
+        Ok(exit) => Ok(exit),
         Err(WatchError::Os(failure)) => Err(failure.into()),
         Err(error) => Err(OsFailure::new("watch the worker", error.to_string()).into()),
     }
@@ -166,5 +186,51 @@ pub(crate) async fn wait(
     let start = Start { root, here, session: session.clone(), generation, leader: None, reaped: None };
     let unknown = || Error::UnknownSession { session: session.clone() };
     let seen = start.snapshot()?.filter(Snapshot::is_known).ok_or_else(unknown)?;
-    Start { generation: seen.generation(), leader: seen.leader().cloned(), ..start }.wait().await
+    let start = Start { generation: seen.generation(), leader: seen.leader().cloned(), ..start };
+    let exit = start.wait().await?;
+    start.ended(exit).complete_in_time().await;
+    Ok(exit)
+}
+
+/// What a wait for readiness saw.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Readied {
+    /// The worker is ready.
+    Ready,
+    /// The worker has ended, or none ran.
+    Ended(ChildExit),
+}
+
+/// Waits until the current worker is ready, or has ended.
+pub(crate) async fn wait_until_ready(
+    root: &StateRoot,
+    here: &Arc<Host>,
+    session: &SessionId,
+) -> Result<Readied, Error> {
+    let (mut events, looked) = (
+        Events::open(root, here, std::slice::from_ref(session))?,
+        Looked::at(root, here, session, |_| End::default())?,
+    );
+    match (looked.look, &looked.snapshot) {
+        (Look::Absent, _) => return Err(Error::UnknownSession { session: session.clone() }),
+        (Look::Unclear, Some(snapshot)) if snapshot.last_worker() == LastWorker::Unknown => {
+            return Err(unjudged(session, snapshot));
+        }
+        (Look::Unclear | Look::Seen(_), _) => {}
+    }
+    loop {
+        let event = events.next().await?;
+        match event.event {
+            Happened::Ready => return Ok(Readied::Ready),
+            Happened::Exited | Happened::Stopped | Happened::Removed => {
+                return Ok(Readied::Ended(event.exit.unwrap_or(ChildExit::Unknown)));
+            }
+            Happened::Starting | Happened::Restarting | Happened::Retained | Happened::Released => {}
+        }
+    }
+}
+
+pub(crate) fn unjudged(session: &SessionId, snapshot: &Snapshot) -> Error {
+    let (lifeline, gap) = (snapshot.evidence.lifeline, snapshot.gap.clone().map(Box::new));
+    Error::Unjudged { session: session.clone(), doubts: snapshot.doubts(), lifeline, gap }
 }

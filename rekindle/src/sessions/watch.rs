@@ -1,0 +1,14 @@
+//! Watching sessions, and signals to a watched worker.
+
+pub(crate) mod complete;
+mod events;
+pub(crate) mod look;
+mod signal;
+mod status;
+pub(crate) mod wait;
+
+pub use events::Events;
+pub(crate) use signal::signal;
+pub use signal::{Signalled, Whom};
+pub(crate) use status::status;
+pub use status::{SessionStatus, Standing};
