@@ -13,7 +13,7 @@
 use super::Site;
 use crate::endpoint::probe::Connection;
 use crate::ready::port;
-use crate::spawn::prepare::LOGS;
+use crate::logs::names::LOGS;
 use crate::store::session_dir::SessionDir;
 use crate::sys::backoff::Backoff;
 use crate::sys::linux::failure::During;
