@@ -4,3 +4,4 @@ pub mod index_file;
 pub mod names;
 pub mod pass;
 pub mod reader;
+pub mod watch;

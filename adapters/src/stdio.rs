@@ -26,5 +26,5 @@ mod wire;
 
 pub use birth::{Detached, StdioSpec};
 pub use guardian::{Birth, Departure, Guardian, Orders, start};
-pub use own::{OwnInput, OwnOutput, input_hung_up, write_blocking};
+pub use own::{OwnInput, OwnOutput, input_hung_up, output_reader_left, write_blocking};
 pub use streams::{ChildStdin, ChildStdout, InputTap, OutputTap};

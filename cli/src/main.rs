@@ -106,10 +106,12 @@ fn at_once(args: &Args, report: &Report) -> Option<Exit> {
         Verb::Up(up) => start::up::at_once(dir, up, report),
         Verb::Ls => Some(look::ls::run(dir, report)),
         Verb::Show { session } => Some(look::show::run(dir, session, report)),
+        Verb::Logs(logs) if !logs.follow => Some(look::logs::run(dir, logs, report)),
         Verb::Unlock(unlock) => Some(end::unlock::run(dir, unlock, report)),
         Verb::Gc(gc) => Some(end::gc::run(dir, gc, report)),
         Verb::Doctor { session } => Some(look::doctor::run(dir, session.as_ref(), report)),
-        Verb::Stop(_)
+        Verb::Logs(_)
+        | Verb::Stop(_)
         | Verb::Call(_)
         | Verb::Probe { .. }
         | Verb::Pool(_)
@@ -126,6 +128,7 @@ async fn run(args: Args, report: &Report) -> Exit {
         Verb::Up(up) => start::up::run(dir, &up, report).await,
         Verb::Ls => look::ls::run(dir, report),
         Verb::Show { session } => look::show::run(dir, &session, report),
+        Verb::Logs(logs) => look::logs::follow(dir, &logs, report).await,
         Verb::Stop(stop) => end::stop::run(dir, &stop, report).await,
         Verb::Call(call) => start::call::run(dir, &call, report).await,
         Verb::Probe { target } => look::probe::run(&target, report).await,

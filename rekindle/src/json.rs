@@ -8,6 +8,7 @@
 //!
 //! Checked below and by the gates of `byte_text`.
 
+pub mod logs;
 pub mod look;
 
 use rekindle_core::byte_text::ByteText;

@@ -4,6 +4,7 @@ mod command;
 
 pub use command::Command;
 pub(crate) use command::{command_setters, holds};
+use rekindle_core::logs::LogMax;
 use rekindle_core::plan::{
     ForeignListener, OBSERVE_TIMEOUT_DEFAULT, PortChoice, Role, SETTLE_DEFAULT, Withheld,
 };
@@ -35,6 +36,7 @@ pub struct Launch {
     pub(crate) speaking: Option<Speaking>,
     pub(crate) timeout: Duration,
     pub(crate) kill_policy: KillPolicy,
+    pub(crate) log_max: LogMax,
     pub(crate) role: Role,
     pub(crate) withheld: BTreeSet<Withheld>,
 }
@@ -61,6 +63,7 @@ impl Launch {
             speaking: None,
             timeout: OBSERVE_TIMEOUT_DEFAULT,
             kill_policy: KillPolicy::default(),
+            log_max: LogMax::DEFAULT,
             role: Role::default(),
             withheld: BTreeSet::new(),
         }
@@ -169,6 +172,14 @@ impl Launch {
         self
     }
 
+    /// The bound of each of the worker's two logs; the default is 64 MiB, and [`LogMax::NONE`] is no bound. Whichever
+    /// call of rekindle passes by cuts the head of a log that is over its bound.
+    #[must_use]
+    pub fn log_max(mut self, max: LogMax) -> Self {
+        self.log_max = max;
+        self
+    }
+
     /// Keeps a secret value out of the session's record. The worker gets the value; the next launcher has to supply the
     /// value again. An argument with `{prompt}` contains the prompt, and is recorded.
     #[must_use]
@@ -249,6 +260,7 @@ impl Launch {
         plan.speaking.clone_from(&self.speaking);
         plan.observe_timeout = self.timeout;
         plan.kill_policy = self.kill_policy;
+        plan.log_max = self.log_max;
         plan.role = self.role;
         plan.withheld.clone_from(&self.withheld);
         plan

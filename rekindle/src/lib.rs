@@ -45,6 +45,7 @@
 //! | to do | begin at |
 //! |---|---|
 //! | start, attach, list, stop, diagnose a session's worker | [`Sessions`], [`Launch`], [`Ensured`] |
+//! | read and follow what a worker wrote | [`Sessions::logs`], [`LogQuery`] |
 //! | the same without a runtime | [`mod@blocking`] |
 //! | run each piece of work in a separate worker | [`WorkerPool`], [`mod@pool`] |
 //! | write a worker for the pool protocol | [`mod@serve`], [`protocol`] |
@@ -84,7 +85,7 @@ pub use outcome::{
 pub use pool::{PoolClient, WorkerPool};
 pub use sessions::{
     ClaimView, Collected, Collection, Diagnoses, Diagnosis, FailedRuns, Force, Forgotten, GcMode, Kept,
-    KeptBecause, LeftOut, LifelineView, Listing, RecordView, Repair, SessionSummary, SessionView, Sessions,
+    KeptBecause, LeftOut, LifelineView, Listing, LogChange, LogLine, LogPaths, LogQuery, Logs, PieceEnd, RecordView, Repair, SessionSummary, SessionView, Sessions,
     Unlocked, WorkerWatch,
 };
 #[doc(inline)]
@@ -107,6 +108,8 @@ pub use rekindle_core::{Generation, Host, Nonce, Pid, ProcessIdentity, ProcessLi
 // The description of a start.
 #[doc(inline)]
 pub use rekindle_core::endpoint::InvalidAddress;
+#[doc(inline)]
+pub use rekindle_core::logs::{LogMax, LogStream};
 #[doc(inline)]
 pub use rekindle_core::plan::{
     Action, EnvironmentBase, ForeignListener, PortChoice, ReleaseWhen, Role, Transport, Withheld,

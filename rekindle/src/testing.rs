@@ -31,6 +31,7 @@ use crate::outcome::{
 };
 use crate::sessions::gc::{Collected, Collection, Kept, KeptBecause};
 use crate::sessions::list::{Listing, SessionSummary};
+use crate::sessions::show::pass::LogPaths;
 use crate::sessions::unlock::{Force, Unlocked};
 use crate::sessions::wait::WorkerWatch;
 use rekindle_adapters::Connection;
@@ -302,8 +303,8 @@ impl Machine {
             };
             let survivors = it.pid().into_iter().collect();
             let (session, elapsed) = (session.clone(), Duration::ZERO);
-            let (trouble, tidied) = (Vec::new(), Tidied::Yes);
-            Ok(Stopped { session, outcome, pid, generation, elapsed, survivors, trouble, tidied })
+            let (trouble, tidied, logs) = (Vec::new(), Tidied::Yes, LogPaths::default());
+            Ok(Stopped { session, outcome, pid, generation, elapsed, survivors, trouble, tidied, logs })
         })
     }
 
@@ -348,6 +349,7 @@ impl Machine {
             address: Some(it.endpoint(session, dir)),
             generation: it.generation(),
             started_at: None,
+            logs: LogPaths::default(),
         };
         Listing { sessions: known.map(summary).collect(), left_out: Vec::new() }
     }
@@ -402,6 +404,7 @@ fn ensured(
                 program_differs,
                 after_kill,
                 connection,
+                logs: LogPaths::default(),
                 watch: WorkerWatch::simulated(),
             };
             Ensured::Running(Box::new(running))
@@ -422,6 +425,7 @@ fn ensured(
                 stderr_tail: String::new(),
                 status_text: None,
                 said: SaidReady::No,
+                logs: LogPaths::default(),
             })
         }
         Conclusion::NotStarted => {
@@ -443,6 +447,7 @@ fn ensured(
             },
             generation,
             status_text: None,
+            logs: LogPaths::default(),
         })),
         Conclusion::NotEnded => {
             return Err(Error::NotEnded { session: session.clone(), survivors: pid.into_iter().collect() });

@@ -44,13 +44,24 @@ pub struct Beginning {
     pub since: Option<Timestamp>,
 }
 
+/// The end of a piece.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PieceEnd {
+    /// The newline of its line.
+    Newline,
+    /// The next piece continues the line.
+    Continued,
+    /// The log ends here, without a newline.
+    Unfinished,
+}
+
 /// A line of a log, or a piece of a long one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Piece {
     /// The bytes, without the newline.
     pub bytes: Vec<u8>,
-    /// Whether the newline was there.
-    pub ends_line: bool,
+    /// How the piece ends.
+    pub end: PieceEnd,
     /// The time by which the line had been written, if known.
     pub written_by: Option<Timestamp>,
 }
@@ -136,11 +147,11 @@ impl LogReader {
         loop {
             let unsearched = self.buffer.get(self.searched..).unwrap_or_default();
             if let Some(at) = unsearched.iter().position(|byte| *byte == b'\n') {
-                return Ok(Some(self.take(self.searched + at, 1)));
+                return Ok(Some(self.take(self.searched + at, PieceEnd::Newline)));
             }
             self.searched = self.buffer.len();
             if self.searched - self.taken >= PIECE_LEN_MAX {
-                return Ok(Some(self.take(self.searched, 0)));
+                return Ok(Some(self.take(self.searched, PieceEnd::Continued)));
             }
             if self.locked(Self::read_on)? == 0 {
                 return Ok(None);
@@ -150,7 +161,7 @@ impl LogReader {
 
     /// The line without a newline at the end, if there is one. For the end of a log; or the line would come twice.
     pub fn unfinished(&mut self) -> Option<Piece> {
-        (self.taken < self.buffer.len()).then(|| self.take(self.buffer.len(), 0))
+        (self.taken < self.buffer.len()).then(|| self.take(self.buffer.len(), PieceEnd::Unfinished))
     }
 
     /// The number of bytes that were cut away before they were read, since the last call.
@@ -158,14 +169,14 @@ impl LogReader {
         std::mem::take(&mut self.lost)
     }
 
-    /// Gives the bytes up to `end`, and passes over the newline, if any.
-    fn take(&mut self, end: usize, newline: usize) -> Piece {
-        let bytes = self.buffer.get(self.taken..end).unwrap_or_default().to_vec();
-        self.taken = end + newline;
+    /// Gives the bytes up to `upto`, and passes over the newline, if any.
+    fn take(&mut self, upto: usize, end: PieceEnd) -> Piece {
+        let bytes = self.buffer.get(self.taken..upto).unwrap_or_default().to_vec();
+        self.taken = upto + usize::from(end == PieceEnd::Newline);
         self.searched = self.taken;
         let behind = self.buffer.len().saturating_sub(self.taken) as u64;
         let written_by = self.written_by(self.next.saturating_sub(behind));
-        Piece { bytes, ends_line: newline > 0, written_by }
+        Piece { bytes, end, written_by }
     }
 
     /// The time by which everything before `offset` was written: of the index, or of the last write.

@@ -7,6 +7,7 @@
 
 use super::{DryRun, Ensured, Exited, Rejection, Retained, Running, StartKind, Stopped};
 use crate::json::{path_text, without_nonce};
+use crate::sessions::show::pass::LogPaths;
 use rekindle_core::byte_text::ByteText;
 use rekindle_core::protocol::Version;
 use rekindle_core::{Endpoint, Generation, Owner, Pid};
@@ -47,6 +48,8 @@ impl Serialize for Running {
             program_differs: bool,
             after_kill: bool,
             worker_version: Option<&'a Version>,
+            #[serde(flatten)]
+            logs: &'a LogPaths,
         }
         let fields = Fields {
             outcome: self.kind,
@@ -60,6 +63,7 @@ impl Serialize for Running {
             program_differs: self.program_differs,
             after_kill: self.after_kill,
             worker_version: self.connection.greeting().map(|greeting| &greeting.version),
+            logs: &self.logs,
         };
         fields.serialize(serializer)
     }
@@ -81,6 +85,8 @@ impl Serialize for Exited {
             "listened_at": self.listened_at,
             "stderr_tail": self.stderr_tail,
             "status_text": self.status_text,
+            "stdout_log": self.logs.stdout.as_deref().map(path_text),
+            "stderr_log": self.logs.stderr.as_deref().map(path_text),
         });
         fields.serialize(serializer)
     }
@@ -98,6 +104,8 @@ impl Serialize for Retained {
             "cause": self.cause.to_string(),
             "diagnostic": self.diagnostic,
             "status_text": self.status_text,
+            "stdout_log": self.logs.stdout.as_deref().map(path_text),
+            "stderr_log": self.logs.stderr.as_deref().map(path_text),
         });
         fields.serialize(serializer)
     }
@@ -141,6 +149,8 @@ impl Serialize for Stopped {
             "elapsed_ms": u64::try_from(self.elapsed.as_millis()).unwrap_or(u64::MAX),
             "survivors": self.survivors,
             "trouble": self.trouble,
+            "stdout_log": self.logs.stdout.as_deref().map(path_text),
+            "stderr_log": self.logs.stderr.as_deref().map(path_text),
         });
         fields.serialize(serializer)
     }

@@ -8,8 +8,9 @@ mod call;
 mod request;
 
 use crate::error::Error;
-use crate::outcome::{DryRun, Ensured};
+use crate::outcome::{DryRun, Ensured, StartKind};
 use crate::sessions::handshake;
+use crate::sessions::show::pass::pass_by_session;
 use call::Call;
 use rekindle_core::ensure::{Conclusion, Depth};
 use rekindle_core::{Intent, Readiness};
@@ -28,6 +29,10 @@ impl Ensure {
         let mut call = Call::new(&self, deadline, Depth::Whole);
         let conclusion = call.run().await;
         let ensured = call.outcome(conclusion)?;
+        if is_start(&ensured) {
+            // A previous run may have left logs over their bound.
+            pass_by_session(&self.root, &self.session);
+        }
         match (ensured, self.launch.handshake_spoken()) {
             // The claim is released already: a slow worker delays only this call.
             (Ensured::Running(worker), Some(speaking)) => {
@@ -60,5 +65,14 @@ impl Ensure {
             Conclusion::NotAtOnce | Conclusion::BadTarget => Ok(None),
             conclusion => call.outcome(conclusion).map(Some),
         }
+    }
+}
+
+/// Whether the call observed a start, rather than a worker that ran.
+fn is_start(ensured: &Ensured) -> bool {
+    match ensured {
+        Ensured::Running(worker) => worker.kind != StartKind::Attached,
+        Ensured::Exited(_) => true,
+        Ensured::NotStarted(_) | Ensured::Retained(_) | Ensured::Rejected(_) => false,
     }
 }

@@ -1,8 +1,12 @@
 //! Shows one session without asking its worker.
 
+pub(crate) mod logs;
+pub(crate) mod pass;
+
 use crate::error::Error;
 use crate::json::without_nonce;
 use crate::sessions::list::lost_snapshot;
+use crate::sessions::show::pass::{LogPaths, pass_by};
 use crate::sessions::snapshot::{ListenerTables, Snapshot};
 use rekindle_adapters::claim_lock::{is_locked, read_evidence};
 use rekindle_adapters::{SessionDir, StateRoot, hint, record_file};
@@ -14,8 +18,8 @@ use serde_json::{Map, Value, json};
 use std::fmt;
 use std::net::SocketAddr;
 
-/// Everything about one session. The JSON is the record, with `status`, `claim` and `lifeline` beside the record's
-/// fields.
+/// Everything about one session. The JSON is the record, with `status`, `claim`, `lifeline` and the logs' paths beside the
+/// record's fields.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SessionView {
     /// The record as stored.
@@ -26,6 +30,8 @@ pub struct SessionView {
     pub claim: Option<ClaimView>,
     /// Whether the lifeline is held, and the visible holders.
     pub lifeline: LifelineView,
+    /// The logs of the last start.
+    pub logs: LogPaths,
 }
 
 /// The record of a session. For an unreadable record, [`Sessions::show`](crate::Sessions::show) returns an error.
@@ -102,13 +108,16 @@ impl Serialize for ClaimView {
 
 impl Serialize for SessionView {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self { record, status, claim, lifeline } = self;
+        let Self { record, status, claim, lifeline, logs } = self;
         let mut fields = record.fields();
         fields.extend([
             ("status".to_owned(), json!(status)),
             ("claim".to_owned(), json!(claim)),
             ("lifeline".to_owned(), json!(lifeline)),
         ]);
+        if let Value::Object(paths) = json!(logs) {
+            fields.extend(paths);
+        }
         fields.serialize(serializer)
     }
 }
@@ -133,11 +142,16 @@ pub(crate) fn show(root: &StateRoot, here: &Host, session: &SessionId) -> Result
         return Err(unknown());
     }
     let held = snapshot.evidence.lifeline.is_held();
+    if let Some(dir) = &dir {
+        pass_by(dir, snapshot.record.as_ref());
+    }
+    let logs = dir.as_ref().filter(|_| snapshot.is_known()).map(|dir| LogPaths::of(dir.path()));
     Ok(SessionView {
         record: dir.as_ref().map_or(Ok(RecordView::Absent), record_view)?,
         status: snapshot.state(&ListenerTables::read(), here),
         claim,
         lifeline: LifelineView { held, holders: snapshot.holders()? },
+        logs: logs.unwrap_or_default(),
     })
 }
 

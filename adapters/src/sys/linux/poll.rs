@@ -18,6 +18,8 @@ pub(crate) enum Readiness {
     Writable,
     /// No writer is left, though unread data may remain.
     HungUp,
+    /// No reader is left: the kernel always tells this.
+    Unread,
 }
 
 impl Readiness {
@@ -26,6 +28,7 @@ impl Readiness {
             Self::Readable => PollFlags::POLLIN,
             Self::Writable => PollFlags::POLLOUT,
             Self::HungUp => PollFlags::from_bits_retain(libc::POLLRDHUP),
+            Self::Unread => PollFlags::empty(),
         }
     }
 }

@@ -81,6 +81,7 @@ fn launch(args: &UpArgs) -> Launch {
         None => Launch::attach(),
     };
     launch = launch.intent(args.intent.into()).timeout(args.timeout).kill_policy(args.graces.kill_policy());
+    launch = launch.log_max(args.log_max);
     if let Some(time) = args.settle {
         launch = launch.settle(time);
     }

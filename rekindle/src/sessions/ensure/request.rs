@@ -4,6 +4,7 @@ use crate::advice::Advice;
 use crate::error::Error;
 use crate::launch::Launch;
 use crate::outcome::{Ensured, Exited, Rejection, Retained, Running, SaidReady, StartKind};
+use crate::sessions::show::pass::LogPaths;
 use crate::sessions::list;
 use crate::sessions::rejection::Site;
 use crate::sessions::snapshot::Snapshot;
@@ -248,6 +249,7 @@ impl Ensure {
                     program_differs: start.record().is_some_and(|record| record.differs_from(plan)),
                     after_kill,
                     connection,
+                    logs: LogPaths::below(self.root.path(), &self.session),
                     watch: self.watch(generation, leader, start.reaped_exit()),
                 }))
             }
@@ -270,6 +272,7 @@ impl Ensure {
                 stderr_tail: crate::sessions::list::stderr_tail(&self.root, &self.session),
                 status_text,
                 said,
+                logs: LogPaths::below(self.root.path(), &self.session),
             }),
             Ok(Outcome::SpawnStartFailed { error }) => Ensured::NotStarted(error),
             Ok(Outcome::LockRetained { reason, cause, diagnostic }) => {
@@ -277,7 +280,15 @@ impl Ensure {
                     tracing::warn!(session = %self.session, %error, "the claim could not be marked retained");
                 }
                 let cause = self.in_callers_terms(cause, extension);
-                Ensured::Retained(Box::new(Retained { reason, cause, diagnostic, generation, status_text }))
+                let logs = LogPaths::below(self.root.path(), &self.session);
+                Ensured::Retained(Box::new(Retained {
+                    reason,
+                    cause,
+                    diagnostic,
+                    generation,
+                    status_text,
+                    logs,
+                }))
             }
             Err(ExecuteError::Release { source, observed }) => {
                 return Err(Error::Release { session: self.session.clone(), observed, source });
@@ -333,6 +344,11 @@ impl Ensure {
                 && record.is_some_and(|record| record.differs_from(plan)),
             after_kill: false,
             connection,
+            logs: if managed {
+                LogPaths::below(self.root.path(), &self.session)
+            } else {
+                LogPaths::default()
+            },
             watch: if managed {
                 self.watch(snapshot.generation(), snapshot.leader().cloned(), None)
             } else {
