@@ -70,7 +70,7 @@ pub fn pass_by(
     }
     let Some((file, stat)) = dir.open_own(log)? else { return Ok(Passed::Fits) };
     let is_over = may_be_over
-        && Extent { start: first_data(&file, stat.len), len: stat.len }.is_over(max);
+        && Extent { start: first_data(&file, &stat), len: stat.len }.is_over(max);
     if is_over {
         // The kernel writes back what a collapse moves, and lets no append through meanwhile. So most is done before.
         let _ = file.sync_data();
@@ -133,7 +133,7 @@ impl Passing<'_> {
         let mut index = known.clone().unwrap_or_else(|| LogIndex::new(stat.inode.number()));
         index.settle_cut(|len| self.head(0, len));
         index.note(index.base.saturating_add(stat.len), modified_ms(&stat));
-        let extent = Extent { start: first_data(self.file, stat.len), len: stat.len };
+        let extent = Extent { start: first_data(self.file, &stat), len: stat.len };
         let block = block_size(self.file).during("inspect the file system of", &self.path)?;
         let passed = match extent.cut(max, block) {
             Some(to) => self.cut(&mut index, extent, to),

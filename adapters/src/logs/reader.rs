@@ -87,6 +87,8 @@ pub struct LogReader {
     end: u64,
     modified_ms: i64,
     lost: u64,
+    /// The offset at which reading ends for now: a writer that never pauses must not keep a reader for ever.
+    upto: u64,
 }
 
 impl LogReader {
@@ -128,9 +130,10 @@ impl LogReader {
             end: 0,
             modified_ms: 0,
             lost: 0,
+            upto: 0,
         };
         reader.locked(|reader| reader.begin(beginning))?;
-        reader.lost = 0;
+        (reader.lost, reader.upto) = (0, reader.end);
         Ok(Some(reader))
     }
 
@@ -157,6 +160,18 @@ impl LogReader {
                 return Ok(None);
             }
         }
+    }
+
+    /// Lets reading go on to the end that the log has now.
+    ///
+    /// # Errors
+    /// If the log cannot be inspected.
+    pub fn go_on(&mut self) -> Result<(), OsFailure> {
+        self.locked(|reader| {
+            reader.stat()?;
+            reader.upto = reader.end;
+            Ok(())
+        })
     }
 
     /// The line without a newline at the end, if there is one. For the end of a log; or the line would come twice.
@@ -219,8 +234,8 @@ impl LogReader {
         });
         if index.base < self.index.base {
             // The index was lost and begun anew: offsets count from another beginning.
-            let position = self.next.saturating_sub(self.index.base);
-            self.next = index.base.saturating_add(position);
+            let again = |offset: u64| index.base.saturating_add(offset.saturating_sub(self.index.base));
+            (self.next, self.upto) = (again(self.next), again(self.upto));
         }
         self.index = index;
     }
@@ -249,7 +264,7 @@ impl LogReader {
 
     /// The offset of the first whole line.
     fn first_line(&self, stat: &FileStatus) -> Result<u64, OsFailure> {
-        let data = self.index.base.saturating_add(first_data(&self.file, stat.len));
+        let data = self.index.base.saturating_add(first_data(&self.file, stat));
         if self.index.line >= data {
             return Ok(self.index.line.min(self.end));
         }
@@ -301,7 +316,7 @@ impl LogReader {
     /// Reads the next bytes into the buffer, and returns their number.
     fn read_on(&mut self) -> Result<usize, OsFailure> {
         let stat = self.stat()?;
-        let first = self.index.base.saturating_add(first_data(&self.file, stat.len));
+        let first = self.index.base.saturating_add(first_data(&self.file, &stat));
         if self.next < first {
             let on = self.first_line(&stat)?;
             self.lost = self.lost.saturating_add(on.saturating_sub(self.next));
@@ -309,13 +324,15 @@ impl LogReader {
         } else if self.next > self.end {
             // The worker emptied its log, and writes from the beginning again.
             self.begin_at(self.index.base);
+            self.upto = self.end;
         }
         self.buffer.drain(..self.taken);
         (self.searched, self.taken) = (self.searched - self.taken, 0);
         let held = self.buffer.len();
         let mut buffer = std::mem::take(&mut self.buffer);
         buffer.resize(held + CHUNK_LEN, 0);
-        let read = self.read_at(buffer.get_mut(held..).unwrap_or_default(), self.next);
+        let wanted = usize::try_from(self.upto.saturating_sub(self.next)).unwrap_or(CHUNK_LEN).min(CHUNK_LEN);
+        let read = self.read_at(buffer.get_mut(held..held + wanted).unwrap_or_default(), self.next);
         buffer.truncate(held + read.as_ref().copied().unwrap_or(0));
         self.buffer = buffer;
         let len = read?;

@@ -7,6 +7,7 @@ mod endpoint;
 mod ground;
 mod harness;
 mod lifecycle;
+mod logs;
 mod pool;
 mod probe;
 mod protocol;
@@ -25,5 +26,5 @@ fn main() -> ExitCode {
 }
 
 rekindle_smoke::rooms![
-    probe, spawn, session, ground, command, lifecycle, protocol, pool, ready, endpoint, stdio, harness
+    probe, spawn, session, ground, command, logs, lifecycle, protocol, pool, ready, endpoint, stdio, harness
 ];

@@ -105,7 +105,8 @@ impl Followed {
     /// Goes on to the log of the next start, if there is one. Everything of the present log comes first.
     fn advance(&mut self, dir: &SessionDir) -> Result<bool, OsFailure> {
         let is_at = |run, reader: &LogReader| reader.is_at(dir, self.stream, run);
-        if self.reader.as_ref().is_some_and(|reader| is_at(LogRun::Current, reader)) {
+        if let Some(reader) = self.reader.as_mut().filter(|reader| is_at(LogRun::Current, reader)) {
+            reader.go_on()?;
             return Ok(false);
         }
         // Of two starts since the last look, the first one's log has the previous name.
@@ -115,7 +116,15 @@ impl Followed {
             Some(next) => Some(next),
             None => open(LogRun::Current)?,
         };
-        let Some(next) = next else { return Ok(false) };
+        let Some(next) = next else {
+            if let Some(reader) = &mut self.reader {
+                reader.go_on()?;
+            }
+            return Ok(false);
+        };
+        if let Some(reader) = &mut self.reader {
+            reader.go_on()?;
+        }
         self.finish()?;
         self.reader = Some(next);
         Ok(true)
@@ -234,10 +243,11 @@ impl Logs {
 
     /// Looks at the names: the present logs, those of another start, or none.
     fn look(&mut self) -> Result<LogChange, Error> {
-        let Some(dir) = self.root.session(&self.session)? else { return Ok(LogChange::Removed) };
-        if inode(&dir)? != self.directory {
+        let dir = self.root.session(&self.session)?;
+        let Some(dir) = dir.filter(|dir| inode(dir).is_ok_and(|it| it == self.directory)) else {
+            self.streams.iter_mut().filter_map(|it| it.reader.as_mut()).try_for_each(LogReader::go_on)?;
             return Ok(LogChange::Removed);
-        }
+        };
         let mut is_new = false;
         for followed in &mut self.streams {
             is_new |= followed.advance(&dir)?;

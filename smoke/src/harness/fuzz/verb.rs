@@ -61,7 +61,7 @@ const fn talking(words: &'static str, limits: &'static [&'static [&'static str]]
 }
 
 /// All verbs.
-pub(super) const ALL: [Verb; 38] = [
+pub(super) const ALL: [Verb; 40] = [
     talking("up $S -- $W", &[&START], Answer::Outcome),
     talking("up --intent attach $S", &[&START], Answer::Outcome),
     talking("up --intent resume $S -- $W", &[&START], Answer::Outcome),
@@ -71,6 +71,8 @@ pub(super) const ALL: [Verb; 38] = [
     verb("up --dry-run $S -- $W", &[&START], Answer::Outcome),
     verb("ls", &[], Answer::List),
     verb("show $S", &[], Answer::Object("status")),
+    verb("logs $S", &[], Answer::Objects("stream")),
+    verb("logs --previous -n 3 --since 1m $S", &[], Answer::Objects("stream")),
     talking("stop $S", &[&STOP], Answer::Outcome),
     verb("stop $S $P", &[&STOP], Answer::Outcomes),
     verb("stop --all", &[&STOP], Answer::Outcomes),

@@ -1,6 +1,7 @@
 //! Cutting the head of a file that another process appends to, and finding the data behind a hole.
 
 use crate::sys::linux::failure::{Errno, from_rustix};
+use crate::sys::linux::fs::FileStatus;
 use nix::sys::statfs::fstatfs;
 use rustix::fs::{FallocateFlags, SeekFrom, fallocate, seek};
 use rustix::io::retry_on_intr;
@@ -20,10 +21,14 @@ pub(crate) fn punch_head(file: impl AsFd, len: u64) -> Result<(), Errno> {
 
 /// The position of the first data; the length of the file if there is only a hole. A file system without holes has data
 /// everywhere. Moves the descriptor's own position.
-pub(crate) fn first_data(file: impl AsFd, len: u64) -> u64 {
+pub(crate) fn first_data(file: impl AsFd, stat: &FileStatus) -> u64 {
+    if stat.allocated >= stat.len {
+        // The search for data would wait for a writer.
+        return 0;
+    }
     match seek(file, SeekFrom::Data(0)) {
-        Ok(at) => at.min(len),
-        Err(rustix::io::Errno::NXIO) => len,
+        Ok(at) => at.min(stat.len),
+        Err(rustix::io::Errno::NXIO) => stat.len,
         Err(_) => 0,
     }
 }
