@@ -16,7 +16,9 @@ fn a_bound_is_read_and_written_in_units() {
     assert_eq!(read("64m"), Ok(Some(64 * MIB)));
     assert_eq!((read("0"), read("0g")), (Ok(None), Ok(None)));
     assert_eq!((read("1"), read("512k"), read("2g")), (Ok(Some(1)), Ok(Some(512 << 10)), Ok(Some(2 << 30))));
-    for wrong in ["", "m", "64M", "64mb", "+1", "-1", "1.5m", " 1", "18446744073709551616", "18014398509481984g"] {
+    for wrong in
+        ["", "m", "64M", "64mb", "+1", "-1", "1.5m", " 1", "18446744073709551616", "18014398509481984g"]
+    {
         assert!(read(wrong).is_err(), "{wrong:?} was taken");
     }
     for text in ["0", "1", "1025", "1k", "64m", "1023m", "1g"] {
@@ -41,7 +43,10 @@ fn a_log_is_cut_once_it_is_over_its_bound() {
     assert_eq!((of(0, 64 * MIB), of(0, 0)), (None, None));
     assert_eq!(of(0, 64 * MIB + 1), Some(16 * MIB));
     assert_eq!(of(0, 2048 * MIB), Some(2000 * MIB));
-    assert_eq!((of(2000 * MIB, 2048 * MIB), of(2000 * MIB, 2064 * MIB + 4096)), (None, Some(2016 * MIB + 4096)));
+    assert_eq!(
+        (of(2000 * MIB, 2048 * MIB), of(2000 * MIB, 2064 * MIB + 4096)),
+        (None, Some(2016 * MIB + 4096))
+    );
     assert_eq!(Extent { start: 0, len: u64::MAX }.cut(LogMax::NONE, 4096), None, "no bound");
     assert_eq!(Extent { start: 0, len: u64::MAX }.cut(max, 0), None, "an unknown block");
     assert!(Extent { start: 9, len: 3 }.held() == 0, "a file that was truncated meanwhile");
@@ -78,7 +83,10 @@ fn times_are_bounds_from_above() {
     assert!(!index.note(0, 5_000), "nothing was written");
     assert!(index.note(100, 10_000) && index.note(200, 20_000));
     assert!(!index.note(200, 30_000), "nothing was written since");
-    assert_eq!([1, 100, 101, 200].map(|end| index.written_by(end)), [10_000, 10_000, 20_000, 20_000].map(Some));
+    assert_eq!(
+        [1, 100, 101, 200].map(|end| index.written_by(end)),
+        [10_000, 10_000, 20_000, 20_000].map(Some)
+    );
     assert_eq!(index.written_by(201), None);
     assert_eq!([10_000, 10_001, 20_000, 20_001].map(|since| index.older_than(since)), [0, 100, 100, 200]);
     // A clock that was set back.

@@ -85,8 +85,8 @@ pub use outcome::{
 pub use pool::{PoolClient, WorkerPool};
 pub use sessions::{
     ClaimView, Collected, Collection, Diagnoses, Diagnosis, FailedRuns, Force, Forgotten, GcMode, Kept,
-    KeptBecause, LeftOut, LifelineView, Listing, LogChange, LogLine, LogPaths, LogQuery, Logs, PieceEnd, RecordView, Repair, SessionSummary, SessionView, Sessions,
-    Unlocked, WorkerWatch,
+    KeptBecause, LeftOut, LifelineView, Listing, LogChange, LogLine, LogPaths, LogQuery, Logs, PieceEnd,
+    RecordView, Repair, SessionSummary, SessionView, Sessions, Unlocked, WorkerWatch,
 };
 #[doc(inline)]
 pub use stdio::{StdioChild, StdioEnd, StdioEvent, StdioLaunch, StdioStopped};

@@ -11,8 +11,8 @@
 
 use crate::store::directory::Directory;
 use crate::sys::linux::failure::{During, Errno};
-use crate::sys::linux::fs::flock::{LockKind, try_flock};
 use crate::sys::linux::fs::Inode;
+use crate::sys::linux::fs::flock::{LockKind, try_flock};
 use rekindle_core::OsFailure;
 use rekindle_core::logs::LogIndex;
 use std::fs::File;
@@ -66,7 +66,7 @@ impl IndexFile {
         let _ = crate::sys::linux::fs::flock::unlock(&self.file);
     }
 
-    /// The index, if it is one of the log with this inode.
+    /// The index of the log with this inode; `None` if the file holds no valid index, or another log's.
     pub(crate) fn read(&self, log: Inode) -> Option<LogIndex> {
         let mut bytes = [0; LEN_MAX];
         let len = self.file.read_at(&mut bytes, 0).ok()?;
@@ -88,10 +88,6 @@ impl IndexFile {
         // Padded, so that one write replaces everything that was there.
         text.resize(LEN_MAX, b' ');
         let written = self.file.write_at(&text, 0).during("write", &self.path)?;
-        if written == text.len() {
-            Ok(())
-        } else {
-            Err(Errno::ENOSPC).during("write", &self.path)
-        }
+        if written == text.len() { Ok(()) } else { Err(Errno::ENOSPC).during("write", &self.path) }
     }
 }

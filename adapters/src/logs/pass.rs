@@ -55,12 +55,7 @@ pub enum Passed {
 ///
 /// # Errors
 /// If the log or its index cannot be opened or inspected.
-pub fn pass_by(
-    dir: &Directory,
-    stream: LogStream,
-    run: LogRun,
-    max: LogMax,
-) -> Result<Passed, OsFailure> {
+pub fn pass_by(dir: &Directory, stream: LogStream, run: LogRun, max: LogMax) -> Result<Passed, OsFailure> {
     let (log, index) = names::of(stream, run);
     // A look by name costs one call: most logs did not change since the last pass.
     let Some(seen) = dir.inspect(log)? else { return Ok(Passed::Fits) };
@@ -69,8 +64,7 @@ pub fn pass_by(
         return Ok(Passed::Fits);
     }
     let Some((file, stat)) = dir.open_own(log)? else { return Ok(Passed::Fits) };
-    let is_over = may_be_over
-        && Extent { start: first_data(&file, &stat), len: stat.len }.is_over(max);
+    let is_over = may_be_over && Extent { start: first_data(&file, &stat), len: stat.len }.is_over(max);
     if is_over {
         // The kernel writes back what a collapse moves, and lets no append through meanwhile. So most is done before.
         let _ = file.sync_data();
@@ -211,5 +205,7 @@ impl Passing<'_> {
 
 /// The time of a file's last write, in milliseconds since the epoch, rounded up.
 pub(super) fn modified_ms(stat: &FileStatus) -> i64 {
-    stat.modified_at.saturating_mul(1_000).saturating_add(stat.modified_ns.saturating_add(999_999) / 1_000_000)
+    stat.modified_at
+        .saturating_mul(1_000)
+        .saturating_add(stat.modified_ns.saturating_add(999_999) / 1_000_000)
 }

@@ -299,7 +299,9 @@ impl LogReader {
             let from = upto.saturating_sub(CHUNK_LEN as u64).max(first);
             let len = usize::try_from(upto - from).unwrap_or(CHUNK_LEN);
             let chunk = buffer.get_mut(..len).unwrap_or_default();
-            self.file.read_exact_at(chunk, from.saturating_sub(self.index.base)).during("read", &self.path)?;
+            self.file
+                .read_exact_at(chunk, from.saturating_sub(self.index.base))
+                .during("read", &self.path)?;
             for (at, _) in chunk.iter().enumerate().rev().filter(|(_, byte)| **byte == b'\n') {
                 let behind = from.saturating_add(at as u64).saturating_add(1);
                 // The newline at the very end belongs to the last line.

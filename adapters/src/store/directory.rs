@@ -15,7 +15,8 @@ use crate::sys::linux::clock;
 use crate::sys::linux::failure::{During, Errno};
 use crate::sys::linux::fs::{
     Links, PRIVATE_FILE, create_file_at, create_log_at, fchmod, fstat, link_at, names_in, open_directory,
-    open_directory_at, open_file_at, open_for_update_at, read_once, remove_at, rename_at, rename_new_at, stat, stat_at,
+    open_directory_at, open_file_at, open_for_update_at, read_once, remove_at, rename_at, rename_new_at,
+    stat, stat_at,
 };
 use rekindle_core::OsFailure;
 use std::ffi::{OsStr, OsString};

@@ -1,4 +1,4 @@
-//! The index of a log: what was cut from its head, and when it had grown how far.
+//! The index of a log: the bytes cut from the head, and the times of growth.
 //!
 //! A collapsed head moves every byte of the file. An *offset* therefore counts all bytes that the worker ever wrote to
 //! this log, and a *position* counts the bytes of the present file: `offset = base + position`.
@@ -60,7 +60,7 @@ impl Head {
     }
 }
 
-/// What is known of one log besides its content.
+/// The index of one log: cuts, the first whole line, and stamps.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogIndex {
     version: u32,
@@ -85,9 +85,8 @@ impl LogIndex {
     /// The index, if it can be used for the file `inode`: of this version, and with stamps in order.
     #[must_use]
     pub fn valid_for(self, inode: u64) -> Option<Self> {
-        let in_order = self.stamps.is_sorted_by(|one, other| {
-            one.offset < other.offset && one.time_ms <= other.time_ms
-        });
+        let in_order =
+            self.stamps.is_sorted_by(|one, other| one.offset < other.offset && one.time_ms <= other.time_ms);
         let fits = self.version == VERSION && self.inode == inode && self.stamps.len() <= STAMPS_MAX;
         (fits && in_order).then_some(self)
     }

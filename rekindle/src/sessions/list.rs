@@ -3,8 +3,8 @@
 use crate::error::Error;
 use crate::sessions::show::pass::{LogPaths, pass_by};
 use crate::sessions::snapshot::{ListenerTables, Snapshot};
-use rekindle_adapters::{SessionDir, StateRoot};
 use rekindle_adapters::lifeline::{self, LifelineProbe, Located, Lost};
+use rekindle_adapters::{SessionDir, StateRoot};
 use rekindle_core::byte_text;
 use rekindle_core::shown::Shown;
 use rekindle_core::{

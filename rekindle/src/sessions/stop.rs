@@ -245,7 +245,17 @@ impl Stopping<'_> {
         };
         let (pid, generation, elapsed) = (self.seen.pid(), self.seen.generation(), Duration::ZERO);
         let logs = LogPaths::of(self.dir.path());
-        Ok(Stopped { session: session(), outcome, pid, generation, elapsed, survivors, trouble, tidied, logs })
+        Ok(Stopped {
+            session: session(),
+            outcome,
+            pid,
+            generation,
+            elapsed,
+            survivors,
+            trouble,
+            tidied,
+            logs,
+        })
     }
 
     fn unjudged(&self, doubts: Vec<String>) -> Error {

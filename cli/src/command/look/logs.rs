@@ -104,7 +104,11 @@ impl<'p> Page<'p> {
         while !self.reader_left
             && let Some(line) = logs.next()?
         {
-            if self.report.is_json() { self.add_json(&line) } else { self.add(&line) }
+            if self.report.is_json() {
+                self.add_json(&line)
+            } else {
+                self.add(&line)
+            }
             if self.batch.len() >= BATCH_LEN {
                 self.write();
             }

@@ -16,10 +16,10 @@ use std::path::{Path, PathBuf};
 /// The logs of a session: absolute paths, `None` where there are none.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct LogPaths {
-    /// What the worker wrote to its standard output since its start.
+    /// The standard output of the worker, since the start.
     #[serde(rename = "stdout_log", with = "byte_text")]
     pub stdout: Option<PathBuf>,
-    /// What the worker wrote to its standard error since its start.
+    /// The standard error of the worker, since the start.
     #[serde(rename = "stderr_log", with = "byte_text")]
     pub stderr: Option<PathBuf>,
 }

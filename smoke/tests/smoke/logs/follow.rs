@@ -17,7 +17,8 @@ fn follow(env: &TestEnv) -> Launcher {
     let errors = File::create(env.path("errors")).expect("a test environment's directory is writable");
     let script = "exec \"$0\" --dir \"$1\" logs s -f >&3 2>&4";
     let mut command = env.command("bash");
-    let script = format!("exec 3>{} 4>{}; {script}", env.path("seen").display(), env.path("errors").display());
+    let script =
+        format!("exec 3>{} 4>{}; {script}", env.path("seen").display(), env.path("errors").display());
     command.args(["-c", &script]).arg(env.binary()).arg(env.state());
     drop((seen, errors));
     Launcher::start(command)
@@ -32,9 +33,12 @@ fn a_follower_sees_every_start_to_the_removal() {
     start(&env, "echo one; printf 'no newline'");
     let follower = follow(&env);
     wait::until("the first lines are shown", || seen(&env, "seen").ends_with("stderr: end\n"));
-    fs::OpenOptions::new().append(true).open(env.of("s", "stdout.log")).map(|mut log| {
-        std::io::Write::write_all(&mut log, b" until now\n")
-    }).expect("the log is there").expect("it can be written");
+    fs::OpenOptions::new()
+        .append(true)
+        .open(env.of("s", "stdout.log"))
+        .map(|mut log| std::io::Write::write_all(&mut log, b" until now\n"))
+        .expect("the log is there")
+        .expect("it can be written");
     wait::until("the line is shown whole", || seen(&env, "seen").contains("\nno newline until now\n"));
     for run in ["two", "three"] {
         env.stop("s").expect(0, "stopped");
