@@ -9,6 +9,7 @@
 //! | [`spawn`] | finds the program ([`program`]), reads its variables ([`env_file`]), and starts the program as a worker, or in the [`foreground`] under a lock |
 //! | [`worker`] | a worker's exit, signals and survivors |
 //! | [`start`] | one start: its record, the core's traits ([`seams`]), and their assembly ([`deps`]) |
+//! | [`logs`] | the logs of a worker: names, index, cuts in passing, reading |
 //! | `pool` | [`lines`]: bounded lines on a socket. [`call`]: one line there, one back. [`client`], [`serve`]: the two sides of the pool protocol |
 //! | [`stdio`] | a child over stdin and stdout, and its guardian |
 //!
@@ -26,6 +27,7 @@ mod ready;
 mod store;
 mod sys;
 
+pub mod logs;
 pub mod spawn;
 pub mod start;
 pub mod stdio;

@@ -2,6 +2,7 @@
 
 mod end;
 mod lifecycle;
+mod logs;
 mod pool;
 mod programs;
 mod start;
@@ -17,6 +18,7 @@ use std::path::PathBuf;
 
 pub(crate) use end::{GcArgs, RmArgs, StopArgs, UnlockArgs};
 pub(crate) use lifecycle::{LifecycleVerb, MarkerPath};
+pub(crate) use logs::LogsArgs;
 pub(crate) use pool::{AnswerTime, PoolVerb, ReachTime, WorkTime};
 pub(crate) use programs::{Protocol, SuperviseArgs, WorkerArgs};
 pub(crate) use start::{CallArgs, RestartArgs, UpArgs};
@@ -75,6 +77,8 @@ pub(crate) enum Verb {
     Events(EventsArgs),
     /// Send a signal to a worker
     Signal(SignalArgs),
+    /// Print what a worker wrote, and follow it
+    Logs(LogsArgs),
     /// End workers with all their processes: SIGTERM, then SIGKILL
     Stop(StopArgs),
     /// Send one JSON line to a worker and print the line of the answer

@@ -109,11 +109,13 @@ fn at_once(args: &Args, report: &Report) -> Option<Exit> {
         Verb::Status(status) => Some(look::status::run(dir, status, report)),
         Verb::Signal(signal) => Some(end::signal::run(dir, signal, report)),
         Verb::Rm(rm) => Some(end::rm::run(dir, rm, report)),
+        Verb::Logs(logs) if !logs.follow => Some(look::logs::run(dir, logs, report)),
         Verb::Unlock(unlock) => Some(end::unlock::run(dir, unlock, report)),
         Verb::Gc(gc) => Some(end::gc::run(dir, gc, report)),
         Verb::Doctor { session } => Some(look::doctor::run(dir, session.as_ref(), report)),
         Verb::Schema { name } => Some(look::schema::run(name.as_deref(), report)),
-        Verb::Restart(_)
+        Verb::Logs(_)
+        | Verb::Restart(_)
         | Verb::Stop(_)
         | Verb::Wait(_)
         | Verb::Events(_)
@@ -139,6 +141,7 @@ async fn run(args: Args, report: &Report) -> Exit {
         Verb::Events(events) => look::events::run(dir, &events, report).await,
         Verb::Signal(signal) => end::signal::run(dir, &signal, report),
         Verb::Rm(rm) => end::rm::run(dir, &rm, report),
+        Verb::Logs(logs) => look::logs::follow(dir, &logs, report).await,
         Verb::Stop(stop) => end::stop::run(dir, &stop, report).await,
         Verb::Call(call) => start::call::run(dir, &call, report).await,
         Verb::Probe { target } => look::probe::run(&target, report).await,

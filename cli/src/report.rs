@@ -21,7 +21,7 @@ use serde::Serialize;
 use std::cell::Cell;
 use std::env;
 use std::fmt::Display;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -130,6 +130,25 @@ impl Report {
     fn print(&self, text: &str) {
         let mut stdout = stdout();
         self.wrote(writeln!(stdout, "{text}").and_then(|()| stdout.flush()));
+    }
+
+    /// Writes bytes of a worker to stdout as they are; `false` if no more can be written.
+    pub(crate) fn bytes(&self, bytes: &[u8]) -> bool {
+        let mut stdout = stdout();
+        let written = stdout.write_all(bytes).and_then(|()| stdout.flush());
+        let is_written = written.is_ok();
+        self.wrote(written);
+        is_written
+    }
+
+    /// One object of a stream of objects, on one line.
+    pub(crate) fn line_of(&self, object: impl Serialize) -> String {
+        one_line(&json!(object))
+    }
+
+    /// Whether stdout is a terminal.
+    pub(crate) fn is_terminal(&self) -> bool {
+        stdout().is_terminal()
     }
 
     /// Whether output is for programs (`--json`).

@@ -15,6 +15,7 @@
 //! | [`start`] | how one start runs, step by step |
 //! | [`stop`] | how a worker is ended, and how a session is stopped |
 //! | [`care`] | how a claim is cleared, a worker forgotten, a session removed |
+//! | [`logs`] | what is cut from a worker's logs, and when a line was written |
 //! | [`protocol`] | what a pool and its workers say to each other |
 //! | [`text`] | how text that may hold any bytes is stored, shown and cut into lines |
 //! | [`effects`], [`failure`] | what the outside world must be able to do, and how it fails |
@@ -31,6 +32,7 @@ pub mod claim;
 pub mod effects;
 pub mod ensure;
 pub mod failure;
+pub mod logs;
 pub mod process;
 pub mod protocol;
 pub mod session;

@@ -38,7 +38,8 @@ const PLAN_JSON: &str = r#"{
     "term_grace_ms": 5000,
     "kill_grace_ms": 3000
   },
-  "release_when": "socket-alive-or-child-exited"
+  "release_when": "socket-alive-or-child-exited",
+  "log_max": 67108864
 }"#;
 
 #[test]

@@ -13,6 +13,7 @@
 pub mod end;
 pub mod failure;
 pub mod holder;
+pub mod logs;
 pub mod look;
 pub mod programs;
 pub mod schemas;

@@ -6,6 +6,7 @@ pub use command::Command;
 pub(crate) use command::{command_setters, holds};
 use rekindle_core::again::Part;
 use rekindle_core::decide::Unrecorded;
+use rekindle_core::logs::LogMax;
 use rekindle_core::plan::{
     ForeignListener, KillChange, OBSERVE_TIMEOUT_DEFAULT, PortChoice, Role, SETTLE_DEFAULT, Withheld,
 };
@@ -38,6 +39,7 @@ pub struct Launch {
     pub(crate) speaking: Option<Speaking>,
     timeout: Option<Duration>,
     pub(crate) kill: KillChange,
+    log_max: Option<LogMax>,
     env_files: Option<Vec<PathBuf>>,
     pub(crate) unrecorded: Unrecorded,
     pub(crate) role: Role,
@@ -78,6 +80,7 @@ impl Launch {
             speaking: None,
             timeout: None,
             kill: KillChange::default(),
+            log_max: None,
             env_files: None,
             unrecorded: Unrecorded::default(),
             role: Role::default(),
@@ -248,6 +251,14 @@ impl Launch {
         self
     }
 
+    /// The bound of each of the worker's two logs; the default is 64 MiB, and [`LogMax::NONE`] is no bound. Whichever
+    /// call of rekindle passes by cuts the head of a log that is over its bound.
+    #[must_use]
+    pub fn log_max(mut self, max: LogMax) -> Self {
+        self.log_max = Some(max);
+        self
+    }
+
     /// Keeps a secret value out of the session's record. The worker gets the value; the next launcher has to supply the
     /// value again. An argument with `{prompt}` contains the prompt, and is recorded.
     #[must_use]
@@ -367,6 +378,7 @@ impl Launch {
             speaking: self.speaking.clone().or_else(|| plan.speaking.clone()),
             timeout: self.timeout.or(Some(plan.observe_timeout)),
             kill: plan.kill_policy.changed(&self.kill).into(),
+            log_max: self.log_max.or(Some(plan.log_max)),
             env_files: self.env_files.clone().or_else(|| Some(plan.env_files.clone())),
             unrecorded: self.unrecorded,
             role: plan.role,
@@ -403,6 +415,7 @@ impl Launch {
         plan.speaking.clone_from(&self.speaking);
         plan.observe_timeout = self.observe_timeout();
         plan.kill_policy = self.planned_kill_policy();
+        plan.log_max = self.log_max.unwrap_or(LogMax::DEFAULT);
         plan.env_files = self.env_files.clone().unwrap_or_default();
         plan.role = self.role;
         plan.withheld.clone_from(&self.withheld);

@@ -45,6 +45,7 @@
 //! | to do | begin at |
 //! |---|---|
 //! | start, attach, list, stop, diagnose a session's worker | [`Sessions`], [`Launch`], [`Ensured`] |
+//! | read and follow what a worker wrote | [`Sessions::logs`], [`LogQuery`] |
 //! | the same without a runtime | [`mod@blocking`] |
 //! | run each piece of work in a separate worker | [`WorkerPool`], [`mod@pool`] |
 //! | write a worker for the pool protocol | [`mod@serve`], [`protocol`] |
@@ -85,8 +86,9 @@ pub use outcome::{
 pub use pool::{PoolClient, WorkerPool};
 pub use sessions::{
     ClaimView, Collected, Collection, Diagnoses, Diagnosis, Events, FailedRuns, Force, Forgotten, GcMode,
-    Kept, KeptBecause, LeftOut, LifelineView, Listing, Readied, RecordView, Repair, SessionStatus,
-    SessionSummary, SessionView, Sessions, Signalled, Standing, Unlocked, Whom, WorkerWatch,
+    Kept, KeptBecause, LeftOut, LifelineView, Listing, LogChange, LogLine, LogPaths, LogQuery, Logs,
+    PieceEnd, Readied, RecordView, Repair, SessionStatus, SessionSummary, SessionView, Sessions, Signalled,
+    Standing, Unlocked, Whom, WorkerWatch,
 };
 #[doc(inline)]
 pub use stdio::{StdioChild, StdioEnd, StdioEvent, StdioLaunch, StdioStopped};
@@ -112,6 +114,8 @@ pub use rekindle_core::again::{NoPlan, Part};
 pub use rekindle_core::decide::Unrecorded;
 #[doc(inline)]
 pub use rekindle_core::endpoint::InvalidAddress;
+#[doc(inline)]
+pub use rekindle_core::logs::{LogMax, LogStream};
 #[doc(inline)]
 pub use rekindle_core::plan::{
     Action, EnvironmentBase, ForeignListener, KillChange, PortChoice, ReleaseWhen, Role, Transport, Withheld,

@@ -5,6 +5,7 @@ mod text;
 
 use crate::advice::Advice;
 use crate::error::Error;
+use crate::sessions::show::pass::LogPaths;
 use crate::sessions::watch::wait::WorkerWatch;
 use rekindle_adapters::Connection;
 use rekindle_core::again::Part;
@@ -71,6 +72,8 @@ pub struct Running {
     pub connection: Connection,
     /// The address for a browser, if readiness is an HTTP answer on a TCP port.
     pub url: Option<String>,
+    /// The logs of this start; none for a worker that rekindle did not start.
+    pub logs: LogPaths,
     pub(crate) watch: WorkerWatch,
 }
 
@@ -147,6 +150,8 @@ pub struct Exited {
     pub status_text: Option<String>,
     /// The worker's `READY=1` message, with readiness `notify`.
     pub said: SaidReady,
+    /// The logs of this start.
+    pub logs: LogPaths,
     /// Advice against the early end.
     pub advice: Box<Advice>,
 }
@@ -173,6 +178,8 @@ pub struct Retained {
     pub generation: Generation,
     /// The worker's last `STATUS=` message, as in [`Exited`].
     pub status_text: Option<String>,
+    /// The logs of this start.
+    pub logs: LogPaths,
 }
 
 /// The reason why nothing was done.
@@ -260,6 +267,8 @@ pub struct Stopped {
     pub trouble: Vec<String>,
     /// Whether the worker's leftovers were cleaned up.
     pub tidied: Tidied,
+    /// The logs of the last start.
+    pub logs: LogPaths,
 }
 
 /// Whether a worker's leftovers were cleaned up.

@@ -29,6 +29,8 @@ use rekindle_core::signal::SignalNumber;
 use rekindle_core::stop::StopPolicy;
 use rekindle_core::stores::{ClaimStore, RecordStore};
 use rekindle_core::{ChildExit, Host, Intent, KillChange, SessionId};
+pub use show::logs::{LogChange, LogLine, LogQuery, Logs, PieceEnd};
+pub use show::pass::LogPaths;
 pub use show::{ClaimView, LifelineView, RecordView, SessionView};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -207,6 +209,35 @@ impl Sessions {
     /// If the session is unknown, or its record cannot be read.
     pub fn show(&self, session: &SessionId) -> Result<SessionView, Error> {
         show::show(&self.root, &self.here, session)
+    }
+
+    /// The logs of `session`: lines up to the present end, and then [`Logs::follow`].
+    ///
+    /// # Errors
+    /// If the session is unknown, or a log cannot be read. A session without logs has no lines.
+    ///
+    /// ```
+    /// use rekindle::{LogQuery, Sessions};
+    ///
+    /// let dir = tempfile::tempdir()?;
+    /// let sessions = Sessions::open(dir.path().join("workers"))?;
+    /// let last_ten = LogQuery { lines: Some(10), ..LogQuery::default() };
+    /// match sessions.logs(&"web".parse()?, last_ten) {
+    ///     Ok(mut logs) => {
+    ///         while let Some(line) = logs.next()? {
+    ///             println!("{}", String::from_utf8_lossy(&line.bytes));
+    ///         }
+    ///     }
+    ///     Err(error) => println!("{error}"),
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn logs(&self, session: &SessionId, query: LogQuery) -> Result<Logs, Error> {
+        #[cfg(feature = "testing")]
+        if self.simulated.is_some() {
+            return Err(rekindle_core::OsFailure::new("read the logs", "the machine is simulated").into());
+        }
+        Logs::open(&self.root, &self.here, session, query)
     }
 
     /// A TCP port on which the worker of `session` listens instead of its endpoint, for a hint to people.

@@ -32,6 +32,7 @@ use crate::outcome::{
 };
 use crate::sessions::gc::{Collected, Collection, Kept, KeptBecause};
 use crate::sessions::list::{Listing, SessionSummary};
+use crate::sessions::show::pass::LogPaths;
 use crate::sessions::unlock::{Force, Unlocked};
 use crate::sessions::watch::wait::WorkerWatch;
 use rekindle_adapters::Connection;
@@ -322,8 +323,8 @@ impl Machine {
             };
             let survivors = it.pid().into_iter().collect();
             let (session, elapsed) = (session.clone(), Duration::ZERO);
-            let (trouble, tidied) = (Vec::new(), Tidied::Yes);
-            Ok(Stopped { session, outcome, pid, generation, elapsed, survivors, trouble, tidied })
+            let (trouble, tidied, logs) = (Vec::new(), Tidied::Yes, LogPaths::default());
+            Ok(Stopped { session, outcome, pid, generation, elapsed, survivors, trouble, tidied, logs })
         })
     }
 
@@ -371,6 +372,7 @@ impl Machine {
             exit: None,
             exited_at: None,
             ended_by: None,
+            logs: LogPaths::default(),
         };
         Listing { sessions: known.map(summary).collect(), left_out: Vec::new() }
     }
@@ -425,6 +427,7 @@ fn ensured(
                 differs,
                 after_kill,
                 connection,
+                logs: LogPaths::default(),
                 watch: WorkerWatch::simulated(),
             };
             Ensured::Running(Box::new(running))
@@ -445,6 +448,7 @@ fn ensured(
                 stderr_tail: String::new(),
                 status_text: None,
                 said: SaidReady::No,
+                logs: LogPaths::default(),
             })
         }
         Conclusion::NotStarted => {
@@ -466,6 +470,7 @@ fn ensured(
             },
             generation,
             status_text: None,
+            logs: LogPaths::default(),
         })),
         Conclusion::NotEnded => {
             return Err(Error::NotEnded { session: session.clone(), survivors: pid.into_iter().collect() });

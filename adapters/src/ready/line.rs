@@ -12,8 +12,8 @@
 
 use super::Site;
 use crate::endpoint::probe::Connection;
+use crate::logs::names::LOGS;
 use crate::ready::port;
-use crate::spawn::prepare::LOGS;
 use crate::store::session_dir::SessionDir;
 use crate::sys::backoff::Backoff;
 use crate::sys::linux::failure::During;

@@ -1,10 +1,14 @@
 //! Lays out everything for a child in memory before the child exists: between clone and exec nothing may allocate.
 
 use super::request::{Provision, SpawnRequest};
+use crate::logs::index_file::IndexFile;
+use crate::logs::names::{INDEXES, LOGS, PREVIOUS_INDEXES, PREVIOUS_LOGS};
 use crate::store::lifeline::{RootId, mark};
 use crate::store::session_dir::SessionDir;
 use crate::sys::linux::failure::During;
+use crate::sys::linux::fs::fstat;
 use crate::sys::linux::process::clone::{CStrings, PidVariable, Prepared};
+use rekindle_core::logs::LogIndex;
 use rekindle_core::plan::{Environment, EnvironmentBase};
 use rekindle_core::shown::Shown;
 use rekindle_core::{Generation, Nonce, OsFailure, SpawnBgPlan, SpawnError};
@@ -15,12 +19,6 @@ use std::fs::File;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
-
-/// The worker's log files, in the order of descriptors 1 and 2.
-pub(crate) const LOGS: [&str; 2] = ["stdout.log", "stderr.log"];
-
-/// The suffix of the previous run's log.
-const PREVIOUS: &str = ".1";
 
 /// Prepares the child of a start.
 ///
@@ -79,10 +77,29 @@ fn open_null() -> Result<OwnedFd, OsFailure> {
 
 /// Logs are files, not pipes: a grandchild with an open log delays no reader, and a launcher may end.
 fn open_logs(dir: &SessionDir) -> Result<[OwnedFd; 2], OsFailure> {
-    for log in LOGS {
-        dir.rename(log, &format!("{log}{PREVIOUS}"))?;
+    for (log, previous) in LOGS.into_iter().zip(PREVIOUS_LOGS) {
+        dir.rename(log, previous)?;
     }
-    Ok([dir.create_log(LOGS[0])?, dir.create_log(LOGS[1])?])
+    let logs = [dir.create_log(LOGS[0])?, dir.create_log(LOGS[1])?];
+    for ((log, index), previous) in logs.iter().zip(INDEXES).zip(PREVIOUS_INDEXES) {
+        // A log does without an index: then the times of its lines are not known.
+        if let Err(error) = begin_index(dir, log, index, previous) {
+            tracing::info!(%error, "the log has no index");
+        }
+    }
+    Ok(logs)
+}
+
+/// Begins the index of a fresh log.
+fn begin_index(
+    dir: &SessionDir,
+    log: &OwnedFd,
+    index: &'static str,
+    previous: &str,
+) -> Result<(), OsFailure> {
+    dir.rename(index, previous)?;
+    let inode = fstat(log).during("inspect", &dir.path_of(index))?.inode;
+    IndexFile::create(dir, index, &LogIndex::new(inode.number())).map(drop)
 }
 
 /// Variables from our supervisor for us alone. A worker using these would answer in our name, or take descriptors that

@@ -203,27 +203,20 @@ fn waited_for(error: &io::Error, fd: impl AsFd, readiness: Readiness) -> bool {
 /// Resolves when our standard input has no writer any more, even with unread data. Never resolves if the state is
 /// unknown.
 pub async fn input_hung_up() {
-    let (tell, told) = oneshot::channel();
-    let watch = move || {
-        let stdin = io::stdin();
-        if wait_until(&stdin, Readiness::HungUp).is_err() {
-            return;
-        }
-        // The caller may have given up.
-        let _ = tell.send(());
-    };
-    let watched = spawn("rekindle-hangup", watch);
-    if watched.is_err() || told.await.is_err() {
-        std::future::pending::<()>().await;
-    }
+    told_by_thread(|| wait_until(io::stdin(), Readiness::HungUp).is_ok()).await;
 }
 
-/// Resolves when our standard output has no reader any more. Never resolves if the state is unknown, or for a file.
+/// Resolves when our standard output is a pipe or a socket that nobody reads any more. Never resolves for other files.
 #[expect(clippy::disallowed_methods, reason = "nothing is written")]
 pub async fn output_hung_up() {
+    told_by_thread(|| wait_until(io::stdout(), Readiness::Abandoned).is_ok()).await;
+}
+
+/// Resolves when `wait` returns true on its own thread; else never.
+async fn told_by_thread(wait: impl FnOnce() -> bool + Send + 'static) {
     let (tell, told) = oneshot::channel();
     let watch = move || {
-        if wait_until(io::stdout(), Readiness::Abandoned).is_ok() {
+        if wait() {
             // The caller may have given up.
             let _ = tell.send(());
         }

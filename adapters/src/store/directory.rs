@@ -15,7 +15,8 @@ use crate::sys::linux::clock;
 use crate::sys::linux::failure::{During, Errno};
 use crate::sys::linux::fs::{
     Links, PRIVATE_FILE, create_file_at, create_log_at, fchmod, fstat, link_at, names_in, open_directory,
-    open_directory_at, open_file_at, read_once, remove_at, rename_at, rename_new_at, stat, stat_at,
+    open_directory_at, open_file_at, open_for_update_at, read_once, remove_at, rename_at, rename_new_at,
+    stat, stat_at,
 };
 use rekindle_core::OsFailure;
 use std::ffi::{OsStr, OsString};
@@ -340,6 +341,25 @@ impl Directory {
     /// If the directory cannot be listed.
     pub fn names(&self) -> Result<Vec<OsString>, OsFailure> {
         names_in(&self.fd).during("list", &self.path)
+    }
+
+    /// Opens a file of ours for reading and writing; `None` if missing, or if it is no regular file of ours with a single
+    /// name.
+    pub(crate) fn open_own(&self, name: &str) -> Result<Option<(File, FileStatus)>, OsFailure> {
+        let path = self.path_of(name);
+        let fd = match open_for_update_at(&self.fd, name) {
+            Ok(fd) => fd,
+            Err(Errno::ENOENT | Errno::ELOOP | Errno::ENXIO | Errno::EISDIR) => return Ok(None),
+            Err(error) => return Err(error).during("open", &path),
+        };
+        let stat = fstat(&fd).during("inspect", &path)?;
+        let is_own = stat.is_file() && stat.is_ours() && stat.names == 1;
+        Ok(is_own.then(|| (File::from(fd), stat)))
+    }
+
+    /// Whether the name still leads to this file.
+    pub(crate) fn is_named(&self, name: &str, inode: Inode) -> bool {
+        stat_at(&self.fd, name).is_ok_and(|stat| stat.inode == inode)
     }
 
     /// Opens a file for reading; a link is refused.

@@ -5,7 +5,7 @@ use crate::given::Given;
 use clap::ValueEnum;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use rekindle::protocol::Version;
-use rekindle::{Address, Intent, SessionId};
+use rekindle::{Address, Intent, LogMax, SessionId};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -77,6 +77,10 @@ pub(crate) struct UpArgs {
     /// Begin with an empty environment, not with the caller's
     #[arg(long, help_heading = PROGRAM)]
     pub(crate) clear_env: bool,
+
+    /// The bound of each of the program's two logs, such as 512k, 64m or 1g; 0 is no bound. The oldest lines go first [default: 64m]
+    #[arg(long, value_name = "SIZE", help_heading = PROGRAM)]
+    pub(crate) log_max: Option<LogMax>,
 
     /// The text for {prompt}
     #[arg(long, value_name = "TEXT", help_heading = PROGRAM)]

@@ -2,6 +2,7 @@
 
 pub(crate) mod doctor;
 pub(crate) mod events;
+pub(crate) mod logs;
 pub(crate) mod ls;
 pub(crate) mod probe;
 pub(crate) mod schema;

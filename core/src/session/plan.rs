@@ -10,6 +10,7 @@
 //! Checked by `gates/tests/plan.rs`.
 
 use crate::claim::release::ReleasePolicy;
+use crate::logs::LogMax;
 use crate::prelude::*;
 use crate::process::id::SessionId;
 use crate::process::stop_signal::StopSignal;
@@ -339,6 +340,9 @@ pub struct SpawnBgPlan {
     pub kill_policy: KillPolicy,
     /// The condition for releasing the claim.
     pub release_when: ReleaseWhen,
+    /// The bound of each log. A plan from before the bound has none.
+    #[serde(default = "LogMax::none", skip_serializing_if = "LogMax::is_none")]
+    pub log_max: LogMax,
     /// The role of the worker.
     #[serde(default, skip_serializing_if = "Role::is_default")]
     pub role: Role,
@@ -423,6 +427,7 @@ impl SpawnBgPlan {
             observe_timeout: OBSERVE_TIMEOUT_DEFAULT,
             kill_policy: KillPolicy::default(),
             release_when: ReleaseWhen::SocketAliveOrChildExited,
+            log_max: LogMax::DEFAULT,
             role: Role::default(),
             withheld: BTreeSet::new(),
         }

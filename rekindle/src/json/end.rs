@@ -29,6 +29,12 @@ pub struct StopJson<'a> {
     pub survivors: &'a [Pid],
     /// The failures on the way, and the files that could not be written or removed.
     pub trouble: &'a [String],
+    /// The path of the log of standard output; `null` if the session has no directory, or nothing was started.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<super::standin::Text>"))]
+    pub stdout_log: Option<ByteText<'a>>,
+    /// The path of the log of standard error, as `stdout_log`.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<super::standin::Text>"))]
+    pub stderr_log: Option<ByteText<'a>>,
 }
 
 /// The outcome of `rekindle unlock`.

@@ -51,6 +51,12 @@ pub struct ShowJson<'a> {
     pub lifeline: LifelineJson<'a>,
     /// Why the exit of an ended worker is unknown; `null` if the exit is known, or if the worker runs.
     pub exit_why: Option<&'static str>,
+    /// The path of the log of standard output; `null` if the session has no directory, or nothing was started.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<super::standin::Text>"))]
+    pub stdout_log: Option<ByteText<'a>>,
+    /// The path of the log of standard error, as `stdout_log`.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<super::standin::Text>"))]
+    pub stderr_log: Option<ByteText<'a>>,
 }
 
 /// The fields of a record.

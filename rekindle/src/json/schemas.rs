@@ -45,6 +45,7 @@ pub const SCHEMAS: &[Schema] = schemas! {
     "events": "an event of a session, one object a line",
     "signal": "the signalled processes",
     "rm": "a removed session, one object for each session",
+    "logs": "a line of a log, one object a line",
     "stop": "the end of a worker, one object for each session",
     "call": "the worker's own line, or why there is none",
     "probe": "the verdict on a socket or a port",

@@ -57,6 +57,8 @@ words! {
     Shortage = rekindle_core::Shortage { DiskFull, FileSizeLimit, TooManyOpenFiles, TooManyProcesses, OutOfMemory }
     /// Who ended a worker.
     EndedBy = rekindle_core::record::EndedBy { Stop, Worker, Timeout, WatchFailed }
+    /// One of the two streams that a worker writes.
+    LogStream = rekindle_core::logs::LogStream { Stdout, Stderr }
     /// What happened to a session.
     Happened = rekindle_core::events::Happened {
         Starting, Restarting, Ready, Exited, Stopped, Retained, Released, Removed,
@@ -208,6 +210,9 @@ pub struct Plan {
     /// The files with further variables, read at every start; absent if there are none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub env_files: Option<Vec<Text>>,
+    /// The bound of each log, in bytes; absent without a bound.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_max: Option<u64>,
     /// The values that came by file and are in no record; absent if there are none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub withheld: Option<Vec<Withheld>>,

@@ -49,6 +49,12 @@ pub struct WorkerJson<'a> {
     /// The generation of the start; 0 if rekindle did not start the worker.
     #[cfg_attr(feature = "schema", schemars(with = "Option<u64>"))]
     pub generation: Option<Generation>,
+    /// The path of the log of standard output; `null` if the session has no directory, or nothing was started.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<super::standin::Text>"))]
+    pub stdout_log: Option<ByteText<'a>>,
+    /// The path of the log of standard error, as `stdout_log`.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<super::standin::Text>"))]
+    pub stderr_log: Option<ByteText<'a>>,
 }
 
 /// A running worker that answers.

@@ -13,6 +13,7 @@ use crate::json::start::{
     RetainedJson, RunningJson, SpawnStartFailed, WorkerJson,
 };
 use crate::json::word::described_as;
+use crate::sessions::show::pass::LogPaths;
 use rekindle_core::{Endpoint, Generation, Pid, SpawnError};
 use serde::{Serialize, Serializer};
 
@@ -42,6 +43,7 @@ fn worker<'a>(
     pid: Option<Pid>,
     endpoint: Option<&'a Endpoint>,
     generation: Option<Generation>,
+    logs: Option<&'a LogPaths>,
 ) -> WorkerJson<'a> {
     WorkerJson {
         pid,
@@ -50,6 +52,8 @@ fn worker<'a>(
         url: None,
         owner: None,
         generation,
+        stdout_log: logs.and_then(|logs| logs.stdout.as_deref()).map(path_text),
+        stderr_log: logs.and_then(|logs| logs.stderr.as_deref()).map(path_text),
     }
 }
 
@@ -61,7 +65,7 @@ impl Serialize for Running {
             worker: WorkerJson {
                 url: self.url.as_deref(),
                 owner: self.owner(),
-                ..worker(self.pid, Some(&self.endpoint), Some(self.generation))
+                ..worker(self.pid, Some(&self.endpoint), Some(self.generation), Some(&self.logs))
             },
             managed: self.managed,
             program_differs: self.program_differs(),
@@ -77,7 +81,7 @@ impl Serialize for Exited {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let fields = ExitedJson {
             outcome: ChildExited,
-            worker: worker(self.pid, Some(&self.endpoint), Some(self.generation)),
+            worker: worker(self.pid, Some(&self.endpoint), Some(self.generation), Some(&self.logs)),
             exit_code: self.exit.code(),
             signal: self.exit.signal(),
             exit: self.exit,
@@ -107,7 +111,12 @@ impl Serialize for Retained {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let fields = RetainedJson {
             outcome: LockRetained,
-            worker: worker(self.diagnostic.pid, Some(&self.diagnostic.address), Some(self.generation)),
+            worker: worker(
+                self.diagnostic.pid,
+                Some(&self.diagnostic.address),
+                Some(self.generation),
+                Some(&self.logs),
+            ),
             reason: self.reason,
             cause: self.cause.to_string(),
             diagnostic: &self.diagnostic,
@@ -121,7 +130,7 @@ impl Serialize for Rejection {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let fields = RejectedJson {
             outcome: Rejected,
-            worker: worker(self.pid, Some(&self.endpoint), None),
+            worker: worker(self.pid, Some(&self.endpoint), None, None),
             reason: self.reason,
             liveness: self.liveness,
             holder: self.holder.as_ref().map(Into::into),
@@ -153,6 +162,8 @@ impl Serialize for Stopped {
             elapsed_ms: u64::try_from(self.elapsed.as_millis()).unwrap_or(u64::MAX),
             survivors: &self.survivors,
             trouble: &self.trouble,
+            stdout_log: self.logs.stdout.as_deref().map(path_text),
+            stderr_log: self.logs.stderr.as_deref().map(path_text),
         };
         fields.serialize(serializer)
     }

@@ -4,6 +4,7 @@ use crate::advice::{Advice, Step};
 use crate::error::Error;
 use crate::sessions::ensure::SOCKET_FILE;
 use crate::sessions::list::{self, LeftOut, Listed};
+use crate::sessions::show::pass::pass_by;
 use crate::sessions::snapshot::{ListenerTables, Snapshot};
 use rekindle_adapters::claim_file::CLAIM_FILE;
 use rekindle_adapters::claim_lock::{holder_standing, is_locked, read_evidence};
@@ -80,7 +81,7 @@ pub(crate) fn diagnose(root: &StateRoot, here: &Host, only: Option<&SessionId>) 
     let mut all = Diagnoses::default();
     let (snapshots, left_out) = list::snapshots(root, here, |_| true)?;
     all.left_out = left_out;
-    for Listed { session, snapshot } in snapshots {
+    for Listed { session, snapshot, .. } in snapshots {
         let diagnosed = root
             .session(&session)
             .map_err(Error::from)
@@ -122,6 +123,7 @@ fn diagnose_one(
     ));
     let gone = snapshot.last_worker() == LastWorker::Gone;
     findings.extend(address_finding(snapshot, here));
+    findings.extend(dir.map(|dir| pass_by(dir, snapshot.record.as_ref())).unwrap_or_default());
     let leftovers = if gone { holders.clone() } else { Vec::new() };
     let state = snapshot.is_known().then(|| snapshot.state(&ListenerTables::read(), here));
     let advice = match claim {

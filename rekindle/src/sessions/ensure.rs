@@ -9,8 +9,9 @@ mod request;
 
 use crate::error::Error;
 use crate::launch::Source;
-use crate::outcome::{DryRun, Ensured, Restarted};
+use crate::outcome::{DryRun, Ensured, Restarted, StartKind};
 use crate::sessions::handshake;
+use crate::sessions::show::pass::pass_by_session;
 use call::Call;
 use rekindle_core::ensure::{Conclusion, Depth};
 use rekindle_core::{Intent, Readiness};
@@ -36,7 +37,12 @@ impl Ensure {
         let conclusion = call.run().await;
         let (deadline, replaced) = (call.deadline(), call.replaced());
         let speaking = call.launch().handshake_spoken().cloned();
-        let started = match (call.outcome(conclusion), speaking) {
+        let outcome = call.outcome(conclusion);
+        if outcome.as_ref().is_ok_and(is_start) {
+            // A previous run may have left logs over their bound.
+            pass_by_session(&self.root, &self.session);
+        }
+        let started = match (outcome, speaking) {
             // The claim is released already: a slow worker delays only this call.
             (Ok(Ensured::Running(worker)), Some(speaking)) => {
                 let left = deadline.saturating_duration_since(Instant::now());
@@ -73,5 +79,14 @@ impl Ensure {
             Conclusion::NotAtOnce | Conclusion::BadTarget => Ok(None),
             conclusion => call.outcome(conclusion).map(Some),
         }
+    }
+}
+
+/// Whether the call observed a start, rather than a worker that ran.
+fn is_start(ensured: &Ensured) -> bool {
+    match ensured {
+        Ensured::Running(worker) => worker.kind != StartKind::Attached,
+        Ensured::Exited(_) => true,
+        Ensured::NotStarted(_) | Ensured::Retained(_) | Ensured::Rejected(_) => false,
     }
 }

@@ -7,10 +7,12 @@
 use crate::advice::{Advice, Step};
 use crate::error::Error;
 use crate::sessions::restore;
+use crate::sessions::show::pass::pass_by_session;
 use crate::sessions::snapshot::Snapshot;
 use rekindle_adapters::claim_file::CLAIM_FILE;
 use rekindle_adapters::claim_lock::{BareLock, judge, read_evidence};
 use rekindle_adapters::lifeline::LIFELINE_FILE;
+use rekindle_adapters::logs::names;
 use rekindle_adapters::notify::NOTIFY_FILE;
 use rekindle_adapters::record_file::RECORD_FILE;
 use rekindle_adapters::socket_file::Leftover;
@@ -26,8 +28,12 @@ use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::time::Duration;
 
-/// The log files of a session's workers.
-const LOGS: [&str; 4] = ["stdout.log", "stderr.log", "stdout.log.1", "stderr.log.1"];
+/// The log files of a session's workers, with their indexes.
+const LOGS: [&str; 8] = {
+    let ([a, b], [c, d]) = (names::LOGS, names::PREVIOUS_LOGS);
+    let ([e, f], [g, h]) = (names::INDEXES, names::PREVIOUS_INDEXES);
+    [a, b, c, d, e, f, g, h]
+};
 
 /// The treatment of a session's last run, if failed: the worker ended before ready, or by itself with a status other
 /// than 0.
@@ -169,6 +175,9 @@ pub(crate) fn gc(
         match outcome {
             Ok(Outcome::Removed) => collected.removed.push(session),
             Ok(Outcome::Kept(because, why)) => {
+                if what.mode == GcMode::Remove {
+                    pass_by_session(root, &session);
+                }
                 collected.kept.push(Kept { session, why: why.to_owned(), because });
             }
             // An error with one session must not keep the others.
@@ -368,7 +377,7 @@ fn failure(dir: &SessionDir, snapshot: &Snapshot) -> Result<Option<&'static str>
         return Ok(record.failure());
     }
     // Without a record, only the logs show that there was a run.
-    for log in LOGS {
+    for log in names::LOGS.into_iter().chain(names::PREVIOUS_LOGS) {
         if dir.inspect(log)?.is_some_and(|stat| stat.len > 0) {
             return Ok(Some("nothing is known of its last run but its logs"));
         }

@@ -1,9 +1,10 @@
 //! Lists sessions without asking any worker: the lifeline and the kernel's socket table answer.
 
 use crate::error::Error;
+use crate::sessions::show::pass::{LogPaths, pass_by};
 use crate::sessions::snapshot::{ListenerTables, Snapshot};
-use rekindle_adapters::StateRoot;
 use rekindle_adapters::lifeline::{self, LifelineProbe, Located, Lost};
+use rekindle_adapters::{SessionDir, StateRoot};
 use rekindle_core::byte_text;
 use rekindle_core::record::EndedBy;
 use rekindle_core::shown::Shown;
@@ -52,6 +53,9 @@ pub struct SessionSummary {
     /// The cause of the end: `worker`, `stop`, `timeout` or `watch-failed`; `null` if unknown, or if the worker runs.
     #[cfg_attr(feature = "schema", schemars(with = "Option<crate::json::standin::EndedBy>"))]
     pub ended_by: Option<EndedBy>,
+    /// The logs of the last start.
+    #[serde(flatten)]
+    pub logs: LogPaths,
 }
 
 impl fmt::Display for SessionSummary {
@@ -110,6 +114,8 @@ impl fmt::Display for Listing {
 /// A session with its snapshot.
 pub(crate) struct Listed {
     pub(crate) session: SessionId,
+    /// Whether the session has a directory. Without one its logs are gone.
+    pub(crate) has_dir: bool,
     pub(crate) snapshot: Snapshot,
 }
 
@@ -124,9 +130,10 @@ pub(crate) fn snapshots(
     if let Some(open) = root.opened()? {
         for session in named.iter().filter(|it| is_meant(it)).cloned() {
             // A session that was removed meanwhile or cannot be read must not hide the others.
-            match open.session(&session).and_then(|dir| dir.map(|dir| Snapshot::take(&dir, here)).transpose())
-            {
-                Ok(Some(snapshot)) if snapshot.is_known() => listed.push(Listed { session, snapshot }),
+            match open.session(&session).and_then(|dir| dir.map(|dir| look(&dir, here)).transpose()) {
+                Ok(Some(snapshot)) if snapshot.is_known() => {
+                    listed.push(Listed { session, snapshot, has_dir: true });
+                }
                 Ok(Some(_) | None) => {}
                 Err(error) => left_out.push(LeftOut { session: Some(session), why: error.to_string() }),
             }
@@ -136,13 +143,20 @@ pub(crate) fn snapshots(
     for (session, probe) in lost(root, &mut left_out) {
         if is_meant(&session) && !seen.contains(&&session) {
             match Snapshot::of_lost(probe, here) {
-                Ok(snapshot) => listed.push(Listed { snapshot, session }),
+                Ok(snapshot) => listed.push(Listed { session, snapshot, has_dir: false }),
                 Err(error) => left_out.push(LeftOut { session: Some(session), why: error.to_string() }),
             }
         }
     }
     listed.sort_by(|one, other| one.session.cmp(&other.session));
     Ok((listed, left_out))
+}
+
+/// The snapshot of a session, and a pass by its logs.
+fn look(dir: &SessionDir, here: &Host) -> Result<Snapshot, OsFailure> {
+    let snapshot = Snapshot::take(dir, here)?;
+    pass_by(dir, snapshot.record.as_ref());
+    Ok(snapshot)
 }
 
 /// The lifelines of the state directory with a living holder, and their sessions.
@@ -172,7 +186,8 @@ pub(crate) fn list_those(
     let (mut snapshots, left_out) = snapshots(root, here, |_| true)?;
     snapshots.retain(is_meant);
     let listening = ListenerTables::read();
-    let summaries = snapshots.into_iter().map(|Listed { session, snapshot }| {
+    let summaries = snapshots.into_iter().map(|Listed { session, snapshot, has_dir }| {
+        let logs = has_dir.then(|| LogPaths::below(root.path(), &session));
         let is_over = snapshot.last_worker() == LastWorker::Gone;
         let end = snapshot.record.as_ref().filter(|record| is_over && record.state == RecordState::Exited);
         let summary = SessionSummary {
@@ -186,6 +201,7 @@ pub(crate) fn list_those(
             address: snapshot.endpoint(),
             generation: snapshot.generation(),
             started_at: snapshot.started_at(),
+            logs: logs.unwrap_or_default(),
         };
         (summary, snapshot.record)
     });

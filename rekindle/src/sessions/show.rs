@@ -1,9 +1,14 @@
 //! Shows one session without asking its worker.
 
+pub(crate) mod logs;
+pub(crate) mod pass;
+
 use crate::error::Error;
 use crate::json::look::{ClaimJson, LifelineJson, RecordFields, RecordJson, ShowJson};
+use crate::json::path_text;
 use crate::json::word::described_as;
 use crate::sessions::list::lost_snapshot;
+use crate::sessions::show::pass::{LogPaths, pass_by};
 use crate::sessions::snapshot::{ListenerTables, Snapshot};
 use rekindle_adapters::claim_lock::{is_locked, read_evidence};
 use rekindle_adapters::{SessionDir, StateRoot, hint, record_file};
@@ -27,6 +32,8 @@ pub struct SessionView {
     pub claim: Option<ClaimView>,
     /// Whether the lifeline is held, and the visible holders.
     pub lifeline: LifelineView,
+    /// The logs of the last start.
+    pub logs: LogPaths,
 }
 
 /// The record of a session. For an unreadable record, [`Sessions::show`](crate::Sessions::show) returns an error.
@@ -134,6 +141,8 @@ impl Serialize for SessionView {
             claim: self.claim.as_ref().map(ClaimView::fields),
             lifeline: LifelineJson { held: self.lifeline.held, holders: &self.lifeline.holders },
             exit_why: self.exit_why(),
+            stdout_log: self.logs.stdout.as_deref().map(path_text),
+            stderr_log: self.logs.stderr.as_deref().map(path_text),
         };
         fields.serialize(serializer)
     }
@@ -159,11 +168,16 @@ pub(crate) fn show(root: &StateRoot, here: &Host, session: &SessionId) -> Result
         return Err(unknown());
     }
     let held = snapshot.evidence.lifeline.is_held();
+    if let Some(dir) = &dir {
+        pass_by(dir, snapshot.record.as_ref());
+    }
+    let logs = dir.as_ref().filter(|_| snapshot.is_known()).map(|dir| LogPaths::of(dir.path()));
     Ok(SessionView {
         record: dir.as_ref().map_or(Ok(RecordView::Absent), record_view)?,
         status: snapshot.state(&ListenerTables::read(), here),
         claim,
         lifeline: LifelineView { held, holders: snapshot.holders()? },
+        logs: logs.unwrap_or_default(),
     })
 }
 

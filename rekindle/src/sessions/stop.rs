@@ -7,6 +7,7 @@
 
 use crate::error::Error;
 use crate::outcome::{StopOutcome, Stopped, Tidied};
+use crate::sessions::show::pass::{LogPaths, pass_by_session};
 use crate::sessions::snapshot::Snapshot;
 use async_trait::async_trait;
 use rekindle_adapters::claim_lock::{ClaimAttempt, is_locked, try_claim};
@@ -56,6 +57,7 @@ pub(crate) async fn stop(
     };
     let conclusion = stopping.run().await;
     let stopped = stopping.report(conclusion)?;
+    pass_by_session(root, session);
     Ok(Stopped { elapsed: began.elapsed(), ..stopped })
 }
 
@@ -276,7 +278,18 @@ impl Stopping<'_> {
             }
         };
         let (pid, generation, elapsed) = (self.seen.pid(), self.seen.generation(), Duration::ZERO);
-        Ok(Stopped { session: session(), outcome, pid, generation, elapsed, survivors, trouble, tidied })
+        let logs = LogPaths::of(self.dir.path());
+        Ok(Stopped {
+            session: session(),
+            outcome,
+            pid,
+            generation,
+            elapsed,
+            survivors,
+            trouble,
+            tidied,
+            logs,
+        })
     }
 
     fn unjudged(&self, doubts: Vec<String>) -> Error {

@@ -4,6 +4,7 @@
 
 use rekindle::json::end::{GcJson, OfSession};
 use rekindle::json::failure::ErrorJson;
+use rekindle::json::logs::LogLineJson;
 use rekindle::json::look::ProbeJson;
 use rekindle::json::programs::{AtPath, DemoFacts, DemoJson, EventJson, PoolListJson, Told};
 use rekindle::json::schemas::SchemaListJson;
@@ -87,6 +88,8 @@ answers! {
         Kept "The session was kept.": Failure<RemoveJson<'static>>,
         Error "A failure.": Error,
     }
+    /// The answers of `rekindle logs`, one object a line.
+    Logs { Line "A line.": Answer<LogLineJson<'static>>, Error "A failure.": Error, }
     /// The answers of `rekindle stop`, one object for each session.
     Stop {
         Stopped "The worker is gone.": Answer<Stopped>,
@@ -154,7 +157,7 @@ struct Call(Value);
 
 /// The schemas of all verbs, by name.
 pub(crate) fn all() -> Vec<(&'static str, Value)> {
-    let all: [(&'static str, fn() -> Value); 29] = [
+    let all: [(&'static str, fn() -> Value); 30] = [
         ("up", schema::<Up>),
         ("restart", schema::<Restart>),
         ("ls", schema::<Ls>),
@@ -164,6 +167,7 @@ pub(crate) fn all() -> Vec<(&'static str, Value)> {
         ("events", schema::<Events>),
         ("signal", schema::<Signal>),
         ("rm", schema::<Rm>),
+        ("logs", schema::<Logs>),
         ("stop", schema::<Stop>),
         ("call", schema::<Call>),
         ("probe", schema::<Probe>),

@@ -7,6 +7,7 @@ mod endpoint;
 mod ground;
 mod harness;
 mod lifecycle;
+mod logs;
 mod pool;
 mod probe;
 mod protocol;
@@ -26,5 +27,6 @@ fn main() -> ExitCode {
 }
 
 rekindle_smoke::rooms![
-    probe, spawn, session, watch, ground, command, lifecycle, protocol, pool, ready, endpoint, stdio, harness
+    probe, spawn, session, watch, ground, command, logs, lifecycle, protocol, pool, ready, endpoint, stdio,
+    harness
 ];

@@ -112,6 +112,9 @@ fn launch(args: &UpArgs) -> Launch {
     if let Some(timeout) = args.timeout {
         launch = launch.timeout(timeout);
     }
+    if let Some(max) = args.log_max {
+        launch = launch.log_max(max);
+    }
     if let Some(time) = args.settle {
         launch = launch.settle(time);
     }

@@ -6,6 +6,7 @@ use crate::launch::Launch;
 use crate::outcome::{Ensured, Exited, Rejection, Retained, Running, SaidReady, StartKind};
 use crate::sessions::list;
 use crate::sessions::rejection::Site;
+use crate::sessions::show::pass::LogPaths;
 use crate::sessions::snapshot::Snapshot;
 use crate::sessions::watch::wait::{self, WorkerWatch};
 use rekindle_adapters::claim_file::CLAIM_FILE;
@@ -250,6 +251,7 @@ impl Ensure {
                     differs: start.record().map(|record| self.differences(&record, plan)).unwrap_or_default(),
                     after_kill,
                     connection,
+                    logs: LogPaths::below(self.root.path(), &self.session),
                     watch: self.watch(generation, leader, start.reaped_exit()),
                 }))
             }
@@ -272,6 +274,7 @@ impl Ensure {
                 stderr_tail: crate::sessions::list::stderr_tail(&self.root, &self.session),
                 status_text,
                 said,
+                logs: LogPaths::below(self.root.path(), &self.session),
             }),
             Ok(Outcome::SpawnStartFailed { error }) => Ensured::NotStarted(error),
             Ok(Outcome::LockRetained { reason, cause, diagnostic }) => {
@@ -279,7 +282,15 @@ impl Ensure {
                     tracing::warn!(session = %self.session, %error, "the claim could not be marked retained");
                 }
                 let cause = self.in_callers_terms(cause, extension);
-                Ensured::Retained(Box::new(Retained { reason, cause, diagnostic, generation, status_text }))
+                let logs = LogPaths::below(self.root.path(), &self.session);
+                Ensured::Retained(Box::new(Retained {
+                    reason,
+                    cause,
+                    diagnostic,
+                    generation,
+                    status_text,
+                    logs,
+                }))
             }
             Err(ExecuteError::Release { source, observed }) => {
                 return Err(Error::Release { session: self.session.clone(), observed, source });
@@ -334,6 +345,11 @@ impl Ensure {
             differs: record.map(|record| self.differences(record, plan)).unwrap_or_default(),
             after_kill: false,
             connection,
+            logs: if managed {
+                LogPaths::below(self.root.path(), &self.session)
+            } else {
+                LogPaths::default()
+            },
             watch: if managed {
                 self.watch(snapshot.generation(), snapshot.leader().cloned(), None)
             } else {

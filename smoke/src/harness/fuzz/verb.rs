@@ -61,7 +61,7 @@ const fn talking(words: &'static str, limits: &'static [&'static [&'static str]]
 }
 
 /// All verbs.
-pub(super) const ALL: [Verb; 43] = [
+pub(super) const ALL: [Verb; 45] = [
     talking("up $S -- $W", &[&START], Answer::Outcome),
     talking("up --intent attach $S", &[&START], Answer::Outcome),
     talking("up --intent resume $S -- $W", &[&START], Answer::Outcome),
@@ -76,6 +76,8 @@ pub(super) const ALL: [Verb; 43] = [
     verb("signal $S CONT", &[], Answer::Outcome),
     verb("rm $S", &[], Answer::Outcome),
     verb("rm --force $S $P", &[], Answer::Outcomes),
+    verb("logs $S", &[], Answer::Objects("stream")),
+    verb("logs --previous -n 3 --since 1m $S", &[], Answer::Objects("stream")),
     talking("stop $S", &[&STOP], Answer::Outcome),
     verb("stop $S $P", &[&STOP], Answer::Outcomes),
     verb("stop --all", &[&STOP], Answer::Outcomes),

@@ -48,6 +48,8 @@ fn verbs(env: &TestEnv) -> Vec<Vec<String>> {
         vec!["status"],
         vec!["wait", "s", "--for", "ready"],
         vec!["signal", "s", "CONT"],
+        vec!["up", "t", "--address", "none", "--ready", "line=hello", "--", "sh", "-c", SAYS_HELLO],
+        vec!["logs", "t"],
         vec!["stop", "s"],
         vec!["rm", "s"],
         [vec!["pool", "run", "--speak", "1", "--code", "?"], pool.to_vec()].concat(),
@@ -59,6 +61,9 @@ fn verbs(env: &TestEnv) -> Vec<Vec<String>> {
     ];
     rows.into_iter().map(|row| row.into_iter().map(str::to_owned).collect()).collect()
 }
+
+/// A worker whose log is not empty.
+const SAYS_HELLO: &str = "echo hello; exec sleep 1000";
 
 /// The verbs that need a pool session.
 fn verbs_of_a_session() -> [Vec<&'static str>; 3] {

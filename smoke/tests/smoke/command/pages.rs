@@ -14,6 +14,7 @@ tests![every_example_runs, an_answer_that_is_not_given_is_noticed];
 /// The pages with examples for a shell; `gates/tests/books.rs` checks that the list is complete.
 const PAGES: [(&str, &str); 9] = [
     ("README.md", include_str!("../../../../README.md")),
+    ("docs/logs.md", include_str!("../../../../docs/logs.md")),
     ("docs/one-daemon.md", include_str!("../../../../docs/one-daemon.md")),
     ("docs/output.md", include_str!("../../../../docs/output.md")),
     ("docs/readiness.md", include_str!("../../../../docs/readiness.md")),

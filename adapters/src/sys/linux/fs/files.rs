@@ -65,6 +65,11 @@ pub(crate) fn open_file_at(dir: impl AsFd, name: &(impl NixPath + ?Sized)) -> Re
     openat(dir, name, OFlag::O_RDONLY | OFlag::O_NOFOLLOW | CAREFUL, Mode::empty())
 }
 
+/// Opens a file in a directory for reading and writing; a link is refused.
+pub(crate) fn open_for_update_at(dir: impl AsFd, name: &(impl NixPath + ?Sized)) -> Result<OwnedFd, Errno> {
+    openat(dir, name, OFlag::O_RDWR | OFlag::O_NOFOLLOW | CAREFUL, Mode::empty())
+}
+
 /// Opens a file in a directory for reading, and follows links.
 pub(crate) fn open_target_at(dir: impl AsFd, name: &(impl NixPath + ?Sized)) -> Result<OwnedFd, Errno> {
     openat(dir, name, OFlag::O_RDONLY | CAREFUL, Mode::empty())

@@ -71,6 +71,8 @@ pub struct FileStatus {
     pub names: u64,
     /// The length in bytes.
     pub len: u64,
+    /// The bytes on the disk: fewer than the length if the file has holes.
+    pub allocated: u64,
     /// The time of the last write, in seconds since the epoch.
     pub modified_at: i64,
     /// The nanoseconds of the last write.
@@ -108,6 +110,7 @@ impl From<FileStat> for FileStatus {
             uid: stat.st_uid,
             names: stat.st_nlink.into(),
             len: u64::try_from(stat.st_size).unwrap_or(0),
+            allocated: u64::try_from(stat.st_blocks).unwrap_or(0).saturating_mul(512),
             modified_at: stat.st_mtime.into(),
             modified_ns: stat.st_mtime_nsec.into(),
         }

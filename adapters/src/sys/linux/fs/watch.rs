@@ -15,6 +15,7 @@ use crate::sys::linux::poll::readable;
 use nix::libc;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, InotifyEvent, WatchDescriptor};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::io::unix::AsyncFd;
@@ -31,6 +32,8 @@ pub(crate) enum Happening {
     FileCloses,
     /// A file of a directory is written.
     FileGrows,
+    /// A log of a directory is written, or a name in the directory appears or goes, or the directory itself.
+    LogChanges,
 }
 
 impl Happening {
@@ -47,6 +50,14 @@ impl Happening {
             }
             Self::FileCloses => AddWatchFlags::IN_CLOSE,
             Self::FileGrows => AddWatchFlags::IN_MODIFY,
+            Self::LogChanges => {
+                AddWatchFlags::IN_MODIFY
+                    | AddWatchFlags::IN_CREATE
+                    | AddWatchFlags::IN_DELETE
+                    | AddWatchFlags::IN_MOVED_TO
+                    | AddWatchFlags::IN_DELETE_SELF
+                    | AddWatchFlags::IN_MOVE_SELF
+            }
         }
     }
 
@@ -60,6 +71,11 @@ impl Happening {
                 event.name.is_none() || !event.mask.contains(AddWatchFlags::IN_CLOSE_NOWRITE)
             }
             Self::FileGrows => is_growth,
+            // A look opens and closes the directory, and writes the index of a log.
+            Self::LogChanges if is_growth => {
+                event.name.as_deref().is_some_and(|name| name.as_bytes().ends_with(b".log"))
+            }
+            Self::LogChanges => !event.mask.contains(AddWatchFlags::IN_CLOSE_NOWRITE),
         }
     }
 }
