@@ -93,7 +93,7 @@ impl Launcher {
             let running = procs::is_running(pid);
             panic!("rekindle (pid {pid}) did not end, or its output is held open (it runs: {running})");
         };
-        Reply::of(self.form, output.expect("a child can be waited for"))
+        Reply::of(self.form, &output.expect("a child can be waited for"))
     }
 }
 
@@ -127,7 +127,7 @@ impl Reply {
     ///
     /// # Panics
     /// If an answer is not in its schema.
-    pub fn of(form: Option<Form>, output: Output) -> Self {
+    pub fn of(form: Option<Form>, output: &Output) -> Self {
         let reply = Self::read(output);
         if let Some(form) = form {
             form.check(&reply.stdout, reply.code);
@@ -142,10 +142,10 @@ impl Reply {
     pub fn to(mut command: Command) -> Self {
         let output =
             command.output().unwrap_or_else(|error| panic!("{command:?} cannot be started: {error}"));
-        Self::of(Form::of(&command), output)
+        Self::of(Form::of(&command), &output)
     }
 
-    fn read(output: Output) -> Self {
+    fn read(output: &Output) -> Self {
         let stdout = String::from_utf8_lossy(&output.stdout).into_owned();
         let first = stdout.lines().next().unwrap_or_default();
         Self {

@@ -200,7 +200,7 @@ fn passes_in_a_namespace(name: &str) {
 /// If the suite cannot be started.
 pub fn only(command: &mut Command, name: &str) -> Reply {
     let output: Output = command.args(["--exact", name]).output().expect("the suite can be started");
-    Reply::of(None, output)
+    Reply::of(None, &output)
 }
 
 /// Runs the tests if LIVE=1. The last line has the counts.

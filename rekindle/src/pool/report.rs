@@ -52,7 +52,7 @@ impl fmt::Display for PoolStatus {
 }
 
 fn on_one_line(answer: &impl Serialize, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    f.write_str(&serde_json::to_string(answer).map_err(|_| fmt::Error)?)
+    fmt::Display::fmt(&serde_json::to_value(answer).unwrap_or_default(), f)
 }
 
 impl fmt::Display for PoolEntry {

@@ -33,7 +33,7 @@ macro_rules! answers {
         #[serde(untagged)]
         enum $name { $(
             #[schemars(title = stringify!($variant), description = $about)]
-            $variant($answer),
+            $variant(Box<$answer>),
         )+ }
     )+};
 }
@@ -155,9 +155,12 @@ answers! {
 #[derive(JsonSchema)]
 struct Call(Value);
 
+/// A verb, and the maker of its schema.
+type Row = (&'static str, fn() -> Value);
+
 /// The schemas of all verbs, by name.
 pub(crate) fn all() -> Vec<(&'static str, Value)> {
-    let all: [(&'static str, fn() -> Value); 30] = [
+    let all: [Row; 30] = [
         ("up", schema::<Up>),
         ("restart", schema::<Restart>),
         ("ls", schema::<Ls>),
@@ -189,7 +192,7 @@ pub(crate) fn all() -> Vec<(&'static str, Value)> {
         ("schema", schema::<SchemaAnswer>),
         ("error", schema::<AnyError>),
     ];
-    let titled = |(name, schema): (&'static str, fn() -> Value)| {
+    let titled = |(name, schema): Row| {
         let mut schema = schema();
         schema["title"] = format!("rekindle {name}").into();
         (name, schema)

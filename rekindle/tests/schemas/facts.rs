@@ -169,7 +169,7 @@ fn joined(one: &Map<String, Value>, other: &Map<String, Value>) -> Map<String, V
         match (all.get_mut(key), value) {
             (Some(Value::Object(fields)), Value::Object(more)) => fields.extend(more.clone()),
             (Some(Value::Array(items)), Value::Array(more)) if key == "required" => {
-                items.extend(more.clone())
+                items.extend(more.clone());
             }
             (Some(_), _) => {}
             (None, _) => drop(all.insert(key.clone(), value.clone())),
@@ -204,9 +204,9 @@ mod tests {
         let (parent, key) = pointer.rsplit_once('/').expect("a pointer has parts");
         let parent = after.pointer_mut(parent).expect("it is there").as_object_mut().expect("an object");
         if value.is_null() {
-            drop(parent.shift_remove(key))
+            drop(parent.shift_remove(key));
         } else {
-            drop(parent.insert(key.into(), value))
+            drop(parent.insert(key.into(), value));
         }
         lost(&before, &after)
     }

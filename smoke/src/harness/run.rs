@@ -55,7 +55,7 @@ pub(super) fn to_the_end_within(bound: Duration, mut command: Command) -> Result
     let (sender, receiver) = channel();
     thread::spawn(move || sender.send(child.wait_with_output()));
     match receiver.recv_timeout(bound) {
-        Ok(output) => Ok(Reply::of(form, output.expect("a child can be waited for"))),
+        Ok(output) => Ok(Reply::of(form, &output.expect("a child can be waited for"))),
         Err(_) => {
             // The whole group is killed: a tracer killed alone would release its tracee.
             let _ = killpg(group, Signal::SIGKILL);

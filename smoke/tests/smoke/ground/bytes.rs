@@ -59,7 +59,7 @@ fn finish(command: &mut Command) -> Reply {
         let text = str::from_utf8(told).expect("what is told is UTF-8");
         assert!(!text.contains(is_obeyed), "{text:?}");
     }
-    let reply = Reply::of(Form::of(command), output);
+    let reply = Reply::of(Form::of(command), &output);
     assert!(!reply.stdout.contains("internal error") && !reply.stderr.contains("internal error"), "{reply}");
     assert!(!reply.stderr.contains("panicked"), "{reply}");
     reply
