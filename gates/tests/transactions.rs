@@ -217,11 +217,9 @@ fn a_restart_and_a_launcher() {
     holds_everywhere("restart, stop", 1, &[Kind::Hung], Adversity { stops: 1, ..RESTART });
 }
 
-/// A restart beside two other launchers and a stop: whoever comes first, two workers never live for one session.
+/// A restart of a running session alone, beside a launcher, a stop and a crash.
 #[test]
-fn a_restart_two_launchers_and_a_stop() {
-    let adversity = Adversity { stops: 1, ..RESTART };
-    holds_everywhere("restart, two launchers, stop", 3, &[Kind::Polite], adversity);
+fn a_restart_if_running_and_a_launcher() {
     let if_running = Adversity { restarts_if_running: 1, stops: 1, ..NONE };
     holds_everywhere("restart if running, launcher, stop", 2, &[Kind::Polite, Kind::Stubborn], if_running);
     let crash = Adversity { restarts_if_running: 1, ..CRASH };
@@ -353,6 +351,13 @@ fn other_endpoints_at_length() {
     holds_at(nowhere, "two, none, stop, crash", 2, &Kind::ALL, Adversity { crashes: 1, ..STOP });
     holds_at(nowhere, "two, none, gc, crash", 2, &Kind::ALL, Adversity { crashes: 1, ..GC });
     holds_at(nowhere, "three, none, crash", 3, &[Kind::Polite], CRASH);
+}
+
+/// A restart beside two other launchers and a stop: whoever comes first, two workers never live for one session.
+#[test]
+#[ignore = "minutes in release"]
+fn a_restart_two_launchers_and_a_stop() {
+    holds_everywhere("restart, two launchers, stop", 3, &[Kind::Polite], Adversity { stops: 1, ..RESTART });
 }
 
 /// Launchers and stops at length.

@@ -73,7 +73,9 @@ impl Advice {
         own_socket: &Path,
     ) -> Self {
         match why {
-            NoPlan::NoRecord | NoPlan::NoProgram => Self::by_hand("name the program after `--`"),
+            NoPlan::NoRecord | NoPlan::NoProgram => {
+                Self::by_hand("start it with `up`, and name its program after `--`")
+            }
             NoPlan::Outline => Self::start(session, snapshot, own_socket),
             NoPlan::Withheld(values) => {
                 let of_variable = |value: &Withheld| match value {
@@ -86,7 +88,8 @@ impl Advice {
                 } else {
                     values.iter().filter_map(of_variable).collect()
                 };
-                Self::by_hand(format!("repeat the command with {}", options.join(" ")))
+                let again = format!("`up {session} {}`", options.join(" "));
+                Self::by_hand(format!("start it with {again}; if it runs, add --intent restart"))
             }
             NoPlan::OfPool => Self::from(Step::PoolStatus(session.clone()))
                 .knowing("`pool continue` starts the worker again, and gives it its work"),

@@ -1,6 +1,7 @@
 //! The transactions on one session, through the command line and the library: start, adopt, refuse, stop, clean up.
 
 pub(crate) mod adoption;
+pub(crate) mod again;
 pub(crate) mod blocking;
 pub(crate) mod claims;
 pub(crate) mod contention;
@@ -27,6 +28,7 @@ rekindle_smoke::rooms![
     daemons,
     stop,
     restart,
+    again,
     records,
     reuse,
     library,
