@@ -48,6 +48,7 @@ impl Caller {
                 self.ours(words)
             }
             Step::Up(startup) => self.up(startup),
+            Step::Init => self.typed(["init"]),
             Step::Again => quoted(&self.line),
             Step::AgainAt(endpoint) => self.again_at(endpoint),
             Step::UnlockByForce(session) => self.ours(["unlock", session.as_str(), "--force"]),

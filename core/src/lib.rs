@@ -15,6 +15,7 @@
 //! | [`start`] | how one start runs, step by step |
 //! | [`stop`] | how a worker is ended, and how a session is stopped |
 //! | [`care`] | how a claim is cleared, a worker forgotten, a session removed |
+//! | [`project`] | in which order several sessions start and end |
 //! | [`protocol`] | what a pool and its workers say to each other |
 //! | [`text`] | how text that may hold any bytes is stored, shown and cut into lines |
 //! | [`effects`], [`failure`] | what the outside world must be able to do, and how it fails |
@@ -32,6 +33,7 @@ pub mod effects;
 pub mod ensure;
 pub mod failure;
 pub mod process;
+pub mod project;
 pub mod protocol;
 pub mod session;
 pub mod start;

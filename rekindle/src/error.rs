@@ -2,6 +2,7 @@
 
 use crate::advice::{Advice, Step};
 use crate::json::without_nonce;
+use crate::project::ProjectError;
 use rekindle_adapters::StateRootError;
 use rekindle_adapters::call::CallError;
 use rekindle_adapters::lines::LineError;
@@ -19,6 +20,9 @@ pub enum Error {
     /// The state directory cannot be used.
     #[error(transparent)]
     StateRoot(#[from] StateRootError),
+    /// The project file cannot be used.
+    #[error(transparent)]
+    Project(#[from] ProjectError),
     /// No facts about the session exist.
     #[error("there is no session `{session}`")]
     UnknownSession {
@@ -186,6 +190,7 @@ impl Error {
             Self::StateRoot(StateRootError::NoLocks { .. }) => "state-dir-without-locks",
             Self::StateRoot(StateRootError::Untrusted { .. }) => "state-dir-untrusted",
             Self::StateRoot(_) => "state-dir-unusable",
+            Self::Project(error) => error.reason(),
             Self::UnknownSession { .. } => "unknown-session",
             Self::RecordCorrupt { .. } => "record-corrupt",
             Self::RecordNewer { .. } => "record-newer",
@@ -207,7 +212,12 @@ impl Error {
     /// Whether the error is a refusal, because something present must not be touched.
     pub fn is_refusal(&self) -> bool {
         match self {
-            Self::StateRoot(StateRootError::NoLocks { .. } | StateRootError::Untrusted { .. })
+            Self::Project(error) => error.is_refusal(),
+            Self::StateRoot(
+                StateRootError::NoLocks { .. }
+                | StateRootError::Untrusted { .. }
+                | StateRootError::OfOtherProject { .. },
+            )
             | Self::RecordCorrupt { .. }
             | Self::RecordNewer { .. }
             | Self::NotManaged { .. }
@@ -234,6 +244,7 @@ impl Error {
     pub fn advice(&self) -> Advice {
         match self {
             Self::StateRoot(error) => Advice::of_state_root(error),
+            Self::Project(error) => error.advice(),
             Self::UnknownSession { .. } => Step::List.into(),
             Self::RecordCorrupt { session, .. } => Advice::repair(session),
             Self::RecordNewer { .. } => Advice::use_its_version(),
