@@ -36,6 +36,10 @@ pub(crate) struct Args {
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
 
+    /// Project file [default: rekindle.toml in this directory or above]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+
     /// Print JSON objects on stdout, one per line, also for failures
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -52,16 +56,21 @@ pub(crate) struct Args {
 #[derive(Debug, Subcommand)]
 #[command(defer = true)]
 pub(crate) enum Verb {
-    /// Make sure that a session's worker runs, and print the worker's address
+    /// Make sure that a session's worker runs, and print the worker's address; without a session, all of rekindle.toml
     Up(Box<UpArgs>),
     /// List the sessions, without connecting to any
-    Ls,
+    Ls {
+        /// List every state root: the default root, and the root of each project
+        #[arg(long, conflicts_with = "dir")]
+        all: bool,
+    },
     /// Show a session: record, claim and lifeline
     Show {
         /// The session
         session: SessionId,
     },
     /// End workers with all their processes: SIGTERM, then SIGKILL
+    #[command(visible_alias = "down")]
     Stop(StopArgs),
     /// Send one JSON line to a worker and print the line of the answer
     Call(CallArgs),
@@ -90,6 +99,8 @@ pub(crate) enum Verb {
     Supervise(SuperviseArgs),
     /// Run a reference worker, to try the other verbs
     Worker(WorkerArgs),
+    /// Write an example of a project file, rekindle.toml
+    Init,
     /// Take a guided tour on real processes in a temporary directory
     Demo,
 }

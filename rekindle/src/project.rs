@@ -156,6 +156,15 @@ impl Project {
         self.session(session).map(|session| session.launch.clone())
     }
 
+    /// The same project, with every start changed by `change`.
+    #[must_use]
+    pub fn map_launches(mut self, change: impl Fn(Launch) -> Launch) -> Self {
+        for session in self.sessions.values_mut() {
+            session.launch = change(session.launch.clone());
+        }
+        self
+    }
+
     /// The state root of the project of `file`, a [canonical](Self::canonical) path. The root stands beside the user's default root.
     ///
     /// # Errors

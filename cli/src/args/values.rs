@@ -31,6 +31,11 @@ impl Graces {
         KillPolicy::TermThenKill { term_grace: self.term_grace, kill_grace: self.kill_grace }
     }
 
+    /// Whether no grace was named, or the default.
+    pub(crate) fn are_default(&self) -> bool {
+        self.kill_policy() == KillPolicy::default()
+    }
+
     pub(crate) fn stop_policy(&self) -> StopPolicy {
         self.kill_policy().into()
     }

@@ -3,4 +3,5 @@
 pub(crate) mod doctor;
 pub(crate) mod ls;
 pub(crate) mod probe;
+pub(crate) mod roots;
 pub(crate) mod show;

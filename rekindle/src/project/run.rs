@@ -7,9 +7,9 @@ use crate::outcome::{Ensured, StopOutcome, Stopped, Tidied};
 use crate::sessions::Sessions;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use rekindle_core::SessionId;
 use rekindle_core::project::{Direction, Effect, Ended, Order, Schedule, Summary};
 use rekindle_core::stop::StopPolicy;
-use rekindle_core::{Intent, SessionId};
 use std::time::Instant;
 
 /// How many sessions start or end at the same time, at most.
@@ -25,12 +25,12 @@ impl Project {
     /// If dropped, starts in progress continue while the runtime lives, and no other start begins. The next call adopts the workers.
     ///
     /// ```no_run
-    /// use rekindle::{Intent, project::{Happening, Project}};
+    /// use rekindle::project::{Happening, Project};
     ///
     /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
     /// let project = Project::read("rekindle.toml".as_ref())?;
     /// let sessions = Project::open(project.file())?;
-    /// let summary = project.up(&sessions, Intent::Ensure, |happening| {
+    /// let summary = project.up(&sessions, |happening| {
     ///     if let Happening::Ended { session, outcome: Ok(ensured), .. } = happening {
     ///         println!("{session}: {ensured}");
     ///     }
@@ -39,14 +39,9 @@ impl Project {
     /// # Ok(())
     /// # }
     /// ```
-    pub async fn up(
-        &self,
-        sessions: &Sessions,
-        intent: Intent,
-        on: impl FnMut(Happening<'_, Ensured>),
-    ) -> Summary {
+    pub async fn up(&self, sessions: &Sessions, on: impl FnMut(Happening<'_, Ensured>)) -> Summary {
         let work = async |session: SessionId| {
-            let launch = self.sessions[&session].launch.clone().intent(intent);
+            let launch = self.sessions[&session].launch.clone();
             let outcome = sessions.ensure(&session, launch).await;
             (session, outcome)
         };

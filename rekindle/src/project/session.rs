@@ -1,6 +1,7 @@
 //! A session of a project file, as a start.
 
 use crate::launch::Launch;
+use rekindle_core::stop::StopPolicy;
 use std::path::PathBuf;
 
 /// A session of a project file.
@@ -14,4 +15,11 @@ pub struct ProjectSession {
     pub stop_signal: Option<String>,
     /// `log-max`: the bound of each log in bytes, if not the default; 0 is no bound.
     pub log_max: Option<u64>,
+}
+
+impl ProjectSession {
+    /// The stop with the graces of the file.
+    pub fn stop_policy(&self) -> StopPolicy {
+        self.launch.kill_policy.into()
+    }
 }
