@@ -189,6 +189,7 @@ impl Error {
         match self {
             Self::StateRoot(StateRootError::NoLocks { .. }) => "state-dir-without-locks",
             Self::StateRoot(StateRootError::Untrusted { .. }) => "state-dir-untrusted",
+            Self::StateRoot(StateRootError::OfOtherProject { .. }) => "state-dir-of-other-project",
             Self::StateRoot(_) => "state-dir-unusable",
             Self::Project(error) => error.reason(),
             Self::UnknownSession { .. } => "unknown-session",

@@ -44,6 +44,7 @@ use rekindle_adapters::state_root::project::distrust;
 use rekindle_core::SessionId;
 use rekindle_core::project::Order;
 pub use rekindle_core::project::Summary;
+use rekindle_core::shown::Shown;
 #[cfg(feature = "schema")]
 pub use schema::config_schema;
 pub use session::ProjectSession;
@@ -111,6 +112,7 @@ impl Project {
     pub fn read(file: &Path) -> Result<Self, ProjectError> {
         let file = Self::canonical(file)?;
         let (sessions, order) = read::read(&file)?;
+        tracing::info!(file = %Shown(&file), sessions = sessions.len(), "read the project file");
         Ok(Self { file, order, sessions })
     }
 
@@ -133,7 +135,9 @@ impl Project {
     /// # Errors
     /// If the file exists or cannot be written.
     pub fn init(file: &Path) -> Result<(), ProjectError> {
-        template::write(file)
+        template::write(file)?;
+        tracing::info!(file = %Shown(file), "wrote an example of a project file");
+        Ok(())
     }
 
     /// The project file, as an absolute path.

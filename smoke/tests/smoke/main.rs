@@ -9,6 +9,7 @@ mod harness;
 mod lifecycle;
 mod pool;
 mod probe;
+mod project;
 mod protocol;
 mod ready;
 mod session;
@@ -25,5 +26,6 @@ fn main() -> ExitCode {
 }
 
 rekindle_smoke::rooms![
-    probe, spawn, session, ground, command, lifecycle, protocol, pool, ready, endpoint, stdio, harness
+    probe, spawn, session, ground, command, lifecycle, protocol, pool, ready, endpoint, stdio, harness,
+    project
 ];
