@@ -2,7 +2,8 @@
 //!
 //! # Invariants
 //! 1. Advice is one command: every word is quoted where the shell would change the word's bytes.
-//! 2. Advice repeats the caller's `--dir` and `--file`, and adds no `--dir` if the caller named none: then the environment decides.
+//! 2. Advice repeats the caller's `--dir` and `--file`, and adds none that the caller left out: then the environment and the
+//!    current directory decide.
 //!
 //! Checked by the tests below and by `smoke/tests/smoke/command/advice.rs`.
 

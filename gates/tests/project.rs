@@ -10,7 +10,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 fn id(name: &str) -> SessionId {
-    name.parse().unwrap()
+    name.parse().expect("a valid name")
 }
 
 /// `a<b,c` is the session `a`, after `b` and `c`.
@@ -23,7 +23,7 @@ fn needs(text: &str) -> Vec<(SessionId, Vec<SessionId>)> {
 }
 
 fn order(text: &str) -> Order {
-    Order::new(needs(text)).unwrap()
+    Order::new(needs(text)).expect("an order")
 }
 
 fn words(effects: &[Effect]) -> Vec<String> {

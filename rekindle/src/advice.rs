@@ -270,6 +270,9 @@ impl Advice {
                 Self::by_hand("name a state directory on a local disk with --dir")
             }
             StateRootError::Untrusted { fault, .. } => Self::of_mend(fault.mend()),
+            StateRootError::NoteCorrupt { path, .. } => {
+                Self::by_hand(format!("move `{}` away: the next `up` writes a new note", Shown(path)))
+            }
             StateRootError::OfOtherProject { .. } => Self::by_hand("name another state directory with --dir"),
             StateRootError::Os(failure) => Self::of_failure(failure),
         }

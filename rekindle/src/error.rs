@@ -190,6 +190,7 @@ impl Error {
             Self::StateRoot(StateRootError::NoLocks { .. }) => "state-dir-without-locks",
             Self::StateRoot(StateRootError::Untrusted { .. }) => "state-dir-untrusted",
             Self::StateRoot(StateRootError::OfOtherProject { .. }) => "state-dir-of-other-project",
+            Self::StateRoot(StateRootError::NoteCorrupt { .. }) => "project-note-corrupt",
             Self::StateRoot(_) => "state-dir-unusable",
             Self::Project(error) => error.reason(),
             Self::UnknownSession { .. } => "unknown-session",
@@ -217,7 +218,8 @@ impl Error {
             Self::StateRoot(
                 StateRootError::NoLocks { .. }
                 | StateRootError::Untrusted { .. }
-                | StateRootError::OfOtherProject { .. },
+                | StateRootError::OfOtherProject { .. }
+                | StateRootError::NoteCorrupt { .. },
             )
             | Self::RecordCorrupt { .. }
             | Self::RecordNewer { .. }

@@ -91,8 +91,8 @@ impl Project {
         from.ancestors().map(|dir| dir.join(PROJECT_FILE)).find(|file| file.is_file())
     }
 
-    /// The canonical path of a project file: the canonical path of its directory, and its name. A link to a shared file is therefore a
-    /// project of its own.
+    /// The canonical path of a project file: the canonical path of its directory, and its name. A link to a shared file is
+    /// therefore a project of its own.
     ///
     /// # Errors
     /// If the directory cannot be resolved.
@@ -169,7 +169,8 @@ impl Project {
         self
     }
 
-    /// The state root of the project of `file`, a [canonical](Self::canonical) path. The root stands beside the user's default root.
+    /// The state root of the project of `file`, a [canonical](Self::canonical) path. The root stands beside the user's
+    /// default root.
     ///
     /// # Errors
     /// If no place for the user's state is known.

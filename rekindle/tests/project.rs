@@ -7,15 +7,15 @@ use std::path::Path;
 use tempfile::TempDir;
 
 fn id(name: &str) -> SessionId {
-    name.parse().unwrap()
+    name.parse().expect("a valid name")
 }
 
 /// A directory with a project file, and a local file beside it unless empty.
 fn project(shared: &str, local: &str) -> (TempDir, Result<Project, ProjectError>) {
-    let dir = tempfile::tempdir().unwrap();
-    fs::write(dir.path().join(PROJECT_FILE), shared).unwrap();
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    fs::write(dir.path().join(PROJECT_FILE), shared).expect("a free name");
     if !local.is_empty() {
-        fs::write(dir.path().join("rekindle.local.toml"), local).unwrap();
+        fs::write(dir.path().join("rekindle.local.toml"), local).expect("a free name");
     }
     let read = Project::read(&dir.path().join(PROJECT_FILE));
     (dir, read)
@@ -26,7 +26,7 @@ fn fault(shared: &str, local: &str) -> (String, String, String) {
     let (_dir, read) = project(shared, local);
     match read.expect_err(shared) {
         ProjectError::Wrong { place, message, hint } => {
-            let file = place.file.file_name().unwrap().to_str().unwrap();
+            let file = place.file.file_name().and_then(|name| name.to_str()).expect("a file with a name");
             (format!("{file}:{}:{}", place.line, place.column), message, hint)
         }
         other => panic!("{other}"),

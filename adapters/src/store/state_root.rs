@@ -83,6 +83,14 @@ pub enum StateRootError {
         /// The project file in the directory's note.
         file: PathBuf,
     },
+    /// The note about the project of the state directory cannot be read.
+    #[error("the note `{}` about the project of the state directory is corrupt: {why}", Shown(path))]
+    NoteCorrupt {
+        /// The note.
+        path: PathBuf,
+        /// The fault of the note.
+        why: String,
+    },
     /// A system call failed.
     #[error(transparent)]
     Os(#[from] OsFailure),
@@ -107,7 +115,7 @@ impl StateRoot {
         Self::users_own()
     }
 
-    /// The directory named by `XDG_STATE_HOME`, `HOME` or the passwd entry, in this order: the directory without `REKINDLE_DIR`.
+    /// The directory without `REKINDLE_DIR`: named by `XDG_STATE_HOME`, `HOME` or the passwd entry, in this order.
     ///
     /// # Errors
     /// If none of them names a directory.

@@ -23,7 +23,8 @@ const SLUG_LEN_MAX: usize = 16;
 /// Hexadecimal digits of the path's hash. The note tells two paths with the same digits apart.
 const DIGITS: usize = 12;
 
-/// The name of the state root for the project of `file`, an absolute path: the name of the file's directory, and a hash of the whole path.
+/// The name of the state root for the project of `file`, an absolute path: the name of the file's directory, and a hash of the
+/// whole path.
 ///
 /// ```
 /// use rekindle_core::project::root::root_name;

@@ -16,13 +16,14 @@ use std::time::Instant;
 const AT_WORK_MAX: usize = 8;
 
 impl Project {
-    /// Starts or attaches to every session: a session after all sessions of its `after`, the others side by side. What needs a failed
-    /// session is skipped; the others go on. Reports each step to `on`.
+    /// Starts or attaches to every session: a session after all sessions of its `after`, the others side by side. What needs
+    /// a failed session is skipped; the others go on. Reports each step to `on`.
     ///
     /// A live worker costs one attach, without a claim.
     ///
     /// # Cancel safety
-    /// If dropped, starts in progress continue while the runtime lives, and no other start begins. The next call adopts the workers.
+    /// If dropped, starts in progress continue while the runtime lives, and no other start begins. The next call adopts the
+    /// workers.
     ///
     /// ```no_run
     /// use rekindle::project::{Happening, Project};
@@ -53,8 +54,8 @@ impl Project {
         drive(self.order.clone(), Direction::Up, work, judge, on).await
     }
 
-    /// Ends every session of the file, and every one of `more`: a session before all sessions of its `after`, the others side by side. A
-    /// session that never ran has nothing to end. Reports each step to `on`.
+    /// Ends every session of the file, and every one of `more`: a session before all sessions of its `after`, the others side
+    /// by side. A session that never ran has nothing to end. Reports each step to `on`.
     ///
     /// `policy` gives the way to end each session.
     ///

@@ -87,23 +87,22 @@ impl StateRoot {
     ///
     /// # Errors
     /// If the note cannot be read.
-    pub fn noted_project(&self) -> Result<Option<PathBuf>, OsFailure> {
+    pub fn noted_project(&self) -> Result<Option<PathBuf>, StateRootError> {
         let root = match open_directory(self.path(), Links::Refused) {
             Ok(root) => root,
             Err(Errno::ENOENT) => return Ok(None),
-            Err(error) => return Err(error).during("open the state directory", self.path()),
+            Err(error) => Err(error).during("open the state directory", self.path())?,
         };
         let Some(note) = Directory::new(root, self.path().to_owned()).read(PROJECT_NOTE)? else {
             return Ok(None);
         };
-        let unreadable =
-            |why| OsFailure::new("read the project's note", why).on(self.path().join(PROJECT_NOTE));
-        read_note(&note.bytes).map(Some).map_err(unreadable)
+        let path = || self.path().join(PROJECT_NOTE);
+        read_note(&note.bytes).map(Some).map_err(|why| StateRootError::NoteCorrupt { path: path(), why })
     }
 }
 
-/// Why a project file that was found, and not named, is not used: another user could choose the programs that we run. `None` if the file
-/// can be used.
+/// Why a project file that was found, and not named, is not used: another user could choose the programs that we run.
+/// `None` if the file can be used.
 ///
 /// # Errors
 /// If the file cannot be inspected.

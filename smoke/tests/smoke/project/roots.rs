@@ -100,7 +100,7 @@ fn a_root_of_another_project_is_left_alone() {
     assert!(refused.text("message").contains("/other/rekindle.toml"), "{refused}");
     assert_eq!(fs::read(&note).expect("it is there"), other);
     fs::write(&note, "").expect("it is ours");
-    project.rekindle(&["up"]).expect_error(1, "system");
+    project.rekindle(&["up"]).expect_error(3, "project-note-corrupt");
     assert_eq!(fs::read(&note).expect("it is there"), b"", "what cannot be read is not overwritten");
 }
 
