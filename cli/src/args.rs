@@ -42,6 +42,10 @@ pub(crate) struct Args {
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
 
+    /// Project file [default: rekindle.toml in this directory or above]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+
     /// Print JSON objects on stdout, one per line, also for failures
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -58,10 +62,14 @@ pub(crate) struct Args {
 #[derive(Debug, Subcommand)]
 #[command(defer = true)]
 pub(crate) enum Verb {
-    /// Make sure that a session's worker runs, and print the worker's address
+    /// Make sure that a session's worker runs, and print the worker's address; without a session, all of rekindle.toml
     Up(Box<UpArgs>),
     /// List the sessions, without connecting to any
-    Ls,
+    Ls {
+        /// List every state root: the default root, and the root of each project
+        #[arg(long, conflicts_with = "dir")]
+        all: bool,
+    },
     /// Show a session: record, claim and lifeline
     Show {
         /// The session
@@ -80,6 +88,7 @@ pub(crate) enum Verb {
     /// Print what a worker wrote, and follow it
     Logs(LogsArgs),
     /// End workers with all their processes: SIGTERM, then SIGKILL
+    #[command(visible_alias = "down")]
     Stop(StopArgs),
     /// Send one JSON line to a worker and print the line of the answer
     Call(CallArgs),
@@ -117,6 +126,8 @@ pub(crate) enum Verb {
         #[arg(hide_possible_values = true)]
         name: Option<String>,
     },
+    /// Write an example of a project file, rekindle.toml
+    Init,
     /// Take a guided tour on real processes in a temporary directory
     Demo,
 }

@@ -2,7 +2,8 @@
 //!
 //! # Invariants
 //! 1. Advice is one command: every word is quoted where the shell would change the word's bytes.
-//! 2. Advice repeats the caller's `--dir`, and adds no `--dir` if the caller named none: then the environment decides.
+//! 2. Advice repeats the caller's `--dir` and `--file`, and adds none that the caller left out: then the environment and the
+//!    current directory decide.
 //!
 //! Checked by the tests below and by `smoke/tests/smoke/command/advice.rs`.
 
@@ -21,12 +22,14 @@ pub(crate) struct Caller {
     line: Vec<OsString>,
     /// The value of `--dir`, as typed.
     dir: Option<PathBuf>,
+    /// The value of `--file`, as typed.
+    file: Option<PathBuf>,
 }
 
 impl Caller {
-    /// The caller of this process, with the value of `--dir`.
-    pub(crate) fn of_this_process(dir: Option<PathBuf>) -> Self {
-        Self { line: env::args_os().collect(), dir }
+    /// The caller of this process, with the values of `--dir` and `--file`.
+    pub(crate) fn of_this_process(dir: Option<PathBuf>, file: Option<PathBuf>) -> Self {
+        Self { line: env::args_os().collect(), dir, file }
     }
 
     /// The command for a step.
@@ -48,6 +51,7 @@ impl Caller {
                 self.ours(words)
             }
             Step::Up(startup) => self.up(startup),
+            Step::Init => self.typed(["init"]),
             Step::Again => quoted(&self.line),
             Step::AgainAt(endpoint) => self.again_at(endpoint),
             Step::UnlockByForce(session) => self.ours(["unlock", session.as_str(), "--force"]),
@@ -69,7 +73,12 @@ impl Caller {
     /// A verb that works on the state directory.
     fn ours<S: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = S>) -> String {
         let words = words.into_iter().map(|word| word.as_ref().to_owned());
-        self.typed(words.chain(option("--dir", self.dir.as_ref())))
+        self.typed(words.chain(self.place()))
+    }
+
+    /// The options that name the state directory and the project.
+    fn place(&self) -> impl Iterator<Item = OsString> {
+        option("--dir", self.dir.as_ref()).into_iter().chain(option("--file", self.file.as_ref()))
     }
 
     fn up(&self, startup: &Startup) -> String {
@@ -83,7 +92,7 @@ impl Caller {
         }
         let is_elsewhere = env::current_dir().is_ok_and(|here| here != startup.cwd);
         words.extend(option("--cwd", Some(&startup.cwd).filter(|_| is_elsewhere)));
-        words.extend(option("--dir", self.dir.as_ref()));
+        words.extend(self.place());
         words.push("--".into());
         words.extend(startup.command.iter().map(OsString::from));
         self.typed(words)
@@ -147,7 +156,11 @@ mod tests {
     use super::*;
 
     fn caller(dir: Option<&str>) -> Caller {
-        Caller { line: vec!["rekindle".into(), "up".into(), "it's".into()], dir: dir.map(PathBuf::from) }
+        Caller {
+            line: vec!["rekindle".into(), "up".into(), "it's".into()],
+            dir: dir.map(PathBuf::from),
+            file: None,
+        }
     }
 
     #[test]
@@ -161,7 +174,7 @@ mod tests {
     #[test]
     fn the_same_call_is_typed_with_the_address_before_the_program() {
         let words = ["rekindle", "up", "web", "--env", "A=b c", "--", "serve", "--", "8000"];
-        let caller = Caller { line: words.map(OsString::from).into(), dir: None };
+        let caller = Caller { line: words.map(OsString::from).into(), dir: None, file: None };
         let at = |text: &str| caller.type_out(&Step::AgainAt(text.parse().unwrap()));
         assert_eq!(at("tcp:8000"), "rekindle up web --env 'A=b c' --address tcp:8000 -- serve -- 8000");
         assert_eq!(

@@ -9,7 +9,7 @@ use rekindle::{Error, Sessions};
 use std::path::Path;
 
 /// The sessions of `--dir`, or of this user.
-fn sessions(dir: Option<&Path>) -> Result<Sessions, Error> {
+pub(crate) fn sessions(dir: Option<&Path>) -> Result<Sessions, Error> {
     let sessions = match dir {
         Some(dir) => Sessions::open(std::path::absolute(dir).unwrap_or_else(|_| dir.to_owned())),
         None => Sessions::open_default(),

@@ -9,12 +9,14 @@ mod args;
 mod caller;
 mod command;
 mod given;
+mod place;
 mod report;
 
 use args::{Args, Verb};
 use caller::Caller;
 use clap::{CommandFactory, FromArgMatches};
 use command::{end, look, programs, start};
+use place::Place;
 use rekindle::OsFailure;
 use rekindle::Step;
 use rekindle::frontend::startup;
@@ -37,7 +39,7 @@ fn main() -> ExitCode {
     let mut args = match parse() {
         Ok(args) => args,
         Err(error) => {
-            let report = Report::new(report::asks_for_json(), Caller::of_this_process(None));
+            let report = Report::new(report::asks_for_json(), Caller::of_this_process(None, None));
             let exit = report.usage(&error);
             return report.finish(exit);
         }
@@ -45,7 +47,7 @@ fn main() -> ExitCode {
     startup::hear_of_children();
     startup::survive_file_size_limit();
     log_to_stderr(args.verbose);
-    let report = Report::new(args.json, Caller::of_this_process(args.dir.clone()));
+    let report = Report::new(args.json, Caller::of_this_process(args.dir.clone(), args.file.clone()));
     // A panic is reported like any other failure; the full message is in the debug log.
     panic::set_hook(Box::new(|info| tracing::debug!("{info}")));
     let done = panic::catch_unwind(AssertUnwindSafe(|| {
@@ -54,9 +56,13 @@ fn main() -> ExitCode {
         {
             return Ok(exit);
         }
-        match at_once(&args, &report) {
+        let place = match Place::of(&args) {
+            Ok(place) => place,
+            Err(error) => return Ok(report.error(&error)),
+        };
+        match at_once(&args, &place, &report) {
             Some(exit) => Ok(exit),
-            None => on_one_thread(run(args, &report)),
+            None => on_one_thread(run(args, &place, &report)),
         }
     }));
     let exit = match done {
@@ -100,11 +106,16 @@ fn panic_text(panic: &(dyn Any + Send)) -> String {
 }
 
 /// Carries out a verb without a runtime; `None` if the verb needs a runtime.
-fn at_once(args: &Args, report: &Report) -> Option<Exit> {
-    let dir = args.dir.as_deref();
+fn at_once(args: &Args, place: &Place, report: &Report) -> Option<Exit> {
+    let dir = place.dir();
     match &args.verb {
-        Verb::Up(up) => start::up::at_once(dir, up, report),
-        Verb::Ls => Some(look::ls::run(dir, report)),
+        Verb::Up(up) => match &up.session {
+            Some(session) => start::up::at_once(place, session, up, report),
+            None => start::project::misuse(up, report),
+        },
+        Verb::Init => Some(start::init::run(args.file.as_deref(), report)),
+        Verb::Ls { all: true } => Some(look::roots::run(report)),
+        Verb::Ls { all: false } => Some(look::ls::run(dir, report)),
         Verb::Show { session } => Some(look::show::run(dir, session, report)),
         Verb::Status(status) => Some(look::status::run(dir, status, report)),
         Verb::Signal(signal) => Some(end::signal::run(dir, signal, report)),
@@ -129,11 +140,16 @@ fn at_once(args: &Args, report: &Report) -> Option<Exit> {
     }
 }
 
-async fn run(args: Args, report: &Report) -> Exit {
-    let dir = args.dir.as_deref();
+async fn run(args: Args, place: &Place, report: &Report) -> Exit {
+    let dir = place.dir();
     match args.verb {
-        Verb::Up(up) => start::up::run(dir, &up, report).await,
-        Verb::Ls => look::ls::run(dir, report),
+        Verb::Up(up) => match &up.session {
+            Some(session) => start::up::run(place, session, &up, report).await,
+            None => start::project::run(place, &up, report).await,
+        },
+        Verb::Init => start::init::run(args.file.as_deref(), report),
+        Verb::Ls { all: true } => look::roots::run(report),
+        Verb::Ls { all: false } => look::ls::run(dir, report),
         Verb::Show { session } => look::show::run(dir, &session, report),
         Verb::Restart(restart) => start::restart::run(dir, &restart, report).await,
         Verb::Status(status) => look::status::run(dir, &status, report),
@@ -142,7 +158,7 @@ async fn run(args: Args, report: &Report) -> Exit {
         Verb::Signal(signal) => end::signal::run(dir, &signal, report),
         Verb::Rm(rm) => end::rm::run(dir, &rm, report),
         Verb::Logs(logs) => look::logs::follow(dir, &logs, report).await,
-        Verb::Stop(stop) => end::stop::run(dir, &stop, report).await,
+        Verb::Stop(stop) => end::down::run(place, &stop, report).await,
         Verb::Call(call) => start::call::run(dir, &call, report).await,
         Verb::Probe { target } => look::probe::run(&target, report).await,
         Verb::Unlock(unlock) => end::unlock::run(dir, &unlock, report),

@@ -143,7 +143,7 @@ impl Report {
 
     /// One object of a stream of objects, on one line.
     pub(crate) fn line_of(&self, object: impl Serialize) -> String {
-        one_line(&json!(object))
+        one_line(&Versioned::new(object))
     }
 
     /// Whether stdout is a terminal.

@@ -16,6 +16,7 @@
 //! | [`stop`] | how a worker is ended, and how a session is stopped |
 //! | [`care`] | how a claim is cleared, a worker forgotten, a session removed |
 //! | [`logs`] | what is cut from a worker's logs, and when a line was written |
+//! | [`project`] | in which order several sessions start and end |
 //! | [`protocol`] | what a pool and its workers say to each other |
 //! | [`text`] | how text that may hold any bytes is stored, shown and cut into lines |
 //! | [`effects`], [`failure`] | what the outside world must be able to do, and how it fails |
@@ -34,6 +35,7 @@ pub mod ensure;
 pub mod failure;
 pub mod logs;
 pub mod process;
+pub mod project;
 pub mod protocol;
 pub mod session;
 pub mod start;

@@ -49,6 +49,8 @@ pub enum Step {
     },
     /// Start a session's worker as before, or adopt the worker of a dead launcher.
     Up(Box<Startup>),
+    /// Write an example of a project file.
+    Init,
     /// Repeat the call.
     Again,
     /// Repeat the call, with this address besides. The call named no address.
@@ -273,6 +275,10 @@ impl Advice {
                 Self::by_hand("name a state directory on a local disk with --dir")
             }
             StateRootError::Untrusted { fault, .. } => Self::of_mend(fault.mend()),
+            StateRootError::NoteCorrupt { path, .. } => {
+                Self::by_hand(format!("move `{}` away: the next `up` writes a new note", Shown(path)))
+            }
+            StateRootError::OfOtherProject { .. } => Self::by_hand("name another state directory with --dir"),
             StateRootError::Os(failure) => Self::of_failure(failure),
         }
     }

@@ -3,6 +3,7 @@
 use crate::advice::{Advice, Step};
 use crate::json::failure::ErrorJson;
 use crate::json::word::described_as;
+use crate::project::ProjectError;
 use rekindle_adapters::StateRootError;
 use rekindle_adapters::call::CallError;
 use rekindle_adapters::lines::LineError;
@@ -20,6 +21,9 @@ pub enum Error {
     /// The state directory cannot be used.
     #[error(transparent)]
     StateRoot(#[from] StateRootError),
+    /// The project file cannot be used.
+    #[error(transparent)]
+    Project(#[from] ProjectError),
     /// No facts about the session exist.
     #[error("there is no session `{session}`")]
     UnknownSession {
@@ -210,7 +214,10 @@ impl Error {
         match self {
             Self::StateRoot(StateRootError::NoLocks { .. }) => "state-dir-without-locks",
             Self::StateRoot(StateRootError::Untrusted { .. }) => "state-dir-untrusted",
+            Self::StateRoot(StateRootError::OfOtherProject { .. }) => "state-dir-of-other-project",
+            Self::StateRoot(StateRootError::NoteCorrupt { .. }) => "project-note-corrupt",
             Self::StateRoot(_) => "state-dir-unusable",
+            Self::Project(error) => error.reason(),
             Self::UnknownSession { .. } => "unknown-session",
             Self::NoPlan { .. } => "no-plan",
             Self::RecordCorrupt { .. } => "record-corrupt",
@@ -235,7 +242,13 @@ impl Error {
     /// Whether the error is a refusal, because something present must not be touched.
     pub fn is_refusal(&self) -> bool {
         match self {
-            Self::StateRoot(StateRootError::NoLocks { .. } | StateRootError::Untrusted { .. })
+            Self::Project(error) => error.is_refusal(),
+            Self::StateRoot(
+                StateRootError::NoLocks { .. }
+                | StateRootError::Untrusted { .. }
+                | StateRootError::OfOtherProject { .. }
+                | StateRootError::NoteCorrupt { .. },
+            )
             | Self::RecordCorrupt { .. }
             | Self::RecordNewer { .. }
             | Self::NotManaged { .. }
@@ -265,6 +278,7 @@ impl Error {
     pub fn advice(&self) -> Advice {
         match self {
             Self::StateRoot(error) => Advice::of_state_root(error),
+            Self::Project(error) => error.advice(),
             Self::UnknownSession { .. } => Step::List.into(),
             Self::NoPlan { advice, .. } => (**advice).clone(),
             Self::RecordCorrupt { session, .. } => Advice::repair(session),

@@ -16,6 +16,7 @@ pub mod holder;
 pub mod logs;
 pub mod look;
 pub mod programs;
+pub mod project;
 pub mod schemas;
 #[cfg(feature = "schema")]
 pub mod standin;

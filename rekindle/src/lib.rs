@@ -49,6 +49,7 @@
 //! | the same without a runtime | [`mod@blocking`] |
 //! | run each piece of work in a separate worker | [`WorkerPool`], [`mod@pool`] |
 //! | write a worker for the pool protocol | [`mod@serve`], [`protocol`] |
+//! | start several sessions from a file, in order | [`Project`], [`mod@project`] |
 //! | communicate with a child over its standard streams | [`StdioChild`], [`mod@stdio`] |
 //! | allow a single daemon to run | [`LifecycleLock`], [`mod@lifecycle`] |
 //! | read the JSON of the command `rekindle` | [`mod@json`] |
@@ -67,7 +68,7 @@ pub mod frontend;
 pub mod json;
 pub mod lifecycle;
 pub mod pool;
-pub mod serve;
+pub mod project;
 pub mod stdio;
 pub mod stores;
 #[cfg(feature = "testing")]
@@ -83,7 +84,9 @@ pub use outcome::{
     StopOutcome, Stopped, Tidied,
 };
 #[doc(inline)]
-pub use pool::{PoolClient, WorkerPool};
+pub use pool::{PoolClient, WorkerPool, serve};
+#[doc(inline)]
+pub use project::{Project, ProjectError};
 pub use sessions::{
     ClaimView, Collected, Collection, Diagnoses, Diagnosis, Events, FailedRuns, Force, Forgotten, GcMode,
     Kept, KeptBecause, LeftOut, LifelineView, Listing, LogChange, LogLine, LogPaths, LogQuery, Logs,

@@ -21,6 +21,7 @@ mod job;
 mod outcome;
 mod registry;
 mod report;
+pub mod serve;
 
 use crate::launch::Launch;
 use crate::outcome::Stopped;

@@ -117,6 +117,11 @@ impl Sessions {
         self.root.path()
     }
 
+    /// The log with the standard error of the last worker of `session`; `None` if there is no such file.
+    pub fn stderr_log(&self, session: &SessionId) -> Option<PathBuf> {
+        Some(self.dir().join(session.as_str()).join("stderr.log")).filter(|log| log.is_file())
+    }
+
     /// Ensures that the worker of `session` runs: attaches to a running worker, or starts a worker as `launch`
     /// describes.
     ///

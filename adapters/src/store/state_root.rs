@@ -10,6 +10,8 @@
 //!
 //! Checked by `smoke/tests/smoke/ground/places.rs` and `session/refusals.rs`.
 
+pub mod project;
+
 use crate::store::claim_file::FileClaims;
 use crate::store::lifecycle::{MARKER_NAME, lock_name};
 use crate::store::lifeline::LIFELINE_FILE;
@@ -38,6 +40,9 @@ use std::sync::Arc;
 /// How often a directory may be removed between its creation and its opening: a collection does so now and then, but
 /// not all the time.
 const REMOVED_MAX: u32 = 1_000;
+
+/// The file that names the project of a state directory. No session has such a name.
+pub const PROJECT_NOTE: &str = ".project";
 
 /// Why a state directory cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +75,22 @@ pub enum StateRootError {
         /// The untrusted directory of the way, with the reason.
         fault: Untrusted,
     },
+    /// The state directory belongs to another project.
+    #[error("state directory `{}` belongs to the project of `{}`", Shown(path), Shown(file))]
+    OfOtherProject {
+        /// The directory.
+        path: PathBuf,
+        /// The project file in the directory's note.
+        file: PathBuf,
+    },
+    /// The note about the project of the state directory cannot be read.
+    #[error("the note `{}` about the project of the state directory is corrupt: {why}", Shown(path))]
+    NoteCorrupt {
+        /// The note.
+        path: PathBuf,
+        /// The fault of the note.
+        why: String,
+    },
     /// A system call failed.
     #[error(transparent)]
     Os(#[from] OsFailure),
@@ -88,10 +109,17 @@ impl StateRoot {
     /// # Errors
     /// If none of them names a directory, or a path is relative.
     pub fn locate() -> Result<PathBuf, StateRootError> {
-        let set = |name| env::var_os(name).filter(|value: &OsString| !value.is_empty()).map(PathBuf::from);
         if let Some(path) = set("REKINDLE_DIR") {
             return std::path::absolute(&path).doing("read the current directory").map_err(Into::into);
         }
+        Self::users_own()
+    }
+
+    /// The directory without `REKINDLE_DIR`: named by `XDG_STATE_HOME`, `HOME` or the passwd entry, in this order.
+    ///
+    /// # Errors
+    /// If none of them names a directory.
+    pub fn users_own() -> Result<PathBuf, StateRootError> {
         // By the XDG specification, a relative path is invalid and ignored.
         if let Some(path) = set("XDG_STATE_HOME").filter(|path| path.is_absolute()) {
             return Ok(path.join("rekindle"));
@@ -309,6 +337,11 @@ impl OpenRoot<'_> {
     }
 }
 
+/// A variable that is set and not empty.
+fn set(name: &str) -> Option<PathBuf> {
+    env::var_os(name).filter(|value: &OsString| !value.is_empty()).map(PathBuf::from)
+}
+
 fn refuse_network(path: &Path) -> Result<(), StateRootError> {
     match kind_without_locks(path)? {
         Some(kind) => Err(StateRootError::NoLocks { path: path.to_owned(), kind: kind.to_owned() }),
@@ -321,7 +354,8 @@ fn refuse_network(path: &Path) -> Result<(), StateRootError> {
 fn holds_only_ours(root: BorrowedFd<'_>) -> Result<bool, Errno> {
     let marker = OsStr::new(MARKER_NAME);
     let is_marker = |name: &OsStr| {
-        (name == marker || name == lock_name(marker)) && is_ours(root, Path::new(name), FileKind::File)
+        (name == marker || name == lock_name(marker) || name == PROJECT_NOTE)
+            && is_ours(root, Path::new(name), FileKind::File)
     };
     let is_session = |name: &OsStr| {
         name.to_str().is_some_and(|name| name.parse::<SessionId>().is_ok())

@@ -49,8 +49,7 @@ pub(crate) struct GcArgs {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct StopArgs {
-    /// The sessions
-    #[arg(required_unless_present = "all")]
+    /// The sessions [default: in a project, all sessions, in reverse order of `after`]
     pub(crate) sessions: Vec<SessionId>,
 
     /// All sessions

@@ -11,10 +11,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 #[derive(Debug, clap::Args)]
-#[command(override_usage = "rekindle up [OPTIONS] <SESSION> [-- PROGRAM [ARG]...]", after_help = UP_HELP)]
+#[command(override_usage = "rekindle up [OPTIONS] [SESSION] [-- PROGRAM [ARG]...]", after_help = UP_HELP)]
 pub(crate) struct UpArgs {
-    /// The session: up to 64 of the characters A-Z a-z 0-9 . _ -
-    pub(crate) session: SessionId,
+    /// The session: up to 64 of the characters A-Z a-z 0-9 . _ - [default: all sessions of rekindle.toml, in the order of
+    /// `after`]
+    pub(crate) session: Option<SessionId>,
 
     /// ensure: start or attach; attach: never start; resume: must start; restart: end the worker that runs, then start
     #[arg(long, value_enum, default_value_t = IntentArg::Ensure)]

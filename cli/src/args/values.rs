@@ -1,8 +1,7 @@
 //! Parsers for option values, and option groups shared by several verbs.
 
-use rekindle::Readiness;
-use rekindle::frontend::startup;
-use rekindle::frontend::{Pattern, Shown};
+use rekindle::frontend::{Shown, startup};
+pub(super) use rekindle::frontend::{duration, ready};
 use rekindle::{KillChange, KillPolicy, StopPolicy, StopSignal};
 use std::ffi::{OsStr, OsString};
 use std::os::fd::OwnedFd;
@@ -64,26 +63,6 @@ impl Ending {
     }
 }
 
-/// An integer with `ms`, `s` or `m`.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    let unit_at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(unit_at);
-    let wrong = || "use an integer with ms, s or m, such as 500ms, 30s or 2m".to_owned();
-    let number: u64 = number.parse().ok().ok_or_else(wrong)?;
-    let millis = match unit {
-        "ms" => Some(number),
-        "s" => number.checked_mul(1_000),
-        "m" => number.checked_mul(60_000),
-        _ => return Err(wrong()),
-    };
-    // tokio's clock ends some centuries from now; a limit of one year stays far below.
-    const LONGEST_MS: u64 = 1_000 * 60 * 60 * 24 * 365;
-    millis
-        .filter(|millis| *millis <= LONGEST_MS)
-        .map(Duration::from_millis)
-        .ok_or_else(|| "at most one year".to_owned())
-}
-
 /// A duration, or an integer with `h` or `d`.
 pub(super) fn age(text: &str) -> Result<Duration, String> {
     let wrong = || "use an integer with s, m, h or d, such as 30m, 12h or 7d".to_owned();
@@ -104,14 +83,6 @@ pub(super) fn handed_output(text: &str) -> Result<Arc<OwnedFd>, String> {
         Ok(number @ 3..) => startup::handed_output(number).map(Arc::new).map_err(|error| error.to_string()),
         Ok(..0) | Err(_) => Err("use the number of an open descriptor, such as 3".to_owned()),
     }
-}
-
-pub(super) fn ready(text: &str) -> Result<Readiness, String> {
-    let ready = text.parse::<Readiness>().map_err(|error| error.to_string())?;
-    if let Readiness::Line(pattern) = &ready {
-        Pattern::new(pattern).map_err(|why| format!("this is no regular expression: {why}"))?;
-    }
-    Ok(ready)
 }
 
 /// A value may hold any bytes; the name of a variable is text.

@@ -5,6 +5,7 @@ pub(crate) mod events;
 pub(crate) mod logs;
 pub(crate) mod ls;
 pub(crate) mod probe;
+pub(crate) mod roots;
 pub(crate) mod schema;
 pub(crate) mod show;
 pub(crate) mod status;

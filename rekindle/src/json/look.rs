@@ -3,6 +3,8 @@
 
 use super::Next;
 use super::holder::HolderJson;
+use crate::project::Root;
+use crate::sessions::SessionSummary;
 use rekindle_core::byte_text::{self, ByteText};
 use rekindle_core::protocol::{Version, WorkerName};
 use rekindle_core::record::{EndedBy, Outline, RecordedPlan, SocketFile};
@@ -13,6 +15,7 @@ use rekindle_core::{
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 /// `rekindle probe`
 #[derive(Debug, Serialize)]
@@ -62,6 +65,7 @@ pub struct ShowJson<'a> {
 /// The fields of a record.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum RecordFields<'a> {
     /// A record of a known schema.
     Known(Box<RecordJson<'a>>),
@@ -239,6 +243,44 @@ impl<'a> From<&'a SessionRecord> for RecordJson<'a> {
             cwd: super::path_text(record.cwd()),
             readiness: record.readiness().to_string(),
             speak: record.speak(),
+        }
+    }
+}
+
+/// `rekindle ls --all`
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct AllJson<'a> {
+    /// The state roots of the user: the default root, then the roots of projects.
+    pub roots: Vec<RootJson<'a>>,
+}
+
+/// A state root with its sessions.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct RootJson<'a> {
+    /// The state directory.
+    #[serde(with = "byte_text")]
+    #[cfg_attr(feature = "schema", schemars(with = "super::standin::Text"))]
+    pub dir: PathBuf,
+    /// The project file; `null` for the default root.
+    #[serde(with = "byte_text")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<super::standin::Text>"))]
+    pub project: Option<PathBuf>,
+    /// Whether the project file was moved or removed.
+    pub project_gone: bool,
+    /// The sessions, sorted.
+    pub sessions: &'a [SessionSummary],
+}
+
+impl<'a> RootJson<'a> {
+    /// The sessions of `root`.
+    pub fn new(root: &Root, sessions: &'a [SessionSummary]) -> Self {
+        Self {
+            dir: root.dir.clone(),
+            project: root.project.clone(),
+            project_gone: root.is_orphaned(),
+            sessions,
         }
     }
 }

@@ -64,6 +64,8 @@ pub const SCHEMAS: &[Schema] = schemas! {
     "lifecycle-force-unlock": "a removed marker",
     "supervise": "an event of a supervised program, one object a line",
     "demo": "a step of the tour, one object a line",
+    "init": "a written project file",
+    "config": "rekindle.toml, the project file",
     "schema": "the list of the schemas",
     "error": "the failure of any verb",
 };

@@ -5,14 +5,16 @@
 use rekindle::json::end::{GcJson, OfSession};
 use rekindle::json::failure::ErrorJson;
 use rekindle::json::logs::LogLineJson;
-use rekindle::json::look::ProbeJson;
+use rekindle::json::look::{AllJson, ProbeJson};
 use rekindle::json::programs::{AtPath, DemoFacts, DemoJson, EventJson, PoolListJson, Told};
+use rekindle::json::project::{InitJson, SkippedJson, SummaryJson};
 use rekindle::json::schemas::SchemaListJson;
 use rekindle::json::start::{NotRestartedJson, NotStartedJson, RestartErrorJson, RestartJson, UpJson};
 use rekindle::json::watch::{RemoveJson, SessionEvent, SignalJson, StatusJson, WaitJson};
 use rekindle::json::{Advised, Versioned};
 use rekindle::lifecycle::{Acquired, ForceUnlocked, LifecycleConflict, LifecycleStatus, Released};
 use rekindle::pool::{PoolEntry, PoolStatus, RunOutcome};
+use rekindle::project::config_schema;
 use rekindle::{
     Collected, Diagnosis, DryRun, Exited, Forgotten, Listing, Rejection, Retained, Running, SessionView,
     Stopped, Unlocked,
@@ -47,6 +49,9 @@ answers! {
         Retained "Nothing could be observed, and the claim stays.": Failure<UpJson<'static, Retained>>,
         Rejected "Nothing was changed.": Failure<UpJson<'static, Rejection>>,
         DryRun "What a call would do (`--dry-run`).": Answer<DryRun>,
+        FailedOfProject "A failure of one session of a project.": Failure<OfSession<'static, ErrorJson<'static>>>,
+        Skipped "A session of a project that was not started, because one that it needs failed.": Failure<SkippedJson>,
+        Summary "The last object of a call for all sessions of a project.": Answer<SummaryJson>,
         Restarted "The former worker was ended, and another runs (`--intent restart`).": Answer<RestartJson<'static, Running>>,
         ExitedAfterRestart "The former worker was ended, and the new one ended before ready.": Failure<RestartJson<'static, Exited>>,
         NotStartedAfterRestart "The former worker was ended, and the program was never executed.": Failure<RestartJson<'static, NotStartedJson<'static>>>,
@@ -66,8 +71,14 @@ answers! {
         NotRunning "No worker ran (`--if-running`).": Answer<NotRestartedJson<'static>>,
         Error "A failure.": Error,
     }
+    /// The answers of `rekindle init`.
+    Init { Written "The file was written.": Answer<InitJson>, Error "A failure.": Error, }
     /// The answers of `rekindle ls`.
-    Ls { Listing "The sessions.": Answer<Listing>, Error "A failure.": Error, }
+    Ls {
+        Listing "The sessions.": Answer<Listing>,
+        All "The sessions of every state root (`--all`).": Answer<AllJson<'static>>,
+        Error "A failure.": Error,
+    }
     /// The answers of `rekindle show`.
     Show { Session "Everything about a session.": Answer<SessionView>, Error "A failure.": Error, }
     /// The answers of `rekindle status`.
@@ -93,6 +104,7 @@ answers! {
     /// The answers of `rekindle stop`, one object for each session.
     Stop {
         Stopped "The worker is gone.": Answer<Stopped>,
+        Summary "The last object of a call for all sessions of a project.": Answer<SummaryJson>,
         NotStopped "The worker still runs, or its leftovers could not be cleaned up.": Failure<Stopped>,
         Error "A failure.": Error,
     }
@@ -160,7 +172,7 @@ type Row = (&'static str, fn() -> Value);
 
 /// The schemas of all verbs, by name.
 pub(crate) fn all() -> Vec<(&'static str, Value)> {
-    let all: [Row; 30] = [
+    let all: [Row; 32] = [
         ("up", schema::<Up>),
         ("restart", schema::<Restart>),
         ("ls", schema::<Ls>),
@@ -189,12 +201,16 @@ pub(crate) fn all() -> Vec<(&'static str, Value)> {
         ("lifecycle-force-unlock", schema::<LifecycleForceUnlock>),
         ("supervise", schema::<Supervise>),
         ("demo", schema::<Demo>),
+        ("init", schema::<Init>),
+        ("config", || config_schema().to_value()),
         ("schema", schema::<SchemaAnswer>),
         ("error", schema::<AnyError>),
     ];
     let titled = |(name, schema): Row| {
         let mut schema = schema();
-        schema["title"] = format!("rekindle {name}").into();
+        if name != "config" {
+            schema["title"] = format!("rekindle {name}").into();
+        }
         (name, schema)
     };
     all.into_iter().map(titled).collect()

@@ -10,6 +10,7 @@ mod lifecycle;
 mod logs;
 mod pool;
 mod probe;
+mod project;
 mod protocol;
 mod ready;
 mod session;

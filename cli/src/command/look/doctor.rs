@@ -1,12 +1,19 @@
 //! `rekindle doctor`
 
+use super::roots;
 use crate::command::sessions;
 use crate::report::{Exit, Report};
 use rekindle::{Diagnoses, Diagnosis, SessionId};
 use std::path::Path;
 
 pub(crate) fn run(dir: Option<&Path>, session: Option<&SessionId>, report: &Report) -> Exit {
-    match sessions(dir).and_then(|sessions| sessions.diagnose(session)) {
+    let diagnosed = sessions(dir).and_then(|sessions| {
+        if session.is_none() {
+            roots::report_gone(&sessions, report);
+        }
+        sessions.diagnose(session)
+    });
+    match diagnosed {
         Ok(Diagnoses { sessions, left_out }) => {
             for diagnosis in &sessions {
                 report.advised(&text(diagnosis, report), &diagnosis.advice, diagnosis);

@@ -15,7 +15,7 @@ pub(crate) fn run(dir: Option<&Path>, report: &Report) -> Exit {
     }
 }
 
-fn table(list: &[SessionSummary]) -> String {
+pub(super) fn table(list: &[SessionSummary]) -> String {
     if list.is_empty() {
         return "no sessions".to_owned();
     }

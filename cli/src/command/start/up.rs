@@ -5,9 +5,11 @@ mod waiting;
 
 use crate::args::UpArgs;
 use crate::command::{pid_text, sessions};
+use crate::place::Place;
 use crate::report::{Exit, Report, laid_out};
 use misuse::Misuse;
 use rekindle::frontend::Shown;
+use rekindle::json::end::OfSession;
 use rekindle::json::start::UpJson;
 use rekindle::json::start::{NotRestartedJson, ReplacedJson, RestartErrorJson, RestartJson};
 use rekindle::protocol::Speaking;
@@ -16,7 +18,6 @@ use rekindle::{
     SessionId, Sessions, Step, StopOutcome,
 };
 use rekindle::{Cause, Endpoint, Owner, Withheld};
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// The variable with the prompt of `--prompt-file`, in the worker's environment.
@@ -41,29 +42,45 @@ pub(crate) fn read_prompt(args: &mut UpArgs, report: &Report) -> Result<(), Exit
 
 /// Refuses wrong options; attaches to a live worker without a runtime, since making a runtime takes longer than all other steps. `None` if
 /// more is to be done; a failure here is found again there.
-pub(crate) fn at_once(dir: Option<&Path>, args: &UpArgs, report: &Report) -> Option<Exit> {
+pub(crate) fn at_once(place: &Place, session: &SessionId, args: &UpArgs, report: &Report) -> Option<Exit> {
     let began = Instant::now();
-    if let Some(Misuse { message, hint }) = misuse::of(args) {
+    let base = match base(place, session, args) {
+        Ok(base) => base,
+        Err(error) => return Some(report.error(&error)),
+    };
+    if let Some(Misuse { message, hint }) = misuse::of(args, base.as_ref()) {
         let advice = Advice::from(Step::Help(Some("up"))).knowing(hint);
         return Some(report.failure("usage", &message, &advice, Exit::Usage));
     }
     if args.dry_run {
         return None;
     }
-    let attached = sessions(dir).ok()?.attach_at_once(&args.session, launch(args)).ok()??;
-    Some(show(&args.session, &attached, began.elapsed(), report))
+    let attached = sessions(place.dir()).ok()?.attach_at_once(session, launch(base, args)).ok()??;
+    Some(show(session, &attached, began.elapsed(), report))
 }
 
-pub(crate) async fn run(dir: Option<&Path>, args: &UpArgs, report: &Report) -> Exit {
-    let sessions = match sessions(dir) {
+/// The start in the project file, for a session without a program.
+fn base(place: &Place, session: &SessionId, args: &UpArgs) -> Result<Option<Launch>, Error> {
+    if !args.command.is_empty() || Intent::from(args.intent) == Intent::Attach {
+        return Ok(None);
+    }
+    Ok(place.project_of(session)?.and_then(|project| project.launch(session)))
+}
+
+pub(crate) async fn run(place: &Place, session: &SessionId, args: &UpArgs, report: &Report) -> Exit {
+    let launch = match base(place, session, args) {
+        Ok(base) => launch(base, args),
+        Err(error) => return report.error(&error),
+    };
+    let opened = if args.dry_run { sessions(place.dir()) } else { place.sessions_to_start() };
+    let sessions = match opened {
         Ok(sessions) => sessions,
         Err(error) => return report.error(&error),
     };
-    let session = &args.session;
     if args.dry_run {
-        return dry_run(&sessions, session, launch(args), report).await;
+        return dry_run(&sessions, session, launch, report).await;
     }
-    call(&sessions, Asked { session, launch: launch(args), may_be_absent: false }, report).await
+    call(&sessions, Asked { session, launch, may_be_absent: false }, report).await
 }
 
 /// What a caller asks for.
@@ -101,20 +118,16 @@ pub(super) async fn call(sessions: &Sessions, asked: Asked<'_>, report: &Report)
     }
 }
 
-fn launch(args: &UpArgs) -> Launch {
+/// The start that the options describe, on top of the start in the project file.
+fn launch(base: Option<Launch>, args: &UpArgs) -> Launch {
     let mut command = args.command.iter().cloned();
-    let mut launch = match command.next() {
-        Some(program) => Launch::new(program).args(command),
-        None if Intent::from(args.intent) == Intent::Attach => Launch::attach(),
-        None => Launch::recorded(),
+    let launch = match (base, command.next()) {
+        (Some(base), _) => base,
+        (None, Some(program)) => Launch::new(program).args(command),
+        (None, None) if Intent::from(args.intent) == Intent::Attach => Launch::attach(),
+        (None, None) => Launch::recorded(),
     };
-    launch = launch.intent(args.intent.into()).kill_change(args.ending.change());
-    if let Some(timeout) = args.timeout {
-        launch = launch.timeout(timeout);
-    }
-    if let Some(max) = args.log_max {
-        launch = launch.log_max(max);
-    }
+    let mut launch = with_options(launch, args);
     if let Some(time) = args.settle {
         launch = launch.settle(time);
     }
@@ -161,14 +174,26 @@ fn launch(args: &UpArgs) -> Launch {
     launch
 }
 
+/// The start, with the options that suit every session. An option that is not named changes nothing.
+pub(super) fn with_options(launch: Launch, args: &UpArgs) -> Launch {
+    let launch = launch.intent(args.intent.into()).kill_change(args.ending.change());
+    let launch = args.timeout.into_iter().fold(launch, Launch::timeout);
+    args.log_max.into_iter().fold(launch, Launch::log_max)
+}
+
 /// Resolves at Ctrl-C. If the signal cannot be caught, never resolves: Ctrl-C then ends the process.
-async fn interrupted() {
+pub(super) async fn interrupted() {
     if tokio::signal::ctrl_c().await.is_err() {
         std::future::pending::<()>().await;
     }
 }
 
-async fn dry_run(sessions: &Sessions, session: &SessionId, launch: Launch, report: &Report) -> Exit {
+pub(super) async fn dry_run(
+    sessions: &Sessions,
+    session: &SessionId,
+    launch: Launch,
+    report: &Report,
+) -> Exit {
     let foreseen = match sessions.dry_run(session, launch).await {
         Ok(foreseen) => foreseen,
         Err(error) => return report.error(&error),
@@ -176,6 +201,12 @@ async fn dry_run(sessions: &Sessions, session: &SessionId, launch: Launch, repor
     let plan = laid_out(&foreseen.plan);
     report.answer(&format_args!("{foreseen}\n{plan}"), &foreseen);
     if foreseen.rejection.is_some() { Exit::Refused } else { Exit::Done }
+}
+
+/// Shows a failure, with the name of the session: one of several.
+pub(super) fn failed(session: &SessionId, error: &Error, report: &Report) -> Exit {
+    let exit = if error.is_refusal() { Exit::Refused } else { Exit::Failed };
+    report.failed(&format!("{session}: {error}"), &error.advice(), OfSession { session, answer: error }, exit)
 }
 
 /// Shows the result of a call.

@@ -17,6 +17,7 @@ const PAGES: [(&str, &str); 9] = [
     ("docs/logs.md", include_str!("../../../../docs/logs.md")),
     ("docs/one-daemon.md", include_str!("../../../../docs/one-daemon.md")),
     ("docs/output.md", include_str!("../../../../docs/output.md")),
+    ("docs/projects.md", include_str!("../../../../docs/projects.md")),
     ("docs/readiness.md", include_str!("../../../../docs/readiness.md")),
     ("docs/start-a-worker.md", include_str!("../../../../docs/start-a-worker.md")),
     ("docs/supervise.md", include_str!("../../../../docs/supervise.md")),

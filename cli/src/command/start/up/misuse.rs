@@ -4,7 +4,7 @@
 
 use crate::args::UpArgs;
 use rekindle::readiness::Row;
-use rekindle::{Address, EndpointKind, Intent, Readiness, ReadyKind};
+use rekindle::{Address, EndpointKind, Intent, Launch, Readiness, ReadyKind};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 
@@ -19,11 +19,11 @@ fn misuse(message: impl Into<String>, hint: impl Into<String>) -> Option<Misuse>
     Some(Misuse { message: message.into(), hint: hint.into() })
 }
 
-/// The first fault of the command line, if there is any.
-pub(super) fn of(args: &UpArgs) -> Option<Misuse> {
+/// The first fault of the command line, if there is any; `base` is the start in the project file.
+pub(super) fn of(args: &UpArgs, base: Option<&Launch>) -> Option<Misuse> {
     let is_attach = Intent::from(args.intent) == Intent::Attach;
     // Without a program the record has the options that are not named.
-    let is_recorded = args.command.is_empty() && !is_attach;
+    let is_recorded = args.command.is_empty() && !is_attach && base.is_none();
     if args.speak.is_some() && args.ready != Some(Readiness::Handshake) && !is_recorded {
         let message = "--speak names a version for --ready handshake, which is not asked for";
         return misuse(message, "add --ready handshake, or leave --speak out");
@@ -36,8 +36,10 @@ pub(super) fn of(args: &UpArgs) -> Option<Misuse> {
     if is_recorded && (names_no_address || args.ready.is_none()) {
         return None;
     }
-    let kind = args.address.as_ref().map_or(EndpointKind::Unix, Address::kind);
-    let condition = args.ready.clone().unwrap_or_else(|| Readiness::default_for(kind));
+    let in_file = base.and_then(Launch::named_address);
+    let kind = args.address.as_ref().or(in_file).map_or(EndpointKind::Unix, Address::kind);
+    let of_file = || base.map_or_else(|| Readiness::default_for(kind), Launch::condition);
+    let condition = args.ready.clone().unwrap_or_else(of_file);
     of_condition(condition.kind().row(), kind)
         .or_else(|| of_settle(args, condition.kind()))
         .or_else(|| of_placeholders(&args.command, kind))
@@ -125,7 +127,7 @@ mod tests {
     fn fault(options: &[&str]) -> Option<String> {
         let args = Args::try_parse_from([&["rekindle", "up", "s"], options].concat()).unwrap();
         let Verb::Up(up) = args.verb else { panic!("another verb") };
-        of(&up).map(|misuse| misuse.message)
+        of(&up, None).map(|misuse| misuse.message)
     }
 
     #[test]

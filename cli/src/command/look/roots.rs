@@ -1,0 +1,64 @@
+//! `rekindle ls --all`
+
+use super::ls;
+use crate::report::{Exit, Report};
+use rekindle::frontend::{Shown, shell_quoted};
+use rekindle::json::look::{AllJson, RootJson};
+use rekindle::project::Root;
+use rekindle::{Listing, Sessions};
+
+pub(crate) fn run(report: &Report) -> Exit {
+    let roots = match Root::all() {
+        Ok(roots) => roots,
+        Err(error) => return report.error(&error),
+    };
+    let mut exit = Exit::Done;
+    let mut shown: Vec<(Root, Listing)> = Vec::new();
+    for root in roots {
+        if let Some(trouble) = &root.trouble {
+            report.progress(&format!("the project of `{}` is not known: {trouble}", Shown(&root.dir)));
+            exit = Exit::Failed;
+        }
+        match Sessions::open(&root.dir).and_then(|sessions| sessions.list()) {
+            Ok(listing) => {
+                exit = exit.or_worse(report.left_out(&listing.left_out));
+                shown.push((root, listing));
+            }
+            // A root that cannot be read must not hide the others.
+            Err(error) => {
+                report.progress(&format!("`{}` was left out: {error}", Shown(&root.dir)));
+                exit = Exit::Failed;
+            }
+        }
+    }
+    let text: Vec<String> = shown.iter().map(|(root, listing)| text(root, listing)).collect();
+    let roots = shown.iter().map(|(root, listing)| RootJson::new(root, &listing.sessions)).collect();
+    report.answer(&text.join("\n\n"), AllJson { roots });
+    exit
+}
+
+fn text(root: &Root, listing: &Listing) -> String {
+    let mut lines = vec![match &root.project {
+        None => Shown(&root.dir).to_string(),
+        Some(file) => format!("{} (project {})", Shown(&root.dir), Shown(file)),
+    }];
+    lines.extend(gone(root));
+    lines.extend(ls::table(&listing.sessions).lines().map(|line| format!("  {line}")));
+    lines.join("\n")
+}
+
+/// What to do about a root without its project file.
+fn gone(root: &Root) -> Option<String> {
+    root.is_orphaned().then(|| {
+        let dir = shell_quoted(&root.dir);
+        format!("  the project file is gone; to end the sessions: rekindle stop --all --dir {dir}")
+    })
+}
+
+/// Reports a state root whose project file is gone.
+pub(super) fn report_gone(sessions: &Sessions, report: &Report) {
+    let root = Root::at(sessions.dir().to_owned());
+    if let (Some(file), true) = (&root.project, root.is_orphaned()) {
+        report.progress(&format!("the project file `{}` of this state directory is gone", Shown(file)));
+    }
+}
