@@ -2,6 +2,8 @@
 
 mod end;
 mod lifecycle;
+mod look;
+pub(crate) mod pages;
 mod pool;
 mod programs;
 mod start;
@@ -14,11 +16,12 @@ use std::path::PathBuf;
 
 pub(crate) use end::{GcArgs, StopArgs, UnlockArgs};
 pub(crate) use lifecycle::{LifecycleVerb, MarkerPath};
+pub(crate) use look::LsArgs;
 pub(crate) use pool::{AnswerTime, PoolVerb, ReachTime, WorkTime};
 pub(crate) use programs::{Protocol, SuperviseArgs, WorkerArgs};
 pub(crate) use start::{CallArgs, UpArgs};
 
-/// Start or resume a background worker for a session exactly once, and never lose a worker.
+/// Start or resume a session's background worker exactly once, and never lose it
 ///
 /// A session is a name of your choice; the session's worker is a program that listens on a
 /// socket or a TCP port, or a program without any address. `up` makes sure that
@@ -26,23 +29,27 @@ pub(crate) use start::{CallArgs, UpArgs};
 /// the worker.
 #[derive(Debug, Parser)]
 #[command(name = "rekindle", version, max_term_width = 100, arg_required_else_help = true)]
-#[command(
-    after_help = "Exit codes: 0 done; 1 failed or unknown session; 2 usage; 3 refused. For `up` also 4 the program \
-    never started; 5 the program ended before readiness; 6 the claim is retained.\n\n\
-    Start here: rekindle demo"
-)]
+#[command(disable_help_flag = true)]
 pub(crate) struct Args {
-    /// State directory [default: $REKINDLE_DIR, $XDG_STATE_HOME/rekindle, ~/.local/state/rekindle]
+    /// State directory [default: ~/.local/state/rekindle]
+    ///
+    /// The default is $REKINDLE_DIR, else $XDG_STATE_HOME/rekindle, else ~/.local/state/rekindle.
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
 
-    /// Print JSON objects on stdout, one per line, also for failures
+    /// Print JSON, also for failures
+    ///
+    /// Objects on stdout, one a line. Text is for people; scripts read JSON.
     #[arg(long, global = true)]
     pub(crate) json: bool,
 
-    /// Increase log verbosity on stderr (-v info, -vv debug)
+    /// Log more on stderr (-v info, -vv debug)
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub(crate) verbose: u8,
+
+    /// Print help; --help has examples and exit codes
+    #[arg(short, long, global = true, action = ArgAction::Help)]
+    help: Option<bool>,
 
     #[command(subcommand)]
     pub(crate) verb: Verb,
@@ -52,41 +59,45 @@ pub(crate) struct Args {
 #[derive(Debug, Subcommand)]
 #[command(defer = true)]
 pub(crate) enum Verb {
-    /// Make sure that a session's worker runs, and print the worker's address
+    /// Make sure that a session's worker runs, and print its address
     Up(Box<UpArgs>),
-    /// List the sessions, without connecting to any
-    Ls,
-    /// Show a session: record, claim and lifeline
+    /// List the sessions, with their state or how they ended
+    Ls(LsArgs),
+    /// Show a session: its state or end, its logs, what to type next
     Show {
         /// The session
         session: SessionId,
     },
     /// End workers with all their processes: SIGTERM, then SIGKILL
     Stop(StopArgs),
-    /// Send one JSON line to a worker and print the line of the answer
+    /// Send one JSON line to a worker, and print its answer
     Call(CallArgs),
-    /// Judge a socket or a TCP port: alive, dead, indeterminate or forged, and why
+    /// Judge a socket or a TCP port: alive, dead, indeterminate, forged
     Probe {
-        /// The path of a socket, or tcp:PORT or tcp:HOST:PORT for a port of this machine
+        /// The path of a socket; tcp:PORT or tcp:HOST:PORT for a port of this machine
         #[arg(value_name = "PATH|ADDRESS")]
         target: OsString,
     },
     /// Clear a leftover claim
     Unlock(UnlockArgs),
-    /// Remove sessions with a provably gone worker, with their records and logs
+    /// Remove sessions whose worker is provably gone, with their logs
     Gc(GcArgs),
     /// Diagnose sessions: claim holders, evidence, and the next command
     Doctor {
         /// The session [default: all sessions]
         session: Option<SessionId>,
     },
-    /// Run pieces of work, each in a separate worker; pause for an answer, continue from any process
+    /// Run pieces of work in separate workers, with pauses for answers
+    ///
+    /// A piece of work pauses for an answer, and any process can continue it.
     #[command(subcommand)]
     Pool(PoolVerb),
-    /// Hold a daemon's lifecycle lock: a marker file names the holder, and a kernel lock admits one holder
+    /// Hold a daemon's lifecycle lock, which admits one holder
+    ///
+    /// A marker file names the holder, and a kernel lock admits one holder.
     #[command(subcommand)]
     Lifecycle(LifecycleVerb),
-    /// Run a program as a child over stdin and stdout, and end the program in order
+    /// Run a program over stdin and stdout, and end it in order
     Supervise(SuperviseArgs),
     /// Run a reference worker, to try the other verbs
     Worker(WorkerArgs),
@@ -94,11 +105,33 @@ pub(crate) enum Verb {
     Demo,
 }
 
+impl Verb {
+    /// Whether a program of the caller runs in the foreground, so that the exit code is the program's: failures of ours
+    /// then have exit codes of their own.
+    pub(crate) fn runs_program(&self) -> bool {
+        match self {
+            Self::Supervise(_) => true,
+            Self::Lifecycle(verb) => verb.runs_program(),
+            Self::Up(_)
+            | Self::Ls(_)
+            | Self::Show { .. }
+            | Self::Stop(_)
+            | Self::Call(_)
+            | Self::Probe { .. }
+            | Self::Unlock(_)
+            | Self::Gc(_)
+            | Self::Doctor { .. }
+            | Self::Pool(_)
+            | Self::Worker(_)
+            | Self::Demo => false,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use clap::CommandFactory;
-    use rekindle::ReadyKind;
 
     #[test]
     fn the_grammar_holds_together() {
@@ -125,20 +158,6 @@ mod tests {
         assert_eq!(error.exit_code(), 2);
     }
 
-    /// The table of the core owns the words. Code quotes are for pages.
-    #[test]
-    fn the_help_of_up_has_the_words_of_the_table() {
-        let rows = ReadyKind::ALL.map(ReadyKind::row);
-        let width = rows.iter().map(|row| row.spelling().len()).max().unwrap_or(0);
-        let lines =
-            rows.map(|row| format!("  {:width$}  {}\n", row.spelling(), row.ready_when.replace('`', "")));
-        assert!(
-            start::UP_HELP.contains(&format!("Kinds of --ready:\n{}\n", lines.concat())),
-            "{}",
-            lines.concat()
-        );
-    }
-
     #[test]
     fn a_handshake_needs_a_version_to_speak() {
         let parse = |options: &[&str]| {
@@ -157,15 +176,5 @@ mod tests {
             let error = Args::try_parse_from(["rekindle", "up", id, "--", "p"]).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{id:?}");
         }
-    }
-
-    #[test]
-    fn help_teaches() {
-        insta::assert_snapshot!("help", Args::command().render_long_help());
-        let mut command = Args::command();
-        let up = command.find_subcommand_mut("up").unwrap();
-        insta::assert_snapshot!("help_up", up.render_help());
-        let supervise = command.find_subcommand_mut("supervise").unwrap();
-        insta::assert_snapshot!("help_supervise", supervise.render_help());
     }
 }

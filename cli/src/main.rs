@@ -10,8 +10,9 @@ mod caller;
 mod command;
 mod given;
 mod report;
+mod text;
 
-use args::{Args, Verb};
+use args::{Args, Verb, pages};
 use caller::Caller;
 use clap::{CommandFactory, FromArgMatches};
 use command::{end, look, programs, start};
@@ -21,6 +22,7 @@ use rekindle::frontend::startup;
 use report::{Exit, Log, Report};
 use std::any::Any;
 use std::env;
+use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::mem::ManuallyDrop;
@@ -46,6 +48,7 @@ fn main() -> ExitCode {
     startup::survive_file_size_limit();
     log_to_stderr(args.verbose);
     let report = Report::new(args.json, Caller::of_this_process(args.dir.clone()));
+    let runs_program = args.verb.runs_program();
     // A panic is reported like any other failure; the full message is in the debug log.
     panic::set_hook(Box::new(|info| tracing::debug!("{info}")));
     let done = panic::catch_unwind(AssertUnwindSafe(|| {
@@ -60,7 +63,7 @@ fn main() -> ExitCode {
         }
     }));
     let exit = match done {
-        Ok(Ok(exit)) => exit,
+        Ok(Ok(exit)) => return report.finish(exit),
         Ok(Err(error)) => {
             let failure = OsFailure::new("start the runtime", error.to_string());
             let failure = error.raw_os_error().into_iter().fold(failure, OsFailure::errno);
@@ -70,14 +73,16 @@ fn main() -> ExitCode {
             report.failure("internal", &panic_text(panic.as_ref()), &Step::DoctorAll.into(), Exit::Failed)
         }
     };
-    report.finish(exit)
+    report.finish(if runs_program { Exit::WrapperFailed } else { exit })
 }
 
 /// Parses the command line. The `Command` is never dropped: dropping takes as long as parsing, and the process either
 /// ends soon or has work to do.
 fn parse() -> Result<Args, clap::Error> {
-    let mut command = ManuallyDrop::new(Args::command());
-    let matches = command.try_get_matches_from_mut(env::args_os());
+    let line: Vec<OsString> = env::args_os().collect();
+    let grammar = if pages::are_wanted(&line) { pages::command() } else { Args::command() };
+    let mut command = ManuallyDrop::new(grammar);
+    let matches = command.try_get_matches_from_mut(line);
     matches
         .and_then(|mut matches| Args::from_arg_matches_mut(&mut matches))
         .map_err(|error| error.format(&mut command))
@@ -104,7 +109,7 @@ fn at_once(args: &Args, report: &Report) -> Option<Exit> {
     let dir = args.dir.as_deref();
     match &args.verb {
         Verb::Up(up) => start::up::at_once(dir, up, report),
-        Verb::Ls => Some(look::ls::run(dir, report)),
+        Verb::Ls(ls) => Some(look::ls::run(dir, ls, report)),
         Verb::Show { session } => Some(look::show::run(dir, session, report)),
         Verb::Unlock(unlock) => Some(end::unlock::run(dir, unlock, report)),
         Verb::Gc(gc) => Some(end::gc::run(dir, gc, report)),
@@ -124,7 +129,7 @@ async fn run(args: Args, report: &Report) -> Exit {
     let dir = args.dir.as_deref();
     match args.verb {
         Verb::Up(up) => start::up::run(dir, &up, report).await,
-        Verb::Ls => look::ls::run(dir, report),
+        Verb::Ls(ls) => look::ls::run(dir, &ls, report),
         Verb::Show { session } => look::show::run(dir, &session, report),
         Verb::Stop(stop) => end::stop::run(dir, &stop, report).await,
         Verb::Call(call) => start::call::run(dir, &call, report).await,

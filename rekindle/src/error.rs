@@ -24,6 +24,8 @@ pub enum Error {
     UnknownSession {
         /// The session.
         session: SessionId,
+        /// The session whose name is most similar, if a mistyped name is likely.
+        similar: Option<SessionId>,
     },
     /// The record is unreadable and was left alone.
     #[error("the record `{}` of session `{session}` is corrupt: {why}", Shown(path))]
@@ -234,7 +236,7 @@ impl Error {
     pub fn advice(&self) -> Advice {
         match self {
             Self::StateRoot(error) => Advice::of_state_root(error),
-            Self::UnknownSession { .. } => Step::List.into(),
+            Self::UnknownSession { similar, .. } => Advice::of_unknown_session(similar.as_ref()),
             Self::RecordCorrupt { session, .. } => Advice::repair(session),
             Self::RecordNewer { .. } => Advice::use_its_version(),
             Self::NotManaged { .. } => Advice::by_hand("end it the way it was started"),

@@ -4,6 +4,7 @@
 //! Not part of the API: changes without notice.
 
 pub use crate::advice::as_option;
+pub use rekindle_adapters::clock::now;
 pub use rekindle_adapters::line::Pattern;
 pub use rekindle_adapters::orphans;
 pub use rekindle_adapters::socket_file::file_at;

@@ -84,8 +84,8 @@ pub use outcome::{
 pub use pool::{PoolClient, WorkerPool};
 pub use sessions::{
     ClaimView, Collected, Collection, Diagnoses, Diagnosis, FailedRuns, Force, Forgotten, GcMode, Kept,
-    KeptBecause, LeftOut, LifelineView, Listing, RecordView, Repair, SessionSummary, SessionView, Sessions,
-    Unlocked, WorkerWatch,
+    KeptBecause, LeftOut, LifelineView, Listing, LogTail, LogTails, RecordView, Repair, SessionSummary,
+    SessionView, Sessions, Unlocked, WorkerWatch,
 };
 #[doc(inline)]
 pub use stdio::{StdioChild, StdioEnd, StdioEvent, StdioLaunch, StdioStopped};
@@ -126,6 +126,8 @@ pub use rekindle_core::{
 pub use rekindle_core::release::PairingError;
 
 // Outcomes.
+#[doc(inline)]
+pub use rekindle_core::care::ending::{self, Ended, Ending};
 #[doc(inline)]
 pub use rekindle_core::evidence::LifelineHistory;
 #[doc(inline)]

@@ -28,7 +28,7 @@ use rekindle_core::shown::Shown;
 use rekindle_core::stop::StopPolicy;
 use rekindle_core::stores::{ClaimStore, RecordStore};
 use rekindle_core::{ChildExit, Host, Intent, SessionId};
-pub use show::{ClaimView, LifelineView, RecordView, SessionView};
+pub use show::{ClaimView, LifelineView, LogTail, LogTails, RecordView, SessionView};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -205,6 +205,11 @@ impl Sessions {
     /// If the session is unknown, or its record cannot be read.
     pub fn show(&self, session: &SessionId) -> Result<SessionView, Error> {
         show::show(&self.root, &self.here, session)
+    }
+
+    /// The ends of a session's logs. A log that is absent or cannot be read has no text.
+    pub fn log_tails(&self, session: &SessionId) -> LogTails {
+        show::log_tails(&self.root, session)
     }
 
     /// A TCP port on which the worker of `session` listens instead of its endpoint, for a hint to people.

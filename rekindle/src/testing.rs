@@ -287,7 +287,7 @@ impl Machine {
     }
 
     pub(crate) fn stop(&self, session: &SessionId) -> Result<Stopped, Error> {
-        let unknown = || Error::UnknownSession { session: session.clone() };
+        let unknown = || Error::UnknownSession { session: session.clone(), similar: None };
         self.with(session, |it| {
             let (pid, generation) = (it.pid(), it.generation());
             let outcome = match it.run(STOP, Task::Stop(StopSession::default())) {

@@ -66,7 +66,7 @@ pub(crate) fn diagnose(root: &StateRoot, here: &Host, only: Option<&SessionId>) 
         let dir = root.session(session)?;
         let snapshot = match &dir {
             Some(dir) => Snapshot::take(dir, here)?,
-            None => list::lost_snapshot(root, here, session)?,
+            None => list::lost_snapshot(root, here, session)?.ok_or_else(|| list::unknown(root, session))?,
         };
         return Ok(Diagnoses {
             sessions: vec![diagnose_one(session, root.path(), dir.as_ref(), &snapshot, here)?],

@@ -8,7 +8,7 @@
 //! Checked by `smoke/tests/smoke/session/wait.rs`.
 
 use crate::error::Error;
-use crate::sessions::list::lost_snapshot;
+use crate::sessions::list;
 use crate::sessions::snapshot::Snapshot;
 use rekindle_adapters::backoff::Backoff;
 use rekindle_adapters::worker::{self, ReapedExit};
@@ -123,11 +123,7 @@ impl Start {
     fn snapshot(&self) -> Result<Option<Snapshot>, Error> {
         match self.root.session(&self.session)? {
             Some(dir) => Ok(Some(Snapshot::take(&dir, &self.here)?)),
-            None => match lost_snapshot(&self.root, &self.here, &self.session) {
-                Ok(snapshot) => Ok(Some(snapshot)),
-                Err(Error::UnknownSession { .. }) => Ok(None),
-                Err(error) => Err(error),
-            },
+            None => list::lost_snapshot(&self.root, &self.here, &self.session),
         }
     }
 
@@ -164,7 +160,7 @@ pub(crate) async fn wait(
 ) -> Result<ChildExit, Error> {
     let (root, here, generation) = (root.clone(), here.clone(), Generation::UNMANAGED);
     let start = Start { root, here, session: session.clone(), generation, leader: None, reaped: None };
-    let unknown = || Error::UnknownSession { session: session.clone() };
+    let unknown = || list::unknown(&start.root, session);
     let seen = start.snapshot()?.filter(Snapshot::is_known).ok_or_else(unknown)?;
     Start { generation: seen.generation(), leader: seen.leader().cloned(), ..start }.wait().await
 }

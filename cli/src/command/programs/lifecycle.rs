@@ -13,9 +13,14 @@ use std::ffi::OsString;
 use std::path::Path;
 
 pub(crate) async fn run(dir: Option<&Path>, verb: LifecycleVerb, report: &Report) -> Exit {
+    let runs_program = verb.runs_program();
     let done = carry_out(dir, verb, report).await;
     done.unwrap_or_else(|error| {
-        let exit = if error.is_refusal() { Exit::Refused } else { Exit::Failed };
+        let exit = match error.is_refusal() {
+            _ if runs_program => Exit::WrapperFailed,
+            true => Exit::Refused,
+            false => Exit::Failed,
+        };
         report.failed(&error.to_string(), &error.advice(), json!(error), exit)
     })
 }
@@ -67,7 +72,7 @@ fn holder(pid: Option<i32>, report: &Report) -> Result<Pid, Exit> {
 async fn acquire(lock: &LifecycleLock, pid: Pid, report: &Report) -> Result<Exit, LifecycleError> {
     let acquired = lock.acquire_for(pid).await?;
     match &acquired {
-        Acquired::Conflict(conflict) => Ok(refused(lock, conflict, report)),
+        Acquired::Conflict(conflict) => Ok(refused(lock, conflict, Exit::Refused, report)),
         Acquired::Ours { taken_over, .. } => {
             let taken = taken_text(taken_over.as_deref());
             let text = format!("process {pid} holds `{}`{taken}", Shown(lock.path()));
@@ -84,7 +89,7 @@ async fn acquire_and_run(
 ) -> Result<Exit, LifecycleError> {
     let acquired = lock.acquire().await?;
     match &acquired {
-        Acquired::Conflict(conflict) => return Ok(refused(lock, conflict, report)),
+        Acquired::Conflict(conflict) => return Ok(refused(lock, conflict, Exit::WrapperFailed, report)),
         Acquired::Ours { .. } => report.event(&at_path(lock, &acquired)),
     }
     let ended = lock.run_program(command);
@@ -95,7 +100,7 @@ async fn acquire_and_run(
             "spawn-start-failed",
             &error.to_string(),
             &Advice::of_start(&error),
-            Exit::NeverStarted,
+            Exit::of_spawn_error(&error),
         ),
     };
     // The caller asked for the program, so a leftover marker is only a warning.
@@ -141,7 +146,7 @@ async fn force_unlock(lock: &LifecycleLock, report: &Report) -> Result<Exit, Lif
     Ok(Exit::Done)
 }
 
-fn refused(lock: &LifecycleLock, conflict: &LifecycleConflict, report: &Report) -> Exit {
+fn refused(lock: &LifecycleLock, conflict: &LifecycleConflict, exit: Exit, report: &Report) -> Exit {
     let message = format!("`{}` {conflict}", Shown(lock.path()));
     let status = || Step::LifecycleStatus(lock.path().to_owned());
     let advice = match &conflict.why {
@@ -154,7 +159,7 @@ fn refused(lock: &LifecycleLock, conflict: &LifecycleConflict, report: &Report) 
         }
     };
     let json = json!({ "outcome": null, "reason": null, "why": null, "message": message, "path": path_text(lock.path()) });
-    report.failed(&message, &advice, Report::with(json, conflict), Exit::Refused)
+    report.failed(&message, &advice, Report::with(json, conflict), exit)
 }
 
 /// An outcome with the marker's path behind its first word.
