@@ -31,6 +31,15 @@ pub(crate) fn exit_words(exit: ChildExit) -> String {
     }
 }
 
+/// An exit as the verb of a sentence about a worker.
+pub(crate) fn exit_clause(exit: ChildExit) -> String {
+    match exit {
+        ChildExit::Code(_) => exit_words(exit),
+        ChildExit::Signal(_) => format!("was {}", exit_words(exit)),
+        ChildExit::Unknown => "ended".to_owned(),
+    }
+}
+
 /// Who ended the worker.
 pub(crate) fn by(how: Ending) -> &'static str {
     match how {
@@ -39,14 +48,14 @@ pub(crate) fn by(how: Ending) -> &'static str {
         Ending::Stopped { .. } => "rekindle: a stop",
         Ending::BeforeReady { exit: ChildExit::Signal(_) }
         | Ending::ByItself { exit: ChildExit::Signal(_) } => {
-            "a signal that rekindle did not send: a fault, the kernel, or another program"
+            "a signal not from rekindle: a fault, the kernel or a program"
         }
         Ending::BeforeReady { exit: ChildExit::Code(_) } | Ending::ByItself { exit: ChildExit::Code(_) } => {
             "the worker itself"
         }
         Ending::BeforeReady { exit: ChildExit::Unknown }
         | Ending::ByItself { exit: ChildExit::Unknown }
-        | Ending::Unseen => "not by a stop of rekindle",
+        | Ending::Unseen => "unknown: no stop by rekindle is recorded",
     }
 }
 

@@ -130,7 +130,7 @@ fn worker(record: &SessionRecord, view: &SessionView, ended: Option<Ended>, widt
     let waits = if view.status == SessionState::Starting { "waits for " } else { "" };
     let mut lines: Page = process.map(|line| fact("pid", line)).into_iter().collect();
     lines.push(fact("address", Line::plain(address)));
-    lines.push(fact("ready by", Line::plain(format!("{waits}{}", record.readiness()))));
+    lines.push(fact("readiness", Line::plain(format!("{waits}{}", record.readiness()))));
     lines.push(fact("command", command));
     lines.push(fact("directory", Line::plain(rekindle::frontend::Shown(record.cwd()).to_string())));
     lines

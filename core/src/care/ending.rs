@@ -51,8 +51,7 @@ pub struct Ended {
 }
 
 /// Why an exit is unknown, as a sentence without a full stop.
-pub const WHY_UNKNOWN: &str =
-    "only the parent of a process is told its exit, and no process of rekindle was watching";
+pub const WHY_UNKNOWN: &str = "only a parent learns an exit, and nobody watched";
 
 impl Ended {
     /// The end of the recorded worker, which is gone.

@@ -178,9 +178,9 @@ fn process_findings(snapshot: &Snapshot, findings: &mut Vec<String>) {
     if let Some(record) = &snapshot.record {
         let ready = record
             .ready_at
-            .map_or_else(|| "it was never seen ready".to_owned(), |at| format!("ready at {at}"));
+            .map_or_else(|| "it was never seen ready".to_owned(), |at| format!("ready at {at:.0}"));
         findings.push(format!(
-            "record: generation {}, started at {}, {ready}",
+            "record: generation {}, started at {:.0}, {ready}",
             record.generation, record.started_at
         ));
     }

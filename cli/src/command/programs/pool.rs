@@ -4,7 +4,7 @@ use crate::args::{AnswerTime, PoolVerb, ReachTime, WorkTime};
 use crate::command::end::stop;
 use crate::command::sessions;
 use crate::given::{Given, GivenError};
-use crate::report::{Exit, Report, one_line, table_width};
+use crate::report::{Exit, Report, one_line, terminal_width};
 use crate::text;
 use rekindle::frontend::now;
 use rekindle::pool::{Deadlines, Limits};
@@ -111,7 +111,7 @@ fn show_status(status: &PoolStatus, report: &Report) -> Exit {
 }
 
 fn show_list(list: &[PoolEntry], report: &Report) -> Exit {
-    report.page(|| text::ls::pool_page(list, now(), Some(table_width())), || json!(list));
+    report.page(|| text::ls::pool_page(list, now(), terminal_width()), || json!(list));
     Exit::Done
 }
 

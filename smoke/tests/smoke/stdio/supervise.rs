@@ -7,9 +7,10 @@ use rekindle_smoke::children::STUBBORN;
 use rekindle_smoke::proxy::{self, Proxy};
 use rekindle_smoke::{TestEnv, procs, programs, tests, wait};
 use serde_json::json;
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::process::Stdio;
 use std::thread;
@@ -309,7 +310,7 @@ fn a_daemon_does_not_hold_our_output_open() {
 fn what_cannot_start_exits_as_a_shell_does() {
     let env = TestEnv::new();
     let script = env.file("script", "#!/no/such/interpreter\n");
-    std::fs::set_permissions(&script, PermissionsExt::from_mode(0o755)).expect("the file is ours");
+    fs::set_permissions(&script, Permissions::from_mode(0o755)).expect("the file is ours");
     let script = script.display().to_string();
     let programs = [
         ("no-such-program", 127),
