@@ -29,7 +29,6 @@ pub(crate) use start::{CallArgs, UpArgs};
 /// the worker.
 #[derive(Debug, Parser)]
 #[command(name = "rekindle", version, max_term_width = 100, arg_required_else_help = true)]
-#[command(disable_help_flag = true)]
 pub(crate) struct Args {
     /// State directory [default: ~/.local/state/rekindle]
     ///
@@ -46,10 +45,6 @@ pub(crate) struct Args {
     /// Log more on stderr (-v info, -vv debug)
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub(crate) verbose: u8,
-
-    /// Print help; --help has examples and exit codes
-    #[arg(short, long, global = true, action = ArgAction::Help)]
-    help: Option<bool>,
 
     #[command(subcommand)]
     pub(crate) verb: Verb,

@@ -61,10 +61,9 @@ impl Exit {
     /// The exit code of a wrapper whose program never started, as a shell and `env` give it.
     pub(crate) fn of_spawn_error(error: &SpawnError) -> Self {
         match error {
-            SpawnError::ProgramNotFound { .. } => Self::NotFound,
+            SpawnError::ProgramNotFound { .. } | SpawnError::NoProgram => Self::NotFound,
             SpawnError::NotExecutable { .. } | SpawnError::InterpreterNotFound { .. } => Self::CannotExecute,
-            SpawnError::NoProgram
-            | SpawnError::NoWorkingDirectory
+            SpawnError::NoWorkingDirectory
             | SpawnError::Directory { .. }
             | SpawnError::HoldsNul { .. }
             | SpawnError::Abandoned { .. }

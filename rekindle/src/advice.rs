@@ -157,11 +157,13 @@ impl Advice {
 
     /// For a session without any facts; `similar` is the session that was probably meant.
     pub(crate) fn of_unknown_session(similar: Option<&SessionId>) -> Self {
-        let list = Self::from(Step::List);
-        match similar {
-            Some(session) => list.knowing(format!("did you mean `{session}`?")),
-            None => list,
-        }
+        Self::of_unknown_name(Step::List, similar.map(SessionId::as_str))
+    }
+
+    /// For an unknown name; `list` lists the names.
+    pub(crate) fn of_unknown_name(list: Step, similar: Option<&str>) -> Self {
+        let hint = similar.map(|name| format!("did you mean `{}`?", Shown(name)));
+        Self::from(list).knowing(hint.unwrap_or_default())
     }
 
     /// For a record of a later version.

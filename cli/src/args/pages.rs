@@ -10,7 +10,7 @@
 //! Checked below; `cli/src/args/snapshots` has the pages as users get them in 80 columns.
 
 use super::Args;
-use clap::{Command, CommandFactory};
+use clap::{Arg, ArgAction, Command, CommandFactory};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 
@@ -61,11 +61,19 @@ pub(crate) fn are_wanted<S: AsRef<OsStr>>(line: &[S]) -> bool {
 pub(crate) fn command() -> Command {
     let command = Args::command()
         .help_template(TEMPLATE)
+        .disable_help_flag(true)
+        .arg(help_flag())
         .before_help(SHORT.trim_end())
         .before_long_help(LONG.trim_end())
         .after_help("Start here: rekindle demo. More: rekindle --help, rekindle VERB --help")
         .after_long_help(include_str!("pages/rekindle.txt").trim_end());
     PAGES.into_iter().fold(command, |command, (words, page)| with_page(command, words, page))
+}
+
+/// The flag of clap, in our words.
+fn help_flag() -> Arg {
+    let flag = Arg::new("help").short('h').long("help").action(ArgAction::Help).global(true);
+    flag.help("Print help; --help has examples and exit codes")
 }
 
 fn with_page(command: Command, words: &[&'static str], page: &'static str) -> Command {

@@ -32,7 +32,7 @@ pub(crate) fn ago(then: Timestamp, now: Timestamp, spelling: Spelling) -> String
     }
 }
 
-/// The unit in which a duration is at least one.
+/// The largest unit of a duration.
 fn unit_of(duration: SignedDuration) -> (i64, &'static str) {
     UNITS.into_iter().find(|(each, _)| duration.as_secs() >= *each).unwrap_or((1, "s"))
 }

@@ -10,7 +10,7 @@ pub(crate) const BOLD: Style = Style::new().bold();
 pub(crate) const DIM: Style = Style::new().dimmed();
 /// All is well.
 pub(crate) const GOOD: Style = AnsiColor::Green.on_default();
-/// A state that passes, or that somebody should look at.
+/// A passing state, or a state worth a look.
 pub(crate) const NOTE: Style = AnsiColor::Yellow.on_default();
 /// A failure.
 pub(crate) const BAD: Style = AnsiColor::Red.on_default();
@@ -18,14 +18,14 @@ pub(crate) const BAD: Style = AnsiColor::Red.on_default();
 /// Several lines.
 pub(crate) type Page = Vec<Line>;
 
-/// One line, in parts of one style each. Characters that a terminal obeys are escaped.
+/// A line of parts, each with a style. Characters that a terminal obeys are escaped.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Line {
     parts: Vec<(Style, String)>,
     cut: Cut,
 }
 
-/// What a line without enough room leaves out.
+/// The part to leave out if a line has too little room.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) enum Cut {
     /// Its middle: both ends of a path tell something.
@@ -76,7 +76,7 @@ impl Line {
         if missing == 0 { self } else { self.and(Style::new(), " ".repeat(missing)) }
     }
 
-    /// The line in at most `width` columns: `...` stands for the text left out. A line that is cut has the style of its
+    /// The line in at most `width` columns: `...` stands for the text left out. A shortened line has the style of its
     /// first part.
     #[must_use]
     pub(crate) fn cut(self, width: usize) -> Self {

@@ -17,12 +17,12 @@ use jiff::Timestamp;
 pub enum Ending {
     /// The program never ran.
     NeverStarted,
-    /// The worker was not ready in time, and its launcher ended it.
+    /// The time of the start was over, so the launcher ended the worker.
     TimedOut {
         /// The exit after the signals of the launcher.
         exit: ChildExit,
     },
-    /// The worker ended before it was ready, and its launcher saw the exit.
+    /// The worker ended before ready, and the launcher saw the exit.
     BeforeReady {
         /// The exit.
         exit: ChildExit,

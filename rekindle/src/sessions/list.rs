@@ -194,7 +194,9 @@ pub(crate) fn unknown(root: &StateRoot, session: &SessionId) -> Error {
 
 /// The session whose name is most similar. Names that cannot be listed only cost the suggestion.
 pub(crate) fn similar(root: &StateRoot, session: &SessionId) -> Option<SessionId> {
-    most_similar(session, &root.sessions().unwrap_or_default())
+    let sessions = root.sessions().unwrap_or_default();
+    let names: Vec<&str> = sessions.iter().map(SessionId::as_str).collect();
+    most_similar(session.as_str(), &names)?.parse().ok()
 }
 
 /// The end of the worker's standard error.

@@ -10,6 +10,7 @@ tests![
     a_session_is_shown_on_one_screen_with_its_end_and_its_last_words,
     a_worker_that_nobody_saw_end_says_why_its_exit_is_unknown,
     a_mistyped_session_is_guessed_by_every_verb,
+    a_mistyped_session_of_the_pool_is_guessed,
     colors_are_for_terminals,
     a_table_fits_a_narrow_terminal,
     times_are_written_as_people_write_them,
@@ -156,6 +157,21 @@ fn a_mistyped_session_is_guessed_by_every_verb() {
         let other = env.rekindle(typed("database"));
         assert!(!other.text("hint").contains("did you mean"), "{verb:?}: {other}");
     }
+}
+
+/// A pool's session is guessed by either name.
+fn a_mistyped_session_of_the_pool_is_guessed() {
+    let env = TestEnv::new();
+    let rekindle = cli::binary_arg();
+    let run = ["pool", "run", "--speak", "1", "--code", "?", "--", &rekindle, "worker", "--protocol", "pool"];
+    let ran = env.rekindle(run);
+    let session = ran.text("session_id");
+    let mistyped = format!("{}x", &session[..session.len() - 1]);
+    let reply = env.rekindle(["pool", "status", &mistyped]);
+    assert_eq!(reply.code, Some(1), "{reply}");
+    assert_eq!(reply.text("hint"), format!("did you mean `{session}`?"), "{reply}");
+    assert!(reply.text("next").contains("pool ls"), "{reply}");
+    env.rekindle(["pool", "shutdown", session]).expect(0, "stopped");
 }
 
 /// Runs a command on a terminal of so many columns, with the environment of a terminal changed.
