@@ -207,7 +207,17 @@ impl Sessions {
         show::show(&self.root, &self.here, session)
     }
 
-    /// The ends of a session's logs. A log that is absent or cannot be read has no text.
+    /// The ends of a session's logs, at most 4 KiB each. A log that is absent or cannot be read has no text. Reads two
+    /// files, without any lock.
+    ///
+    /// ```
+    /// let dir = tempfile::tempdir()?;
+    /// let sessions = rekindle::Sessions::open(dir.path().join("state"))?;
+    /// let tails = sessions.log_tails(&"cache".parse()?);
+    /// assert!(tails.stderr.path.ends_with("cache/stderr.log"));
+    /// assert_eq!(tails.stderr.text, None, "no worker was ever started");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn log_tails(&self, session: &SessionId) -> LogTails {
         show::log_tails(&self.root, session)
     }

@@ -348,6 +348,7 @@ impl Machine {
             address: Some(it.endpoint(session, dir)),
             generation: it.generation(),
             started_at: None,
+            ended: None,
         };
         Listing { sessions: known.map(summary).collect(), left_out: Vec::new() }
     }
