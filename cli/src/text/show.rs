@@ -150,13 +150,13 @@ fn url(record: &SessionRecord, endpoint: &Endpoint) -> Option<String> {
 fn lifeline(view: &SessionView) -> Line {
     let holders: Vec<String> = view.lifeline.holders.iter().map(ToString::to_string).collect();
     let pids = if holders.is_empty() { String::new() } else { format!(" by pid {}", holders.join(", ")) };
-    match (view.lifeline.held, view.status) {
-        (Some(true), SessionState::Exited) => {
+    match view.lifeline.held {
+        Some(true) if view.status == SessionState::Exited => {
             Line::styled(BAD, format!("held{pids}: left over, the worker itself is gone"))
         }
-        (Some(true), _) => Line::plain(format!("held{pids}")),
-        (Some(false), _) => Line::plain("free: no process of the worker lives"),
-        (None, _) => Line::styled(NOTE, "unknown"),
+        Some(true) => Line::plain(format!("held{pids}")),
+        Some(false) => Line::plain("free: no process of the worker lives"),
+        None => Line::styled(NOTE, "unknown"),
     }
 }
 
