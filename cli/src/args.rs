@@ -3,6 +3,8 @@
 mod end;
 mod lifecycle;
 mod logs;
+mod look;
+pub(crate) mod pages;
 mod pool;
 mod programs;
 mod start;
@@ -19,12 +21,13 @@ use std::path::PathBuf;
 pub(crate) use end::{GcArgs, RmArgs, StopArgs, UnlockArgs};
 pub(crate) use lifecycle::{LifecycleVerb, MarkerPath};
 pub(crate) use logs::LogsArgs;
+pub(crate) use look::LsArgs;
 pub(crate) use pool::{AnswerTime, PoolVerb, ReachTime, WorkTime};
 pub(crate) use programs::{Protocol, SuperviseArgs, WorkerArgs};
 pub(crate) use start::{CallArgs, RestartArgs, UpArgs};
 pub(crate) use watch::{EventsArgs, SignalArgs, StatusArgs, WaitArgs, WaitFor};
 
-/// Start or resume a background worker for a session exactly once, and never lose a worker.
+/// Start or resume a session's background worker exactly once, and never lose it
 ///
 /// A session is a name of your choice; the session's worker is a program that listens on a
 /// socket or a TCP port, or a program without any address. `up` makes sure that
@@ -32,25 +35,24 @@ pub(crate) use watch::{EventsArgs, SignalArgs, StatusArgs, WaitArgs, WaitFor};
 /// the worker.
 #[derive(Debug, Parser)]
 #[command(name = "rekindle", version, max_term_width = 100, arg_required_else_help = true)]
-#[command(
-    after_help = "Exit codes: 0 done; 1 failed or unknown session; 2 usage; 3 refused. For `up` also 4 the program \
-    never started; 5 the program ended before readiness; 6 the claim is retained.\n\n\
-    Start here: rekindle demo"
-)]
 pub(crate) struct Args {
-    /// State directory [default: $REKINDLE_DIR, $XDG_STATE_HOME/rekindle, ~/.local/state/rekindle]
+    /// State directory [default: ~/.local/state/rekindle]
+    ///
+    /// The default is $REKINDLE_DIR, else $XDG_STATE_HOME/rekindle, else ~/.local/state/rekindle.
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
 
-    /// Project file [default: rekindle.toml in this directory or above]
+    /// Project file [default: rekindle.toml, here or above]
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
 
-    /// Print JSON objects on stdout, one per line, also for failures
+    /// Print JSON, also for failures
+    ///
+    /// Objects on stdout, one a line. Text is for people; scripts read JSON.
     #[arg(long, global = true)]
     pub(crate) json: bool,
 
-    /// Increase log verbosity on stderr (-v info, -vv debug)
+    /// Log more on stderr (-v info, -vv debug)
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub(crate) verbose: u8,
 
@@ -62,26 +64,22 @@ pub(crate) struct Args {
 #[derive(Debug, Subcommand)]
 #[command(defer = true)]
 pub(crate) enum Verb {
-    /// Make sure that a session's worker runs, and print the worker's address; without a session, all of rekindle.toml
+    /// Make sure that a session's worker runs, and print its address
     Up(Box<UpArgs>),
-    /// List the sessions, without connecting to any
-    Ls {
-        /// List every state root: the default root, and the root of each project
-        #[arg(long, conflicts_with = "dir")]
-        all: bool,
-    },
-    /// Show a session: record, claim and lifeline
+    /// List the sessions, with their state or how they ended
+    Ls(LsArgs),
+    /// Show a session: its state or end, its logs, what to type next
     Show {
         /// The session
         session: SessionId,
     },
-    /// End the worker and start it again as recorded, under one claim
+    /// End the worker, and start it again as recorded
     Restart(RestartArgs),
-    /// Tell whether workers are live, with a line and an exit code for scripts
+    /// Tell whether workers are live, with an exit code for scripts
     Status(StatusArgs),
-    /// Wait until a worker has ended or is ready; the exit code is the worker's
+    /// Wait until a worker has ended or is ready; exit with its code
     Wait(WaitArgs),
-    /// Follow what happens to sessions: one line for each start, readiness and end
+    /// Follow what happens to sessions, one line for each event
     Events(EventsArgs),
     /// Send a signal to a worker
     Signal(SignalArgs),
@@ -90,36 +88,40 @@ pub(crate) enum Verb {
     /// End workers with all their processes: SIGTERM, then SIGKILL
     #[command(visible_alias = "down")]
     Stop(StopArgs),
-    /// Send one JSON line to a worker and print the line of the answer
+    /// Send one JSON line to a worker, and print its answer
     Call(CallArgs),
-    /// Judge a socket or a TCP port: alive, dead, indeterminate or forged, and why
+    /// Judge a socket or a TCP port: alive, dead, indeterminate, forged
     Probe {
-        /// The path of a socket, or tcp:PORT or tcp:HOST:PORT for a port of this machine
+        /// The path of a socket; tcp:PORT or tcp:HOST:PORT for a port of this machine
         #[arg(value_name = "PATH|ADDRESS")]
         target: OsString,
     },
     /// Clear a leftover claim
     Unlock(UnlockArgs),
-    /// Remove named sessions with a provably gone worker
+    /// Remove named sessions whose worker is provably gone
     Rm(RmArgs),
-    /// Remove sessions with a provably gone worker, with their records and logs
+    /// Remove sessions whose worker is provably gone, with their logs
     Gc(GcArgs),
     /// Diagnose sessions: claim holders, evidence, and the next command
     Doctor {
         /// The session [default: all sessions]
         session: Option<SessionId>,
     },
-    /// Run pieces of work, each in a separate worker; pause for an answer, continue from any process
+    /// Run pieces of work in separate workers, with pauses for answers
+    ///
+    /// A piece of work pauses for an answer, and any process can continue it.
     #[command(subcommand)]
     Pool(PoolVerb),
-    /// Hold a daemon's lifecycle lock: a marker file names the holder, and a kernel lock admits one holder
+    /// Hold a daemon's lifecycle lock, which admits one holder
+    ///
+    /// A marker file names the holder, and a kernel lock admits one holder.
     #[command(subcommand)]
     Lifecycle(LifecycleVerb),
-    /// Run a program as a child over stdin and stdout, and end the program in order
+    /// Run a program over stdin and stdout, and end it in order
     Supervise(SuperviseArgs),
     /// Run a reference worker, to try the other verbs
     Worker(WorkerArgs),
-    /// List the JSON schemas of the verbs, or print the schema of one
+    /// List the JSON schemas of the verbs, or print one
     Schema {
         /// The verb, as `rekindle schema` lists it [default: list them]
         #[arg(value_name = "VERB", value_parser = PossibleValuesParser::new(SCHEMAS.iter().map(|it| it.name)))]
@@ -132,11 +134,42 @@ pub(crate) enum Verb {
     Demo,
 }
 
+impl Verb {
+    /// Whether a program of the caller runs in the foreground, so that the exit code is the program's: failures of ours
+    /// then have exit codes of their own.
+    pub(crate) fn runs_program(&self) -> bool {
+        match self {
+            Self::Supervise(_) => true,
+            Self::Lifecycle(verb) => verb.runs_program(),
+            Self::Up(_)
+            | Self::Ls(_)
+            | Self::Show { .. }
+            | Self::Restart(_)
+            | Self::Status(_)
+            | Self::Wait(_)
+            | Self::Events(_)
+            | Self::Signal(_)
+            | Self::Logs(_)
+            | Self::Rm(_)
+            | Self::Schema { .. }
+            | Self::Init
+            | Self::Stop(_)
+            | Self::Call(_)
+            | Self::Probe { .. }
+            | Self::Unlock(_)
+            | Self::Gc(_)
+            | Self::Doctor { .. }
+            | Self::Pool(_)
+            | Self::Worker(_)
+            | Self::Demo => false,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use clap::CommandFactory;
-    use rekindle::ReadyKind;
 
     #[test]
     fn the_grammar_holds_together() {
@@ -163,20 +196,6 @@ mod tests {
         assert_eq!(error.exit_code(), 2);
     }
 
-    /// The table of the core owns the words. Code quotes are for pages.
-    #[test]
-    fn the_help_of_up_has_the_words_of_the_table() {
-        let rows = ReadyKind::ALL.map(ReadyKind::row);
-        let width = rows.iter().map(|row| row.spelling().len()).max().unwrap_or(0);
-        let lines =
-            rows.map(|row| format!("  {:width$}  {}\n", row.spelling(), row.ready_when.replace('`', "")));
-        assert!(
-            start::UP_HELP.contains(&format!("Kinds of --ready:\n{}\n", lines.concat())),
-            "{}",
-            lines.concat()
-        );
-    }
-
     #[test]
     fn a_handshake_needs_a_version_to_speak() {
         let parse = |options: &[&str]| {
@@ -195,15 +214,5 @@ mod tests {
             let error = Args::try_parse_from(["rekindle", "up", id, "--", "p"]).unwrap_err();
             assert_eq!(error.exit_code(), 2, "{id:?}");
         }
-    }
-
-    #[test]
-    fn help_teaches() {
-        insta::assert_snapshot!("help", Args::command().render_long_help());
-        let mut command = Args::command();
-        let up = command.find_subcommand_mut("up").unwrap();
-        insta::assert_snapshot!("help_up", up.render_help());
-        let supervise = command.find_subcommand_mut("supervise").unwrap();
-        insta::assert_snapshot!("help_supervise", supervise.render_help());
     }
 }

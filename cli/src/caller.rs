@@ -39,6 +39,8 @@ impl Caller {
             Step::Show(session) => self.ours(["show", session.as_str()]),
             Step::Doctor(session) => self.ours(["doctor", session.as_str()]),
             Step::DoctorAll => self.ours(["doctor"]),
+            Step::Logs(session) => self.ours(["logs", session.as_str()]),
+            Step::Restart(session) => self.ours(["restart", session.as_str()]),
             Step::Stop(session) => self.ours(["stop", session.as_str()]),
             Step::Attach { session, address: at, speak } => {
                 let mut words = up(session);

@@ -11,8 +11,9 @@ mod command;
 mod given;
 mod place;
 mod report;
+mod text;
 
-use args::{Args, Verb};
+use args::{Args, Verb, pages};
 use caller::Caller;
 use clap::{CommandFactory, FromArgMatches};
 use command::{end, look, programs, start};
@@ -23,6 +24,7 @@ use rekindle::frontend::startup;
 use report::{Exit, Log, Report};
 use std::any::Any;
 use std::env;
+use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::mem::ManuallyDrop;
@@ -48,6 +50,7 @@ fn main() -> ExitCode {
     startup::survive_file_size_limit();
     log_to_stderr(args.verbose);
     let report = Report::new(args.json, Caller::of_this_process(args.dir.clone(), args.file.clone()));
+    let runs_program = args.verb.runs_program();
     // A panic is reported like any other failure; the full message is in the debug log.
     panic::set_hook(Box::new(|info| tracing::debug!("{info}")));
     let done = panic::catch_unwind(AssertUnwindSafe(|| {
@@ -66,7 +69,7 @@ fn main() -> ExitCode {
         }
     }));
     let exit = match done {
-        Ok(Ok(exit)) => exit,
+        Ok(Ok(exit)) => return report.finish(exit),
         Ok(Err(error)) => {
             let failure = OsFailure::new("start the runtime", error.to_string());
             let failure = error.raw_os_error().into_iter().fold(failure, OsFailure::errno);
@@ -76,14 +79,16 @@ fn main() -> ExitCode {
             report.failure("internal", &panic_text(panic.as_ref()), &Step::DoctorAll.into(), Exit::Failed)
         }
     };
-    report.finish(exit)
+    report.finish(if runs_program { Exit::WrapperFailed } else { exit })
 }
 
 /// Parses the command line. The `Command` is never dropped: dropping takes as long as parsing, and the process either
 /// ends soon or has work to do.
 fn parse() -> Result<Args, clap::Error> {
-    let mut command = ManuallyDrop::new(Args::command());
-    let matches = command.try_get_matches_from_mut(env::args_os());
+    let line: Vec<OsString> = env::args_os().collect();
+    let grammar = if pages::are_wanted(&line) { pages::command() } else { Args::command() };
+    let mut command = ManuallyDrop::new(grammar);
+    let matches = command.try_get_matches_from_mut(line);
     matches
         .and_then(|mut matches| Args::from_arg_matches_mut(&mut matches))
         .map_err(|error| error.format(&mut command))
@@ -114,8 +119,8 @@ fn at_once(args: &Args, place: &Place, report: &Report) -> Option<Exit> {
             None => start::project::misuse(up, report),
         },
         Verb::Init => Some(start::init::run(args.file.as_deref(), report)),
-        Verb::Ls { all: true } => Some(look::roots::run(report)),
-        Verb::Ls { all: false } => Some(look::ls::run(dir, report)),
+        Verb::Ls(ls) if ls.all => Some(look::roots::run(report)),
+        Verb::Ls(ls) => Some(look::ls::run(dir, ls, report)),
         Verb::Show { session } => Some(look::show::run(dir, session, report)),
         Verb::Status(status) => Some(look::status::run(dir, status, report)),
         Verb::Signal(signal) => Some(end::signal::run(dir, signal, report)),
@@ -148,8 +153,8 @@ async fn run(args: Args, place: &Place, report: &Report) -> Exit {
             None => start::project::run(place, &up, report).await,
         },
         Verb::Init => start::init::run(args.file.as_deref(), report),
-        Verb::Ls { all: true } => look::roots::run(report),
-        Verb::Ls { all: false } => look::ls::run(dir, report),
+        Verb::Ls(ls) if ls.all => look::roots::run(report),
+        Verb::Ls(ls) => look::ls::run(dir, &ls, report),
         Verb::Show { session } => look::show::run(dir, &session, report),
         Verb::Restart(restart) => start::restart::run(dir, &restart, report).await,
         Verb::Status(status) => look::status::run(dir, &status, report),

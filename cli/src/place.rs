@@ -89,7 +89,7 @@ fn found() -> Option<PathBuf> {
 fn works_on_sessions(verb: &Verb) -> bool {
     match verb {
         Verb::Up(_)
-        | Verb::Ls { .. }
+        | Verb::Ls(_)
         | Verb::Show { .. }
         | Verb::Status(_)
         | Verb::Wait(_)

@@ -10,13 +10,14 @@
 //! Checked below, and by `smoke/tests/smoke/command/output.rs`.
 
 use crate::caller::Caller;
+use crate::text::{Line, Page};
 use clap::error::ErrorKind;
 use rekindle::ChildExit;
 use rekindle::frontend::ByteText;
 use rekindle::frontend::{Shown, is_obeyed, terminal_safe};
 use rekindle::json::failure::ErrorJson;
 use rekindle::json::{Advised, Next, Versioned};
-use rekindle::{Advice, LeftOut, Step};
+use rekindle::{Advice, LeftOut, SpawnError, Step};
 use serde::Serialize;
 use std::cell::Cell;
 use std::env;
@@ -36,6 +37,12 @@ pub(crate) enum Exit {
     EndedEarly,
     Retained,
     Interrupted,
+    /// A wrapper of the caller's program failed or was refused: no exit code of the program itself.
+    WrapperFailed,
+    /// A wrapper found the caller's program, and the program cannot be executed.
+    CannotExecute,
+    /// A wrapper did not find the caller's program.
+    NotFound,
     /// The exit code of the caller's program.
     Program(u8),
 }
@@ -46,9 +53,23 @@ impl Exit {
         let code = match exit {
             ChildExit::Code(code) => code,
             ChildExit::Signal(signal) | ChildExit::CoreDumped(signal) => 128 + signal,
-            ChildExit::Unknown => return Self::Failed,
+            ChildExit::Unknown => return Self::WrapperFailed,
         };
-        u8::try_from(code).map_or(Self::Failed, Self::Program)
+        u8::try_from(code).map_or(Self::WrapperFailed, Self::Program)
+    }
+
+    /// The exit code of a wrapper whose program never started, as a shell and `env` give it.
+    pub(crate) fn of_spawn_error(error: &SpawnError) -> Self {
+        match error {
+            SpawnError::ProgramNotFound { .. } | SpawnError::NoProgram => Self::NotFound,
+            SpawnError::NotExecutable { .. } | SpawnError::InterpreterNotFound { .. } => Self::CannotExecute,
+            SpawnError::NoWorkingDirectory
+            | SpawnError::Directory { .. }
+            | SpawnError::EnvironmentFile { .. }
+            | SpawnError::HoldsNul { .. }
+            | SpawnError::Abandoned { .. }
+            | SpawnError::Os(_) => Self::WrapperFailed,
+        }
     }
 
     /// The exit with the greater number: a failure rather than a success.
@@ -66,6 +87,9 @@ impl Exit {
             Self::NeverStarted => 4,
             Self::EndedEarly => 5,
             Self::Retained => 6,
+            Self::WrapperFailed => 125,
+            Self::CannotExecute => 126,
+            Self::NotFound => 127,
             Self::Interrupted => 130,
             Self::Program(code) => code,
         }
@@ -179,6 +203,18 @@ impl Report {
         }
     }
 
+    /// A result: lines with styles for people, JSON for programs. Only the wanted form is made.
+    pub(crate) fn page(&self, page: impl FnOnce() -> Page, answer: impl Serialize) {
+        if self.json {
+            self.print(&one_line(&Versioned::new(answer)));
+        } else {
+            let lines: Vec<String> = page().iter().map(Line::to_ansi).collect();
+            // Codes for styles are left out for a pipe, with NO_COLOR, and on a terminal that knows none.
+            let mut stdout = anstream::AutoStream::auto(stdout());
+            self.wrote(writeln!(stdout, "{}", lines.join("\n")).and_then(|()| stdout.flush()));
+        }
+    }
+
     /// A result for people only.
     pub(crate) fn note(&self, text: &str) {
         if !self.json {
@@ -263,6 +299,17 @@ fn not_utf8() -> String {
 #[expect(clippy::disallowed_methods, reason = "a report is what owns the standard output")]
 fn stdout() -> io::StdoutLock<'static> {
     io::stdout().lock()
+}
+
+/// The width of the terminal, if stdout is a terminal.
+pub(crate) fn terminal_width() -> Option<usize> {
+    terminal_size::terminal_size_of(stdout()).map(|(width, _)| usize::from(width.0))
+}
+
+/// The width of a table: the terminal's, or 80 columns where no terminal says otherwise.
+pub(crate) fn table_width() -> usize {
+    const WIDTH_DEFAULT: usize = 80;
+    terminal_width().unwrap_or(WIDTH_DEFAULT)
 }
 
 fn complain(text: &str) {

@@ -36,6 +36,10 @@ pub enum Step {
     Doctor(SessionId),
     /// Diagnose every session.
     DoctorAll,
+    /// Show the logs of a session.
+    Logs(SessionId),
+    /// End a session's worker, if it runs, and start it as recorded.
+    Restart(SessionId),
     /// End a session's worker.
     Stop(SessionId),
     /// Connect to the running worker, without starting a worker.
@@ -153,6 +157,17 @@ impl Advice {
     pub(crate) fn wait(session: &SessionId) -> Self {
         Self::from(Step::Doctor(session.clone()))
             .knowing("a launcher is at work on the session: wait until it is done, then repeat the command")
+    }
+
+    /// For a session without any facts; `similar` is the session that was probably meant.
+    pub(crate) fn of_unknown_session(similar: Option<&SessionId>) -> Self {
+        Self::of_unknown_name(Step::List, similar.map(SessionId::as_str))
+    }
+
+    /// For an unknown name; `list` lists the names.
+    pub(crate) fn of_unknown_name(list: Step, similar: Option<&str>) -> Self {
+        let hint = similar.map(|name| format!("did you mean `{}`?", Shown(name)));
+        Self::from(list).knowing(hint.unwrap_or_default())
     }
 
     /// For a record of a later version.

@@ -29,6 +29,8 @@ pub enum Error {
     UnknownSession {
         /// The session.
         session: SessionId,
+        /// The session whose name is most similar, if a mistyped name is likely.
+        similar: Option<SessionId>,
     },
     /// A start as the record says was asked for, and the record is not enough.
     #[error("session `{session}` cannot be started without naming its program: {why}")]

@@ -5,6 +5,7 @@
 
 pub use crate::advice::as_option;
 pub use crate::project::values::{duration, ready};
+pub use rekindle_adapters::clock::now;
 pub use rekindle_adapters::line::Pattern;
 pub use rekindle_adapters::orphans;
 pub use rekindle_adapters::socket_file::file_at;

@@ -89,9 +89,9 @@ pub use pool::{PoolClient, WorkerPool, serve};
 pub use project::{Project, ProjectError};
 pub use sessions::{
     ClaimView, Collected, Collection, Diagnoses, Diagnosis, Events, FailedRuns, Force, Forgotten, GcMode,
-    Kept, KeptBecause, LeftOut, LifelineView, Listing, LogChange, LogLine, LogPaths, LogQuery, Logs,
-    PieceEnd, Readied, RecordView, Repair, SessionStatus, SessionSummary, SessionView, Sessions, Signalled,
-    Standing, Unlocked, Whom, WorkerWatch,
+    Kept, KeptBecause, LeftOut, LifelineView, Listing, LogChange, LogLine, LogPaths, LogQuery, LogTail,
+    LogTails, Logs, PieceEnd, Readied, RecordView, Repair, SessionStatus, SessionSummary, SessionView,
+    Sessions, Signalled, Standing, Unlocked, Whom, WorkerWatch,
 };
 #[doc(inline)]
 pub use stdio::{StdioChild, StdioEnd, StdioEvent, StdioLaunch, StdioStopped};
@@ -140,6 +140,8 @@ pub use rekindle_core::{
 pub use rekindle_core::release::PairingError;
 
 // Outcomes.
+#[doc(inline)]
+pub use rekindle_core::care::ending::{self, Ended, Ending};
 #[doc(inline)]
 pub use rekindle_core::evidence::LifelineHistory;
 #[doc(inline)]

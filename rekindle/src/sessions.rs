@@ -31,7 +31,7 @@ use rekindle_core::stores::{ClaimStore, RecordStore};
 use rekindle_core::{ChildExit, Host, Intent, KillChange, SessionId};
 pub use show::logs::{LogChange, LogLine, LogQuery, Logs, PieceEnd};
 pub use show::pass::LogPaths;
-pub use show::{ClaimView, LifelineView, RecordView, SessionView};
+pub use show::{ClaimView, LifelineView, LogTail, LogTails, RecordView, SessionView};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -243,6 +243,21 @@ impl Sessions {
             return Err(rekindle_core::OsFailure::new("read the logs", "the machine is simulated").into());
         }
         Logs::open(&self.root, &self.here, session, query)
+    }
+
+    /// The ends of a session's logs, at most 4 KiB each. A log that is absent or cannot be read has no text. Reads two
+    /// files, without any lock.
+    ///
+    /// ```
+    /// let dir = tempfile::tempdir()?;
+    /// let sessions = rekindle::Sessions::open(dir.path().join("state"))?;
+    /// let tails = sessions.log_tails(&"cache".parse()?);
+    /// assert!(tails.stderr.path.ends_with("cache/stderr.log"));
+    /// assert_eq!(tails.stderr.text, None, "no worker was ever started");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn log_tails(&self, session: &SessionId) -> LogTails {
+        show::log_tails(&self.root, session)
     }
 
     /// A TCP port on which the worker of `session` listens instead of its endpoint, for a hint to people.

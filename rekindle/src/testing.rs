@@ -308,7 +308,7 @@ impl Machine {
     }
 
     pub(crate) fn stop(&self, session: &SessionId) -> Result<Stopped, Error> {
-        let unknown = || Error::UnknownSession { session: session.clone() };
+        let unknown = || Error::UnknownSession { session: session.clone(), similar: None };
         self.with(session, |it| {
             let (pid, generation) = (it.pid(), it.generation());
             let outcome = match it.run(STOP, Task::Stop(StopSession::default())) {
@@ -373,6 +373,7 @@ impl Machine {
             exited_at: None,
             ended_by: None,
             logs: LogPaths::default(),
+            ended: None,
         };
         Listing { sessions: known.map(summary).collect(), left_out: Vec::new() }
     }

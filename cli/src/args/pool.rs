@@ -1,6 +1,6 @@
 //! The grammar of `rekindle pool`.
 
-use super::values::{Graces, duration, json};
+use super::values::{Graces, READINESS, TARGET, duration, json};
 use crate::given::Given;
 use clap::Subcommand;
 use clap::builder::{OsStringValueParser, TypedValueParser};
@@ -8,43 +8,41 @@ use rekindle::protocol::Version;
 use std::ffi::OsString;
 use std::time::Duration;
 
+/// The heading of the work and of its limits.
+const WORK: &str = "Work";
+
 #[derive(Debug, Subcommand)]
 #[command(defer = true)]
-#[command(
-    after_help = "A session has two names, ours and the worker's; every verb takes either. `run`, `continue` and \
-    `status` print one JSON object, for a host.\n\n\
-    Exit codes: 0 if an object was printed; 1 if the worker could not be asked or did not answer."
-)]
 pub(crate) enum PoolVerb {
-    /// Start a worker for a new session and run a piece of work, until the work is over or waits for an answer
+    /// Start a worker for a new session and run a piece of work
+    ///
+    /// Returns when the work is over or waits for an answer.
     #[command(
         override_usage = "rekindle pool run [OPTIONS] --speak <VERSION> --code <CODE> -- PROGRAM [ARG]..."
     )]
-    #[command(
-        after_help = "Other users can read the arguments of every running program. --code and --ctx also take @FILE, \
-        to read a file, and either of them takes `-`, to read standard input; write @@ for a code beginning with @. \
-        One newline at the end of a file is left out, and a file may have 16 MiB.\n\n\
-        Example: rekindle pool run --speak 1 --code 'What is your name?' -- rekindle worker --protocol pool"
-    )]
     Run {
-        /// The host's version of the protocol; a worker with another version is refused
-        #[arg(long, value_name = "VERSION")]
+        /// The host's version of the protocol
+        ///
+        /// A worker with another version is refused.
+        #[arg(long, value_name = "VERSION", help_heading = TARGET)]
         speak: Version,
 
         /// The code to run, in the worker's language
         #[arg(long, value_parser = OsStringValueParser::new().try_map(given), value_name = "CODE|@FILE|-")]
+        #[arg(help_heading = WORK)]
         code: Given,
 
         /// JSON context for the code
         #[arg(long, value_parser = OsStringValueParser::new().try_map(given_json), value_name = "JSON|@FILE|-")]
+        #[arg(help_heading = WORK)]
         ctx: Option<Given>,
 
-        /// A directory with libraries for the code; may be repeated
-        #[arg(long, value_name = "DIR")]
+        /// A directory with libraries; may be repeated
+        #[arg(long, value_name = "DIR", help_heading = WORK)]
         lib_path: Vec<String>,
 
-        /// How long the worker may take until it is ready
-        #[arg(long, value_parser = duration, default_value = "30s", value_name = "TIME")]
+        /// Time to become ready
+        #[arg(long, value_parser = duration, default_value = "30s", value_name = "TIME", help_heading = READINESS)]
         timeout: Duration,
 
         #[command(flatten)]
@@ -61,30 +59,25 @@ pub(crate) enum PoolVerb {
         command: Vec<OsString>,
     },
     /// Continue a paused session with an answer
-    #[command(
-        after_help = "Other users can read the arguments of every running program. --response also takes @FILE, to \
-        read a file, and `-`, to read standard input; write @@ for an answer beginning with @. One newline at \
-        the end of a file is left out, and a file may have 16 MiB.\n\n\
-        Example: pass show door | rekindle pool continue p-1-0000000000000001 --speak 1 --response -"
-    )]
     Continue {
-        /// The session
+        /// The session, by either name
         sid: String,
 
         /// The host's version of the protocol
-        #[arg(long, value_name = "VERSION")]
+        #[arg(long, value_name = "VERSION", help_heading = TARGET)]
         speak: Version,
 
         /// The answer
         #[arg(long, value_parser = OsStringValueParser::new().try_map(given), value_name = "TEXT|@FILE|-")]
+        #[arg(help_heading = WORK)]
         response: Given,
 
-        /// The query to answer; may be left out if only one query is open
-        #[arg(long, value_name = "ID")]
+        /// The query to answer, if several are open
+        #[arg(long, value_name = "ID", help_heading = WORK)]
         query_id: Option<String>,
 
-        /// Usage (tokens, cost) to report with the answer
-        #[arg(long, value_parser = json, value_name = "JSON")]
+        /// Usage (tokens, cost) to report
+        #[arg(long, value_parser = json, value_name = "JSON", help_heading = WORK)]
         usage: Option<serde_json::Value>,
 
         #[command(flatten)]
@@ -98,15 +91,17 @@ pub(crate) enum PoolVerb {
     },
     /// Ask a worker for the state of its session
     Status {
-        /// The session
+        /// The session, by either name
         sid: String,
 
         /// Include the history of the conversation
-        #[arg(long)]
+        #[arg(long, help_heading = WORK)]
         history: bool,
 
-        /// The host's version of the protocol [default: the version in the worker's last report]
-        #[arg(long, value_name = "VERSION")]
+        /// Version of the protocol [default: the worker's]
+        ///
+        /// The default is the version in the worker's last report.
+        #[arg(long, value_name = "VERSION", help_heading = TARGET)]
         speak: Option<Version>,
 
         #[command(flatten)]
@@ -117,11 +112,13 @@ pub(crate) enum PoolVerb {
     },
     /// End a session's worker: first a request, then signals
     Shutdown {
-        /// The session
+        /// The session, by either name
         sid: String,
 
-        /// The host's version of the protocol [default: the version in the worker's last report]
-        #[arg(long, value_name = "VERSION")]
+        /// Version of the protocol [default: the worker's]
+        ///
+        /// The default is the version in the worker's last report.
+        #[arg(long, value_name = "VERSION", help_heading = TARGET)]
         speak: Option<Version>,
 
         #[command(flatten)]
@@ -151,22 +148,24 @@ pub(crate) enum PoolVerb {
 // of the verb's text.
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(crate) struct ReachTime {
-    /// How long the worker may take to accept a connection
-    #[arg(long, value_parser = duration, default_value = "5s", value_name = "TIME")]
+    /// Time to accept a connection
+    #[arg(long, value_parser = duration, default_value = "5s", value_name = "TIME", help_heading = READINESS)]
     pub(crate) timeout: Duration,
 }
 
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(crate) struct AnswerTime {
-    /// How long the worker may take for anything but work: to read our line, to answer in full, to finish a line
-    #[arg(long, value_parser = duration, default_value = "10s", value_name = "TIME")]
+    /// Time for anything but work
+    ///
+    /// To read our line, to answer in full, to finish a line.
+    #[arg(long, value_parser = duration, default_value = "10s", value_name = "TIME", help_heading = WORK)]
     pub(crate) answer_timeout: Duration,
 }
 
 #[derive(Debug, Clone, Copy, clap::Args)]
 pub(crate) struct WorkTime {
-    /// How long the work may take, including the answer
-    #[arg(long, value_parser = duration, default_value = "10m", value_name = "TIME")]
+    /// Time for the work, with its answer
+    #[arg(long, value_parser = duration, default_value = "10m", value_name = "TIME", help_heading = WORK)]
     pub(crate) work_timeout: Duration,
 }
 

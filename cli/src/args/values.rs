@@ -9,18 +9,22 @@ use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The heading of the graces.
-const GRACES: &str = "How a process is ended";
+/// The headings of options, in every verb the same and in this order. Options of every verb have none: clap shows them
+/// first.
+pub(super) const TARGET: &str = "Target";
+pub(super) const READINESS: &str = "Readiness";
+pub(super) const PROCESS: &str = "Process";
+pub(super) const OUTPUT: &str = "Output";
 
 // The graces for ending a worker. No doc comment: clap would show a doc comment in place of the verb's text.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Graces {
-    /// How long the process may take to end after SIGTERM
-    #[arg(long, value_parser = duration, default_value = "5s", value_name = "TIME", help_heading = GRACES)]
+    /// Time to end after SIGTERM
+    #[arg(long, value_parser = duration, default_value = "5s", value_name = "TIME", help_heading = PROCESS)]
     pub(crate) term_grace: Duration,
 
-    /// How long the process may take to end after SIGKILL
-    #[arg(long, value_parser = duration, default_value = "5s", value_name = "TIME", help_heading = GRACES)]
+    /// Time to end after SIGKILL
+    #[arg(long, value_parser = duration, default_value = "5s", value_name = "TIME", help_heading = PROCESS)]
     pub(crate) kill_grace: Duration,
 }
 
@@ -38,20 +42,20 @@ impl Graces {
 // The way to end a recorded worker: each option that is left out is as recorded. No doc comment, as above.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Ending {
-    /// The signal that asks the process to end, as a name or a number [default: TERM, or as recorded]
-    #[arg(long, value_name = "SIGNAL", help_heading = GRACES)]
+    /// Signal that begins a stop [default: TERM]
+    #[arg(long, value_name = "SIGNAL", help_heading = PROCESS)]
     pub(crate) stop_signal: Option<StopSignal>,
 
-    /// How long the process may take to end after that signal [default: 5s, or as recorded]
-    #[arg(long, value_parser = duration, value_name = "TIME", help_heading = GRACES)]
+    /// Time to end after that signal [default: 5s]
+    #[arg(long, value_parser = duration, value_name = "TIME", help_heading = PROCESS)]
     pub(crate) term_grace: Option<Duration>,
 
-    /// How long the process may take to end after SIGKILL [default: 5s, or as recorded]
-    #[arg(long, value_parser = duration, value_name = "TIME", help_heading = GRACES)]
+    /// Time to end after SIGKILL [default: 5s]
+    #[arg(long, value_parser = duration, value_name = "TIME", help_heading = PROCESS)]
     pub(crate) kill_grace: Option<Duration>,
 
-    /// Never send SIGKILL: a process that does not end is reported, and goes on
-    #[arg(long, conflicts_with = "kill_grace", help_heading = GRACES)]
+    /// Never send SIGKILL
+    #[arg(long, conflicts_with = "kill_grace", help_heading = PROCESS)]
     pub(crate) no_kill: bool,
 }
 
@@ -63,16 +67,10 @@ impl Ending {
     }
 }
 
-/// A duration, or an integer with `h` or `d`.
+/// How long ago something ended: a duration, mostly in hours or days.
 pub(super) fn age(text: &str) -> Result<Duration, String> {
-    let wrong = || "use an integer with s, m, h or d, such as 30m, 12h or 7d".to_owned();
-    let minutes = |number: &str, each: u64| number.parse::<u64>().ok()?.checked_mul(each);
-    let in_minutes = match (text.strip_suffix('h'), text.strip_suffix('d')) {
-        (Some(hours), _) => minutes(hours, 60),
-        (None, Some(days)) => minutes(days, 24 * 60),
-        (None, None) => return duration(text).ok().ok_or_else(wrong),
-    };
-    duration(&format!("{}m", in_minutes.ok_or_else(wrong)?))
+    let wrong = || "use a number with a unit, such as 30m, 12h, 7d or 1d12h".to_owned();
+    duration(text).map_err(|error| if error.starts_with("at most") { error } else { wrong() })
 }
 
 /// A descriptor from our parent. Arguments are parsed before we open any descriptor, so every open number comes from
@@ -107,14 +105,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_are_integers_with_a_unit() {
-        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
-        assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
-        for wrong in
-            ["", "5", "s", "1.5s", "-1s", "1h", "1 s", "99999999999999999999s", "18446744073709551615m"]
-        {
+    fn durations_have_units() {
+        let taken = [
+            ("0s", 0),
+            ("500ms", 500),
+            ("2m", 120_000),
+            ("1h", 3_600_000),
+            ("1h30m", 5_400_000),
+            ("1.5s", 1_500),
+            ("1 s", 1_000),
+            ("1h 30min 5s", 5_405_000),
+            ("2 days", 172_800_000),
+            ("01:30:00", 5_400_000),
+        ];
+        for (text, millis) in taken {
+            assert_eq!(duration(text), Ok(Duration::from_millis(millis)), "{text}");
+        }
+        for wrong in ["", "5", "s", "-1s", "1s ago", "soon", "1mo", "1.5", "1,5", "99999999999999999999s"] {
             assert!(duration(wrong).is_err(), "{wrong:?} was taken");
         }
+        for long in ["8761h", "18446744073709551615m", "366d"] {
+            assert!(duration(long).is_err(), "{long:?} was taken");
+        }
+        assert_eq!(duration("366d").unwrap_err(), "at most one year");
     }
 
     #[test]
@@ -124,10 +137,13 @@ mod tests {
     }
 
     #[test]
-    fn ages_have_hours_and_days_too() {
-        assert_eq!(age("7d"), Ok(Duration::from_secs(7 * 24 * 3600)));
-        assert_eq!((age("2h"), age("3m")), (Ok(Duration::from_secs(7200)), Ok(Duration::from_secs(180))));
-        for wrong in ["", "d", "-1d", "1.5h", "99999999999999999999d", "7 d"] {
+    fn ages_are_durations() {
+        let days = |days: u64| Ok(Duration::from_secs(days * 24 * 3600));
+        assert_eq!(
+            [age("7d"), age("1w"), age("1d12h"), age("2h")],
+            [days(7), days(7), Ok(Duration::from_secs(129_600)), Ok(Duration::from_secs(7_200))]
+        );
+        for wrong in ["", "d", "-1d", "99999999999999999999d", "400d"] {
             assert!(age(wrong).is_err(), "{wrong:?} was taken");
         }
     }

@@ -6,20 +6,15 @@ use rekindle::{SessionId, SignalNumber};
 use std::time::Duration;
 
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Exit codes for --for exit: the status of the worker, or 128 + N if signal N ended the worker; 124 the \
-    time is up; 125 the exit cannot be known, or the wait failed. For --for ready: 0 ready; 1 the worker ended before; \
-    124 and 125 as above.\n\n\
-    The exit is known if the worker ends during the wait (for a worker of another process since Linux 6.15), or if the \
-    record has the exit. The wait does not poll.\n\n\
-    Examples:\n  rekindle wait build && echo done\n  rekindle wait web --for ready --timeout 30s"
-)]
 pub(crate) struct WaitArgs {
     /// The session
     pub(crate) session: SessionId,
 
-    /// The awaited state: exit: the worker has ended, with all its processes; ready: the worker is ready
-    #[arg(long = "for", value_enum, default_value_t = WaitFor::Exit, value_name = "STATE")]
+    /// exit (default) or ready
+    ///
+    /// exit: the worker has ended, with all its processes. ready: the worker is ready.
+    #[arg(long = "for", value_enum, default_value_t = WaitFor::Exit, hide_default_value = true, hide_possible_values = true)]
+    #[arg(value_name = "STATE")]
     pub(crate) state: WaitFor,
 
     /// How long to wait [default: without a limit]
@@ -34,13 +29,6 @@ pub(crate) enum WaitFor {
 }
 
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Events: starting (the first worker of a session), restarting (a later one), ready, exited, stopped, \
-    retained, released, removed. An exit is known if the worker ends during the watch.\n\n\
-    The watch ends with a signal, or when the reader of stdout leaves. It does not poll, and needs three descriptors \
-    for each running worker.\n\n\
-    Example: rekindle events --json --since-now | jq -r 'select(.event == \"exited\") | .session'"
-)]
 pub(crate) struct EventsArgs {
     /// Only these sessions, also if they do not exist yet [default: all sessions]
     pub(crate) sessions: Vec<SessionId>,
@@ -51,10 +39,6 @@ pub(crate) struct EventsArgs {
 }
 
 #[derive(Debug, clap::Args)]
-#[command(
-    after_help = "Exit codes: 0 all are live; 3 some are not running, or not ready yet; 4 some are unknown, do not \
-    answer, or cannot be judged."
-)]
 pub(crate) struct StatusArgs {
     /// The sessions [default: all sessions]
     pub(crate) sessions: Vec<SessionId>,

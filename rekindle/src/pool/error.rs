@@ -22,6 +22,8 @@ pub enum PoolError {
     UnknownSession {
         /// The name.
         name: String,
+        /// The most similar name, ours or a worker's, if a mistyped name is likely.
+        similar: Option<String>,
     },
     /// Several workers gave their sessions the same name.
     #[error("several sessions are called `{}`: {}", name.escape_debug(), listed(sessions))]
@@ -297,7 +299,10 @@ impl PoolError {
     /// either.
     pub fn advice(&self) -> Advice {
         match self {
-            Self::UnknownSession { .. } | Self::AmbiguousSession { .. } => Step::PoolList.into(),
+            Self::UnknownSession { similar, .. } => {
+                Advice::of_unknown_name(Step::PoolList, similar.as_deref())
+            }
+            Self::AmbiguousSession { .. } => Step::PoolList.into(),
             Self::NoProgram => Advice::by_hand("name the worker after `--`"),
             Self::NoVersion => Advice::by_hand("name the version with --speak"),
             Self::NotStarted { session, outcome } => after_start(session, outcome),

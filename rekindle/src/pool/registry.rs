@@ -16,6 +16,7 @@ use crate::sessions::snapshot::Snapshot;
 use crate::sessions::update_record::update_record;
 use rekindle_adapters::procfs;
 use rekindle_adapters::record_file::{self, RECORD_FILE};
+use rekindle_core::care::similar::most_similar;
 use rekindle_core::plan::Role;
 use rekindle_core::pool::{self, Meant, is_generated};
 use rekindle_core::protocol::{Version, WorkerName};
@@ -47,13 +48,17 @@ pub(super) fn find(sessions: &Sessions, name: &str) -> Result<SessionId, PoolErr
     {
         return Ok(ours);
     }
-    let known = members(sessions)?.into_iter().map(|(session, record)| {
-        let by_worker = record.and_then(|record| record.worker_name);
-        (session, by_worker)
-    });
-    match pool::find(name, known) {
+    let members = members(sessions)?.into_iter();
+    let known: Vec<(SessionId, Option<WorkerName>)> =
+        members.map(|(session, record)| (session, record.and_then(|record| record.worker_name))).collect();
+    match pool::find(name, known.iter().cloned()) {
         Meant::Session(session) => Ok(session),
-        Meant::Unknown => Err(PoolError::UnknownSession { name: name.to_owned() }),
+        Meant::Unknown => {
+            let by_worker = known.iter().filter_map(|(_, name)| name.as_ref().map(WorkerName::as_str));
+            let names: Vec<&str> = known.iter().map(|(ours, _)| ours.as_str()).chain(by_worker).collect();
+            let similar = most_similar(name, &names).map(ToOwned::to_owned);
+            Err(PoolError::UnknownSession { name: name.to_owned(), similar })
+        }
         Meant::Ambiguous(sessions) => Err(PoolError::AmbiguousSession { name: name.to_owned(), sessions }),
     }
 }
@@ -81,7 +86,7 @@ fn is_pools(session: &SessionId, role: Option<Role>) -> bool {
 
 /// The record of a session.
 pub(super) fn record(sessions: &Sessions, session: &SessionId) -> Result<SessionRecord, PoolError> {
-    let unknown = || PoolError::UnknownSession { name: session.to_string() };
+    let unknown = || PoolError::UnknownSession { name: session.to_string(), similar: None };
     let dir = sessions.root().session(session)?.ok_or_else(unknown)?;
     match record_file::read(&dir)? {
         RecordFile::Whole(record) => Ok(*record),

@@ -71,7 +71,7 @@ pub(crate) fn diagnose(root: &StateRoot, here: &Host, only: Option<&SessionId>) 
         let dir = root.session(session)?;
         let snapshot = match &dir {
             Some(dir) => Snapshot::take(dir, here)?,
-            None => list::lost_snapshot(root, here, session)?,
+            None => list::lost_snapshot(root, here, session)?.ok_or_else(|| list::unknown(root, session))?,
         };
         return Ok(Diagnoses {
             sessions: vec![diagnose_one(session, root.path(), dir.as_ref(), &snapshot, here)?],
@@ -184,9 +184,9 @@ fn process_findings(snapshot: &Snapshot, findings: &mut Vec<String>) {
     if let Some(record) = &snapshot.record {
         let ready = record
             .ready_at
-            .map_or_else(|| "it was never seen ready".to_owned(), |at| format!("ready at {at}"));
+            .map_or_else(|| "it was never seen ready".to_owned(), |at| format!("ready at {at:.0}"));
         findings.push(format!(
-            "record: generation {}, started at {}, {ready}",
+            "record: generation {}, started at {:.0}, {ready}",
             record.generation, record.started_at
         ));
     }

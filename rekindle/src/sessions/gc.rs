@@ -6,6 +6,7 @@
 
 use crate::advice::{Advice, Step};
 use crate::error::Error;
+use crate::sessions::list::unknown;
 use crate::sessions::restore;
 use crate::sessions::show::pass::pass_by_session;
 use crate::sessions::snapshot::Snapshot;
@@ -163,7 +164,7 @@ pub(crate) fn gc(
     let mut collected = Collected { mode: what.mode, ..Collected::default() };
     let there = root.sessions()?;
     if let Some(session) = what.only.iter().find(|session| !there.contains(session)) {
-        return Err(Error::UnknownSession { session: session.clone() });
+        return Err(unknown(root, session));
     }
     let is_named = |session: &SessionId| what.only.is_empty() || what.only.contains(session);
     for session in there.into_iter().filter(|session| is_meant(session) && is_named(session)) {

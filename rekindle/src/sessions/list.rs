@@ -6,6 +6,8 @@ use crate::sessions::snapshot::{ListenerTables, Snapshot};
 use rekindle_adapters::lifeline::{self, LifelineProbe, Located, Lost};
 use rekindle_adapters::{SessionDir, StateRoot};
 use rekindle_core::byte_text;
+use rekindle_core::care::ending::Ended;
+use rekindle_core::care::similar::most_similar;
 use rekindle_core::record::EndedBy;
 use rekindle_core::shown::Shown;
 use rekindle_core::{
@@ -56,6 +58,9 @@ pub struct SessionSummary {
     /// The logs of the last start.
     #[serde(flatten)]
     pub logs: LogPaths,
+    /// How the worker ended, if the worker is gone and its record is readable.
+    #[serde(skip)]
+    pub ended: Option<Ended>,
 }
 
 impl fmt::Display for SessionSummary {
@@ -189,38 +194,60 @@ pub(crate) fn list_those(
     let summaries = snapshots.into_iter().map(|Listed { session, snapshot, has_dir }| {
         let logs = has_dir.then(|| LogPaths::below(root.path(), &session));
         let is_over = snapshot.last_worker() == LastWorker::Gone;
+        let state = snapshot.state(&listening, here);
+        let is_gone = state == SessionState::Exited;
         let end = snapshot.record.as_ref().filter(|record| is_over && record.state == RecordState::Exited);
         let summary = SessionSummary {
             session,
             exit: end.and_then(|record| record.exit).filter(|exit| exit.is_known()),
             exited_at: end.and_then(|record| Some(record.exited_at?.to_string())),
             ended_by: end.and_then(|record| record.ended_by),
-            state: snapshot.state(&listening, here),
+            state,
             pid: snapshot.pid().filter(|_| snapshot.last_worker() != LastWorker::Gone),
             socket: snapshot.socket().map(ToOwned::to_owned),
             address: snapshot.endpoint(),
             generation: snapshot.generation(),
             started_at: snapshot.started_at(),
             logs: logs.unwrap_or_default(),
+            ended: snapshot.record.as_ref().filter(|_| is_gone).map(Ended::of),
         };
         (summary, snapshot.record)
     });
     Ok((summaries.collect(), left_out))
 }
 
-/// The snapshot of a session without a directory, from the lifeline of a living worker.
-pub(crate) fn lost_snapshot(root: &StateRoot, here: &Host, session: &SessionId) -> Result<Snapshot, Error> {
+/// The snapshot of a session without a directory, from the lifeline of a living worker; `None` if no worker lives.
+pub(crate) fn lost_snapshot(
+    root: &StateRoot,
+    here: &Host,
+    session: &SessionId,
+) -> Result<Option<Snapshot>, Error> {
     match lifeline::find(root.path(), session) {
-        Located::Named(probe) | Located::Lost(probe) => Ok(Snapshot::of_lost(probe, here)?),
-        Located::Nowhere => Err(Error::UnknownSession { session: session.clone() }),
+        Located::Named(probe) | Located::Lost(probe) => Ok(Some(Snapshot::of_lost(probe, here)?)),
+        Located::Nowhere => Ok(None),
         Located::Unsearched { why } => Err(Error::Unsearched { session: session.clone(), why }),
     }
 }
 
+/// The error for a session without any facts, with the session that was probably meant.
+pub(crate) fn unknown(root: &StateRoot, session: &SessionId) -> Error {
+    Error::UnknownSession { session: session.clone(), similar: similar(root, session) }
+}
+
+/// The session whose name is most similar. Names that cannot be listed only cost the suggestion.
+pub(crate) fn similar(root: &StateRoot, session: &SessionId) -> Option<SessionId> {
+    let sessions = root.sessions().unwrap_or_default();
+    let names: Vec<&str> = sessions.iter().map(SessionId::as_str).collect();
+    most_similar(session.as_str(), &names)?.parse().ok()
+}
+
 /// The end of the worker's standard error.
 pub(crate) fn stderr_tail(root: &StateRoot, session: &SessionId) -> String {
-    let content =
-        root.session(session).ok().flatten().and_then(|dir| dir.read_tail("stderr.log", TAIL_LEN_MAX).ok());
-    let bytes = content.unwrap_or_default();
-    String::from_utf8_lossy(&bytes).into_owned()
+    root.session(session).ok().flatten().and_then(|dir| tail(&dir, "stderr.log")).unwrap_or_default()
+}
+
+/// The end of a log; `None` if there is no log, or it cannot be read.
+pub(crate) fn tail(dir: &SessionDir, log: &str) -> Option<String> {
+    let bytes = dir.read_tail(log, TAIL_LEN_MAX).ok()?;
+    Some(String::from_utf8_lossy(&bytes).into_owned())
 }

@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::json::look::{ClaimJson, LifelineJson, RecordFields, RecordJson, ShowJson};
 use crate::json::path_text;
 use crate::json::word::described_as;
-use crate::sessions::list::lost_snapshot;
+use crate::sessions::list;
 use crate::sessions::show::pass::{LogPaths, pass_by};
 use crate::sessions::snapshot::{ListenerTables, Snapshot};
 use rekindle_adapters::claim_lock::{is_locked, read_evidence};
@@ -19,6 +19,10 @@ use serde::{Serialize, Serializer};
 use serde_json::Map;
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
+
+/// The logs of a session, standard output first.
+const LOGS: [&str; 2] = ["stdout.log", "stderr.log"];
 
 /// Everything about one session. The JSON is the record, with `status`, `claim`, `lifeline` and `exit_why` beside the
 /// record's fields. `exit` is spelled as in all JSON; `exit_why` says why an exit is unknown.
@@ -157,11 +161,11 @@ impl fmt::Display for SessionView {
 
 /// Everything about one session.
 pub(crate) fn show(root: &StateRoot, here: &Host, session: &SessionId) -> Result<SessionView, Error> {
-    let unknown = || Error::UnknownSession { session: session.clone() };
+    let unknown = || list::unknown(root, session);
     let dir = root.session(session)?;
     let (snapshot, claim) = match &dir {
         Some(dir) => (Snapshot::take(dir, here)?, claim_view(dir)?),
-        None => (lost_snapshot(root, here, session)?, None),
+        None => (list::lost_snapshot(root, here, session)?.ok_or_else(unknown)?, None),
     };
     snapshot.require_readable(&root.path().join(session.as_str()), session)?;
     if !snapshot.is_known() && claim.is_none() {
@@ -179,6 +183,35 @@ pub(crate) fn show(root: &StateRoot, here: &Host, session: &SessionId) -> Result
         lifeline: LifelineView { held, holders: snapshot.holders()? },
         logs: logs.unwrap_or_default(),
     })
+}
+
+/// The ends of both logs of a session's last worker.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LogTails {
+    /// The end of the standard output.
+    pub stdout: LogTail,
+    /// The end of the standard error.
+    pub stderr: LogTail,
+}
+
+/// The end of a log.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LogTail {
+    /// The path of the log.
+    pub path: PathBuf,
+    /// The last lines, at most 4 KiB, the first of them perhaps cut; `None` if there is no log, or it cannot be read. Bytes
+    /// that are not UTF-8 are replaced.
+    pub text: Option<String>,
+}
+
+/// The ends of both logs.
+pub(crate) fn log_tails(root: &StateRoot, session: &SessionId) -> LogTails {
+    let dir = root.session(session).ok().flatten();
+    let [stdout, stderr] = LOGS.map(|name| LogTail {
+        path: root.path().join(session.as_str()).join(name),
+        text: dir.as_ref().and_then(|dir| list::tail(dir, name)),
+    });
+    LogTails { stdout, stderr }
 }
 
 /// A TCP port on which the session's worker listens, if it does not listen at its endpoint.

@@ -7,6 +7,7 @@
 
 use crate::error::Error;
 use crate::outcome::{StopOutcome, Stopped, Tidied};
+use crate::sessions::list::unknown;
 use crate::sessions::show::pass::{LogPaths, pass_by_session};
 use crate::sessions::snapshot::Snapshot;
 use async_trait::async_trait;
@@ -68,7 +69,7 @@ fn find(root: &StateRoot, session: &SessionId) -> Result<SessionDir, Error> {
     }
     match lifeline::find(root.path(), session) {
         Located::Named(_) | Located::Lost(_) => Ok(root.create_session(session)?),
-        Located::Nowhere => Err(Error::UnknownSession { session: session.clone() }),
+        Located::Nowhere => Err(unknown(root, session)),
         Located::Unsearched { why } => Err(Error::Unsearched { session: session.clone(), why }),
     }
 }
@@ -240,7 +241,7 @@ impl Stopping<'_> {
             }
             Conclusion::Ended(StopEnd::Ended { by: StopStep::Kill }) => StopOutcome::Killed,
             Conclusion::Ended(StopEnd::GaveUp) => StopOutcome::GaveUp,
-            Conclusion::Unknown => return Err(Error::UnknownSession { session: session() }),
+            Conclusion::Unknown => return Err(unknown(self.root, &session())),
             Conclusion::Unjudged => return Err(self.unjudged(self.seen.doubts())),
             Conclusion::Torn => {
                 let doubt = "its lifeline is held, and does not say by which start";

@@ -7,6 +7,7 @@ use crate::error::Error;
 use crate::json::end::{ForgottenJson, ForgottenWord, UnlockOutcome, UnlockedJson};
 use crate::json::path_text;
 use crate::json::word::described_as;
+use crate::sessions::list::unknown;
 use crate::sessions::snapshot::Snapshot;
 use rekindle_adapters::claim_file::CLAIM_FILE;
 use rekindle_adapters::claim_lock::{BareLock, judge, read_evidence};
@@ -167,7 +168,7 @@ struct Clearing<'c> {
 
 impl<'c> Clearing<'c> {
     fn new(root: &StateRoot, here: &'c Host, session: &'c SessionId) -> Result<Self, Error> {
-        let dir = root.session(session)?.ok_or_else(|| Error::UnknownSession { session: session.clone() })?;
+        let dir = root.session(session)?.ok_or_else(|| unknown(root, session))?;
         Ok(Self {
             here,
             session,

@@ -142,7 +142,7 @@ fn by_program(env: &TestEnv, marker: &Path, contenders: usize) -> Option<usize> 
     let counted = winners();
     end_programs(&over, &asking);
     let replies: Vec<_> = asking.into_iter().map(Launcher::finish).collect();
-    let refused = replies.iter().filter(|reply| reply.code == Some(3) && !reply.json["holder"].is_null());
+    let refused = replies.iter().filter(|reply| reply.code == Some(125) && !reply.json["holder"].is_null());
     (counted + refused.count() == contenders && !marker.exists()).then_some(counted)
 }
 

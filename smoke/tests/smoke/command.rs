@@ -4,6 +4,7 @@ pub(crate) mod addresses;
 pub(crate) mod advice;
 pub(crate) mod output;
 pub(crate) mod pages;
+pub(crate) mod people;
 pub(crate) mod scale;
 pub(crate) mod schemas;
 pub(crate) mod secrets;

@@ -31,14 +31,15 @@ pub(crate) async fn run(target: &OsStr, report: &Report) -> Exit {
 /// Any user may listen on a port, so the verdict tells who listens.
 fn of_port(at: SocketAddr, report: &Report) -> Exit {
     let probed = probe_port(at);
-    let verdict = in_a_word(probed.liveness());
+    let liveness = probed.liveness();
     let why = match (&probed, port_holder(at)) {
         (Probed::Live(_), Some(who)) => format!("{who} listens, and accepts connections"),
         (probed, _) => probed.why().to_owned(),
     };
     let next = Next::default();
     show(
-        &ProbeJson { path: None, address: &Endpoint::Tcp(at), verdict, why: &why, next },
+        &ProbeJson { path: None, address: &Endpoint::Tcp(at), verdict: in_a_word(liveness), why: &why, next },
+        liveness,
         &Advice::nothing(),
         report,
     )
@@ -51,9 +52,11 @@ async fn of_path(path: &Path, report: &Report) -> Exit {
     // An absent file is dead, not forged; an untrusted directory is mentioned besides.
     let is_absent =
         std::fs::symlink_metadata(&absolute).is_err_and(|error| error.kind() == ErrorKind::NotFound);
-    let (verdict, why) = match probed.liveness() {
-        Liveness::Forged if is_absent => ("dead", format!("nothing is there; besides, {}", probed.why())),
-        liveness => (in_a_word(liveness), probed.why().to_owned()),
+    let (liveness, why) = match probed.liveness() {
+        Liveness::Forged if is_absent => {
+            (Liveness::Dormant, format!("nothing is there; besides, {}", probed.why()))
+        }
+        liveness => (liveness, probed.why().to_owned()),
     };
     // Only a forged place needs advice: no socket can be trusted there.
     let advice = match probed.liveness() {
@@ -62,7 +65,14 @@ async fn of_path(path: &Path, report: &Report) -> Exit {
     };
     let (path, address) = (Some(ByteText(path.as_os_str())), Endpoint::Unix(absolute));
     show(
-        &ProbeJson { path, address: &address, verdict, why: &why, next: report.next(&advice) },
+        &ProbeJson {
+            path,
+            address: &address,
+            verdict: in_a_word(liveness),
+            why: &why,
+            next: report.next(&advice),
+        },
+        liveness,
         &advice,
         report,
     )
@@ -77,9 +87,18 @@ fn in_a_word(liveness: Liveness) -> &'static str {
     }
 }
 
-fn show(probed: &ProbeJson<'_>, advice: &Advice, report: &Report) -> Exit {
+/// A script can ask: 0 for alive, 1 for dead, 3 for an address that is not to be trusted or cannot be judged.
+fn exit_of(liveness: Liveness) -> Exit {
+    match liveness {
+        Liveness::Live => Exit::Done,
+        Liveness::Dormant => Exit::Failed,
+        Liveness::Indeterminate | Liveness::Forged => Exit::Refused,
+    }
+}
+
+fn show(probed: &ProbeJson<'_>, liveness: Liveness, advice: &Advice, report: &Report) -> Exit {
     let verdict = format!("{}: {}", probed.verdict, probed.why);
     let lines = std::iter::once(verdict).chain(report.advice_lines(advice));
     report.answer(&lines.collect::<Vec<_>>().join("\n"), probed);
-    Exit::Done
+    exit_of(liveness)
 }

@@ -1,8 +1,8 @@
 //! `rekindle ls --all`
 
-use super::ls;
-use crate::report::{Exit, Report};
-use rekindle::frontend::{Shown, shell_quoted};
+use crate::report::{Exit, Report, table_width};
+use crate::text;
+use rekindle::frontend::{Shown, now, shell_quoted};
 use rekindle::json::look::{AllJson, RootJson};
 use rekindle::project::Root;
 use rekindle::{Listing, Sessions};
@@ -43,7 +43,10 @@ fn text(root: &Root, listing: &Listing) -> String {
         Some(file) => format!("{} (project {})", Shown(&root.dir), Shown(file)),
     }];
     lines.extend(gone(root));
-    lines.extend(ls::table(&listing.sessions).lines().map(|line| format!("  {line}")));
+    let width = Some(table_width().saturating_sub(2));
+    lines.extend(
+        text::ls::page(&listing.sessions, now(), width).iter().map(|line| format!("  {}", line.text())),
+    );
     lines.join("\n")
 }
 

@@ -1,6 +1,5 @@
 //! `rekindle schema`
 
-use crate::command::aligned;
 use crate::report::{Exit, Report};
 use rekindle::json::schemas::{SCHEMAS, Schema, SchemaEntryJson, SchemaListJson};
 use serde_json::Value;
@@ -21,9 +20,10 @@ fn show(schema: &Schema, report: &Report) -> Exit {
 }
 
 fn list(report: &Report) -> Exit {
-    let rows: Vec<_> = SCHEMAS.iter().map(|it| [it.name.to_owned(), it.about.to_owned()]).collect();
+    let width = SCHEMAS.iter().map(|it| it.name.len()).max().unwrap_or(0);
+    let rows: Vec<_> = SCHEMAS.iter().map(|it| format!("{:width$}  {}", it.name, it.about)).collect();
     let schemas: Vec<_> =
         SCHEMAS.iter().map(|&Schema { name, about, .. }| SchemaEntryJson { name, about }).collect();
-    report.answer(&aligned(&rows), SchemaListJson { schemas: &schemas });
+    report.answer(&rows.join("\n"), SchemaListJson { schemas: &schemas });
     Exit::Done
 }

@@ -12,9 +12,14 @@ use std::ffi::OsString;
 use std::path::Path;
 
 pub(crate) async fn run(dir: Option<&Path>, verb: LifecycleVerb, report: &Report) -> Exit {
+    let runs_program = verb.runs_program();
     let done = carry_out(dir, verb, report).await;
     done.unwrap_or_else(|error| {
-        let exit = if error.is_refusal() { Exit::Refused } else { Exit::Failed };
+        let exit = match error.is_refusal() {
+            _ if runs_program => Exit::WrapperFailed,
+            true => Exit::Refused,
+            false => Exit::Failed,
+        };
         report.failed(&error.to_string(), &error.advice(), &error, exit)
     })
 }
@@ -66,7 +71,7 @@ fn holder(pid: Option<i32>, report: &Report) -> Result<Pid, Exit> {
 async fn acquire(lock: &LifecycleLock, pid: Pid, report: &Report) -> Result<Exit, LifecycleError> {
     let acquired = lock.acquire_for(pid).await?;
     match &acquired {
-        Acquired::Conflict(conflict) => Ok(refused(lock, conflict, report)),
+        Acquired::Conflict(conflict) => Ok(refused(lock, conflict, Exit::Refused, report)),
         Acquired::Ours { taken_over, .. } => {
             let taken = taken_text(taken_over.as_deref());
             let text = format!("process {pid} holds `{}`{taken}", Shown(lock.path()));
@@ -83,7 +88,7 @@ async fn acquire_and_run(
 ) -> Result<Exit, LifecycleError> {
     let acquired = lock.acquire().await?;
     match &acquired {
-        Acquired::Conflict(conflict) => return Ok(refused(lock, conflict, report)),
+        Acquired::Conflict(conflict) => return Ok(refused(lock, conflict, Exit::WrapperFailed, report)),
         Acquired::Ours { .. } => report.event(at_path(lock, &acquired)),
     }
     let ended = lock.run_program(command);
@@ -94,7 +99,7 @@ async fn acquire_and_run(
             "spawn-start-failed",
             &error.to_string(),
             &Advice::of_start(&error),
-            Exit::NeverStarted,
+            Exit::of_spawn_error(&error),
         ),
     };
     // The caller asked for the program, so a leftover marker is only a warning.
@@ -139,7 +144,7 @@ async fn force_unlock(lock: &LifecycleLock, report: &Report) -> Result<Exit, Lif
     Ok(Exit::Done)
 }
 
-fn refused(lock: &LifecycleLock, conflict: &LifecycleConflict, report: &Report) -> Exit {
+fn refused(lock: &LifecycleLock, conflict: &LifecycleConflict, exit: Exit, report: &Report) -> Exit {
     let message = format!("`{}` {conflict}", Shown(lock.path()));
     let status = || Step::LifecycleStatus(lock.path().to_owned());
     let advice = match &conflict.why {
@@ -152,7 +157,7 @@ fn refused(lock: &LifecycleLock, conflict: &LifecycleConflict, report: &Report) 
         }
     };
     let answer = Told { answer: at_path(lock, conflict), message: &message };
-    report.failed(&message, &advice, answer, Exit::Refused)
+    report.failed(&message, &advice, answer, exit)
 }
 
 /// An answer with the marker's path.

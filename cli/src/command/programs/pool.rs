@@ -2,9 +2,11 @@
 
 use crate::args::{AnswerTime, PoolVerb, ReachTime, WorkTime};
 use crate::command::end::stop;
-use crate::command::{aligned, sessions};
+use crate::command::sessions;
 use crate::given::{Given, GivenError};
-use crate::report::{Exit, Report, one_line};
+use crate::report::{Exit, Report, one_line, terminal_width};
+use crate::text;
+use rekindle::frontend::now;
 use rekindle::json::programs::PoolListJson;
 use rekindle::pool::{Deadlines, Limits};
 use rekindle::pool::{PoolEntry, PoolError, PoolStatus, Reply, RunOutcome};
@@ -108,18 +110,7 @@ fn show_status(status: &PoolStatus, report: &Report) -> Exit {
 }
 
 fn show_list(list: &[PoolEntry], report: &Report) -> Exit {
-    let header = ["SESSION", "STATE", "PID", "STARTED", "WORKER'S NAME"].map(str::to_owned);
-    let rows = list.iter().map(|PoolEntry { summary, worker_name, worker_version: _ }| {
-        let state = summary.state.to_string();
-        let pid = summary.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string());
-        let name = worker_name.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string);
-        [summary.session.to_string(), state, pid, summary.started_at.clone().unwrap_or_default(), name]
-    });
-    let text = match list {
-        [] => "no sessions".to_owned(),
-        [..] => aligned(&std::iter::once(header).chain(rows).collect::<Vec<_>>()),
-    };
-    report.answer(&text, PoolListJson { sessions: list });
+    report.page(|| text::ls::pool_page(list, now(), terminal_width()), PoolListJson { sessions: list });
     Exit::Done
 }
 

@@ -35,7 +35,7 @@ pub(crate) async fn run(args: SuperviseArgs, report: &Report) -> Exit {
         Err(error) => {
             // Log lines go to stderr, since stdout belongs to the program.
             report.progress(&error.to_string());
-            return Exit::NeverStarted;
+            return Exit::WrapperFailed;
         }
     };
     // The last log line that may block on stderr: the program runs from here on.
@@ -54,7 +54,7 @@ pub(crate) async fn run(args: SuperviseArgs, report: &Report) -> Exit {
 async fn not_started(events: EventWriter, outlets: Outlets, error: &SpawnError, report: &Report) -> Exit {
     events.not_started(error, report);
     events.finish(outlets.write(None), FLUSH_TIMEOUT).await;
-    Exit::NeverStarted
+    Exit::of_spawn_error(error)
 }
 
 /// The signals that end us.
@@ -176,8 +176,10 @@ impl Supervision {
             StdioEnd::HadEnded | StdioEnd::ClosedStdin | StdioEnd::GaveUp => false,
         };
         match (stopped.exit, lost) {
-            (Some(ChildExit::Code(0)), Some(_)) | (None, _) => Exit::Failed,
-            (Some(ChildExit::Signal(_) | ChildExit::CoreDumped(_)), Some(_)) if ended_by_us => Exit::Failed,
+            (Some(ChildExit::Code(0)), Some(_)) | (None, _) => Exit::WrapperFailed,
+            (Some(ChildExit::Signal(_) | ChildExit::CoreDumped(_)), Some(_)) if ended_by_us => {
+                Exit::WrapperFailed
+            }
             (Some(exit), _) => Exit::of_exit(exit),
         }
     }

@@ -7,6 +7,7 @@ use crate::args::UpArgs;
 use crate::command::{pid_text, sessions};
 use crate::place::Place;
 use crate::report::{Exit, Report, laid_out};
+use crate::text::ending::exit_clause;
 use misuse::Misuse;
 use rekindle::frontend::Shown;
 use rekindle::json::end::OfSession;
@@ -318,7 +319,9 @@ fn early_end(session: &SessionId, exited: &Exited) -> String {
             after.as_millis()
         ),
         Some(cause @ Cause::Seam(_)) => format!("the worker of {session} was ended: {cause}{found}"),
-        None => format!("the worker of {session} {} before it was ready{found}", exited.exit),
+        None => {
+            format!("the worker of {session} {} before it was ready{found}", exit_clause(exited.exit))
+        }
     }
 }
 

@@ -109,10 +109,10 @@ impl Ensure {
     pub(super) fn snapshot_of_anything(&self) -> Result<Snapshot, Error> {
         match self.root.session(&self.session)? {
             Some(dir) => self.readable(Snapshot::take(&dir, &self.here)?),
-            None => match list::lost_snapshot(&self.root, &self.here, &self.session) {
-                Err(Error::UnknownSession { .. }) => Ok(Snapshot::nothing()),
-                found => found,
-            },
+            None => {
+                let lost = list::lost_snapshot(&self.root, &self.here, &self.session)?;
+                Ok(lost.unwrap_or_else(Snapshot::nothing))
+            }
         }
     }
 
@@ -400,7 +400,14 @@ impl Ensure {
         let own_socket = self.own_socket();
         let named = self.launch.address.as_ref();
         let site = Site { session: &self.session, own_socket: &own_socket, named };
-        Rejection::of_worker(reason, &site, plan.target(), probed, snapshot)
+        let rejection = Rejection::of_worker(reason, &site, plan.target(), probed, snapshot);
+        if reason == RejectReason::NotRunning && !snapshot.is_known() {
+            // Without a similar name the advice stays: how to start the worker.
+            let similar = list::similar(&self.root, &self.session);
+            let advice = similar.map(|session| Advice::of_unknown_session(Some(&session)));
+            return Rejection { advice: advice.unwrap_or(rejection.advice), ..rejection };
+        }
+        rejection
     }
 }
 

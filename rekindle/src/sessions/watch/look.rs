@@ -33,10 +33,9 @@ impl Looked {
         let absent = Self { look: Look::Absent, snapshot: None };
         let (snapshot, dir) = match root.session(session)? {
             Some(dir) => (Snapshot::take(&dir, here)?, Some(dir)),
-            None => match lost_snapshot(root, here, session) {
-                Ok(snapshot) => (snapshot, None),
-                Err(Error::UnknownSession { .. }) => return Ok(absent),
-                Err(error) => return Err(error),
+            None => match lost_snapshot(root, here, session)? {
+                Some(snapshot) => (snapshot, None),
+                None => return Ok(absent),
             },
         };
         if !snapshot.is_known() {

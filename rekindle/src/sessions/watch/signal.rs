@@ -7,7 +7,7 @@
 //! Checked by `smoke/tests/smoke/watch/signal.rs`.
 
 use crate::error::Error;
-use crate::sessions::list::lost_snapshot;
+use crate::sessions::list::{lost_snapshot, unknown};
 use crate::sessions::snapshot::Snapshot;
 use crate::sessions::watch::wait::unjudged;
 use rekindle_adapters::{StateRoot, worker};
@@ -56,7 +56,7 @@ pub(crate) fn signal(
 ) -> Result<Signalled, Error> {
     let snapshot = match root.session(session)? {
         Some(dir) => Snapshot::take(&dir, here)?,
-        None => lost_snapshot(root, here, session)?,
+        None => lost_snapshot(root, here, session)?.ok_or_else(|| unknown(root, session))?,
     };
     require_running(&snapshot, root, session)?;
     let worker = snapshot.worker(here)?;
@@ -86,7 +86,7 @@ fn require_running(snapshot: &Snapshot, root: &StateRoot, session: &SessionId) -
         return Err(Error::RecordNewer { session: session.clone(), schema_version: newer.schema_version });
     }
     if !snapshot.is_known() {
-        return Err(Error::UnknownSession { session: session.clone() });
+        return Err(unknown(root, session));
     }
     if snapshot.view_of_record().coherence == Coherence::Torn {
         return Err(Error::StartInProgress { session: session.clone() });

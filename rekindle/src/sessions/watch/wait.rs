@@ -10,7 +10,8 @@
 //! Checked by `smoke/tests/smoke/session/wait.rs` and `smoke/tests/smoke/watch/wait.rs`.
 
 use crate::error::Error;
-use crate::sessions::list::lost_snapshot;
+use crate::sessions::list;
+use crate::sessions::list::unknown;
 use crate::sessions::snapshot::Snapshot;
 use crate::sessions::watch::complete::Ended;
 use crate::sessions::watch::events::Events;
@@ -142,11 +143,7 @@ impl Start {
     fn snapshot(&self) -> Result<Option<Snapshot>, Error> {
         match self.root.session(&self.session)? {
             Some(dir) => Ok(Some(Snapshot::take(&dir, &self.here)?)),
-            None => match lost_snapshot(&self.root, &self.here, &self.session) {
-                Ok(snapshot) => Ok(Some(snapshot)),
-                Err(Error::UnknownSession { .. }) => Ok(None),
-                Err(error) => Err(error),
-            },
+            None => list::lost_snapshot(&self.root, &self.here, &self.session),
         }
     }
 
@@ -184,7 +181,7 @@ pub(crate) async fn wait(
 ) -> Result<ChildExit, Error> {
     let (root, here, generation) = (root.clone(), here.clone(), Generation::UNMANAGED);
     let start = Start { root, here, session: session.clone(), generation, leader: None, reaped: None };
-    let unknown = || Error::UnknownSession { session: session.clone() };
+    let unknown = || list::unknown(&start.root, session);
     let seen = start.snapshot()?.filter(Snapshot::is_known).ok_or_else(unknown)?;
     let start = Start { generation: seen.generation(), leader: seen.leader().cloned(), ..start };
     let exit = start.wait().await?;
@@ -212,7 +209,7 @@ pub(crate) async fn wait_until_ready(
         Looked::at(root, here, session, |_| End::default())?,
     );
     match (looked.look, &looked.snapshot) {
-        (Look::Absent, _) => return Err(Error::UnknownSession { session: session.clone() }),
+        (Look::Absent, _) => return Err(unknown(root, session)),
         (Look::Unclear, Some(snapshot)) if snapshot.last_worker() == LastWorker::Unknown => {
             return Err(unjudged(session, snapshot));
         }

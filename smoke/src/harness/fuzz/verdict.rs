@@ -7,8 +7,11 @@ use crate::cli::Reply;
 use rekindle_core::shown::is_obeyed;
 use serde_json::Value;
 
-/// The greatest exit code of ours.
+/// The greatest exit code of ours, unless we run a program.
 const EXIT_MAX: i32 = 6;
+
+/// The exit code of a wrapper that failed or was refused.
+const WRAPPER_FAILED: i32 = 125;
 
 /// The traces of a panic: Rust's message, and the messages of the command.
 const PANICS: [&str; 3] = ["panicked", "an internal error", "\"reason\":\"internal\""];
@@ -21,7 +24,7 @@ pub(super) fn judge(verb: Verb, reply: &Reply) -> Result<(), Trouble> {
     let fails = |why: &str| format!("`{}` {why}: {}", verb.words, shortened(reply));
     let is_panic = |text: &str| PANICS.iter().any(|panic| text.contains(panic));
     ensure(!is_panic(&reply.stderr) && !is_panic(&reply.stdout), Other, || fails("panicked"))?;
-    let is_ours = reply.code.is_some_and(|code| (0..=EXIT_MAX).contains(&code));
+    let is_ours = reply.code.is_some_and(|code| (0..=EXIT_MAX).contains(&code) || code == WRAPPER_FAILED);
     ensure(is_ours, Other, || fails("ended with none of our exit codes"))?;
     ensure(reply.stdout.len() <= ANSWER_LEN_MAX, Other, || fails("said too much"))?;
     let is_safe = |text: &str| !text.contains(|c: char| is_obeyed(c) && c != '\n' && c != '\t');
@@ -51,7 +54,8 @@ fn is_whole(answer: Answer, succeeded: bool, lines: &[Value]) -> bool {
         }
         (Answer::Collection, [line]) => has("removed")(line) || (!succeeded && outcome(line)),
         (Answer::Object(field), [line]) if succeeded => has(field)(line),
-        (Answer::Object(_), [line]) => outcome(line),
+        // A verdict has an exit code of its own.
+        (Answer::Object(field), [line]) => has(field)(line) || outcome(line),
         (Answer::Worker, [line]) => succeeded || outcome(line),
         (Answer::Outcome | Answer::List | Answer::Collection | Answer::Object(_) | Answer::Worker, _) => {
             false

@@ -163,7 +163,7 @@ fn a_port_is_probed_apart_from_any_session() {
     assert!(probed.text("why").contains(&format!("pid {}", process::id())), "{probed}");
     drop(listener);
     let probed = env.rekindle(["probe", &format!("tcp:{at}")]);
-    assert_eq!((probed.code, &probed.json["verdict"]), (Some(0), &"dead".into()), "{probed}");
+    assert_eq!((probed.code, &probed.json["verdict"]), (Some(1), &"dead".into()), "{probed}");
     for wrong in ["tcp:", "tcp:0", "tcp:name:80"] {
         env.rekindle(["probe", wrong]).expect_error(2, "usage");
     }

@@ -124,11 +124,13 @@ fn output_on_a_full_disk_is_a_failure_for_every_verb() {
     tried.insert("events".to_owned());
     // A new verb has to be tried too.
     let help = rekindle(&env, &["--help"], Stdio::piped()).stdout;
-    let listed =
-        help.lines().skip_while(|line| *line != "Commands:").skip(1).take_while(|line| !line.is_empty());
-    for verb in
-        listed.filter(|line| !line.starts_with("   ")).filter_map(|line| line.split_whitespace().next())
-    {
+    // The groups of verbs stand between the synopsis and the options.
+    let groups =
+        help.lines().skip_while(|line| !line.starts_with("Usage:")).take_while(|line| *line != "Options:");
+    let rows = groups.filter(|line| line.starts_with("  ") && !line.starts_with("   "));
+    let verbs: Vec<&str> = rows.filter_map(|line| line.split_whitespace().next()).collect();
+    assert!(verbs.contains(&"up") && verbs.contains(&"supervise"), "{help}");
+    for verb in verbs {
         // `supervise` passes on the program's output: another test covers both the verb and its help.
         tried.insert("supervise".to_owned());
         assert!(tried.contains(verb), "`{verb}` was not tried");
@@ -150,11 +152,11 @@ fn a_supervised_program_s_output_on_a_full_disk_is_a_failure() {
     let env = TestEnv::new();
     let echo = ["supervise", "--", "echo", "hello"];
     let lost = rekindle(&env, &echo, full_disk());
-    assert_eq!(lost.code, Some(1), "{lost}");
+    assert_eq!(lost.code, Some(125), "{lost}");
     assert!(lost.stderr.contains(PROGRAMS_LOST), "{lost}");
     let ended_by_us =
         rekindle(&env, &["supervise", "--", "sh", "-c", "echo hello; exec sleep 1000"], full_disk());
-    assert_eq!(ended_by_us.code, Some(1), "{ended_by_us}");
+    assert_eq!(ended_by_us.code, Some(125), "{ended_by_us}");
     let silent = rekindle(&env, &["supervise", "--", "true"], full_disk());
     assert_eq!((silent.code, silent.stderr.as_str()), (Some(0), ""), "nothing was lost");
     let worse = rekindle(&env, &["supervise", "--", "sh", "-c", "echo hello; exit 7"], full_disk());

@@ -84,6 +84,7 @@ fn a_conflict_names_the_holder_and_changes_nothing() {
     let env = TestEnv::new();
     let (holder, _) = held_by_sleep(&env);
     let before = content(&env);
+    lifecycle(&env, "acquire", &["--", "true"]).expect_error(125, "conflict");
     let reply = lifecycle(&env, "acquire", &[]).expect_error(3, "conflict");
     assert_eq!(reply.json["holder"]["pid"], holder.pid());
     assert_eq!(reply.json["holder"]["hostname"], hostname());
@@ -118,7 +119,8 @@ fn a_program_s_status_and_signals_are_passed_on() {
 /// T18.
 fn a_program_that_is_missing_never_holds_it() {
     let env = TestEnv::new();
-    lifecycle(&env, "acquire", &["--", "no-such-program"]).expect_error(4, "spawn-start-failed");
+    lifecycle(&env, "acquire", &["--", "no-such-program"]).expect_error(127, "spawn-start-failed");
+    lifecycle(&env, "acquire", &["--", "/tmp"]).expect_error(126, "spawn-start-failed");
     assert_eq!(content(&env), None);
     assert_eq!(lifecycle(&env, "acquire", &["--pid", "999999999"]).code, Some(1));
     assert_eq!(content(&env), None);

@@ -51,6 +51,6 @@ fn a_name_that_is_no_text_is_a_name() {
     let mut probe = env.command(cli::binary());
     probe.args(["--json", "probe"]).arg(env.dir().join(name).join("sock"));
     let reply = Launcher::start(probe).finish();
-    assert_eq!((reply.code, reply.text("verdict")), (Some(0), "dead"), "{reply}");
+    assert_eq!((reply.code, reply.text("verdict")), (Some(1), "dead"), "{reply}");
     assert_eq!(from_value(&reply.json["path"]), Some(path.join("sock").into()), "{reply}");
 }

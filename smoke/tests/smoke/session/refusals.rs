@@ -238,11 +238,16 @@ fn a_probe_tells_in_one_word() {
     let busy = env.path("busy");
     let _busy = crate::probe::paths::busy_listener(&busy);
     let absent = env.path("absent");
-    let cases =
-        [(live, "alive"), (stale, "dead"), (absent, "dead"), (link, "forged"), (busy, "indeterminate")];
-    for (path, verdict) in cases {
+    let cases = [
+        (live, "alive", 0),
+        (stale, "dead", 1),
+        (absent, "dead", 1),
+        (link, "forged", 3),
+        (busy, "indeterminate", 3),
+    ];
+    for (path, verdict, code) in cases {
         let reply = env.rekindle([OsStr::new("probe"), path.as_os_str()]);
-        assert_eq!((reply.code, reply.text("verdict")), (Some(0), verdict), "{reply}");
+        assert_eq!((reply.code, reply.text("verdict")), (Some(code), verdict), "{reply}");
         assert_ne!(reply.text("why"), "", "{reply}");
     }
     assert!(!programs::python().is_empty());

@@ -7,9 +7,10 @@ use rekindle_smoke::children::STUBBORN;
 use rekindle_smoke::proxy::{self, Proxy};
 use rekindle_smoke::{TestEnv, procs, programs, tests, wait};
 use serde_json::json;
-use std::fs::{self, File};
+use std::fs::{self, File, Permissions};
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::process::Stdio;
 use std::thread;
@@ -31,7 +32,7 @@ tests![
     files_sockets_and_terminals_pass_through,
     what_a_program_leaves_behind_is_ended,
     a_daemon_does_not_hold_our_output_open,
-    what_cannot_start_exits_with_4,
+    what_cannot_start_exits_as_a_shell_does,
     every_limit_on_descriptors_ends_in_an_outcome,
     usage_is_explained,
 ];
@@ -310,11 +311,22 @@ fn a_daemon_does_not_hold_our_output_open() {
 }
 
 /// P1, T18.
-fn what_cannot_start_exits_with_4() {
+fn what_cannot_start_exits_as_a_shell_does() {
     let env = TestEnv::new();
-    for program in ["no-such-program", "/no/such/program", "/tmp", ""] {
+    let script = env.file("script", "#!/no/such/interpreter\n");
+    fs::set_permissions(&script, Permissions::from_mode(0o755)).expect("the file is ours");
+    let script = script.display().to_string();
+    let programs = [
+        ("no-such-program", 127),
+        ("/no/such/program", 127),
+        ("", 127),
+        ("/tmp", 126),
+        ("/etc/passwd", 126),
+        (script.as_str(), 126),
+    ];
+    for (program, code) in programs {
         let end = Proxy::start(&env, &[], &[program]).finish();
-        assert_eq!((end.code, end.text().as_str()), (Some(4), ""), "{end:?}");
+        assert_eq!((end.code, end.text().as_str()), (Some(code), ""), "{end:?}");
         let events = end.events();
         assert_eq!((events.len(), &events[0]["outcome"]), (1, &json!("spawn-start-failed")), "{end:?}");
         let message = events[0]["message"].as_str().unwrap_or_default();
@@ -345,12 +357,12 @@ fn every_limit_on_descriptors_ends_in_an_outcome() {
         let is_outcome = match output.status.code() {
             Some(0) => output.stdout == b"out\n",
             // The runtime needs some descriptors; and a file of the program may fail to open.
-            Some(1 | 4 | 127) => output.stdout.is_empty() && !output.stderr.is_empty(),
+            Some(125 | 127) => output.stdout.is_empty() && !output.stderr.is_empty(),
             _ => false,
         };
         assert!(is_outcome, "{limit} descriptors: {output:?}");
     }
-    assert!(codes.contains(&Some(4)) && codes.ends_with(&[Some(0)]), "{codes:?}");
+    assert!(codes.contains(&Some(125)) && codes.ends_with(&[Some(0)]), "{codes:?}");
     env.assert_no_process();
 }
 
