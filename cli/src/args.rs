@@ -4,6 +4,7 @@ mod end;
 mod lifecycle;
 mod pool;
 mod programs;
+mod setup;
 mod start;
 mod values;
 
@@ -16,6 +17,7 @@ pub(crate) use end::{GcArgs, StopArgs, UnlockArgs};
 pub(crate) use lifecycle::{LifecycleVerb, MarkerPath};
 pub(crate) use pool::{AnswerTime, PoolVerb, ReachTime, WorkTime};
 pub(crate) use programs::{Protocol, SuperviseArgs, WorkerArgs};
+pub(crate) use setup::{CompletionsArgs, ManArgs, Shell};
 pub(crate) use start::{CallArgs, UpArgs};
 
 /// Start or resume a background worker for a session exactly once, and never lose a worker.
@@ -55,13 +57,16 @@ pub(crate) enum Verb {
     /// Make sure that a session's worker runs, and print the worker's address
     Up(Box<UpArgs>),
     /// List the sessions, without connecting to any
+    #[command(visible_alias = "ps")]
     Ls,
     /// Show a session: record, claim and lifeline
+    #[command(visible_alias = "describe")]
     Show {
         /// The session
         session: SessionId,
     },
     /// End workers with all their processes: SIGTERM, then SIGKILL
+    #[command(visible_alias = "down")]
     Stop(StopArgs),
     /// Send one JSON line to a worker and print the line of the answer
     Call(CallArgs),
@@ -92,6 +97,10 @@ pub(crate) enum Verb {
     Worker(WorkerArgs),
     /// Take a guided tour on real processes in a temporary directory
     Demo,
+    /// Print the completion script for a shell
+    Completions(CompletionsArgs),
+    /// Print the manual page, or write the pages of all verbs into the directory of --dir
+    Man(ManArgs),
 }
 
 #[cfg(test)]

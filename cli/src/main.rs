@@ -14,7 +14,7 @@ mod report;
 use args::{Args, Verb};
 use caller::Caller;
 use clap::{CommandFactory, FromArgMatches};
-use command::{end, look, programs, start};
+use command::{end, look, programs, setup, start};
 use rekindle::OsFailure;
 use rekindle::Step;
 use rekindle::frontend::startup;
@@ -109,6 +109,8 @@ fn at_once(args: &Args, report: &Report) -> Option<Exit> {
         Verb::Unlock(unlock) => Some(end::unlock::run(dir, unlock, report)),
         Verb::Gc(gc) => Some(end::gc::run(dir, gc, report)),
         Verb::Doctor { session } => Some(look::doctor::run(dir, session.as_ref(), report)),
+        Verb::Completions(completions) => Some(setup::completions::run(completions, report)),
+        Verb::Man(man) => Some(setup::man::run(dir, man, report)),
         Verb::Stop(_)
         | Verb::Call(_)
         | Verb::Probe { .. }
@@ -137,6 +139,8 @@ async fn run(args: Args, report: &Report) -> Exit {
         Verb::Supervise(supervise) => programs::supervise::run(supervise, report).await,
         Verb::Worker(worker) => programs::worker::run(&worker, report).await,
         Verb::Demo => programs::demo::run(report).await,
+        Verb::Completions(completions) => setup::completions::run(&completions, report),
+        Verb::Man(man) => setup::man::run(dir, &man, report),
     }
 }
 
