@@ -23,6 +23,7 @@ use std::os::unix::ffi::OsStrExt;
 pub(crate) fn run(args: &CompletionsArgs, report: &Report) -> Exit {
     if args.words.is_empty() {
         let (shell, script) = script(args.shell);
+        tracing::info!(shell, "prints the script");
         report.answer(&script.trim_end(), CompletionsJson { shell, script });
     } else {
         report.note(&lines(args.shell, &args.words).join("\n"));

@@ -26,6 +26,7 @@ const PAGE_MODE: u32 = 0o644;
 
 pub(crate) fn run(dir: Option<&Path>, args: &ManArgs, report: &Report) -> Exit {
     let pages = page::all(Args::command());
+    tracing::info!(pages = pages.len(), "made the manual");
     let name = page::file_name(&args.verb);
     let named = pages.iter().find(|page| page.name == name);
     match (dir, named) {

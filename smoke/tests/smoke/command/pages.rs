@@ -3,10 +3,7 @@
 //! A line `#   TEXT` in an example is an answer: some line of the output has to match. Numbers, names of the pool's
 //! sessions and the state directory may differ, and `...` matches anything.
 
-use rekindle_smoke::{TestEnv, programs, tests};
-use std::env;
-use std::ffi::OsString;
-use std::path::Path;
+use rekindle_smoke::{TestEnv, cli, programs, tests};
 use std::process::{Command, Stdio};
 
 tests![every_example_runs, an_answer_that_is_not_given_is_noticed];
@@ -55,7 +52,7 @@ fn run(page: &str, example: &str) {
     let mut command: Command = env.command(programs::find("bash", "bash"));
     // A reader's shell, except that the shell stops at the first failing command.
     command.args(["-e", "-o", "pipefail", "-c", &format!("exec 2>&1\n{example}")]);
-    command.env("REKINDLE_DIR", env.state()).env("PATH", path_with(&env.binary())).stdin(Stdio::null());
+    command.env("REKINDLE_DIR", env.state()).env("PATH", cli::path_with(&env.binary())).stdin(Stdio::null());
     let output = command.output().expect("a shell can be started");
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{page}: {}: {example}\n{said}", output.status);
@@ -70,14 +67,6 @@ fn run(page: &str, example: &str) {
             "{page}: no line is like\n{answer}\nin\n{said}"
         );
     }
-}
-
-/// PATH, with the directory of the command under test in front.
-fn path_with(binary: &Path) -> OsString {
-    let own = binary.parent().expect("the command is in a directory").to_owned();
-    let all = env::var_os("PATH").unwrap_or_default();
-    env::join_paths([own].into_iter().chain(env::split_paths(&all)))
-        .expect("no directory has a colon in its name")
 }
 
 /// Whether a line of output matches a line of a page.

@@ -5,6 +5,8 @@ function __rekindle_complete
     set -l us (string replace --regex '^~/' "$HOME/" -- $words[1])
     set -l answer ($us completions fish -- $words "$current" 2>/dev/null)
     set -l option (string match --regex -- '^--[^=]*=' "$current")
+    # An empty list would make the product below empty too.
+    set -q option[1]; or set option ''
     set -l value (string replace -- "$option" '' "$current")
     switch "$answer[1]"
         case words
