@@ -9,6 +9,7 @@
 //! | [`container`] | a container: new namespaces over the test environment's files |
 //! | [`sentinel`] | a process that writes down every received signal |
 //! | [`cli`] | runs `rekindle` and reads the reply |
+//! | [`sshd`] | a real sshd on a port of the loopback device |
 //! | [`starts`] | starts workers through the library |
 //! | [`children`] | starts stdio children |
 //! | [`homes`] | directories of several users |
@@ -40,6 +41,7 @@ pub mod proxy;
 pub mod reaper;
 pub mod sentinel;
 pub mod soak;
+pub mod sshd;
 pub mod starts;
 pub mod suite;
 pub mod test_env;

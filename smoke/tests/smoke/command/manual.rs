@@ -77,6 +77,7 @@ fn a_page_says_what_the_help_says() {
         assert!(page.contains(part), "{part}\n{page}");
     }
     let top = rekindle(&env, &["man"]).stdout;
+    assert!(top.contains("\n.TH rekindle 1 \" \" \"rekindle "), "the version is no date: {top}");
     assert!(top.contains("\n.SH \"EXIT STATUS\"\n") && top.contains("rekindle\\-up(1)"), "{top}");
     let json = env.rekindle(["man", "pool", "run"]);
     let pages = &json.json["pages"];

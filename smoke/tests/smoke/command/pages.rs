@@ -6,32 +6,48 @@
 use rekindle_smoke::{TestEnv, cli, programs, tests};
 use std::process::{Command, Stdio};
 
-tests![every_example_runs, an_answer_that_is_not_given_is_noticed];
+tests![
+    every_example_runs,
+    every_example_in_a_container_runs needs Namespaces,
+    an_answer_that_is_not_given_is_noticed,
+];
 
 /// The pages with examples for a shell; `gates/tests/books.rs` checks that the list is complete.
-const PAGES: [(&str, &str); 8] = [
+const PAGES: [(&str, &str); 12] = [
     ("README.md", include_str!("../../../../README.md")),
+    ("docs/ci.md", include_str!("../../../../docs/ci.md")),
+    ("docs/install.md", include_str!("../../../../docs/install.md")),
     ("docs/one-daemon.md", include_str!("../../../../docs/one-daemon.md")),
     ("docs/output.md", include_str!("../../../../docs/output.md")),
     ("docs/readiness.md", include_str!("../../../../docs/readiness.md")),
+    ("docs/ssh.md", include_str!("../../../../docs/ssh.md")),
     ("docs/start-a-worker.md", include_str!("../../../../docs/start-a-worker.md")),
     ("docs/supervise.md", include_str!("../../../../docs/supervise.md")),
     ("docs/when-something-is-wrong.md", include_str!("../../../../docs/when-something-is-wrong.md")),
+    ("docs/why-did-it-die.md", include_str!("../../../../docs/why-did-it-die.md")),
     ("docs/worker-pool.md", include_str!("../../../../docs/worker-pool.md")),
 ];
+
+/// The page whose examples make a namespace for processes.
+const CONTAINERS: (&str, &str) = ("docs/containers.md", include_str!("../../../../docs/containers.md"));
 
 /// A reader's state directory, as written on the pages.
 const READERS_STATE: &str = "/home/me/.local/state/rekindle";
 const READERS_HOME: &str = "/home/me";
 
 fn every_example_runs() {
-    for (page, text) in PAGES {
-        let examples: Vec<&str> = examples(text).collect();
-        assert!(!examples.is_empty(), "{page} has an example");
-        for example in examples {
-            run(page, example);
-        }
-    }
+    PAGES.iter().for_each(|(page, text)| run_all(page, text));
+}
+
+fn every_example_in_a_container_runs() {
+    let (page, text) = CONTAINERS;
+    run_all(page, text);
+}
+
+fn run_all(page: &str, text: &str) {
+    let examples: Vec<&str> = examples(text).collect();
+    assert!(!examples.is_empty(), "{page} has an example");
+    examples.iter().for_each(|example| run(page, example));
 }
 
 fn an_answer_that_is_not_given_is_noticed() {

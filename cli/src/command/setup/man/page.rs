@@ -65,7 +65,8 @@ fn page(root: &Command, verb: &Command) -> Page {
 
 fn text(root: &Command, verb: &Command) -> io::Result<Vec<u8>> {
     let version = root.get_version().unwrap_or_default();
-    let man = Man::new(verb.clone()).source(format!("rekindle {version}")).manual("rekindle");
+    // An empty date would be no argument at all, and the version would take its place.
+    let man = Man::new(verb.clone()).date(" ").source(format!("rekindle {version}")).manual("rekindle");
     let mut page = Vec::new();
     man.render_title(&mut page)?;
     man.render_name_section(&mut page)?;
