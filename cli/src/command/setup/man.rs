@@ -21,7 +21,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::slice;
 
-/// The mode of a page, which everybody may read; the umask may take some of it.
+/// The mode of a page: readable for every user, as far as the umask allows.
 const PAGE_MODE: u32 = 0o644;
 
 pub(crate) fn run(dir: Option<&Path>, args: &ManArgs, report: &Report) -> Exit {
@@ -73,7 +73,7 @@ fn write(pages: &[Page], dir: &Path, report: &Report) -> Exit {
     }
 }
 
-/// Writes a page beside its place and renames it, so a reader sees the old page or the new one.
+/// Writes a temporary file and renames the file to the page's path: a reader sees the old page or the new page.
 fn replace(dir: &Path, path: &Path, text: &str) -> io::Result<()> {
     if path.symlink_metadata().is_ok() && !is_ours(path) {
         return Err(io::Error::new(
@@ -88,7 +88,7 @@ fn replace(dir: &Path, path: &Path, text: &str) -> io::Result<()> {
     Ok(())
 }
 
-/// Whether a regular file is a page that some version of this command wrote.
+/// Whether a path is a regular file, written by any version of this command.
 fn is_ours(path: &Path) -> bool {
     let is_regular = path.symlink_metadata().is_ok_and(|it| it.is_file());
     is_regular && fs::read_to_string(path).is_ok_and(|text| text.contains(page::MARK))
