@@ -4,14 +4,14 @@
 use nix::sys::signal::Signal;
 use rekindle_smoke::procs::{self, Pid};
 use rekindle_smoke::sshd::Sshd;
-use rekindle_smoke::{Launcher, Reply, TestEnv, programs, tests, wait};
+use rekindle_smoke::{Launcher, Reply, Root, TestEnv, programs, tests, wait};
 use std::fs;
 use std::process::Stdio;
 
 tests![
     a_runner_ends_what_a_job_left_and_nothing_else,
     over_ssh_a_worker_outlives_its_connection,
-    a_worker_outlives_a_terminal_of_ssh,
+    a_worker_outlives_a_terminal_of_ssh needs TwoUsers,
     a_connection_killed_in_the_middle_of_a_start_is_no_trouble,
     a_supervised_program_ends_with_its_connection,
     a_worker_s_agent_outlives_connections,
@@ -74,8 +74,8 @@ fn over_ssh_a_worker_outlives_its_connection() {
     assert_eq!(unknown.code, Some(1), "the exit code passes ssh: {unknown}");
 }
 
-/// The terminal hangs up when the connection ends.
-fn a_worker_outlives_a_terminal_of_ssh() {
+/// The terminal hangs up when the connection ends. sshd gives the terminal to its user and group, as only root may.
+fn a_worker_outlives_a_terminal_of_ssh(_: Root) {
     let env = TestEnv::new();
     let sshd = Sshd::start(&env);
     let line = format!("test -t 0 && {}", line(&env, &up(&["far"])));
