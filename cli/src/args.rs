@@ -7,6 +7,7 @@ mod look;
 pub(crate) mod pages;
 mod pool;
 mod programs;
+mod setup;
 mod start;
 mod values;
 mod watch;
@@ -24,6 +25,7 @@ pub(crate) use logs::LogsArgs;
 pub(crate) use look::LsArgs;
 pub(crate) use pool::{AnswerTime, PoolVerb, ReachTime, WorkTime};
 pub(crate) use programs::{Protocol, SuperviseArgs, WorkerArgs};
+pub(crate) use setup::{CompletionsArgs, ManArgs, Shell};
 pub(crate) use start::{CallArgs, RestartArgs, UpArgs};
 pub(crate) use watch::{EventsArgs, SignalArgs, StatusArgs, WaitArgs, WaitFor};
 
@@ -67,8 +69,10 @@ pub(crate) enum Verb {
     /// Make sure that a session's worker runs, and print its address
     Up(Box<UpArgs>),
     /// List the sessions, with their state or how they ended
+    #[command(visible_alias = "ps")]
     Ls(LsArgs),
     /// Show a session: its state or end, its logs, what to type next
+    #[command(visible_alias = "describe")]
     Show {
         /// The session
         session: SessionId,
@@ -132,6 +136,10 @@ pub(crate) enum Verb {
     Init,
     /// Take a guided tour on real processes in a temporary directory
     Demo,
+    /// Print the completion script for a shell
+    Completions(CompletionsArgs),
+    /// Print the manual page, or write all pages into --dir
+    Man(ManArgs),
 }
 
 impl Verb {
@@ -153,6 +161,8 @@ impl Verb {
             | Self::Rm(_)
             | Self::Schema { .. }
             | Self::Init
+            | Self::Completions(_)
+            | Self::Man(_)
             | Self::Stop(_)
             | Self::Call(_)
             | Self::Probe { .. }

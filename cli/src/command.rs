@@ -3,6 +3,7 @@
 pub(crate) mod end;
 pub(crate) mod look;
 pub(crate) mod programs;
+pub(crate) mod setup;
 pub(crate) mod start;
 
 use rekindle::{Error, Sessions};

@@ -16,7 +16,7 @@ mod text;
 use args::{Args, Verb, pages};
 use caller::Caller;
 use clap::{CommandFactory, FromArgMatches};
-use command::{end, look, programs, start};
+use command::{end, look, programs, setup, start};
 use place::Place;
 use rekindle::OsFailure;
 use rekindle::Step;
@@ -129,6 +129,8 @@ fn at_once(args: &Args, place: &Place, report: &Report) -> Option<Exit> {
         Verb::Unlock(unlock) => Some(end::unlock::run(dir, unlock, report)),
         Verb::Gc(gc) => Some(end::gc::run(dir, gc, report)),
         Verb::Doctor { session } => Some(look::doctor::run(dir, session.as_ref(), report)),
+        Verb::Completions(completions) => Some(setup::completions::run(completions, report)),
+        Verb::Man(man) => Some(setup::man::run(dir, man, report)),
         Verb::Schema { name } => Some(look::schema::run(name.as_deref(), report)),
         Verb::Logs(_)
         | Verb::Restart(_)
@@ -175,6 +177,8 @@ async fn run(args: Args, place: &Place, report: &Report) -> Exit {
         Verb::Supervise(supervise) => programs::supervise::run(supervise, report).await,
         Verb::Worker(worker) => programs::worker::run(&worker, report).await,
         Verb::Demo => programs::demo::run(report).await,
+        Verb::Completions(completions) => setup::completions::run(&completions, report),
+        Verb::Man(man) => setup::man::run(dir, &man, report),
     }
 }
 

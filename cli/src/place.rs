@@ -110,6 +110,8 @@ fn works_on_sessions(verb: &Verb) -> bool {
         | Verb::Supervise(_)
         | Verb::Worker(_)
         | Verb::Schema { .. }
+        | Verb::Completions(_)
+        | Verb::Man(_)
         | Verb::Demo => false,
     }
 }

@@ -6,9 +6,10 @@ use crate::wait::FACT_TIMEOUT;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use std::env;
+use std::ffi::OsString;
 use std::fmt;
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::OnceLock;
 use std::sync::mpsc::channel;
@@ -47,6 +48,17 @@ pub fn binary() -> PathBuf {
 /// As [`binary`], or if the path is not UTF-8.
 pub fn binary_arg() -> String {
     binary().into_os_string().into_string().expect("the target directory has a name in UTF-8")
+}
+
+/// PATH, with the directory of the command under test in front.
+///
+/// # Panics
+/// If a directory has a colon in its name.
+pub fn path_with(binary: &Path) -> OsString {
+    let own = binary.parent().expect("the command is in a directory").to_owned();
+    let all = env::var_os("PATH").unwrap_or_default();
+    env::join_paths([own].into_iter().chain(env::split_paths(&all)))
+        .expect("no directory has a colon in its name")
 }
 
 /// A running `rekindle`, killed and reaped when dropped.

@@ -10,6 +10,7 @@
 //! | [`sentinel`] | a process that writes down every received signal |
 //! | [`cli`] | runs `rekindle` and reads the reply |
 //! | [`schema`] | validates every answer of `rekindle` against the schema of its verb |
+//! | [`sshd`] | a real sshd on a port of the loopback device |
 //! | [`starts`] | starts workers through the library |
 //! | [`children`] | starts stdio children |
 //! | [`homes`] | directories of several users |
@@ -42,6 +43,7 @@ pub mod reaper;
 pub mod schema;
 pub mod sentinel;
 pub mod soak;
+pub mod sshd;
 pub mod starts;
 pub mod suite;
 pub mod test_env;

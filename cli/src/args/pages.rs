@@ -29,7 +29,7 @@ const SHORT: &str = include_str!("pages/short.txt");
 const LONG: &str = include_str!("pages/long.txt");
 
 /// The page of each verb, by the words of the verb.
-const PAGES: [(&[&str], &str); 24] = [
+const PAGES: [(&[&str], &str); 26] = [
     (&["up"], include_str!("pages/up.txt")),
     (&["restart"], include_str!("pages/restart.txt")),
     (&["init"], include_str!("pages/init.txt")),
@@ -41,6 +41,8 @@ const PAGES: [(&[&str], &str); 24] = [
     (&["wait"], include_str!("pages/wait.txt")),
     (&["events"], include_str!("pages/events.txt")),
     (&["rm"], include_str!("pages/rm.txt")),
+    (&["completions"], include_str!("pages/completions.txt")),
+    (&["man"], include_str!("pages/man.txt")),
     (&["schema"], include_str!("pages/schema.txt")),
     (&["stop"], include_str!("pages/stop.txt")),
     (&["call"], include_str!("pages/call.txt")),
@@ -103,7 +105,7 @@ mod tests {
         ("Look", &["ls", "show", "logs", "status", "wait", "events", "doctor", "probe"]),
         ("End, and clean up", &["stop", "rm", "gc", "unlock"]),
         ("Run a program", &["supervise", "lifecycle", "pool", "worker", "demo"]),
-        ("Pages", &["schema", "help"]),
+        ("Pages", &["completions", "man", "schema", "help"]),
     ];
 
     /// The page that a user gets for a command line, in 80 columns.
@@ -201,6 +203,8 @@ mod tests {
             "unlock",
             "supervise",
             "worker",
+            "completions",
+            "man",
             "schema",
         ] {
             insta::assert_snapshot!(format!("help_{verb}"), page(&["rekindle", verb, "--help"]));

@@ -66,6 +66,8 @@ pub const SCHEMAS: &[Schema] = schemas! {
     "demo": "a step of the tour, one object a line",
     "init": "a written project file",
     "config": "rekindle.toml, the project file",
+    "completions": "a completion script",
+    "man": "manual pages",
     "schema": "the list of the schemas",
     "error": "the failure of any verb",
 };

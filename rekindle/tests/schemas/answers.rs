@@ -9,6 +9,7 @@ use rekindle::json::look::{AllJson, ProbeJson};
 use rekindle::json::programs::{AtPath, DemoFacts, DemoJson, EventJson, PoolListJson, Told};
 use rekindle::json::project::{InitJson, SkippedJson, SummaryJson};
 use rekindle::json::schemas::SchemaListJson;
+use rekindle::json::setup::{CompletionsJson, ManJson};
 use rekindle::json::start::{NotRestartedJson, NotStartedJson, RestartErrorJson, RestartJson, UpJson};
 use rekindle::json::watch::{RemoveJson, SessionEvent, SignalJson, StatusJson, WaitJson};
 use rekindle::json::{Advised, Versioned};
@@ -71,6 +72,10 @@ answers! {
         NotRunning "No worker ran (`--if-running`).": Answer<NotRestartedJson<'static>>,
         Error "A failure.": Error,
     }
+    /// The answers of `rekindle completions`.
+    Completions { Script "The script.": Answer<CompletionsJson<'static>>, Error "A failure.": Error, }
+    /// The answers of `rekindle man`.
+    Man { Pages "The pages.": Answer<ManJson<'static>>, Error "A failure.": Error, }
     /// The answers of `rekindle init`.
     Init { Written "The file was written.": Answer<InitJson>, Error "A failure.": Error, }
     /// The answers of `rekindle ls`.
@@ -172,7 +177,7 @@ type Row = (&'static str, fn() -> Value);
 
 /// The schemas of all verbs, by name.
 pub(crate) fn all() -> Vec<(&'static str, Value)> {
-    let all: [Row; 32] = [
+    let all: [Row; 34] = [
         ("up", schema::<Up>),
         ("restart", schema::<Restart>),
         ("ls", schema::<Ls>),
@@ -203,6 +208,8 @@ pub(crate) fn all() -> Vec<(&'static str, Value)> {
         ("demo", schema::<Demo>),
         ("init", schema::<Init>),
         ("config", || config_schema().to_value()),
+        ("completions", schema::<Completions>),
+        ("man", schema::<Man>),
         ("schema", schema::<SchemaAnswer>),
         ("error", schema::<AnyError>),
     ];

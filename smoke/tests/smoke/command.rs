@@ -1,7 +1,10 @@
-//! The command line: addresses, advice, output, schemas, secrets, and the cost of a verb.
+//! The command line: addresses, advice, completions, manual pages, output, schemas, secrets, text for people, and the cost of a
+//! verb.
 
 pub(crate) mod addresses;
 pub(crate) mod advice;
+pub(crate) mod completions;
+pub(crate) mod manual;
 pub(crate) mod output;
 pub(crate) mod pages;
 pub(crate) mod people;
@@ -9,4 +12,15 @@ pub(crate) mod scale;
 pub(crate) mod schemas;
 pub(crate) mod secrets;
 
-rekindle_smoke::rooms![addresses, advice, secrets, output, schemas, scale, pages];
+rekindle_smoke::rooms![
+    addresses,
+    advice,
+    completions,
+    manual,
+    secrets,
+    output,
+    people,
+    schemas,
+    scale,
+    pages
+];

@@ -17,6 +17,7 @@ pub(crate) mod reuse;
 pub(crate) mod stop;
 pub(crate) mod successors;
 pub(crate) mod timeouts;
+pub(crate) mod visits;
 pub(crate) mod wait;
 
 rekindle_smoke::rooms![
@@ -37,5 +38,6 @@ rekindle_smoke::rooms![
     reload,
     successors,
     wait,
-    blocking
+    blocking,
+    visits
 ];

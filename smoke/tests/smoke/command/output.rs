@@ -19,6 +19,7 @@ fn verbs(env: &TestEnv) -> Vec<Vec<String>> {
     let rekindle = cli::binary_arg();
     let text = |path: &str| env.path(path).display().to_string();
     let (socket, marker) = (env.socket("s").display().to_string(), text("marker"));
+    let manual = text("manual");
     let echo = ["--", &rekindle, "worker", "--socket", "{socket}"];
     let pool = ["--", &rekindle, "worker", "--protocol", "pool"];
     let pid = std::process::id().to_string();
@@ -58,6 +59,8 @@ fn verbs(env: &TestEnv) -> Vec<Vec<String>> {
         vec!["lifecycle", "release", "--path", &marker, "--pid", &pid],
         vec!["lifecycle", "force-unlock", "--path", &marker],
         vec!["demo"],
+        vec!["completions", "bash"],
+        vec!["man", "--dir", &manual],
     ];
     rows.into_iter().map(|row| row.into_iter().map(str::to_owned).collect()).collect()
 }

@@ -3,41 +3,54 @@
 //! A line `#   TEXT` in an example is an answer: some line of the output has to match. Numbers, names of the pool's
 //! sessions and the state directory may differ, and `...` matches anything.
 
-use rekindle_smoke::{TestEnv, programs, tests};
-use std::env;
-use std::ffi::OsString;
-use std::path::Path;
+use rekindle_smoke::{TestEnv, cli, programs, tests};
 use std::process::{Command, Stdio};
 
-tests![every_example_runs, an_answer_that_is_not_given_is_noticed];
+tests![
+    every_example_runs,
+    every_example_in_a_container_runs needs Namespaces,
+    an_answer_that_is_not_given_is_noticed,
+];
 
 /// The pages with examples for a shell; `gates/tests/books.rs` checks that the list is complete.
-const PAGES: [(&str, &str); 9] = [
+const PAGES: [(&str, &str); 15] = [
     ("README.md", include_str!("../../../../README.md")),
     ("docs/logs.md", include_str!("../../../../docs/logs.md")),
+    ("docs/ci.md", include_str!("../../../../docs/ci.md")),
+    ("docs/install.md", include_str!("../../../../docs/install.md")),
     ("docs/one-daemon.md", include_str!("../../../../docs/one-daemon.md")),
     ("docs/output.md", include_str!("../../../../docs/output.md")),
     ("docs/projects.md", include_str!("../../../../docs/projects.md")),
     ("docs/readiness.md", include_str!("../../../../docs/readiness.md")),
+    ("docs/ssh.md", include_str!("../../../../docs/ssh.md")),
     ("docs/start-a-worker.md", include_str!("../../../../docs/start-a-worker.md")),
     ("docs/supervise.md", include_str!("../../../../docs/supervise.md")),
     ("docs/watch.md", include_str!("../../../../docs/watch.md")),
     ("docs/when-something-is-wrong.md", include_str!("../../../../docs/when-something-is-wrong.md")),
+    ("docs/why-did-it-die.md", include_str!("../../../../docs/why-did-it-die.md")),
     ("docs/worker-pool.md", include_str!("../../../../docs/worker-pool.md")),
 ];
+
+/// The page whose examples make a namespace for processes.
+const CONTAINERS: (&str, &str) = ("docs/containers.md", include_str!("../../../../docs/containers.md"));
 
 /// A reader's state directory, as written on the pages.
 const READERS_STATE: &str = "/home/me/.local/state/rekindle";
 const READERS_HOME: &str = "/home/me";
 
 fn every_example_runs() {
-    for (page, text) in PAGES {
-        let examples: Vec<&str> = examples(text).collect();
-        assert!(!examples.is_empty(), "{page} has an example");
-        for example in examples {
-            run(page, example);
-        }
-    }
+    PAGES.iter().for_each(|(page, text)| run_all(page, text));
+}
+
+fn every_example_in_a_container_runs() {
+    let (page, text) = CONTAINERS;
+    run_all(page, text);
+}
+
+fn run_all(page: &str, text: &str) {
+    let examples: Vec<&str> = examples(text).collect();
+    assert!(!examples.is_empty(), "{page} has an example");
+    examples.iter().for_each(|example| run(page, example));
 }
 
 fn an_answer_that_is_not_given_is_noticed() {
@@ -58,7 +71,7 @@ fn run(page: &str, example: &str) {
     let mut command: Command = env.command(programs::find("bash", "bash"));
     // A reader's shell, except that the shell stops at the first failing command.
     command.args(["-e", "-o", "pipefail", "-c", &format!("exec 2>&1\n{example}")]);
-    command.env("REKINDLE_DIR", env.state()).env("PATH", path_with(&env.binary())).stdin(Stdio::null());
+    command.env("REKINDLE_DIR", env.state()).env("PATH", cli::path_with(&env.binary())).stdin(Stdio::null());
     let output = command.output().expect("a shell can be started");
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{page}: {}: {example}\n{said}", output.status);
@@ -73,14 +86,6 @@ fn run(page: &str, example: &str) {
             "{page}: no line is like\n{answer}\nin\n{said}"
         );
     }
-}
-
-/// PATH, with the directory of the command under test in front.
-fn path_with(binary: &Path) -> OsString {
-    let own = binary.parent().expect("the command is in a directory").to_owned();
-    let all = env::var_os("PATH").unwrap_or_default();
-    env::join_paths([own].into_iter().chain(env::split_paths(&all)))
-        .expect("no directory has a colon in its name")
 }
 
 /// Whether a line of output matches a line of a page.
