@@ -155,7 +155,10 @@ answers! {
         Error "A failure.": Error,
     }
     /// The events of `rekindle supervise --json`, on stderr or on the descriptor of `--events-fd`.
-    Supervise { Event "An event.": Answer<EventJson<'static>>, }
+    Supervise {
+        Event "An event.": Answer<EventJson<'static>>,
+        Error "A failure on stdout: the command line is wrong.": Error,
+    }
     /// The answers of `rekindle demo`, one object for each step.
     Demo {
         Step "A step.": Answer<DemoJson<'static, DemoFacts<'static>>>,
