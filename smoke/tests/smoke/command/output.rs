@@ -43,6 +43,7 @@ fn verbs(env: &TestEnv) -> Vec<Vec<String>> {
         vec!["probe", &socket],
         vec!["doctor", "s"],
         vec!["unlock", "s"],
+        vec!["restart", "s"],
         vec!["stop", "s"],
         [vec!["pool", "run", "--speak", "1", "--code", "?"], pool.to_vec()].concat(),
         vec!["lifecycle", "acquire", "--path", &marker, "--pid", &pid],
