@@ -221,7 +221,7 @@ fn a_restart_and_a_launcher() {
 #[test]
 fn a_restart_if_running_and_a_launcher() {
     let if_running = Adversity { restarts_if_running: 1, stops: 1, ..NONE };
-    holds_everywhere("restart if running, launcher, stop", 2, &[Kind::Polite, Kind::Stubborn], if_running);
+    holds_everywhere("restart if running, launcher, stop", 2, &[Kind::Polite], if_running);
     let crash = Adversity { restarts_if_running: 1, ..CRASH };
     holds_everywhere("restart if running, launcher, crash", 2, &[Kind::Polite, Kind::Leaving], crash);
 }

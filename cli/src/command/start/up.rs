@@ -138,7 +138,7 @@ fn launch(base: Option<Launch>, args: &UpArgs) -> Launch {
     if !args.env_only.is_empty() {
         launch = launch.env_only(args.env_only.iter().cloned());
     }
-    launch = args.env_file.iter().fold(launch, |launch, file| launch.env_file(file));
+    launch = args.env_file.iter().fold(launch, Launch::env_file);
     launch = launch.envs(args.env.iter().cloned());
     if args.managed_only {
         launch = launch.managed_only();

@@ -61,8 +61,11 @@ const fn talking(words: &'static str, limits: &'static [&'static [&'static str]]
 }
 
 /// All verbs.
-pub(super) const ALL: [Verb; 45] = [
+pub(super) const ALL: [Verb; 48] = [
     talking("up $S -- $W", &[&START], Answer::Outcome),
+    talking("up $S", &[&START], Answer::Outcome),
+    talking("up --managed-only $S -- $W", &[&START], Answer::Outcome),
+    talking("restart $S", &[&START], Answer::Outcome),
     talking("up --intent attach $S", &[&START], Answer::Outcome),
     talking("up --intent resume $S -- $W", &[&START], Answer::Outcome),
     talking("up --ready handshake --speak 1 $S -- $V", &[&START], Answer::Outcome),

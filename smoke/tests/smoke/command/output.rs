@@ -51,6 +51,7 @@ fn verbs(env: &TestEnv) -> Vec<Vec<String>> {
         vec!["signal", "s", "CONT"],
         vec!["up", "t", "--address", "none", "--ready", "line=hello", "--", "sh", "-c", SAYS_HELLO],
         vec!["logs", "t"],
+        vec!["restart", "s"],
         vec!["stop", "s"],
         vec!["rm", "s"],
         [vec!["pool", "run", "--speak", "1", "--code", "?"], pool.to_vec()].concat(),
