@@ -29,7 +29,8 @@ use crate::error::Error;
 use crate::launch::Launch;
 use crate::outcome::{DryRun, Ensured, Restarted, Stopped};
 use crate::sessions::{
-    self, Collected, Collection, Diagnoses, Force, Forgotten, Listing, SessionView, Unlocked, WorkerWatch,
+    self, Collected, Collection, Diagnoses, Force, Forgotten, Listing, LogQuery, Logs, SessionView, Unlocked,
+    WorkerWatch,
 };
 use rekindle_core::stop::StopPolicy;
 use rekindle_core::{ChildExit, KillChange, OsFailure, SessionId};
@@ -169,6 +170,14 @@ impl Sessions {
     /// As there.
     pub fn show(&self, session: &SessionId) -> Result<SessionView, Error> {
         self.sessions.show(session)
+    }
+
+    /// The logs of `session` up to their present end: [`Sessions::logs`](crate::Sessions::logs).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn logs(&self, session: &SessionId, query: LogQuery) -> Result<Logs, Error> {
+        self.sessions.logs(session, query)
     }
 
     /// Clears the claim of `session`: [`Sessions::unlock`](crate::Sessions::unlock).

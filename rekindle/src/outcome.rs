@@ -151,7 +151,7 @@ pub struct Exited {
     /// The worker's `READY=1` message, with readiness `notify`.
     pub said: SaidReady,
     /// The logs of this start.
-    pub logs: LogPaths,
+    pub logs: Box<LogPaths>,
     /// Advice against the early end.
     pub advice: Box<Advice>,
 }

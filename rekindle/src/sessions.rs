@@ -229,7 +229,7 @@ impl Sessions {
     /// let last_ten = LogQuery { lines: Some(10), ..LogQuery::default() };
     /// match sessions.logs(&"web".parse()?, last_ten) {
     ///     Ok(mut logs) => {
-    ///         while let Some(line) = logs.next()? {
+    ///         while let Some(line) = logs.next_line()? {
     ///             println!("{}", String::from_utf8_lossy(&line.bytes));
     ///         }
     ///     }

@@ -449,7 +449,7 @@ fn ensured(
                 stderr_tail: String::new(),
                 status_text: None,
                 said: SaidReady::No,
-                logs: LogPaths::default(),
+                logs: Box::default(),
             })
         }
         Conclusion::NotStarted => {

@@ -66,8 +66,9 @@ pub fn pass_by(dir: &Directory, stream: LogStream, run: LogRun, max: LogMax) -> 
     let Some((file, stat)) = dir.open_own(log)? else { return Ok(Passed::Fits) };
     let is_over = may_be_over && Extent { start: first_data(&file, &stat), len: stat.len }.is_over(max);
     if is_over {
-        // The kernel writes back what a collapse moves, and lets no append through meanwhile. So most is done before.
-        let _ = file.sync_data();
+        // The kernel writes back what a collapse moves, and lets no append through meanwhile. So most is done before: the
+        // second time only what was written during the first.
+        let _ = file.sync_data().and_then(|()| file.sync_data());
     }
     let Some(index) = open_index(dir, index, &stat, is_over)? else { return Ok(Passed::Fits) };
     if !index.try_lock(LockKind::Exclusive)? {

@@ -146,7 +146,7 @@ impl LogReader {
     ///
     /// # Errors
     /// If the log cannot be read.
-    pub fn next(&mut self) -> Result<Option<Piece>, OsFailure> {
+    pub fn next_piece(&mut self) -> Result<Option<Piece>, OsFailure> {
         loop {
             let unsearched = self.buffer.get(self.searched..).unwrap_or_default();
             if let Some(at) = unsearched.iter().position(|byte| *byte == b'\n') {

@@ -102,12 +102,12 @@ impl<'p> Page<'p> {
     /// Shows all lines up to the present end.
     fn show(&mut self, logs: &mut Logs) -> Result<(), Error> {
         while !self.reader_left
-            && let Some(line) = logs.next()?
+            && let Some(line) = logs.next_line()?
         {
             if self.report.is_json() {
-                self.add_json(&line)
+                self.add_json(&line);
             } else {
-                self.add(&line)
+                self.add(&line);
             }
             if self.batch.len() >= BATCH_LEN {
                 self.write();

@@ -274,7 +274,7 @@ impl Ensure {
                 stderr_tail: crate::sessions::list::stderr_tail(&self.root, &self.session),
                 status_text,
                 said,
-                logs: LogPaths::below(self.root.path(), &self.session),
+                logs: Box::new(LogPaths::below(self.root.path(), &self.session)),
             }),
             Ok(Outcome::SpawnStartFailed { error }) => Ensured::NotStarted(error),
             Ok(Outcome::LockRetained { reason, cause, diagnostic }) => {

@@ -96,7 +96,7 @@ impl Followed {
         if self.ahead.is_empty()
             && let Some(reader) = &mut self.reader
         {
-            self.ahead.extend(reader.next()?);
+            self.ahead.extend(reader.next_piece()?);
             self.lost = self.lost.saturating_add(reader.lost());
         }
         Ok(self.ahead.front())
@@ -133,7 +133,7 @@ impl Followed {
     /// Reads the rest of the log, with an unfinished line.
     fn finish(&mut self) -> Result<(), OsFailure> {
         let Some(mut reader) = self.reader.take() else { return Ok(()) };
-        while let Some(piece) = reader.next()? {
+        while let Some(piece) = reader.next_piece()? {
             self.ahead.push_back(piece);
         }
         self.ahead.extend(reader.unfinished());
@@ -186,8 +186,7 @@ impl Logs {
     ///
     /// # Errors
     /// If a log cannot be read.
-    #[expect(clippy::should_implement_trait, reason = "the end is not final, and a read may fail")]
-    pub fn next(&mut self) -> Result<Option<LogLine>, Error> {
+    pub fn next_line(&mut self) -> Result<Option<LogLine>, Error> {
         let mut first: Option<(usize, Option<Timestamp>)> = None;
         for (at, followed) in self.streams.iter_mut().enumerate() {
             let is_meant = self.continued.is_none_or(|stream| stream == followed.stream);
@@ -205,7 +204,7 @@ impl Logs {
         }))
     }
 
-    /// Gives up following: [`Self::next`] then also gives lines without a newline at the end.
+    /// Gives up following: [`Self::next_line`] then also gives lines without a newline at the end.
     ///
     /// # Errors
     /// If a log cannot be read.

@@ -37,7 +37,8 @@ fn both_streams_are_shown_and_marked() {
     assert_eq!(logs(&env, &["--stream", "stdout"]).stdout, "one\ntwo\n");
     assert_eq!(logs(&env, &["--stream", "stderr"]).stdout, "three\nend\n", "one stream has no mark");
     let reply = env.rekindle(["logs", "s", "--stream", "stdout"]);
-    let lines: Vec<Value> = reply.stdout.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let lines: Vec<Value> =
+        reply.stdout.lines().map(|line| serde_json::from_str(line).expect("a line is an object")).collect();
     assert_eq!((&lines[1]["stream"], &lines[1]["line"]), (&"stdout".into(), &"two".into()));
     assert!(lines[1]["time"].is_string() && lines[1]["partial"] == false, "{reply}");
 }
@@ -84,12 +85,12 @@ fn without_an_index_no_time_is_known() {
     assert!(stamped.ends_with("Z one\n"), "{stamped}");
     assert_eq!(logs(&env, &["--stream", "stdout", "--since", "10m"]).stdout, "one\n");
     for damage in ["", "rubbish", "{\"version\":1}", "{\"version\":9,\"inode\":1}\n"] {
-        fs::write(env.of("s", "stdout.index"), damage).unwrap();
+        fs::write(env.of("s", "stdout.index"), damage).expect("it can be written");
         env.rekindle(["ls"]);
         let reply = logs(&env, &["--stream", "stdout", "--since", "10m"]);
         assert_eq!((reply.code, reply.stdout.as_str()), (Some(0), "one\n"), "{damage:?}: {reply}");
     }
-    fs::remove_file(env.of("s", "stdout.index")).unwrap();
+    fs::remove_file(env.of("s", "stdout.index")).expect("it can be removed");
     assert_eq!(logs(&env, &["--stream", "stdout", "--timestamps"]).stdout, "- one\n");
     assert!(!env.of("s", "stdout.index").exists(), "a look makes no file");
     env.stop("s").expect(0, "stopped");
