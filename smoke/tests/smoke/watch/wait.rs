@@ -81,7 +81,7 @@ fn an_end_that_nobody_watched_is_not_known() {
     let reply = env.rekindle(["wait", "s"]).expect(125, "exited");
     assert!(reply.json["exit"].is_null() && reply.text("exit_why").contains("watched"), "{reply}");
     let shown = shown(&env, "s");
-    assert!(shown.json["exit"].is_null() && shown.text("exit_why") != "", "{shown}");
+    assert!(shown.json["exit"].is_null() && !shown.text("exit_why").is_empty(), "{shown}");
     env.rekindle(["wait", "nobody"]).expect_error(125, "unknown-session");
 }
 
