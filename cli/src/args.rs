@@ -32,7 +32,7 @@ pub(crate) use start::{CallArgs, UpArgs};
     Start here: rekindle demo"
 )]
 pub(crate) struct Args {
-    /// State directory [default: $REKINDLE_DIR, $XDG_STATE_HOME/rekindle, ~/.local/state/rekindle]
+    /// State directory [default: $REKINDLE_DIR, in a project its own, $XDG_STATE_HOME/rekindle, ~/.local/state/rekindle]
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
 
