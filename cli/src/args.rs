@@ -40,7 +40,7 @@ pub(crate) use watch::{EventsArgs, SignalArgs, StatusArgs, WaitArgs, WaitFor};
 pub(crate) struct Args {
     /// State directory [default: ~/.local/state/rekindle]
     ///
-    /// The default is $REKINDLE_DIR, else $XDG_STATE_HOME/rekindle, else ~/.local/state/rekindle.
+    /// The default is $REKINDLE_DIR, else the own directory of a project, else $XDG_STATE_HOME/rekindle, else ~/.local/state/rekindle.
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) dir: Option<PathBuf>,
 
