@@ -49,7 +49,7 @@ pub(crate) fn page(portrait: &Portrait<'_>, now: Timestamp, width: Option<usize>
             page.extend(newer.endpoint().map(|endpoint| fact("address", Line::plain(endpoint.in_words()))));
         }
         RecordView::Absent => {
-            page.push(fact("record", Line::styled(NOTE, "none: it was removed, or never written")))
+            page.push(fact("record", Line::styled(NOTE, "none: it was removed, or never written")));
         }
     }
     page.push(fact("lifeline", lifeline(view)));
