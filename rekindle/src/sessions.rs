@@ -23,6 +23,8 @@ use ensure::Ensure;
 pub use gc::{Collected, Collection, FailedRuns, GcMode, Kept, KeptBecause, Repair};
 pub use list::{LeftOut, Listing, SessionSummary};
 use rekindle_adapters::start::SpawnOn;
+pub use rekindle_adapters::state_root::StandsIn;
+use rekindle_adapters::state_root::Origin;
 use rekindle_adapters::{SessionDir, StateRoot, procfs};
 use rekindle_core::shown::Shown;
 use rekindle_core::stop::StopPolicy;
@@ -80,10 +82,15 @@ impl Sessions {
 
     /// The sessions of this user: `$REKINDLE_DIR`, `$XDG_STATE_HOME/rekindle` or `~/.local/state/rekindle`.
     ///
+    /// If locks do not hold in the last two places, a directory of this host stands in: see [`Self::stands_in`]. A FUSE
+    /// file system is tried, which may take two seconds, once for each mount.
+    ///
     /// # Errors
     /// As for [`Self::open`], or if no such directory is known.
     pub fn open_default() -> Result<Self, Error> {
-        Self::open(StateRoot::locate()?)
+        let root = StateRoot::open_default()?;
+        tracing::info!(dir = %Shown(root.path()), "opened the state directory");
+        Ok(Self::on(root))
     }
 
     /// The same sessions, with the claims in the caller's own store.
@@ -111,6 +118,14 @@ impl Sessions {
     /// The state directory.
     pub fn dir(&self) -> &Path {
         self.root.path()
+    }
+
+    /// The default state directory that [`Self::dir`] stands in for; `None` if the directory is the one asked for.
+    pub fn stands_in(&self) -> Option<&StandsIn> {
+        match self.root.origin() {
+            Origin::StandIn(stands_in) => Some(stands_in),
+            Origin::Named | Origin::Default => None,
+        }
     }
 
     /// Ensures that the worker of `session` runs: attaches to a running worker, or starts a worker as `launch`
