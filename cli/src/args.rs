@@ -15,7 +15,7 @@ use std::path::PathBuf;
 pub(crate) use end::{GcArgs, StopArgs, UnlockArgs};
 pub(crate) use lifecycle::{LifecycleVerb, MarkerPath};
 pub(crate) use pool::{AnswerTime, PoolVerb, ReachTime, WorkTime};
-pub(crate) use programs::{Protocol, SuperviseArgs, WorkerArgs};
+pub(crate) use programs::{ClaimArgs, Protocol, SuperviseArgs, WorkerArgs};
 pub(crate) use start::{CallArgs, UpArgs};
 
 /// Start or resume a background worker for a session exactly once, and never lose a worker.
@@ -86,6 +86,8 @@ pub(crate) enum Verb {
     /// Hold a daemon's lifecycle lock: a marker file names the holder, and a kernel lock admits one holder
     #[command(subcommand)]
     Lifecycle(LifecycleVerb),
+    /// Run a program under the claim of a session: no process starts or replaces the worker meanwhile
+    Claim(ClaimArgs),
     /// Run a program as a child over stdin and stdout, and end the program in order
     Supervise(SuperviseArgs),
     /// Run a reference worker, to try the other verbs

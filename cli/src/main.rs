@@ -114,6 +114,7 @@ fn at_once(args: &Args, report: &Report) -> Option<Exit> {
         | Verb::Probe { .. }
         | Verb::Pool(_)
         | Verb::Lifecycle(_)
+        | Verb::Claim(_)
         | Verb::Supervise(_)
         | Verb::Worker(_)
         | Verb::Demo => None,
@@ -134,6 +135,7 @@ async fn run(args: Args, report: &Report) -> Exit {
         Verb::Doctor { session } => look::doctor::run(dir, session.as_ref(), report),
         Verb::Pool(verb) => programs::pool::run(dir, verb, report).await,
         Verb::Lifecycle(verb) => programs::lifecycle::run(dir, verb, report).await,
+        Verb::Claim(claim) => programs::claim::run(dir, &claim, report).await,
         Verb::Supervise(supervise) => programs::supervise::run(supervise, report).await,
         Verb::Worker(worker) => programs::worker::run(&worker, report).await,
         Verb::Demo => programs::demo::run(report).await,

@@ -171,6 +171,16 @@ impl Report {
         }
     }
 
+    /// A failure while a program of the caller owns stdout: on stderr in both forms.
+    pub(crate) fn complain(&self, message: &str, advice: &Advice, json: impl FnOnce() -> Value) {
+        if self.json {
+            self.event(&json());
+        } else {
+            complain(message);
+            self.advice_lines(advice).iter().for_each(|line| complain(line));
+        }
+    }
+
     /// A failure with a JSON object of its own.
     pub(crate) fn failed(&self, message: &str, advice: &Advice, mut json: Value, exit: Exit) -> Exit {
         if self.json {

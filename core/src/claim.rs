@@ -13,6 +13,7 @@
 
 pub mod acquire;
 pub mod give_up;
+pub mod hold;
 pub mod home;
 pub mod lifecycle;
 pub mod marker;

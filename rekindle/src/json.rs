@@ -9,6 +9,7 @@
 //! Checked below and by the gates of `byte_text`.
 
 pub mod look;
+pub mod send;
 
 use rekindle_core::byte_text::ByteText;
 use serde::Serialize;

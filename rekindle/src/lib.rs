@@ -83,9 +83,9 @@ pub use outcome::{
 #[doc(inline)]
 pub use pool::{PoolClient, WorkerPool};
 pub use sessions::{
-    ClaimView, Collected, Collection, Diagnoses, Diagnosis, FailedRuns, Force, Forgotten, GcMode, Kept,
-    KeptBecause, LeftOut, LifelineView, Listing, RecordView, Repair, SessionSummary, SessionView, Sessions,
-    Unlocked, WorkerWatch,
+    ClaimConflict, ClaimView, Claimed, Collected, Collection, Diagnoses, Diagnosis, FailedRuns, Force, Forgotten, GcMode, Kept,
+    KeptBecause, LeftOut, LifelineView, Listing, RecordView, Repair, SessionClaim, SessionSummary, SessionView,
+    Sessions, StandsIn, Unlocked, WorkerWatch,
 };
 #[doc(inline)]
 pub use stdio::{StdioChild, StdioEnd, StdioEvent, StdioLaunch, StdioStopped};
@@ -123,7 +123,9 @@ pub use rekindle_core::{
 };
 
 #[doc(inline)]
-pub use rekindle_core::release::PairingError;
+pub use rekindle_core::claim::home::Locks;
+#[doc(inline)]
+pub use rekindle_core::release::{PairingError, SendFinal};
 
 // Outcomes.
 #[doc(inline)]
@@ -146,6 +148,8 @@ pub use rekindle_adapters::StateRootError;
 pub use rekindle_adapters::call::CallError;
 #[doc(inline)]
 pub use rekindle_adapters::lines::LineError;
+#[doc(inline)]
+pub use rekindle_adapters::state_root::Elsewhere;
 #[doc(inline)]
 pub use rekindle_adapters::way::{Mend, Untrusted};
 #[doc(inline)]

@@ -1,5 +1,6 @@
 //! The sessions of one state directory: the operations of the public API, one file for each.
 
+mod claim;
 mod diagnosis;
 mod ensure;
 pub(crate) mod gc;
@@ -18,6 +19,7 @@ pub(crate) mod wait;
 use crate::error::Error;
 use crate::launch::Launch;
 use crate::outcome::{DryRun, Ensured, Stopped};
+pub use claim::{ClaimConflict, Claimed, SessionClaim};
 pub use diagnosis::{Diagnoses, Diagnosis};
 use ensure::Ensure;
 pub use gc::{Collected, Collection, FailedRuns, GcMode, Kept, KeptBecause, Repair};

@@ -234,25 +234,40 @@ impl StateRoot {
         &self.origin
     }
 
+    /// The other directories of the same home that hold sessions, for a report.
+    pub fn beside(&self) -> Vec<(PathBuf, Vec<SessionId>)> {
+        let others = self.others().into_iter().filter_map(|other| {
+            let sessions = Self::at(other.clone()).sessions().ok().filter(|sessions| !sessions.is_empty())?;
+            Some((other, sessions))
+        });
+        others.collect()
+    }
+
+    /// The other directories of the same home that exist and are ours.
+    fn others(&self) -> Vec<PathBuf> {
+        let default = match &self.origin {
+            Origin::Named => return Vec::new(),
+            Origin::Default => &self.path,
+            Origin::StandIn(stands_in) => &stands_in.instead_of,
+        };
+        let stand_ins = StandIns::of(default);
+        let others = stand_ins.paths().into_iter().filter(|other| *other != self.path);
+        // Another user's directory holds no session of ours.
+        let is_ours =
+            |other: &&Path| other.symlink_metadata().is_ok() && way::judge(other, Place::State).is_ok();
+        others.filter(is_ours).map(ToOwned::to_owned).collect()
+    }
+
     /// Another directory of the same home where `session` may run: of a home whose locks held at one time and not at
     /// another, or of a shell with another runtime directory. Asked before a start.
     ///
     /// # Errors
     /// If the other directory cannot be looked into.
     pub fn elsewhere(&self, session: &SessionId) -> Result<Option<Elsewhere>, OsFailure> {
-        let default = match &self.origin {
-            Origin::Named => return Ok(None),
-            Origin::Default => &self.path,
-            Origin::StandIn(stands_in) => &stands_in.instead_of,
-        };
-        for other in StandIns::of(default).paths().into_iter().filter(|other| *other != self.path) {
-            // Another user's directory holds no session of ours.
-            if !other.symlink_metadata().is_ok_and(|_| way::judge(other, Place::State).is_ok()) {
-                continue;
-            }
-            let dir = Self::at(other.to_owned()).session(session)?;
+        for other in self.others() {
+            let dir = Self::at(other.clone()).session(session)?;
             if dir.is_some_and(|dir| home::forbids_start(lifeline::ask(&dir))) {
-                return Ok(Some(Elsewhere::At(other.to_owned())));
+                return Ok(Some(Elsewhere::At(other)));
             }
         }
         match &self.origin {

@@ -2,6 +2,7 @@
 
 use super::values::{Graces, duration, handed_output};
 use clap::ValueEnum;
+use rekindle::SessionId;
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -42,6 +43,37 @@ pub(crate) struct SuperviseArgs {
     /// Write events to descriptor N instead of stderr; the program does not inherit descriptor N
     #[arg(long, value_parser = handed_output, value_name = "N")]
     pub(crate) events_fd: Option<Arc<OwnedFd>>,
+
+    /// The program and its arguments, after `--`
+    #[arg(last = true, required = true, value_name = "PROGRAM")]
+    pub(crate) command: Vec<OsString>,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(override_usage = "rekindle claim [OPTIONS] SESSION -- PROGRAM [ARG]...")]
+#[command(
+    after_help = "For a program that sends to the worker. While the program runs, `up`, `restart`, `gc` and `unlock` of the \
+    session wait or refuse; `stop` needs no claim, and ends the worker all the same. The program has REKINDLE_SESSION, \
+    REKINDLE_STATE, REKINDLE_GENERATION, REKINDLE_ADDRESS, REKINDLE_LIVENESS (with --probe), and REKINDLE_SOCKET or \
+    REKINDLE_PORT. The claim is released when the program has ended, whatever its status. If rekindle is killed, the \
+    program goes on and keeps the claim to its end.\n\n\
+    Signals are passed on to the program. With --json our output goes to stderr, since stdout belongs to the program.\n\n\
+    Exit codes: the program's own (128+n for signal n); 124 another process has the claim after --wait; 125 another \
+    process has the claim, the session is unknown, or rekindle failed; 126 the program cannot be executed; 127 the \
+    program was not found.\n\n\
+    Example: rekindle claim web --probe --wait 10s -- sh -c 'curl --unix-socket \"$REKINDLE_SOCKET\" http://web/reload'"
+)]
+pub(crate) struct ClaimArgs {
+    /// The session
+    pub(crate) session: SessionId,
+
+    /// Connect to the worker first, and put the verdict into REKINDLE_LIVENESS: alive, dead, indeterminate or forged
+    #[arg(long)]
+    pub(crate) probe: bool,
+
+    /// How long to wait for a claim that another process holds
+    #[arg(long, value_parser = duration, default_value = "0s", value_name = "TIME")]
+    pub(crate) wait: Duration,
 
     /// The program and its arguments, after `--`
     #[arg(last = true, required = true, value_name = "PROGRAM")]

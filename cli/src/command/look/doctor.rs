@@ -8,9 +8,11 @@ use std::path::Path;
 
 pub(crate) fn run(dir: Option<&Path>, session: Option<&SessionId>, report: &Report) -> Exit {
     match sessions(dir).and_then(|sessions| sessions.diagnose(session)) {
-        Ok(Diagnoses { sessions, left_out }) => {
+        Ok(Diagnoses { sessions, left_out, home }) => {
+            home.iter().for_each(|fact| report.note(fact));
             for diagnosis in &sessions {
                 let mut json = json!(diagnosis);
+                json["home"] = json!(home);
                 report.advise(&mut json, &diagnosis.advice);
                 report.result(&text(diagnosis, report), || json);
             }

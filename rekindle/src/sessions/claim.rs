@@ -1,0 +1,276 @@
+//! Holds the claim of a session while a message is sent to the worker.
+//!
+//! Performs the effects of [`rekindle_core::claim::hold`], which decides.
+
+use crate::error::Error;
+use crate::json::without_nonce;
+use crate::outcome::Rejection;
+use crate::sessions::Sessions;
+use crate::sessions::snapshot::{ListenerTables, Snapshot};
+use rekindle_adapters::claim_file::CLAIM_FILE;
+use rekindle_adapters::claim_lock::{ClaimAttempt, ClaimQueue};
+use rekindle_adapters::{HeldClaim, foreground};
+use rekindle_core::claim::ConflictReason;
+use rekindle_core::claim::hold::{Conclusion, Effect, Event, Hold, Passes, Patience, step};
+use rekindle_core::release::SendFinal;
+use rekindle_core::{
+    ChildExit, Endpoint, Generation, Liveness, LockClaim, ReleaseError, SessionId, SessionState, SpawnError,
+};
+use serde_json::Value;
+use std::ffi::OsString;
+use std::fmt;
+use std::os::fd::AsFd;
+use std::time::Duration;
+use tokio::time::{Instant, timeout_at};
+
+/// The outcome of [`Sessions::claim`].
+#[derive(Debug)]
+#[must_use = "the claim may be another's"]
+pub enum Claimed {
+    /// This call holds the claim.
+    Ours(Box<SessionClaim>),
+    /// Another process has the claim.
+    Conflict(Box<ClaimConflict>),
+}
+
+/// The reason why a claim could not be taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClaimConflict {
+    /// The kind of conflict.
+    pub why: ConflictReason,
+    /// Whether the wait for the claim has ended by its deadline.
+    pub is_late: bool,
+    /// The holder of the claim, if readable.
+    pub holder: Option<LockClaim>,
+    /// The conflict in words.
+    pub message: String,
+    /// The next step.
+    pub advice: crate::Advice,
+}
+
+impl fmt::Display for ClaimConflict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl ClaimConflict {
+    /// The holder's evidence for JSON, without the nonce.
+    pub fn holder_shown(&self) -> Option<Value> {
+        self.holder.as_ref().map(without_nonce)
+    }
+}
+
+/// A held claim: no process starts a worker of the session meanwhile, replaces it, or collects the session. A `stop` needs
+/// no claim, and ends the worker all the same.
+///
+/// Released on drop, as after a failed send. If this process is killed, the claim stays held while a program of
+/// [`Self::run_program`] lives; then the next launcher takes the claim over.
+#[derive(Debug)]
+pub struct SessionClaim {
+    hold: Hold,
+    held: Option<HeldClaim>,
+    /// The session.
+    pub session: SessionId,
+    /// The state of the session under the claim.
+    pub state: SessionState,
+    /// The recorded endpoint; `None` if no worker was ever started.
+    pub endpoint: Option<Endpoint>,
+    /// The generation of the worker; 0 if no worker was ever started.
+    pub generation: Generation,
+    snapshot: Snapshot,
+    sessions: Sessions,
+}
+
+impl Sessions {
+    /// Takes the claim of `session` to send a message to the worker: no process starts or replaces the worker until the
+    /// claim is released. A claim held by another process is waited for at most `wait`.
+    ///
+    /// While the claim is held, [`Self::ensure`] of the same session waits, in this process too.
+    ///
+    /// # Errors
+    /// If the session is unknown, or its directory cannot be used. A claim held by another process is an outcome.
+    ///
+    /// # Cancel safety
+    /// Safe: a claim that was taken is released.
+    ///
+    /// ```
+    /// use rekindle::{Claimed, Error, SendFinal, Sessions};
+    /// use std::time::Duration;
+    ///
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    /// # runtime.block_on(async {
+    /// let dir = tempfile::tempdir()?;
+    /// let sessions = Sessions::open(dir.path().join("workers"))?;
+    /// match sessions.claim(&"web".parse()?, Duration::from_secs(5)).await {
+    ///     Ok(Claimed::Ours(claim)) => {
+    ///         // Send to `claim.endpoint`.
+    ///         claim.release(SendFinal::Sent)?;
+    ///     }
+    ///     Ok(Claimed::Conflict(conflict)) => eprintln!("{conflict}"),
+    ///     Err(error) => assert!(matches!(error, Error::UnknownSession { .. })),
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub async fn claim(&self, session: &SessionId, wait: Duration) -> Result<Claimed, Error> {
+        // A claim makes the directory of its session, and a mistyped name must leave none.
+        if self.root().session(session)?.is_none() {
+            return Err(Error::UnknownSession { session: session.clone() });
+        }
+        let deadline = Instant::now() + wait;
+        let mut queue = ClaimQueue::new(self.root(), session, self.here());
+        let mut taking = Taking::default();
+        let patience = if wait.is_zero() { Patience::None } else { Patience::UntilDeadline };
+        let mut hold = Hold::new(patience);
+        loop {
+            let event = match hold.effect() {
+                Effect::Acquire => match queue.attempt() {
+                    Ok(ClaimAttempt::Held(held)) => {
+                        taking.held = Some(*held);
+                        Event::Did
+                    }
+                    Ok(ClaimAttempt::Conflict { why, holder }) => {
+                        let passes = if why.may_pass() { Passes::Yes } else { Passes::No };
+                        taking.conflict = Some((why, holder.map(|holder| *holder)));
+                        Event::Conflict(passes)
+                    }
+                    Err(error) => taking.failed(error.into()),
+                },
+                Effect::AwaitClaim => match timeout_at(deadline, queue.wait()).await {
+                    Ok(()) => Event::Did,
+                    Err(_) => Event::Late,
+                },
+                Effect::Look => match taking.held.as_ref().map(|held| Snapshot::take(held.dir(), self.here())) {
+                    Some(Ok(snapshot)) => {
+                        taking.snapshot = Some(snapshot);
+                        Event::Did
+                    }
+                    Some(Err(error)) => taking.failed(error.into()),
+                    None => Event::Failed,
+                },
+                Effect::Release => match taking.held.take().map_or(Ok(()), HeldClaim::release) {
+                    Ok(()) => Event::Did,
+                    Err(_) => Event::Failed,
+                },
+                Effect::Send | Effect::Done(_) => return self.claimed(session, hold, taking),
+            };
+            hold = step(hold, event);
+        }
+    }
+
+    fn claimed(&self, session: &SessionId, hold: Hold, mut taking: Taking) -> Result<Claimed, Error> {
+        if let Some(error) = taking.error.take() {
+            return Err(error);
+        }
+        if let Some(snapshot) = taking.snapshot.take() {
+            let held = taking.held.take();
+            return Ok(Claimed::Ours(Box::new(SessionClaim {
+                hold,
+                held,
+                session: session.clone(),
+                state: snapshot.state(&ListenerTables::read(), self.here()),
+                endpoint: snapshot.endpoint(),
+                generation: snapshot.generation(),
+                snapshot,
+                sessions: self.clone(),
+            })));
+        }
+        let (why, holder) = taking.conflict.take().unwrap_or((ConflictReason::KernelLockHeld, None));
+        let file = self.dir().join(session.as_str()).join(CLAIM_FILE);
+        let Rejection { message, advice, holder, .. } =
+            Rejection::locked(session, &Endpoint::None, &why, holder, &file);
+        let is_late = hold.effect() == Effect::Done(Conclusion::Late);
+        Ok(Claimed::Conflict(Box::new(ClaimConflict { why, is_late, holder, message, advice })))
+    }
+}
+
+/// The findings of taking a claim.
+#[derive(Debug, Default)]
+struct Taking {
+    held: Option<HeldClaim>,
+    snapshot: Option<Snapshot>,
+    conflict: Option<(ConflictReason, Option<LockClaim>)>,
+    error: Option<Error>,
+}
+
+impl Taking {
+    fn failed(&mut self, error: Error) -> Event {
+        self.error = Some(error);
+        Event::Failed
+    }
+}
+
+/// A future that is dropped between taking the claim and the end of the look has sent nothing.
+impl Drop for Taking {
+    fn drop(&mut self) {
+        if let Some(held) = self.held.take() {
+            tell_unreleased(held.release());
+        }
+    }
+}
+
+impl SessionClaim {
+    /// Connects to the worker's endpoint and judges the answer. Without an endpoint the worker's process is judged.
+    ///
+    /// # Cancel safety
+    /// Safe.
+    pub async fn probe(&self) -> Liveness {
+        match &self.endpoint {
+            Some(endpoint) => {
+                let foreign = self.snapshot.foreign_listener();
+                self.snapshot.probe(endpoint, foreign, self.sessions.here()).await.liveness()
+            }
+            None => Liveness::Dormant,
+        }
+    }
+
+    /// Runs a program to its end under the claim, with `variables` in its environment, and returns the exit. Blocks the
+    /// thread.
+    ///
+    /// The program inherits the locked directory: if this process is killed, the program goes on, and the claim stays
+    /// held until the program and all that inherited the descriptor have ended. Only for the main thread of a process
+    /// without other work.
+    ///
+    /// # Errors
+    /// If the program could not be started.
+    pub fn run_program(
+        &self,
+        command: &[OsString],
+        variables: &[(&'static str, OsString)],
+    ) -> Result<ChildExit, SpawnError> {
+        let held = self.held.as_ref().ok_or(SpawnError::Abandoned { why: "the claim is not held".into() })?;
+        foreground::run_on(command, variables, held.dir().as_fd())
+    }
+
+    /// Releases the claim. Every end of a send releases: a failed or refused message holds nobody up.
+    ///
+    /// # Errors
+    /// If the evidence cannot be removed, or is no longer ours. The kernel's lock is given up all the same.
+    pub fn release(mut self, end: SendFinal) -> Result<(), ReleaseError> {
+        self.give_up(end)
+    }
+
+    fn give_up(&mut self, end: SendFinal) -> Result<(), ReleaseError> {
+        self.hold = step(self.hold, Event::Sent(end));
+        if self.hold.effect() != Effect::Release {
+            return Ok(());
+        }
+        let released = self.held.take().map_or(Ok(()), HeldClaim::release);
+        self.hold = step(self.hold, if released.is_ok() { Event::Did } else { Event::Failed });
+        released
+    }
+}
+
+impl Drop for SessionClaim {
+    fn drop(&mut self) {
+        tell_unreleased(self.give_up(SendFinal::Failed));
+    }
+}
+
+fn tell_unreleased(released: Result<(), ReleaseError>) {
+    if let Err(error) = released {
+        tracing::warn!(%error, "a claim could not be released");
+    }
+}
