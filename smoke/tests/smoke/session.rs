@@ -13,6 +13,7 @@ pub(crate) mod refusals;
 pub(crate) mod reload;
 pub(crate) mod restart;
 pub(crate) mod reuse;
+pub(crate) mod send;
 pub(crate) mod stop;
 pub(crate) mod successors;
 pub(crate) mod timeouts;
@@ -27,6 +28,7 @@ rekindle_smoke::rooms![
     daemons,
     stop,
     restart,
+    send,
     records,
     reuse,
     library,
