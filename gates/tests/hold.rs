@@ -37,18 +37,18 @@ fn the_machine_is_its_table() {
             Effect::Look,
             vec![(Event::Did, "sending".to_owned()), (Event::Failed, ended(SendFinal::Failed))],
         ),
-        (
-            "sending".to_owned(),
-            Effect::Send,
-            ENDS.map(|end| (Event::Sent(end), ended(end))).to_vec(),
-        ),
+        ("sending".to_owned(), Effect::Send, ENDS.map(|end| (Event::Sent(end), ended(end))).to_vec()),
         ("conflict".to_owned(), Effect::Done(Conclusion::Conflict), vec![]),
         ("late".to_owned(), Effect::Done(Conclusion::Late), vec![]),
         ("failed".to_owned(), Effect::Done(Conclusion::Failed), vec![]),
     ];
     for end in ENDS {
         let (released, kept) = (format!("released after {end:?}"), format!("kept after {end:?}"));
-        rows.push((ended(end), Effect::Release, vec![(Event::Did, released.clone()), (Event::Failed, kept.clone())]));
+        rows.push((
+            ended(end),
+            Effect::Release,
+            vec![(Event::Did, released.clone()), (Event::Failed, kept.clone())],
+        ));
         rows.push((released, Effect::Done(Conclusion::Released(end)), vec![]));
         rows.push((kept, Effect::Done(Conclusion::NotReleased(end)), vec![]));
     }
@@ -75,7 +75,10 @@ fn a_claim_is_held_exactly_until_its_send_has_ended() {
         for event in events() {
             let next = step(hold, event);
             let begins_release = next.effect() == Effect::Release && hold.effect() != Effect::Release;
-            let has_ended = matches!((hold.effect(), event), (Effect::Send, Event::Sent(_)) | (Effect::Look, Event::Failed));
+            let has_ended = matches!(
+                (hold.effect(), event),
+                (Effect::Send, Event::Sent(_)) | (Effect::Look, Event::Failed)
+            );
             assert_eq!(begins_release, has_ended, "{event:?} in {hold:?}");
         }
     }

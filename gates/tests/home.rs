@@ -21,7 +21,11 @@ fn cells() -> impl Iterator<Item = (AskedBy, Locks, Candidate, Candidate)> {
 fn the_place_asked_for_wins_wherever_its_locks_hold() {
     for (asked, locks, runtime, var_tmp) in cells() {
         let home = choose(asked, locks, runtime, var_tmp);
-        assert_eq!(home == Home::AsAsked, locks == Locks::Exclude, "{asked:?} {locks:?} {runtime:?} {var_tmp:?}");
+        assert_eq!(
+            home == Home::AsAsked,
+            locks == Locks::Exclude,
+            "{asked:?} {locks:?} {runtime:?} {var_tmp:?}"
+        );
     }
 }
 
@@ -51,7 +55,11 @@ fn a_stand_in_in_use_stays_and_the_runtime_directory_comes_first() {
     ];
     for locks in Locks::ALL.into_iter().filter(|locks| *locks != Locks::Exclude) {
         for (first, second, expected) in table {
-            assert_eq!(choose(AskedBy::Default, locks, first, second), expected, "{locks:?} {first:?} {second:?}");
+            assert_eq!(
+                choose(AskedBy::Default, locks, first, second),
+                expected,
+                "{locks:?} {first:?} {second:?}"
+            );
         }
     }
 }
@@ -59,7 +67,8 @@ fn a_stand_in_in_use_stays_and_the_runtime_directory_comes_first() {
 /// Unknown is never dead: only a lifeline that is provably not held allows a start elsewhere.
 #[test]
 fn a_worker_that_may_live_in_another_directory_forbids_a_start() {
-    let forbids = [Lifeline::Held, Lifeline::Unreadable, Lifeline::Free, Lifeline::Missing].map(forbids_start);
+    let forbids =
+        [Lifeline::Held, Lifeline::Unreadable, Lifeline::Free, Lifeline::Missing].map(forbids_start);
     assert_eq!(forbids, [true, true, false, false]);
 }
 

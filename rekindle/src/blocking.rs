@@ -29,12 +29,14 @@ use crate::error::Error;
 use crate::launch::Launch;
 use crate::outcome::{DryRun, Ensured, Stopped};
 use crate::sessions::{
-    self, Collected, Collection, Diagnoses, Force, Forgotten, Listing, SessionView, Unlocked, WorkerWatch,
+    self, Claimed, Collected, Collection, Diagnoses, Force, Forgotten, Listing, SessionView, Unlocked,
+    WorkerWatch,
 };
 use rekindle_core::stop::StopPolicy;
 use rekindle_core::{ChildExit, OsFailure, SessionId};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::runtime::{Builder, Handle, Runtime};
 
 /// The sessions of one state directory, for programs without an async runtime. Cheap to clone; any thread may call.
@@ -121,6 +123,14 @@ impl Sessions {
     /// As there, or [`Error::InsideRuntime`].
     pub fn stop(&self, session: &SessionId, policy: &StopPolicy) -> Result<Stopped, Error> {
         self.block_on(self.sessions.stop(session, policy))
+    }
+
+    /// Takes the claim of `session` to send a message to the worker: [`Sessions::claim`](crate::Sessions::claim).
+    ///
+    /// # Errors
+    /// As there, or [`Error::InsideRuntime`].
+    pub fn claim(&self, session: &SessionId, wait: Duration) -> Result<Claimed, Error> {
+        self.block_on(self.sessions.claim(session, wait))
     }
 
     /// Waits until the current worker of `session` has ended: [`Sessions::wait`](crate::Sessions::wait).

@@ -3,9 +3,9 @@
 use crate::advice::{Advice, Step};
 use crate::json::without_nonce;
 use rekindle_adapters::StateRootError;
-use rekindle_adapters::state_root::Elsewhere;
 use rekindle_adapters::call::CallError;
 use rekindle_adapters::lines::LineError;
+use rekindle_adapters::state_root::Elsewhere;
 use rekindle_core::execute::Seen;
 use rekindle_core::shown::Shown;
 use rekindle_core::{Endpoint, Generation, Lifeline, LockClaim, OsFailure, Pid, ReleaseError, SessionId};

@@ -83,9 +83,9 @@ pub use outcome::{
 #[doc(inline)]
 pub use pool::{PoolClient, WorkerPool};
 pub use sessions::{
-    ClaimConflict, ClaimView, Claimed, Collected, Collection, Diagnoses, Diagnosis, FailedRuns, Force, Forgotten, GcMode, Kept,
-    KeptBecause, LeftOut, LifelineView, Listing, RecordView, Repair, SessionClaim, SessionSummary, SessionView,
-    Sessions, StandsIn, Unlocked, WorkerWatch,
+    ClaimConflict, ClaimView, Claimed, Collected, Collection, Diagnoses, Diagnosis, FailedRuns, Force,
+    Forgotten, GcMode, Kept, KeptBecause, LeftOut, LifelineView, Listing, RecordView, Repair, SessionClaim,
+    SessionSummary, SessionView, Sessions, StandsIn, Unlocked, WorkerWatch,
 };
 #[doc(inline)]
 pub use stdio::{StdioChild, StdioEnd, StdioEvent, StdioLaunch, StdioStopped};

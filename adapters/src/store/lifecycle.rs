@@ -122,7 +122,8 @@ const APART: (&str, &str) = (".lifecycle", ".lock");
 
 /// Whether a name in a state directory is that of a lock file apart from its marker.
 pub(crate) fn is_apart_lock(name: &OsStr) -> bool {
-    let digits = name.to_str().and_then(|name| name.strip_prefix(APART.0)?.strip_suffix(APART.1)?.strip_prefix('-'));
+    let digits =
+        name.to_str().and_then(|name| name.strip_prefix(APART.0)?.strip_suffix(APART.1)?.strip_prefix('-'));
     digits.is_some_and(|digits| digits.len() == 16 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
 }
 

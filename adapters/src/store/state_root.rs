@@ -36,12 +36,12 @@ use rekindle_core::claim::home::{self, AskedBy, HostPlace, Locks};
 use rekindle_core::shown::Shown;
 use rekindle_core::stores::{ClaimStore, RecordStore};
 use rekindle_core::{OsFailure, Pid, SessionId};
+use stand_in::StandIns;
 use std::env;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
-use stand_in::StandIns;
 use std::sync::Arc;
 
 /// How often a directory may be removed between its creation and its opening: a collection does so now and then, but
@@ -250,12 +250,18 @@ impl StateRoot {
             Origin::Default => &self.path,
             Origin::StandIn(stands_in) => &stands_in.instead_of,
         };
-        let stand_ins = StandIns::of(default);
-        let others = stand_ins.paths().into_iter().filter(|other| *other != self.path);
+        let resolved = stand_in::resolved(default);
+        let places = StandIns::all_for(&resolved);
+        let others = places.iter().flat_map(StandIns::paths).filter(|other| *other != self.path);
         // Another user's directory holds no session of ours.
         let is_ours =
             |other: &&Path| other.symlink_metadata().is_ok() && way::judge(other, Place::State).is_ok();
-        others.filter(is_ours).map(ToOwned::to_owned).collect()
+        // A stand-in of another home says so.
+        let is_of_this_home = |other: &&Path| {
+            let named = Note::read(other).and_then(|note| note.instead_of);
+            named.is_none_or(|named| stand_in::resolved(&named) == resolved)
+        };
+        others.filter(is_ours).filter(is_of_this_home).map(ToOwned::to_owned).collect()
     }
 
     /// Another directory of the same home where `session` may run: of a home whose locks held at one time and not at
@@ -495,7 +501,8 @@ impl StandsIn {
 fn holds_only_ours(root: BorrowedFd<'_>) -> Result<bool, Errno> {
     let marker = OsStr::new(MARKER_NAME);
     let is_marker = |name: &OsStr| {
-        let is_named = name == marker || name == lock_name(marker) || name == NOTE_FILE || is_apart_lock(name);
+        let is_named =
+            name == marker || name == lock_name(marker) || name == NOTE_FILE || is_apart_lock(name);
         is_named && is_ours(root, Path::new(name), FileKind::File)
     };
     let is_session = |name: &OsStr| {

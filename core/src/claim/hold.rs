@@ -141,7 +141,9 @@ pub fn step(hold: Hold, event: Event) -> Hold {
     let to = |phase| Hold { phase, ..hold };
     match (hold.phase, event) {
         (At::Acquiring, Ev::Did) => to(At::Looking),
-        (At::Acquiring, Ev::Conflict(Passes::Yes)) if hold.patience == Patience::UntilDeadline => to(At::Waiting),
+        (At::Acquiring, Ev::Conflict(Passes::Yes)) if hold.patience == Patience::UntilDeadline => {
+            to(At::Waiting)
+        }
         (At::Acquiring, Ev::Conflict(Passes::Yes | Passes::No)) => to(At::Done(Conclusion::Conflict)),
         (At::Acquiring, Ev::Failed) => to(At::Done(Conclusion::Failed)),
         (At::Waiting, Ev::Did) => to(At::Acquiring),

@@ -142,14 +142,16 @@ impl Sessions {
                     Ok(()) => Event::Did,
                     Err(_) => Event::Late,
                 },
-                Effect::Look => match taking.held.as_ref().map(|held| Snapshot::take(held.dir(), self.here())) {
-                    Some(Ok(snapshot)) => {
-                        taking.snapshot = Some(snapshot);
-                        Event::Did
+                Effect::Look => {
+                    match taking.held.as_ref().map(|held| Snapshot::take(held.dir(), self.here())) {
+                        Some(Ok(snapshot)) => {
+                            taking.snapshot = Some(snapshot);
+                            Event::Did
+                        }
+                        Some(Err(error)) => taking.failed(error.into()),
+                        None => Event::Failed,
                     }
-                    Some(Err(error)) => taking.failed(error.into()),
-                    None => Event::Failed,
-                },
+                }
                 Effect::Release => match taking.held.take().map_or(Ok(()), HeldClaim::release) {
                     Ok(()) => Event::Did,
                     Err(_) => Event::Failed,

@@ -39,6 +39,12 @@ impl StandIns {
         Self::named("")
     }
 
+    /// Every place that may have been taken for a default directory with this resolved path. Asks for no passwd entry,
+    /// which may be far away.
+    pub(in crate::store) fn all_for(resolved: &Path) -> [Self; 2] {
+        [Self::of_user(), Self::named(&suffix(resolved))]
+    }
+
     fn named(suffix: &str) -> Self {
         let uid = user::our_uid();
         let set = env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|dir| dir.is_absolute());
@@ -68,7 +74,9 @@ impl StandIns {
         let path = self.path(place);
         let found = match way::judge(path, Place::State) {
             Ok(Way::Whole(_)) => Candidate::InUse,
-            Ok(Way::Ends(end)) if end.require_makeable(Place::State).is_ok() && is_below_a_directory(path) => {
+            Ok(Way::Ends(end))
+                if end.require_makeable(Place::State).is_ok() && is_below_a_directory(path) =>
+            {
                 Candidate::Free
             }
             Ok(Way::Ends(_)) | Err(_) => return Candidate::Unusable,
@@ -121,13 +129,17 @@ mod tests {
     fn the_users_own_home_has_the_plain_name() {
         let Some(home) = user::home() else { return };
         let stand_ins = StandIns::of(&home.join(".local/state/rekindle"));
-        assert_eq!(stand_ins.path(HostPlace::VarTmp), Path::new(&format!("/var/tmp/rekindle-{}", user::our_uid())));
+        assert_eq!(
+            stand_ins.path(HostPlace::VarTmp),
+            Path::new(&format!("/var/tmp/rekindle-{}", user::our_uid()))
+        );
     }
 
     #[test]
     fn a_place_below_nothing_is_unusable() {
         let dir = tempfile::tempdir().unwrap();
-        let place = |runtime: PathBuf| StandIns { runtime, var_tmp: PathBuf::new() }.judge(HostPlace::Runtime);
+        let place =
+            |runtime: PathBuf| StandIns { runtime, var_tmp: PathBuf::new() }.judge(HostPlace::Runtime);
         assert_eq!(place(dir.path().join("missing/rekindle")), Candidate::Unusable);
         assert_eq!(place(dir.path().join("rekindle")), Candidate::Free);
         assert_eq!(place(dir.path().to_owned()), Candidate::InUse);

@@ -17,6 +17,8 @@ const PAGES: [(&str, &str); 8] = [
     ("docs/one-daemon.md", include_str!("../../../../docs/one-daemon.md")),
     ("docs/output.md", include_str!("../../../../docs/output.md")),
     ("docs/readiness.md", include_str!("../../../../docs/readiness.md")),
+    ("docs/homes.md", include_str!("../../../../docs/homes.md")),
+    ("docs/send.md", include_str!("../../../../docs/send.md")),
     ("docs/start-a-worker.md", include_str!("../../../../docs/start-a-worker.md")),
     ("docs/supervise.md", include_str!("../../../../docs/supervise.md")),
     ("docs/when-something-is-wrong.md", include_str!("../../../../docs/when-something-is-wrong.md")),

@@ -61,7 +61,7 @@ impl Home {
         let bindfs = programs::find("bindfs", "bindfs");
         let option = subtype.map(|subtype| format!("-o subtype={subtype}")).unwrap_or_default();
         let (source, point) = (self.env.path("source"), self.point.display().to_string());
-        self.sh(&format!("{bindfs} {option} {} {point}", source.display()));
+        self.sh(&format!("{bindfs} -o nonempty {option} {} {point}", source.display()));
     }
 
     /// Mounts the misbehaving server.
@@ -71,7 +71,9 @@ impl Home {
         command.arg("--fork").arg(programs::python()).arg(script).arg(&self.point).args([kind, conduct]);
         assert_eq!(Launcher::start(silent(command)).finish().code, Some(0));
         let mounted = format!("{kind} ");
-        wait::until("the server has mounted", || self.sh("cat /proc/self/mountinfo").stdout.contains(&mounted));
+        wait::until("the server has mounted", || {
+            self.sh("cat /proc/self/mountinfo").stdout.contains(&mounted)
+        });
     }
 
     fn sh(&self, script: &str) -> Reply {
@@ -119,14 +121,19 @@ impl Home {
 fn only(dir: &Path) -> PathBuf {
     let entries: Vec<PathBuf> =
         fs::read_dir(dir).expect("it can be listed").flatten().map(|entry| entry.path()).collect();
-    let [entry] = entries.as_slice() else { panic!("one entry is expected in `{}`: {entries:?}", dir.display()) };
+    let [entry] = entries.as_slice() else {
+        panic!("one entry is expected in `{}`: {entries:?}", dir.display())
+    };
     entry.clone()
 }
 
 /// A command whose output is of no interest: a server that stays would keep the pipe open.
 fn silent(command: Command) -> Command {
     let mut shell = Command::new("sh");
-    shell.args(["-c", "exec \"$@\" >/dev/null 2>&1", "sh"]).arg(command.get_program()).args(command.get_args());
+    shell
+        .args(["-c", "exec \"$@\" >/dev/null 2>&1", "sh"])
+        .arg(command.get_program())
+        .args(command.get_args());
     for (name, value) in command.get_envs() {
         match value {
             Some(value) => shell.env(name, value),
@@ -141,12 +148,16 @@ fn silent(command: Command) -> Command {
 
 const TOLD: &str = "where locks do not hold";
 
-/// U-homes: a home on a network file system.
+/// L11: a home on a network file system.
 fn a_home_shared_by_machines_has_a_stand_in_and_says_so_once(_: Root) {
     let home = Home::bound(Some("sshfs"));
     let looked = home.rekindle(&["ls"]);
     assert_eq!(looked.code, Some(0), "{looked}");
-    assert_eq!(fs::read_dir(&home.runtime).expect("it is there").count(), 0, "a look makes nothing: {looked}");
+    assert_eq!(
+        fs::read_dir(&home.runtime).expect("it is there").count(),
+        0,
+        "a look makes nothing: {looked}"
+    );
     let started = home.up().expect(0, "started");
     assert!(started.stderr.contains(TOLD) && started.stderr.contains("FUSE (sshfs)"), "{started}");
     let stand_in = home.stand_in();
@@ -183,17 +194,21 @@ fn a_fuse_home_whose_flock_excludes_is_used(_: Root) {
                 home.point.display()
             ));
         }
-        let first = home.rekindle(&["-v", "up", "s", "--", &home.env.binary_arg(), "worker"]).expect(0, "started");
+        let first =
+            home.rekindle(&["-v", "up", "s", "--", &home.env.binary_arg(), "worker"]).expect(0, "started");
         assert!(first.stderr.contains("tried the locks"), "{kind}: {first}");
         assert_eq!(fs::read_dir(&home.runtime).expect("it is there").count(), 0, "{kind}: {first}");
-        let again = home.rekindle(&["-v", "up", "s", "--", &home.env.binary_arg(), "worker"]).expect(0, "attached");
+        let again =
+            home.rekindle(&["-v", "up", "s", "--", &home.env.binary_arg(), "worker"]).expect(0, "attached");
         assert!(!again.stderr.contains("tried the locks"), "the verdict is remembered: {kind}: {again}");
         home.rekindle(&["stop", "s"]).expect(0, "stopped");
         let variables =
             [("XDG_STATE_HOME", home.point.as_os_str()), ("XDG_RUNTIME_DIR", home.runtime.as_os_str())];
         let binary = home.env.binary_arg();
         let many: Vec<Launcher> = (0..8)
-            .map(|_| Launcher::start(home.command(&variables, &["--json", "up", "s", "--", &binary, "worker"])))
+            .map(|_| {
+                Launcher::start(home.command(&variables, &["--json", "up", "s", "--", &binary, "worker"]))
+            })
             .collect();
         let replies: Vec<Reply> = many.into_iter().map(Launcher::finish).collect();
         let started = replies.iter().filter(|reply| reply.text("outcome") == "started").count();
@@ -215,7 +230,7 @@ fn a_fuse_home_whose_flock_misbehaves_has_a_stand_in(_: Root) {
     }
 }
 
-/// A helper that waits in the kernel is left behind, with none of our descriptors.
+/// L11. A helper that waits in the kernel is left behind, with none of our descriptors.
 fn a_lock_that_hangs_is_asked_for_once_and_within_a_bound(_: Root) {
     let home = Home::new();
     home.serve("fuse.test", "hang");
@@ -246,7 +261,8 @@ fn without_a_runtime_directory_the_stand_in_is_in_var_tmp(_: Root) {
     let home = Home::bound(Some("sshfs"));
     let gone = home.env.path("gone");
     let with = |runtime: &Path, args: &[&str]| {
-        let variables = [("XDG_STATE_HOME", home.point.as_os_str()), ("XDG_RUNTIME_DIR", runtime.as_os_str())];
+        let variables =
+            [("XDG_STATE_HOME", home.point.as_os_str()), ("XDG_RUNTIME_DIR", runtime.as_os_str())];
         Launcher::start(home.command(&variables, &[&["--json"], args].concat())).finish()
     };
     let binary = home.env.binary_arg();
@@ -266,7 +282,8 @@ fn two_homes_of_one_user_share_no_stand_in(_: Root) {
     for name in ["one", "other"] {
         let state = home.point.join(name);
         fs::create_dir(home.env.path("source").join(name)).expect("the source can hold a directory");
-        let variables = [("XDG_STATE_HOME", state.as_os_str()), ("XDG_RUNTIME_DIR", home.runtime.as_os_str())];
+        let variables =
+            [("XDG_STATE_HOME", state.as_os_str()), ("XDG_RUNTIME_DIR", home.runtime.as_os_str())];
         let binary = home.env.binary_arg();
         let up = home.command(&variables, &["--json", "up", "s", "--", &binary, "worker"]);
         Launcher::start(up).finish().expect(0, "started");

@@ -52,7 +52,8 @@ fn the_program_knows_the_worker_and_has_its_own_exit_code() {
     let killed = env.rekindle(["claim", "s", "--", "sh", "-c", "kill -9 $$"]);
     assert_eq!(killed.code, Some(128 + 9), "{killed}");
     env.stop("s").expect(0, "stopped");
-    let dead = env.rekindle(["claim", "s", "--probe", "--", "sh", "-c", "echo $REKINDLE_STATE $REKINDLE_LIVENESS"]);
+    let dead =
+        env.rekindle(["claim", "s", "--probe", "--", "sh", "-c", "echo $REKINDLE_STATE $REKINDLE_LIVENESS"]);
     assert_eq!((dead.code, dead.stdout.as_str()), (Some(0), "exited dead\n"), "{dead}");
 }
 

@@ -32,9 +32,28 @@ const FUSE: i64 = 0x6573_5546;
 /// FUSE file systems, by their subtype in the table of mounts, that show the files of another machine: a flock holds on
 /// this machine at most.
 const SHARED_FUSE: &[&str] = &[
-    "sshfs", "glusterfs", "ceph", "ceph-fuse", "s3fs", "goofys", "mount-s3", "rclone", "gcsfuse", "blobfuse",
-    "blobfuse2", "davfs", "juicefs", "mfs", "moosefs", "lizardfs", "saunafs", "curlftpfs", "smbnetfs", "cvmfs2",
-    "beegfs", "seaweedfs",
+    "sshfs",
+    "glusterfs",
+    "ceph",
+    "ceph-fuse",
+    "s3fs",
+    "goofys",
+    "mount-s3",
+    "rclone",
+    "gcsfuse",
+    "blobfuse",
+    "blobfuse2",
+    "davfs",
+    "juicefs",
+    "mfs",
+    "moosefs",
+    "lizardfs",
+    "saunafs",
+    "curlftpfs",
+    "smbnetfs",
+    "cvmfs2",
+    "beegfs",
+    "seaweedfs",
 ];
 
 /// A mount on this machine since its boot: the kernel never reuses the number.
