@@ -242,14 +242,9 @@ fn claimers_and_a_launcher() {
 #[test]
 fn a_claimer_among_others() {
     let adversity = Adversity { stops: 1, crashes: 1, ..CLAIMER };
-    holds_everywhere(
-        "a claimer, a launcher, a stop, a crash",
-        2,
-        &[Kind::Polite, Kind::Daemonising],
-        adversity,
-    );
-    let adversity = Adversity { dir_removals: 1, deaths: 1, ..CLAIMER };
-    holds_everywhere("a claimer, a launcher, a removal, a death", 2, &GUARDED, adversity);
+    holds_everywhere("a claimer, a launcher, a stop, a crash", 2, &[Kind::Polite], adversity);
+    let adversity = Adversity { dir_removals: 1, ..CLAIMER };
+    holds_everywhere("a claimer, a launcher, a removal", 2, &[Kind::Polite], adversity);
     let adversity = Adversity { collections: 1, ..CLAIMER };
     holds_everywhere("a claimer, a launcher, a collection", 2, &[Kind::Polite], adversity);
     let adversity = Adversity { unlocks: 1, crashes: 1, ..CLAIMER };

@@ -1,6 +1,5 @@
 //! The sessions of one state directory: the operations of the public API, one file for each.
 
-mod claim;
 mod diagnosis;
 mod ensure;
 pub(crate) mod gc;
@@ -19,7 +18,6 @@ pub(crate) mod wait;
 use crate::error::Error;
 use crate::launch::Launch;
 use crate::outcome::{DryRun, Ensured, Stopped};
-pub use claim::{ClaimConflict, Claimed, SessionClaim};
 pub use diagnosis::{Diagnoses, Diagnosis};
 use ensure::Ensure;
 pub use gc::{Collected, Collection, FailedRuns, GcMode, Kept, KeptBecause, Repair};
@@ -36,6 +34,8 @@ pub use show::{ClaimView, LifelineView, RecordView, SessionView};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
+pub use unlock::hold::{ClaimConflict, Claimed, SessionClaim};
 pub use unlock::{Force, Forgotten, Unlocked};
 pub use wait::WorkerWatch;
 
@@ -259,6 +259,41 @@ impl Sessions {
     /// Safe.
     pub async fn wait(&self, session: &SessionId) -> Result<ChildExit, Error> {
         wait::wait(&self.root, &self.here, session).await
+    }
+
+    /// Takes the claim of `session` to send a message to the worker: no process starts or replaces the worker until the
+    /// claim is released. A claim held by another process is waited for at most `wait`.
+    ///
+    /// While the claim is held, [`Self::ensure`] of the same session waits, in this process too.
+    ///
+    /// # Errors
+    /// If the session is unknown, or its directory cannot be used. A claim held by another process is an outcome.
+    ///
+    /// # Cancel safety
+    /// Safe: a claim that was taken is released.
+    ///
+    /// ```
+    /// use rekindle::{Claimed, Error, SendFinal, Sessions};
+    /// use std::time::Duration;
+    ///
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    /// # runtime.block_on(async {
+    /// let dir = tempfile::tempdir()?;
+    /// let sessions = Sessions::open(dir.path().join("workers"))?;
+    /// match sessions.claim(&"web".parse()?, Duration::from_secs(5)).await {
+    ///     Ok(Claimed::Ours(claim)) => {
+    ///         // Send to `claim.endpoint`.
+    ///         claim.release(SendFinal::Sent)?;
+    ///     }
+    ///     Ok(Claimed::Conflict(conflict)) => eprintln!("{conflict}"),
+    ///     Err(error) => assert!(matches!(error, Error::UnknownSession { .. })),
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub async fn claim(&self, session: &SessionId, wait: Duration) -> Result<Claimed, Error> {
+        unlock::hold::claim(&self.root, &self.here, session, wait).await
     }
 
     /// Clears the claim of `session` if no launcher holds the claim. Without force, only a claim with a provably dead

@@ -3,6 +3,8 @@
 //! # Invariants
 //! 1. Every decision is made by [`rekindle_core::care`]; this file performs the effects and keeps the findings.
 
+pub(crate) mod hold;
+
 use crate::error::Error;
 use crate::json::{path_text, without_nonce};
 use crate::sessions::snapshot::Snapshot;

@@ -5,25 +5,26 @@
 use crate::error::Error;
 use crate::json::without_nonce;
 use crate::outcome::Rejection;
-use crate::sessions::Sessions;
 use crate::sessions::snapshot::{ListenerTables, Snapshot};
 use rekindle_adapters::claim_file::CLAIM_FILE;
 use rekindle_adapters::claim_lock::{ClaimAttempt, ClaimQueue};
-use rekindle_adapters::{HeldClaim, foreground};
+use rekindle_adapters::{HeldClaim, StateRoot, foreground};
 use rekindle_core::claim::ConflictReason;
 use rekindle_core::claim::hold::{Conclusion, Effect, Event, Hold, Passes, Patience, step};
 use rekindle_core::release::SendFinal;
 use rekindle_core::{
-    ChildExit, Endpoint, Generation, Liveness, LockClaim, ReleaseError, SessionId, SessionState, SpawnError,
+    ChildExit, Endpoint, Generation, Host, Liveness, LockClaim, ReleaseError, SessionId, SessionState,
+    SpawnError,
 };
 use serde_json::Value;
 use std::ffi::OsString;
 use std::fmt;
 use std::os::fd::AsFd;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
-/// The outcome of [`Sessions::claim`].
+/// The outcome of [`Sessions::claim`](crate::Sessions::claim).
 #[derive(Debug)]
 #[must_use = "the claim may be another's"]
 pub enum Claimed {
@@ -79,113 +80,90 @@ pub struct SessionClaim {
     /// The generation of the worker; 0 if no worker was ever started.
     pub generation: Generation,
     snapshot: Snapshot,
-    sessions: Sessions,
+    here: Arc<Host>,
 }
 
-impl Sessions {
-    /// Takes the claim of `session` to send a message to the worker: no process starts or replaces the worker until the
-    /// claim is released. A claim held by another process is waited for at most `wait`.
-    ///
-    /// While the claim is held, [`Self::ensure`] of the same session waits, in this process too.
-    ///
-    /// # Errors
-    /// If the session is unknown, or its directory cannot be used. A claim held by another process is an outcome.
-    ///
-    /// # Cancel safety
-    /// Safe: a claim that was taken is released.
-    ///
-    /// ```
-    /// use rekindle::{Claimed, Error, SendFinal, Sessions};
-    /// use std::time::Duration;
-    ///
-    /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    /// # runtime.block_on(async {
-    /// let dir = tempfile::tempdir()?;
-    /// let sessions = Sessions::open(dir.path().join("workers"))?;
-    /// match sessions.claim(&"web".parse()?, Duration::from_secs(5)).await {
-    ///     Ok(Claimed::Ours(claim)) => {
-    ///         // Send to `claim.endpoint`.
-    ///         claim.release(SendFinal::Sent)?;
-    ///     }
-    ///     Ok(Claimed::Conflict(conflict)) => eprintln!("{conflict}"),
-    ///     Err(error) => assert!(matches!(error, Error::UnknownSession { .. })),
-    /// }
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// # })?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    pub async fn claim(&self, session: &SessionId, wait: Duration) -> Result<Claimed, Error> {
-        // A claim makes the directory of its session, and a mistyped name must leave none.
-        if self.root().session(session)?.is_none() {
-            return Err(Error::UnknownSession { session: session.clone() });
-        }
-        let deadline = Instant::now() + wait;
-        let mut queue = ClaimQueue::new(self.root(), session, self.here());
-        let mut taking = Taking::default();
-        let patience = if wait.is_zero() { Patience::None } else { Patience::UntilDeadline };
-        let mut hold = Hold::new(patience);
-        loop {
-            let event = match hold.effect() {
-                Effect::Acquire => match queue.attempt() {
-                    Ok(ClaimAttempt::Held(held)) => {
-                        taking.held = Some(*held);
-                        Event::Did
-                    }
-                    Ok(ClaimAttempt::Conflict { why, holder }) => {
-                        let passes = if why.may_pass() { Passes::Yes } else { Passes::No };
-                        taking.conflict = Some((why, holder.map(|holder| *holder)));
-                        Event::Conflict(passes)
-                    }
-                    Err(error) => taking.failed(error.into()),
-                },
-                Effect::AwaitClaim => match timeout_at(deadline, queue.wait()).await {
-                    Ok(()) => Event::Did,
-                    Err(_) => Event::Late,
-                },
-                Effect::Look => {
-                    match taking.held.as_ref().map(|held| Snapshot::take(held.dir(), self.here())) {
-                        Some(Ok(snapshot)) => {
-                            taking.snapshot = Some(snapshot);
-                            Event::Did
-                        }
-                        Some(Err(error)) => taking.failed(error.into()),
-                        None => Event::Failed,
-                    }
+/// Takes the claim of a session that exists.
+pub(crate) async fn claim(
+    root: &StateRoot,
+    here: &Arc<Host>,
+    session: &SessionId,
+    wait: Duration,
+) -> Result<Claimed, Error> {
+    // A claim makes the directory of its session, and a mistyped name must leave none.
+    if root.session(session)?.is_none() {
+        return Err(Error::UnknownSession { session: session.clone() });
+    }
+    let deadline = Instant::now() + wait;
+    let mut queue = ClaimQueue::new(root, session, here);
+    let mut taking = Taking::default();
+    let patience = if wait.is_zero() { Patience::None } else { Patience::UntilDeadline };
+    let mut hold = Hold::new(patience);
+    loop {
+        let event = match hold.effect() {
+            Effect::Acquire => match queue.attempt() {
+                Ok(ClaimAttempt::Held(held)) => {
+                    taking.held = Some(*held);
+                    Event::Did
                 }
-                Effect::Release => match taking.held.take().map_or(Ok(()), HeldClaim::release) {
-                    Ok(()) => Event::Did,
-                    Err(_) => Event::Failed,
-                },
-                Effect::Send | Effect::Done(_) => return self.claimed(session, hold, taking),
-            };
-            hold = step(hold, event);
-        }
+                Ok(ClaimAttempt::Conflict { why, holder }) => {
+                    let passes = if why.may_pass() { Passes::Yes } else { Passes::No };
+                    taking.conflict = Some((why, holder.map(|holder| *holder)));
+                    Event::Conflict(passes)
+                }
+                Err(error) => taking.failed(error.into()),
+            },
+            Effect::AwaitClaim => match timeout_at(deadline, queue.wait()).await {
+                Ok(()) => Event::Did,
+                Err(_) => Event::Late,
+            },
+            Effect::Look => match taking.held.as_ref().map(|held| Snapshot::take(held.dir(), here)) {
+                Some(Ok(snapshot)) => {
+                    taking.snapshot = Some(snapshot);
+                    Event::Did
+                }
+                Some(Err(error)) => taking.failed(error.into()),
+                None => Event::Failed,
+            },
+            Effect::Release => match taking.held.take().map_or(Ok(()), HeldClaim::release) {
+                Ok(()) => Event::Did,
+                Err(_) => Event::Failed,
+            },
+            Effect::Send | Effect::Done(_) => return claimed(root, here, session, hold, taking),
+        };
+        hold = step(hold, event);
     }
+}
 
-    fn claimed(&self, session: &SessionId, hold: Hold, mut taking: Taking) -> Result<Claimed, Error> {
-        if let Some(error) = taking.error.take() {
-            return Err(error);
-        }
-        if let Some(snapshot) = taking.snapshot.take() {
-            let held = taking.held.take();
-            return Ok(Claimed::Ours(Box::new(SessionClaim {
-                hold,
-                held,
-                session: session.clone(),
-                state: snapshot.state(&ListenerTables::read(), self.here()),
-                endpoint: snapshot.endpoint(),
-                generation: snapshot.generation(),
-                snapshot,
-                sessions: self.clone(),
-            })));
-        }
-        let (why, holder) = taking.conflict.take().unwrap_or((ConflictReason::KernelLockHeld, None));
-        let file = self.dir().join(session.as_str()).join(CLAIM_FILE);
-        let Rejection { message, advice, holder, .. } =
-            Rejection::locked(session, &Endpoint::None, &why, holder, &file);
-        let is_late = hold.effect() == Effect::Done(Conclusion::Late);
-        Ok(Claimed::Conflict(Box::new(ClaimConflict { why, is_late, holder, message, advice })))
+fn claimed(
+    root: &StateRoot,
+    here: &Arc<Host>,
+    session: &SessionId,
+    hold: Hold,
+    mut taking: Taking,
+) -> Result<Claimed, Error> {
+    if let Some(error) = taking.error.take() {
+        return Err(error);
     }
+    if let Some(snapshot) = taking.snapshot.take() {
+        let held = taking.held.take();
+        return Ok(Claimed::Ours(Box::new(SessionClaim {
+            hold,
+            held,
+            session: session.clone(),
+            state: snapshot.state(&ListenerTables::read(), here),
+            endpoint: snapshot.endpoint(),
+            generation: snapshot.generation(),
+            snapshot,
+            here: here.clone(),
+        })));
+    }
+    let (why, holder) = taking.conflict.take().unwrap_or((ConflictReason::KernelLockHeld, None));
+    let file = root.path().join(session.as_str()).join(CLAIM_FILE);
+    let Rejection { message, advice, holder, .. } =
+        Rejection::locked(session, &Endpoint::None, &why, holder, &file);
+    let is_late = hold.effect() == Effect::Done(Conclusion::Late);
+    Ok(Claimed::Conflict(Box::new(ClaimConflict { why, is_late, holder, message, advice })))
 }
 
 /// The findings of taking a claim.
@@ -222,7 +200,7 @@ impl SessionClaim {
         match &self.endpoint {
             Some(endpoint) => {
                 let foreign = self.snapshot.foreign_listener();
-                self.snapshot.probe(endpoint, foreign, self.sessions.here()).await.liveness()
+                self.snapshot.probe(endpoint, foreign, &self.here).await.liveness()
             }
             None => Liveness::Dormant,
         }
