@@ -91,7 +91,7 @@ pub enum StateRootError {
 pub struct StateRoot {
     path: PathBuf,
     stores: Stores,
-    origin: Origin,
+    origin: Arc<Origin>,
     /// The note to put in place at the first start.
     note: Option<Arc<Note>>,
 }
@@ -201,7 +201,7 @@ impl StateRoot {
             return Err(StateRootError::Relative { path });
         }
         let mut root = Self::at(path);
-        root.origin = origin;
+        root.origin = Arc::new(origin);
         match way::judge(&root.path, Place::State).map_err(|error| root.unusable(error))? {
             Way::Whole(_) => {}
             Way::Ends(end) => {
@@ -215,7 +215,7 @@ impl StateRoot {
     /// Refuses a file system without locks.
     fn judge_locks(&mut self) -> Result<(), StateRootError> {
         let Verdict { locks, file_system, mount } = locks::at(&self.path, |mount| {
-            let stand_ins = (self.origin == Origin::Default).then(|| StandIns::of(&self.path));
+            let stand_ins = (*self.origin == Origin::Default).then(|| StandIns::of(&self.path));
             let beside = stand_ins.iter().flat_map(StandIns::paths).filter_map(Note::read);
             let beside = beside.filter(|note| note.instead_of.as_ref() == Some(&self.path));
             let own = Note::read(&self.path).filter(|note| note.instead_of.is_none());
@@ -245,7 +245,7 @@ impl StateRoot {
 
     /// The other directories of the same home that exist and are ours.
     fn others(&self) -> Vec<PathBuf> {
-        let default = match &self.origin {
+        let default = match &*self.origin {
             Origin::Named => return Vec::new(),
             Origin::Default => &self.path,
             Origin::StandIn(stands_in) => &stands_in.instead_of,
@@ -276,7 +276,7 @@ impl StateRoot {
                 return Ok(Some(Elsewhere::At(other)));
             }
         }
-        match &self.origin {
+        match &*self.origin {
             Origin::StandIn(stands_in) => {
                 Ok(lifeline::hidden(&stands_in.instead_of, session)?.map(Elsewhere::Hidden))
             }
@@ -298,7 +298,7 @@ impl StateRoot {
 
     fn at(path: PathBuf) -> Self {
         let stores = Stores { claims: Arc::new(FileClaims), records: Arc::new(FileRecords) };
-        Self { path, stores, origin: Origin::Named, note: None }
+        Self { path, stores, origin: Arc::new(Origin::Named), note: None }
     }
 
     /// The same directory, with another store of claims.
@@ -356,7 +356,7 @@ impl StateRoot {
         let Some(note) = &self.note else { return Ok(()) };
         let fd = root.try_clone().during("open the state directory", &self.path)?;
         let placed = note.place(&Directory::new(fd, self.path.clone()))?;
-        if let (Placed::First, Origin::StandIn(stands_in)) = (placed, &self.origin) {
+        if let (Placed::First, Origin::StandIn(stands_in)) = (placed, &*self.origin) {
             tracing::warn!("{}", stands_in.told(&self.path));
         }
         Ok(())

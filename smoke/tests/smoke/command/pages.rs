@@ -12,7 +12,7 @@ use std::process::{Command, Stdio};
 tests![every_example_runs, an_answer_that_is_not_given_is_noticed];
 
 /// The pages with examples for a shell; `gates/tests/books.rs` checks that the list is complete.
-const PAGES: [(&str, &str); 8] = [
+const PAGES: [(&str, &str); 10] = [
     ("README.md", include_str!("../../../../README.md")),
     ("docs/one-daemon.md", include_str!("../../../../docs/one-daemon.md")),
     ("docs/output.md", include_str!("../../../../docs/output.md")),

@@ -69,7 +69,7 @@ impl Home {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("programs/lock_server.py");
         let mut command = self.container.command(&self.env, "setsid");
         command.arg("--fork").arg(programs::python()).arg(script).arg(&self.point).args([kind, conduct]);
-        assert_eq!(Launcher::start(silent(command)).finish().code, Some(0));
+        assert_eq!(Launcher::start(silent(&command)).finish().code, Some(0));
         let mounted = format!("{kind} ");
         wait::until("the server has mounted", || {
             self.sh("cat /proc/self/mountinfo").stdout.contains(&mounted)
@@ -128,7 +128,7 @@ fn only(dir: &Path) -> PathBuf {
 }
 
 /// A command whose output is of no interest: a server that stays would keep the pipe open.
-fn silent(command: Command) -> Command {
+fn silent(command: &Command) -> Command {
     let mut shell = Command::new("sh");
     shell
         .args(["-c", "exec \"$@\" >/dev/null 2>&1", "sh"])

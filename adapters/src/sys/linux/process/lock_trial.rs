@@ -51,7 +51,7 @@ mod word {
 /// # Errors
 /// If the trial could not be made: no process, no descriptor, no file, or a directory that does not open in time.
 pub(crate) fn try_locks(dir: &Path, unused: &OsStr) -> Result<Locks, OsFailure> {
-    let nul = |_| refused("try the locks of", Errno::EINVAL as i32).on(dir);
+    let nul = |_nul| refused("try the locks of", Errno::EINVAL as i32).on(dir);
     let here = CString::new(dir.as_os_str().as_bytes()).map_err(nul)?;
     let file = CString::new(dir.join(unused).as_os_str().as_bytes()).map_err(nul)?;
     let (answers, helpers_end) = pipe().during("try the locks of", dir)?;
@@ -208,7 +208,7 @@ fn own_link<'b>(fd: &OwnedFd, buffer: &'b mut [u8; LINK_LEN_MAX]) -> Result<&'b 
     let digits = &digits[at..];
     rest[..digits.len()].copy_from_slice(digits);
     rest[digits.len()] = 0;
-    CStr::from_bytes_until_nul(buffer).map_err(|_| Errno::EINVAL)
+    CStr::from_bytes_until_nul(buffer).map_err(|_no_nul| Errno::EINVAL)
 }
 
 /// Best effort: a parent that has gone hears nothing.
