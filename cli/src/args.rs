@@ -24,7 +24,7 @@ pub(crate) use lifecycle::{LifecycleVerb, MarkerPath};
 pub(crate) use logs::LogsArgs;
 pub(crate) use look::LsArgs;
 pub(crate) use pool::{AnswerTime, PoolVerb, ReachTime, WorkTime};
-pub(crate) use programs::{Protocol, SuperviseArgs, WorkerArgs};
+pub(crate) use programs::{ClaimArgs, Protocol, SuperviseArgs, WorkerArgs};
 pub(crate) use setup::{CompletionsArgs, ManArgs, Shell};
 pub(crate) use start::{CallArgs, RestartArgs, UpArgs};
 pub(crate) use watch::{EventsArgs, SignalArgs, StatusArgs, WaitArgs, WaitFor};
@@ -121,6 +121,10 @@ pub(crate) enum Verb {
     /// A marker file names the holder, and a kernel lock admits one holder.
     #[command(subcommand)]
     Lifecycle(LifecycleVerb),
+    /// Run a program under the claim of a session
+    ///
+    /// No process starts or replaces the worker meanwhile.
+    Claim(ClaimArgs),
     /// Run a program over stdin and stdout, and end it in order
     Supervise(SuperviseArgs),
     /// Run a reference worker, to try the other verbs
@@ -147,7 +151,7 @@ impl Verb {
     /// then have exit codes of their own.
     pub(crate) fn runs_program(&self) -> bool {
         match self {
-            Self::Supervise(_) => true,
+            Self::Supervise(_) | Self::Claim(_) => true,
             Self::Lifecycle(verb) => verb.runs_program(),
             Self::Up(_)
             | Self::Ls(_)

@@ -37,6 +37,10 @@ impl Caller {
         match step {
             Step::List => self.ours(["ls"]),
             Step::Show(session) => self.ours(["show", session.as_str()]),
+            Step::ShowIn { session, dir } => {
+                let words: [OsString; 2] = ["show".into(), session.as_str().into()];
+                self.typed(words.into_iter().chain(option("--dir", Some(dir))))
+            }
             Step::Doctor(session) => self.ours(["doctor", session.as_str()]),
             Step::DoctorAll => self.ours(["doctor"]),
             Step::Logs(session) => self.ours(["logs", session.as_str()]),

@@ -141,6 +141,7 @@ fn at_once(args: &Args, place: &Place, report: &Report) -> Option<Exit> {
         | Verb::Probe { .. }
         | Verb::Pool(_)
         | Verb::Lifecycle(_)
+        | Verb::Claim(_)
         | Verb::Supervise(_)
         | Verb::Worker(_)
         | Verb::Demo => None,
@@ -174,6 +175,7 @@ async fn run(args: Args, place: &Place, report: &Report) -> Exit {
         Verb::Schema { name } => look::schema::run(name.as_deref(), report),
         Verb::Pool(verb) => programs::pool::run(dir, verb, report).await,
         Verb::Lifecycle(verb) => programs::lifecycle::run(dir, verb, report).await,
+        Verb::Claim(claim) => programs::claim::run(dir, &claim, report).await,
         Verb::Supervise(supervise) => programs::supervise::run(supervise, report).await,
         Verb::Worker(worker) => programs::worker::run(&worker, report).await,
         Verb::Demo => programs::demo::run(report).await,

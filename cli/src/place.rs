@@ -96,6 +96,7 @@ fn works_on_sessions(verb: &Verb) -> bool {
         | Verb::Events(_)
         | Verb::Logs(_)
         | Verb::Restart(_)
+        | Verb::Claim(_)
         | Verb::Signal(_)
         | Verb::Rm(_)
         | Verb::Stop(_)

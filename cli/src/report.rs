@@ -229,6 +229,23 @@ impl Report {
         }
     }
 
+    /// A failure while a program of the caller owns stdout: on stderr in both forms.
+    pub(crate) fn complain(
+        &self,
+        message: &str,
+        advice: &Advice,
+        answer: impl Serialize,
+        exit: Exit,
+    ) -> Exit {
+        if self.json {
+            self.event(Advised { answer, next: self.next(advice) });
+        } else {
+            complain(message);
+            self.advice_lines(advice).iter().for_each(|line| complain(line));
+        }
+        exit
+    }
+
     /// A failure with a JSON object of its own.
     pub(crate) fn failed(&self, message: &str, advice: &Advice, answer: impl Serialize, exit: Exit) -> Exit {
         if self.json {

@@ -13,6 +13,8 @@
 
 pub mod acquire;
 pub mod give_up;
+pub mod hold;
+pub mod home;
 pub mod lifecycle;
 pub mod marker;
 pub mod release;

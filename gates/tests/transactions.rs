@@ -7,6 +7,7 @@
 use rekindle_core::care::{gc, unlock};
 use rekindle_core::claim::acquire::AcquireEffect;
 use rekindle_core::claim::give_up::GiveUpEffect;
+use rekindle_core::claim::hold;
 use rekindle_core::ensure;
 use rekindle_core::plan::PortChoice;
 use rekindle_core::readiness::Proof;
@@ -27,6 +28,7 @@ const UNLOCK: Adversity = Adversity { unlocks: 1, ..NONE };
 const GC: Adversity = Adversity { collections: 1, ..NONE };
 const DROP: Adversity = Adversity { drops: 1, ..NONE };
 const RESTART: Adversity = Adversity { restarts: 1, ..NONE };
+const CLAIMER: Adversity = Adversity { claimers: 1, ..NONE };
 const STRANGER: Adversity = Adversity { strangers: 1, ..NONE };
 const RM: Adversity = Adversity { dir_removals: 1, ..NONE };
 const ORIGINS: [Origin; 3] = [Origin::Absent, Origin::Stale, Origin::Live];
@@ -224,6 +226,38 @@ fn a_restart_if_running_and_a_launcher() {
     holds_everywhere("restart if running, launcher, stop", 2, &[Kind::Polite], if_running);
     let crash = Adversity { restarts_if_running: 1, ..CRASH };
     holds_everywhere("restart if running, launcher, crash", 2, &[Kind::Polite, Kind::Leaving], crash);
+}
+
+/// A claim for a send is exclusive among claimers and launchers, also if a claimer is killed and its program goes on; any
+/// remains are no obstacle to the next launcher.
+#[test]
+fn claimers_and_a_launcher() {
+    let adversity = Adversity { claimers: 2, crashes: 1, ..NONE };
+    let did =
+        holds_everywhere("two claimers, a launcher, a crash", 3, &[Kind::Polite, Kind::Hung], adversity);
+    let hold = [
+        hold::Effect::Acquire,
+        hold::Effect::AwaitClaim,
+        hold::Effect::Look,
+        hold::Effect::Send,
+        hold::Effect::Release,
+    ];
+    for next in hold.map(Next::Hold) {
+        assert!(did.contains(&(next, Choice::Go)), "no claimer came to {next:?}");
+    }
+}
+
+/// Kinds of workers and of trouble, with one claimer.
+#[test]
+fn a_claimer_among_others() {
+    let adversity = Adversity { stops: 1, crashes: 1, ..CLAIMER };
+    holds_everywhere("a claimer, a launcher, a stop, a crash", 2, &[Kind::Polite], adversity);
+    let adversity = Adversity { dir_removals: 1, ..CLAIMER };
+    holds_everywhere("a claimer, a launcher, a removal", 2, &[Kind::Polite], adversity);
+    let adversity = Adversity { collections: 1, ..CLAIMER };
+    holds_everywhere("a claimer, a launcher, a collection", 2, &[Kind::Polite], adversity);
+    let adversity = Adversity { unlocks: 1, crashes: 1, ..CLAIMER };
+    holds_everywhere("a claimer, a launcher, an unlock, a crash", 2, &[Kind::Polite], adversity);
 }
 
 #[test]
@@ -444,6 +478,13 @@ fn wrong_a_lock_file_that_unlock_removes_without_its_lock() {
 fn wrong_a_lock_file_that_stop_removes_without_its_lock() {
     let file = Conduct::wrong(Sabotage::LockOnEvidence).and(Sabotage::StopWithoutClaim);
     breaks(Promise::OneWorker, two(Origin::Absent, Kind::Hung, STOP), file);
+}
+
+/// The program of a killed claimer would send beside a launcher.
+#[test]
+fn wrong_a_program_without_the_lock_of_its_claim() {
+    let scenario = two(Origin::Stale, Kind::Polite, Adversity { crashes: 1, ..CLAIMER });
+    breaks(Promise::SendsAlone, scenario, Conduct::wrong(Sabotage::ProgramWithoutAnchor));
 }
 
 /// A directory is not removed by removing a file: the same `unlock` then takes the evidence, but not the lock.

@@ -32,6 +32,13 @@ pub enum Step {
     List,
     /// Show all facts about a session.
     Show(SessionId),
+    /// Show all facts about a session in another state directory.
+    ShowIn {
+        /// The session.
+        session: SessionId,
+        /// The state directory.
+        dir: PathBuf,
+    },
     /// Diagnose a session.
     Doctor(SessionId),
     /// Diagnose every session.

@@ -29,13 +29,14 @@ use crate::error::Error;
 use crate::launch::Launch;
 use crate::outcome::{DryRun, Ensured, Restarted, Stopped};
 use crate::sessions::{
-    self, Collected, Collection, Diagnoses, Force, Forgotten, Listing, LogQuery, Logs, SessionView, Unlocked,
-    WorkerWatch,
+    self, Claimed, Collected, Collection, Diagnoses, Force, Forgotten, Listing, LogQuery, Logs, SessionView,
+    Unlocked, WorkerWatch,
 };
 use rekindle_core::stop::StopPolicy;
 use rekindle_core::{ChildExit, KillChange, OsFailure, SessionId};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::runtime::{Builder, Handle, Runtime};
 
 /// The sessions of one state directory, for programs without an async runtime. Cheap to clone; any thread may call.
@@ -138,6 +139,14 @@ impl Sessions {
     pub fn restart(&self, session: &SessionId, launch: Launch) -> Restarted {
         let restarted = self.block_on(async { Ok(self.sessions.restart(session, launch).await) });
         restarted.unwrap_or_else(|error| Restarted { replaced: None, started: Err(error) })
+    }
+
+    /// Takes the claim of `session` to send a message to the worker: [`Sessions::claim`](crate::Sessions::claim).
+    ///
+    /// # Errors
+    /// As there, or [`Error::InsideRuntime`].
+    pub fn claim(&self, session: &SessionId, wait: Duration) -> Result<Claimed, Error> {
+        self.block_on(self.sessions.claim(session, wait))
     }
 
     /// Waits until the current worker of `session` has ended: [`Sessions::wait`](crate::Sessions::wait).

@@ -7,6 +7,7 @@ use crate::project::ProjectError;
 use rekindle_adapters::StateRootError;
 use rekindle_adapters::call::CallError;
 use rekindle_adapters::lines::LineError;
+use rekindle_adapters::state_root::Elsewhere;
 use rekindle_core::again::NoPlan;
 use rekindle_core::execute::Seen;
 use rekindle_core::shown::Shown;
@@ -141,6 +142,14 @@ pub enum Error {
         /// The holder of the claim, if known.
         holder: Option<Box<LockClaim>>,
     },
+    /// The session may run in another state directory of the same home. No worker was started.
+    #[error("{}", elsewhere_text(session, place))]
+    Elsewhere {
+        /// The session.
+        session: SessionId,
+        /// The other directory.
+        place: Elsewhere,
+    },
     /// A call got no answer.
     #[error(transparent)]
     Call(#[from] CallError),
@@ -198,6 +207,17 @@ fn pids(survivors: &[Pid]) -> String {
 }
 
 described_as!(Error => ErrorJson<'static>);
+fn elsewhere_text(session: &SessionId, place: &Elsewhere) -> String {
+    let why = "which was in use when locks held in other places than now";
+    match place {
+        Elsewhere::At(dir) => {
+            format!("session `{session}` may run in the state directory `{}`, {why}", Shown(dir))
+        }
+        Elsewhere::Hidden(pid) => {
+            format!("session `{session}` runs (process {pid}) in a state directory that a mount hides, {why}")
+        }
+    }
+}
 
 /// Serializes as an object of `outcome`, `reason` and `message`, with the `holder` of a blocking claim.
 impl Serialize for Error {
@@ -226,6 +246,7 @@ impl Error {
             Self::RecordNewer { .. } => "record-newer",
             Self::NotManaged { .. } | Self::EndUnprovable { .. } => "not-managed",
             Self::Claimed { .. } => "target-locked",
+            Self::Elsewhere { .. } => "session-elsewhere",
             Self::Unjudged { .. } | Self::Unsearched { .. } => "worker-unknown",
             Self::NotRunning { .. } => "not-running",
             Self::LeaderEnded { .. } => "leader-ended",
@@ -256,6 +277,7 @@ impl Error {
             | Self::NotManaged { .. }
             | Self::EndUnprovable { .. }
             | Self::Claimed { .. }
+            | Self::Elsewhere { .. }
             | Self::Unjudged { .. }
             | Self::Unsearched { .. }
             | Self::NotRunning { .. }
@@ -290,6 +312,13 @@ impl Error {
                 Advice::by_hand("watch the connection to it: it ends with the worker")
             }
             Self::Claimed { advice, .. } => (**advice).clone(),
+            Self::Elsewhere { session, place: Elsewhere::At(dir) } => {
+                Advice::from(Step::ShowIn { session: session.clone(), dir: dir.clone() })
+                    .knowing("attach to it or stop it there, with the same --dir")
+            }
+            Self::Elsewhere { place: Elsewhere::Hidden(pid), .. } => {
+                Advice::by_hand(format!("end process {pid} the way it was started, if it is not wanted"))
+            }
             Self::StartInProgress { session } => Advice::wait(session),
             Self::Unsearched { session, why } => Advice::of_unjudged(session, Lifeline::Held, Some(why)),
             Self::Unjudged { session, lifeline, gap, .. } => {

@@ -18,6 +18,7 @@ pub mod look;
 pub mod programs;
 pub mod project;
 pub mod schemas;
+pub mod send;
 pub mod setup;
 #[cfg(feature = "schema")]
 pub mod standin;

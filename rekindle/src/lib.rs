@@ -88,10 +88,11 @@ pub use pool::{PoolClient, WorkerPool, serve};
 #[doc(inline)]
 pub use project::{Project, ProjectError};
 pub use sessions::{
-    ClaimView, Collected, Collection, Diagnoses, Diagnosis, Events, FailedRuns, Force, Forgotten, GcMode,
-    Kept, KeptBecause, LeftOut, LifelineView, Listing, LogChange, LogLine, LogPaths, LogQuery, LogTail,
-    LogTails, Logs, PieceEnd, Readied, RecordView, Repair, SessionStatus, SessionSummary, SessionView,
-    Sessions, Signalled, Standing, Unlocked, Whom, WorkerWatch,
+    ClaimConflict, ClaimView, Claimed, Collected, Collection, Diagnoses, Diagnosis, Events, FailedRuns,
+    Force, Forgotten, GcMode, Kept, KeptBecause, LeftOut, LifelineView, Listing, LogChange, LogLine,
+    LogPaths, LogQuery, LogTail, LogTails, Logs, PieceEnd, Readied, RecordView, Repair, SessionClaim,
+    SessionStatus, SessionSummary, SessionView, Sessions, Signalled, Standing, StandsIn, Unlocked, Whom,
+    WorkerWatch,
 };
 #[doc(inline)]
 pub use stdio::{StdioChild, StdioEnd, StdioEvent, StdioLaunch, StdioStopped};
@@ -137,7 +138,9 @@ pub use rekindle_core::{
 };
 
 #[doc(inline)]
-pub use rekindle_core::release::PairingError;
+pub use rekindle_core::claim::home::Locks;
+#[doc(inline)]
+pub use rekindle_core::release::{PairingError, SendFinal};
 
 // Outcomes.
 #[doc(inline)]
@@ -169,6 +172,8 @@ pub use rekindle_adapters::StateRootError;
 pub use rekindle_adapters::call::CallError;
 #[doc(inline)]
 pub use rekindle_adapters::lines::LineError;
+#[doc(inline)]
+pub use rekindle_adapters::state_root::Elsewhere;
 #[doc(inline)]
 pub use rekindle_adapters::way::{Mend, Untrusted};
 #[doc(inline)]

@@ -23,6 +23,8 @@ use ensure::Ensure;
 pub use gc::{Collected, Collection, FailedRuns, GcMode, Kept, KeptBecause, Repair};
 pub use list::{LeftOut, Listing, SessionSummary};
 use rekindle_adapters::start::SpawnOn;
+use rekindle_adapters::state_root::Origin;
+pub use rekindle_adapters::state_root::StandsIn;
 use rekindle_adapters::{SessionDir, StateRoot, procfs};
 use rekindle_core::shown::Shown;
 use rekindle_core::signal::SignalNumber;
@@ -35,6 +37,8 @@ pub use show::{ClaimView, LifelineView, LogTail, LogTails, RecordView, SessionVi
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
+pub use unlock::hold::{ClaimConflict, Claimed, SessionClaim};
 pub use unlock::{Force, Forgotten, Unlocked};
 pub use watch::wait::{Readied, WorkerWatch};
 pub use watch::{Events, SessionStatus, Signalled, Standing, Whom};
@@ -84,10 +88,15 @@ impl Sessions {
 
     /// The sessions of this user: `$REKINDLE_DIR`, `$XDG_STATE_HOME/rekindle` or `~/.local/state/rekindle`.
     ///
+    /// If locks do not hold in the last two places, a directory of this host stands in: see [`Self::stands_in`]. A FUSE
+    /// file system is tried, which may take two seconds, once for each mount.
+    ///
     /// # Errors
     /// As for [`Self::open`], or if no such directory is known.
     pub fn open_default() -> Result<Self, Error> {
-        Self::open(StateRoot::locate()?)
+        let root = StateRoot::open_default()?;
+        tracing::info!(dir = %Shown(root.path()), "opened the state directory");
+        Ok(Self::on(root))
     }
 
     /// The same sessions, with the claims in the caller's own store.
@@ -120,6 +129,14 @@ impl Sessions {
     /// The log with the standard error of the last worker of `session`; `None` if there is no such file.
     pub fn stderr_log(&self, session: &SessionId) -> Option<PathBuf> {
         Some(self.dir().join(session.as_str()).join("stderr.log")).filter(|log| log.is_file())
+    }
+
+    /// The default state directory that [`Self::dir`] stands in for; `None` if the directory is the one asked for.
+    pub fn stands_in(&self) -> Option<&StandsIn> {
+        match self.root.origin() {
+            Origin::StandIn(stands_in) => Some(stands_in),
+            Origin::Named | Origin::Default => None,
+        }
     }
 
     /// Ensures that the worker of `session` runs: attaches to a running worker, or starts a worker as `launch`
@@ -425,6 +442,41 @@ impl Sessions {
     /// cannot be read. A real-time signal is an error of the system's kind.
     pub fn signal(&self, session: &SessionId, signal: SignalNumber, whom: Whom) -> Result<Signalled, Error> {
         watch::signal(&self.root, &self.here, session, signal, whom)
+    }
+
+    /// Takes the claim of `session` to send a message to the worker: no process starts or replaces the worker until the
+    /// claim is released. A claim held by another process is waited for at most `wait`.
+    ///
+    /// While the claim is held, [`Self::ensure`] of the same session waits, in this process too.
+    ///
+    /// # Errors
+    /// If the session is unknown, or its directory cannot be used. A claim held by another process is an outcome.
+    ///
+    /// # Cancel safety
+    /// Safe: a claim that was taken is released.
+    ///
+    /// ```
+    /// use rekindle::{Claimed, Error, SendFinal, Sessions};
+    /// use std::time::Duration;
+    ///
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    /// # runtime.block_on(async {
+    /// let dir = tempfile::tempdir()?;
+    /// let sessions = Sessions::open(dir.path().join("workers"))?;
+    /// match sessions.claim(&"web".parse()?, Duration::from_secs(5)).await {
+    ///     Ok(Claimed::Ours(claim)) => {
+    ///         // Send to `claim.endpoint`.
+    ///         claim.release(SendFinal::Sent)?;
+    ///     }
+    ///     Ok(Claimed::Conflict(conflict)) => eprintln!("{conflict}"),
+    ///     Err(error) => assert!(matches!(error, Error::UnknownSession { .. })),
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// # })?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub async fn claim(&self, session: &SessionId, wait: Duration) -> Result<Claimed, Error> {
+        unlock::hold::claim(&self.root, &self.here, session, wait).await
     }
 
     /// Clears the claim of `session` if no launcher holds the claim. Without force, only a claim with a provably dead

@@ -141,6 +141,7 @@ impl Simulated {
             | Task::Stop(_)
             | Task::Unlock(_)
             | Task::Collect(_)
+            | Task::Hold(_)
             | Task::Dropped
             | Task::Crashed => None,
         }

@@ -2,19 +2,19 @@
 //!
 //! # Invariants
 //! 1. The lock is held as long as the program runs, even after our end: the program inherits the locked descriptor.
-//! 2. The program does not outlive this process: the kernel kills the program with us. Children of the program are not
-//!    killed, but have inherited the lock and keep the lock.
+//! 2. With [`run`] the program does not outlive this process: the kernel kills the program with us. With [`run_on`] the
+//!    program goes on. Either way, what inherited the lock keeps the lock.
 //! 3. A signal sent to us is passed on; a signal from the terminal reaches the whole group, and is not sent twice.
 //! 4. No exit is missed: SIGCHLD is blocked and read, never handled.
 //! 5. No zombie stays: if the kernel reparents orphans to this process, as for pid 1, each orphan is reaped.
 //!
-//! Checked by `smoke/tests/smoke/lifecycle/marker.rs`.
+//! Checked by `smoke/tests/smoke/lifecycle/marker.rs` and `session/send.rs`.
 
 use super::program;
 use crate::sys::linux::failure::{During, describe};
 use crate::sys::linux::process::orphans::{self, Reaped};
 use crate::sys::linux::process::signals::{BlockedSignals, Signal, send_to_child};
-use crate::sys::linux::process::tied;
+use crate::sys::linux::process::tied::{self, AtOurEnd};
 use rekindle_core::{ChildExit, OsFailure, SpawnError};
 use std::ffi::OsString;
 use std::io;
@@ -35,16 +35,37 @@ const FORWARDED: [Signal; 6] =
 /// # Errors
 /// If the program could not be started.
 pub fn run(command: &[OsString], lock: BorrowedFd<'_>) -> Result<ChildExit, SpawnError> {
+    start_and_attend(command, &[], lock, AtOurEnd::Dies)
+}
+
+/// The same with `variables` added to the environment, for a program that goes on if this process is killed.
+///
+/// # Errors
+/// If the program could not be started.
+pub fn run_on(
+    command: &[OsString],
+    variables: &[(&'static str, OsString)],
+    lock: BorrowedFd<'_>,
+) -> Result<ChildExit, SpawnError> {
+    start_and_attend(command, variables, lock, AtOurEnd::GoesOn)
+}
+
+fn start_and_attend(
+    command: &[OsString],
+    variables: &[(&'static str, OsString)],
+    lock: BorrowedFd<'_>,
+    at_our_end: AtOurEnd,
+) -> Result<ChildExit, SpawnError> {
     let (name, args) = command.split_first().ok_or(SpawnError::NoProgram)?;
     let path = program::resolve(name)?;
     let signals = BlockedSignals::block(&FORWARDED)?;
     let mut command_line = Command::new(&path);
-    command_line.arg0(name).args(args);
-    let spawned =
-        tied::spawn(&mut command_line, lock, &signals).map_err(|error| match error.raw_os_error() {
-            Some(errno) => program::explain(&path, errno),
-            None => OsFailure::new("start", error.to_string()).on(&path).into(),
-        });
+    command_line.arg0(name).args(args).envs(variables.iter().cloned());
+    let spawned = tied::spawn(&mut command_line, lock, &signals, at_our_end);
+    let spawned = spawned.map_err(|error| match error.raw_os_error() {
+        Some(errno) => program::explain(&path, errno),
+        None => OsFailure::new("start", error.to_string()).on(&path).into(),
+    });
     let ended = spawned.and_then(|child| Ok(attend(child, &signals).doing("wait for the program")?));
     // Only now: otherwise the program's end would have been reported as a signal.
     signals.restore();

@@ -6,15 +6,20 @@
 //!    since another process may have removed the file.
 //! 3. Unreadable bytes are set aside before the marker is replaced.
 //! 4. A name is bytes, without loss.
+//! 5. Where locks do not hold, the marker stays, and the lock file lies *apart*: in the directory of this host that stands
+//!    in for a state directory, under a name made from the marker's path with every link resolved.
 //!
-//! Checked by `smoke/tests/smoke/lifecycle/marker.rs`, `ground/foreign_files.rs` and `ground/places.rs`.
+//! Checked by `smoke/tests/smoke/lifecycle/marker.rs`, `ground/foreign_files.rs`, `ground/places.rs` and
+//! `ground/lockless.rs`.
 
 use crate::store::directory::{Directory, Inode};
 use crate::store::lock_file::{Guards, LockFile, LockFileError};
+use crate::store::state_root::locks;
+use crate::store::state_root::stand_in::{StandIns, resolved, suffix};
 use crate::store::trust::{Place, Untrusted, judge_file};
 use crate::store::way::{self, Way, WayError};
-use crate::sys::linux::fs::kinds::kind_without_locks;
 use crate::sys::linux::procfs;
+use rekindle_core::claim::home::{self, AskedBy, Home, HostPlace, Locks};
 use rekindle_core::identity::UnknownReason;
 use rekindle_core::shown::Shown;
 use rekindle_core::{Found, Host, LifecyclePayload, OsFailure, ProcessLiveness};
@@ -37,13 +42,18 @@ pub enum LifecycleFileError {
         /// The given path.
         path: PathBuf,
     },
-    /// The file system does not keep locks.
-    #[error("`{}` is on {kind}, where locks do not hold", Shown(path))]
+    /// The file system does not keep locks, and no directory of this host can hold the lock file.
+    #[error(
+        "`{}` is on {kind}, where locks do not hold ({}), and no directory of this host can hold the lock",
+        Shown(path), locks.why()
+    )]
     NoLocks {
         /// The lock's path.
         path: PathBuf,
         /// The file system.
-        kind: &'static str,
+        kind: String,
+        /// The verdict about its locks.
+        locks: Locks,
     },
     /// Another user could replace the file, or owns the file.
     #[error("a lifecycle lock cannot be there: {0}")]
@@ -95,6 +105,50 @@ impl From<WayError> for LifecycleFileError {
 pub struct MarkerDir {
     dir: Directory,
     name: OsString,
+    lock: LockPlace,
+}
+
+/// The place of the lock file.
+#[derive(Debug)]
+enum LockPlace {
+    /// Beside the marker.
+    Beside,
+    /// In a directory of this host, which may not exist yet.
+    Apart { dir: PathBuf, name: OsString },
+}
+
+/// The beginning and the end of the name of a lock file apart from its marker.
+const APART: (&str, &str) = (".lifecycle", ".lock");
+
+/// Whether a name in a state directory is that of a lock file apart from its marker.
+pub(crate) fn is_apart_lock(name: &OsStr) -> bool {
+    let digits =
+        name.to_str().and_then(|name| name.strip_prefix(APART.0)?.strip_suffix(APART.1)?.strip_prefix('-'));
+    digits.is_some_and(|digits| digits.len() == 16 && digits.bytes().all(|byte| byte.is_ascii_hexdigit()))
+}
+
+impl LockPlace {
+    /// Finds the place for the marker `name` in `parent`.
+    fn of(parent: &Path, name: &OsStr) -> Result<Self, LifecycleFileError> {
+        let verdict = locks::at(parent, |_| None)?;
+        if verdict.locks == Locks::Exclude {
+            return Ok(Self::Beside);
+        }
+        let stand_ins = StandIns::of_user();
+        let [runtime, var_tmp] = [HostPlace::Runtime, HostPlace::VarTmp].map(|place| stand_ins.judge(place));
+        match home::choose(AskedBy::Default, verdict.locks, runtime, var_tmp) {
+            Home::StandIn(place) => {
+                let marker = resolved(parent).join(name);
+                let name = format!("{}{}{}", APART.0, suffix(&marker), APART.1).into();
+                Ok(Self::Apart { dir: stand_ins.path(place).to_owned(), name })
+            }
+            Home::AsAsked | Home::Refused => Err(LifecycleFileError::NoLocks {
+                path: parent.join(name),
+                kind: verdict.file_system,
+                locks: verdict.locks,
+            }),
+        }
+    }
 }
 
 impl MarkerDir {
@@ -105,13 +159,11 @@ impl MarkerDir {
     pub fn open(path: &Path) -> Result<Option<Self>, LifecycleFileError> {
         let (parent, name) = parts(path)?;
         let way = way::judge(parent, Place::Marker)?;
-        if let Some(kind) = kind_without_locks(parent)? {
-            return Err(LifecycleFileError::NoLocks { path: path.to_owned(), kind });
-        }
+        let lock = LockPlace::of(parent, name)?;
         match way {
             Way::Whole(judged) => {
                 let dir = Directory::open(parent)?.filter(|dir| dir.is(judged.inode));
-                Ok(dir.map(|dir| Self { dir, name: name.to_owned() }))
+                Ok(dir.map(|dir| Self { dir, name: name.to_owned(), lock }))
             }
             Way::Ends(end) => {
                 end.require_makeable(Place::Marker)?;
@@ -196,7 +248,13 @@ impl MarkerDir {
     /// # Errors
     /// If the lock file cannot be opened or trusted, or the kernel refuses.
     pub fn try_lock(&self) -> Result<Option<LockFile>, LifecycleFileError> {
-        Ok(LockFile::try_take(&self.dir, &lock_name(&self.name), Guards::Marker)?)
+        let LockPlace::Apart { dir, name } = &self.lock else {
+            return Ok(LockFile::try_take(&self.dir, &lock_name(&self.name), Guards::Marker)?);
+        };
+        way::create(dir, Place::State)?;
+        let dir = Directory::open(dir)?
+            .ok_or_else(|| OsFailure::new("open the directory", "it was removed at once").on(dir))?;
+        Ok(LockFile::try_take(&dir, name, Guards::Marker)?)
     }
 
     /// Whether any process holds the flock. For display only: the answer is outdated after the call.
@@ -204,7 +262,13 @@ impl MarkerDir {
     /// # Errors
     /// As for [`Self::try_lock`].
     pub fn is_locked(&self) -> Result<bool, LifecycleFileError> {
-        Ok(LockFile::is_taken(&self.dir, &lock_name(&self.name), Guards::Marker)?)
+        match &self.lock {
+            LockPlace::Beside => Ok(LockFile::is_taken(&self.dir, &lock_name(&self.name), Guards::Marker)?),
+            LockPlace::Apart { dir, name } => match Directory::open(dir)? {
+                Some(dir) => Ok(LockFile::is_taken(&dir, name, Guards::Marker)?),
+                None => Ok(false),
+            },
+        }
     }
 }
 

@@ -21,4 +21,4 @@ pub use mark::{LifelineMark, Worksite};
 pub(crate) use probe::Reach;
 pub use probe::{LIFELINE_FILE, LifelineProbe};
 pub use root_id::RootId;
-pub use search::{Lost, Searched, search};
+pub use search::{Lost, Searched, hidden, search};

@@ -29,7 +29,7 @@ const SHORT: &str = include_str!("pages/short.txt");
 const LONG: &str = include_str!("pages/long.txt");
 
 /// The page of each verb, by the words of the verb.
-const PAGES: [(&[&str], &str); 26] = [
+const PAGES: [(&[&str], &str); 27] = [
     (&["up"], include_str!("pages/up.txt")),
     (&["restart"], include_str!("pages/restart.txt")),
     (&["init"], include_str!("pages/init.txt")),
@@ -54,6 +54,7 @@ const PAGES: [(&[&str], &str); 26] = [
     (&["pool", "run"], include_str!("pages/pool_run.txt")),
     (&["pool", "continue"], include_str!("pages/pool_continue.txt")),
     (&["lifecycle", "acquire"], include_str!("pages/lifecycle_acquire.txt")),
+    (&["claim"], include_str!("pages/claim.txt")),
     (&["supervise"], include_str!("pages/supervise.txt")),
     (&["worker"], include_str!("pages/worker.txt")),
 ];
@@ -104,7 +105,7 @@ mod tests {
         ("Start a worker, and use it", &["up", "restart", "init", "call", "signal"]),
         ("Look", &["ls", "show", "logs", "status", "wait", "events", "doctor", "probe"]),
         ("End, and clean up", &["stop", "rm", "gc", "unlock"]),
-        ("Run a program", &["supervise", "lifecycle", "pool", "worker", "demo"]),
+        ("Run a program", &["supervise", "claim", "lifecycle", "pool", "worker", "demo"]),
         ("Pages", &["completions", "man", "schema", "help"]),
     ];
 
@@ -126,7 +127,7 @@ mod tests {
     fn every_verb_is_listed_in_its_group() {
         let command = Args::command();
         let group = |(title, verbs): &(&str, &[&str])| {
-            let row = |verb: &&str| format!("  {verb:9}  {}\n", about(&command, verb));
+            let row = |verb: &&str| format!("  {verb:11}  {}\n", about(&command, verb));
             format!("{title}:\n{}", verbs.iter().map(row).collect::<String>())
         };
         let expected = GROUPS.iter().map(group).collect::<Vec<_>>().join("\n");
@@ -202,6 +203,7 @@ mod tests {
             "gc",
             "unlock",
             "supervise",
+            "claim",
             "worker",
             "completions",
             "man",

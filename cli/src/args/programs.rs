@@ -1,7 +1,8 @@
 //! The verbs that run a program in the foreground.
 
-use super::values::{Graces, OUTPUT, PROCESS, TARGET, duration, handed_output};
+use super::values::{Graces, OUTPUT, PROCESS, READINESS, TARGET, duration, handed_output};
 use clap::ValueEnum;
+use rekindle::SessionId;
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
@@ -29,6 +30,27 @@ pub(crate) struct SuperviseArgs {
     /// The program does not inherit descriptor N.
     #[arg(long, value_parser = handed_output, value_name = "N", help_heading = OUTPUT)]
     pub(crate) events_fd: Option<Arc<OwnedFd>>,
+
+    /// The program and its arguments, after `--`
+    #[arg(last = true, required = true, value_name = "PROGRAM")]
+    pub(crate) command: Vec<OsString>,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(override_usage = "rekindle claim [OPTIONS] SESSION -- PROGRAM [ARG]...")]
+pub(crate) struct ClaimArgs {
+    /// The session
+    pub(crate) session: SessionId,
+
+    /// Connect to the worker first
+    ///
+    /// The verdict is in REKINDLE_LIVENESS: alive, dead, indeterminate or forged.
+    #[arg(long, help_heading = READINESS)]
+    pub(crate) probe: bool,
+
+    /// Time to wait for a claim that is held
+    #[arg(long, value_parser = duration, default_value = "0s", value_name = "TIME", help_heading = READINESS)]
+    pub(crate) wait: Duration,
 
     /// The program and its arguments, after `--`
     #[arg(last = true, required = true, value_name = "PROGRAM")]

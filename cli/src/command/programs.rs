@@ -1,5 +1,6 @@
 //! The verbs that run a program in the foreground.
 
+pub(crate) mod claim;
 pub(crate) mod demo;
 pub(crate) mod lifecycle;
 pub(crate) mod pool;

@@ -4,6 +4,7 @@ use super::objects::{InodeId, Place, Process, Record, StartId};
 use crate::care::gc::{self, Collect};
 use crate::care::unlock::{self, Unlock};
 use crate::claim::acquire::{Acquire, AcquireEffect};
+use crate::claim::hold::{self, Hold};
 use crate::ensure::{self, Ensure};
 use crate::session::view::View;
 use crate::session::view::assembly::{Marked, Recorded};
@@ -69,6 +70,8 @@ pub enum Task {
     Unlock(Unlock),
     /// A collection.
     Collect(Collect),
+    /// A claim for a send.
+    Hold(Hold),
     /// A transaction with a dropped future: the claim is being retained.
     Dropped,
     /// The transaction is over.
@@ -88,6 +91,8 @@ pub enum End {
     Unlock(unlock::Conclusion),
     /// A collection.
     Collect(gc::Conclusion),
+    /// A claim for a send.
+    Hold(hold::Conclusion),
     /// The future was dropped.
     Dropped,
 }
@@ -126,6 +131,8 @@ pub enum Next {
     Unlock(unlock::Effect),
     /// The effect of a collection.
     Collect(gc::Effect),
+    /// The effect of a claim for a send.
+    Hold(hold::Effect),
     /// The effect of taking the claim.
     Acquire(AcquireEffect),
     /// The effect of settling a start.
@@ -237,6 +244,7 @@ impl Actor {
             (Sub::None, Task::Stop(stop)) => Next::Stop(stop.effect()),
             (Sub::None, Task::Unlock(unlock)) => Next::Unlock(unlock.effect()),
             (Sub::None, Task::Collect(collect)) => Next::Collect(collect.effect()),
+            (Sub::None, Task::Hold(hold)) => Next::Hold(hold.effect()),
             (Sub::None, Task::Absent | Task::Dropped | Task::Done(_) | Task::Crashed) => Next::Other,
         }
     }
@@ -245,7 +253,12 @@ impl Actor {
     pub fn is_over(&self) -> bool {
         match self.task {
             Task::Absent | Task::Done(_) | Task::Crashed => true,
-            Task::Ensure(_) | Task::Stop(_) | Task::Unlock(_) | Task::Collect(_) | Task::Dropped => false,
+            Task::Ensure(_)
+            | Task::Stop(_)
+            | Task::Unlock(_)
+            | Task::Collect(_)
+            | Task::Hold(_)
+            | Task::Dropped => false,
         }
     }
 }

@@ -31,6 +31,10 @@ pub struct Kernel {
     pub evidence_inode: InodeId,
     /// The lock of each actor's descriptor.
     pub locks: [Option<InodeId>; ACTORS],
+    /// The copy of each claimer's lock in the claimer's program.
+    pub copies: [Option<InodeId>; ACTORS],
+    /// The directory under whose claim the program of each claimer runs.
+    pub programs: [Option<InodeId>; ACTORS],
     /// The mark in each lifeline.
     pub marks: [Option<StartId>; SLOTS],
     /// The file at the socket's path.
@@ -70,6 +74,8 @@ impl Kernel {
             files: Files::NONE,
             evidence_inode: 0,
             locks: [None; ACTORS],
+            copies: [None; ACTORS],
+            programs: [None; ACTORS],
             marks: [None; SLOTS],
             socket: Socket::Absent,
             ports: [Socket::Absent; PORTS],
@@ -100,7 +106,9 @@ impl Kernel {
     /// Whether a descriptor holds the lock on `inode`.
     pub fn is_locked(&self, inode: InodeId) -> bool {
         let inode = Some(inode);
-        self.locks.contains(&inode) || self.starts.iter().any(|start| start.claim == inode)
+        self.locks.contains(&inode)
+            || self.copies.contains(&inode)
+            || self.starts.iter().any(|start| start.claim == inode)
     }
 
     /// Whether a lifeline is held.
@@ -193,10 +201,16 @@ impl Kernel {
         }
     }
 
-    /// Kills an actor: the kernel closes the actor's descriptors; a child with a copy keeps the lock.
+    /// Kills an actor: the kernel closes the actor's descriptors; a child or a program with a copy keeps the lock.
     pub fn crash(&mut self, actor: usize) {
         self.locks[actor] = None;
         self.actors[actor] = Actor::CRASHED;
+    }
+
+    /// Ends the program of a claimer.
+    pub fn end_program(&mut self, actor: usize) {
+        self.programs[actor] = None;
+        self.copies[actor] = None;
     }
 
     /// Every process of every start.

@@ -5,6 +5,7 @@
 
 mod care;
 mod claim;
+mod claimer;
 mod launcher;
 mod look;
 mod start;
@@ -14,6 +15,7 @@ use super::actor::{Actor, End, Sub, Task};
 use super::kernel::Kernel;
 use super::program::Setting;
 use super::sabotage::Sabotage;
+use crate::claim::hold;
 use crate::ensure::{self, decide::Liveness};
 use crate::start::settle::{self, Settle, SettleEvent};
 use crate::stop::StopEvent;
@@ -122,6 +124,7 @@ impl Setting {
                 Task::Stop(stop) => self.stop_step(kernel, id, stop, choice),
                 Task::Unlock(unlock) => self.unlock_step(kernel, id, unlock),
                 Task::Collect(collect) => self.collect_step(kernel, id, collect),
+                Task::Hold(hold) => self.hold_step(kernel, id, hold, choice),
                 Task::Dropped | Task::Absent | Task::Done(_) | Task::Crashed => {}
             },
         }
@@ -164,6 +167,7 @@ fn waits(task: &Task) -> bool {
             matches!(call.effect(), ensure::Effect::AwaitClaim | ensure::Effect::AwaitAnswer)
         }
         Task::Stop(stop) => stop.effect() == session::Effect::Pause,
+        Task::Hold(hold) => hold.effect() == hold::Effect::AwaitClaim,
         Task::Unlock(_) | Task::Collect(_) | Task::Dropped | Task::Absent | Task::Done(_) | Task::Crashed => {
             false
         }

@@ -52,6 +52,8 @@ pub enum Sabotage {
     StopPinsOpenedOnce,
     /// A stop takes any lifeline under the name at the time of the signal.
     StopPinsByName,
+    /// The program of a claimer does not inherit the lock.
+    ProgramWithoutAnchor,
     /// An unlock does not take the lock.
     UnlockWithoutLock,
     /// A collection does not take the lock.

@@ -18,6 +18,8 @@ pub enum Promise {
     OneWorker,
     /// Only the holder of the claim decides about a session.
     OneClaim,
+    /// While the program of a claimer runs, no other process decides about the session.
+    SendsAlone,
     /// The evidence of a held claim stays in place.
     EvidenceStays,
     /// A claim is released at most once.
@@ -38,9 +40,10 @@ pub enum Promise {
 
 impl Promise {
     /// All promises.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::OneWorker,
         Self::OneClaim,
+        Self::SendsAlone,
         Self::EvidenceStays,
         Self::ReleasedOnce,
         Self::ReleasedOnAnObservation,
@@ -67,6 +70,11 @@ impl Scenario {
         match promise {
             Promise::OneWorker => self.workers(kernel) > 1,
             Promise::OneClaim => holders(kernel).count() > 1,
+            Promise::SendsAlone => {
+                let running = kernel.programs.iter().enumerate();
+                let mut running = running.filter(|(_, dir)| dir.is_some() && **dir == kernel.dir);
+                running.any(|(sender, _)| holders(kernel).any(|id| id != sender))
+            }
             Promise::EvidenceStays => !holders(kernel).all(|id| is_evidence_of(kernel, id)),
             Promise::ReleasedOnce => kernel.broken.released_twice,
             Promise::ReleasedOnAnObservation => kernel.broken.released_blindly,
@@ -157,6 +165,7 @@ impl Scenario {
                 | Task::Stop(_)
                 | Task::Unlock(_)
                 | Task::Collect(_)
+                | Task::Hold(_)
                 | Task::Dropped
                 | Task::Crashed => {}
             }

@@ -4,6 +4,7 @@ use rekindle_core::Intent;
 use rekindle_core::RecordState;
 use rekindle_core::care::gc::{Collect, GcOptions};
 use rekindle_core::care::unlock::{Force, Unlock};
+use rekindle_core::claim::hold::{Hold, Patience};
 use rekindle_core::decide::Unrecorded;
 use rekindle_core::endpoint::EndpointKind;
 use rekindle_core::ensure::{Depth, Ensure, Request};
@@ -66,6 +67,8 @@ pub struct Adversity {
     pub restarts: u8,
     /// The first launcher restarts the session if the session runs.
     pub restarts_if_running: u8,
+    /// The first actors are claimers for a send, and no launchers.
+    pub claimers: u8,
     /// A stranger takes a free port, if no port is taken by another. The stranger may leave at any time.
     pub strangers: u8,
 }
@@ -83,6 +86,7 @@ impl Adversity {
         collections: 0,
         restarts: 0,
         restarts_if_running: 0,
+        claimers: 0,
         strangers: 0,
     };
 }
@@ -115,6 +119,8 @@ pub enum Act {
     SocketVanishes,
     /// The directory is removed from outside.
     DirectoryVanishes,
+    /// The program of a killed claimer ends.
+    ProgramEnds(u8),
     /// A stranger takes a port.
     StrangerComes(u8),
     /// The stranger on a port leaves.
@@ -210,6 +216,9 @@ impl Scenario {
         for actor in &mut kernel.actors[1..=self.launchers] {
             *actor = Actor::of(self.launcher());
         }
+        for claimer in &mut kernel.actors[1..=usize::from(self.adversity.claimers)] {
+            *claimer = Actor::of(Task::Hold(Hold::new(Patience::UntilDeadline)));
+        }
         if self.adversity.restarts > 0 {
             kernel.actors[1] = Actor::of(self.with_intent(Intent::Restart));
         }
@@ -299,6 +308,11 @@ impl Scenario {
         if left.dir_removals > 0 && kernel.dir.is_some() {
             acts.push(Act::DirectoryVanishes);
         }
+        let orphaned = |id: &u8| {
+            let id = usize::from(*id);
+            kernel.programs[id].is_some() && kernel.actors[id].is_over()
+        };
+        acts.extend((0..kernel.programs.len() as u8).filter(orphaned).map(Act::ProgramEnds));
         let ports = &kernel.ports[..self.ports()];
         let is_taken = ports.contains(&Socket::Stranger);
         for (port, socket) in (0..).zip(ports) {
@@ -346,6 +360,7 @@ impl Scenario {
                 left.dir_removals -= 1;
                 kernel.remove_dir();
             }
+            Act::ProgramEnds(id) => kernel.end_program(usize::from(id)),
             Act::StrangerComes(port) => {
                 left.strangers -= 1;
                 kernel.put_socket(Place::Port(port), Socket::Stranger);
@@ -356,7 +371,8 @@ impl Scenario {
 
     /// Whether all actors are done.
     pub fn is_over(&self, state: &State) -> bool {
-        state.kernel.actors.iter().all(Actor::is_over)
+        let no_program_runs = state.kernel.programs.iter().all(Option::is_none);
+        no_program_runs && state.kernel.actors.iter().all(Actor::is_over)
     }
 }
 
@@ -385,6 +401,7 @@ pub fn told(state: &State, act: Act) -> String {
         Act::Dies(by) => format!("{} dies", process(by)),
         Act::SocketVanishes => "somebody removes the socket".to_owned(),
         Act::DirectoryVanishes => "somebody removes the directory".to_owned(),
+        Act::ProgramEnds(id) => format!("the program of {} ends", name(id)),
         Act::StrangerComes(port) => format!("a stranger takes port {port}"),
         Act::StrangerLeaves(port) => format!("the stranger on port {port} leaves"),
     }

@@ -284,3 +284,14 @@ impl<'a> RootJson<'a> {
         }
     }
 }
+
+/// `rekindle doctor`, one object for each session.
+#[derive(Debug, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
+pub struct DiagnosisJson<'a> {
+    /// The diagnosis.
+    #[serde(flatten)]
+    pub diagnosis: &'a crate::Diagnosis,
+    /// Sentences about the state directory, usually none.
+    pub home: &'a [String],
+}

@@ -62,6 +62,7 @@ pub const SCHEMAS: &[Schema] = schemas! {
     "lifecycle-status": "the state of a lifecycle lock",
     "lifecycle-release": "a released lifecycle lock",
     "lifecycle-force-unlock": "a removed marker",
+    "claim": "a held claim, or why it is not held; on stderr",
     "supervise": "an event of a supervised program, one object a line",
     "demo": "a step of the tour, one object a line",
     "init": "a written project file",

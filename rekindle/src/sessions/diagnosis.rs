@@ -8,6 +8,7 @@ use crate::sessions::show::pass::pass_by;
 use crate::sessions::snapshot::{ListenerTables, Snapshot};
 use rekindle_adapters::claim_file::CLAIM_FILE;
 use rekindle_adapters::claim_lock::{holder_standing, is_locked, read_evidence};
+use rekindle_adapters::state_root::Origin;
 use rekindle_adapters::{Probed, SessionDir, StateRoot, procfs};
 use rekindle_core::care::diagnose::{self, Known};
 use rekindle_core::claim::KernelLock;
@@ -64,6 +65,9 @@ pub struct Diagnoses {
     pub sessions: Vec<Diagnosis>,
     /// The sessions that could not be read, with the reasons.
     pub left_out: Vec<LeftOut>,
+    /// Facts about the state directory, a sentence each: what the directory stands in for, and other directories of the
+    /// same home that hold sessions.
+    pub home: Vec<String>,
 }
 
 pub(crate) fn diagnose(root: &StateRoot, here: &Host, only: Option<&SessionId>) -> Result<Diagnoses, Error> {
@@ -76,9 +80,10 @@ pub(crate) fn diagnose(root: &StateRoot, here: &Host, only: Option<&SessionId>) 
         return Ok(Diagnoses {
             sessions: vec![diagnose_one(session, root.path(), dir.as_ref(), &snapshot, here)?],
             left_out: Vec::new(),
+            home: home_findings(root),
         });
     }
-    let mut all = Diagnoses::default();
+    let mut all = Diagnoses { home: home_findings(root), ..Diagnoses::default() };
     let (snapshots, left_out) = list::snapshots(root, here, |_| true)?;
     all.left_out = left_out;
     for Listed { session, snapshot, .. } in snapshots {
@@ -92,6 +97,22 @@ pub(crate) fn diagnose(root: &StateRoot, here: &Host, only: Option<&SessionId>) 
         }
     }
     Ok(all)
+}
+
+fn home_findings(root: &StateRoot) -> Vec<String> {
+    let stands_in = match root.origin() {
+        Origin::StandIn(stands_in) => Some(stands_in.told(root.path())),
+        Origin::Named | Origin::Default => None,
+    };
+    let beside = root.beside().into_iter().map(|(dir, sessions)| {
+        let names: Vec<&str> = sessions.iter().map(SessionId::as_str).collect();
+        format!(
+            "another state directory of this home, `{}`, has sessions: {}; look there with --dir",
+            Shown(&dir),
+            names.join(", ")
+        )
+    });
+    stands_in.into_iter().chain(beside).collect()
 }
 
 fn diagnose_one(

@@ -3,6 +3,8 @@
 //! # Invariants
 //! 1. Every decision is made by [`rekindle_core::care`]; this file performs the effects and keeps the findings.
 
+pub(crate) mod hold;
+
 use crate::error::Error;
 use crate::json::end::{ForgottenJson, ForgottenWord, UnlockOutcome, UnlockedJson};
 use crate::json::path_text;

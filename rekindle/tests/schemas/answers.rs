@@ -5,10 +5,11 @@
 use rekindle::json::end::{GcJson, OfSession};
 use rekindle::json::failure::ErrorJson;
 use rekindle::json::logs::LogLineJson;
-use rekindle::json::look::{AllJson, ProbeJson};
+use rekindle::json::look::{AllJson, DiagnosisJson, ProbeJson};
 use rekindle::json::programs::{AtPath, DemoFacts, DemoJson, EventJson, PoolListJson, Told};
 use rekindle::json::project::{InitJson, SkippedJson, SummaryJson};
 use rekindle::json::schemas::SchemaListJson;
+use rekindle::json::send::ClaimJson;
 use rekindle::json::setup::{CompletionsJson, ManJson};
 use rekindle::json::start::{NotRestartedJson, NotStartedJson, RestartErrorJson, RestartJson, UpJson};
 use rekindle::json::watch::{RemoveJson, SessionEvent, SignalJson, StatusJson, WaitJson};
@@ -17,8 +18,8 @@ use rekindle::lifecycle::{Acquired, ForceUnlocked, LifecycleConflict, LifecycleS
 use rekindle::pool::{PoolEntry, PoolStatus, RunOutcome};
 use rekindle::project::config_schema;
 use rekindle::{
-    Collected, Diagnosis, DryRun, Exited, Forgotten, Listing, Rejection, Retained, Running, SessionView,
-    Stopped, Unlocked,
+    Collected, DryRun, Exited, Forgotten, Listing, Rejection, Retained, Running, SessionView, Stopped,
+    Unlocked,
 };
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
@@ -72,6 +73,8 @@ answers! {
         NotRunning "No worker ran (`--if-running`).": Answer<NotRestartedJson<'static>>,
         Error "A failure.": Error,
     }
+    /// The answers of `rekindle claim`, on stderr.
+    Claim { Claimed "The claim is held, and the program begins.": Answer<ClaimJson<'static>>, Error "A failure.": Error, }
     /// The answers of `rekindle completions`.
     Completions { Script "The script.": Answer<CompletionsJson<'static>>, Error "A failure.": Error, }
     /// The answers of `rekindle man`.
@@ -124,7 +127,7 @@ answers! {
     /// The answers of `rekindle gc`.
     Gc { Collected "The sessions.": Answer<GcJson<Collected>>, Error "A failure.": Error, }
     /// The answers of `rekindle doctor`, one object for each session.
-    Doctor { Diagnosis "A diagnosis.": Answer<Advised<Diagnosis>>, Error "A failure.": Error, }
+    Doctor { Diagnosis "A diagnosis.": Answer<Advised<DiagnosisJson<'static>>>, Error "A failure.": Error, }
     /// The answers of `rekindle pool run` and `rekindle pool continue`.
     PoolRun { Answer "The worker's answer for its host.": Answer<RunOutcome>, Error "A failure.": Error, }
     /// The answers of `rekindle pool status`.
@@ -180,7 +183,7 @@ type Row = (&'static str, fn() -> Value);
 
 /// The schemas of all verbs, by name.
 pub(crate) fn all() -> Vec<(&'static str, Value)> {
-    let all: [Row; 34] = [
+    let all: [Row; 35] = [
         ("up", schema::<Up>),
         ("restart", schema::<Restart>),
         ("ls", schema::<Ls>),
@@ -207,6 +210,7 @@ pub(crate) fn all() -> Vec<(&'static str, Value)> {
         ("lifecycle-status", schema::<LifecycleStatusAnswer>),
         ("lifecycle-release", schema::<LifecycleRelease>),
         ("lifecycle-force-unlock", schema::<LifecycleForceUnlock>),
+        ("claim", schema::<Claim>),
         ("supervise", schema::<Supervise>),
         ("demo", schema::<Demo>),
         ("init", schema::<Init>),

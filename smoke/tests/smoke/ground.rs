@@ -5,6 +5,7 @@ pub(crate) mod bytes;
 pub(crate) mod claim;
 pub(crate) mod containers;
 pub(crate) mod foreign_files;
+pub(crate) mod lockless;
 pub(crate) mod modes;
 pub(crate) mod namespaces;
 pub(crate) mod places;
@@ -25,5 +26,6 @@ rekindle_smoke::rooms![
     state_root,
     places,
     modes,
-    foreign_files
+    foreign_files,
+    lockless
 ];

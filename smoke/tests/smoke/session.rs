@@ -14,6 +14,7 @@ pub(crate) mod refusals;
 pub(crate) mod reload;
 pub(crate) mod restart;
 pub(crate) mod reuse;
+pub(crate) mod send;
 pub(crate) mod stop;
 pub(crate) mod successors;
 pub(crate) mod timeouts;
@@ -30,6 +31,7 @@ rekindle_smoke::rooms![
     stop,
     restart,
     again,
+    send,
     records,
     reuse,
     library,

@@ -89,6 +89,35 @@ fn search_all(path: &Path, session: Option<&SessionId>, searched: &mut Searched)
     Ok(())
 }
 
+/// A process with the held lifeline of `session` in a state root at `root` whose files cannot be reached: another file
+/// system was mounted over the place. The mark alone tells, since the device is another one.
+///
+/// # Errors
+/// If `/proc` cannot be searched.
+pub fn hidden(root: &Path, session: &SessionId) -> Result<Option<Pid>, OsFailure> {
+    let Some(id) = RootId::of(root)? else { return Ok(None) };
+    let proc = File::open("/proc").during("open", Path::new("/proc"))?;
+    let keeps = |pid: &Pid| {
+        let link = format!("{pid}/fd/{LIFELINE_FD}");
+        let target = readlink_at(&proc, link.as_str()).ok()?;
+        let stat = stat_target_at(&proc, link.as_str()).ok()?;
+        // Only a file of our user with a lifeline's name is opened.
+        let may_be = target.as_bytes().starts_with(b"/")
+            && target.to_string_lossy().contains(LIFELINE_FILE)
+            && stat.is_file()
+            && stat.is_ours();
+        if !may_be {
+            return None;
+        }
+        let probe = LifelineProbe::of(open_target_at(&proc, link.as_str()).ok()?).ok()?;
+        let mark = probe.mark().ok()??;
+        let is_meant = mark.session.as_ref() == Some(session)
+            && mark.worksite.is_some_and(|site| site.root.has_path_of(id));
+        Some(is_meant && probe.ask() != Lifeline::Free)
+    };
+    Ok(procfs::processes()?.into_iter().find(|pid| keeps(pid) == Some(true)))
+}
+
 /// The state root of the search.
 struct Root<'r> {
     path: &'r Path,

@@ -25,7 +25,7 @@ const ALL_WRITE: u32 = 0o002;
 
 /// The directory with the roots of all projects, beside the user's default root.
 fn projects_dir() -> Result<PathBuf, StateRootError> {
-    let own = StateRoot::users_own()?;
+    let own = StateRoot::users_place()?;
     let mut name = own.file_name().unwrap_or_default().to_owned();
     name.push(PROJECTS);
     Ok(own.with_file_name(name))

@@ -3,6 +3,7 @@
 use super::roots;
 use crate::command::sessions;
 use crate::report::{Exit, Report};
+use rekindle::json::look::DiagnosisJson;
 use rekindle::{Diagnoses, Diagnosis, SessionId};
 use std::path::Path;
 
@@ -14,9 +15,11 @@ pub(crate) fn run(dir: Option<&Path>, session: Option<&SessionId>, report: &Repo
         sessions.diagnose(session)
     });
     match diagnosed {
-        Ok(Diagnoses { sessions, left_out }) => {
+        Ok(Diagnoses { sessions, left_out, home }) => {
+            home.iter().for_each(|fact| report.note(fact));
             for diagnosis in &sessions {
-                report.advised(&text(diagnosis, report), &diagnosis.advice, diagnosis);
+                let answer = DiagnosisJson { diagnosis, home: &home };
+                report.advised(&text(diagnosis, report), &diagnosis.advice, answer);
             }
             if sessions.is_empty() && left_out.is_empty() {
                 report.note("no sessions");

@@ -52,6 +52,7 @@ impl Setting {
             kernel.broken.released_twice = true;
             return;
         };
+        kernel.copies[id] = None;
         if id < SLOTS && kernel.starts[id].claim == Some(lock) {
             kernel.starts[id].claim = None;
         }
@@ -121,6 +122,7 @@ impl Setting {
                 self.ensure_hears(kernel, id, ensure::Event::Conflict(MayPass::Yes));
             }
             (Task::Ensure(_), Taken::Failed) => self.ensure_hears(kernel, id, ensure::Event::Failed),
+            (Task::Hold(_), taken) => self.hold_is_taken(kernel, id, taken),
             (Task::Stop(_), Taken::Granted) => self.stop_hears(kernel, id, session::Event::Did),
             (Task::Stop(_), Taken::Conflict) => self.stop_hears(kernel, id, session::Event::Refused),
             (Task::Stop(_), Taken::Failed) => self.stop_hears(kernel, id, session::Event::Failed),

@@ -3,6 +3,7 @@
 use super::Choice;
 use super::look::room;
 use crate::claim::give_up::{GiveUpEffect, GivenUp};
+use crate::claim::hold;
 use crate::effects::{ChildExit, ReleaseError, SpawnError, WatchError};
 use crate::ensure::{self, Deadline, Ended, StartPath, Stranger};
 use crate::prelude::*;
@@ -93,6 +94,7 @@ impl Setting {
                 (_, _) => self.ensure_hears(kernel, id, ensure::Event::Failed),
             },
             Task::Stop(_) => self.stop_hears(kernel, id, session::Event::Did),
+            Task::Hold(_) => self.hold_hears(kernel, id, hold::Event::Did),
             Task::Dropped
             | Task::Unlock(_)
             | Task::Collect(_)

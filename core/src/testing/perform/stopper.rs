@@ -139,6 +139,7 @@ impl Setting {
                 Task::Stop(_)
                 | Task::Unlock(_)
                 | Task::Collect(_)
+                | Task::Hold(_)
                 | Task::Absent
                 | Task::Dropped
                 | Task::Done(_)

@@ -379,6 +379,10 @@ impl<'e> Call<'e> {
     }
 
     async fn spawn(&mut self, plan: &SpawnBgPlan) -> Ended {
+        if let Err(error) = self.require_nowhere_else() {
+            self.error = Some(error);
+            return Ended::NotBegun;
+        }
         let held = self.held.as_ref().expect(UNDER_THE_CLAIM);
         let generation = match held.generation(self.snapshot.generation()) {
             Ok(generation) => generation,
@@ -408,6 +412,15 @@ impl<'e> Call<'e> {
         }
         self.started = Some(self.ensure.ensured(plan, &start, StartKind::Started, outcome));
         ended
+    }
+
+    /// Fails if the session may run in another state directory of the same home.
+    fn require_nowhere_else(&self) -> Result<(), Error> {
+        let session = &self.ensure.session;
+        match self.ensure.root.elsewhere(session)? {
+            Some(place) => Err(Error::Elsewhere { session: session.clone(), place }),
+            None => Ok(()),
+        }
     }
 
     /// Adopts a worker whose launcher died: watches the worker as if this call had started it.

@@ -61,7 +61,7 @@ const fn talking(words: &'static str, limits: &'static [&'static [&'static str]]
 }
 
 /// All verbs.
-pub(super) const ALL: [Verb; 48] = [
+pub(super) const ALL: [Verb; 49] = [
     talking("up $S -- $W", &[&START], Answer::Outcome),
     talking("up $S", &[&START], Answer::Outcome),
     talking("up --managed-only $S -- $W", &[&START], Answer::Outcome),
@@ -112,6 +112,7 @@ pub(super) const ALL: [Verb; 48] = [
     verb("lifecycle release --pid $D", &[], Answer::Outcome),
     verb("lifecycle force-unlock", &[], Answer::Outcome),
     verb("supervise -- true", &[&STOP], Answer::Nothing),
+    verb("claim --probe $S -- true", &[], Answer::Nothing),
     verb("worker --protocol pool --idle-timeout 1ms --socket $N", &[], Answer::Nothing),
     verb("demo", &[], Answer::Nothing),
 ];

@@ -10,8 +10,8 @@ use serde_json::Value;
 /// The greatest exit code of ours, unless we run a program.
 const EXIT_MAX: i32 = 6;
 
-/// The exit code of a wrapper that failed or was refused.
-const WRAPPER_FAILED: i32 = 125;
+/// The exit codes of ours in place of a program's.
+const INSTEAD_OF_A_PROGRAM: std::ops::RangeInclusive<i32> = 124..=127;
 
 /// The traces of a panic: Rust's message, and the messages of the command.
 const PANICS: [&str; 3] = ["panicked", "an internal error", "\"reason\":\"internal\""];
@@ -24,7 +24,10 @@ pub(super) fn judge(verb: Verb, reply: &Reply) -> Result<(), Trouble> {
     let fails = |why: &str| format!("`{}` {why}: {}", verb.words, shortened(reply));
     let is_panic = |text: &str| PANICS.iter().any(|panic| text.contains(panic));
     ensure(!is_panic(&reply.stderr) && !is_panic(&reply.stdout), Other, || fails("panicked"))?;
-    let is_ours = reply.code.is_some_and(|code| (0..=EXIT_MAX).contains(&code) || code == WRAPPER_FAILED);
+    let runs_a_program = verb.answer == Answer::Nothing;
+    let is_ours = reply.code.is_some_and(|code| {
+        (0..=EXIT_MAX).contains(&code) || (runs_a_program && INSTEAD_OF_A_PROGRAM.contains(&code))
+    });
     ensure(is_ours, Other, || fails("ended with none of our exit codes"))?;
     ensure(reply.stdout.len() <= ANSWER_LEN_MAX, Other, || fails("said too much"))?;
     let is_safe = |text: &str| !text.contains(|c: char| is_obeyed(c) && c != '\n' && c != '\t');

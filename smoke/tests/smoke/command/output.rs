@@ -32,6 +32,7 @@ fn verbs(env: &TestEnv) -> Vec<Vec<String>> {
         vec!["supervise", "--help"],
         vec!["schema"],
         vec!["schema", "up"],
+        vec!["claim", "--help"],
         vec!["ls"],
         vec!["doctor"],
         vec!["gc"],
@@ -194,6 +195,7 @@ fn every_verb_says_more_when_asked_to() {
         told(&[verb, vec![session.as_str()]].concat());
     }
     told(&["supervise", "--", "true"]);
+    told(&["claim", "s", "--", "true"]);
     let socket = env.path("sock");
     let worker =
         env.launch([std::ffi::OsStr::new("-v"), "worker".as_ref(), "--socket".as_ref(), socket.as_ref()]);

@@ -13,7 +13,7 @@ tests![
 ];
 
 /// The pages with examples for a shell; `gates/tests/books.rs` checks that the list is complete.
-const PAGES: [(&str, &str); 15] = [
+const PAGES: [(&str, &str); 17] = [
     ("README.md", include_str!("../../../../README.md")),
     ("docs/logs.md", include_str!("../../../../docs/logs.md")),
     ("docs/ci.md", include_str!("../../../../docs/ci.md")),
@@ -23,6 +23,8 @@ const PAGES: [(&str, &str); 15] = [
     ("docs/projects.md", include_str!("../../../../docs/projects.md")),
     ("docs/readiness.md", include_str!("../../../../docs/readiness.md")),
     ("docs/ssh.md", include_str!("../../../../docs/ssh.md")),
+    ("docs/homes.md", include_str!("../../../../docs/homes.md")),
+    ("docs/send.md", include_str!("../../../../docs/send.md")),
     ("docs/start-a-worker.md", include_str!("../../../../docs/start-a-worker.md")),
     ("docs/supervise.md", include_str!("../../../../docs/supervise.md")),
     ("docs/watch.md", include_str!("../../../../docs/watch.md")),
