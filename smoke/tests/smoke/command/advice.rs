@@ -355,7 +355,7 @@ fn rows() -> Vec<Row> {
             let options = ["up", "s", "--ready", "notify", "--timeout", "2s", "--"];
             only(rk(s, &[&options[..], &["python3", "-c", READY, "{socket}"]].concat()))
         }, Types("show s --dir state", it_said_ready);
-        "no program", s => only(rk(s, &["up", "s"])), Types("up --help", nothing_changed);
+        "no program and no record", s => only(rk(s, &["up", "s"])), Says("name its program after `--`");
         "no such verb", s => only(rk(s, &["no-such-verb"])), Types("--help", nothing_changed);
         "a version without a handshake", s => only(up(s, &["--speak", "1"])), Types("up --help", nothing_changed);
         "a worker of another version", s => {

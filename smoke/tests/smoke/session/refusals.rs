@@ -145,7 +145,7 @@ fn readiness_that_is_not_known_is_a_usage_error() {
         let reply = env.up_with("s", &["--ready", kind], &["true"]).expect(2, "error");
         assert!(reply.text("message").contains(if kind == "hope" { kind } else { "--speak" }), "{reply}");
     }
-    for wrong in [&["up", "s"][..], &["up", "s", "--timeout", "5", "--", "true"], &["no-such-verb"]] {
+    for wrong in [&["up"][..], &["up", "s", "--timeout", "5", "--", "true"], &["no-such-verb"]] {
         assert_eq!(env.rekindle(wrong).code, Some(2), "{wrong:?}");
     }
     assert_eq!(entries(env.dir()), [] as [PathBuf; 0], "nothing was created");
