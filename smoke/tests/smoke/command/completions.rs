@@ -37,7 +37,7 @@ const OFFERED: [(&str, &[&str]); 11] = [
     ("rekindle pool con", &["continue"]),
 ];
 
-/// A line, and what one TAB makes of its last word.
+/// A line, and what one TAB makes of its last word. A word without its value gets no space behind it.
 const WRITTEN: [(&str, &str); 7] = [
     ("rekindle show w", "web"),
     ("rekindle up new --address tc", "tcp:0"),
@@ -130,11 +130,14 @@ fn prepared(lines: &[&str]) -> Vec<String> {
 /// Types each line of [`WRITTEN`] with one TAB, and compares the last word.
 fn writes_what_is_meant(env: &TestEnv, shell: &[&str], before: &[&str]) {
     let mut lines = prepared(before);
+    lines.push(written_down("rekindle up new --ready=ht\t/x", "unfinished"));
     for (index, (line, _)) in WRITTEN.iter().enumerate() {
         lines.push(written_down(&format!("{line}\t"), &format!("written.{index}")));
     }
     lines.push("exit\n".to_owned());
     let shown = type_into(env, shell, &lines);
+    let continued = words(env, "unfinished", &shown);
+    assert_eq!(continued.last().map(String::as_str), Some("--ready=http=/x"), "{shown}");
     for (index, (line, expected)) in WRITTEN.iter().enumerate() {
         let words = words(env, &format!("written.{index}"), &shown);
         let last = words.last().map(String::as_str).unwrap_or_default();

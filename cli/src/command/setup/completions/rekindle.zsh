@@ -6,7 +6,8 @@ _rekindle() {
     candidates=("${(@)answer[2,-1]}")
     case $answer[1] in
         words)
-            local -a whole=(${candidates:#*[=:]}) unfinished=(${(M)candidates:#*[=:]})
+            # A word is not finished if its value is still to come: `--ready=http=`, with a description or without.
+            local -a whole=(${candidates:#*=(|:*)}) unfinished=(${(M)candidates:#*=(|:*)})
             (( $#whole )) && _describe -V rekindle whole
             (( $#unfinished )) && _describe -V rekindle unfinished -S ''
             ;;
