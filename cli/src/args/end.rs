@@ -66,6 +66,6 @@ pub(crate) struct RmArgs {
     pub(crate) sessions: Vec<SessionId>,
 
     /// Also remove a failed run, with its logs
-    #[arg(long)]
+    #[arg(long, help_heading = TARGET)]
     pub(crate) force: bool,
 }

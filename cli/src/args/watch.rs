@@ -1,6 +1,6 @@
 //! The verbs that watch sessions, and the verb that signals a worker.
 
-use super::values::duration;
+use super::values::{OUTPUT, READINESS, TARGET, duration};
 use clap::ValueEnum;
 use rekindle::{SessionId, SignalNumber};
 use std::time::Duration;
@@ -14,11 +14,11 @@ pub(crate) struct WaitArgs {
     ///
     /// exit: the worker has ended, with all its processes. ready: the worker is ready.
     #[arg(long = "for", value_enum, default_value_t = WaitFor::Exit, hide_default_value = true, hide_possible_values = true)]
-    #[arg(value_name = "STATE")]
+    #[arg(value_name = "STATE", help_heading = READINESS)]
     pub(crate) state: WaitFor,
 
-    /// How long to wait [default: without a limit]
-    #[arg(long, value_parser = duration, value_name = "TIME")]
+    /// Time to wait [default: no limit]
+    #[arg(long, value_parser = duration, value_name = "TIME", help_heading = READINESS)]
     pub(crate) timeout: Option<Duration>,
 }
 
@@ -34,7 +34,7 @@ pub(crate) struct EventsArgs {
     pub(crate) sessions: Vec<SessionId>,
 
     /// Leave out the present state of the sessions
-    #[arg(long)]
+    #[arg(long, help_heading = OUTPUT)]
     pub(crate) since_now: bool,
 }
 
@@ -52,7 +52,7 @@ pub(crate) struct SignalArgs {
     /// The signal: a name such as TERM, HUP or USR1, or a number
     pub(crate) signal: SignalNumber,
 
-    /// Signal every process of the worker, not only the started process
-    #[arg(long)]
+    /// Signal every process of the worker
+    #[arg(long, help_heading = TARGET)]
     pub(crate) group: bool,
 }
