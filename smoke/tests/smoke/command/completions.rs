@@ -58,7 +58,7 @@ fn environment() -> TestEnv {
     let mut elsewhere = env.command(env.binary());
     elsewhere.args(["--dir", "my dir"]).args(up).args(["other", "--", "sleep", "1000"]);
     let output = elsewhere.output().expect("the command can be run");
-    assert!(output.status.success(), "{}", Reply::from(output));
+    assert!(output.status.success(), "{}", Reply::of(None, &output));
     rekindle_smoke::procs::send(env.worker_pid("old"), Signal::SIGKILL);
     wait::until("the worker of `old` is gone", || {
         env.rekindle(["ls"]).stdout.contains(r#""state":"exited""#)
@@ -213,7 +213,7 @@ fn fish_offers_what_there_is() {
     let asked = |line: &str| {
         let mut fish = command(&env, "fish");
         fish.args(["--no-config", "-c", "source script.fish; complete -C $argv[1]", line]);
-        let reply = Reply::from(fish.output().expect("fish can be started"));
+        let reply = Reply::of(None, &fish.output().expect("fish can be started"));
         let words = reply.stdout.lines().map(|line| line.split('\t').next().unwrap_or_default().to_owned());
         words.collect::<Vec<_>>()
     };
@@ -233,7 +233,7 @@ fn a_question_never_fails_and_creates_nothing() {
     for dir in ["absent", "a file/below", unreadable, "", "/proc"] {
         let mut ask = command(&env, "rekindle");
         ask.args(["completions", "fish", "--", "rekindle", "--dir", dir, "show", ""]);
-        let reply = Reply::from(ask.output().expect("the command can be run"));
+        let reply = Reply::of(None, &ask.output().expect("the command can be run"));
         let said = (reply.code, reply.stdout.as_str(), reply.stderr.as_str());
         assert_eq!(said, (Some(0), "words\n", ""), "{dir}");
     }
@@ -245,7 +245,7 @@ fn a_program_that_asks_for_json_gets_the_script_as_a_field() {
     for shell in ["bash", "zsh", "fish"] {
         let reply = env.rekindle(["completions", shell]);
         let plain = command(&env, "rekindle").args(["completions", shell]).output();
-        let plain = Reply::from(plain.expect("the command can be run"));
+        let plain = Reply::of(None, &plain.expect("the command can be run"));
         assert_eq!((reply.code, reply.text("shell")), (Some(0), shell), "{reply}");
         assert_eq!(reply.text("script").trim_end(), plain.stdout.trim_end());
     }

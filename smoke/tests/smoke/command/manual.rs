@@ -17,7 +17,7 @@ tests![
 /// `rekindle`, for people.
 fn rekindle(env: &TestEnv, args: &[&str]) -> Reply {
     let output = env.command(env.binary()).args(args).output();
-    Reply::from(output.expect("the command can be run"))
+    Reply::of(None, &output.expect("the command can be run"))
 }
 
 /// A directory with all pages.
@@ -31,7 +31,7 @@ fn written(env: &TestEnv) -> Vec<std::path::PathBuf> {
 /// What a program makes of a page; a word on stderr is a failure.
 #[track_caller]
 fn made_of(command: &mut Command, page: &Path) -> String {
-    let reply = Reply::from(command.arg(page).output().expect("the program can be started"));
+    let reply = Reply::of(None, &command.arg(page).output().expect("the program can be started"));
     assert_eq!((reply.code, reply.stderr.as_str()), (Some(0), ""), "{}: {reply}", page.display());
     reply.stdout
 }

@@ -21,7 +21,7 @@ tests![
 fn say(env: &TestEnv, args: &[&str]) -> Reply {
     let mut command = env.command(env.binary());
     command.arg("--dir").arg(env.state()).args(args).stdin(Stdio::null());
-    Reply::from(command.output().expect("the command can be run"))
+    Reply::to(command)
 }
 
 /// The time so many seconds ago, as a record has it.
@@ -246,7 +246,7 @@ fn a_first_call_gets_the_short_page() {
     let env = TestEnv::new();
     let run = |args: &[&str]| {
         let output = env.command(env.binary()).args(args).env("COLUMNS", "80").output();
-        Reply::from(output.expect("the command can be run"))
+        Reply::of(None, &output.expect("the command can be run"))
     };
     let (bare, short, long) = (run(&[]), run(&["-h"]), run(&["--help"]));
     assert_eq!((bare.code, short.code, long.code), (Some(2), Some(0), Some(0)));

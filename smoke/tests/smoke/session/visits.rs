@@ -148,7 +148,7 @@ fn the_unit_on_the_page_is_sound() {
         let file = env.file("web.service", unit);
         let mut verify = env.command(programs::find("systemd-analyze", "systemd"));
         let verify = verify.args(["verify", "--user"]).arg(file).env("XDG_RUNTIME_DIR", env.dir());
-        Reply::from(verify.output().expect("systemd-analyze can be started"))
+        Reply::of(None, &verify.output().expect("systemd-analyze can be started"))
     };
     let sound = verify(unit);
     assert_eq!((sound.code, sound.stderr.as_str()), (Some(0), ""), "{sound}");
