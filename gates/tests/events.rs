@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 use rekindle_core::LastWorker::{AliveReady, AliveUnobserved, Gone, Unknown};
 use rekindle_core::RecordState::{Exited, Ready, Retained, Starting};
-use rekindle_core::events::{End, Event, Happened, Launcher, Look, Phase, Seen, advance, phase};
+use rekindle_core::events::{End, Event, FirstLook, Happened, Launcher, Look, Phase, Seen, advance, phase};
 use rekindle_core::record::EndedBy;
 use rekindle_core::{ChildExit, Generation};
 
@@ -12,12 +12,20 @@ const CRASHED: End = End { exit: Some(ChildExit::CoreDumped(11)), by: Some(Ended
 const LEARNED: End = End { exit: Some(ChildExit::Code(3)), by: None };
 
 fn seen(generation: u64, phase: Phase) -> Seen {
-    Seen { generation: Generation::new(generation), phase }
+    Seen { generation: Generation::new(generation), was_ready: phase == Phase::Ready, phase }
+}
+
+fn after_ready(generation: u64, phase: Phase) -> Seen {
+    Seen { was_ready: true, ..seen(generation, phase) }
 }
 
 /// The events between two looks, as (generation, word).
 fn between(before: Option<Seen>, now: Look) -> Vec<(u64, &'static str)> {
-    let (_, events) = advance(before, now, LEARNED);
+    told(before, now, FirstLook::State)
+}
+
+fn told(before: Option<Seen>, now: Look, first: FirstLook) -> Vec<(u64, &'static str)> {
+    let (_, events) = advance(before, now, LEARNED, first);
     events.iter().map(|it| (it.generation.to_string().parse().unwrap(), it.happened.word())).collect()
 }
 
@@ -65,6 +73,23 @@ fn the_first_look_tells_the_present_state() {
     assert!(between(None, Look::Unclear).is_empty());
 }
 
+/// A start that began during the watch, and was seen late.
+#[test]
+fn a_start_that_is_seen_late_has_its_whole_history() {
+    let history = |now| -> Vec<&str> {
+        told(None, Look::Seen(now), FirstLook::History).into_iter().map(|(_, word)| word).collect()
+    };
+    assert_eq!(history(seen(1, Phase::Starting)), ["starting"]);
+    assert_eq!(history(seen(1, Phase::Ready)), ["starting", "ready"]);
+    assert_eq!(history(seen(2, Phase::Retained)), ["restarting", "retained"]);
+    assert_eq!(history(seen(2, Phase::Ended(CRASHED))), ["restarting", "exited"]);
+    assert_eq!(history(after_ready(2, Phase::Ended(STOPPED))), ["restarting", "ready", "stopped"]);
+    let late = Look::Seen(after_ready(1, Phase::Ended(CRASHED)));
+    assert_eq!(between(Some(seen(1, Phase::Starting)), late), [(1, "ready"), (1, "exited")]);
+    assert_eq!(between(Some(seen(1, Phase::Retained)), late), [(1, "released"), (1, "ready"), (1, "exited")]);
+    assert_eq!(between(Some(seen(1, Phase::Ready)), late), [(1, "exited")]);
+}
+
 #[test]
 fn every_step_of_a_start_is_one_event() {
     use Phase as P;
@@ -101,17 +126,20 @@ fn no_end_is_missed() {
         assert_eq!(between(Some(seen(1, before)), Look::Absent), [(1, "exited"), (1, "removed")]);
     }
     let next = Look::Seen(seen(3, Phase::Ready));
-    assert_eq!(between(Some(seen(1, Phase::Retained)), next), [(1, "released"), (1, "exited"), (3, "ready")]);
-    assert_eq!(between(Some(seen(1, Phase::Ended(STOPPED))), next), [(3, "ready")]);
+    assert_eq!(
+        between(Some(seen(1, Phase::Retained)), next),
+        [(1, "released"), (1, "exited"), (3, "restarting"), (3, "ready")]
+    );
+    assert_eq!(between(Some(seen(1, Phase::Ended(STOPPED))), next), [(3, "restarting"), (3, "ready")]);
     assert_eq!(between(Some(seen(1, Phase::Ended(STOPPED))), Look::Absent), [(1, "removed")]);
-    let (_, events) = advance(Some(seen(1, Phase::Ready)), next, LEARNED);
+    let (_, events) = advance(Some(seen(1, Phase::Ready)), next, LEARNED, FirstLook::State);
     assert_eq!(events[0], Event { generation: Generation::new(1), happened: Happened::Exited, end: LEARNED });
 }
 
 #[test]
 fn an_unclear_session_keeps_its_state() {
     let before = Some(seen(4, Phase::Ready));
-    assert_eq!(advance(before, Look::Unclear, LEARNED), (before, Vec::new()));
+    assert_eq!(advance(before, Look::Unclear, LEARNED, FirstLook::History), (before, Vec::new()));
 }
 
 fn arb_look() -> impl Strategy<Value = Look> {
@@ -137,7 +165,7 @@ proptest! {
                 latest = generation;
             }
             if look == Look::Absent { latest = 0 }
-            let (next, events) = advance(state, look, LEARNED);
+            let (next, events) = advance(state, look, LEARNED, FirstLook::History);
             for event in events {
                 match event.happened {
                     Happened::Starting | Happened::Restarting | Happened::Ready | Happened::Retained

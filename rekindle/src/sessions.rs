@@ -236,7 +236,7 @@ impl Sessions {
     ///
     /// The result is the exit of the started process: from the kernel if the worker ends during the wait (since Linux 6.15),
     /// else from the record; [`ChildExit::Unknown`] if neither has the exit. The wait completes the record of the start,
-    /// if the claim is free; for that it gives a stop half a second to record its own end.
+    /// if the claim is free; while a stop is in progress, the wait lets the stop record the end.
     ///
     /// # Errors
     /// If the session is unknown or cannot be read, or [`Error::Unjudged`] if nothing proves whether the worker runs.

@@ -1,10 +1,12 @@
-//! The record on disk: read at any time, written only under the claim.
+//! The record on disk: read at any time, written only under the claim. A lock on the file marks a stop in progress.
 
 use crate::store::session_dir::SessionDir;
 use crate::sys::linux::clock;
+use crate::sys::linux::fs::flock::{self, LockKind};
 use rekindle_core::record::{RecordFile, Written};
 use rekindle_core::stores::RecordStore;
 use rekindle_core::{OsFailure, SessionRecord};
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
 /// The name of the record file.
@@ -63,4 +65,27 @@ pub fn read(dir: &SessionDir) -> Result<RecordFile, OsFailure> {
 pub fn write(dir: &SessionDir, record: &SessionRecord) -> Result<(), OsFailure> {
     dir.require_in_place()?;
     dir.records().write(dir, record)
+}
+
+/// The mark of a stop in progress, on the record of the start that is being stopped. The kernel ends the mark with the
+/// process that stops.
+#[derive(Debug)]
+pub struct StopMark {
+    _record: OwnedFd,
+}
+
+/// Marks the start as being stopped: whoever sees the worker end leaves the record to the stop. `None` without a record
+/// file; the mark only adds to what watchers know.
+pub fn mark_stop(dir: &SessionDir) -> Option<StopMark> {
+    let record = dir.open_file(RECORD_FILE).ok()?;
+    // Shared: several stops may be at work.
+    flock::try_flock(&record, LockKind::Shared).ok().filter(|is_ours| *is_ours)?;
+    Some(StopMark { _record: record })
+}
+
+/// Whether a stop of the recorded start is in progress.
+pub fn is_being_stopped(dir: &SessionDir) -> bool {
+    let Ok(record) = dir.open_file(RECORD_FILE) else { return false };
+    // The lock of the question goes with the descriptor.
+    matches!(flock::try_flock(&record, LockKind::Exclusive), Ok(false))
 }

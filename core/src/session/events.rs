@@ -1,7 +1,8 @@
 //! The events of a session, derived from two looks at it.
 //!
 //! # Invariants
-//! 1. An end is reported once for each start that was seen to run, even if the next start was seen first.
+//! 1. An end is reported once for each start that was seen, even if the next start was seen first. A start that is seen late
+//!    gives the events that a watcher in time would have seen.
 //! 2. Nothing follows the end of a start but a later start or the removal of the session.
 //! 3. A session that cannot be judged gives no event: unknown is never dead.
 //!
@@ -42,8 +43,19 @@ pub struct End {
 pub struct Seen {
     /// The start.
     pub generation: Generation,
+    /// Whether the worker has been ready.
+    pub was_ready: bool,
     /// How far the start has come.
     pub phase: Phase,
+}
+
+/// What the first look at a start tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FirstLook {
+    /// The present state alone: the watch begins.
+    State,
+    /// Every event of the start up to now: the start began during the watch.
+    History,
 }
 
 /// Whether a launcher holds the claim of a session.
@@ -153,7 +165,12 @@ pub enum Look {
 /// The state to remember after a look, and the events since `before`. `learned` is the end of the worker of `before`, as
 /// far as a watcher of that worker learned it.
 #[must_use = "an event that is dropped is never reported again"]
-pub fn advance(before: Option<Seen>, now: Look, learned: End) -> (Option<Seen>, Vec<Event>) {
+pub fn advance(
+    before: Option<Seen>,
+    now: Look,
+    learned: End,
+    first: FirstLook,
+) -> (Option<Seen>, Vec<Event>) {
     match (before, now) {
         (before, Look::Unclear) => (before, Vec::new()),
         (None, Look::Absent) => (None, Vec::new()),
@@ -162,7 +179,7 @@ pub fn advance(before: Option<Seen>, now: Look, learned: End) -> (Option<Seen>, 
             events.push(Event::of(before.generation, Happened::Removed));
             (None, events)
         }
-        (None, Look::Seen(now)) => (Some(now), present(now)),
+        (None, Look::Seen(now)) => (Some(now), met(now, first)),
         (Some(before), Look::Seen(now)) if now.generation == before.generation => {
             let events = progress(before, now);
             // A start does not go back.
@@ -171,47 +188,52 @@ pub fn advance(before: Option<Seen>, now: Look, learned: End) -> (Option<Seen>, 
         }
         (Some(before), Look::Seen(now)) => {
             let mut events = end_of(before, learned);
-            events.extend(present(now));
+            events.extend(met(now, FirstLook::History));
             (Some(now), events)
         }
     }
 }
 
-/// The event that leads to a state.
-fn present(now: Seen) -> Vec<Event> {
-    let happened = match now.phase {
-        Phase::Starting if now.generation > Generation::new(1) => Happened::Restarting,
-        Phase::Starting => Happened::Starting,
-        Phase::Ready => Happened::Ready,
-        Phase::Retained => Happened::Retained,
-        Phase::Ended(end) => return [Event::ended(now.generation, end)].into(),
-    };
-    [Event::of(now.generation, happened)].into()
+/// The events of a start that is seen for the first time.
+fn met(now: Seen, first: FirstLook) -> Vec<Event> {
+    let is_first = now.generation <= Generation::new(1);
+    let started = Event::of(now.generation, if is_first { Happened::Starting } else { Happened::Restarting });
+    let begun = Seen { was_ready: false, phase: Phase::Starting, ..now };
+    let mut events = Vec::from([started]);
+    events.extend(progress(begun, now));
+    match first {
+        FirstLook::History => events,
+        FirstLook::State => events.pop().into_iter().collect(),
+    }
 }
 
 /// The end of a start that was not seen to end.
 fn end_of(before: Seen, learned: End) -> Vec<Event> {
-    let Seen { generation, phase } = before;
-    let ended = Event::ended(generation, learned);
-    match phase {
-        Phase::Ended(_) => Vec::new(),
-        Phase::Starting | Phase::Ready => [ended].into(),
-        Phase::Retained => [Event::of(generation, Happened::Released), ended].into(),
-    }
+    progress(before, Seen { phase: Phase::Ended(learned), ..before })
 }
 
 /// The events between two looks at one start.
 fn progress(before: Seen, now: Seen) -> Vec<Event> {
-    let event = |happened| Event::of(now.generation, happened);
-    match (before.phase, now.phase) {
-        (Phase::Ended(_), _)
-        | (Phase::Starting | Phase::Ready, Phase::Starting)
-        | (Phase::Ready, Phase::Ready)
-        | (Phase::Retained, Phase::Retained) => Vec::new(),
-        (Phase::Starting | Phase::Ready, Phase::Retained) => [event(Happened::Retained)].into(),
-        (Phase::Starting, Phase::Ready) => [event(Happened::Ready)].into(),
-        (Phase::Retained, Phase::Starting) => [event(Happened::Released)].into(),
-        (Phase::Retained, Phase::Ready) => [event(Happened::Released), event(Happened::Ready)].into(),
-        (Phase::Starting | Phase::Ready | Phase::Retained, Phase::Ended(end)) => end_of(before, end),
-    }
+    let released =
+        (before.phase == Phase::Retained && now.phase != Phase::Retained).then_some(Happened::Released);
+    let is_newly_ready = match (before.phase, now.phase) {
+        (Phase::Starting | Phase::Retained, Phase::Ready) => true,
+        (Phase::Starting | Phase::Retained, Phase::Ended(_)) => now.was_ready && !before.was_ready,
+        (Phase::Starting | Phase::Retained, Phase::Starting | Phase::Retained)
+        | (Phase::Ready | Phase::Ended(_), _) => false,
+    };
+    let last = match (before.phase, now.phase) {
+        // Nothing follows an end.
+        (Phase::Ended(_), _) => return Vec::new(),
+        (Phase::Starting | Phase::Ready, Phase::Retained) => {
+            Some(Event::of(now.generation, Happened::Retained))
+        }
+        (Phase::Starting | Phase::Ready | Phase::Retained, Phase::Ended(end)) => {
+            Some(Event::ended(now.generation, end))
+        }
+        (Phase::Starting | Phase::Ready | Phase::Retained, Phase::Starting | Phase::Ready)
+        | (Phase::Retained, Phase::Retained) => None,
+    };
+    let happened = released.into_iter().chain(is_newly_ready.then_some(Happened::Ready));
+    happened.map(|happened| Event::of(now.generation, happened)).chain(last).collect()
 }

@@ -12,6 +12,7 @@ use async_trait::async_trait;
 use rekindle_adapters::claim_lock::{ClaimAttempt, is_locked, try_claim};
 use rekindle_adapters::lifeline::{self, Located};
 use rekindle_adapters::probe;
+use rekindle_adapters::record_file::StopMark;
 use rekindle_adapters::socket_file::Leftover;
 use rekindle_adapters::{HeldClaim, SessionDir, StateRoot, Worker, clock, record_file, worker};
 use rekindle_core::execute::Seen;
@@ -42,6 +43,7 @@ pub(crate) async fn stop(
         seen: Snapshot::nothing(),
         worker: None,
         ended: None,
+        mark: None,
         held: None,
         now: Snapshot::nothing(),
         leftover: Leftover::default(),
@@ -76,6 +78,7 @@ struct Stopping<'s> {
     seen: Snapshot,
     worker: Option<Worker>,
     ended: Option<StopReport>,
+    mark: Option<StopMark>,
     held: Option<HeldClaim>,
     /// The snapshot taken under the claim.
     now: Snapshot,
@@ -168,6 +171,8 @@ impl Stopping<'_> {
     }
 
     async fn end(&mut self) -> Event {
+        // Before the first signal: a watcher of the worker leaves the record to this stop.
+        self.mark = record_file::mark_stop(&self.dir);
         let worker = self.worker.as_ref().expect("a worker is pinned before it is ended");
         let ended = execute_stop(self.policy, &Ending { worker }).await;
         let end = ended.end;

@@ -44,26 +44,28 @@ fn wake_ups(pid: Pid) -> u64 {
         .sum()
 }
 
-/// Asserts that a process sleeps while something else goes on: another state directory's sessions live and die, and this
-/// one's are looked at.
-fn assert_it_sleeps(env: &TestEnv, watcher: Pid) {
+/// Asserts that a process sleeps while `other_things` happen.
+fn assert_it_sleeps(watcher: Pid, other_things: impl Fn()) {
     facts::until("the watcher sleeps", || {
         let before = wake_ups(watcher);
-        look_around(env);
+        other_things();
         procs::state(watcher) == Some('S') && wake_ups(watcher) == before
     });
     let before = wake_ups(watcher);
-    for _ in 0..5 {
-        look_around(env);
-        let other = TestEnv::new();
-        up_sleeper(&other, "other");
-        other.stop("other").expect(0, "stopped");
-    }
+    (0..5).for_each(|_| other_things());
     assert_eq!(wake_ups(watcher), before, "nothing happened to its sessions");
 }
 
+/// A session of another state directory lives and dies.
+fn live_elsewhere() {
+    let other = TestEnv::new();
+    up_sleeper(&other, "other");
+    other.stop("other").expect(0, "stopped");
+}
+
+/// Verbs that look at the sessions change nothing.
 fn look_around(env: &TestEnv) {
-    for verb in [&["ls"][..], &["doctor"], &["show", "s"]] {
+    for verb in [&["ls"][..], &["status"], &["show", "s"]] {
         let reply = env.rekindle(verb);
         assert_eq!(reply.code, Some(0), "{reply}");
     }

@@ -3,7 +3,7 @@
 //! # Invariants
 //! 1. Only under the claim, only if the claim is free at once, and only for the generation whose end was seen: whoever
 //!    holds the claim decides about the session, and sees the same end.
-//! 2. A stop writes its own end: a watcher first leaves a stop the time for that.
+//! 2. A stop writes its own end: while a stop is in progress, a watcher waits.
 //!
 //! Checked by `smoke/tests/smoke/watch/wait.rs`.
 
@@ -18,7 +18,12 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 /// How long a stop may take from the end of the worker to its record.
-pub(crate) const STOP_WRITES_WITHIN: Duration = Duration::from_millis(500);
+pub(crate) const STOP_WRITES_WITHIN: Duration = Duration::from_secs(10);
+
+/// Whether a stop of the session is in progress.
+pub(crate) fn is_being_stopped(root: &StateRoot, session: &SessionId) -> bool {
+    root.session(session).is_ok_and(|dir| dir.is_some_and(|dir| record_file::is_being_stopped(&dir)))
+}
 
 /// The worker of one start, which has ended.
 #[derive(Debug, Clone, Copy)]
@@ -34,18 +39,19 @@ pub(crate) struct Ended<'e> {
 }
 
 impl Ended<'_> {
-    /// Completes the record, after a stop had the time to do the same. A failure is logged: the end was seen all the same.
+    /// Completes the record, unless a stop in progress does the same. A failure is logged: the end was seen all the same.
     ///
     /// # Cancel safety
     /// Safe; the claim is not held across a wait.
     pub(crate) async fn complete_in_time(&self) {
         let deadline = Instant::now() + STOP_WRITES_WITHIN;
         let mut pauses = Backoff::for_name_in(&self.root.path().join(self.session.as_str()));
-        while self.is_lacking() {
+        while self.is_lacking() && is_being_stopped(self.root, self.session) {
             if timeout_at(deadline, pauses.wait()).await.is_err() {
-                return self.complete();
+                break;
             }
         }
+        self.complete();
     }
 
     /// Completes the record at once, if the claim is free.

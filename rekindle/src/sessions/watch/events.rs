@@ -13,12 +13,12 @@
 
 use crate::error::Error;
 use crate::json::watch::SessionEvent;
-use crate::sessions::watch::complete::{Ended, STOP_WRITES_WITHIN};
+use crate::sessions::watch::complete::{Ended, STOP_WRITES_WITHIN, is_being_stopped};
 use crate::sessions::watch::look::Looked;
 use rekindle_adapters::clock::Timestamp;
 use rekindle_adapters::directories::{Changes, DirectoryWatch, Watched};
 use rekindle_adapters::{StateRoot, Worker, clock, worker};
-use rekindle_core::events::{End, Event, Happened, Look, Phase, Seen, advance};
+use rekindle_core::events::{End, Event, FirstLook, Happened, Look, Phase, Seen, advance};
 use rekindle_core::{ChildExit, Generation, Host, ProcessIdentity, SessionId, SessionRecord};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
@@ -213,7 +213,7 @@ impl Events {
         }
         let mut tracked = self.tracked.remove(session).unwrap_or_default();
         let mut looked = self.look_at(session, &tracked);
-        match tracked.patience(&looked) {
+        match tracked.patience(&looked, || is_being_stopped(&self.root, session)) {
             Patience::Waits => {
                 self.tracked.insert(session.clone(), tracked);
                 return Ok(());
@@ -228,9 +228,10 @@ impl Events {
         }
         let before = tracked.seen;
         let learned = before.map(|seen| tracked.learned(seen.generation)).unwrap_or_default();
-        let (seen, events) = advance(before, looked.look, learned);
-        tracked.seen = seen;
         let present = !self.is_following;
+        let first = if present { FirstLook::State } else { FirstLook::History };
+        let (seen, events) = advance(before, looked.look, learned, first);
+        tracked.seen = seen;
         self.ready.extend(events.iter().map(|event| told(session, event, &looked, present)));
         self.pin(session, &mut tracked, &looked)?;
         if tracked.seen.is_some() || looked.look != Look::Absent {
@@ -300,7 +301,7 @@ impl Events {
 enum Patience {
     IsNotNeeded,
     Waits,
-    /// No stop wrote anything about this start in time.
+    /// No stop is in progress, or the stop wrote nothing in time.
     IsOver {
         generation: Generation,
         /// The time when the end was seen.
@@ -316,7 +317,7 @@ impl Tracked {
     }
 
     /// Waits after a look that showed the end of a worker that ran at the look before.
-    fn patience(&mut self, looked: &Looked) -> Patience {
+    fn patience(&mut self, looked: &Looked, is_being_stopped: impl FnOnce() -> bool) -> Patience {
         let ran = self.seen.filter(|seen| !matches!(seen.phase, Phase::Ended(_)));
         let is_same = |seen: &Seen| looked.generation() == Some(seen.generation);
         let Some(seen) = ran.filter(is_same).filter(|_| looked.lacks_end()) else {
@@ -325,10 +326,10 @@ impl Tracked {
         };
         let now = Instant::now();
         let (at, until) = *self.patience.get_or_insert_with(|| (clock::now(), now + STOP_WRITES_WITHIN));
-        if now >= until {
+        if now >= until || !is_being_stopped() {
             return Patience::IsOver { generation: seen.generation, at };
         }
-        self.relook_at = Some(until);
+        self.relook_at = Some(now + RELOOK_PAUSE);
         Patience::Waits
     }
 }

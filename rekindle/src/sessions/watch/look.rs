@@ -46,7 +46,8 @@ impl Looked {
         let generation = snapshot.generation();
         let end = end(snapshot.record.as_ref(), learned(generation));
         let phase = phase(snapshot.evidence.recorded, snapshot.last_worker(), launcher, end);
-        let look = phase.map_or(Look::Unclear, |phase| Look::Seen(Seen { generation, phase }));
+        let was_ready = snapshot.record.as_ref().is_some_and(SessionRecord::start_observed);
+        let look = phase.map_or(Look::Unclear, |phase| Look::Seen(Seen { generation, was_ready, phase }));
         Ok(Self { look, snapshot: Some(snapshot) })
     }
 

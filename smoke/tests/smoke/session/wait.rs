@@ -10,7 +10,7 @@ use std::pin::pin;
 
 tests![
     a_worker_of_ours_tells_its_exit,
-    a_worker_of_another_launcher_ends_without_a_code,
+    a_worker_of_another_launcher_tells_its_exit_too,
     a_daemon_has_ended_when_all_of_it_has,
     a_wait_is_for_one_start,
     what_no_launcher_started_is_not_waited_for,
@@ -63,8 +63,8 @@ fn a_worker_of_ours_tells_its_exit() {
     env.assert_nothing_left("s");
 }
 
-/// The worker was not our child: the end is certain, but the exit is unknown.
-fn a_worker_of_another_launcher_ends_without_a_code() {
+/// The worker is not our child, and was watched when it ended.
+fn a_worker_of_another_launcher_tells_its_exit_too() {
     let env = TestEnv::new();
     env.up("s", &[&programs::python(), "-c", ENDS_WHEN_TOLD, "{socket}"]).expect_running("started");
     wait::run(async {
@@ -76,8 +76,8 @@ fn a_worker_of_another_launcher_ends_without_a_code() {
         let mut stream = worker.connection.into_std().expect("the connection can be used");
         stream.write_all(b"7\n").expect("the worker takes a line");
         let (by_watch, by_session) = wait::soon("the waits end", all).await;
-        assert_eq!(by_watch.expect("its end is seen"), ChildExit::Unknown);
-        assert_eq!(by_session.expect("its end is seen"), ChildExit::Unknown);
+        assert_eq!(by_watch.expect("its end is seen"), ChildExit::Code(7));
+        assert_eq!(by_session.expect("its end is seen"), ChildExit::Code(7));
     });
     let nobody = wait::run(async { sessions(&env).wait(&id("nobody")).await });
     assert!(matches!(nobody, Err(Error::UnknownSession { .. })), "{nobody:?}");

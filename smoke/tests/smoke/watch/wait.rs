@@ -1,6 +1,6 @@
 //! `rekindle wait`: the exit of a worker that is nobody's child, readiness, time-outs, and sleep without a poll.
 
-use super::{assert_it_sleeps, end, shown, until_it_watches, up_sleeper};
+use super::{assert_it_sleeps, end, live_elsewhere, look_around, shown, until_it_watches, up_sleeper};
 use nix::sys::signal::Signal;
 use rekindle_smoke::{TestEnv, procs, programs, tests, wait};
 use serde_json::{Value, json};
@@ -81,7 +81,7 @@ fn an_end_that_nobody_watched_is_not_known() {
     let reply = env.rekindle(["wait", "s"]).expect(125, "exited");
     assert!(reply.json["exit"].is_null() && reply.text("exit_why").contains("watched"), "{reply}");
     let shown = shown(&env, "s");
-    assert!(shown.json["exit"].is_null() && shown.text("exit_why") != "", "{shown}");
+    assert!(shown.json["exit"].is_null() && !shown.text("exit_why").is_empty(), "{shown}");
     env.rekindle(["wait", "nobody"]).expect_error(125, "unknown-session");
 }
 
@@ -128,7 +128,10 @@ fn a_wait_sleeps_while_nothing_happens() {
     let pid = up_sleeper(&env, "s");
     let waiter = env.launch(["wait", "s"]);
     until_it_watches(waiter.pid());
-    assert_it_sleeps(&env, waiter.pid());
+    assert_it_sleeps(waiter.pid(), || {
+        look_around(&env);
+        live_elsewhere();
+    });
     procs::send(pid, Signal::SIGTERM);
     waiter.finish().expect(143, "exited");
 }
@@ -140,7 +143,8 @@ fn a_wait_for_a_daemon_sleeps_too() {
     env.up("s", &[&programs::python(), "-c", &script, "{socket}"]).expect(0, "started");
     let waiter = env.launch(["wait", "s"]);
     until_it_watches(waiter.pid());
-    assert_it_sleeps(&env, waiter.pid());
+    // A look at the session opens the lifeline, whose closing is an event for the waiter.
+    assert_it_sleeps(waiter.pid(), live_elsewhere);
     let daemon = wait::for_some("the daemon is visible", || {
         env.rekindle(["show", "s"]).json["lifeline"]["holders"][0].as_i64()?.try_into().ok()
     });
