@@ -6,6 +6,7 @@ pub(crate) mod look;
 mod signal;
 mod status;
 pub(crate) mod wait;
+pub(crate) mod words;
 
 pub use events::Events;
 pub(crate) use signal::signal;

@@ -1,9 +1,9 @@
 //! The status of sessions in a word, for scripts.
 
 use crate::error::Error;
-use crate::json::watch::write_end;
 use crate::sessions::list::{LeftOut, list_those};
 use crate::sessions::show::why_unknown;
+use crate::sessions::watch::words::write_end;
 use rekindle_adapters::StateRoot;
 use rekindle_core::record::EndedBy;
 use rekindle_core::{ChildExit, Endpoint, Generation, Host, Pid, SessionId, SessionRecord, SessionState};
