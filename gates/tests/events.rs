@@ -26,7 +26,10 @@ fn between(before: Option<Seen>, now: Look) -> Vec<(u64, &'static str)> {
 
 fn told(before: Option<Seen>, now: Look, first: FirstLook) -> Vec<(u64, &'static str)> {
     let (_, events) = advance(before, now, LEARNED, first);
-    events.iter().map(|it| (it.generation.to_string().parse().unwrap(), it.happened.word())).collect()
+    events
+        .iter()
+        .map(|it| (it.generation.to_string().parse().expect("a generation is a number"), it.happened.word()))
+        .collect()
 }
 
 #[test]
@@ -160,7 +163,7 @@ proptest! {
         let mut open: Option<Generation> = None;
         for look in looks {
             if let Look::Seen(seen) = look {
-                let generation: u64 = seen.generation.to_string().parse().unwrap();
+                let generation: u64 = seen.generation.to_string().parse().expect("a generation is a number");
                 if generation < latest { continue }
                 latest = generation;
             }
