@@ -19,6 +19,8 @@ fn verbs(env: &TestEnv) -> Vec<Vec<String>> {
     let rekindle = cli::binary_arg();
     let text = |path: &str| env.path(path).display().to_string();
     let (socket, marker) = (env.socket("s").display().to_string(), text("marker"));
+    // The tests run this list once for each environment: a project file is not overwritten.
+    let file = text("rekindle-example.toml");
     let echo = ["--", &rekindle, "worker", "--socket", "{socket}"];
     let pool = ["--", &rekindle, "worker", "--protocol", "pool"];
     let pid = std::process::id().to_string();
@@ -49,6 +51,7 @@ fn verbs(env: &TestEnv) -> Vec<Vec<String>> {
         vec!["lifecycle", "status", "--path", &marker],
         vec!["lifecycle", "release", "--path", &marker, "--pid", &pid],
         vec!["lifecycle", "force-unlock", "--path", &marker],
+        vec!["init", "--file", &file],
         vec!["demo"],
     ];
     rows.into_iter().map(|row| row.into_iter().map(str::to_owned).collect()).collect()
