@@ -70,11 +70,13 @@ fn free_sessions_start_side_by_side_and_the_others_after_them() {
 
 #[test]
 fn a_failure_skips_what_needs_it_and_nothing_else() {
-    let (schedule, _) = Schedule::begin(order("web<app app<db db bot"), Direction::Up, 8);
+    let (schedule, _) = Schedule::begin(order("web<app app<db db bot late<bot"), Direction::Up, 8);
     let (schedule, effects) = schedule.ended(&id("db"), Ended::Badly);
     assert_eq!(words(&effects), ["-app:db", "-web:db"], "the failed one is named, however far it is");
-    let (schedule, _) = schedule.ended(&id("bot"), Ended::Well);
-    assert_eq!(schedule.summary(), Summary { done: 1, failed: 1, skipped: 2 });
+    let (schedule, effects) = schedule.ended(&id("bot"), Ended::Well);
+    assert_eq!(words(&effects), ["+late"]);
+    let (schedule, _) = schedule.ended(&id("late"), Ended::Well);
+    assert_eq!(schedule.summary(), Summary { done: 2, failed: 1, skipped: 2 });
     assert_eq!(schedule.phase(&id("web")), Some(&Phase::Skipped { because: id("db") }));
 }
 

@@ -20,6 +20,8 @@ fn verbs(env: &TestEnv) -> Vec<Vec<String>> {
     let text = |path: &str| env.path(path).display().to_string();
     let (socket, marker) = (env.socket("s").display().to_string(), text("marker"));
     let manual = text("manual");
+    // The tests run this list once for each environment: a project file is not overwritten.
+    let file = text("rekindle-example.toml");
     let echo = ["--", &rekindle, "worker", "--socket", "{socket}"];
     let pool = ["--", &rekindle, "worker", "--protocol", "pool"];
     let pid = std::process::id().to_string();
@@ -60,6 +62,7 @@ fn verbs(env: &TestEnv) -> Vec<Vec<String>> {
         vec!["lifecycle", "status", "--path", &marker],
         vec!["lifecycle", "release", "--path", &marker, "--pid", &pid],
         vec!["lifecycle", "force-unlock", "--path", &marker],
+        vec!["init", "--file", &file],
         vec!["demo"],
         vec!["completions", "bash"],
         vec!["man", "--dir", &manual],
