@@ -219,7 +219,7 @@ mod tests {
     }
 
     /// A record as a start writes it, with the fields of `more`.
-    fn record(more: Value) -> RecordView {
+    fn record(more: &Value) -> RecordView {
         let mut record = json!({
             "schema_version": 1,
             "session": "web",
@@ -264,25 +264,25 @@ mod tests {
 
     #[test]
     fn a_live_session_is_shown_with_its_address() {
-        insta::assert_snapshot!("show_live", shown(&view(record(json!({})), SessionState::Live), "a\nb\n"));
+        insta::assert_snapshot!("show_live", shown(&view(record(&json!({})), SessionState::Live), "a\nb\n"));
     }
 
     #[test]
     fn an_end_is_shown_with_time_cause_and_last_words() {
         let crashed = json!({ "state": "exited", "exit": { "signal": 11 }, "ended_by": "worker", "exited_at": before(3_700) });
         let words = "1\n2\n3\n\n4\n5\tx\u{1b}[2J\n";
-        insta::assert_snapshot!("show_crashed", shown(&view(record(crashed), SessionState::Exited), words));
+        insta::assert_snapshot!("show_crashed", shown(&view(record(&crashed), SessionState::Exited), words));
         let failed =
             json!({ "state": "exited", "exit": { "code": 3 }, "ready_at": null, "exited_at": before(7_499) });
-        insta::assert_snapshot!("show_failed", shown(&view(record(failed), SessionState::Exited), "boom\n"));
+        insta::assert_snapshot!("show_failed", shown(&view(record(&failed), SessionState::Exited), "boom\n"));
         let stopped =
             json!({ "state": "exited", "exit": "unknown", "ended_by": "stop", "exited_at": before(60) });
-        insta::assert_snapshot!("show_stopped", shown(&view(record(stopped), SessionState::Exited), ""));
+        insta::assert_snapshot!("show_stopped", shown(&view(record(&stopped), SessionState::Exited), ""));
     }
 
     #[test]
     fn an_exit_that_nobody_saw_says_why() {
-        insta::assert_snapshot!("show_unseen", shown(&view(record(json!({})), SessionState::Exited), ""));
+        insta::assert_snapshot!("show_unseen", shown(&view(record(&json!({})), SessionState::Exited), ""));
     }
 
     #[test]
