@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use rekindle::ending::WHY_UNKNOWN;
 use rekindle::frontend::shell_word;
 use rekindle::{
-    ChildExit, ClaimView, Ended, Endpoint, LogPaths, LogTail, LogTails, Pid, Readiness, RecordView,
-    SessionId, SessionRecord, SessionState, SessionView,
+    ChildExit, ClaimView, Ended, Endpoint, LogTail, LogTails, Pid, Readiness, RecordView, SessionId,
+    SessionRecord, SessionState, SessionView,
 };
 
 /// The last lines of each log to show: more would push the beginning off a screen of 24 lines.
@@ -203,6 +203,7 @@ fn log(name: &str, tail: &LogTail, lines_max: usize, width: Option<usize>) -> Pa
 mod tests {
     use super::*;
     use jiff::SignedDuration;
+    use rekindle::LogPaths;
     use rekindle::{LifelineView, Pid};
     use serde_json::{Value, json};
 

@@ -64,12 +64,12 @@ answers! {
     }
     /// The answers of `rekindle restart`.
     Restart {
-        Restarted "The former worker was ended, and another runs (`--intent restart`).": Answer<RestartJson<'static, Running>>,
-        ExitedAfterRestart "The former worker was ended, and the new one ended before ready.": Failure<RestartJson<'static, Exited>>,
-        NotStartedAfterRestart "The former worker was ended, and the program was never executed.": Failure<RestartJson<'static, NotStartedJson<'static>>>,
-        RetainedAfterRestart "Nothing could be observed of the new worker, and the claim stays.": Failure<RestartJson<'static, Retained>>,
-        NotRestarted "Nothing was changed.": Failure<RestartJson<'static, Rejection>>,
-        RestartFailed "A failure, perhaps after the former worker was ended.": Failure<RestartErrorJson<'static>>,
+        Running "The former worker was ended, and another runs (`--intent restart`).": Answer<RestartJson<'static, Running>>,
+        Exited "The former worker was ended, and the new one ended before ready.": Failure<RestartJson<'static, Exited>>,
+        NotStarted "The former worker was ended, and the program was never executed.": Failure<RestartJson<'static, NotStartedJson<'static>>>,
+        Retained "Nothing could be observed of the new worker, and the claim stays.": Failure<RestartJson<'static, Retained>>,
+        Rejected "Nothing was changed.": Failure<RestartJson<'static, Rejection>>,
+        Failed "A failure, perhaps after the former worker was ended.": Failure<RestartErrorJson<'static>>,
         NotRunning "No worker ran (`--if-running`).": Answer<NotRestartedJson<'static>>,
         Error "A failure.": Error,
     }

@@ -29,5 +29,5 @@ fn main() -> ExitCode {
 
 rekindle_smoke::rooms![
     probe, spawn, session, watch, ground, command, logs, lifecycle, protocol, pool, ready, endpoint, stdio,
-    harness
+    project, harness
 ];

@@ -33,8 +33,7 @@ impl<'e> Project<'e> {
 
     /// Runs `rekindle --json ARGS`.
     fn rekindle(&self, args: &[&str]) -> Reply {
-        let output = self.command(&[&["--json"], args].concat()).output();
-        output.expect("the command can be started").into()
+        Reply::to(self.command(&[&["--json"], args].concat()))
     }
 
     /// The state root.

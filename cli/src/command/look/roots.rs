@@ -1,7 +1,7 @@
 //! `rekindle ls --all`
 
 use crate::report::{Exit, Report, table_width};
-use crate::text;
+use crate::text::{self, Line, Page};
 use rekindle::frontend::{Shown, now, shell_quoted};
 use rekindle::json::look::{AllJson, RootJson};
 use rekindle::project::Root;
@@ -31,23 +31,26 @@ pub(crate) fn run(report: &Report) -> Exit {
             }
         }
     }
-    let text: Vec<String> = shown.iter().map(|(root, listing)| text(root, listing)).collect();
     let roots = shown.iter().map(|(root, listing)| RootJson::new(root, &listing.sessions)).collect();
-    report.answer(&text.join("\n\n"), AllJson { roots });
+    report.page(|| page(&shown), AllJson { roots });
     exit
 }
 
-fn text(root: &Root, listing: &Listing) -> String {
-    let mut lines = vec![match &root.project {
+fn page(shown: &[(Root, Listing)]) -> Page {
+    let parts: Vec<Page> = shown.iter().map(|(root, listing)| part(root, listing)).collect();
+    parts.join(&Line::default())
+}
+
+fn part(root: &Root, listing: &Listing) -> Page {
+    let mut lines = vec![Line::plain(match &root.project {
         None => Shown(&root.dir).to_string(),
         Some(file) => format!("{} (project {})", Shown(&root.dir), Shown(file)),
-    }];
-    lines.extend(gone(root));
+    })];
+    lines.extend(gone(root).map(Line::plain));
     let width = Some(table_width().saturating_sub(2));
-    lines.extend(
-        text::ls::page(&listing.sessions, now(), width).iter().map(|line| format!("  {}", line.text())),
-    );
-    lines.join("\n")
+    let rows = text::ls::page(&listing.sessions, now(), width);
+    lines.extend(rows.into_iter().map(|row| Line::plain("  ").followed_by(row)));
+    lines
 }
 
 /// What to do about a root without its project file.

@@ -22,7 +22,7 @@ fn two_projects_do_not_collide() {
     let first = one.rekindle(&["up"]).expect_running("started");
     let second = two.rekindle(&["up"]).expect_running("started");
     assert_ne!(first.pid(), second.pid());
-    let default: Reply = here(&env, env.dir(), &["--json", "ls"]).output().expect("it runs").into();
+    let default: Reply = Reply::to(here(&env, env.dir(), &["--json", "ls"]));
     assert_eq!(default.json, serde_json::json!([]), "outside of the projects there is no session: {default}");
     let listed = two.rekindle(&["ls"]);
     assert_eq!(listed.json[0]["pid"], second.pid(), "{listed}");
@@ -54,13 +54,13 @@ fn a_moved_project_is_reported() {
     project.rekindle(&["up"]).expect_running("started");
     let root = project.root();
     fs::rename(&project.dir, env.path("elsewhere")).expect("it can be moved");
-    let all: Reply = here(&env, env.dir(), &["--json", "ls", "--all"]).output().expect("it runs").into();
+    let all: Reply = Reply::to(here(&env, env.dir(), &["--json", "ls", "--all"]));
     assert_eq!(all.json["roots"][1]["project_gone"], true, "{all}");
-    let text: Reply = here(&env, env.dir(), &["ls", "--all"]).output().expect("it runs").into();
+    let text: Reply = Reply::to(here(&env, env.dir(), &["ls", "--all"]));
     let advice = format!("rekindle stop --all --dir {}", root.display());
     assert!(text.stdout.contains(&advice), "{advice}: {text}");
     let dir = root.to_str().expect("the path is text");
-    let doctor: Reply = here(&env, env.dir(), &["doctor", "--dir", dir]).output().expect("it runs").into();
+    let doctor: Reply = Reply::to(here(&env, env.dir(), &["doctor", "--dir", dir]));
     assert!(doctor.stderr.contains("is gone"), "{doctor}");
     let moved = Project { env: &env, dir: env.path("elsewhere") };
     assert_eq!(moved.rekindle(&["ls"]).json, serde_json::json!([]), "another path is another project");
@@ -76,13 +76,13 @@ fn a_named_directory_wins() {
     assert!(state.join("bot").is_dir() && !env.path("xdg").exists());
     assert!(!state.join(".project").exists(), "a named directory belongs to no project");
     let output = project.command(&["--json", "ls"]).env("REKINDLE_DIR", dir).output();
-    let listed: Reply = output.expect("it runs").into();
+    let listed: Reply = Reply::of(None, &output.expect("it runs"));
     assert_eq!(listed.json[0]["pid"], up.pid(), "{listed}");
     assert_eq!(project.rekindle(&["ls"]).json, serde_json::json!([]));
     let file = project.dir.join("rekindle.toml");
     let outside =
         here(&env, env.dir(), &["--json", "--file", file.to_str().expect("text"), "--dir", dir, "down"]);
-    let down: Reply = { outside }.output().expect("it runs").into();
+    let down: Reply = Reply::to(outside);
     assert_eq!(objects(&down)[0]["outcome"], "stopped", "{down}");
 }
 

@@ -165,7 +165,7 @@ fn a_failing_session_names_itself_and_the_others_go_on() {
     assert_eq!(summary["done"], serde_json::json!(["bot"]), "{up}");
     assert!(!project.root().join("app").exists(), "a skipped session is not touched");
 
-    let text: Reply = project.command(&["up"]).output().expect("it runs").into();
+    let text: Reply = Reply::to(project.command(&["up"]));
     assert_eq!(text.code, Some(5), "{text}");
     for part in
         ["worker of db exited with 3", "no space", log, "app was not started: it starts after db", "1 failed"]
@@ -198,10 +198,10 @@ fn a_faulty_file_starts_nothing() {
     let hint = Project::new(&env, "q", &format!("{good}adress = 'none'\n")).rekindle(&["up"]);
     assert_eq!(hint.text("hint"), "did you mean `address`?", "{hint}");
     assert!(!env.path("xdg").exists(), "nothing was created");
-    let nowhere: Reply = here(&env, env.dir(), &["--json", "up"]).output().expect("it runs").into();
+    let nowhere: Reply = Reply::to(here(&env, env.dir(), &["--json", "up"]));
     let nowhere = nowhere.expect_error(1, "no-project");
     assert!(nowhere.text("next").ends_with("rekindle init"), "{nowhere}");
-    let unnamed: Reply = here(&env, env.dir(), &["--json", "stop"]).output().expect("it runs").into();
+    let unnamed: Reply = Reply::to(here(&env, env.dir(), &["--json", "stop"]));
     unnamed.expect_error(2, "usage");
     let project = Project::new(&env, "r", good);
     project.rekindle(&["up", "--address", "none"]).expect_error(2, "usage");
@@ -267,7 +267,7 @@ fn a_terminal_sees_a_line_for_each_session() {
     let mut command = env.command(programs::find("script", "bsdutils"));
     command.env("XDG_STATE_HOME", env.path("xdg")).env("TERM", "xterm").current_dir(&project.dir);
     command.args(["-qec", &format!("{} up", env.binary_arg()), "/dev/null"]).stdin(Stdio::null());
-    let reply: Reply = command.output().expect("script can be started").into();
+    let reply: Reply = Reply::of(None, &command.output().expect("script can be started"));
     assert_eq!(reply.code, Some(5), "{reply}");
     for part in ["starting bot", "started bot: pid", "worker of db exited with 3", "front was not started"] {
         assert!(reply.stdout.contains(part), "{part}: {reply}");
@@ -291,8 +291,8 @@ fn init_writes_a_project_and_overwrites_none() {
     assert_eq!(other.code, Some(0), "{other}");
     // The example works as it stands, with rekindle in PATH.
     let path = format!("{}:/usr/bin:/bin", env.binary().parent().expect("it is in a directory").display());
-    let up = project.command(&["--json", "up"]).env("PATH", path).output().expect("it runs").into();
-    let up: Reply = up;
-    up.expect_running("started");
+    let mut up = project.command(&["--json", "up"]);
+    up.env("PATH", path);
+    Reply::to(up).expect_running("started");
     assert_eq!(project.rekindle(&["down"]).code, Some(0));
 }
