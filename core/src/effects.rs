@@ -3,8 +3,10 @@
 //! To abort an effect, drop the future: a dropped future stops its timers, watches and descriptors at once. Effects
 //! that have not happened yet do not happen.
 
+pub mod failure;
+
 use crate::claim::LockClaim;
-use crate::failure::{OsFailure, Shortage};
+use crate::effects::failure::{OsFailure, Shortage};
 use crate::prelude::*;
 use crate::process::id::Pid;
 use crate::session::endpoint::Endpoint;

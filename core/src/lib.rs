@@ -32,7 +32,6 @@ pub mod care;
 pub mod claim;
 pub mod effects;
 pub mod ensure;
-pub mod failure;
 pub mod logs;
 pub mod process;
 pub mod project;
@@ -45,6 +44,7 @@ pub mod testing;
 pub mod text;
 
 pub use claim::{lifecycle, release, stores};
+pub use effects::failure;
 pub use ensure::decide;
 pub use process::{exit, id, identity, signal, stop_signal, warrant};
 pub use protocol::pool;

@@ -33,6 +33,8 @@ mod text;
 pub(crate) mod values;
 
 use crate::error::Error;
+use crate::json::look::RootJson;
+use crate::json::path_text;
 use crate::launch::Launch;
 use crate::sessions::Sessions;
 pub use error::ProjectError;
@@ -210,6 +212,17 @@ impl Root {
         match noted.and_then(|root| root.noted_project().map_err(|error| error.to_string())) {
             Ok(project) => Self { dir, project, trouble: None },
             Err(trouble) => Self { dir, project: None, trouble: Some(trouble) },
+        }
+    }
+
+    /// The root with these sessions, for `ls --all`.
+    #[doc(hidden)]
+    pub fn to_json<'a, S>(&'a self, sessions: &'a [S]) -> RootJson<'a, S> {
+        RootJson {
+            dir: path_text(&self.dir),
+            project: self.project.as_deref().map(path_text),
+            project_gone: self.is_orphaned(),
+            sessions,
         }
     }
 

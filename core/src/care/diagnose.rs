@@ -7,7 +7,7 @@
 //! Every cell is checked by `gates/tests/diagnose.rs`.
 
 use crate::claim::{Found, KernelLock, LockClaim};
-use crate::failure::OsFailure;
+use crate::effects::failure::OsFailure;
 use crate::prelude::*;
 use crate::process::id::Pid;
 use crate::process::identity::ProcessLiveness;

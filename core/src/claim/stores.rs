@@ -14,7 +14,7 @@
 
 use crate::claim::give_up::Whose;
 use crate::claim::{Found, LockClaim};
-use crate::failure::OsFailure;
+use crate::effects::failure::OsFailure;
 use crate::prelude::*;
 use crate::process::id::{Generation, SessionId};
 use crate::session::record::{RecordFile, SessionRecord};

@@ -3,8 +3,6 @@
 
 use super::Next;
 use super::holder::HolderJson;
-use crate::project::Root;
-use crate::sessions::SessionSummary;
 use rekindle_core::byte_text::{self, ByteText};
 use rekindle_core::protocol::{Version, WorkerName};
 use rekindle_core::record::{EndedBy, Outline, RecordedPlan, SocketFile};
@@ -15,7 +13,6 @@ use rekindle_core::{
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::ffi::OsString;
-use std::path::PathBuf;
 
 /// `rekindle probe`
 #[derive(Debug, Serialize)]
@@ -249,49 +246,35 @@ impl<'a> From<&'a SessionRecord> for RecordJson<'a> {
 
 /// `rekindle ls --all`
 #[derive(Debug, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct AllJson<'a> {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
+pub struct AllJson<'a, S> {
     /// The state roots of the user: the default root, then the roots of projects.
-    pub roots: Vec<RootJson<'a>>,
+    pub roots: Vec<RootJson<'a, S>>,
 }
 
 /// A state root with its sessions.
 #[derive(Debug, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct RootJson<'a> {
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
+pub struct RootJson<'a, S> {
     /// The state directory.
-    #[serde(with = "byte_text")]
     #[cfg_attr(feature = "schema", schemars(with = "super::standin::Text"))]
-    pub dir: PathBuf,
+    pub dir: ByteText<'a>,
     /// The project file; `null` for the default root.
-    #[serde(with = "byte_text")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<super::standin::Text>"))]
-    pub project: Option<PathBuf>,
+    pub project: Option<ByteText<'a>>,
     /// Whether the project file was moved or removed.
     pub project_gone: bool,
     /// The sessions, sorted.
-    pub sessions: &'a [SessionSummary],
-}
-
-impl<'a> RootJson<'a> {
-    /// The sessions of `root`.
-    pub fn new(root: &Root, sessions: &'a [SessionSummary]) -> Self {
-        Self {
-            dir: root.dir.clone(),
-            project: root.project.clone(),
-            project_gone: root.is_orphaned(),
-            sessions,
-        }
-    }
+    pub sessions: &'a [S],
 }
 
 /// `rekindle doctor`, one object for each session.
 #[derive(Debug, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(inline))]
-pub struct DiagnosisJson<'a> {
+pub struct DiagnosisJson<'a, D> {
     /// The diagnosis.
     #[serde(flatten)]
-    pub diagnosis: &'a crate::Diagnosis,
+    pub diagnosis: &'a D,
     /// Sentences about the state directory, usually none.
     pub home: &'a [String],
 }

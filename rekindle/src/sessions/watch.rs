@@ -1,6 +1,7 @@
 //! Watching sessions, and signals to a watched worker.
 
 pub(crate) mod complete;
+pub(crate) mod event;
 mod events;
 pub(crate) mod look;
 mod signal;

@@ -18,8 +18,8 @@ use rekindle::lifecycle::{Acquired, ForceUnlocked, LifecycleConflict, LifecycleS
 use rekindle::pool::{PoolEntry, PoolStatus, RunOutcome};
 use rekindle::project::config_schema;
 use rekindle::{
-    Collected, DryRun, Exited, Forgotten, Listing, Rejection, Retained, Running, SessionView, Stopped,
-    Unlocked,
+    Collected, Diagnosis, DryRun, Exited, Forgotten, KeptBecause, Listing, Rejection, Retained, Running,
+    SessionStatus, SessionSummary, SessionView, Stopped, Unlocked,
 };
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
@@ -84,13 +84,13 @@ answers! {
     /// The answers of `rekindle ls`.
     Ls {
         Listing "The sessions.": Answer<Listing>,
-        All "The sessions of every state root (`--all`).": Answer<AllJson<'static>>,
+        All "The sessions of every state root (`--all`).": Answer<AllJson<'static, SessionSummary>>,
         Error "A failure.": Error,
     }
     /// The answers of `rekindle show`.
     Show { Session "Everything about a session.": Answer<SessionView>, Error "A failure.": Error, }
     /// The answers of `rekindle status`.
-    Status { Sessions "The sessions.": Answer<StatusJson<'static>>, Error "A failure.": Error, }
+    Status { Sessions "The sessions.": Answer<StatusJson<'static, SessionStatus>>, Error "A failure.": Error, }
     /// The answers of `rekindle wait`.
     Wait {
         Waited "The worker has ended, or is ready.": Answer<WaitJson<'static>>,
@@ -103,8 +103,8 @@ answers! {
     Signal { Signalled "The signal was sent.": Answer<SignalJson<'static>>, Error "A failure.": Error, }
     /// The answers of `rekindle rm`, one object for each session.
     Rm {
-        Removed "The session is gone.": Answer<RemoveJson<'static>>,
-        Kept "The session was kept.": Failure<RemoveJson<'static>>,
+        Removed "The session is gone.": Answer<RemoveJson<'static, KeptBecause>>,
+        Kept "The session was kept.": Failure<RemoveJson<'static, KeptBecause>>,
         Error "A failure.": Error,
     }
     /// The answers of `rekindle logs`, one object a line.
@@ -127,7 +127,7 @@ answers! {
     /// The answers of `rekindle gc`.
     Gc { Collected "The sessions.": Answer<GcJson<Collected>>, Error "A failure.": Error, }
     /// The answers of `rekindle doctor`, one object for each session.
-    Doctor { Diagnosis "A diagnosis.": Answer<Advised<DiagnosisJson<'static>>>, Error "A failure.": Error, }
+    Doctor { Diagnosis "A diagnosis.": Answer<Advised<DiagnosisJson<'static, Diagnosis>>>, Error "A failure.": Error, }
     /// The answers of `rekindle pool run` and `rekindle pool continue`.
     PoolRun { Answer "The worker's answer for its host.": Answer<RunOutcome>, Error "A failure.": Error, }
     /// The answers of `rekindle pool status`.

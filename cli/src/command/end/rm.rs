@@ -23,7 +23,8 @@ fn remove(sessions: &Sessions, session: &SessionId, failed_runs: FailedRuns, rep
         Ok(Collected { kept, .. }) => match kept.first() {
             Some(kept) => refuse(kept, report),
             None => {
-                let answer = RemoveJson { outcome: "removed", session, because: None, why: None };
+                let answer =
+                    RemoveJson { outcome: "removed", session, because: None::<KeptBecause>, why: None };
                 report.answer(&format!("removed {session}"), answer);
                 Exit::Done
             }

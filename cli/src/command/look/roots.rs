@@ -3,7 +3,7 @@
 use crate::report::{Exit, Report, table_width};
 use crate::text::{self, Line, Page};
 use rekindle::frontend::{Shown, now, shell_quoted};
-use rekindle::json::look::{AllJson, RootJson};
+use rekindle::json::look::AllJson;
 use rekindle::project::Root;
 use rekindle::{Listing, Sessions};
 
@@ -31,7 +31,7 @@ pub(crate) fn run(report: &Report) -> Exit {
             }
         }
     }
-    let roots = shown.iter().map(|(root, listing)| RootJson::new(root, &listing.sessions)).collect();
+    let roots = shown.iter().map(|(root, listing)| root.to_json(&listing.sessions)).collect();
     report.page(|| page(&shown), AllJson { roots });
     exit
 }

@@ -12,8 +12,8 @@
 //! Checked by `smoke/tests/smoke/watch/events.rs`.
 
 use crate::error::Error;
-use crate::json::watch::SessionEvent;
 use crate::sessions::watch::complete::{Ended, STOP_WRITES_WITHIN, is_being_stopped};
+use crate::sessions::watch::event::SessionEvent;
 use crate::sessions::watch::look::Looked;
 use rekindle_adapters::clock::Timestamp;
 use rekindle_adapters::directories::{Changes, DirectoryWatch, Watched};
