@@ -13,10 +13,11 @@ mod values;
 mod watch;
 
 use clap::builder::PossibleValuesParser;
-use clap::{ArgAction, Parser, Subcommand};
+use clap::{ArgAction, CommandFactory, FromArgMatches, Parser, Subcommand};
 use rekindle::SessionId;
 use rekindle::json::schemas::SCHEMAS;
 use std::ffi::OsString;
+use std::mem::ManuallyDrop;
 use std::path::PathBuf;
 
 pub(crate) use end::{GcArgs, RmArgs, StopArgs, UnlockArgs};
@@ -38,6 +39,16 @@ pub(crate) use watch::{EventsArgs, SignalArgs, StatusArgs, WaitArgs, WaitFor};
 #[derive(Debug, Parser)]
 #[command(name = "rekindle", version, max_term_width = 100, arg_required_else_help = true)]
 pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) common: Common,
+
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+// The options of every verb. No doc comment: clap would show a doc comment in place of the command's text.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Common {
     /// State directory [default: ~/.local/state/rekindle]
     ///
     /// The default is $REKINDLE_DIR, else the own directory of a project, else $XDG_STATE_HOME/rekindle, else ~/.local/state/rekindle.
@@ -57,9 +68,39 @@ pub(crate) struct Args {
     /// Log more on stderr (-v info, -vv debug)
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub(crate) verbose: u8,
+}
+
+// The grammar of `up` alone. clap copies the options of every verb into each verb: for a live session the whole grammar
+// would cost more than all other work of the call.
+#[derive(Debug, Parser)]
+#[command(name = "rekindle", disable_help_flag = true, disable_help_subcommand = true)]
+struct UpAlone {
+    #[command(flatten)]
+    common: Common,
 
     #[command(subcommand)]
-    pub(crate) verb: Verb,
+    verb: OnlyUp,
+}
+
+#[derive(Debug, Subcommand)]
+#[command(disable_help_flag = true)]
+enum OnlyUp {
+    Up(Box<UpArgs>),
+}
+
+impl Args {
+    /// Parses a command line of `up` by the grammar of `up` alone; `None` for any other line, and for a wrong one: the whole
+    /// grammar has the words for a refusal.
+    pub(crate) fn of_up(line: &[OsString]) -> Option<Self> {
+        if !line.iter().take_while(|word| *word != "--").any(|word| word == "up") {
+            return None;
+        }
+        // Never dropped, as the whole grammar.
+        let mut grammar = ManuallyDrop::new(UpAlone::command());
+        let mut matches = grammar.try_get_matches_from_mut(line).ok()?;
+        let UpAlone { common, verb: OnlyUp::Up(up) } = UpAlone::from_arg_matches_mut(&mut matches).ok()?;
+        Some(Self { common, verb: Verb::Up(up) })
+    }
 }
 
 // `defer`: clap builds the grammar of a verb only when the command line names the verb.
@@ -183,7 +224,6 @@ impl Verb {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_grammar_holds_together() {
@@ -191,11 +231,37 @@ mod tests {
     }
 
     #[test]
+    fn up_alone_is_parsed_as_by_the_whole_grammar() {
+        let lines = [
+            "rekindle up s",
+            "rekindle --dir up up s --json -vv -- up",
+            "rekindle up",
+            "rekindle --json up s --intent attach --file f",
+            "rekindle up s --env A=1 --timeout 3s --address tcp:0 -- p --json",
+        ];
+        for line in lines {
+            let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            let (alone, whole) = (Args::of_up(&words).unwrap(), Args::try_parse_from(&words).unwrap());
+            assert_eq!(format!("{alone:?}"), format!("{whole:?}"), "{line}");
+        }
+        for line in [
+            "rekindle ls",
+            "rekindle stop up",
+            "rekindle up s --help",
+            "rekindle up --wrong",
+            "rekindle --dir up ls",
+        ] {
+            let words: Vec<OsString> = line.split(' ').map(OsString::from).collect();
+            assert!(Args::of_up(&words).is_none(), "{line}");
+        }
+    }
+
+    #[test]
     fn options_stand_anywhere_before_the_dashes() {
         let args =
             Args::try_parse_from(["rekindle", "up", "s", "--json", "--dir", "/d", "--", "p", "--json"])
                 .unwrap();
-        assert!(args.json);
+        assert!(args.common.json);
         let Verb::Up(up) = args.verb else { panic!("another verb") };
         assert_eq!(up.command, ["p", "--json"]);
     }

@@ -48,8 +48,11 @@ fn main() -> ExitCode {
     };
     startup::hear_of_children();
     startup::survive_file_size_limit();
-    log_to_stderr(args.verbose);
-    let report = Report::new(args.json, Caller::of_this_process(args.dir.clone(), args.file.clone()));
+    log_to_stderr(args.common.verbose);
+    let report = Report::new(
+        args.common.json,
+        Caller::of_this_process(args.common.dir.clone(), args.common.file.clone()),
+    );
     let runs_program = args.verb.runs_program();
     // A panic is reported like any other failure; the full message is in the debug log.
     panic::set_hook(Box::new(|info| tracing::debug!("{info}")));
@@ -86,6 +89,9 @@ fn main() -> ExitCode {
 /// ends soon or has work to do.
 fn parse() -> Result<Args, clap::Error> {
     let line: Vec<OsString> = env::args_os().collect();
+    if let Some(args) = Args::of_up(&line) {
+        return Ok(args);
+    }
     let grammar = if pages::are_wanted(&line) { pages::command() } else { Args::command() };
     let mut command = ManuallyDrop::new(grammar);
     let matches = command.try_get_matches_from_mut(line);
@@ -118,7 +124,7 @@ fn at_once(args: &Args, place: &Place, report: &Report) -> Option<Exit> {
             Some(session) => start::up::at_once(place, session, up, report),
             None => start::project::misuse(up, report),
         },
-        Verb::Init => Some(start::init::run(args.file.as_deref(), report)),
+        Verb::Init => Some(start::init::run(args.common.file.as_deref(), report)),
         Verb::Ls(ls) if ls.all => Some(look::roots::run(report)),
         Verb::Ls(ls) => Some(look::ls::run(dir, ls, report)),
         Verb::Show { session } => Some(look::show::run(dir, session, report)),
@@ -155,7 +161,7 @@ async fn run(args: Args, place: &Place, report: &Report) -> Exit {
             Some(session) => start::up::run(place, session, &up, report).await,
             None => start::project::run(place, &up, report).await,
         },
-        Verb::Init => start::init::run(args.file.as_deref(), report),
+        Verb::Init => start::init::run(args.common.file.as_deref(), report),
         Verb::Ls(ls) if ls.all => look::roots::run(report),
         Verb::Ls(ls) => look::ls::run(dir, &ls, report),
         Verb::Show { session } => look::show::run(dir, &session, report),

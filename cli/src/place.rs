@@ -30,7 +30,7 @@ impl Place {
     /// # Errors
     /// If the file of `--file` has no directory, or no place for the user's state is known.
     pub(crate) fn of(args: &Args) -> Result<Self, Error> {
-        let mut place = Self { dir: args.dir.clone(), file: args.file.clone(), project: None };
+        let mut place = Self { dir: args.common.dir.clone(), file: args.common.file.clone(), project: None };
         let is_named = place.dir.is_some() || env::var_os("REKINDLE_DIR").is_some_and(|dir| !dir.is_empty());
         if is_named || !works_on_sessions(&args.verb) {
             return Ok(place);

@@ -9,7 +9,7 @@ use crate::report::{Exit, Report};
 use progress::Progress;
 use rekindle::frontend::Shown;
 use rekindle::json::project::{SkippedJson, SummaryJson};
-use rekindle::project::{Happening, Project};
+use rekindle::project::{Happening, Project, ProjectError};
 use rekindle::{Advice, Error, SessionId, Sessions, Step};
 
 /// An option that describes one session, if the command line has one.
@@ -44,6 +44,10 @@ pub(crate) fn misuse(args: &UpArgs, report: &Report) -> Option<Exit> {
 pub(crate) async fn run(place: &Place, args: &UpArgs, report: &Report) -> Exit {
     let project = match place.required_project() {
         Ok(project) => project.map_launches(|launch| up::with_options(launch, args)),
+        Err(error @ ProjectError::NotFound { .. }) => {
+            let error = Error::from(error);
+            return report.failure(error.reason(), &error.to_string(), &error.advice(), Exit::Usage);
+        }
         Err(error) => return report.error(&Error::from(error)),
     };
     let opened = if args.dry_run { crate::command::sessions(place.dir()) } else { place.sessions_to_start() };

@@ -199,7 +199,7 @@ fn a_faulty_file_starts_nothing() {
     assert_eq!(hint.text("hint"), "did you mean `address`?", "{hint}");
     assert!(!env.path("xdg").exists(), "nothing was created");
     let nowhere: Reply = Reply::to(here(&env, env.dir(), &["--json", "up"]));
-    let nowhere = nowhere.expect_error(1, "no-project");
+    let nowhere = nowhere.expect_error(2, "no-project");
     assert!(nowhere.text("next").ends_with("rekindle init"), "{nowhere}");
     let unnamed: Reply = Reply::to(here(&env, env.dir(), &["--json", "stop"]));
     unnamed.expect_error(2, "usage");
