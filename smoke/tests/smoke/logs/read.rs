@@ -113,7 +113,7 @@ fn every_verb_names_the_logs() {
         assert_eq!(reply.text("stderr_log"), path, "{reply}");
         assert!(reply.text("stdout_log").ends_with("/s/stdout.log"), "{reply}");
     }
-    assert_eq!(env.rekindle(["ls"]).json[0]["stderr_log"], path.as_str());
+    assert_eq!(env.rekindle(["ls"]).json["sessions"][0]["stderr_log"], path.as_str());
     let early = env.up_with("s", &options, &["false"]).expect(5, "child-exited");
     assert_eq!(early.text("stderr_log"), path, "{early}");
 }

@@ -25,7 +25,7 @@ fn two_projects_do_not_collide() {
     let default: Reply = Reply::to(here(&env, env.dir(), &["--json", "ls"]));
     assert_eq!(default.json, serde_json::json!([]), "outside of the projects there is no session: {default}");
     let listed = two.rekindle(&["ls"]);
-    assert_eq!(listed.json[0]["pid"], second.pid(), "{listed}");
+    assert_eq!(listed.json["sessions"][0]["pid"], second.pid(), "{listed}");
 
     let all = one.rekindle(&["ls", "--all"]);
     assert_eq!(all.code, Some(0), "{all}");
@@ -77,7 +77,7 @@ fn a_named_directory_wins() {
     assert!(!state.join(".project").exists(), "a named directory belongs to no project");
     let output = project.command(&["--json", "ls"]).env("REKINDLE_DIR", dir).output();
     let listed: Reply = Reply::of(None, &output.expect("it runs"));
-    assert_eq!(listed.json[0]["pid"], up.pid(), "{listed}");
+    assert_eq!(listed.json["sessions"][0]["pid"], up.pid(), "{listed}");
     assert_eq!(project.rekindle(&["ls"]).json, serde_json::json!([]));
     let file = project.dir.join("rekindle.toml");
     let outside =

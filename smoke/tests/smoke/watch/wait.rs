@@ -39,7 +39,7 @@ fn a_wait_tells_how_a_worker_ended() {
         // A second wait reads the record.
         env.rekindle(["wait", "s"]).expect(code, "exited");
         let listed = env.rekindle(["ls"]);
-        assert_eq!(listed.json[0]["exit"], reply.json["exit"], "{listed}");
+        assert_eq!(listed.json["sessions"][0]["exit"], reply.json["exit"], "{listed}");
     }
 }
 
