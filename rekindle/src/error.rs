@@ -303,7 +303,7 @@ impl Error {
         match self {
             Self::StateRoot(error) => Advice::of_state_root(error),
             Self::Project(error) => error.advice(),
-            Self::UnknownSession { .. } => Step::List.into(),
+            Self::UnknownSession { similar, .. } => Advice::of_unknown_session(similar.as_ref()),
             Self::NoPlan { advice, .. } => (**advice).clone(),
             Self::RecordCorrupt { session, .. } => Advice::repair(session),
             Self::RecordNewer { .. } => Advice::use_its_version(),

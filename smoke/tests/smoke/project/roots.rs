@@ -23,7 +23,11 @@ fn two_projects_do_not_collide() {
     let second = two.rekindle(&["up"]).expect_running("started");
     assert_ne!(first.pid(), second.pid());
     let default: Reply = Reply::to(here(&env, env.dir(), &["--json", "ls"]));
-    assert_eq!(default.json, serde_json::json!([]), "outside of the projects there is no session: {default}");
+    assert_eq!(
+        default.json["sessions"],
+        serde_json::json!([]),
+        "outside of the projects there is no session: {default}"
+    );
     let listed = two.rekindle(&["ls"]);
     assert_eq!(listed.json["sessions"][0]["pid"], second.pid(), "{listed}");
 
