@@ -85,8 +85,7 @@ pub trait SpawnBgResumeDeps: Send + Sync {
     fn child_pid(&self, child: &Self::Child) -> Option<Pid>;
 }
 
-/// The end of a child. The JSON is `{"code":3}`, `{"signal":"TERM","core":false}` or `null`
-/// ([`crate::process::exit`]).
+/// The end of a child. The JSON is `{"code":3}`, `{"signal":"TERM","core":false}` or `null`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ChildExit {
     /// The child returned this status.

@@ -9,7 +9,7 @@ pub mod max;
 
 pub use cut::Extent;
 pub use index::{LogIndex, Stamp};
-pub use max::LogMax;
+pub use max::{InvalidLogMax, LogMax};
 
 use serde::{Deserialize, Serialize};
 

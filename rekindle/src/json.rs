@@ -26,7 +26,8 @@ pub mod start;
 pub mod watch;
 pub(crate) mod word;
 
-use rekindle_core::byte_text::ByteText;
+#[doc(inline)]
+pub use rekindle_core::byte_text::ByteText;
 use serde::Serialize;
 use std::path::Path;
 

@@ -119,7 +119,7 @@ pub use rekindle_core::decide::Unrecorded;
 #[doc(inline)]
 pub use rekindle_core::endpoint::InvalidAddress;
 #[doc(inline)]
-pub use rekindle_core::logs::{LogMax, LogStream};
+pub use rekindle_core::logs::{InvalidLogMax, LogMax, LogStream};
 #[doc(inline)]
 pub use rekindle_core::plan::{
     Action, EnvironmentBase, ForeignListener, KillChange, PortChoice, ReleaseWhen, Role, Transport, Withheld,

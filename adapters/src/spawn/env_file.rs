@@ -3,7 +3,7 @@
 //! # Invariants
 //! 1. A file never changes this process's own environment.
 //! 2. An error names the file and the line, and never shows a part of the content.
-//! 3. Each file is bounded by [`FILE_LEN_MAX`].
+//! 3. Each file is bounded by `FILE_LEN_MAX`.
 //!
 //! Checked below, and by `smoke/tests/smoke/session/again.rs`.
 
