@@ -337,11 +337,11 @@ fn a_marker_without_locks_stays_and_has_one_holder(_: Root) {
     let name = lock.file_name().and_then(OsStr::to_str).unwrap_or_default().to_owned();
     assert!(name.starts_with(".lifecycle-") && name.ends_with(".lock"), "{name}");
     assert!(!home.env.path("source/d.lock.lock").exists(), "no lock file lies beside the marker");
-    acquire(&other, &["true"]).finish().expect_error(3, "conflict");
+    acquire(&other, &["true"]).finish().expect_error(125, "conflict");
     // The marker alone decides nothing: without the marker the kernel's lock still excludes.
     fs::remove_file(home.env.path("source/d.lock")).expect("anybody may remove a marker");
     let second = acquire(&other, &["true"]).finish();
-    assert_eq!(second.code, Some(3), "{second}");
+    assert_eq!(second.code, Some(125), "{second}");
     let _: Value = second.json;
     for pid in home.env.processes() {
         if procs::command_line(pid).contains("lifecycle") {
