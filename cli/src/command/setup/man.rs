@@ -8,9 +8,8 @@
 
 mod page;
 
-use crate::args::{Args, ManArgs};
+use crate::args::{ManArgs, pages};
 use crate::report::{Exit, Report};
-use clap::CommandFactory;
 use page::Page;
 use rekindle::frontend::{ByteText, Shown};
 use rekindle::json::setup::{ManJson, PageJson};
@@ -25,7 +24,7 @@ use std::slice;
 const PAGE_MODE: u32 = 0o644;
 
 pub(crate) fn run(dir: Option<&Path>, args: &ManArgs, report: &Report) -> Exit {
-    let pages = page::all(Args::command());
+    let pages = page::all(pages::command());
     tracing::info!(pages = pages.len(), "made the manual");
     let name = page::file_name(&args.verb);
     let named = pages.iter().find(|page| page.name == name);

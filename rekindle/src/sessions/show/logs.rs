@@ -9,7 +9,7 @@
 //! Checked by `smoke/tests/smoke/logs/*.rs`.
 
 use crate::error::Error;
-use crate::sessions::list::lost_snapshot;
+use crate::sessions::list::{lost_snapshot, unknown};
 use crate::sessions::show::pass::pass_by;
 use jiff::Timestamp;
 use rekindle_adapters::logs::names::LogRun;
@@ -150,7 +150,7 @@ impl Logs {
         query: LogQuery,
     ) -> Result<Self, Error> {
         let Some(dir) = root.session(session)? else {
-            lost_snapshot(root, here, session)?;
+            lost_snapshot(root, here, session)?.ok_or_else(|| unknown(root, session))?;
             let why = "the session's directory was removed, though its worker runs";
             return Err(OsFailure::new("read the logs", why).on(root.path().join(session.as_str())).into());
         };
@@ -167,7 +167,7 @@ impl Logs {
         let streams: Vec<Followed> = wanted.map(open).collect::<Result<_, OsFailure>>()?;
         if record.is_none() && streams.iter().all(|it| it.reader.is_none()) {
             // Any directory may have the name of a session.
-            lost_snapshot(root, here, session)?;
+            lost_snapshot(root, here, session)?.ok_or_else(|| unknown(root, session))?;
         }
         Ok(Self {
             root: root.clone(),

@@ -50,7 +50,7 @@ fn an_answer_outside_of_its_schema_is_noticed() {
     let session = |more: &str, value: Value| {
         let mut session = json!({
             "session": "s", "state": "live", "pid": 1, "socket": null, "address": "none", "generation": 1,
-            "started_at": null,
+            "started_at": null, "exit": null, "exited_at": null, "ended_by": null, "stdout_log": null, "stderr_log": null,
         });
         session[more] = value;
         json!({ "schema_version": 1, "sessions": [session], "left_out": [] })

@@ -4,9 +4,9 @@
 //! pays for it.
 
 use super::sessions;
-use crate::args::Args;
+use crate::args::pages;
 use clap::builder::ValueParser;
-use clap::{Arg, Command, CommandFactory, ValueHint, value_parser};
+use clap::{Arg, Command, ValueHint, value_parser};
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate, complete};
 use rekindle::{ReadyKind, SessionId, SessionState};
 use std::ffi::OsStr;
@@ -59,7 +59,7 @@ pub(super) fn answer(words: &[String]) -> Answer {
     if before.iter().any(|word| word == "--") {
         return Answer::Program;
     }
-    let mut command = Args::command();
+    let mut command = pages::command();
     command.build();
     let mut command = finish(command, &Arc::from(words));
     let asked = words.iter().map(Into::into).collect();

@@ -143,12 +143,11 @@ fn lines(roff: &mut Roff, paragraph: &str, is_example: bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::args::Args;
-    use clap::CommandFactory;
+    use crate::args::pages;
 
     #[test]
     fn every_verb_has_a_page_and_no_page_is_hidden() {
-        let pages = all(Args::command());
+        let pages = all(pages::command());
         let has = |name: &str| pages.iter().any(|page| page.name == name);
         for name in ["rekindle.1", "rekindle-up.1", "rekindle-pool-run.1", "rekindle-lifecycle-acquire.1"] {
             assert!(has(name), "{name}");
