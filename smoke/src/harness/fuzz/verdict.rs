@@ -25,8 +25,11 @@ pub(super) fn judge(verb: Verb, reply: &Reply) -> Result<(), Trouble> {
     let is_panic = |text: &str| PANICS.iter().any(|panic| text.contains(panic));
     ensure(!is_panic(&reply.stderr) && !is_panic(&reply.stdout), Other, || fails("panicked"))?;
     let runs_a_program = verb.answer == Answer::Nothing;
+    let has_the_code_of_a_worker = verb.words.starts_with("wait ");
     let is_ours = reply.code.is_some_and(|code| {
-        (0..=EXIT_MAX).contains(&code) || (runs_a_program && INSTEAD_OF_A_PROGRAM.contains(&code))
+        (0..=EXIT_MAX).contains(&code)
+            || has_the_code_of_a_worker
+            || (runs_a_program && INSTEAD_OF_A_PROGRAM.contains(&code))
     });
     ensure(is_ours, Other, || fails("ended with none of our exit codes"))?;
     ensure(reply.stdout.len() <= ANSWER_LEN_MAX, Other, || fails("said too much"))?;

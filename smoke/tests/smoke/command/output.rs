@@ -198,7 +198,7 @@ fn every_verb_says_more_when_asked_to() {
         told(&[verb, vec![session.as_str()]].concat());
     }
     told(&["supervise", "--", "true"]);
-    told(&["claim", "s", "--", "true"]);
+    told(&["claim", "t", "--", "true"]);
     let socket = env.path("sock");
     let worker =
         env.launch([std::ffi::OsStr::new("-v"), "worker".as_ref(), "--socket".as_ref(), socket.as_ref()]);

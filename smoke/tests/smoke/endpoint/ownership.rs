@@ -109,10 +109,11 @@ listener.accept()
         env.up_with(session, &options, &[&python, "-c", script]).expect_running("started").pid()
     });
     let listed = env.rekindle(["ls"]);
-    let states: Vec<_> = (0..3).map(|at| &listed.json[at]["state"]).collect();
+    let states: Vec<_> = (0..3).map(|at| &listed.json["sessions"][at]["state"]).collect();
     assert_eq!(states, ["live", "live", "live"], "{listed}");
     assert!(pids.iter().all(|pid| procs::is_running(*pid)), "no look is a client: {listed}");
-    let listening = |at: usize| listed.json[at]["address"].as_str().expect("it has an address").to_owned();
+    let listening =
+        |at: usize| listed.json["sessions"][at]["address"].as_str().expect("it has an address").to_owned();
     assert_eq!((0..3).map(listening).collect::<std::collections::BTreeSet<_>>().len(), 3);
     for session in ["a", "b", "c"] {
         env.stop(session).expect(0, "stopped");

@@ -67,7 +67,11 @@ fn a_moved_project_is_reported() {
     let doctor: Reply = Reply::to(here(&env, env.dir(), &["doctor", "--dir", dir]));
     assert!(doctor.stderr.contains("is gone"), "{doctor}");
     let moved = Project { env: &env, dir: env.path("elsewhere") };
-    assert_eq!(moved.rekindle(&["ls"]).json, serde_json::json!([]), "another path is another project");
+    assert_eq!(
+        moved.rekindle(&["ls"]).json["sessions"],
+        serde_json::json!([]),
+        "another path is another project"
+    );
     moved.rekindle(&["stop", "--all", "--dir", dir]).expect(0, "stopped");
 }
 
@@ -82,7 +86,7 @@ fn a_named_directory_wins() {
     let output = project.command(&["--json", "ls"]).env("REKINDLE_DIR", dir).output();
     let listed: Reply = Reply::of(None, &output.expect("it runs"));
     assert_eq!(listed.json["sessions"][0]["pid"], up.pid(), "{listed}");
-    assert_eq!(project.rekindle(&["ls"]).json, serde_json::json!([]));
+    assert_eq!(project.rekindle(&["ls"]).json["sessions"], serde_json::json!([]));
     let file = project.dir.join("rekindle.toml");
     let outside =
         here(&env, env.dir(), &["--json", "--file", file.to_str().expect("text"), "--dir", dir, "down"]);

@@ -226,7 +226,7 @@ fn a_session_of_the_file_starts_by_name() {
     project.rekindle(&["up", "a"]).expect_running("attached");
     // A session that the file does not name, in the project's root all the same.
     project.rekindle(&["up", "more", "--address", "none", "--", "sleep", "1000"]).expect_running("started");
-    project.rekindle(&["up", "unknown"]).expect_error(2, "usage");
+    project.rekindle(&["up", "unknown"]).expect_error(1, "no-plan");
     let down = objects(&project.rekindle(&["down"]));
     assert_eq!(
         (&of(&down, "a")["outcome"], &of(&down, "more")["outcome"]),
