@@ -6,7 +6,7 @@ pub(crate) mod programs;
 pub(crate) mod setup;
 pub(crate) mod start;
 
-use rekindle::{Error, Sessions};
+use rekindle::{Error, Liveness, Sessions};
 use std::path::Path;
 
 /// The sessions of `--dir`, or of this user.
@@ -21,4 +21,14 @@ pub(crate) fn sessions(dir: Option<&Path>) -> Result<Sessions, Error> {
 /// A pid for people.
 fn pid_text(pid: Option<rekindle::Pid>) -> String {
     pid.map_or_else(|| "unknown".to_owned(), |pid| pid.to_string())
+}
+
+/// The verdict on an address, as `probe` prints it.
+fn verdict(liveness: Liveness) -> &'static str {
+    match liveness {
+        Liveness::Live => "alive",
+        Liveness::Dormant => "dead",
+        Liveness::Indeterminate => "indeterminate",
+        Liveness::Forged => "forged",
+    }
 }

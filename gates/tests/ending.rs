@@ -4,7 +4,6 @@ use rekindle_core::care::ending::{Ended, Ending};
 use rekindle_core::record::EndedBy;
 use rekindle_core::{ChildExit, Generation, Nonce, RecordState, SessionRecord};
 use rekindle_gates::builders::{instant, plan, process};
-use std::time::Duration;
 
 const EXITS: [ChildExit; 4] =
     [ChildExit::Code(0), ChildExit::Code(3), ChildExit::Signal(11), ChildExit::Unknown];
@@ -50,23 +49,16 @@ fn an_end_before_ready_is_no_end_of_a_worker_that_served() {
     }
 }
 
-/// A record without a cause: a launcher's signal late in the start is a time-out, any other end is none.
+/// The launcher writes why it ended a start, so nothing is guessed from the signal or from the time.
 #[test]
-fn a_start_timed_out_if_its_launcher_gave_it_up_late() {
-    let timeout = plan().observe_timeout;
-    let after = |time: Duration, exit| Ending::of(&starting().into_exited(instant() + time, exit));
-    for exit in [ChildExit::Signal(15), ChildExit::Signal(9)] {
-        assert_eq!(after(timeout, exit), Ending::TimedOut { exit });
-        assert_eq!(after(timeout * 3 / 4, exit), Ending::TimedOut { exit }, "some time went into waiting");
-        assert_eq!(after(timeout / 2, exit), Ending::BeforeReady { exit });
-        assert_eq!(
-            Ending::of(&starting().into_exited(instant() - timeout, exit)),
-            Ending::BeforeReady { exit }
-        );
-    }
+fn what_a_launcher_gave_up_has_its_cause() {
     for exit in EXITS {
-        assert_eq!(after(timeout, exit), Ending::BeforeReady { exit });
+        let ended = |by| Ending::of(&starting().into_exited(instant(), exit).ended_by(by));
+        assert_eq!(ended(EndedBy::Timeout), Ending::TimedOut { exit });
+        assert_eq!(ended(EndedBy::WatchFailed), Ending::GivenUp { exit });
     }
+    let late = starting().into_exited(instant() + plan().observe_timeout, ChildExit::Signal(15));
+    assert_eq!(Ending::of(&late), Ending::BeforeReady { exit: ChildExit::Signal(15) });
 }
 
 #[test]
@@ -75,6 +67,7 @@ fn only_a_stop_and_a_success_are_no_failures() {
         assert!(!Ending::Stopped { exit }.is_failure());
         assert_eq!(Ending::ByItself { exit }.is_failure(), exit != ChildExit::Code(0));
         assert!(Ending::TimedOut { exit }.is_failure() && Ending::BeforeReady { exit }.is_failure());
+        assert!(Ending::GivenUp { exit }.is_failure());
     }
     assert!(Ending::NeverStarted.is_failure() && Ending::Unseen.is_failure());
     assert_eq!(ready().state, RecordState::Ready, "the record of a worker that was never completed");

@@ -144,7 +144,7 @@ pub use rekindle_core::release::{PairingError, SendFinal};
 
 // Outcomes.
 #[doc(inline)]
-pub use rekindle_core::care::ending::{self, Ended, Ending};
+pub use rekindle_core::care::ending::{Ended, Ending};
 #[doc(inline)]
 pub use rekindle_core::evidence::LifelineHistory;
 #[doc(inline)]

@@ -6,7 +6,6 @@ use super::line::{BAD, BOLD, Cut, DIM, Line, NOTE, Page};
 use super::ls::style_of;
 use anstyle::Style;
 use jiff::Timestamp;
-use rekindle::ending::WHY_UNKNOWN;
 use rekindle::frontend::shell_word;
 use rekindle::{
     ChildExit, ClaimView, Ended, Endpoint, LogTail, LogTails, Pid, Readiness, RecordView, SessionId,
@@ -38,7 +37,7 @@ pub(crate) fn page(portrait: &Portrait<'_>, now: Timestamp, width: Option<usize>
     let mut page = vec![headline(session, view, ended, now)];
     match &view.record {
         RecordView::Known(record) => {
-            page.extend(ended.map(|ended| end(record, ended)).into_iter().flatten());
+            page.extend(ended.map(|ended| end(record, ended, view.exit_why())).into_iter().flatten());
             page.extend(start(record, now));
             page.extend(worker(record, view, ended, width));
         }
@@ -81,7 +80,7 @@ fn headline(session: &SessionId, view: &SessionView, ended: Option<Ended>, now: 
 }
 
 /// When and by whom the worker was ended, and why the exit is unknown.
-fn end(record: &SessionRecord, Ended { how, at: ended_at }: Ended) -> Page {
+fn end(record: &SessionRecord, Ended { how, at: ended_at }: Ended, why: Option<&str>) -> Page {
     let mut lines = Page::new();
     if let Some(ended_at) = ended_at {
         let ran = lasted(ended_at.duration_since(record.started_at));
@@ -91,7 +90,9 @@ fn end(record: &SessionRecord, Ended { how, at: ended_at }: Ended) -> Page {
     lines.push(fact("ended by", Line::plain(ending::by(how))));
     let exit = match how.exit() {
         None | Some(ChildExit::Unknown) if how == rekindle::Ending::NeverStarted => None,
-        None | Some(ChildExit::Unknown) => Some(Line::styled(NOTE, format!("unknown: {WHY_UNKNOWN}"))),
+        None | Some(ChildExit::Unknown) => {
+            Some(Line::styled(NOTE, format!("unknown: {}", why.unwrap_or("the record does not say why"))))
+        }
         Some(exit @ (ChildExit::Code(_) | ChildExit::Signal(_) | ChildExit::CoreDumped(_))) => {
             Some(Line::plain(ending::exit_words(exit)))
         }

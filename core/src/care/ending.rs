@@ -2,13 +2,11 @@
 //!
 //! # Invariants
 //! 1. Pure: the record is the only witness. The caller has judged that the worker is gone.
-//! 2. What no process of rekindle saw is [`Ending::Unseen`] or [`ChildExit::Unknown`]. One thing is inferred, and only for
-//!    people: a record without a cause, whose worker got a launcher's signal late in its start, is a time-out.
+//! 2. What no process of rekindle saw is [`Ending::Unseen`] or [`ChildExit::Unknown`]; nothing is inferred.
 //!
 //! Checked by `gates/tests/ending.rs`.
 
 use crate::effects::ChildExit;
-use crate::prelude::*;
 use crate::session::record::{EndedBy, RecordState, SessionRecord};
 use jiff::Timestamp;
 
@@ -55,9 +53,6 @@ pub struct Ended {
     pub at: Option<Timestamp>,
 }
 
-/// Why an exit is unknown, as a sentence without a full stop.
-pub const WHY_UNKNOWN: &str = "only a parent learns an exit, and nobody watched";
-
 impl Ended {
     /// The end of the recorded worker, which is gone.
     pub fn of(record: &SessionRecord) -> Self {
@@ -79,7 +74,6 @@ impl Ending {
             // In the version without `ended_by` only a stop completed the record of a ready worker.
             (RecordState::Exited, None, Some(_)) => Self::Stopped { exit },
             (RecordState::Exited, None, None) if record.exit.is_none() => Self::NeverStarted,
-            (RecordState::Exited, None, None) if was_given_up(record, exit) => Self::TimedOut { exit },
             (RecordState::Exited, None, None) => Self::BeforeReady { exit },
         }
     }
@@ -108,14 +102,4 @@ impl Ending {
             | Self::Unseen => true,
         }
     }
-}
-
-/// Whether a start without a recorded cause probably timed out: a signal of a launcher ended the worker, late in the
-/// time of the start. Waiting for another launcher takes a part of that time.
-fn was_given_up(record: &SessionRecord, exit: ChildExit) -> bool {
-    const SIGKILL: i32 = 9;
-    const SIGTERM: i32 = 15;
-    let Some((plan, ended_at)) = record.whole_plan().zip(record.exited_at) else { return false };
-    let ran = Duration::try_from(ended_at.duration_since(record.started_at)).unwrap_or_default();
-    matches!(exit, ChildExit::Signal(SIGTERM | SIGKILL)) && ran >= plan.observe_timeout * 3 / 4
 }

@@ -11,6 +11,7 @@ use crate::sessions::list;
 use crate::sessions::show::pass::{LogPaths, pass_by};
 use crate::sessions::snapshot::{ListenerTables, Snapshot};
 use rekindle_adapters::claim_lock::{is_locked, read_evidence};
+use rekindle_adapters::logs::names::LOGS;
 use rekindle_adapters::{SessionDir, StateRoot, hint, record_file};
 use rekindle_core::claim::Found;
 use rekindle_core::record::{NewerRecord, RecordFile};
@@ -20,9 +21,6 @@ use serde_json::Map;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-
-/// The logs of a session, standard output first.
-const LOGS: [&str; 2] = ["stdout.log", "stderr.log"];
 
 /// Everything about one session. The JSON is the record, with `status`, `claim`, `lifeline` and `exit_why` beside the
 /// record's fields. `exit` is spelled as in all JSON; `exit_why` says why an exit is unknown.

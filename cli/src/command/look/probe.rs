@@ -1,5 +1,6 @@
 //! `rekindle probe`
 
+use crate::command::verdict;
 use crate::report::{Exit, Report};
 use rekindle::frontend::{ByteText, Shown, port_holder};
 use rekindle::json::Next;
@@ -38,7 +39,7 @@ fn of_port(at: SocketAddr, report: &Report) -> Exit {
     };
     let next = Next::default();
     show(
-        &ProbeJson { path: None, address: &Endpoint::Tcp(at), verdict: in_a_word(liveness), why: &why, next },
+        &ProbeJson { path: None, address: &Endpoint::Tcp(at), verdict: verdict(liveness), why: &why, next },
         liveness,
         &Advice::nothing(),
         report,
@@ -68,7 +69,7 @@ async fn of_path(path: &Path, report: &Report) -> Exit {
         &ProbeJson {
             path,
             address: &address,
-            verdict: in_a_word(liveness),
+            verdict: verdict(liveness),
             why: &why,
             next: report.next(&advice),
         },
@@ -76,15 +77,6 @@ async fn of_path(path: &Path, report: &Report) -> Exit {
         &advice,
         report,
     )
-}
-
-fn in_a_word(liveness: Liveness) -> &'static str {
-    match liveness {
-        Liveness::Live => "alive",
-        Liveness::Dormant => "dead",
-        Liveness::Indeterminate => "indeterminate",
-        Liveness::Forged => "forged",
-    }
 }
 
 /// A script can ask: 0 for alive, 1 for dead, 3 for an address that is not to be trusted or cannot be judged.

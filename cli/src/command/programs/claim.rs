@@ -1,11 +1,11 @@
 //! `rekindle claim`
 
 use crate::args::ClaimArgs;
-use crate::command::sessions;
+use crate::command::{sessions, verdict};
 use crate::report::{Exit, Report};
 use rekindle::json::failure::ErrorJson;
 use rekindle::json::send::ClaimJson;
-use rekindle::{Advice, ClaimConflict, Claimed, Endpoint, Liveness, SendFinal, SessionClaim, SpawnError};
+use rekindle::{Advice, ClaimConflict, Claimed, Endpoint, SendFinal, SessionClaim, SpawnError};
 use std::ffi::OsString;
 use std::path::Path;
 
@@ -25,7 +25,7 @@ pub(crate) async fn run(dir: Option<&Path>, args: &ClaimArgs, report: &Report) -
 }
 
 async fn run_under(claim: SessionClaim, args: &ClaimArgs, report: &Report) -> Exit {
-    let liveness = if args.probe { Some(in_a_word(claim.probe().await)) } else { None };
+    let liveness = if args.probe { Some(verdict(claim.probe().await)) } else { None };
     report.event(ClaimJson {
         outcome: "claimed",
         session: &claim.session,
@@ -64,15 +64,6 @@ fn variables(claim: &SessionClaim, liveness: Option<&'static str>) -> Vec<(&'sta
         Some(Endpoint::None) | None => {}
     }
     variables
-}
-
-fn in_a_word(liveness: Liveness) -> &'static str {
-    match liveness {
-        Liveness::Live => "alive",
-        Liveness::Dormant => "dead",
-        Liveness::Indeterminate => "indeterminate",
-        Liveness::Forged => "forged",
-    }
 }
 
 fn refused(conflict: &ClaimConflict, report: &Report) -> Exit {

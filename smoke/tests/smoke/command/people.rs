@@ -127,7 +127,7 @@ fn a_worker_that_nobody_saw_end_says_why_its_exit_is_unknown() {
     wait::until("the worker is gone", || !procs::is_running(pid));
     let said = say(&env, &["show", "s"]);
     assert!(said.stdout.starts_with("s: exited; ended"), "{said}");
-    assert!(said.stdout.contains("unknown: only a parent learns an exit"), "{said}");
+    assert!(said.stdout.contains("unknown: nobody watched the worker when it ended"), "{said}");
 }
 
 fn a_mistyped_session_is_guessed_by_every_verb() {
