@@ -11,6 +11,7 @@
 
 use crate::caller::Caller;
 use crate::text::{Line, Page};
+use anstream::{AutoStream, ColorChoice};
 use clap::error::ErrorKind;
 use rekindle::ChildExit;
 use rekindle::frontend::ByteText;
@@ -209,8 +210,7 @@ impl Report {
             self.print(&one_line(&Versioned::new(answer)));
         } else {
             let lines: Vec<String> = page().iter().map(Line::to_ansi).collect();
-            // Codes for styles are left out for a pipe, with NO_COLOR, and on a terminal that knows none.
-            let mut stdout = anstream::AutoStream::auto(stdout());
+            let mut stdout = AutoStream::new(stdout(), color_choice());
             self.wrote(writeln!(stdout, "{}", lines.join("\n")).and_then(|()| stdout.flush()));
         }
     }
@@ -366,6 +366,14 @@ impl Write for Log {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
+}
+
+/// Whether codes for styles go to stdout: not to a pipe, not with `NO_COLOR`, and not to a terminal that knows none.
+/// `anstream` alone trusts a variable `CI` more than `TERM=dumb`.
+fn color_choice() -> ColorChoice {
+    let choice = AutoStream::choice(&stdout());
+    let is_forced = env::var_os("CLICOLOR_FORCE").is_some_and(|value| !value.is_empty());
+    if is_forced || anstyle_query::term_supports_color() { choice } else { ColorChoice::Never }
 }
 
 /// Text from workers and files, with control characters escaped. The text may have several lines; use [`Shown`] for

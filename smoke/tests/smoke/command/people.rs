@@ -211,7 +211,7 @@ fn colors_are_for_terminals() {
     for verb in [&["ls"][..], &["show", "s"]] {
         assert!(on_terminal(&env, 80, &[], verb).contains("\u{1b}[32mlive\u{1b}[0m"), "{verb:?}");
         for plain in [("NO_COLOR", "1"), ("TERM", "dumb")] {
-            let said = on_terminal(&env, 80, &[plain], verb);
+            let said = on_terminal(&env, 80, &[plain, ("CI", "true")], verb);
             assert!(said.contains("live") && !said.contains('\u{1b}'), "{plain:?}: {said}");
         }
     }
