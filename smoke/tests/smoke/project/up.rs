@@ -264,16 +264,22 @@ fn the_order_is_kept_both_ways() {
 fn a_terminal_sees_a_line_for_each_session() {
     let env = TestEnv::new();
     let project = Project::new(&env, "shop", FAILING);
-    let mut command = env.command(programs::find("script", "bsdutils"));
-    command.env("XDG_STATE_HOME", env.path("xdg")).env("TERM", "xterm").current_dir(&project.dir);
-    command.args(["-qec", &format!("{} up", env.binary_arg()), "/dev/null"]).stdin(Stdio::null());
-    let reply: Reply = Reply::of(None, &command.output().expect("script can be started"));
-    assert_eq!(reply.code, Some(5), "{reply}");
-    for part in ["starting bot", "started bot: pid", "worker of db exited with 3", "front was not started"] {
-        assert!(reply.stdout.contains(part), "{part}: {reply}");
+    // A cursor that cannot be moved turns no spinner; plain lines tell the same.
+    for terminal in ["xterm", "dumb"] {
+        let mut command = env.command(programs::find("script", "bsdutils"));
+        command.env("XDG_STATE_HOME", env.path("xdg")).env("TERM", terminal).current_dir(&project.dir);
+        command.args(["-qec", &format!("{} up", env.binary_arg()), "/dev/null"]).stdin(Stdio::null());
+        let reply: Reply = Reply::of(None, &command.output().expect("script can be started"));
+        assert_eq!(reply.code, Some(5), "{terminal}: {reply}");
+        for part in
+            ["starting bot", "started bot: pid", "worker of db exited with 3", "front was not started"]
+        {
+            assert!(reply.stdout.contains(part), "{terminal}, {part}: {reply}");
+        }
+        assert!(!reply.stdout.contains("starting app"), "{terminal}: {reply}");
+        assert_eq!(reply.stdout.contains('\u{1b}'), terminal == "xterm", "{terminal}: {reply}");
+        assert_eq!(project.rekindle(&["down"]).code, Some(0));
     }
-    assert!(!reply.stdout.contains("starting app"), "{reply}");
-    assert_eq!(project.rekindle(&["down"]).code, Some(0));
 }
 
 fn init_writes_a_project_and_overwrites_none() {

@@ -1,4 +1,5 @@
-//! Progress of several sessions on stderr: a spinner for each session at work on a terminal, plain lines in a pipe.
+//! Progress of several sessions on stderr: a spinner for each session at work on a terminal; plain lines in a pipe, and on a
+//! terminal whose cursor cannot be moved.
 //!
 //! # Invariants
 //! 1. With `--json`, nothing is shown: objects on stdout say all.
@@ -21,13 +22,15 @@ pub(crate) struct Progress<'r> {
     report: &'r Report,
     /// What happens to the sessions, such as `starting`.
     verb: &'static str,
-    /// The spinners; `None` if stderr is no terminal.
+    /// The spinners; `None` where plain lines are shown.
     spinners: Option<(MultiProgress, RefCell<BTreeMap<SessionId, ProgressBar>>)>,
 }
 
 impl<'r> Progress<'r> {
     pub(crate) fn new(report: &'r Report, verb: &'static str) -> Self {
-        let has_spinners = stderr().is_terminal() && !report.is_json();
+        // A spinner moves the cursor; on a terminal that cannot, `indicatif` shows nothing at all.
+        let is_screen = stderr().is_terminal() && anstyle_query::term_supports_color();
+        let has_spinners = is_screen && !report.is_json();
         let spinners = has_spinners.then(|| {
             (MultiProgress::with_draw_target(ProgressDrawTarget::stderr()), RefCell::new(BTreeMap::new()))
         });
