@@ -372,8 +372,11 @@ impl Write for Log {
 /// `anstream` alone trusts a variable `CI` more than `TERM=dumb`.
 fn color_choice() -> ColorChoice {
     let choice = AutoStream::choice(&stdout());
-    let is_forced = env::var_os("CLICOLOR_FORCE").is_some_and(|value| !value.is_empty());
-    if is_forced || anstyle_query::term_supports_color() { choice } else { ColorChoice::Never }
+    if anstyle_query::clicolor_force() || anstyle_query::term_supports_color() {
+        choice
+    } else {
+        ColorChoice::Never
+    }
 }
 
 /// Text from workers and files, with control characters escaped. The text may have several lines; use [`Shown`] for
