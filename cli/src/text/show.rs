@@ -89,10 +89,7 @@ fn end(record: &SessionRecord, Ended { how, at: ended_at }: Ended, why: Option<&
     }
     lines.push(fact("ended by", Line::plain(ending::by(how))));
     let exit = match how.exit() {
-        None | Some(ChildExit::Unknown) if how == rekindle::Ending::NeverStarted => None,
-        None | Some(ChildExit::Unknown) => {
-            Some(Line::styled(NOTE, format!("unknown: {}", why.unwrap_or("the record does not say why"))))
-        }
+        None | Some(ChildExit::Unknown) => why.map(|why| Line::styled(NOTE, format!("unknown: {why}"))),
         Some(exit @ (ChildExit::Code(_) | ChildExit::Signal(_) | ChildExit::CoreDumped(_))) => {
             Some(Line::plain(ending::exit_words(exit)))
         }
